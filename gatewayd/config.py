@@ -1,0 +1,544 @@
+"""gatewayd.toml to a frozen, typed tree, or every error in it at once, each with its full key path.
+
+Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and the secrets it points to; connects to
+nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
+"""
+
+import ipaddress
+import re
+import socket
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from twisted.internet.endpoints import clientFromString, serverFromString
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class ConfigError(Exception):
+    """The file does not make a configuration. `errors` has a line for each fault: key path, colon, what is wrong."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+class Secret:
+    """A value that prints as stars; `reveal` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself: for the wire and for comparisons only."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+def _duration(value: object) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('is not a time such as "30s", "4h" or "7d"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be longer than zero")
+    return value
+
+
+def _rate(value: object) -> float:
+    if value == "":
+        return 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)/(s|m|min|h)", value) if isinstance(value, str) else None
+    if match is None or not float(match[1]):
+        raise ValueError('is not a rate such as "100/s" (or "" for no limit)')
+    return float(match[1]) / _PER[match[2]]
+
+
+def _network(value: object) -> Network:
+    if isinstance(value, str):
+        try:
+            return ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(f"is not an IPv4 or IPv6 network: {error}") from None
+    raise ValueError("is not an IPv4 or IPv6 network")
+
+
+def _secret(value: object, info: ValidationInfo) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('is not a secret: a string, "file:/path", "credential:name" or "env:NAME"')
+    environ: Mapping[str, str] = (info.context or {}).get("environ", {})
+    kind, _, rest = value.partition(":")
+    if kind == "env":
+        if rest not in environ:
+            raise ValueError(f"environment variable {rest} is not set")
+        return Secret(environ[rest])
+    if kind == "credential":
+        directory = environ.get("CREDENTIALS_DIRECTORY")
+        if not directory:
+            raise ValueError("credential: needs systemd's $CREDENTIALS_DIRECTORY, which is not set")
+        return _secret_file(Path(directory) / rest)
+    return _secret_file(Path(rest)) if kind == "file" else Secret(value)
+
+
+def _secret_file(path: Path) -> Secret:
+    try:
+        return Secret(path.read_text("utf-8").removesuffix("\n").removesuffix("\r"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise ValueError(f"cannot read secret file {path}: {reason}") from None
+
+
+def _full_secret(value: Secret) -> Secret:
+    if not value:
+        raise ValueError("the secret is empty")
+    return value
+
+
+def _long_secret(value: Secret) -> Secret:
+    if len(value.reveal().encode()) < 32:
+        raise ValueError("must have at least 32 bytes")
+    return value
+
+
+def _listen(value: str) -> str:
+    try:
+        serverFromString(None, value.replace("{instance}", "instance"))
+    except Exception as error:
+        raise ValueError(f"is not a Twisted server endpoint string: {error}") from None
+    return value
+
+
+def _endpoint(value: str) -> str:
+    if value.partition(":")[0] not in ("unix", "tcp", "tls"):
+        raise ValueError("must begin with unix:, tcp: or tls:")
+    try:
+        clientFromString(None, value)
+    except Exception as error:
+        raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
+    return value
+
+
+def _domain(value: str) -> str:
+    if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|localhost", value):
+        raise ValueError("is not a domain name")
+    return value.lower()
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
+        raise ValueError("is not an http or https URL")
+    return value
+
+
+def _ton_npi(value: object) -> tuple[int, int] | None:
+    if value == "":
+        return None
+    match = re.fullmatch(r"(\d{1,3})\s*,\s*(\d{1,3})", value) if isinstance(value, str) else None
+    if match is None or int(match[1]) > 255 or int(match[2]) > 255:
+        raise ValueError('is not a pair of TON and NPI such as "5,1"')
+    return int(match[1]), int(match[2])
+
+
+Duration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive)]
+Rate = Annotated[float, BeforeValidator(_rate)]
+Net = Annotated[Network, BeforeValidator(_network)]
+SecretText = Annotated[Secret, BeforeValidator(_secret)]
+FullSecret = Annotated[Secret, BeforeValidator(_secret), AfterValidator(_full_secret)]
+SecretKey = Annotated[Secret, BeforeValidator(_secret), AfterValidator(_long_secret)]
+Listen = Annotated[str, AfterValidator(_listen)]
+RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
+Domain = Annotated[str, AfterValidator(_domain)]
+Url = Annotated[str, AfterValidator(_url)]
+TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
+Text = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Strings = Annotated[tuple[Text, ...], Strict(False)]
+Listens = Annotated[tuple[Listen, ...], Strict(False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class Gatewayd(_Table):
+    """[gatewayd]"""
+
+    secret_key: SecretKey
+    previous_secret_keys: Annotated[tuple[SecretKey, ...], Strict(False)] = ()
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(default_factory=socket.gethostname)
+    work: Annotated[tuple[Literal["email", "sms", "reports"], ...], Strict(False)] = ("email", "sms", "reports")
+    retention: Duration = 7 * 86400.0
+    log: Literal["text", "json"] = "text"
+    audit_log: str = ""
+
+
+class Redis(_Table):
+    """[redis]"""
+
+    endpoint: RedisEndpoint
+    database: Annotated[int, Field(ge=0)] = 0
+    username: str = ""
+    password: SecretText = Secret("")
+    key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]*$")] = "gatewayd:"
+    max_queued: Count = 1_000_000
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
+
+
+class Api(_Table):
+    """[api]"""
+
+    listen: Listens = ("tcp:8080:interface=127.0.0.1",)
+    reuse_port: bool = False
+    trusted_proxies: Annotated[tuple[Net, ...], Strict(False)] = ()
+    max_body: Count = 2_097_152
+
+
+class Public(_Table):
+    """[public]"""
+
+    base_url: Url
+    listen: Listens = ("tcp:8081:interface=127.0.0.1",)
+    reuse_port: bool = False
+    trusted_proxies: Annotated[tuple[Net, ...], Strict(False)] = ()
+
+
+class Admin(_Table):
+    """[admin]"""
+
+    listen: Listens = ("tcp:9090:interface=127.0.0.1",)
+
+
+class Bounces(_Table):
+    """[bounces]"""
+
+    domain: Domain
+    listen: Listens = ("tcp:2424:interface=127.0.0.1",)
+    reuse_port: bool = False
+    max_size: Count = 5_242_880
+
+
+class SmsRoute(_Table):
+    """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`."""
+
+    prefix: Annotated[str, Field(pattern=r"^(\+\d{0,15})?$")]
+    via: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
+
+
+class Dkim(_Table):
+    """[labels.NAME.dkim]: sign the label's mail ourselves."""
+
+    domain: Domain
+    selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    private_key: FullSecret
+
+
+class Label(_Table):
+    """[labels.NAME]"""
+
+    allow_from: Annotated[tuple[Net, ...], Strict(False)]
+    authorization: Annotated[tuple[FullSecret, ...], Strict(False), Field(min_length=1)]
+    sms_authorization: bool = True
+    api_key: FullSecret
+    callback_url: Url | Literal[""] = ""
+    callback_hosts: Strings
+    callback_http: bool = False
+    email_senders: Strings = ()
+    sms_senders: Strings = ()
+    sms_sender: str = ""
+    preview_domains: Annotated[tuple[Domain, ...], Strict(False)] = ()
+    preview_rate: Rate = 10 / 60
+    directory: Text
+    relays: Strings = ()
+    sms_routes: Annotated[tuple[SmsRoute, ...], Strict(False)] = ()
+    email_deadline: Duration = 86400.0
+    sms_deadline: Duration = 4 * 3600.0
+    max_segments: Annotated[int, Field(ge=1, le=255)] = 10
+    track_opens: bool = False
+    report_machine_opens: bool = False
+    one_click_unsubscribe: bool = False
+    bounce_domain: Domain | Literal[""] = ""
+    transliterate: bool = False
+    stop_words: Strings = ()
+    suppress_for: Duration = 365 * 86400.0
+    suppress_on_unsubscribe: bool = True
+    suppress_on_complaint: bool = True
+    suppress_on_hard_bounce: bool = True
+    only_users: Strings | None = None
+    dkim: Dkim | None = None
+
+
+class SqlDirectory(_Table):
+    """[directories.NAME] with type = "sql" """
+
+    type: Literal["sql"]
+    driver: Text
+    connect: dict[str, Any] = {}
+    query: Text
+    timeout: Duration = 2.0
+    cache: Annotated[float, BeforeValidator(_duration)] = 30.0
+    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reveal(cls, data: object, info: ValidationInfo) -> object:
+        if isinstance(data, dict) and isinstance(data.get("connect"), dict):
+            given = data["connect"]
+            plain = {k: _secret(v, info).reveal() if isinstance(v, str) else v for k, v in given.items()}
+            return data | {"connect": plain}
+        return data
+
+    def __repr__(self) -> str:
+        return f"<SqlDirectory {self.driver}>"
+
+
+class HttpDirectory(_Table):
+    """[directories.NAME] with type = "http" """
+
+    type: Literal["http"]
+    url: Url
+    authorization: SecretText = Secret("")
+    timeout: Duration = 2.0
+    cache: Annotated[float, BeforeValidator(_duration)] = 30.0
+    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+
+
+class PluginDirectory(_Table):
+    """[directories.NAME] whose type names an operator's own twistd plugin (IRecipientDirectoryMaker)."""
+
+    type: Text
+    options: dict[str, Any] = {}
+    timeout: Duration = 2.0
+    cache: Annotated[float, BeforeValidator(_duration)] = 30.0
+    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+
+
+Directory = SqlDirectory | HttpDirectory | PluginDirectory
+
+
+def _directory(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, dict):
+        raise ValueError("must be a table")
+    kinds: dict[Any, type[_Table]] = {"sql": SqlDirectory, "http": HttpDirectory}
+    return kinds.get(value.get("type"), PluginDirectory).model_validate(value, context=info.context)
+
+
+class Domains(_Table):
+    """[relays.NAME.domains."example.com"]: pacing for one recipient domain."""
+
+    rate: Rate = 0.0
+    connections: Annotated[int, Field(ge=0)] = 0
+
+
+class Relay(_Table):
+    """[relays.NAME]"""
+
+    host: Text
+    port: Port = 25
+    tls: Literal["none", "starttls", "implicit"] = "none"
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
+    username: str = ""
+    password: SecretText = Secret("")
+    connections: Count = 10
+    rate: Rate = 0.0
+    provider: Literal["", "ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"] = ""
+    on_uncertain: Literal["resend", "hold"] = "resend"
+    uncertain_wait: Duration = 10.0
+    domains: dict[str, Domains] = {}
+
+
+class Smsc(_Table):
+    """[smscs.NAME]"""
+
+    host: Text
+    port: Port = 2775
+    tls: bool = False
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
+    system_id: Annotated[str, Field(min_length=1, max_length=15)]
+    password: SecretText
+    system_type: Annotated[str, Field(max_length=12)] = ""
+    bind: Literal["transceiver", "transmitter+receiver"] = "transceiver"
+    binds: Count = 1
+    window: Annotated[int, Field(ge=1, le=1000)] = 20
+    rate: Rate = 100.0
+    enquire_link: Duration = 30.0
+    response_timeout: Duration = 60.0
+    long_messages: Literal["udh", "udh16", "sar", "payload"] = "udh"
+    message_ids: Literal["as-is", "decimal", "hex", "auto"] = "auto"
+    default_alphabet: Literal["gsm", "latin1"] = "gsm"
+    source_ton_npi: TonNpi = None
+    dest_ton_npi: TonNpi = None
+    receipt_states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
+    on_uncertain: Literal["hold", "resend"] = "hold"
+    uncertain_wait: Duration = 10.0
+
+
+class Esp(_Table):
+    """[esp.NAME]"""
+
+    secret: FullSecret
+    signing_key: SecretText = Secret("")
+    public_key: SecretText = Secret("")
+    topic_arns: Strings = ()
+    confirm: bool = True
+    username: str = ""
+    password: SecretText = Secret("")
+
+
+class Config(_Table):
+    """The whole file."""
+
+    gatewayd: Gatewayd
+    redis: Redis
+    api: Api = Api()
+    public: Public | None = None
+    admin: Admin = Admin()
+    bounces: Bounces | None = None
+    labels: dict[str, Label] = {}
+    directories: dict[str, Annotated[Directory, BeforeValidator(_directory)]] = {}
+    relays: dict[str, Relay] = {}
+    smscs: dict[str, Smsc] = {}
+    esp: dict[str, Esp] = {}
+
+
+def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Config:
+    """The configuration in the file at `path`; `instance`, if given, overrides the file's.
+
+    Raises ConfigError with all that is wrong: unreadable file, TOML syntax with its line, each bad key.
+    """
+    try:
+        raw = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not TOML: {error}"]) from None
+    return parse(raw, environ, instance)
+
+
+def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = "") -> Config:
+    """As `load`, from the parsed TOML."""
+    if instance and isinstance(raw.get("gatewayd"), dict):
+        raw = dict(raw) | {"gatewayd": raw["gatewayd"] | {"instance": instance}}
+    try:
+        config = Config.model_validate(dict(raw), context={"environ": environ})
+    except ValidationError as error:
+        lines = [_line(fault["loc"], fault["type"], fault["msg"], fault.get("ctx", {})) for fault in error.errors()]
+        raise ConfigError(lines) from None
+    errors = list(_contradictions(config))
+    if errors:
+        raise ConfigError(errors)
+    return _named(config)
+
+
+def _named(config: Config) -> Config:
+    """`config` with {instance} in its listen strings replaced."""
+    changed: dict[str, Any] = {}
+    for table in ("api", "public", "admin", "bounces"):
+        part = getattr(config, table)
+        if part is not None:
+            listen = tuple(text.replace("{instance}", config.gatewayd.instance) for text in part.listen)
+            changed[table] = part.model_copy(update={"listen": listen})
+    return config.model_copy(update=changed)
+
+
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "unknown key",
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "tuple_type": "must be a list",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+}
+
+
+def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[str, Any]) -> str:
+    path = ""
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not re.match(r"(function-|literal\[|constrained-|str$|tuple\[)", part):
+            path += f".{part}" if path else part
+    if kind == "literal_error":
+        message = f"must be one of {context.get('expected')}"
+    elif kind == "string_too_long":
+        message = f"must have at most {context.get('max_length')} characters"
+    else:
+        message = _WORDS.get(kind, message.removeprefix("Value error, "))
+    return f"{path}: {message}"
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    for name, label in config.labels.items():
+        at = f"labels.{name}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
+        if label.directory not in config.directories:
+            yield f"{at}.directory: there is no [directories.{label.directory}]"
+        for index, relay in enumerate(label.relays):
+            if relay not in config.relays:
+                yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
+        for index, route in enumerate(label.sms_routes):
+            for place, smsc in enumerate(route.via):
+                if smsc not in config.smscs:
+                    yield f"{at}.sms_routes[{index}].via[{place}]: there is no [smscs.{smsc}]"
+        if label.sms_sender and label.sms_sender not in label.sms_senders:
+            yield f"{at}.sms_sender: is not one of sms_senders"
+        if label.callback_url.startswith("http://") and not label.callback_http:
+            yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
+        if config.public is None and (label.track_opens or label.one_click_unsubscribe):
+            key = "track_opens" if label.track_opens else "one_click_unsubscribe"
+            yield f"{at}.{key}: needs [public]"
+        if label.bounce_domain and config.bounces is None:
+            yield f"{at}.bounce_domain: needs [bounces]"
+    for name in config.esp:
+        if name not in ESP_NAMES:
+            yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
+        elif config.public is None:
+            yield f"esp.{name}: needs [public]"
+    for name, relay_table in config.relays.items():
+        if relay_table.username and not relay_table.password:
+            yield f"relays.{name}.password: is required with username"

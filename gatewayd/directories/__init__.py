@@ -1,0 +1,1 @@
+"""Recipient directories: where a player id becomes an address."""

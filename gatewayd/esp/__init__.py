@@ -1,0 +1,1 @@
+"""One pure module for each email service provider: its event bodies, verified and read into evidence."""

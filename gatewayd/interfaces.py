@@ -1,0 +1,241 @@
+"""The seams: where there are two providers, or where an operator brings one of their own.
+
+The verbs (accept, outbox, deliver, track, report) see these and no neighbour. Times are seconds since the epoch.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from gatewayd.errors import ErrorCode
+from gatewayd.model import (
+    Channel,
+    DeadLetter,
+    Erased,
+    Evidence,
+    Handed,
+    Inbound,
+    Known,
+    Leased,
+    Message,
+    Order,
+    QueueState,
+    Receipt,
+    Recipient,
+    ReportJob,
+    Trace,
+)
+from gatewayd.status import Report, State
+
+BeforeWire = Callable[[str], Awaitable[None]]
+"""Given the route's name, marks the message as being submitted. Raises LeaseLost: then nothing may be written."""
+
+OnEvidence = Callable[[Evidence], Awaitable[None]]
+OnReceipt = Callable[[Receipt], Awaitable[None]]
+OnInbound = Callable[[Inbound], Awaitable[None]]
+"""Return once the fact is durable; raise StoreUnavailable where it could not be made so."""
+
+
+class Acceptance(StrEnum):
+    """What the store did with a new message."""
+
+    STORED = "stored"
+    LEASED = "leased"
+    SAME = "same"
+    CONFLICT = "conflict"
+    SUPPRESSED = "suppressed"
+    FULL = "full"
+
+
+class IRecipientDirectory(Interface):
+    """The operator's database of players."""
+
+    async def find(label: str, ext_user_id: str) -> Recipient | None:
+        """The player, or None where the directory does not know the id.
+
+        Raises TemporaryFailure where it cannot be asked now.
+        """
+
+    def close() -> Awaitable[None]:
+        """Release connections and threads."""
+
+
+class IRecipientDirectoryMaker(Interface):
+    """A twistd plugin that brings a recipient directory of the operator's own (found by twisted.plugin)."""
+
+    type_name: str = Attribute("The `type` in [directories.NAME] that this maker answers to.")
+
+    def make(reactor: Any, options: Mapping[str, Any]) -> IRecipientDirectory:
+        """A directory from the table's `options`. Raises ValueError naming the wrong option."""
+
+
+class IChannel(Interface):
+    """A way out. It tries once: retrying is the outbox's work."""
+
+    async def send(order: Order, before_wire: BeforeWire) -> Handed:
+        """Hand one message to a next hop, by the first of its routes that is up.
+
+        Awaits `before_wire(route)` after all waiting for rate and window, right before the message's bytes are
+        written. Raises TemporaryFailure, PermanentFailure, Uncertain or LeaseLost; never with an address in it.
+        """
+
+    def routes() -> Mapping[str, bool]:
+        """The name of each relay or SMSC, and whether it is up."""
+
+
+class ICallbacks(Interface):
+    """The way to tell the caller a status."""
+
+    async def get(url: str) -> tuple[int, bytes]:
+        """HTTP status and body (bounded) of one GET; no redirect is followed. Raises TemporaryFailure."""
+
+
+class IMeter(Interface):
+    """Where the verbs count; names and units of the figures are declared in metrics.py."""
+
+    def intake(label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
+        """A request was answered."""
+
+    def settled(label: str, channel: Channel, outcome: str, seconds: float) -> None:
+        """An attempt ended: sent, again, uncertain, failed, rejected, parked. `seconds` since acceptance."""
+
+    def reported(label: str, status: Report, result: str, seconds: float) -> None:
+        """A callback ended: told, again, dead. `seconds` since the status was queued."""
+
+    def evidence(source: str, event: str, result: str) -> None:
+        """Evidence came: matched, parked, orphaned or ignored."""
+
+
+class IStore(Interface):
+    """All that Redis holds. Each method is one atomic step; any may raise StoreUnavailable."""
+
+    async def accept(
+        message: Message,
+        fingerprint: str,
+        *,
+        earlier_ids: Sequence[str] = (),
+        stop_hashes: Sequence[str] = (),
+        lease: bool = False,
+    ) -> tuple[Acceptance, str]:
+        """Store `message` once; the answer's second part is the id that the caller gets.
+
+        `fingerprint` tells the same content from other content; `stop_hashes` are the names under which the player
+        or the address may be on the stop list of this label and channel. With `lease` the message is ours to send
+        at once (LEASED), else it waits for any instance (STORED).
+        """
+
+    async def known(ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
+        """SAME or CONFLICT where one of `ids` was taken before, else None."""
+
+    async def take(channel: Channel, limit: int) -> list[Leased]:
+        """Lease up to `limit` due messages."""
+
+    async def mark(message: Message, route: str, address_hash: str) -> None:
+        """Mark a leased message as being on the wire of `route`. Raises LeaseLost where it is not ours any more.
+
+        `address_hash` is the keyed hash of where it goes; for an SMS this becomes the latest message to that number.
+        """
+
+    async def settle_sent(message: Message, handed: Handed) -> list[Receipt]:
+        """The next hop took it: state sent, report accepted, content gone, remote ids kept for receipts.
+
+        Returns the parked receipts that waited for these ids: the caller tracks them now.
+        """
+
+    async def settle_again(
+        message: Message,
+        due: float,
+        reason: str,
+        *,
+        counts: bool = True,
+        uncertain: bool = False,
+        route: str = "",
+        progress: Sequence[str] = (),
+    ) -> None:
+        """Try it again at `due`; `uncertain` keeps the mark that it may have been taken."""
+
+    async def settle_final(message: Message, state: State, reason: str, reports: str) -> None:
+        """It ends here as failed or rejected; `reports` are status.LETTERS to queue."""
+
+    async def park(message: Message) -> None:
+        """Its label's channel is paused: it waits, off the queue, until resumed or past its deadline."""
+
+    async def evidence(evidence: Evidence) -> str:
+        """Apply the transition table; "moved", "ignored", or "unknown" where the message is not kept any more."""
+
+    async def receipt(receipt: Receipt, *, park: bool) -> str:
+        """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches."""
+
+    async def take_reports(limit: int) -> list[ReportJob]:
+        """Lease up to `limit` messages that have a status to tell, each with its next one."""
+
+    async def report_done(job: ReportJob) -> ReportJob | None:
+        """The status was heard; the next one of the same message, still leased, or None."""
+
+    async def report_again(job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
+        """Tell it again at `due`."""
+
+    async def report_dead(job: ReportJob, reason: str) -> None:
+        """Give it up: kept as a dead letter; the message's later statuses go on."""
+
+    async def suppress(label: str, channel: Channel, name: str, seconds: float) -> None:
+        """Put a player or an address, by its keyed hash, on the stop list of one label and channel."""
+
+    async def unsuppress(label: str, channel: Channel, names: Sequence[str]) -> bool:
+        """Take keyed hashes off; False where none of them was on the list."""
+
+    async def latest_to(number_hashes: Sequence[str]) -> str | None:
+        """The id of the latest message that went to a number."""
+
+    async def about(message_id: str) -> Known | None:
+        """What is kept of one message: whose it is, where it went and when."""
+
+    async def seen(key: str) -> bool:
+        """True where `remember` was called with this key in its time: an event told twice."""
+
+    async def remember(key: str, seconds: float) -> None:
+        """Make `seen` true for a while."""
+
+    async def trace(ids: Sequence[str]) -> Trace | None:
+        """The first of `ids` that is kept."""
+
+    async def dead_letters(limit: int) -> list[DeadLetter]:
+        """The newest first."""
+
+    async def retry_dead(message_id: str) -> bool:
+        """Queue a message's dead reports again; False where it has none."""
+
+    async def drop_dead(message_id: str) -> bool:
+        """Forget a message's dead reports; False where it has none."""
+
+    async def pause(label: str, channel: Channel) -> None:
+        """Accepted messages of this label and channel wait from now on."""
+
+    async def resume(label: str, channel: Channel) -> None:
+        """They go on."""
+
+    async def paused() -> frozenset[tuple[str, Channel]]:
+        """What waits."""
+
+    async def erase_some(cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
+        """One step over the kept messages: those of this player are removed. Starts and ends with cursor "0".
+
+        Waiting ones end as failed, which is still reported.
+        """
+
+    async def queues() -> Mapping[str, QueueState]:
+        """Figures of the queues email, sms and reports."""
+
+    async def counts() -> Mapping[tuple[str, Channel, str], int]:
+        """For each label and channel: `accepted` messages ever, and those that ended in each state."""
+
+    async def reserve(bucket: str, slots: int, interval: float, burst: float) -> float:
+        """Take `slots` places in an even sequence shared by all processes; the time of the first, at or after now.
+
+        `interval` is the seconds between two places; `burst` how many seconds' worth may pile up unused.
+        """
+
+    async def ping() -> float:
+        """Seconds that Redis took to answer."""

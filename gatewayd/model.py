@@ -1,0 +1,248 @@
+"""The things that cross module boundaries: frozen, typed, and safe to print.
+
+Stored values are msgspec structs because the store writes them as they are. Nothing here does I/O or asks the clock.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from gatewayd.status import Event, Report, State
+
+
+class Channel(StrEnum):
+    """A way out; the words of the public paths and commands. An instant message is an SMS (SMARTICO.md 2)."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Email(Struct, frozen=True, tag="email"):
+    """The content of one email, in the caller's own field names."""
+
+    from_email_address: str
+    subject: str
+    reply_to_email_address: str = ""
+    body: str = ""
+    text_body: str = ""
+
+
+class Sms(Struct, frozen=True, tag="sms"):
+    """The content of one SMS; `from_number` is already the label's default where the request had none."""
+
+    from_number: str
+    body: str
+
+
+class Message(Struct, frozen=True):
+    """One email or SMS that we took on. Holds the player's id, never the player's address.
+
+    `callback_url` is empty where the label's own counts. `sealed_to` is a preview's `to_email_address`, encrypted
+    with the installation's key (tokens.Keys.seal), so that no address rests in Redis. Times are seconds since the
+    epoch.
+    """
+
+    id: str
+    uid: str
+    label: str
+    ext_user_id: str
+    content: Email | Sms
+    accepted_at: float
+    deadline: float
+    callback_url: str = ""
+    activity_type: str = ""
+    sealed_to: str = ""
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that this content goes out on."""
+        return Channel.EMAIL if isinstance(self.content, Email) else Channel.SMS
+
+    def __repr__(self) -> str:
+        return f"<Message {self.id} {self.label}/{self.channel}>"
+
+
+class Recipient(Struct, frozen=True):
+    """What the operator's directory says of a player. Printing it shows no address."""
+
+    email: str = ""
+    phone: str = ""
+    opted_out: bool = False
+    email_opted_out: bool = False
+    sms_opted_out: bool = False
+    excluded: bool = False
+
+    def __repr__(self) -> str:
+        has = [name for name, value in (("email", self.email), ("phone", self.phone)) if value]
+        return f"<Recipient with {' and '.join(has) or 'no address'}>"
+
+    def may_be_contacted(self, channel: Channel) -> bool:
+        """False for an excluded player, one who opted out of everything, or of this channel."""
+        out_of_channel = self.email_opted_out if channel is Channel.EMAIL else self.sms_opted_out
+        return not (self.opted_out or self.excluded or out_of_channel)
+
+
+class Order(Struct, frozen=True):
+    """What a channel is asked to do once: this message, to this address, by the first of `routes` that is up.
+
+    `address` is a checked email address, or a number in E.164 form with its plus. `routes` are names of relays or
+    SMSCs in order of preference. `progress` holds the remote ids of segments that an earlier attempt got taken.
+    """
+
+    message: Message
+    address: str
+    routes: tuple[str, ...]
+    progress: tuple[str, ...] = ()
+    attempt: int = 1
+
+    def __repr__(self) -> str:
+        return f"<Order {self.message.id} attempt {self.attempt}>"
+
+
+class Handed(Struct, frozen=True):
+    """The next hop took the message: `route` is its name, `remote_ids` one id for each segment, `detail` its words.
+
+    An SMSC's remote ids are in the form under which its receipts are looked up (smpp/receipt.py normalises both).
+    """
+
+    route: str
+    remote_ids: tuple[str, ...] = ()
+    detail: str = ""
+    expects_receipts: bool = False
+
+
+class Leased(Struct, frozen=True):
+    """A message that this instance holds, with what earlier attempts left behind. Times: seconds since the epoch."""
+
+    message: Message
+    state: State = State.QUEUED
+    attempts: int = 0
+    first_tried: float = 0.0
+    route: str = ""
+    marked_at: float = 0.0
+    progress: tuple[str, ...] = ()
+
+
+class ReportJob(Struct, frozen=True):
+    """The next status to tell about a message. `first_tried` is 0 before the first try."""
+
+    message_id: str
+    label: str
+    channel: Channel
+    status: Report
+    callback_url: str
+    queued_at: float
+    attempts: int = 0
+    first_tried: float = 0.0
+
+
+class Evidence(Struct, frozen=True):
+    """An outside fact about one message of ours.
+
+    `source` names where it came from (dsn, arf, open, unsubscribe, an ESP's name); `detail` is the raw words,
+    redacted, for the support engineer. `hard` marks an address that does not exist.
+    """
+
+    message_id: str
+    event: Event
+    source: str
+    detail: str = ""
+    hard: bool = False
+
+
+class Receipt(Struct, frozen=True):
+    """A delivery receipt from an SMSC. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
+
+    `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
+    keyed hash of the destination (first of tokens.Keys.number_hashes), empty where the receipt names none.
+    """
+
+    smsc: str
+    remote_ids: tuple[str, ...]
+    event: Event | None
+    detail: str = ""
+    number_hash: str = ""
+
+
+class Inbound(Struct, frozen=True):
+    """A text that a player sent to us (mobile originated), the number only as its keyed hash."""
+
+    smsc: str
+    number_hash: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"<Inbound on {self.smsc}>"
+
+
+class Trace(Struct, frozen=True):
+    """The timeline of one message as `/messages/<id>` shows it; no address in it."""
+
+    ext_message_id: str
+    uid: str
+    label: str
+    channel: Channel
+    ext_user_id: str
+    state: State
+    reports: tuple["TracedReport", ...] = ()
+    timeline: tuple["TracedEvent", ...] = ()
+
+
+class TracedReport(Struct, frozen=True):
+    """One status that was queued for Smartico; `answered_at` is 0 while it was not yet heard."""
+
+    status: Report
+    at: float
+    answered_at: float = 0.0
+
+
+class TracedEvent(Struct, frozen=True):
+    """One step in a message's life; `detail` is free text without addresses."""
+
+    at: float
+    event: str
+    detail: str = ""
+
+
+class Known(Struct, frozen=True):
+    """What the store keeps of a message beside its content. `sent_at` is 0 before the next hop took it."""
+
+    message_id: str
+    uid: str
+    label: str
+    channel: Channel
+    ext_user_id: str
+    state: State
+    activity_type: str = ""
+    address_hash: str = ""
+    sent_at: float = 0.0
+
+
+class Erased(Struct, frozen=True):
+    """How much an erasure removed: messages looked at, messages removed, and of these the ones that still waited."""
+
+    seen: int = 0
+    removed: int = 0
+    waiting: int = 0
+
+
+class DeadLetter(Struct, frozen=True):
+    """A status that Smartico did not take in 48 hours: kept for a person."""
+
+    message_id: str
+    label: str
+    status: Report
+    given_up_at: float
+    reason: str
+
+
+class QueueState(Struct, frozen=True):
+    """Figures of one queue: members that wait, that are leased, and the age of the oldest due one, in seconds."""
+
+    waiting: int
+    leased: int
+    oldest_age: float
+
+
+Json = dict[str, Any]

@@ -1,0 +1,1 @@
+"""The world in a box: simulators of Smartico, SMSC, relay and players on real sockets; the tests use them too."""

@@ -1,0 +1,1 @@
+"""Email by SMTP: client, pool, MIME, returned mail."""

@@ -1,0 +1,148 @@
+"""What becomes of a message: persisted states, Smartico's seven words, and the one transition table.
+
+Pure. The store's scripts get `TRANSITIONS` as an argument and know no state by name.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Persisted states. `uncertain` is also the mark that a message bears while its bytes are on the wire."""
+
+    QUEUED = "queued"
+    UNCERTAIN = "uncertain"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+
+FINAL = frozenset({State.DELIVERED, State.FAILED, State.REJECTED})
+WAITING = frozenset({State.QUEUED, State.UNCERTAIN})
+
+
+class Report(StrEnum):
+    """Smartico's seven words (SMARTICO.md 4)."""
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    COMPLAINED = "complained"
+    OPENED = "opened"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+LETTERS: dict[Report, str] = {
+    Report.ACCEPTED: "a",
+    Report.DELIVERED: "d",
+    Report.FAILED: "f",
+    Report.REJECTED: "r",
+    Report.COMPLAINED: "c",
+    Report.OPENED: "o",
+    Report.UNSUBSCRIBED: "u",
+}
+"""How the store writes a set or an order of reports: a letter each."""
+
+REPORTS: dict[str, Report] = {letter: report for report, letter in LETTERS.items()}
+
+
+class Event(StrEnum):
+    """What evidence may say. `bounced` is a failure that may come after delivery (notes: late bounce)."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    BOUNCED = "bounced"
+    REJECTED = "rejected"
+    OPENED = "opened"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    MACHINE_OPENED = "machine-opened"
+
+
+# Rows: what the store holds now. Columns: the event. A cell is the new state and the letters of the reports to queue,
+# in order; a report that was queued before is never queued again. A missing cell is "ignore".
+#
+# A row's name is the state, followed by "+o" once the player opened it and "+c" once they complained or unsubscribed:
+# after a person's open a bounce is a forwarder's, and after a complaint only the other such fact is news.
+_TABLE: dict[str, dict[Event, tuple[State, str]]] = {
+    "queued": {
+        Event.SENT: (State.SENT, "a"),
+        Event.DELIVERED: (State.DELIVERED, "ad"),
+        Event.FAILED: (State.FAILED, "af"),
+        Event.BOUNCED: (State.FAILED, "af"),
+        Event.REJECTED: (State.REJECTED, "r"),
+        Event.OPENED: (State.DELIVERED, "ado"),
+        Event.MACHINE_OPENED: (State.DELIVERED, "ad"),
+        Event.COMPLAINED: (State.DELIVERED, "adc"),
+        Event.UNSUBSCRIBED: (State.DELIVERED, "adu"),
+    },
+    "sent": {
+        Event.DELIVERED: (State.DELIVERED, "ad"),
+        Event.FAILED: (State.FAILED, "af"),
+        Event.BOUNCED: (State.FAILED, "af"),
+        Event.REJECTED: (State.REJECTED, "ar"),
+        Event.OPENED: (State.DELIVERED, "ado"),
+        Event.MACHINE_OPENED: (State.DELIVERED, "ad"),
+        Event.COMPLAINED: (State.DELIVERED, "adc"),
+        Event.UNSUBSCRIBED: (State.DELIVERED, "adu"),
+    },
+    "delivered": {
+        Event.BOUNCED: (State.FAILED, "f"),
+        Event.OPENED: (State.DELIVERED, "o"),
+        Event.COMPLAINED: (State.DELIVERED, "c"),
+        Event.UNSUBSCRIBED: (State.DELIVERED, "u"),
+    },
+    "delivered+o": {
+        Event.COMPLAINED: (State.DELIVERED, "c"),
+        Event.UNSUBSCRIBED: (State.DELIVERED, "u"),
+    },
+    "delivered+c": {
+        Event.COMPLAINED: (State.DELIVERED, "c"),
+        Event.UNSUBSCRIBED: (State.DELIVERED, "u"),
+    },
+    "failed": {
+        Event.COMPLAINED: (State.FAILED, "c"),
+        Event.UNSUBSCRIBED: (State.FAILED, "u"),
+    },
+    "rejected": {
+        Event.COMPLAINED: (State.REJECTED, "c"),
+        Event.UNSUBSCRIBED: (State.REJECTED, "u"),
+    },
+}
+_SAME_ROW = {
+    "uncertain": "queued",
+    "delivered+oc": "delivered+c",
+    "failed+o": "failed",
+    "failed+c": "failed",
+    "failed+oc": "failed",
+    "rejected+c": "rejected",
+}
+
+
+def row_of(state: State, told: str) -> str:
+    """The name of the table's row for a message in `state` whose reports `told` (letters) were queued."""
+    facts = ("o" if "o" in told else "") + ("c" if "c" in told or "u" in told else "")
+    return f"{state}+{facts}" if facts else str(state)
+
+
+def move(state: State, told: str, event: Event) -> tuple[State, str] | None:
+    """Where `event` takes a message, and the letters of the reports to queue; None where it changes nothing."""
+    row = row_of(state, told)
+    cell = _TABLE.get(_SAME_ROW.get(row, row), {}).get(event)
+    if cell is None:
+        return None
+    new, letters = cell
+    fresh = "".join(letter for letter in letters if letter not in told)
+    return None if new is state and not fresh else (new, fresh)
+
+
+def transitions(event: Event) -> dict[str, tuple[str, str]]:
+    """One column of the table for the store's scripts: row name to (new state, letters)."""
+    rows = {row: cells[event] for row, cells in _TABLE.items() if event in cells}
+    rows |= {row: rows[like] for row, like in _SAME_ROW.items() if like in rows}
+    return {row: (str(new), letters) for row, (new, letters) in rows.items()}
+
+
+TRANSITIONS: dict[Event, dict[str, tuple[str, str]]] = {event: transitions(event) for event in Event}

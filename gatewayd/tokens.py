@@ -1,0 +1,123 @@
+"""Everything that the installation's secret key makes: ids, signed tokens, keyed hashes, sealed addresses.
+
+Pure: no randomness is needed, because whatever must be unique is made from the message's id. A token names its
+purpose in its signature, so that one kind never passes for another.
+"""
+
+import base64
+import hashlib
+import hmac
+import uuid
+from collections.abc import Sequence
+from enum import StrEnum
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+_TAG = 12
+_BODY = 1 + 16 + _TAG
+
+
+class Purpose(StrEnum):
+    """What a token is good for; it is part of the signature."""
+
+    BOUNCE = "bounce"
+    COMPLAINT = "fbl"
+    UNSUBSCRIBE_MAIL = "unsub-mail"
+    UNSUBSCRIBE = "unsub-http"
+    OPEN = "open"
+    ESP = "esp"
+    MESSAGE_ID = "message-id"
+
+
+class Keys:
+    """The key ring: the first key makes, all of them are accepted.
+
+    Tokens are 47 characters of lower-case base32 that survive case folding and fit a 64 octet local part:
+    key id (1 byte), message id (16), truncated HMAC-SHA256 (12).
+    """
+
+    def __init__(self, secret: bytes, previous: Sequence[bytes] = ()) -> None:
+        self._ring = (secret, *previous)
+        self._kids = tuple(hashlib.sha256(b"kid\0" + key).digest()[0] for key in self._ring)
+        self._seal = AESSIV(_derive(secret, "seal", 64))
+        self._unseal = tuple(AESSIV(_derive(key, "seal", 64)) for key in self._ring)
+        self._id_keys = tuple(_derive(key, "id", 32) for key in self._ring)
+        self._hash_keys = tuple(_derive(key, "hash", 32) for key in self._ring)
+
+    def message_ids(self, label: str, channel: str, uid: str) -> tuple[str, ...]:
+        """The `ext_message_id` of a caller's uid, and those it had under previous keys.
+
+        Always the same UUIDs, so that no look-up table is needed; a key rotation must not send a uid twice.
+        """
+        name = f"{label}\0{channel}\0{uid}".encode()
+        digests = (hmac.digest(key, name, "sha256") for key in self._id_keys)
+        return tuple(str(uuid.UUID(bytes=digest[:16], version=4)) for digest in digests)
+
+    def token(self, purpose: Purpose, message_id: str) -> str:
+        """A signed token for `message_id`, good for `purpose` only."""
+        body = bytes([self._kids[0]]) + uuid.UUID(message_id).bytes
+        return _base32(body + _sign(self._ring[0], purpose, body))
+
+    def read(self, purpose: Purpose, token: str) -> str | None:
+        """The message id in a token of ours for `purpose`; None for anything else, in constant time per key."""
+        raw = _unbase32(token)
+        if raw is None or len(raw) != _BODY:
+            return None
+        body, tag = raw[:17], raw[17:]
+        for kid, key in zip(self._kids, self._ring, strict=True):
+            if kid == body[0] and hmac.compare_digest(tag, _sign(key, purpose, body)):
+                return str(uuid.UUID(bytes=body[1:]))
+        return None
+
+    def user_hashes(self, label: str, ext_user_id: str) -> tuple[str, ...]:
+        """How a player is named on the stop list: under today's key first, then under the previous ones."""
+        return self._hashes(f"user\0{label}\0{ext_user_id}")
+
+    def address_hashes(self, address: str) -> tuple[str, ...]:
+        """How an email address is named where it must be recognised again and never read; today's key first."""
+        return self._hashes("address\0" + address.strip().casefold())
+
+    def number_hashes(self, number: str) -> tuple[str, ...]:
+        """How a phone number is named, whatever its punctuation: only its digits count; today's key first."""
+        return self._hashes("number\0" + "".join(filter(str.isdigit, number)))
+
+    def seal(self, text: str, message_id: str) -> str:
+        """`text` encrypted for this installation and bound to `message_id` (AES-SIV: the same twice is harmless)."""
+        return base64.b64encode(self._seal.encrypt(text.encode(), [message_id.encode()])).decode()
+
+    def unseal(self, sealed: str, message_id: str) -> str:
+        """What `seal` was given. Raises ValueError where no key of the ring opens it."""
+        raw = base64.b64decode(sealed)
+        for box in self._unseal:
+            try:
+                return box.decrypt(raw, [message_id.encode()]).decode()
+            except InvalidTag:
+                continue
+        raise ValueError("sealed with a key that is not configured any more")
+
+    def _hashes(self, text: str) -> tuple[str, ...]:
+        return tuple(_base32(hmac.digest(key, text.encode(), "sha256")[:15]) for key in self._hash_keys)
+
+
+def _derive(secret: bytes, use: str, length: int) -> bytes:
+    return hashlib.blake2b(use.encode(), key=hashlib.blake2b(secret).digest(), digest_size=length).digest()
+
+
+def _sign(key: bytes, purpose: Purpose, body: bytes) -> bytes:
+    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:_TAG]
+
+
+def _base32(raw: bytes) -> str:
+    return base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+def _unbase32(text: str) -> bytes | None:
+    if len(text) != 47 or not text.isascii():
+        return None
+    try:
+        raw = base64.b32decode(text.upper() + "=")
+    except ValueError:
+        return None
+    # Unused trailing bits must be zero: one token, one spelling (but for its case).
+    return raw if _base32(raw) == text.lower() else None

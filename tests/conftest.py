@@ -1,0 +1,34 @@
+"""Shared fixtures: what the tests start, they stop; what the machine lacks makes them skip, or fail in CI."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
+
+
+def missing(what: str) -> None:
+    """Skip the test because the machine lacks `what`; with CI=true nothing may skip, so fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must provide {what}")
+    pytest.skip(f"this machine lacks {what}")
+
+
+def need(program: str) -> str:
+    """The path of `program`, also looked for in the sbin directories; skips (fails in CI) where there is none."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    found = shutil.which(program, path=path)
+    if found is None:
+        missing(program)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The directory of real bounces and ESP events; it lies beside the project, where it is present at all."""
+    if not CORPUS.is_dir():
+        pytest.skip(f"no corpus at {CORPUS}")
+    return CORPUS
