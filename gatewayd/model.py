@@ -245,4 +245,23 @@ class QueueState(Struct, frozen=True):
     oldest_age: float
 
 
+class WayState(Struct, frozen=True):
+    """How one relay or SMSC stands, for the people who look after it (a channel's optional `states()`, by name).
+
+    `word` says it in a word (up, down, bound, backing-off, ...), `reason` why, redacted; `since` is seconds since the
+    epoch. `rate` is the configured limit per second (0: none), `in_flight` of `window` are unanswered now, `handed`
+    and `throttled` count since the process started: taken by the next hop, and asked by it to slow down.
+    """
+
+    up: bool
+    word: str = ""
+    reason: str = ""
+    since: float = 0.0
+    in_flight: int = 0
+    window: int = 0
+    rate: float = 0.0
+    handed: int = 0
+    throttled: int = 0
+
+
 Json = dict[str, Any]

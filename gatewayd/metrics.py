@@ -1,0 +1,246 @@
+"""Every metric, declared once, on the registry that is passed in.
+
+Owns names, units, label names and histogram bounds. Knows nothing of who asks for the page: admin.py serves it, and
+figures.py brings the numbers that only Redis and the channels know. On the hot path a metric's child is looked up once
+and kept: the registry's own look-up costs more than the counting.
+
+Values of metric labels come from the configuration or from closed vocabularies, never from a request: whoever can
+choose one could grow this process without end.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from zope.interface import implementer
+
+from gatewayd.errors import ErrorCode
+from gatewayd.interfaces import IMeter
+from gatewayd.model import Channel, QueueState, WayState
+from gatewayd.status import Report
+
+_ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_LIFE = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
+_FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+
+RESULTS: dict[ErrorCode, str] = {code: code.name.lower() for code in ErrorCode}
+"""The words for `result` in gatewayd_intake_total: the names in the public table of error codes."""
+
+Counts = Mapping[tuple[str, Channel, str], int]
+"""As IStore.counts: label, channel and state to a number."""
+
+
+@implementer(IMeter)
+class Metrics:
+    """The meter of one process. All times are seconds; names end in their unit, counters in `_total`."""
+
+    def __init__(self, registry: CollectorRegistry, *, instance: str = "", version: str = "") -> None:
+        self.registry = registry
+        Info("gatewayd_build", "Version and instance of this process.", registry=registry).info(
+            {"version": version, "instance": instance}
+        )
+        ProcessCollector(namespace="gatewayd", registry=registry)
+        self._declare_flow(registry)
+        self._declare_state(registry)
+        self._intake: dict[tuple[str, Channel, ErrorCode], Counter] = {}
+        self._intake_seconds: dict[tuple[str, Channel], Histogram] = {}
+        self._settled: dict[tuple[str, Channel, str], tuple[Counter, Histogram]] = {}
+        self._reported: dict[tuple[str, Report, str], tuple[Counter, Histogram]] = {}
+        self._evidence: dict[tuple[str, str, str], Counter] = {}
+
+    def _declare_flow(self, registry: CollectorRegistry) -> None:
+        self._intake_total = Counter(
+            "gatewayd_intake_total",
+            "Requests answered; result is the name of the answer's error_code.",
+            ("label", "channel", "result"),
+            registry=registry,
+        )
+        self._intake_time = Histogram(
+            "gatewayd_intake_seconds",
+            "From a request's arrival to its answer.",
+            ("label", "channel"),
+            buckets=_ANSWER,
+            registry=registry,
+        )
+        self._attempts_total = Counter(
+            "gatewayd_attempts_total",
+            "Attempts to hand a message to a next hop: sent, again, uncertain, failed, rejected, parked.",
+            ("label", "channel", "outcome"),
+            registry=registry,
+        )
+        self._attempts_time = Histogram(
+            "gatewayd_attempt_age_seconds",
+            "Age of a message, since its acceptance, when an attempt ended.",
+            ("channel", "outcome"),
+            buckets=_LIFE,
+            registry=registry,
+        )
+        self._callbacks_total = Counter(
+            "gatewayd_callbacks_total",
+            "Callbacks to the caller: told, again, dead.",
+            ("label", "status", "result"),
+            registry=registry,
+        )
+        self._callbacks_time = Histogram(
+            "gatewayd_callback_age_seconds",
+            "Age of a status, since it was queued, when a callback ended.",
+            ("result",),
+            buckets=_LIFE,
+            registry=registry,
+        )
+        self._evidence_total = Counter(
+            "gatewayd_evidence_total",
+            "Receipts, bounces and other evidence: matched, parked, orphaned, ignored.",
+            ("source", "event", "result"),
+            registry=registry,
+        )
+        self._redis_time = Histogram(
+            "gatewayd_redis_seconds", "Time that Redis took to answer.", buckets=_FAST, registry=registry
+        )
+        self._reactor_time = Histogram(
+            "gatewayd_reactor_delay_seconds",
+            "How late the reactor ran a call that was due.",
+            buckets=_FAST,
+            registry=registry,
+        )
+
+    def _declare_state(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"gatewayd_{name}", text, labels, registry=registry)
+
+        self._redis_up = gauge("redis_up", "1 while Redis answers.")
+        self._messages = gauge(
+            "messages", "Messages ever accepted, and those in each state now.", "label", "channel", "state"
+        )
+        self._difference = gauge(
+            "unreconciled_messages",
+            "Accepted minus final minus in flight: 0, or messages got lost.",
+            "label",
+            "channel",
+        )
+        self._queue = gauge("queue_messages", "Members of a queue: waiting, leased.", "queue", "state")
+        self._queue_age = gauge("queue_oldest_age_seconds", "Age of a queue's oldest due member.", "queue")
+        self._dead = gauge("dead_letters", "Statuses given up and kept for a person (counted up to a limit).")
+        self._paused = gauge("paused", "1 while a label's channel is paused.", "label", "channel")
+        way = ("channel", "route")
+        self._way_up = gauge("route_up", "1 while a relay or SMSC is up.", *way)
+        self._way_window = gauge("route_window", "How many may be unanswered at once.", *way)
+        self._way_in_flight = gauge("route_in_flight", "How many are unanswered now.", *way)
+        self._way_limit = gauge("route_rate_limit_per_second", "Configured rate; 0 for no limit.", *way)
+        self._way_totals = _WayTotals()
+        registry.register(self._way_totals)
+
+    def intake(self, label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
+        """A request was answered; `label` is empty where the request named none of ours."""
+        counter = self._intake.get((label, channel, result))
+        if counter is None:
+            counter = self._intake_total.labels(label, channel, RESULTS[result])
+            self._intake[label, channel, result] = counter
+        counter.inc()
+        histogram = self._intake_seconds.get((label, channel))
+        if histogram is None:
+            histogram = self._intake_seconds[label, channel] = self._intake_time.labels(label, channel)
+        histogram.observe(seconds)
+
+    def settled(self, label: str, channel: Channel, outcome: str, seconds: float) -> None:
+        """An attempt ended; `seconds` since acceptance."""
+        pair = self._settled.get((label, channel, outcome))
+        if pair is None:
+            pair = (
+                self._attempts_total.labels(label, channel, outcome),
+                self._attempts_time.labels(channel, outcome),
+            )
+            self._settled[label, channel, outcome] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    def reported(self, label: str, status: Report, result: str, seconds: float) -> None:
+        """A callback ended; `seconds` since the status was queued."""
+        pair = self._reported.get((label, status, result))
+        if pair is None:
+            pair = (self._callbacks_total.labels(label, status, result), self._callbacks_time.labels(result))
+            self._reported[label, status, result] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+    def evidence(self, source: str, event: str, result: str) -> None:
+        """Evidence came."""
+        counter = self._evidence.get((source, event, result))
+        if counter is None:
+            counter = self._evidence[source, event, result] = self._evidence_total.labels(source, event, result)
+        counter.inc()
+
+    def redis_answered(self, seconds: float) -> None:
+        """Redis answered a question in `seconds`."""
+        self._redis_up.set(1)
+        self._redis_time.observe(seconds)
+
+    def redis_silent(self) -> None:
+        """Redis does not answer: what it told before is not shown as if it were still true."""
+        self._redis_up.set(0)
+        for gauge in (self._messages, self._difference, self._queue, self._queue_age, self._paused):
+            gauge.clear()
+
+    def reactor_late(self, seconds: float) -> None:
+        """A call ran `seconds` after it was due."""
+        self._reactor_time.observe(seconds)
+
+    def show_counts(self, counts: Counts) -> None:
+        """Set the gauges of messages and of their reconciliation."""
+        for (label, channel, state), number in counts.items():
+            self._messages.labels(label, channel, state).set(number)
+        for (label, channel), number in unreconciled(counts).items():
+            self._difference.labels(label, channel).set(number)
+
+    def show_queues(self, queues: Mapping[str, QueueState]) -> None:
+        """Set the gauges of the queues."""
+        for name, queue in queues.items():
+            self._queue.labels(name, "waiting").set(queue.waiting)
+            self._queue.labels(name, "leased").set(queue.leased)
+            self._queue_age.labels(name).set(queue.oldest_age)
+
+    def show_dead(self, number: int) -> None:
+        """Set the gauge of dead letters."""
+        self._dead.set(number)
+
+    def show_paused(self, paused: Iterable[tuple[str, Channel]]) -> None:
+        """Set the gauge of what is paused."""
+        self._paused.clear()
+        for label, channel in paused:
+            self._paused.labels(label, channel).set(1)
+
+    def show_ways(self, channel: Channel, ways: Mapping[str, WayState]) -> None:
+        """Set the gauges of the relays or SMSCs of one channel."""
+        for name, way in ways.items():
+            self._way_up.labels(channel, name).set(way.up)
+            self._way_window.labels(channel, name).set(way.window)
+            self._way_in_flight.labels(channel, name).set(way.in_flight)
+            self._way_limit.labels(channel, name).set(way.rate)
+            self._way_totals.ways[channel, name] = way
+
+
+class _WayTotals(Collector):
+    """What the channels count themselves, shown as counters."""
+
+    def __init__(self) -> None:
+        self.ways: dict[tuple[Channel, str], WayState] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        way = ("channel", "route")
+        handed = CounterMetricFamily("gatewayd_route_handed", "What a next hop took.", labels=way)
+        throttled = CounterMetricFamily("gatewayd_route_throttled", "Times a next hop said slow down.", labels=way)
+        for (channel, name), state in self.ways.items():
+            handed.add_metric((channel, name), state.handed)
+            throttled.add_metric((channel, name), state.throttled)
+        yield handed
+        yield throttled
+
+
+def unreconciled(counts: Counts) -> dict[tuple[str, Channel], int]:
+    """For each label and channel: accepted minus what is in any state now. Anything but 0 is a fault of ours."""
+    left: dict[tuple[str, Channel], int] = {}
+    for (label, channel, state), number in counts.items():
+        sign = 1 if state == "accepted" else -1
+        left[label, channel] = left.get((label, channel), 0) + sign * number
+    return left
