@@ -1,0 +1,153 @@
+"""What every provider's module shares: the request, the frozen event, and how its words are read and cleaned.
+
+Owns the closed vocabulary at this edge. Knows no provider, no storage and no clock: the time comes with the request.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from gatewayd.redact import redact
+from gatewayd.status import Event
+
+LATE = 3600.0
+"""How far ahead of our clock a provider's may be, in seconds."""
+
+DETAIL_LENGTH = 200
+
+Json = dict[str, Any]
+
+
+class Forged(Exception):
+    """The request does not prove that the provider sent it; the text says what was missing, never what was given."""
+
+
+class Unreadable(Exception):
+    """The provider may well have sent it, but it is not in the provider's form."""
+
+
+class EspRequest(Struct, frozen=True):
+    """One POST as it came. Header names are lower case; `body` is byte for byte what was signed.
+
+    `now` is seconds since the epoch. `certificate` is the PEM text that `ses.certificate_url` asked for.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    now: float
+    certificate: bytes = b""
+
+
+class Settings(Struct, frozen=True):
+    """The proofs that the operator configured for one provider. Printing it shows none of them."""
+
+    signing_key: str = ""
+    public_key: str = ""
+    topic_arns: tuple[str, ...] = ()
+    username: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return "<Settings>"
+
+
+class EspEvent(Struct, frozen=True):
+    """One thing that a provider says of one message.
+
+    `token` is what stood where our signed token belongs: unchecked, empty where nothing did. `event` is None for what
+    settles nothing. `key` tells this event from every other one of the provider's. `hard` marks an address that does
+    not exist, `machine` an open that no person made. `detail` holds the provider's words, without addresses.
+    """
+
+    token: str
+    event: Event | None
+    key: str
+    detail: str = ""
+    hard: bool = False
+    machine: bool = False
+
+
+_ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
+_NO_DOMAIN = re.compile(r"nxdomain|(?:domain|host)[^.]{0,20} not (?:found|exist)|no such domain", re.IGNORECASE)
+
+HARD_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+"""RFC 3463 codes that fault the address itself; 5.4.4 joins them only where the words say that the domain is none."""
+
+
+def plain(*parts: object) -> str:
+    """The parts as one short line that may be kept: addresses and long numbers are blotted out."""
+    text = " ".join(str(part) for part in parts if isinstance(part, str | int) and part != "")
+    return redact(text[: 4 * DETAIL_LENGTH], DETAIL_LENGTH)
+
+
+def enhanced_code(*texts: object) -> str:
+    """The first enhanced status code (RFC 3463) that says more than x.0.0; empty where there is none."""
+    for text in texts:
+        for found in _ENHANCED.finditer(text if isinstance(text, str) else ""):
+            if found[2] != "0" or found[3] != "0":
+                return found[0]
+    return ""
+
+
+def is_hard(*texts: object, otherwise: bool) -> bool:
+    """Whether the address is at fault, by the enhanced code in `texts`; `otherwise` counts where there is none."""
+    code = enhanced_code(*texts)
+    if code == "5.4.4":
+        return any(isinstance(text, str) and _NO_DOMAIN.search(text) for text in texts)
+    return code in HARD_CODES if code else otherwise
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON in `body`. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
+
+
+def batch(body: bytes) -> list[Json]:
+    """The events in a body that is a list of objects, or one object alone. Raises Unreadable."""
+    data = decoded(body)
+    if isinstance(data, dict):
+        return [data]
+    if not isinstance(data, list):
+        raise Unreadable("the body is neither a list nor an object")
+    return [item for item in data if isinstance(item, dict)]
+
+
+def table(data: object, *path: str) -> Json:
+    """The object at `path`, or an empty one: what a provider leaves out is never a reason to fail."""
+    for name in path:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def text(data: Json, *names: str) -> str:
+    """The first of `names` that holds a text or a number, as text; else empty."""
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def is_true(value: object) -> bool:
+    """Providers write truth as true, 1, "1" and "true"."""
+    return value is True or (isinstance(value, str | int) and str(value).lower() in ("1", "true"))
+
+
+def fingerprint(data: Json) -> str:
+    """A name for an event that its provider gave none."""
+    return hashlib.sha256(msgspec.json.encode(data, order="sorted")).hexdigest()[:32]
+
+
+def check_age(when: float, now: float, window: float) -> None:
+    """Raises Forged for a signature older than `window` seconds, or from the future."""
+    if not now - window <= when <= now + LATE:
+        raise Forged("the signature's time is outside the window")
