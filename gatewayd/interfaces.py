@@ -30,7 +30,10 @@ from gatewayd.model import (
 from gatewayd.status import Report, State
 
 BeforeWire = Callable[[str], Awaitable[None]]
-"""Given the route's name, marks the message as being submitted. Raises LeaseLost: then nothing may be written."""
+"""Given the route's name, marks the message as being submitted.
+
+Raises LeaseLost or PermanentFailure: then nothing may be written, and the exception goes on to the caller of `send`.
+"""
 
 OnEvidence = Callable[[Evidence], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
@@ -88,8 +91,12 @@ class IChannel(Interface):
 class ICallbacks(Interface):
     """The way to tell the caller a status."""
 
-    async def get(url: str) -> tuple[int, bytes]:
-        """HTTP status and body (bounded) of one GET; no redirect is followed. Raises TemporaryFailure."""
+    async def get(url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
+        """HTTP status and body (bounded) of one GET; no redirect is followed.
+
+        With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
+        false where nothing was tried; PermanentFailure where `url` cannot be asked at all.
+        """
 
 
 class IMeter(Interface):
@@ -132,10 +139,13 @@ class IStore(Interface):
     async def take(channel: Channel, limit: int) -> list[Leased]:
         """Lease up to `limit` due messages."""
 
-    async def mark(message: Message, route: str, address_hash: str) -> None:
-        """Mark a leased message as being on the wire of `route`. Raises LeaseLost where it is not ours any more.
+    async def mark(
+        message: Message, route: str, address_hash: str, *, segments: int = 1, stop_hashes: Sequence[str] = ()
+    ) -> bool:
+        """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
 
-        `address_hash` is the keyed hash of where it goes; for an SMS this becomes the latest message to that number.
+        Raises LeaseLost where it is not ours any more. `address_hash` is the keyed hash of where it goes; for an SMS
+        of so many `segments` this becomes the latest message to that number.
         """
 
     async def settle_sent(message: Message, handed: Handed) -> list[Receipt]:
@@ -165,8 +175,17 @@ class IStore(Interface):
     async def evidence(evidence: Evidence) -> str:
         """Apply the transition table; "moved", "ignored", or "unknown" where the message is not kept any more."""
 
-    async def receipt(receipt: Receipt, *, park: bool) -> str:
-        """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches."""
+    async def receipt(receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
+        """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches; and the message.
+
+        With `by_number` an uncertain message that went to the receipt's number on that SMSC is taken for it.
+        """
+
+    async def parked_receipts(limit: int) -> tuple[list[Receipt], list[Receipt]]:
+        """Parked receipts to look up again now, and those given up as orphans."""
+
+    def feed_reports(room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
+        """From now on a new report is leased to this instance and offered to it, where there is room."""
 
     async def take_reports(limit: int) -> list[ReportJob]:
         """Lease up to `limit` messages that have a status to tell, each with its next one."""
@@ -177,8 +196,8 @@ class IStore(Interface):
     async def report_again(job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
         """Tell it again at `due`."""
 
-    async def report_dead(job: ReportJob, reason: str) -> None:
-        """Give it up: kept as a dead letter; the message's later statuses go on."""
+    async def report_dead(job: ReportJob, reason: str) -> ReportJob | None:
+        """Give it up: kept as a dead letter; the message's later statuses go on, with the one returned."""
 
     async def suppress(label: str, channel: Channel, name: str, seconds: float) -> None:
         """Put a player or an address, by its keyed hash, on the stop list of one label and channel."""
@@ -239,3 +258,23 @@ class IStore(Interface):
 
     async def ping() -> float:
         """Seconds that Redis took to answer."""
+
+    async def beat(
+        boot: str, *, first: bool, dead_after: float
+    ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+        """This instance lives: whether its name is still its own, peers without a beat for `dead_after`, what is paused.
+
+        `boot` is unique to the process; the one that said `first` last owns the name.
+        """
+
+    async def recover(instance: str) -> int:
+        """Give back all that an instance had leased; how much it was."""
+
+    async def sweep() -> int:
+        """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
+
+    async def strays(kind: str, age: float) -> list[str]:
+        """What this instance has held for `age` or longer in the queue `kind`."""
+
+    async def release(kind: str, message_id: str) -> None:
+        """Give a lease back."""

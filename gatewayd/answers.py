@@ -1,0 +1,171 @@
+"""The reading half of a small HTTP/1.1 client: bytes in, one bounded answer out (RFC 9112).
+
+Owns the framing of an answer to a GET. Knows no socket, no clock and no URL.
+"""
+
+import re
+from collections.abc import Callable
+
+MAX_HEAD = 16_384
+MAX_BODY = 65_536
+
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: |$)")
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?")
+_LONGEST_CHUNK_LINE = 1_024
+
+
+class BadAnswer(Exception):
+    """What came is not an HTTP/1.1 answer, or larger than we read. The text holds nothing of it."""
+
+
+class AnswerReader:
+    """Reads one answer. `status`, `body`, `keep` (the connection may serve again) count once `complete` is true."""
+
+    __slots__ = ("_body", "_buffer", "_step", "_wanted", "body", "complete", "keep", "retry_after", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+        self.keep = False
+        self.complete = False
+        self.retry_after = ""
+        self._buffer = b""
+        self._body = bytearray()
+        self._wanted = 0
+        self._step: Callable[[], bool] = self._head
+
+    def received(self, data: bytes) -> bool:
+        """Take the next bytes; true once the answer is complete. Raises BadAnswer."""
+        self._buffer = self._buffer + data if self._buffer else data
+        while not self.complete and self._step():
+            pass
+        if self.complete and self._buffer:
+            # Nobody asked for more: whatever follows must not become the answer to the next request.
+            self.keep = False
+        return self.complete
+
+    def closed(self) -> bool:
+        """The peer closed the connection; true where that is how this answer ends."""
+        if not self.complete and self._step == self._until_closed:
+            self._finish(bytes(self._body))
+        return self.complete
+
+    @property
+    def begun(self) -> bool:
+        """Whether any byte of an answer came."""
+        return self.complete or bool(self._buffer) or self._step != self._head
+
+    def _finish(self, body: bytes) -> bool:
+        self.body = body
+        self.complete = True
+        return False
+
+    def _head(self) -> bool:
+        end = _END_OF_HEAD.search(self._buffer)
+        if end is None or end.start() > MAX_HEAD:
+            if len(self._buffer) > MAX_HEAD:
+                raise BadAnswer("its head is too long")
+            return False
+        lines = self._buffer[: end.start()].splitlines()
+        self._buffer = self._buffer[end.end() :]
+        status = _STATUS.match(lines[0]) if lines else None
+        if status is None:
+            raise BadAnswer("it does not speak HTTP/1.1")
+        self.status = int(status[2])
+        if self.status == 101:
+            raise BadAnswer("it wants another protocol")
+        if self.status < 200:
+            return True
+        self._framing(status[1] == b"1", lines[1:])
+        return not self.complete
+
+    def _framing(self, modern: bool, lines: list[bytes]) -> None:
+        self.keep = modern
+        length = coding = None
+        for line in lines:
+            name, _, value = line.partition(b":")
+            name, value = name.lower(), value.strip()
+            if name == b"content-length":
+                if not value.isdigit() or (length is not None and length != value):
+                    raise BadAnswer("its length is unclear")
+                length = value
+            elif name == b"transfer-encoding":
+                coding = value.lower()
+            elif name == b"connection":
+                options = value.lower()
+                self.keep = b"close" not in options and (modern or b"keep-alive" in options)
+            elif name == b"retry-after":
+                self.retry_after = value.decode("latin-1")
+        if self.status in (204, 304):
+            self._finish(b"")
+        elif coding is not None:
+            if coding != b"chunked" or length is not None:
+                raise BadAnswer("its transfer coding is unknown")
+            self._step = self._chunk_line
+        elif length is not None:
+            self._wanted = int(length[:10])
+            if self._wanted > MAX_BODY:
+                raise BadAnswer("it is too large")
+            self._step = self._counted
+        else:
+            self.keep = False
+            self._step = self._until_closed
+
+    def _counted(self) -> bool:
+        if len(self._buffer) < self._wanted:
+            return False
+        body, self._buffer = self._buffer[: self._wanted], self._buffer[self._wanted :]
+        return self._finish(body)
+
+    def _until_closed(self) -> bool:
+        self._take(len(self._buffer))
+        return False
+
+    def _chunk_line(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        match = _CHUNK.fullmatch(line)
+        if match is None:
+            raise BadAnswer("its chunks are unreadable")
+        self._wanted = int(match[1], 16)
+        self._step = self._chunk if self._wanted else self._trailer
+        return True
+
+    def _chunk(self) -> bool:
+        ready = min(self._wanted, len(self._buffer))
+        self._take(ready)
+        self._wanted -= ready
+        if self._wanted:
+            return False
+        self._step = self._chunk_end
+        return True
+
+    def _chunk_end(self) -> bool:
+        line = self._line()
+        if line:
+            raise BadAnswer("its chunks are unreadable")
+        self._step = self._chunk_line if line is not None else self._chunk_end
+        return line is not None
+
+    def _trailer(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        return bool(line) or self._finish(bytes(self._body))
+
+    def _line(self) -> bytes | None:
+        line, newline, rest = self._buffer.partition(b"\n")
+        if len(line) > _LONGEST_CHUNK_LINE:
+            raise BadAnswer("its chunks are unreadable")
+        if not newline:
+            return None
+        self._buffer = rest
+        return line.removesuffix(b"\r")
+
+    def _take(self, size: int) -> None:
+        self._body += self._buffer[:size]
+        self._buffer = self._buffer[size:]
+        if len(self._body) > MAX_BODY:
+            raise BadAnswer("it is too large")

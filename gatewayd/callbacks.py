@@ -1,0 +1,455 @@
+"""The GETs to Smartico: persistent connections, a limit and a breaker for each host, time-outs, verified TLS.
+
+Owns connections and when a host is left alone. Knows nothing of labels, statuses or what an answer means. No URL ever
+reaches an exception or the log: its query holds the API key.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from OpenSSL.SSL import Error as TlsError
+from service_identity import VerificationError
+from twisted.application.service import Service
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import optionsForClientTLS, platformTrust
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd.answers import AnswerReader, BadAnswer
+from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.interfaces import ICallbacks
+from gatewayd.public_only import PublicOnly
+from gatewayd.retry import LINK
+
+_URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
+_PLAIN_PATH = re.compile(r"/[!-~]*")
+_IDLE = 50.0
+"""Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""
+_TICK = 0.5
+_PATIENCE = 0.5
+_FAILURES_TO_BREAK = 5
+_LONGEST_LINE = 1_000
+_SPREAD = 4.0
+_MOST_HOSTS = 1_000
+_RETRY_AFTER = (429, 503)
+_LONGEST_RETRY_AFTER = 3_600.0
+
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (error.DNSLookupError, "callback host not found"),
+    (error.ConnectionRefusedError, "callback host refused the connection"),
+    (error.TimeoutError, "no connection to the callback host in time"),
+    (DeferredTimeoutError, "no connection to the callback host in time"),
+    (TlsError, "TLS with the callback host failed"),
+    (VerificationError, "the callback host's certificate is not its own"),
+    (error.ConnectError, "no connection to the callback host"),
+    (error.ConnectionDone, "the callback host closed the connection before it answered"),
+    (error.ConnectionLost, "the connection to the callback host was lost before it answered"),
+)
+
+
+class _TooLate(Exception):
+    """The answer did not come in time."""
+
+
+class _Stale(Exception):
+    """A kept connection was closed by the peer just as we used it again."""
+
+
+@implementer(ICallbacks)
+class Callbacks(Service):
+    """GETs over kept connections, at most `limit` at a time to one host; `timeout` (seconds) bounds each as a whole.
+
+    A host that is down or slow costs nobody else anything: once its places are taken and no answer is near, or once
+    it failed several times in a row, `get` raises at once, and says when to come again.
+    """
+
+    def __init__(
+        self, reactor: Any, random: Callable[[], float], *, limit: int = 16, timeout: float = 10.0, trust: Any = None
+    ) -> None:
+        self._reactor = reactor
+        self._random = random
+        self._limit = limit
+        self._timeout = timeout
+        self._trust = trust
+        self._hosts: dict[tuple[str, str, bool], _Host] = {}
+
+    async def get(self, url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
+        """Status and body of one GET; a body over 64 kB is a failure, a redirect is not followed.
+
+        With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
+        false where nothing was tried; PermanentFailure where `url` is not one that can be asked.
+        """
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise PermanentFailure("the callback URL is unusable")
+        key = (match[1], match[2], allow_private)
+        host = self._hosts.get(key) or self._new_host(key)
+        waiting = host.enter(self._reactor.seconds())
+        if waiting is not None:
+            await waiting
+        try:
+            answer = await host.ask(_path(match[3]))
+        except CancelledError:
+            raise
+        except PermanentFailure:
+            raise
+        except Exception as problem:
+            raise self._failure(host, problem) from None
+        finally:
+            host.leave(self._reactor.seconds())
+        host.answered()
+        if answer.status in _RETRY_AFTER:
+            raise TemporaryFailure(f"callback answered HTTP {answer.status}", not_before=self._asked_for(answer))
+        return answer.status, answer.body
+
+    def hosts(self) -> Mapping[str, bool]:
+        """Each callback host that was asked since the start, and whether it is up."""
+        states: dict[str, bool] = {}
+        for (_, netloc, _), host in self._hosts.items():
+            states[netloc] = states.get(netloc, True) and not host.down
+        return states
+
+    def stopService(self) -> Deferred[Any] | None:
+        """Close every connection; fires once they are closed."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        closed = [gone for host in self._hosts.values() for gone in host.close()]
+        return DeferredList(closed) if closed else None
+
+    def _new_host(self, key: tuple[str, str, bool]) -> "_Host":
+        if len(self._hosts) >= _MOST_HOSTS:
+            for old in [key for key, host in self._hosts.items() if not host.connections and not host.busy]:
+                del self._hosts[old]
+        scheme, netloc, allow_private = key
+        guard = None if allow_private else PublicOnly(self._reactor)
+        host = self._hosts[key] = _Host(
+            self._reactor,
+            self._random,
+            _endpoint(guard or self._reactor, scheme, netloc, self._timeout, self._trust),
+            guard,
+            netloc,
+            self._limit,
+            self._timeout,
+        )
+        return host
+
+    def _failure(self, host: "_Host", problem: Exception) -> TemporaryFailure:
+        now = self._reactor.seconds()
+        if isinstance(problem, _Stale):
+            return TemporaryFailure("the callback host closed a kept connection", not_before=now, counts=False)
+        if isinstance(problem, BadAnswer):
+            return TemporaryFailure(f"the callback's answer is unreadable: {problem}")
+        host.failed(now)
+        if isinstance(problem, _TooLate):
+            return TemporaryFailure(f"no answer to the callback in {self._timeout:g} s")
+        if isinstance(problem, error.DNSLookupError) and host.hides_addresses():
+            return TemporaryFailure("the callback host is at a private address")
+        for kind, reason in _REASONS:
+            if isinstance(problem, kind):
+                return TemporaryFailure(reason + _tls_words(problem))
+        return TemporaryFailure(f"callback failed: {type(problem).__name__}")
+
+    def _asked_for(self, answer: AnswerReader) -> float | None:
+        if not answer.retry_after.isdecimal():
+            return None
+        wait = min(float(answer.retry_after[:9]), _LONGEST_RETRY_AFTER)
+        return float(self._reactor.seconds()) + wait
+
+
+class _Host:
+    """One origin as one kind of caller sees it: its connections, its places, and whether it is worth asking."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        random: Callable[[], float],
+        endpoint: IStreamClientEndpoint,
+        guard: "PublicOnly | None",
+        netloc: str,
+        limit: int,
+        timeout: float,
+    ) -> None:
+        self.busy = 0
+        self.connections: set[_Connection] = set()
+        self.idle: list[_Connection] = []
+        self._clock = clock
+        self._random = random
+        self._factory = Factory.forProtocol(lambda: _Connection(clock, self))
+        self._factory.noisy = False
+        self._endpoint = endpoint
+        self._guard = guard
+        self._tail = (
+            f" HTTP/1.1\r\nHost: {_host_header(netloc)}\r\nUser-Agent: gatewayd\r\n"
+            "Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
+        ).encode()
+        self._limit = limit
+        self._timeout = timeout
+        self._line: deque[tuple[float, Deferred[None]]] = deque()
+        self._watch: Any = None
+        self._pace = 0.0  # smoothed seconds that an answer takes
+        self._left_at = 0.0  # when a place was last given back, or first taken
+        self._next_place = 0.0
+        self._failures = 0
+        self._failing_since = 0.0
+        self._down_until = 0.0
+        self._probing = False
+        self._probes = 0
+
+    @property
+    def down(self) -> bool:
+        """Whether it failed so often in a row that it is only probed."""
+        return self._failures >= _FAILURES_TO_BREAK
+
+    def enter(self, now: float) -> Deferred[None] | None:
+        """Take a place, at once or when the Deferred fires. Raises TemporaryFailure where waiting is no use."""
+        if self.down:
+            if self._probing or now < self._down_until:
+                raise self._turned_away(now)
+            self._probing = True
+        elif self.busy >= self._limit:
+            slowest = max(self._pace, now - self._left_at)
+            if len(self._line) >= _LONGEST_LINE or slowest * (len(self._line) + 1) > _PATIENCE * self._limit:
+                raise self._turned_away(now)
+            place: Deferred[None] = Deferred()
+            self._line.append((now, place))
+            if self._watch is None:
+                self._watch = self._clock.callLater(_TICK, self._watch_line)
+            return place
+        if not self.busy:
+            self._left_at = now
+        self.busy += 1
+        return None
+
+    def leave(self, now: float) -> None:
+        """Give the place back, or on to the first in the line."""
+        self._left_at = now
+        self._probing = False
+        while self._line:
+            _, place = self._line.popleft()
+            if not place.called:
+                place.callback(None)
+                return
+        self.busy -= 1
+
+    def close(self) -> "list[Deferred[None]]":
+        """Close its connections, and send away who waits for one; each Deferred fires when one is closed."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._send_away(self._clock.seconds(), len(self._line))
+        return [connection.abandon() for connection in list(self.connections)]
+
+    def hides_addresses(self) -> bool:
+        """Whether the name was ever found at a private address that may not be asked."""
+        return self._guard is not None and self._guard.nameResolver.hidden > 0
+
+    def answered(self) -> None:
+        """It answered, whatever it said: it is up."""
+        if self._failures:
+            self._failures = self._probes = 0
+            self._down_until = self._next_place = 0.0
+
+    def failed(self, now: float) -> None:
+        """It could not be asked, or did not answer."""
+        if not self._failures:
+            self._failing_since = now
+        self._failures += 1
+        if self.down and now >= self._down_until:
+            # Several requests fail together: only the first of them makes the back-off grow.
+            self._probes = self._probes + 1
+            self._down_until = LINK.next_due(self._probes, self._failing_since, now, self._random())
+            self._send_away(now, len(self._line))
+
+    async def ask(self, path: bytes) -> AnswerReader:
+        """One GET on a kept or a new connection."""
+        begun = self._clock.seconds()
+        while self.idle:
+            connection = self.idle.pop()
+            if begun < connection.until:
+                answer = await connection.ask(b"GET " + path + self._tail, begun + self._timeout)
+                break
+            connection.abandon()
+        else:
+            connection = await self._connect(begun)
+            answer = await connection.ask(b"GET " + path + self._tail, begun + self._timeout)
+        self._pace += (self._clock.seconds() - begun - self._pace) / 8
+        return answer
+
+    async def _connect(self, begun: float) -> "_Connection":
+        connecting: Deferred[Any] = self._endpoint.connect(self._factory)
+        try:
+            connection: _Connection = await connecting.addTimeout(self._timeout, self._clock)
+        except error.ConnectingCancelledError:
+            # It is no CancelledError, and addTimeout lets it through as well.
+            if self._clock.seconds() - begun >= self._timeout:
+                raise error.TimeoutError from None
+            raise CancelledError from None
+        return connection
+
+    def _watch_line(self) -> None:
+        now = self._clock.seconds()
+        self._watch = None
+        self._send_away(now, sum(since <= now - _PATIENCE for since, _ in self._line))
+        if self._line:
+            self._watch = self._clock.callLater(_TICK, self._watch_line)
+
+    def _send_away(self, now: float, count: int) -> None:
+        for _ in range(count):
+            _, place = self._line.popleft()
+            if not place.called:
+                place.errback(Failure(self._turned_away(now)))
+
+    def _turned_away(self, now: float) -> TemporaryFailure:
+        state = "down" if self.down else "busy"
+        return TemporaryFailure(f"callback host is {state}", not_before=self._place(now), counts=False)
+
+    def _place(self, now: float) -> float:
+        """When to come again: spread at the pace of the host, so that those turned away do not all come at once."""
+        first = max(now + 0.25, self._down_until)
+        step = 0.002 if self.down else max(self._pace, 0.01) / self._limit
+        self._next_place = max(self._next_place + step, first)
+        if self._next_place > first + _SPREAD:
+            self._next_place = first
+            return first + _SPREAD * self._random()
+        return self._next_place
+
+
+class _Connection(Protocol):
+    """One connection: a request, its answer, and so on. One timer looks after whatever is due."""
+
+    def __init__(self, clock: Any, host: _Host) -> None:
+        self.until = 0.0  # when the answer is too late, or the idle connection is closed
+        self._clock = clock
+        self._host = host
+        self._waiting: Deferred[AnswerReader] | None = None
+        self._reader = AnswerReader()
+        self._served = False
+        self._closed: Deferred[None] = Deferred()
+        self._timer: Any = None
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self._host.connections.add(self)
+        self._timer = self._clock.callLater(_TICK, self._tick)
+
+    def ask(self, request: bytes, until: float) -> Deferred[AnswerReader]:
+        """Send `request`; the answer must be complete at `until`. Cancelling closes the connection."""
+        assert self.transport is not None
+        self._reader = AnswerReader()
+        self.until = until
+        waiting = self._waiting = Deferred(self._cancelled)
+        self.transport.write(request)
+        return waiting
+
+    def abandon(self) -> Deferred[None]:
+        """Close at once; fires when closed."""
+        assert self.transport is not None
+        if self in self._host.idle:
+            self._host.idle.remove(self)
+        cast(ITCPTransport, self.transport).abortConnection()
+        return self._closed
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._waiting is None:
+            self.abandon()
+            return
+        try:
+            complete = self._reader.received(data)
+        except BadAnswer as problem:
+            self._give_up(problem)
+            return
+        if complete:
+            self._answer()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._timer.cancel()
+        self._host.connections.discard(self)
+        if self in self._host.idle:
+            self._host.idle.remove(self)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            if self._reader.closed():
+                waiting.callback(self._reader)
+            elif self._served and not self._reader.begun:
+                waiting.errback(Failure(_Stale()))
+            else:
+                waiting.errback(reason)
+        self._closed.callback(None)
+
+    def _answer(self) -> None:
+        assert self._waiting is not None
+        assert self.transport is not None
+        waiting, self._waiting = self._waiting, None
+        if self._reader.keep:
+            self._served = True
+            self.until = self._clock.seconds() + _IDLE
+            self._host.idle.append(self)
+        else:
+            self.transport.loseConnection()
+            self.until = self._clock.seconds() + _TICK
+        waiting.callback(self._reader)
+
+    def _tick(self) -> None:
+        left = self.until - self._clock.seconds()
+        if self.until and left <= 0:
+            # Re-armed before: connectionLost may come at once, and cancels the timer.
+            self._timer = self._clock.callLater(_TICK, self._tick)
+            self._give_up(_TooLate())
+            return
+        self._timer = self._clock.callLater(min(_TICK, left) if self.until else _TICK, self._tick)
+
+    def _give_up(self, problem: Exception) -> None:
+        waiting, self._waiting = self._waiting, None
+        self.abandon()
+        if waiting is not None:
+            waiting.errback(Failure(problem))
+
+    def _cancelled(self, _: Deferred[AnswerReader]) -> None:
+        self._waiting = None
+        self.abandon()
+
+
+def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float, trust: Any) -> IStreamClientEndpoint:
+    try:
+        parts = urlsplit(f"//{netloc}")
+        host, port = parts.hostname or "", parts.port
+        name = host if host.isascii() else host.encode("idna").decode()
+    except (ValueError, UnicodeError):
+        raise PermanentFailure("the callback URL is unusable") from None
+    if not name:
+        raise PermanentFailure("the callback URL is unusable")
+    tls = scheme.lower() == "https"
+    plain = HostnameEndpoint(reactor, name.encode(), port or (443 if tls else 80), timeout=timeout)
+    if not tls:
+        return plain
+    # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself.
+    options = optionsForClientTLS(name, trustRoot=platformTrust() if trust is None else trust)
+    return wrapClientTLS(options, plain)
+
+
+def _tls_words(problem: Exception) -> str:
+    """OpenSSL's own constant words, such as "certificate verify failed"."""
+    if isinstance(problem, TlsError) and problem.args and isinstance(problem.args[0], list):
+        return ": " + ", ".join(str(entry[-1]) for entry in problem.args[0])
+    return ""
+
+
+def _host_header(netloc: str) -> str:
+    return netloc if netloc.isascii() else netloc.encode("idna").decode()
+
+
+def _path(text: str) -> bytes:
+    """The request target, with whatever may not stand in it escaped."""
+    if _PLAIN_PATH.fullmatch(text):
+        return text.encode()
+    rooted = text if text.startswith("/") else "/" + text
+    return quote(rooted, safe="/%:=&?~+!$,;'@()*[]-._|").encode()

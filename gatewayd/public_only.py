@@ -1,0 +1,92 @@
+"""A reactor for connections to the internet only: its name resolver hides private and loopback addresses.
+
+The check sits where the connection takes its address from, so a name that changes its answer gains nothing.
+"""
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+)
+from zope.interface import implementer
+
+
+@implementer(IReactorPluggableNameResolver)
+class PublicOnly:
+    """Stands in for `reactor` where an endpoint is made; `nameResolver.hidden` counts what was hidden."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self.nameResolver: _PublicResolver = _PublicResolver(reactor.nameResolver)
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """Refused: the real reactor's resolver counts."""
+        raise NotImplementedError("the real reactor's resolver counts")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+@implementer(IHostnameResolver)
+class _PublicResolver:
+    hidden = 0
+
+    def __init__(self, resolver: IHostnameResolver) -> None:
+        self._resolver = resolver
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        receiver = _PublicReceiver(resolutionReceiver, self._hid)
+        return self._resolver.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
+
+    def _hid(self) -> None:
+        self.hidden += 1
+
+
+@implementer(IResolutionReceiver)
+class _PublicReceiver:
+    def __init__(self, receiver: IResolutionReceiver, on_hidden: Callable[[], None]) -> None:
+        self._receiver = receiver
+        self._on_hidden = on_hidden
+
+    def resolutionBegan(self, resolution: IHostResolution) -> None:
+        self._receiver.resolutionBegan(resolution)
+
+    def addressResolved(self, address: Any) -> None:
+        if is_public(address.host):
+            self._receiver.addressResolved(address)
+        else:
+            self._on_hidden()
+
+    def resolutionComplete(self) -> None:
+        self._receiver.resolutionComplete()
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_public(text: str) -> bool:
+    """Whether an IP address belongs to the internet at large; addresses that embed an IPv4 one count as that one."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner:
+            return is_public(str(inner))
+    return address.is_global and not address.is_multicast

@@ -1,0 +1,32 @@
+"""Taking addresses out of other people's words. Pure.
+
+A last line of defence: what we write ourselves names ids only. Remote answers and exception texts may quote the
+address back to us, and go into timelines, dead letters and logs.
+"""
+
+import re
+
+_SHOWN = "[redacted]"
+
+_PATTERN = re.compile(
+    r"""(?P<keep> \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b  # our ids are UUIDs
+               | \b0x[0-9a-f]+\b
+        )
+      | [^\s<>"'(),:;=\[\]{}|]+ (?:@|%40|=40) [^\s<>"'(),;=\[\]{}|]+     # a@b, also inside a URL
+      | \+ \d (?: [ ().-]{0,2} \d ){6,}                              # +44 (7700) 900-123
+      | \b 0\d{2,5} (?: [ -] \d{3,4} ){2} \b                         # 07700 900 123
+      | \d{7,}
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def redact(text: str, limit: int = 0) -> str:
+    """`text` without whatever looks like an email address or a phone number; UUIDs stay.
+
+    With `limit`, control characters become spaces and no more than so many characters are kept.
+    """
+    clean = _PATTERN.sub(lambda match: match[0] if match["keep"] else _SHOWN, text)
+    if not limit:
+        return clean
+    return "".join(char if char.isprintable() else " " for char in clean)[:limit].strip()

@@ -1,0 +1,163 @@
+"""The work for a report: one GET that tells Smartico a status, and what its answer means (SMARTICO.md 4).
+
+Owns the callback's address and the reading of its answer. It tries once: when to try again, and when to give up after
+48 hours, is the outbox's business. Knows nothing of connections or of Redis.
+"""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+
+from gatewayd.config import Label
+from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.interfaces import ICallbacks, IMeter
+from gatewayd.model import Channel, ReportJob
+from gatewayd.redact import redact
+from gatewayd.status import Report
+
+YOUNG = 600.0
+"""Seconds during which Smartico may not know our id yet: until then "was not found" is asked again."""
+
+NOT_FOUND = 1
+_LONGEST_REASON = 200
+
+_USUAL_ANSWER = re.compile(rb'\s*\{\s*"error_code"\s*:\s*"?(\d{1,9})"?\s*,?\s*\}\s*')
+_STRING_OR_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+
+
+class _Target(msgspec.Struct, frozen=True):
+    api_key: str
+    callback_url: str
+    hosts: frozenset[str]
+
+
+class Reporter:
+    """Tells statuses, by the labels' keys and URLs. `meter` hears of what was told, and of failed tries."""
+
+    def __init__(self, clock: IReactorTime, callbacks: ICallbacks, labels: Mapping[str, Label], meter: IMeter) -> None:
+        self._clock = clock
+        self._callbacks = callbacks
+        self._meter = meter
+        self._targets: dict[str, _Target] = {}
+        self.reconfigure(labels)
+
+    def reconfigure(self, labels: Mapping[str, Label]) -> None:
+        """Use these labels from the next report on."""
+        self._targets = {
+            name: _Target(quote(label.api_key.reveal(), safe=""), label.callback_url, _named_hosts(label))
+            for name, label in labels.items()
+        }
+
+    async def tell(self, job: ReportJob) -> None:
+        """Tell one status, and return once Smartico took it.
+
+        Raises TemporaryFailure where another try may succeed, PermanentFailure where none will: a dead letter.
+        """
+        try:
+            await self._tell(job)
+        except TemporaryFailure as failure:
+            if failure.counts:
+                self._count(job, "again")
+            raise
+        except PermanentFailure:
+            self._count(job, "dead")
+            raise
+        self._count(job, "told")
+
+    async def _tell(self, job: ReportJob) -> None:
+        target = self._targets.get(job.label)
+        if target is None:
+            raise TemporaryFailure("the label is not configured any more")
+        url = job.callback_url or target.callback_url
+        if not url:
+            raise TemporaryFailure("the label has no callback_url")
+        status, body = await self._callbacks.get(
+            _address(url, target.api_key, job.channel, job.message_id, job.status),
+            allow_private=bool(target.hosts) and _host(url) in target.hosts,
+        )
+        if not 200 <= status <= 299:
+            raise TemporaryFailure(f"callback answered HTTP {status}")
+        code, words = read_answer(body)
+        if code == 0:
+            return
+        if code is None:
+            raise TemporaryFailure("callback's answer is not JSON with an error_code")
+        reason = f"callback answered error_code {code}" + (f": {words}" if words else "")
+        if code == NOT_FOUND and not self._is_young(job):
+            raise PermanentFailure(reason)
+        raise TemporaryFailure(reason)
+
+    def _is_young(self, job: ReportJob) -> bool:
+        now = self._clock.seconds()
+        # After an outage of our own the first try comes late: that status is told more than once, too.
+        return now - max(job.queued_at, job.first_tried or now) < YOUNG
+
+    def _count(self, job: ReportJob, result: str) -> None:
+        self._meter.reported(job.label, job.status, result, self._clock.seconds() - job.queued_at)
+
+
+def address(callback_url: str, api_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:
+    """Where to GET: the callback's own query is kept, ours is added. It holds the key: never log it."""
+    return _address(callback_url, quote(api_key, safe=""), channel, ext_message_id, status)
+
+
+def _address(callback_url: str, quoted_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:
+    before, _, _ = callback_url.partition("#")
+    joint = "?" if "?" not in before else "" if before[-1] in "?&" else "&"
+    ours = f"type={channel}&ext_message_id={ext_message_id}&status={status}&api_key={quoted_key}"
+    return f"{before}{joint}{ours}"
+
+
+def read_answer(body: bytes) -> tuple[int | None, str]:
+    """`error_code` and the redacted `error_message` of an answer; the code is None where there is none to be found.
+
+    The documentation prints `{"error_code": 0,}`, and what sends it may call it text/html: so a byte order mark,
+    trailing commas and a number in quotes are read as they were meant. An answer without any content is a yes.
+    """
+    usual = _USUAL_ANSWER.fullmatch(body)
+    if usual is not None:
+        return int(usual[1]), ""
+    text = body.decode("utf-8-sig", "replace").strip().strip("\0")
+    if not text:
+        return 0, ""
+    answer = _lenient_json(text)
+    if not isinstance(answer, dict):
+        return None, ""
+    words = answer.get("error_message")
+    return _number(answer.get("error_code")), redact(words, _LONGEST_REASON) if isinstance(words, str) else ""
+
+
+def _lenient_json(text: str) -> object:
+    for candidate in (text, _STRING_OR_TRAILING_COMMA.sub(lambda match: match[1] or "", text)):
+        try:
+            return msgspec.json.decode(candidate)
+        except (msgspec.DecodeError, RecursionError):
+            continue
+    return None
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", value):
+        return int(value)
+    return None
+
+
+def _named_hosts(label: Label) -> frozenset[str]:
+    """Hosts that the label lists by name and not by pattern: only these may be private."""
+    return frozenset(host.strip("[]").lower() for host in label.callback_hosts if not set(host) & set("*?"))
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
