@@ -1,17 +1,83 @@
-"""The SMPP 3.4 codec: a byte stream into PDUs and back, and what the command statuses mean.
+"""The SMPP 3.4 codec: a byte stream into PDUs and back.
 
 Owns the wire form only: bytes stay bytes, enumerations stay integers, unknown TLVs and commands are kept. It reads
 whatever the field is known to send and writes only what the specification allows. It knows no connection, clock,
-alphabet or receipt.
+alphabet or receipt. The numbers (codes.py) and the PDUs (shapes.py) can be had from here too.
 """
 
 import struct
 from collections.abc import Callable
-from enum import Enum, IntEnum
 
-from msgspec import Struct
+from gatewayd.smpp.codes import (
+    DISPOSITIONS,
+    RESPONSE,
+    Command,
+    Disposition,
+    Status,
+    Tag,
+    command_name,
+    disposition,
+    status_name,
+)
+from gatewayd.smpp.shapes import (
+    AlertNotification,
+    Bind,
+    BindResp,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    EnquireLink,
+    EnquireLinkResp,
+    GenericNack,
+    Outbind,
+    Pdu,
+    Raw,
+    SubmitSm,
+    SubmitSmResp,
+    Tlvs,
+    Unbind,
+    UnbindResp,
+)
 
-Tlvs = tuple[tuple[int, bytes], ...]
+__all__ = [
+    "DISPOSITIONS",
+    "HEADER",
+    "MAX_LENGTH",
+    "MAX_SHORT_MESSAGE",
+    "RESPONSE",
+    "AlertNotification",
+    "Bind",
+    "BindResp",
+    "BodyError",
+    "Command",
+    "DataSm",
+    "DataSmResp",
+    "DeliverSm",
+    "DeliverSmResp",
+    "Disposition",
+    "EncodeError",
+    "EnquireLink",
+    "EnquireLinkResp",
+    "Framer",
+    "FramingError",
+    "GenericNack",
+    "Outbind",
+    "Pdu",
+    "Raw",
+    "Status",
+    "SubmitSm",
+    "SubmitSmResp",
+    "Tag",
+    "Tlvs",
+    "Unbind",
+    "UnbindResp",
+    "command_name",
+    "decode",
+    "disposition",
+    "encode",
+    "status_name",
+]
 
 HEADER = 16
 MAX_LENGTH = 65536
@@ -20,185 +86,6 @@ MAX_SHORT_MESSAGE = 254
 _U32 = struct.Struct(">I")
 _HEAD = struct.Struct(">IIII")
 _TLV = struct.Struct(">HH")
-
-
-class Command(IntEnum):
-    """command_id (SMPP 3.4, 5.1.2.1)."""
-
-    GENERIC_NACK = 0x80000000
-    BIND_RECEIVER = 0x00000001
-    BIND_TRANSMITTER = 0x00000002
-    SUBMIT_SM = 0x00000004
-    DELIVER_SM = 0x00000005
-    UNBIND = 0x00000006
-    BIND_TRANSCEIVER = 0x00000009
-    OUTBIND = 0x0000000B
-    ENQUIRE_LINK = 0x00000015
-    ALERT_NOTIFICATION = 0x00000102
-    DATA_SM = 0x00000103
-    BIND_RECEIVER_RESP = 0x80000001
-    BIND_TRANSMITTER_RESP = 0x80000002
-    SUBMIT_SM_RESP = 0x80000004
-    DELIVER_SM_RESP = 0x80000005
-    UNBIND_RESP = 0x80000006
-    BIND_TRANSCEIVER_RESP = 0x80000009
-    ENQUIRE_LINK_RESP = 0x80000015
-    DATA_SM_RESP = 0x80000103
-
-
-RESPONSE = 0x80000000
-
-
-class Status(IntEnum):
-    """command_status (SMPP 3.4, 5.1.3), names without ESME_."""
-
-    ROK = 0x00
-    RINVMSGLEN = 0x01
-    RINVCMDLEN = 0x02
-    RINVCMDID = 0x03
-    RINVBNDSTS = 0x04
-    RALYBND = 0x05
-    RINVPRTFLG = 0x06
-    RINVREGDLVFLG = 0x07
-    RSYSERR = 0x08
-    RINVSRCADR = 0x0A
-    RINVDSTADR = 0x0B
-    RINVMSGID = 0x0C
-    RBINDFAIL = 0x0D
-    RINVPASWD = 0x0E
-    RINVSYSID = 0x0F
-    RCANCELFAIL = 0x11
-    RREPLACEFAIL = 0x13
-    RMSGQFUL = 0x14
-    RINVSERTYP = 0x15
-    RINVNUMDESTS = 0x33
-    RINVDLNAME = 0x34
-    RINVDESTFLAG = 0x40
-    RINVSUBREP = 0x42
-    RINVESMCLASS = 0x43
-    RCNTSUBDL = 0x44
-    RSUBMITFAIL = 0x45
-    RINVSRCTON = 0x48
-    RINVSRCNPI = 0x49
-    RINVDSTTON = 0x50
-    RINVDSTNPI = 0x51
-    RINVSYSTYP = 0x53
-    RINVREPFLAG = 0x54
-    RINVNUMMSGS = 0x55
-    RTHROTTLED = 0x58
-    RINVSCHED = 0x61
-    RINVEXPIRY = 0x62
-    RINVDFTMSGID = 0x63
-    RX_T_APPN = 0x64
-    RX_P_APPN = 0x65
-    RX_R_APPN = 0x66
-    RQUERYFAIL = 0x67
-    RINVOPTPARSTREAM = 0xC0
-    ROPTPARNOTALLWD = 0xC1
-    RINVPARLEN = 0xC2
-    RMISSINGOPTPARAM = 0xC3
-    RINVOPTPARAMVAL = 0xC4
-    RDELIVERYFAILURE = 0xFE
-    RUNKNOWNERR = 0xFF
-
-
-class Tag(IntEnum):
-    """TLV tags (SMPP 3.4, 5.3.2) that we send or read."""
-
-    SOURCE_PORT = 0x020A
-    SAR_MSG_REF_NUM = 0x020C
-    SAR_TOTAL_SEGMENTS = 0x020E
-    SAR_SEGMENT_SEQNUM = 0x020F
-    SC_INTERFACE_VERSION = 0x0210
-    ADDITIONAL_STATUS_INFO_TEXT = 0x001D
-    RECEIPTED_MESSAGE_ID = 0x001E
-    USER_MESSAGE_REFERENCE = 0x0204
-    MS_AVAILABILITY_STATUS = 0x0422
-    NETWORK_ERROR_CODE = 0x0423
-    MESSAGE_PAYLOAD = 0x0424
-    DELIVERY_FAILURE_REASON = 0x0425
-    MESSAGE_STATE = 0x0427
-
-
-class Disposition(Enum):
-    """What a submit_sm_resp status asks of us."""
-
-    TAKEN = "taken"
-    RETRY = "retry"
-    LIMITED = "retry a limited number of times"
-    THROTTLED = "pause the link, then send the same again"
-    SESSION = "the session is at fault: bind again"
-    CONFIGURATION = "the account is at fault: stop it, tell the operator, try slowly"
-    PERMANENT = "this message will never be taken"
-    OUR_FAULT = "we sent what the peer cannot read: tell loudly"
-
-
-DISPOSITIONS: dict[int, Disposition] = {
-    Status.ROK: Disposition.TAKEN,
-    Status.RMSGQFUL: Disposition.THROTTLED,
-    Status.RTHROTTLED: Disposition.THROTTLED,
-    Status.RSYSERR: Disposition.RETRY,
-    Status.RX_T_APPN: Disposition.RETRY,
-    Status.RDELIVERYFAILURE: Disposition.RETRY,
-    Status.RSUBMITFAIL: Disposition.LIMITED,
-    Status.RUNKNOWNERR: Disposition.LIMITED,
-    Status.RINVBNDSTS: Disposition.SESSION,
-    Status.RALYBND: Disposition.SESSION,
-    Status.RBINDFAIL: Disposition.SESSION,
-    Status.RINVPASWD: Disposition.CONFIGURATION,
-    Status.RINVSYSID: Disposition.CONFIGURATION,
-    Status.RINVSYSTYP: Disposition.CONFIGURATION,
-    Status.RINVMSGLEN: Disposition.PERMANENT,
-    Status.RINVPRTFLG: Disposition.PERMANENT,
-    Status.RINVREGDLVFLG: Disposition.PERMANENT,
-    Status.RINVSRCADR: Disposition.PERMANENT,
-    Status.RINVDSTADR: Disposition.PERMANENT,
-    Status.RINVMSGID: Disposition.PERMANENT,
-    Status.RINVSERTYP: Disposition.PERMANENT,
-    Status.RINVNUMDESTS: Disposition.PERMANENT,
-    Status.RINVDLNAME: Disposition.PERMANENT,
-    Status.RINVDESTFLAG: Disposition.PERMANENT,
-    Status.RINVSUBREP: Disposition.PERMANENT,
-    Status.RINVESMCLASS: Disposition.PERMANENT,
-    Status.RCNTSUBDL: Disposition.PERMANENT,
-    Status.RINVSRCTON: Disposition.PERMANENT,
-    Status.RINVSRCNPI: Disposition.PERMANENT,
-    Status.RINVDSTTON: Disposition.PERMANENT,
-    Status.RINVDSTNPI: Disposition.PERMANENT,
-    Status.RINVREPFLAG: Disposition.PERMANENT,
-    Status.RINVNUMMSGS: Disposition.PERMANENT,
-    Status.RINVSCHED: Disposition.PERMANENT,
-    Status.RINVEXPIRY: Disposition.PERMANENT,
-    Status.RINVDFTMSGID: Disposition.PERMANENT,
-    Status.RX_P_APPN: Disposition.PERMANENT,
-    Status.RX_R_APPN: Disposition.PERMANENT,
-    Status.RINVOPTPARSTREAM: Disposition.PERMANENT,
-    Status.ROPTPARNOTALLWD: Disposition.PERMANENT,
-    Status.RINVPARLEN: Disposition.PERMANENT,
-    Status.RMISSINGOPTPARAM: Disposition.PERMANENT,
-    Status.RINVOPTPARAMVAL: Disposition.PERMANENT,
-    Status.RINVCMDLEN: Disposition.OUR_FAULT,
-    Status.RINVCMDID: Disposition.OUR_FAULT,
-}
-
-
-def disposition(status: int) -> Disposition:
-    """What a submit_sm_resp `status` asks of us; what the table does not list (vendors' codes) is LIMITED."""
-    return DISPOSITIONS.get(status, Disposition.LIMITED)
-
-
-_STATUS_NAMES: dict[int, str] = {status.value: f"ESME_{status.name}" for status in Status}
-_COMMAND_NAMES: dict[int, str] = {command.value: command.name.lower() for command in Command}
-
-
-def status_name(status: int) -> str:
-    """For logs: `ESME_RTHROTTLED`, or `0x00000400` for what the specification does not name."""
-    return _STATUS_NAMES.get(status) or f"0x{status:08x}"
-
-
-def command_name(command_id: int) -> str:
-    """For logs: `submit_sm_resp`, or `0x00010200` for what the specification does not name."""
-    return _COMMAND_NAMES.get(command_id) or f"0x{command_id:08x}"
 
 
 class FramingError(ValueError):
@@ -265,215 +152,6 @@ class Framer:
         else:
             rest += data[at:]
         return whole
-
-
-class _Pdu(Struct, frozen=True, gc=False):
-    # Every value is an int, bytes or a tuple of these: no cycles, so the collector need not know them.
-    sequence: int
-    status: int = 0
-
-    def __repr__(self) -> str:
-        """Names the PDU; addresses, content and passwords must not reach a log by way of a repr."""
-        return f"<{type(self).__name__} {self.sequence} {status_name(self.status)}>"
-
-
-class _WithTlvs(_Pdu, frozen=True, gc=False):
-    def tlv(self, tag: int) -> bytes | None:
-        """The value of the first TLV with this tag."""
-        for have, value in self._tlvs():
-            if have == tag:
-                return value
-        return None
-
-    def tlv_int(self, tag: int) -> int | None:
-        """A TLV's value as an unsigned integer; None where it is absent, empty or longer than 4 octets."""
-        value = self.tlv(tag)
-        return int.from_bytes(value, "big") if value and len(value) <= 4 else None
-
-    def tlv_string(self, tag: int) -> bytes | None:
-        """A TLV's value as a C-string, with or without its NUL."""
-        value = self.tlv(tag)
-        return None if value is None else value.partition(b"\0")[0]
-
-    def _tlvs(self) -> Tlvs:
-        raise NotImplementedError
-
-
-class Bind(_Pdu, frozen=True, gc=False):
-    """bind_receiver, bind_transmitter or bind_transceiver (4.1); `kind` is its command_id."""
-
-    kind: int = Command.BIND_TRANSCEIVER
-    system_id: bytes = b""
-    password: bytes = b""
-    system_type: bytes = b""
-    interface_version: int = 0x34
-    addr_ton: int = 0
-    addr_npi: int = 0
-    address_range: bytes = b""
-
-
-class BindResp(_WithTlvs, frozen=True, gc=False):
-    """The answer to a bind; `kind` is the request's command_id."""
-
-    kind: int = Command.BIND_TRANSCEIVER
-    system_id: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
-
-
-class Outbind(_Pdu, frozen=True, gc=False):
-    """outbind (4.1.7)."""
-
-    system_id: bytes = b""
-    password: bytes = b""
-
-
-class Unbind(_Pdu, frozen=True, gc=False):
-    """unbind (4.2)."""
-
-
-class UnbindResp(_Pdu, frozen=True, gc=False):
-    """unbind_resp (4.2.2)."""
-
-
-class EnquireLink(_Pdu, frozen=True, gc=False):
-    """enquire_link (4.11)."""
-
-
-class EnquireLinkResp(_Pdu, frozen=True, gc=False):
-    """enquire_link_resp (4.11.2)."""
-
-
-class GenericNack(_Pdu, frozen=True, gc=False):
-    """generic_nack (4.3)."""
-
-
-class _ShortMessage(_WithTlvs, frozen=True, gc=False):
-    service_type: bytes = b""
-    source_addr_ton: int = 0
-    source_addr_npi: int = 0
-    source_addr: bytes = b""
-    dest_addr_ton: int = 0
-    dest_addr_npi: int = 0
-    destination_addr: bytes = b""
-    esm_class: int = 0
-    protocol_id: int = 0
-    priority_flag: int = 0
-    schedule_delivery_time: bytes = b""
-    validity_period: bytes = b""
-    registered_delivery: int = 0
-    replace_if_present_flag: int = 0
-    data_coding: int = 0
-    sm_default_msg_id: int = 0
-    short_message: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
-
-    @property
-    def user_data(self) -> bytes:
-        """message_payload where there is one, else short_message (SMPP 3.4, 3.2.3); a UDH is still in it."""
-        return self.tlv(Tag.MESSAGE_PAYLOAD) or self.short_message
-
-
-class SubmitSm(_ShortMessage, frozen=True, gc=False):
-    """submit_sm (4.4)."""
-
-
-class DeliverSm(_ShortMessage, frozen=True, gc=False):
-    """deliver_sm (4.6)."""
-
-
-class DataSm(_WithTlvs, frozen=True, gc=False):
-    """data_sm (4.7), in either direction."""
-
-    service_type: bytes = b""
-    source_addr_ton: int = 0
-    source_addr_npi: int = 0
-    source_addr: bytes = b""
-    dest_addr_ton: int = 0
-    dest_addr_npi: int = 0
-    destination_addr: bytes = b""
-    esm_class: int = 0
-    registered_delivery: int = 0
-    data_coding: int = 0
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
-
-    @property
-    def user_data(self) -> bytes:
-        """The message_payload; a UDH is still in it."""
-        return self.tlv(Tag.MESSAGE_PAYLOAD) or b""
-
-
-class _MessageResp(_WithTlvs, frozen=True, gc=False):
-    message_id: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
-
-
-class SubmitSmResp(_MessageResp, frozen=True, gc=False):
-    """submit_sm_resp (4.4.2)."""
-
-
-class DeliverSmResp(_MessageResp, frozen=True, gc=False):
-    """deliver_sm_resp (4.6.2); its message_id is unused and written empty."""
-
-
-class DataSmResp(_MessageResp, frozen=True, gc=False):
-    """data_sm_resp (4.7.2)."""
-
-
-class AlertNotification(_WithTlvs, frozen=True, gc=False):
-    """alert_notification (4.12.1)."""
-
-    source_addr_ton: int = 0
-    source_addr_npi: int = 0
-    source_addr: bytes = b""
-    esme_addr_ton: int = 0
-    esme_addr_npi: int = 0
-    esme_addr: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
-
-
-class Raw(_Pdu, frozen=True, gc=False):
-    """A command that we have no form for. Writing one is also how a test sends what the codec would refuse."""
-
-    command_id: int = 0
-    body: bytes = b""
-
-    def __repr__(self) -> str:
-        return f"<Raw {command_name(self.command_id)} {self.sequence} {status_name(self.status)}>"
-
-
-Pdu = (
-    Bind
-    | BindResp
-    | Outbind
-    | Unbind
-    | UnbindResp
-    | EnquireLink
-    | EnquireLinkResp
-    | GenericNack
-    | SubmitSm
-    | SubmitSmResp
-    | DeliverSm
-    | DeliverSmResp
-    | DataSm
-    | DataSmResp
-    | AlertNotification
-    | Raw
-)
 
 
 class _BadTlvs(ValueError):
