@@ -365,16 +365,14 @@ def encode(pdu: Pdu) -> bytes:
     try:
         return _HEAD.pack(HEADER + len(body), command_id, pdu.status, pdu.sequence) + body
     except struct.error:
-        raise _outside(pdu, ("status", "sequence")) from None
+        raise _outside(pdu, ("status", "sequence", "command_id")) from None
 
 
 def _outside(pdu: Pdu, fields: tuple[str, ...]) -> EncodeError:
     """Names the integer that did not fit its one octet, or four in the header."""
     limit = 0xFFFFFFFF if fields[0] == "status" else 0xFF
-    for field in fields:
-        if not 0 <= getattr(pdu, field) <= limit:
-            return EncodeError(field, f"not within 0 and {limit}")
-    raise AssertionError("every integer fits")
+    wrong = next(field for field in fields if not 0 <= getattr(pdu, field) <= limit)
+    return EncodeError(wrong, f"not within 0 and {limit}")
 
 
 def _string(field: str, value: bytes, size: int) -> bytes:

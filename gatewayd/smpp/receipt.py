@@ -148,7 +148,8 @@ def read(
 def _settles(number: int | None, word: str, configured: Mapping[str, str] | None) -> tuple[str, Event | None, bool]:
     """The state's name, what it settles, and whether a table has it.
 
-    The operator's word counts first, then the TLV's state, then the text's.
+    The operator's word counts first, then the TLV's state, then the text's; what settles something counts before
+    what does not.
     """
     named = "" if number is None else STATES.get(number, str(number))
     if configured:
@@ -156,9 +157,12 @@ def _settles(number: int | None, word: str, configured: Mapping[str, str] | None
         for name in (word, named):
             if name and name in upper:
                 return name, _CONFIGURED[upper[name]], True
-    if named in EVENTS:
+    if EVENTS.get(named):
         return named, EVENTS[named], True
-    return word or named, EVENTS.get(word), word in EVENTS
+    # A TLV that settles nothing beside a word that does: the SMSC's table of states is short, its text is not.
+    if EVENTS.get(word):
+        return word, EVENTS[word], True
+    return named or word, None, named in EVENTS or word in EVENTS
 
 
 def _content(pdu: DeliverSm | DataSm) -> str:
