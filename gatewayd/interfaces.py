@@ -55,10 +55,11 @@ class Acceptance(StrEnum):
 class IRecipientDirectory(Interface):
     """The operator's database of players."""
 
-    async def find(label: str, ext_user_id: str) -> Recipient | None:
+    async def find(label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """The player, or None where the directory does not know the id.
 
-        Raises TemporaryFailure where it cannot be asked now.
+        `fresh` asks for what is true now, never for a remembered answer. Raises TemporaryFailure where it cannot be
+        asked now.
         """
 
     def close() -> Awaitable[None]:
@@ -205,6 +206,9 @@ class IStore(Interface):
     async def unsuppress(label: str, channel: Channel, names: Sequence[str]) -> bool:
         """Take keyed hashes off; False where none of them was on the list."""
 
+    async def suppressed(label: str, channel: Channel, names: Sequence[str]) -> bool:
+        """Whether one of these keyed hashes is on the list."""
+
     async def latest_to(number_hashes: Sequence[str]) -> str | None:
         """The id of the latest message that went to a number."""
 
@@ -262,7 +266,7 @@ class IStore(Interface):
     async def beat(
         boot: str, *, first: bool, dead_after: float
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
-        """This instance lives: whether its name is still its own, peers without a beat for `dead_after`, what is paused.
+        """This instance lives: is its name still its own, which peers had no beat for `dead_after`, what is paused.
 
         `boot` is unique to the process; the one that said `first` last owns the name.
         """

@@ -155,7 +155,8 @@ class Receipt(Struct, frozen=True):
     """A delivery receipt from an SMSC. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
 
     `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
-    keyed hash of the destination (first of tokens.Keys.number_hashes), empty where the receipt names none.
+    keyed hash of the destination (first of tokens.Keys.number_hashes), empty where the receipt names none. The
+    store sets `parked_at` on one that waits for its message.
     """
 
     smsc: str
@@ -163,6 +164,7 @@ class Receipt(Struct, frozen=True):
     event: Event | None
     detail: str = ""
     number_hash: str = ""
+    parked_at: float = 0.0
 
 
 class Inbound(Struct, frozen=True):

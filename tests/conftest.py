@@ -2,9 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 
@@ -32,3 +36,14 @@ def corpus() -> Path:
     if not CORPUS.is_dir():
         pytest.skip(f"no corpus at {CORPUS}")
     return CORPUS
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Any]:
+    """One real Redis for the whole session; each test uses a key prefix of its own."""
+    from redis_server import RedisServer
+
+    server = RedisServer()
+    pytest_twisted.blockon(Deferred.fromCoroutine(server.start()))
+    yield server
+    server.remove()

@@ -1,0 +1,34 @@
+-- Take a message on, once for its id.
+-- item    id fingerprint label channel user uid deadline(ms) activity url body lease(0|1) earlier-ids stop-names
+-- reply   {code, id}: leased stored same conflict suppressed full
+-- holds   a message is stored whole or not at all; the body, the queue entry and `waiting` come and go together
+local MAX = tonumber(ARGV[4])
+local function each(it)
+  local id, m = it[1], P .. 'm:' .. it[1]
+  local known, owner = call('HGET', m, 'h'), id
+  if not known then
+    for _, earlier in ipairs(it[12]) do
+      known = call('HGET', P .. 'm:' .. earlier, 'h')
+      if known then owner = earlier break end
+    end
+  end
+  if known then return {known == it[2] and 'same' or 'conflict', owner} end
+  for _, name in ipairs(it[13]) do
+    if call('EXISTS', P .. 'stop:' .. it[3] .. ':' .. it[4] .. ':' .. name) == 1 then return {'suppressed', id} end
+  end
+  if tonumber(call('GET', P .. 'waiting') or '0') >= MAX then return {'full', id} end
+  local url = ''
+  if it[9] ~= '' then
+    url = sub(redis.sha1hex(it[9]), 1, 12)
+    call('SET', P .. 'w:' .. url, it[9], 'PX', it[7] - NOW + KEEP * 1000)
+  end
+  call('HSET', m, 's', QUEUED, 'h', it[2], 'l', it[3], 'c', it[4], 'x', it[5], 'i', it[6], 't', now, 'd', it[7],
+    'y', it[8], 'w', url, 'o', '', 'n', 0)
+  call('SET', P .. 'b:' .. id, it[10])
+  call('INCR', P .. 'waiting')
+  count(it[3], it[4], 'accepted', 1)
+  note(id, 'taken', '')
+  local lease = it[11] == 1
+  call('ZADD', lease and (P .. 'l:' .. it[4] .. ':' .. INSTANCE) or (P .. 'q:' .. it[4]), now, id)
+  return {lease and 'leased' or 'stored', id}
+end

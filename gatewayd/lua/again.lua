@@ -1,0 +1,26 @@
+-- Put a leased message back for another try.
+-- item    id channel due(ms) reason counts(0|1) uncertain(0|1) route progress remote-ids-stored
+-- reply   1, or 0 where it is not ours or evidence settled it meanwhile
+local function each(it)
+  local id = it[1]
+  if call('ZREM', P .. 'l:' .. it[2] .. ':' .. INSTANCE, id) == 0 then return 0 end
+  local m = state_of(id)
+  if not m or not WAITING[m[1]] then return 0 end
+  local key = P .. 'm:' .. id
+  call('HSET', key, 's', it[6] == 1 and UNCERTAIN or QUEUED)
+  if it[7] ~= '' then call('HSET', key, 'r', it[7]) end
+  if #it[8] > 0 then
+    call('HSET', key, 'j', table.concat(it[8], ' '))
+    local address = call('HGET', key, 'a') or ''
+    for i, remote in ipairs(it[8]) do
+      call('SET', P .. 'r:' .. it[7] .. ':' .. remote, id .. '|' .. i .. '|' .. address, 'EX', RETENTION)
+    end
+  end
+  if it[5] == 1 then
+    call('HINCRBY', key, 'n', 1)
+    call('HSETNX', key, 'f', now)
+    note(id, it[6] == 1 and 'uncertain' or 'again', it[4])
+  end
+  call('ZADD', P .. 'q:' .. it[2], it[3], id)
+  return 1
+end

@@ -1,0 +1,10 @@
+-- Was one of these ids taken before?
+-- item    fingerprint ids
+-- reply   {code, id}: same conflict, or {'', ''}
+local function each(it)
+  for _, id in ipairs(it[2]) do
+    local known = call('HGET', P .. 'm:' .. id, 'h')
+    if known then return {known == it[1] and 'same' or 'conflict', id} end
+  end
+  return {'', ''}
+end

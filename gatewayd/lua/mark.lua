@@ -1,0 +1,23 @@
+-- Mark a leased message as being on the wire, right before its bytes are written.
+-- item    id channel route address-hash latest(0|1) segments label stop-names
+-- reply   1; 0 where it is not ours or not to be sent any more, 2 on the stop list: then nothing may be written
+-- holds   from here on a crash leaves it uncertain, never queued
+local function each(it)
+  local id, l = it[1], P .. 'l:' .. it[2] .. ':' .. INSTANCE
+  if not call('ZSCORE', l, id) then return 0 end
+  local m = state_of(id)
+  if not m or not WAITING[m[1]] then
+    call('ZREM', l, id)
+    return 0
+  end
+  for _, name in ipairs(it[8]) do
+    if call('EXISTS', P .. 'stop:' .. it[7] .. ':' .. it[2] .. ':' .. name) == 1 then return 2 end
+  end
+  local key = P .. 'm:' .. id
+  call('HSET', key, 's', UNCERTAIN, 'r', it[3], 'k', now, 'a', it[4])
+  -- On another attempt at a long SMS, what its segments' receipts said so far stays.
+  if it[6] > 1 then call('HSETNX', key, 'g', string.rep('.', it[6])) end
+  if it[5] == 1 and it[4] ~= '' then call('SET', P .. 'n:' .. it[4], id, 'EX', RETENTION) end
+  note(id, 'submitting', it[3])
+  return 1
+end

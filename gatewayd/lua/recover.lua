@@ -1,0 +1,19 @@
+-- Move the leases of an instance (our own former self, or a dead peer) back into the queues.
+-- item    instance limit
+-- reply   how many moved; call again until 0
+local function each(it)
+  local moved = 0
+  for _, kind in ipairs({'email', 'sms', 'reports'}) do
+    local l = P .. 'l:' .. kind .. ':' .. it[1]
+    for _, id in ipairs(call('ZRANGE', l, 0, it[2] - 1)) do
+      call('ZREM', l, id)
+      call('ZADD', P .. 'q:' .. kind, now, id)
+      moved = moved + 1
+    end
+  end
+  if moved == 0 and it[1] ~= INSTANCE then
+    call('ZREM', P .. 'inst', it[1])
+    call('HDEL', P .. 'boots', it[1])
+  end
+  return moved
+end

@@ -1,0 +1,622 @@
+"""Fakes that keep the promises of the real parts: FakeStore passes the same contract suite as Redis."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+from zope.interface import implementer
+
+from gatewayd.errors import ErrorCode, LeaseLost, StoreUnavailable
+from gatewayd.interfaces import Acceptance, IMeter, IStore
+from gatewayd.model import (
+    Channel,
+    DeadLetter,
+    Erased,
+    Evidence,
+    Handed,
+    Known,
+    Leased,
+    Message,
+    QueueState,
+    Receipt,
+    ReportJob,
+    Trace,
+    TracedEvent,
+    TracedReport,
+)
+from gatewayd.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
+
+LATE_BOUNCE = 5 * 86400
+PARKED_FOR = 3600
+_OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
+
+
+@dataclass
+class Row:
+    """What is kept of one message."""
+
+    message: Message | None
+    fingerprint: str
+    label: str
+    channel: Channel
+    callback_url: str
+    user: str
+    uid: str
+    activity: str
+    state: State = State.QUEUED
+    told: str = ""
+    pending: str = ""
+    report_born: float = 0.0
+    report_tries: int = 0
+    report_first: float = 0.0
+    tries: int = 0
+    first: float = 0.0
+    route: str = ""
+    marked: float = 0.0
+    address: str = ""
+    sent_at: float = 0.0
+    ended: float = 0.0
+    segments: str = ""
+    progress: tuple[str, ...] = ()
+    timeline: list[TracedEvent] = field(default_factory=list)
+
+
+class Database:
+    """What all instances of FakeStore share: the fake's Redis."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.queues: dict[str, dict[str, float]] = {"email": {}, "sms": {}, "reports": {}}
+        self.leases: dict[tuple[str, str], dict[str, float]] = {}
+        self.aside: dict[tuple[str, Channel], dict[str, float]] = {}
+        self.paused: set[tuple[str, Channel]] = set()
+        self.stop: dict[tuple[str, Channel, str], float] = {}
+        self.memory: dict[str, float] = {}
+        self.remote: dict[tuple[str, str], tuple[str, int, str]] = {}
+        self.parked: dict[Receipt, float] = {}
+        self.latest: dict[str, str] = {}
+        self.dead: dict[tuple[str, str], DeadLetter] = {}
+        self.counts: dict[tuple[str, Channel, str], int] = {}
+        self.rates: dict[str, float] = {}
+        self.beats: dict[str, float] = {}
+        self.boots: dict[str, str] = {}
+
+
+@implementer(IStore)
+class FakeStore:
+    """IStore in memory. `down = True` makes every call raise StoreUnavailable."""
+
+    def __init__(
+        self, clock: Any, instance: str = "one", database: Database | None = None, max_queued: int = 1000
+    ) -> None:
+        self.clock = clock
+        self.instance = instance
+        self.db = database or Database()
+        self.max_queued = max_queued
+        self.down = False
+        self._room: Callable[[], bool] = lambda: False
+        self._take_report: Callable[[ReportJob], None] = lambda job: None
+
+    # What the scripts share
+
+    def _now(self) -> float:
+        if self.down:
+            raise StoreUnavailable("the fake is down")
+        return float(self.clock.seconds())
+
+    def _lease(self, kind: str) -> dict[str, float]:
+        return self.db.leases.setdefault((kind, self.instance), {})
+
+    def _note(self, row: Row, event: str, detail: str = "") -> None:
+        row.timeline.append(TracedEvent(at=self._now(), event=event, detail=detail))
+
+    def _count(self, row: Row, what: str, by: int) -> None:
+        key = (row.label, row.channel, what)
+        self.db.counts[key] = self.db.counts.get(key, 0) + by
+
+    def _job(self, message_id: str) -> ReportJob | None:
+        row = self.db.rows.get(message_id)
+        if row is None or not row.pending:
+            return None
+        return ReportJob(
+            message_id=message_id,
+            label=row.label,
+            channel=row.channel,
+            status=REPORTS[row.pending[0]],
+            callback_url=row.callback_url,
+            queued_at=row.report_born,
+            attempts=row.report_tries,
+            first_tried=row.report_first,
+        )
+
+    def _tell(self, message_id: str, row: Row, letters: str, lease: bool) -> bool:
+        if row.pending:
+            row.pending += letters
+            return False
+        row.pending, row.report_born, row.report_tries, row.report_first = letters, self._now(), 0, 0.0
+        place = self._lease("reports") if lease else self.db.queues["reports"]
+        place[message_id] = self._now()
+        return lease
+
+    def _move(self, message_id: str, row: Row, new: State, letters: str) -> bool:
+        fresh = "".join(letter for letter in letters if letter not in row.told)
+        if new is row.state and not fresh:
+            return False
+        old, row.state = row.state, new
+        row.told += fresh
+        if new is not old:
+            self._count(row, new, 1)
+            if old in WAITING:
+                row.message = None
+                self.db.queues[row.channel].pop(message_id, None)
+            else:
+                self._count(row, old, -1)
+            if new in FINAL:
+                row.ended = self._now()
+        if fresh and self._tell(message_id, row, fresh, self._room()):
+            job = self._job(message_id)
+            assert job is not None
+            self._take_report(job)
+        return True
+
+    # IStore
+
+    async def accept(
+        self,
+        message: Message,
+        fingerprint: str,
+        *,
+        earlier_ids: Sequence[str] = (),
+        stop_hashes: Sequence[str] = (),
+        lease: bool = False,
+    ) -> tuple[Acceptance, str]:
+        now = self._now()
+        known = await self.known([message.id, *earlier_ids], fingerprint)
+        if known:
+            return known
+        if await self.suppressed(message.label, message.channel, stop_hashes):
+            return Acceptance.SUPPRESSED, message.id
+        if sum(1 for row in self.db.rows.values() if row.message) >= self.max_queued:
+            return Acceptance.FULL, message.id
+        row = Row(
+            message=message,
+            fingerprint=fingerprint,
+            label=message.label,
+            channel=message.channel,
+            callback_url=message.callback_url,
+            user=message.ext_user_id,
+            uid=message.uid,
+            activity=message.activity_type,
+        )
+        self.db.rows[message.id] = row
+        self._count(row, "accepted", 1)
+        self._note(row, "taken")
+        (self._lease(message.channel) if lease else self.db.queues[message.channel])[message.id] = now
+        return (Acceptance.LEASED if lease else Acceptance.STORED), message.id
+
+    async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
+        self._now()
+        for message_id in ids:
+            row = self.db.rows.get(message_id)
+            if row:
+                same = row.fingerprint == fingerprint
+                return (Acceptance.SAME if same else Acceptance.CONFLICT), message_id
+        return None
+
+    def _due(self, kind: str, limit: int) -> list[str]:
+        now, queue = self._now(), self.db.queues[kind]
+        due = sorted((at, message_id) for message_id, at in queue.items() if at <= now)[:limit]
+        for _, message_id in due:
+            del queue[message_id]
+        return [message_id for _, message_id in due]
+
+    async def take(self, channel: Channel, limit: int) -> list[Leased]:
+        found = []
+        for message_id in self._due(channel, limit):
+            row = self.db.rows.get(message_id)
+            if row is None or row.message is None:
+                continue
+            self._lease(channel)[message_id] = self._now()
+            found.append(Leased(row.message, row.state, row.tries, row.first, row.route, row.marked, row.progress))
+        return found
+
+    async def mark(
+        self,
+        message: Message,
+        route: str,
+        address_hash: str,
+        *,
+        segments: int = 1,
+        stop_hashes: Sequence[str] = (),
+    ) -> bool:
+        now, lease = self._now(), self._lease(message.channel)
+        row = self.db.rows.get(message.id)
+        if message.id not in lease:
+            raise LeaseLost(message.id)
+        if row is None or row.state not in WAITING:
+            del lease[message.id]
+            raise LeaseLost(message.id)
+        if await self.suppressed(message.label, message.channel, stop_hashes):
+            return False
+        row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, now, address_hash
+        if segments > 1 and not row.segments:
+            row.segments = "." * segments
+        if message.channel is Channel.SMS and address_hash:
+            self.db.latest[address_hash] = message.id
+        self._note(row, "submitting", route)
+        return True
+
+    async def settle_sent(self, message: Message, handed: Handed) -> list[Receipt]:
+        now = self._now()
+        self._lease(message.channel).pop(message.id, None)
+        row = self.db.rows.get(message.id)
+        if row is None:
+            return []
+        after = move(row.state, row.told, Event.SENT)
+        if after:
+            self._move(message.id, row, *after)
+            self._note(row, "sent", f"{handed.route} {handed.detail}".strip())
+        row.sent_at, row.route = now, handed.route
+        count = len(handed.remote_ids)
+        if count > 1 and len(row.segments) != count:
+            row.segments = "." * count
+        if count == 1:
+            row.segments = ""
+        parked = []
+        for index, remote in enumerate(handed.remote_ids, 1):
+            self.db.remote[handed.route, remote] = (message.id, index, row.address)
+            parked += [r for r in self.db.parked if r.smsc == handed.route and remote in r.remote_ids]
+        return parked
+
+    async def settle_again(
+        self,
+        message: Message,
+        due: float,
+        reason: str,
+        *,
+        counts: bool = True,
+        uncertain: bool = False,
+        route: str = "",
+        progress: Sequence[str] = (),
+    ) -> None:
+        now = self._now()
+        row = self.db.rows.get(message.id)
+        if self._lease(message.channel).pop(message.id, None) is None or row is None or row.state not in WAITING:
+            return
+        row.state = State.UNCERTAIN if uncertain else State.QUEUED
+        row.route = route or row.route
+        if progress:
+            row.progress = tuple(progress)
+            for index, remote in enumerate(progress, 1):
+                self.db.remote[route, remote] = (message.id, index, row.address)
+        if counts:
+            row.tries += 1
+            row.first = row.first or now
+            self._note(row, "uncertain" if uncertain else "again", reason)
+        self.db.queues[message.channel][message.id] = due
+
+    async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
+        self._now()
+        row = self.db.rows.get(message.id)
+        if self._lease(message.channel).pop(message.id, None) is None or row is None or row.state not in WAITING:
+            return
+        self._move(message.id, row, state, reports)
+        self._note(row, state, reason)
+
+    async def park(self, message: Message) -> None:
+        now = self._now()
+        if self._lease(message.channel).pop(message.id, None) is None:
+            return
+        place = (message.label, message.channel)
+        if place not in self.db.paused:
+            self.db.queues[message.channel][message.id] = now
+            return
+        self.db.aside.setdefault(place, {})[message.id] = message.deadline
+        self._note(self.db.rows[message.id], "paused")
+
+    async def evidence(self, evidence: Evidence) -> str:
+        now = self._now()
+        row = self.db.rows.get(evidence.message_id)
+        if row is None:
+            return "unknown"
+        after = move(row.state, row.told, evidence.event)
+        if evidence.event is Event.BOUNCED and row.state in FINAL and now - row.ended > LATE_BOUNCE:
+            after = None
+        changed = after is not None and self._move(evidence.message_id, row, *after)
+        words = f"{evidence.source}: {evidence.detail}" if evidence.detail else evidence.source
+        self._note(row, evidence.event if changed else f"{evidence.event} (no news)", words)
+        return "moved" if changed else "ignored"
+
+    async def receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
+        now, message_id, index = self._now(), "", 0
+        for remote in receipt.remote_ids:
+            found = self.db.remote.get((receipt.smsc, remote))
+            if found and (not receipt.number_hash or not found[2] or found[2] == receipt.number_hash):
+                message_id, index = found[0], found[1]
+                break
+        if not message_id and by_number and receipt.number_hash:
+            latest = self.db.latest.get(receipt.number_hash, "")
+            candidate = self.db.rows.get(latest)
+            if candidate and candidate.state is State.UNCERTAIN and candidate.route == receipt.smsc:
+                message_id = latest
+        row = self.db.rows.get(message_id)
+        if row is None:
+            if not park:
+                return "unknown", ""
+            kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
+            self.db.parked.setdefault(kept, now + 10)
+            return "parked", ""
+        self.db.parked.pop(receipt, None)
+        event = receipt.event
+        if event is not None and len(row.segments) > 1:
+            at = (index or row.segments.find(".") + 1 or 1) - 1
+            if at >= len(row.segments) or row.segments[at] != ".":
+                self._note(row, "receipt (again)", receipt.detail)
+                return "ignored", message_id
+            letter = _OUTCOME[event]
+            row.segments = row.segments[:at] + letter + row.segments[at + 1 :]
+            self._note(row, "receipt", f"segment {at + 1} of {len(row.segments)}: {receipt.detail}")
+            if letter == "d" and row.segments.strip("d"):
+                return "ignored", message_id
+        else:
+            self._note(row, "receipt", receipt.detail)
+        after = move(row.state, row.told, event) if event is not None else None
+        changed = after is not None and self._move(message_id, row, *after)
+        return ("moved" if changed else "ignored"), message_id
+
+    async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
+        now = self._now()
+        due: list[Receipt] = []
+        orphans: list[Receipt] = []
+        for receipt in [r for r, at in self.db.parked.items() if at <= now][:limit]:
+            age = now - receipt.parked_at
+            if age > PARKED_FOR:
+                del self.db.parked[receipt]
+                orphans.append(receipt)
+            else:
+                self.db.parked[receipt] = now + max(age, 10)
+                due.append(receipt)
+        return due, orphans
+
+    def feed_reports(self, room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
+        self._room, self._take_report = room, offer
+
+    async def take_reports(self, limit: int) -> list[ReportJob]:
+        jobs = []
+        for message_id in self._due("reports", limit):
+            job = self._job(message_id)
+            if job:
+                self._lease("reports")[message_id] = self._now()
+                jobs.append(job)
+        return jobs
+
+    async def report_done(self, job: ReportJob) -> ReportJob | None:
+        return self._told(job, "")
+
+    async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
+        return self._told(job, reason)
+
+    def _told(self, job: ReportJob, reason: str) -> ReportJob | None:
+        now, lease, letter = self._now(), self._lease("reports"), LETTERS[job.status]
+        row = self.db.rows.get(job.message_id)
+        if row is None or not row.pending.startswith(letter):
+            if row is None or not row.pending:
+                lease.pop(job.message_id, None)
+            return None
+        row.pending = row.pending[1:]
+        if reason:
+            self._note(row, "given up", f"{letter} {reason}")
+            self.db.dead[job.message_id, letter] = DeadLetter(job.message_id, row.label, job.status, now, reason)
+        else:
+            self._note(row, "told", letter)
+        if not row.pending:
+            lease.pop(job.message_id, None)
+            self.db.queues["reports"].pop(job.message_id, None)
+            return None
+        row.report_born, row.report_tries, row.report_first = now, 0, 0.0
+        return self._job(job.message_id) if job.message_id in lease else None
+
+    async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
+        now = self._now()
+        if self._lease("reports").pop(job.message_id, None) is None:
+            return
+        row = self.db.rows[job.message_id]
+        if counts:
+            row.report_tries += 1
+            row.report_first = row.report_first or now
+            self._note(row, "tell again", reason)
+        self.db.queues["reports"][job.message_id] = due
+
+    async def suppress(self, label: str, channel: Channel, name: str, seconds: float) -> None:
+        self.db.stop[label, channel, name] = self._now() + seconds
+
+    async def unsuppress(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
+        self._now()
+        gone = [self.db.stop.pop((label, channel, name), None) for name in names]
+        return any(gone)
+
+    async def suppressed(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
+        now = self._now()
+        return any(self.db.stop.get((label, channel, name), 0) > now for name in names)
+
+    async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
+        self._now()
+        return next((self.db.latest[name] for name in number_hashes if name in self.db.latest), None)
+
+    async def about(self, message_id: str) -> Known | None:
+        self._now()
+        row = self.db.rows.get(message_id)
+        if row is None:
+            return None
+        return Known(
+            message_id, row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address, row.sent_at
+        )
+
+    async def seen(self, key: str) -> bool:
+        return self.db.memory.get(key, 0) > self._now()
+
+    async def remember(self, key: str, seconds: float) -> None:
+        self.db.memory[key] = self._now() + seconds
+
+    async def trace(self, ids: Sequence[str]) -> Trace | None:
+        self._now()
+        for message_id in ids:
+            row = self.db.rows.get(message_id)
+            if row is None:
+                continue
+            told = {event.detail: event.at for event in row.timeline if event.event == "told"}
+            born = {event.event: event.at for event in reversed(row.timeline)}
+            start = row.timeline[0].at if row.timeline else 0.0
+            reports = tuple(
+                TracedReport(REPORTS[letter], born.get(REPORTS[letter], start), told.get(letter, 0.0))
+                for letter in row.told
+            )
+            timeline = tuple(row.timeline)
+            return Trace(message_id, row.uid, row.label, row.channel, row.user, row.state, reports, timeline)
+        return None
+
+    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+        self._now()
+        return sorted(self.db.dead.values(), key=lambda letter: -letter.given_up_at)[:limit]
+
+    async def retry_dead(self, message_id: str) -> bool:
+        return self._raise_dead(message_id, retry=True)
+
+    async def drop_dead(self, message_id: str) -> bool:
+        return self._raise_dead(message_id, retry=False)
+
+    def _raise_dead(self, message_id: str, retry: bool) -> bool:
+        self._now()
+        letters = [letter for letter in "adfrcou" if self.db.dead.pop((message_id, letter), None)]
+        row = self.db.rows.get(message_id)
+        if letters and row:
+            self._note(row, "told to retry" if retry else "told to drop", "".join(letters))
+            if retry:
+                self._tell(message_id, row, "".join(letters), False)
+        return bool(letters)
+
+    async def pause(self, label: str, channel: Channel) -> None:
+        self._now()
+        self.db.paused.add((label, channel))
+
+    async def resume(self, label: str, channel: Channel) -> None:
+        self._now()
+        self.db.paused.discard((label, channel))
+
+    async def paused(self) -> frozenset[tuple[str, Channel]]:
+        self._now()
+        return frozenset(self.db.paused)
+
+    async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
+        self._now()
+        removed = waiting = 0
+        for message_id, row in self.db.rows.items():
+            if row.label != label or row.user != ext_user_id:
+                continue
+            removed += 1
+            if row.state in WAITING:
+                waiting += 1
+                self._move(message_id, row, State.FAILED, "f")
+                self.db.aside.get((row.label, row.channel), {}).pop(message_id, None)
+            if self.db.latest.get(row.address) == message_id:
+                del self.db.latest[row.address]
+            row.user = row.uid = row.address = row.activity = ""
+            row.timeline.clear()
+        return "0", Erased(seen=len(self.db.rows), removed=removed, waiting=waiting)
+
+    async def queues(self) -> Mapping[str, QueueState]:
+        now = self._now()
+        found = {}
+        for kind, queue in self.db.queues.items():
+            leases = [lease for (leased, _), lease in self.db.leases.items() if leased == kind]
+            aside = [place for (_, channel), place in self.db.aside.items() if channel == kind]
+            members = [message_id for place in (queue, *leases) for message_id in place]
+            births = [self._birth(kind, self.db.rows[message_id]) for message_id in members]
+            found[kind] = QueueState(
+                waiting=len(queue) + sum(map(len, aside)),
+                leased=sum(map(len, leases)),
+                oldest_age=now - min(births) if births else 0.0,
+            )
+        return found
+
+    def _birth(self, kind: str, row: Row) -> float:
+        return row.report_born if kind == "reports" or not row.timeline else row.timeline[0].at
+
+    async def counts(self) -> Mapping[tuple[str, Channel, str], int]:
+        self._now()
+        return dict(self.db.counts)
+
+    async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
+        first = max(self.db.rates.get(bucket, 0.0), self._now() - burst)
+        self.db.rates[bucket] = first + slots * interval
+        return first
+
+    async def ping(self) -> float:
+        self._now()
+        return 0.0
+
+    async def beat(
+        self, boot: str, *, first: bool, dead_after: float
+    ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+        now = self._now()
+        if first:
+            self.db.boots[self.instance] = boot
+        if self.db.boots.setdefault(self.instance, boot) != boot:
+            return False, [], frozenset()
+        self.db.beats[self.instance] = now
+        dead = [name for name, at in self.db.beats.items() if at <= now - dead_after and name != self.instance]
+        return True, dead, frozenset(self.db.paused)
+
+    async def recover(self, instance: str) -> int:
+        now, moved = self._now(), 0
+        for kind in ("email", "sms", "reports"):
+            lease = self.db.leases.pop((kind, instance), {})
+            moved += len(lease)
+            self.db.queues[kind].update(dict.fromkeys(lease, now))
+        if instance != self.instance:
+            self.db.beats.pop(instance, None)
+            self.db.boots.pop(instance, None)
+        return moved
+
+    async def sweep(self) -> int:
+        now, moved = self._now(), 0
+        for place, members in self.db.aside.items():
+            for message_id, deadline in list(members.items()):
+                if place not in self.db.paused or deadline <= now:
+                    del members[message_id]
+                    self.db.queues[place[1]][message_id] = now
+                    moved += 1
+        return moved
+
+    async def strays(self, kind: str, age: float) -> list[str]:
+        now = self._now()
+        return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]
+
+    async def release(self, kind: str, message_id: str) -> None:
+        now = self._now()
+        if self._lease(kind).pop(message_id, None) is not None:
+            self.db.queues[kind][message_id] = now
+
+
+@implementer(IMeter)
+class FakeMeter:
+    """IMeter that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.intakes: list[tuple[str, Channel, ErrorCode]] = []
+        self.outcomes: list[tuple[str, Channel, str]] = []
+        self.reports: list[tuple[str, Report, str]] = []
+        self.facts: list[tuple[str, str, str]] = []
+
+    def intake(self, label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
+        self.intakes.append((label, channel, result))
+
+    def settled(self, label: str, channel: Channel, outcome: str, seconds: float) -> None:
+        self.outcomes.append((label, channel, outcome))
+
+    def reported(self, label: str, status: Report, result: str, seconds: float) -> None:
+        self.reports.append((label, status, result))
+
+    def evidence(self, source: str, event: str, result: str) -> None:
+        self.facts.append((source, event, result))

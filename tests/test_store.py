@@ -1,0 +1,508 @@
+"""One contract, run on the fake store and on real Redis."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from msgspec.structs import replace
+
+from fakes import Database, FakeStore
+from gatewayd.errors import LeaseLost
+from gatewayd.interfaces import Acceptance
+from gatewayd.model import Channel, Evidence, Handed, Leased, Message, Receipt, ReportJob, Sms
+from gatewayd.redis import RedisLink
+from gatewayd.status import LETTERS, Event, Report, State, move
+from gatewayd.store import RedisStore
+from redis_server import RedisServer, ShiftedClock
+
+_serial = itertools.count()
+
+
+def sms(clock: ShiftedClock, **changes: Any) -> Message:
+    """A fresh SMS."""
+    number = next(_serial)
+    now = clock.seconds()
+    message = Message(
+        id=f"00000000-0000-4000-8000-{number:012d}",
+        uid=f"uid-{number}",
+        label="amazing",
+        ext_user_id="player-1",
+        content=Sms("Amazing", "Hello €"),
+        accepted_at=now,
+        deadline=now + 3600,
+        callback_url="https://api.smartico.ai/back?x=1",
+    )
+    return replace(message, **changes)
+
+
+class World:
+    """Two instances on one database, and the time they share."""
+
+    def __init__(self, clock: ShiftedClock, one: Any, two: Any) -> None:
+        self.clock, self.one, self.two = clock, one, two
+
+    async def leased(self, **changes: Any) -> Message:
+        """A message that instance one accepted and leased."""
+        message = sms(self.clock, **changes)
+        assert await self.one.accept(message, "print", lease=True) == (Acceptance.LEASED, message.id)
+        return message
+
+    async def sent(self, *remote: str, **changes: Any) -> Message:
+        """A message that the SMSC "world" took."""
+        message = await self.leased(**changes)
+        await self.one.mark(message, "world", "hash", segments=len(remote) or 1)
+        await self.one.settle_sent(message, Handed("world", remote))
+        return message
+
+    async def told(self, store: Any = None) -> list[Report]:
+        """All reports that are due, each answered at once, in order."""
+        store, statuses = store or self.one, []
+        jobs = await store.take_reports(100)
+        while jobs:
+            job: ReportJob | None = jobs.pop(0)
+            while job:
+                statuses.append(job.status)
+                job = await store.report_done(job)
+        return statuses
+
+    async def state(self, message: Message) -> State:
+        """What the store holds of it."""
+        known = await self.one.about(message.id)
+        return State(known.state)
+
+
+@pytest.fixture(params=["fake", "redis"])
+def world(request: Any) -> Iterator[World]:
+    """The contract's subject."""
+    clock = ShiftedClock()
+    if request.param == "fake":
+        database = Database()
+        yield World(clock, FakeStore(clock, "one", database, 20), FakeStore(clock, "two", database, 20))
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    prefix = RedisStore.key_prefix(f"t{next(_serial)}:")
+    links, stores = [], []
+    for name in ("one", "two"):
+        arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0)
+        link = RedisLink(clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
+        link.startService()
+        links.append(link)
+        stores.append(RedisStore(link, clock, prefix, name))
+    yield World(clock, *stores)
+    for link in links:
+        pytest_twisted.blockon(link.stopService())
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_same_uid_is_taken_once(world: World) -> None:
+    """The same id with the same fingerprint is SAME, with another one CONFLICT, and is queued once."""
+    message = sms(world.clock)
+    assert await world.one.accept(message, "a") == (Acceptance.STORED, message.id)
+    assert await world.two.accept(message, "a") == (Acceptance.SAME, message.id)
+    assert await world.two.accept(message, "b") == (Acceptance.CONFLICT, message.id)
+    assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [message]
+    assert await world.one.take(Channel.SMS, 10) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_uid_keeps_its_id_over_a_key_rotation(world: World) -> None:
+    """A uid that was taken under a previous key's id answers with that id."""
+    old, new = sms(world.clock), sms(world.clock)
+    await world.one.accept(old, "a")
+    assert await world.one.accept(new, "a", earlier_ids=[old.id]) == (Acceptance.SAME, old.id)
+    assert await world.one.known([new.id, old.id], "a") == (Acceptance.SAME, old.id)
+    assert await world.one.known([new.id], "a") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_leased_message_is_nobody_elses(world: World) -> None:
+    """What was leased at acceptance is not taken by anybody until its instance is recovered."""
+    message = await world.leased()
+    assert await world.two.take(Channel.SMS, 10) == []
+    with pytest.raises(LeaseLost):
+        await world.two.mark(message, "world", "")
+    assert await world.two.recover("one") == 1
+    with pytest.raises(LeaseLost):
+        await world.one.mark(message, "world", "")
+    assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [message]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_high_water_mark_counts_what_waits(world: World) -> None:
+    """Past `max_queued` waiting messages the next is FULL; once one was sent there is room again."""
+    messages = [await world.leased() for _ in range(20)]
+    assert (await world.one.accept(sms(world.clock), "a"))[0] is Acceptance.FULL
+    await world.one.mark(messages[0], "world", "")
+    await world.one.settle_sent(messages[0], Handed("world"))
+    assert (await world.one.accept(sms(world.clock), "a"))[0] is Acceptance.STORED
+
+
+@pytest_twisted.ensureDeferred
+async def test_suppression(world: World) -> None:
+    """A name on the stop list of a label and channel stops acceptance and the wire, until taken off or expired."""
+    early = await world.leased()
+    await world.one.suppress("amazing", Channel.SMS, "name", 60)
+    assert (await world.one.accept(sms(world.clock), "a", stop_hashes=["other", "name"]))[0] is Acceptance.SUPPRESSED
+    assert (await world.one.accept(sms(world.clock, label="else"), "a", stop_hashes=["name"]))[0] is Acceptance.STORED
+    assert not await world.one.mark(early, "world", "", stop_hashes=["name"])
+    assert await world.one.suppressed("amazing", Channel.SMS, ["name"])
+    assert await world.one.unsuppress("amazing", Channel.SMS, ["name"])
+    assert not await world.one.unsuppress("amazing", Channel.SMS, ["name"])
+    assert await world.one.mark(early, "world", "", stop_hashes=["name"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sent_message_tells_accepted(world: World) -> None:
+    """After settle_sent the state is sent, the content is gone and `accepted` waits with its callback URL."""
+    message = await world.sent("id1")
+    assert await world.state(message) is State.SENT
+    jobs = await world.two.take_reports(10)
+    assert [(job.message_id, job.status, job.callback_url, job.label) for job in jobs] == [
+        (message.id, Report.ACCEPTED, message.callback_url, "amazing")
+    ]
+    assert await world.two.report_done(jobs[0]) is None
+    assert await world.two.take_reports(10) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mark_outlives_a_crash(world: World) -> None:
+    """A message whose instance died after the mark comes back as uncertain, with its route and time."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.two.recover("one")
+    [leased] = await world.two.take(Channel.SMS, 10)
+    assert (leased.state, leased.route) == (State.UNCERTAIN, "world")
+    assert abs(leased.marked_at - world.clock.seconds()) < 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_retry_is_due_later_and_counted(world: World) -> None:
+    """settle_again makes it due at its time, with the attempts, the first try and the progress kept."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, world.clock.seconds() + 30, "451", route="world", progress=["r1"])
+    assert await world.one.take(Channel.SMS, 10) == []
+    world.clock.advance(31)
+    [leased] = await world.two.take(Channel.SMS, 10)
+    assert (leased.state, leased.attempts, leased.progress) == (State.QUEUED, 1, ("r1",))
+    assert leased.first_tried > 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_pacing_does_not_count(world: World) -> None:
+    """settle_again with counts=False leaves the attempts alone; uncertain=True keeps the mark."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, 0, "throttled", counts=False, uncertain=True)
+    [leased] = await world.one.take(Channel.SMS, 10)
+    assert (leased.attempts, leased.first_tried, leased.state) == (0, 0.0, State.UNCERTAIN)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_final_refusal(world: World) -> None:
+    """settle_final ends it once, tells its report and frees the content."""
+    message = await world.leased()
+    await world.one.settle_final(message, State.REJECTED, "550", "r")
+    await world.one.settle_final(message, State.FAILED, "again", "f")
+    assert await world.state(message) is State.REJECTED
+    assert await world.told() == [Report.REJECTED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_after_the_answer(world: World) -> None:
+    """A receipt finds its message by SMSC and id; the second of the same kind changes nothing."""
+    message = await world.sent("id1")
+    receipt = Receipt("world", ("x", "id1"), Event.DELIVERED)
+    assert await world.two.receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.one.receipt(receipt, park=True) == ("ignored", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_before_the_answer(world: World) -> None:
+    """A receipt without a message is parked, comes back with the answer, and is no orphan afterwards."""
+    receipt = Receipt("world", ("early", "0early"), Event.DELIVERED)
+    assert (await world.one.receipt(receipt, park=True))[0] == "parked"
+    message = await world.leased()
+    await world.one.mark(message, "world", "")
+    [parked] = await world.one.settle_sent(message, Handed("world", ("early",)))
+    assert await world.one.receipt(parked, park=False) == ("moved", message.id)
+    world.clock.advance(20)
+    assert await world.one.parked_receipts(10) == ([], [])
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_orphaned_receipt(world: World) -> None:
+    """A parked receipt is looked up again after 10 s, ever more rarely, and given up after an hour."""
+    await world.one.receipt(Receipt("world", ("nobody",), Event.FAILED), park=True)
+    assert await world.one.parked_receipts(10) == ([], [])
+    world.clock.advance(11)
+    [due], orphans = await world.one.parked_receipts(10)
+    assert orphans == []
+    assert await world.one.receipt(due, park=False) == ("unknown", "")
+    world.clock.advance(5)
+    assert await world.one.parked_receipts(10) == ([], [])
+    world.clock.advance(3600)
+    due_now, [orphan] = await world.one.parked_receipts(10)
+    assert (due_now, orphan.remote_ids) == ([], ("nobody",))
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> None:
+    """With by_number a receipt for the number of an uncertain message on that SMSC settles it; else it does not."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "numberhash")
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
+    assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
+    assert (await world.one.receipt(replace(receipt, smsc="other"), park=False, by_number=True))[0] == "unknown"
+    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_ids_of_other_numbers_do_not_match(world: World) -> None:
+    """A receipt whose id matches but whose number is another one is not taken."""
+    await world.sent("same-id")
+    receipt = Receipt("world", ("same-id",), Event.DELIVERED, number_hash="another")
+    assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
+
+
+@pytest_twisted.ensureDeferred
+async def test_segments_are_folded(world: World) -> None:
+    """A long SMS is delivered once all segments are, whatever the order and repetition of receipts."""
+    message = await world.sent("s1", "s2", "s3")
+    for remote, result in [("s2", "ignored"), ("s2", "ignored"), ("s3", "ignored"), ("s1", "moved")]:
+        assert await world.one.receipt(Receipt("world", (remote,), Event.DELIVERED), park=True) == (result, message.id)
+    assert await world.state(message) is State.DELIVERED
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_lost_segment_fails_the_message(world: World) -> None:
+    """One segment that did not arrive settles the message, and no later delivery undoes it."""
+    message = await world.sent("t1", "t2")
+    await world.one.receipt(Receipt("world", ("t1",), Event.DELIVERED), park=True)
+    await world.one.receipt(Receipt("world", ("t2",), Event.FAILED), park=True)
+    assert await world.state(message) is State.FAILED
+    assert await world.told() == [Report.ACCEPTED, Report.FAILED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_reports_keep_their_order(world: World) -> None:
+    """A status that comes while an earlier one is being told waits behind it."""
+    message = await world.sent("o1")
+    [first] = await world.one.take_reports(10)
+    await world.one.receipt(Receipt("world", ("o1",), Event.DELIVERED), park=True)
+    assert await world.two.take_reports(10) == []
+    await world.one.report_again(first, world.clock.seconds() + 5, "HTTP 500")
+    world.clock.advance(6)
+    [again] = await world.two.take_reports(10)
+    assert (again.status, again.attempts, again.message_id) == (Report.ACCEPTED, 1, message.id)
+    second = await world.two.report_done(again)
+    assert second is not None
+    assert (second.status, second.attempts) == (Report.DELIVERED, 0)
+    assert await world.two.report_done(second) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_dead_reports(world: World) -> None:
+    """A report given up is a dead letter; it can be told after all, or dropped; later statuses go on."""
+    message = await world.sent("d1")
+    [job] = await world.one.take_reports(10)
+    await world.one.receipt(Receipt("world", ("d1",), Event.DELIVERED), park=True)
+    after = await world.one.report_dead(job, "48 h")
+    assert after is not None
+    assert after.status is Report.DELIVERED
+    await world.one.report_done(after)
+    [letter] = await world.one.dead_letters(10)
+    assert (letter.message_id, letter.label, letter.status, letter.reason) == (
+        message.id,
+        "amazing",
+        Report.ACCEPTED,
+        "48 h",
+    )
+    assert await world.one.retry_dead(message.id)
+    assert await world.told() == [Report.ACCEPTED]
+    assert not await world.one.drop_dead(message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_new_reports_are_offered(world: World) -> None:
+    """With room, a new report is leased to the instance and handed to it without a look at the queue."""
+    offered: list[ReportJob] = []
+    world.one.feed_reports(lambda: True, offered.append)
+    message = await world.sent("f1")
+    assert [(job.message_id, job.status) for job in offered] == [(message.id, Report.ACCEPTED)]
+    assert await world.two.take_reports(10) == []
+    assert await world.one.report_done(offered[0]) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_paused_messages_wait_aside(world: World) -> None:
+    """Parked messages leave the queue and come back when resumed or past their deadline."""
+    await world.one.pause("amazing", Channel.SMS)
+    first, second = await world.leased(), await world.leased(deadline=world.clock.seconds() + 10)
+    await world.one.park(first)
+    await world.one.park(second)
+    assert await world.one.sweep() == 0
+    assert (await world.one.queues())["sms"].waiting == 2
+    world.clock.advance(11)
+    assert await world.one.sweep() == 1
+    assert [leased.message.id for leased in await world.two.take(Channel.SMS, 10)] == [second.id]
+    assert await world.one.paused() == frozenset({("amazing", Channel.SMS)})
+    await world.one.resume("amazing", Channel.SMS)
+    assert await world.two.sweep() == 1
+    assert [leased.message.id for leased in await world.two.take(Channel.SMS, 10)] == [first.id]
+
+
+@pytest_twisted.ensureDeferred
+async def test_evidence_of_a_waiting_message_settles_it(world: World) -> None:
+    """A DSN that overtakes the relay's answer is told in order, and the answer adds nothing."""
+    message = await world.leased()
+    await world.one.mark(message, "main", "hash")
+    assert await world.two.evidence(Evidence(message.id, Event.DELIVERED, "dsn")) == "moved"
+    await world.one.settle_sent(message, Handed("main"))
+    assert await world.state(message) is State.DELIVERED
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+    assert (await world.one.queues())["sms"].leased == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_evidence_stops_a_retry(world: World) -> None:
+    """Evidence that settles a message waiting for its retry takes it out of the queue."""
+    message = await world.leased()
+    await world.one.mark(message, "main", "hash")
+    await world.one.settle_again(message, world.clock.seconds(), "lost", uncertain=True, route="main")
+    await world.one.evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert await world.two.take(Channel.SMS, 10) == []
+    assert await world.one.evidence(Evidence("00000000-0000-4000-8000-ffffffffffff", Event.OPENED, "open")) == "unknown"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_bounce(world: World) -> None:
+    """A bounce after delivery fails the message within five days, and not after."""
+    early, late = await world.sent("b1"), await world.sent("b2")
+    for message in (early, late):
+        await world.one.evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert await world.one.evidence(Evidence(early.id, Event.BOUNCED, "dsn")) == "moved"
+    world.clock.advance(5 * 86400 + 60)
+    assert await world.one.evidence(Evidence(late.id, Event.BOUNCED, "dsn")) == "ignored"
+    assert await world.state(early) is State.FAILED
+    assert await world.state(late) is State.DELIVERED
+
+
+@pytest_twisted.ensureDeferred
+async def test_strays_are_given_back(world: World) -> None:
+    """What an instance holds longer than it knows of is listed, and a release puts it back."""
+    message = await world.leased()
+    assert await world.one.strays("sms", 3) == []
+    world.clock.advance(4)
+    assert await world.one.strays("sms", 3) == [message.id]
+    await world.one.release("sms", message.id)
+    assert await world.one.strays("sms", 3) == []
+    assert len(await world.two.take(Channel.SMS, 10)) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_heartbeats(world: World) -> None:
+    """A peer without a beat is reported dead; an older process of the same name learns that it lost the name."""
+    assert await world.one.beat("boot-1", first=True, dead_after=15) == (True, [], frozenset())
+    assert await world.two.beat("boot-2", first=True, dead_after=15) == (True, [], frozenset())
+    world.clock.advance(16)
+    assert await world.two.beat("boot-2", first=False, dead_after=15) == (True, ["one"], frozenset())
+    assert (await world.one.beat("boot-3", first=True, dead_after=15))[0]
+    assert not (await world.one.beat("boot-1", first=False, dead_after=15))[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_erase(world: World) -> None:
+    """An erasure ends what waits, removes who it was for, and leaves the uid taken."""
+    waiting, done, other = await world.leased(), await world.sent("e1"), await world.leased(ext_user_id="player-2")
+    await world.told()
+    cursor, removed, kept_waiting = "0", 0, 0
+    while True:
+        cursor, step = await world.one.erase_some(cursor, "amazing", "player-1")
+        removed += step.removed
+        kept_waiting += step.waiting
+        if cursor == "0":
+            break
+    assert (removed, kept_waiting) == (2, 1)
+    for message in (waiting, done):
+        trace = await world.one.trace([message.id])
+        assert (trace.ext_user_id, trace.uid, trace.timeline) == ("", "", ())
+    assert await world.state(waiting) is State.FAILED
+    assert await world.told() == [Report.FAILED]
+    with pytest.raises(LeaseLost):
+        await world.one.mark(waiting, "world", "")
+    assert (await world.one.accept(waiting, "print"))[0] is Acceptance.SAME
+    assert (await world.one.trace([other.id])).ext_user_id == "player-2"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_trace_tells_the_story(world: World) -> None:
+    """The timeline has each step in order, and each report with the time it was queued and heard."""
+    message = await world.sent("tr1")
+    await world.told()
+    trace = await world.one.trace(["00000000-0000-4000-8000-ffffffffffff", message.id])
+    assert [event.event for event in trace.timeline] == ["taken", "submitting", "sent", "told"]
+    assert (trace.uid, trace.channel, trace.state) == (message.uid, Channel.SMS, State.SENT)
+    [report] = trace.reports
+    assert report.status is Report.ACCEPTED
+    assert 0 < report.at <= report.answered_at
+
+
+@pytest_twisted.ensureDeferred
+async def test_counts_reconcile(world: World) -> None:
+    """Accepted messages are those in each state and those that wait."""
+    await world.leased()
+    sent = await world.sent("c1")
+    await world.one.evidence(Evidence(sent.id, Event.DELIVERED, "dsn"))
+    await world.one.evidence(Evidence(sent.id, Event.BOUNCED, "dsn"))
+    counts = {what: count for (_, _, what), count in (await world.one.counts()).items() if count}
+    assert counts == {"accepted": 2, "failed": 1}
+
+
+@pytest_twisted.ensureDeferred
+async def test_rates_are_shared(world: World) -> None:
+    """Places follow each other evenly whichever instance asks, and unused time does not pile up."""
+    now = world.clock.seconds()
+    first = await world.one.reserve("smsc", 5, 0.1, 0.0)
+    second = await world.two.reserve("smsc", 1, 0.1, 0.0)
+    assert abs(first - now) < 1
+    assert second - first == pytest.approx(0.5, abs=0.01)
+    world.clock.advance(60)
+    assert await world.one.reserve("smsc", 1, 0.1, 0.0) == pytest.approx(world.clock.seconds(), abs=1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_memory(world: World) -> None:
+    """`seen` holds after `remember`, for that key only."""
+    assert not await world.one.seen("event")
+    await world.one.remember("event", 60)
+    assert await world.two.seen("event")
+    assert not await world.two.seen("other")
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_scripts_follow_the_table(world: World) -> None:
+    """Whatever three facts come, in whatever order, the store moves as status.move says and tells each report once."""
+    world.one.max_queued = 1000
+    for events in itertools.product(Event, repeat=3):
+        message = await world.leased()
+        state, told = State.QUEUED, ""
+        for event in events:
+            after = move(state, told, event)
+            result = await world.one.evidence(Evidence(message.id, event, "test"))
+            assert result == ("moved" if after else "ignored"), events
+            if after:
+                state, told = after[0], told + after[1]
+        assert await world.state(message) is state, events
+        assert [LETTERS[report] for report in await world.told()] == list(told), events
+
+
+def test_a_leased_message_prints_no_content() -> None:
+    """Printing what the store gives out shows ids only."""
+    message = sms(ShiftedClock())
+    assert "Hello" not in repr(Leased(message))
