@@ -71,14 +71,11 @@ class Callbacks(Service):
     it failed several times in a row, `get` raises at once, and says when to come again.
     """
 
-    def __init__(
-        self, reactor: Any, random: Callable[[], float], *, limit: int = 16, timeout: float = 10.0, trust: Any = None
-    ) -> None:
+    def __init__(self, reactor: Any, random: Callable[[], float], *, limit: int = 16, timeout: float = 10.0) -> None:
         self._reactor = reactor
         self._random = random
         self._limit = limit
         self._timeout = timeout
-        self._trust = trust
         self._hosts: dict[tuple[str, str, bool], _Host] = {}
 
     async def get(self, url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
@@ -117,11 +114,11 @@ class Callbacks(Service):
             states[netloc] = states.get(netloc, True) and not host.down
         return states
 
-    def stopService(self) -> Deferred[Any] | None:
+    def stopService(self) -> Deferred[Any]:
         """Close every connection; fires once they are closed."""
         super().stopService()  # type: ignore[no-untyped-call]
         closed = [gone for host in self._hosts.values() for gone in host.close()]
-        return DeferredList(closed) if closed else None
+        return DeferredList(closed)
 
     def _new_host(self, key: tuple[str, str, bool]) -> "_Host":
         if len(self._hosts) >= _MOST_HOSTS:
@@ -132,7 +129,7 @@ class Callbacks(Service):
         host = self._hosts[key] = _Host(
             self._reactor,
             self._random,
-            _endpoint(guard or self._reactor, scheme, netloc, self._timeout, self._trust),
+            _endpoint(guard or self._reactor, scheme, netloc, self._timeout),
             guard,
             netloc,
             self._limit,
@@ -214,8 +211,8 @@ class _Host:
                 raise self._turned_away(now)
             self._probing = True
         elif self.busy >= self._limit:
-            slowest = max(self._pace, now - self._left_at)
-            if len(self._line) >= _LONGEST_LINE or slowest * (len(self._line) + 1) > _PATIENCE * self._limit:
+            near = self._pace * (len(self._line) + 1) / self._limit <= _PATIENCE and now - self._left_at <= _PATIENCE
+            if not near or len(self._line) >= _LONGEST_LINE:
                 raise self._turned_away(now)
             place: Deferred[None] = Deferred()
             self._line.append((now, place))
@@ -418,7 +415,7 @@ class _Connection(Protocol):
         self.abandon()
 
 
-def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float, trust: Any) -> IStreamClientEndpoint:
+def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float) -> IStreamClientEndpoint:
     try:
         parts = urlsplit(f"//{netloc}")
         host, port = parts.hostname or "", parts.port
@@ -432,7 +429,7 @@ def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float, trust: Any
     if not tls:
         return plain
     # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself.
-    options = optionsForClientTLS(name, trustRoot=platformTrust() if trust is None else trust)
+    options = optionsForClientTLS(name, trustRoot=platformTrust())
     return wrapClientTLS(options, plain)
 
 

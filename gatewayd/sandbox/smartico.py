@@ -15,6 +15,7 @@ import treq
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, ITCPTransport
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
@@ -83,12 +84,13 @@ class Smartico:
         self.heard: list[Heard] = []
         self.answers = answers
         self.on_heard: Callable[[Heard], None] = lambda heard: None
-        self.connections = 0
         self._reactor = reactor
         self._wishes: list[_Wish] = []
         self._port: IListeningPort | None = None
         self._counts: dict[tuple[str, str], int] = {}
-        self._site = _QuietSite(_CallbackResource(reactor, self._hear), self)
+        resource = _CallbackResource(reactor, self._hear)
+        site = _QuietSite(resource, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
+        self._factory = _Counting(site)  # type: ignore[no-untyped-call]
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = 64
         self._agent = Agent(reactor, pool=self._pool)
@@ -96,9 +98,9 @@ class Smartico:
     async def listen(self, port: int = 0, interface: str = "127.0.0.1", tls: Any = None) -> str:
         """Begin to hear callbacks; the URL for `callback_url`. `tls` is a context factory for https."""
         if tls is not None:
-            self._port = self._reactor.listenSSL(port, self._site, tls, interface=interface)
+            self._port = self._reactor.listenSSL(port, self._factory, tls, interface=interface)
         else:
-            self._port = await TCP4ServerEndpoint(self._reactor, port, interface=interface).listen(self._site)
+            self._port = await TCP4ServerEndpoint(self._reactor, port, interface=interface).listen(self._factory)
         assert self._port is not None
         scheme = "https" if tls is not None else "http"
         return f"{scheme}://{interface}:{self.port}/callback"
@@ -113,12 +115,17 @@ class Smartico:
         """Stop listening, drop every connection. May be opened again by `listen`."""
         if self._port is not None:
             stopping = self._port.stopListening()
-            for channel in list(self._site.channels):
-                channel.transport.abortConnection()
+            for connection in list(self._factory.protocols):
+                connection.transport.abortConnection()
             self._port = None
             if stopping is not None:
                 await stopping
         await self._pool.closeCachedConnections()
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made to it."""
+        return self._factory.made
 
     def statuses(self, ext_message_id: str) -> list[str]:
         """What was heard of one message, in order."""
@@ -247,27 +254,20 @@ def _write(request: Request, answer: Answer) -> None:
 
 
 class _QuietSite(Site):
-    """No access log; knows its connections."""
+    """No access log."""
 
     noisy = False
-
-    def __init__(self, resource: Resource, smartico: Smartico) -> None:
-        super().__init__(resource, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
-        self.channels: set[Any] = set()
-        self._smartico = smartico
 
     def log(self, request: Any) -> None:
         pass
 
+
+class _Counting(WrappingFactory):
+    """Knows its connections; `made` counts them all."""
+
+    noisy = False
+    made = 0
+
     def buildProtocol(self, addr: Any) -> Any:
-        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
-        self._smartico.connections += 1
-        self.channels.add(protocol)
-        lost = protocol.connectionLost
-
-        def connection_lost(reason: Any) -> None:
-            self.channels.discard(protocol)
-            lost(reason)
-
-        protocol.connectionLost = connection_lost
-        return protocol
+        self.made += 1
+        return super().buildProtocol(addr)

@@ -1,0 +1,483 @@
+"""callbacks.py and its parts without sockets: reading answers, private addresses, the breaker."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet import error
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd.answers import MAX_BODY, AnswerReader, BadAnswer
+from gatewayd.callbacks import Callbacks
+from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.public_only import is_public
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 18\r\n\r\n{"error_code": 0,}'
+SECRET_URL = "https://api.example/cb?api_key=sesame&ext_message_id=1"
+
+
+@implementer(IHostnameResolver)
+class Names:
+    """Resolves every name to the same addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+
+    def resolveHostName(self, receiver: Any, hostName: str, portNumber: int = 0, *rest: Any) -> Any:
+        """Answers at once."""
+        receiver.resolutionBegan(None)
+        for address in self.addresses:
+            kind = IPv6Address if ":" in address else IPv4Address
+            receiver.addressResolved(kind("TCP", address, portNumber))
+        receiver.resolutionComplete()
+
+
+@implementer(IReactorPluggableNameResolver)
+class Reactor(MemoryReactorClock):
+    """A reactor over memory, with names."""
+
+    def __init__(self, *addresses: str) -> None:
+        super().__init__()
+        self.nameResolver = Names(*addresses or ("1.1.1.1",))
+
+    def installNameResolver(self, resolver: Any) -> Any:
+        """Not needed."""
+
+    def refuse(self, number: int = -1) -> None:
+        """The peer refuses a connection."""
+        _, _, factory, _, _ = self.tcpClients[number]
+        factory.clientConnectionFailed(self.connectors[number], Failure(error.ConnectionRefusedError()))
+        self.advance(0.4)  # HostnameEndpoint looks for another address first
+
+    def connect(self, number: int = -1) -> tuple[Any, StringTransport]:
+        """The peer takes a connection."""
+        host, port, factory, _, _ = self.tcpClients[number]
+        protocol = factory.buildProtocol(IPv4Address("TCP", host, port))
+        transport = Transport()
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+
+class Transport(StringTransport):
+    """Tells its protocol that it was closed, as a real one does."""
+
+    protocol: Any = None
+
+    def abortConnection(self) -> None:
+        """Closes at once."""
+        super().abortConnection()
+        self.closed()
+
+    def closed(self) -> None:
+        """The connection is gone."""
+        protocol, self.protocol = self.protocol, None
+        if protocol is not None:
+            protocol.connectionLost(Failure(error.ConnectionDone()))
+
+
+def callbacks(reactor: Reactor, **options: Any) -> Callbacks:
+    """Callbacks without jitter."""
+    return Callbacks(reactor, lambda: 1.0, **options)
+
+
+class Get:
+    """A GET under way; `outcome` is its answer or its exception once there is one."""
+
+    def __init__(self, service: Callbacks, url: str = "http://api.example/cb", **options: Any) -> None:
+        self.outcome: Any = None
+        self._under_way = Deferred.fromCoroutine(service.get(url, **options))
+        self._under_way.addBoth(self._ended)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        self._under_way.cancel()
+
+    def _ended(self, result: Any) -> None:
+        self.outcome = result.value if isinstance(result, Failure) else result
+
+
+start = Get
+
+
+def outcome(get: Get) -> Any:
+    """Its answer or its exception."""
+    return get.outcome
+
+
+def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    """`data` cut at these places."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for begin, end in pairwise(places):
+        yield data[begin:end]
+
+
+CHUNKED = (
+    b"HTTP/1.1 100 Continue\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'9;x=y\r\n{"error_c\r\n9\r\node": 0,}\r\n0\r\nTrailer: x\r\n\r\n'
+)
+
+
+@given(
+    st.sampled_from([(OK, True), (CHUNKED, True), (OK.replace(b"1.1", b"1.0"), False)]), st.lists(st.integers(0, 400))
+)
+def test_an_answer_reads_the_same_however_it_is_cut(case: tuple[bytes, bool], cuts: list[int]) -> None:
+    """Wherever the network cuts an answer, it is complete at its last byte and not before."""
+    data, keep = case
+    reader = AnswerReader()
+    done = [reader.received(piece) for piece in pieces(data, cuts)]
+    assert done == [False] * (len(done) - 1) + [True]
+    assert (reader.status, reader.body, reader.keep) == (200, b'{"error_code": 0,}', keep)
+
+
+def test_an_answer_may_end_with_the_connection() -> None:
+    """Without any length the body ends where the peer closes; half a counted body is no answer."""
+    reader = AnswerReader()
+    assert not reader.received(b"HTTP/1.0 200 OK\n\n{}")
+    assert reader.closed()
+    assert (reader.body, reader.keep) == (b"{}", False)
+    half = AnswerReader()
+    assert not half.received(OK[:-1])
+    assert not half.closed()
+
+
+def test_bytes_after_an_answer_spoil_the_connection() -> None:
+    """What nobody asked for never becomes the next answer."""
+    reader = AnswerReader()
+    assert reader.received(OK + OK)
+    assert not reader.keep
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" * 2000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1),
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_BODY + 1),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n" + b"x" * (MAX_BODY + 1),
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000,
+    ],
+)
+def test_unclear_or_endless_answers_are_bad(data: bytes) -> None:
+    """What is not plainly one bounded HTTP/1.1 answer is refused."""
+    with pytest.raises(BadAnswer):
+        AnswerReader().received(data)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200)))
+def test_no_bytes_break_the_reader(data: bytes, cuts: list[int]) -> None:
+    """Random bytes are an answer, unfinished, or bad: never another exception."""
+    reader = AnswerReader()
+    try:
+        for piece in pieces(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data, cuts):
+            reader.received(piece)
+    except BadAnswer:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("1.1.1.1", True),
+        ("2606:4700::1111", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("ff02::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:1.1.1.1", True),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::101:101", True),
+        ("2002:7f00:1::", False),
+        ("localhost", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    """Private, loopback, link-local and shared addresses are not, however IPv6 dresses them up."""
+    assert is_public(address) is public
+
+
+def test_a_private_address_is_refused_when_connecting() -> None:
+    """A public name at a private address is not even connected to, unless it may be."""
+    reactor = Reactor("10.0.0.1", "::1")
+    failure = outcome(start(callbacks(reactor)))
+    assert isinstance(failure, TemporaryFailure)
+    assert failure.reason == "the callback host is at a private address"
+    assert reactor.tcpClients == []
+    start(callbacks(reactor), allow_private=True)
+    assert reactor.tcpClients[0][0] in ("10.0.0.1", "::1")
+
+
+def test_only_public_addresses_of_a_name_are_used() -> None:
+    """Of a name with both kinds of addresses, the public ones are asked."""
+    reactor = Reactor("127.0.0.1", "1.1.1.1")
+    start(callbacks(reactor))
+    reactor.advance(5)
+    assert {client[0] for client in reactor.tcpClients} == {"1.1.1.1"}
+
+
+def test_a_callers_leave_is_not_a_loan_to_others() -> None:
+    """A connection to a private address that one label may use never serves a label that may not."""
+    reactor = Reactor("10.0.0.1")
+    service = callbacks(reactor)
+    first = start(service, allow_private=True)
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(OK)
+    assert outcome(first) == (200, b'{"error_code": 0,}')
+    assert outcome(start(service)).reason == "the callback host is at a private address"
+
+
+def test_requests_follow_each_other_on_one_connection() -> None:
+    """A kept connection serves the next GET; the request says what HTTP/1.1 needs and nothing else."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    first = start(service, "http://api.example:8080/cb?a=1")
+    protocol, transport = reactor.connect()
+    assert transport.value() == (
+        b"GET /cb?a=1 HTTP/1.1\r\nHost: api.example:8080\r\nUser-Agent: gatewayd\r\n"
+        b"Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
+    )
+    protocol.dataReceived(OK)
+    assert outcome(first) == (200, b'{"error_code": 0,}')
+    second = start(service, "http://api.example:8080/\r\nX: 1")
+    assert transport.value().count(b"\r\nX: 1") == 0
+    protocol.dataReceived(OK)
+    assert outcome(second) == (200, b'{"error_code": 0,}')
+    assert len(reactor.tcpClients) == 1
+
+
+def test_an_idle_connection_is_closed_before_the_server_does_it() -> None:
+    """Nobody waits: after its idle time the connection is closed."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    start(service)
+    protocol, transport = reactor.connect()
+    protocol.dataReceived(OK)
+    reactor.pump([1] * 49)
+    assert not transport.disconnected
+    reactor.pump([1] * 3)
+    assert transport.disconnected
+    assert reactor.getDelayedCalls() == []
+
+
+def test_a_kept_connection_that_closes_under_us_costs_no_try() -> None:
+    """The peer closed while our next request was on its way: that is no failure of the host."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    start(service)
+    protocol, transport = reactor.connect()
+    protocol.dataReceived(OK)
+    second = start(service)
+    transport.closed()
+    failure = outcome(second)
+    assert (failure.counts, failure.not_before) == (False, reactor.seconds())
+    assert service.hosts() == {"api.example": True}
+
+
+def test_a_silent_host_is_given_up_in_time() -> None:
+    """No answer within the time-out, or one that only trickles, ends the try and closes the connection."""
+    reactor = Reactor()
+    service = callbacks(reactor, timeout=10.0)
+    asked = start(service)
+    protocol, transport = reactor.connect()
+    for byte in OK[:10]:
+        reactor.advance(0.95)
+        protocol.dataReceived(bytes([byte]))
+    assert outcome(asked) is None
+    reactor.pump([0.5] * 2)
+    assert transport.disconnected
+    assert outcome(asked).reason == "no answer to the callback in 10 s"
+
+
+def test_a_name_or_connection_that_never_comes_is_given_up_in_time() -> None:
+    """The time-out bounds connecting as well."""
+    reactor = Reactor()
+    asked = start(callbacks(reactor, timeout=10.0))
+    reactor.pump([1] * 11)
+    assert "in time" in outcome(asked).reason
+
+
+def test_a_cancelled_get_closes_its_connection() -> None:
+    """Whoever gives up waiting leaves nothing behind that could answer the next request."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    asked = start(service)
+    _, transport = reactor.connect()
+    asked.cancel()
+    assert transport.disconnected
+    connecting = start(service)
+    connecting.cancel()
+    assert reactor.connectors[-1].stoppedConnecting
+
+
+def test_a_dead_host_is_left_alone_and_probed_with_back_off() -> None:
+    """After five failures in a row only one request at a time is let through, first within 5 s, then ever later."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    for _ in range(5):
+        asked = start(service)
+        reactor.refuse()
+        failure = outcome(asked)
+        assert failure.counts
+        assert failure.reason == "callback host refused the connection"
+    assert service.hosts() == {"api.example": False}
+    probes = []
+    for _ in range(12_000):
+        before = len(reactor.tcpClients)
+        asked = start(service)
+        if len(reactor.tcpClients) > before:
+            probes.append(reactor.seconds())
+            reactor.refuse()
+            assert outcome(asked).counts
+        else:
+            failure = outcome(asked)
+            assert not failure.counts
+            assert failure.not_before > reactor.seconds()
+        reactor.advance(0.1)
+    gaps = [later - earlier for earlier, later in pairwise(probes)]
+    assert probes[0] <= 5
+    assert max(gap for at, gap in zip(probes, gaps, strict=False) if at < 50) <= 10.6
+    assert 50 < max(gaps) <= 61
+    reactor.advance(61)
+    probe = start(service)
+    other = start(service)
+    assert outcome(other).reason == "callback host is down"
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(OK)
+    assert outcome(probe) == (200, b'{"error_code": 0,}')
+    assert service.hosts() == {"api.example": True}
+
+
+def test_a_dead_host_does_not_touch_another() -> None:
+    """While one host is down, another is asked as always."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    for _ in range(5):
+        start(service)
+        reactor.refuse()
+    other = start(service, "http://other.example/cb")
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(OK)
+    assert outcome(other) == (200, b'{"error_code": 0,}')
+
+
+def test_a_slow_host_takes_its_places_and_no_more() -> None:
+    """With all places of a hanging host taken, the next are turned away soon, spread over the time to come."""
+    reactor = Reactor()
+    service = callbacks(reactor, limit=4)
+    asked = [start(service) for _ in range(20)]
+    assert len(reactor.tcpClients) == 4
+    for number in range(4):
+        reactor.connect(number)
+    reactor.pump([0.5] * 3)
+    failures = [outcome(one) for one in asked[4:]]
+    assert all(not failure.counts and failure.reason == "callback host is busy" for failure in failures)
+    assert len({failure.not_before for failure in failures}) == 16
+    assert all(failure.not_before <= reactor.seconds() + 5 for failure in failures)
+    assert outcome(start(service)).reason == "callback host is busy"
+
+
+def test_a_fast_host_serves_a_line() -> None:
+    """More requests than places wait a moment for their turn, in order, on the same connections."""
+    reactor = Reactor()
+    service = callbacks(reactor, limit=2)
+    asked = [start(service, f"http://api.example/{number}") for number in range(6)]
+    peers = [reactor.connect(number) for number in range(2)]
+    for number in range(6):
+        protocol, transport = peers[number % 2]
+        assert f"GET /{number} ".encode() in transport.value()
+        protocol.dataReceived(OK)
+        assert outcome(asked[number]) == (200, b'{"error_code": 0,}')
+    assert len(reactor.tcpClients) == 2
+
+
+def test_one_who_gave_up_in_the_line_loses_no_place() -> None:
+    """A cancelled waiter is passed over."""
+    reactor = Reactor()
+    service = callbacks(reactor, limit=1)
+    first, second, third = (start(service, f"http://api.example/{number}") for number in range(3))
+    second.cancel()
+    protocol, transport = reactor.connect()
+    protocol.dataReceived(OK)
+    protocol.dataReceived(OK)
+    assert outcome(first) == outcome(third) == (200, b'{"error_code": 0,}')
+    assert b"GET /1" not in transport.value()
+
+
+def test_a_host_that_asks_for_peace_gets_it() -> None:
+    """429 and 503 with Retry-After say when to come again; without, the usual back-off counts."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    asked = start(service)
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")
+    assert outcome(asked).not_before == reactor.seconds() + 120
+    asked = start(service)
+    protocol.dataReceived(b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n")
+    assert outcome(asked).not_before is None
+
+
+@pytest.mark.parametrize("url", ["", "ftp://h/x", "http:///x", "http://user:pw@h/", "http://h:port/", "http://[::1/"])
+def test_a_url_that_cannot_be_asked_is_for_good(url: str) -> None:
+    """What is no http or https URL fails for good, and its text is not in the failure."""
+    failure = outcome(start(callbacks(Reactor()), url))
+    assert isinstance(failure, PermanentFailure)
+    assert str(failure) == "the callback URL is unusable"
+
+
+def test_no_failure_tells_the_url() -> None:
+    """Neither the key nor the path of a URL is in any failure's text."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    texts = []
+    for _ in range(7):
+        asked = start(service, SECRET_URL)
+        if outcome(asked) is None:
+            reactor.refuse()
+        failure = outcome(asked)
+        texts.append(f"{failure!r} {failure} {failure.__cause__!r} {failure.__context__!r}")
+    assert "sesame" not in "".join(texts)
+    assert "ext_message_id" not in "".join(texts)
+
+
+def test_stopping_closes_everything() -> None:
+    """The service ends when its connections are closed; who waited hears of it."""
+    reactor = Reactor()
+    service = callbacks(reactor, limit=1)
+    service.startService()
+    asked = [start(service) for _ in range(2)]
+    _, transport = reactor.connect()
+    stopping = service.stopService()
+    assert stopping is not None
+    assert stopping.called
+    assert transport.disconnected
+    assert all(isinstance(outcome(one), TemporaryFailure) for one in asked)
+    assert reactor.getDelayedCalls() == []

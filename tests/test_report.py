@@ -1,0 +1,250 @@
+"""report.py: where a status is told, and what Smartico's answer means."""
+
+import ipaddress
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+import pytest
+import pytest_twisted
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from gatewayd.config import Label, Secret
+from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.model import Channel, ReportJob
+from gatewayd.report import YOUNG, Reporter, address, read_answer
+from gatewayd.status import Report
+
+NOW = 1_800_000_000.0
+ID = "a540f662-45b3-11ee-be56-0242ac120002"
+
+
+class Callbacks:
+    """Answers as told, and keeps what was asked."""
+
+    def __init__(self, status: int = 200, body: bytes = b'{"error_code": 0,}') -> None:
+        self.answer = (status, body)
+        self.failure: Exception | None = None
+        self.asked: list[tuple[str, bool]] = []
+
+    async def get(self, url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
+        """Answers, or fails."""
+        self.asked.append((url, allow_private))
+        if self.failure is not None:
+            raise self.failure
+        return self.answer
+
+
+class Meter:
+    """Keeps what `reported` was called with."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def reported(self, *figures: Any) -> None:
+        """Keeps the figures."""
+        self.seen.append(figures)
+
+
+def label(**changes: Any) -> Label:
+    """A label with what a report needs."""
+    values: dict[str, Any] = {
+        "allow_from": (ipaddress.ip_network("203.0.113.0/24"),),
+        "authorization": (Secret("x"),),
+        "api_key": Secret("key &1"),
+        "callback_url": "https://api.smartico.ai/xyz/callback",
+        "callback_hosts": ("*.smartico.ai", "10.0.0.7"),
+        "directory": "players",
+    }
+    return Label.model_construct(**(values | changes))
+
+
+def job(**changes: Any) -> ReportJob:
+    """A status that is a second old."""
+    return msgspec.structs.replace(
+        ReportJob(ID, "amazing", Channel.EMAIL, Report.DELIVERED, "", queued_at=NOW - 1), **changes
+    )
+
+
+def reporter(callbacks: Callbacks, meter: Meter | None = None, **changes: Any) -> Reporter:
+    """A reporter of one label, at NOW."""
+    clock = Clock()
+    clock.advance(NOW)
+    return Reporter(clock, callbacks, {"amazing": label(**changes)}, meter or Meter())
+
+
+async def failure_of(body: bytes, status: int = 200, **changes: Any) -> Exception:
+    """What telling a status fails with."""
+    with pytest.raises((TemporaryFailure, PermanentFailure)) as caught:
+        await reporter(Callbacks(status, body)).tell(job(**changes))
+    return caught.value
+
+
+@pytest_twisted.ensureDeferred
+async def test_exactly_the_documented_parameters() -> None:
+    """A status is told at the label's URL with api_key, type, ext_message_id and status, and counted as told."""
+    callbacks, meter = Callbacks(), Meter()
+    await reporter(callbacks, meter).tell(job())
+    [(url, allow_private)] = callbacks.asked
+    assert url.startswith("https://api.smartico.ai/xyz/callback?")
+    assert sorted(parse_qsl(urlsplit(url).query)) == [
+        ("api_key", "key &1"),
+        ("ext_message_id", ID),
+        ("status", "delivered"),
+        ("type", "email"),
+    ]
+    assert not allow_private
+    assert meter.seen == [("amazing", Report.DELIVERED, "told", 1.0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_requests_own_url_counts_first() -> None:
+    """A message's own callback_url is used; only a host that the label lists by name may be private."""
+    callbacks = Callbacks()
+    telling = reporter(callbacks)
+    await telling.tell(job(callback_url="https://10.0.0.7:8443/cb?brand=a%20b", channel=Channel.SMS))
+    await telling.tell(job(callback_url="https://eu.smartico.ai/cb"))
+    assert callbacks.asked[0] == (
+        f"https://10.0.0.7:8443/cb?brand=a%20b&type=sms&ext_message_id={ID}&status=delivered&api_key=key%20%261",
+        True,
+    )
+    assert callbacks.asked[1][1] is False
+
+
+@pytest.mark.parametrize(
+    ("url", "starts"),
+    [
+        ("https://h/cb", "https://h/cb?type="),
+        ("https://h/cb?", "https://h/cb?type="),
+        ("https://h/cb?a=1", "https://h/cb?a=1&type="),
+        ("https://h/cb?a=1&", "https://h/cb?a=1&type="),
+        ("https://h/cb?a=1#part", "https://h/cb?a=1&type="),
+        ("https://h", "https://h?type="),
+    ],
+)
+def test_the_callbacks_own_query_is_kept(url: str, starts: str) -> None:
+    """Whatever query the URL brings stays in front of ours; a fragment goes."""
+    made = address(url, "k", Channel.EMAIL, ID, Report.OPENED)
+    assert made.startswith(starts)
+    assert made.endswith(f"type=email&ext_message_id={ID}&status=opened&api_key=k")
+
+
+@given(st.text())
+def test_any_key_survives_its_quoting(key: str) -> None:
+    """An API key of any characters arrives as it is, and brings no parameter of its own."""
+    if any("\ud800" <= char <= "\udfff" for char in key):
+        return
+    query = urlsplit(address("https://h/cb", key, Channel.SMS, ID, Report.FAILED)).query
+    assert dict(parse_qsl(query, keep_blank_values=True))["api_key"] == key
+    assert len(parse_qsl(query, keep_blank_values=True)) == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error_code": 0,}', 0),
+        (b'{"error_code":0}', 0),
+        (b'\xef\xbb\xbf {"error_code": 0, }\r\n', 0),
+        (b'{"error_code": "0"}', 0),
+        (b'{"error_code": 0.0, "x": [1,2,],}', 0),
+        (b'{"error_code": 1, "error_message": "email was not found"}', 1),
+        (b'{"error_code": 1, "error_message": "no, really ,}",}', 1),
+        (b'{"error_code": -3}', -3),
+        (b"", 0),
+        (b" \r\n", 0),
+        (b"\xef\xbb\xbf", 0),
+        (b"<html>502</html>", None),
+        (b"{}", None),
+        (b"[0]", None),
+        (b"0", None),
+        (b'{"error_code": null}', None),
+        (b'{"error_code": true}', None),
+        (b'{"error_code": ', None),
+        (b"[" * 30_000, None),
+        (b"\xff\xfe\x00", None),
+    ],
+)
+def test_answers_are_read_leniently(body: bytes, code: int | None) -> None:
+    """The error code is found in all that may reasonably stand for it, and nowhere else."""
+    assert read_answer(body)[0] == code
+
+
+@given(st.binary(max_size=300))
+def test_no_answer_breaks_the_reading(body: bytes) -> None:
+    """Whatever the bytes, reading them gives a number or nothing."""
+    code, words = read_answer(body)
+    assert code is None or isinstance(code, int)
+    assert isinstance(words, str)
+
+
+@given(st.integers(-(10**8), 10**8), st.text(max_size=20))
+def test_a_trailing_comma_changes_nothing(code: int, words: str) -> None:
+    """The same answer with and without trailing comma reads the same."""
+    strict = msgspec.json.encode({"error_code": code, "error_message": words})
+    assert read_answer(strict[:-1] + b" , }") == read_answer(strict)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "changes", "kind"),
+    [
+        (500, b'{"error_code": 0}', {}, TemporaryFailure),
+        (404, b"", {}, TemporaryFailure),
+        (302, b'{"error_code": 0}', {}, TemporaryFailure),
+        (200, b"<html>login</html>", {}, TemporaryFailure),
+        (200, b'{"error_code": 1}', {}, TemporaryFailure),
+        (200, b'{"error_code": 1}', {"queued_at": NOW - YOUNG + 1}, TemporaryFailure),
+        (200, b'{"error_code": 1}', {"queued_at": NOW - 2 * YOUNG, "first_tried": NOW - YOUNG}, PermanentFailure),
+        (200, b'{"error_code": 1}', {"queued_at": NOW - 2 * YOUNG}, TemporaryFailure),
+        (200, b'{"error_code": 7}', {"queued_at": NOW - 9 * YOUNG, "first_tried": NOW - 9 * YOUNG}, TemporaryFailure),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_an_answer_means(status: int, body: bytes, changes: dict[str, Any], kind: type[Exception]) -> None:
+    """Only "was not found" on a status told for ten minutes is for good; whatever the table lacks is temporary."""
+    assert type(await failure_of(body, status, **changes)) is kind
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_callers_words_are_kept_without_addresses() -> None:
+    """The reason quotes error_message, redacted and short."""
+    body = b'{"error_code": 1, "error_message": "ann@example.org (+44 7700 900123) was\\nnot found' + b"!" * 999 + b'"}'
+    text = str(await failure_of(body))
+    assert text.startswith("callback answered error_code 1: [redacted] ([redacted]) was not found!!")
+    assert len(text) < 250
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_label_that_is_gone_may_come_back() -> None:
+    """Without its label a report waits; once the label is configured again it is told."""
+    callbacks = Callbacks()
+    telling = reporter(callbacks)
+    telling.reconfigure({})
+    with pytest.raises(TemporaryFailure):
+        await telling.tell(job())
+    telling.reconfigure({"amazing": label()})
+    await telling.tell(job())
+    assert len(callbacks.asked) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_any_url_a_report_waits() -> None:
+    """A label whose callback_url was taken away does not lose its reports."""
+    with pytest.raises(TemporaryFailure):
+        await reporter(Callbacks(), callback_url="").tell(job())
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_never_tried_is_not_counted() -> None:
+    """A host that is left alone for a while makes no failed try in the figures; a real failure does."""
+    callbacks, meter = Callbacks(), Meter()
+    callbacks.failure = TemporaryFailure("callback host is down", counts=False)
+    telling = reporter(callbacks, meter)
+    with pytest.raises(TemporaryFailure):
+        await telling.tell(job())
+    assert meter.seen == []
+    callbacks.failure = TemporaryFailure("no answer")
+    with pytest.raises(TemporaryFailure):
+        await telling.tell(job())
+    assert meter.seen == [("amazing", Report.DELIVERED, "again", 1.0)]
