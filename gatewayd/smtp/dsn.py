@@ -1,0 +1,170 @@
+"""Reading returned mail: which fact it states, of which recipient, and why. Pure, tolerant, never raises.
+
+`read` is the table of contents. A machine-readable block (RFC 3464, 6533) is believed wherever it lies; prose is only
+believed from a mail system. Whose message it is about is not decided here: that is in the signed return path.
+"""
+
+import re
+from collections.abc import Iterator
+
+from gatewayd.smtp.arf import read_complaint, read_unsubscription
+from gatewayd.smtp.parts import REPORTS, Mail, take_apart
+from gatewayd.smtp.prose import kind_of, read_prose, recipient_of
+from gatewayd.smtp.reasons import UNSPECIFIC, code_in, is_hard
+from gatewayd.smtp.senders import from_daemon, is_report, read_answer, read_auto_reply
+from gatewayd.smtp.verdict import Kind, Verdict, first_address
+
+Block = dict[str, str]
+
+ACTIONS: dict[str, Kind] = {
+    "failed": Kind.FAILED,
+    "failure": Kind.FAILED,
+    "fail": Kind.FAILED,
+    "error": Kind.FAILED,
+    "expired": Kind.FAILED,
+    "bounced": Kind.FAILED,
+    "rejected": Kind.FAILED,
+    "delayed": Kind.DELAYED,
+    "delay": Kind.DELAYED,
+    "deferred": Kind.DELAYED,
+    "delivered": Kind.DELIVERED,
+    "expanded": Kind.DELIVERED,
+    "relayed": Kind.RELAYED,
+    "deliverable": Kind.NONE,
+    "undeliverable": Kind.NONE,
+}
+"""The word in Action decides the kind, not the class of Status: an expired message fails with 4.4.1. The last two are
+the answers to address probes."""
+
+_BY_CLASS = {"2": Kind.DELIVERED, "4": Kind.DELAYED, "5": Kind.FAILED}
+_WEIGHT = {Kind.FAILED: 0, Kind.DELAYED: 1, Kind.RELAYED: 2, Kind.DELIVERED: 3, Kind.NONE: 4}
+
+_FIELDS = (
+    "action|status|final-recipient|original-recipient|diagnostic-code|remote-mta|reporting-mta|arrival-date|"
+    "last-attempt-date|will-retry-until|original-envelope-id|received-from-mta|dsn-gateway|final-log-id|"
+    "x-[a-z0-9-]{1,60}"
+)
+_FIELD = re.compile(rf"[ \t]{{0,8}}({_FIELDS})[ \t]*:[ \t]*(.*)", re.IGNORECASE)
+_ANY_FIELD = re.compile(r"[ \t]{0,3}([a-z][a-z0-9-]{1,60})[ \t]*:[ \t]*(.*)", re.IGNORECASE)
+_RECIPIENTS = ("final-recipient", "original-recipient")
+_REPEATED = frozenset({"action", "final-recipient"})
+_WORD = re.compile(r"[a-z]+")
+_STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
+_SPACE = re.compile(r"\s+")
+_TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\s*;\s*(.*)", re.IGNORECASE)
+_UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_MAX_BLOCKS = 100
+
+
+def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
+    """What the mail `raw` says. `null_sender`: whether MAIL FROM was empty, where the caller knows.
+
+    Bounded in time and memory by the limits in parts.py, whatever the bytes are.
+    """
+    mail = take_apart(raw)
+    return (
+        read_complaint(mail)
+        or read_unsubscription(mail)
+        or _from_blocks(mail, null_sender)
+        or read_answer(mail, null_sender)
+        or read_prose(mail, null_sender)
+        or read_auto_reply(mail)
+        or Verdict()
+    )
+
+
+# --- machine-readable blocks ------------------------------------------------------------------------------------------
+
+
+def _from_blocks(mail: Mail, null_sender: bool | None) -> Verdict | None:
+    blocks = [block for part in mail.parts if part.type in REPORTS for block in _blocks(part.text, _ANY_FIELD)]
+    if not any(map(_about_recipient, blocks)) and (is_report(mail) or from_daemon(mail, null_sender)):
+        text = "\n\n".join(part.text for part in mail.parts)
+        blocks = [*blocks, *_blocks(text, _FIELD)]
+    whole: Block = next((block for block in blocks if "reporting-mta" in block), {})
+    verdicts = [_verdict(mail, block, whole) for block in blocks if _about_recipient(block)]
+    if not verdicts:
+        return None
+    return min(verdicts, key=lambda verdict: _WEIGHT[verdict.kind])
+
+
+def _about_recipient(block: Block) -> bool:
+    named = any(name in block for name in _RECIPIENTS)
+    return ("action" in block and (named or "status" in block)) or (named and "status" in block)
+
+
+def _blocks(text: str, field: re.Pattern[str]) -> Iterator[Block]:
+    """Groups of fields. A blank line ends one, and so does a field that a recipient has only once."""
+    block: Block = {}
+    last = ""
+    count = 0
+    for line in text.split("\n"):
+        found = field.match(line) if ":" in line else None
+        if found is None:
+            if line[:1] in (" ", "\t") and last and line.strip():
+                block[last] = f"{block[last]} {line.strip()}"[:4096]
+            elif block:
+                yield block
+                block, last, count = {}, "", count + 1
+                if count > _MAX_BLOCKS:
+                    return
+            continue
+        name, value = found.group(1).lower(), found.group(2).strip()
+        if name in _REPEATED and name in block:
+            yield block
+            # What was said of the whole message stays with the block that said it.
+            block, count = {}, count + 1
+        last = name
+        block.setdefault(name, value[:4096])
+    if block:
+        yield block
+
+
+def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
+    diagnostic = _SPACE.sub(" ", block.get("diagnostic-code", "")).strip()
+    status = _status(block.get("status", ""), diagnostic)
+    action = (_WORD.findall(block.get("action", "").lower()) or [""])[0]
+    kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
+    if kind is Kind.FAILED and action not in ACTIONS and kind_of(mail.story) is Kind.DELAYED:
+        kind = Kind.DELAYED
+    recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
+    said = diagnostic if UNSPECIFIC.fullmatch(status) and kind is Kind.FAILED else ""
+    return Verdict(
+        kind=kind,
+        status=status,
+        action=action,
+        recipient=recipient or recipient_of(mail, mail.story),
+        diagnostic=(diagnostic or _SPACE.sub(" ", block.get("status", "")))[:500],
+        hard=kind is Kind.FAILED and is_hard(status, said or diagnostic),
+        parsed=True,
+        remote_mta=_typed(block.get("remote-mta", "")),
+        reporting_mta=_typed(whole.get("reporting-mta", "")),
+        envelope_id=whole.get("original-envelope-id", ""),
+        will_retry_until=block.get("will-retry-until", ""),
+    )
+
+
+def _status(stated: str, diagnostic: str) -> str:
+    """The enhanced code: what Status says, unless it says nothing in particular and the diagnostic does."""
+    found = _STATUS.search(stated)
+    status = ".".join(str(int(number)) for number in found.groups()) if found else ""
+    if status and not status.endswith(".0.0"):
+        return status
+    return code_in(diagnostic) or status
+
+
+def _typed(value: str) -> str:
+    """`value` without its address or name type (RFC 3464 section 2.1.2) and comments."""
+    return value.partition(";")[2].strip() if ";" in value else value.strip()
+
+
+def _typed_address(value: str) -> str:
+    """The address in a recipient field: typed or not, in brackets or not, with RFC 6533 escapes undone."""
+    text = _UTF8_XTEXT.sub(_unescaped, value)
+    typed = _TYPED.match(text)
+    return first_address(typed.group(1) if typed else text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    number = int(match.group(1), 16)
+    return chr(number) if 0x20 < number < 0x110000 and not 0xD800 <= number < 0xE000 else ""

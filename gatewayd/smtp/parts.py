@@ -1,0 +1,260 @@
+"""Taking a mail apart that nobody promised to be well formed: headers, text parts, where the returned original begins.
+
+Pure, never raises, and bounded in time and memory whatever the bytes are: the limits below hold for every mail. It
+knows MIME; it knows nothing of bounces beyond where a mail stops speaking for itself and starts to quote another.
+"""
+
+import base64
+import binascii
+import html
+import re
+from email.header import decode_header
+
+from msgspec import Struct
+
+from gatewayd.smtp import wording
+
+MAX_MAIL = 1 << 20
+MAX_HEADER = 64 << 10
+MAX_TEXT = 256 << 10
+MAX_PROSE = 48 << 10
+MAX_PARTS = 100
+MAX_DEPTH = 10
+
+_HEADER_END = re.compile(rb"\r?\n(?:[ \t]*\r?\n)|\r\r")
+_FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
+_TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
+_PARAMETER = re.compile(r"""[;\s]([\w-]+)\s*=\s*(?:"([^"]{0,500})"|([^\s;"]{1,500}))""")
+_CHARSET = re.compile(
+    r"utf-?8|us-ascii|ascii|latin-?1|iso[-_]?8859[-_]?\d{1,2}|windows-?125\d|cp\d{3,4}|koi8-[ru]|iso-?2022-?(jp|kr)(-\w+)?"
+    r"|shift[-_]?jis|sjis|euc-?(jp|kr|tw)|gb2312|gbk|gb18030|big5(-?hkscs)?|utf-?16(le|be)?|tis-620|macintosh"
+)
+_TAG = re.compile(r"<(?:!--.{0,2000}?--|(/?[a-zA-Z!][^<>]{0,2000}))>", re.DOTALL)
+_STYLE = re.compile(r"<(style|script|head)\b[^<>]{0,2000}>.{0,20000}?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_BREAKS = re.compile(r"/?(br|p|div|tr|td|th|li|h\d|table|pre)\b", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_ORIGINALS = frozenset(
+    {
+        "message/rfc822",
+        "message/global",
+        "message/rfc822-headers",
+        "message/global-headers",
+        "text/rfc822-headers",
+        "text/rfc822-header",
+        "message/partial",
+        "message/news",
+    }
+)
+
+
+class Part(Struct, frozen=True):
+    """One leaf: its type in lower case, and its decoded text with bare line feeds."""
+
+    type: str
+    text: str
+
+
+class Mail(Struct, frozen=True):
+    """A mail taken apart: `headers` in order, names in lower case, values unfolded and decoded; `parts` are its leaves.
+
+    `text` is what it says to a person: its plain text parts, or its HTML where it has no other. `story` is the text up
+    to where it shows the mail that it is about, `flat` the beginning of the story with its white space collapsed.
+    `returned` is the embedded original (at least its headers), where there is one; it is in no part.
+    """
+
+    type: str
+    parameters: dict[str, str]
+    headers: tuple[tuple[str, str], ...]
+    parts: tuple[Part, ...]
+    text: str
+    story: str
+    flat: str
+    returned: str
+
+    def header(self, name: str) -> str | None:
+        """The first value under `name` (lower case), None where there is none."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def values(self, name: str) -> list[str]:
+        """All values under `name`."""
+        return [value for key, value in self.headers if key == name]
+
+
+def take_apart(raw: bytes) -> Mail:
+    """The parts of `raw`, of which the first MAX_MAIL bytes count."""
+    raw = raw[:MAX_MAIL].lstrip(b"\r\n\t ")
+    head, body = _split(raw)
+    fields = _fields(head)
+    headers = tuple((name, decoded(value)) for name, value in fields)
+    top, parameters = _content_type(dict(reversed(fields)))
+    walk = _Walk()
+    walk.go(top, parameters, dict(reversed(fields)), body)
+    text = _text_of(walk.parts)
+    cut = wording.ORIGINAL.search(text)
+    story = text[: cut.start()] if cut and text[: cut.start()].strip() else text
+    returned = walk.returned or (text[cut.start() :].partition("\n")[2] if cut else "")
+    return Mail(
+        type=top,
+        parameters=parameters,
+        headers=headers,
+        parts=tuple(walk.parts),
+        text=text,
+        story=story,
+        flat=_SPACE.sub(" ", story[:MAX_PROSE]),
+        returned=returned,
+    )
+
+
+def header_fields(text: str) -> list[tuple[str, str]]:
+    """The header fields that `text` begins with, as `Mail.headers` has them."""
+    head, _ = _split(text[:MAX_HEADER].lstrip().encode("utf-8", "replace"))
+    return [(name, decoded(value)) for name, value in _fields(head)]
+
+
+def decoded(value: str) -> str:
+    """A header value with its encoded words (RFC 2047) decoded, as far as they can be."""
+    if "=?" not in value or len(value) > 8192:
+        return value
+    try:
+        pieces = decode_header(value)
+    except (ValueError, binascii.Error):
+        return value
+    return "".join(_text(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces)
+
+
+def readable(markup: str) -> str:
+    """HTML as a person reads it, roughly: without tags, lines broken where a block ends."""
+    shorn = _STYLE.sub(" ", markup)
+    shorn = shorn.replace("\n", " ")
+    return html.unescape(_TAG.sub(lambda m: "\n" if _BREAKS.match(m.group(1) or "") else " ", shorn))
+
+
+def _text_of(parts: list[Part]) -> str:
+    plain = "\n".join(part.text for part in parts if _is_plain(part.type))
+    return plain if plain.strip() else "\n".join(readable(part.text) for part in parts if part.type == "text/html")
+
+
+def _is_plain(kind: str) -> bool:
+    return kind.startswith(("text/", "message/")) and kind != "text/html"
+
+
+class _Walk:
+    """The leaves of one mail, until a limit is met."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.returned = ""
+        self._left = MAX_TEXT
+        self._seen = 0
+
+    def go(self, kind: str, parameters: dict[str, str], fields: dict[str, str], body: bytes, depth: int = 0) -> None:
+        self._seen += 1
+        if self._seen > MAX_PARTS or depth > MAX_DEPTH:
+            return
+        if kind in _ORIGINALS:
+            if not self.returned:
+                self.returned = self._leaf(parameters, fields, body, MAX_HEADER)
+            return
+        if kind.startswith("multipart/"):
+            sections = _sections(body, parameters.get("boundary", ""))
+            if sections is not None:
+                for section in sections:
+                    self._section(section, depth)
+                return
+            kind = "text/plain"
+        if kind.startswith(("text/", "message/")) or depth == 0:
+            text = self._leaf(parameters, fields, body, self._left)
+            self._left -= len(text)
+            self.parts.append(Part(type=kind, text=text))
+
+    def _section(self, section: bytes, depth: int) -> None:
+        head, body = _split(section)
+        fields = dict(reversed(_fields(head)))
+        if head.strip() and not any(name.startswith("content-") for name in fields):
+            # A part without headers whose blank line is missing, too: the whole of it is text. Or an original
+            # that was attached without saying so: it begins with the headers of a mail.
+            if "received" in fields or "message-id" in fields:
+                self.go("message/rfc822", {}, {}, section, depth + 1)
+            else:
+                self.go("text/plain", {}, {}, section, depth + 1)
+            return
+        kind, parameters = _content_type(fields)
+        self.go(kind, parameters, fields, body, depth + 1)
+
+    def _leaf(self, parameters: dict[str, str], fields: dict[str, str], body: bytes, limit: int) -> str:
+        encoding = fields.get("content-transfer-encoding", "").strip().lower()
+        if encoding.startswith("base64"):
+            body = _base64(body[: 2 * limit])
+        elif encoding.startswith("quoted"):
+            body = binascii.a2b_qp(body[: 3 * limit])
+        return _text(body[:limit], parameters.get("charset", "")).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _split(raw: bytes) -> tuple[bytes, bytes]:
+    """Header and body. A part that begins with an empty line has no header."""
+    if raw.startswith((b"\n", b"\r\n")):
+        return b"", raw.lstrip(b"\r\n")
+    end = _HEADER_END.search(raw)
+    if end is None:
+        return raw[:MAX_HEADER], b""
+    return raw[: min(end.start(), MAX_HEADER)], raw[end.end() :]
+
+
+def _fields(head: bytes) -> list[tuple[str, str]]:
+    fields: list[tuple[str, list[bytes]]] = []
+    for line in head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+        if line[:1] in (b" ", b"\t"):
+            if fields:
+                fields[-1][1].append(line.strip())
+            continue
+        match = _FIELD.match(line)
+        if match:
+            fields.append((match.group(1).decode("ascii").lower(), [match.group(2).strip()]))
+    return [(name, _text(b" ".join(lines), "").strip()) for name, lines in fields]
+
+
+def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
+    value = fields.get("content-type", "")[:4096]
+    match = _TYPE.match(value)
+    if match is None:
+        return "text/plain", {}
+    parameters = {m.group(1).lower(): m.group(2) or m.group(3) or "" for m in _PARAMETER.finditer(value, match.end())}
+    return match.group(1).lower(), parameters
+
+
+def _sections(body: bytes, boundary: str) -> list[bytes] | None:
+    """What lies between the delimiter lines; None where there is no such line (then all of it is text)."""
+    if not boundary:
+        return None
+    try:
+        delimiter = re.escape(boundary.rstrip().encode("utf-8"))
+    except UnicodeEncodeError:
+        return None
+    line = re.compile(rb"(?:\A|\r?\n)--" + delimiter + rb"(?:--)?[ \t]*(?=\r?\n|\Z)")
+    pieces = line.split(body, MAX_PARTS)
+    if len(pieces) == 1:
+        return None
+    # The line break after the delimiter goes: what follows is the part's header, or an empty line for none.
+    sections = [re.sub(rb"\A\r?\n", b"", piece) for piece in pieces]
+    preamble, rest = sections[0], sections[1:]
+    return rest if any(section.strip() for section in rest) else [b"\n" + preamble]
+
+
+def _base64(body: bytes) -> bytes:
+    clean = _NOT_BASE64.sub(b"", body)
+    clean = clean[:-1] if len(clean) % 4 == 1 else clean
+    return base64.b64decode(clean + b"=" * (-len(clean) % 4))
+
+
+def _text(raw: bytes, charset: str) -> str:
+    """`raw` decoded as it says, else as UTF-8, else byte by byte. Codecs beyond the list may cost quadratic time."""
+    name = charset.strip().lower()
+    for attempt in ((name,) if _CHARSET.fullmatch(name) else ()) + ("utf-8",):
+        try:
+            return raw.decode(attempt)
+        except (UnicodeError, LookupError):
+            continue
+    return raw.decode("latin-1")

@@ -1,0 +1,41 @@
+"""Enhanced status codes (RFC 3463): finding them in free text, and which of them blame the address. Pure."""
+
+import re
+
+from gatewayd.smtp import wording
+
+HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+"""The address does not exist, or not any more. Full boxes, policy, content and authentication never count."""
+
+UNSPECIFIC = re.compile(r"|5\.[05]\.0")
+"""Codes that give no reason: the words have to."""
+
+_REPLY_CODE = re.compile(r"(?<!\d)[45]\d\d[ -]['\"#(]{0,2}([45])\.([0-7])\.(\d{1,3})(?![\d@-]|\.\d)")
+_CODE = re.compile(r"(?<![\w.,/@-])(?:[245]\d\d-)?#?([245])\.([0-7])\.(\d{1,3})(?![\d@-]|\.\d)")
+
+
+def code_in(text: str) -> str:
+    """The first enhanced code in free text; x.0.0 only where there is nothing better."""
+    after_reply = [match.groups() for match in _REPLY_CODE.finditer(text)]
+    anywhere = [match.groups() for match in _CODE.finditer(text)]
+    codes = [".".join(str(int(number)) for number in groups) for groups in after_reply + anywhere]
+    codes = [code for code in codes if not code.startswith("2.")]
+    return next((code for code in codes if not code.endswith(".0.0")), codes[0] if codes else "")
+
+
+def is_hard(status: str, words: str) -> bool:
+    """Whether the address is at fault: by the code, and by the words only where the code says nothing in particular.
+
+    Where the far end's own words name another reason (a full box, policy), the address is not blamed.
+    """
+    own = code_in(words)
+    if (own and own not in HARD and not UNSPECIFIC.fullmatch(own) and own != status) or wording.NOT_THE_ADDRESS.search(
+        words
+    ):
+        return False
+    if status == "5.4.4":
+        return bool(wording.NO_DOMAIN.search(words))
+    if status in HARD:
+        return True
+    vague = bool(UNSPECIFIC.fullmatch(status))
+    return vague and bool(wording.UNKNOWN_USER.search(words) or wording.NO_DOMAIN.search(words))

@@ -1,0 +1,66 @@
+"""Who wrote a mail: a mail system, or a person and their auto-responder. Pure.
+
+Auto-Submitted alone decides nothing: mail systems and auto-responders both set it, in every combination.
+"""
+
+import re
+
+from gatewayd.smtp import wording
+from gatewayd.smtp.parts import REPORTS, Mail
+from gatewayd.smtp.verdict import Kind, Verdict, first_address
+
+_CONVERSATION = re.compile(r"\s*(?:re|fwd?|aw|sv|tr|wg)\s*:", re.IGNORECASE)
+_ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
+
+
+def is_report(mail: Mail) -> bool:
+    """Whether it has the form of a delivery report, whatever is in it."""
+    return mail.type == "multipart/report" or any(part.type in REPORTS for part in mail.parts)
+
+
+def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
+    """Whether a mail system wrote this, rather than a person or their auto-responder."""
+    sender = mail.header("from") or ""
+    if mail.header("x-failed-recipients") or not sender.strip(" <>\"'"):
+        return True
+    subject = mail.header("subject") or ""
+    if _is_answer(mail):
+        return False
+    if is_report(mail) or wording.DAEMON.search(sender) or wording.DAEMON.search(mail.header("sender") or ""):
+        return True
+    null = null_sender if null_sender is not None else (mail.header("return-path") or "x").strip() == "<>"
+    return bool(wording.BOUNCE_SUBJECT.search(subject)) and (
+        null or bool(wording.SIGNATURE.search(mail.flat)) or not _is_conversation(mail)
+    )
+
+
+def _is_conversation(mail: Mail) -> bool:
+    """People quote bounces to each other: "Re: Undelivered mail" is no bounce."""
+    return bool(_CONVERSATION.match(mail.header("subject") or ""))
+
+
+def _is_answer(mail: Mail) -> bool:
+    """A person's auto-responder (RFC 3834) by its subject or its headers; Auto-Submitted alone decides nothing."""
+    if wording.AUTO_REPLY_SUBJECT.search(mail.header("subject") or ""):
+        return not wording.BOUNCE_SUBJECT.search(mail.header("subject") or "")
+    return any(mail.header(name) for name in _ANSWERS)
+
+
+def read_answer(mail: Mail, null_sender: bool | None) -> Verdict | None:
+    """Read receipts (RFC 8098) and auto-replies say nothing of delivery, whatever words they use."""
+    if mail.parameters.get("report-type", "").lower() == "disposition-notification" or any(
+        part.type == "message/disposition-notification" for part in mail.parts
+    ):
+        return Verdict(kind=Kind.NONE)
+    if _is_answer(mail) and not from_daemon(mail, null_sender):
+        return read_auto_reply(mail)
+    return None
+
+
+def read_auto_reply(mail: Mail) -> Verdict | None:
+    """An answer that nobody wrote for this mail; whoever asks has ruled out that it is a bounce."""
+    submitted = (mail.header("auto-submitted") or "no").strip().lower()
+    precedence = (mail.header("precedence") or "").strip().lower()
+    if submitted.startswith("auto-replied") or precedence in ("auto_reply", "auto-reply") or _is_answer(mail):
+        return Verdict(kind=Kind.AUTO_REPLY, recipient=first_address(mail.header("from") or ""))
+    return None

@@ -1,0 +1,58 @@
+"""What a mail that came back says: the closed vocabulary between the readers and whoever acts on it. Pure."""
+
+import re
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Kind(StrEnum):
+    """What a returned mail is. Only `failed`, `delivered`, `relayed`, `complained` and `unsubscribed` are facts."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    AUTO_REPLY = "auto-reply"
+    NONE = "none"
+
+
+class Verdict(Struct, frozen=True):
+    """What one returned mail says of one recipient.
+
+    `status` is an enhanced code (RFC 3463) or empty, `action` the DSN's own word in lower case, `diagnostic` the raw
+    words of the far end, bounded but not redacted. `parsed` is true where a machine-readable block (RFC 3464, 5965)
+    said it, false where prose did. `hard` says that the address itself is at fault. Printing it shows no address.
+    """
+
+    kind: Kind = Kind.NONE
+    status: str = ""
+    action: str = ""
+    recipient: str = ""
+    diagnostic: str = ""
+    hard: bool = False
+    parsed: bool = False
+    remote_mta: str = ""
+    reporting_mta: str = ""
+    envelope_id: str = ""
+    will_retry_until: str = ""
+    feedback_type: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Verdict {self.kind} {self.status or '-'}{' hard' if self.hard else ''}>"
+
+
+ADDRESS = re.compile(
+    r"(?<![\w.!#$%&'*+/=?^`{|}~@-])"
+    r"((?:\"[^\"\s@]{1,64}\"|[\w!#$%&'*+/=?^`{|}~-][\w.!#$%&'*+/=?^`{|}~-]{0,127})"
+    r"@(?:[\w](?:[\w-]{0,62})(?:\.[\w](?:[\w-]{0,62})){0,10}|\[[\d.:a-fA-F]{3,45}\]))"
+)
+"""An address inside prose; the domain may lack a dot, and either side may be beyond ASCII (RFC 6531)."""
+
+
+def first_address(text: str) -> str:
+    """The first address in `text`, empty where there is none."""
+    match = ADDRESS.search(text)
+    return match.group(1).rstrip(".") if match else ""
