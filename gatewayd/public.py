@@ -1,0 +1,206 @@
+"""What the world may reach: the open pixel, the unsubscribe page and its button, the providers' events.
+
+Owns these paths and their answers, which are the same for a good token and a bad one. Must not know what becomes of
+evidence, nor how a provider proves itself. Nothing here logs a peer, an address or a token.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from klein import Klein
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+
+from gatewayd import config
+from gatewayd.errors import StoreUnavailable, TemporaryFailure
+from gatewayd.esp import form
+from gatewayd.esp.agents import is_machine
+from gatewayd.esp.event import Forged, Unreadable
+from gatewayd.esp_events import EspEvents, Fetch, Remember, Seen
+from gatewayd.interfaces import IMeter, OnEvidence
+from gatewayd.model import Evidence
+from gatewayd.status import Event
+from gatewayd.tokens import Keys, Purpose
+from gatewayd.unsubscribe import BUTTON, ONE_CLICK, Pages
+from gatewayd.web import Answer, LeanResource, LeanSite, Route
+
+MAX_BODY: Final = 1_048_576
+"""The largest body that the listener should take, in bytes: a provider's batch."""
+
+PIXEL: Final = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
+    b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;"
+)
+"""43 bytes: one transparent point."""
+
+_NO_STORE: Final = (b"Cache-Control", b"no-store")
+_NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
+_LATER: Final = (b"Retry-After", b"10")
+_PLAIN: Final = b"text/plain; charset=utf-8"
+
+_SHOWN: Final = Answer(PIXEL, content_type=b"image/gif", headers=(_NO_STORE, _NO_SNIFF))
+_TAKEN: Final = Answer(b"ok\n", content_type=_PLAIN)
+_NOT_FOUND: Final = Answer(b"not found\n", 404, _PLAIN)
+_FORGED: Final = Answer(b"not authorised\n", 403, _PLAIN)
+_UNREADABLE: Final = Answer(b"cannot be read\n", 400, _PLAIN)
+_TOO_LARGE: Final = Answer(b"too large\n", 413, _PLAIN)
+_TRY_AGAIN: Final = Answer(b"try again\n", 503, _PLAIN, (_LATER, _NO_STORE))
+
+_log = Logger()
+Reply = Any
+"""An Answer: LeanResource takes it, Klein's own types do not know it."""
+
+
+class Public:
+    """The public listener's paths; also its door (web.Door): a wrong ESP secret is told so before its body is read."""
+
+    app = Klein()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        keys: Keys,
+        *,
+        on_evidence: OnEvidence,
+        esp: Mapping[str, config.Esp],
+        seen: Seen,
+        remember: Remember,
+        fetch: Fetch,
+        meter: IMeter,
+    ) -> None:
+        self._keys = keys
+        self._on_evidence = on_evidence
+        self._seen = seen
+        self._meter = meter
+        self._pages = Pages()
+        self._page_headers = (
+            _NO_STORE,
+            _NO_SNIFF,
+            (b"Content-Security-Policy", self._pages.policy.encode()),
+            (b"Referrer-Policy", b"no-referrer"),
+            (b"X-Robots-Tag", b"noindex, nofollow"),
+            (b"Vary", b"Accept-Language"),
+        )
+        self._events = EspEvents(
+            clock, keys, on_evidence=on_evidence, esp=esp, seen=seen, remember=remember, fetch=fetch, meter=meter
+        )
+
+    def site(self, reactor: Any) -> LeanSite:
+        """What the listener serves, with its door."""
+        return LeanSite(reactor, LeanResource(self.app, find), max_body=MAX_BODY, door=self)
+
+    def reload(self, esp: Mapping[str, config.Esp]) -> None:
+        """Use these tables of [esp.NAME] from now on."""
+        self._events.reload(esp)
+
+    def admit(self, request: Any) -> Answer | None:
+        """None lets the request in."""
+        found = find(request.method, request.path)
+        if found is not None and found[0] == "esp_event" and not self._events.knows(**found[1]):
+            return _NOT_FOUND
+        return None
+
+    def too_large(self, request: IRequest) -> Answer:
+        """413."""
+        return _TOO_LARGE
+
+    @app.route("/o/<token>.gif", methods=["GET", "HEAD"])
+    async def pixel(self, request: IRequest, token: str) -> Reply:
+        """A mail's picture was fetched: by a person, or by a machine that says so."""
+        message_id = self._keys.read(Purpose.OPEN, token)
+        machine = request.method == b"HEAD" or is_machine(_header(request, "user-agent"))
+        event = Event.MACHINE_OPENED if machine else Event.OPENED
+        if message_id is None:
+            self._meter.evidence("open", event, "orphaned")
+            return _SHOWN
+        try:
+            await self._on_evidence(Evidence(message_id, event, "open"))
+        except StoreUnavailable:
+            # Nobody would fetch it again: this open is lost, and the mail must not show a broken picture for it.
+            self._meter.evidence("open", event, "ignored")
+            _log.warn("an open was lost: the store is down", message_id=message_id)
+        return _SHOWN
+
+    @app.route("/u/<token>", methods=["GET", "HEAD"])
+    def unsubscribe_page(self, request: IRequest, token: str) -> Reply:
+        """The question, with a button. Scanners follow links: asking for the page changes nothing."""
+        return self._page(request, done=False)
+
+    @app.route("/u/<token>", methods=["POST"])
+    async def unsubscribe(self, request: IRequest, token: str) -> Reply:
+        """One-click (RFC 8058 3.2) or the page's button; how often does not matter."""
+        fields = form.pairs(_header(request, "content-type"), _body(request))
+        how = next((name for name, field in (("one-click", ONE_CLICK), ("page", BUTTON)) if field in fields), "")
+        if not how:
+            return self._page(request, done=False, status=400)
+        message_id = self._keys.read(Purpose.UNSUBSCRIBE, token)
+        if message_id is None:
+            self._meter.evidence("unsubscribe", Event.UNSUBSCRIBED, "orphaned")
+            # With the store down a good token gets 503: a bad one must then get it too.
+            await self._seen("unsubscribe")
+        else:
+            await self._on_evidence(Evidence(message_id, Event.UNSUBSCRIBED, "unsubscribe", how))
+        return self._page(request, done=True)
+
+    @app.route("/esp/<provider>/<path:secret>", methods=["POST"])
+    async def esp_event(self, request: IRequest, provider: str, secret: str) -> Reply:
+        """A provider's events; the answer comes once all of them are durable."""
+        if not self._events.knows(provider, secret):
+            return _NOT_FOUND
+        headers = {
+            name.decode("latin-1").lower(): values[-1].decode("latin-1")
+            for name, values in request.requestHeaders.getAllRawHeaders()
+        }
+        await self._events.take(provider, headers, _body(request))
+        return _TAKEN
+
+    @app.handle_errors(Forged)
+    def forged(self, request: IRequest, failure: Failure) -> Reply:
+        """No proof that a provider sent it."""
+        return _FORGED
+
+    @app.handle_errors(Unreadable)
+    def unreadable(self, request: IRequest, failure: Failure) -> Reply:
+        """Not in the provider's form."""
+        return _UNREADABLE
+
+    @app.handle_errors(StoreUnavailable, TemporaryFailure)
+    def try_again(self, request: IRequest, failure: Failure) -> Reply:
+        """Not durable: the caller keeps it and comes again."""
+        return _TRY_AGAIN
+
+    def _page(self, request: IRequest, *, done: bool, status: int = 200) -> Answer:
+        language = self._pages.choose(_header(request, "accept-language"))
+        page = self._pages.page(language)
+        headers = (*self._page_headers, (b"Content-Language", language.encode()))
+        return Answer(page.done if done else page.ask, status, b"text/html; charset=utf-8", headers)
+
+
+def find(method: bytes, path: bytes) -> Route | None:
+    """The endpoint of a path and its arguments, without the cost of Klein's rules; None leaves it to them."""
+    parts = unquote(path.decode("latin-1"), errors="replace").split("/", 3)
+    if len(parts) < 3 or parts[0]:
+        return None
+    _, kind, name, *rest = parts
+    reading = method in (b"GET", b"HEAD")
+    if kind == "o" and reading and not rest and name.endswith(".gif") and name != ".gif":
+        return "pixel", {"token": name.removesuffix(".gif")}
+    if kind == "u" and name and not rest and (reading or method == b"POST"):
+        return "unsubscribe_page" if reading else "unsubscribe", {"token": name}
+    if kind == "esp" and method == b"POST" and name and rest and rest[0]:
+        return "esp_event", {"provider": name, "secret": rest[0]}
+    return None
+
+
+def _header(request: IRequest, name: str) -> str:
+    values = request.requestHeaders.getRawHeaders(name)
+    return values[-1] if values else ""
+
+
+def _body(request: Any) -> bytes:
+    request.content.seek(0)
+    body: bytes = request.content.read()
+    return body
