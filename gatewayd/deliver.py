@@ -1,0 +1,115 @@
+"""The work for a message: resolve the recipient, choose the routes, hand it to its channel.
+
+Sees the operator's directory a second time, because an opt-out may have come since acceptance. The address lives in
+this call and in the channel's, nowhere else.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gatewayd.config import Directory, Label, SmsRoute
+from gatewayd.contact import address_of
+from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.interfaces import IChannel, IRecipientDirectory, IStore
+from gatewayd.model import Channel, Handed, Leased, Message, Order, Sms
+from gatewayd.tokens import Keys
+
+RECENT = 2.0
+"""Seconds after acceptance in which the answer that the directory gave then is still taken for true."""
+
+SIMULATED = "test-mode"
+"""The route of a message that a label in test mode did not really send."""
+
+DIRECTORY_RETRY = 5.0
+
+
+class Deliverer:
+    """Turns a leased message into an order for its channel."""
+
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        channels: Mapping[Channel, IChannel],
+        directories: Mapping[str, IRecipientDirectory],
+        keys: Keys,
+        *,
+        segments: Callable[[str, bool], int],
+        labels: Mapping[str, Label],
+        tables: Mapping[str, Directory],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._channels = channels
+        self._directories = directories
+        self._keys = keys
+        self._segments = segments
+        self.reconfigure(labels, tables)
+
+    def reconfigure(self, labels: Mapping[str, Label], tables: Mapping[str, Directory]) -> None:
+        """Use other labels and directory tables from the next message on."""
+        self._labels = labels
+        self._tables = tables
+
+    async def deliver(self, leased: Leased) -> Handed:
+        """Hand it to a next hop once. Raises what IChannel.send raises."""
+        message = leased.message
+        label = self._labels.get(message.label)
+        if label is None:
+            raise PermanentFailure("the label is not configured any more")
+        if label.only_users is not None and message.ext_user_id not in label.only_users:
+            return await self._simulate(message)
+        address = await self._resolve(message, label)
+        routes = label.relays if message.channel is Channel.EMAIL else sms_routes(label.sms_routes, address)
+        if not routes:
+            raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
+        order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1)
+        return await self._channels[message.channel].send(order, self._marker(message, label, address))
+
+    async def _resolve(self, message: Message, label: Label) -> str:
+        if message.sealed_to:
+            try:
+                return self._keys.unseal(message.sealed_to, message.id)
+            except ValueError as error:
+                raise PermanentFailure(str(error)) from None
+        fresh = self._clock.seconds() - message.accepted_at > RECENT
+        try:
+            recipient = await self._directories[label.directory].find(message.label, message.ext_user_id, fresh=fresh)
+        except TemporaryFailure as failure:
+            # The directory is nobody's next hop: asking it again soon loads neither relay nor SMSC.
+            soon = failure.not_before or self._clock.seconds() + DIRECTORY_RETRY
+            raise TemporaryFailure(failure.reason, not_before=soon) from None
+        if recipient is None:
+            raise PermanentFailure("the directory does not know the user")
+        if not recipient.may_be_contacted(message.channel):
+            raise PermanentFailure("the user may not be contacted")
+        address = address_of(recipient, message.channel, self._tables[label.directory].default_region)
+        if address is None:
+            raise PermanentFailure("the user has no address that can be read")
+        return address
+
+    def _marker(self, message: Message, label: Label, address: str) -> Callable[[str], Any]:
+        hashes = self._keys.number_hashes if message.channel is Channel.SMS else self._keys.address_hashes
+        names = hashes(address)
+        stop: tuple[str, ...] = ()
+        if not message.activity_type:
+            stop = (*self._keys.user_hashes(message.label, message.ext_user_id), *names)
+        segments = 1
+        if isinstance(message.content, Sms):
+            segments = self._segments(message.content.body, label.transliterate)
+
+        async def before_wire(route: str) -> None:
+            if not await self._store.mark(message, route, names[0], segments=segments, stop_hashes=stop):
+                raise PermanentFailure("the user is on the stop list")
+
+        return before_wire
+
+    async def _simulate(self, message: Message) -> Handed:
+        await self._store.mark(message, SIMULATED, "")
+        return Handed(SIMULATED, detail="simulated: the label is in test mode")
+
+
+def sms_routes(routes: tuple[SmsRoute, ...], number: str) -> tuple[str, ...]:
+    """The SMSCs for `number` (E.164 with plus), in order: those of the longest prefix that fits."""
+    fitting = [route for route in routes if number.startswith(route.prefix)]
+    return max(fitting, key=lambda route: len(route.prefix)).via if fitting else ()

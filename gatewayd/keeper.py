@@ -1,0 +1,113 @@
+"""Keeps this instance's leases alive and takes over those of the dead.
+
+One heartbeat for each instance, no renewal for each message. Also the small regular chores on the store: what was
+paused and may go on, receipts that wait for their message, leases that a lost reply left behind.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gatewayd.errors import StoreUnavailable
+from gatewayd.interfaces import IStore
+from gatewayd.model import Channel, Receipt
+from gatewayd.outbox import Outbox
+
+BEAT = 1.0
+DEAD_AFTER = 15.0
+STRAY_AFTER = 3.0
+"""Seconds: between heartbeats; without one until peers take the leases; a lease may be held without being in work."""
+
+
+class Keeper(Service):
+    """Begins by taking back what a former process of this name had leased.
+
+    `on_usurped` is called once another process uses this instance's name: two of a name would send twice.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        boot: str,
+        outboxes: Mapping[str, Outbox[Any]],
+        *,
+        on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
+        look_again: Callable[[Receipt], Awaitable[None]],
+        orphaned: Callable[[Receipt], None],
+        on_usurped: Callable[[], None],
+        instance: str,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._boot = boot
+        self._outboxes = outboxes
+        self._on_paused = on_paused
+        self._look_again = look_again
+        self._orphaned = orphaned
+        self._on_usurped = on_usurped
+        self._instance = instance
+        self._first = True
+        self._loop: LoopingCall | None = None
+        self._beating: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        """Begin to beat."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._loop = LoopingCall(self._beat)
+        self._loop.clock = self._clock
+        self._loop.start(BEAT).addErrback(lambda failure: self.log.failure("the heartbeat ended", failure))
+
+    def stopService(self) -> Deferred[None] | None:
+        """Stop beating: peers take over after DEAD_AFTER what is still leased, our successor at once."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        return self._beating
+
+    def _beat(self) -> Deferred[None]:
+        self._beating = beating = Deferred.fromCoroutine(self._chores())
+        beating.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
+        beating.addErrback(lambda failure: self.log.failure("a heartbeat failed", failure))
+        return beating
+
+    async def _chores(self) -> None:
+        ours, dead, paused = await self._store.beat(self._boot, first=self._first, dead_after=DEAD_AFTER)
+        if not ours:
+            self.log.critical("another process uses the instance name {instance}: stopping", instance=self._instance)
+            self._on_usurped()
+            return
+        if self._first:
+            await self._take_over(self._instance)
+            self._first = False
+        self._on_paused(paused)
+        for peer in dead:
+            await self._take_over(peer)
+        while await self._store.sweep():
+            pass
+        await self._give_back_strays()
+        await self._look_at_parked()
+
+    async def _take_over(self, instance: str) -> None:
+        moved = await self._store.recover(instance)
+        if moved or instance != self._instance:
+            self.log.warn("took over {moved} leases of {instance}", moved=moved, instance=instance)
+
+    async def _give_back_strays(self) -> None:
+        for kind, outbox in self._outboxes.items():
+            for message_id in await self._store.strays(kind, STRAY_AFTER):
+                if not outbox.holds(message_id):
+                    await self._store.release(kind, message_id)
+
+    async def _look_at_parked(self) -> None:
+        due, orphans = await self._store.parked_receipts(200)
+        for receipt in due:
+            await self._look_again(receipt)
+        for receipt in orphans:
+            self._orphaned(receipt)

@@ -1,0 +1,417 @@
+"""The durable queue's worker: lease what is due, do it, settle it; for messages and for reports alike.
+
+The one place where the retry policy is applied. Must not know what the work is: it sees failures, not protocols.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.logger import Logger
+
+from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.interfaces import IMeter, IStore
+from gatewayd.model import Channel, Handed, Leased, Receipt, ReportJob
+from gatewayd.retry import CALLBACK, RetryPolicy
+from gatewayd.status import State
+
+POLL = 0.2
+"""Seconds between two looks at the queue where the last one found less than it asked for."""
+
+DRAIN = 20.0
+"""Seconds that work which is being done gets to finish when the daemon stops."""
+
+SETTLE_AGAIN = 0.5
+"""Seconds between two tries to store a result: it is a fact, so it is stored as soon as Redis is back."""
+
+REPORT_FOR = 48 * 3600.0
+"""Seconds for which a status is told again before it is given up."""
+
+T = TypeVar("T")
+log = Logger()
+
+
+class Work(Protocol[T]):
+    """What an outbox does: where due items come from, and what is done with one."""
+
+    def key(self, item: T) -> str:
+        """The id under which the item is leased."""
+
+    async def take(self, limit: int) -> list[T]:
+        """Lease up to `limit` due items."""
+
+    async def do(self, item: T) -> T | None:
+        """Do one and settle it; the next one of the same lease, if there is one."""
+
+
+class Outbox(Service, Generic[T]):
+    """Keeps up to `window` items in work. An item that does not fit in stays in the store, for anybody."""
+
+    def __init__(self, clock: Any, work: Work[T], window: int) -> None:
+        self._clock = clock
+        self._work = work
+        self._window = window
+        self._running: dict[str, Deferred[None]] = {}
+        self._pump: Deferred[None] | None = None
+        self._nap: Deferred[None] | None = None
+        self._hungry = False
+
+    def room(self) -> bool:
+        """Whether another item would be begun at once."""
+        return bool(self.running) and len(self._running) < self._window
+
+    def offer(self, item: T) -> None:
+        """Begin an item that is leased to this instance already."""
+        key = self._work.key(item)
+        if key in self._running:
+            return
+        doing = Deferred.fromCoroutine(self._do(item))
+        if not doing.called:
+            self._running[key] = doing
+            doing.addBoth(self._done, key)
+
+    def holds(self, key: str) -> bool:
+        """Whether this item is in work."""
+        return key in self._running
+
+    def startService(self) -> None:
+        """Begin to look for due items."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._pump = Deferred.fromCoroutine(self._look())
+        self._pump.addErrback(lambda failure: failure.trap(CancelledError))
+        self._pump.addErrback(lambda failure: log.failure("an outbox ended", failure))
+
+    def stopService(self) -> Deferred[None]:
+        """Take nothing more; what is in work gets DRAIN seconds, the rest stays leased for the next start."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._drain())
+
+    async def _drain(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+        waiting = list(self._running.values())
+        if waiting:
+            finished: Deferred[Any] = DeferredList([_shadow(doing) for doing in waiting])
+            finished.addTimeout(DRAIN, self._clock, onTimeoutCancel=lambda result, seconds: None)
+            await finished
+        for doing in list(self._running.values()):
+            doing.cancel()
+
+    def _done(self, result: Any, key: str) -> None:
+        self._running.pop(key, None)
+        if self._hungry and self._nap is not None and len(self._running) <= self._window // 2:
+            nap, self._nap = self._nap, None
+            nap.callback(None)
+
+    async def _do(self, item: T) -> None:
+        following: T | None = item
+        while following is not None:
+            try:
+                following = await self._work.do(following)
+            except CancelledError:
+                return
+            except Exception:
+                # The item stays leased; it comes back as a stray.
+                log.failure("a result could not be settled: {item}", item=self._work.key(item))
+                return
+
+    async def _look(self) -> None:
+        while self.running:
+            room = min(self._window - len(self._running), 200)
+            found = 0
+            if room > 0:
+                try:
+                    items = await self._work.take(room)
+                except StoreUnavailable:
+                    items = []
+                found = len(items)
+                for item in items:
+                    self.offer(item)
+            # Found as much as was asked for: there is more, so look again as soon as half of the window is free.
+            self._hungry = found >= room
+            if self._hungry and len(self._running) <= self._window // 2:
+                await self._sleep(0)
+            else:
+                await self._sleep(POLL)
+
+    async def _sleep(self, seconds: float) -> None:
+        nap: Deferred[None] = Deferred(lambda _: call.cancel())
+        self._nap = nap
+        call = self._clock.callLater(seconds, lambda: None if nap.called else nap.callback(None))
+        try:
+            await nap
+        finally:
+            self._nap = None
+            if call.active():
+                call.cancel()
+
+
+def _shadow(doing: Deferred[None]) -> Deferred[None]:
+    shadow: Deferred[None] = Deferred()
+
+    def pass_on(result: Any) -> Any:
+        if not shadow.called:
+            shadow.callback(None)
+        return result
+
+    doing.addBoth(pass_on)
+    return shadow
+
+
+class Policy(Protocol):
+    """How a route treats a message whose answer was lost (relays and SMSCs alike)."""
+
+    @property
+    def on_uncertain(self) -> str:
+        """`hold`: no second copy. `resend`: another one after `uncertain_wait`."""
+
+    @property
+    def uncertain_wait(self) -> float:
+        """Seconds for which evidence may still come."""
+
+
+class MessageWork:
+    """Work on the messages of one channel."""
+
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        channel: Channel,
+        deliver: Callable[[Leased], Awaitable[Handed]],
+        *,
+        on_receipt: Callable[[Receipt], Awaitable[None]],
+        on_simulated: Callable[[str], Awaitable[None]],
+        on_hard_failure: Callable[[str], Awaitable[None]],
+        retry: RetryPolicy,
+        policies: Mapping[str, Policy],
+        jitter: Callable[[], float],
+        meter: IMeter,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._channel = channel
+        self._deliver = deliver
+        self._on_receipt = on_receipt
+        self._on_simulated = on_simulated
+        self._on_hard_failure = on_hard_failure
+        self._retry = retry
+        self.policies = policies
+        self.paused: frozenset[tuple[str, Channel]] = frozenset()
+        self._jitter = jitter
+        self._meter = meter
+
+    def key(self, item: Leased) -> str:
+        """The message's id."""
+        return item.message.id
+
+    async def take(self, limit: int) -> list[Leased]:
+        """Due messages of the channel."""
+        return await self._store.take(self._channel, limit)
+
+    async def do(self, item: Leased) -> None:
+        """One attempt at a message: it ends as sent, again later, uncertain, failed or rejected."""
+        message, now = item.message, self._clock.seconds()
+        if (message.label, message.channel) in self.paused and now < message.deadline:
+            await self._settled(lambda: self._store.park(message))
+            self._count(item, "parked")
+        elif now >= message.deadline:
+            await self._end(item, State.FAILED, "the deadline passed")
+        elif item.state is State.UNCERTAIN and self._resend_at(item) > now:
+            await self._again(item, self._resend_at(item), "waiting for evidence", counts=False, uncertain=True)
+        else:
+            await self._try(item)
+
+    async def _try(self, item: Leased) -> None:
+        try:
+            handed = await self._deliver(item)
+        except CancelledError:
+            raise
+        except LeaseLost:
+            return
+        except PermanentFailure as failure:
+            if failure.hard:
+                await self._settled(lambda: self._on_hard_failure(item.message.id))
+            await self._end(item, State.REJECTED, failure.reason)
+        except Uncertain as failure:
+            marked = _marked(item, failure.route, self._clock.seconds())
+            await self._again(
+                item,
+                self._resend_at(marked),
+                failure.reason,
+                uncertain=True,
+                route=failure.route,
+                progress=failure.progress,
+            )
+        except TemporaryFailure as failure:
+            due = self._next(item)
+            if failure.not_before is not None:
+                due = max(failure.not_before, due if failure.counts else failure.not_before)
+            await self._again(item, due, failure.reason, counts=failure.counts, progress=failure.progress)
+        except StoreUnavailable:
+            # Before the wire, so nothing was sent.
+            await self._again(item, self._next(item), "Redis did not answer", counts=False)
+        except Exception:
+            log.failure("an attempt failed unexpectedly: {message_id}", message_id=item.message.id)
+            await self._again(item, self._next(item), "internal error")
+        else:
+            await self._sent(item, handed)
+
+    async def _sent(self, item: Leased, handed: Handed) -> None:
+        parked: list[Receipt] = []
+
+        async def store() -> None:
+            parked.extend(await self._store.settle_sent(item.message, handed))
+
+        await self._settled(store)
+        self._count(item, "sent")
+        for receipt in parked:
+            await self._settled(lambda found=receipt: self._on_receipt(found))  # type: ignore[misc]
+        if handed.detail.startswith("simulated"):
+            await self._settled(lambda: self._on_simulated(item.message.id))
+
+    async def _again(
+        self,
+        item: Leased,
+        due: float,
+        reason: str,
+        *,
+        counts: bool = True,
+        uncertain: bool = False,
+        route: str = "",
+        progress: tuple[str, ...] = (),
+    ) -> None:
+        due = min(due, item.message.deadline)
+        await self._settled(
+            lambda: self._store.settle_again(
+                item.message, due, reason, counts=counts, uncertain=uncertain, route=route, progress=progress
+            )
+        )
+        if counts:
+            self._count(item, "uncertain" if uncertain else "again")
+            log.info(
+                "message {message_id} is tried again in {seconds:.1f} s: {reason}",
+                message_id=item.message.id,
+                seconds=due - self._clock.seconds(),
+                reason=reason,
+            )
+
+    async def _end(self, item: Leased, state: State, reason: str) -> None:
+        letters = "f" if state is State.FAILED else "r"
+        await self._settled(lambda: self._store.settle_final(item.message, state, reason, letters))
+        self._count(item, state)
+        log.info("message {message_id} is {state}: {reason}", message_id=item.message.id, state=state, reason=reason)
+
+    def _next(self, item: Leased) -> float:
+        now = self._clock.seconds()
+        return self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
+
+    def _resend_at(self, item: Leased) -> float:
+        policy = self.policies.get(item.route)
+        if policy is None or policy.on_uncertain == "hold":
+            return item.message.deadline
+        return item.marked_at + policy.uncertain_wait
+
+    def _count(self, item: Leased, outcome: str) -> None:
+        message = item.message
+        self._meter.settled(message.label, message.channel, outcome, self._clock.seconds() - message.accepted_at)
+
+    async def _settled(self, store: Callable[[], Awaitable[None]]) -> None:
+        await _persist(self._clock, store)
+
+
+class ReportWork:
+    """Work on the statuses for Smartico."""
+
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        tell: Callable[[ReportJob], Awaitable[None]],
+        *,
+        jitter: Callable[[], float],
+        meter: IMeter,
+        retry: RetryPolicy = CALLBACK,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._tell = tell
+        self._jitter = jitter
+        self._meter = meter
+        self._retry = retry
+
+    def key(self, item: ReportJob) -> str:
+        """The message's id: one status of a message is told at a time."""
+        return item.message_id
+
+    async def take(self, limit: int) -> list[ReportJob]:
+        """Messages with a status that is due to be told."""
+        return await self._store.take_reports(limit)
+
+    async def do(self, item: ReportJob) -> ReportJob | None:
+        """Tell one status; the message's next one once it was heard or given up."""
+        try:
+            await self._tell(item)
+        except CancelledError:
+            raise
+        except PermanentFailure as failure:
+            return await self._give_up(item, failure.reason)
+        except TemporaryFailure as failure:
+            return await self._again(item, failure.reason, failure.not_before, failure.counts)
+        except Exception:
+            log.failure("a report failed unexpectedly: {message_id}", message_id=item.message_id)
+            return await self._again(item, "internal error", None, True)
+        self._count(item, "told")
+        return await self._after(lambda: self._store.report_done(item))
+
+    async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
+        now = self._clock.seconds()
+        if now - item.queued_at >= REPORT_FOR:
+            return await self._give_up(item, f"not heard in 48 hours: {reason}")
+        due = self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
+        if not_before is not None:
+            due = max(not_before, due) if counts else not_before
+        await _persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
+        if counts:
+            self._count(item, "again")
+        return None
+
+    async def _give_up(self, item: ReportJob, reason: str) -> ReportJob | None:
+        log.error(
+            "gave up telling {status} of {message_id}: {reason}",
+            status=item.status,
+            message_id=item.message_id,
+            reason=reason,
+        )
+        self._count(item, "dead")
+        return await self._after(lambda: self._store.report_dead(item, reason))
+
+    async def _after(self, settle: Callable[[], Awaitable[ReportJob | None]]) -> ReportJob | None:
+        following: list[ReportJob | None] = []
+
+        async def store() -> None:
+            following.append(await settle())
+
+        await _persist(self._clock, store)
+        return following[-1]
+
+    def _count(self, item: ReportJob, result: str) -> None:
+        self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)
+
+
+def _marked(item: Leased, route: str, now: float) -> Leased:
+    return Leased(item.message, State.UNCERTAIN, item.attempts, item.first_tried, route, now, item.progress)
+
+
+async def _persist(clock: Any, store: Callable[[], Awaitable[None]]) -> None:
+    """Store a result, however long Redis is away; the memory that it takes meanwhile slows the intake of work."""
+    while True:
+        try:
+            await store()
+        except StoreUnavailable:
+            waiting: Deferred[None] = Deferred(lambda _: call.cancel())  # noqa: B023
+            call = clock.callLater(SETTLE_AGAIN, waiting.callback, None)
+            await waiting
+        else:
+            return

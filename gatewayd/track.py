@@ -1,0 +1,145 @@
+"""Evidence in, status moves on, report queued; and who must not be contacted any more.
+
+Every fact from outside comes through here, whatever protocol brought it. Each method returns once the fact is
+durable, so that its caller may tell the next hop that we took it; StoreUnavailable goes through to the caller.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.logger import Logger
+
+from gatewayd.config import Label
+from gatewayd.interfaces import IMeter, IStore
+from gatewayd.model import Channel, Evidence, Inbound, Known, Receipt
+from gatewayd.status import Event, State
+from gatewayd.tokens import Keys
+
+MACHINE = 5.0
+"""Seconds after `accepted` in which an open counts as a machine's (CONTRACT.md, Email)."""
+
+STOP_WORDS = frozenset({"stop", "end", "cancel", "unsubscribe", "quit"})
+
+_STOPPING: dict[Event, Callable[[Label], bool]] = {
+    Event.COMPLAINED: lambda label: label.suppress_on_complaint,
+    Event.UNSUBSCRIBED: lambda label: label.suppress_on_unsubscribe,
+}
+_FAILURES = frozenset({Event.FAILED, Event.BOUNCED, Event.REJECTED})
+
+
+class Tracker:
+    """Takes evidence, receipts and inbound texts."""
+
+    log = Logger()
+
+    def __init__(self, clock: Any, store: IStore, keys: Keys, labels: Mapping[str, Label], meter: IMeter) -> None:
+        self._clock = clock
+        self._store = store
+        self._keys = keys
+        self._meter = meter
+        self.reconfigure(labels)
+
+    def reconfigure(self, labels: Mapping[str, Label]) -> None:
+        """Use other labels from the next fact on."""
+        self._labels = labels
+
+    async def take(self, evidence: Evidence) -> None:
+        """One fact about one message."""
+        known = await self._store.about(evidence.message_id)
+        if known is None:
+            self._meter.evidence(evidence.source, evidence.event, "orphaned")
+            return
+        evidence = self._judged(evidence, known)
+        # First the stop list: if we die in between, the same fact told again still stops the next message.
+        await self._stop(evidence, known)
+        result = await self._store.evidence(evidence)
+        self._meter.evidence(evidence.source, evidence.event, "matched" if result == "moved" else "ignored")
+        self.log.info(
+            "{event} by {source} for {message_id}: {result}",
+            event=evidence.event,
+            source=evidence.source,
+            message_id=evidence.message_id,
+            result=result,
+        )
+
+    async def take_receipt(self, receipt: Receipt) -> None:
+        """A delivery receipt: matched, or parked until the submit's answer comes."""
+        result, message_id = await self._store.receipt(receipt, park=True)
+        self._count(receipt, result, message_id)
+
+    async def look_again(self, receipt: Receipt) -> None:
+        """A parked receipt once more: by its id, or by the number of a message that is uncertain."""
+        result, message_id = await self._store.receipt(receipt, park=False, by_number=True)
+        if result != "unknown":
+            self._count(receipt, result, message_id)
+
+    def orphaned(self, receipt: Receipt) -> None:
+        """A parked receipt was given up: no message of ours bears its id."""
+        self._meter.evidence("receipt", receipt.event or "none", "orphaned")
+        self.log.warn(
+            "a receipt from {smsc} matches no message of ours: {detail}", smsc=receipt.smsc, detail=receipt.detail
+        )
+
+    async def take_inbound(self, inbound: Inbound) -> None:
+        """A text from a player: a stop word unsubscribes the user of the latest message to that number."""
+        words = inbound.text.strip().strip(".!").casefold()
+        message_id = await self._store.latest_to([inbound.number_hash])
+        known = await self._store.about(message_id) if message_id else None
+        label = self._labels.get(known.label) if known else None
+        own = {word.casefold() for word in label.stop_words} if label else set()
+        if known is None or words not in STOP_WORDS | own:
+            self._meter.evidence("inbound", "text", "ignored")
+            return
+        await self.take(Evidence(known.message_id, Event.UNSUBSCRIBED, "inbound", "stop word"))
+
+    async def late_answer(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+        """All of an uncertain message's submits were answered after all: it was taken."""
+        known = await self._store.about(message_id)
+        if known is None or known.state is not State.UNCERTAIN:
+            return
+        evidence = Evidence(message_id, Event.SENT, "late answer", smsc)
+        await self._store.evidence(evidence)
+        self._meter.evidence("late answer", Event.SENT, "matched")
+
+    async def simulated(self, message_id: str) -> None:
+        """A message of a label in test mode counts as delivered."""
+        await self._store.evidence(Evidence(message_id, Event.DELIVERED, "test mode"))
+
+    async def hard_failure(self, message_id: str) -> None:
+        """The relay says that the address does not exist."""
+        known = await self._store.about(message_id)
+        if known is not None:
+            await self._stop(Evidence(message_id, Event.REJECTED, "relay", hard=True), known)
+
+    def _judged(self, evidence: Evidence, known: Known) -> Evidence:
+        if evidence.event not in (Event.OPENED, Event.MACHINE_OPENED):
+            return evidence
+        label = self._labels.get(known.label)
+        machine = evidence.event is Event.MACHINE_OPENED or self._clock.seconds() - known.sent_at < MACHINE
+        if machine and not (label and label.report_machine_opens):
+            return replace(evidence, event=Event.MACHINE_OPENED)
+        return replace(evidence, event=Event.OPENED)
+
+    async def _stop(self, evidence: Evidence, known: Known) -> None:
+        label = self._labels.get(known.label)
+        if label is None:
+            return
+        wanted = _STOPPING.get(evidence.event)
+        if wanted and wanted(label) and known.ext_user_id:
+            name = self._keys.user_hashes(known.label, known.ext_user_id)[0]
+            await self._store.suppress(known.label, known.channel, name, label.suppress_for)
+        hard = evidence.hard and evidence.event in _FAILURES
+        if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
+            await self._store.suppress(known.label, known.channel, known.address_hash, label.suppress_for)
+
+    def _count(self, receipt: Receipt, result: str, message_id: str) -> None:
+        outcome = {"moved": "matched", "parked": "parked"}.get(result, "ignored")
+        self._meter.evidence("receipt", receipt.event or "none", outcome)
+        self.log.info(
+            "receipt from {smsc} for {message_id}: {detail} ({result})",
+            smsc=receipt.smsc,
+            message_id=message_id or "no message yet",
+            detail=receipt.detail,
+            result=result,
+        )
