@@ -1,0 +1,287 @@
+"""One request taken on or refused: well-formed? allowed? is the recipient known? stored once.
+
+Owns the order of these steps and the time that they may take; what a label allows is in intake_rules. Must not know
+HTTP, JSON, Redis or any directory's kind.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gatewayd.config import Directory, Label
+from gatewayd.contact import address_of
+from gatewayd.errors import ErrorCode, Refused, StoreUnavailable, TemporaryFailure
+from gatewayd.intake_rules import (
+    Request,
+    check_callback,
+    check_preview,
+    check_sender,
+    check_well_formed,
+    fingerprint,
+    printable,
+)
+from gatewayd.interfaces import Acceptance, IRecipientDirectory, IStore
+from gatewayd.model import Channel, Email, Leased, Message, Sms
+from gatewayd.tokens import Keys
+
+log = Logger()
+T = TypeVar("T")
+
+ANSWER_WITHIN = 4.5
+"""Seconds after which the caller has its answer whatever is down: CONTRACT.md promises 5."""
+
+DIRECTORY_WITHIN = 2.5
+STORE_WITHIN = 4.0
+
+
+class Outbox(Protocol):
+    """Where a message that this instance accepted may go on from memory."""
+
+    def room(self) -> bool:
+        """Whether one more leased message is welcome."""
+
+    def offer(self, leased: Leased) -> None:
+        """Take a message that is already leased to this instance."""
+
+
+class Acceptor:
+    """Takes requests on.
+
+    `directories` and their `tables` are by name; `segments(text, transliterate)` counts the segments of an SMS;
+    `outboxes` are those that this process works on.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IStore,
+        directories: Mapping[str, IRecipientDirectory],
+        keys: Keys,
+        labels: Mapping[str, Label],
+        tables: Mapping[str, Directory],
+        *,
+        segments: Callable[[str, bool], int],
+        outboxes: Mapping[Channel, Outbox],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._directories = directories
+        self._keys = keys
+        self._labels = labels
+        self._tables = tables
+        self._segments = segments
+        self._outboxes = outboxes
+        self._previews: dict[str, _Pace] = {}
+        self.shutting_down = False
+
+    def reconfigure(self, labels: Mapping[str, Label], tables: Mapping[str, Directory]) -> None:
+        """Go by these labels and directory tables from the next request on."""
+        self._labels, self._tables = labels, tables
+
+    async def accept(self, label_name: str, request: Request) -> str:
+        """Store `request` once, and give its `ext_message_id`: a duplicate gets the same. Raises Refused.
+
+        Answers within ANSWER_WITHIN seconds. Cancelling does not stop what has been asked of the store.
+        """
+        try:
+            return await self._accept(label_name, request)
+        except Refused as refused:
+            log.info(
+                "refused {uid} of {label}/{channel}: {code} {reason}",
+                uid=printable(request.uid),
+                label=label_name,
+                channel=request.channel.value,
+                code=refused.code.value,
+                reason=refused.message,
+            )
+            raise
+
+    async def _accept(self, label_name: str, request: Request) -> str:
+        started = self._clock.seconds()
+        label = self._label(label_name)
+        check_well_formed(request)
+        sender = check_sender(label, request.content)
+        check_callback(label, request.callback_url)
+        self._check_length(label, request.content)
+        check_preview(label, request)
+        message = self._message(label_name, label, request, sender, started)
+        try:
+            self._pace_previews(label_name, label, request)
+            address = await self._check_recipient(label_name, label, request)
+        except Refused as refused:
+            return await self._id_if_taken_before(message, request, refused, started)
+        return await self._ask_store(self._store_once(message, request, address), started)
+
+    def _label(self, name: str) -> Label:
+        if self.shutting_down:
+            raise Refused(ErrorCode.TRY_AGAIN, "shutting down")
+        label = self._labels.get(name)
+        if label is None:
+            raise Refused(ErrorCode.NOT_AUTHORISED, "not authorised")
+        return label
+
+    def _check_length(self, label: Label, content: Email | Sms) -> None:
+        if isinstance(content, Email):
+            return
+        most = label.max_segments
+        # Far over the limit is not worth counting, whatever transliteration may save.
+        if len(content.body) > most * 640 or self._segments(content.body, label.transliterate) > most:
+            raise Refused(ErrorCode.TOO_LARGE, f"body has more than {most} segments")
+
+    def _pace_previews(self, label_name: str, label: Label, request: Request) -> None:
+        if not request.to_email_address or not label.preview_rate:
+            return
+        pace = self._previews.get(label_name)
+        if pace is None or pace.rate != label.preview_rate:
+            pace = self._previews[label_name] = _Pace(label.preview_rate, self._clock.seconds())
+        if not pace.take(self._clock.seconds()):
+            raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
+
+    async def _check_recipient(self, label_name: str, label: Label, request: Request) -> str:
+        """The address that the directory has now, or "" where it could not say. Raises Refused."""
+        directory = self._directories[label.directory]
+        try:
+            recipient = await _within(self._clock, DIRECTORY_WITHIN, directory.find(label_name, request.ext_user_id))
+        except CancelledError:
+            raise
+        except (TemporaryFailure, TimeoutError):
+            return ""
+        except Exception:
+            log.failure("directory {directory} failed", directory=label.directory)
+            return ""
+        if recipient is None:
+            raise Refused(ErrorCode.USER_NOT_FOUND, "User was not found")
+        if request.to_email_address:
+            # It goes to the preview's address: what the player has and allows does not matter.
+            return ""
+        if not recipient.may_be_contacted(request.channel):
+            raise Refused(ErrorCode.SUPPRESSED, "the user may not be contacted")
+        address = address_of(recipient, request.channel, self._tables[label.directory].default_region)
+        if address is None:
+            raise Refused(ErrorCode.NO_ADDRESS, f"the user has no readable address for {request.channel}")
+        return address
+
+    def _message(self, label_name: str, label: Label, request: Request, sender: str, now: float) -> Message:
+        content = request.content
+        message_id = self._keys.message_ids(label_name, request.channel, request.uid)[0]
+        to = request.to_email_address
+        if isinstance(content, Sms):
+            content = Sms(from_number=sender, body=content.body)
+        lifetime = label.email_deadline if isinstance(content, Email) else label.sms_deadline
+        return Message(
+            id=message_id,
+            uid=request.uid,
+            label=label_name,
+            ext_user_id=request.ext_user_id,
+            content=content,
+            accepted_at=now,
+            deadline=now + lifetime,
+            callback_url=request.callback_url,
+            activity_type=request.activity_type,
+            sealed_to=self._keys.seal(to, message_id) if to else "",
+        )
+
+    async def _id_if_taken_before(self, message: Message, request: Request, refused: Refused, started: float) -> str:
+        """A duplicate gets its id even if the player has changed since; otherwise raises `refused`."""
+        ids = self._keys.message_ids(message.label, message.channel, message.uid)
+        found = await self._ask_store(self._store.known(ids, fingerprint(request)), started)
+        if found is None:
+            raise refused
+        return _verdict(*found)
+
+    async def _store_once(self, message: Message, request: Request, address: str) -> str:
+        """Runs to its end even if the caller's time is up: what came back leased to us must not lie there unsent."""
+        keys, channel = self._keys, message.channel
+        stops: tuple[str, ...] = ()
+        if not request.activity_type:
+            stops = keys.user_hashes(message.label, message.ext_user_id)
+            if address:
+                stops += keys.address_hashes(address) if channel is Channel.EMAIL else keys.number_hashes(address)
+        outbox = self._outboxes.get(channel)
+        outcome, message_id = await self._store.accept(
+            message,
+            fingerprint(request),
+            earlier_ids=keys.message_ids(message.label, channel, message.uid)[1:],
+            stop_hashes=stops,
+            lease=outbox is not None and outbox.room(),
+        )
+        if outcome is Acceptance.LEASED and outbox is not None:
+            outbox.offer(Leased(message))
+        log.info(
+            "{outcome} {message_id} of {label}/{channel}",
+            outcome=outcome.value,
+            message_id=message_id,
+            label=message.label,
+            channel=channel.value,
+        )
+        return _verdict(outcome, message_id)
+
+    async def _ask_store(self, asking: Coroutine[Any, Any, T], started: float) -> T:
+        left = min(STORE_WITHIN, started + ANSWER_WITHIN - self._clock.seconds())
+        try:
+            return await _within(self._clock, left, asking)
+        except (StoreUnavailable, TimeoutError):
+            raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
+
+
+_VERDICTS: dict[Acceptance, tuple[ErrorCode, str]] = {
+    Acceptance.CONFLICT: (ErrorCode.UID_CONFLICT, "the uid was used before with other content"),
+    Acceptance.SUPPRESSED: (ErrorCode.SUPPRESSED, "the user or the address is on the stop list"),
+    Acceptance.FULL: (ErrorCode.TRY_AGAIN, "too many messages are waiting"),
+}
+
+
+def _verdict(outcome: Acceptance, message_id: str) -> str:
+    refusal = _VERDICTS.get(outcome)
+    if refusal is not None:
+        raise Refused(*refusal)
+    return message_id
+
+
+def _within(clock: IReactorTime, seconds: float, work: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """What `work` gives, or TimeoutError after `seconds`; the work itself goes on to its end, unheard."""
+    doing = Deferred.fromCoroutine(work)
+    if doing.called:
+        return doing
+    waiting: Deferred[T] = Deferred()
+
+    def done(result: T | Failure) -> None:
+        if timer.active():
+            timer.cancel()
+        if not waiting.called:
+            waiting.callback(result)
+        elif isinstance(result, Failure) and not result.check(*_EXPECTED):
+            log.failure("failed after its caller's time was up", result)
+
+    def too_late() -> None:
+        if not waiting.called:
+            waiting.errback(TimeoutError())
+
+    timer = clock.callLater(max(seconds, 0), too_late)
+    doing.addBoth(done)
+    return waiting
+
+
+_EXPECTED = (Refused, StoreUnavailable, TemporaryFailure, CancelledError)
+
+
+class _Pace:
+    """At most a minute's worth at once, then `rate` a second."""
+
+    def __init__(self, rate: float, now: float) -> None:
+        self.rate = rate
+        self._burst = max(1.0, rate * 60)
+        self._left = self._burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        self._left = min(self._burst, self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

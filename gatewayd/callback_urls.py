@@ -1,0 +1,67 @@
+"""Which callback URLs a label allows. Pure: names are not resolved here (the connection checks what they resolve to).
+
+A strict grammar instead of a general parser: what two parsers could read in two ways is refused.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+LONGEST = 4096
+
+_URL = re.compile(
+    r"""(?P<scheme>https?)://
+        (?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)
+        (?::(?P<port>[0-9]{1,5}))?
+        (?:/[A-Za-z0-9._~:/@!$&'()*+,;=%-]*)?
+        (?:\?[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]{}|-]*)?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
+    """Why a status may not be called back to `url`, or "" where it may.
+
+    `hosts` are patterns without port, `*` for any characters; any port matches. A private or loopback address needs
+    to be listed itself. `plain_http` allows http beside https.
+    """
+    if len(url) > LONGEST:
+        return "is too long"
+    match = _URL.fullmatch(url)
+    if match is None:
+        return "is not an http or https URL of host, path and query"
+    if match["scheme"].lower() != "https" and not plain_http:
+        return "is not https"
+    if match["port"] and not 0 < int(match["port"]) < 65536:
+        return "has no valid port"
+    host = match["host"].lower().strip("[]").removesuffix(".")
+    if host in (listed := _lowered(tuple(hosts))):
+        return ""
+    if _is_inside(host) or not any(_pattern(pattern).fullmatch(host) for pattern in listed):
+        return "has a host that is not on the label's list"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _lowered(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(host.lower().strip("[]").removesuffix(".") for host in hosts)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
+
+
+def _is_inside(host: str) -> bool:
+    """Whether `host` means this machine or a private network, or is a number in a form that only some parsers read."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        last = host.rpartition(".")[2]
+        return ":" in host or last.isdigit() or last.startswith("0x")
+    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
+    return not inner.is_global or inner.is_multicast

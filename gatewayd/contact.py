@@ -1,0 +1,67 @@
+"""From what a directory says of a player to an address that a channel can use, or None. Pure.
+
+Used at acceptance, for the caller's sake, and again at delivery, for the message's. The memo keeps addresses in memory
+for a while, never anywhere else.
+"""
+
+from functools import lru_cache
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from gatewayd.model import Channel, Recipient
+
+LOCAL_LIMIT = 64
+ADDRESS_LIMIT = 254
+"""Octets of a local part and of a whole address on the wire (RFC 5321 4.5.3.1)."""
+
+_REMEMBERED = 4096
+
+
+def address_of(recipient: Recipient, channel: Channel, default_region: str) -> str | None:
+    """Where `recipient` is reached on `channel`: an email address, or a number in E.164 form with its plus."""
+    return email_of(recipient) if channel is Channel.EMAIL else number_of(recipient, default_region)
+
+
+def email_of(recipient: Recipient) -> str | None:
+    """The player's email address, its domain in lower-case A-labels; None where there is none that can be read."""
+    return readable_email(recipient.email)
+
+
+def number_of(recipient: Recipient, default_region: str) -> str | None:
+    """The player's number in E.164 form; `default_region` (ISO 3166) reads numbers stored without a country code."""
+    return readable_number(recipient.phone, default_region)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def readable_email(text: str) -> str | None:
+    """`text` as one bare address, or None. Quoted local parts and address literals don't count as readable."""
+    text = text.strip()
+    if not text or len(text) > 4 * ADDRESS_LIMIT:
+        return None
+    try:
+        # Special-use domains are the operator's affair: a test player may well live at example.test or at localhost.
+        found = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        return None
+    if "." not in found.ascii_domain and found.ascii_domain != "localhost":
+        return None
+    address = f"{found.local_part}@{found.ascii_domain}"
+    if len(found.local_part.encode()) > LOCAL_LIMIT or len(address.encode()) > ADDRESS_LIMIT:
+        return None
+    return address
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def readable_number(text: str, default_region: str) -> str | None:
+    """`text` in E.164 form, or None where it is no number that could exist."""
+    text = text.strip()
+    if not text or len(text) > 64:
+        return None
+    try:
+        number = phonenumbers.parse(text, default_region or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if number.extension or not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

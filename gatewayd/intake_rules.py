@@ -1,0 +1,195 @@
+"""What CONTRACT.md lets a caller ask of a label, as checks that raise Refused. Pure: no I/O, no clock.
+
+Each message names a field and a rule, and never repeats what the field held.
+"""
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from gatewayd import mailbox
+from gatewayd.callback_urls import why_refused
+from gatewayd.config import Label
+from gatewayd.contact import readable_email
+from gatewayd.errors import ErrorCode, Refused
+from gatewayd.model import Channel, Email, Sms
+
+LONGEST_ID = 1024
+LONGEST_SUBJECT = 998
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
+_SENDER_NAME = re.compile(r"[^+].{0,10}")
+
+
+class Request(Struct, frozen=True):
+    """What a caller asks for; a missing field is "". `content.from_number` is as the request has it."""
+
+    ext_user_id: str
+    uid: str
+    content: Email | Sms
+    callback_url: str = ""
+    activity_type: str = ""
+    to_email_address: str = ""
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that this is meant for."""
+        return Channel.EMAIL if isinstance(self.content, Email) else Channel.SMS
+
+    def __repr__(self) -> str:
+        return f"<Request for {self.channel}>"
+
+
+def printable(uid: str) -> str:
+    """`uid` as it may stand in a log line: "" where it has control characters."""
+    return "" if _CONTROL.search(uid) else uid[:LONGEST_ID]
+
+
+def fingerprint(request: Request) -> str:
+    """Equal for equal content: every field that the protocol names except callback_url, as the request had it."""
+    content = request.content
+    fields = (request.ext_user_id, *_strings(content), request.activity_type, request.to_email_address)
+    return blake2b(msgspec.msgpack.encode(fields), digest_size=16).hexdigest()
+
+
+def _strings(content: Email | Sms) -> tuple[str, ...]:
+    if isinstance(content, Sms):
+        return (content.from_number, content.body)
+    return (
+        content.from_email_address,
+        content.reply_to_email_address,
+        content.subject,
+        content.body,
+        content.text_body,
+    )
+
+
+def _invalid(message: str) -> Refused:
+    return Refused(ErrorCode.INVALID_REQUEST, message)
+
+
+def check_well_formed(request: Request) -> None:
+    """All that is required is there, and nothing that could be read as another line or field. Raises Refused."""
+    content = request.content
+    uid = "email_uid" if isinstance(content, Email) else "im_uid"
+    _check_id("ext_user_id", request.ext_user_id)
+    _check_id(uid, request.uid)
+    if isinstance(content, Sms):
+        _check_plain("from_number", content.from_number)
+        if not content.body.strip():
+            raise _invalid("body is missing")
+        return
+    if not content.from_email_address.strip():
+        raise _invalid("from_email_address is missing")
+    _check_plain("from_email_address", content.from_email_address)
+    _check_plain("reply_to_email_address", content.reply_to_email_address)
+    if not content.subject.strip():
+        raise _invalid("subject is missing")
+    _check_plain("subject", content.subject)
+    if len(content.subject.encode()) > LONGEST_SUBJECT:
+        raise _invalid("subject is too long")
+    if not (content.body or content.text_body):
+        raise _invalid("body and text_body are missing")
+    _check_plain("activity_type", request.activity_type)
+    _check_plain("to_email_address", request.to_email_address)
+
+
+def _check_id(field: str, value: str) -> None:
+    if not value.strip():
+        raise _invalid(f"{field} is missing")
+    if len(value) > LONGEST_ID:
+        raise _invalid(f"{field} is too long")
+    _check_plain(field, value)
+
+
+def _check_plain(field: str, value: str) -> None:
+    if _CONTROL.search(value):
+        raise _invalid(f"{field} has control characters")
+
+
+def check_sender(label: Label, content: Email | Sms) -> str:
+    """The sender of an SMS, "" for an email. Raises Refused."""
+    if isinstance(content, Sms):
+        number = content.from_number or label.sms_sender
+        fault = _why_no_sms_sender(number, label.sms_senders, label.sms_routes != ())
+        if fault:
+            raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
+        return number
+    if not label.relays:
+        raise Refused(ErrorCode.SENDER_NOT_ALLOWED, "the label sends no email")
+    for field, text in (
+        ("from_email_address", content.from_email_address),
+        ("reply_to_email_address", content.reply_to_email_address),
+    ):
+        fault = _why_no_email_sender(text, label.email_senders) if text else ""
+        if fault:
+            raise Refused(ErrorCode.SENDER_NOT_ALLOWED, f"{field}: {fault}")
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _why_no_email_sender(text: str, patterns: tuple[str, ...]) -> str:
+    """Why `text` may not be From or Reply-To, or "". `patterns` match the bare address, `*` for any characters."""
+    try:
+        found = mailbox.parse(text)
+        address = f"{found.local}@{found.domain}".lower()
+    except ValueError as error:
+        return str(error)
+    if any(_pattern(_plain_domain(pattern.lower())).fullmatch(address) for pattern in patterns):
+        return ""
+    return "is not in the label's list"
+
+
+@lru_cache(maxsize=4096)
+def _why_no_sms_sender(number: str, patterns: tuple[str, ...], has_routes: bool) -> str:
+    """Why `number` may not be the sender of an SMS, or ""; a number's plus does not count."""
+    if not has_routes:
+        return "the label sends no SMS"
+    if not number:
+        return "from_number is missing, and the label has no sms_sender"
+    if not (_SENDER_NUMBER.fullmatch(number) or _SENDER_NAME.fullmatch(number)):
+        return "from_number is neither a number nor a name of at most 11 characters"
+    plain = number.removeprefix("+")
+    if any(_pattern(pattern.removeprefix("+")).fullmatch(plain) for pattern in patterns):
+        return ""
+    return "from_number is not in the label's list"
+
+
+def _plain_domain(pattern: str) -> str:
+    local, _, domain = pattern.rpartition("@")
+    try:
+        return f"{local}@{mailbox.ascii_domain(domain)}"
+    except ValueError:
+        return pattern
+
+
+@lru_cache(maxsize=1024)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
+
+
+def check_callback(label: Label, url: str) -> None:
+    """Statuses may be called back to `url`, or to the label's own where it is missing. Raises Refused."""
+    if not url:
+        if not label.callback_url:
+            raise _invalid("callback_url is missing, and the label has none")
+        return
+    fault = why_refused(url, label.callback_hosts, plain_http=label.callback_http)
+    if fault:
+        raise Refused(ErrorCode.CALLBACK_NOT_ALLOWED, f"callback_url {fault}")
+
+
+def check_preview(label: Label, request: Request) -> None:
+    """The mail may go to `to_email_address`, if it has one. Raises Refused."""
+    to = request.to_email_address
+    if not to:
+        return
+    if not request.activity_type:
+        raise _invalid("to_email_address needs activity_type")
+    address = readable_email(to)
+    if address is None or address.rpartition("@")[2] not in label.preview_domains:
+        raise _invalid("to_email_address is not allowed")

@@ -1,0 +1,96 @@
+"""A caller's JSON into a Request, by a table of fields; what is wrong is refused by its field's name. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gatewayd.errors import ErrorCode, Refused
+from gatewayd.intake_rules import Request
+from gatewayd.model import Channel, Email, Sms
+
+_SHARED = ("ext_user_id", "callback_url")
+_EMAIL = ("from_email_address", "reply_to_email_address", "subject", "body", "text_body", "email_uid")
+_PREVIEW = ("activity_type", "to_email_address")
+FIELDS: Mapping[Channel, frozenset[str]] = {
+    Channel.EMAIL: frozenset(_SHARED + _EMAIL + _PREVIEW),
+    Channel.SMS: frozenset((*_SHARED, "from_number", "body", "im_uid")),
+}
+"""What SMARTICO.md sections 1 and 2 name; any other field is ignored."""
+
+
+class _Name:
+    """A member's name that equals no other, so that a name which comes twice is seen twice."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _named(kind: type, text: Any) -> Any:
+    return kind(text)
+
+
+_decoder = msgspec.json.Decoder(dict[_Name, Any], dec_hook=_named)
+
+
+def read_request(channel: Channel, body: bytes) -> Request:
+    """What `body` asks for on `channel`. Raises Refused (invalid_request); of the content itself nothing is checked."""
+    fields = _fields(FIELDS[channel], body)
+    given = fields.get
+    if channel is Channel.EMAIL:
+        content: Email | Sms = Email(
+            from_email_address=given("from_email_address", ""),
+            subject=given("subject", ""),
+            reply_to_email_address=given("reply_to_email_address", ""),
+            body=given("body", ""),
+            text_body=given("text_body", ""),
+        )
+    else:
+        content = Sms(from_number=given("from_number", ""), body=given("body", ""))
+    return Request(
+        ext_user_id=given("ext_user_id", ""),
+        uid=given("email_uid" if channel is Channel.EMAIL else "im_uid", ""),
+        content=content,
+        callback_url=given("callback_url", ""),
+        activity_type=given("activity_type", ""),
+        to_email_address=given("to_email_address", ""),
+    )
+
+
+def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
+    try:
+        members = _decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(_fault(error)) from None
+    fields: dict[str, str] = {}
+    seen = set()
+    for name, value in members.items():
+        field = name.text
+        if field in seen:
+            raise _invalid(f"{field} comes twice" if field in known else "a field comes twice")
+        seen.add(field)
+        if field not in known:
+            continue
+        if type(value) is not str:
+            if field != "ext_user_id" or type(value) is not int:
+                raise _invalid(f"{field} is not a string")
+            value = str(value)
+        fields[field] = value
+    return fields
+
+
+def _fault(error: Exception) -> str:
+    """The decoder's own words may quote the body: say only which kind of fault it was."""
+    if isinstance(error, UnicodeDecodeError):
+        return "the body is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "the body's JSON is nested too deeply"
+    if isinstance(error, msgspec.ValidationError):
+        return "the body is not a JSON object of readable values"
+    return "the body is not JSON"
+
+
+def _invalid(message: str) -> Refused:
+    return Refused(ErrorCode.INVALID_REQUEST, message)

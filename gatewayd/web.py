@@ -1,0 +1,448 @@
+"""What every HTTP listener of ours shares: a lean Klein site that can refuse before a body is read, and drain.
+
+Owns the limits on requests (headers, body, time), the answers' form on the wire, and the ports. Must not know what
+is asked for: paths, labels and error codes belong to api, public and admin.
+"""
+
+# Twisted's HTTP classes have few annotations, and most of what is here extends them.
+# mypy: disallow-untyped-calls=False
+
+from collections.abc import Callable, Mapping, Sequence
+from email.utils import formatdate
+from io import BytesIO
+from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from klein import Klein
+from klein.resource import KleinResource
+from msgspec import Struct
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from gatewayd.ports import listen
+
+log = Logger()
+
+SLOW = 60.0
+"""Seconds that a caller has for one request, from its first byte to its last, and to stay idle between two."""
+
+LINGER = 30.0
+"""Seconds for which the rest of a refused request is read and thrown away: closing at once would reset the
+connection, and the caller might never see the answer."""
+
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 16384
+
+Route = tuple[str, Mapping[str, Any]]
+
+
+class Answer(Struct, frozen=True):
+    """A whole answer: `headers` are what goes beside Content-Type, Content-Length and Date."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Door(Protocol):
+    """Who may come in, decided on the request's head. Both are called before any of the body is kept."""
+
+    def admit(self, request: IRequest) -> Answer | None:
+        """None lets the request in; an Answer is given at once, the body is not read, the connection closed."""
+
+    def too_large(self, request: IRequest) -> Answer:
+        """What a body over the limit is answered with."""
+
+
+class OpenDoor:
+    """Lets everybody in; a body over the limit gets 413."""
+
+    def admit(self, request: IRequest) -> Answer | None:
+        """Everybody."""
+        return None
+
+    def too_large(self, request: IRequest) -> Answer:
+        """413, in plain words."""
+        return Answer(b"too large\n", 413, b"text/plain; charset=utf-8")
+
+
+def respond(request: Any, answer: Answer) -> None:
+    """Write `answer` and finish the request; nothing happens where the caller has hung up."""
+    if request.finished or request._disconnected:
+        return
+    if isinstance(request, LeanRequest):
+        request.respond(answer)
+        return
+    request.setResponseCode(answer.status)
+    request.setHeader(b"Content-Type", answer.content_type)
+    request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+    for name, value in answer.headers:
+        request.setHeader(name, value)
+    request.write(answer.body)
+    request.finish()
+
+
+class LeanRequest(Request):
+    """A request without form parsing and resource walk, that the site's door may refuse when its head is in."""
+
+    channel: Any
+    site: Any
+    content: Any
+    _refused = False
+    _received = 0
+    _counted = False
+
+    def gotLength(self, length: int | None) -> None:
+        """The head is complete (`length` is None for a chunked body): ask the door."""
+        channel = self.channel
+        self.site = site = channel.site
+        self.content = BytesIO()
+        self._take_head(channel._command, channel._path, channel._version)
+        answer = site.door.admit(self)
+        if answer is None and length is not None and length > site.max_body:
+            answer = site.door.too_large(self)
+        if answer is not None:
+            self._refuse(answer)
+
+    def _take_head(self, method: bytes, uri: bytes, version: bytes) -> None:
+        self.method, self.uri, self.clientproto = method, uri, version
+        if not uri.startswith(b"/") and b"://" in uri:
+            # RFC 9112 3.2.2: absolute-form must be understood by every server.
+            uri = b"/" + uri.partition(b"://")[2].partition(b"/")[2]
+        self.path, _, query = uri.partition(b"?")
+        self.args = http.parse_qs(query, True) if query else {}
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Part of the body came: keep it, count it, or drop it where the answer is already given."""
+        if self._refused:
+            return
+        self._received += len(data)
+        if self._received > self.site.max_body:
+            self._refuse(self.site.door.too_large(self))
+        else:
+            self.content.write(data)
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answer now; `requestReceived` or the channel's time-out ends the request once its rest was thrown away."""
+        self._refused = True
+        self.requestHeaders.removeHeader(b"Expect")
+        self.channel.persistent = False
+        self._write(answer)
+        self.channel.linger()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The whole request is in."""
+        if self._refused:
+            if not self._disconnected:
+                self.finish()
+            return
+        self.content.seek(0)
+        self.process()
+
+    def process(self) -> None:
+        """Render the site's one resource."""
+        site = self.site
+        self._counted = True
+        site.in_flight += 1
+        if site.draining:
+            self.channel.persistent = False
+        self.prepath = []
+        self.postpath = list(map(unquote_to_bytes, self.path[1:].split(b"/")))
+        try:
+            self.render(site.resource)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def write(self, data: bytes) -> None:
+        """As in Request, with our own Date and without a Server header."""
+        if not self.startedWriting:
+            self.responseHeaders.setRawHeaders(b"Date", [self.site.date()])
+            if not self.channel.persistent:
+                self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        super().write(data)
+
+    def respond(self, answer: Answer) -> None:
+        """Write `answer` in one piece, and finish."""
+        self._write(answer)
+        self.finish()
+
+    def _write(self, answer: Answer) -> None:
+        channel = self.channel
+        if self.site.draining:
+            channel.persistent = False
+        reason = http.RESPONSES.get(answer.status, b"")
+        head = [
+            b"HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+            % (answer.status, reason, self.site.date(), answer.content_type, len(answer.body))
+        ]
+        head.extend(b"%s: %s\r\n" % pair for pair in answer.headers)
+        head.append(b"\r\n" if channel.persistent else b"Connection: close\r\n\r\n")
+        if self.method != b"HEAD":
+            head.append(answer.body)
+        self.code, self.startedWriting, self.sentLength = answer.status, 1, len(answer.body)
+        channel.write(b"".join(head))
+
+    def _cleanup(self) -> None:
+        self._uncount()
+        super()._cleanup()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The caller hung up."""
+        self._uncount()
+        super().connectionLost(reason)
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.site.in_flight -= 1
+
+
+class LeanChannel(http.HTTPChannel):
+    """One connection: HTTP/1.1 with tight limits, known to its site from open to closed."""
+
+    maxHeaders = MAX_HEADERS
+    totalHeadersSize = MAX_HEADER_BYTES
+    site: "LeanSite"
+    transport: Any
+
+    def connectionMade(self) -> None:
+        """A caller connected."""
+        super().connectionMade()
+        self.site.channels.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""
+        if not (self.requests or self._buffer):
+            self.resetTimeout()
+        LineReceiver.dataReceived(self, data)
+
+    def linger(self) -> None:
+        """The answer is out before the request was in: what still comes has LINGER seconds."""
+        self.setTimeout(LINGER)
+
+    def requestDone(self, request: Request) -> None:
+        """An answer is written; while the site drains it was the last one on this connection."""
+        if self.site.draining:
+            self.persistent = False
+        super().requestDone(request)
+
+    @property
+    def idle(self) -> bool:
+        """No request is being received or answered."""
+        return not (self.requests or self._buffer)
+
+    def timeoutConnection(self) -> None:
+        """Too slow, or idle for too long."""
+        if self.abortTimeout is not None:
+            self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
+        self.loseConnection()
+
+    def forceAbortClient(self) -> None:
+        """It did not close in time either."""
+        self._abortingCall = None
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        self.site.channels.discard(self)
+        if self.site.draining and not self.site.channels:
+            self.site.emptied()
+        super().connectionLost(reason)
+
+
+class LeanSite(Site):
+    """A listener's factory without access log, sessions, form parsing and HTTP/2.
+
+    `max_body` is in bytes; `door` decides on each request's head.
+    """
+
+    protocol: Any = LeanChannel
+    requestFactory = LeanRequest
+    noisy = False
+
+    def __init__(self, reactor: Any, resource: IResource, *, max_body: int = 65536, door: Door | None = None) -> None:
+        super().__init__(resource, timeout=SLOW, reactor=reactor, parsePOSTFormSubmission=False)
+        self.max_body = max_body
+        self.door: Door = door or OpenDoor()
+        self.in_flight = 0
+        self.draining = False
+        self.channels: set[LeanChannel] = set()
+        self._emptied: list[Deferred[None]] = []
+        self._date = (0, b"")
+
+    def startFactory(self) -> None:
+        """No access log: no clock for its lines either."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: object) -> None:
+        """No access log: accept tells of messages in one event of its own, and this one cost as much as the rest."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """HTTP/1.1 only."""
+        return [b"http/1.1"]
+
+    def date(self) -> bytes:
+        """Now, as the Date header wants it; made once a second."""
+        now = int(self.reactor.seconds())
+        if now != self._date[0]:
+            self._date = (now, formatdate(now, usegmt=True).encode())
+        return self._date[1]
+
+    async def drain(self, limit: float) -> None:
+        """Close idle connections, let running requests be answered, and return once the last answer has left.
+
+        After `limit` seconds what is left is cut off.
+        """
+        self.draining = True
+        for channel in [channel for channel in self.channels if channel.idle]:
+            channel.loseConnection()
+        if not self.channels:
+            return
+        done: Deferred[None] = Deferred()
+        self._emptied.append(done)
+        cut = self.reactor.callLater(limit, self._cut_off)
+        await done
+        if cut.active():
+            cut.cancel()
+
+    def _cut_off(self) -> None:
+        log.warn("{count} connections did not end in time and were cut off", count=len(self.channels))
+        for channel in list(self.channels):
+            channel.transport.abortConnection()
+
+    def emptied(self) -> None:
+        """The last connection of a draining site is gone."""
+        waiting, self._emptied = self._emptied, []
+        for done in waiting:
+            done.callback(None)
+
+
+class LeanResource(KleinResource):
+    """A Klein app's resource that looks a route up in a table before it asks Klein's rules.
+
+    `find(method, path)` gives the endpoint's name and arguments, or None for Klein to decide; by default it knows
+    every rule without arguments; their endpoints return text, bytes or an Answer. A caller who hangs up does not
+    cancel these: they end what they began, and the answer is dropped.
+    """
+
+    def __init__(self, app: Klein, find: Callable[[bytes, bytes], Route | None] | None = None) -> None:
+        super().__init__(app)
+        self._find = find or static_routes(app)
+
+    def render(self, request: Any) -> Any:
+        """Answer `request`, now or later."""
+        found = self._find(request.method, request.path)
+        if found is None:
+            return super().render(request)
+        endpoint, arguments = found
+        try:
+            result = self._app.execute_endpoint(endpoint, request, **arguments)
+        except Exception:
+            self._failed(Failure(), request)
+            return NOT_DONE_YET
+        if isinstance(result, Deferred):
+            result.addCallback(self._answer, request).addErrback(self._failed, request).addErrback(_gone)
+        else:
+            self._answer(result, request)
+        return NOT_DONE_YET
+
+    def _answer(self, result: object, request: Any) -> None:
+        if isinstance(result, Answer):
+            respond(request, result)
+        elif isinstance(result, str | bytes):
+            body = result.encode() if isinstance(result, str) else result
+            if not (request.finished or request._disconnected):
+                request.setHeader(b"Content-Length", b"%d" % len(body))
+                request.write(body)
+                request.finish()
+        else:
+            raise TypeError(f"an endpoint gave {type(result).__name__}")
+
+    def _failed(self, failure: Failure, request: Any) -> None:
+        for kinds, react in self._app._error_handlers:
+            if failure.check(*kinds):
+                self._answer(self._app.execute_error_handler(react, request, failure), request)
+                return
+        log.failure("request failed", failure)
+        if not request.startedWriting:
+            respond(request, Answer(b"internal error\n", 500, b"text/plain; charset=utf-8"))
+
+
+def _gone(failure: Failure) -> None:
+    log.failure("an answer could not be written", failure)
+
+
+def static_routes(app: Klein) -> Callable[[bytes, bytes], Route | None]:
+    """A look-up of the app's rules that have no arguments."""
+    table: dict[tuple[bytes, bytes], Route] = {}
+    for rule in app.url_map.iter_rules():
+        if not rule.arguments:
+            for method in rule.methods or ():
+                table[method.encode(), rule.rule.encode()] = (rule.endpoint, {})
+    return lambda method, path: table.get((method, path))
+
+
+class Listener(Service):
+    """The ports of one site: all open from start, or the start fails; on stop they close first, then the site drains.
+
+    `drain_limit` is in seconds. `ports` are the open ones.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        descriptions: Sequence[str],
+        site: LeanSite,
+        *,
+        reuse_port: bool = False,
+        drain_limit: float = 20.0,
+    ) -> None:
+        self._reactor = reactor
+        self._descriptions = tuple(descriptions)
+        self._site = site
+        self._reuse_port = reuse_port
+        self._drain_limit = drain_limit
+        self.ports: list[IListeningPort] = []
+
+    def privilegedStartService(self) -> None:
+        """Bind while the process may still bind low ports."""
+        super().privilegedStartService()
+        self._open()
+
+    def startService(self) -> None:
+        """Bind, if that wasn't done yet. Raises CannotListenError."""
+        super().startService()
+        self._open()
+
+    def _open(self) -> None:
+        if self.ports:
+            return
+        self._site.draining = False
+        for description in self._descriptions:
+            failed: list[Failure] = []
+            opening = listen(self._reactor, description, self._site, reuse_port=self._reuse_port)
+            opening.addCallbacks(self.ports.append, failed.append)
+            if failed:
+                failed[0].raiseException()
+
+    def stopService(self) -> Deferred[None]:
+        """Close the ports, let running requests be answered; fires when the last answer has left."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        ports, self.ports = self.ports, []
+        await DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
+        await self._site.drain(self._drain_limit)
