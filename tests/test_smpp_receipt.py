@@ -1,0 +1,401 @@
+"""Delivery receipts: every form the field sends, by value; id forms that meet; and nothing raised by garbage."""
+
+import json
+import os
+import string
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewayd.smpp.pdu import DataSm, DeliverSm, Tag, decode
+from gatewayd.smpp.receipt import EVENTS, STATES, IdRule, ReceiptText, forms, lookups, read, stored
+from gatewayd.status import Event
+
+FUZZ = settings(max_examples=int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000")), deadline=None)
+VECTORS: dict[str, bytes] = {
+    name: bytes.fromhex(octets)
+    for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()
+}
+RULES: list[IdRule] = list(get_args(IdRule))
+
+
+def receipt(text: str | bytes = "", esm_class: int = 4, **tlvs: bytes) -> DeliverSm:
+    """A deliver_sm with this text; TLVs by the names of Tag."""
+    data = text.encode("latin-1") if isinstance(text, str) else text
+    return DeliverSm(
+        1,
+        source_addr=b"385911111111",
+        esm_class=esm_class,
+        short_message=data,
+        tlvs=tuple((Tag[name].value, value) for name, value in tlvs.items()),
+    )
+
+
+def settled(pdu: DeliverSm | DataSm, states: dict[str, str] | None = None) -> tuple[str, Event | None]:
+    """The best id and what the receipt settles."""
+    found = read(pdu, states)
+    assert found is not None
+    return found.message_id, found.event
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "dlr_tlvs",
+            ReceiptText(("0123456789",), Event.DELIVERED, "DELIVRD", "000", False, "stat:DELIVRD err:000 network:3/11"),
+        ),
+        (
+            "dlr_plain",
+            ReceiptText(("0123456789",), Event.DELIVERED, "DELIVRD", "000", False, "stat:DELIVRD err:000"),
+        ),
+        (
+            "rmid_no_nul",
+            ReceiptText(("0123456789",), Event.DELIVERED, "DELIVRD", "000", False, "stat:DELIVRD err:000"),
+        ),
+        (
+            "state_v5_skipped",
+            ReceiptText(("abc", "0123456789"), Event.FAILED, "SKIPPED", "000", False, "stat:SKIPPED err:000"),
+        ),
+        (
+            "esm_receipt_bits_20",
+            ReceiptText(("0123456789",), None, "DELIVRD", "000", True, "intermediate stat:DELIVRD err:000"),
+        ),
+    ],
+)
+def test_receipts_of_the_field_are_read_in_full(name: str, expected: ReceiptText) -> None:
+    """Text, TLVs, both; TLVs count first; an intermediate notification settles nothing."""
+    pdu = decode(VECTORS[name])
+    assert isinstance(pdu, DeliverSm)
+    assert read(pdu) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["payload_only", "payload_and_sm", "udh8", "sar", "ucs2_emoji", "esm_0x3c_reserved", "tlv_dup", "data_sm"]
+)
+def test_texts_of_the_field_are_no_receipts(name: str) -> None:
+    """What a person sent stays a text, whatever odd bits it bears."""
+    pdu = decode(VECTORS[name])
+    assert isinstance(pdu, DeliverSm | DataSm)
+    assert read(pdu) is None
+
+
+TEXTS = [
+    "id:0f1E sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:DELIVRD err:000 text:Hi",
+    "ID:0F1E SUB:001 DLVRD:001 SUBMIT DATE:2611231200 DONE DATE:2611231201 STAT:DELIVRD ERR:000 TEXT:HI",
+    "id:0f1e stat:DELIVRD",
+    "Id: 0f1e Sub: 001 Stat: Delivrd Err: 0x1 Text: stat:UNDELIV",
+    "stat:DELIVRD err:000 id:0f1e done date:261123120159",
+    "id:0f1e sub:001 dlvrd:001 submit date:20261123120000 done date:20261123120100 stat:DELIVERED err:E1 text:",
+    "id:0f1e,sub:001,dlvrd:001,stat:DELIVRD,err:000",
+    "id:0f1e|stat:DELIVRD|err:000",
+    "id:0f1e\nstat:DELIVRD\nerr:000",
+    "id=0f1e stat=DELIVRD err=000",
+    "id:0f1e sub: dlvrd: submit date: done date: stat:DELIVRD err: text:",
+    "id:0f1e submit_date:2611231200 done_date:2611231201 status:DELIVERED error:0",
+    "message_id:0f1e state:2 err:0",
+    'id:"0f1e" stat:"DELIVRD" err:000',
+    "id:0f1e sub:001 vendor:77 operator:24001 stat:DELIVRD err:000 cost:0.01 text:id:5 stat:REJECTD",
+    "text:Hello id:0f1e stat:DELIVRD err:000",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_text_is_read_in_any_case_order_and_completeness(text: str) -> None:
+    """What counts are an id and a state; our own words behind `text:` never count against them."""
+    identity, event = settled(receipt(text))
+    assert (identity.lower(), event) == ("0f1e", Event.DELIVERED)
+
+
+@pytest.mark.parametrize("codec", ["utf-16-be", "utf-16-le", "utf-16"])
+def test_a_receipt_in_ucs_2_is_read(codec: str) -> None:
+    """With or without a byte order mark; data_coding is not believed."""
+    text = TEXTS[0]
+    data = b"\xfe\xff" + text.encode("utf-16-be") if codec == "utf-16" else text.encode(codec)
+    assert settled(receipt(data)) == ("0f1E", Event.DELIVERED)
+
+
+def test_receipts_come_by_message_payload_and_by_data_sm() -> None:
+    """The same text in message_payload, and TLVs alone in a data_sm."""
+    text = TEXTS[0].encode()
+    assert settled(receipt(MESSAGE_PAYLOAD=text)) == ("0f1E", Event.DELIVERED)
+    by_data_sm = DataSm(1, esm_class=4, tlvs=((Tag.RECEIPTED_MESSAGE_ID, b"0f1E\0"), (Tag.MESSAGE_STATE, b"\x05")))
+    assert settled(by_data_sm) == ("0f1E", Event.FAILED)
+    assert settled(DataSm(1, esm_class=4, tlvs=((Tag.MESSAGE_PAYLOAD, text),))) == ("0f1E", Event.DELIVERED)
+
+
+def test_a_receipt_with_a_header_is_read_behind_it() -> None:
+    """Long receipts come with a UDH."""
+    assert settled(receipt(b"\x05\x00\x03\x01\x01\x01" + TEXTS[0].encode(), 0x44)) == ("0f1E", Event.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("number", "event"),
+    [
+        *((0, None), (1, None), (2, Event.DELIVERED), (3, Event.FAILED), (4, Event.FAILED), (5, Event.FAILED)),
+        *((6, None), (7, None), (8, Event.REJECTED), (9, Event.FAILED), (10, None), (255, None)),
+    ],
+)
+def test_message_states_settle_what_the_contract_says(number: int, event: Event | None) -> None:
+    """As a TLV, as a word and as a digit in the text; any integer length."""
+    assert settled(receipt(MESSAGE_STATE=bytes([number]), RECEIPTED_MESSAGE_ID=b"1")) == ("1", event)
+    assert settled(receipt(MESSAGE_STATE=number.to_bytes(4, "big"), RECEIPTED_MESSAGE_ID=b"1")) == ("1", event)
+    assert settled(receipt(f"id:1 stat:{STATES.get(number, 'ODD')} err:0")) == ("1", event)
+    assert settled(receipt(f"id:1 stat:{number} err:0")) == ("1", event)
+
+
+@pytest.mark.parametrize(
+    ("word", "event"),
+    [
+        *(("DELIVERED", Event.DELIVERED), ("UNDELIVERABLE", Event.FAILED), ("FAILED", Event.FAILED)),
+        *(("REJECTED", Event.REJECTED), ("ACCEPTED", None), ("UNKNOWN", None), ("BUFFERED", None), ("", None)),
+    ],
+)
+def test_spellings_of_the_field_settle_too(word: str, event: Event | None) -> None:
+    """Long spellings count, unknown ones settle nothing."""
+    assert settled(receipt(f"id:1 stat:{word} err:000")) == ("1", event)
+
+
+def test_every_state_has_its_event() -> None:
+    """No number leads to a word without a meaning."""
+    assert set(STATES.values()) <= set(EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("states", "text", "number", "event"),
+    [
+        ({"BLOCKED": "rejected"}, "id:1 stat:BLOCKED err:0", None, Event.REJECTED),
+        ({"blocked": "failed"}, "id:1 STAT:Blocked err:0", None, Event.FAILED),
+        ({"BLOCKED": "rejected"}, "id:1 stat:BLOCKED err:0", 5, Event.REJECTED),
+        ({"ACCEPTD": "delivered"}, "id:1 stat:ACCEPTD err:0", 6, Event.DELIVERED),
+        ({"ACCEPTD": "delivered"}, "", 6, Event.DELIVERED),
+        ({"REJECTD": "failed"}, "id:1 stat:REJECTD err:0", 8, Event.FAILED),
+        ({"BUFFERED": "accepted"}, "id:1 stat:BUFFERED err:0", None, None),
+        ({"BLOCKED": "rejected"}, "id:1 stat:DELIVRD err:0", None, Event.DELIVERED),
+        ({"77": "failed"}, "", 77, Event.FAILED),
+    ],
+)
+def test_the_operators_meaning_of_a_word_comes_first(
+    states: dict[str, str], text: str, number: int | None, event: Event | None
+) -> None:
+    """receipt_states is over the table and over the TLV, in any letter case."""
+    tlvs: dict[str, Any] = {} if number is None else {"MESSAGE_STATE": bytes([number])}
+    found = read(receipt(text, **tlvs), states)
+    assert found is not None
+    assert found.event is event
+
+
+def test_the_tlv_counts_before_the_text_unless_it_settles_nothing() -> None:
+    """A receipt comes once: a text that settles it is not lost to a TLV that doesn't."""
+    text = "id:1 stat:DELIVRD err:0"
+    assert settled(receipt(text, MESSAGE_STATE=b"\x05")) == ("1", Event.FAILED)
+    assert settled(receipt(text, MESSAGE_STATE=b"\x63")) == ("1", Event.DELIVERED)
+    assert settled(receipt(text, MESSAGE_STATE=b"\x01")) == ("1", Event.DELIVERED)
+    assert settled(receipt(text, MESSAGE_STATE=b"")) == ("1", Event.DELIVERED)
+    assert settled(receipt(text, RECEIPTED_MESSAGE_ID=b"2\0")) == ("2", Event.DELIVERED)
+    assert settled(receipt(text, RECEIPTED_MESSAGE_ID=b"\0")) == ("1", Event.DELIVERED)
+
+
+@pytest.mark.parametrize("esm_class", [0x20, 0x60, 0x22, 0xA3])
+def test_a_notification_on_the_way_settles_nothing(esm_class: int) -> None:
+    """Even one that says DELIVRD; the messaging mode and GSM bits beside the type don't matter."""
+    found = read(receipt("id:1 stat:DELIVRD err:0", esm_class, MESSAGE_STATE=b"\x02"))
+    assert found is not None
+    assert found.intermediate
+    assert found.event is None
+
+
+@pytest.mark.parametrize("esm_class", [0x08, 0x10, 0x18, 0x24, 0x3C])
+def test_other_message_types_are_told_by_content(esm_class: int) -> None:
+    """A handset's acknowledgement is a text; a receipt under a reserved type is one."""
+    assert read(receipt("got it", esm_class)) is None
+    assert settled(receipt("id:1 stat:DELIVRD err:0", esm_class)) == ("1", Event.DELIVERED)
+
+
+def test_an_announced_receipt_that_cannot_be_read_is_still_no_text() -> None:
+    """It must not be taken for a player's answer; it names no submit."""
+    assert read(receipt("STOP")) == ReceiptText((), None)
+    assert read(receipt(b"\x80\xff\x00")) == ReceiptText((), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("id:1 sub:001 dlvrd:001 stat:FOO err:1 text:x", True),
+        ("id:1 stat:DELIVRD", True),
+        ("ID:1 STAT:UNDELIV", True),
+        ("id:1 stat:whatever", False),
+        ("id:1", False),
+        ("stat:DELIVRD", False),
+        ("my id:1 stat:DELIVRD err:000", False),
+        ("STOP", False),
+        ("", False),
+        ("id: please send stat: to me", False),
+    ],
+)
+def test_what_nobody_announced_is_told_by_its_content(text: str, is_one: bool) -> None:
+    """Some SMSCs leave esm_class 0; a person's text is not taken for a receipt. It can be switched off."""
+    assert (read(receipt(text, 0)) is not None) is is_one
+    assert read(receipt(text, 0), by_content=False) is None
+    assert read(receipt(text, 0, RECEIPTED_MESSAGE_ID=b"1"), by_content=False) is not None
+
+
+def test_vendor_words_make_a_receipt_known_by_its_content() -> None:
+    """A word that the operator configured is as good as one of the table."""
+    assert read(receipt("id:1 stat:BLOCKED", 0)) is None
+    assert read(receipt("id:1 stat:BLOCKED", 0), {"BLOCKED": "rejected"}) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("id:1 stat:UNDELIV err:0x1F", "stat:UNDELIV err:0x1F"),
+        ("id:1 stat:UNDELIV err:EC_ABSENT", "stat:UNDELIV err:EC_ABSENT"),
+        ("id:1 stat:UNDELIV err:385911111111", "stat:UNDELIV err:#"),
+        ("id:1 stat:UNDELIV err:joe@example.com", "stat:UNDELIV err:?"),
+        ("id:1 stat:385911111111 err:1", "stat:? err:1"),
+        ("id:1 stat:\xe9\xe9 err:1", "stat:? err:1"),
+        ("id:1 sub:001 stat:UNDELIV text:Your code is 12345678", "stat:UNDELIV"),
+    ],
+)
+def test_the_detail_shows_no_number_and_no_content(text: str, detail: str) -> None:
+    """State, error and network code in short; whatever could be a person's number is left out."""
+    found = read(receipt(text))
+    assert found is not None
+    assert found.detail == detail
+    assert "385911111111" not in found.state + found.error
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer", "in_receipt"),
+    [
+        ("as-is", "0123abcd", "0123abcd"),
+        ("as-is", "0123abcd", "123ABCD"),
+        ("as-is", "123", "0000000123"),
+        ("as-is", "A1B2-C3", "a1b2-c3"),
+        ("as-is", "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"),
+        ("as-is", "0000", "0"),
+        ("as-is", "MSG.77", "msg.77"),
+        ("decimal", "1a2b", "6699"),
+        ("decimal", "00001A2B", "0000006699"),
+        ("decimal", "1a2b", "1A2B"),
+        ("decimal", "10", "16"),
+        ("decimal", "0x1a2b", "6699"),
+        ("decimal", "x-1", "x-1"),
+        ("hex", "6699", "1a2b"),
+        ("hex", "0000006699", "00001A2B"),
+        ("hex", "16", "10"),
+        ("hex", "16", "0x10"),
+        ("auto", "1a2b", "1A2B"),
+        ("auto", "1a2b", "6699"),
+        ("auto", "1A2B", "0000006699"),
+        ("auto", "6699", "1a2b"),
+        ("auto", "0000006699", "1A2B"),
+        ("auto", "6699", "006699"),
+        ("auto", "16", "10"),
+        ("auto", "10", "16"),
+        ("auto", "aB-9", "aB-9"),
+    ],
+)
+def test_the_ids_of_answer_and_receipt_meet(rule: IdRule, answer: str, in_receipt: str) -> None:
+    """By each rule, with leading zeros, 0x and letter case as the SMSC likes, as text or as octets."""
+    assert stored(answer, rule) in forms(in_receipt, rule)
+    assert stored(answer.encode(), rule) == stored(answer, rule)
+    assert forms(in_receipt.encode() + b"\0", rule) == forms(in_receipt, rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer", "in_receipt"),
+    [
+        ("as-is", "16", "10"),
+        ("as-is", "1a2b", "6699"),
+        ("decimal", "10", "10"),
+        ("hex", "10", "10"),
+        ("hex", "1000", "1000"),
+        ("auto", "aZ-9", "Az-9"),
+        ("as-is", "", "0"),
+    ],
+)
+def test_ids_that_are_not_the_same_do_not_meet(rule: IdRule, answer: str, in_receipt: str) -> None:
+    """A wrong match would report another player's message; case is kept where it tells two ids apart."""
+    assert stored(answer, rule) not in forms(in_receipt, rule)
+
+
+def test_an_exact_id_is_looked_up_first() -> None:
+    """Under `auto` the conversions come after the id as it is."""
+    assert forms("0016", "auto") == ("16", "10", "22")
+    assert forms("1A2B", "auto") == ("1a2b", "6699")
+    assert forms("x1", "auto") == ("x1",)
+    assert forms("", "auto") == forms(b"\0", "auto") == ()
+    assert stored(b"", "auto") == ""
+
+
+def test_a_receipt_with_two_ids_is_looked_up_by_the_right_one() -> None:
+    """receipted_message_id often repeats the answer while the text has the receipt's own form."""
+    both = read(receipt("id:0000004660 stat:DELIVRD err:0", RECEIPTED_MESSAGE_ID=b"1234\0"))
+    assert both is not None
+    assert both.ids == ("1234", "0000004660")
+    assert lookups(both, "decimal") == (stored("1234", "decimal"),)
+    assert lookups(both, "auto")[0] == stored("1234", "auto")
+    other = read(receipt("id:77 stat:DELIVRD err:0", RECEIPTED_MESSAGE_ID=b"1a\0"))
+    assert other is not None
+    assert lookups(other, "as-is") == ("1a", "77")
+    assert lookups(ReceiptText((), None), "auto") == ()
+
+
+@given(st.integers(0, 1 << 64), st.integers(0, 8), st.integers(0, 8), st.booleans(), st.booleans())
+def test_numbers_meet_in_every_form(number: int, zeros: int, more: int, upper: bool, shout: bool) -> None:
+    """Decimal and hexadecimal, any padding, either case; the explicit rules give exactly one form."""
+
+    def hexadecimal(padding: int, big: bool) -> str:
+        text = "0" * padding + f"{number:x}"
+        return text.upper() if big else text
+
+    def decimal(padding: int) -> str:
+        return "0" * padding + str(number)
+
+    assert forms(decimal(more), "decimal") == (stored(hexadecimal(zeros, upper), "decimal"),)
+    assert forms(hexadecimal(more, shout), "hex") == (stored(decimal(zeros), "hex"),)
+    assert forms(hexadecimal(more, shout), "as-is") == (stored(hexadecimal(zeros, upper), "as-is"),)
+    for answer in (hexadecimal(zeros, upper), decimal(zeros)):
+        for in_receipt in (answer, hexadecimal(more, shout), decimal(more)):
+            assert stored(answer, "auto") in forms(in_receipt, "auto")
+
+
+@given(st.binary(max_size=300) | st.text(string.hexdigits, max_size=300).map(str.encode), st.sampled_from(RULES))
+def test_any_id_is_found_again_as_it_is(message_id: bytes, rule: IdRule) -> None:
+    """An SMSC that repeats its id is understood under as-is and auto, whatever the id is; sizes stay bounded."""
+    kept = stored(message_id, rule)
+    assert len(kept) <= 160
+    if kept and rule in ("as-is", "auto"):
+        assert forms(message_id, rule)[0] == kept
+    assert all(0 < len(form) <= 160 for form in forms(message_id, rule))
+
+
+@FUZZ
+@given(
+    st.binary(max_size=254) | st.text(st.sampled_from("id:stau rexDELIVRD=,019\0"), max_size=200).map(str.encode),
+    st.integers(0, 255),
+    st.lists(st.tuples(st.sampled_from([0x1E, 0x427, 0x423, 0x424]), st.binary(max_size=70)), max_size=3).map(tuple),
+    st.sampled_from([None, {"UNDELIV": "rejected"}]),
+    st.sampled_from(RULES),
+)
+def test_garbage_is_a_receipt_or_none(
+    data: bytes, esm_class: int, tlvs: Any, states: dict[str, str] | None, rule: IdRule
+) -> None:
+    """Whatever an SMSC writes, reading it raises nothing and gives ids that can be looked up."""
+    found = read(DeliverSm(1, esm_class=esm_class, short_message=data, tlvs=tlvs), states)
+    if found is not None:
+        assert all(lookups(found, rule))
+        assert len(found.detail) <= 80
+
+
+def test_a_hostile_receipt_is_read_in_time() -> None:
+    """64 KiB of almost-keys cost what 1 KiB costs."""
+    for piece in (b"id:", b"id ", b"stat", b"submit date", b"text ", b"   ", b"0"):
+        pdu = DeliverSm(1, esm_class=4, tlvs=((Tag.MESSAGE_PAYLOAD, piece * (60000 // len(piece))),))
+        for _ in range(20):
+            assert read(pdu) is not None
