@@ -1,0 +1,226 @@
+"""How an event of twisted.logger becomes one line: text for people, JSON for programs.
+
+Owns levels, the limit on repeats, and the last redaction of what exceptions quote. Knows nothing of what is logged.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from time import gmtime, strftime
+from typing import Any
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from zope.interface import implementer
+
+from gatewayd.redact import redact
+
+REPEATS = 20
+"""How often in `WINDOW` seconds the same warning is written before its repeats are only counted."""
+
+WINDOW = 60.0
+
+_PRIORITIES: Mapping[Any, str] = {
+    LogLevel.debug: "<7>",
+    LogLevel.info: "<6>",
+    LogLevel.warn: "<4>",
+    LogLevel.error: "<3>",
+    LogLevel.critical: "<2>",
+}
+_NAMES: Mapping[Any, str] = {level: level.name for level in _PRIORITIES}
+_RANKS = {level: rank for rank, level in enumerate(_PRIORITIES)}
+_LIMITED = frozenset((LogLevel.warn, LogLevel.error, LogLevel.critical))
+
+# What twisted.python.log leaves in its events beside its own text.
+_LEGACY = frozenset(
+    ("system", "time", "message", "isError", "format", "why", "failure", "printed", "debug", "logLevel", "log_legacy")
+)
+_PLAIN = (str, int, float, bool, type(None))
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    9: " ",
+    10: "\\n",
+    13: "\\r",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_encode = msgspec.json.Encoder().encode
+
+
+@implementer(ILogObserver)
+class Observer:
+    """Writes one line an event through `write`, which is given the line with its newline.
+
+    `form` is "text" or "json"; what is below `level` is dropped. Fields that the event's words do not name follow
+    them in text. With `journal` each line begins with its priority as
+    the journal reads it, and text carries no time of its own. Warnings and worse of one kind (place and format) are
+    written `REPEATS` times in `WINDOW` seconds, then counted; `flush` writes the counts whose window ended.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        clock: IReactorTime,
+        *,
+        form: str = "text",
+        level: Any = LogLevel.info,
+        journal: bool = False,
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._line = self._json if form == "json" else self._text
+        self._lowest = _RANKS[level]
+        self._journal = journal
+        self._second = -1
+        self._second_text = ""
+        self._repeats: dict[tuple[str, str], _Repeats] = {}
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write `event`, whatever is in it. Never raises for what the event holds."""
+        level = event.get("log_level", LogLevel.info)
+        if _RANKS.get(level, 1) < self._lowest:
+            return
+        if level in _LIMITED and self._is_one_too_many(event, level):
+            return
+        self._put(event, level)
+
+    def flush(self) -> None:
+        """Write how often each warning was repeated whose window ended; to be called every few seconds."""
+        now = self._clock.seconds()
+        for key, repeats in list(self._repeats.items()):
+            if now >= repeats.until:
+                del self._repeats[key]
+                self._summarise(key, repeats)
+
+    def close(self) -> None:
+        """Write all counts."""
+        for key, repeats in self._repeats.items():
+            self._summarise(key, repeats)
+        self._repeats.clear()
+
+    def _is_one_too_many(self, event: LogEvent, level: Any) -> bool:
+        kind = event.get("log_format") or ""
+        failure = event.get("log_failure")
+        if failure is not None:
+            kind = f"{kind} {failure.type.__name__}"
+        key = (str(event.get("log_namespace", "")), str(kind))
+        now = self._clock.seconds()
+        repeats = self._repeats.get(key)
+        if repeats is not None and now >= repeats.until:
+            self._summarise(key, repeats)
+            repeats = None
+        if repeats is None:
+            repeats = self._repeats[key] = _Repeats(now + WINDOW, level)
+        repeats.seen += 1
+        return repeats.seen > REPEATS
+
+    def _summarise(self, key: tuple[str, str], repeats: "_Repeats") -> None:
+        if repeats.seen > REPEATS:
+            namespace, kind = key
+            event = {
+                "log_namespace": namespace,
+                "log_time": self._clock.seconds(),
+                "log_format": "repeated {times} times more: {kind}",
+                "times": repeats.seen - REPEATS,
+                "kind": kind,
+            }
+            self._put(event, repeats.level)
+
+    def _put(self, event: LogEvent, level: Any) -> None:
+        try:
+            line = self._line(event, level)
+        except Exception as problem:
+            # A log line that cannot be made must not become an error of whoever logs.
+            line = f"unloggable event in {event.get('log_namespace')!r}: {type(problem).__name__}\n"
+        self._write(_PRIORITIES.get(level, "<6>") + line if self._journal else line)
+
+    def _text(self, event: LogEvent, level: Any) -> str:
+        words = _message(event)
+        template = event.get("log_format") or ""
+        for name, value in event.items():
+            if not name.startswith("log_") and name not in _LEGACY and f"{{{name}" not in template:
+                words += f" {name}={value}"
+        failure = event.get("log_failure")
+        if failure is not None:
+            words = f"{words}\n{_traceback(failure)}"
+        if _CONTROL.search(words):
+            words = words.translate(_CONTROLS)
+        place = event.get("log_namespace", "-")
+        if self._journal:
+            return f"{place}: {words}\n"
+        return f"{self._time(event)} {_NAMES.get(level, 'info'):<8} {place}: {words}\n"
+
+    def _json(self, event: LogEvent, level: Any) -> str:
+        line: dict[str, Any] = {
+            "at": self._time(event),
+            "level": _NAMES.get(level, "info"),
+            "place": event.get("log_namespace", "-"),
+            "message": _message(event),
+        }
+        for name, value in event.items():
+            if not name.startswith("log_") and name not in _LEGACY and name not in line:
+                line[name] = value if isinstance(value, _PLAIN) else str(value)
+        failure = event.get("log_failure")
+        if failure is not None:
+            line["exception"] = failure.type.__name__
+            line["traceback"] = _traceback(failure)
+        text = _encode(line).decode()
+        if _CONTROL.search(text):
+            # JSON allows these, but what reads lines may take some of them for line ends.
+            text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        return f"{text}\n"
+
+    def _time(self, event: LogEvent) -> str:
+        at = event.get("log_time")
+        if at is None:
+            at = self._clock.seconds()
+        second = int(at)
+        if second != self._second:
+            self._second_text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            self._second = second
+        return f"{self._second_text}.{int((at - second) * 1000):03d}Z"
+
+
+class _Repeats:
+    __slots__ = ("level", "seen", "until")
+
+    def __init__(self, until: float, level: Any) -> None:
+        self.until = until
+        self.level = level
+        self.seen = 0
+
+
+def under_journal(journal_stream: str, device: int, inode: int) -> bool:
+    """Whether the stream with `device` and `inode` is the journal that systemd named in $JOURNAL_STREAM."""
+    return journal_stream == f"{device}:{inode}"
+
+
+def _message(event: LogEvent) -> str:
+    template = event.get("log_format")
+    if template is None:
+        words = ""
+    elif "(" in template or event.get("log_legacy"):
+        words = formatEvent(event)
+    else:
+        try:
+            words = template.format_map(event)
+        except Exception:
+            # Another's format: Twisted knows how to say what is wrong with it.
+            words = formatEvent(event)
+    failure = event.get("log_failure")
+    if failure is None:
+        return str(words)
+    # The template's own fields may be the exception's text.
+    said = redact(f"{failure.type.__name__}: {_said(failure)}", 500)
+    return f"{redact(words)} ({said})" if words else said
+
+
+def _said(failure: Any) -> str:
+    try:
+        return str(failure.value)
+    except Exception:
+        return "its text cannot be had"
+
+
+def _traceback(failure: Any) -> str:
+    return redact(failure.getTraceback(elideFrameworkCode=True).strip())

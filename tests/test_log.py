@@ -1,0 +1,224 @@
+"""log.py: one event, one line; no flood; no address out of an exception."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.python import log as legacy
+from twisted.python.failure import Failure
+
+from gatewayd.log import REPEATS, WINDOW, Observer, under_journal
+from gatewayd.redact import redact
+
+ID = "a540f662-45b3-11ee-be56-0242ac120002"
+
+
+class Written:
+    """A logger whose lines are kept."""
+
+    def __init__(self, **options: Any) -> None:
+        self.lines: list[str] = []
+        self.clock = Clock()
+        self.clock.advance(1_800_000_000.25)
+        self.observer = Observer(self.lines.append, self.clock, **options)
+        self.log = Logger(namespace="gatewayd.deliver", observer=self.observer)
+
+    def event(self, **event: Any) -> str:
+        """The line of a bare event at a fixed time."""
+        self.observer({"log_time": 1_800_000_000.25, "log_namespace": "x", "log_level": LogLevel.info} | event)
+        return self.lines[-1]
+
+
+def raised(error: Exception) -> Failure:
+    """A failure with a traceback."""
+    try:
+        raise error
+    except Exception:
+        return Failure()
+
+
+def test_a_text_line() -> None:
+    """Time, level, place, the words, and the fields that the words leave out."""
+    line = Written().event(log_format="sent {message_id}", message_id=ID, relay="main")
+    assert line == f"2027-01-15T08:00:00.250Z info     x: sent {ID} relay=main\n"
+
+
+def test_a_json_line() -> None:
+    """The same as one JSON object with the fields under their names."""
+    line = Written(form="json").event(log_format="sent {message_id}", message_id=ID, tries=2, via=LogLevel.warn)
+    assert msgspec.json.decode(line) == {
+        "at": "2027-01-15T08:00:00.250Z",
+        "level": "info",
+        "place": "x",
+        "message": f"sent {ID}",
+        "message_id": ID,
+        "tries": 2,
+        "via": str(LogLevel.warn),
+    }
+
+
+def test_levels_below_are_dropped() -> None:
+    """Debug is silent by default; a higher level silences more."""
+    written = Written()
+    written.log.debug("no")
+    written.log.info("yes")
+    assert len(written.lines) == 1
+    strict = Written(level=LogLevel.error)
+    strict.log.warn("no")
+    strict.log.error("yes")
+    assert len(strict.lines) == 1
+
+
+def test_the_journal_reads_priorities() -> None:
+    """Under the journal a line begins with its priority and leaves the time to it."""
+    written = Written(journal=True)
+    assert written.event(log_format="up") == "<6>x: up\n"
+    assert written.event(log_format="down", log_level=LogLevel.critical) == "<2>x: down\n"
+    assert Written(journal=True, form="json").event(log_format="up").startswith('<6>{"at":')
+
+
+@pytest.mark.parametrize(("named", "is_it"), [("8:123", True), ("8:124", False), ("", False)])
+def test_whether_it_is_the_journal(named: str, is_it: bool) -> None:
+    """$JOURNAL_STREAM counts only for the very stream that we write to."""
+    assert under_journal(named, 8, 123) is is_it
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_exception_is_told_without_addresses(form: str) -> None:
+    """The traceback is there, on the same line, and what it quotes of addresses and numbers is not."""
+    written = Written(form=form)
+    failure = raised(ValueError("no such mailbox: ann.lee@example.org, tel +44 (7700) 900-123 or 447700900123"))
+    written.log.failure("{message_id} broke: {log_failure.value}", failure, message_id=ID)
+    [line] = written.lines
+    assert line.count("\n") == 1
+    assert "ValueError" in line
+    assert "Traceback" in line
+    assert "test_log.py" in line
+    assert ID in line
+    for secret in ("ann", "example.org", "7700", "900"):
+        assert secret not in line.replace(ID, "")
+
+
+@given(form=st.sampled_from(["text", "json"]), words=st.text())
+def test_one_event_is_one_line(form: str, words: str) -> None:
+    """Whatever the words: one line, that an attacker cannot split or colour."""
+    line = Written(form=form).event(log_format="{words}", words=words)
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
+
+
+class Nasty:
+    """Breaks when printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"log_format": "{gone} {x"},
+        {"log_format": "{x}", "x": Nasty()},
+        {"log_format": "{x.y[3]!r:>5}", "x": 1},
+        {"log_format": None},
+        {"log_format": "{x()}", "x": lambda: "called"},
+        {"log_format": "x", "y": Nasty()},
+        {"log_format": "\ud800"},
+        {"log_format": "x", "log_level": None},
+        {"log_format": "x", "log_failure": Failure(ValueError(Nasty()))},
+    ],
+)
+def test_no_event_breaks_who_logs(form: str, event: dict[str, Any]) -> None:
+    """An event that cannot be rendered still gives a line, and no exception."""
+    assert Written(form=form).event(**event).endswith("\n")
+
+
+def test_repeats_are_counted_and_not_written() -> None:
+    """The same warning is written twenty times in a minute, then once more with a count; information is never cut."""
+    written = Written()
+    for number in range(REPEATS + 30):
+        written.log.warn("relay {relay} refused {message_id}", relay="main", message_id=number)
+        written.log.info("taken {message_id}", message_id=number)
+    assert sum("refused" in line for line in written.lines) == REPEATS
+    assert sum("taken" in line for line in written.lines) == REPEATS + 30
+    written.observer.flush()
+    assert not any("repeated" in line for line in written.lines)
+    written.clock.advance(WINDOW)
+    written.observer.flush()
+    assert written.lines[-1].endswith("repeated 30 times more: relay {relay} refused {message_id}\n")
+    assert " warn " in written.lines[-1]
+    written.log.warn("relay {relay} refused {message_id}", relay="main", message_id=1)
+    assert written.lines[-1].endswith("relay main refused 1\n")
+
+
+def test_other_warnings_are_not_silenced() -> None:
+    """The limit is per kind: another format, another place or another exception is written still."""
+    written = Written()
+    for _ in range(REPEATS * 2):
+        written.log.error("a")
+        written.log.failure("b", raised(ValueError()))
+    written.log.error("c")
+    written.log.failure("b", raised(KeyError()))
+    Logger(namespace="other", observer=written.observer).error("a")
+    assert ["c" in written.lines[-3], "KeyError" in written.lines[-2], "other" in written.lines[-1]] == [True] * 3
+    assert len(written.lines) == 2 * REPEATS + 3
+
+
+def test_a_new_window_tells_what_the_last_one_kept() -> None:
+    """Without any flush the count is written before the first warning of the next minute, and at the end."""
+    written = Written()
+    for _ in range(REPEATS + 2):
+        written.log.error("a")
+    written.clock.advance(WINDOW)
+    written.log.error("a")
+    assert "repeated 2 times more: a" in written.lines[-2]
+    for _ in range(REPEATS):
+        written.log.error("a")
+    written.observer.close()
+    assert "repeated 1 times more: a" in written.lines[-1]
+
+
+def test_what_twisted_logs_the_old_way() -> None:
+    """Messages and errors of twisted.python.log become lines like others, without its own bookkeeping."""
+    written = Written()
+    publisher = LogPublisher(written.observer)
+    old = legacy.LogPublisher(publisher, publisher)
+    old.msg("an old message", system="-")
+    old.msg("shown", isError=1, failure=raised(ValueError("to ann@example.org")), why="because")
+    assert "an old message" in written.lines[0]
+    assert "isError" not in "".join(written.lines)
+    assert "Traceback" in written.lines[1]
+    assert "ann@" not in written.lines[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("550 5.1.1 <ann@example.org>: unknown", "550 5.1.1 <[redacted]>: unknown"),
+        ("rcpt ann%40example.org, size=40", "rcpt [redacted], size=40"),
+        ("to +44 7700 900123.", "to [redacted]."),
+        ("to 00447700900123", "to [redacted]"),
+        ("to 07700 900 123", "to [redacted]"),
+        (f"id {ID}", f"id {ID}"),
+        ("250 2.0.0 Ok: queued as 4F2B", "250 2.0.0 Ok: queued as 4F2B"),
+        ("at 0x7f1234567890", "at 0x7f1234567890"),
+        ("line 123456", "line 123456"),
+    ],
+)
+def test_what_counts_as_an_address(text: str, clean: str) -> None:
+    """Addresses and numbers go; codes, ids and line numbers stay."""
+    assert redact(text) == clean
+
+
+@given(st.text(), st.from_regex(r"[a-z0-9.+_-]{1,20}@[a-z0-9-]{1,20}\.(com|org)", fullmatch=True), st.text())
+def test_no_address_survives(before: str, address: str, after: str) -> None:
+    """Whatever surrounds it, an address is gone."""
+    assert address not in redact(f"{before} {address} {after}")
+    assert len(redact(before + address, 10)) <= 10
