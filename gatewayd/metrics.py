@@ -18,7 +18,7 @@ from zope.interface import implementer
 from gatewayd.errors import ErrorCode
 from gatewayd.interfaces import IMeter
 from gatewayd.model import Channel, QueueState, WayState
-from gatewayd.status import Report
+from gatewayd.status import WAITING, Report, State
 
 _ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LIFE = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
@@ -110,14 +110,12 @@ class Metrics:
             return Gauge(f"gatewayd_{name}", text, labels, registry=registry)
 
         self._redis_up = gauge("redis_up", "1 while Redis answers.")
+        self._accepted = gauge("accepted_messages", "Messages ever accepted: all states' sum.", "label", "channel")
         self._messages = gauge(
-            "messages", "Messages ever accepted, and those in each state now.", "label", "channel", "state"
+            "messages", "Messages in each state; waiting ones are in flight to a next hop.", "label", "channel", "state"
         )
         self._difference = gauge(
-            "unreconciled_messages",
-            "Accepted minus final minus in flight: 0, or messages got lost.",
-            "label",
-            "channel",
+            "unreconciled_messages", "Waiting by counts minus those in the queue: lastingly not 0 is a loss.", "channel"
         )
         self._queue = gauge("queue_messages", "Members of a queue: waiting, leased.", "queue", "state")
         self._queue_age = gauge("queue_oldest_age_seconds", "Age of a queue's oldest due member.", "queue")
@@ -179,22 +177,22 @@ class Metrics:
     def redis_silent(self) -> None:
         """Redis does not answer: what it told before is not shown as if it were still true."""
         self._redis_up.set(0)
-        for gauge in (self._messages, self._difference, self._queue, self._queue_age, self._paused):
+        for gauge in (self._accepted, self._messages, self._difference, self._queue, self._queue_age, self._paused):
             gauge.clear()
 
     def reactor_late(self, seconds: float) -> None:
         """A call ran `seconds` after it was due."""
         self._reactor_time.observe(seconds)
 
-    def show_counts(self, counts: Counts) -> None:
-        """Set the gauges of messages and of their reconciliation."""
-        for (label, channel, state), number in counts.items():
-            self._messages.labels(label, channel, state).set(number)
-        for (label, channel), number in unreconciled(counts).items():
-            self._difference.labels(label, channel).set(number)
-
-    def show_queues(self, queues: Mapping[str, QueueState]) -> None:
-        """Set the gauges of the queues."""
+    def show_messages(self, counts: Counts, queues: Mapping[str, QueueState]) -> None:
+        """Set the gauges of messages, of the queues, and of the reconciliation of the two."""
+        for label, channel in {(label, channel) for label, channel, _ in counts}:
+            self._accepted.labels(label, channel).set(counts.get((label, channel, "accepted"), 0))
+            self._messages.labels(label, channel, "waiting").set(waiting(counts, label, channel))
+            for state in STATES:
+                self._messages.labels(label, channel, state).set(counts.get((label, channel, state), 0))
+        for channel, number in unreconciled(counts, queues).items():
+            self._difference.labels(channel).set(number)
         for name, queue in queues.items():
             self._queue.labels(name, "waiting").set(queue.waiting)
             self._queue.labels(name, "leased").set(queue.leased)
@@ -237,10 +235,24 @@ class _WayTotals(Collector):
         yield throttled
 
 
-def unreconciled(counts: Counts) -> dict[tuple[str, Channel], int]:
-    """For each label and channel: accepted minus what is in any state now. Anything but 0 is a fault of ours."""
-    left: dict[tuple[str, Channel], int] = {}
-    for (label, channel, state), number in counts.items():
-        sign = 1 if state == "accepted" else -1
-        left[label, channel] = left.get((label, channel), 0) + sign * number
-    return left
+STATES = tuple(str(state) for state in State if state not in WAITING)
+"""The states that the store counts; what was accepted and is in none of them waits."""
+
+
+def waiting(counts: Counts, label: str, channel: Channel) -> int:
+    """Messages of one label and channel that were accepted and that no next hop has taken: accepted minus the rest."""
+    rest = sum(counts.get((label, channel, state), 0) for state in STATES)
+    return counts.get((label, channel, "accepted"), 0) - rest
+
+
+def unreconciled(counts: Counts, queues: Mapping[str, QueueState]) -> dict[Channel, int]:
+    """For each channel: accepted minus all that is final, sent, or in its queue. Anything lastingly not 0 is a fault.
+
+    The store counts states when they change, and a queue's members are what they are: the two are independent.
+    """
+    found = {}
+    for channel in Channel:
+        labels = {label for label, of_channel, _ in counts if of_channel is channel}
+        queue = queues.get(channel, QueueState(0, 0, 0.0))
+        found[channel] = sum(waiting(counts, label, channel) for label in labels) - queue.waiting - queue.leased
+    return found

@@ -1,0 +1,172 @@
+"""Asks the admin listener of a daemon on this machine, over TCP or a Unix socket.
+
+Owns finding it by the configuration and the plain blocking HTTP to it; needs no reactor, because gatewayctl asks one
+thing after the other. Of the configuration only `[admin] listen` and the instance's name are read: whoever looks
+after gatewayd need not be able to read its secrets.
+"""
+
+import http.client
+import json
+import re
+import socket
+import ssl
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from gatewayd.model import Json
+
+TIMEOUT = 30.0
+_DEFAULT_LISTEN = "tcp:9090:interface=127.0.0.1"
+_ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class NoDaemon(Exception):
+    """Nobody answers, or the configuration does not say where; the text tells an operator what to do."""
+
+
+class Unhappy(Exception):
+    """The daemon answered with an error; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class AdminClient:
+    """Speaks to one listener; `connect` makes a connection, `where` names it for people."""
+
+    def __init__(self, connect: Callable[[], http.client.HTTPConnection], where: str) -> None:
+        self._connect = connect
+        self._where = where
+
+    def get(self, path: str) -> Json:
+        """The JSON at `path`. Raises NoDaemon or Unhappy."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Json) -> Json:
+        """The JSON that a verb answers. Raises NoDaemon or Unhappy."""
+        return self._ask("POST", path, json.dumps(body))
+
+    def trace(self, name: str) -> Json:
+        """The timeline of one message, by our id or the caller's uid."""
+        return self.get("/messages/" + quote(name, safe=""))
+
+    def answers(self) -> bool:
+        """Whether somebody listens there."""
+        connection = self._connect()
+        try:
+            connection.connect()
+        except OSError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def _ask(self, method: str, path: str, body: str | None) -> Json:
+        connection = self._connect()
+        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            raw = response.read()
+        except TimeoutError:
+            raise NoDaemon(f"gatewayd at {self._where} did not answer within {TIMEOUT:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise NoDaemon(
+                f"gatewayd does not answer at {self._where}: {reason}. Is it running? (systemctl status gatewayd)"
+            ) from None
+        finally:
+            connection.close()
+        return _read(response.status, raw, self._where)
+
+
+def _read(status: int, raw: bytes, where: str) -> Json:
+    try:
+        value: Any = json.loads(raw)
+    except ValueError:
+        raise NoDaemon(f"what answers at {where} is not gatewayd's admin listener") from None
+    if not isinstance(value, dict):
+        raise NoDaemon(f"what answers at {where} is not gatewayd's admin listener")
+    if status != 200:
+        raise Unhappy(status, str(value.get("error", f"HTTP status {status}")))
+    return value
+
+
+def open_client(config: Path, instance: str = "") -> AdminClient:
+    """A client of the first listener in `config` that answers, else of the first. Raises NoDaemon."""
+    clients = [_client(text, config.parent) for text in _listens(config, instance)]
+    known = [client for client in clients if client is not None]
+    if not known:
+        raise NoDaemon(f"{config}: admin.listen names no tcp: or unix: endpoint that gatewayctl could ask")
+    if len(known) > 1:
+        return next((client for client in known if client.answers()), known[0])
+    return known[0]
+
+
+def _listens(config: Path, instance: str) -> list[str]:
+    try:
+        raw = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise NoDaemon(f"cannot read {config}: {error.strerror} (gatewayctl --config FILE VERB)") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NoDaemon(f"{config}: not TOML: {error}") from None
+    admin, own = raw.get("admin", {}), raw.get("gatewayd", {})
+    listens = admin.get("listen", [_DEFAULT_LISTEN]) if isinstance(admin, dict) else []
+    name = instance or (own.get("instance") if isinstance(own, dict) else "") or socket.gethostname()
+    if not isinstance(listens, list):
+        raise NoDaemon(f"{config}: admin.listen: must be a list")
+    return [str(text).replace("{instance}", str(name)) for text in listens]
+
+
+def _client(listen: str, directory: Path) -> AdminClient | None:
+    """The way to what listens on a Twisted server endpoint string; None for kinds that name no address."""
+    kind, *words = _split(listen)
+    plain = [word for word in words if not re.match(r"[A-Za-z]+=", word)]
+    named = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z]+=", word))
+    if kind == "unix":
+        path = named.get("address") or (plain[0] if plain else "")
+        return AdminClient(lambda: _UnixConnection(path), path) if path else None
+    if kind not in ("tcp", "tcp6", "ssl"):
+        return None
+    port = int(named.get("port") or (plain[0] if plain else "0"))
+    interface = named.get("interface", "")
+    host = "::1" if kind == "tcp6" and not interface else _ANY.get(interface, interface)
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if kind == "ssl":
+        return AdminClient(
+            lambda: http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=ssl.create_default_context()),
+            where,
+        )
+    return AdminClient(lambda: http.client.HTTPConnection(host, port, timeout=TIMEOUT), where)
+
+
+def _split(endpoint: str) -> list[str]:
+    """The words of an endpoint string; a backslash takes the next character as it is."""
+    words = [""]
+    escaped = False
+    for char in endpoint:
+        if escaped:
+            words[-1] += char
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == ":":
+            words.append("")
+        else:
+            words[-1] += char
+    return words

@@ -1,0 +1,247 @@
+"""gatewayctl: the operator's commands. A thin client of the admin listener, plus what starts something of its own.
+
+Owns the command line, its exit statuses (0 done, 1 failed, 2 used wrongly) and what people and programs read. Knows
+nothing of the store: the daemon does what is asked. `check`, `smpp-probe` and `sandbox` need no daemon.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gatewayd import __version__, show
+from gatewayd.adminclient import AdminClient, NoDaemon, Unhappy, open_client
+from gatewayd.model import Json
+
+DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
+_DEAD_PAGE = 100_000
+
+
+class Failed(Exception):
+    """The command could not do its work; the text says why."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit status; argparse itself leaves with 2 where it is used wrongly."""
+    options = _parser().parse_args(argv)
+    try:
+        status: int = options.verb(options)
+    except (Failed, NoDaemon, Unhappy) as error:
+        if options.json:
+            _print_json({"error": str(error)})
+        else:
+            show.trouble(str(error))
+        return 1
+    except KeyboardInterrupt:
+        show.trouble("stopped")
+        return 1
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough; what is left in the buffer has nowhere to go.
+        sys.stdout = None
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gatewayctl",
+        description="Look after gatewayd, the email and SMS gateway.",
+        epilog="Exit status: 0 done, 1 it failed, 2 used wrongly. Every verb has its own --help.",
+    )
+    parser.add_argument("--config", metavar="FILE", default=DEFAULT_CONFIG, help="configuration (default: %(default)s)")
+    parser.add_argument("--instance", metavar="NAME", default="", help="which process, where several share the file")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--version", action="version", version=f"gatewayctl {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, for programs")
+        one.set_defaults(verb=run)
+        return one
+
+    verb("status", _status, "queues, relays and SMSCs, rates, oldest waiting message, dead letters")
+    verb("trace", _trace, "the timeline of one message").add_argument(
+        "id", metavar="ID", help="ext_message_id, or Smartico's uid"
+    )
+    _dead_letter_verb(verb("dead-letters", _dead_letters, "statuses that Smartico did not take in 48 hours"))
+    for name, run, text in (
+        ("suppress", _suppress, "put a player on a label's stop list"),
+        ("unsuppress", _suppress, "take a player off a label's stop list"),
+        ("erase", _erase, "remove all that is stored of one player"),
+    ):
+        one = verb(name, run, text)
+        one.add_argument("label", metavar="LABEL")
+        one.add_argument("ext_user_id", metavar="EXT_USER_ID")
+        one.set_defaults(name=name)
+        if name != "erase":
+            _channel(one)
+    for name, text in (
+        ("pause", "kill switch: a label's accepted messages wait"),
+        ("resume", "a label's messages go on"),
+    ):
+        one = verb(name, _switch, text)
+        one.add_argument("label", metavar="LABEL")
+        one.set_defaults(name=name)
+        _channel(one)
+    _own_verbs(verb)
+    return parser
+
+
+def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    sandbox = verb("sandbox", _sandbox, "the whole world on this machine: needs no configuration and no root")
+    sandbox.add_argument("--once", action="store_true", help="end after the round trip; 0 only if all of it worked")
+    sandbox.add_argument("--dir", metavar="DIR", default="", help="keep its files there")
+    sandbox.add_argument("--messages", metavar="N", type=_count, default=1, help="send N of each, print the rate")
+
+
+def _dead_letter_verb(one: argparse.ArgumentParser) -> None:
+    actions = one.add_subparsers(metavar="ACTION", dest="action")
+    for name, text in (
+        ("list", "the newest first (this is the default)"),
+        ("retry", "tell Smartico again"),
+        ("drop", "forget them"),
+        ("retry-all", "tell Smartico all of them again, or those of a range of time"),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+        if name in ("retry", "drop"):
+            action.add_argument("id", metavar="ID", help="ext_message_id")
+        if name == "list":
+            action.add_argument("--limit", metavar="N", type=_count, default=100, help="default: %(default)s")
+        if name == "retry-all":
+            action.add_argument(
+                "--since", metavar="TIME", type=_moment, help="given up at or after, as 2026-01-31T12:00"
+            )
+            action.add_argument("--until", metavar="TIME", type=_moment, help="before then")
+
+
+def _channel(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--channel", choices=["email", "sms"], help="only this channel (default: both)")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _moment(text: str) -> float:
+    """An ISO 8601 time; local time where it names no zone."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+# Verbs that ask the daemon ---------------------------------------------------------------------------------------
+
+
+def _client(options: argparse.Namespace) -> AdminClient:
+    return open_client(Path(options.config), options.instance)
+
+
+def _status(options: argparse.Namespace) -> int:
+    status = _client(options).get("/verbs/status")
+    return _tell(options, status, show.status)
+
+
+def _trace(options: argparse.Namespace) -> int:
+    return _tell(options, _client(options).trace(options.id), show.trace)
+
+
+def _suppress(options: argparse.Namespace) -> int:
+    order = {"label": options.label, "ext_user_id": options.ext_user_id, "channel": options.channel}
+    done = _client(options).post(f"/verbs/{options.name}", order)
+    return _tell(options, done, show.done)
+
+
+def _switch(options: argparse.Namespace) -> int:
+    done = _client(options).post(f"/verbs/{options.name}", {"label": options.label, "channel": options.channel})
+    return _tell(options, done, show.done)
+
+
+def _erase(options: argparse.Namespace) -> int:
+    client = _client(options)
+    total = {"seen": 0, "removed": 0, "waiting": 0}
+    cursor = "0"
+    with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
+        while True:
+            order = {"label": options.label, "ext_user_id": options.ext_user_id, "cursor": cursor}
+            step = client.post("/verbs/erase", order)
+            for name in total:
+                total[name] += step[name]
+            progress.step(step["seen"])
+            cursor = step["cursor"]
+            if cursor == "0":
+                break
+    return _tell(options, {"label": options.label, **total}, show.erased)
+
+
+def _dead_letters(options: argparse.Namespace) -> int:
+    client = _client(options)
+    if options.action in ("retry", "drop"):
+        return _tell(options, client.post(f"/verbs/dead-letters/{options.action}", {"id": options.id}), show.done)
+    if options.action == "retry-all":
+        return _retry_all(options, client)
+    limit = min(getattr(options, "limit", 100), _DEAD_PAGE)
+    return _tell(options, client.get(f"/verbs/dead-letters?limit={limit}"), show.dead_letters)
+
+
+def _retry_all(options: argparse.Namespace, client: AdminClient) -> int:
+    retried = gone = 0
+    tried: set[str] = set()
+    with show.Progress("Queueing again", None, quiet=options.json) as progress:
+        while batch := [one for one in _dead_of(options, client) if one not in tried]:
+            progress.total(len(tried) + len(batch))
+            for message_id in batch:
+                tried.add(message_id)
+                try:
+                    client.post("/verbs/dead-letters/retry", {"id": message_id})
+                    retried += 1
+                except Unhappy as error:
+                    if error.status != 404:
+                        raise
+                    # Another operator, or the message's end, was faster.
+                    gone += 1
+                progress.step(1)
+    return _tell(options, {"messages_retried": retried, "gone_meanwhile": gone}, show.done)
+
+
+def _dead_of(options: argparse.Namespace, client: AdminClient) -> Iterator[str]:
+    """The messages that have dead letters in the range of time asked for, each once."""
+    seen: set[str] = set()
+    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}")["dead_letters"]:
+        at = datetime.fromisoformat(letter["given_up_at"]).timestamp()
+        late = options.until is not None and at >= options.until
+        early = options.since is not None and at < options.since
+        if not (late or early) and letter["ext_message_id"] not in seen:
+            seen.add(letter["ext_message_id"])
+            yield letter["ext_message_id"]
+
+
+# Verbs that need no daemon ---------------------------------------------------------------------------------------
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    # Imported here because it brings simulators that no other verb needs.
+    from gatewayd.sandbox import world
+
+    return int(world.main(once=options.once, directory=options.dir, messages=options.messages))
+
+
+def _tell(options: argparse.Namespace, value: Json, shown: Callable[[Json], None]) -> int:
+    if options.json:
+        _print_json(value)
+    else:
+        shown(value)
+    return 0
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

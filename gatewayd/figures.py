@@ -1,0 +1,176 @@
+"""What an installation looks like now, and how it came to that: one snapshot, and a ring of samples for the plots.
+
+Owns the timers that look at the store and at the reactor. Knows nothing of HTTP or HTML; admin.py asks, and metrics.py
+is told on the way.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gatewayd.errors import StoreUnavailable
+from gatewayd.interfaces import IChannel, IStore
+from gatewayd.metrics import Metrics
+from gatewayd.model import Channel, DeadLetter, QueueState, WayState
+
+log = Logger()
+
+PATIENCE = 2.0
+"""Seconds that Redis has to answer before an operator is told that it does not."""
+
+DEAD_LIMIT = 500
+"""How many dead letters are counted; past it the number is a lower bound."""
+
+_NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC"}
+
+
+class Snapshot(Struct, frozen=True):
+    """One look at everything. Empty mappings where Redis did not answer; `redis_trouble` then says so."""
+
+    at: float
+    redis_trouble: str = ""
+    redis_seconds: float = 0.0
+    counts: Mapping[tuple[str, Channel, str], int] = {}
+    queues: Mapping[str, QueueState] = {}
+    dead: tuple[DeadLetter, ...] = ()
+    paused: frozenset[tuple[str, Channel]] = frozenset()
+    ways: Mapping[Channel, Mapping[str, WayState]] = {}
+
+    @property
+    def dead_is_more(self) -> bool:
+        """True where there may be more dead letters than were counted."""
+        return len(self.dead) >= DEAD_LIMIT
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why this process cannot do its work now; empty where it can."""
+        return tuple(_reasons(self.redis_trouble, self.ways))
+
+
+class Watch(Service):
+    """Takes a sample every `every` seconds and keeps the latest `keep`; measures how late the reactor runs."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IStore,
+        channels: Mapping[Channel, IChannel],
+        metrics: Metrics,
+        *,
+        every: float = 10.0,
+        keep: int = 721,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._channels = channels
+        self._metrics = metrics
+        self._every = every
+        self.samples: deque[Snapshot] = deque(maxlen=keep)
+        self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
+        self._due = 0.0
+
+    def startService(self) -> None:
+        """Begin to take samples, the first at once."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._due = self._clock.seconds()
+        for work, interval in ((self._sample, self._every), (self._measure_delay, 1.0)):
+            loop = LoopingCall(work)
+            loop.clock = self._clock
+            running = loop.start(interval)
+            running.addErrback(lambda failure: log.failure("Watching stopped", failure=failure))
+            self._loops.append((loop, running))
+
+    async def _stopped(self) -> None:
+        loops, self._loops = self._loops, []
+        for loop, _ in loops:
+            if loop.running:
+                loop.stop()
+        for _, running in loops:
+            await running
+
+    def stopService(self) -> Deferred[None]:
+        """Ends once no sample is being taken any more (PATIENCE at most)."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stopped())
+
+    async def look(self) -> Snapshot:
+        """A snapshot of this moment; never raises where Redis is silent. Sets the gauges on the way."""
+        ways = {channel: states_of(way) for channel, way in self._channels.items()}
+        for channel, states in ways.items():
+            self._metrics.show_ways(channel, states)
+        at = self._clock.seconds()
+        try:
+            return await Deferred.fromCoroutine(self._ask(at, ways)).addTimeout(PATIENCE, self._clock)
+        except (StoreUnavailable, TooLate) as error:
+            self._metrics.redis_silent()
+            return Snapshot(at, redis_trouble=trouble(error), ways=ways)
+
+    async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
+        seconds = await self._store.ping()
+        counts = await self._store.counts()
+        queues = await self._store.queues()
+        dead = tuple(await self._store.dead_letters(DEAD_LIMIT))
+        paused = await self._store.paused()
+        self._metrics.redis_answered(seconds)
+        self._metrics.show_messages(counts, queues)
+        self._metrics.show_dead(len(dead))
+        self._metrics.show_paused(paused)
+        return Snapshot(at, redis_seconds=seconds, counts=counts, queues=queues, dead=dead, paused=paused, ways=ways)
+
+    async def reasons(self) -> tuple[str, ...]:
+        """As Snapshot.reasons, asked now, with one short question to Redis."""
+        ways = {channel: states_of(way) for channel, way in self._channels.items()}
+        try:
+            await Deferred.fromCoroutine(self._store.ping()).addTimeout(PATIENCE, self._clock)
+        except (StoreUnavailable, TooLate) as error:
+            return tuple(_reasons(trouble(error), ways))
+        return tuple(_reasons("", ways))
+
+    def _sample(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._take_sample())
+
+    async def _take_sample(self) -> None:
+        try:
+            snapshot = await self.look()
+        except CancelledError:
+            raise
+        except Exception:
+            # A sample missed is a gap in a plot; the loop that takes the next one must live on.
+            log.failure("No sample could be taken")
+            return
+        if not snapshot.redis_trouble:
+            self.samples.append(snapshot)
+
+    def _measure_delay(self) -> None:
+        now = self._clock.seconds()
+        self._metrics.reactor_late(max(0.0, now - self._due))
+        self._due = now + 1.0
+
+
+def states_of(channel: IChannel) -> Mapping[str, WayState]:
+    """What a channel shows of its ways out: its own `states()`, or up and down where it has no more to tell."""
+    states: Any = getattr(channel, "states", None)
+    if states is not None:
+        told: Mapping[str, WayState] = states()
+        return told
+    return {name: WayState(up, "up" if up else "down") for name, up in channel.routes().items()}
+
+
+def trouble(error: BaseException) -> str:
+    """Why Redis could not be asked, in words for an operator."""
+    return f"no answer within {PATIENCE:g} s" if isinstance(error, TooLate) else str(error) or "no answer"
+
+
+def _reasons(redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]]) -> Iterator[str]:
+    if redis_trouble:
+        yield f"redis: {redis_trouble}"
+    for channel, states in ways.items():
+        if not any(way.up for way in states.values()):
+            yield f"{channel}: no {_NAMES[channel]} is up ({', '.join(states) or 'none configured'})"

@@ -1,0 +1,77 @@
+"""Who may use the admin listener, and the form of its JSON answers.
+
+There is no log-in: the listener is for loopback, or for a reverse proxy that has one. What remains to be kept out is
+what a browser on this machine can be tricked into: a form on a foreign page, a foreign name that resolves to us.
+"""
+
+import ipaddress
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from gatewayd.web import Answer
+
+MAX_BODY = 65536
+_HEADERS = ((b"Cache-Control", b"no-store"), (b"X-Content-Type-Options", b"nosniff"))
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """`value` as an answer's JSON."""
+    return Answer(msgspec.json.encode(value) + b"\n", status, headers=_HEADERS)
+
+
+class HouseDoor:
+    """Who may ask, decided on the request's head: no page of a stranger's, and no stranger's name for our address.
+
+    Programs send neither Origin nor Sec-Fetch-Site, and are let in; so is whatever only reads a probe.
+    """
+
+    def __init__(self, hosts: Collection[str] = ()) -> None:
+        self._hosts = frozenset(hosts)
+
+    def admit(self, request: Any) -> Answer | None:
+        """None, or 403 in words."""
+        if request.path in _PROBES:
+            return None
+        host = request.getHeader(b"host") or b""
+        if not _is_ours(host, self._hosts):
+            return json_answer({"error": _UNKNOWN_NAME}, 403)
+        if request.method not in (b"GET", b"HEAD") and _is_foreign(request, host):
+            return json_answer({"error": "this came from a page of another site"}, 403)
+        return None
+
+    def too_large(self, request: Any) -> Answer:
+        """413 as JSON."""
+        return json_answer({"error": f"the body has more than {MAX_BODY} bytes"}, 413)
+
+
+_UNKNOWN_NAME = "this host name is not known here: use the address, or let your proxy send Host: localhost"
+_PROBES = (b"/healthz", b"/readyz", b"/metrics")
+_PRIVATE_ENDINGS = (".localhost", ".internal", ".local", ".lan", ".home.arpa")
+
+
+def _is_ours(host: bytes, known: frozenset[str]) -> bool:
+    """Whether `host` (a Host header) is a name that no stranger can point at us: DNS rebinding stops here."""
+    name = host.decode("ascii", "replace").lower()
+    name = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
+    if not name:
+        return False
+    return "." not in name or name in known or name.endswith(_PRIVATE_ENDINGS) or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_foreign(request: Any, host: bytes) -> bool:
+    """Whether a browser says that another site's page makes this request."""
+    site = request.getHeader(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    origin = request.getHeader(b"origin")
+    return origin is not None and origin.partition(b"://")[2] != host

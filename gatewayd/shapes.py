@@ -1,0 +1,108 @@
+"""The JSON that the admin listener tells, as CONTRACT.md ("Shapes") fixes it. Pure.
+
+Times are ISO 8601 in UTC with milliseconds; what has not happened yet is null.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from gatewayd.figures import Snapshot
+from gatewayd.metrics import STATES, Counts, waiting
+from gatewayd.model import Channel, DeadLetter, Json, Trace
+
+
+def iso(at: float) -> str | None:
+    """`at` (seconds since the epoch) as 2026-01-31T12:00:00.000Z; None for 0, which is "not yet"."""
+    if not at:
+        return None
+    # Whole milliseconds first: fromtimestamp would round a float's last bits to another one.
+    whole, milliseconds = divmod(round(at * 1000), 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+
+
+def trace_json(trace: Trace) -> Json:
+    """`/messages/<id>`."""
+    return {
+        "ext_message_id": trace.ext_message_id,
+        "uid": trace.uid,
+        "label": trace.label,
+        "channel": trace.channel,
+        "ext_user_id": trace.ext_user_id,
+        "state": trace.state,
+        "reports": [
+            {"status": report.status, "at": iso(report.at), "answered_at": iso(report.answered_at)}
+            for report in trace.reports
+        ],
+        "timeline": [
+            {"at": iso(event.at), "event": event.event} | ({"detail": event.detail} if event.detail else {})
+            for event in trace.timeline
+        ],
+    }
+
+
+def dead_json(letter: DeadLetter) -> Json:
+    """One dead letter."""
+    return {
+        "ext_message_id": letter.message_id,
+        "label": letter.label,
+        "status": letter.status,
+        "given_up_at": iso(letter.given_up_at),
+        "reason": letter.reason,
+    }
+
+
+def status_json(
+    snapshot: Snapshot, labels: Iterable[str], *, instance: str, version: str, reasons: Iterable[str]
+) -> Json:
+    """`/verbs/status`: what the dashboard shows. Queues and labels are empty while Redis is silent."""
+    return {
+        "instance": instance,
+        "version": version,
+        "at": iso(snapshot.at),
+        "reasons": list(reasons),
+        "redis": {
+            "up": not snapshot.redis_trouble,
+            "seconds": snapshot.redis_seconds,
+            "trouble": snapshot.redis_trouble,
+        },
+        "queues": {
+            name: {"waiting": queue.waiting, "leased": queue.leased, "oldest_age_seconds": round(queue.oldest_age, 3)}
+            for name, queue in snapshot.queues.items()
+        },
+        "labels": {} if snapshot.redis_trouble else labels_json(snapshot, labels),
+        "routes": [
+            {
+                "channel": channel,
+                "name": name,
+                "up": way.up,
+                "word": way.word,
+                "reason": way.reason,
+                "since": iso(way.since),
+                "in_flight": way.in_flight,
+                "window": way.window,
+                "rate_limit": way.rate,
+                "handed": way.handed,
+                "throttled": way.throttled,
+            }
+            for channel, ways in snapshot.ways.items()
+            for name, way in ways.items()
+        ],
+        "dead_letters": {"count": len(snapshot.dead), "more": snapshot.dead_is_more},
+    }
+
+
+def labels_json(snapshot: Snapshot, labels: Iterable[str]) -> Json:
+    """For each label and channel the messages accepted, those in each state, and whether it is paused."""
+    return {
+        label: {
+            channel: state_counts(snapshot.counts, label, channel) | {"paused": (label, channel) in snapshot.paused}
+            for channel in Channel
+        }
+        for label in labels
+    }
+
+
+def state_counts(counts: Counts, label: str, channel: Channel) -> dict[str, int]:
+    """Messages ever accepted of one label and channel, those that wait, and those in each later state."""
+    numbers: Mapping[str, int] = {state: counts.get((label, channel, state), 0) for state in ("accepted", *STATES)}
+    return {**numbers, "waiting": waiting(counts, label, channel)}

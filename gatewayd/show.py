@@ -1,0 +1,202 @@
+"""What gatewayctl prints for people: tables, timelines and progress bars. Owns the looks, decides nothing."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from gatewayd.model import Json
+
+_GOOD, _BAD, _WARN = "green", "bold red", "yellow"
+_STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}
+
+
+def _out() -> Console:
+    return Console(highlight=False)
+
+
+def trouble(text: str) -> None:
+    """Say on standard error why a command failed."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[{_BAD}]gatewayctl:[/] {escape(text)}")
+
+
+def age(seconds: float) -> str:
+    """A length of time in the largest unit that says enough: 0.4 s, 12 s, 3 min, 5 h, 2 d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        numeric = name.startswith("#")
+        table.add_column(name.removeprefix("#"), justify="right" if numeric else "left", header_style="dim")
+    return table
+
+
+def status(value: Json) -> None:
+    """All of `gatewayctl status`."""
+    out = _out()
+    reasons = value["reasons"]
+    word = f"[{_BAD}]not ready[/]" if reasons else f"[{_GOOD}]ready[/]"
+    out.print(f"gatewayd {escape(value['version'])} on {escape(value['instance'])}: {word}")
+    for reason in reasons:
+        out.print(f"  [{_BAD}]{escape(reason)}[/]")
+    redis = value["redis"]
+    if redis["up"]:
+        out.print(f"Redis answers in {redis['seconds'] * 1000:.1f} ms")
+        out.print()
+        _queues(out, value)
+        _labels(out, value["labels"])
+    out.print()
+    _routes(out, value["routes"])
+
+
+def _queues(out: Console, value: Json) -> None:
+    table = _table("Queues", "queue", "#waiting", "#in work", "#oldest")
+    for name, queue in value["queues"].items():
+        oldest = queue["oldest_age_seconds"]
+        table.add_row(name, str(queue["waiting"]), str(queue["leased"]), age(oldest) if oldest else "-")
+    out.print(table)
+    dead = value["dead_letters"]
+    if dead["count"]:
+        more = "or more " if dead["more"] else ""
+        out.print(f"[{_WARN}]{dead['count']} {more}dead letters[/] (gatewayctl dead-letters)")
+    else:
+        out.print("No dead letters")
+
+
+def _labels(out: Console, labels: Json) -> None:
+    out.print()
+    table = _table("Messages", "label", "channel", *(f"#{name}" for name in _COUNTS), "")
+    for label, channels in labels.items():
+        for channel, numbers in channels.items():
+            counts = (str(numbers[name]) for name in _COUNTS)
+            table.add_row(escape(label), channel, *counts, f"[{_WARN}]paused[/]" if numbers["paused"] else "")
+    out.print(table)
+
+
+_COUNTS = ("accepted", "waiting", "sent", "delivered", "failed", "rejected")
+
+
+def _routes(out: Console, routes: Iterable[Json]) -> None:
+    table = _table("Relays and SMSCs", "channel", "name", "state", "#unanswered", "#limit", "#taken", "#throttled", "")
+    for route in routes:
+        style = _GOOD if route["up"] else _BAD
+        window = f"{route['in_flight']}/{route['window']}" if route["window"] else str(route["in_flight"])
+        table.add_row(
+            route["channel"],
+            escape(route["name"]),
+            f"[{style}]{escape(route['word'] or ('up' if route['up'] else 'down'))}[/]",
+            window,
+            f"{route['rate_limit']:g}/s" if route["rate_limit"] else "none",
+            str(route["handed"]),
+            str(route["throttled"]),
+            escape(route["reason"]),
+        )
+    out.print(table)
+
+
+def trace(value: Json) -> None:
+    """The timeline of one message."""
+    out = _out()
+    style = _STATE_STYLES.get(value["state"], "bold")
+    out.print(f"[bold]{value['ext_message_id']}[/]  [{style}]{value['state']}[/]")
+    what = {"email": "an email", "sms": "an SMS"}[value["channel"]]
+    out.print(f"{what} of label {escape(value['label'])} to player {escape(value['ext_user_id'])}")
+    out.print(f"uid {escape(value['uid'])}")
+    out.print()
+    timeline = _table("Timeline", "at (UTC)", "event", "")
+    for event in value["timeline"]:
+        timeline.add_row(_moment(event["at"]), escape(event["event"]), escape(event.get("detail", "")))
+    out.print(timeline)
+    out.print()
+    reports = _table("Told to Smartico", "status", "queued (UTC)", "heard (UTC)")
+    for report in value["reports"]:
+        heard = _moment(report["answered_at"]) if report["answered_at"] else f"[{_WARN}]not yet[/]"
+        reports.add_row(report["status"], _moment(report["at"]), heard)
+    out.print(reports)
+
+
+def _moment(text: str | None) -> str:
+    return (text or "-").replace("T", " ").removesuffix("Z")
+
+
+def dead_letters(value: Json) -> None:
+    """What was given up."""
+    out = _out()
+    letters = value["dead_letters"]
+    if not letters:
+        out.print("No dead letters")
+        return
+    table = _table("Dead letters", "message", "label", "status", "given up (UTC)", "why")
+    for letter in letters:
+        row = (letter["ext_message_id"], letter["label"], letter["status"], _moment(letter["given_up_at"]))
+        table.add_row(*map(escape, row), escape(letter["reason"]))
+    out.print(table)
+
+
+def erased(value: Json) -> None:
+    """What an erasure removed."""
+    _out().print(
+        f"Looked at {value['seen']} kept messages of all players; removed {value['removed']} of this one, "
+        f"of which {value['waiting']} still waited (Smartico is told that they failed)."
+    )
+
+
+def done(value: Json) -> None:
+    """The answer of a verb that has little to say: its names and values."""
+    out = _out()
+    for name, content in value.items():
+        text = (", ".join(map(str, content)) or "nothing") if isinstance(content, list) else str(content)
+        out.print(f"{name.replace('_', ' ')}: [bold]{escape(text)}[/]")
+
+
+class Progress:
+    """A bar on standard error while something long runs; nothing where `quiet`, or where nobody watches."""
+
+    def __init__(self, text: str, total: int | None, *, quiet: bool = False) -> None:
+        console = Console(stderr=True)
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task(text, total=total)
+
+    def __enter__(self) -> "Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def total(self, number: int) -> None:
+        """Now it is known how much there is."""
+        self._bar.update(self._task, total=number)
+
+    def step(self, number: int) -> None:
+        """So much more was done."""
+        self._bar.advance(self._task, number)
+
+
+def rows(lines: Iterable[tuple[str, str, str]]) -> None:
+    """Lines of `check`: a word, what was looked at, and what was found."""
+    out = Console(highlight=False, soft_wrap=True)
+    styles: dict[str, Any] = {"ok": _GOOD, "warn": _WARN, "skip": "dim", "FAIL": _BAD}
+    for word, what, found in lines:
+        out.print(f"[{styles.get(word, 'bold')}]{word:<4}[/]  {escape(what)}: {escape(found)}")

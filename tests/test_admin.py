@@ -1,0 +1,381 @@
+"""The admin listener over memory: the real HTTP, the real routes, a store that keeps the real one's promises."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from fakes import FakeStore
+from gatewayd.admin import Admin
+from gatewayd.metrics import Metrics
+from gatewayd.model import Channel, Evidence, Handed, Message, Sms, WayState
+from gatewayd.status import Event, Report
+from gatewayd.tokens import Keys
+
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+NOW = 1_790_000_000.25
+KEYS = Keys(b"k" * 32)
+
+
+class Ways:
+    """A channel whose ways out a test switches."""
+
+    def __init__(self, **ways: bool) -> None:
+        self.ways = dict(ways)
+
+    def routes(self) -> Mapping[str, bool]:
+        """As IChannel."""
+        return self.ways
+
+
+class Reply(Struct):
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read."""
+        return json.loads(self.body)
+
+
+class World:
+    """An Admin on a fake store, and a way to ask it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.store = FakeStore(self.clock)
+        self.email, self.sms = Ways(main=True, backup=False), Ways(world=True)
+        self.metrics = Metrics(CollectorRegistry())
+        self.admin = Admin(
+            self.clock,
+            self.store,
+            KEYS,
+            self.metrics,
+            {"amazing": 86400.0, "other": 60.0},
+            channels={EMAIL: self.email, SMS: self.sms},
+            instance="gw1",
+            version="1.2.3",
+        )
+        self.site = self.admin.site(self.clock)
+
+    def ask(self, path: str, body: bytes | None = None, method: str = "", **headers: str) -> Reply:
+        """The reply to one request over a connection of its own."""
+        lines = [f"{method or ('GET' if body is None else 'POST')} {path} HTTP/1.1"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in {"Host": "127.0.0.1:9090", **headers}.items()]
+        lines += [f"Content-Length: {len(body)}"] if body is not None else []
+        raw = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+        protocol, transport = self.site.buildProtocol(None), StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(raw)
+        head, _, rest = transport.value().partition(b"\r\n\r\n")
+        protocol.connectionLost(None)
+        first, *others = head.decode().split("\r\n")
+        return Reply(int(first.split(" ")[1]), dict(line.lower().split(": ", 1) for line in others), rest)
+
+    def verb(self, name: str, **order: Any) -> Reply:
+        """The reply to a verb of gatewayctl's."""
+        return self.ask(f"/verbs/{name}", json.dumps(order).encode(), Content_Type="application/json")
+
+    def run(self, work: Any) -> Any:
+        """The result of a store's coroutine, which the fake ends at once."""
+        found: list[Any] = []
+        Deferred.fromCoroutine(work).addCallback(found.append)
+        return found[0]
+
+    def accept(self, uid: str = "uid-1", user: str = "player-1", label: str = "amazing") -> Message:
+        """An SMS in the store."""
+        message = Message(
+            id=KEYS.message_ids(label, SMS, uid)[0],
+            uid=uid,
+            label=label,
+            ext_user_id=user,
+            content=Sms("Amazing", "hello"),
+            accepted_at=self.clock.seconds(),
+            deadline=self.clock.seconds() + 3600,
+            callback_url="https://api.smartico.ai/cb",
+        )
+        self.run(self.store.accept(message, "print", lease=True))
+        return message
+
+    def sent(self, uid: str = "uid-1", **more: str) -> Message:
+        """An SMS that the SMSC took."""
+        message = self.accept(uid, **more)
+        self.run(self.store.mark(message, "world", "hash"))
+        self.run(self.store.settle_sent(message, Handed("world", ("42",), expects_receipts=True)))
+        return message
+
+    def dead(self, uid: str = "uid-1") -> Message:
+        """An SMS with a dead letter."""
+        message = self.sent(uid)
+        jobs = self.run(self.store.take_reports(10))
+        self.run(self.store.report_dead(next(job for job in jobs if job.message_id == message.id), "HTTP 500"))
+        return message
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh one."""
+    return World()
+
+
+def test_health_is_a_turning_reactor(world: World) -> None:
+    """/healthz answers 200 even while Redis and every way out are down."""
+    world.store.down = True
+    world.email.ways, world.sms.ways = {"main": False}, {"world": False}
+    assert world.ask("/healthz").status == 200
+
+
+def test_ready_with_redis_and_a_way_out_for_each_channel(world: World) -> None:
+    """One relay of two is enough."""
+    reply = world.ask("/readyz")
+    assert (reply.status, reply.json) == (200, {"ready": True, "reasons": []})
+
+
+def test_not_ready_says_why(world: World) -> None:
+    """503 names each reason, and turns back to 200 at once when they are gone."""
+    world.store.down = True
+    world.sms.ways = {"world": False}
+    reply = world.ask("/readyz")
+    assert reply.status == 503
+    assert reply.json["reasons"] == ["redis: the fake is down", "sms: no SMSC is up (world)"]
+    world.store.down = False
+    world.sms.ways = {"world": True}
+    assert world.ask("/readyz").status == 200
+
+
+def test_a_silent_redis_does_not_keep_the_asker_waiting(world: World) -> None:
+    """After two seconds without an answer /readyz says so."""
+
+    async def never() -> float:
+        await Deferred()
+        raise AssertionError
+
+    world.store.ping = never  # type: ignore[method-assign]
+    protocol, transport = world.site.buildProtocol(None), StringTransport()
+    protocol.makeConnection(transport)
+    protocol.dataReceived(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert transport.value() == b""
+    world.clock.advance(2.0)
+    assert b"503" in transport.value()
+    assert b"no answer within 2 s" in transport.value()
+
+
+def test_a_draining_process_is_not_ready(world: World) -> None:
+    """Whoever balances load over us stops sending before we stop listening."""
+    world.admin.drain()
+    reply = world.ask("/readyz")
+    assert reply.status == 503
+    assert "draining" in reply.json["reasons"][0]
+
+
+def test_metrics_show_a_fresh_look(world: World) -> None:
+    """The page tells counts, queues and ways out as they are at this moment."""
+    world.accept()
+    reply = world.ask("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain")
+    text = reply.body.decode()
+    assert 'gatewayd_accepted_messages{channel="sms",label="amazing"} 1.0' in text
+    assert 'gatewayd_queue_messages{queue="sms",state="leased"} 1.0' in text
+    assert 'gatewayd_unreconciled_messages{channel="sms"} 0.0' in text
+    assert 'gatewayd_route_up{channel="email",route="backup"} 0.0' in text
+    assert "gatewayd_redis_up 1.0" in text
+
+
+def test_a_timeline_has_the_shape_of_the_contract(world: World) -> None:
+    """CONTRACT.md, Shapes: these names, times in UTC with milliseconds, and null where Smartico has not answered."""
+    message = world.sent()
+    world.clock.advance(1.5)
+    (job,) = world.run(world.store.take_reports(10))
+    world.run(world.store.report_done(job))
+    world.run(world.store.evidence(Evidence(message.id, Event.DELIVERED, "receipt")))
+    told = world.ask(f"/messages/{message.id}").json
+    assert list(told) == [
+        "ext_message_id", "uid", "label", "channel", "ext_user_id", "state", "reports", "timeline",
+    ]  # fmt: skip
+    assert told["ext_message_id"] == message.id
+    assert (told["uid"], told["label"], told["channel"], told["ext_user_id"]) == ("uid-1", "amazing", "sms", "player-1")
+    assert told["state"] == "delivered"
+    accepted, delivered = told["reports"]
+    assert accepted == {
+        "status": "accepted", "at": "2026-09-21T14:13:20.250Z", "answered_at": "2026-09-21T14:13:21.750Z",
+    }  # fmt: skip
+    assert (delivered["status"], delivered["answered_at"]) == ("delivered", None)
+    assert all(event["at"].endswith("Z") and len(event["at"]) == 24 and event["event"] for event in told["timeline"])
+
+
+@pytest.mark.parametrize("uid", ["uid-1", "with/slash", "a//b", "..", "ünï", "50%", "?x=1&y", "UPPER"])
+def test_a_message_is_found_by_any_uid(world: World, uid: str) -> None:
+    """Smartico's uid is free text; whatever it is made of, it finds its message."""
+    from urllib.parse import quote
+
+    message = world.accept(uid, label="other")
+    assert world.ask("/messages/" + quote(uid, safe="")).json["ext_message_id"] == message.id
+
+
+def test_an_unknown_message_is_404(world: World) -> None:
+    """JSON too, so that a program can tell it from a wrong path."""
+    reply = world.ask("/messages/nobody")
+    assert (reply.status, list(reply.json)) == (404, ["error"])
+
+
+def test_status_is_the_whole_picture(world: World) -> None:
+    """What gatewayctl status prints."""
+    world.accept()
+    world.verb("pause", label="amazing", channel="sms")
+    told = world.ask("/verbs/status").json
+    assert told["queues"]["sms"] == {"waiting": 0, "leased": 1, "oldest_age_seconds": 0.0}
+    assert told["labels"]["amazing"]["sms"] == {
+        "accepted": 1, "waiting": 1, "sent": 0, "delivered": 0, "failed": 0, "rejected": 0, "paused": True,
+    }  # fmt: skip
+    assert [(way["name"], way["up"]) for way in told["routes"]] == [("main", True), ("backup", False), ("world", True)]
+    assert told["dead_letters"] == {"count": 0, "more": False}
+
+
+def test_status_answers_without_redis(world: World) -> None:
+    """That Redis is down is what an operator wants to read there."""
+    world.store.down = True
+    told = world.ask("/verbs/status").json
+    assert told["redis"] == {"up": False, "seconds": 0.0, "trouble": "the fake is down"}
+    assert told["labels"] == {}
+
+
+def test_a_channel_tells_more_where_it_can(world: World) -> None:
+    """A channel's own states() is shown in place of up and down."""
+    world.sms.states = lambda: {"world": WayState(False, "backing-off", "bind refused: ESME_RINVPASWD")}  # type: ignore[attr-defined]
+    told = world.ask("/verbs/status").json["routes"][-1]
+    assert (told["word"], told["reason"]) == ("backing-off", "bind refused: ESME_RINVPASWD")
+
+
+def test_dead_letters_are_listed_retried_and_dropped(world: World) -> None:
+    """Retry queues the status again; drop forgets it; a second time there is none."""
+    first, second = world.dead("uid-1"), world.dead("uid-2")
+    letters = world.ask("/verbs/dead-letters").json["dead_letters"]
+    assert {letter["ext_message_id"] for letter in letters} == {first.id, second.id}
+    assert (letters[0]["status"], letters[0]["label"], letters[0]["reason"]) == ("accepted", "amazing", "HTTP 500")
+    assert world.verb("dead-letters/retry", id=first.id).status == 200
+    assert [job.status for job in world.run(world.store.take_reports(10))] == [Report.ACCEPTED]
+    assert world.verb("dead-letters/drop", id=second.id).status == 200
+    assert world.verb("dead-letters/drop", id=second.id).status == 404
+    assert world.ask("/verbs/dead-letters").json == {"dead_letters": []}
+
+
+def test_a_player_goes_on_the_stop_list_and_off(world: World) -> None:
+    """By a keyed hash, on both channels where none is named, for as long as the label says."""
+    assert world.verb("suppress", label="amazing", ext_user_id="p").json["suppressed"] == ["email", "sms"]
+    name = KEYS.user_hashes("amazing", "p")[0]
+    assert world.store.db.stop == {("amazing", channel, name): NOW + 86400.0 for channel in (EMAIL, SMS)}
+    assert world.verb("unsuppress", label="amazing", ext_user_id="p", channel="sms").json["unsuppressed"] == ["sms"]
+    assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == ["email"]
+    assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == []
+
+
+def test_erasing_goes_step_by_step(world: World) -> None:
+    """Each answer has the cursor for the next step and what this step did; only that player's messages go."""
+    world.accept("uid-1", user="gone")
+    kept = world.accept("uid-2", user="stays")
+    cursor, removed = "0", 0
+    while True:
+        step = world.verb("erase", label="amazing", ext_user_id="gone", cursor=cursor).json
+        removed += step["removed"]
+        cursor = step["cursor"]
+        if cursor == "0":
+            break
+    assert removed == 1
+    assert world.ask(f"/messages/{kept.id}").status == 200
+
+
+def test_pause_and_resume(world: World) -> None:
+    """The kill switch, for one channel or for both."""
+    assert world.verb("pause", label="amazing").json["paused"] == ["email", "sms"]
+    assert world.run(world.store.paused()) == {("amazing", EMAIL), ("amazing", SMS)}
+    assert world.verb("resume", label="amazing", channel="email").json["resumed"] == ["email"]
+    assert world.run(world.store.paused()) == {("amazing", SMS)}
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "status"),
+    [
+        ("pause", {"label": "nobody"}, 404),
+        ("suppress", {"label": "amazing", "ext_user_id": ""}, 400),
+        ("suppress", {"label": "amazing"}, 400),
+        ("suppress", {"label": "amazing", "ext_user_id": "x", "channel": "fax"}, 400),
+        ("pause", {"label": "amazing", "chanel": "sms"}, 400),
+        ("dead-letters/retry", {"id": "nobody"}, 404),
+        ("no-such-verb", {}, 404),
+    ],
+)
+def test_wrong_orders_are_refused_in_words(world: World, name: str, order: dict[str, str], status: int) -> None:
+    """A misspelt order does nothing and says what is wrong."""
+    reply = world.verb(name, **order)
+    assert reply.status == status
+    assert reply.json["error"]
+    assert not world.run(world.store.paused())
+
+
+def test_a_verb_without_redis_is_503(world: World) -> None:
+    """Nothing is known to have happened, and the asker reads that."""
+    world.store.down = True
+    reply = world.verb("pause", label="amazing")
+    assert (reply.status, reply.json) == (503, {"error": "redis: the fake is down"})
+
+
+def test_verbs_take_only_json(world: World) -> None:
+    """A form on a foreign page can be sent without asking us first; JSON can not."""
+    body = json.dumps({"label": "amazing"}).encode()
+    reply = world.ask("/verbs/pause", body, Content_Type="text/plain")
+    assert reply.status == 415
+    assert not world.run(world.store.paused())
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Sec_Fetch_Site": "same-origin"}, True),
+        ({"Sec_Fetch_Site": "cross-site"}, False),
+        ({"Sec_Fetch_Site": "same-site"}, False),
+        ({"Origin": "http://127.0.0.1:9090"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Host": "evil.example:9090", "Origin": "http://evil.example:9090", "Sec_Fetch_Site": "same-origin"}, False),
+        ({"Host": "localhost:9090"}, True),
+        ({"Host": "[::1]:9090"}, True),
+        ({"Host": "gateway:9090"}, True),
+        ({"Host": "gateway.ops.internal"}, True),
+        ({"Host": "127.0.0.1.evil.example"}, False),
+    ],
+)
+def test_no_strangers_page_can_make_a_browser_act(world: World, headers: dict[str, str], allowed: bool) -> None:
+    """Cross-site requests and rebound names are refused before the body is read."""
+    body = json.dumps({"label": "amazing"}).encode()
+    reply = world.ask("/verbs/pause", body, Content_Type="application/json", **headers)
+    assert (reply.status == 200) is allowed
+    assert bool(world.run(world.store.paused())) is allowed
+
+
+def test_probes_answer_under_any_name(world: World) -> None:
+    """Prometheus and an orchestrator ask by a service's name; nothing secret is there."""
+    assert world.ask("/healthz", Host="gw.monitoring.example").status == 200
+    assert world.ask("/verbs/status", Host="gw.monitoring.example").status == 403
+
+
+def test_a_bug_is_logged_and_not_shown(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The asker gets 500 and no traceback."""
+
+    async def broken() -> Any:
+        raise ZeroDivisionError("secret detail")
+
+    world.store.paused = broken  # type: ignore[method-assign]
+    reply = world.ask("/verbs/status")
+    assert reply.status == 500
+    assert b"secret" not in reply.body

@@ -1,0 +1,276 @@
+"""gatewayctl against a listener on a real socket: what people and programs read, and how it leaves."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.threads import deferToThread
+
+from gatewayd import ctl
+from gatewayd.adminclient import _split, open_client
+from test_admin import KEYS, SMS, World
+
+Run = Any
+
+
+@pytest.fixture
+def world() -> World:
+    """An Admin on a fake store."""
+    return World()
+
+
+class Desk:
+    """A configuration file, a listener, and gatewayctl run as a person would."""
+
+    def __init__(self, directory: Path, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory = directory
+        self.world = world
+        self.config = directory / "gatewayd.toml"
+        self._capsys = capsys
+        self._ports: list[Any] = []
+
+    async def open(self, listen: str) -> None:
+        """Listen on `listen`, and write the configuration that says so; port 0 becomes the real one."""
+        port = await serverFromString(reactor, listen).listen(self.world.admin.site(reactor))
+        self._ports.append(port)
+        if listen.startswith("tcp:0"):
+            listen = listen.replace("tcp:0", f"tcp:{port.getHost().port}", 1)
+        self.config.write_text(f'[gatewayd]\ninstance = "gw1"\n[admin]\nlisten = ["{listen}"]\n')
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for port in self._ports:
+            await port.stopListening()
+
+    async def run(self, *words: str) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error of gatewayctl with these words."""
+        self._capsys.readouterr()
+        status = await deferToThread(_status_of, ["--config", str(self.config), *words])
+        out, error = self._capsys.readouterr()
+        return status, out, error
+
+
+def _status_of(words: list[str]) -> int:
+    try:
+        return ctl.main(words)
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """A desk; what it opened is closed at the end."""
+    monkeypatch.setenv("COLUMNS", "200")
+    one = Desk(tmp_path, world, capsys)
+    yield one
+    pytest_twisted.blockon(Deferred.fromCoroutine(one.close()))
+
+
+LOCAL = "tcp:0:interface=127.0.0.1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_status_for_people_and_for_programs(desk: Desk, world: World) -> None:
+    """The same facts as tables and as JSON; --json goes before or after the verb."""
+    await desk.open(LOCAL)
+    world.accept()
+    world.email.ways = {"main": False}
+    status, out, _ = await desk.run("status")
+    assert status == 0
+    for word in ("not ready", "no relay is up (main)", "amazing", "world", "No dead letters"):
+        assert word in out
+    for words in (("status", "--json"), ("--json", "status")):
+        status, out, _ = await desk.run(*words)
+        assert status == 0
+        assert json.loads(out)["labels"]["amazing"]["sms"]["accepted"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_trace_by_id_and_by_uid(desk: Desk, world: World) -> None:
+    """A support engineer has either of the two; nothing found is exit status 1."""
+    await desk.open(LOCAL)
+    message = world.sent("uid/ä 1")
+    for name in (message.id, "uid/ä 1"):
+        status, out, _ = await desk.run("trace", name)
+        assert status == 0
+        assert message.id in out
+        assert "accepted" in out
+    status, out, error = await desk.run("trace", "nobody")
+    assert (status, out) == (1, "")
+    assert "no message with this id or uid" in error
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_unix_socket_will_do(desk: Desk, world: World) -> None:
+    """The admin listener may be a socket that only a group can open; {instance} is in its name."""
+    path = desk.directory / "gw1.sock"
+    await desk.open(f"unix:{path}")
+    desk.config.write_text(
+        f'[gatewayd]\ninstance = "gw0"\n[admin]\nlisten = ["unix:{desk.directory}/{{instance}}.sock"]\n'
+    )
+    status, out, _ = await desk.run("--instance", "gw1", "status", "--json")
+    assert (status, json.loads(out)["instance"]) == (0, "gw1")
+    status, _, error = await desk.run("status")
+    assert status == 1
+    assert "gw0.sock" in error
+
+
+@pytest_twisted.ensureDeferred
+async def test_dead_letters_listed_retried_dropped(desk: Desk, world: World) -> None:
+    """list is what happens without a further word; retry-all takes all that are left."""
+    await desk.open(LOCAL)
+    first, second, third = (world.dead(f"uid-{number}") for number in (1, 2, 3))
+    status, out, _ = await desk.run("dead-letters")
+    assert status == 0
+    assert first.id in out
+    assert "HTTP 500" in out
+    _, out, _ = await desk.run("dead-letters", "list", "--json")
+    assert len(json.loads(out)["dead_letters"]) == 3
+    assert (await desk.run("dead-letters", "retry", first.id))[0] == 0
+    assert (await desk.run("dead-letters", "drop", second.id))[0] == 0
+    assert (await desk.run("dead-letters", "drop", second.id))[0] == 1
+    status, out, _ = await desk.run("dead-letters", "retry-all", "--json")
+    assert (status, json.loads(out)) == (0, {"messages_retried": 1, "gone_meanwhile": 0})
+    jobs = world.run(world.store.take_reports(10))
+    assert {job.message_id for job in jobs} == {first.id, third.id}
+
+
+@pytest_twisted.ensureDeferred
+async def test_dead_letters_of_a_range_of_time(desk: Desk, world: World) -> None:
+    """After Smartico's outage from ten to twelve, only what was given up then is told again."""
+    await desk.open(LOCAL)
+    world.dead("before")
+    world.clock.advance(3600)
+    meant = world.dead("meant")
+    world.clock.advance(3600)
+    world.dead("after")
+    words = ("--since", "2026-09-21T15:00:00+00:00", "--until", "2026-09-21T16:00:00+00:00", "--json")
+    _, out, _ = await desk.run("dead-letters", "retry-all", *words)
+    assert json.loads(out)["messages_retried"] == 1
+    assert [job.message_id for job in world.run(world.store.take_reports(10))] == [meant.id]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_stop_list(desk: Desk, world: World) -> None:
+    """suppress and unsuppress do as CONTRACT.md says, and an unknown label is exit status 1."""
+    await desk.open(LOCAL)
+    status, out, _ = await desk.run("suppress", "amazing", "player-1", "--channel", "sms", "--json")
+    assert (status, json.loads(out)["suppressed"]) == (0, ["sms"])
+    assert list(world.store.db.stop) == [("amazing", SMS, KEYS.user_hashes("amazing", "player-1")[0])]
+    _, out, _ = await desk.run("unsuppress", "amazing", "player-1")
+    assert "unsuppressed: sms" in out
+    assert not world.store.db.stop
+    status, _, error = await desk.run("suppress", "nobody", "player-1")
+    assert status == 1
+    assert "there is no label" in error
+
+
+@pytest_twisted.ensureDeferred
+async def test_erase_says_what_was_removed(desk: Desk, world: World) -> None:
+    """All steps are summed up; waiting messages are told apart."""
+    await desk.open(LOCAL)
+    world.accept("uid-1", user="gone")
+    world.accept("uid-2", user="stays")
+    status, out, _ = await desk.run("erase", "amazing", "gone", "--json")
+    told = json.loads(out)
+    assert (status, told["removed"], told["waiting"]) == (0, 1, 1)
+    _, out, _ = await desk.run("erase", "amazing", "gone")
+    assert "removed 0 of this one" in out
+
+
+@pytest_twisted.ensureDeferred
+async def test_pause_and_resume(desk: Desk, world: World) -> None:
+    """The kill switch from a terminal."""
+    await desk.open(LOCAL)
+    assert (await desk.run("pause", "amazing", "--channel", "sms"))[0] == 0
+    assert world.run(world.store.paused()) == {("amazing", SMS)}
+    assert "paused" in (await desk.run("status"))[1]
+    assert (await desk.run("resume", "amazing"))[0] == 0
+    assert not world.run(world.store.paused())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_daemon_that_is_not_there(desk: Desk) -> None:
+    """The message says where it was looked for and what to do; --json gives programs the same."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    desk.config.write_text(f'[admin]\nlisten = ["tcp:{port}:interface=127.0.0.1"]\n')
+    status, out, error = await desk.run("status")
+    assert (status, out) == (1, "")
+    assert f"does not answer at 127.0.0.1:{port}" in error
+    assert "Is it running?" in error
+    status, out, _ = await desk.run("status", "--json")
+    assert status == 1
+    assert "does not answer" in json.loads(out)["error"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_configuration(desk: Desk) -> None:
+    """A missing or broken file is exit status 1 and named."""
+    status, _, error = await desk.run("status")
+    assert status == 1
+    assert f"cannot read {desk.config}" in error
+    desk.config.write_text("[admin\n")
+    status, _, error = await desk.run("status")
+    assert status == 1
+    assert "not TOML" in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["no-such-verb"],
+        ["trace"],
+        ["pause", "amazing", "--channel", "fax"],
+        ["dead-letters", "retry"],
+        ["dead-letters", "retry-all", "--since", "yesterday"],
+        ["sandbox", "--messages", "0"],
+        ["status", "--config", "x"],
+    ],
+)
+def test_wrong_use_is_exit_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """And the usage is printed."""
+    assert _status_of(words) == 2
+    assert "usage: gatewayctl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["status"], ["trace"], ["dead-letters"], ["dead-letters", "retry-all"], ["erase"], ["sandbox"]]
+)
+def test_help_everywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--help of every verb prints usage on standard output and leaves with 0."""
+    assert _status_of([*words, "--help"]) == 0
+    assert "usage: gatewayctl" in capsys.readouterr().out
+
+
+def test_endpoint_strings_are_read_as_twisted_does() -> None:
+    """A backslash takes the next character as it is."""
+    assert _split(r"unix:/run/a\:b.sock:mode=660") == ["unix", "/run/a:b.sock", "mode=660"]
+    assert _split(r"tcp6:9090:interface=\:\:1") == ["tcp6", "9090", "interface=::1"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "where"),
+    [
+        ("tcp:9090", "127.0.0.1:9090"),
+        ("tcp:port=9091:interface=10.0.0.5", "10.0.0.5:9091"),
+        (r"tcp6:9090:interface=\\:\\:", "[::1]:9090"),
+        ("unix:/run/gw.sock:mode=660", "/run/gw.sock"),
+    ],
+)
+def test_where_the_listener_is_asked(tmp_path: Path, listen: str, where: str) -> None:
+    """An interface that means all of them is asked on loopback."""
+    config = tmp_path / "c.toml"
+    config.write_text(f'[admin]\nlisten = ["{listen}"]\n')
+    assert open_client(config)._where == where

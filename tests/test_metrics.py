@@ -1,0 +1,141 @@
+"""Metrics: what is counted shows on the page, under names and units by convention, and without an address."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from zope.interface.verify import verifyObject
+
+from gatewayd.errors import ErrorCode
+from gatewayd.interfaces import IMeter
+from gatewayd.metrics import Metrics, unreconciled, waiting
+from gatewayd.model import Channel, QueueState, WayState
+from gatewayd.status import Report
+
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """An empty one."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry: CollectorRegistry) -> Metrics:
+    """All metrics on it."""
+    return Metrics(registry, instance="gw1", version="1.2")
+
+
+def page(metrics: Metrics) -> str:
+    """What Prometheus would read."""
+    return generate_latest(metrics.registry).decode()
+
+
+def test_it_is_a_meter(metrics: Metrics) -> None:
+    """The verbs can count with it."""
+    assert verifyObject(IMeter, metrics)
+
+
+def test_requests_count_by_label_channel_and_result(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """Each answer counts once, under its error code's public name, and its time is seen."""
+    metrics.intake("amazing", EMAIL, ErrorCode.TAKEN, 0.002)
+    metrics.intake("amazing", EMAIL, ErrorCode.TAKEN, 0.002)
+    metrics.intake("amazing", SMS, ErrorCode.USER_NOT_FOUND, 0.1)
+
+    def total(channel: str, result: str) -> float | None:
+        return registry.get_sample_value(
+            "gatewayd_intake_total", {"label": "amazing", "channel": channel, "result": result}
+        )
+
+    assert total("email", "taken") == 2
+    assert total("sms", "user_not_found") == 1
+    assert registry.get_sample_value("gatewayd_intake_seconds_sum", {"label": "amazing", "channel": "sms"}) == 0.1
+
+
+def test_attempts_callbacks_and_evidence_count(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """The three later stages of a message's life have a counter each."""
+    metrics.settled("amazing", SMS, "uncertain", 3.0)
+    metrics.reported("amazing", Report.DELIVERED, "again", 7.0)
+    metrics.evidence("world", "delivered", "parked")
+    for name, labels in (
+        ("gatewayd_attempts_total", {"label": "amazing", "channel": "sms", "outcome": "uncertain"}),
+        ("gatewayd_callbacks_total", {"label": "amazing", "status": "delivered", "result": "again"}),
+        ("gatewayd_evidence_total", {"source": "world", "event": "delivered", "result": "parked"}),
+    ):
+        assert registry.get_sample_value(name, labels) == 1
+    assert registry.get_sample_value("gatewayd_callback_age_seconds_sum", {"result": "again"}) == 7.0
+
+
+def test_what_redis_told_is_not_shown_once_it_is_silent(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """A queue's depth of an hour ago must not look like one of now."""
+    metrics.redis_answered(0.001)
+    metrics.show_messages({("amazing", SMS, "accepted"): 3}, {"sms": QueueState(2, 1, 5.0)})
+    queue = {"queue": "sms", "state": "waiting"}
+    assert registry.get_sample_value("gatewayd_queue_messages", queue) == 2
+    assert registry.get_sample_value("gatewayd_queue_oldest_age_seconds", {"queue": "sms"}) == 5.0
+    metrics.redis_silent()
+    assert registry.get_sample_value("gatewayd_queue_messages", queue) is None
+    assert registry.get_sample_value("gatewayd_redis_up") == 0
+
+
+def test_a_way_out_shows_its_state_window_and_totals(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """An SMSC's link can be watched: up, window use, limit, what it took, how often it throttled."""
+    metrics.show_ways(SMS, {"world": WayState(True, in_flight=3, window=20, rate=100.0, handed=7, throttled=2)})
+    labels = {"channel": "sms", "route": "world"}
+    for name, value in (
+        ("gatewayd_route_up", 1),
+        ("gatewayd_route_in_flight", 3),
+        ("gatewayd_route_window", 20),
+        ("gatewayd_route_rate_limit_per_second", 100),
+        ("gatewayd_route_handed_total", 7),
+        ("gatewayd_route_throttled_total", 2),
+    ):
+        assert registry.get_sample_value(name, labels) == value, name
+
+
+def test_every_name_begins_with_gatewayd(metrics: Metrics) -> None:
+    """CONTRACT.md: metric names begin with gatewayd_."""
+    metrics.intake("amazing", EMAIL, ErrorCode.TAKEN, 0.002)
+    names = {line.split("{")[0].split(" ")[0] for line in page(metrics).splitlines() if not line.startswith("#")}
+    assert names
+    assert all(name.startswith("gatewayd_") for name in names)
+
+
+def test_counters_and_times_are_named_by_convention(metrics: Metrics) -> None:
+    """Counters end in _total, histograms in _seconds."""
+    for line in page(metrics).splitlines():
+        if line.startswith("# TYPE"):
+            _, _, name, kind = line.split(" ")
+            assert kind != "counter" or name.endswith("_total"), name
+            assert kind != "histogram" or name.endswith("_seconds"), name
+
+
+def test_a_message_lost_by_the_queue_is_seen() -> None:
+    """Accepted 5, delivered 2, queued 2: one is nowhere, and the reconciliation says so."""
+    counts = {("amazing", SMS, "accepted"): 5, ("amazing", SMS, "delivered"): 2}
+    assert waiting(counts, "amazing", SMS) == 3
+    assert unreconciled(counts, {"sms": QueueState(1, 1, 0.0)}) == {EMAIL: 0, SMS: 1}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b"]),
+            st.sampled_from([EMAIL, SMS]),
+            st.sampled_from(["waiting", "sent", "delivered", "failed", "rejected"]),
+        )
+    )
+)
+def test_messages_that_are_all_somewhere_reconcile(lives: list[tuple[str, Channel, str]]) -> None:
+    """Whatever states the messages are in, the difference is 0 while each of them is in one."""
+    counts: dict[tuple[str, Channel, str], int] = {}
+    queued = {EMAIL: 0, SMS: 0}
+    for label, channel, state in lives:
+        counts[label, channel, "accepted"] = counts.get((label, channel, "accepted"), 0) + 1
+        if state == "waiting":
+            queued[channel] += 1
+        else:
+            counts[label, channel, state] = counts.get((label, channel, state), 0) + 1
+    queues = {str(channel): QueueState(number, 0, 0.0) for channel, number in queued.items()}
+    assert unreconciled(counts, queues) == {EMAIL: 0, SMS: 0}
