@@ -85,11 +85,11 @@ class EspEvents:
         """Use these tables from now on."""
         self._providers = {name: _provider(table) for name, table in esp.items() if name in READERS}
 
-    def knows(self, name: str, secret: str) -> bool:
+    def knows(self, provider: str, secret: str) -> bool:
         """Whether this is the secret of a configured provider; takes the same time for every wrong one."""
-        provider = self._providers.get(name)
-        same = hmac.compare_digest(secret.encode(), provider.secret if provider is not None else b"")
-        return same and provider is not None
+        known = self._providers.get(provider)
+        same = hmac.compare_digest(secret.encode(), known.secret if known is not None else b"")
+        return same and known is not None
 
     async def take(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
         """Return once every event of a known provider's request is durable.

@@ -142,7 +142,7 @@ def verified(request: EspRequest, settings: Settings) -> Json:
 
 def _envelope(body: bytes) -> Json:
     data = decoded(body)
-    if not isinstance(data, dict) or data.get("Type") not in SIGNED:
+    if not isinstance(data, dict) or text(data, "Type") not in SIGNED:
         raise Unreadable("the body is not an SNS message")
     return data
 
