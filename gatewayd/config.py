@@ -406,6 +406,7 @@ class Smsc(_Table):
     long_messages: Literal["udh", "udh16", "sar", "payload"] = "udh"
     message_ids: Literal["as-is", "decimal", "hex", "auto"] = "auto"
     default_alphabet: Literal["gsm", "latin1"] = "gsm"
+    validity: Literal["relative", "absolute", ""] = "relative"
     source_ton_npi: TonNpi = None
     dest_ton_npi: TonNpi = None
     receipt_states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}

@@ -1,0 +1,539 @@
+"""An SMSC on a real socket: what the sandbox sends its SMS to, and what the tests make misbehave.
+
+Owns its own idea of a message centre: binds, answers, receipts that it repeats until they are taken. It shares the
+codec with gatewayd and nothing else, and knows no gatewayd message, store or label.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import Struct, structs
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gatewayd.sandbox import sms
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.pdu import Command, Status, Tag
+
+DELIVRD = "DELIVRD"
+_STATES = {
+    "ENROUTE": 1,
+    "DELIVRD": 2,
+    "EXPIRED": 3,
+    "DELETED": 4,
+    "UNDELIV": 5,
+    "ACCEPTD": 6,
+    "UNKNOWN": 7,
+    "REJECTD": 8,
+}
+
+
+class Behaviour(Struct, frozen=True):
+    """How this SMSC behaves. Times in seconds; the defaults are a friendly, quick SMSC.
+
+    `reset_every`, `garbage_after` and `mute_after` count submits of the whole SMSC; 0 is never. `judge` gives each
+    submit its command_status; `receipt_word` each taken one the word of its receipt, "" for none.
+    """
+
+    system_id: str = ""
+    password: str = ""
+    bind_status: int = 0
+    bind_mute: bool = False
+    answer_delay: float = 0.0
+    submit_mute: bool = False
+    receipt_delay: float = 0.1
+    receipt_before_answer: bool = False
+    receipt_copies: int = 1
+    receipt_form: Literal["text", "tlv", "both", "capitals", "payload"] = "both"
+    receipt_by: Literal["deliver_sm", "data_sm"] = "deliver_sm"
+    receipt_on_other_bind: bool = False
+    receipt_retry: float = 0.3
+    intermediate: bool = False
+    submit_ids: Literal["decimal", "hex", "zeros", "text"] = "decimal"
+    receipt_ids: Literal["same", "decimal", "hex"] = "same"
+    rate: float = 0.0
+    bucket: float = 10.0
+    throttle_status: int = Status.RTHROTTLED
+    reset_every: int = 0
+    reset_takes: bool = True
+    garbage_after: int = 0
+    mute_after: int = 0
+    fragment: int = 0
+    enquire_every: float = 0.0
+    unbind_after: int = 0
+    long_silence: bool = False
+    judge: Callable[[smpp.SubmitSm], int] | None = None
+    receipt_word: Callable[[smpp.SubmitSm], str] | None = None
+
+
+class Step(Struct, frozen=True):
+    """One thing that happened here, for the demo's screen and for tests."""
+
+    at: float
+    what: str
+    detail: str = ""
+
+
+class TakenSms(Struct, frozen=True):
+    """A whole message, put together from its segments and decoded."""
+
+    at: float
+    source: str
+    destination: str
+    text: str
+    segments: int
+    ids: tuple[str, ...]
+
+
+class SmscSimulator:
+    """The SMSC. `behaviour` may be changed at any time; `submits`, `taken` and `messages` are kept in order."""
+
+    def __init__(
+        self, reactor: Any, behaviour: Behaviour | None = None, on_step: Callable[[Step], None] | None = None
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.sessions: list[SmscSession] = []
+        self.submits: list[smpp.SubmitSm] = []
+        self.submitted_at: list[float] = []
+        self.taken: list[tuple[str, smpp.SubmitSm]] = []
+        self.messages: list[TakenSms] = []
+        self.steps: deque[Step] = deque(maxlen=2000)
+        self.binds = 0
+        self.throttled = 0
+        self.receipts_acknowledged = 0
+        self.receipts_refused = 0
+        self.port = 0
+        self._reactor = reactor
+        self._on_step = on_step
+        self._listening: Any = None
+        self._parts: dict[tuple[str, str, int], dict[int, tuple[str, str]]] = {}
+        self._waiting: deque[smpp.DeliverSm | smpp.DataSm] = deque()
+        self._conditions: list[tuple[Callable[[], bool], Deferred[None]]] = []
+        self._timers: set[Any] = set()
+        self._tokens = self.behaviour.bucket
+        self._refilled_at = 0.0
+        self._next_id = 8_000_000
+        self._stopped = False
+
+    async def start(self, endpoint: IStreamServerEndpoint | str = "tcp:0:interface=127.0.0.1") -> int:
+        """Listen; the port is also `self.port` (0 where the endpoint has none)."""
+        listener: Any = serverFromString(self._reactor, endpoint) if isinstance(endpoint, str) else endpoint
+        factory = _SmscFactory(self)
+        self._stopped = False
+        self._listening = await listener.listen(factory)
+        self.port = getattr(self._listening.getHost(), "port", 0)
+        return self.port
+
+    async def stop(self) -> None:
+        """Close the port and every session; receipts that were not taken are kept for a later `start`."""
+        self._stopped = True
+        for timer in list(self._timers):
+            timer.cancel()
+        self._timers.clear()
+        if self._listening is not None:
+            await self._listening.stopListening()
+            self._listening = None
+        while self.sessions:
+            session = self.sessions[0]
+            session.abort()
+            await session.gone
+
+    def until(self, condition: Callable[[], bool], limit: float = 20.0) -> Deferred[None]:
+        """Fires once `condition()` is true after some step here; errs with TimeoutError after `limit` seconds."""
+        waiting: Deferred[None] = Deferred()
+        self._conditions.append((condition, waiting))
+        waiting.addTimeout(limit, self._reactor)
+        self._check()
+        return waiting
+
+    def say(self, source: str, destination: str, text: str) -> None:
+        """A player's own text to us (mobile originated)."""
+        data_coding, octets = sms.encode(text)
+        self._deliver(
+            smpp.DeliverSm(
+                0,
+                source_addr_ton=1,
+                source_addr_npi=1,
+                source_addr=source.lstrip("+").encode(),
+                dest_addr_ton=1,
+                dest_addr_npi=1,
+                destination_addr=destination.lstrip("+").encode(),
+                data_coding=data_coding,
+                short_message=octets,
+            )
+        )
+
+    def reset(self) -> None:
+        """Cut every connection now, without a word."""
+        for session in list(self.sessions):
+            session.abort()
+
+    @property
+    def receipts_waiting(self) -> int:
+        """Receipts and texts that nobody has taken yet, on the wire or not."""
+        return len(self._waiting) + sum(len(session.unanswered) for session in self.sessions)
+
+    # What sessions tell ---------------------------------------------------------------------------------------
+
+    def step(self, what: str, detail: str = "") -> None:
+        """Note one thing that happened, and wake whoever waits for it."""
+        step = Step(self._reactor.seconds(), what, detail)
+        self.steps.append(step)
+        if self._on_step is not None:
+            self._on_step(step)
+        if self._conditions:
+            self._check()
+
+    def bind(self, session: "SmscSession", request: smpp.Bind) -> int:
+        """The status of a bind."""
+        behaviour = self.behaviour
+        if behaviour.bind_status:
+            return behaviour.bind_status
+        if behaviour.system_id and request.system_id != behaviour.system_id.encode():
+            return Status.RINVSYSID
+        if behaviour.password and request.password != behaviour.password.encode():
+            return Status.RINVPASWD
+        self.binds += 1
+        return Status.ROK
+
+    def submit(self, session: "SmscSession", request: smpp.SubmitSm) -> None:
+        """Take or refuse one submit, as `behaviour` says."""
+        behaviour = self.behaviour
+        self.submits.append(request)
+        self.submitted_at.append(self._reactor.seconds())
+        count = len(self.submits)
+        if behaviour.mute_after and count > behaviour.mute_after:
+            session.mute = True
+            self.step("mute")
+            return
+        if behaviour.garbage_after and count == behaviour.garbage_after:
+            session.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self.step("garbage")
+            return
+        reset = bool(behaviour.reset_every) and count % behaviour.reset_every == 0
+        if reset and not behaviour.reset_takes:
+            self.step("reset")
+            session.abort()
+            return
+        status = self._status(request)
+        remote_id = self._take(request) if not status else ""
+        if reset:
+            self._receipt(session, request, remote_id, behaviour.receipt_delay)
+            self.step("reset")
+            session.abort()
+            return
+        if behaviour.receipt_before_answer and not status:
+            self._receipt(session, request, remote_id, 0.0)
+        if not behaviour.submit_mute:
+            answer = smpp.SubmitSmResp(request.sequence, status, remote_id.encode())
+            if behaviour.answer_delay:
+                self.later(behaviour.answer_delay, session.send, answer)
+            else:
+                session.send(answer)
+        if not behaviour.receipt_before_answer and not status:
+            self._receipt(session, request, remote_id, behaviour.receipt_delay)
+        self.step("submit refused" if status else "submit taken", smpp.status_name(status) if status else remote_id)
+        if behaviour.unbind_after and count == behaviour.unbind_after:
+            session.send(smpp.Unbind(session.next_sequence()))
+
+    def acknowledged(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
+        """Our receipt was answered: anything but OK is tried again, as message centres do."""
+        if status:
+            self.receipts_refused += 1
+            self.later(self.behaviour.receipt_retry, self._deliver, request)
+        else:
+            self.receipts_acknowledged += 1
+        self.step("receipt refused" if status else "receipt taken", smpp.status_name(status) if status else "")
+
+    def flush(self) -> None:
+        """Send what waits to whoever can take it."""
+        for _ in range(len(self._waiting)):
+            self._deliver(self._waiting.popleft())
+
+    def lost(self, session: "SmscSession") -> None:
+        """A session is gone; what it had not acknowledged waits for the next one."""
+        self.sessions.remove(session)
+        self._waiting.extend(session.unanswered.values())
+        session.unanswered.clear()
+        self.step("session lost")
+        if self.sessions:
+            self.flush()
+
+    def later(self, delay: float, call: Callable[..., None], *args: Any) -> None:
+        """`reactor.callLater` that `stop` cancels."""
+        if self._stopped:
+            return
+
+        def run() -> None:
+            self._timers.discard(timer)
+            call(*args)
+
+        timer = self._reactor.callLater(delay, run)
+        self._timers.add(timer)
+
+    # How it decides -------------------------------------------------------------------------------------------
+
+    def _status(self, request: smpp.SubmitSm) -> int:
+        behaviour = self.behaviour
+        if behaviour.rate:
+            now = self._reactor.seconds()
+            self._tokens = min(behaviour.bucket, self._tokens + (now - self._refilled_at) * behaviour.rate)
+            self._refilled_at = now
+            if self._tokens < 1.0:
+                self.throttled += 1
+                return behaviour.throttle_status
+            self._tokens -= 1.0
+        return behaviour.judge(request) if behaviour.judge is not None else Status.ROK
+
+    def _take(self, request: smpp.SubmitSm) -> str:
+        self._next_id += 1
+        remote_id = _ID_FORMS[self.behaviour.submit_ids](self._next_id)
+        self.taken.append((remote_id, request))
+        part = sms.part_of(request)
+        key = (request.source_addr.decode("latin-1"), request.destination_addr.decode("latin-1"), part.reference)
+        parts = self._parts.setdefault(key, {})
+        parts[part.number] = (part.text, remote_id)
+        if len(parts) >= part.total:
+            del self._parts[key]
+            ordered = [parts[number] for number in sorted(parts)]
+            text = "".join(text for text, _ in ordered)
+            ids = tuple(remote for _, remote in ordered)
+            message = TakenSms(self._reactor.seconds(), key[0], key[1], text, part.total, ids)
+            self.messages.append(message)
+            self.step("message", f"{part.total} segment(s)")
+        return remote_id
+
+    def _receipt(self, session: "SmscSession", request: smpp.SubmitSm, remote_id: str, delay: float) -> None:
+        behaviour = self.behaviour
+        if not request.registered_delivery & 0x03 or not remote_id:
+            return
+        word = DELIVRD if behaviour.receipt_word is None else behaviour.receipt_word(request)
+        if not word:
+            return
+        told_id = _RECEIPT_IDS[behaviour.receipt_ids](remote_id)
+        words = [*(["ENROUTE"] if behaviour.intermediate else []), *([word] * behaviour.receipt_copies)]
+        for each in words:
+            receipt = self._receipt_pdu(request, told_id, each)
+            avoid = session if behaviour.receipt_on_other_bind else None
+            if delay:
+                self.later(delay, self._deliver, receipt, avoid)
+            else:
+                self._deliver(receipt, avoid)
+
+    def _receipt_pdu(self, request: smpp.SubmitSm, told_id: str, word: str) -> smpp.DeliverSm | smpp.DataSm:
+        behaviour = self.behaviour
+        form = behaviour.receipt_form
+        stamp = sms.date(self._reactor.seconds())
+        text = (
+            f"id:{told_id} sub:001 dlvrd:001 submit date:{stamp} done date:{stamp} stat:{word} err:000 text:"
+            f"{sms.part_of(request).text[:20]}"
+        )
+        if form == "capitals":
+            text = f"ID:{told_id} SUB:001 DLVRD:001 SUBMIT DATE:{stamp} DONE DATE:{stamp} STAT:{word} ERR:000"
+        octets = text.encode("latin-1", "replace")
+        tlvs: list[tuple[int, bytes]] = []
+        if form in ("tlv", "both"):
+            tlvs.append((Tag.RECEIPTED_MESSAGE_ID, told_id.encode() + b"\0"))
+            tlvs.append((Tag.MESSAGE_STATE, bytes([_STATES.get(word, 7)])))
+        if form == "payload" or (behaviour.receipt_by == "data_sm" and form != "tlv"):
+            tlvs.append((Tag.MESSAGE_PAYLOAD, octets))
+            octets = b""
+        elif form == "tlv":
+            octets = b""
+        addresses: dict[str, Any] = {
+            "source_addr_ton": request.dest_addr_ton,
+            "source_addr_npi": request.dest_addr_npi,
+            "source_addr": request.destination_addr,
+            "dest_addr_ton": request.source_addr_ton,
+            "dest_addr_npi": request.source_addr_npi,
+            "destination_addr": request.source_addr,
+        }
+        esm_class = 0x20 if word == "ENROUTE" else 0x04
+        if behaviour.receipt_by == "data_sm":
+            return smpp.DataSm(0, esm_class=esm_class, tlvs=tuple(tlvs), **addresses)
+        return smpp.DeliverSm(0, esm_class=esm_class, short_message=octets, tlvs=tuple(tlvs), **addresses)
+
+    def _deliver(self, request: smpp.DeliverSm | smpp.DataSm, avoid: "SmscSession | None" = None) -> None:
+        able = [session for session in self.sessions if session.receives]
+        session = next((each for each in able if each is not avoid), able[0] if able else None)
+        if session is None:
+            self._waiting.append(request)
+        else:
+            session.deliver(request)
+
+    def _check(self) -> None:
+        for pair in list(self._conditions):
+            condition, waiting = pair
+            if waiting.called:
+                self._conditions.remove(pair)
+            elif condition():
+                self._conditions.remove(pair)
+                waiting.callback(None)
+
+
+_ID_FORMS: dict[str, Callable[[int], str]] = {
+    "decimal": str,
+    "hex": lambda number: f"{number:X}",
+    "zeros": lambda number: f"{number:020d}",
+    "text": lambda number: f"smsc-{number:x}-a",
+}
+_RECEIPT_IDS: dict[str, Callable[[str], str]] = {
+    "same": lambda remote_id: remote_id,
+    "decimal": lambda remote_id: str(int(remote_id, 16)),
+    "hex": lambda remote_id: f"{int(remote_id):X}",
+}
+
+
+class SmscSession(Protocol):
+    """One ESME's connection."""
+
+    transport: Any
+
+    def __init__(self, smsc: SmscSimulator) -> None:
+        self.smsc = smsc
+        self.receives = False
+        self.bound = False
+        self.mute = False
+        self.unanswered: dict[int, smpp.DeliverSm | smpp.DataSm] = {}
+        self.gone: Deferred[None] = Deferred()
+        self.system_id = ""
+        self.enquired = 0
+        self.peer_unbound = False
+        self._framer = smpp.Framer()
+        self._sequence = 0
+        self._slow: deque[bytes] = deque()
+
+    def connectionMade(self) -> None:
+        """Twisted: somebody connected."""
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self.smsc.sessions.append(self)
+        self.smsc.step("connected")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: they are gone."""
+        self.bound = self.receives = False
+        self.smsc.lost(self)
+        self.gone.callback(None)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes."""
+        if self.mute:
+            return
+        try:
+            for octets in self._framer.feed(data):
+                if not self.mute:
+                    self._take(smpp.decode(octets))
+        except smpp.FramingError:
+            self.smsc.step("unreadable")
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection (a TCP reset)."""
+        if self.transport is not None:
+            self.bound = self.receives = False
+            self.transport.abortConnection()
+
+    def next_sequence(self) -> int:
+        """For our own requests."""
+        self._sequence += 1
+        return self._sequence
+
+    def send(self, pdu: smpp.Pdu) -> None:
+        """Write one PDU, whole or in crumbs."""
+        if not self.mute:
+            self.write(smpp.encode(pdu))
+
+    def write(self, octets: bytes) -> None:
+        """Write octets in order, `fragment` at a time where the behaviour says so."""
+        fragment = self.smsc.behaviour.fragment
+        if not fragment and not self._slow:
+            self.transport.write(octets)
+            return
+        size = fragment or len(octets)
+        idle = not self._slow
+        self._slow.extend(octets[at : at + size] for at in range(0, len(octets), size))
+        if idle:
+            self._crumb()
+
+    def deliver(self, request: smpp.DeliverSm | smpp.DataSm) -> None:
+        """A receipt or text for this ESME."""
+        request = structs.replace(request, sequence=self.next_sequence())
+        self.unanswered[request.sequence] = request
+        self.send(request)
+
+    def _crumb(self) -> None:
+        if self._slow and self.connected:
+            self.transport.write(self._slow.popleft())
+            self.smsc.later(0.0, self._crumb)
+
+    def _take(self, pdu: smpp.Pdu) -> None:
+        match pdu:
+            case smpp.SubmitSm():
+                if self.bound:
+                    self.smsc.submit(self, pdu)
+                else:
+                    self.send(smpp.SubmitSmResp(pdu.sequence, Status.RINVBNDSTS))
+            case smpp.DeliverSmResp() | smpp.DataSmResp():
+                request = self.unanswered.pop(pdu.sequence, None)
+                if request is not None:
+                    self.smsc.acknowledged(request, pdu.status)
+            case smpp.EnquireLink():
+                self.enquired += 1
+                self.send(smpp.EnquireLinkResp(pdu.sequence))
+                self.smsc.step("enquire_link")
+            case smpp.EnquireLinkResp():
+                self.smsc.step("enquire_link_resp")
+            case smpp.Bind():
+                self._bind(pdu)
+            case smpp.Unbind():
+                self.peer_unbound = True
+                self.bound = self.receives = False
+                self.send(smpp.UnbindResp(pdu.sequence))
+                self.smsc.step("unbind")
+                self.transport.loseConnection()
+            case smpp.UnbindResp():
+                self.bound = self.receives = False
+                self.smsc.step("unbind_resp")
+                self.transport.loseConnection()
+            case smpp.GenericNack():
+                self.smsc.step("generic_nack", smpp.status_name(pdu.status))
+            case smpp.Raw():
+                if not pdu.command_id & smpp.RESPONSE:
+                    self.send(smpp.GenericNack(pdu.sequence, Status.RINVCMDID))
+            case _:
+                self.smsc.step("ignored", type(pdu).__name__)
+
+    def _bind(self, pdu: smpp.Bind) -> None:
+        if self.smsc.behaviour.bind_mute:
+            self.smsc.step("bind ignored")
+            return
+        status = self.smsc.bind(self, pdu)
+        self.system_id = pdu.system_id.decode("latin-1")
+        self.send(smpp.BindResp(pdu.sequence, status, pdu.kind, b"SANDBOX" if not status else b""))
+        self.smsc.step("bind refused" if status else "bound", smpp.status_name(status) if status else self.system_id)
+        if not status:
+            self.bound = True
+            self.receives = pdu.kind != Command.BIND_TRANSMITTER
+            self.smsc.flush()
+            self._enquire()
+
+    def _enquire(self) -> None:
+        every = self.smsc.behaviour.enquire_every
+        if every and self.bound:
+            self.send(smpp.EnquireLink(self.next_sequence()))
+            self.smsc.later(every, self._enquire)
+
+
+class _SmscFactory(Factory):
+    noisy = False
+
+    def __init__(self, smsc: SmscSimulator) -> None:
+        self._smsc = smsc
+
+    def buildProtocol(self, addr: object) -> SmscSession:
+        return SmscSession(self._smsc)

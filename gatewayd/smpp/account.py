@@ -1,0 +1,337 @@
+"""One SMSC as the channel sees it: its binds, their windows together, its pace, and who waits for them.
+
+Owns the choice of a bind, the order of waiting, and the limit on it. It knows octets and tokens; what they say, and
+what an answer means for a message, is the channel's.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gatewayd import config
+from gatewayd.errors import TemporaryFailure
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.link import Link, LinkState, Mode, NotWritten, Token
+from gatewayd.smpp.pace import Pace, Reserve
+from gatewayd.smpp.session import SubmitAnswered
+
+BACKLOG = 2.0
+"""Seconds' worth of submits that may wait in memory for one SMSC; the rest wait in the store."""
+
+LONGEST_WAIT = 5.0
+"""Seconds that one submit may wait for a window: an SMSC that answers nothing must not hold messages."""
+
+FARTHEST = 60.0
+"""Seconds to which messages beyond the backlog are spread at most."""
+
+_LIVE = frozenset(
+    {
+        "window",
+        "rate",
+        "enquire_link",
+        "response_timeout",
+        "long_messages",
+        "message_ids",
+        "default_alphabet",
+        "source_ton_npi",
+        "dest_ton_npi",
+        "receipt_states",
+        "on_uncertain",
+        "uncertain_wait",
+        "validity",
+        "binds",
+    }
+)
+"""Keys of [smscs.NAME] that change without a new connection."""
+
+Dial = Callable[[config.Smsc], IStreamClientEndpoint]
+Take = Callable[[str, smpp.DeliverSm | smpp.DataSm], Awaitable[int]]
+OnLate = Callable[[str, Token, SubmitAnswered], None]
+
+
+class Down(Exception):
+    """No bind of this SMSC takes submits: another route may."""
+
+
+class SmscState(Struct, frozen=True):
+    """One SMSC as the admin page shows it. Rates in PDUs a second (0: no limit), `paused_until` since the epoch.
+
+    `degraded`: it sends, but a bind is missing (with transmitter+receiver, perhaps the one for receipts).
+    """
+
+    name: str
+    up: bool
+    degraded: bool
+    rate: float
+    rate_now: float
+    paused_until: float
+    throttles: int
+    waiting: int
+    links: tuple[LinkState, ...]
+
+
+class Account:
+    """The binds of one [smscs.NAME]."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        name: str,
+        smsc: config.Smsc,
+        *,
+        dial: Dial,
+        reserve: Reserve,
+        take: Take,
+        on_late: OnLate,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.smsc = smsc
+        self.takes_validity = True
+        self._clock = clock
+        self._dial = dial
+        self._take = take
+        self._on_late = on_late
+        self._jitter = jitter
+        self._pace = Pace(clock, f"smsc:{name}", smsc.rate, reserve, jitter)
+        self._waiting: deque[tuple[Deferred[Link], Link | None, float]] = deque()
+        self._sweeper: IDelayedCall | None = None
+        self._deferred_to = 0.0
+        self._stopping = False
+        self._links = [link for number in range(smsc.binds) for link in self._make(number)]
+
+    @property
+    def up(self) -> bool:
+        """Whether some bind takes submits."""
+        return any(link.bound and link.submits for link in self._links)
+
+    def state(self) -> SmscState:
+        """For the admin page."""
+        up = self.up
+        return SmscState(
+            self.name,
+            up,
+            up and not all(link.bound for link in self._links),
+            self._pace.rate,
+            self._pace.rate_now(),
+            self._pace.paused_until,
+            self._pace.throttles,
+            len(self._waiting) + self._pace.waiting,
+            tuple(link.state() for link in self._links),
+        )
+
+    def start(self) -> None:
+        """Begin to keep the binds."""
+        for link in self._links:
+            link.startService()
+
+    async def stop(self) -> None:
+        """Nothing new is written; what is on the wire gets its answer; unbind."""
+        self._stopping = True
+        self._fail_waiting(TemporaryFailure(f"{self.name} is being unbound", counts=False))
+        await gatherResults([link.stopService() for link in self._links])
+        self._pace.stop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    def takes_over(self, smsc: config.Smsc) -> bool:
+        """Whether `reconfigure(smsc)` needs no new connection."""
+        old, new = self.smsc, smsc
+        return all(getattr(old, key) == getattr(new, key) for key in type(old).model_fields if key not in _LIVE)
+
+    def reconfigure(self, smsc: config.Smsc) -> None:
+        """Rate, window, times and forms count at once; binds are added, or the last ones unbound."""
+        self.smsc = smsc
+        self.takes_validity = True
+        self._pace.rate = smsc.rate
+        have = len({link.number for link in self._links})
+        for number in range(have, smsc.binds):
+            for link in self._make(number):
+                self._links.append(link)
+                link.startService()
+        surplus = [link for link in self._links if link.number >= smsc.binds]
+        self._links = [link for link in self._links if link.number < smsc.binds]
+        for link in surplus:
+            link.stopService().addErrback(self._not_stopped)
+        for link in self._links:
+            link.reconfigure(smsc)
+
+    async def submit(
+        self, octets: bytes, token: Token, mark: Callable[[], Awaitable[None]] | None, same: Link | None = None
+    ) -> tuple[Link, SubmitAnswered]:
+        """Write one submit when window and rate allow, and wait for its answer.
+
+        `mark` is awaited after all waiting, right before the octets are written. `same` is the bind that the message's
+        earlier segments went over: this one follows them there, unless it is gone.
+
+        Raises Down or NotWritten where nothing was written, TemporaryFailure where it would wait too long, Unanswered
+        where it was written and no answer came, and whatever `mark` raises.
+        """
+        if same is None:
+            self._check_backlog()
+        link = await self._hold(same)
+        try:
+            await self._pace.place()
+            while not link.can_write():
+                # It went down while we waited for our place in the rate.
+                link.release()
+                link = await self._hold(None)
+                await self._pace.place()
+            if mark is not None:
+                await mark()
+                if not link.can_write():
+                    link = self._instead_of(link)
+        except BaseException:
+            link.release()
+            raise
+        link.held -= 1
+        link.write(octets, token)
+        return link, await token.answer
+
+    def throttled(self, written_at: float) -> float:
+        """The SMSC said "slow down": when to try again. Who waits longer than the backlog allows is sent away."""
+        until = self._pace.throttled(written_at)
+        if until - self._clock.seconds() > BACKLOG:
+            self._fail_waiting(TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
+        return until
+
+    # What links tell -----------------------------------------------------------------------------------------
+
+    def freed(self) -> None:
+        """A window has room: whoever waits longest gets it."""
+        waiting = self._waiting
+        for _ in range(len(waiting)):
+            if not waiting or self._free(None) is None:
+                return
+            mine, same, since = waiting.popleft()
+            if mine.called:
+                continue
+            link = self._free(same)
+            if link is None:
+                waiting.append((mine, same, since))
+                continue
+            link.held += 1
+            mine.callback(link)
+
+    def went_down(self) -> None:
+        """A bind is gone; where it was the last, nobody waits here any more."""
+        if not self.up:
+            gone, self._waiting = self._waiting, deque()
+            for mine, _, _ in gone:
+                if not mine.called:
+                    mine.errback(Down(f"{self.name} is down"))
+
+    async def take(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
+        """A receipt or text came."""
+        return await self._take(self.name, request)
+
+    def late(self, token: Token, answer: SubmitAnswered) -> None:
+        """A submit that was given up was answered."""
+        self._on_late(self.name, token, answer)
+
+    # Waiting --------------------------------------------------------------------------------------------------
+
+    async def _hold(self, same: Link | None) -> Link:
+        """A place in a window; it is ours until `release` or `held -= 1`."""
+        if not self.up:
+            raise Down(f"{self.name} is down")
+        link = None if self._waiting and same is None else self._free(same)
+        if link is not None:
+            link.held += 1
+            return link
+        mine: Deferred[Link] = Deferred()
+        entry = (mine, same, self._clock.seconds())
+        # A message that is begun goes before one that is not.
+        if same is None:
+            self._waiting.append(entry)
+        else:
+            self._waiting.appendleft(entry)
+        if self._sweeper is None:
+            self._sweeper = self._clock.callLater(1.0, self._sweep)
+        return await mine
+
+    def _free(self, same: Link | None) -> Link | None:
+        """The bind with the most room; `same` and no other while that one lives."""
+        if same is not None and same.bound and same in self._links:
+            return same if same.free > 0 else None
+        best, most = None, 0
+        for link in self._links:
+            free = link.free
+            if free > most:
+                best, most = link, free
+        return best
+
+    def _instead_of(self, link: Link) -> Link:
+        """Another bind with room at this moment. Raises NotWritten: after the mark nobody may wait."""
+        other = self._free(None)
+        if other is None:
+            raise NotWritten
+        link.release()
+        other.held += 1
+        return other
+
+    def _check_backlog(self) -> None:
+        now = self._clock.seconds()
+        ahead = len(self._waiting)
+        delay = self._pace.delay(ahead + self._pace.waiting)
+        latency, window = self._measured()
+        if ahead and window:
+            delay = max(delay, ahead * latency / window)
+        if delay <= BACKLOG and ahead <= max(1000, int(BACKLOG * self._pace.rate)):
+            return
+        # Each gets its own moment, at the rate at which they can go: they come back spread, and most of them once.
+        speed = self._pace.rate_now() or (window / latency if latency else 100.0)
+        self._deferred_to = min(max(self._deferred_to, now + delay) + 1.0 / speed, now + delay + FARTHEST)
+        raise TemporaryFailure(f"{self.name} is busy", not_before=self._deferred_to, counts=False)
+
+    def _measured(self) -> tuple[float, int]:
+        """The mean time that an answer takes, and all windows together."""
+        alive = [link for link in self._links if link.bound and link.submits]
+        latencies = [link.latency for link in alive if link.latency]
+        return (sum(latencies) / len(latencies) if latencies else 0.0), len(alive) * self.smsc.window
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = self._clock.seconds()
+        kept: deque[tuple[Deferred[Link], Link | None, float]] = deque()
+        expired: list[Deferred[Link]] = []
+        for entry in self._waiting:
+            if entry[0].called:
+                continue
+            if now - entry[2] >= LONGEST_WAIT:
+                expired.append(entry[0])
+            else:
+                kept.append(entry)
+        self._waiting = kept
+        if kept:
+            self._sweeper = self._clock.callLater(1.0, self._sweep)
+        for mine in expired:
+            mine.errback(
+                TemporaryFailure(f"{self.name} leaves its window full", not_before=now + LONGEST_WAIT, counts=False)
+            )
+
+    def _fail_waiting(self, failure: TemporaryFailure) -> None:
+        gone, self._waiting = self._waiting, deque()
+        for mine, _, _ in gone:
+            if not mine.called:
+                mine.errback(failure)
+        self._pace.fail_waiting(failure)
+
+    def _make(self, number: int) -> list[Link]:
+        both = self.smsc.bind == "transmitter+receiver"
+        modes = (Mode.TRANSMITTER, Mode.RECEIVER) if both else (Mode.TRANSCEIVER,)
+        return [Link(self._clock, self.name, number, mode, self.smsc, self._call, self, self._jitter) for mode in modes]
+
+    def _call(self) -> IStreamClientEndpoint:
+        return self._dial(self.smsc)
+
+    def _not_stopped(self, failure: Failure) -> None:
+        self.log.failure("a surplus bind of {smsc} did not stop well", failure, smsc=self.name)

@@ -1,0 +1,59 @@
+"""How numbers, senders and validity are written in a submit_sm (CONTRACT.md, "SMS"; SMPP 3.4, 5.2.5, 5.2.6, 7.1.1).
+
+Pure. No exception here holds a number or a sender.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from gatewayd.errors import PermanentFailure
+
+Address = tuple[int, int, bytes]
+"""TON, NPI, address."""
+
+LONGEST_NAME = 11
+LONGEST_VALIDITY = 30 * 86400
+SHORTEST_VALIDITY = 60
+
+_NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
+_PUNCTUATION = str.maketrans("", "", " ()-./")
+
+
+def source(sender: str, ton_npi: tuple[int, int] | None = None) -> Address:
+    """The sender: a name TON 5 NPI 0, a short code TON 3 NPI 0, a number TON 1 NPI 1; none at all TON 0 NPI 0.
+
+    `ton_npi` overrides the pair. Raises PermanentFailure for a name that no SMSC takes.
+    """
+    number = sender.translate(_PUNCTUATION)
+    if not sender:
+        ton, npi, address = 0, 0, b""
+    elif not _NUMBER.fullmatch(number):
+        if len(sender) > LONGEST_NAME:
+            raise PermanentFailure(f"the sender's name has more than {LONGEST_NAME} characters")
+        try:
+            ton, npi, address = 5, 0, sender.encode("latin-1")
+        except UnicodeEncodeError:
+            raise PermanentFailure("the sender's name has characters that SMPP has no place for") from None
+    elif number.startswith("+") or not 3 <= len(number) <= 8:
+        ton, npi, address = 1, 1, number.lstrip("+").encode()
+    else:
+        ton, npi, address = 3, 0, number.encode()
+    return (*ton_npi, address) if ton_npi else (ton, npi, address)
+
+
+def destination(number: str, ton_npi: tuple[int, int] | None = None) -> Address:
+    """The player's number in E.164 form, written without its plus."""
+    return (*(ton_npi or (1, 1)), number.translate(_PUNCTUATION).lstrip("+").encode("ascii", "replace"))
+
+
+def validity(deadline: float, now: float, form: str) -> bytes:
+    """validity_period until `deadline`, "relative" or "absolute" (in UTC); empty for any other form."""
+    left = min(max(deadline - now, SHORTEST_VALIDITY), LONGEST_VALIDITY)
+    if form == "relative":
+        minutes, seconds = divmod(int(left), 60)
+        hours, minutes = divmod(minutes, 60)
+        days, hours = divmod(hours, 24)
+        return f"0000{days:02d}{hours:02d}{minutes:02d}{seconds:02d}000R".encode()
+    if form == "absolute":
+        return datetime.fromtimestamp(now + left, UTC).strftime("%y%m%d%H%M%S000+").encode()
+    return b""

@@ -1,0 +1,367 @@
+"""SMS as a way out: which SMSC, which segments, and what an answer means for the message.
+
+Owns the routes' health, failover, and the way back of receipts and texts. It tries once: it never retries a message,
+and imports no store, no track and no other channel. Waiting and pacing are account.py's, the wire is link.py's.
+"""
+
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd import config
+from gatewayd.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.interfaces import BeforeWire, IChannel, OnInbound, OnReceipt
+from gatewayd.model import Handed, Inbound, Order, Receipt, Sms
+from gatewayd.smpp import address, dial, receipt, text
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.account import Account, Down, SmscState
+from gatewayd.smpp.link import Link, NotWritten, Token, Unanswered
+from gatewayd.smpp.pace import Reserve
+from gatewayd.smpp.pdu import Disposition, Status
+from gatewayd.smpp.session import SubmitAnswered
+
+LIMITED_TRIES = 5
+"""Attempts after which a status that may mean anything counts as a refusal."""
+
+_TAB = "\t"
+
+OnLateAnswer = Callable[[str, str, int, str], Awaitable[None]]
+"""`on_late_answer(message_id, smsc, segment, remote_id)`: a submit that was declared uncertain was taken."""
+
+
+class TextRules(Struct, frozen=True):
+    """What a label says of its texts."""
+
+    transliterate: bool = False
+    max_segments: int = 10
+
+
+class _Elsewhere(Exception):
+    """This SMSC does not take the message for reasons of its own; nothing of it is there."""
+
+
+@implementer(IChannel)
+class SmppChannel(Service):
+    """All SMSCs. `labels` are the rules of each label's texts; one that is not named has the defaults.
+
+    `number_hash` names a number so that it can be recognised and not read; `reserve` is IStore.reserve. `on_receipt`
+    and `on_inbound` return once the fact is durable: only then is the SMSC told that we took it.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        smscs: Mapping[str, config.Smsc],
+        *,
+        number_hash: Callable[[str], str],
+        reserve: Reserve,
+        on_receipt: OnReceipt,
+        on_inbound: OnInbound,
+        jitter: Callable[[], float],
+        labels: Mapping[str, TextRules] | None = None,
+        on_late_answer: OnLateAnswer | None = None,
+        endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
+    ) -> None:
+        self._reactor = reactor
+        self._number_hash = number_hash
+        self._reserve = reserve
+        self._on_receipt = on_receipt
+        self._on_inbound = on_inbound
+        self._jitter = jitter
+        self._labels = dict(labels or {})
+        self._on_late_answer = on_late_answer
+        self._endpoint_of = endpoint_of
+        self._leaving: set[Deferred[None]] = set()
+        self._accounts = {name: self._account(name, smsc) for name, smsc in smscs.items()}
+
+    # IChannel -------------------------------------------------------------------------------------------------
+
+    async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
+        """As IChannel.send: one SMS with all its segments, over one SMSC."""
+        begun, ids = _read_progress(order.progress)
+        routes = order.routes
+        if begun:
+            if begun in routes and begun in self._accounts:
+                # Its other segments are there: a player's phone puts together what one SMSC sent.
+                routes = (begun,)
+            else:
+                ids = ()
+        reason = "no SMSC is routed to"
+        for name in routes:
+            account = self._accounts.get(name)
+            if account is None or not account.up:
+                reason = f"{name} is down"
+                continue
+            try:
+                return await self._send_by(account, order, ids, before_wire)
+            except _Elsewhere as elsewhere:
+                reason = str(elsewhere)
+        raise TemporaryFailure(reason, progress=order.progress if ids else ())
+
+    def routes(self) -> Mapping[str, bool]:
+        """Each SMSC, and whether some bind of it takes submits."""
+        return {name: account.up for name, account in self._accounts.items()}
+
+    # Operating ------------------------------------------------------------------------------------------------
+
+    def states(self) -> tuple[SmscState, ...]:
+        """Each SMSC and its binds, for the admin page."""
+        return tuple(account.state() for account in self._accounts.values())
+
+    def reconfigure(self, smscs: Mapping[str, config.Smsc], labels: Mapping[str, TextRules] | None = None) -> None:
+        """New configuration: what stays as it was keeps its connections, what changed is bound anew."""
+        if labels is not None:
+            self._labels = dict(labels)
+        before, self._accounts = self._accounts, {}
+        for name, smsc in smscs.items():
+            account = before.get(name)
+            if account is not None and account.takes_over(smsc):
+                del before[name]
+                account.reconfigure(smsc)
+            else:
+                account = self._account(name, smsc)
+                if self.running:
+                    account.start()
+            self._accounts[name] = account
+        for account in before.values():
+            self._let_go(account)
+
+    def startService(self) -> None:
+        """Begin to keep every bind."""
+        Service.startService(self)
+        for account in self._accounts.values():
+            account.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Drain the windows (up to 20 s), unbind, close."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        stopping = [Deferred.fromCoroutine(account.stop()) for account in self._accounts.values()]
+        await gatherResults([*stopping, *self._leaving])
+
+    def _let_go(self, account: Account) -> None:
+        leaving = Deferred.fromCoroutine(account.stop())
+        self._leaving.add(leaving)
+
+        def gone(result: Failure | None) -> None:
+            self._leaving.discard(leaving)
+            if isinstance(result, Failure):
+                self.log.failure("{smsc} did not stop well", result, smsc=account.name)
+
+        leaving.addBoth(gone)
+
+    def _account(self, name: str, smsc: config.Smsc) -> Account:
+        return Account(
+            self._reactor,
+            name,
+            smsc,
+            dial=lambda smsc: self._endpoint_of(self._reactor, smsc),
+            reserve=self._reserve,
+            take=self._take,
+            on_late=self._late,
+            jitter=self._jitter,
+        )
+
+    # Out ------------------------------------------------------------------------------------------------------
+
+    async def _send_by(self, account: Account, order: Order, ids: tuple[str, ...], before_wire: BeforeWire) -> Handed:
+        name, message = account.name, order.message
+        with_validity = account.takes_validity
+        submits = self._submits(account, order)
+        taken = list(ids)
+        link: Link | None = None
+
+        async def mark() -> None:
+            await before_wire(name)
+
+        for index in range(len(taken), len(submits)):
+            progress = _write_progress(name, taken)
+            token = Token(message.id, index)
+            try:
+                link, answer = await account.submit(submits[index], token, mark if link is None else None, link)
+            except Down as down:
+                if taken:
+                    raise TemporaryFailure(str(down), progress=progress) from None
+                raise _Elsewhere(str(down)) from None
+            except NotWritten:
+                raise TemporaryFailure(f"{name} went down", progress=progress) from None
+            except Unanswered as lost:
+                raise Uncertain(f"{name}: {lost}", route=name, progress=progress) from None
+            except TemporaryFailure as failure:
+                failure.progress = progress
+                raise
+            if answer.status:
+                self._refused(account, link, token, answer.status, order, progress, with_validity)
+            taken.append(receipt.stored(answer.message_id, account.smsc.message_ids) or f"{message.id}/{index}")
+        return Handed(name, tuple(taken), f"{len(taken)} segment(s)", expects_receipts=True)
+
+    def _refused(
+        self,
+        account: Account,
+        link: Link,
+        token: Token,
+        status: int,
+        order: Order,
+        progress: tuple[str, ...],
+        with_validity: bool,
+    ) -> None:
+        """Raise what a status other than OK means."""
+        name = account.name
+        reason = f"{name} answered {smpp.status_name(status)}"
+        if status in (Status.RINVEXPIRY, Status.RINVSCHED) and with_validity and account.smsc.validity:
+            account.takes_validity = False
+            self.log.warn("{smsc} takes no validity_period: it is left out from now on", smsc=name)
+            raise TemporaryFailure(reason, counts=False, progress=progress)
+        match smpp.disposition(status):
+            case Disposition.THROTTLED:
+                until = account.throttled(token.written_at)
+                raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)
+            case Disposition.PERMANENT:
+                raise PermanentFailure(reason, hard=status == Status.RINVDSTADR, progress=progress)
+            case Disposition.RETRY:
+                raise TemporaryFailure(reason, progress=progress)
+            case Disposition.SESSION | Disposition.CONFIGURATION as fault:
+                self.log.error("{reason}", reason=reason)
+                if fault is Disposition.SESSION:
+                    link.rebind(reason)
+                if progress:
+                    raise TemporaryFailure(reason, progress=progress)
+                raise _Elsewhere(reason)
+            case other:
+                if other is Disposition.OUR_FAULT:
+                    self.log.error("{reason} to a submit of ours", reason=reason, message_id=order.message.id)
+                if order.attempt >= LIMITED_TRIES:
+                    raise PermanentFailure(f"{reason} {LIMITED_TRIES} times", progress=progress)
+                raise TemporaryFailure(reason, progress=progress)
+
+    def _submits(self, account: Account, order: Order) -> list[bytes]:
+        """The message's submit_sm PDUs, all of them checked before the first is written."""
+        message, smsc = order.message, account.smsc
+        content = message.content
+        if not isinstance(content, Sms):
+            raise PermanentFailure("no SMS")
+        rules = self._labels.get(message.label) or TextRules()
+        try:
+            plan = text.plan(
+                content.body,
+                default_alphabet=smsc.default_alphabet,
+                long_messages=smsc.long_messages,
+                transliterate=rules.transliterate,
+            )
+        except text.TooLongError as error:
+            raise PermanentFailure(str(error)) from None
+        if len(plan.segments) > rules.max_segments:
+            raise PermanentFailure(f"{len(plan.segments)} segments, {rules.max_segments} are allowed")
+        source_ton, source_npi, source = address.source(content.from_number, smsc.source_ton_npi)
+        dest_ton, dest_npi, destination = address.destination(order.address, smsc.dest_ton_npi)
+        form = smsc.validity if account.takes_validity else ""
+        validity = address.validity(message.deadline, self._reactor.seconds(), form) if form else b""
+        try:
+            return [
+                smpp.encode(
+                    smpp.SubmitSm(
+                        0,
+                        source_addr_ton=source_ton,
+                        source_addr_npi=source_npi,
+                        source_addr=source,
+                        dest_addr_ton=dest_ton,
+                        dest_addr_npi=dest_npi,
+                        destination_addr=destination,
+                        esm_class=part.esm_class,
+                        validity_period=validity,
+                        registered_delivery=1,
+                        data_coding=plan.data_coding,
+                        short_message=part.short_message,
+                        tlvs=part.tlvs,
+                    )
+                )
+                for part in text.parts(plan, reference(message.id))
+            ]
+        except smpp.EncodeError as error:
+            raise PermanentFailure(f"SMPP has no place for it: {error}") from None
+
+    # In -------------------------------------------------------------------------------------------------------
+
+    async def _take(self, name: str, request: smpp.DeliverSm | smpp.DataSm) -> int:
+        """Make a receipt or a text durable. Anything but OK, and the SMSC brings it again."""
+        account = self._accounts.get(name)
+        if account is None:
+            return Status.RX_T_APPN
+        smsc = account.smsc
+        try:
+            said = receipt.read(request, smsc.receipt_states)
+            number = self._number_hash(_player(request))
+            if said is None:
+                await self._on_inbound(Inbound(name, number, text.incoming(request, smsc.default_alphabet)))
+            elif said.ids:
+                ids = receipt.lookups(said, smsc.message_ids)
+                await self._on_receipt(Receipt(name, ids, said.event, said.detail, number))
+            else:
+                self.log.warn("{smsc}: a receipt names no submit", smsc=name, detail=said.detail)
+        except CancelledError:
+            raise
+        except StoreUnavailable:
+            return Status.RX_T_APPN
+        except Exception:
+            self.log.failure("{smsc}: a receipt or text could not be taken", smsc=name)
+            return Status.RX_T_APPN
+        return Status.ROK
+
+    def _late(self, name: str, token: Token, answer: SubmitAnswered) -> None:
+        account = self._accounts.get(name)
+        self.log.info(
+            "{smsc} answered a submit late",
+            smsc=name,
+            message_id=token.message_id,
+            status=smpp.status_name(answer.status),
+        )
+        if account is None or answer.status or self._on_late_answer is None:
+            return
+        remote_id = receipt.stored(answer.message_id, account.smsc.message_ids)
+        if remote_id:
+            told = self._on_late_answer(token.message_id, name, token.index, remote_id)
+            Deferred.fromCoroutine(_awaited(told)).addErrback(self._not_told)
+
+    def _not_told(self, failure: Failure) -> None:
+        self.log.failure("a late answer could not be used", failure)
+
+
+async def _awaited(told: Awaitable[None]) -> None:
+    await told
+
+
+def reference(message_id: str) -> int:
+    """What ties the segments of one message together: the same at every attempt, 16 bits."""
+    return zlib.crc32(message_id.encode()) & 0xFFFF
+
+
+def _player(request: smpp.DeliverSm | smpp.DataSm) -> str:
+    """The player's number: the source of a text and of a receipt; some SMSCs turn a receipt's addresses round."""
+    source = request.source_addr.decode("latin-1")
+    destination = request.destination_addr.decode("latin-1")
+    return source if source.strip("+").isdigit() or not destination.strip("+").isdigit() else destination
+
+
+def _write_progress(name: str, ids: list[str]) -> tuple[str, ...]:
+    """Remote ids with the SMSC that gave them: an id means nothing without it."""
+    return tuple(f"{name}{_TAB}{remote_id}" for remote_id in ids)
+
+
+def _read_progress(progress: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The SMSC that an earlier attempt got segments taken by, and their ids."""
+    split = [entry.partition(_TAB) for entry in progress]
+    if not split or not all(tab for _, tab, _ in split):
+        return "", ()
+    return split[0][0], tuple(remote_id for _, _, remote_id in split)

@@ -1,0 +1,46 @@
+"""How an SMSC is reached: TCP, or TLS whose certificate must be good for the host's name.
+
+Owns the reading of certificate files; knows no session.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+
+from gatewayd import config
+
+CONNECT_TIMEOUT = 10.0
+
+
+def endpoint_of(reactor: Any, smsc: config.Smsc) -> IStreamClientEndpoint:
+    """The endpoint of one SMSC. Files are read each time, so that a renewed certificate counts at the next connect.
+
+    Raises OSError or ValueError where one of them cannot be read; connecting takes at most `CONNECT_TIMEOUT`.
+    """
+    plain = HostnameEndpoint(reactor, smsc.host, smsc.port, timeout=CONNECT_TIMEOUT)
+    if not smsc.tls:
+        return plain
+    trust: Any = platformTrust()
+    if smsc.ca_file:
+        authorities = x509.load_pem_x509_certificates(Path(smsc.ca_file).read_bytes())
+        trust = trustRootFromCertificates(
+            [Certificate.loadPEM(each.public_bytes(Encoding.PEM)) for each in authorities]
+        )
+    own = None
+    if smsc.certificate:
+        pem = Path(smsc.certificate).read_bytes()
+        if smsc.private_key:
+            pem += b"\n" + Path(smsc.private_key).read_bytes()
+        own = PrivateCertificate.loadPEM(pem)
+    return wrapClientTLS(optionsForClientTLS(smsc.host, trustRoot=trust, clientCertificate=own), plain)

@@ -1,0 +1,401 @@
+"""The rules of one SMPP 3.4 session, seen from the ESME: bytes and the time in, events and bytes out.
+
+Owns the phase, sequence numbers, the window of submits on the wire, and every timer as a moment (`when`). It never
+asks a clock, opens nothing and knows no message, rate or receipt: whoever holds the connection writes `outgoing()`
+after each call and calls `tick` at `when()`.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.pdu import BodyError, Command, Framer, FramingError, Status, encode
+
+LAST_SEQUENCE = 0x7FFFFFFF
+LATE_KEPT = 10_000
+"""Submits whose answer came too late are remembered up to this number: a late answer is still evidence."""
+
+DEAF_LEAST, DEAF_MOST = 5, 50
+"""A peer that leaves a window of submits in a row unanswered is bound anew; no window counts for less or more."""
+
+
+class Phase(StrEnum):
+    """Where a session stands (SMPP 3.4, 2.2)."""
+
+    OPEN = "open"
+    BINDING = "binding"
+    BOUND = "bound"
+    UNBINDING = "unbinding"
+    CLOSED = "closed"
+
+
+class Timers(Struct, frozen=True):
+    """How long to wait for what, in seconds (SMPP 3.4, 7.2). `enquire` is the silence that makes us ask."""
+
+    bind: float = 15.0
+    response: float = 60.0
+    enquire: float = 30.0
+    enquire_response: float = 10.0
+    unbind: float = 5.0
+    partial: float = 10.0
+    farewell: float = 5.0
+
+
+class Bound(Struct, frozen=True):
+    """The peer took our bind."""
+
+    system_id: bytes
+    interface_version: int
+
+
+class BindRefused(Struct, frozen=True):
+    """The peer did not take our bind; `Closed` follows."""
+
+    status: int
+
+
+class SubmitAnswered(Struct, frozen=True):
+    """A submit_sm_resp or generic_nack to the submit that `token` names.
+
+    `late`: it was declared unanswered before. `took` is in seconds.
+    """
+
+    token: object
+    status: int
+    message_id: bytes = b""
+    late: bool = False
+    took: float = 0.0
+
+
+class SubmitUnanswered(Struct, frozen=True):
+    """The submit went to the wire and no answer came: its outcome is unknown."""
+
+    token: object
+    reason: str
+
+
+class RequestCame(Struct, frozen=True):
+    """A receipt or a text for us; it waits for `Session.answer`."""
+
+    pdu: smpp.DeliverSm | smpp.DataSm
+
+
+class PeerUnbinds(Struct, frozen=True):
+    """The peer says good-bye: nothing more may be submitted, answers may still come."""
+
+
+class Noticed(Struct, frozen=True):
+    """Something harmless that a support engineer would like to know of."""
+
+    what: str
+
+
+class Closed(Struct, frozen=True):
+    """The session is over: write what is outgoing and close the connection. `clean` after an orderly unbind."""
+
+    reason: str
+    clean: bool = False
+
+
+Event = Bound | BindRefused | SubmitAnswered | SubmitUnanswered | RequestCame | PeerUnbinds | Noticed | Closed
+
+
+class Session:
+    """One session from connect to close. `can_submit` is false for a receiver."""
+
+    def __init__(self, window: int, timers: Timers, now: float, *, can_submit: bool = True) -> None:
+        self.window = window
+        self.timers = timers
+        self.phase = Phase.OPEN
+        self.heard_at = now
+        self._can_submit = can_submit
+        self._framer = Framer()
+        self._out: list[bytes] = []
+        self._sequence = 0
+        self._pending: dict[int, tuple[object, float]] = {}
+        self._late: dict[int, tuple[object, float]] = {}
+        self._deaf = 0
+        self._bind_sequence = 0
+        self._unbind_sequence = 0
+        self._phase_ends = now + timers.bind
+        self._enquired_at: float | None = None
+        self._partial_since: float | None = None
+        self._owed_unbind: int | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can happen any more."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def in_flight(self) -> int:
+        """Submits on the wire whose answer is awaited."""
+        return len(self._pending)
+
+    @property
+    def free(self) -> int:
+        """How many submits may be written now."""
+        if self.phase is not Phase.BOUND or self._owed_unbind is not None or not self._can_submit:
+            return 0
+        return max(0, self.window - len(self._pending))
+
+    def outgoing(self) -> bytes:
+        """What is to be written now; each byte is given once."""
+        if not self._out:
+            return b""
+        out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def bind(self, request: smpp.Bind, now: float) -> None:
+        """Ask to be bound. Raises EncodeError where the account's values do not fit SMPP."""
+        self._bind_sequence = self._next_sequence()
+        self._out.append(_numbered(encode(request), self._bind_sequence))
+        self.phase = Phase.BINDING
+        self._phase_ends = now + self.timers.bind
+
+    def submit(self, octets: bytes, token: object, now: float) -> int:
+        """Put an encoded submit_sm on the wire; `token` names it in events. Its sequence number is set here.
+
+        Raises RuntimeError where `free` is 0: waiting for the window is the caller's work.
+        """
+        if self.free <= 0:
+            raise RuntimeError(f"no submit is allowed now: {self.phase}, {len(self._pending)} of {self.window}")
+        sequence = self._next_sequence()
+        self._pending[sequence] = (token, now)
+        self._out.append(_numbered(octets, sequence))
+        return sequence
+
+    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
+        """Answer a `RequestCame`; silently nothing after the end, when nobody reads it any more."""
+        if self.phase is not Phase.CLOSED:
+            form = smpp.DeliverSmResp if isinstance(request, smpp.DeliverSm) else smpp.DataSmResp
+            self._out.append(encode(form(request.sequence, status)))
+
+    def unbind(self, now: float) -> None:
+        """Say good-bye; `Closed` comes with the answer or after `timers.unbind`."""
+        if self.phase is Phase.BOUND:
+            self._unbind_sequence = self._next_sequence()
+            self._out.append(encode(smpp.Unbind(self._unbind_sequence)))
+            self.phase = Phase.UNBINDING
+            self._phase_ends = now + self.timers.unbind
+
+    def received(self, chunk: bytes, now: float) -> list[Event]:
+        """What `chunk` says, however the stream was cut."""
+        events: list[Event] = []
+        if self.phase is Phase.CLOSED:
+            return events
+        broken = ""
+        try:
+            whole = self._framer.feed(chunk)
+        except FramingError as error:
+            whole, broken = list(error.whole), str(error)
+        if whole:
+            self.heard_at = now
+            self._enquired_at = None
+            self._partial_since = None
+        for octets in whole:
+            self._take(octets, now, events)
+            if self.closed:
+                return events
+        if broken:
+            # Out of step for good: nobody can tell any more where a PDU begins (SMPP 3.4, 4.3).
+            self._out.append(encode(smpp.GenericNack(0, Status.RINVCMDLEN)))
+            self._close(f"the peer does not speak SMPP: {broken}", events)
+        elif not self._framer.pending:
+            self._partial_since = None
+        elif self._partial_since is None:
+            self._partial_since = now
+        return events
+
+    def when(self) -> float | None:
+        """The moment at which `tick` has something to do."""
+        if self.phase is Phase.CLOSED:
+            return None
+        moments = []
+        if self.phase is not Phase.BOUND or self._owed_unbind is not None:
+            moments.append(self._phase_ends)
+        elif self._enquired_at is not None:
+            moments.append(self._enquired_at + self.timers.enquire_response)
+        else:
+            moments.append(self.heard_at + self.timers.enquire)
+        if self._pending:
+            moments.append(next(iter(self._pending.values()))[1] + self.timers.response)
+        if self._partial_since is not None:
+            moments.append(self._partial_since + self.timers.partial)
+        return min(moments)
+
+    def tick(self, now: float) -> list[Event]:
+        """Do what is due."""
+        events: list[Event] = []
+        if self.phase is Phase.CLOSED:
+            return events
+        self._expire(now, events)
+        timers = self.timers
+        if self._partial_since is not None and now >= self._partial_since + timers.partial:
+            self._close("half a PDU came, and its rest did not", events)
+        elif self._owed_unbind is not None:
+            if now >= self._phase_ends:
+                self._farewell(events)
+        elif self.phase is Phase.UNBINDING:
+            if now >= self._phase_ends:
+                self._close("unbind was not answered", events, clean=True)
+        elif self.phase is not Phase.BOUND:
+            if now >= self._phase_ends:
+                self._close("bind was not answered", events)
+        elif self._deaf >= min(max(self.window, DEAF_LEAST), DEAF_MOST):
+            self._close(f"{self._deaf} submits in a row were not answered", events)
+        elif self._enquired_at is not None:
+            if now >= self._enquired_at + timers.enquire_response:
+                self._close("enquire_link was not answered", events)
+        elif now >= self.heard_at + timers.enquire:
+            self._out.append(encode(smpp.EnquireLink(self._next_sequence())))
+            self._enquired_at = now
+        return events
+
+    def connection_lost(self, reason: str) -> list[Event]:
+        """The transport is gone. Every submit on the wire is unanswered now."""
+        events: list[Event] = []
+        if self.phase is not Phase.CLOSED:
+            leaving = self.phase is Phase.UNBINDING or self._owed_unbind is not None
+            self._close(reason, events, clean=leaving)
+        return events
+
+    # What came in ---------------------------------------------------------------------------------------------
+
+    def _take(self, octets: bytes, now: float, events: list[Event]) -> None:
+        try:
+            pdu = smpp.decode(octets)
+        except BodyError as error:
+            self._refuse(error, events)
+            return
+        match pdu:
+            case smpp.SubmitSmResp():
+                self._answered(pdu.sequence, pdu.status, pdu.message_id, now, events)
+            case smpp.DeliverSm() | smpp.DataSm():
+                if self.phase in (Phase.BOUND, Phase.UNBINDING):
+                    events.append(RequestCame(pdu))
+                else:
+                    self.answer(pdu, Status.RINVBNDSTS)
+            case smpp.EnquireLink():
+                self._out.append(encode(smpp.EnquireLinkResp(pdu.sequence)))
+            case smpp.EnquireLinkResp():
+                pass
+            case smpp.BindResp():
+                self._bind_answered(pdu, events)
+            case smpp.Unbind():
+                self._peer_unbinds(pdu, now, events)
+            case smpp.UnbindResp():
+                if self.phase is Phase.UNBINDING:
+                    self._close("unbound", events, clean=True)
+                else:
+                    events.append(Noticed("unbind_resp without our unbind"))
+            case smpp.GenericNack():
+                self._nacked(pdu, now, events)
+            case smpp.AlertNotification() | smpp.Outbind():
+                events.append(Noticed(type(pdu).__name__))
+            case _:
+                self._unknown(octets, pdu.sequence, events)
+
+    def _refuse(self, error: BodyError, events: list[Event]) -> None:
+        """A request whose body cannot be read: it is answered with the reason, and the session stays up."""
+        events.append(Noticed(f"unreadable {smpp.command_name(error.command_id)}"))
+        if error.command_id == Command.DELIVER_SM:
+            self._out.append(encode(smpp.DeliverSmResp(error.sequence, error.status)))
+        elif error.command_id == Command.DATA_SM:
+            self._out.append(encode(smpp.DataSmResp(error.sequence, error.status)))
+        elif error.command_id not in (Command.ALERT_NOTIFICATION, Command.OUTBIND):
+            self._out.append(encode(smpp.GenericNack(error.sequence, error.status)))
+
+    def _unknown(self, octets: bytes, sequence: int, events: list[Event]) -> None:
+        command_id = int.from_bytes(octets[4:8], "big")
+        events.append(Noticed(f"unexpected {smpp.command_name(command_id)}"))
+        if not command_id & smpp.RESPONSE:
+            self._out.append(encode(smpp.GenericNack(sequence, Status.RINVCMDID)))
+
+    def _bind_answered(self, pdu: smpp.BindResp, events: list[Event]) -> None:
+        if self.phase is not Phase.BINDING:
+            events.append(Noticed("bind_resp without our bind"))
+        elif pdu.status:
+            self._bind_refused(pdu.status, events)
+        else:
+            self.phase = Phase.BOUND
+            version = pdu.tlv_int(smpp.Tag.SC_INTERFACE_VERSION) or 0
+            events.append(Bound(pdu.system_id, version))
+
+    def _bind_refused(self, status: int, events: list[Event]) -> None:
+        events.append(BindRefused(status))
+        self._close(f"bind refused: {smpp.status_name(status)}", events)
+
+    def _peer_unbinds(self, pdu: smpp.Unbind, now: float, events: list[Event]) -> None:
+        if self.phase is Phase.UNBINDING:
+            self._out.append(encode(smpp.UnbindResp(pdu.sequence)))
+            return
+        self._owed_unbind = pdu.sequence
+        self._phase_ends = now + self.timers.farewell
+        events.append(PeerUnbinds())
+        if not self._pending:
+            self._farewell(events)
+
+    def _farewell(self, events: list[Event]) -> None:
+        if self._owed_unbind is not None:
+            self._out.append(encode(smpp.UnbindResp(self._owed_unbind)))
+        self._close("the peer unbound", events, clean=True)
+
+    def _nacked(self, pdu: smpp.GenericNack, now: float, events: list[Event]) -> None:
+        sequence = pdu.sequence
+        if sequence in self._pending or sequence in self._late:
+            # A nack with status 0 contradicts itself; it is no acceptance.
+            self._answered(sequence, pdu.status or Status.RINVCMDID, b"", now, events)
+        elif self.phase is Phase.BINDING and sequence == self._bind_sequence:
+            self._bind_refused(pdu.status or Status.RINVCMDID, events)
+        elif self.phase is Phase.UNBINDING and sequence == self._unbind_sequence:
+            self._close("unbind was answered by generic_nack", events, clean=True)
+        else:
+            events.append(Noticed(f"generic_nack {smpp.status_name(pdu.status)} to nothing of ours"))
+
+    def _answered(self, sequence: int, status: int, message_id: bytes, now: float, events: list[Event]) -> None:
+        waiting = self._pending.pop(sequence, None)
+        late = waiting is None
+        if waiting is None:
+            waiting = self._late.pop(sequence, None)
+        if waiting is None:
+            events.append(Noticed("an answer to no submit of ours, or its second one"))
+            return
+        self._deaf = 0
+        token, sent_at = waiting
+        events.append(SubmitAnswered(token, status, message_id, late, now - sent_at))
+        if self._owed_unbind is not None and not self._pending:
+            self._farewell(events)
+
+    # Ends -----------------------------------------------------------------------------------------------------
+
+    def _expire(self, now: float, events: list[Event]) -> None:
+        """Give up waiting for answers, oldest first: the order of writing is the order of the dictionary."""
+        while self._pending:
+            sequence, (token, sent_at) = next(iter(self._pending.items()))
+            if now < sent_at + self.timers.response:
+                return
+            del self._pending[sequence]
+            self._deaf += 1
+            self._late[sequence] = (token, sent_at)
+            if len(self._late) > LATE_KEPT:
+                del self._late[next(iter(self._late))]
+            events.append(SubmitUnanswered(token, "submit_sm was not answered in time"))
+
+    def _close(self, reason: str, events: list[Event], *, clean: bool = False) -> None:
+        self.phase = Phase.CLOSED
+        lost, self._pending = self._pending, {}
+        events.extend(SubmitUnanswered(token, reason) for token, _ in lost.values())
+        events.append(Closed(reason, clean))
+
+    def _next_sequence(self) -> int:
+        while True:
+            self._sequence = self._sequence % LAST_SEQUENCE + 1
+            if self._sequence not in self._pending and self._sequence not in self._late:
+                return self._sequence
+
+
+def _numbered(octets: bytes, sequence: int) -> bytes:
+    return octets[:12] + sequence.to_bytes(4, "big") + octets[16:]
