@@ -100,7 +100,7 @@ class Observer:
 
     def _is_one_too_many(self, event: LogEvent, level: Any) -> bool:
         kind = event.get("log_format") or ""
-        failure = event.get("log_failure")
+        failure = _failure(event)
         if failure is not None:
             kind = f"{kind} {failure.type.__name__}"
         key = (str(event.get("log_namespace", "")), str(kind))
@@ -140,7 +140,7 @@ class Observer:
         for name, value in event.items():
             if not name.startswith("log_") and name not in _LEGACY and f"{{{name}" not in template:
                 words += f" {name}={value}"
-        failure = event.get("log_failure")
+        failure = _failure(event)
         if failure is not None:
             words = f"{words}\n{_traceback(failure)}"
         if _CONTROL.search(words):
@@ -160,7 +160,7 @@ class Observer:
         for name, value in event.items():
             if not name.startswith("log_") and name not in _LEGACY and name not in line:
                 line[name] = value if isinstance(value, _PLAIN) else str(value)
-        failure = event.get("log_failure")
+        failure = _failure(event)
         if failure is not None:
             line["exception"] = failure.type.__name__
             line["traceback"] = _traceback(failure)
@@ -196,8 +196,12 @@ def under_journal(journal_stream: str, device: int, inode: int) -> bool:
 
 
 def _message(event: LogEvent) -> str:
+    failure = _failure(event)
     template = event.get("log_format")
-    if template is None:
+    if failure is not None and "isError" in event:
+        # Its own text is the whole traceback, with whatever that quotes.
+        words = str(event.get("why") or "")
+    elif template is None:
         words = ""
     elif "(" in template or event.get("log_legacy"):
         words = formatEvent(event)
@@ -207,12 +211,16 @@ def _message(event: LogEvent) -> str:
         except Exception:
             # Another's format: Twisted knows how to say what is wrong with it.
             words = formatEvent(event)
-    failure = event.get("log_failure")
     if failure is None:
         return str(words)
     # The template's own fields may be the exception's text.
     said = redact(f"{failure.type.__name__}: {_said(failure)}", 500)
     return f"{redact(words)} ({said})" if words else said
+
+
+def _failure(event: LogEvent) -> Any:
+    failure = event.get("log_failure")
+    return event.get("failure") if failure is None and event.get("isError") else failure
 
 
 def _said(failure: Any) -> str:

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.config import Label
 from gatewayd.errors import PermanentFailure, TemporaryFailure
-from gatewayd.interfaces import ICallbacks, IMeter
+from gatewayd.interfaces import ICallbacks
 from gatewayd.model import Channel, ReportJob
 from gatewayd.redact import redact
 from gatewayd.status import Report
@@ -35,12 +35,11 @@ class _Target(msgspec.Struct, frozen=True):
 
 
 class Reporter:
-    """Tells statuses, by the labels' keys and URLs. `meter` hears of what was told, and of failed tries."""
+    """Tells statuses, by the labels' keys and URLs. Results are counted by who settles them: the outbox."""
 
-    def __init__(self, clock: IReactorTime, callbacks: ICallbacks, labels: Mapping[str, Label], meter: IMeter) -> None:
+    def __init__(self, clock: IReactorTime, callbacks: ICallbacks, labels: Mapping[str, Label]) -> None:
         self._clock = clock
         self._callbacks = callbacks
-        self._meter = meter
         self._targets: dict[str, _Target] = {}
         self.reconfigure(labels)
 
@@ -56,18 +55,6 @@ class Reporter:
 
         Raises TemporaryFailure where another try may succeed, PermanentFailure where none will: a dead letter.
         """
-        try:
-            await self._tell(job)
-        except TemporaryFailure as failure:
-            if failure.counts:
-                self._count(job, "again")
-            raise
-        except PermanentFailure:
-            self._count(job, "dead")
-            raise
-        self._count(job, "told")
-
-    async def _tell(self, job: ReportJob) -> None:
         target = self._targets.get(job.label)
         if target is None:
             raise TemporaryFailure("the label is not configured any more")
@@ -94,9 +81,6 @@ class Reporter:
         now = self._clock.seconds()
         # After an outage of our own the first try comes late: that status is told more than once, too.
         return now - max(job.queued_at, job.first_tried or now) < YOUNG
-
-    def _count(self, job: ReportJob, result: str) -> None:
-        self._meter.reported(job.label, job.status, result, self._clock.seconds() - job.queued_at)
 
 
 def address(callback_url: str, api_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:

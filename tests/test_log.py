@@ -191,10 +191,11 @@ def test_what_twisted_logs_the_old_way() -> None:
     publisher = LogPublisher(written.observer)
     old = legacy.LogPublisher(publisher, publisher)
     old.msg("an old message", system="-")
-    old.msg("shown", isError=1, failure=raised(ValueError("to ann@example.org")), why="because")
+    old.msg(isError=1, failure=raised(ValueError("to ann@example.org")), why="because")
     assert "an old message" in written.lines[0]
     assert "isError" not in "".join(written.lines)
     assert "Traceback" in written.lines[1]
+    assert "because (ValueError: to [redacted])" in written.lines[1]
     assert "ann@" not in written.lines[1]
 
 

@@ -26,26 +26,12 @@ class Callbacks:
 
     def __init__(self, status: int = 200, body: bytes = b'{"error_code": 0,}') -> None:
         self.answer = (status, body)
-        self.failure: Exception | None = None
         self.asked: list[tuple[str, bool]] = []
 
     async def get(self, url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
         """Answers, or fails."""
         self.asked.append((url, allow_private))
-        if self.failure is not None:
-            raise self.failure
         return self.answer
-
-
-class Meter:
-    """Keeps what `reported` was called with."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[Any, ...]] = []
-
-    def reported(self, *figures: Any) -> None:
-        """Keeps the figures."""
-        self.seen.append(figures)
 
 
 def label(**changes: Any) -> Label:
@@ -68,11 +54,11 @@ def job(**changes: Any) -> ReportJob:
     )
 
 
-def reporter(callbacks: Callbacks, meter: Meter | None = None, **changes: Any) -> Reporter:
+def reporter(callbacks: Callbacks, **changes: Any) -> Reporter:
     """A reporter of one label, at NOW."""
     clock = Clock()
     clock.advance(NOW)
-    return Reporter(clock, callbacks, {"amazing": label(**changes)}, meter or Meter())
+    return Reporter(clock, callbacks, {"amazing": label(**changes)})
 
 
 async def failure_of(body: bytes, status: int = 200, **changes: Any) -> Exception:
@@ -84,9 +70,9 @@ async def failure_of(body: bytes, status: int = 200, **changes: Any) -> Exceptio
 
 @pytest_twisted.ensureDeferred
 async def test_exactly_the_documented_parameters() -> None:
-    """A status is told at the label's URL with api_key, type, ext_message_id and status, and counted as told."""
-    callbacks, meter = Callbacks(), Meter()
-    await reporter(callbacks, meter).tell(job())
+    """A status is told at the label's URL with api_key, type, ext_message_id and status."""
+    callbacks = Callbacks()
+    await reporter(callbacks).tell(job())
     [(url, allow_private)] = callbacks.asked
     assert url.startswith("https://api.smartico.ai/xyz/callback?")
     assert sorted(parse_qsl(urlsplit(url).query)) == [
@@ -96,7 +82,6 @@ async def test_exactly_the_documented_parameters() -> None:
         ("type", "email"),
     ]
     assert not allow_private
-    assert meter.seen == [("amazing", Report.DELIVERED, "told", 1.0)]
 
 
 @pytest_twisted.ensureDeferred
@@ -233,18 +218,3 @@ async def test_without_any_url_a_report_waits() -> None:
     """A label whose callback_url was taken away does not lose its reports."""
     with pytest.raises(TemporaryFailure):
         await reporter(Callbacks(), callback_url="").tell(job())
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_was_never_tried_is_not_counted() -> None:
-    """A host that is left alone for a while makes no failed try in the figures; a real failure does."""
-    callbacks, meter = Callbacks(), Meter()
-    callbacks.failure = TemporaryFailure("callback host is down", counts=False)
-    telling = reporter(callbacks, meter)
-    with pytest.raises(TemporaryFailure):
-        await telling.tell(job())
-    assert meter.seen == []
-    callbacks.failure = TemporaryFailure("no answer")
-    with pytest.raises(TemporaryFailure):
-        await telling.tell(job())
-    assert meter.seen == [("amazing", Report.DELIVERED, "again", 1.0)]

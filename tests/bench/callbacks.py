@@ -21,13 +21,6 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 ROUNDS, EACH, WORKERS = 5, 4_000, 16
 
 
-class Meter:
-    """Counts nothing."""
-
-    def reported(self, *figures: object) -> None:
-        """Ignored."""
-
-
 def serve(listening: socket.socket) -> None:
     """Answer every request on every connection, in a process of its own."""
 
@@ -51,7 +44,7 @@ async def bench(port: int) -> None:
         callback_hosts=("127.0.0.1",),
         allow_from=(ipaddress.ip_network("::/0"),),
     )
-    reporter = Reporter(reactor, callbacks, {"amazing": label}, Meter())
+    reporter = Reporter(reactor, callbacks, {"amazing": label})
     job = ReportJob("a540f662-45b3-11ee-be56-0242ac120002", "amazing", Channel.EMAIL, Report.DELIVERED, "", 0.0)
 
     async def work() -> None:

@@ -32,13 +32,6 @@ from gatewayd.status import Report
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
 
 
-class Meter:
-    """Counts nothing."""
-
-    def reported(self, *figures: Any) -> None:
-        """Not looked at here."""
-
-
 @pytest_twisted.async_yield_fixture
 async def smartico() -> AsyncIterator[Smartico]:
     """A Smartico that answers 0."""
@@ -112,7 +105,7 @@ async def test_a_reporter_tells_a_status(smartico: Smartico, callbacks: Callback
     url = await smartico.listen()
     smartico.answers = first_times(1, NOT_FOUND)
     label = Label.model_construct(api_key=Secret("k1"), callback_url=url + "?brand=7", callback_hosts=("127.0.0.1",))
-    reporter = Reporter(reactor, callbacks, {"amazing": label}, Meter())
+    reporter = Reporter(reactor, callbacks, {"amazing": label})
     job = ReportJob(ID, "amazing", Channel.SMS, Report.ACCEPTED, "", queued_at=reactor.seconds())
     with pytest.raises(TemporaryFailure, match="error_code 1: email was not found"):
         await reporter.tell(job)
