@@ -7,7 +7,7 @@ reaches an exception or the log: its query holds the API key.
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from OpenSSL.SSL import Error as TlsError
@@ -17,8 +17,8 @@ from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,13 +26,12 @@ from zope.interface import implementer
 from gatewayd.answers import AnswerReader, BadAnswer
 from gatewayd.errors import PermanentFailure, TemporaryFailure
 from gatewayd.interfaces import ICallbacks
+from gatewayd.keepalive import Connection, Stale, TooLate
 from gatewayd.public_only import PublicOnly
 from gatewayd.retry import LINK
 
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
-_IDLE = 50.0
-"""Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""
 _TICK = 0.5
 _PATIENCE = 0.5
 _FAILURES_TO_BREAK = 5
@@ -53,14 +52,6 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (error.ConnectionDone, "the callback host closed the connection before it answered"),
     (error.ConnectionLost, "the connection to the callback host was lost before it answered"),
 )
-
-
-class _TooLate(Exception):
-    """The answer did not come in time."""
-
-
-class _Stale(Exception):
-    """A kept connection was closed by the peer just as we used it again."""
 
 
 @implementer(ICallbacks)
@@ -139,12 +130,12 @@ class Callbacks(Service):
 
     def _failure(self, host: "_Host", problem: Exception) -> TemporaryFailure:
         now = self._reactor.seconds()
-        if isinstance(problem, _Stale):
+        if isinstance(problem, Stale):
             return TemporaryFailure("the callback host closed a kept connection", not_before=now, counts=False)
         if isinstance(problem, BadAnswer):
             return TemporaryFailure(f"the callback's answer is unreadable: {problem}")
         host.failed(now)
-        if isinstance(problem, _TooLate):
+        if isinstance(problem, TooLate):
             return TemporaryFailure(f"no answer to the callback in {self._timeout:g} s")
         if isinstance(problem, error.DNSLookupError) and host.hides_addresses():
             return TemporaryFailure("the callback host is at a private address")
@@ -174,11 +165,11 @@ class _Host:
         timeout: float,
     ) -> None:
         self.busy = 0
-        self.connections: set[_Connection] = set()
-        self.idle: list[_Connection] = []
+        self.connections: set[Connection] = set()
+        self.idle: list[Connection] = []
         self._clock = clock
         self._random = random
-        self._factory = Factory.forProtocol(lambda: _Connection(clock, self))
+        self._factory = Factory.forProtocol(lambda: Connection(clock, self))
         self._factory.noisy = False
         self._endpoint = endpoint
         self._guard = guard
@@ -279,10 +270,10 @@ class _Host:
         self._pace += (self._clock.seconds() - begun - self._pace) / 8
         return answer
 
-    async def _connect(self, begun: float) -> "_Connection":
+    async def _connect(self, begun: float) -> Connection:
         connecting: Deferred[Any] = self._endpoint.connect(self._factory)
         try:
-            connection: _Connection = await connecting.addTimeout(self._timeout, self._clock)
+            connection: Connection = await connecting.addTimeout(self._timeout, self._clock)
         except error.ConnectingCancelledError:
             # It is no CancelledError, and addTimeout lets it through as well.
             if self._clock.seconds() - begun >= self._timeout:
@@ -316,103 +307,6 @@ class _Host:
             self._next_place = first
             return first + _SPREAD * self._random()
         return self._next_place
-
-
-class _Connection(Protocol):
-    """One connection: a request, its answer, and so on. One timer looks after whatever is due."""
-
-    def __init__(self, clock: Any, host: _Host) -> None:
-        self.until = 0.0  # when the answer is too late, or the idle connection is closed
-        self._clock = clock
-        self._host = host
-        self._waiting: Deferred[AnswerReader] | None = None
-        self._reader = AnswerReader()
-        self._served = False
-        self._closed: Deferred[None] = Deferred()
-        self._timer: Any = None
-
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-        self._host.connections.add(self)
-        self._timer = self._clock.callLater(_TICK, self._tick)
-
-    def ask(self, request: bytes, until: float) -> Deferred[AnswerReader]:
-        """Send `request`; the answer must be complete at `until`. Cancelling closes the connection."""
-        assert self.transport is not None
-        self._reader = AnswerReader()
-        self.until = until
-        waiting = self._waiting = Deferred(self._cancelled)
-        self.transport.write(request)
-        return waiting
-
-    def abandon(self) -> Deferred[None]:
-        """Close at once; fires when closed."""
-        assert self.transport is not None
-        if self in self._host.idle:
-            self._host.idle.remove(self)
-        cast(ITCPTransport, self.transport).abortConnection()
-        return self._closed
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._waiting is None:
-            self.abandon()
-            return
-        try:
-            complete = self._reader.received(data)
-        except BadAnswer as problem:
-            self._give_up(problem)
-            return
-        if complete:
-            self._answer()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._timer.cancel()
-        self._host.connections.discard(self)
-        if self in self._host.idle:
-            self._host.idle.remove(self)
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            if self._reader.closed():
-                waiting.callback(self._reader)
-            elif self._served and not self._reader.begun:
-                waiting.errback(Failure(_Stale()))
-            else:
-                waiting.errback(reason)
-        self._closed.callback(None)
-
-    def _answer(self) -> None:
-        assert self._waiting is not None
-        assert self.transport is not None
-        waiting, self._waiting = self._waiting, None
-        if self._reader.keep:
-            self._served = True
-            self.until = self._clock.seconds() + _IDLE
-            self._host.idle.append(self)
-        else:
-            self.transport.loseConnection()
-            self.until = self._clock.seconds() + _TICK
-        waiting.callback(self._reader)
-
-    def _tick(self) -> None:
-        left = self.until - self._clock.seconds()
-        if self.until and left <= 0:
-            # Re-armed before: connectionLost may come at once, and cancels the timer.
-            self._timer = self._clock.callLater(_TICK, self._tick)
-            self._give_up(_TooLate())
-            return
-        self._timer = self._clock.callLater(min(_TICK, left) if self.until else _TICK, self._tick)
-
-    def _give_up(self, problem: Exception) -> None:
-        waiting, self._waiting = self._waiting, None
-        self.abandon()
-        if waiting is not None:
-            waiting.errback(Failure(problem))
-
-    def _cancelled(self, _: Deferred[AnswerReader]) -> None:
-        self._waiting = None
-        self.abandon()
 
 
 def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float) -> IStreamClientEndpoint:

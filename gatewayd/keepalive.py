@@ -1,0 +1,135 @@
+"""One kept HTTP/1.1 connection: a request, its answer, the next one. Knows no URL, host or back-off.
+
+Pipelining is left out on purpose: a lost connection would leave several answers unknown, and one slow answer would
+hold up all behind it.
+"""
+
+from typing import Any, cast
+from typing import Protocol as TypingProtocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gatewayd.answers import AnswerReader, BadAnswer
+
+IDLE = 50.0
+"""Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""
+
+_TICK = 0.5
+
+
+class TooLate(Exception):
+    """The answer did not come in time."""
+
+
+class Stale(Exception):
+    """A kept connection was closed by the peer just as we used it again."""
+
+
+class Owner(TypingProtocol):
+    """Whom a connection belongs to: it enters and leaves both collections by itself."""
+
+    connections: "set[Connection]"
+    idle: "list[Connection]"
+
+
+class Connection(Protocol):
+    """One connection: a request, its answer, and so on. One timer looks after whatever is due."""
+
+    def __init__(self, clock: Any, owner: Owner) -> None:
+        self.until = 0.0  # when the answer is too late, or the idle connection is closed
+        self._clock = clock
+        self._owner = owner
+        self._waiting: Deferred[AnswerReader] | None = None
+        self._reader = AnswerReader()
+        self._served = False
+        self._closed: Deferred[None] = Deferred()
+        self._timer: Any = None
+
+    def connectionMade(self) -> None:
+        """Begin to look after time."""
+        assert self.transport is not None
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self._owner.connections.add(self)
+        self._timer = self._clock.callLater(_TICK, self._tick)
+
+    def ask(self, request: bytes, until: float) -> Deferred[AnswerReader]:
+        """Send `request`; the answer must be complete at `until`. Cancelling closes the connection."""
+        assert self.transport is not None
+        self._reader = AnswerReader()
+        self.until = until
+        waiting = self._waiting = Deferred(self._cancelled)
+        self.transport.write(request)
+        return waiting
+
+    def abandon(self) -> Deferred[None]:
+        """Close at once; fires when closed."""
+        assert self.transport is not None
+        if self in self._owner.idle:
+            self._owner.idle.remove(self)
+        cast(ITCPTransport, self.transport).abortConnection()
+        return self._closed
+
+    def dataReceived(self, data: bytes) -> None:
+        """The next bytes of the answer; bytes that nobody asked for end the connection."""
+        if self._waiting is None:
+            self.abandon()
+            return
+        try:
+            complete = self._reader.received(data)
+        except BadAnswer as problem:
+            self._give_up(problem)
+            return
+        if complete:
+            self._answer()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It is gone, which may be how the answer ends; else whoever waits hears of it."""
+        self._timer.cancel()
+        self._owner.connections.discard(self)
+        if self in self._owner.idle:
+            self._owner.idle.remove(self)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            if self._reader.closed():
+                waiting.callback(self._reader)
+            elif self._served and not self._reader.begun:
+                waiting.errback(Failure(Stale()))
+            else:
+                waiting.errback(reason)
+        self._closed.callback(None)
+
+    def _answer(self) -> None:
+        assert self._waiting is not None
+        assert self.transport is not None
+        waiting, self._waiting = self._waiting, None
+        if self._reader.keep:
+            self._served = True
+            self.until = self._clock.seconds() + IDLE
+            self._owner.idle.append(self)
+        else:
+            self.transport.loseConnection()
+            self.until = self._clock.seconds() + _TICK
+        waiting.callback(self._reader)
+
+    def _tick(self) -> None:
+        left = self.until - self._clock.seconds()
+        if self.until and left <= 0:
+            # Re-armed before: connectionLost may come at once, and cancels the timer.
+            self._timer = self._clock.callLater(_TICK, self._tick)
+            self._give_up(TooLate())
+            return
+        self._timer = self._clock.callLater(min(_TICK, left) if self.until else _TICK, self._tick)
+
+    def _give_up(self, problem: Exception) -> None:
+        waiting, self._waiting = self._waiting, None
+        self.abandon()
+        if waiting is not None:
+            waiting.errback(Failure(problem))
+
+    def _cancelled(self, _: Deferred[AnswerReader]) -> None:
+        self._waiting = None
+        self.abandon()
