@@ -1,0 +1,144 @@
+"""What every directory is wrapped in: a time-out that frees the caller, a short memory, one look-up for many askers.
+
+Knows no kind of directory. The memory is in this process only, and a fresh look-up passes it by.
+"""
+
+from collections.abc import Awaitable
+from typing import NoReturn
+
+from msgspec import Struct
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd.errors import TemporaryFailure
+from gatewayd.interfaces import IRecipientDirectory
+from gatewayd.model import Recipient
+
+log = Logger()
+
+REMEMBERED = 10_000
+TIRED_AFTER = 3
+"""Time-outs in a row after which a directory is asked one question at a time until it answers again."""
+
+_Key = tuple[str, str]
+
+
+class _Entry(Struct, frozen=True):
+    recipient: Recipient | None
+    until: float
+    asked: int
+
+
+@implementer(IRecipientDirectory)
+class Remembered:
+    """`directory` with a limit of `timeout` seconds, each answer (an unknown id too) kept for `cache` seconds.
+
+    A directory that keeps timing out is let rest: look-ups fail at once but for one probe in each `timeout`, so that
+    a black hole doesn't hold up everything that waits for it.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        name: str,
+        directory: IRecipientDirectory,
+        *,
+        timeout: float,
+        cache: float,
+        size: int = REMEMBERED,
+    ) -> None:
+        self._clock = clock
+        self._name = name
+        self._directory = directory
+        self._timeout = timeout
+        self._cache = cache
+        self._size = size
+        self._kept: dict[_Key, _Entry] = {}
+        self._flights: dict[_Key, list[Deferred[Recipient | None]]] = {}
+        self._asked = 0
+        self._timeouts = 0
+        self._probe_at = 0.0
+
+    async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
+        """As the directory's, from memory unless `fresh`. Raises TemporaryFailure after the time-out."""
+        key = (label, ext_user_id)
+        if not fresh:
+            entry = self._kept.get(key)
+            if entry is not None and entry.until > self._clock.seconds():
+                return entry.recipient
+            flight = self._flights.get(key)
+            if flight is not None:
+                joined: Deferred[Recipient | None] = Deferred()
+                flight.append(joined)
+                return await joined
+        return await self._ask(key, fresh=fresh)
+
+    def close(self) -> Awaitable[None]:
+        """Close the directory, and forget."""
+        self._kept.clear()
+        return self._directory.close()
+
+    def _ask(self, key: _Key, *, fresh: bool) -> "Deferred[Recipient | None]":
+        self._check_rested()
+        self._asked += 1
+        asked = self._asked
+        first: Deferred[Recipient | None] = Deferred()
+        waiting = [first]
+        if not fresh:
+            self._flights[key] = waiting
+
+        def landed(result: Recipient | Failure | None) -> None:
+            if timer.active():
+                timer.cancel()
+            if self._flights.get(key) is waiting:
+                del self._flights[key]
+            if not isinstance(result, Failure):
+                self._timeouts = 0
+                self._keep(key, result, asked)
+            elif not (waiting or result.check(CancelledError, TemporaryFailure)):
+                log.failure("{directory} failed after its time", result, directory=self._name)
+            tell(result)
+
+        def tell(result: Recipient | Failure | None) -> None:
+            while waiting:
+                asker = waiting.pop()
+                if not asker.called:
+                    asker.callback(result)
+
+        def too_late() -> None:
+            # First the askers: whatever the directory does when it is cancelled, they are free.
+            self._timeouts += 1
+            if self._flights.get(key) is waiting:
+                del self._flights[key]
+            tell(Failure(TemporaryFailure(f"the directory {self._name} did not answer in time")))
+            looking.cancel()
+
+        looking = Deferred.fromCoroutine(self._directory.find(*key, fresh=fresh))
+        timer = self._clock.callLater(self._timeout, too_late)
+        looking.addBoth(landed)
+        return first
+
+    def _check_rested(self) -> None:
+        if self._timeouts < TIRED_AFTER:
+            return
+        now = self._clock.seconds()
+        if now < self._probe_at:
+            self._refuse(self._probe_at)
+        self._probe_at = now + max(self._timeout, 1.0)
+
+    def _refuse(self, until: float) -> NoReturn:
+        raise TemporaryFailure(f"the directory {self._name} does not answer", not_before=until)
+
+    def _keep(self, key: _Key, recipient: Recipient | None, asked: int) -> None:
+        known = self._kept.pop(key, None)
+        if known is not None and known.asked > asked:
+            # A slow look-up must not bring back what a later one has found changed.
+            self._kept[key] = known
+            return
+        if self._cache > 0:
+            while len(self._kept) >= self._size:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = _Entry(recipient, self._clock.seconds() + self._cache, asked)
