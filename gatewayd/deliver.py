@@ -7,7 +7,7 @@ this call and in the channel's, nowhere else.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatewayd.config import Directory, Label, SmsRoute
+from gatewayd.config import Label, SmsRoute
 from gatewayd.contact import address_of
 from gatewayd.errors import PermanentFailure, TemporaryFailure
 from gatewayd.interfaces import IChannel, IRecipientDirectory, IStore
@@ -36,20 +36,22 @@ class Deliverer:
         *,
         segments: Callable[[str, bool], int],
         labels: Mapping[str, Label],
-        tables: Mapping[str, Directory],
+        regions: Mapping[str, str],
     ) -> None:
         self._clock = clock
         self._store = store
         self._channels = channels
-        self._directories = directories
         self._keys = keys
         self._segments = segments
-        self.reconfigure(labels, tables)
+        self.reconfigure(labels, directories, regions)
 
-    def reconfigure(self, labels: Mapping[str, Label], tables: Mapping[str, Directory]) -> None:
-        """Use other labels and directory tables from the next message on."""
+    def reconfigure(
+        self, labels: Mapping[str, Label], directories: Mapping[str, IRecipientDirectory], regions: Mapping[str, str]
+    ) -> None:
+        """Go by these from the next message on; `regions` are the directories' default regions."""
         self._labels = labels
-        self._tables = tables
+        self._directories = directories
+        self._regions = regions
 
     async def deliver(self, leased: Leased) -> Handed:
         """Hand it to a next hop once. Raises what IChannel.send raises."""
@@ -63,7 +65,7 @@ class Deliverer:
         routes = label.relays if message.channel is Channel.EMAIL else sms_routes(label.sms_routes, address)
         if not routes:
             raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
-        order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1)
+        order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1, leased.route)
         return await self._channels[message.channel].send(order, self._marker(message, label, address))
 
     async def _resolve(self, message: Message, label: Label) -> str:
@@ -83,7 +85,7 @@ class Deliverer:
             raise PermanentFailure("the directory does not know the user")
         if not recipient.may_be_contacted(message.channel):
             raise PermanentFailure("the user may not be contacted")
-        address = address_of(recipient, message.channel, self._tables[label.directory].default_region)
+        address = address_of(recipient, message.channel, self._regions[label.directory])
         if address is None:
             raise PermanentFailure("the user has no address that can be read")
         return address

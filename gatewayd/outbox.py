@@ -92,7 +92,7 @@ class Outbox(Service, Generic[T]):
             self._pump.cancel()
         waiting = list(self._running.values())
         if waiting:
-            finished: Deferred[Any] = DeferredList([_shadow(doing) for doing in waiting])
+            finished: Deferred[Any] = DeferredList([_shadow(doing) for doing in waiting], consumeErrors=True)
             finished.addTimeout(DRAIN, self._clock, onTimeoutCancel=lambda result, seconds: None)
             await finished
         for doing in list(self._running.values()):

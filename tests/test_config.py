@@ -1,0 +1,194 @@
+"""gatewayd.toml: every key of CONTRACT.md is read, and whatever is wrong is named with its full path."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, load, parse
+
+SMALL = """
+[gatewayd]
+secret_key = "0123456789012345678901234567890123456789"
+instance = "gw1"
+[redis]
+endpoint = "unix:/run/redis/redis-server.sock"
+[bounces]
+domain = "bounces.amazing.co"
+[public]
+base_url = "https://go.amazing.co"
+listen = ["unix:/run/{instance}.sock"]
+[labels.amazing]
+allow_from = ["203.0.113.0/24", "2001:db8::/32"]
+authorization = ["one", "two"]
+api_key = "key"
+callback_hosts = ["*.smartico.ai"]
+directory = "players"
+relays = ["main"]
+sms_routes = [{prefix = "+44", via = ["world"]}]
+[directories.players]
+type = "sql"
+driver = "sqlite3"
+connect = {database = "/var/lib/players.db"}
+query = "SELECT email, phone FROM players WHERE id = :ext_user_id"
+[relays.main]
+host = "127.0.0.1"
+[smscs.world]
+host = "127.0.0.1"
+system_id = "gw"
+password = "secret"
+"""
+
+
+def raw(**changes: Any) -> dict[str, Any]:
+    """The small configuration with values changed by dotted path (double underscores)."""
+    tree = tomllib.loads(SMALL)
+    for path, value in changes.items():
+        *tables, key = path.split("__")
+        place: Any = tree
+        for name in tables:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[key] = value
+    return tree
+
+
+def errors(**changes: Any) -> list[str]:
+    """What is said about the changed configuration."""
+    with pytest.raises(ConfigError) as caught:
+        parse(raw(**changes), {})
+    return caught.value.errors
+
+
+def test_defaults_are_the_contracts() -> None:
+    """Numbers, times, rates, booleans and empty values that are not given are those of CONTRACT.md."""
+    config = parse(raw(), {})
+    assert (config.gatewayd.retention, config.gatewayd.work) == (7 * 86400, ("email", "sms", "reports"))
+    assert (config.redis.database, config.redis.max_queued, config.redis.key_prefix) == (0, 1_000_000, "gatewayd:")
+    assert (config.api.max_body, config.api.reuse_port) == (2_097_152, False)
+    label = config.labels["amazing"]
+    assert (label.email_deadline, label.sms_deadline, label.max_segments) == (86400, 14400, 10)
+    assert (label.sms_authorization, label.callback_http, label.callback_url) == (True, False, "")
+    relay, smsc = config.relays["main"], config.smscs["world"]
+    assert (relay.port, relay.tls, relay.connections, relay.rate) == (25, "none", 10, 0)
+    assert (relay.on_uncertain, relay.uncertain_wait) == ("resend", 10)
+    assert (smsc.port, smsc.window, smsc.rate, smsc.enquire_link) == (2775, 20, 100, 30)
+    assert (smsc.on_uncertain, smsc.message_ids, smsc.source_ton_npi) == ("hold", "auto", None)
+    directory = config.directories["players"]
+    assert isinstance(directory, SqlDirectory)
+    assert (directory.timeout, directory.cache) == (2, 30)
+
+
+def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
+    """The commented example that we install reads without an error once its secrets are there."""
+    text = (Path(__file__).parent.parent / "etc" / "gatewayd.toml").read_text()
+    uncommented = re.sub(r"^#(?=[\[\w\"'}\]])", "", text, flags=re.M)
+    for source in {text, uncommented}:
+        for name in re.findall(r'"file:([^"]+)"', source):
+            secret = tmp_path / Path(name).name
+            secret.write_text("x" * 40 + "\n")
+            source = source.replace(f"file:{name}", f"file:{secret}")
+        source = re.sub(r'"credential:([^"]+)"', '"' + "x" * 40 + '"', source)
+        parse(tomllib.loads(source), {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gatewayd__foo": 1}, "gatewayd.foo: unknown key"),
+        ({"labels__amazing__allow_from": ["300.0.0.0/8"]}, "labels.amazing.allow_from[0]: is not an IPv4 or IPv6"),
+        ({"labels__amazing__allow_from": ["10.0.0.0/8", 3]}, "labels.amazing.allow_from[1]: is not"),
+        ({"gatewayd__secret_key": "short"}, "gatewayd.secret_key: must have at least 32 bytes"),
+        ({"gatewayd__secret_key": "file:/nonexistent"}, "gatewayd.secret_key: cannot read secret file /nonexistent"),
+        ({"gatewayd__secret_key": "env:NOPE"}, "gatewayd.secret_key: environment variable NOPE is not set"),
+        ({"gatewayd__work": ["mail"]}, "gatewayd.work[0]: must be one of"),
+        ({"gatewayd__retention": "7"}, "gatewayd.retention: is not a time"),
+        ({"gatewayd__retention": "0s"}, "gatewayd.retention: must be longer than zero"),
+        ({"redis__endpoint": "localhost"}, "redis.endpoint: must begin with"),
+        ({"redis__database": "0"}, "redis.database: must be a whole number"),
+        ({"api__listen": ["tcp:xyz"]}, "api.listen[0]: is not a Twisted server endpoint"),
+        ({"labels__amazing__directory": "nowhere"}, "labels.amazing.directory: there is no [directories.nowhere]"),
+        ({"labels__amazing__relays": ["main", "b"]}, "labels.amazing.relays[1]: there is no [relays.b]"),
+        ({"labels__amazing__sms_routes__0__via": ["x"]}, "labels.amazing.sms_routes[0].via[0]: there is no [smscs.x]"),
+        ({"labels__amazing__authorization": []}, "labels.amazing.authorization: must not be empty"),
+        ({"labels__amazing__authorization": [""]}, "labels.amazing.authorization[0]: the secret is empty"),
+        ({"labels__amazing__sms_sender": "X"}, "labels.amazing.sms_sender: is not one of sms_senders"),
+        ({"labels__amazing__callback_url": "http://x.smartico.ai/"}, "labels.amazing.callback_url: is not https"),
+        ({"labels__amazing__email_deadline": 5}, "labels.amazing.email_deadline: is not a time"),
+        ({"smscs__world__rate": "fast"}, "smscs.world.rate: is not a rate"),
+        ({"smscs__world__bind": "receiver"}, "smscs.world.bind: must be one of"),
+        ({"smscs__world__window": 0}, "smscs.world.window: "),
+        ({"smscs__world__source_ton_npi": "5"}, "smscs.world.source_ton_npi: is not a pair"),
+        ({"relays__main__tls": True}, "relays.main.tls: must be one of"),
+        ({"relays__main__port": 70000}, "relays.main.port: "),
+        ({"relays__main__username": "u"}, "relays.main.password: is required with username"),
+        ({"directories__players__type": "http"}, "directories.players.url: is required"),
+        ({"directories__players": 3}, "directories.players: must be a table"),
+        ({"esp__pigeon": {"secret": "s"}}, "esp.pigeon: unknown provider"),
+    ],
+)
+def test_a_wrong_value_is_named(changes: dict[str, Any], said: str) -> None:
+    """The error begins with the key's full path and says what is wrong."""
+    assert any(line.startswith(said) for line in errors(**changes)), errors(**changes)
+
+
+def test_all_errors_come_at_once() -> None:
+    """Three faults give three lines."""
+    assert len(errors(gatewayd__foo=1, redis__database="x", relays__main__port=0)) == 3
+
+
+def test_required_keys_are_named() -> None:
+    """A table without what it needs says which keys are missing."""
+    tree = raw()
+    tree["labels"]["b"] = {}
+    with pytest.raises(ConfigError) as caught:
+        parse(tree, {})
+    required = {line for line in caught.value.errors if line.endswith("is required")}
+    names = ("allow_from", "authorization", "api_key", "callback_hosts", "directory")
+    assert required == {f"labels.b.{name}: is required" for name in names}
+
+
+def test_secrets(tmp_path: Path) -> None:
+    """A secret comes from a file (its newline dropped), a credential, the environment or the text; it never prints."""
+    (tmp_path / "s").write_text("from-file\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "PW": "from-env"}
+    values = [f"file:{tmp_path}/s", "credential:s", "env:PW", "plain"]
+    config = parse(raw(labels__amazing__authorization=values), environ)
+    secrets = config.labels["amazing"].authorization
+    assert [secret.reveal() for secret in secrets] == ["from-file", "from-file", "from-env", "plain"]
+    assert "from-" not in repr(config)
+    assert repr(Secret("x")) == "<secret>"
+
+
+def test_connect_values_may_be_secrets() -> None:
+    """A directory's connect() arguments are resolved like secrets and do not print."""
+    tree = raw(directories__players__connect={"database": "d", "password": "env:DBPW", "port": 5})
+    directory = parse(tree, {"DBPW": "hidden"}).directories["players"]
+    assert isinstance(directory, SqlDirectory)
+    assert directory.connect == {"database": "d", "password": "hidden", "port": 5}
+    assert "hidden" not in repr(directory)
+
+
+def test_the_instance_is_overridden_and_put_into_listen() -> None:
+    """--instance wins over the file, and {instance} in a listen string is replaced by it."""
+    config = parse(raw(), {}, "gw7")
+    assert config.gatewayd.instance == "gw7"
+    assert config.public is not None
+    assert config.public.listen == ("unix:/run/gw7.sock",)
+
+
+def test_an_http_directory() -> None:
+    """type = "http" makes an HttpDirectory."""
+    tree = raw(directories__players={"type": "http", "url": "https://pam.internal/players/{ext_user_id}"})
+    assert isinstance(parse(tree, {}).directories["players"], HttpDirectory)
+
+
+def test_files_that_are_no_configuration(tmp_path: Path) -> None:
+    """A missing file and broken TOML are errors that name the file and the line."""
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml", {})
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[gatewayd]\nx = = 1\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        load(broken, {})

@@ -1,0 +1,407 @@
+"""The outbox: what becomes of an attempt, and that nothing it knows is lost. On the fake store and a test clock."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from fakes import FakeMeter, FakeStore
+from gatewayd.config import Smsc
+from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.model import Channel, Handed, Leased, Message, Receipt, ReportJob, Sms
+from gatewayd.outbox import DRAIN, MessageWork, Outbox, ReportWork
+from gatewayd.retry import SMSC
+from gatewayd.status import Event, Report, State
+
+ID = "00000000-0000-4000-8000-000000000001"
+HOLD = Smsc(host="h", system_id="s", password="p")
+RESEND = HOLD.model_copy(update={"on_uncertain": "resend", "uncertain_wait": 10.0})
+
+
+class Bench:
+    """An outbox of SMS over a fake store, with a channel that the test scripts."""
+
+    def __init__(self, policy: Smsc = HOLD, window: int = 10) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.store = FakeStore(self.clock)
+        self.meter = FakeMeter()
+        self.attempts: list[Leased] = []
+        self.receipts: list[Receipt] = []
+        self.hard: list[str] = []
+        self.outcome: Callable[[Leased], Awaitable[Handed]] = self.takes
+        self.work = MessageWork(
+            self.clock,
+            self.store,
+            Channel.SMS,
+            self._deliver,
+            on_receipt=self._on_receipt,
+            on_simulated=self._on_simulated,
+            on_hard_failure=self._on_hard,
+            retry=SMSC,
+            policies={"world": policy},
+            jitter=lambda: 0.5,
+            meter=self.meter,
+        )
+        self.outbox = Outbox(self.clock, self.work, window)
+
+    async def _deliver(self, leased: Leased) -> Handed:
+        self.attempts.append(leased)
+        return await self.outcome(leased)
+
+    async def takes(self, leased: Leased) -> Handed:
+        """The next hop takes it."""
+        await self.store.mark(leased.message, "world", "hash")
+        return Handed("world", ("r1",))
+
+    async def _on_receipt(self, receipt: Receipt) -> None:
+        self.receipts.append(receipt)
+
+    async def _on_simulated(self, message_id: str) -> None:
+        raise AssertionError(message_id)
+
+    async def _on_hard(self, message_id: str) -> None:
+        self.hard.append(message_id)
+
+    def accept(self, number: int = 1, deadline: float = 3600) -> Message:
+        """A message in the queue."""
+        now = self.clock.seconds()
+        message = Message(f"{ID[:-3]}{number:03d}", f"u{number}", "amazing", "p", Sms("A", "b"), now, now + deadline)
+        run(self.store.accept(message, "f"))
+        return message
+
+    def state(self, number: int = 1) -> State:
+        """What the store holds."""
+        return self.store.db.rows[f"{ID[:-3]}{number:03d}"].state
+
+    def told(self, number: int = 1) -> str:
+        """The letters of the reports queued."""
+        return self.store.db.rows[f"{ID[:-3]}{number:03d}"].told
+
+
+def run(work: Any) -> Any:
+    """The result of a coroutine that does not have to wait."""
+    results: list[Any] = []
+    failures: list[Any] = []
+    Deferred.fromCoroutine(work).addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert results, "it waits"
+    return results[0]
+
+
+def fails(error: Exception, mark: str = "") -> Callable[[Leased], Awaitable[Handed]]:
+    """An attempt that raises, after the mark where a route is given."""
+
+    async def outcome(leased: Leased) -> Handed:
+        if mark:
+            await bench_of[0].store.mark(leased.message, mark, "hash")
+        raise error
+
+    return outcome
+
+
+bench_of: list[Bench] = []
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A bench whose SMSC holds uncertain messages."""
+    bench_of[:] = [Bench()]
+    return bench_of[0]
+
+
+def test_a_due_message_is_sent(bench: Bench) -> None:
+    """A due message is leased, handed over, and settled as sent with its remote ids."""
+    bench.accept()
+    bench.outbox.startService()
+    assert bench.state() is State.SENT
+    assert bench.told() == "a"
+    assert bench.store.db.remote["world", "r1"][0] == ID
+    assert bench.meter.outcomes == [("amazing", Channel.SMS, "sent")]
+
+
+def test_an_offered_message_is_sent_without_a_look_at_the_queue(bench: Bench) -> None:
+    """What was leased at acceptance is begun at once."""
+    message = bench.accept()
+    bench.store.db.queues["sms"].clear()
+    bench.store.db.leases["sms", "one"] = {message.id: 1000.0}
+    bench.outbox.offer(Leased(message))
+    assert bench.state() is State.SENT
+
+
+def test_a_temporary_failure_is_tried_again_within_5_s(bench: Bench) -> None:
+    """The second attempt comes within five seconds, and attempts are counted."""
+    bench.outcome = fails(TemporaryFailure("down"))
+    bench.accept()
+    bench.outbox.startService()
+    assert bench.state() is State.QUEUED
+    bench.clock.pump([0.1] * 50)
+    assert [leased.attempts for leased in bench.attempts[:2]] == [0, 1]
+
+
+def test_not_before_is_obeyed_and_does_not_count(bench: Bench) -> None:
+    """Throttling postpones to the given time and leaves the attempts alone."""
+    bench.outcome = fails(TemporaryFailure("throttled", not_before=1030.0, counts=False))
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.pump([1.0] * 29)
+    assert len(bench.attempts) == 1
+    bench.outcome = bench.takes
+    bench.clock.pump([1.0] * 2)
+    assert [leased.attempts for leased in bench.attempts] == [0, 0]
+
+
+def test_a_permanent_failure_is_rejected(bench: Bench) -> None:
+    """A refusal for good ends as rejected; a hard one is passed on for the stop list."""
+    bench.outcome = fails(PermanentFailure("550 5.1.1", hard=True))
+    bench.accept()
+    bench.outbox.startService()
+    assert (bench.state(), bench.told(), bench.hard) == (State.REJECTED, "r", [ID])
+
+
+def test_an_unexpected_error_is_temporary_and_logged(bench: Bench) -> None:
+    """A bug in an attempt does not lose the message."""
+    bench.outcome = fails(ValueError("bug"))
+    bench.accept()
+    bench.outbox.startService()
+    assert bench.state() is State.QUEUED
+    assert len(bench.store.db.queues["sms"]) == 1
+
+
+def test_a_lost_lease_touches_nothing(bench: Bench) -> None:
+    """When somebody else holds the message, this attempt ends without settling."""
+    bench.outcome = fails(LeaseLost(ID))
+    bench.accept()
+    bench.outbox.startService()
+    assert bench.state() is State.QUEUED
+    assert bench.meter.outcomes == []
+
+
+def test_an_uncertain_sms_is_held_until_its_deadline(bench: Bench) -> None:
+    """With `hold` no second copy is sent; without evidence it ends as failed at the deadline."""
+    bench.outcome = fails(Uncertain("no answer", route="world"), mark="world")
+    bench.accept(deadline=100)
+    bench.outbox.startService()
+    assert bench.state() is State.UNCERTAIN
+    bench.clock.pump([1.0] * 101)
+    assert len(bench.attempts) == 1
+    assert (bench.state(), bench.told()) == (State.FAILED, "f")
+
+
+def test_an_uncertain_message_is_resent_where_the_route_says_so(bench: Bench) -> None:
+    """With `resend` a second attempt follows after uncertain_wait."""
+    bench.work.policies = {"world": RESEND}
+    bench.outcome = fails(Uncertain("no answer", route="world"), mark="world")
+    bench.accept()
+    bench.outbox.startService()
+    bench.outcome = bench.takes
+    bench.clock.pump([0.5] * 19)
+    assert len(bench.attempts) == 1
+    bench.clock.pump([0.5] * 3)
+    assert len(bench.attempts) == 2
+    assert bench.state() is State.SENT
+
+
+def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Bench) -> None:
+    """A recovered message that bears the mark is held, as its route says."""
+    message = bench.accept()
+    [leased] = run(bench.store.take(Channel.SMS, 1))
+    run(bench.store.mark(message, "world", "hash"))
+    run(bench.store.recover("one"))
+    bench.outbox.startService()
+    bench.clock.pump([1.0] * 60)
+    assert bench.attempts == []
+    assert bench.state() is State.UNCERTAIN
+    assert leased.state is State.QUEUED
+
+
+def test_the_deadline_ends_a_message_that_never_went_out(bench: Bench) -> None:
+    """Past its deadline a message ends as failed, without `accepted`."""
+    bench.outcome = fails(TemporaryFailure("down"))
+    bench.accept(deadline=30)
+    bench.outbox.startService()
+    bench.clock.pump([0.5] * 70)
+    assert (bench.state(), bench.told()) == (State.FAILED, "f")
+    assert "deadline" in bench.store.db.rows[ID].timeline[-1].detail
+
+
+def test_a_result_is_stored_when_redis_is_back(bench: Bench) -> None:
+    """A message that the next hop took while Redis was down is settled as sent, and sent once."""
+
+    async def outcome(leased: Leased) -> Handed:
+        handed = await bench.takes(leased)
+        bench.store.down = True
+        return handed
+
+    bench.outcome = outcome
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.pump([0.5] * 20)
+    assert bench.state() is State.UNCERTAIN
+    bench.store.down = False
+    bench.clock.pump([0.5] * 2)
+    assert bench.state() is State.SENT
+    assert len(bench.attempts) == 1
+
+
+def test_paused_messages_are_laid_aside(bench: Bench) -> None:
+    """While its label and channel are paused a message is not sent, and goes on afterwards."""
+    run(bench.store.pause("amazing", Channel.SMS))
+    bench.work.paused = frozenset({("amazing", Channel.SMS)})
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.pump([1.0] * 5)
+    assert bench.attempts == []
+    run(bench.store.resume("amazing", Channel.SMS))
+    bench.work.paused = frozenset()
+    run(bench.store.sweep())
+    bench.clock.pump([1.0])
+    assert bench.state() is State.SENT
+
+
+def test_receipts_that_waited_are_passed_on(bench: Bench) -> None:
+    """A receipt parked before the answer is tracked right after it."""
+    receipt = Receipt("world", ("r1",), Event.DELIVERED)
+    run(bench.store.receipt(receipt, park=True))
+    bench.accept()
+    bench.outbox.startService()
+    assert [found.remote_ids for found in bench.receipts] == [("r1",)]
+
+
+def test_the_window_bounds_what_is_in_work(bench: Bench) -> None:
+    """No more than `window` items are begun; the next are when places get free."""
+    bench = Bench(window=3)
+    going: list[Deferred[None]] = []
+
+    async def outcome(leased: Leased) -> Handed:
+        waiting: Deferred[None] = Deferred()
+        going.append(waiting)
+        await waiting
+        return await bench.takes(leased)
+
+    bench.outcome = outcome
+    for number in range(1, 8):
+        bench.accept(number)
+    bench.outbox.startService()
+    assert len(going) == 3
+    assert not bench.outbox.room()
+    for _ in range(10):
+        for waiting in [d for d in going if not d.called]:
+            waiting.callback(None)
+        bench.clock.pump([0.0, 0.2])
+    assert [bench.state(number) for number in range(1, 8)] == [State.SENT] * 7
+
+
+def test_stopping_waits_for_what_is_in_work(bench: Bench) -> None:
+    """stopService ends when the running attempt was settled, and takes nothing new."""
+    waiting: Deferred[None] = Deferred()
+
+    async def outcome(leased: Leased) -> Handed:
+        await waiting
+        return await bench.takes(leased)
+
+    bench.outcome = outcome
+    bench.accept()
+    bench.outbox.startService()
+    stopped: list[None] = []
+    bench.outbox.stopService().addCallback(stopped.append)
+    bench.accept(2)
+    bench.clock.pump([1.0] * 5)
+    assert stopped == []
+    waiting.callback(None)
+    assert stopped == [None]
+    assert (bench.state(), bench.state(2)) == (State.SENT, State.QUEUED)
+
+
+def test_stopping_has_a_limit(bench: Bench) -> None:
+    """What does not end within DRAIN seconds stays leased; its result is nobody's business any more."""
+
+    async def outcome(leased: Leased) -> Handed:
+        await Deferred()
+        raise AssertionError
+
+    bench.outcome = outcome
+    bench.accept()
+    bench.outbox.startService()
+    stopped: list[None] = []
+    bench.outbox.stopService().addCallback(stopped.append)
+    bench.clock.advance(DRAIN + 1)
+    assert stopped == [None]
+    assert ID in bench.store.db.leases["sms", "one"]
+
+
+class Telling:
+    """ReportWork over a fake store, with a caller that the test scripts."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        self.told: list[Report] = []
+        self.failure: Exception | None = None
+        self.meter = FakeMeter()
+        self.work = ReportWork(self.bench.clock, self.bench.store, self._tell, jitter=lambda: 0.5, meter=self.meter)
+        self.outbox = Outbox(self.bench.clock, self.work, 10)
+        self.message = self.bench.accept()
+        [leased] = run(self.bench.store.take(Channel.SMS, 1))
+        run(self.bench.store.mark(leased.message, "world", ""))
+        run(self.bench.store.settle_sent(self.message, Handed("world", ("r1",))))
+
+    async def _tell(self, job: ReportJob) -> None:
+        if self.failure:
+            raise self.failure
+        self.told.append(job.status)
+
+
+def test_reports_are_told_in_order() -> None:
+    """`accepted` is heard before `delivered` is told, each once."""
+    telling = Telling()
+    run(telling.bench.store.receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True))
+    telling.outbox.startService()
+    telling.bench.clock.pump([1.0] * 5)
+    assert telling.told == [Report.ACCEPTED, Report.DELIVERED]
+
+
+def test_an_unheard_report_is_told_again_and_again() -> None:
+    """A failed callback is repeated with back-off and then heard once."""
+    telling = Telling()
+    telling.failure = TemporaryFailure("HTTP 500")
+    telling.outbox.startService()
+    telling.bench.clock.pump([1.0] * 100)
+    tries = telling.bench.store.db.rows[ID].report_tries
+    assert 5 < tries < 40
+    telling.failure = None
+    telling.bench.clock.pump([1.0] * 300)
+    assert telling.told == [Report.ACCEPTED]
+
+
+def test_a_report_is_given_up_after_48_hours() -> None:
+    """What was not heard in 48 hours becomes a dead letter, with the last reason."""
+    telling = Telling()
+    telling.failure = TemporaryFailure("HTTP 500")
+    telling.outbox.startService()
+    telling.bench.clock.pump([60.0] * (48 * 60 + 120))
+    [letter] = run(telling.bench.store.dead_letters(10))
+    assert (letter.status, letter.message_id) == (Report.ACCEPTED, ID)
+    assert "HTTP 500" in letter.reason
+    assert ("amazing", Report.ACCEPTED, "dead") in telling.meter.reports
+
+
+def test_a_report_that_is_refused_for_good_is_a_dead_letter() -> None:
+    """A permanent refusal gives a report up at once; later statuses go on."""
+    telling = Telling()
+    telling.failure = PermanentFailure("email was not found")
+    telling.outbox.startService()
+    telling.failure = None
+    run(telling.bench.store.receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True))
+    telling.bench.clock.pump([1.0] * 3)
+    assert telling.told == [Report.DELIVERED]
+    assert len(run(telling.bench.store.dead_letters(10))) == 1
+
+
+def test_items_print_no_content() -> None:
+    """What an outbox logs of an item is its id."""
+    bench = Bench()
+    assert bench.work.key(Leased(replace(bench.accept(), uid="x"))) == ID

@@ -1,0 +1,28 @@
+"""Back-off, by values and for any input: CONTRACT.md (Times)."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.retry import CALLBACK, LINK, RELAY, SMSC, STORE, RetryPolicy
+
+JITTER = st.floats(0, 1, exclude_max=True)
+
+
+@given(st.sampled_from([RELAY, SMSC, CALLBACK, LINK, STORE]), JITTER)
+def test_the_first_new_try_comes_within_5_s(policy: RetryPolicy, jitter: float) -> None:
+    """Whatever failed, the second attempt is due within five seconds of the first."""
+    assert 0 < policy.next_due(1, 100.0, 100.0, jitter) - 100.0 <= 5
+
+
+@given(st.integers(1, 60), st.floats(0, 59.9), JITTER)
+def test_no_wait_of_the_first_minute_is_longer_than_10_s(attempt: int, age: float, jitter: float) -> None:
+    """During the first minute after the first try, waits stay at or under ten seconds."""
+    assert CALLBACK.next_due(attempt, 0.0, age, jitter) - age <= 10
+
+
+@given(st.integers(1, 10_000), st.floats(60, 1e6), JITTER)
+def test_waits_grow_up_to_the_longest(attempt: int, now: float, jitter: float) -> None:
+    """Later waits never pass the policy's longest one: 5 min for relays, 60 s for links, an hour for callbacks."""
+    for policy, longest in ((RELAY, 300), (SMSC, 60), (LINK, 60), (CALLBACK, 3600)):
+        assert policy.next_due(attempt, 0.0, now, jitter) - now <= longest + 1e-6
+    assert CALLBACK.next_due(40, 0.0, now, 0.0) - now > 1799

@@ -1,0 +1,81 @@
+"""Ids, tokens, hashes and seals that the secret key makes."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.tokens import Keys, Purpose
+
+OLD, NEW = b"o" * 32, b"n" * 32
+KEYS = Keys(NEW, [OLD])
+MESSAGE = "a540f662-45b3-41ee-be56-0242ac120002"
+
+
+def test_an_id_is_a_uuid_that_depends_on_every_part() -> None:
+    """The same uid gives the same UUID; another label, channel, uid or key gives another one."""
+    ids = [
+        KEYS.message_ids("amazing", "email", "u1")[0],
+        KEYS.message_ids("amazing", "sms", "u1")[0],
+        KEYS.message_ids("other", "email", "u1")[0],
+        KEYS.message_ids("amazing", "email", "u2")[0],
+        KEYS.message_ids("amazing", "email", "u1")[1],
+    ]
+    assert len(set(ids)) == 5
+    assert ids[0] == KEYS.message_ids("amazing", "email", "u1")[0]
+    assert all(str(uuid.UUID(found)) == found for found in ids)
+
+
+def test_after_a_rotation_the_old_ids_and_names_are_still_known() -> None:
+    """What the previous key made stands second in what the new ring makes."""
+    before = Keys(OLD)
+    assert KEYS.message_ids("l", "sms", "u")[1] == before.message_ids("l", "sms", "u")[0]
+    assert KEYS.user_hashes("l", "u")[1] == before.user_hashes("l", "u")[0]
+    assert KEYS.read(Purpose.OPEN, before.token(Purpose.OPEN, MESSAGE)) == MESSAGE
+    assert KEYS.unseal(before.seal("someone", MESSAGE), MESSAGE) == "someone"
+
+
+@given(st.uuids(), st.sampled_from(list(Purpose)), st.sampled_from(list(Purpose)))
+def test_a_token_serves_one_purpose(message: uuid.UUID, made: Purpose, read: Purpose) -> None:
+    """A token is read back for the purpose it was made for and for no other, whatever its letter case."""
+    token = KEYS.token(made, str(message))
+    assert len(token) == 47
+    assert len("b+" + token) <= 64
+    assert KEYS.read(read, token) == (str(message) if made is read else None)
+    assert KEYS.read(made, token.upper()) == str(message)
+
+
+@given(st.text(max_size=60))
+def test_anything_else_is_no_token(text: str) -> None:
+    """Garbage is refused without an exception."""
+    assert KEYS.read(Purpose.BOUNCE, text) is None
+
+
+@given(st.integers(0, 46), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
+def test_a_changed_token_is_refused(place: int, letter: str) -> None:
+    """Changing any one character makes a token worthless."""
+    token = KEYS.token(Purpose.BOUNCE, MESSAGE)
+    forged = token[:place] + letter + token[place + 1 :]
+    assert (KEYS.read(Purpose.BOUNCE, forged) == MESSAGE) == (forged == token)
+
+
+def test_another_installations_token_is_refused() -> None:
+    """A token signed with a key that is not in the ring is worthless."""
+    assert KEYS.read(Purpose.BOUNCE, Keys(b"x" * 32).token(Purpose.BOUNCE, MESSAGE)) is None
+
+
+def test_numbers_are_known_by_their_digits() -> None:
+    """A number's name does not depend on its punctuation; an address's not on its case."""
+    assert KEYS.number_hashes("+44 7700 900123") == KEYS.number_hashes("447700900123")
+    assert KEYS.address_hashes("A@B.co") == KEYS.address_hashes(" a@b.CO ")
+    assert KEYS.number_hashes("447700900124") != KEYS.number_hashes("447700900123")
+
+
+def test_a_seal_is_bound_to_its_message() -> None:
+    """A sealed address opens only with the message it was sealed for, and does not show what it holds."""
+    sealed = KEYS.seal("canary@example.com", MESSAGE)
+    assert "canary" not in sealed
+    assert KEYS.unseal(sealed, MESSAGE) == "canary@example.com"
+    with pytest.raises(ValueError, match="not configured"):
+        KEYS.unseal(sealed, str(uuid.uuid4()))
