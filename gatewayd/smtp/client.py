@@ -1,0 +1,209 @@
+"""Messages over one connection to a relay: ESMTP transactions, pipelined.
+
+Owns MAIL, RCPT, DATA and the dot. Must not know routes, pools, labels or what becomes of a message; says only how a
+transaction ended.
+
+Up to two messages are on a connection at once: the commands of the second follow the content of the first in one
+write (RFC 2920). The content of the first was all written by then, so that a lost connection makes one message
+ambiguous at most.
+"""
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPullProducer
+from zope.interface import implementer
+
+from gatewayd.smtp.commands import Envelope, mail_and_rcpt, stuffed
+from gatewayd.smtp.connection import Connection
+from gatewayd.smtp.replies import Answer, Reply, Stage, answer_of
+
+CHUNK = 65536
+_COMMANDS = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+
+
+class _Transaction:
+    """`ended` once its dot was written: from there on the commands of another may follow."""
+
+    __slots__ = ("content", "done", "ended", "failed", "mail", "rcpt", "recipient")
+
+    def __init__(self, mail: bytes, rcpt: bytes, recipient: str, content: bytes, done: Deferred[Answer]) -> None:
+        self.mail = mail
+        self.rcpt = rcpt
+        self.recipient = recipient
+        self.content = content
+        self.done = done
+        self.failed: Answer | None = None
+        self.ended = False
+
+
+@implementer(IPullProducer)
+class Session(Connection):
+    """A connection that takes messages, `CAPACITY` at a time."""
+
+    CAPACITY = 2
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.started = 0
+        self._transactions: deque[_Transaction] = deque()
+        self._waiting: _Transaction | None = None
+        self._needs_reset = False
+        self._unsent = memoryview(b"")
+
+    def submit(self, envelope: Envelope, content: bytes, *, bare: bool = False) -> Deferred[Answer]:
+        """Send one message; fires with its Answer and fails only if cancelled, which drops the connection.
+
+        `content` is the whole message in CRLF lines. With `bare` no parameter is used but SMTPUTF8. Raises ValueError
+        where an address or the content could break out of its command.
+        """
+        done: Deferred[Answer] = Deferred(lambda _: self.drop("given up"))
+        content = stuffed(content)
+        mail, rcpt = mail_and_rcpt(envelope, self.offer, len(content), bare=bare)
+        if not self.alive:
+            done.callback(Answer(Stage.CONNECT, 0, "", self.why or "the connection was lost"))
+            return done
+        self.started += 1
+        transaction = _Transaction(mail, rcpt, envelope.recipient, content, done)
+        if self._may_begin():
+            self._begin(transaction, b"")
+        else:
+            assert self._waiting is None, "more messages than CAPACITY"
+            self._waiting = transaction
+        return done
+
+    def _may_begin(self) -> bool:
+        if not self._transactions:
+            return True
+        return self.pipelining and len(self._transactions) == 1 and self._transactions[0].ended
+
+    def _begin(self, transaction: _Transaction, before: bytes) -> None:
+        """Write the commands of `transaction` behind `before`, the content of the message ahead of it."""
+        self._transactions.append(transaction)
+        if self._needs_reset:
+            self._needs_reset = False
+            self._expected.append(Stage.RSET)
+            before += b"RSET\r\n"
+        if self.pipelining:
+            self._expected.extend(_COMMANDS)
+            self._write(before + transaction.mail + transaction.rcpt + b"DATA\r\n")
+        else:
+            self._expected.append(Stage.MAIL)
+            self._write(before + transaction.mail)
+
+    def _next(self, content: bytes) -> None:
+        """Write `content`, and in the same write the commands of the message that waits, if one does."""
+        waiting = self._waiting
+        if waiting is not None and self._may_begin():
+            self._waiting = None
+            self._begin(waiting, content)
+        elif content:
+            self._write(content)
+        if not self.alive:
+            self._leave_if_idle()
+
+    def _write(self, data: bytes) -> None:
+        self._allow(self._timeouts.of(self._expected[0]))
+        self.transport.write(data)
+
+    # -- replies ------------------------------------------------------------------------------------------------
+
+    def _replied(self, stage: Stage, reply: Reply) -> None:
+        transaction = self._transactions[0]
+        if stage is Stage.DOT:
+            self._dot_answered(transaction, reply)
+            return
+        good = reply.code == 354 if stage is Stage.DATA else 200 <= reply.code < 300
+        if not good and transaction.failed is None:
+            transaction.failed = answer_of(stage, reply, transaction.recipient)
+        if stage is Stage.DATA:
+            if reply.code == 354:
+                self._send_content(transaction)
+            else:
+                self._give_up(transaction)
+        elif not self.pipelining:
+            if transaction.failed is not None:
+                self._give_up(transaction)
+            elif stage is Stage.MAIL:
+                self._send(transaction.rcpt, Stage.RCPT)
+            else:
+                self._send(b"DATA\r\n", Stage.DATA)
+
+    def _give_up(self, transaction: _Transaction) -> None:
+        """It was refused before any content."""
+        assert transaction.failed is not None
+        self._needs_reset = transaction.failed.stage is not Stage.MAIL
+        self._transactions.popleft()
+        self._settle(transaction, transaction.failed)
+
+    def _send_content(self, transaction: _Transaction) -> None:
+        self._expected.append(Stage.DOT)
+        if transaction.failed is not None:
+            # DATA was taken although MAIL or RCPT was refused: nothing for nobody (RFC 2920 3.1).
+            transaction.ended = True
+            self._next(b".\r\n")
+        elif len(transaction.content) <= CHUNK:
+            transaction.ended = True
+            self._next(transaction.content + b".\r\n")
+        else:
+            self._unsent = memoryview(transaction.content + b".\r\n")
+            self.transport.registerProducer(self, False)
+
+    def _dot_answered(self, transaction: _Transaction, reply: Reply) -> None:
+        if 300 <= reply.code < 400:
+            self.drop("a reply that makes no sense at the end of data")
+            return
+        if not transaction.ended:
+            # It answered before it had it all (too large, say). What it still reads as content, nobody knows.
+            reply = reply if reply.code >= 400 else Reply(451, "an answer before the end of data")
+            self.drop("an answer before the end of data")
+        self._transactions.popleft()
+        self._settle(transaction, transaction.failed or answer_of(Stage.DOT, reply, transaction.recipient))
+
+    def _settle(self, transaction: _Transaction, answer: Answer) -> None:
+        # The one that waits goes first: whoever hears of this answer may submit another at once.
+        if not self._dropped:
+            self._next(b"")
+        if not transaction.done.called:
+            transaction.done.callback(answer)
+
+    def _went_away(self, stage: Stage, reply: Reply) -> None:
+        if not self.ready.called:
+            self._refused(stage, reply)
+        if self._transactions:
+            transaction = self._transactions.popleft()
+            where = stage if stage in (*_COMMANDS, Stage.DOT) else Stage.MAIL
+            self._settle(transaction, transaction.failed or answer_of(where, reply, transaction.recipient))
+
+    def _ended(self, stage: Stage) -> None:
+        pending = [*self._transactions, *([self._waiting] if self._waiting else [])]
+        self._transactions.clear()
+        self._waiting = None
+        self._unsent = memoryview(b"")
+        for place, transaction in enumerate(pending):
+            ambiguous = transaction.ended and transaction.failed is None
+            first = place == 0 and stage in (*_COMMANDS, Stage.DOT)
+            where = stage if first else Stage.MAIL
+            answer = transaction.failed or Answer(where, 0, "", self.why, ambiguous)
+            if not transaction.done.called:
+                transaction.done.callback(answer)
+
+    # -- big content, piece by piece ----------------------------------------------------------------------------
+
+    def resumeProducing(self) -> None:
+        """The transport took what it was given: the next piece. The dot goes with the last one."""
+        if not self._unsent or self._dropped:
+            return
+        piece, self._unsent = bytes(self._unsent[:CHUNK]), self._unsent[CHUNK:]
+        if self._unsent:
+            self._allow(self._timeouts.block)
+            self.transport.write(piece)
+        else:
+            self.transport.unregisterProducer()
+            self._transactions[0].ended = True
+            self._next(piece)
+
+    def stopProducing(self) -> None:
+        """The connection is gone; connectionLost says so too."""
+        self._unsent = memoryview(b"")

@@ -1,0 +1,395 @@
+"""One connection to a relay up to the point where mail can be sent, and what goes on for as long as it lasts.
+
+Owns reading replies in order, time-outs, EHLO, STARTTLS, AUTH, NOOP and QUIT. Knows nothing of messages: client.py
+adds the transactions.
+"""
+
+import base64
+import ipaddress
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.interfaces import ISSLTransport
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+
+from gatewayd.smtp.commands import Offer, read_offer
+from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
+
+_TICK = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait for a peer at each stage (RFC 5321 4.5.3.2)."""
+
+    connect: float = 30.0
+    greeting: float = 300.0
+    ehlo: float = 300.0
+    starttls: float = 120.0
+    auth: float = 120.0
+    mail: float = 300.0
+    rcpt: float = 300.0
+    data: float = 120.0
+    block: float = 180.0
+    dot: float = 600.0
+    noop: float = 4.0
+    quit: float = 5.0
+
+    def of(self, stage: Stage) -> float:
+        """For the reply of `stage`."""
+        return float(getattr(self, _TIMEOUT_OF[stage]))
+
+
+_TIMEOUT_OF: dict[Stage, str] = {
+    Stage.CONNECT: "greeting",
+    Stage.EHLO: "ehlo",
+    Stage.STARTTLS: "starttls",
+    Stage.AUTH: "auth",
+    Stage.MAIL: "mail",
+    Stage.RCPT: "rcpt",
+    Stage.DATA: "data",
+    Stage.DOT: "dot",
+    Stage.RSET: "mail",
+    Stage.NOOP: "noop",
+    Stage.QUIT: "quit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to begin a session. `tls` makes the context for STARTTLS, None where none is wanted.
+
+    `name` is what EHLO says; without one, the address literal of our end.
+    """
+
+    tls: Callable[[], Any] | None = None
+    username: str = ""
+    password: str = ""
+    name: str = ""
+
+    def __repr__(self) -> str:
+        return "<Login>"
+
+
+class Trouble(Exception):
+    """The relay can't be used now. `lasting` where only a person can mend it (a refused log-in)."""
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lasting = lasting
+
+
+class Connection(LineOnlyReceiver):
+    """A conversation with one relay. `ready` fires with the connection once mail can be sent, or fails with Trouble.
+
+    `on_lost` is called once with the connection when it is gone, whatever the reason.
+    """
+
+    delimiter = b"\r\n"
+    MAX_LENGTH = LINE_LIMIT
+    transport: Any
+
+    def __init__(
+        self,
+        clock: Any,
+        login: Login,
+        *,
+        timeouts: Timeouts | None = None,
+        on_lost: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        self._clock = clock
+        self._login = login
+        self._timeouts = timeouts or Timeouts()
+        self._on_lost = on_lost
+        self.ready: Deferred[Any] = Deferred(lambda _: self.drop("given up"))
+        self.offer = Offer({})
+        self.pipelining = False
+        self.secure = False
+        self.alive = False
+        self.last_reply = 0.0
+        self.timed_out = False
+        self.why = ""
+        self._reader = ReplyReader()
+        self._expected: deque[Stage] = deque()
+        self._switching = False
+        self._steps: list[bytes] = []
+        self._noop: Deferred[bool] | None = None
+        self._deadline = 0.0
+        self._timer: Any = None
+        self._leaving = False
+        self._dropped = False
+
+    # -- for callers --------------------------------------------------------------------------------------------
+
+    def probe(self) -> Deferred[bool]:
+        """NOOP on an idle connection; fires with whether it was answered well."""
+        noop: Deferred[bool] = Deferred()
+        self._noop = noop
+        self._send(b"NOOP\r\n", Stage.NOOP)
+        return noop
+
+    def quit(self) -> None:
+        """Take leave as soon as nothing is under way; it is not `alive` from now on."""
+        self.alive = False
+        self._leave_if_idle()
+
+    def drop(self, why: str) -> None:
+        """Close the connection at once."""
+        self.why = self.why or why
+        self.alive = False
+        self._dropped = True
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    # -- for client.py ------------------------------------------------------------------------------------------
+
+    def _replied(self, stage: Stage, reply: Reply) -> None:
+        """A reply to a command of a transaction came."""
+        raise NotImplementedError
+
+    def _went_away(self, stage: Stage, reply: Reply) -> None:
+        """421 came; the connection is dropped already."""
+
+    def _ended(self, stage: Stage) -> None:
+        """The connection is gone; `stage` is the reply that it owed."""
+
+    def _leave_if_idle(self) -> None:
+        if not self._expected and not self._leaving and not self._dropped:
+            self._leaving = True
+            self._send(b"QUIT\r\n", Stage.QUIT)
+
+    # -- what Twisted calls -------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """The peer speaks first."""
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.secure = ISSLTransport.providedBy(self.transport)
+        self._expect(Stage.CONNECT)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Whatever waits is told."""
+        self.alive = False
+        self._dropped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.why = self.why or _why_lost(reason)
+        stage = self._expected[0] if self._expected else Stage.CONNECT
+        self._ended(stage)
+        noop, self._noop = self._noop, None
+        if noop is not None:
+            noop.callback(False)
+        if not self.ready.called:
+            self.ready.errback(Trouble(f"{self.why} ({stage})"))
+        self._on_lost(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """As the base class, but nothing that came in the clear may pass as said inside TLS."""
+        LineOnlyReceiver.dataReceived(self, data)
+        if self._switching and not self._dropped:
+            self._switching = False
+            if self._buffer:
+                self.drop("text after the answer to STARTTLS")
+                return
+            assert self._login.tls is not None
+            self.transport.startTLS(self._login.tls())
+            self.secure = True
+            self._hello()
+
+    def lineReceived(self, line: bytes) -> None:
+        """One line of a reply."""
+        if self._dropped:
+            return
+        if self._switching:
+            self.drop("text after the answer to STARTTLS")
+            return
+        try:
+            reply = self._reader.take(line)
+        except BadReply as error:
+            self.drop(str(error))
+            return
+        if reply is None:
+            return
+        self.last_reply = self._clock.seconds()
+        if not self._expected:
+            # Unasked: a relay that says good-bye (421), or a peer that does not speak SMTP.
+            self.drop(cleaned(f"{reply.code} {reply.text}"))
+            return
+        stage = self._expected.popleft()
+        if self._expected:
+            self._deadline = self.last_reply + self._timeouts.of(self._expected[0])
+        if reply.code == 421 and stage is not Stage.QUIT:
+            self.drop(cleaned(f"{reply.code} {reply.text}"))
+            self._went_away(stage, reply)
+        elif stage in _IN_TRANSACTION:
+            self._replied(stage, reply)
+        else:
+            self._OUTSIDE[stage](self, reply)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """No relay has that much to say."""
+        self.drop("a reply line without end")
+
+    # -- opening ------------------------------------------------------------------------------------------------
+
+    def _greeted(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self._hello()
+        else:
+            self._refused(Stage.CONNECT, reply)
+
+    def _hello(self) -> None:
+        self._send(f"EHLO {self._login.name or self._literal()}\r\n".encode(), Stage.EHLO)
+
+    def _literal(self) -> str:
+        host = getattr(self.transport.getHost(), "host", "127.0.0.1")
+        return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+
+    def _offered(self, reply: Reply) -> None:
+        if reply.code != 250:
+            self._refused(Stage.EHLO, reply)
+            return
+        self.offer = read_offer(reply.lines or (reply.text,))
+        self.pipelining = "PIPELINING" in self.offer
+        if self._login.tls is not None and not self.secure:
+            if "STARTTLS" in self.offer:
+                self._send(b"STARTTLS\r\n", Stage.STARTTLS)
+            else:
+                self._fail(Trouble("it does not offer STARTTLS"))
+        elif self._login.username:
+            self._log_in()
+        else:
+            self._is_ready()
+
+    def _may_switch(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self._switching = True
+        else:
+            self._refused(Stage.STARTTLS, reply)
+
+    def _log_in(self) -> None:
+        if not self.secure and not _is_loopback(self.transport.getPeer()):
+            self._fail(Trouble("a log-in without TLS goes to loopback only", lasting=True))
+            return
+        username, password = self._login.username.encode(), self._login.password.encode()
+        mechanisms = self.offer.mechanisms
+        if "PLAIN" in mechanisms:
+            secret = base64.b64encode(b"\0" + username + b"\0" + password)
+            self._send(b"AUTH PLAIN " + secret + b"\r\n", Stage.AUTH)
+        elif "LOGIN" in mechanisms:
+            self._steps = [base64.b64encode(password), base64.b64encode(username)]
+            self._send(b"AUTH LOGIN\r\n", Stage.AUTH)
+        else:
+            self._fail(Trouble("it offers neither AUTH PLAIN nor AUTH LOGIN"))
+
+    def _logged_in(self, reply: Reply) -> None:
+        if reply.code == 334 and self._steps:
+            self._send(self._steps.pop() + b"\r\n", Stage.AUTH)
+        elif reply.code == 235:
+            self._is_ready()
+        else:
+            # What a relay says to a refused log-in may repeat the user name or more: only its code is kept.
+            self._fail(Trouble(f"{reply.code} {reply.enhanced}".strip() + " (AUTH)", lasting=reply.code >= 500))
+
+    def _is_ready(self) -> None:
+        self._steps = []
+        self.alive = True
+        if not self.ready.called:
+            self.ready.callback(self)
+
+    def _reset(self, reply: Reply) -> None:
+        if reply.code != 250:
+            self.drop("it does not take RSET")
+
+    def _nooped(self, reply: Reply) -> None:
+        noop, self._noop = self._noop, None
+        if noop is not None:
+            noop.callback(200 <= reply.code < 300)
+
+    def _quitted(self, reply: Reply) -> None:
+        self.transport.loseConnection()
+
+    def _refused(self, stage: Stage, reply: Reply) -> None:
+        self._fail(Trouble(cleaned(f"{reply.code} {reply.text} ({stage})")))
+
+    def _fail(self, trouble: Trouble) -> None:
+        if not self.ready.called:
+            self.ready.errback(trouble)
+        self.drop(trouble.reason)
+
+    # -- writing and waiting ------------------------------------------------------------------------------------
+
+    def _send(self, line: bytes, stage: Stage) -> None:
+        self._expect(stage)
+        self.transport.write(line)
+
+    def _expect(self, stage: Stage) -> None:
+        self._expected.append(stage)
+        if len(self._expected) == 1:
+            self._allow(self._timeouts.of(stage))
+
+    def _allow(self, seconds: float) -> None:
+        """The peer has so many seconds from now. One timer serves all: it looks at the deadline when it fires."""
+        self._deadline = self._clock.seconds() + seconds
+        if self._timer is None:
+            self._timer = self._clock.callLater(min(seconds, _TICK), self._tick)
+        elif seconds < _TICK and self._timer.getTime() > self._deadline:
+            self._timer.reset(seconds)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if not self._expected:
+            return
+        left = self._deadline - self._clock.seconds()
+        if left <= 0:
+            self.timed_out = True
+            self.drop(f"no answer in time ({self._expected[0]})")
+        else:
+            self._timer = self._clock.callLater(min(left, _TICK), self._tick)
+
+    _OUTSIDE: ClassVar[dict[Stage, Callable[[Any, Reply], None]]] = {
+        Stage.CONNECT: _greeted,
+        Stage.EHLO: _offered,
+        Stage.STARTTLS: _may_switch,
+        Stage.AUTH: _logged_in,
+        Stage.RSET: _reset,
+        Stage.NOOP: _nooped,
+        Stage.QUIT: _quitted,
+    }
+
+
+_IN_TRANSACTION = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT})
+
+
+def _why_lost(reason: Failure | None) -> str:
+    """A closed connection in our words: TLS tells what it disliked, and none of it holds an address."""
+    if reason is None or reason.check(ConnectionClosed):
+        return "the connection was lost"
+    error: Any = reason.value
+    if isinstance(error, VerificationError):
+        return "the certificate is not for this host"
+    if isinstance(error, SSL.Error):
+        faults = error.args[0] if error.args else ()
+        words = [str(fault[-1]) for fault in faults if isinstance(fault, tuple) and fault]
+        return f"TLS failed: {', '.join(words) or 'no reason given'}"
+    return f"the connection was lost ({type(error).__name__})"
+
+
+def _is_loopback(address: Any) -> bool:
+    host = getattr(address, "host", None)
+    if host is None:
+        return type(address).__name__ == "UNIXAddress"
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,155 @@
+"""How fast: even rates, places with a bounded queue before them, and domains that asked us to slow down.
+
+Nothing here waits long or without bound: whoever can't go soon is told when, and comes back through the outbox.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+FIRST = 2.0
+EARLY = 60.0
+EARLY_CAP = 10.0
+_KEPT = 10_000
+
+
+class NotNow(Exception):
+    """Come back at `not_before` (seconds since the epoch). The message is not at fault and was not tried."""
+
+    def __init__(self, reason: str, not_before: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.not_before = not_before
+
+
+class Pacer:
+    """An even sequence of `rate` places a second (0: no limit); up to `burst` may pile up unused."""
+
+    def __init__(self, rate: float, burst: int = 1) -> None:
+        self._interval = 1.0 / rate if rate else 0.0
+        self._slack = self._interval * (burst - 1)
+        self._next = 0.0
+
+    def take(self, now: float, patience: float) -> float:
+        """Take the next place; seconds to wait for it. Raises NotNow where that is more than `patience`."""
+        if not self._interval:
+            return 0.0
+        place = max(self._next, now - self._slack)
+        if place - now > patience:
+            raise NotNow("the rate is used up", place)
+        self._next = place + self._interval
+        return max(0.0, place - now)
+
+
+class Places:
+    """`limit` places; those who find none wait in order, `queue` of them at most and `patience` seconds at most."""
+
+    def __init__(self, clock: Any, limit: int, queue: int, patience: float) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._queue = queue
+        self._patience = patience
+        self._taken = 0
+        self._waiting: deque[Deferred[None]] = deque()
+
+    @property
+    def unused(self) -> bool:
+        """Nobody holds or awaits a place."""
+        return not self._taken
+
+    async def take(self) -> None:
+        """Returns with a place taken. Raises NotNow."""
+        if self._taken < self._limit:
+            self._taken += 1
+            return
+        soon = self._clock.seconds() + 1.0
+        if len(self._waiting) >= self._queue:
+            raise NotNow("as many as allowed are under way to that domain", soon)
+        turn: Deferred[None] = Deferred()
+        self._waiting.append(turn)
+        timer = self._clock.callLater(self._patience, turn.errback, NotNow("no place became free in time", soon))
+        try:
+            await turn
+        finally:
+            if timer.active():
+                timer.cancel()
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+
+    def give_back(self) -> None:
+        """The next in line gets the place."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.called:
+                turn.callback(None)
+                return
+        self._taken -= 1
+
+
+class Backoff:
+    """Growing pauses: at most 10 s in the first minute, later `longest`; between half and the whole of each value."""
+
+    def __init__(self, longest: float, jitter: Callable[[], float]) -> None:
+        self._longest = longest
+        self._jitter = jitter
+        self._failures = 0
+        self._began = 0.0
+        self.until = 0.0
+
+    def failed(self, now: float) -> float:
+        """Another failure; when to try again."""
+        if not self._failures:
+            self._began = now
+        delay = min(FIRST * 2.0 ** min(self._failures, 20), self._longest)
+        if now - self._began < EARLY:
+            delay = min(delay, EARLY_CAP)
+        self._failures += 1
+        self.until = now + delay * (0.5 + 0.5 * self._jitter())
+        return self.until
+
+    def worked(self) -> None:
+        """Back to the beginning."""
+        self._failures = 0
+        self.until = 0.0
+
+
+class Patience:
+    """Which recipient domains asked us to slow down; a single mailbox's trouble is not its domain's.
+
+    One 421, or `strikes` other temporary refusals with no success between them, close a domain for a while. What was
+    under way when it closed does not make the pause grow.
+    """
+
+    def __init__(self, longest: float, jitter: Callable[[], float], strikes: int = 3) -> None:
+        self._longest = longest
+        self._jitter = jitter
+        self._strikes = strikes
+        self._domains: OrderedDict[str, tuple[int, Backoff]] = OrderedDict()
+
+    def check(self, domain: str, now: float) -> None:
+        """Raises NotNow while `domain` is closed."""
+        if self._domains:
+            entry = self._domains.get(domain)
+            if entry is not None and now < entry[1].until:
+                raise NotNow("the recipient's domain asked us to slow down", entry[1].until)
+
+    def refused(self, domain: str, now: float, *, at_once: bool) -> None:
+        """A temporary refusal for a recipient in `domain`."""
+        count, backoff = self._domains.pop(domain, (0, None))
+        backoff = backoff or Backoff(self._longest, self._jitter)
+        self._domains[domain] = (count + 1, backoff)
+        if (at_once or count + 1 >= self._strikes) and now >= backoff.until:
+            backoff.failed(now)
+        if len(self._domains) > _KEPT:
+            self._domains.popitem(last=False)
+
+    def took(self, domain: str) -> None:
+        """A message to `domain` was taken."""
+        if self._domains:
+            self._domains.pop(domain, None)
+
+    def closed(self, now: float) -> int:
+        """How many domains are closed."""
+        return sum(now < backoff.until for _, backoff in self._domains.values())

@@ -1,0 +1,425 @@
+"""The connections to one relay: opened when needed, reused, probed when idle or down, never more than allowed.
+
+Owns when a connection is opened and closed, and whether the relay is up. Must not know messages, labels or other
+relays. A relay is up when its latest connection worked; one that does not answer in time is not up before it does.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from gatewayd.config import Relay
+from gatewayd.smtp.client import Session
+from gatewayd.smtp.commands import Envelope
+from gatewayd.smtp.connection import Login, Timeouts, Trouble
+from gatewayd.smtp.pacing import Backoff, NotNow, Pacer
+from gatewayd.smtp.replies import Answer, Stage
+from gatewayd.smtp.tls import ClientTls
+
+TICK = 1.0
+PROBE_AFTER = 3.0
+SLOW = 5.0
+PATIENCE = 5.0
+IDLE = 30.0
+MESSAGES = 100
+NOOPS = 50
+BROKEN_CAP = 8.0
+LASTING_CAP = 300.0
+
+Reserve = Callable[[str, int, float, float], Awaitable[float]]
+"""IStore.reserve: places in an even sequence that all processes share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every pool of an installation shares. `host_name` is what EHLO says, empty for the address literal."""
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    host_name: str = ""
+    jitter: Callable[[], float] = lambda: 0.5
+    reserve: Reserve | None = None
+
+
+class Pool:
+    """Connections to the relay `name`. `start` begins probing, `stop` ends it and takes leave of the relay."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, name: str, relay: Relay, settings: Settings) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._settings = settings
+        self._tls = ClientTls(relay)
+        self._sessions: set[Session] = set()
+        self._idle: list[Session] = []
+        self._half: deque[Session] = deque()
+        self._held: dict[Session, int] = {}
+        self._idle_since: dict[Session, float] = {}
+        self._probes: dict[Session, int] = {}
+        self._opening: dict[Deferred[Any], float] = {}
+        self._waiting: deque[tuple[float, Deferred[Session]]] = deque()
+        self._broken = Backoff(BROKEN_CAP, settings.jitter)
+        self._lasting = Backoff(LASTING_CAP, settings.jitter)
+        self._not_before = 0.0
+        self._worked = False
+        self._suspect = False
+        self._changed = 0.0
+        self._timer: Any = None
+        self._stopping: Deferred[None] | None = None
+        self.trouble = ""
+        self.configure(relay)
+
+    def configure(self, relay: Relay) -> None:
+        """Take over limits and rates; host, TLS and log-in are those that the pool was made with."""
+        self.relay = relay
+        self._pacer = Pacer(relay.rate)
+
+    # -- how it stands ------------------------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether mail would go out now, as far as the latest connection tells."""
+        return self._worked and not self._suspect
+
+    @property
+    def may_be_used(self) -> bool:
+        """False while the relay is known to be down: then only probes go there."""
+        if self._stopping is not None:
+            return False
+        return bool(self._held) or bool(self._idle) or self._reactor.seconds() >= self._not_before
+
+    @property
+    def retry_at(self) -> float:
+        """When a relay that is down is tried next (seconds since the epoch)."""
+        return self._not_before
+
+    @property
+    def since(self) -> float:
+        """Since when it is up or down."""
+        return self._changed
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are under way."""
+        return sum(self._held.values())
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._sessions)
+
+    # -- start and stop -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Probe at once and from now on."""
+        if self._timer is None and self._stopping is None:
+            self._tick()
+
+    def stop(self) -> Deferred[None]:
+        """Take nothing new; QUIT each connection once its messages are through. Fires when all are closed."""
+        if self._stopping is None:
+            self._stopping = Deferred(lambda _: self.abort())
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            for opening in list(self._opening):
+                opening.cancel()
+            while self._waiting:
+                self._waiting.popleft()[1].errback(Trouble("the relay is not used any more"))
+            for session in list(self._sessions):
+                session.quit()
+            self._maybe_stopped()
+        return self._stopping
+
+    def abort(self) -> None:
+        """Close all connections at once: messages whose dot was written become uncertain."""
+        for session in list(self._sessions):
+            session.drop("shutting down")
+
+    def _maybe_stopped(self) -> None:
+        stopping = self._stopping
+        if stopping is not None and not self._sessions and not self._opening and not stopping.called:
+            stopping.callback(None)
+
+    # -- one message --------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, envelope: Envelope, content: bytes, before_wire: Callable[[str], Awaitable[None]], *, bare: bool = False
+    ) -> Answer:
+        """Send one message and return its Answer.
+
+        `before_wire` is awaited right before the first byte, once. Raises Trouble and NotNow, both before that, and
+        whatever `before_wire` raises.
+        """
+        marked = False
+        while True:
+            session = await self._acquire()
+            try:
+                if not marked:
+                    if self.relay.rate:
+                        await self._pace()
+                    await before_wire(self.name)
+                    marked = True
+                used = session.started > 0
+                answer = await session.submit(envelope, content, bare=bare)
+            finally:
+                self._release(session)
+            # A connection kept open may have been closed by the relay meanwhile: only a fresh one proves trouble.
+            gone = answer.code == 0 or (answer.code == 421 and answer.stage is Stage.MAIL)
+            if gone and used and not answer.ambiguous and not session.timed_out and self.may_be_used:
+                continue
+            return answer
+
+    @property
+    def size_limit(self) -> int:
+        """The largest message that the relay takes, as far as an open connection tells; 0 for no limit known."""
+        return next((session.offer.size for session in self._sessions), 0)
+
+    def knows(self, keyword: str) -> bool | None:
+        """Whether the relay offers `keyword`; None where no connection is open."""
+        return next((keyword in session.offer for session in self._sessions), None)
+
+    async def _pace(self) -> None:
+        now = self._reactor.seconds()
+        if self._settings.reserve is not None:
+            place = await self._settings.reserve(f"relay:{self.name}", 1, 1.0 / self.relay.rate, 0.0)
+            wait = place - now
+        else:
+            wait = self._pacer.take(now, SLOW)
+        if wait > 0:
+            pause: Deferred[None] = Deferred()
+            timer = self._reactor.callLater(wait, pause.callback, None)
+            try:
+                await pause
+            finally:
+                if timer.active():
+                    timer.cancel()
+
+    # -- connections lent and given back ------------------------------------------------------------------------
+
+    async def _acquire(self) -> Session:
+        if self._stopping is not None:
+            raise Trouble("the relay is not used any more")
+        if self._idle:
+            session = self._idle.pop()
+            self._idle_since.pop(session, None)
+            self._hold(session)
+            return session
+        now = self._reactor.seconds()
+        # Until the relay has proved that it works, one connection is enough to find out.
+        most = self.relay.connections if self.up else 1
+        if len(self._sessions) + len(self._opening) < most and now >= self._not_before:
+            self._open()
+        elif self._half:
+            session = self._half.popleft()
+            self._hold(session)
+            return session
+        if not self._sessions and not self._opening:
+            raise Trouble(self.trouble or "it is down")
+        if len(self._waiting) >= 2 * self.relay.connections:
+            raise NotNow("all connections to the relay are busy", now + 0.5 + 0.5 * self._settings.jitter())
+        turn: Deferred[Session] = Deferred()
+        self._waiting.append((now + PATIENCE, turn))
+        return await turn
+
+    def _hold(self, session: Session) -> None:
+        count = self._held.get(session, 0) + 1
+        self._held[session] = count
+        if count == 1 and session.pipelining and session.started < MESSAGES - 1:
+            self._half.append(session)
+
+    def _release(self, session: Session) -> None:
+        count = self._held[session] - 1
+        if count:
+            self._held[session] = count
+        else:
+            del self._held[session]
+        if session not in self._sessions:
+            return
+        if not session.alive or session.started >= MESSAGES or self._stopping is not None:
+            session.quit()
+            return
+        while self._waiting:
+            turn = self._waiting.popleft()[1]
+            if not turn.called:
+                self._hold_again(session)
+                turn.callback(session)
+                return
+        if count:
+            self._half.append(session)
+        else:
+            if session in self._half:
+                self._half.remove(session)
+            self._rest(session)
+
+    def _hold_again(self, session: Session) -> None:
+        if session in self._half:
+            self._half.remove(session)
+        self._hold(session)
+
+    def _rest(self, session: Session) -> None:
+        self._idle.append(session)
+        self._idle_since[session] = self._reactor.seconds()
+
+    # -- opening and losing -------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        opening: Deferred[Any] = Deferred.fromCoroutine(self._connect())
+        self._opening[opening] = self._reactor.seconds()
+        opening.addBoth(self._opened, opening)
+        opening.addErrback(
+            lambda failure: self._log.failure("opening a connection to {relay}", failure, relay=self.name)
+        )
+
+    async def _connect(self) -> Session:
+        relay, timeouts = self.relay, self._settings.timeouts
+        starttls = self._tls.options if relay.tls == "starttls" else None
+        login = Login(starttls, relay.username, relay.password.reveal(), self._settings.host_name)
+        endpoint: Any = HostnameEndpoint(self._reactor, relay.host, relay.port, timeout=timeouts.connect)
+        if relay.tls == "implicit":
+            endpoint = wrapClientTLS(self._tls.options(), endpoint)
+        session = Session(self._reactor, login, timeouts=timeouts, on_lost=self._lost)
+        try:
+            await endpoint.connect(Factory.forProtocol(lambda: session))
+        except CancelledError:
+            raise
+        except (ConnectError, DNSLookupError, OSError) as error:
+            raise Trouble(f"no connection: {_plain(error)}") from None
+        self._sessions.add(session)
+        ready: Session = await session.ready
+        return ready
+
+    def _opened(self, result: Any, opening: Deferred[Any]) -> None:
+        del self._opening[opening]
+        if isinstance(result, Session):
+            self._say(True, "")
+            self._broken.worked()
+            self._lasting.worked()
+            self._not_before = 0.0
+            if self._stopping is not None:
+                result.quit()
+                return
+            self._held[result] = 1
+            self._release(result)
+            while self._waiting and len(self._sessions) + len(self._opening) < self.relay.connections:
+                if len(self._waiting) <= len(self._opening):
+                    break
+                self._open()
+        else:
+            self._failed(result)
+            self._maybe_stopped()
+
+    def _failed(self, failure: Any) -> None:
+        if self._stopping is not None:
+            return
+        now = self._reactor.seconds()
+        if not failure.check(Trouble):
+            self._log.failure("connecting to {relay}", failure, relay=self.name)
+        reason = failure.value.reason if failure.check(Trouble) else "an internal fault"
+        backoff = self._lasting if failure.check(Trouble) and failure.value.lasting else self._broken
+        self._not_before = max(self._not_before, backoff.failed(now))
+        self.trouble = reason
+        if not self._held and not self._idle:
+            self._say(False, reason)
+            if not self._opening:
+                self._turn_away(Trouble(reason))
+
+    def _turn_away(self, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for _, turn in waiting:
+            if not turn.called:
+                turn.errback(error)
+
+    def _lost(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self._idle_since.pop(session, None)
+        self._probes.pop(session, None)
+        if session in self._idle:
+            self._idle.remove(session)
+        if session in self._half:
+            self._half.remove(session)
+        if session.timed_out and session.ready.called:
+            self._suspect = True
+            self._say(False, session.why)
+        if self._waiting and not self._sessions and not self._opening:
+            if self._reactor.seconds() >= self._not_before and self._stopping is None:
+                self._open()
+            else:
+                self._turn_away(Trouble(session.why))
+        self._maybe_stopped()
+
+    def _say(self, up: bool, reason: str) -> None:
+        was = self.up
+        self._worked = up
+        self._suspect = False if up else self._suspect
+        self.trouble = reason
+        if was != self.up or not self._changed:
+            self._changed = self._reactor.seconds()
+            if up:
+                self._log.info("relay {relay} is up", relay=self.name)
+            else:
+                self._log.warn("relay {relay} is down: {reason}", relay=self.name, reason=reason)
+
+    # -- every second -------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._timer = self._reactor.callLater(TICK, self._tick)
+        now = self._reactor.seconds()
+        while self._waiting and (self._waiting[0][1].called or self._waiting[0][0] <= now):
+            turn = self._waiting.popleft()[1]
+            if not turn.called:
+                late = NotNow("no connection to the relay became free in time", now + 1.0)
+                turn.errback(late if self.up else Trouble("it does not answer"))
+        if (
+            self.up
+            and not self._heard_since(now - SLOW)
+            and any(began + SLOW <= now for began in self._opening.values())
+        ):
+            self._say(False, "it does not answer")
+        self._rest_no_longer(now)
+        self._probe(now)
+
+    def _heard_since(self, time: float) -> bool:
+        return any(session.alive and session.last_reply > time for session in self._sessions)
+
+    def _rest_no_longer(self, now: float) -> None:
+        """Idle connections end, but for the latest: that one shows whether the relay is up."""
+        for session in list(self._idle[:-1]):
+            if now - self._idle_since[session] >= IDLE:
+                self._idle.remove(session)
+                session.quit()
+
+    def _probe(self, now: float) -> None:
+        if self._heard_since(now - PROBE_AFTER):
+            return
+        if self._idle:
+            session = self._idle.pop()
+            self._probes[session] = self._probes.get(session, 0) + 1
+            self._held[session] = 1
+            answered = session.probe()
+            answered.addCallback(self._probed, session)
+            answered.addErrback(lambda failure: self._log.failure("probing {relay}", failure, relay=self.name))
+        elif not self._opening and now >= self._not_before and len(self._sessions) < self.relay.connections:
+            self._open()
+
+    def _probed(self, well: bool, session: Session) -> None:
+        # Relays count commands without mail and lose patience: a new connection before that (Postfix: 100).
+        if not well or self._probes.get(session, 0) >= NOOPS:
+            session.quit()
+        elif not self.up:
+            self._say(True, "")
+        self._release(session)
+
+
+def _plain(error: BaseException) -> str:
+    """The kind of connection error in words; its own text may name hosts and numbers."""
+    words = {"ConnectionRefusedError": "refused", "DNSLookupError": "the name can't be looked up"}
+    words |= {"TimeoutError": "no answer in time", "TCPTimedOutError": "no answer in time", "NoRouteError": "no route"}
+    return words.get(type(error).__name__, type(error).__name__)

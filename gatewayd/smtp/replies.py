@@ -1,0 +1,189 @@
+"""What a relay's replies mean: the strict reply reader and the one table from reply to outcome. Pure.
+
+Retry is decided by the reply code's first digit, the reason by the enhanced code; where they disagree the reply code
+wins (RFC 5321). What no row lists is temporary. Knows no sockets, timers or routes.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from gatewayd.redact import redact
+
+LINE_LIMIT = 4096
+LINES_LIMIT = 100
+_SHOWN = 300
+
+
+class Stage(StrEnum):
+    """Where in a conversation a reply belongs."""
+
+    CONNECT = "connect"
+    EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    DOT = "end of data"
+    RSET = "RSET"
+    NOOP = "NOOP"
+    QUIT = "QUIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply; `text` is the relay's words, its lines joined by a space: raw, so it may hold an address."""
+
+    code: int
+    text: str = ""
+    lines: tuple[str, ...] = ()
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code (RFC 3463) at the start of the text, or an empty string."""
+        match = _ENHANCED.match(self.text)
+        return match[0] if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one transaction ended at `stage`. `code` is 0 where no reply came; then `text` is our own words.
+
+    `ambiguous` is true only where the final dot was written and its answer was lost. `text` is redacted.
+    """
+
+    stage: Stage
+    code: int
+    enhanced: str = ""
+    text: str = ""
+    ambiguous: bool = False
+
+    @property
+    def taken(self) -> bool:
+        """The relay answered the final dot with 2xx: it is responsible now."""
+        return self.stage is Stage.DOT and 200 <= self.code < 300
+
+    def __str__(self) -> str:
+        said = f"{self.code} {self.text}".strip() if self.code else self.text
+        return f"{said} ({self.stage})"
+
+
+class Verdict(Enum):
+    """What an answer means for the message, the route and the recipient's domain."""
+
+    TAKEN = "taken"
+    AGAIN = "this message, later"
+    DOMAIN = "this message later, and other mail to its domain not faster"
+    ROUTE = "this relay is in trouble: try the next one"
+    BARE = "once more without parameters"
+    REFUSED = "for good"
+
+
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
+_FIRST = re.compile(rb"([2-5]\d\d)([ -]|$)")
+
+# A row: stages, reply code (a digit stands for its whole class), beginning of the enhanced code, verdict.
+# The first row that fits decides.
+_ANY = tuple(Stage)
+_SUBMIT = (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT)
+_TABLE: tuple[tuple[tuple[Stage, ...], str, str, Verdict], ...] = (
+    ((Stage.DOT,), "2", "", Verdict.TAKEN),
+    # Going away: the relay itself before a recipient was named, perhaps the recipient's domain after that.
+    ((Stage.MAIL,), "421", "", Verdict.ROUTE),
+    ((Stage.RCPT, Stage.DATA, Stage.DOT), "421", "", Verdict.DOMAIN),
+    # The relay wants a log-in or a better one: never this message's fault.
+    (_SUBMIT, "530", "", Verdict.ROUTE),
+    (_SUBMIT, "534", "", Verdict.ROUTE),
+    (_SUBMIT, "535", "", Verdict.ROUTE),
+    (_SUBMIT, "538", "", Verdict.ROUTE),
+    (_SUBMIT, "521", "", Verdict.ROUTE),
+    # It does not know the command, or its order: a broken relay or a bug of ours, not the message.
+    (_SUBMIT, "500", "", Verdict.ROUTE),
+    (_SUBMIT, "502", "", Verdict.ROUTE),
+    (_SUBMIT, "503", "", Verdict.ROUTE),
+    # It does not like what we add to the command. A 501 with a 5.1.x code is about the address itself.
+    ((Stage.MAIL, Stage.RCPT), "555", "", Verdict.BARE),
+    ((Stage.MAIL, Stage.RCPT), "501", "5.1.", Verdict.REFUSED),
+    ((Stage.MAIL, Stage.RCPT), "501", "", Verdict.BARE),
+    ((Stage.MAIL, Stage.RCPT), "504", "", Verdict.BARE),
+    ((Stage.MAIL,), "4", "", Verdict.ROUTE),
+    # One mailbox is full or busy; its neighbours are not.
+    ((Stage.RCPT, Stage.DOT), "4", "4.2.", Verdict.AGAIN),
+    ((Stage.RCPT, Stage.DOT), "4", "", Verdict.DOMAIN),
+    ((Stage.DATA,), "4", "", Verdict.ROUTE),
+    (_SUBMIT, "5", "", Verdict.REFUSED),
+    ((Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH), "", "", Verdict.ROUTE),
+)
+
+_HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+_NO_DOMAIN = re.compile(r"NXDOMAIN|(domain|host)( name)? (does not exist|not found)", re.IGNORECASE)
+
+
+def verdict_of(answer: Answer) -> Verdict:
+    """What `answer` means; a lost connection before the final dot is the relay's trouble."""
+    if answer.code == 0:
+        return Verdict.ROUTE
+    code = str(answer.code)
+    for stages, start, enhanced, verdict in _TABLE:
+        if answer.stage in stages and code.startswith(start) and answer.enhanced.startswith(enhanced):
+            return verdict
+    return Verdict.AGAIN
+
+
+def is_hard(answer: Answer) -> bool:
+    """Whether a refusal says that the address does not exist, so that it may be suppressed.
+
+    Never for full mailboxes, policy, size or our own authentication (5.2.2, 5.3.x, 5.6.x, 5.7.x).
+    """
+    if answer.stage is Stage.MAIL or answer.code < 500:
+        return False
+    return answer.enhanced in _HARD or (answer.enhanced == "5.4.4" and _NO_DOMAIN.search(answer.text) is not None)
+
+
+def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> Answer:
+    """The answer that `reply` makes at `stage`, without the recipient's address or local part in it."""
+    return Answer(stage, reply.code, reply.enhanced, cleaned(reply.text, recipient))
+
+
+def cleaned(text: str, recipient: str = "") -> str:
+    """`text` fit for a timeline: no addresses or long numbers, no control characters, not long."""
+    text = redact(text, _SHOWN)
+    local = recipient.rpartition("@")[0]
+    if len(local) > 2:
+        text = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "[redacted]", text, flags=re.IGNORECASE)
+    return text
+
+
+class BadReply(Exception):
+    """The peer does not speak SMTP."""
+
+
+class ReplyReader:
+    """Puts reply lines together: 3 digits, the same code on each line, at most `LINES_LIMIT` lines."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._code = 0
+
+    def take(self, line: bytes) -> Reply | None:
+        """The reply that `line` (without CRLF) completes, or None where more lines follow. Raises BadReply."""
+        match = _FIRST.match(line)
+        if match is None:
+            raise BadReply("a line that is no SMTP reply")
+        code = int(match[1])
+        text = line[4:].decode("utf-8", "replace")
+        if not self._lines and match[2] != b"-":
+            return Reply(code, text)
+        if self._lines and code != self._code:
+            raise BadReply("a reply with two codes")
+        if len(self._lines) >= LINES_LIMIT:
+            raise BadReply("a reply without end")
+        self._code = code
+        self._lines.append(text)
+        if match[2] == b"-":
+            return None
+        lines, self._lines = tuple(self._lines), []
+        first = _ENHANCED.match(lines[0])
+        shown = lines if first is None else (lines[0], *(each.removeprefix(first[0]).strip() for each in lines[1:]))
+        return Reply(code, " ".join(shown), lines)
