@@ -373,7 +373,7 @@ def test_an_unheard_report_is_told_again_and_again() -> None:
     tries = telling.bench.store.db.rows[ID].report_tries
     assert 5 < tries < 40
     telling.failure = None
-    telling.bench.clock.pump([1.0] * 300)
+    telling.bench.clock.pump([1.0] * 600)
     assert telling.told == [Report.ACCEPTED]
 
 
