@@ -4,9 +4,9 @@ Owns levels, the limit on repeats, and the last redaction of what exceptions quo
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +19,7 @@ REPEATS = 20
 """How often in `WINDOW` seconds the same warning is written before its repeats are only counted."""
 
 WINDOW = 60.0
+_FLUSH = 1.0
 
 _PRIORITIES: Mapping[Any, str] = {
     LogLevel.debug: "<7>",
@@ -49,34 +50,36 @@ _encode = msgspec.json.Encoder().encode
 
 @implementer(ILogObserver)
 class Observer:
-    """Writes one line an event through `write`, which is given the line with its newline.
+    """Writes one line an event to `stream`: text, or an object with `json`; what is below `level` is dropped.
 
-    `form` is "text" or "json"; what is below `level` is dropped. Fields that the event's words do not name follow
-    them in text. With `journal` each line begins with its priority as
-    the journal reads it, and text carries no time of its own. Warnings and worse of one kind (place and format) are
-    written `REPEATS` times in `WINDOW` seconds, then counted; `flush` writes the counts whose window ended.
+    Fields that the event's words do not name follow them in text. With `journal` each line begins with its priority
+    as the journal reads it, and text carries no time of its own. Warnings and worse of one kind (place and format)
+    are written `REPEATS` times in `WINDOW` seconds, then counted; the count is written once the window ended.
     """
 
     def __init__(
         self,
-        write: Callable[[str], object],
+        stream: TextIO,
         clock: IReactorTime,
         *,
-        form: str = "text",
+        json: bool = False,
         level: Any = LogLevel.info,
         journal: bool = False,
     ) -> None:
-        self._write = write
+        self._stream = stream
         self._clock = clock
-        self._line = self._json if form == "json" else self._text
+        self._line = self._json if json else self._text
         self._lowest = _RANKS[level]
         self._journal = journal
         self._second = -1
         self._second_text = ""
         self._repeats: dict[tuple[str, str], _Repeats] = {}
+        self._next_flush = 0.0
 
     def __call__(self, event: LogEvent) -> None:
         """Write `event`, whatever is in it. Never raises for what the event holds."""
+        if self._repeats and self._clock.seconds() >= self._next_flush:
+            self.flush()
         level = event.get("log_level", LogLevel.info)
         if _RANKS.get(level, 1) < self._lowest:
             return
@@ -85,8 +88,9 @@ class Observer:
         self._put(event, level)
 
     def flush(self) -> None:
-        """Write how often each warning was repeated whose window ended; to be called every few seconds."""
+        """Write how often each warning was repeated whose window ended; any later event does so, too."""
         now = self._clock.seconds()
+        self._next_flush = now + _FLUSH
         for key, repeats in list(self._repeats.items()):
             if now >= repeats.until:
                 del self._repeats[key]
@@ -132,7 +136,8 @@ class Observer:
         except Exception as problem:
             # A log line that cannot be made must not become an error of whoever logs.
             line = f"unloggable event in {event.get('log_namespace')!r}: {type(problem).__name__}\n"
-        self._write(_PRIORITIES.get(level, "<6>") + line if self._journal else line)
+        self._stream.write(_PRIORITIES.get(level, "<6>") + line if self._journal else line)
+        self._stream.flush()
 
     def _text(self, event: LogEvent, level: Any) -> str:
         words = _message(event)
