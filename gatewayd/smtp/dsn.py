@@ -11,7 +11,7 @@ from gatewayd.smtp.arf import read_complaint, read_unsubscription
 from gatewayd.smtp.parts import REPORTS, Mail, take_apart
 from gatewayd.smtp.prose import kind_of, read_prose, recipient_of
 from gatewayd.smtp.reasons import UNSPECIFIC, code_in, is_hard
-from gatewayd.smtp.senders import from_daemon, is_report, read_answer, read_auto_reply
+from gatewayd.smtp.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.smtp.verdict import Kind, Verdict, first_address
 
 Block = dict[str, str]
@@ -61,10 +61,15 @@ def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
 
     Bounded in time and memory by the limits in parts.py, whatever the bytes are.
     """
-    mail = take_apart(raw)
+    return judge(take_apart(raw), null_sender=null_sender)
+
+
+def judge(mail: Mail, *, null_sender: bool | None = None) -> Verdict:
+    """`read`, for a mail that is taken apart already."""
     return (
         read_complaint(mail)
         or read_unsubscription(mail)
+        or read_receipt(mail)
         or _from_blocks(mail, null_sender)
         or read_answer(mail, null_sender)
         or read_prose(mail, null_sender)

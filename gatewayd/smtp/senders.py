@@ -10,6 +10,7 @@ from gatewayd.smtp.parts import REPORTS, Mail
 from gatewayd.smtp.verdict import Kind, Verdict, first_address
 
 _CONVERSATION = re.compile(r"\s*(?:re|fwd?|aw|sv|tr|wg)\s*:", re.IGNORECASE)
+_RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
 _ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
 
 
@@ -46,12 +47,14 @@ def _is_answer(mail: Mail) -> bool:
     return any(mail.header(name) for name in _ANSWERS)
 
 
+def read_receipt(mail: Mail) -> Verdict | None:
+    """A read receipt (RFC 8098) says nothing of delivery, whatever fields it has."""
+    stated = mail.parameters.get("report-type", "").lower() == "disposition-notification"
+    return Verdict() if stated or any(part.type in _RECEIPTS for part in mail.parts) else None
+
+
 def read_answer(mail: Mail, null_sender: bool | None) -> Verdict | None:
-    """Read receipts (RFC 8098) and auto-replies say nothing of delivery, whatever words they use."""
-    if mail.parameters.get("report-type", "").lower() == "disposition-notification" or any(
-        part.type == "message/disposition-notification" for part in mail.parts
-    ):
-        return Verdict(kind=Kind.NONE)
+    """A person's auto-reply says nothing of delivery, whatever words it uses."""
     if _is_answer(mail) and not from_daemon(mail, null_sender):
         return read_auto_reply(mail)
     return None

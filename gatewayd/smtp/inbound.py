@@ -1,0 +1,247 @@
+"""Returned mail: from a mail for one of our signed addresses to the evidence that it is.
+
+Owns who may be written to (only the bearer of a token of ours), which mails count for which purpose, and the table from
+verdicts to events. The LMTP session is in lmtp.py, the reading in dsn.py. Whose message it is comes from the token; the
+mail's own text only says what happened to it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet import interfaces, protocol
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from gatewayd.interfaces import IMeter, OnEvidence
+from gatewayd.model import Evidence
+from gatewayd.redact import redact
+from gatewayd.smtp.dsn import judge
+from gatewayd.smtp.lmtp import Arrived, Limits, Session
+from gatewayd.smtp.parts import take_apart
+from gatewayd.smtp.senders import is_report
+from gatewayd.smtp.verdict import Kind, Verdict
+from gatewayd.status import Event
+from gatewayd.tokens import Keys, Purpose
+
+PREFIXES: dict[str, Purpose] = {
+    "b": Purpose.BOUNCE,
+    "fbl": Purpose.COMPLAINT,
+    "u": Purpose.UNSUBSCRIBE_MAIL,
+}
+"""What stands before the plus in an address of ours: MAIL FROM, CFBL-Address, and the mailto in List-Unsubscribe."""
+
+LOOP_HEADER = "x-gw-loop"
+_MAX_RECEIVED = 50
+_MAILS_A_TOKEN = 20
+_TOKENS_REMEMBERED = 20_000
+
+EVENTS: dict[Kind, Event] = {
+    Kind.FAILED: Event.FAILED,
+    Kind.DELIVERED: Event.DELIVERED,
+    Kind.RELAYED: Event.DELIVERED,
+    Kind.COMPLAINED: Event.COMPLAINED,
+    Kind.UNSUBSCRIBED: Event.UNSUBSCRIBED,
+}
+"""What counts of a verdict. A failure that a report states with a 5.x code becomes `bounced`: it may come late."""
+
+_COMPLAINTS = frozenset({Kind.COMPLAINED, Kind.UNSUBSCRIBED})
+
+InThread = Callable[..., Awaitable[Any]]
+"""Runs a function with its arguments off the reactor's thread."""
+
+
+class Addressed(Struct, frozen=True):
+    """What an address of ours says: which message, and why somebody writes about it."""
+
+    purpose: Purpose
+    message_id: str
+
+
+class Inspected(Struct, frozen=True):
+    """A verdict, and what else of the mail decides whether it counts."""
+
+    verdict: Verdict
+    report: bool
+    auto_submitted: bool
+    loops: bool
+
+
+class ReturnedMail(protocol.Factory):
+    """The listener's factory. `domains` are the return-path domains, in any case.
+
+    `on_evidence` returns once the fact is durable; only then the peer hears 250. `internal_relays` are host names: what
+    one of them only passed on is not delivered yet. `in_thread` is for tests that have no thread pool.
+    """
+
+    noisy = False
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        keys: Keys,
+        domains: Collection[str],
+        on_evidence: OnEvidence,
+        max_size: int = 5_242_880,
+        internal_relays: Collection[str] = (),
+        meter: IMeter | None = None,
+        hostname: str = "gatewayd",
+        limits: Limits | None = None,
+        in_thread: InThread | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._keys = keys
+        self._on_evidence = on_evidence
+        self._meter = meter
+        self._hostname = hostname
+        self._limits = limits or Limits()
+        self._in_thread = in_thread or _threads_of(reactor)
+        self._sessions: set[Session[Addressed]] = set()
+        self._taken: OrderedDict[str, int] = OrderedDict()
+        self._emptied: Deferred[None] | None = None
+        self.reconfigure(domains=domains, max_size=max_size, internal_relays=internal_relays)
+
+    def reconfigure(
+        self,
+        *,
+        domains: Collection[str],
+        max_size: int = 5_242_880,
+        internal_relays: Collection[str] = (),
+        keys: Keys | None = None,
+    ) -> None:
+        """Take other values from now on; sessions that are open keep their limits."""
+        self._domains = frozenset(domain.rstrip(".").lower() for domain in domains)
+        self._internal_relays = frozenset(name.rstrip(".").lower() for name in internal_relays)
+        self._sized = Limits(
+            **{name: getattr(self._limits, name) for name in Limits.__struct_fields__ if name != "max_size"},
+            max_size=max_size,
+        )
+        self._keys = keys or self._keys
+
+    def buildProtocol(self, addr: interfaces.IAddress | None) -> protocol.Protocol | None:
+        """A session; a peer too many is told so and dropped."""
+        if self._emptied is not None or len(self._sessions) >= self._limits.connections:
+            return _Busy()
+        session: Session[Addressed] = Session(
+            self._reactor, self._sized, self._hostname, find=self.find, take=self.take, over=self._over
+        )
+        self._sessions.add(session)
+        return session
+
+    async def close(self) -> None:
+        """Take no more sessions, hang up those that are open, and wait for mails that are being stored."""
+        self._emptied = Deferred()
+        for session in tuple(self._sessions):
+            session.expire("4.3.2 shutting down")
+        if self._sessions:
+            await self._emptied
+
+    def find(self, address: str) -> Addressed | None:
+        """What an address says, if it bears a token of ours at one of our domains; case does not matter."""
+        local, _, domain = address.rpartition("@")
+        if domain.rstrip(".").lower() not in self._domains:
+            return None
+        prefix, _, token = local.partition("+")
+        purpose = PREFIXES.get(prefix.lower())
+        message_id = self._keys.read(purpose, token) if purpose else None
+        return Addressed(purpose, message_id) if purpose and message_id else None
+
+    async def take(self, arrived: Arrived[Addressed]) -> None:
+        """Deal with one mail for good. Raises StoreUnavailable where its fact could not be made durable."""
+        message_id, purpose = arrived.recipient.message_id, arrived.recipient.purpose
+        if self._taken.get(message_id, 0) >= _MAILS_A_TOKEN:
+            self.log.warn("too many mails about {message_id}: dropped", message_id=message_id)
+            return
+        inspected: Inspected = await self._in_thread(inspect, arrived.raw, arrived.null_sender)
+        evidence = self.evidence(arrived.recipient, inspected, null_sender=arrived.null_sender)
+        verdict = inspected.verdict
+        self.log.info(
+            "{purpose} mail about {message_id}: {kind} {status}, {outcome}",
+            purpose=str(purpose),
+            message_id=message_id,
+            kind=str(verdict.kind),
+            status=verdict.status or "-",
+            outcome=str(evidence.event) if evidence else "no event",
+            will_retry_until=verdict.will_retry_until[:60],
+        )
+        if evidence is not None:
+            await self._on_evidence(evidence)
+        elif self._meter is not None:
+            self._meter.evidence("dsn", str(verdict.kind), "ignored")
+        self._count(message_id)
+
+    def evidence(self, to: Addressed, inspected: Inspected, *, null_sender: bool) -> Evidence | None:
+        """The fact that a mail is evidence of; None where it is none, or may not be one for this purpose."""
+        verdict = inspected.verdict
+        if inspected.loops:
+            return None
+        if to.purpose is Purpose.UNSUBSCRIBE_MAIL:
+            # Apple Mail marks what its user asked for as auto-replied; its wording tells it from a vacation notice.
+            asked = not inspected.auto_submitted or verdict.kind is Kind.UNSUBSCRIBED
+            wanted = asked and not null_sender
+            return Evidence(to.message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail") if wanted else None
+        if verdict.kind in _COMPLAINTS:
+            if not verdict.parsed:
+                return None
+            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(verdict))
+        if to.purpose is Purpose.COMPLAINT or not (null_sender or (inspected.report and verdict.parsed)):
+            return None
+        event = self._event(verdict)
+        return None if event is None else Evidence(to.message_id, event, "dsn", _detail(verdict), verdict.hard)
+
+    def _event(self, verdict: Verdict) -> Event | None:
+        if verdict.kind is Kind.RELAYED and verdict.remote_mta.rstrip(".").lower() in self._internal_relays:
+            return None
+        if verdict.kind is Kind.FAILED and verdict.parsed and verdict.status.startswith("5"):
+            return Event.BOUNCED
+        return EVENTS.get(verdict.kind)
+
+    def _count(self, message_id: str) -> None:
+        """Only what was dealt with counts: a mail that is refused while the store is down comes again."""
+        self._taken[message_id] = self._taken.pop(message_id, 0) + 1
+        if len(self._taken) > _TOKENS_REMEMBERED:
+            self._taken.popitem(last=False)
+
+    def _over(self, session: Session[Addressed]) -> None:
+        if session.busy:
+            return
+        self._sessions.discard(session)
+        if self._emptied is not None and not self._emptied.called and not self._sessions:
+            self._emptied.callback(None)
+
+
+def inspect(raw: bytes, null_sender: bool) -> Inspected:
+    """All that is asked of a mail, in one go; pure, and slow enough to keep off the reactor's thread."""
+    mail = take_apart(raw)
+    return Inspected(
+        verdict=judge(mail, null_sender=null_sender),
+        report=is_report(mail),
+        auto_submitted=(mail.header("auto-submitted") or "no").partition(";")[0].strip().lower() != "no",
+        loops=len(mail.values("received")) > _MAX_RECEIVED or mail.header(LOOP_HEADER) is not None,
+    )
+
+
+def _detail(verdict: Verdict) -> str:
+    said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, verdict.diagnostic)))
+    return redact(said if verdict.parsed else f"unparsed bounce: {said}", 200)
+
+
+def _threads_of(reactor: Any) -> InThread:
+    def run(call: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), call, *args)
+
+    return run
+
+
+class _Busy(protocol.Protocol):
+    """One word to a peer that comes when there is no room."""
+
+    def connectionMade(self) -> None:
+        """Say so and hang up."""
+        assert self.transport is not None
+        self.transport.write(b"421 4.3.2 too many connections\r\n")
+        self.transport.loseConnection()

@@ -1,0 +1,395 @@
+"""The receiving side of LMTP (RFC 2033): one session, bounded in everything.
+
+Owns commands, replies and limits. What a recipient is and what becomes of a mail is asked of two callables. No mail is
+ever sent from here, TLS and AUTH are not offered, and only CRLF.CRLF ends a mail, so that nothing can be smuggled.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+from twisted.internet import protocol
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from gatewayd.errors import StoreUnavailable
+
+R = TypeVar("R")
+
+
+class Limits(Struct, frozen=True):
+    """What one session, and all of them together, may use. Seconds and bytes.
+
+    Of a mail the first `kept` bytes are kept; the rest is read, counted and thrown away.
+    """
+
+    max_size: int = 5_242_880
+    kept: int = 1 << 20
+    line: int = 2048
+    buffer: int = 16 << 10
+    errors: int = 5
+    connections: int = 50
+    idle: float = 60.0
+    session: float = 600.0
+
+
+class Arrived(Struct, Generic[R], frozen=True):
+    """A mail that came in whole: for whom, whether MAIL FROM was empty, and the first bytes of it."""
+
+    recipient: R
+    null_sender: bool
+    raw: bytes
+
+
+_PATH = re.compile(r"(FROM|TO):\s?<([^<>\x00-\x20\x7f]{0,1024})>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
+_END = b"\r\n.\r\n"
+_BODIES = frozenset({"7BIT", "8BITMIME"})
+
+
+class Session(protocol.Protocol, Generic[R]):
+    """One connection. `find` gives the recipient behind an address, or None where we have no such one.
+
+    `take` returns once the mail is dealt with for good; until then the peer has no answer. Where it raises
+    StoreUnavailable, or anything else, the peer is asked to come again.
+    """
+
+    log = Logger()
+    transport: Any
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: Limits,
+        hostname: str,
+        *,
+        find: Callable[[str], R | None],
+        take: Callable[[Arrived[R]], Awaitable[None]],
+        over: Callable[["Session[R]"], None],
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._hostname = hostname
+        self._find = find
+        self._take = take
+        self._over = over
+        self._buffer = bytearray()
+        self._mail: _Incoming | None = None
+        self._timers: dict[str, IDelayedCall] = {}
+        self._errors = 0
+        self._greeted = False
+        self._expired = ""
+        self._closing = False
+        self.busy = False
+        self._reset()
+
+    # --- what Twisted calls ---------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Greet, and start to count time."""
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self._timer("session", self._limits.session, lambda: self.expire("4.4.2 session too long"))
+        self._timer("idle", self._limits.idle, self._idle)
+        self._reply(220, f"{self._hostname} LMTP gatewayd")
+
+    def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
+        """A mail that is being stored goes on; its answer has nowhere to go."""
+        self._closing = True
+        for timer in self._timers.values():
+            if timer.active():
+                timer.cancel()
+        self._buffer.clear()
+        self._mail = None
+        self._over(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes, cut anywhere."""
+        if self._closing:
+            return
+        self._touch()
+        if self._mail is not None and not self.busy:
+            data = self._mail_data(self._mail, data)
+        self._buffer += data
+        self._work()
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def expire(self, why: str) -> None:
+        """Hang up with a 421, after the answer to a mail that is being stored."""
+        self._expired = why
+        if not self.busy:
+            self._hang_up(421, why)
+
+    def _idle(self) -> None:
+        """Waiting for us is not idling."""
+        if self.busy:
+            self._timer("idle", self._limits.idle, self._idle)
+        else:
+            self.expire("4.4.2 idle for too long")
+
+    def _timer(self, name: str, seconds: float, then: Callable[[], None]) -> None:
+        self._timers[name] = self._clock.callLater(seconds, then)
+
+    def _touch(self) -> None:
+        timer = self._timers.get("idle")
+        if timer is not None and timer.active():
+            timer.reset(self._limits.idle)
+
+    def _hang_up(self, code: int, text: str) -> None:
+        self._reply(code, text)
+        self._closing = True
+        self._buffer.clear()
+        self.transport.loseConnection()
+        # A peer that does not read would keep the connection half open for ever.
+        self._timer("abort", 5.0, self.transport.abortConnection)
+
+    # --- bytes ----------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Run what the buffer holds, in order, until a mail is being stored or more bytes are needed."""
+        while not self.busy and not self._closing:
+            if self._mail is not None:
+                if not self._buffer:
+                    return
+                # Out of the buffer first: a mail that is dealt with at once comes back here before this returns.
+                data = bytes(self._buffer)
+                self._buffer.clear()
+                self._buffer += self._mail_data(self._mail, data)
+                continue
+            end = self._buffer.find(b"\r\n")
+            if end < 0:
+                if len(self._buffer) > self._limits.buffer:
+                    self._hang_up(500, "5.5.2 line too long")
+                return
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 2]
+            self._line(line)
+        if self.busy and len(self._buffer) > 8 * self._limits.buffer:
+            self._hang_up(421, "4.7.0 too much input")
+
+    def _mail_data(self, mail: "_Incoming", data: bytes) -> bytes:
+        """Feed the mail that is coming in; what follows its end is given back."""
+        rest = mail.feed(data)
+        if rest is None:
+            if mail.size > 4 * self._limits.max_size:
+                self._hang_up(552, "5.3.4 message too big")
+            return b""
+        self._mail = None
+        self._mail_ended(mail)
+        return rest
+
+    def _line(self, line: bytes) -> None:
+        if len(line) > self._limits.line or b"\n" in line or b"\r" in line or b"\0" in line:
+            self._fault(500, "5.5.2 bad line")
+            return
+        verb, _, rest = line.partition(b" ")
+        command = _COMMANDS.get(verb.upper())
+        if command is None:
+            self._fault(500, "5.5.1 unknown command")
+            return
+        try:
+            command(self, rest.decode("utf-8"))
+        except UnicodeDecodeError:
+            self._fault(501, "5.5.2 not UTF-8")
+
+    def _reply(self, code: int, text: str) -> None:
+        if not self._closing:
+            self.transport.write(f"{code} {text}\r\n".encode())
+
+    def _fault(self, code: int, text: str) -> None:
+        """A reply to what no correct client sends; a few of them end the session."""
+        self._errors += 1
+        if self._errors > self._limits.errors:
+            self._hang_up(421, "4.7.0 too many errors")
+        else:
+            self._reply(code, text)
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def _reset(self) -> None:
+        self._sender: str | None = None
+        self._recipient: R | None = None
+
+    def _lhlo(self, rest: str) -> None:
+        if not rest.strip():
+            self._fault(501, "5.5.4 LHLO needs a name")
+            return
+        self._greeted = True
+        self._reset()
+        offers = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8")
+        lines = [f"250-{name}\r\n" for name in (self._hostname, *offers)]
+        self.transport.write("".join([*lines, f"250 SIZE {self._limits.max_size}\r\n"]).encode())
+
+    def _not_lmtp(self, _: str) -> None:
+        self._fault(500, "5.5.1 this is LMTP")
+
+    def _mail_from(self, rest: str) -> None:
+        path = _PATH.fullmatch(rest)
+        if not self._greeted or self._sender is not None:
+            self._fault(503, "5.5.1 bad sequence of commands")
+        elif path is None or path.group(1).upper() != "FROM":
+            self._fault(501, "5.1.7 bad sender")
+        else:
+            refusal = self._refused_parameters(path.group(3).split())
+            if refusal is None:
+                self._sender = path.group(2)
+                self._reply(250, "2.1.0 ok")
+            else:
+                self._reply(*refusal)
+
+    def _refused_parameters(self, parameters: list[str]) -> tuple[int, str] | None:
+        for parameter in parameters:
+            name, _, value = parameter.upper().partition("=")
+            if name == "SIZE" and value.isdecimal() and len(value) <= 20:
+                if int(value) > self._limits.max_size:
+                    return 552, "5.3.4 message too big"
+            elif (name, value) != ("SMTPUTF8", "") and not (name == "BODY" and value in _BODIES):
+                return 555, "5.5.4 unknown parameter"
+        return None
+
+    def _rcpt_to(self, rest: str) -> None:
+        path = _PATH.fullmatch(rest)
+        if self._sender is None:
+            self._fault(503, "5.5.1 need MAIL first")
+        elif path is None or path.group(1).upper() != "TO":
+            self._fault(501, "5.1.3 bad recipient")
+        elif path.group(3).strip():
+            self._reply(555, "5.5.4 unknown parameter")
+        elif (found := self._find(path.group(2))) is None:
+            # No fault of the client's: a mail server passes on what the world sends to it.
+            self._reply(550, "5.1.1 no such recipient")
+        elif self._recipient is not None:
+            # One recipient a mail, so that one reply is always right.
+            self._reply(452, "4.5.3 one recipient at a time")
+        else:
+            self._recipient = found
+            self._reply(250, "2.1.5 ok")
+
+    def _data(self, rest: str) -> None:
+        if rest.strip():
+            self._fault(501, "5.5.4 DATA takes no argument")
+        elif self._recipient is None:
+            self._fault(503, "5.5.1 no valid recipient")
+        else:
+            self._mail = _Incoming(self._limits.kept)
+            self._reply(354, "go on, end with CRLF.CRLF")
+
+    def _rset(self, _: str) -> None:
+        self._reset()
+        self._reply(250, "2.0.0 ok")
+
+    def _noop(self, _: str) -> None:
+        self._reply(250, "2.0.0 ok")
+
+    def _vrfy(self, _: str) -> None:
+        self._reply(252, "2.5.2 send some mail, I will try")
+
+    def _refuse(self, _: str) -> None:
+        self._fault(502, "5.5.1 not offered")
+
+    def _quit(self, _: str) -> None:
+        self._hang_up(221, "2.0.0 bye")
+
+    # --- the mail -------------------------------------------------------------------------------------------------
+
+    def _mail_ended(self, mail: "_Incoming") -> None:
+        recipient, sender = self._recipient, self._sender
+        self._reset()
+        assert recipient is not None
+        if mail.size > self._limits.max_size:
+            self._reply(552, "5.3.4 message too big")
+            return
+        self.busy = True
+        self.transport.pauseProducing()
+        arrived = Arrived(recipient=recipient, null_sender=sender == "", raw=mail.content())
+        self.log.debug("mail of {size} bytes came back", size=mail.size)
+        Deferred.fromCoroutine(self._store(arrived)).addErrback(self._broken)
+
+    async def _store(self, arrived: Arrived[R]) -> None:
+        try:
+            await self._take(arrived)
+        except CancelledError:
+            raise
+        except StoreUnavailable:
+            code, text = 451, "4.3.0 cannot store it now"
+        except Exception:
+            self.log.failure("returned mail could not be dealt with")
+            code, text = 451, "4.3.0 cannot deal with it now"
+        else:
+            code, text = 250, "2.0.0 ok"
+        self._stored(code, text)
+
+    def _stored(self, code: int, text: str) -> None:
+        self.busy = False
+        if self._closing:
+            self._over(self)
+            return
+        self._reply(code, text)
+        if self._expired:
+            self._hang_up(421, self._expired)
+            return
+        self._touch()
+        self.transport.resumeProducing()
+        self._work()
+
+    def _broken(self, failure: Any) -> None:
+        """Cancelled, or a bug above: the peer must not take silence for success."""
+        if not failure.check(CancelledError):
+            self.log.failure("LMTP session failed", failure=failure)
+        self.busy = False
+        self.transport.abortConnection()
+        self._over(self)
+
+
+class _Incoming:
+    """The bytes of one mail as they come: the first `kept` of them, and how many there were."""
+
+    def __init__(self, kept: int) -> None:
+        self._left = kept
+        self._chunks: list[bytes] = []
+        # The end is looked for across chunks; a mail may also be nothing but its end.
+        self._tail = b"\r\n"
+        self.size = -2
+
+    def feed(self, data: bytes) -> bytes | None:
+        """None while the mail goes on; else what came after its end."""
+        window = self._tail + data
+        end = window.find(_END)
+        if end < 0:
+            self._keep(window[:-4])
+            self._tail = window[-4:]
+            return None
+        self._keep(window[: end + 2])
+        return window[end + 5 :]
+
+    def _keep(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._left > 0 and data:
+            self._chunks.append(data[: self._left])
+            self._left -= len(data)
+
+    def content(self) -> bytes:
+        """What was kept, without the dots that transport added (RFC 5321 section 4.5.2)."""
+        return b"".join(self._chunks).replace(b"\r\n..", b"\r\n.")[2:]
+
+
+_COMMANDS: dict[bytes, Callable[[Session[Any], str], None]] = {
+    b"LHLO": Session._lhlo,
+    b"EHLO": Session._not_lmtp,
+    b"HELO": Session._not_lmtp,
+    b"MAIL": Session._mail_from,
+    b"RCPT": Session._rcpt_to,
+    b"DATA": Session._data,
+    b"RSET": Session._rset,
+    b"NOOP": Session._noop,
+    b"VRFY": Session._vrfy,
+    b"QUIT": Session._quit,
+    b"EXPN": Session._refuse,
+    b"HELP": Session._refuse,
+    b"AUTH": Session._refuse,
+    b"ETRN": Session._refuse,
+    b"BDAT": Session._refuse,
+    b"STARTTLS": Session._refuse,
+}
