@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -36,6 +36,9 @@ READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
     "mailjet": mailjet.read,
     "sparkpost": sparkpost.read,
 }
+
+# The key without which a provider's signature proves nothing.
+_PROOFS: dict[str, str] = {"ses": "topic_arns", "sendgrid": "public_key", "mailgun": "signing_key"}
 
 REMEMBERED = 7 * 86400.0
 """How long an event's key is kept: longer than any provider repeats it, or its signature counts."""
@@ -83,6 +86,11 @@ class EspEvents:
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
         """Use these tables from now on."""
+        for name, table in esp.items():
+            if name in _PROOFS and not getattr(table, _PROOFS[name]):
+                _log.warn(
+                    "esp.{provider}.{key} is missing: every event will be refused", provider=name, key=_PROOFS[name]
+                )
         self._providers = {name: _provider(table) for name, table in esp.items() if name in READERS}
 
     def knows(self, provider: str, secret: str) -> bool:
@@ -182,10 +190,7 @@ class EspEvents:
 
 
 async def _called(fetch: Fetch, url: str) -> tuple[int, bytes]:
-    try:
-        return await fetch(url)
-    except CancelledError:
-        raise TemporaryFailure("the fetch was cancelled") from None
+    return await fetch(url)
 
 
 def _provider(given: config.Esp) -> _Provider:

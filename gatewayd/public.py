@@ -14,8 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
-from gatewayd import config
-from gatewayd.errors import StoreUnavailable, TemporaryFailure
+from gatewayd import config, errors
+from gatewayd.errors import StoreUnavailable
 from gatewayd.esp import form
 from gatewayd.esp.agents import is_machine
 from gatewayd.esp.event import Forged, Unreadable
@@ -167,7 +167,7 @@ class Public:
         """Not in the provider's form."""
         return _UNREADABLE
 
-    @app.handle_errors(StoreUnavailable, TemporaryFailure)
+    @app.handle_errors(StoreUnavailable, errors.Failure)
     def try_again(self, request: IRequest, failure: Failure) -> Reply:
         """Not durable: the caller keeps it and comes again."""
         return _TRY_AGAIN

@@ -659,6 +659,25 @@ def test_ses_notifications_hold_our_token_in_the_original_headers() -> None:
     assert ses.read(request(posted, certificate=PEM), SES_SETTINGS)[0].token == "TOKEN"
 
 
+# Forms -------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.text("abc-_ é", min_size=1), st.text(max_size=20).map(lambda t: t.replace("--B", "")))))
+def test_a_multipart_form_is_read_as_it_was_written(fields: list[tuple[str, str]]) -> None:
+    """Any value comes back whole, line ends and dashes in it included."""
+    parts = "".join(f'--B\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields)
+    body = (parts + "--B--\r\n").encode()
+    assert form.pairs('multipart/form-data; boundary="B"', body) == fields
+    assert form.pairs("Multipart/Form-Data; charset=utf-8; boundary=B", body) == fields
+
+
+@given(st.binary(max_size=200), st.text(max_size=80))
+def test_a_broken_form_has_no_fields_or_some_but_never_fails(body: bytes, kind: str) -> None:
+    """The world can post anything at the unsubscribe page."""
+    for content_type in (kind, "multipart/form-data; boundary=" + kind, "multipart/form-data;" + kind):
+        assert isinstance(form.pairs(content_type, body), list)
+
+
 # Words that all share ----------------------------------------------------------------------------------------------
 
 

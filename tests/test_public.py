@@ -22,7 +22,18 @@ from gatewayd.public import MAX_BODY, PIXEL, Public
 from gatewayd.status import Event
 from gatewayd.tokens import Keys, Purpose
 from gatewayd.unsubscribe import Pages
-from test_esp import ARN, CERTIFICATE_URL, NOW, PEM, SES_SETTINGS, basic, mailgun_signature, sns
+from test_esp import (
+    ARN,
+    CERTIFICATE_URL,
+    EC_PUBLIC,
+    NOW,
+    PEM,
+    SES_SETTINGS,
+    basic,
+    mailgun_signature,
+    sendgrid_request,
+    sns,
+)
 
 KEYS = Keys(b"k" * 32)
 ID = str(uuid.UUID(int=7, version=4))
@@ -303,6 +314,8 @@ def test_one_post_unsubscribes_at_once(body: bytes, kind: str, how: str) -> None
         (b"&" * 5000, FORM["Content-Type"]),
         (b"--b1", "multipart/form-data; boundary=b1"),
         (b"x", "multipart/form-data"),
+        (MULTIPART, "multipart/form-data; boundary=b2"),
+        (MULTIPART.replace(b"One-Click", b"One-Click\r\n"), "multipart/form-data; boundary=b1"),
         (b'{"List-Unsubscribe": "One-Click"}', "application/json"),
     ],
 )
@@ -517,6 +530,23 @@ def test_what_is_not_proven_is_refused_and_counted() -> None:
 def test_what_cannot_be_read_is_refused() -> None:
     """400."""
     assert World(mailjet=esp()).post("mailjet", b"{").status == 400
+
+
+def test_the_very_bytes_that_came_are_what_must_be_signed() -> None:
+    """Not what they mean: SendGrid signs the body as it is on the wire."""
+    world = World(sendgrid=esp(public_key=Secret(EC_PUBLIC)))
+    body = b' [ {"event" : "delivered",\r\n"gw":"' + token().encode() + b'", "sg_event_id":"\\u0045"} ]\n'
+    headers = sendgrid_request(body).headers
+    assert world.post("sendgrid", body.strip(), headers).status == 403
+    assert world.post("sendgrid", body, headers).status == 200
+    assert [evidence.event for evidence in world.took] == [Event.DELIVERED]
+
+
+def test_a_provider_without_its_key_is_told_of_at_the_start() -> None:
+    """Every event would be refused: the operator should not have to find out."""
+    with capturedLogs() as logs:
+        World(sendgrid=esp(), ses=esp(), mailgun=esp(signing_key=Secret("key")), mailjet=esp())
+    assert [(line["provider"], line["key"]) for line in logs] == [("sendgrid", "public_key"), ("ses", "topic_arns")]
 
 
 def test_mailguns_signature_is_good_for_one_event() -> None:

@@ -1,11 +1,15 @@
-"""Posted forms, urlencoded or multipart, as pairs of name and value; nothing here raises on a form that is broken."""
+"""Posted forms, urlencoded or multipart, as pairs of name and value; nothing here raises on a form that is broken.
 
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32
+Multipart is split by hand and not nested: a general MIME parser can be made to recurse by whoever posts.
+"""
+
+import re
 from urllib.parse import parse_qsl
 
 _FIELDS = 200
+_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_NAME = re.compile(rb'content-disposition:[^\r\n]*?;\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
+_BLANK = re.compile(rb"\r?\n\r?\n")
 
 
 def pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
@@ -19,21 +23,17 @@ def pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
 
 
 def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
-    head = content_type.encode("latin-1", "replace").replace(b"\r", b"").replace(b"\n", b"")
-    message = BytesParser(policy=compat32).parsebytes(b"Content-Type: " + head + b"\r\n\r\n" + body)
-    parts = message.get_payload()
-    if not isinstance(parts, list):
+    """RFC 7578 4.1: parts between lines of two dashes and the boundary, each a head, a blank line and a value."""
+    found = _BOUNDARY.search(content_type)
+    if found is None:
         return []
-    found: list[tuple[str, str]] = []
-    for part in parts[:_FIELDS]:
-        if not isinstance(part, Message):
-            continue
-        name = part.get_param("name", header="content-disposition")
-        if isinstance(name, str):
-            found.append((name, _value(part)))
-    return found
-
-
-def _value(part: "Message[str, str]") -> str:
-    raw = part.get_payload(decode=True)
-    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""
+    line = b"\n--" + (found[1] or found[2]).encode("latin-1", "replace")
+    fields: list[tuple[str, str]] = []
+    for part in (b"\n" + body).split(line, _FIELDS + 1)[1:-1]:
+        # From the rest of the boundary's own line on, so that a head of no lines has its blank line too.
+        split = _BLANK.split(part, maxsplit=1)
+        name = _NAME.search(split[0]) if len(split) == 2 else None
+        if name is not None:
+            value = split[1].removesuffix(b"\r")
+            fields.append(((name[1] or name[2] or b"").decode("utf-8", "replace"), value.decode("utf-8", "replace")))
+    return fields
