@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from conftest import missing
 from gatewayd.smpp.pdu import (
     DISPOSITIONS,
     AlertNotification,
@@ -192,6 +193,18 @@ def test_a_broken_request_says_how_to_answer_it(name: str) -> None:
         sequence,
         status,
     )
+
+
+@pytest.mark.parametrize(("length", "whole"), [(4, True), (5, False), (0xFFFF, False)])
+def test_a_tlv_ends_with_its_pdu(length: int, whole: bool) -> None:
+    """One octet too many is too many."""
+    octets = bytearray(encode(deliver(tlvs=((0x1E, b"abcd"),))))
+    octets[-6:-4] = length.to_bytes(2, "big")
+    if whole:
+        assert decode(bytes(octets)) == deliver(tlvs=((0x1E, b"abcd"),))
+    else:
+        with pytest.raises(BodyError):
+            decode(bytes(octets))
 
 
 def test_a_length_under_16_is_fatal() -> None:
@@ -447,6 +460,54 @@ def test_numbers_have_names_for_the_log() -> None:
     assert status_name(0x400) == "0x00000400"
     assert command_name(0x80000004) == "submit_sm_resp"
     assert command_name(0x00010200) == "0x00010200"
+
+
+def other_codec() -> Any:
+    """A codec written by somebody else, in Rust, that types submit_sm and deliver_sm."""
+    try:
+        import smpp34
+    except ImportError:
+        missing("the Python package smpp34")
+    return smpp34
+
+
+# That codec holds addresses as text and has no place for what isn't ASCII.
+ASCII: dict[str, Any] = {
+    name: st.text(st.characters(min_codepoint=1, max_codepoint=126), max_size=size).map(str.encode)
+    for name, size in (
+        ("service_type", 5),
+        ("source_addr", 20),
+        ("destination_addr", 20),
+        ("schedule_delivery_time", 16),
+        ("validity_period", 16),
+    )
+}
+FIELDS = [name for name in SubmitSm.__struct_fields__ if name not in ("sequence", "status", "tlvs")]
+
+
+@given(st.builds(SubmitSm, **(SHORT | ASCII | {"status": st.just(0), "sequence": st.integers(1, 0x7FFFFFFF)})))
+def test_another_codec_reads_what_we_write(pdu: SubmitSm) -> None:
+    """Two independent readings of the specification agree on every field of a submit_sm and on its TLVs."""
+    assume(not (pdu.short_message and pdu.tlv(Tag.MESSAGE_PAYLOAD) is not None))
+    theirs = other_codec().decode(encode(pdu))
+    assert theirs.sequence_number == pdu.sequence
+    for name in FIELDS:
+        value = getattr(theirs, name)
+        assert (value.encode() if isinstance(value, str) else value) == getattr(pdu, name), name
+    assert tuple((tlv.tag, tlv.value) for tlv in theirs.tlvs) == pdu.tlvs
+
+
+@given(st.builds(DeliverSm, **(SHORT | ASCII | {"status": st.just(0), "sequence": st.integers(1, 0x7FFFFFFF)})))
+def test_we_read_what_another_codec_writes(pdu: DeliverSm) -> None:
+    """The same the other way round, for a deliver_sm."""
+    them = other_codec()
+    fields = {name: getattr(pdu, name) for name in FIELDS}
+    theirs = them.DeliverSm(
+        **{name: value.decode() if name in ASCII else value for name, value in fields.items()},
+        tlvs=[them.Tlv(tag, value) for tag, value in pdu.tlvs],
+        sequence_number=pdu.sequence,
+    )
+    assert decode(theirs.encode()) == pdu
 
 
 def read_all(data: bytes) -> None:

@@ -110,6 +110,12 @@ def test_the_text_is_read_in_any_case_order_and_completeness(text: str) -> None:
     assert (identity.lower(), event) == ("0f1e", Event.DELIVERED)
 
 
+def test_our_own_words_are_not_the_smscs() -> None:
+    """What a player was sent may look like a receipt; behind `text:` it is read only for an id or a state missed."""
+    found = read(receipt("id:1 stat:UNDELIV text:err:7 stat:DELIVRD id:2"))
+    assert found == ReceiptText(("1",), Event.FAILED, "UNDELIV", "", False, "stat:UNDELIV")
+
+
 @pytest.mark.parametrize("codec", ["utf-16-be", "utf-16-le", "utf-16"])
 def test_a_receipt_in_ucs_2_is_read(codec: str) -> None:
     """With or without a byte order mark; data_coding is not believed."""

@@ -177,8 +177,9 @@ def test_an_escape_at_the_edge_moves_to_the_next_segment() -> None:
     made = plan("a" * 152 + "€" + "b" * 20)
     assert made.segments[0] == b"a" * 152
     assert made.segments[1] == b"\x1be" + b"b" * 20
-    made = plan("я" * 66 + "😀" + "я" * 10)
-    assert [len(segment) for segment in made.segments] == [132, 24]
+    for pair in "😀\U00010000\U0010ffff":
+        made = plan("я" * 66 + pair + "я" * 10)
+        assert [len(segment) for segment in made.segments] == [132, 24]
 
 
 def test_headers_are_those_of_3gpp_ts_23_040() -> None:
@@ -250,6 +251,7 @@ def read_parts(made: Plan, reference: int) -> list[str]:
 @given(ANY, st.sampled_from(METHODS), st.sampled_from(DEFAULTS), st.integers(0, 1 << 40))
 @example("a" * 152 + "€" * 200, "udh", "gsm", 7)
 @example("я" * 66 + "😀" * 100, "udh16", "gsm", 7)
+@example("\U0010ffff" * 100, "udh16", "gsm", 7)
 @example("\ufeffя", "udh", "gsm", 7)
 def test_a_text_arrives_as_it_was_sent(
     text: str, method: LongMessages, default: DefaultAlphabet, reference: int
@@ -380,6 +382,7 @@ def test_byte_order_marks_are_believed() -> None:
 def test_a_header_longer_than_its_message_is_no_header() -> None:
     """Then the whole is read as text."""
     assert without_udh(b"\x09abc", UDHI) == b"\x09abc"
+    assert without_udh(b"\x04abc", UDHI) == b"\x04abc"
     assert without_udh(b"\x03abc", UDHI) == b""
     assert without_udh(b"", UDHI) == b""
     assert without_udh(b"\x01abc", 0) == b"\x01abc"
