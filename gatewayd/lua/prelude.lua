@@ -78,6 +78,7 @@ local function move(id, m, new, letters, lease)
       call('ZREM', P .. 'q:' .. channel, id)
     end
   end
+  if find(fresh, 'a', 1, true) then count(label, channel, 'handed', 1) end
   local leased = false
   if fresh ~= '' then leased = tell(id, fresh, lease) and lease end
   keep(id, KEEP)
