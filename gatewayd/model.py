@@ -87,7 +87,8 @@ class Order(Struct, frozen=True):
     """What a channel is asked to do once: this message, to this address, by the first of `routes` that is up.
 
     `address` is a checked email address, or a number in E.164 form with its plus. `routes` are names of relays or
-    SMSCs in order of preference. `progress` holds the remote ids of segments that an earlier attempt got taken.
+    SMSCs in order of preference. `progress` holds the remote ids of segments that an earlier attempt got taken, by
+    `begun_on` where that is known: an id means nothing to another SMSC.
     """
 
     message: Message
@@ -95,6 +96,7 @@ class Order(Struct, frozen=True):
     routes: tuple[str, ...]
     progress: tuple[str, ...] = ()
     attempt: int = 1
+    begun_on: str = ""
 
     def __repr__(self) -> str:
         return f"<Order {self.message.id} attempt {self.attempt}>"

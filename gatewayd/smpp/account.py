@@ -15,10 +15,11 @@ from twisted.python.failure import Failure
 
 from gatewayd import config
 from gatewayd.errors import TemporaryFailure
+from gatewayd.model import WayState
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.link import Link, LinkState, Mode, NotWritten, Token
 from gatewayd.smpp.pace import Pace, Reserve
-from gatewayd.smpp.session import SubmitAnswered
+from gatewayd.smpp.session import Phase, SubmitAnswered
 
 BACKLOG = 2.0
 """Seconds' worth of submits that may wait in memory for one SMSC; the rest wait in the store."""
@@ -105,6 +106,7 @@ class Account:
         self._sweeper: IDelayedCall | None = None
         self._deferred_to = 0.0
         self._stopping = False
+        self._handed_before = 0
         self._links = [link for number in range(smsc.binds) for link in self._make(number)]
 
     @property
@@ -125,6 +127,29 @@ class Account:
             self._pace.throttles,
             len(self._waiting) + self._pace.waiting,
             tuple(link.state() for link in self._links),
+        )
+
+    def way(self) -> WayState:
+        """As one line."""
+        links = [link.state() for link in self._links]
+        up, bound = self.up, sum(link.bound for link in self._links)
+        paused = max(0.0, self._pace.paused_until - self._clock.seconds())
+        reason = next((link.last_error for link in links if link.last_error and link.phase != Phase.BOUND), "")
+        if up and paused:
+            reason = f"throttled: goes on in {paused:.1f} s"
+        word = links[0].phase
+        if up:
+            word = "bound" if bound == len(links) else f"{bound} of {len(links)} bound"
+        return WayState(
+            up=up,
+            word=word,
+            reason=reason,
+            since=max(link.since for link in links),
+            in_flight=sum(link.in_flight for link in links),
+            window=self.smsc.window * sum(link.submits for link in self._links),
+            rate=self.smsc.rate,
+            handed=sum(link.handed for link in links) + self._handed_before,
+            throttled=self._pace.throttles,
         )
 
     def start(self) -> None:
@@ -159,6 +184,7 @@ class Account:
                 link.startService()
         surplus = [link for link in self._links if link.number >= smsc.binds]
         self._links = [link for link in self._links if link.number < smsc.binds]
+        self._handed_before += sum(link.handed for link in surplus)
         for link in surplus:
             link.stopService().addErrback(self._not_stopped)
         for link in self._links:

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -19,7 +18,7 @@ from zope.interface import implementer
 from gatewayd import config
 from gatewayd.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import BeforeWire, IChannel, OnInbound, OnReceipt
-from gatewayd.model import Handed, Inbound, Order, Receipt, Sms
+from gatewayd.model import Handed, Inbound, Order, Receipt, Sms, WayState
 from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.account import Account, Down, SmscState
@@ -31,17 +30,8 @@ from gatewayd.smpp.session import SubmitAnswered
 LIMITED_TRIES = 5
 """Attempts after which a status that may mean anything counts as a refusal."""
 
-_TAB = "\t"
-
-OnLateAnswer = Callable[[str, str, int, str], Awaitable[None]]
-"""`on_late_answer(message_id, smsc, segment, remote_id)`: a submit that was declared uncertain was taken."""
-
-
-class TextRules(Struct, frozen=True):
-    """What a label says of its texts."""
-
-    transliterate: bool = False
-    max_segments: int = 10
+OnLateAnswer = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
+"""`on_late_answer(message_id, smsc, remote_ids)`: all submits of a message that was declared uncertain were taken."""
 
 
 class _Elsewhere(Exception):
@@ -50,7 +40,7 @@ class _Elsewhere(Exception):
 
 @implementer(IChannel)
 class SmppChannel(Service):
-    """All SMSCs. `labels` are the rules of each label's texts; one that is not named has the defaults.
+    """All SMSCs; of `labels` it takes the rules for their texts.
 
     `number_hash` names a number so that it can be recognised and not read; `reserve` is IStore.reserve. `on_receipt`
     and `on_inbound` return once the fact is durable: only then is the SMSC told that we took it.
@@ -62,13 +52,13 @@ class SmppChannel(Service):
         self,
         reactor: Any,
         smscs: Mapping[str, config.Smsc],
+        labels: Mapping[str, config.Label],
         *,
         number_hash: Callable[[str], str],
         reserve: Reserve,
         on_receipt: OnReceipt,
         on_inbound: OnInbound,
         jitter: Callable[[], float],
-        labels: Mapping[str, TextRules] | None = None,
         on_late_answer: OnLateAnswer | None = None,
         endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
     ) -> None:
@@ -78,7 +68,7 @@ class SmppChannel(Service):
         self._on_receipt = on_receipt
         self._on_inbound = on_inbound
         self._jitter = jitter
-        self._labels = dict(labels or {})
+        self._labels = labels
         self._on_late_answer = on_late_answer
         self._endpoint_of = endpoint_of
         self._leaving: set[Deferred[None]] = set()
@@ -88,12 +78,11 @@ class SmppChannel(Service):
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
         """As IChannel.send: one SMS with all its segments, over one SMSC."""
-        begun, ids = _read_progress(order.progress)
-        routes = order.routes
-        if begun:
-            if begun in routes and begun in self._accounts:
-                # Its other segments are there: a player's phone puts together what one SMSC sent.
-                routes = (begun,)
+        ids, routes = order.progress, order.routes
+        if ids and order.begun_on:
+            if order.begun_on in routes and order.begun_on in self._accounts:
+                # Its first segments are there: a receipt for the whole comes from one SMSC or from none.
+                routes = (order.begun_on,)
             else:
                 ids = ()
         reason = "no SMSC is routed to"
@@ -106,7 +95,7 @@ class SmppChannel(Service):
                 return await self._send_by(account, order, ids, before_wire)
             except _Elsewhere as elsewhere:
                 reason = str(elsewhere)
-        raise TemporaryFailure(reason, progress=order.progress if ids else ())
+        raise TemporaryFailure(reason, progress=ids)
 
     def routes(self) -> Mapping[str, bool]:
         """Each SMSC, and whether some bind of it takes submits."""
@@ -114,14 +103,17 @@ class SmppChannel(Service):
 
     # Operating ------------------------------------------------------------------------------------------------
 
-    def states(self) -> tuple[SmscState, ...]:
-        """Each SMSC and its binds, for the admin page."""
+    def states(self) -> Mapping[str, WayState]:
+        """How each SMSC stands, for people."""
+        return {name: account.way() for name, account in self._accounts.items()}
+
+    def binds(self) -> tuple[SmscState, ...]:
+        """Each SMSC with each of its binds."""
         return tuple(account.state() for account in self._accounts.values())
 
-    def reconfigure(self, smscs: Mapping[str, config.Smsc], labels: Mapping[str, TextRules] | None = None) -> None:
+    def reconfigure(self, smscs: Mapping[str, config.Smsc], labels: Mapping[str, config.Label]) -> None:
         """New configuration: what stays as it was keeps its connections, what changed is bound anew."""
-        if labels is not None:
-            self._labels = dict(labels)
+        self._labels = labels
         before, self._accounts = self._accounts, {}
         for name, smsc in smscs.items():
             account = before.get(name)
@@ -187,8 +179,8 @@ class SmppChannel(Service):
             await before_wire(name)
 
         for index in range(len(taken), len(submits)):
-            progress = _write_progress(name, taken)
-            token = Token(message.id, index)
+            progress = tuple(taken)
+            token = Token(message.id, progress, last=index == len(submits) - 1)
             try:
                 link, answer = await account.submit(submits[index], token, mark if link is None else None, link)
             except Down as down:
@@ -204,8 +196,13 @@ class SmppChannel(Service):
                 raise
             if answer.status:
                 self._refused(account, link, token, answer.status, order, progress, with_validity)
-            taken.append(receipt.stored(answer.message_id, account.smsc.message_ids) or f"{message.id}/{index}")
+            taken.append(self._remote_id(account, answer, token))
         return Handed(name, tuple(taken), f"{len(taken)} segment(s)", expects_receipts=True)
+
+    def _remote_id(self, account: Account, answer: SubmitAnswered, token: Token) -> str:
+        """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
+        remote_id = receipt.stored(answer.message_id, account.smsc.message_ids)
+        return remote_id or f"{token.message_id}/{len(token.taken)}"
 
     def _refused(
         self,
@@ -252,18 +249,21 @@ class SmppChannel(Service):
         content = message.content
         if not isinstance(content, Sms):
             raise PermanentFailure("no SMS")
-        rules = self._labels.get(message.label) or TextRules()
+        label = self._labels.get(message.label)
+        if label is None:
+            raise PermanentFailure("the label is not configured any more")
         try:
             plan = text.plan(
                 content.body,
                 default_alphabet=smsc.default_alphabet,
                 long_messages=smsc.long_messages,
-                transliterate=rules.transliterate,
+                transliterate=label.transliterate,
             )
         except text.TooLongError as error:
             raise PermanentFailure(str(error)) from None
-        if len(plan.segments) > rules.max_segments:
-            raise PermanentFailure(f"{len(plan.segments)} segments, {rules.max_segments} are allowed")
+        # Counted as at acceptance: a 16 bit reference takes a little room, and must not refuse what was accepted.
+        if len(plan.segments) > 1 and text.segments(content.body, label.transliterate) > label.max_segments:
+            raise PermanentFailure(f"more than {label.max_segments} segments")
         source_ton, source_npi, source = address.source(content.from_number, smsc.source_ton_npi)
         dest_ton, dest_npi, destination = address.destination(order.address, smsc.dest_ton_npi)
         form = smsc.validity if account.takes_validity else ""
@@ -329,9 +329,10 @@ class SmppChannel(Service):
         )
         if account is None or answer.status or self._on_late_answer is None:
             return
-        remote_id = receipt.stored(answer.message_id, account.smsc.message_ids)
-        if remote_id:
-            told = self._on_late_answer(token.message_id, name, token.index, remote_id)
+        if token.last:
+            # Segments go one after the other, so that an answer to the last one completes the message.
+            ids = (*token.taken, self._remote_id(account, answer, token))
+            told = self._on_late_answer(token.message_id, name, ids)
             Deferred.fromCoroutine(_awaited(told)).addErrback(self._not_told)
 
     def _not_told(self, failure: Failure) -> None:
@@ -352,16 +353,3 @@ def _player(request: smpp.DeliverSm | smpp.DataSm) -> str:
     source = request.source_addr.decode("latin-1")
     destination = request.destination_addr.decode("latin-1")
     return source if source.strip("+").isdigit() or not destination.strip("+").isdigit() else destination
-
-
-def _write_progress(name: str, ids: list[str]) -> tuple[str, ...]:
-    """Remote ids with the SMSC that gave them: an id means nothing without it."""
-    return tuple(f"{name}{_TAB}{remote_id}" for remote_id in ids)
-
-
-def _read_progress(progress: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """The SMSC that an earlier attempt got segments taken by, and their ids."""
-    split = [entry.partition(_TAB) for entry in progress]
-    if not split or not all(tab for _, tab, _ in split):
-        return "", ()
-    return split[0][0], tuple(remote_id for _, _, remote_id in split)

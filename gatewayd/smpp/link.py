@@ -59,7 +59,7 @@ class LinkState(Struct, frozen=True):
     window: int
     in_flight: int
     reconnects: int
-    answered: int
+    handed: int
     unanswered: int
     latency: float
     last_error: str
@@ -74,13 +74,17 @@ class NotWritten(Exception):
 
 
 class Token:
-    """Names one submit on the wire; `answer` fires with a SubmitAnswered or errs with Unanswered."""
+    """Names one submit on the wire; `answer` fires with a SubmitAnswered or errs with Unanswered.
 
-    __slots__ = ("answer", "index", "message_id", "written_at")
+    `taken` are the remote ids of the message's segments before this one; `last` says that none comes after it.
+    """
 
-    def __init__(self, message_id: str, index: int) -> None:
+    __slots__ = ("answer", "last", "message_id", "taken", "written_at")
+
+    def __init__(self, message_id: str, taken: tuple[str, ...] = (), *, last: bool = True) -> None:
         self.message_id = message_id
-        self.index = index
+        self.taken = taken
+        self.last = last
         self.answer: Deferred[SubmitAnswered] = Deferred()
         self.written_at = 0.0
 
@@ -133,7 +137,7 @@ class Link(Service):
         self._last_error = ""
         self._fault: Disposition | None = None
         self._reconnects = 0
-        self._answered = 0
+        self.handed = 0
         self._unanswered = 0
         self._requests = 0
         self._leaving = False
@@ -176,7 +180,7 @@ class Link(Service):
             self._smsc.window,
             session.in_flight if session else 0,
             self._reconnects,
-            self._answered,
+            self.handed,
             self._unanswered,
             self.latency,
             self._last_error,
@@ -371,7 +375,7 @@ class Link(Service):
     def _take_answer(self, answer: SubmitAnswered) -> None:
         token = answer.token
         assert isinstance(token, Token)
-        self._answered += 1
+        self.handed += not answer.status
         self.latency = answer.took if not self.latency else 0.9 * self.latency + 0.1 * answer.took
         if answer.late or token.answer.called:
             self._owner.late(token, answer)

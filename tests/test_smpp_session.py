@@ -1,0 +1,340 @@
+"""The session's rules by values: bytes and times in, events and bytes out."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp import session as rules
+from gatewayd.smpp.pdu import Status, decode, encode
+from gatewayd.smpp.session import (
+    Bound,
+    Closed,
+    Noticed,
+    PeerUnbinds,
+    Phase,
+    RequestCame,
+    Session,
+    SubmitAnswered,
+    SubmitUnanswered,
+    Timers,
+)
+
+SUBMIT = encode(smpp.SubmitSm(0, destination_addr=b"4477", short_message=b"x"))
+TIMERS = Timers(bind=15, response=60, enquire=30, enquire_response=10, unbind=5, partial=10, farewell=5)
+
+
+def told(session: Session) -> list[smpp.Pdu]:
+    """What the session has to write, decoded."""
+    return [decode(octets) for octets in smpp.Framer().feed(session.outgoing())]
+
+
+def bound(window: int = 10, now: float = 0.0, **more: bool) -> Session:
+    """A session that is bound, with nothing left to write."""
+    session = Session(window, TIMERS, now, **more)
+    session.bind(smpp.Bind(0, system_id=b"gw", password=b"pw"), now)
+    (request,) = told(session)
+    assert isinstance(request, smpp.Bind)
+    events = session.received(encode(smpp.BindResp(request.sequence, 0, request.kind, b"SMSC")), now)
+    assert events == [Bound(b"SMSC", 0)]
+    return session
+
+
+def test_bind_goes_from_open_over_binding_to_bound() -> None:
+    """A session is open, binding, then bound; only then may anything be submitted."""
+    session = Session(10, TIMERS, 0.0)
+    assert (session.phase, session.free) == (Phase.OPEN, 0)
+    session.bind(smpp.Bind(0, system_id=b"gw"), 0.0)
+    assert (session.phase, session.free) == (Phase.BINDING, 0)
+    session.received(encode(smpp.BindResp(1, 0)), 0.0)
+    assert (session.phase, session.free) == (Phase.BOUND, 10)
+
+
+def test_a_refused_bind_closes() -> None:
+    """A bind_resp with a status, or a generic_nack of the bind, ends the session with that status."""
+    for answer in (smpp.BindResp(1, Status.RINVPASWD), smpp.GenericNack(1, Status.RINVPASWD)):
+        session = Session(10, TIMERS, 0.0)
+        session.bind(smpp.Bind(0), 0.0)
+        first, last = session.received(encode(answer), 0.0)
+        assert first == rules.BindRefused(Status.RINVPASWD)
+        assert isinstance(last, Closed)
+        assert session.when() is None
+
+
+def test_a_bind_that_is_not_answered_closes() -> None:
+    """The bind's time is a moment: nothing before it, the end at it."""
+    session = Session(10, TIMERS, 100.0)
+    session.bind(smpp.Bind(0), 100.0)
+    assert session.when() == 115.0
+    assert session.tick(114.9) == []
+    assert session.tick(115.0) == [Closed("bind was not answered")]
+
+
+def test_answers_come_in_any_order() -> None:
+    """Each answer finds its submit by sequence number, and frees its place in the window."""
+    session = bound(window=3)
+    for token in "abc":
+        session.submit(SUBMIT, token, 1.0)
+    assert session.free == 0
+    sequences = [pdu.sequence for pdu in told(session)]
+    assert len(set(sequences)) == 3
+    events = session.received(encode(smpp.SubmitSmResp(sequences[2], 0, b"id-c")), 1.5)
+    assert events == [SubmitAnswered("c", 0, b"id-c", False, 0.5)]
+    assert session.free == 1
+    events = session.received(encode(smpp.SubmitSmResp(sequences[0], Status.RTHROTTLED)), 2.0)
+    assert events == [SubmitAnswered("a", Status.RTHROTTLED, b"", False, 1.0)]
+
+
+def test_a_second_or_unknown_answer_changes_nothing() -> None:
+    """A duplicate and an unsolicited response are noticed and tolerated."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    answer = encode(smpp.SubmitSmResp(2, 0, b"id"))
+    assert isinstance(session.received(answer, 0.0)[0], SubmitAnswered)
+    for octets in (answer, encode(smpp.SubmitSmResp(77, 0, b"id")), encode(smpp.SubmitSmResp(0xFFFFFFF0, 0))):
+        (event,) = session.received(octets, 0.0)
+        assert isinstance(event, Noticed)
+    assert session.phase is Phase.BOUND
+
+
+def test_generic_nack_answers_the_submit_it_names() -> None:
+    """A generic_nack with a submit's sequence number is its answer; with sequence 0 it is nobody's."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    (event,) = session.received(encode(smpp.GenericNack(0, Status.RINVCMDLEN)), 0.0)
+    assert isinstance(event, Noticed)
+    (event,) = session.received(encode(smpp.GenericNack(2, Status.RTHROTTLED)), 0.0)
+    assert event == SubmitAnswered("a", Status.RTHROTTLED)
+    session.submit(SUBMIT, "b", 0.0)
+    (event,) = session.received(encode(smpp.GenericNack(3, 0)), 0.0)
+    assert isinstance(event, SubmitAnswered)
+    assert event.status != 0
+
+
+def test_a_submit_without_answer_is_unknown_and_a_late_answer_still_counts() -> None:
+    """After the response time the outcome is unknown; its answer, when it comes, is told as late, once."""
+    session = bound(window=2)
+    session.submit(SUBMIT, "a", 0.0)
+    session.received(encode(smpp.EnquireLinkResp(9)), 40.0)
+    assert session.when() == 60.0
+    assert session.tick(60.0) == [SubmitUnanswered("a", "submit_sm was not answered in time")]
+    assert session.free == 2
+    assert session.received(encode(smpp.SubmitSmResp(2, 0, b"id")), 61.0) == [SubmitAnswered("a", 0, b"id", True, 61.0)]
+    (event,) = session.received(encode(smpp.SubmitSmResp(2, 0, b"id")), 61.0)
+    assert isinstance(event, Noticed)
+
+
+def test_a_peer_that_leaves_a_window_of_submits_unanswered_is_left() -> None:
+    """It may answer enquire_link for ever: a window in a row without an answer ends the session."""
+    session = bound(window=5)
+    for token in range(5):
+        session.submit(SUBMIT, token, 0.0)
+    session.received(encode(smpp.EnquireLinkResp(9)), 55.0)
+    events = session.tick(60.0)
+    assert [type(event) for event in events] == [SubmitUnanswered] * 5 + [Closed]
+
+
+def test_enquire_link_after_silence_and_its_answer() -> None:
+    """Silence makes us ask; any PDU counts as an answer; none within the time ends the session."""
+    session = bound()
+    assert session.when() == 30.0
+    assert session.tick(30.0) == []
+    (ask,) = told(session)
+    assert isinstance(ask, smpp.EnquireLink)
+    assert session.when() == 40.0
+    session.received(encode(smpp.EnquireLinkResp(ask.sequence)), 35.0)
+    assert session.when() == 65.0
+    session.tick(65.0)
+    assert session.tick(75.0) == [Closed("enquire_link was not answered")]
+
+
+def test_the_peers_enquire_link_is_answered_in_every_state() -> None:
+    """Open, binding, bound and unbinding: enquire_link always gets its answer."""
+    session = Session(10, TIMERS, 0.0)
+    ask = encode(smpp.EnquireLink(7))
+    session.received(ask, 0.0)
+    assert told(session) == [smpp.EnquireLinkResp(7)]
+    session.bind(smpp.Bind(0), 0.0)
+    session.outgoing()
+    session.received(ask, 0.0)
+    assert told(session) == [smpp.EnquireLinkResp(7)]
+    session.received(encode(smpp.BindResp(1, 0)) + ask, 0.0)
+    assert told(session) == [smpp.EnquireLinkResp(7)]
+    session.unbind(1.0)
+    session.outgoing()
+    session.received(ask, 1.0)
+    assert told(session) == [smpp.EnquireLinkResp(7)]
+
+
+def test_receipts_wait_for_their_answer() -> None:
+    """deliver_sm and data_sm become events; the response is written when it is given, with its status."""
+    session = bound()
+    for form, resp in ((smpp.DeliverSm, smpp.DeliverSmResp), (smpp.DataSm, smpp.DataSmResp)):
+        (event,) = session.received(encode(form(0x90000001, source_addr=b"44")), 0.0)
+        assert isinstance(event, RequestCame)
+        assert told(session) == []
+        session.answer(event.pdu, Status.RX_T_APPN)
+        assert told(session) == [resp(0x90000001, Status.RX_T_APPN)]
+
+
+def test_a_receipt_before_the_bind_is_sent_back() -> None:
+    """What comes before we are bound is answered with RINVBNDSTS: nobody takes it."""
+    session = Session(10, TIMERS, 0.0)
+    assert session.received(encode(smpp.DeliverSm(3)), 0.0) == []
+    assert told(session) == [smpp.DeliverSmResp(3, Status.RINVBNDSTS)]
+
+
+def test_an_unreadable_request_is_answered_and_the_session_stays() -> None:
+    """deliver_sm cut inside a field gets its own response with an error status; other PDUs go on."""
+    session = bound()
+    broken = encode(smpp.Raw(5, 0, smpp.Command.DELIVER_SM, b"\0\1"))
+    events = session.received(broken + encode(smpp.EnquireLink(6)), 0.0)
+    assert all(isinstance(event, Noticed) for event in events)
+    answer, other = told(session)
+    assert isinstance(answer, smpp.DeliverSmResp)
+    assert (answer.sequence, other) == (5, smpp.EnquireLinkResp(6))
+    assert answer.status != 0
+    assert session.phase is Phase.BOUND
+
+
+def test_unknown_commands_are_nacked_and_unknown_responses_ignored() -> None:
+    """A request that we have no form for gets generic_nack 0x03 with its number; a response gets nothing."""
+    session = bound()
+    session.received(encode(smpp.Raw(5, 0, 0x00010200, b"?")), 0.0)
+    assert told(session) == [smpp.GenericNack(5, Status.RINVCMDID)]
+    session.received(encode(smpp.Raw(6, 0, 0x80010200, b"?")), 0.0)
+    session.received(encode(smpp.SubmitSm(7)), 0.0)
+    assert told(session) == [smpp.GenericNack(7, Status.RINVCMDID)]
+    session.received(encode(smpp.AlertNotification(8)), 0.0)
+    assert told(session) == []
+
+
+def test_garbage_is_nacked_and_ends_the_session() -> None:
+    """Out of step is out for good: generic_nack 0x02, every submit unanswered, closed."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.outgoing()
+    events = session.received(b"HTTP/1.1 400 Bad Request\r\n", 0.0)
+    assert [type(event) for event in events] == [SubmitUnanswered, Closed]
+    assert told(session) == [smpp.GenericNack(0, Status.RINVCMDLEN)]
+    assert session.received(encode(smpp.EnquireLink(1)), 0.0) == []
+
+
+def test_what_was_whole_before_garbage_counts() -> None:
+    """An answer in the same read as garbage is not lost."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    events = session.received(encode(smpp.SubmitSmResp(2, 0, b"id")) + b"\0\0\0\0garbage", 0.0)
+    assert events[0] == SubmitAnswered("a", 0, b"id")
+    assert isinstance(events[-1], Closed)
+
+
+def test_half_a_pdu_ends_the_session_in_time() -> None:
+    """The rest of a PDU has ten seconds to come."""
+    session = bound()
+    octets = encode(smpp.DeliverSm(3, source_addr=b"44"))
+    session.received(octets[:20], 5.0)
+    assert session.when() == 15.0
+    session.received(octets[20:], 14.0)
+    assert session.when() == 44.0
+    session.received(octets[:5], 15.0)
+    assert session.tick(25.0) == [Closed("half a PDU came, and its rest did not")]
+
+
+def test_unbind_and_its_answer() -> None:
+    """Our unbind ends with its answer, or after its time; both are clean."""
+    session = bound()
+    session.unbind(0.0)
+    (request,) = told(session)
+    assert session.free == 0
+    assert session.received(encode(smpp.UnbindResp(request.sequence)), 1.0) == [Closed("unbound", True)]
+    session = bound()
+    session.unbind(0.0)
+    assert session.when() == 5.0
+    assert session.tick(5.0) == [Closed("unbind was not answered", True)]
+
+
+def test_the_peers_unbind_waits_briefly_for_open_answers() -> None:
+    """Nothing more is submitted, answers still count, then unbind_resp; a deadline ends the wait."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.outgoing()
+    assert session.received(encode(smpp.Unbind(9)), 1.0) == [PeerUnbinds()]
+    assert session.free == 0
+    assert told(session) == []
+    events = session.received(encode(smpp.SubmitSmResp(2, 0, b"id")), 2.0)
+    assert [type(event) for event in events] == [SubmitAnswered, Closed]
+    assert told(session) == [smpp.UnbindResp(9)]
+
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.outgoing()
+    session.received(encode(smpp.Unbind(9)), 1.0)
+    events = session.tick(6.0)
+    assert [type(event) for event in events] == [SubmitUnanswered, Closed]
+    assert told(session) == [smpp.UnbindResp(9)]
+
+
+def test_a_lost_connection_leaves_every_submit_unanswered() -> None:
+    """Each submit on the wire is told once, and the end once."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.submit(SUBMIT, "b", 0.0)
+    events = session.connection_lost("reset")
+    assert events == [SubmitUnanswered("a", "reset"), SubmitUnanswered("b", "reset"), Closed("reset", False)]
+    assert session.connection_lost("reset") == []
+
+
+def test_a_receiver_submits_nothing() -> None:
+    """A receiver's window is always empty."""
+    assert bound(can_submit=False).free == 0
+
+
+def test_sequence_numbers_wrap_and_skip_what_is_open() -> None:
+    """After 0x7FFFFFFF comes 1, but never a number that still waits for its answer."""
+    session = bound(window=5)
+    assert session.submit(SUBMIT, "old", 0.0) == 2
+    session._sequence = rules.LAST_SEQUENCE - 1
+    assert session.submit(SUBMIT, "a", 0.0) == rules.LAST_SEQUENCE
+    assert session.submit(SUBMIT, "b", 0.0) == 1
+    assert session.submit(SUBMIT, "c", 0.0) == 3
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
+def test_however_the_stream_is_cut_the_events_are_the_same(cuts: list[int]) -> None:
+    """Fragments of any size give the events of the whole."""
+    stream = b"".join(
+        encode(pdu)
+        for pdu in (
+            smpp.SubmitSmResp(2, 0, b"id-a"),
+            smpp.EnquireLink(4),
+            smpp.DeliverSm(5, source_addr=b"447700900999", short_message=b"id:1 stat:DELIVRD"),
+            smpp.Raw(6, 0, 0x00010200, b"vendor"),
+            smpp.SubmitSmResp(3, Status.RSYSERR),
+        )
+    )
+    whole, parts = bound(), bound()
+    for session in (whole, parts):
+        session.submit(SUBMIT, "a", 0.0)
+        session.submit(SUBMIT, "b", 0.0)
+        session.outgoing()
+    expected = whole.received(stream, 1.0)
+    events: list[rules.Event] = []
+    at, turn = 0, 0
+    while at < len(stream):
+        size = cuts[turn % len(cuts)]
+        events += parts.received(stream[at : at + size], 1.0)
+        at, turn = at + size, turn + 1
+    assert events == expected
+    assert parts.outgoing() == whole.outgoing()
+
+
+@given(st.binary(max_size=200), st.floats(0, 1000))
+def test_no_octets_break_the_session(octets: bytes, now: float) -> None:
+    """Whatever comes, the session answers, or closes, and never raises."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.received(octets, now)
+    session.tick(now + 100)
+    session.connection_lost("end")
+    assert session.phase is Phase.CLOSED
+    assert session.when() is None
