@@ -1,0 +1,77 @@
+"""etc/gatewayd.toml: as installed it is a configuration, and with all its settings switched on, too."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from gatewayd import config
+
+FILE = Path(__file__).parent.parent / "etc" / "gatewayd.toml"
+SECRETS = "/etc/gatewayd/secrets"
+
+
+def with_secrets(text: str, directory: Path) -> dict[str, Any]:
+    """The configuration in `text`, with every secret file that it names made in `directory`."""
+    for name in re.findall(rf"file:{SECRETS}/([^\"]+)", text):
+        (directory / name).write_text("x" * 40)
+    return tomllib.loads(text.replace(SECRETS, str(directory)))
+
+
+def everything_on() -> str:
+    """The file with all its settings switched on."""
+    return re.sub(r"(?m)^#(?=[\w\[])", "", FILE.read_text())
+
+
+def test_as_installed_it_is_valid(tmp_path: Path) -> None:
+    """A fresh installation starts, with no label yet."""
+    loaded = config.parse(with_secrets(FILE.read_text(), tmp_path), {})
+    assert loaded.labels == {}
+
+
+def test_every_setting_in_it_is_valid(tmp_path: Path) -> None:
+    """With all settings switched on at once it is valid still."""
+    loaded = config.parse(with_secrets(everything_on(), tmp_path), {})
+    assert loaded.labels["amazing"].dkim is not None
+    assert set(loaded.esp) <= set(config.ESP_NAMES)
+
+
+def test_every_key_is_there() -> None:
+    """Each table of the file, its settings switched on, has all keys that the code knows for it."""
+    raw = tomllib.loads(everything_on())
+    label, relay = raw["labels"]["amazing"], raw["relays"]["main"]
+    shown: dict[type[BaseModel], dict[str, Any]] = {
+        config.Config: raw,
+        config.Gatewayd: raw["gatewayd"],
+        config.Redis: raw["redis"],
+        config.Api: raw["api"],
+        config.Public: raw["public"],
+        config.Admin: raw["admin"],
+        config.Bounces: raw["bounces"],
+        config.Label: label,
+        config.SmsRoute: label["sms_routes"][0],
+        config.Dkim: label["dkim"],
+        config.SqlDirectory: raw["directories"]["players"],
+        config.HttpDirectory: raw["directories"]["pam"],
+        config.PluginDirectory: raw["directories"]["own"],
+        config.Relay: relay,
+        config.Domains: relay["domains"]["example.com"],
+        config.Smsc: raw["smscs"]["world"],
+        config.Esp: {key: value for provider in raw["esp"].values() for key, value in provider.items()},
+    }
+    known = {value for value in vars(config).values() if isinstance(value, type) and issubclass(value, BaseModel)}
+    tables = {table for table in known if table.__module__ == config.__name__ and table.model_fields}
+    assert tables == set(shown)
+    for table, keys in shown.items():
+        assert set(keys) == set(table.model_fields), table.__name__
+
+
+def test_defaults_are_what_the_code_has(tmp_path: Path) -> None:
+    """What the file shows as a default is the default."""
+    shown = config.parse(with_secrets(everything_on(), tmp_path), {})
+    for table in (shown.api, shown.admin, shown.redis, shown.relays["main"], shown.smscs["world"]):
+        for name, field in type(table).model_fields.items():
+            if not field.is_required() and name not in ("receipt_states", "domains"):
+                assert getattr(table, name) == field.get_default(call_default_factory=True), name
