@@ -1,0 +1,273 @@
+"""What the SMPP tests share: an SMSC on a clock and a wire in memory, orders, and a channel with all that it told."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd import config
+from gatewayd.errors import StoreUnavailable
+from gatewayd.model import Handed, Inbound, Message, Order, Receipt, Sms
+from gatewayd.sandbox.smsc import Behaviour, SmscSession, SmscSimulator
+from gatewayd.smpp.channel import SmppChannel
+
+PHONE = "+447700900999"
+
+
+def settings(port: int, **changed: Any) -> config.Smsc:
+    """[smscs.NAME] for a simulator on `port`."""
+    table = {"host": "127.0.0.1", "port": port, "system_id": "gw", "password": "secret"} | changed
+    return config.Smsc.model_validate(table)
+
+
+def label(**changed: Any) -> config.Label:
+    """[labels.NAME] with as little as it can have."""
+    table: dict[str, Any] = {
+        "allow_from": ["127.0.0.1/32"],
+        "authorization": ["secret"],
+        "api_key": "key",
+        "callback_hosts": ["localhost"],
+        "directory": "players",
+    }
+    return config.Label.model_validate(table | changed)
+
+
+def order(number: int = 1, body: str = "Hello", routes: tuple[str, ...] = ("world",), **changed: Any) -> Order:
+    """One SMS to PHONE."""
+    now = changed.pop("now", None)
+    now = reactor.seconds() if now is None else now
+    message = Message(
+        f"00000000-0000-4000-8000-{number:012d}",
+        f"uid{number}",
+        "amazing",
+        "player",
+        Sms(changed.pop("sender", "Amazing"), body),
+        now,
+        now + 3600,
+    )
+    return Order(message, changed.pop("phone", PHONE), routes, **changed)
+
+
+class Rates:
+    """IStore.reserve in memory."""
+
+    def __init__(self, clock: Any = reactor) -> None:
+        self.next: dict[str, float] = {}
+        self.calls = 0
+        self.down = False
+        self._clock = clock
+
+    async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
+        """The generic cell rate algorithm, as the store's script has it."""
+        self.calls += 1
+        if self.down:
+            raise StoreUnavailable("down")
+        first = max(self.next.get(bucket, 0.0), self._clock.seconds() - burst)
+        self.next[bucket] = first + slots * interval
+        return first
+
+
+class World:
+    """A channel, what it told, and the marks that it asked for."""
+
+    def __init__(
+        self,
+        smscs: dict[str, config.Smsc],
+        clock: Any = reactor,
+        labels: dict[str, config.Label] | None = None,
+        rates: Rates | None = None,
+        **options: Any,
+    ) -> None:
+        self.receipts: list[Receipt] = []
+        self.inbound: list[Inbound] = []
+        self.marks: list[str] = []
+        self.late: list[tuple[str, str, tuple[str, ...]]] = []
+        self.store_is_down = False
+        self.rates = rates or Rates(clock)
+        self.labels = labels or {"amazing": label()}
+        self.channel = SmppChannel(
+            clock,
+            smscs,
+            self.labels,
+            number_hash=lambda number: f"#{number}",
+            reserve=self.rates.reserve,
+            on_receipt=self._take_receipt,
+            on_inbound=self._take_inbound,
+            jitter=lambda: 0.5,
+            on_late_answer=self._take_late,
+            **options,
+        )
+
+    async def _take_receipt(self, receipt: Receipt) -> None:
+        if self.store_is_down:
+            raise StoreUnavailable("down")
+        self.receipts.append(receipt)
+
+    async def _take_inbound(self, inbound: Inbound) -> None:
+        if self.store_is_down:
+            raise StoreUnavailable("down")
+        self.inbound.append(inbound)
+
+    async def _take_late(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+        self.late.append((message_id, smsc, remote_ids))
+
+    async def mark(self, route: str) -> None:
+        """Notes the mark."""
+        self.marks.append(route)
+
+    def send(self, order: Order, mark: Callable[[str], Any] | None = None) -> Deferred[Handed]:
+        """IChannel.send."""
+        return ensureDeferred(self.channel.send(order, mark or self.mark))
+
+    def all_bound(self) -> bool:
+        """Whether every bind of every SMSC is there."""
+        return all(link.phase == "bound" for state in self.channel.binds() for link in state.links)
+
+
+async def until(condition: Callable[[], bool], limit: float = 20.0) -> None:
+    """Wait for something that has no event of its own, a reactor turn at a time."""
+    end = reactor.seconds() + limit
+    while not condition():
+        assert reactor.seconds() < end, "it did not come to pass"
+        turn: Deferred[None] = Deferred()
+        reactor.callLater(0.005, turn.callback, None)
+        await turn
+
+
+@asynccontextmanager
+async def running(
+    behaviour: Behaviour | None = None, *, options: dict[str, Any] | None = None, **changed: Any
+) -> AsyncIterator[tuple[World, SmscSimulator]]:
+    """A simulator on a loopback socket, and a channel bound to it as "world"."""
+    smsc = SmscSimulator(reactor, behaviour)
+    port = await smsc.start()
+    world = World({"world": settings(port, **changed)}, **(options or {}))
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        yield world, smsc
+    finally:
+        await world.channel.stopService()
+        await smsc.stop()
+
+
+class _Pipe:
+    """One direction's transport in memory; what is written arrives when the wire is pumped."""
+
+    def __init__(self, wire: "Wire", mine: str) -> None:
+        self._wire = wire
+        self._mine = mine
+        self.closing = False
+
+    def write(self, octets: bytes) -> None:
+        if not self.closing:
+            self._wire.moving.append((self._mine, octets))
+
+    def loseConnection(self) -> None:
+        self.closing = True
+        self._wire.moving.append((self._mine, None))
+
+    def abortConnection(self) -> None:
+        self.closing = True
+        self._wire.cut(ConnectionLost())
+
+    def getPeer(self) -> IPv4Address:
+        return IPv4Address("TCP", "127.0.0.1", 2775)
+
+    getHost = getPeer
+
+
+class Wire:
+    """A connection between a link and a session of the simulator."""
+
+    def __init__(self, link: Any, session: SmscSession) -> None:
+        self.moving: list[tuple[str, bytes | None]] = []
+        self.ends = {"link": link, "smsc": session}
+        self.open = True
+        session.makeConnection(_Pipe(self, "smsc"))
+        link.makeConnection(_Pipe(self, "link"))
+
+    def pump(self) -> bool:
+        """Bring what was written to the other side; False where nothing moved."""
+        if not self.moving or not self.open:
+            return False
+        moving, self.moving = self.moving, []
+        for writer, octets in moving:
+            if not self.open:
+                break
+            if octets is None:
+                self.cut(ConnectionDone())
+            else:
+                self.ends["smsc" if writer == "link" else "link"].dataReceived(octets)
+        return True
+
+    def cut(self, reason: Exception) -> None:
+        """End it for both."""
+        if self.open:
+            self.open = False
+            for end in self.ends.values():
+                end.connectionLost(Failure(reason))
+
+
+@implementer(IStreamClientEndpoint)
+class Memory:
+    """SMSC, network and time in one: `dial` it, `advance` it. While `refuses`, nobody can connect; while `deaf`,
+    connecting never ends."""
+
+    def __init__(self, behaviour: Behaviour | None = None) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000.0)
+        self.smsc = SmscSimulator(self.clock, behaviour)
+        self.wires: list[Wire] = []
+        self.tried: list[float] = []
+        self.refuses = False
+        self.deaf = False
+
+    def dial(self, *_: Any) -> "Memory":
+        """In place of dial.endpoint_of."""
+        return self
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """IStreamClientEndpoint."""
+        self.tried.append(self.clock.seconds())
+        connecting: Deferred[Any] = Deferred()
+        if self.deaf:
+            return connecting
+        if self.refuses:
+            connecting.errback(Failure(Refused()))
+            return connecting
+        link = factory.buildProtocol(None)
+        self.wires.append(Wire(link, SmscSession(self.smsc)))
+        connecting.callback(link)
+        return connecting
+
+    def pump(self) -> None:
+        """Move octets until nothing moves."""
+        moved = True
+        while moved:
+            moved = sum(wire.pump() for wire in list(self.wires)) > 0
+        self.wires = [wire for wire in self.wires if wire.open]
+
+    def advance(self, seconds: float, step: float = 0.25) -> None:
+        """Let time pass in small steps, and octets with it."""
+        self.pump()
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end - 1e-9:
+            self.clock.advance(min(step, end - self.clock.seconds()))
+            self.pump()
+
+    def world(self, **changed: Any) -> World:
+        """A started channel with this SMSC as "world"."""
+        world = World({"world": settings(2775, **changed)}, self.clock, endpoint_of=self.dial)
+        world.channel.startService()
+        self.pump()
+        return world

@@ -1,0 +1,279 @@
+"""One bind kept alive: every delay on a clock of ours, every octet over a wire in memory; TLS over real sockets."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
+
+from gatewayd.errors import TemporaryFailure, Uncertain
+from gatewayd.sandbox.smsc import Behaviour
+from gatewayd.smpp.link import LinkState
+from gatewayd.smpp.pdu import Status
+from smpp_world import Memory, World, order
+
+
+def link_of(world: World) -> LinkState:
+    """The only bind's state."""
+    ((link,),) = [state.links for state in world.channel.binds()]
+    return link
+
+
+def stop(memory: Memory, world: World) -> None:
+    """Stop the channel, and let the time that it needs pass."""
+    stopped = world.channel.stopService()
+    memory.advance(30)
+    assert stopped.called
+    stopped.addErrback(lambda failure: failure.raiseException())
+    assert memory.clock.getDelayedCalls() == [], "a timer was left behind"
+
+
+def gaps(memory: Memory) -> list[float]:
+    """Seconds between two tries to connect."""
+    return [later - earlier for earlier, later in zip(memory.tried, memory.tried[1:], strict=False)]
+
+
+def failure_of(sending: Deferred[Any]) -> BaseException:
+    """What a send ended with."""
+    found: list[Failure] = []
+    sending.addErrback(found.append)
+    assert found, "the send has not failed"
+    return found[0].value
+
+
+def test_the_link_binds_and_unbinds_when_stopped() -> None:
+    """Start binds, stop unbinds first, and no timer stays behind."""
+    memory = Memory()
+    world = memory.world()
+    assert link_of(world).phase == "bound"
+    assert world.channel.routes() == {"world": True}
+    session = memory.smsc.sessions[0]
+    stop(memory, world)
+    assert session.peer_unbound
+    assert world.channel.routes() == {"world": False}
+
+
+def test_back_off_grows_to_ten_seconds_in_the_first_minute_then_to_sixty() -> None:
+    """A refused connection: first new try within 5 s, none over 10 s in the first minute, at most 60 s later."""
+    memory = Memory()
+    memory.refuses = True
+    world = memory.world()
+    memory.advance(900)
+    delays = gaps(memory)
+    assert delays[0] <= 5
+    at = 0.0
+    for delay in delays:
+        if at < 60:
+            assert delay <= 10.5
+        at += delay
+    assert max(delays) <= 60.5
+    assert delays[-1] > 30
+    assert "refused" in link_of(world).last_error
+    memory.refuses = False
+    memory.advance(61)
+    assert link_of(world).phase == "bound"
+    stop(memory, world)
+
+
+def test_only_a_stable_minute_begins_the_back_off_anew() -> None:
+    """A peer that binds and hangs up at once is tried ever more slowly; one that stayed a minute, quickly again."""
+    memory = Memory()
+    world = memory.world()
+    for _ in range(6):
+        memory.smsc.reset()
+        memory.advance(55)
+        assert link_of(world).phase == "bound"
+    assert gaps(memory)[-1] > 20
+    memory.advance(61)
+    memory.smsc.reset()
+    lost = memory.clock.seconds()
+    memory.advance(5)
+    assert memory.tried[-1] - lost <= 2
+    stop(memory, world)
+
+
+def test_connecting_that_never_ends_is_given_up_after_ten_seconds() -> None:
+    """A black hole costs ten seconds a try, and the next try comes."""
+    memory = Memory()
+    memory.deaf = True
+    world = memory.world()
+    memory.advance(11.5)
+    assert len(memory.tried) == 2
+    assert "Timeout" in link_of(world).last_error
+    memory.deaf = False
+    memory.advance(25)
+    assert link_of(world).phase == "bound"
+    stop(memory, world)
+
+
+def test_stop_while_connecting_and_while_waiting() -> None:
+    """Stop ends a try that never ends, and a pause, at once."""
+    for refuses, deaf in ((True, False), (False, True)):
+        memory = Memory()
+        memory.refuses, memory.deaf = refuses, deaf
+        world = memory.world()
+        stopped = world.channel.stopService()
+        assert stopped.called
+        assert memory.clock.getDelayedCalls() == []
+
+
+def test_a_bind_that_is_never_answered_is_tried_again() -> None:
+    """The bind has fifteen seconds; then the connection is closed and made again."""
+    memory = Memory(Behaviour(bind_mute=True))
+    world = memory.world()
+    memory.advance(14)
+    assert len(memory.tried) == 1
+    memory.advance(4)
+    assert len(memory.tried) == 2
+    assert "bind was not answered" in link_of(world).last_error
+    memory.smsc.behaviour = Behaviour()
+    memory.advance(30)
+    assert link_of(world).phase == "bound"
+    stop(memory, world)
+
+
+@pytest.mark.parametrize("status", [Status.RINVPASWD, Status.RINVSYSID, Status.RINVSYSTYP])
+def test_a_wrong_account_stops_trying_fast_and_says_so(status: int) -> None:
+    """What only the operator can mend is tried once in most of a minute, with an error in log and state."""
+    memory = Memory(Behaviour(bind_status=status))
+    with capturedLogs() as logs:
+        world = memory.world()
+        memory.advance(40)
+    assert len(memory.tried) == 1
+    assert "system_id, password or system_type" in link_of(world).last_error
+    assert world.channel.states()["world"].reason == link_of(world).last_error
+    said = [event for event in logs if event["log_level"] is LogLevel.error]
+    assert len(said) == 1
+    assert "secret" not in str(logs)
+    memory.advance(25)
+    assert len(memory.tried) == 2
+    stop(memory, world)
+
+
+def test_already_bound_is_no_fault_of_the_account() -> None:
+    """RALYBND: the old session still lives over there; we come back soon."""
+    memory = Memory(Behaviour(bind_status=Status.RALYBND))
+    world = memory.world()
+    memory.advance(5)
+    assert len(memory.tried) >= 2
+    memory.smsc.behaviour = Behaviour()
+    memory.advance(12)
+    assert link_of(world).phase == "bound"
+    stop(memory, world)
+
+
+def test_a_mute_peer_is_left_and_bound_anew() -> None:
+    """No answer to enquire_link: the connection is dropped, its submits are uncertain, a new bind comes."""
+    memory = Memory(Behaviour(mute_after=1))
+    world = memory.world()
+    sending = [world.send(order(n, now=memory.clock.seconds())) for n in range(3)]
+    memory.advance(39)
+    assert link_of(world).phase == "bound"
+    memory.smsc.behaviour = Behaviour()
+    memory.advance(10)
+    failures = [failure_of(each) for each in sending[1:]]
+    assert [type(each) for each in failures] == [Uncertain, Uncertain]
+    assert link_of(world).phase == "bound"
+    assert link_of(world).reconnects == 1
+    stop(memory, world)
+
+
+def test_the_peers_enquire_link_is_answered() -> None:
+    """A peer that asks every ten seconds is answered every time."""
+    memory = Memory(Behaviour(enquire_every=10.0))
+    world = memory.world()
+    memory.advance(45)
+    answers = [step for step in memory.smsc.steps if step.what == "enquire_link_resp"]
+    assert len(answers) == 5
+    assert len(memory.tried) == 1
+    stop(memory, world)
+
+
+def test_the_peers_unbind_is_answered_and_the_link_comes_back() -> None:
+    """Answers on their way still count; then unbind_resp, close, and a new bind."""
+    memory = Memory(Behaviour(unbind_after=1, answer_delay=0.5))
+    world = memory.world()
+    sending = world.send(order(now=memory.clock.seconds()))
+    memory.advance(10)
+    assert sending.called
+    sending.addCallback(lambda handed: handed.route)
+    assert sending.result == "world"
+    assert [step.what for step in memory.smsc.steps].count("unbind_resp") == 1
+    assert link_of(world).phase == "bound"
+    assert link_of(world).reconnects == 1
+    stop(memory, world)
+
+
+def test_garbage_is_answered_and_the_link_comes_back() -> None:
+    """A peer that begins to speak HTTP gets a generic_nack; the submit without answer is uncertain."""
+    memory = Memory(Behaviour(garbage_after=1))
+    world = memory.world()
+    sending = world.send(order(now=memory.clock.seconds()))
+    memory.advance(5)
+    assert isinstance(failure_of(sending), Uncertain)
+    assert [step.what for step in memory.smsc.steps].count("generic_nack") == 1
+    assert link_of(world).phase == "bound"
+    stop(memory, world)
+
+
+def test_stop_waits_for_answers_on_their_way() -> None:
+    """What is on the wire gets its answer before unbind; what is not written yet is sent back."""
+    memory = Memory(Behaviour(answer_delay=8.0))
+    world = memory.world(window=2)
+    sending = [world.send(order(n, now=memory.clock.seconds())) for n in range(3)]
+    memory.advance(1)
+    stopped = world.channel.stopService()
+    failure = failure_of(sending[2])
+    assert isinstance(failure, TemporaryFailure)
+    assert not failure.counts
+    memory.advance(6)
+    assert not stopped.called
+    memory.advance(6)
+    assert stopped.called
+    assert [each.result.route for each in sending[:2]] == ["world", "world"]
+    assert memory.clock.getDelayedCalls() == []
+
+
+def test_stop_waits_no_longer_than_twenty_seconds() -> None:
+    """A peer that answers nothing does not hold the daemon: after twenty seconds we unbind, and it is uncertain."""
+    memory = Memory(Behaviour(submit_mute=True))
+    world = memory.world()
+    sending = world.send(order(now=memory.clock.seconds()))
+    memory.advance(1)
+    stopped = world.channel.stopService()
+    memory.advance(19)
+    assert not stopped.called
+    memory.advance(8)
+    assert stopped.called
+    assert isinstance(failure_of(sending), Uncertain)
+
+
+def test_transmitter_and_receiver_are_two_binds() -> None:
+    """Submits go by the transmitter, receipts come by the receiver; a receiver that is down is degraded, not down."""
+    memory = Memory()
+    world = memory.world(bind="transmitter+receiver")
+    sending = world.send(order(now=memory.clock.seconds()))
+    memory.advance(1)
+    assert sending.result.route == "world"
+    assert len(world.receipts) == 1
+    receiver = next(session for session in memory.smsc.sessions if session.receives)
+    receiver.abort()
+    memory.pump()
+    assert world.channel.routes() == {"world": True}
+    (state,) = world.channel.binds()
+    assert state.degraded
+    assert world.channel.states()["world"].word == "1 of 2 bound"
+    memory.advance(5)
+    assert not world.channel.binds()[0].degraded
+    stop(memory, world)
+
+
+def test_a_password_that_smpp_has_no_place_for_is_told_without_it() -> None:
+    """Nine characters do not fit: nothing is sent, the state names the field and not the value."""
+    memory = Memory()
+    world = memory.world(password="123456789")
+    assert memory.tried == []
+    assert "password" in link_of(world).last_error
+    assert "123456789" not in link_of(world).last_error
+    stop(memory, world)
