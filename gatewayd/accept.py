@@ -78,9 +78,14 @@ class Acceptor:
         self._previews: dict[str, _Pace] = {}
         self.shutting_down = False
 
-    def reconfigure(self, labels: Mapping[str, Label], tables: Mapping[str, Directory]) -> None:
-        """Go by these labels and directory tables from the next request on."""
-        self._labels, self._tables = labels, tables
+    def reconfigure(
+        self,
+        labels: Mapping[str, Label],
+        directories: Mapping[str, IRecipientDirectory],
+        tables: Mapping[str, Directory],
+    ) -> None:
+        """Go by these labels and directories from the next request on."""
+        self._labels, self._directories, self._tables = labels, directories, tables
 
     async def accept(self, label_name: str, request: Request) -> str:
         """Store `request` once, and give its `ext_message_id`: a duplicate gets the same. Raises Refused.
@@ -108,13 +113,14 @@ class Acceptor:
         check_callback(label, request.callback_url)
         self._check_length(label, request.content)
         check_preview(label, request)
-        message = self._message(label_name, label, request, sender, started)
+        ids = self._keys.message_ids(label_name, request.channel, request.uid)
+        message = self._message(ids[0], label_name, label, request, sender, started)
         try:
             self._pace_previews(label_name, label, request)
             address = await self._check_recipient(label_name, label, request)
         except Refused as refused:
-            return await self._id_if_taken_before(message, request, refused, started)
-        return await self._ask_store(self._store_once(message, request, address), started)
+            return await self._id_if_taken_before(ids, request, refused, started)
+        return await self._ask_store(self._store_once(message, ids, request, address), started)
 
     def _label(self, name: str) -> Label:
         if self.shutting_down:
@@ -165,9 +171,10 @@ class Acceptor:
             raise Refused(ErrorCode.NO_ADDRESS, f"the user has no readable address for {request.channel}")
         return address
 
-    def _message(self, label_name: str, label: Label, request: Request, sender: str, now: float) -> Message:
+    def _message(
+        self, message_id: str, label_name: str, label: Label, request: Request, sender: str, now: float
+    ) -> Message:
         content = request.content
-        message_id = self._keys.message_ids(label_name, request.channel, request.uid)[0]
         to = request.to_email_address
         if isinstance(content, Sms):
             content = Sms(from_number=sender, body=content.body)
@@ -185,15 +192,16 @@ class Acceptor:
             sealed_to=self._keys.seal(to, message_id) if to else "",
         )
 
-    async def _id_if_taken_before(self, message: Message, request: Request, refused: Refused, started: float) -> str:
+    async def _id_if_taken_before(
+        self, ids: tuple[str, ...], request: Request, refused: Refused, started: float
+    ) -> str:
         """A duplicate gets its id even if the player has changed since; otherwise raises `refused`."""
-        ids = self._keys.message_ids(message.label, message.channel, message.uid)
         found = await self._ask_store(self._store.known(ids, fingerprint(request)), started)
         if found is None:
             raise refused
         return _verdict(*found)
 
-    async def _store_once(self, message: Message, request: Request, address: str) -> str:
+    async def _store_once(self, message: Message, ids: tuple[str, ...], request: Request, address: str) -> str:
         """Runs to its end even if the caller's time is up: what came back leased to us must not lie there unsent."""
         keys, channel = self._keys, message.channel
         stops: tuple[str, ...] = ()
@@ -205,7 +213,7 @@ class Acceptor:
         outcome, message_id = await self._store.accept(
             message,
             fingerprint(request),
-            earlier_ids=keys.message_ids(message.label, channel, message.uid)[1:],
+            earlier_ids=ids[1:],
             stop_hashes=stops,
             lease=outbox is not None and outbox.room(),
         )

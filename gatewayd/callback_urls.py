@@ -36,22 +36,22 @@ def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
         return "is not https"
     if match["port"] and not 0 < int(match["port"]) < 65536:
         return "has no valid port"
-    host = match["host"].lower().strip("[]").removesuffix(".")
-    if host in (listed := _lowered(tuple(hosts))):
-        return ""
-    if _is_inside(host) or not any(_pattern(pattern).fullmatch(host) for pattern in listed):
-        return "has a host that is not on the label's list"
-    return ""
+    return "" if _is_listed(match["host"].lower(), tuple(hosts)) else "has a host that is not on the label's list"
 
 
-@lru_cache(maxsize=256)
-def _lowered(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(host.lower().strip("[]").removesuffix(".") for host in hosts)
+@lru_cache(maxsize=4096)
+def _is_listed(host: str, hosts: tuple[str, ...]) -> bool:
+    host = _bare(host)
+    listed = [_bare(pattern.lower()) for pattern in hosts]
+    return host in listed or (not _is_inside(host) and any(_matches(pattern, host) for pattern in listed))
 
 
-@lru_cache(maxsize=1024)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
+def _bare(host: str) -> str:
+    return host.strip("[]").removesuffix(".")
+
+
+def _matches(pattern: str, host: str) -> bool:
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), host) is not None
 
 
 def _is_inside(host: str) -> bool:

@@ -17,8 +17,8 @@ from gatewayd.contact import readable_email
 from gatewayd.errors import ErrorCode, Refused
 from gatewayd.model import Channel, Email, Sms
 
-LONGEST_ID = 1024
-LONGEST_SUBJECT = 998
+LONGEST = 998
+"""Characters of an id, a sender or a subject; a line of a mail must not be longer (RFC 5322 2.1.1)."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
@@ -46,7 +46,7 @@ class Request(Struct, frozen=True):
 
 def printable(uid: str) -> str:
     """`uid` as it may stand in a log line: "" where it has control characters."""
-    return "" if _CONTROL.search(uid) else uid[:LONGEST_ID]
+    return "" if _CONTROL.search(uid) else uid[:LONGEST]
 
 
 def fingerprint(request: Request) -> str:
@@ -75,40 +75,35 @@ def _invalid(message: str) -> Refused:
 def check_well_formed(request: Request) -> None:
     """All that is required is there, and nothing that could be read as another line or field. Raises Refused."""
     content = request.content
-    uid = "email_uid" if isinstance(content, Email) else "im_uid"
-    _check_id("ext_user_id", request.ext_user_id)
-    _check_id(uid, request.uid)
+    required: tuple[tuple[str, str], ...]
+    plain: tuple[tuple[str, str], ...]
     if isinstance(content, Sms):
-        _check_plain("from_number", content.from_number)
-        if not content.body.strip():
-            raise _invalid("body is missing")
-        return
-    if not content.from_email_address.strip():
-        raise _invalid("from_email_address is missing")
-    _check_plain("from_email_address", content.from_email_address)
-    _check_plain("reply_to_email_address", content.reply_to_email_address)
-    if not content.subject.strip():
-        raise _invalid("subject is missing")
-    _check_plain("subject", content.subject)
-    if len(content.subject.encode()) > LONGEST_SUBJECT:
-        raise _invalid("subject is too long")
-    if not (content.body or content.text_body):
+        required = (("ext_user_id", request.ext_user_id), ("im_uid", request.uid), ("body", content.body))
+        plain = (("from_number", content.from_number), *required[:2])
+    else:
+        required = (
+            ("ext_user_id", request.ext_user_id),
+            ("from_email_address", content.from_email_address),
+            ("subject", content.subject),
+            ("email_uid", request.uid),
+        )
+        plain = (
+            *required,
+            ("reply_to_email_address", content.reply_to_email_address),
+            ("activity_type", request.activity_type),
+            ("to_email_address", request.to_email_address),
+        )
+    for field, text in required:
+        if not text or text.isspace():
+            raise _invalid(f"{field} is missing")
+    if isinstance(content, Email) and not (content.body or content.text_body):
         raise _invalid("body and text_body are missing")
-    _check_plain("activity_type", request.activity_type)
-    _check_plain("to_email_address", request.to_email_address)
-
-
-def _check_id(field: str, value: str) -> None:
-    if not value.strip():
-        raise _invalid(f"{field} is missing")
-    if len(value) > LONGEST_ID:
-        raise _invalid(f"{field} is too long")
-    _check_plain(field, value)
-
-
-def _check_plain(field: str, value: str) -> None:
-    if _CONTROL.search(value):
+    if _CONTROL.search("".join([text for _, text in plain])):
+        field = next(field for field, text in plain if _CONTROL.search(text))
         raise _invalid(f"{field} has control characters")
+    for field, text in plain:
+        if len(text) > LONGEST:
+            raise _invalid(f"{field} is too long")
 
 
 def check_sender(label: Label, content: Email | Sms) -> str:

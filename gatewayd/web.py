@@ -23,7 +23,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.web import http
+from twisted.web.http import RESPONSES, HTTPChannel, parse_qs
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -39,6 +39,9 @@ LINGER = 30.0
 """Seconds for which the rest of a refused request is read and thrown away: closing at once would reset the
 connection, and the caller might never see the answer."""
 
+ABORT = 15.0
+SWEEP = 1.0
+FOREVER = float("inf")
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16384
 
@@ -120,7 +123,7 @@ class LeanRequest(Request):
             # RFC 9112 3.2.2: absolute-form must be understood by every server.
             uri = b"/" + uri.partition(b"://")[2].partition(b"/")[2]
         self.path, _, query = uri.partition(b"?")
-        self.args = http.parse_qs(query, True) if query else {}
+        self.args = parse_qs(query, True) if query else {}
 
     def handleContentChunk(self, data: bytes) -> None:
         """Part of the body came: keep it, count it, or drop it where the answer is already given."""
@@ -180,7 +183,7 @@ class LeanRequest(Request):
         channel = self.channel
         if self.site.draining:
             channel.persistent = False
-        reason = http.RESPONSES.get(answer.status, b"")
+        reason = RESPONSES.get(answer.status, b"")
         head = [
             b"HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
             % (answer.status, reason, self.site.date(), answer.content_type, len(answer.body))
@@ -207,33 +210,44 @@ class LeanRequest(Request):
             self.site.in_flight -= 1
 
 
-class LeanChannel(http.HTTPChannel):
+class LeanChannel(HTTPChannel):
     """One connection: HTTP/1.1 with tight limits, known to its site from open to closed."""
 
     maxHeaders = MAX_HEADERS
     totalHeadersSize = MAX_HEADER_BYTES
     site: "LeanSite"
     transport: Any
+    timeOut = None
+    # When the site ends it; a timer for each connection and request cost more than a look at all of them at times.
+    deadline = FOREVER
+    _ending = False
 
     def connectionMade(self) -> None:
         """A caller connected."""
         super().connectionMade()
-        self.site.channels.add(self)
+        self.deadline = self.site.reactor.seconds() + SLOW
+        self.site.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""
-        if not (self.requests or self._buffer):
-            self.resetTimeout()
+        if self.idle:
+            self.deadline = self.site.reactor.seconds() + SLOW
         LineReceiver.dataReceived(self, data)
 
     def linger(self) -> None:
         """The answer is out before the request was in: what still comes has LINGER seconds."""
-        self.setTimeout(LINGER)
+        self.deadline = self.site.reactor.seconds() + LINGER
+
+    def allContentReceived(self) -> None:
+        """From here on it is we who are slow."""
+        self.deadline = FOREVER
+        super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
         """An answer is written; while the site drains it was the last one on this connection."""
         if self.site.draining:
             self.persistent = False
+        self.deadline = self.site.reactor.seconds() + SLOW
         super().requestDone(request)
 
     @property
@@ -241,22 +255,17 @@ class LeanChannel(http.HTTPChannel):
         """No request is being received or answered."""
         return not (self.requests or self._buffer)
 
-    def timeoutConnection(self) -> None:
-        """Too slow, or idle for too long."""
-        if self.abortTimeout is not None:
-            self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
-        self.loseConnection()
-
-    def forceAbortClient(self) -> None:
-        """It did not close in time either."""
-        self._abortingCall = None
-        self.transport.abortConnection()
+    def end(self, now: float) -> None:
+        """Too slow, or idle for too long: close, and cut off what does not close."""
+        if self._ending:
+            self.transport.abortConnection()
+        else:
+            self._ending, self.deadline = True, now + ABORT
+            self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
-        self.site.channels.discard(self)
-        if self.site.draining and not self.site.channels:
-            self.site.emptied()
+        self.site.closed(self)
         super().connectionLost(reason)
 
 
@@ -271,13 +280,14 @@ class LeanSite(Site):
     noisy = False
 
     def __init__(self, reactor: Any, resource: IResource, *, max_body: int = 65536, door: Door | None = None) -> None:
-        super().__init__(resource, timeout=SLOW, reactor=reactor, parsePOSTFormSubmission=False)
+        super().__init__(resource, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
         self.max_body = max_body
         self.door: Door = door or OpenDoor()
         self.in_flight = 0
         self.draining = False
         self.channels: set[LeanChannel] = set()
         self._emptied: list[Deferred[None]] = []
+        self._sweeping: Any = None
         self._date = (0, b"")
 
     def startFactory(self) -> None:
@@ -322,11 +332,29 @@ class LeanSite(Site):
         for channel in list(self.channels):
             channel.transport.abortConnection()
 
-    def emptied(self) -> None:
-        """The last connection of a draining site is gone."""
+    def opened(self, channel: LeanChannel) -> None:
+        """A connection is there."""
+        self.channels.add(channel)
+        if self._sweeping is None:
+            self._sweeping = self.reactor.callLater(SWEEP, self._sweep)
+
+    def closed(self, channel: LeanChannel) -> None:
+        """A connection is gone."""
+        self.channels.discard(channel)
+        if self.channels:
+            return
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
         waiting, self._emptied = self._emptied, []
         for done in waiting:
             done.callback(None)
+
+    def _sweep(self) -> None:
+        self._sweeping = self.reactor.callLater(SWEEP, self._sweep)
+        now = self.reactor.seconds()
+        for channel in [channel for channel in self.channels if channel.deadline <= now]:
+            channel.end(now)
 
 
 class LeanResource(KleinResource):
@@ -394,6 +422,15 @@ def static_routes(app: Klein) -> Callable[[bytes, bytes], Route | None]:
     return lambda method, path: table.get((method, path))
 
 
+class Drainable(Protocol):
+    """What a Listener serves: a factory that can wait until nobody is being answered any more."""
+
+    draining: bool
+
+    async def drain(self, limit: float) -> None:
+        """Return once the last answer has left, after `limit` seconds at the latest."""
+
+
 class Listener(Service):
     """The ports of one site: all open from start, or the start fails; on stop they close first, then the site drains.
 
@@ -404,7 +441,7 @@ class Listener(Service):
         self,
         reactor: Any,
         descriptions: Sequence[str],
-        site: LeanSite,
+        site: Drainable,
         *,
         reuse_port: bool = False,
         drain_limit: float = 20.0,

@@ -113,6 +113,7 @@ class Intake:
         self.players = Players()
         self.trays = {Channel.EMAIL: Tray(), Channel.SMS: Tray()}
         self.meter = FakeMeter()
+        self.tables: dict[str, config.Directory] = {"players": TABLE}
         self.labels = labels or {"amazing": label()}
         self.acceptor = Acceptor(
             self.clock,
@@ -120,7 +121,7 @@ class Intake:
             {"players": self.players},
             KEYS,
             self.labels,
-            {"players": TABLE},
+            self.tables,
             segments=lambda text, transliterate: -(-len(text) // 160),
             outboxes=self.trays,
         )

@@ -293,7 +293,7 @@ async def test_a_bug_is_answered_with_the_id_of_its_traceback() -> None:
     """error_code 99 names the request id, and the log has the traceback under it."""
     intake = Intake()
     events: list[Any] = []
-    del intake.acceptor._tables["players"]
+    intake.tables.clear()
     globalLogPublisher.addObserver(events.append)
     try:
         status, answer = await intake.post("/amazing/email", EMAIL)
@@ -312,7 +312,7 @@ async def test_a_reload_changes_secrets_and_lists_at_once() -> None:
     intake = Intake()
     labels = {"other": label(authorization=["new"])}
     intake.api.reconfigure(labels, ())
-    intake.acceptor.reconfigure(labels, intake.acceptor._tables)
+    intake.acceptor.reconfigure(labels, {"players": intake.players}, intake.tables)
     assert await intake.code("/other/email", EMAIL, secret="new") == 0
     assert await intake.code("/amazing/email", EMAIL) == 4
 
