@@ -678,6 +678,22 @@ def test_a_broken_form_has_no_fields_or_some_but_never_fails(body: bytes, kind: 
         assert isinstance(form.pairs(content_type, body), list)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--b\r\n" + b"Content-Disposition:;" * 48_000 + b"\r\n\r\nx\r\n--b--",
+        b"--b\r\n" * 170_000,
+        b"\r\n\r\n" * 250_000,
+        b"--b\r\nContent-Disposition: form-data; name=" + b"x" * 1_000_000,
+        b"--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" * 20_000,
+    ],
+)
+def test_the_largest_form_that_a_stranger_can_post_is_read_at_once(body: bytes) -> None:
+    """One megabyte made to cost more than its length costs no more than that."""
+    assert form.pairs("multipart/form-data; boundary=b", body) == []
+
+
 # Words that all share ----------------------------------------------------------------------------------------------
 
 
