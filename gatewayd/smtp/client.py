@@ -154,11 +154,11 @@ class Session(Connection):
         if 300 <= reply.code < 400:
             self.drop("a reply that makes no sense at the end of data")
             return
+        self._transactions.popleft()
         if not transaction.ended:
             # It answered before it had it all (too large, say). What it still reads as content, nobody knows.
             reply = reply if reply.code >= 400 else Reply(451, "an answer before the end of data")
             self.drop("an answer before the end of data")
-        self._transactions.popleft()
         self._settle(transaction, transaction.failed or answer_of(Stage.DOT, reply, transaction.recipient))
 
     def _settle(self, transaction: _Transaction, answer: Answer) -> None:

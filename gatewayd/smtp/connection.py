@@ -156,7 +156,7 @@ class Connection(LineOnlyReceiver):
         raise NotImplementedError
 
     def _went_away(self, stage: Stage, reply: Reply) -> None:
-        """421 came; the connection is dropped already."""
+        """421 came; the connection is closed next, nothing may be written any more."""
 
     def _ended(self, stage: Stage) -> None:
         """The connection is gone; `stage` is the reply that it owed."""
@@ -229,8 +229,11 @@ class Connection(LineOnlyReceiver):
         if self._expected:
             self._deadline = self.last_reply + self._timeouts.of(self._expected[0])
         if reply.code == 421 and stage is not Stage.QUIT:
-            self.drop(cleaned(f"{reply.code} {reply.text}"))
+            self.why = cleaned(f"{reply.code} {reply.text}")
+            self.alive = False
+            self._dropped = True
             self._went_away(stage, reply)
+            self.drop(self.why)
         elif stage in _IN_TRANSACTION:
             self._replied(stage, reply)
         else:
