@@ -1,126 +1,19 @@
 """The SMPP channel against our own SMSC simulator, over real loopback sockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
-from gatewayd import config
-from gatewayd.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.interfaces import IChannel
-from gatewayd.model import Handed, Inbound, Message, Order, Receipt, Sms
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
-from gatewayd.smpp.channel import SmppChannel, TextRules
+from gatewayd.smpp.channel import reference
+from gatewayd.smpp.pdu import Status, SubmitSm
 from gatewayd.status import Event
+from smpp_world import Memory, World, label, order, running, settings, until
 
-PHONE = "+447700900999"
-
-
-def settings(port: int, **changed: Any) -> config.Smsc:
-    """[smscs.NAME] for a simulator on `port`."""
-    table = {"host": "127.0.0.1", "port": port, "system_id": "gw", "password": "secret"} | changed
-    return config.Smsc.model_validate(table)
-
-
-def order(number: int = 1, body: str = "Hello", routes: tuple[str, ...] = ("world",), **changed: Any) -> Order:
-    """One SMS to PHONE."""
-    message = Message(
-        f"00000000-0000-4000-8000-{number:012d}",
-        f"uid{number}",
-        "amazing",
-        "player",
-        Sms(changed.pop("sender", "Amazing"), body),
-        reactor.seconds(),
-        reactor.seconds() + 3600,
-    )
-    return Order(message, changed.pop("phone", PHONE), routes, **changed)
-
-
-class Rates:
-    """IStore.reserve in memory, for one process."""
-
-    def __init__(self) -> None:
-        self.next: dict[str, float] = {}
-        self.calls = 0
-
-    async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
-        self.calls += 1
-        first = max(self.next.get(bucket, 0.0), reactor.seconds() - burst)
-        self.next[bucket] = first + slots * interval
-        return first
-
-
-class World:
-    """A channel, what it told, and the marks that it asked for."""
-
-    def __init__(self, smscs: dict[str, config.Smsc], **options: Any) -> None:
-        self.receipts: list[Receipt] = []
-        self.inbound: list[Inbound] = []
-        self.marks: list[str] = []
-        self.late: list[tuple[str, str, int, str]] = []
-        self.store_is_down = False
-        self.rates = Rates()
-        self._conditions: list[tuple[Callable[[], bool], Deferred[None]]] = []
-        self.channel = SmppChannel(
-            reactor,
-            smscs,
-            number_hash=lambda number: f"#{number}",
-            reserve=self.rates.reserve,
-            on_receipt=self._take_receipt,
-            on_inbound=self._take_inbound,
-            jitter=lambda: 0.5,
-            on_late_answer=self._take_late,
-            **options,
-        )
-
-    async def _take_receipt(self, receipt: Receipt) -> None:
-        if self.store_is_down:
-            raise StoreUnavailable("down")
-        self.receipts.append(receipt)
-
-    async def _take_inbound(self, inbound: Inbound) -> None:
-        if self.store_is_down:
-            raise StoreUnavailable("down")
-        self.inbound.append(inbound)
-
-    async def _take_late(self, message_id: str, smsc: str, index: int, remote_id: str) -> None:
-        self.late.append((message_id, smsc, index, remote_id))
-
-    async def mark(self, route: str) -> None:
-        self.marks.append(route)
-
-    def send(self, order: Order) -> Deferred[Handed]:
-        return ensureDeferred(self.channel.send(order, self.mark))
-
-
-async def until(condition: Callable[[], bool], limit: float = 15.0) -> None:
-    """Wait for something that has no event of its own, a reactor turn at a time."""
-    end = reactor.seconds() + limit
-    while not condition():
-        assert reactor.seconds() < end, "it did not come to pass"
-        turn: Deferred[None] = Deferred()
-        reactor.callLater(0.005, turn.callback, None)
-        await turn
-
-
-@asynccontextmanager
-async def running(behaviour: Behaviour | None = None, **changed: Any) -> AsyncIterator[tuple[World, SmscSimulator]]:
-    """A simulator and a channel bound to it."""
-    smsc = SmscSimulator(reactor, behaviour)
-    port = await smsc.start()
-    options = changed.pop("options", {})
-    world = World({"world": settings(port, **changed)}, **options)
-    world.channel.startService()
-    try:
-        await until(lambda: all(link.phase == "bound" for state in world.channel.states() for link in state.links))
-        yield world, smsc
-    finally:
-        await world.channel.stopService()
-        await smsc.stop()
+LONG = "Ünï ¢ " * 60
 
 
 @pytest_twisted.ensureDeferred
@@ -142,21 +35,44 @@ async def test_one_sms_is_handed_over_and_its_receipt_comes() -> None:
         assert (submit.source_addr_ton, submit.source_addr_npi, submit.source_addr) == (5, 0, b"Amazing")
         assert (submit.dest_addr_ton, submit.dest_addr_npi, submit.destination_addr) == (1, 1, b"447700900999")
         assert submit.registered_delivery == 1
-        assert submit.validity_period.startswith(b"00000000595") or submit.validity_period == b"000000010000000R"
+        assert submit.validity_period in (b"000000005959000R", b"000000010000000R")
+        (way,) = world.channel.states().values()
+        assert (way.up, way.word, way.handed) == (True, "bound", 1)
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("long_messages", ["udh", "udh16", "sar", "payload"])
 async def test_a_long_sms_goes_in_segments_over_one_bind(long_messages: str) -> None:
     """Every segment asks for a receipt, one mark is made, and the SMSC can put the text together."""
-    body = "Ünï ¢ " * 60
     async with running(binds=2, long_messages=long_messages) as (world, smsc):
-        handed = await world.send(order(body=body))
+        handed = await world.send(order(body=LONG))
         assert world.marks == ["world"]
-        assert [message.text for message in smsc.messages] == [body]
+        assert [message.text for message in smsc.messages] == [LONG]
         assert len(handed.remote_ids) == len(smsc.submits) == (1 if long_messages == "payload" else 6)
         assert all(submit.registered_delivery == 1 for submit in smsc.submits)
         await until(lambda: len(world.receipts) == len(handed.remote_ids))
+
+
+@pytest_twisted.ensureDeferred
+async def test_segments_of_one_message_stay_in_order_on_one_bind() -> None:
+    """With four binds and many long messages at once, each message's segments come in order by one session."""
+    async with running(binds=4, window=3, rate="1000/s") as (world, smsc):
+        seen: dict[bytes, list[tuple[int, int]]] = {}
+        sessions = list(smsc.sessions)
+        original = smsc.submit
+
+        def submit(session: object, request: SubmitSm) -> None:
+            place = (sessions.index(session), request.short_message[5])  # type: ignore[arg-type]
+            seen.setdefault(request.destination_addr, []).append(place)
+            original(session, request)  # type: ignore[arg-type]
+
+        smsc.submit = submit  # type: ignore[method-assign]
+        await gatherResults([world.send(order(n, LONG, phone=f"+4477009{n:05d}")) for n in range(40)])
+        assert len(seen) == 40
+        for places in seen.values():
+            assert [number for _, number in places] == [1, 2, 3, 4, 5, 6]
+            assert len({session for session, _ in places}) == 1
+        assert len({places[0][0] for places in seen.values()}) == 4
 
 
 @pytest_twisted.ensureDeferred
@@ -166,3 +82,422 @@ async def test_a_thousand_messages_go_out() -> None:
         await gatherResults([world.send(order(number)) for number in range(1000)])
         assert len(smsc.messages) == 1000
         await until(lambda: len(world.receipts) == 1000)
+        assert world.rates.calls < 400
+
+
+# Receipts and texts --------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("behaviour", "changed"),
+    [
+        ({"receipt_form": "text"}, {}),
+        ({"receipt_form": "tlv"}, {}),
+        ({"receipt_form": "capitals"}, {}),
+        ({"receipt_form": "payload"}, {}),
+        ({"receipt_by": "data_sm"}, {}),
+        ({"receipt_by": "data_sm", "receipt_form": "tlv"}, {}),
+        ({"submit_ids": "hex", "receipt_ids": "decimal"}, {}),
+        ({"submit_ids": "hex", "receipt_ids": "decimal"}, {"message_ids": "decimal"}),
+        ({"receipt_ids": "hex"}, {"message_ids": "hex"}),
+        ({"submit_ids": "zeros"}, {}),
+        ({"submit_ids": "text"}, {"message_ids": "as-is"}),
+        ({"receipt_before_answer": True}, {}),
+        ({"receipt_on_other_bind": True}, {"binds": 2}),
+        ({"fragment": 1}, {}),
+        ({}, {"bind": "transmitter+receiver"}),
+    ],
+)
+async def test_receipts_in_every_form_name_the_submit(behaviour: dict[str, object], changed: dict[str, object]) -> None:
+    """Text, TLVs, capitals, data_sm, other id forms, early, on another bind, in crumbs: the stored id is met."""
+    async with running(Behaviour(**behaviour), **changed) as (world, smsc):  # type: ignore[arg-type]
+        handed = await world.send(order())
+        await until(lambda: len(world.receipts) == 1)
+        assert handed.remote_ids[0] in world.receipts[0].remote_ids
+        assert world.receipts[0].event is Event.DELIVERED
+        await smsc.until(lambda: smsc.receipts_acknowledged == 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_receipts_twice_and_on_the_way() -> None:
+    """ENROUTE settles nothing, and two final receipts are two facts: matching them is the store's work."""
+    async with running(Behaviour(intermediate=True, receipt_copies=2)) as (world, _):
+        await world.send(order())
+        await until(lambda: len(world.receipts) == 3)
+        assert [receipt.event for receipt in world.receipts] == [None, Event.DELIVERED, Event.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_is_not_acknowledged_before_it_is_durable() -> None:
+    """While the store is down the SMSC gets RX_T_APPN, and brings receipt and text again until they are taken."""
+    async with running(Behaviour(receipt_retry=0.05)) as (world, smsc):
+        world.store_is_down = True
+        await world.send(order())
+        smsc.say("+447700900999", "12345", "STOP")
+        await smsc.until(lambda: smsc.receipts_refused >= 4)
+        assert smsc.receipts_acknowledged == 0
+        assert not world.receipts
+        world.store_is_down = False
+        await smsc.until(lambda: smsc.receipts_acknowledged == 2)
+        assert len(world.receipts) == len(world.inbound) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_players_text_comes_in_with_the_number_as_a_hash() -> None:
+    """GSM and UCS-2 texts are decoded; the number is only seen by the hash."""
+    async with running() as (world, smsc):
+        smsc.say("+447700900999", "12345", "STOP €")
+        smsc.say("+447700900998", "12345", "Стоп")
+        await until(lambda: len(world.inbound) == 2)
+        assert [(text.number_hash, text.text) for text in world.inbound] == [
+            ("#447700900999", "STOP €"),
+            ("#447700900998", "Стоп"),
+        ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_vendor_words_mean_what_the_operator_says() -> None:
+    """receipt_states gives a meaning to a word that no table knows."""
+    behaviour = Behaviour(receipt_form="text", receipt_word=lambda _: "BLOCKED")
+    async with running(behaviour, receipt_states={"BLOCKED": "rejected"}) as (world, _):
+        await world.send(order())
+        await until(lambda: len(world.receipts) == 1)
+        assert world.receipts[0].event is Event.REJECTED
+
+
+# Refusals, routes ----------------------------------------------------------------------------------------------
+
+
+async def refusal(world: World, *args: object, **changed: object) -> BaseException:
+    """What a send ends with."""
+    ((ok, failure),) = await DeferredList([world.send(order(*args, **changed))], consumeErrors=True)  # type: ignore[arg-type]
+    assert not ok
+    return failure.value
+
+
+@pytest_twisted.ensureDeferred
+async def test_statuses_mean_what_the_table_says() -> None:
+    """Permanent, temporary, limited: each status raises its kind of failure, and no number is in any of them."""
+    verdict = [0]
+    async with running(Behaviour(judge=lambda _: verdict[0])) as (world, _):
+        verdict[0] = Status.RINVDSTADR
+        failure = await refusal(world)
+        assert isinstance(failure, PermanentFailure)
+        assert failure.hard
+        verdict[0] = Status.RX_P_APPN
+        failure = await refusal(world)
+        assert isinstance(failure, PermanentFailure)
+        assert not failure.hard
+        verdict[0] = Status.RSYSERR
+        failure = await refusal(world)
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
+        verdict[0] = 0x400
+        failure = await refusal(world, attempt=4)
+        assert isinstance(failure, TemporaryFailure)
+        failure = await refusal(world, attempt=5)
+        assert isinstance(failure, PermanentFailure)
+        assert "447700900999" not in str(failure)
+        verdict[0] = 0
+        assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_cannot_be_written_is_refused_before_the_mark() -> None:
+    """A sender of twelve letters, one in Greek, a text past max_segments: permanent, nothing marked or written."""
+    async with running() as (world, smsc):
+        world.labels["amazing"] = label(max_segments=2)
+        for bad in (
+            order(sender="TwelveLetter"),
+            order(sender="Ωmega"),
+            order(body="x" * 307),
+            order(body="x", phone="+" + "1" * 30),
+        ):
+            ((ok, failure),) = await DeferredList([world.send(bad)], consumeErrors=True)
+            assert not ok
+            assert isinstance(failure.value, PermanentFailure)
+        assert world.marks == []
+        assert smsc.submits == []
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("status", [Status.RINVSYSID, Status.RINVBNDSTS])
+async def test_a_route_that_refuses_for_its_own_reasons_hands_on_to_the_next(status: int) -> None:
+    """An account or session fault is no fault of the message: the next route takes it, with a mark of its own."""
+    uk, elsewhere = SmscSimulator(reactor, Behaviour(judge=lambda _: status)), SmscSimulator(reactor)
+    world = World({"uk": settings(await uk.start()), "world": settings(await elsewhere.start())})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        handed = await world.send(order(routes=("uk", "world")))
+        assert handed.route == "world"
+        assert world.marks == ["uk", "world"]
+        assert len(uk.submits) == len(elsewhere.messages) == 1
+    finally:
+        await world.channel.stopService()
+        await uk.stop()
+        await elsewhere.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_first_route_that_is_up_is_taken_at_send_time() -> None:
+    """A route that is down is passed over without a mark; when it is back it is first again; none is temporary."""
+    uk, elsewhere = SmscSimulator(reactor), SmscSimulator(reactor)
+    port = await uk.start()
+    world = World({"uk": settings(port), "world": settings(await elsewhere.start())})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        assert (await world.send(order(1, routes=("uk", "world")))).route == "uk"
+        await uk.stop()
+        await until(lambda: world.channel.routes() == {"uk": False, "world": True})
+        assert (await world.send(order(2, routes=("uk", "world")))).route == "world"
+        failure = await refusal(world, 3, routes=("uk",))
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
+        failure = await refusal(world, 3, routes=("gone",))
+        assert isinstance(failure, TemporaryFailure)
+        await uk.start(f"tcp:{port}:interface=127.0.0.1")
+        await until(world.all_bound)
+        assert (await world.send(order(4, routes=("uk", "world")))).route == "uk"
+        assert world.marks == ["uk", "world", "uk"]
+    finally:
+        await world.channel.stopService()
+        await uk.stop()
+        await elsewhere.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_validity_is_left_out_where_it_is_refused() -> None:
+    """RINVEXPIRY to a submit with validity_period: the message is no worse for it, and later ones go without."""
+    behaviour = Behaviour(judge=lambda submit: Status.RINVEXPIRY if submit.validity_period else 0)
+    async with running(behaviour) as (world, smsc):
+        failure = await refusal(world)
+        assert isinstance(failure, TemporaryFailure)
+        assert not failure.counts
+        assert (await world.send(order())).route == "world"
+        assert smsc.submits[-1].validity_period == b""
+
+
+# The mark, uncertain outcomes, progress ---------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_written_without_the_lease() -> None:
+    """LeaseLost from the mark comes out as it is; no octet went out, and the place in the window is free again."""
+    async with running(window=1) as (world, smsc):
+
+        async def lost(route: str) -> None:
+            raise LeaseLost(route)
+
+        ((ok, failure),) = await DeferredList([world.send(order(), lost)], consumeErrors=True)
+        assert not ok
+        assert isinstance(failure.value, LeaseLost)
+        assert smsc.submits == []
+        assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_link_lost_during_the_mark_writes_nothing() -> None:
+    """With no other bind the attempt is temporary, not uncertain; with one the submit goes there at once."""
+    for binds in (1, 2):
+        async with running(binds=binds) as (world, smsc):
+
+            async def mark(route: str) -> None:
+                next(session for session in smsc.sessions).abort()
+                await until(lambda: not all(link.phase == "bound" for link in world.channel.binds()[0].links))
+
+            ((ok, result),) = await DeferredList([world.send(order(), mark)], consumeErrors=True)
+            if binds == 2:
+                assert ok
+                assert len(smsc.submits) == 1
+            else:
+                assert isinstance(result.value, TemporaryFailure)
+                assert smsc.submits == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reset_after_the_submit_is_uncertain() -> None:
+    """The connection is cut before the answer: the message may have been taken; its receipt still comes later."""
+    async with running(Behaviour(reset_every=1)) as (world, smsc):
+        failure = await refusal(world)
+        assert isinstance(failure, Uncertain)
+        assert failure.route == "world"
+        smsc.behaviour = Behaviour()
+        await until(lambda: len(world.receipts) == 1)
+        assert world.receipts[0].number_hash == "#447700900999"
+
+
+def test_a_late_answer_is_evidence() -> None:
+    """No answer in time is uncertain; the answer, when it comes, is told with all ids, once."""
+    memory = Memory(Behaviour(answer_delay=8.0))
+    world = memory.world(response_timeout="5s")
+    failures: list[BaseException] = []
+    sending = world.send(order(body="x" * 200, now=memory.clock.seconds()))
+    sending.addErrback(lambda failure: failures.append(failure.value))
+    memory.advance(7)
+    assert isinstance(failures[0], Uncertain)
+    assert failures[0].progress == ()
+    memory.advance(5)
+    assert world.late == []
+    short = world.send(order(2, now=memory.clock.seconds()))
+    short.addErrback(lambda failure: failures.append(failure.value))
+    memory.advance(10)
+    assert isinstance(failures[1], Uncertain)
+    ((message_id, smsc, remote_ids),) = world.late
+    assert (message_id, smsc) == (order(2).message.id, "world")
+    assert remote_ids == (memory.smsc.taken[-1][0],)
+    world.channel.stopService()
+    memory.advance(30)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_attempt_goes_on_behind_the_segments_that_were_taken() -> None:
+    """The second attempt sends what the first did not, with the same reference, and hands over all ids."""
+    refuse = [False]
+
+    def judge(submit: SubmitSm) -> int:
+        refuse[0] = submit.short_message[5] == 3 and not refuse[0]
+        return Status.RSYSERR if refuse[0] else 0
+
+    async with running(Behaviour(judge=judge)) as (world, smsc):
+        failure = await refusal(world, body=LONG)
+        assert isinstance(failure, TemporaryFailure)
+        assert len(failure.progress) == 2
+        handed = await world.send(order(body=LONG, progress=failure.progress, begun_on="world", attempt=2))
+        assert handed.remote_ids[:2] == failure.progress
+        assert len(handed.remote_ids) == 6
+        assert [submit.short_message[5] for submit in smsc.submits] == [1, 2, 3, 3, 4, 5, 6]
+        assert {submit.short_message[3] for submit in smsc.submits} == {reference(order().message.id) & 0xFF}
+        assert [message.text for message in smsc.messages] == [LONG]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_begun_message_waits_for_the_smsc_that_began_it() -> None:
+    """Another SMSC would know nothing of the first segments: no failover; unless that SMSC is routed to no more."""
+    world_smsc = SmscSimulator(reactor)
+    world = World({"uk": settings(1), "world": settings(await world_smsc.start())})
+    world.channel.startService()
+    try:
+        await until(lambda: world.channel.routes()["world"])
+        failure = await refusal(world, body=LONG, routes=("uk", "world"), progress=("1", "2"), begun_on="uk")
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.progress == ("1", "2")
+        assert world_smsc.submits == []
+        handed = await world.send(order(body=LONG, routes=("world",), progress=("1", "2"), begun_on="uk"))
+        assert len(handed.remote_ids) == len(world_smsc.submits) == 6
+    finally:
+        await world.channel.stopService()
+        await world_smsc.stop()
+
+
+# Window, rate, throttling ------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_window_is_never_exceeded() -> None:
+    """With a window of 3 the SMSC never has more than 3 of ours unanswered."""
+    most = [0]
+    async with running(Behaviour(answer_delay=0.01), window=3, rate="1000/s") as (world, smsc):
+
+        def judge(_: SubmitSm) -> int:
+            most[0] = max(most[0], sum(link.in_flight for link in world.channel.binds()[0].links))
+            return 0
+
+        smsc.behaviour = Behaviour(answer_delay=0.01, judge=judge)
+        await gatherResults([world.send(order(n)) for n in range(100)])
+        assert most[0] == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_throttling_sends_the_message_back_and_slows_down() -> None:
+    """RTHROTTLED and RMSGQFUL: the attempt does not count, has a time, and the rate is halved."""
+    for status in (Status.RTHROTTLED, Status.RMSGQFUL):
+        verdict = [status]
+        async with running(Behaviour(judge=lambda _: verdict[0])) as (world, _):  # noqa: B023
+            failure = await refusal(world)
+            assert isinstance(failure, TemporaryFailure)
+            assert not failure.counts
+            assert failure.not_before is not None
+            assert 0.5 < failure.not_before - reactor.seconds() < 1.5
+            (state,) = world.channel.binds()
+            assert state.rate_now == pytest.approx(50, abs=2)
+            assert world.channel.states()["world"].throttled == 1
+            assert "throttled" in world.channel.states()["world"].reason
+            verdict[0] = Status.ROK
+            assert (await world.send(order())).route == "world"
+            assert reactor.seconds() >= failure.not_before
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_slow_smsc_does_not_gather_messages_in_memory() -> None:
+    """Past two seconds' worth the message goes back with a time of its own; another SMSC is not touched by it."""
+    slow, quick = SmscSimulator(reactor), SmscSimulator(reactor)
+    world = World({"slow": settings(await slow.start(), rate="10/s"), "world": settings(await quick.start())})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        sending = [world.send(order(n, routes=("slow",))) for n in range(200)]
+        outcome: Deferred[list[tuple[bool, object]]] = DeferredList(sending, consumeErrors=True)
+        began = reactor.seconds()
+        await gatherResults([world.send(order(1000 + n)) for n in range(50)])
+        assert reactor.seconds() - began < 2.0
+        results = await outcome
+        refused = [result.value for ok, result in results if not ok]
+        assert 150 < len(refused) < 190
+        assert all(isinstance(failure, TemporaryFailure) and not failure.counts for failure in refused)
+        moments = [failure.not_before for failure in refused]
+        assert moments == sorted(moments)
+        assert moments[-1] - moments[0] > 10
+    finally:
+        await world.channel.stopService()
+        await slow.stop()
+        await quick.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_gives_no_place_is_temporary() -> None:
+    """Without the shared rate nothing is written, and the attempt does not count."""
+    async with running() as (world, smsc):
+        world.rates.down = True
+        failure = await refusal(world)
+        assert isinstance(failure, TemporaryFailure)
+        assert not failure.counts
+        assert smsc.submits == []
+        world.rates.down = False
+        assert (await world.send(order())).route == "world"
+
+
+# Reconfiguring -----------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_rates_and_windows_change_without_a_new_connection() -> None:
+    """New rate, window, forms and binds: the connection that stays configured is not dropped."""
+    async with running() as (world, smsc):
+        port = smsc.port
+        world.channel.reconfigure({"world": settings(port, rate="7/s", window=5)}, world.labels)
+        assert smsc.binds == 1
+        (state,) = world.channel.binds()
+        assert (state.rate, state.links[0].window) == (7.0, 5)
+        world.channel.reconfigure({"world": settings(port, binds=3)}, world.labels)
+        await until(lambda: world.all_bound() and len(smsc.sessions) == 3)
+        assert smsc.binds == 3
+        world.channel.reconfigure({"world": settings(port, binds=1)}, world.labels)
+        await until(lambda: len(smsc.sessions) == 1)
+        assert smsc.binds == 3
+        assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_changed_account_is_bound_anew_and_a_removed_one_unbound() -> None:
+    """Another system_id takes a new bind; an SMSC that is gone from the file is unbound."""
+    async with running() as (world, smsc):
+        world.channel.reconfigure({"world": settings(smsc.port, system_id="other")}, world.labels)
+        await until(lambda: [session.system_id for session in smsc.sessions] == ["other"])
+        await until(world.all_bound)
+        world.channel.reconfigure({}, world.labels)
+        await until(lambda: smsc.sessions == [])
+        assert [step.what for step in smsc.steps].count("unbind") == 2
+        assert world.channel.routes() == {}

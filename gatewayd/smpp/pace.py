@@ -4,6 +4,7 @@ Owns when the next submit_sm may be written, and how far the rate is down after 
 message, no link and no Redis: places come from `reserve` (store.IStore.reserve), a few at a time.
 """
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -188,7 +189,11 @@ class Pace:
         if not rate:
             return
         interval = MARGIN / rate
-        slots = max(1, min(short, math.ceil(rate * CHUNK)))
+        # In a steady flow the next ones are asked for before they are needed; a place that nobody comes for is used
+        # later, and a process holds no more than a chunk of them.
+        since = self._clock.seconds() - CHUNK
+        recent = sum(1 for _ in itertools.takewhile(lambda at: at > since, reversed(self._released)))
+        slots = max(1, min(max(short, recent), math.ceil(rate * CHUNK)))
         try:
             first = await self._reserve(self._bucket, slots, interval, BURST)
         except StoreUnavailable as error:

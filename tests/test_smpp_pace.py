@@ -1,0 +1,199 @@
+"""The pace of one SMSC, on a clock."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gatewayd.errors import TemporaryFailure
+from gatewayd.smpp.pace import Pace
+from smpp_world import Rates
+
+
+class Course:
+    """Runs a pace on a clock and notes when each place was given."""
+
+    def __init__(self, rate: float, clock: Clock | None = None, rates: Rates | None = None) -> None:
+        self.clock = clock or Clock()
+        if clock is None:
+            self.clock.advance(1000.0)
+        self.rates = rates or Rates(self.clock)
+        self.pace = Pace(self.clock, "smsc:x", rate, self.rates.reserve, lambda: 0.5)
+        self.given: list[float] = []
+        self.failures: list[TemporaryFailure] = []
+
+    def ask(self, count: int) -> None:
+        """Ask for places."""
+        for _ in range(count):
+            self.pace.place().addCallbacks(
+                lambda _: self.given.append(self.clock.seconds()), lambda failure: self.failures.append(failure.value)
+            )
+
+    def advance(self, seconds: float, step: float = 0.001) -> None:
+        """Let time pass."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+
+
+def most_in_a_second(moments: list[float]) -> int:
+    """The fullest second, wherever it begins."""
+    first = most = 0
+    for last, moment in enumerate(moments):
+        while moments[first] <= moment - 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def test_places_are_even() -> None:
+    """At 100/s with all the world waiting, places are about ten milliseconds apart, and a second holds about 99."""
+    course = Course(100)
+    course.ask(1000)
+    course.advance(5.0)
+    assert 490 <= len(course.given) <= 503
+    spaces = [later - earlier for earlier, later in pairwise(course.given[5:])]
+    assert min(spaces) > 0.0085
+    assert max(spaces) < 0.0125
+    assert course.rates.calls <= 5.0 / 0.05 + 5
+
+
+def test_a_late_process_does_not_make_up_for_it_at_once() -> None:
+    """After a stall of half a second no second holds more than 110 %, and the rate goes on."""
+    course = Course(100)
+    course.ask(2000)
+    course.advance(2.0)
+    course.clock.advance(0.5)
+    course.advance(3.0)
+    assert most_in_a_second(course.given) <= 110
+    assert len(course.given) > 480
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0.001, 0.4)), min_size=1, max_size=40))
+def test_no_second_holds_more_than_110_per_cent(bursts: list[tuple[int, float]]) -> None:
+    """However demand and stalls come, the fullest second is within a tenth of the rate."""
+    course = Course(50)
+    for count, pause in bursts:
+        course.ask(count)
+        course.clock.advance(pause / 2)
+        course.advance(pause / 2, step=0.002)
+    assert most_in_a_second(course.given) <= 55
+
+
+def test_two_processes_share_one_rate() -> None:
+    """Two paces on one sequence give the rate together, and each its part."""
+    one = Course(100)
+    two = Course(100, one.clock, one.rates)
+    one.ask(1000)
+    two.ask(1000)
+    one.advance(5.0)
+    assert 480 <= len(one.given) + len(two.given) <= 506
+    assert min(len(one.given), len(two.given)) > 150
+    assert most_in_a_second(sorted(one.given + two.given)) <= 110
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    """Rate 0 is no limit, and costs no question to the store."""
+    course = Course(0)
+    course.ask(500)
+    assert len(course.given) == 500
+    assert course.rates.calls == 0
+
+
+def test_throttling_pauses_halves_and_recovers_slowly() -> None:
+    """One second of pause, half the rate, two per cent of it won back each second; the rate is whole again in time."""
+    course = Course(100)
+    course.ask(10_000)
+    course.advance(1.0)
+    until = course.pace.throttled(course.clock.seconds())
+    given = len(course.given)
+    assert until == pytest.approx(course.clock.seconds() + 1.0)
+    course.advance(0.99)
+    assert len(course.given) == given
+    course.advance(1.01)
+    assert 44 <= len(course.given) - given <= 54
+    assert course.pace.rate_now() == pytest.approx(52, abs=1)
+    course.advance(26.0, step=0.005)
+    assert course.pace.rate_now() == 100
+
+
+def test_answers_to_submits_from_before_the_pause_say_nothing_new() -> None:
+    """A window full of RTHROTTLED halves once."""
+    course = Course(100)
+    course.ask(1)
+    now = course.clock.seconds()
+    until = course.pace.throttled(now)
+    for _ in range(19):
+        assert course.pace.throttled(now - 0.01) == until
+    assert course.pace.rate_now() == pytest.approx(50)
+    assert course.pace.throttles == 20
+
+
+def test_throttled_again_after_a_pause_doubles_it_up_to_thirty_seconds() -> None:
+    """1, 2, 4, 8, 16, 30, 30 seconds; after a calm while it begins with one again."""
+    course = Course(100)
+    pauses = []
+    for _ in range(7):
+        now = course.clock.seconds()
+        pauses.append(course.pace.throttled(now) - now)
+        course.clock.advance(pauses[-1] + 0.5)
+    assert pauses == pytest.approx([1, 2, 4, 8, 16, 30, 30])
+    course.clock.advance(60)
+    now = course.clock.seconds()
+    assert course.pace.throttled(now) - now == pytest.approx(1)
+
+
+def test_without_a_rate_throttling_finds_one() -> None:
+    """Half of what went out in the last second becomes the limit, and it is given up as the SMSC bears more."""
+    course = Course(0)
+    for _ in range(100):
+        course.ask(2)
+        course.clock.advance(0.01)
+    course.pace.throttled(course.clock.seconds())
+    assert course.pace.rate_now() == pytest.approx(100, abs=3)
+    course.clock.advance(400)
+    assert course.pace.rate_now() == 0
+
+
+def test_who_waits_can_be_sent_away() -> None:
+    """A failure reaches everyone who waits, and nobody twice."""
+    course = Course(1)
+    course.ask(5)
+    course.advance(0.5)
+    course.pace.fail_waiting(TemporaryFailure("stop"))
+    assert (len(course.given), len(course.failures)) == (1, 4)
+    course.pace.stop()
+    assert course.clock.getDelayedCalls() == []
+
+
+def test_a_store_that_is_down_sends_them_away() -> None:
+    """Whoever waits when the store gives no place is told when to come again."""
+    course = Course(100)
+    course.rates.down = True
+    course.ask(3)
+    assert [failure.counts for failure in course.failures] == [False] * 3
+    course.rates.down = False
+    course.ask(1)
+    course.advance(0.1)
+    assert len(course.given) == 1
+
+
+def test_a_slow_store_does_not_slow_the_pace() -> None:
+    """With 20 ms for each question the rate is still met: the next places are asked for before they are needed."""
+    course = Course(100)
+    quick = course.rates.reserve
+
+    async def slow(bucket: str, slots: int, interval: float, burst: float) -> float:
+        first = await quick(bucket, slots, interval, burst)
+        waiting: Deferred[None] = Deferred()
+        course.clock.callLater(0.02, waiting.callback, None)
+        await waiting
+        return first
+
+    course.pace._reserve = slow
+    course.ask(1000)
+    course.advance(5.0)
+    assert 480 <= len(course.given) <= 503
