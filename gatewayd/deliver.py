@@ -7,7 +7,7 @@ this call and in the channel's, nowhere else.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatewayd.config import Label, SmsRoute
+from gatewayd.config import Directory, Label, SmsRoute
 from gatewayd.contact import address_of
 from gatewayd.errors import PermanentFailure, TemporaryFailure
 from gatewayd.interfaces import IChannel, IRecipientDirectory, IStore
@@ -36,22 +36,25 @@ class Deliverer:
         *,
         segments: Callable[[str, bool], int],
         labels: Mapping[str, Label],
-        regions: Mapping[str, str],
+        tables: Mapping[str, Directory],
     ) -> None:
         self._clock = clock
         self._store = store
         self._channels = channels
         self._keys = keys
         self._segments = segments
-        self.reconfigure(labels, directories, regions)
+        self.reconfigure(labels, directories, tables)
 
     def reconfigure(
-        self, labels: Mapping[str, Label], directories: Mapping[str, IRecipientDirectory], regions: Mapping[str, str]
+        self,
+        labels: Mapping[str, Label],
+        directories: Mapping[str, IRecipientDirectory],
+        tables: Mapping[str, Directory],
     ) -> None:
-        """Go by these from the next message on; `regions` are the directories' default regions."""
+        """Go by these labels and directories from the next message on."""
         self._labels = labels
         self._directories = directories
-        self._regions = regions
+        self._tables = tables
 
     async def deliver(self, leased: Leased) -> Handed:
         """Hand it to a next hop once. Raises what IChannel.send raises."""
@@ -85,7 +88,7 @@ class Deliverer:
             raise PermanentFailure("the directory does not know the user")
         if not recipient.may_be_contacted(message.channel):
             raise PermanentFailure("the user may not be contacted")
-        address = address_of(recipient, message.channel, self._regions[label.directory])
+        address = address_of(recipient, message.channel, self._tables[label.directory].default_region)
         if address is None:
             raise PermanentFailure("the user has no address that can be read")
         return address

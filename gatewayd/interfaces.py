@@ -149,7 +149,7 @@ class IStore(Interface):
         of so many `segments` this becomes the latest message to that number.
         """
 
-    async def settle_sent(message: Message, handed: Handed) -> list[Receipt]:
+    async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         """The next hop took it: state sent, report accepted, content gone, remote ids kept for receipts.
 
         Returns the parked receipts that waited for these ids: the caller tracks them now.
@@ -252,7 +252,10 @@ class IStore(Interface):
         """Figures of the queues email, sms and reports."""
 
     async def counts() -> Mapping[tuple[str, Channel, str], int]:
-        """For each label and channel: `accepted` messages ever, and those that ended in each state."""
+        """For each label and channel: `accepted` and `handed` messages ever, and those in each state past waiting.
+
+        `handed` counts those whose status `accepted` was queued: a next hop took them.
+        """
 
     async def reserve(bucket: str, slots: int, interval: float, burst: float) -> float:
         """Take `slots` places in an even sequence shared by all processes; the time of the first, at or after now.

@@ -262,7 +262,7 @@ class MessageWork:
         parked: list[Receipt] = []
 
         async def store() -> None:
-            parked.extend(await self._store.settle_sent(item.message, handed))
+            parked.extend(await self._store.settle_sent(item.message.id, item.message.channel, handed))
 
         await self._settled(store)
         self._count(item, "sent")

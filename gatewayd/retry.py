@@ -30,8 +30,9 @@ class RetryPolicy:
         delay = min(self.first * growth, self.longest)
         if attempt <= 1:
             delay = min(delay, FIRST_CAP)
-        if now - first_tried < EARLY:
-            delay = min(delay, EARLY_CAP)
+        # After the first minute a wait is no longer than what has passed: no leap from seconds to many minutes.
+        age = now - first_tried
+        delay = min(delay, EARLY_CAP if age < EARLY else age)
         return now + delay * (0.5 + 0.5 * jitter)
 
 

@@ -176,11 +176,11 @@ class RedisStore:
             raise LeaseLost(message.id)
         return bool(code == 1)
 
-    async def settle_sent(self, message: Message, handed: Handed) -> list[Receipt]:
+    async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         _changed, parked, job = await self._run(
             "sent",
-            message.id,
-            message.channel,
+            message_id,
+            channel,
             handed.route,
             handed.detail,
             list(handed.remote_ids),

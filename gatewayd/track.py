@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from gatewayd.config import Label
 from gatewayd.interfaces import IMeter, IStore
-from gatewayd.model import Channel, Evidence, Inbound, Known, Receipt
+from gatewayd.model import Channel, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.status import Event, State
 from gatewayd.tokens import Keys
 
@@ -98,8 +98,9 @@ class Tracker:
         known = await self._store.about(message_id)
         if known is None or known.state is not State.UNCERTAIN:
             return
-        evidence = Evidence(message_id, Event.SENT, "late answer", smsc)
-        await self._store.evidence(evidence)
+        handed = Handed(smsc, remote_ids, "late answer", expects_receipts=True)
+        for receipt in await self._store.settle_sent(message_id, known.channel, handed):
+            await self.take_receipt(receipt)
         self._meter.evidence("late answer", Event.SENT, "matched")
 
     async def simulated(self, message_id: str) -> None:

@@ -154,6 +154,8 @@ class FakeStore:
                 self._count(row, old, -1)
             if new in FINAL:
                 row.ended = self._now()
+        if "a" in fresh:
+            self._count(row, "handed", 1)
         if fresh and self._tell(message_id, row, fresh, self._room()):
             job = self._job(message_id)
             assert job is not None
@@ -247,15 +249,15 @@ class FakeStore:
         self._note(row, "submitting", route)
         return True
 
-    async def settle_sent(self, message: Message, handed: Handed) -> list[Receipt]:
+    async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         now = self._now()
-        self._lease(message.channel).pop(message.id, None)
-        row = self.db.rows.get(message.id)
+        self._lease(channel).pop(message_id, None)
+        row = self.db.rows.get(message_id)
         if row is None:
             return []
         after = move(row.state, row.told, Event.SENT)
         if after:
-            self._move(message.id, row, *after)
+            self._move(message_id, row, *after)
             self._note(row, "sent", f"{handed.route} {handed.detail}".strip())
         row.sent_at, row.route = now, handed.route
         count = len(handed.remote_ids)
@@ -265,7 +267,7 @@ class FakeStore:
             row.segments = ""
         parked = []
         for index, remote in enumerate(handed.remote_ids, 1):
-            self.db.remote[handed.route, remote] = (message.id, index, row.address)
+            self.db.remote[handed.route, remote] = (message_id, index, row.address)
             parked += [r for r in self.db.parked if r.smsc == handed.route and remote in r.remote_ids]
         return parked
 

@@ -347,7 +347,7 @@ class Telling:
         self.message = self.bench.accept()
         [leased] = run(self.bench.store.take(Channel.SMS, 1))
         run(self.bench.store.mark(leased.message, "world", ""))
-        run(self.bench.store.settle_sent(self.message, Handed("world", ("r1",))))
+        run(self.bench.store.settle_sent(self.message.id, Channel.SMS, Handed("world", ("r1",))))
 
     async def _tell(self, job: ReportJob) -> None:
         if self.failure:

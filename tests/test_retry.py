@@ -25,4 +25,10 @@ def test_waits_grow_up_to_the_longest(attempt: int, now: float, jitter: float) -
     """Later waits never pass the policy's longest one: 5 min for relays, 60 s for links, an hour for callbacks."""
     for policy, longest in ((RELAY, 300), (SMSC, 60), (LINK, 60), (CALLBACK, 3600)):
         assert policy.next_due(attempt, 0.0, now, jitter) - now <= longest + 1e-6
-    assert CALLBACK.next_due(40, 0.0, now, 0.0) - now > 1799
+    assert CALLBACK.next_due(40, 0.0, now + 3600, 0.0) - (now + 3600) >= 1800
+
+
+@given(st.integers(1, 60), st.floats(60, 1e5), JITTER)
+def test_no_wait_is_longer_than_what_has_passed(attempt: int, age: float, jitter: float) -> None:
+    """After the first minute the next try comes before the time since the first one has doubled."""
+    assert CALLBACK.next_due(attempt, 0.0, age, jitter) <= 2 * age

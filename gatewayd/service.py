@@ -1,0 +1,405 @@
+"""`twistd gatewayd`: its options, and makeService, which reads as the parts list.
+
+The only code of the daemon that touches the global reactor, the environment and randomness; every part gets what it
+needs as arguments. Owns the order of starting and stopping, and what a reload changes.
+"""
+
+import os
+import random
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from twisted.application.internet import TimerService
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+
+from gatewayd import __version__
+from gatewayd.accept import Acceptor
+from gatewayd.admin import Admin
+from gatewayd.api import Api
+from gatewayd.callbacks import Callbacks
+from gatewayd.config import Config, ConfigError, Label, Redis, load
+from gatewayd.deliver import Deliverer
+from gatewayd.directories import open_directory
+from gatewayd.keeper import Keeper
+from gatewayd.log import Observer, under_journal
+from gatewayd.metrics import Metrics
+from gatewayd.model import Channel
+from gatewayd.outbox import MessageWork, Outbox, ReportWork
+from gatewayd.public import Public
+from gatewayd.redis import RedisLink
+from gatewayd.report import Reporter
+from gatewayd.retry import RELAY, SMSC
+from gatewayd.smpp.channel import SmppChannel
+from gatewayd.smpp.text import segments
+from gatewayd.smtp.channel import SmtpChannel
+from gatewayd.smtp.inbound import ReturnedMail
+from gatewayd.store import RedisStore
+from gatewayd.systemd import Watchdog, notify
+from gatewayd.tokens import Keys
+from gatewayd.track import Tracker
+from gatewayd.web import Listener
+
+WINDOWS = {Channel.EMAIL: 256, Channel.SMS: 512}
+REPORT_WINDOW = 128
+"""Items in work at a time, for each kind."""
+
+DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
+log = Logger()
+
+
+class Options(usage.Options):
+    """`twistd gatewayd`."""
+
+    longdesc = "Takes emails and SMS from Smartico, sends them, and reports every status back."
+    optParameters = [
+        ["config", "c", DEFAULT_CONFIG, "the configuration file"],
+        ["instance", "i", "", "this process's name among those that share the file; overrides [gatewayd] instance"],
+    ]
+    optFlags = [["check", None, "read the configuration, print what is wrong with it or `ok`, and end"]]
+
+    def postOptions(self) -> None:
+        """Read the configuration; with --check that is all."""
+        try:
+            self["loaded"] = load(self["config"], os.environ, self["instance"])
+        except ConfigError as error:
+            print("\n".join(error.errors), file=sys.stdout if self["check"] else sys.stderr)
+            raise SystemExit(1) from None
+        if self["check"]:
+            print("ok")  # noqa: T201
+            raise SystemExit(0)
+
+
+def makeService(options: Options) -> IService:
+    """The daemon, for twistd."""
+    from twisted.internet import reactor
+
+    config: Config = options["loaded"]
+    return Gatewayd(
+        reactor,
+        config,
+        lambda: load(options["config"], os.environ, options["instance"]),
+        _observer(reactor, config, options),
+    )
+
+
+class Gatewayd(MultiService):
+    """All parts: started in the order of the list below, stopped in the reverse order, one after the other."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        read_again: Callable[[], Config],
+        observer: Observer | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._config = config
+        self._read_again = read_again
+        self._observer = observer
+        instance = config.gatewayd.instance
+        jitter = random.Random().random
+        keys = _keys(config)
+        labels = config.labels
+        self._tables = dict(config.directories)
+        self._directories = {name: open_directory(reactor, name, table) for name, table in self._tables.items()}
+
+        self._link = redis_link(reactor, config.redis, instance, config.gatewayd.retention, jitter)
+        store = RedisStore(self._link, reactor, RedisStore.key_prefix(config.redis.key_prefix), instance)
+        self._metrics = metrics = Metrics(CollectorRegistry(), instance=instance, version=__version__)
+        self._tracker = tracker = Tracker(reactor, store, keys, labels, metrics)
+        self._callbacks = Callbacks(reactor, jitter)
+        self._reporter = Reporter(reactor, self._callbacks, labels)
+        self._smtp = SmtpChannel(
+            reactor,
+            config.relays,
+            labels,
+            keys=keys,
+            return_domain=config.bounces.domain if config.bounces else "",
+            base_url=config.public.base_url.rstrip("/") if config.public else "",
+            jitter=jitter,
+            reserve=store.reserve,
+        )
+        self._smpp = SmppChannel(
+            reactor,
+            config.smscs,
+            labels,
+            number_hash=lambda number: keys.number_hashes(number)[0],
+            reserve=store.reserve,
+            on_receipt=tracker.take_receipt,
+            on_inbound=tracker.take_inbound,
+            on_late_answer=tracker.late_answer,
+            jitter=jitter,
+        )
+        channels = {Channel.EMAIL: self._smtp, Channel.SMS: self._smpp}
+        self._deliverer = deliverer = Deliverer(
+            reactor, store, channels, self._directories, keys, segments=segments, labels=labels, tables=self._tables
+        )
+
+        def message_work(channel: Channel) -> MessageWork:
+            return MessageWork(
+                reactor,
+                store,
+                channel,
+                deliverer.deliver,
+                on_receipt=tracker.take_receipt,
+                on_simulated=tracker.simulated,
+                on_hard_failure=tracker.hard_failure,
+                retry=RELAY if channel is Channel.EMAIL else SMSC,
+                policies=_policies(config, channel),
+                jitter=jitter,
+                meter=metrics,
+            )
+
+        self._works = {channel: message_work(channel) for channel in Channel if channel in config.gatewayd.work}
+        outboxes: dict[str, Outbox[Any]] = {
+            channel: Outbox(reactor, work, WINDOWS[channel]) for channel, work in self._works.items()
+        }
+        if "reports" in config.gatewayd.work:
+            reports = ReportWork(reactor, store, self._reporter.tell, jitter=jitter, meter=metrics)
+            outboxes["reports"] = outbox = Outbox(reactor, reports, REPORT_WINDOW)
+            store.feed_reports(outbox.room, outbox.offer)
+
+        self._acceptor = Acceptor(
+            reactor,
+            store,
+            self._directories,
+            keys,
+            labels,
+            self._tables,
+            segments=segments,
+            outboxes={channel: outboxes[channel] for channel in self._works},
+        )
+        keeper = Keeper(
+            reactor,
+            store,
+            uuid.uuid4().hex,
+            outboxes,
+            on_paused=self._pause,
+            look_again=tracker.look_again,
+            orphaned=tracker.orphaned,
+            on_usurped=reactor.stop,
+            instance=instance,
+        )
+        self._admin = Admin(
+            reactor,
+            store,
+            keys,
+            metrics,
+            _stop_times(labels),
+            channels=_configured(config, channels),
+            instance=instance,
+            version=__version__,
+        )
+        self._api = Api(
+            reactor,
+            self._acceptor,
+            labels,
+            metrics,
+            trusted_proxies=config.api.trusted_proxies,
+            max_body=config.api.max_body,
+        )
+        for part in (
+            self._link,
+            self._callbacks,
+            self._smtp,
+            self._smpp,
+            keeper,
+            *outboxes.values(),
+            self._admin.watch,
+        ):
+            self._add(part)
+        self._listen(config, store, keys)
+
+    def _add(self, part: Service) -> None:
+        part.setServiceParent(self)
+
+    def _listen(self, config: Config, store: RedisStore, keys: Keys) -> None:
+        reactor = self._reactor
+        self._add(Listener(reactor, config.admin.listen, self._admin.site(reactor)))
+        self._returned_mail: ReturnedMail | None = None
+        self._public: Public | None = None
+        if config.bounces:
+            self._returned_mail = ReturnedMail(
+                reactor,
+                keys=keys,
+                domains=_return_domains(config),
+                on_evidence=self._tracker.take,
+                max_size=config.bounces.max_size,
+                meter=self._metrics,
+            )
+            self._add(
+                Listener(reactor, config.bounces.listen, self._returned_mail, reuse_port=config.bounces.reuse_port)
+            )
+        if config.public:
+            self._public = Public(
+                reactor,
+                keys,
+                on_evidence=self._tracker.take,
+                esp=config.esp,
+                seen=store.seen,
+                remember=store.remember,
+                fetch=self._callbacks.get,
+                meter=self._metrics,
+            )
+            site = self._public.site(reactor)
+            self._add(Listener(reactor, config.public.listen, site, reuse_port=config.public.reuse_port))
+        site = self._api.site(reactor)
+        self._add(Listener(reactor, config.api.listen, site, reuse_port=config.api.reuse_port))
+        self._add(Watchdog(reactor, os.environ, os.getpid()))
+        if self._observer is not None:
+            self._add(TimerService(5.0, self._observer.flush))
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Besides, give the application our log format."""
+        if self._observer is not None and hasattr(parent, "setComponent"):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Start all parts; take the signals once the reactor, which takes them first, runs."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._run)
+
+    def _run(self) -> None:
+        # twistd would end by the signal that stopped it; a drained daemon exits with 0.
+        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._reactor.stop))
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+        log.info("gatewayd {version} runs as {instance}", version=__version__, instance=self._config.gatewayd.instance)
+        notify("READY=1", os.environ)
+
+    def stopService(self) -> Deferred[None]:
+        """Drain: no new work, then what runs finishes, then the links unbind, Redis last."""
+        notify("STOPPING=1", os.environ)
+        self._acceptor.shutting_down = True
+        self._admin.drain()
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for part in reversed(list(self)):
+            try:
+                stopping = part.stopService()
+                if stopping is not None:
+                    await stopping
+            except Exception:
+                log.failure("{part} did not stop cleanly", part=type(part).__name__)
+        for directory in self._directories.values():
+            await directory.close()
+        log.info("gatewayd has stopped")
+
+    def _pause(self, paused: frozenset[tuple[str, Channel]]) -> None:
+        for work in self._works.values():
+            work.paused = paused
+
+    def reload(self) -> None:
+        """Read the configuration again: all of it is in force, or, where it has an error, nothing has changed."""
+        notify("RELOADING=1", os.environ)
+        try:
+            config = self._read_again()
+            self._apply(config)
+        except ConfigError as error:
+            for line in error.errors:
+                log.error("the configuration is kept as it was: {line}", line=line)
+        except Exception:
+            log.failure("the configuration is kept as it was")
+        else:
+            log.info("the configuration was read again")
+        notify("READY=1", os.environ)
+
+    def _apply(self, config: Config) -> None:
+        tables = dict(config.directories)
+        changed = [name for name in tables if tables[name] != self._tables.get(name)]
+        opened = {name: open_directory(self._reactor, name, tables[name]) for name in changed}
+        gone = [self._directories[name] for name in self._directories if name in changed or name not in tables]
+        directories = {name: opened.get(name) or self._directories[name] for name in tables}
+        labels = config.labels
+        for part in _CONNECTED:
+            if getattr(config, part) != getattr(self._config, part):
+                log.warn("[{part}] has changed: that takes a restart", part=part)
+        self._directories, self._tables = directories, tables
+        self._acceptor.reconfigure(labels, directories, tables)
+        self._deliverer.reconfigure(labels, directories, tables)
+        self._tracker.reconfigure(labels)
+        self._reporter.reconfigure(labels)
+        self._api.reconfigure(labels, config.api.trusted_proxies)
+        self._admin.reload(_stop_times(labels))
+        self._smtp.reconfigure(config.relays, labels)
+        self._smpp.reconfigure(config.smscs, labels)
+        if self._public is not None:
+            self._public.reload(config.esp)
+        if self._returned_mail is not None and config.bounces is not None:
+            self._returned_mail.reconfigure(domains=_return_domains(config), max_size=config.bounces.max_size)
+        for channel, work in self._works.items():
+            work.policies = _policies(config, channel)
+        self._config = config
+        for directory in gone:
+            Deferred.fromCoroutine(_close(directory)).addErrback(
+                lambda failure: log.failure("a directory did not close", failure)
+            )
+
+
+_CONNECTED = ("gatewayd", "redis", "api", "public", "admin", "bounces")
+"""Tables that are read when the daemon starts: a listener, the store and the keys stay as they are on a reload."""
+
+
+async def _close(directory: Any) -> None:
+    await directory.close()
+
+
+def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitter: Callable[[], float]) -> RedisLink:
+    """The link to the configured Redis, with the arguments that the store's scripts take."""
+    return RedisLink(
+        reactor,
+        clientFromString(reactor, table.endpoint),
+        database=table.database,
+        username=table.username,
+        password=table.password.reveal(),
+        jitter=jitter,
+        arguments=RedisStore.script_arguments(instance, table.max_queued, retention),
+        prefix=RedisStore.key_prefix(table.key_prefix),
+    )
+
+
+def _keys(config: Config) -> Keys:
+    previous = [key.reveal().encode() for key in config.gatewayd.previous_secret_keys]
+    return Keys(config.gatewayd.secret_key.reveal().encode(), previous)
+
+
+def _stop_times(labels: Mapping[str, Label]) -> dict[str, float]:
+    return {name: label.suppress_for for name, label in labels.items()}
+
+
+def _return_domains(config: Config) -> frozenset[str]:
+    own = {label.bounce_domain for label in config.labels.values() if label.bounce_domain}
+    return frozenset(own | ({config.bounces.domain} if config.bounces else set()))
+
+
+def _policies(config: Config, channel: Channel) -> Mapping[str, Any]:
+    return config.relays if channel is Channel.EMAIL else config.smscs
+
+
+def _configured(config: Config, channels: Mapping[Channel, Any]) -> dict[Channel, Any]:
+    present = {Channel.EMAIL: bool(config.relays), Channel.SMS: bool(config.smscs)}
+    return {channel: part for channel, part in channels.items() if present[channel]}
+
+
+def _observer(reactor: Any, config: Config, options: Options) -> Observer | None:
+    """Our own log format, where twistd logs to a file or to standard output; syslog keeps twistd's."""
+    parent = getattr(options, "parent", None) or {}
+    if parent.get("syslog") or parent.get("logger"):
+        return None
+    name = parent.get("logfile") or ("-" if parent.get("nodaemon") else "twistd.log")
+    stream = sys.stdout if name == "-" else Path(name).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
+    at = os.fstat(stream.fileno())
+    journal = under_journal(os.environ.get("JOURNAL_STREAM", ""), at.st_dev, at.st_ino)
+    return Observer(stream, reactor, json=config.gatewayd.log == "json", journal=journal)
