@@ -112,7 +112,10 @@ class World:
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Reply:
         """The answer to a request that needs no waiting."""
-        return Reply(self.send(method, path, body, headers).value())
+        raw = self.send(method, path, body, headers).value()
+        for channel in list(self.site.channels):
+            channel.connectionLost()
+        return Reply(raw)
 
     def post(self, provider: str, data: object, headers: dict[str, str] | None = None, secret: str = PATH) -> Reply:
         """The answer to a provider's POST."""
