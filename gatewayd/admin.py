@@ -6,66 +6,37 @@ reverse proxy that has one. What a browser must not be tricked into (a foreign p
 resolves to us) is refused here.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from hmac import compare_digest
+from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 from klein import Klein
-from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
+from gatewayd.actions import ACTIONS, PAGES
+from gatewayd.dashboard import SPANS, Pages
 from gatewayd.errors import StoreUnavailable
-from gatewayd.figures import Watch
-from gatewayd.houserules import MAX_BODY, HouseDoor, json_answer
+from gatewayd.figures import DEAD_LIMIT, Watch
+from gatewayd.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, see_other
 from gatewayd.interfaces import IChannel, IStore
 from gatewayd.metrics import Metrics
 from gatewayd.model import Channel, Trace
+from gatewayd.orders import Letter, Player, Switch, Wrong, asked, body, channels, form
 from gatewayd.shapes import dead_json, status_json, trace_json
 from gatewayd.tokens import Keys
 from gatewayd.web import Answer, LeanResource, LeanSite, Route, static_routes
 
 log = Logger()
-Body = TypeVar("Body", bound=Struct)
+_DEAD_VERBS = ("retry", "drop")
 Reply = Any
 """An Answer: LeanResource takes it, Klein's own types do not know it."""
 
 _BOTH = tuple(Channel)
-
-
-class Wrong(Exception):
-    """The asker is told `message` with HTTP status `status`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(status, message)
-        self.status = status
-        self.message = message
-
-
-class Player(Struct, forbid_unknown_fields=True):
-    """Body of suppress, unsuppress and erase. `cursor` goes on with an erasure; `channel` missing means both."""
-
-    label: str
-    ext_user_id: str
-    channel: Channel | None = None
-    cursor: str = "0"
-
-
-class Switch(Struct, forbid_unknown_fields=True):
-    """Body of pause and resume."""
-
-    label: str
-    channel: Channel | None = None
-
-
-class Letter(Struct, forbid_unknown_fields=True):
-    """Body of dead-letters/retry and drop."""
-
-    id: str
 
 
 class Admin:
@@ -99,7 +70,11 @@ class Admin:
         self._version = version
         self._hosts = frozenset(hosts)
         self._draining = False
-        self._static = static_routes(self.app)
+        self._routes = static_routes(self.app)
+        # A keyed hash that no page of a stranger's can know; the same in every process, as one proxy may face several.
+        self._token = keys.user_hashes("\0form", "\0admin")[0]
+        self._pages = Pages(instance=instance, version=version, token=self._token)
+        self._static_files = {f"/static/{name}".encode(): asset(*file) for name, file in self._pages.static.items()}
         self.watch = Watch(clock, store, channels, metrics)
 
     def site(self, reactor: Any) -> LeanSite:
@@ -110,7 +85,9 @@ class Admin:
         """The way to an endpoint that a caller's hanging up does not cancel; an id may hold any character."""
         if path.startswith(b"/messages/") and method in (b"GET", b"HEAD"):
             return "message", {"name": unquote(path[10:].decode("ascii", "replace"))}
-        return self._static(method, path)
+        if path in self._static_files and method in (b"GET", b"HEAD"):
+            return "static", {"name": path.decode()}
+        return self._routes(method, path)
 
     def reload(self, labels: Mapping[str, float]) -> None:
         """Use these labels from now on."""
@@ -182,21 +159,19 @@ class Admin:
     @app.route("/verbs/dead-letters/retry", methods=["POST"])
     async def retry_dead(self, request: IRequest) -> Reply:
         """Queue a message's dead statuses again."""
-        return await self._dead_letter(request, self._store.retry_dead, "retried")
+        return await self._dead_letter("retry", body(request, Letter).id)
 
     @app.route("/verbs/dead-letters/drop", methods=["POST"])
     async def drop_dead(self, request: IRequest) -> Reply:
         """Forget a message's dead statuses."""
-        return await self._dead_letter(request, self._store.drop_dead, "dropped")
+        return await self._dead_letter("drop", body(request, Letter).id)
 
-    async def _dead_letter(
-        self, request: IRequest, verb: Callable[[str], Coroutine[Any, Any, bool]], done: str
-    ) -> Answer:
-        letter = _body(request, Letter)
-        if not await verb(letter.id):
+    async def _dead_letter(self, verb: str, message_id: str) -> Answer:
+        work, done = (self._store.retry_dead, "retried") if verb == "retry" else (self._store.drop_dead, "dropped")
+        if not await work(message_id):
             raise Wrong(404, "this message has no dead letter")
-        log.info("Dead letters of {message_id} {done} by an operator", message_id=letter.id, done=done)
-        return json_answer({"ext_message_id": letter.id, "done": done})
+        log.info("Dead letters of {message_id} {done} by an operator", message_id=message_id, done=done)
+        return json_answer({"ext_message_id": message_id, "done": done})
 
     # Players -----------------------------------------------------------------------------------------------------
 
@@ -205,9 +180,9 @@ class Admin:
         """Put a player on a label's stop list."""
         player = self._player(request)
         name = self._keys.user_hashes(player.label, player.ext_user_id)[0]
-        for channel in _channels(player.channel):
+        for channel in channels(player.channel):
             await self._store.suppress(player.label, channel, name, self._labels[player.label])
-        return json_answer({"label": player.label, "suppressed": _channels(player.channel)})
+        return json_answer({"label": player.label, "suppressed": channels(player.channel)})
 
     @app.route("/verbs/unsuppress", methods=["POST"])
     async def unsuppress(self, request: IRequest) -> Reply:
@@ -216,7 +191,7 @@ class Admin:
         names = self._keys.user_hashes(player.label, player.ext_user_id)
         cleared = [
             channel
-            for channel in _channels(player.channel)
+            for channel in channels(player.channel)
             if await self._store.unsuppress(player.label, channel, names)
         ]
         return json_answer({"label": player.label, "unsuppressed": cleared})
@@ -233,7 +208,7 @@ class Admin:
         )
 
     def _player(self, request: IRequest) -> Player:
-        player = _body(request, Player)
+        player = body(request, Player)
         self._known_label(player.label)
         if not player.ext_user_id:
             raise Wrong(400, "ext_user_id is empty")
@@ -244,19 +219,19 @@ class Admin:
     @app.route("/verbs/pause", methods=["POST"])
     async def pause(self, request: IRequest) -> Reply:
         """Let a label's accepted messages wait."""
-        switch = _body(request, Switch)
+        switch = body(request, Switch)
         return json_answer({"label": switch.label, "paused": await self._switch(switch, on=False)})
 
     @app.route("/verbs/resume", methods=["POST"])
     async def resume(self, request: IRequest) -> Reply:
         """Let them go on."""
-        switch = _body(request, Switch)
+        switch = body(request, Switch)
         return json_answer({"label": switch.label, "resumed": await self._switch(switch, on=True)})
 
     async def _switch(self, switch: Switch, *, on: bool) -> tuple[Channel, ...]:
         self._known_label(switch.label)
         verb = self._store.resume if on else self._store.pause
-        for channel in _channels(switch.channel):
+        for channel in channels(switch.channel):
             await verb(switch.label, channel)
             log.info(
                 "{label}/{channel} {done} by an operator",
@@ -264,23 +239,98 @@ class Admin:
                 channel=channel,
                 done="resumed" if on else "paused",
             )
-        return _channels(switch.channel)
+        return channels(switch.channel)
 
     def _known_label(self, label: str) -> None:
         if label not in self._labels:
             raise Wrong(404, f"there is no label {label!r}")
 
+    # Pages -------------------------------------------------------------------------------------------------------
+
+    @app.route("/", methods=["GET"])
+    async def overview(self, request: IRequest) -> Reply:
+        """The dashboard; `span` in the query says how much of the past the plots show."""
+        snapshot = await self.watch.look()
+        reasons = self._and_draining(snapshot.reasons())
+        # The shortest that holds all that is known, so that the first minutes of a new process fill a plot too.
+        fitting = next((name for name, seconds in SPANS.items() if seconds >= self.watch.watched()), "2h")
+        span = asked(request, "span", fitting)
+        if span not in SPANS:
+            raise Wrong(400, f"span must be one of {', '.join(SPANS)}")
+        return page(self._pages.overview(snapshot, self.watch.samples, self._labels, reasons, span))
+
+    @app.route("/static/<name>", methods=["GET"])
+    def static(self, request: IRequest, name: str) -> Reply:
+        """Style sheet, script and icon."""
+        return self._static_files[name.encode()]
+
+    @app.route("/trace", methods=["GET"])
+    async def trace_page(self, request: IRequest) -> Reply:
+        """One message's timeline, by our id or the caller's uid."""
+        return page(self._pages.timeline(await self._trace(asked(request, "id").strip())))
+
+    @app.route("/dead-letters", methods=["GET"])
+    async def dead_letters_page(self, request: IRequest) -> Reply:
+        """What was given up."""
+        letters = await self._store.dead_letters(DEAD_LIMIT)
+        return page(self._pages.dead_letters(letters, more=len(letters) == DEAD_LIMIT))
+
+    @app.route("/confirm", methods=["GET"])
+    def confirm(self, request: IRequest) -> Reply:
+        """Asks before a verb is done."""
+        verb = asked(request, "verb")
+        action = ACTIONS.get(verb)
+        if action is None:
+            raise Wrong(404, "there is no such verb")
+        fields = {name: asked(request, name) for name in action.fields}
+        self._check_switch(fields)
+        question = action.question.format(**fields)
+        return page(self._pages.confirm(question, action.consequence, action.button, {"verb": verb, **fields}))
+
+    @app.route("/do", methods=["POST"])
+    async def do(self, request: IRequest) -> Reply:
+        """Does what /confirm asked about, and goes back to where that shows."""
+        fields = form(request)
+        if not compare_digest(fields.get("token", "").encode(), self._token.encode()):
+            raise Wrong(403, "this form is not one of ours, or it is from before a change of key: load the page again")
+        verb = fields.get("verb", "")
+        if verb in ("pause", "resume"):
+            self._check_switch(fields)
+            await self._switch(Switch(fields["label"], Channel(fields["channel"])), on=verb == "resume")
+            return see_other(b"/")
+        if verb == "retry-all":
+            for message_id in {letter.message_id for letter in await self._store.dead_letters(DEAD_LIMIT)}:
+                await self._store.retry_dead(message_id)
+        elif verb in _DEAD_VERBS:
+            await self._dead_letter(verb, fields.get("id", ""))
+        else:
+            raise Wrong(404, "there is no such verb")
+        return see_other(b"/dead-letters")
+
+    def _check_switch(self, fields: Mapping[str, str]) -> None:
+        """Raises Wrong where a form names a label or channel that is not there."""
+        if "label" in fields:
+            self._known_label(fields["label"])
+        if fields.get("channel", "email") not in _BOTH:
+            raise Wrong(400, "channel must be email or sms")
+
     # Where every failure becomes an answer -----------------------------------------------------------------------
 
     @app.handle_errors(Wrong)
     def wrong(self, request: IRequest, failure: Any) -> Reply:
-        """What we refuse, as JSON."""
-        return json_answer({"error": failure.value.message}, failure.value.status)
+        """What we refuse."""
+        return self._in_words(request, failure.value.status, failure.value.message)
 
     @app.handle_errors(StoreUnavailable)
     def unavailable(self, request: IRequest, failure: Any) -> Reply:
         """Redis is silent: nothing is known to have happened."""
-        return json_answer({"error": f"redis: {failure.value}"}, 503)
+        return self._in_words(request, 503, f"redis: {failure.value}")
+
+    def _in_words(self, request: IRequest, status: int, message: str) -> Answer:
+        """A page where a page was asked for, else JSON."""
+        if request.path in PAGES:
+            return page(self._pages.notice("That did not work", message), status)
+        return json_answer({"error": message}, status)
 
     @app.handle_errors(HTTPException)
     def no_such_path(self, request: Any, failure: Any) -> bytes:
@@ -296,18 +346,4 @@ class Admin:
     def bug(self, request: IRequest, failure: Any) -> Reply:
         """Anything else is ours to mend."""
         log.failure("The admin listener failed", failure=failure)
-        return json_answer({"error": "internal error; the log has it"}, 500)
-
-
-def _body(request: Any, kind: type[Body]) -> Body:
-    """The request's JSON. Its content type is asked for because no form of a stranger's page can send it."""
-    if not (request.getHeader(b"content-type") or b"").startswith(b"application/json"):
-        raise Wrong(415, "the body must be application/json")
-    try:
-        return msgspec.json.decode(request.content.read(), type=kind)
-    except msgspec.DecodeError as error:
-        raise Wrong(400, str(error)) from None
-
-
-def _channels(one: Channel | None) -> tuple[Channel, ...]:
-    return _BOTH if one is None else (one,)
+        return self._in_words(request, 500, "internal error; the log has it")

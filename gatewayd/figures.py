@@ -100,6 +100,10 @@ class Watch(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stopped())
 
+    def watched(self) -> float:
+        """How many seconds of the past the samples cover."""
+        return self._clock.seconds() - self.samples[0].at if self.samples else 0.0
+
     async def look(self) -> Snapshot:
         """A snapshot of this moment; never raises where Redis is silent. Sets the gauges on the way."""
         ways = {channel: states_of(way) for channel, way in self._channels.items()}

@@ -13,12 +13,32 @@ import msgspec
 from gatewayd.web import Answer
 
 MAX_BODY = 65536
+CSP = (
+    b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    b"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 _HEADERS = ((b"Cache-Control", b"no-store"), (b"X-Content-Type-Options", b"nosniff"))
+_PAGE_HEADERS = (*_HEADERS, (b"Content-Security-Policy", CSP), (b"Referrer-Policy", b"same-origin"))
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
     """`value` as an answer's JSON."""
     return Answer(msgspec.json.encode(value) + b"\n", status, headers=_HEADERS)
+
+
+def page(html: str, status: int = 200) -> Answer:
+    """`html` as an answer: nothing of it is kept, framed, or may run but our own script."""
+    return Answer(html.encode(), status, b"text/html; charset=utf-8", _PAGE_HEADERS)
+
+
+def asset(kind: bytes, body: bytes) -> Answer:
+    """A file of the pages: it changes only with a release, so an hour's memory is safe."""
+    return Answer(body, 200, kind, ((b"Cache-Control", b"max-age=3600"), (b"X-Content-Type-Options", b"nosniff")))
+
+
+def see_other(path: bytes) -> Answer:
+    """Done: look there."""
+    return Answer(b"", 303, b"text/plain; charset=utf-8", (*_HEADERS, (b"Location", path)))
 
 
 class HouseDoor:

@@ -1,0 +1,193 @@
+"""The pages of the admin listener: what a snapshot and its history look like to a person.
+
+Owns the templates' view of the figures, and nothing that acts. Pages work without scripts and without the internet;
+a small script of ours only refreshes them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from msgspec import Struct
+
+from gatewayd.figures import Snapshot
+from gatewayd.metrics import Counts
+from gatewayd.model import Channel, DeadLetter, Trace, WayState
+from gatewayd.plots import Points, Series, levels, per_minute, plot, short
+from gatewayd.shapes import state_counts
+
+SPANS = {"10m": 600.0, "30m": 1800.0, "2h": 7200.0}
+_BINS = 60
+_RATE_OVER = 60.0
+"""Seconds over which the rate shown beside a limit is taken."""
+
+_STATIC = {"dashboard.css": b"text/css; charset=utf-8", "dashboard.js": b"text/javascript; charset=utf-8"}
+_STATIC["icon.svg"] = b"image/svg+xml"
+
+
+class Traffic(Struct, frozen=True):
+    """One label's channel on the page."""
+
+    label: str
+    channel: Channel
+    paused: bool
+    counts: dict[str, int]
+    picture: Markup
+    latest: dict[str, str]
+
+
+class Way(Struct, frozen=True):
+    """One relay or SMSC on the page; `rate` is what this process hands over a second, lately."""
+
+    channel: Channel
+    name: str
+    state: WayState
+    rate: float
+
+
+class Pages:
+    """Renders pages; `token` makes the secret of a form, by which it is known as ours when it comes back."""
+
+    def __init__(self, *, instance: str, version: str, token: str) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("gatewayd"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )  # fmt: skip
+        self._environment.filters |= {"short": short, "age": age, "moment": moment, "group": group}
+        self._environment.globals |= {"instance": instance, "version": version, "token": token, "spans": list(SPANS)}
+        folder = files("gatewayd") / "static"
+        self.static = {name: (kind, (folder / name).read_bytes()) for name, kind in _STATIC.items()}
+
+    def overview(
+        self, now: Snapshot, samples: Sequence[Snapshot], labels: Iterable[str], reasons: Sequence[str], span: str
+    ) -> str:
+        """The dashboard itself; `span` is one of SPANS."""
+        history = [*samples, now] if not now.redis_trouble else list(samples)
+        seconds = SPANS[span]
+        return self._render(
+            "dashboard.html",
+            now=now,
+            reasons=reasons,
+            span=span,
+            traffic=[
+                _traffic(now, history, label, channel, seconds)
+                for label in ([] if now.redis_trouble else labels)
+                for channel in Channel
+                if channel in now.ways or now.counts.get((label, channel, "accepted"))
+            ],
+            depth=_queue_plot(
+                history, now.at, seconds, lambda queue: queue.waiting + queue.leased, "Queue depth", "messages"
+            ),
+            oldest=_queue_plot(history, now.at, seconds, lambda queue: queue.oldest_age, "Oldest waiting", "seconds"),
+            ways=[
+                Way(channel, name, state, _rate(history, channel, name))
+                for channel, states in now.ways.items()
+                for name, state in states.items()
+            ],
+        )
+
+    def timeline(self, trace: Trace) -> str:
+        """One message's life."""
+        return self._render("dashboard_trace.html", trace=trace)
+
+    def dead_letters(self, letters: Sequence[DeadLetter], *, more: bool) -> str:
+        """What was given up, with what can be done about it."""
+        return self._render("dashboard_dead.html", letters=letters, more=more)
+
+    def confirm(self, question: str, consequence: str, button: str, fields: dict[str, str]) -> str:
+        """A page that asks before something is done; `fields` come back with the form."""
+        return self._render(
+            "dashboard_confirm.html", question=question, consequence=consequence, button=button, fields=fields
+        )
+
+    def notice(self, title: str, text: str) -> str:
+        """A page that only says something."""
+        return self._render("dashboard_notice.html", title=title, text=text)
+
+    def _render(self, template: str, **view: object) -> str:
+        return self._environment.get_template(template).render(**view)
+
+
+def _traffic(now: Snapshot, history: Sequence[Snapshot], label: str, channel: Channel, span: float) -> Traffic:
+    series = [
+        Series(name, name, per_minute(_points(history, label, channel, count), now.at, span, _BINS))
+        for name, count in _LINES.items()
+    ]
+    return Traffic(
+        label=label,
+        channel=channel,
+        paused=(label, channel) in now.paused,
+        counts=state_counts(now.counts, label, channel),
+        picture=plot(series, title=f"{label} {channel}", span=span, unit="messages per minute"),
+        latest={line.name: short(line.values[-1]) if line.values[-1] is not None else "–" for line in series},
+    )
+
+
+Count = Callable[[Counts, str, Channel], float]
+
+
+def _ended(*states: str) -> Count:
+    return lambda counts, label, channel: sum(counts.get((label, channel, state), 0) for state in states)
+
+
+def _handed(counts: Counts, label: str, channel: Channel) -> float:
+    """Taken by a next hop: the store counts it where it reports `accepted`."""
+    return counts.get((label, channel, "handed"), 0)
+
+
+_LINES: dict[str, Count] = {
+    "accepted": _ended("accepted"),
+    "sent": _handed,
+    "delivered": _ended("delivered"),
+    "failed": _ended("failed", "rejected"),
+}
+"""The lines of a traffic plot, as counts that rise."""
+
+
+def _points(history: Sequence[Snapshot], label: str, channel: Channel, count: Count) -> Points:
+    return [(sample.at, count(sample.counts, label, channel)) for sample in history]
+
+
+def _queue_plot(
+    history: Sequence[Snapshot], now: float, span: float, figure: Callable[..., float], title: str, unit: str
+) -> Markup:
+    series = []
+    for name in ("email", "sms", "reports"):
+        points = [(sample.at, figure(sample.queues[name])) for sample in history if name in sample.queues]
+        series.append(Series(name, f"q-{name}", levels(points, now, span, _BINS)))
+    return plot(series, title=title, span=span, unit=unit)
+
+
+def _rate(history: Sequence[Snapshot], channel: Channel, name: str) -> float:
+    """What a next hop took a second, over the last minute or what is known of it."""
+    known = [
+        (sample.at, sample.ways[channel][name].handed) for sample in history if name in sample.ways.get(channel, {})
+    ]
+    if not known:
+        return 0.0
+    end, latest = known[-1]
+    start, earliest = next(pair for pair in known if pair[0] >= end - _RATE_OVER)
+    return max(0.0, latest - earliest) / (end - start) if end > start else 0.0
+
+
+def age(seconds: float) -> str:
+    """A length of time in the largest unit that says enough."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
+
+
+def moment(at: float) -> str:
+    """A time in UTC with milliseconds, or a dash for one that has not come."""
+    if not at:
+        return "–"
+    whole, milliseconds = divmod(round(at * 1000), 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%d %H:%M:%S}.{milliseconds:03}"
+
+
+def group(number: int) -> str:
+    """1234567 as 1 234 567, with spaces that do not break."""
+    return f"{number:,}".replace(",", "\u202f")

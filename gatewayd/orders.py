@@ -1,0 +1,68 @@
+"""What is asked of the admin listener: bodies, forms and queries to typed values, or Wrong. Does nothing of it."""
+
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from gatewayd.model import Channel
+
+Body = TypeVar("Body", bound=Struct)
+
+
+class Wrong(Exception):
+    """The asker is told `message` with HTTP status `status`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+
+
+class Player(Struct, forbid_unknown_fields=True):
+    """Body of suppress, unsuppress and erase. `cursor` goes on with an erasure; `channel` missing means both."""
+
+    label: str
+    ext_user_id: str
+    channel: Channel | None = None
+    cursor: str = "0"
+
+
+class Switch(Struct, forbid_unknown_fields=True):
+    """Body of pause and resume."""
+
+    label: str
+    channel: Channel | None = None
+
+
+class Letter(Struct, forbid_unknown_fields=True):
+    """Body of dead-letters/retry and drop."""
+
+    id: str
+
+
+def body(request: Any, kind: type[Body]) -> Body:
+    """The request's JSON. Its content type is asked for because no form of a stranger's page can send it."""
+    if not (request.getHeader(b"content-type") or b"").startswith(b"application/json"):
+        raise Wrong(415, "the body must be application/json")
+    try:
+        return msgspec.json.decode(request.content.read(), type=kind)
+    except msgspec.DecodeError as error:
+        raise Wrong(400, str(error)) from None
+
+
+def asked(request: Any, name: str, default: str = "") -> str:
+    """One value of the query; the first where there are several."""
+    values = (request.args or {}).get(name.encode())
+    return values[0].decode("utf-8", "replace") if values else default
+
+
+def channels(one: Channel | None) -> tuple[Channel, ...]:
+    """The channels meant: one, or both where none is named."""
+    return tuple(Channel) if one is None else (one,)
+
+
+def form(request: Any) -> dict[str, str]:
+    """The fields of a posted form; the first value where there are several."""
+    return {name: values[0] for name, values in parse_qs(request.content.read().decode("utf-8", "replace")).items()}

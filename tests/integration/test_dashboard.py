@@ -1,0 +1,269 @@
+"""The dashboard in a real browser: it is drawn, says what is so, and works in the dark, on a phone and by keyboard.
+
+With GATEWAYD_SCREENSHOTS=DIR the pictures are kept there, to be looked at.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from math import sin
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.utils import getProcessOutputAndValue
+
+from conftest import need
+from gatewayd.figures import Snapshot
+from gatewayd.model import QueueState, WayState
+from test_admin import EMAIL, SMS, World
+
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--force-device-scale-factor=1",
+]
+
+WAYS = {
+    EMAIL: {
+        "main": WayState(True, "up", since=1, in_flight=4, window=10, rate=50.0, handed=0, throttled=3),
+        "backup": WayState(False, "down", "TLS: certificate has expired", since=1, window=4),
+    },
+    SMS: {"world": WayState(True, "bound", since=1, in_flight=12, window=20, rate=100.0, throttled=41)},
+}
+
+
+def history(world: World, hours: float = 2.0) -> list[Snapshot]:
+    """Samples of a believable afternoon: a campaign, a dip, and a few failures."""
+    now = world.clock.seconds()
+    sums = {(label, channel): [0.0, 0.0, 0.0, 0.0] for label in ("amazing", "other") for channel in (EMAIL, SMS)}
+    found, handed = [], 0.0
+    for index in range(int(hours * 360)):
+        counts: dict[tuple[str, Any, str], int] = {}
+        for place, ((label, channel), total) in enumerate(sums.items()):
+            flow = max(
+                0.0, (3 + place) * (1.2 + sin(index / 55 + place)) + (40 if 300 < index < 420 and not place else 0)
+            )
+            total[0] += flow
+            total[1] += (total[0] - total[1]) * 0.35
+            total[2] += (total[1] - total[2]) * 0.06
+            total[3] += flow * (0.12 if 350 < index < 400 else 0.015)
+            accepted, taken, ended, failed = map(int, total)
+            delivered = max(ended - failed, 0)
+            counts |= {
+                (label, channel, "accepted"): accepted + failed,
+                (label, channel, "handed"): taken,
+                (label, channel, "sent"): max(taken - delivered, 0),
+                (label, channel, "delivered"): delivered,
+                (label, channel, "failed"): failed,
+            }
+        handed += 70 + 25 * sin(index / 20)
+        swell = 300 if 300 < index < 420 else 4
+        ways = {
+            channel: {
+                name: WayState(
+                    way.up, way.word, way.reason, now - 7000, way.in_flight, way.window, way.rate,
+                    int(handed * (4 if name == "world" else 2)), way.throttled,
+                )
+                for name, way in states.items()
+            }
+            for channel, states in WAYS.items()
+        }  # fmt: skip
+        found.append(
+            Snapshot(
+                now - (int(hours * 360) - index) * 10,
+                redis_seconds=0.0004,
+                counts=counts,
+                queues={
+                    "email": QueueState(int(swell * (1 + sin(index / 9) / 3)), 3, 2.0 + swell / 10),
+                    "sms": QueueState(int(6 + 5 * sin(index / 7)), 2, 1.0),
+                    "reports": QueueState(int(swell / 4), 1, 1.5 + swell / 20),
+                },
+                ways=ways,
+            )
+        )
+    return found
+
+
+class Browser:
+    """A World on a real port, and Chromium to look at it."""
+
+    def __init__(self, world: World, directory: Path) -> None:
+        self.world = world
+        self.directory = directory
+        self.url = ""
+        self._port: Any = None
+        self._program = need("chromium")
+
+    async def open(self, *, busy: bool) -> None:
+        """Serve; `busy` with a past and with trouble to show, else as on the first day."""
+        if busy:
+            samples = history(self.world)
+            self.world.admin.watch.samples.extend(samples)
+            latest = samples[-1]
+
+            async def look() -> Snapshot:
+                dead = tuple(await self.world.store.dead_letters(500))
+                return Snapshot(
+                    self.world.clock.seconds(),
+                    redis_seconds=0.0004,
+                    counts=latest.counts,
+                    queues=latest.queues,
+                    dead=dead,
+                    paused=await self.world.store.paused(),
+                    ways=latest.ways,
+                )
+
+            self.world.admin.watch.look = look  # type: ignore[method-assign]
+        self._port = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(self.world.admin.site(reactor))
+        self.url = f"http://127.0.0.1:{self._port.getHost().port}"
+
+    async def close(self) -> None:
+        """Serve no more."""
+        if self._port is not None:
+            await self._port.stopListening()
+
+    async def run(self, *words: str) -> str:
+        """What Chromium prints."""
+        profile = self.directory / "profile"
+        environment = {"HOME": str(self.directory), "PATH": os.environ["PATH"]}
+        words = (*QUIET, f"--user-data-dir={profile}", *words)
+        out, error, status = await getProcessOutputAndValue(self._program, words, environment)
+        assert status == 0, error.decode()[-2000:]
+        return out.decode()
+
+    async def shoot(self, name: str, path: str, *, width: int, height: int, dark: bool = False) -> "Picture":
+        """A picture of the page at `path`."""
+        keep = os.environ.get("GATEWAYD_SCREENSHOTS")
+        file = (Path(keep) if keep else self.directory) / f"{name}.png"
+        scheme = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
+        await self.run(*scheme, f"--window-size={width},{height}", f"--screenshot={file}", self.url + path)
+        return Picture(file.read_bytes())
+
+    async def text(self, path: str) -> str:
+        """The page as the browser holds it once scripts ran."""
+        return await self.run("--dump-dom", self.url + path)
+
+
+class Picture:
+    """A PNG, read far enough to know that something was drawn."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.width, self.height, depth, kind = struct.unpack(">IIBB", raw[16:26])
+        assert depth == 8
+        channels = {2: 3, 6: 4}[kind]
+        data, at = b"", 8
+        while at < len(raw):
+            (size,) = struct.unpack(">I", raw[at : at + 4])
+            if raw[at + 4 : at + 8] == b"IDAT":
+                data += raw[at + 8 : at + 8 + size]
+            at += 12 + size
+        self._rows = _unfilter(zlib.decompress(data), self.width, self.height, channels)
+        self._channels = channels
+
+    def pixel(self, x: int, y: int) -> tuple[int, int, int]:
+        """Red, green and blue."""
+        row, start = self._rows[y], x * self._channels
+        return row[start], row[start + 1], row[start + 2]
+
+    def colours(self) -> int:
+        """How many different colours a coarse grid of points shows."""
+        return len({self.pixel(x, y) for y in range(0, self.height, 3) for x in range(0, self.width, 3)})
+
+
+def _unfilter(data: bytes, width: int, height: int, channels: int) -> list[bytearray]:
+    """The rows of a PNG without their filters (PNG specification, section 9)."""
+    size, rows, above = width * channels, [], bytearray(width * channels)
+    for place in range(height):
+        start = place * (size + 1)
+        kind, row = data[start], bytearray(data[start + 1 : start + 1 + size])
+        for index in range(size if kind else 0):
+            left = row[index - channels] if index >= channels else 0
+            up = above[index]
+            corner = above[index - channels] if index >= channels else 0
+            if kind == 4:
+                guess = left + up - corner
+                near = min((abs(guess - left), 0, left), (abs(guess - up), 1, up), (abs(guess - corner), 2, corner))[2]
+            else:
+                near = (0, left, up, (left + up) // 2)[kind]
+            row[index] = (row[index] + near) & 255
+        rows.append(row)
+        above = row
+    return rows
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A browser and a world; closed at the end."""
+    one = Browser(World(), tmp_path)
+    yield one
+    pytest_twisted.blockon(Deferred.fromCoroutine(one.close()))
+
+
+def trouble(world: World) -> None:
+    """Something of everything that an operator should see."""
+    world.dead("uid-9")
+    world.sms.ways["world"] = True
+    world.run(world.store.pause("other", SMS))
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_overview_in_light_dark_and_on_a_phone(browser: Browser) -> None:
+    """The same page suits all three: it is drawn in each, dark where dark is preferred, and not wider than a phone."""
+    trouble(browser.world)
+    await browser.open(busy=True)
+    light = await browser.shoot("overview-light", "/?span=2h", width=1280, height=1700)
+    dark = await browser.shoot("overview-dark", "/?span=2h", width=1280, height=1700, dark=True)
+    phone = await browser.shoot("overview-phone", "/?span=2h", width=500, height=2600)
+    assert min(light.pixel(4, 900)) > 200
+    assert max(dark.pixel(4, 900)) < 60
+    for picture in (light, dark, phone):
+        assert picture.colours() > 12
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_browser_reads(browser: Browser) -> None:
+    """Figures, states and plots are in the page, and the browser had nothing to block or to miss."""
+    trouble(browser.world)
+    await browser.open(busy=True)
+    page = await browser.text("/")
+    for words in ("Callback backlog", "Dead letters", "certificate has expired", "paused", "of 100/s", "Oldest"):
+        assert words in page, words
+    assert page.count('<svg class="plot"') == 6
+    assert page.count('class="line delivered"') >= 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_first_day(browser: Browser) -> None:
+    """With no history yet the page is calm and complete."""
+    await browser.open(busy=False)
+    picture = await browser.shoot("overview-first-day", "/", width=1280, height=1300)
+    assert picture.colours() > 8
+    assert "no data yet" in await browser.text("/")
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_other_pages(browser: Browser) -> None:
+    """Timeline, dead letters, confirmation and a message not found."""
+    world = browser.world
+    trouble(world)
+    message = world.sent("uid-1")
+    await browser.open(busy=True)
+    await browser.shoot("trace", "/trace?id=uid-1", width=900, height=800)
+    await browser.shoot("trace-phone", "/trace?id=uid-1", width=500, height=900, dark=True)
+    await browser.shoot("dead", "/dead-letters", width=1100, height=500)
+    await browser.shoot("confirm", "/confirm?verb=pause&label=amazing&channel=sms", width=900, height=500)
+    assert message.id in await browser.text("/trace?id=uid-1")
+    assert "no message with this id" in await browser.text("/trace?id=nobody")
+    assert "Pause sms of amazing?" in await browser.text("/confirm?verb=pause&label=amazing&channel=sms")
