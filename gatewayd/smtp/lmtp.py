@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 from twisted.internet import protocol
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from gatewayd.errors import StoreUnavailable
 
@@ -48,6 +49,7 @@ _END = b"\r\n.\r\n"
 _BODIES = frozenset({"7BIT", "8BITMIME"})
 
 
+@implementer(IPushProducer)
 class Session(protocol.Protocol, Generic[R]):
     """One connection. `find` gives the recipient behind an address, or None where we have no such one.
 
@@ -81,6 +83,7 @@ class Session(protocol.Protocol, Generic[R]):
         self._greeted = False
         self._expired = ""
         self._closing = False
+        self._unread = False
         self.busy = False
         self._reset()
 
@@ -90,6 +93,7 @@ class Session(protocol.Protocol, Generic[R]):
         """Greet, and start to count time."""
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
         self._timer("session", self._limits.session, lambda: self.expire("4.4.2 session too long"))
         self._timer("idle", self._limits.idle, self._idle)
         self._reply(220, f"{self._hostname} LMTP gatewayd")
@@ -114,12 +118,27 @@ class Session(protocol.Protocol, Generic[R]):
         self._buffer += data
         self._work()
 
+    def pauseProducing(self) -> None:
+        """The peer does not read our replies: hear no more commands, or they would pile up in memory."""
+        self._unread = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It does again."""
+        self._unread = False
+        if not self.busy and not self._closing:
+            self.transport.resumeProducing()
+            self._work()
+
+    def stopProducing(self) -> None:
+        """The connection ends: connectionLost does what there is to do."""
+
     # --- time -----------------------------------------------------------------------------------------------------
 
     def expire(self, why: str) -> None:
         """Hang up with a 421, after the answer to a mail that is being stored."""
         self._expired = why
-        if not self.busy:
+        if not self.busy and not self._closing:
             self._hang_up(421, why)
 
     def _idle(self) -> None:
@@ -141,6 +160,7 @@ class Session(protocol.Protocol, Generic[R]):
         self._reply(code, text)
         self._closing = True
         self._buffer.clear()
+        self.transport.unregisterProducer()
         self.transport.loseConnection()
         # A peer that does not read would keep the connection half open for ever.
         self._timer("abort", 5.0, self.transport.abortConnection)
@@ -149,7 +169,7 @@ class Session(protocol.Protocol, Generic[R]):
 
     def _work(self) -> None:
         """Run what the buffer holds, in order, until a mail is being stored or more bytes are needed."""
-        while not self.busy and not self._closing:
+        while not self.busy and not self._unread and not self._closing:
             if self._mail is not None:
                 if not self._buffer:
                     return
@@ -166,7 +186,7 @@ class Session(protocol.Protocol, Generic[R]):
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 2]
             self._line(line)
-        if self.busy and len(self._buffer) > 8 * self._limits.buffer:
+        if len(self._buffer) > 8 * self._limits.buffer:
             self._hang_up(421, "4.7.0 too much input")
 
     def _mail_data(self, mail: "_Incoming", data: bytes) -> bytes:
@@ -331,8 +351,9 @@ class Session(protocol.Protocol, Generic[R]):
             self._hang_up(421, self._expired)
             return
         self._touch()
-        self.transport.resumeProducing()
-        self._work()
+        if not self._unread:
+            self.transport.resumeProducing()
+            self._work()
 
     def _broken(self, failure: Any) -> None:
         """Cancelled, or a bug above: the peer must not take silence for success."""
