@@ -31,7 +31,9 @@ _BREAKS = frozenset(
 _APART = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "blockquote"})
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0]+")
 # What mail builders fill preheaders with so that clients show nothing else.
-_INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200d\u2060\ufeff]")
+_INVISIBLE = re.compile("[\x00-\x08\u00ad\u034f\u200b-\u200d\u2060\ufeff]")
+_BLOCK, _PARAGRAPH = "\x01", "\x02"
+_BREAK = re.compile("[ \n\x01\x02]*[\n\x01\x02][ \n\x01\x02]*")
 _LINKS = ("http://", "https://", "mailto:", "tel:")
 
 
@@ -40,9 +42,14 @@ def text_of(html: str) -> str:
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    lines = [_SPACE.sub(" ", line).strip() for line in "".join(reader.out).split("\n")]
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    lines = _BREAK.sub(_line_ends, "".join(reader.out)).split("\n")
+    text = "\n".join(_SPACE.sub(" ", line).strip() for line in lines).strip("\n")
     return f"{text}\n" if text else ""
+
+
+def _line_ends(run: re.Match[str]) -> str:
+    """One or two: neighbouring blocks share their break, and an empty line is enough between paragraphs."""
+    return "\n\n" if _PARAGRAPH in run[0] or run[0].count("\n") > 1 else "\n"
 
 
 class _Reader(HTMLParser):
@@ -66,13 +73,13 @@ class _Reader(HTMLParser):
         elif tag == "br":
             self.out.append("\n")
         elif tag == "li":
-            self.out.append("\n- ")
+            self.out.append(f"{_BLOCK}- ")
         elif tag in ("td", "th"):
             self.out.append(" ")
         elif tag == "img":
             self.out.append(f" {values.get('alt') or ''} ")
         elif tag in _BREAKS:
-            self.out.append("\n\n" if tag in _APART else "\n")
+            self.out.append(_PARAGRAPH if tag in _APART else _BLOCK)
         if tag == "a":
             self._links.append((values.get("href") or "", len(self.out)))
 
@@ -89,7 +96,7 @@ class _Reader(HTMLParser):
             if href.lower().startswith(_LINKS) and href not in (shown, f"mailto:{shown}"):
                 self.out.append(f" ({href})" if shown else href)
         elif tag in _BREAKS:
-            self.out.append("\n\n" if tag in _APART else "\n")
+            self.out.append(_PARAGRAPH if tag in _APART else _BLOCK)
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:

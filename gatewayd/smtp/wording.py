@@ -5,11 +5,18 @@ case. A phrase belongs here if a person who knows mail, but not this program, wo
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 
+def plain(text: str) -> str:
+    """`text` as the phrases here expect it: white space collapsed, accents gone (many systems write without them)."""
+    marked = unicodedata.normalize("NFD", " ".join(text.replace("’", "'").split()))
+    return unicodedata.normalize("NFC", "".join(char for char in marked if not unicodedata.combining(char)))
+
+
 def _any(phrases: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(phrases), re.IGNORECASE)
+    return re.compile("|".join(map(plain, phrases)), re.IGNORECASE)
 
 
 DAEMON = _any(
@@ -101,8 +108,11 @@ SIGNATURE = _any(
 # Remote answers quoted in a final failure say "try again later": only what the writer itself is going to do counts.
 DELAY = _any(
     (
-        r"\b(?:will|we'?ll|shall|i'?ll) (?:be )?(?:keep(?: on)?|continue|still|automatically )? ?(?:to "
-        r")?(?:be )?(?:try|trying|retry|retrying|retried|retries|tried again|attempt(?:ed|ing)?)\b",
+        r"\b(?:will|we'?ll|shall|i'?ll) (?:now |still |automatically |periodically )*"
+        r"(?:be |keep (?:on )?|continue (?:to |being )?)*(?:try(?:ing)?(?: (?:again|to (?:re-?)?(?:deliver|send))|(?! to))\b|"
+        r"retr(?:y|ied|ying|ies)\b|tried again|"
+        r"(?:re-?)?attempt(?:ed|ing)? (?:again|(?:(?:to|the|further) )*(?:re-?)?(?:deliver|send|transmi)))",
+        r"\bnot yet (?:been )?delivered|\bcould not (?:send|deliver) (?:\w+ ){0,2}(?:mail|message) for (?:the )?(?:past|last)",
         r"\battempts (?:to deliver[^.]{0,60} )?will (?:continue|be made)",
         r"\b(?:is|are|i am|i'm|we're) still (?:trying|being (?:tried|attempted)|in the queue|attempting|queued)",
         r"\bwill be (?:attempted|retried|made|repeated) (?:again|later|periodically|for|until)",
@@ -127,7 +137,7 @@ DELAY = _any(
         r"\bvertraagd|\bvertraging|\bnog niet (?:af)?geleverd",
         r"\bförsenad|\bfördröj|\bforsinket|\bviivästy|\bopóźni|\bzpožd|\bkésleltet|\bgecik",
         r"\bзадерж(?:ан|ива)|\bещ[её] не (?:был[ао]? )?доставлен|\bповторн\w+ попыт",
-        r"遅延|再送(?:信|を)|再試行(?:され|し)|配信(?:が|は)遅れ",
+        r"遅延|再(?:送信?|試行)を?(?:し(?:ます|続け)|いたします|されます|行い|試み|繰り返)|配信(?:が|は)遅れ",
         r"延迟|尚未(?:送达|投递|送達)|将(?:继续|会继续)?(?:重试|尝试)|延遲",
         r"지연",
     )
@@ -284,7 +294,7 @@ UNKNOWN_USER = _any(
 
 NO_DOMAIN = _any(
     (
-        r"\bnxdomain\b|\bhost (?:or domain name )?not found|\bhost unknown|\bunknown host",
+        r"\bnxdomain\b|\billegal host|\bcouldn'?t find (?:any host|a mail exchanger)|\bdomain name not found|\bhost (?:or domain name )?not found(?!, try)|\bhost unknown|\bunknown host",
         r"\b(?:domain|host) (?:name )?(?:\S{1,100} )?(?:does not exist|doesn'?t exist|not found|unknown)",
         r"\bname or service not known|\bno such (?:domain|host)|\bunrout(?:e)?able mail domain",
         r"\bdomain (?:is )?(?:unknown|invalid|not valid)|\bcouldn'?t find any host",

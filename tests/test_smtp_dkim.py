@@ -1,0 +1,125 @@
+"""DKIM signatures of ours, checked by dkimpy, which shares no code with them."""
+
+import base64
+from typing import Any
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.config import Dkim, Secret
+from gatewayd.smtp.dkim import Signer, relaxed_body
+from gatewayd.smtp.mime import Brand, Mail, compose
+from smtp_world import KEYS, message
+
+RSA = generate_rsa(65537, 2048)
+ED25519 = Ed25519PrivateKey.generate()
+BRAND = Brand("bounces.amazing.co", "https://go.amazing.co", one_click=True)
+
+
+def pem(key: Any) -> str:
+    """The private key as it stands in a configuration."""
+    text: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return text.decode()
+
+
+def record(key: Any) -> bytes:
+    """The public key as it stands in DNS."""
+    if key is ED25519:
+        raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return b"v=DKIM1; k=ed25519; p=" + base64.b64encode(raw)
+    raw = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b"v=DKIM1; k=rsa; p=" + base64.b64encode(raw)
+
+
+def signer(key: Any) -> Signer:
+    """A signer for amazing.co with selector gw1."""
+    return Signer(Dkim(domain="amazing.co", selector="gw1", private_key=Secret(pem(key))))
+
+
+def is_valid(raw: bytes, key: Any) -> bool:
+    """What dkimpy says."""
+    asked: list[bytes] = []
+
+    def dns(name: bytes, timeout: int = 5) -> bytes:
+        asked.append(name)
+        return record(key)
+
+    good: bool = dkim.verify(raw, dnsfunc=dns)
+    assert asked == [b"gw1._domainkey.amazing.co."] or not good
+    return good
+
+
+def wire(mail: Mail) -> bytes:
+    """The whole message."""
+    return mail.head + b"\r\n" + mail.body
+
+
+@pytest.mark.parametrize("key", [RSA, ED25519], ids=["rsa-2048", "ed25519"])
+@pytest.mark.parametrize("subject", ["Hello", "word " * 30 + "end", "Ünï 💰"])
+def test_an_independent_verifier_accepts_our_signature(key: Any, subject: str) -> None:
+    """With both algorithms, folded and encoded headers, all features on."""
+    mail = compose(message(subject=subject, reply_to_email_address="help@amazing.co"), "jane@x.test", BRAND, KEYS)
+    signed = signer(key).sign(mail, 1_000_000_000.0)
+    assert is_valid(wire(signed), key)
+    assert max(map(len, signed.head.split(b"\r\n"))) <= 300
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Subject: The best offer", b"Subject: The worst offer"),
+        (b"<p>Hello</p>", b"<p>Goodbye</p>"),
+        (b"To: jane", b"To: john"),
+        (b"List-Unsubscribe: <https://go", b"List-Unsubscribe: <https://no"),
+        (b"List-Unsubscribe-Post: ", b"X-Post: "),
+        (b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\nReply-To: evil@x.test\r\n"),
+        (b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\nSubject: another\r\n"),
+        (b"From: Amazing", b"From: Evil <evil@x.test>\r\nFrom: Amazing"),
+    ],
+)
+def test_no_signed_field_can_be_changed_or_added(old: bytes, new: bytes) -> None:
+    """What a reader sees is covered, also against a second field of the same name (oversigning)."""
+    raw = wire(signer(ED25519).sign(compose(message(), "jane@x.test", BRAND, KEYS), 1e9))
+    assert old in raw
+    assert is_valid(raw, ED25519)
+    assert not is_valid(raw.replace(old, new, 1), ED25519)
+
+
+def test_the_one_click_headers_are_covered() -> None:
+    """RFC 8058 4: both List-Unsubscribe fields must be in h=."""
+    head = signer(ED25519).sign(compose(message(), "jane@x.test", BRAND, KEYS), 1e9).head
+    covered = head.partition(b"\r\n h=")[2].partition(b";")[0].replace(b"\r\n ", b"").split(b":")
+    assert {b"list-unsubscribe", b"list-unsubscribe-post", b"message-id", b"to"} <= set(covered)
+    assert covered.count(b"from") == 2
+    assert covered.count(b"reply-to") == 1
+
+
+@given(st.binary(max_size=200).map(lambda raw: raw.replace(b"\n", b" \r\n")))
+def test_the_body_is_canonicalised_as_dkimpy_does(body: bytes) -> None:
+    """Spaces at line ends and in runs, and empty lines at the end, do not count."""
+    body = body.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\n", b"\r\n")
+    if body and not body.endswith(b"\r\n"):
+        body += b"\r\n"
+    assert relaxed_body(body) == dkim.canonicalization.Relaxed.canonicalize_body(body)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", pem(generate_private_key(SECP256R1())), pem(generate_rsa(65537, 1024))[:-60]]
+)
+def test_a_key_that_can_not_sign_is_refused(text: str) -> None:
+    """With a reason that does not show the key."""
+    with pytest.raises(ValueError, match="DKIM private key") as caught:
+        Signer(Dkim(domain="amazing.co", selector="gw1", private_key=Secret(text or "x")))
+    assert "BEGIN" not in str(caught.value)
+
+
+def test_rsa_is_signed_off_the_reactor() -> None:
+    """It costs ten times an Ed25519 signature."""
+    assert signer(RSA).slow
+    assert not signer(ED25519).slow
