@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 LONGEST = 4096
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _URL = re.compile(
     r"""(?P<scheme>https?)://
@@ -63,5 +64,9 @@ def _is_inside(host: str) -> bool:
     except ValueError:
         last = host.rpartition(".")[2]
         return ":" in host or last.isdigit() or last.startswith("0x")
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None) or address
-    return not inner.is_global or inner.is_multicast
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        address = inner or address
+    return not address.is_global or address.is_multicast
