@@ -1,0 +1,257 @@
+#!/bin/bash
+# Proves the Debian package: built and linted, installed, run, upgraded, removed and purged in a clean Debian 12, and
+# booted there under a real systemd. Needs root, mmdebstrap, systemd-nspawn (systemd-container), debhelper and lintian;
+# the wheels come from wherever pip is configured to get them.
+#
+#     tests/packaging/deb-check.sh [build|chroot|boot ...]      no argument: all
+#
+# WORK keeps everything in that directory (a second run is faster); DEB takes a package that is there already.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+suite=${SUITE:-bookworm}
+stages=${*:-build chroot boot}
+made=""
+if [ -z "${WORK:-}" ]; then
+    WORK=$(mktemp -d /var/tmp/deb-check.XXXXXX)
+    made=$WORK
+fi
+mkdir -p "$WORK"
+tree=$WORK/tree
+leader=""
+nspawn=""
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+for program in mmdebstrap dpkg-buildpackage lintian; do
+    command -v $program > /dev/null || die "this machine lacks $program"
+done
+[ "$(id -u)" = 0 ] || die "root is needed"
+
+end() {
+    status=$?
+    trap - EXIT
+    if [ -n "$leader" ]; then
+        # Killing nspawn alone would leave its systemd running.
+        inside systemctl poweroff > /dev/null 2>&1 || true
+        wait "$nspawn" 2> /dev/null || true
+    fi
+    umount -q "$tree/proc" 2> /dev/null || true
+    [ -z "$made" ] || rm -rf "$made"
+    [ $status = 0 ] && echo "deb-check: ok ($stages)" || echo "deb-check: FAILED" >&2
+    exit $status
+}
+trap end EXIT
+
+# A booted tree is spoken to in its namespaces, another by chroot.
+inside() {
+    if [ -n "$leader" ]; then
+        nsenter -t "$leader" -m -u -i -p -n -C -- "$@"
+    else
+        chroot "$tree" "$@"
+    fi
+}
+eventually() {
+    local what=$1
+    shift
+    for _ in $(seq 100); do
+        "$@" > /dev/null 2>&1 && return 0
+        sleep 0.2
+    done
+    die "$what"
+}
+
+build() {
+    say "build"
+    rm -rf "$WORK/source"
+    mkdir -p "$WORK/source/gatewayd"
+    if git -C "$top" rev-parse HEAD > /dev/null 2>&1; then
+        git -C "$top" archive HEAD | tar -x -C "$WORK/source/gatewayd"
+    else
+        cp -r "$top/." "$WORK/source/gatewayd"
+    fi
+    (cd "$WORK/source/gatewayd" && dpkg-buildpackage -us -uc -b > ../build.log 2>&1) \
+        || { tail -40 "$WORK/source/build.log"; die "dpkg-buildpackage"; }
+    DEB=$(ls "$WORK"/source/gatewayd_*.deb)
+    ls -l "$DEB"
+    say "lintian"
+    lintian --allow-root --fail-on error "${DEB%.deb}.changes" || die "lintian"
+    say "hardening"
+    for unit in gatewayd gatewayd@; do
+        systemd-analyze security --offline=yes --threshold=20 "$top/debian/$unit.service" | tail -1
+    done
+}
+
+# The same package one version later, whose configuration file has changed, too.
+newer() {
+    rm -rf "$WORK/newer"
+    dpkg-deb -R "$DEB" "$WORK/newer"
+    sed -i 's/^Version: .*/&+next1/' "$WORK/newer/DEBIAN/control"
+    echo "# A line of the next version." >> "$WORK/newer/etc/gatewayd/gatewayd.toml"
+    (cd "$WORK/newer" && find usr lib etc -type f 2> /dev/null | xargs -d '\n' md5sum > DEBIAN/md5sums)
+    dpkg-deb --root-owner-group -Zgzip -z1 -b "$WORK/newer" "$WORK/newer.deb" > /dev/null
+    cp "$WORK/newer.deb" "$tree/var/tmp/newer.deb"
+}
+
+clean_tree() {
+    [ -f "$WORK/$suite.tar" ] || mmdebstrap --quiet --variant=apt \
+        --include=systemd-sysv,dbus,redis-server,curl,python3,procps,ca-certificates "$suite" "$WORK/$suite.tar"
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    tar -x -C "$tree" -f "$WORK/$suite.tar"
+    # Without it `localhost` does not resolve.
+    echo "127.0.0.1 localhost" > "$tree/etc/hosts"
+    cp "$DEB" "$tree/var/tmp/gatewayd.deb"
+    newer
+}
+
+apt_in() { inside env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold -qq -y "$@"; }
+
+check_installed() {
+    inside /usr/bin/test -x /usr/bin/gatewayctl
+    inside gatewayctl --help > /dev/null || die "gatewayctl --help"
+    [ "$(inside stat -c '%a %U:%G' /etc/gatewayd/secrets)" = "750 root:gatewayd" ] || die "secrets directory"
+    [ "$(inside stat -c '%a %U:%G' /etc/gatewayd/secrets/secret.key)" = "640 root:gatewayd" ] || die "secret.key"
+    [ "$(inside stat -c %s /etc/gatewayd/secrets/secret.key)" -ge 32 ] || die "secret.key is short"
+    inside sh -c 'ls /usr/lib/gatewayd/lib/python3.*/site-packages/twisted/plugins/dropin.cache' || die "plugin cache"
+    inside dpkg -V gatewayd | tee /dev/stderr | grep -v ' c ' | grep . && die "dpkg -V"
+    [ "$(inside /usr/lib/gatewayd/bin/twistd -n gatewayd --check)" = ok ] || die "--check"
+    inside /usr/lib/gatewayd/bin/python3 -I -c 'import psycopg, pymysql, phonenumbers, hiredis; phonenumbers.parse("+447700900123")'
+}
+
+check_gone() {
+    [ ! -e "$tree/usr/lib/gatewayd" ] || die "left behind: $(find "$tree/usr/lib/gatewayd" | head -3)"
+    [ ! -e "$tree/usr/bin/gatewayctl" ] || die "left behind: gatewayctl"
+}
+
+in_chroot() {
+    say "install in a clean $suite, without a running systemd"
+    clean_tree
+    mount -t proc proc "$tree/proc"
+    apt_in install /var/tmp/gatewayd.deb > "$WORK/install.log" 2>&1 || { tail -20 "$WORK/install.log"; die "install"; }
+    check_installed
+    say "the smoke test of debian/tests"
+    install -m 0755 "$top/debian/tests/smoke" "$tree/var/tmp/smoke"
+    inside /var/tmp/smoke > "$WORK/smoke.log" 2>&1 || { tail -30 "$WORK/smoke.log"; die "smoke"; }
+    say "upgrade with a changed configuration file"
+    echo "# The operator's own line." >> "$tree/etc/gatewayd/gatewayd.toml"
+    key=$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")
+    apt_in install /var/tmp/newer.deb > "$WORK/upgrade.log" 2>&1 || { tail -20 "$WORK/upgrade.log"; die "upgrade"; }
+    tail -1 "$tree/etc/gatewayd/gatewayd.toml" | grep -q "operator's own" || die "the operator's line is lost"
+    grep -q "next version" "$tree/etc/gatewayd/gatewayd.toml.dpkg-dist" || die "no dpkg-dist"
+    [ "$key" = "$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")" ] || die "secret.key was changed"
+    check_installed
+    say "remove, then purge"
+    apt_in remove gatewayd > /dev/null 2>&1 || die "remove"
+    check_gone
+    [ -e "$tree/etc/gatewayd/secrets/secret.key" ] || die "remove took the secrets"
+    apt_in purge gatewayd > /dev/null 2>&1 || die "purge"
+    [ ! -e "$tree/etc/gatewayd" ] || die "left behind: $(find "$tree/etc/gatewayd")"
+    [ ! -e "$tree/var/lib/gatewayd" ] || die "left behind: state"
+    umount "$tree/proc"
+}
+
+start_systemd() {
+    systemd-nspawn -q -D "$tree" --boot --private-network --register=no --keep-unit --console=read-only \
+        < /dev/null > "$WORK/console.log" 2>&1 &
+    nspawn=$!
+    for _ in $(seq 100); do
+        leader=$(pgrep -P $nspawn -x systemd || true)
+        [ -z "$leader" ] || break
+        sleep 0.1
+    done
+    [ -n "$leader" ] || { tail "$WORK/console.log"; die "systemd-nspawn"; }
+    eventually "systemd does not come up" sh -c "nsenter -t $leader -a systemctl is-system-running | grep -E 'running|degraded'"
+}
+
+unit() { inside systemctl show -P "$1" "${2:-gatewayd.service}"; }
+healthy() { inside curl -sf http://127.0.0.1:9090/healthz; }
+restarted() { [ "$(unit NRestarts)" -gt "$1" ] && [ "$(unit ActiveState)" = active ]; }
+
+in_systemd() {
+    say "boot $suite under systemd, install"
+    clean_tree
+    # The booted tree has no network of its own: what the package depends on is in the tree already.
+    start_systemd
+    inside dpkg -i /var/tmp/gatewayd.deb > "$WORK/boot-install.log" 2>&1 || { cat "$WORK/boot-install.log"; die "install"; }
+    eventually "not active after installation: $(inside journalctl -u gatewayd -n 20 --no-pager)" \
+        sh -c "nsenter -t $leader -a systemctl is-active gatewayd"
+    check_installed
+    eventually "no health" healthy
+    eventually "not ready on redis-server" inside curl -sf http://127.0.0.1:9090/readyz
+    echo "user: $(inside ps -o user= -p "$(unit MainPID)"), $(inside systemd-analyze security gatewayd --no-pager | tail -1)"
+    [ "$(inside ps -o user= -p "$(unit MainPID)")" = gatewayd ] || die "runs as somebody else"
+    inside systemd-analyze verify --man=no gatewayd.service gatewayd@2.service || die "verify"
+
+    say "credentials"
+    inside sh -c 'ls /run/credentials/gatewayd.service'
+    inside test -e /run/credentials/gatewayd.service/secrets_secret.key || die "no credential"
+
+    say "TLS works in the sandbox of the unit"
+    inside systemd-run --quiet --wait --pipe \
+        $(sed -n '/^# MemoryDeny/,/^$/p' "$top/debian/gatewayd.service" | grep = | grep -v '^#' | grep -v '=$' | sed 's/^/-p /; s/ /\\x20/2g' | sed 's/\\x20/,/g' | grep -v SystemCallFilter) \
+        /usr/lib/gatewayd/bin/python3 -I -c '
+from OpenSSL import SSL
+from twisted.internet.ssl import optionsForClientTLS
+optionsForClientTLS("example.org")
+SSL.Context(SSL.TLS_METHOD).set_alpn_select_callback(lambda *_: b"")
+print("callbacks into Python: ok")' || die "TLS callbacks"
+
+    say "reload, crash, hang"
+    inside systemctl reload gatewayd
+    eventually "no health after reload" healthy
+    before=$(unit NRestarts)
+    inside systemctl kill -s KILL gatewayd
+    eventually "not restarted after kill -9" restarted "$before"
+    eventually "no health after kill -9" healthy
+    inside mkdir -p /run/systemd/system/gatewayd.service.d
+    printf '[Service]\nWatchdogSec=3\n' > "$WORK/watchdog.conf"
+    inside sh -c 'cat > /run/systemd/system/gatewayd.service.d/watchdog.conf' < "$WORK/watchdog.conf"
+    inside systemctl daemon-reload
+    inside systemctl restart gatewayd
+    before=$(unit NRestarts)
+    sleep 5
+    [ "$(unit NRestarts)" = "$before" ] || die "a healthy daemon was killed by its watchdog"
+    inside systemctl kill -s STOP gatewayd
+    eventually "a hanging daemon was not restarted" restarted "$before"
+    inside rm -r /run/systemd/system/gatewayd.service.d
+    inside systemctl daemon-reload
+
+    say "a further worker"
+    inside sed -i 's|^\[admin\]|[admin]\nlisten = ["unix:/run/gatewayd/admin-{instance}.sock"]|; s|^\[api\]|[api]\nreuse_port = true|' \
+        /etc/gatewayd/gatewayd.toml
+    inside systemctl restart gatewayd
+    inside systemctl enable --now gatewayd@2 2> /dev/null || { inside journalctl -u gatewayd@2 -n 20 --no-pager; die "gatewayd@2"; }
+    eventually "no health of worker 2" inside curl -sf --unix-socket /run/gatewayd/admin-2.sock http://localhost/healthz
+    pid=$(unit MainPID gatewayd@2)
+    inside systemctl restart gatewayd
+    eventually "worker 2 did not restart with the service" sh -c \
+        "p=\$(nsenter -t $leader -a systemctl show -P MainPID gatewayd@2); [ \$p != $pid ] && [ \$p != 0 ]"
+
+    say "stop, bad configuration, upgrade, purge"
+    began=$(date +%s)
+    inside systemctl stop gatewayd
+    [ "$(unit Result)" = success ] || die "stop: $(unit Result)"
+    echo "stopped in $(($(date +%s) - began)) s"
+    inside systemctl is-active gatewayd@2 && die "worker 2 was not stopped"
+    inside sh -c 'echo "nonsense = 1" >> /etc/gatewayd/gatewayd.toml'
+    inside systemctl start gatewayd 2> /dev/null && die "started with a bad configuration"
+    inside systemctl stop gatewayd
+    inside journalctl -u gatewayd -n 50 --no-pager | grep -q 'nonsense: unknown key' || die "the error is not in the journal"
+    inside sed -i '$d' /etc/gatewayd/gatewayd.toml
+    inside systemctl reset-failed gatewayd || true
+    inside systemctl start gatewayd
+    inside dpkg --force-confold -i /var/tmp/newer.deb > "$WORK/boot-upgrade.log" 2>&1 || { cat "$WORK/boot-upgrade.log"; die "upgrade"; }
+    eventually "not active after the upgrade" sh -c "nsenter -t $leader -a systemctl is-active gatewayd gatewayd@2"
+    inside dpkg --purge gatewayd > "$WORK/boot-purge.log" 2>&1 || { cat "$WORK/boot-purge.log"; die "purge"; }
+    inside systemctl is-active gatewayd gatewayd@2 && die "still running after purge"
+    check_gone
+    inside systemctl poweroff || true
+    wait "$nspawn" || true
+    leader=""
+}
+
+case " $stages " in *" build "*) build ;; esac
+[ -n "${DEB:-}" ] || DEB=$(ls "$WORK"/source/gatewayd_*.deb)
+case " $stages " in *" chroot "*) in_chroot ;; esac
+case " $stages " in *" boot "*) in_systemd ;; esac
