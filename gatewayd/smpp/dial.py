@@ -7,16 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.ssl import (
-    Certificate,
-    PrivateCertificate,
-    optionsForClientTLS,
-    platformTrust,
-    trustRootFromCertificates,
-)
+from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
 
 from gatewayd import config
 
@@ -37,10 +31,13 @@ def endpoint_of(reactor: Any, smsc: config.Smsc) -> IStreamClientEndpoint:
         trust = trustRootFromCertificates(
             [Certificate.loadPEM(each.public_bytes(Encoding.PEM)) for each in authorities]
         )
-    own = None
+    own: dict[str, Any] = {}
     if smsc.certificate:
         pem = Path(smsc.certificate).read_bytes()
-        if smsc.private_key:
-            pem += b"\n" + Path(smsc.private_key).read_bytes()
-        own = PrivateCertificate.loadPEM(pem)
-    return wrapClientTLS(optionsForClientTLS(smsc.host, trustRoot=trust, clientCertificate=own), plain)
+        ours, *chain = x509.load_pem_x509_certificates(pem)
+        key = load_pem_private_key(Path(smsc.private_key).read_bytes() if smsc.private_key else pem, None)
+        if key.public_key() != ours.public_key():
+            # Told here: inside Twisted it would be a traceback, and a connection that never comes.
+            raise ValueError("private_key does not belong to certificate")
+        own = {"certificate": ours, "privateKey": key, "extraCertChain": chain}
+    return wrapClientTLS(optionsForClientTLS(smsc.host, trustRoot=trust, extraCertificateOptions=own), plain)

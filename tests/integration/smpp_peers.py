@@ -1,0 +1,107 @@
+"""SMSCs that we did not write, as processes of their own: npm `smpp` and PyPI `smpp34`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from conftest import missing, need
+
+HERE = Path(__file__).resolve().parent
+NPM_SMPP = "smpp@0.5.1"
+
+
+class Peer(ProcessProtocol):
+    """A peer process that speaks JSON lines; `ask` changes its behaviour and brings its report."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.started: Deferred[int] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+        self._rest = b""
+        self._said = b""
+        self._asked: list[Deferred[dict[str, Any]]] = []
+
+    async def ask(self, **behaviour: Any) -> dict[str, Any]:
+        """Its report, after it took on `behaviour`."""
+        answer: Deferred[dict[str, Any]] = Deferred()
+        self._asked.append(answer)
+        self.transport.write(json.dumps(behaviour).encode() + b"\n")
+        return await answer
+
+    async def stop(self) -> None:
+        """End it and wait."""
+        if not self.ended.called:
+            self.transport.signalProcess("KILL")
+        await self.ended
+
+    def outReceived(self, data: bytes) -> None:
+        """Twisted: lines."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            if not self.port:
+                self.port = told["port"]
+                self.started.callback(self.port)
+            else:
+                self._asked.pop(0).callback(told)
+
+    def errReceived(self, data: bytes) -> None:
+        """Twisted: what went wrong there."""
+        self._said += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """Twisted: gone."""
+        reason.trap(ProcessDone, ProcessTerminated)
+        trouble = RuntimeError(f"the peer ended: {self._said.decode(errors='replace')[-2000:]}")
+        for waiting in [*self._asked, *([] if self.started.called else [self.started])]:
+            waiting.errback(trouble)
+        self.ended.callback(None)
+
+
+def npm_modules() -> Path:
+    """Where the npm package lies; installed once into a cache directory. Skips where it cannot be."""
+    npm = need("npm")
+    need("node")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewayd-tests" / "npm-smpp"
+    modules = cache / "node_modules"
+    if not (modules / "smpp").is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(cache), NPM_SMPP]
+        done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+        if done.returncode:
+            shutil.rmtree(modules, ignore_errors=True)
+            missing(f"npm package {NPM_SMPP}")
+    return modules
+
+
+async def npm_smsc(**behaviour: Any) -> Peer:
+    """A running SMSC on the npm package."""
+    modules = npm_modules()
+    peer = Peer()
+    command = [need("node"), str(HERE / "smpp_npm_peer.js"), json.dumps(behaviour)]
+    reactor.spawnProcess(peer, command[0], command, env=os.environ | {"NODE_PATH": str(modules)})
+    await peer.started
+    return peer
+
+
+async def smpp34_smsc(**behaviour: Any) -> Peer:
+    """A running SMSC on smpp34."""
+    try:
+        import smpp34  # noqa: F401
+    except ImportError:
+        missing("the package smpp34")
+    peer = Peer()
+    command = [sys.executable, str(HERE / "smpp34_peer.py"), json.dumps(behaviour)]
+    reactor.spawnProcess(peer, command[0], command, env=dict(os.environ))
+    await peer.started
+    return peer

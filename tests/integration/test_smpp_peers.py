@@ -1,0 +1,319 @@
+"""The SMPP channel against SMSCs that are not ours: npm `smpp` and PyPI `smpp34`, over real sockets."""
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from smpp_certificates import authority
+from smpp_peers import Peer, npm_smsc, smpp34_smsc
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
+
+from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.model import Handed
+from gatewayd.status import Event
+from smpp_world import World, order, settings, until
+
+LONG = "Zażółć gęślą jaźń 👍 " * 20
+GSM_LONG = "It costs 5 € [net] " * 20
+
+
+@asynccontextmanager
+async def bound(peer: Peer, **changed: Any) -> AsyncIterator[World]:
+    """A channel bound to a peer."""
+    world = World({"world": settings(peer.port, **changed)})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        yield world
+    finally:
+        await world.channel.stopService()
+        await peer.stop()
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("long_messages", ["udh", "udh16", "sar", "payload"])
+async def test_npm_reads_our_texts(long_messages: str) -> None:
+    """GSM with extension, UCS-2 with surrogate pairs, short and long: another codec puts the same text together."""
+    peer = await npm_smsc()
+    texts = ["Hello", "5 € {x} [y] ~ ^ | \\", "Стоп 👍", GSM_LONG, LONG, "", "x" * 160, "x" * 161]
+    async with bound(peer, long_messages=long_messages) as world:
+        handed = [await world.send(order(n, text)) for n, text in enumerate(texts)]
+        report = await peer.ask()
+        assert [message["text"] for message in report["messages"]] == texts
+        assert {message["source"] for message in report["messages"]} == {"Amazing"}
+        assert {message["destination"] for message in report["messages"]} == {"447700900999"}
+        assert {message["ton"] for message in report["messages"]} == {5}
+        assert {message["registered"] for message in report["messages"]} == {1}
+        ids = [remote_id for each in handed for remote_id in each.remote_ids]
+        assert ids == report["ids"]
+        await until(lambda: len(world.receipts) == len(ids))
+        assert {receipt.remote_ids[0] for receipt in world.receipts} == set(ids)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("behaviour", "changed"),
+    [
+        ({"form": "text"}, {}),
+        ({"form": "tlv"}, {}),
+        ({"form": "capitals"}, {}),
+        ({"form": "payload"}, {}),
+        ({"by": "data_sm"}, {}),
+        ({"ids": "hex", "receipt_ids": "decimal"}, {}),
+        ({"ids": "hex", "receipt_ids": "decimal"}, {"message_ids": "decimal"}),
+        ({"receipt_ids": "hex"}, {"message_ids": "hex"}),
+        ({"ids": "zeros"}, {}),
+        ({"before": True}, {}),
+        ({"copies": 2}, {}),
+        ({"fragment": 1}, {}),
+        ({"fragment": 7, "by": "data_sm"}, {"bind": "transmitter+receiver"}),
+        ({}, {"binds": 3, "bind": "transmitter+receiver"}),
+    ],
+)
+async def test_npm_receipts_in_every_form(behaviour: dict[str, Any], changed: dict[str, Any]) -> None:
+    """Each segment's receipt is found by its stored id, whatever its form, and acknowledged."""
+    peer = await npm_smsc(**behaviour)
+    async with bound(peer, **changed) as world:
+        handed = await world.send(order(body=GSM_LONG))
+        assert len(handed.remote_ids) == 3
+        copies = behaviour.get("copies", 1)
+        await until(lambda: len(world.receipts) == 3 * copies)
+        for remote_id in handed.remote_ids:
+            assert sum(remote_id in receipt.remote_ids for receipt in world.receipts) == copies
+        assert {receipt.event for receipt in world.receipts} == {Event.DELIVERED}
+        while (await peer.ask())["acknowledged"] < 3 * copies:
+            pass
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_brings_a_receipt_again_that_could_not_be_stored() -> None:
+    """RX_T_APPN while the store is down; after that each receipt is taken once."""
+    peer = await npm_smsc()
+    async with bound(peer) as world:
+        world.store_is_down = True
+        await world.send(order())
+        while (await peer.ask())["refused"] < 3:
+            pass
+        world.store_is_down = False
+        await until(lambda: len(world.receipts) == 1)
+        while (report := await peer.ask())["acknowledged"] < 1:
+            pass
+        assert report["acknowledged"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_wrong_password() -> None:
+    """Another codec's refusal of our bind stops the fast tries and names the account."""
+    peer = await npm_smsc(system_id="gw", password="other")
+    world = World({"world": settings(peer.port)})
+    world.channel.startService()
+    try:
+        await until(lambda: "system_id, password" in world.channel.states()["world"].reason)
+        assert not world.channel.routes()["world"]
+    finally:
+        await world.channel.stopService()
+        await peer.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_enquire_link_and_unbind() -> None:
+    """An idle link asks, and leaves with unbind."""
+    peer = await npm_smsc()
+    async with bound(peer, enquire_link="100ms") as world:
+        while (await peer.ask())["enquired"] < 3:
+            pass
+        await world.channel.stopService()
+        report = await peer.ask()
+        assert (report["binds"], report["unbinds"]) == (1, 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_refusals() -> None:
+    """A status from another codec means what it says: permanent stays permanent, a full queue is temporary."""
+    peer = await npm_smsc(status=0x0B)
+    async with bound(peer) as world:
+        for status, kind in ((0x0B, PermanentFailure), (0x14, TemporaryFailure), (0x08, TemporaryFailure)):
+            await peer.ask(status=status)
+            ((ok, failure),) = await DeferredList([world.send(order())], consumeErrors=True)
+            assert not ok
+            assert isinstance(failure.value, kind)
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_limiter_of_100_with_a_bucket_of_10() -> None:
+    """Ten seconds of backlog against a strict limiter: at least 95 taken a second, under 2 % throttled."""
+    peer = await npm_smsc(rate=100, bucket=10, receipt_delay=200, answer_delay=30)
+    async with bound(peer, rate="100/s") as world:
+        taken = await backlog(world, 1000, deferred := Counter[str]())
+        report = await peer.ask()
+        assert taken == 1000 == report["taken"]
+        seconds = report["at"][-1] - report["at"][0]
+        assert (report["taken"] - 1) / seconds >= 95, deferred
+        assert report["throttled"] / report["submits"] < 0.02
+        assert fullest_second(report["at"]) <= 110
+
+
+def fullest_second(moments: list[float]) -> int:
+    """How many fall into the fullest second."""
+    first = most = 0
+    for last, moment in enumerate(moments):
+        while moments[first] <= moment - 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+async def backlog(world: World, count: int, why: Counter[str], at_once: int = 300) -> int:
+    """Send `count` messages as the outbox would: again when told, not before the time told. The number handed over."""
+    waiting = list(range(count))
+    handed: list[Handed] = []
+    done: Deferred[None] = Deferred()
+    open_now = 0
+
+    def go() -> None:
+        nonlocal open_now
+        while waiting and open_now < at_once:
+            open_now += 1
+            number = waiting.pop()
+            one(number, (), 1)
+
+    def one(number: int, progress: tuple[str, ...], attempt: int) -> None:
+        sending = world.send(order(number, phone=f"+4477{number:08d}", progress=progress, attempt=attempt))
+        sending.addCallbacks(taken, failed, errbackArgs=(number,))
+        sending.addErrback(done.errback)
+
+    def taken(result: Handed) -> None:
+        nonlocal open_now
+        handed.append(result)
+        over()
+
+    def over() -> None:
+        nonlocal open_now
+        open_now -= 1
+        go()
+        if not waiting and not open_now and not done.called:
+            done.callback(None)
+
+    def failed(failure: Any, number: int) -> None:
+        failure.trap(TemporaryFailure, Uncertain)
+        why[type(failure.value).__name__ + ": " + str(failure.value)[:40]] += 1
+        if isinstance(failure.value, Uncertain):
+            over()
+            return
+        now = reactor.seconds()
+        due = max(failure.value.not_before or now + 0.5, now) - now
+        reactor.callLater(due, one, number, failure.value.progress, 2)
+
+    go()
+    await done
+    return len(handed)
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_resets_at_random() -> None:
+    """Under random resets each message is taken or told as uncertain, none is sent twice, no receipt is lost.
+
+    GATEWAYD_SMPP_MESSAGES sets how many (3,000).
+    """
+    count = int(os.environ.get("GATEWAYD_SMPP_MESSAGES", "3000"))
+    peer = await npm_smsc(reset=count / 8, reset_takes=True)
+    async with bound(peer, rate="", binds=2, window=20) as world:
+        why: Counter[str] = Counter()
+        handed = await backlog(world, count, why)
+        uncertain = sum(count for reason, count in why.items() if reason.startswith("Uncertain"))
+        assert handed + uncertain == count
+        report = await peer.ask()
+        assert report["resets"] > 0
+        assert uncertain <= report["resets"] * 40
+        numbers = Counter(message["destination"] for message in report["messages"])
+        assert max(numbers.values()) == 1, "something was sent twice"
+        assert handed <= len(numbers) <= count
+        assert report["most"] <= 20
+        await until(lambda: len({receipt.number_hash for receipt in world.receipts}) == len(numbers), limit=30)
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_over_tls(tmp_path: Path) -> None:
+    """A good certificate of the configured authority is taken; another authority's, or another name's, is not."""
+    ours, theirs = authority(tmp_path / "ours"), authority(tmp_path / "theirs")
+    good = ours.issue("localhost")
+    wrong_name = ours.issue("smsc.example.net")
+    client = ours.issue("gateway")
+    for certificate, trusted, works in (
+        (good, ours, True),
+        (good, theirs, False),
+        (wrong_name, ours, False),
+    ):
+        peer = await npm_smsc(key=certificate.key, cert=certificate.path)
+        smsc = settings(peer.port, tls=True, ca_file=trusted.path, host="localhost")
+        world = World({"world": smsc})
+        world.channel.startService()
+        try:
+            if works:
+                await until(world.all_bound)
+                assert (await world.send(order(body=LONG))).route == "world"
+                await until(lambda: len(world.receipts) > 0)  # noqa: B023
+            else:
+                await until(lambda: bool(world.channel.binds()[0].links[0].last_error))  # noqa: B023
+                assert (await peer.ask())["binds"] == 0
+        finally:
+            await world.channel.stopService()
+            await peer.stop()
+    peer = await npm_smsc(key=good.key, cert=good.path, ca=ours.path)
+    own = {"certificate": client.path, "private_key": client.key}
+    async with bound(peer, tls=True, ca_file=ours.path, host="localhost", **own) as world:
+        assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("form", ["text", "tlv", "both"])
+async def test_smpp34_takes_texts_and_receipts_come(form: str) -> None:
+    """A third codec reads addresses, coding and segments as we meant them, and its receipts are matched."""
+    peer = await smpp34_smsc(form=form)
+    async with bound(peer) as world:
+        short = await world.send(order(1, "Hello €"))
+        long = await world.send(order(2, LONG))
+        report = await peer.ask()
+        first, *segments = report["messages"]
+        assert bytes.fromhex(first["octets"]) == b"Hello \x1be"
+        assert (first["source"], first["ton"], first["destination"]) == ("Amazing", 5, "447700900999")
+        assert (first["dcs"], first["registered"]) == (0, 1)
+        assert {segment["esm_class"] for segment in segments} == {0x40}
+        octets = [bytes.fromhex(segment["octets"]) for segment in segments]
+        assert [each[:3] + each[4:6] for each in octets] == [
+            bytes([5, 0, 3, len(octets), number]) for number in range(1, len(octets) + 1)
+        ]
+        assert b"".join(each[6:] for each in octets).decode("utf-16-be") == LONG
+        ids = {*short.remote_ids, *long.remote_ids}
+        await until(lambda: len(world.receipts) == len(ids))
+        assert {receipt.remote_ids[0] for receipt in world.receipts} == ids
+        while (await peer.ask())["acknowledged"] < len(ids):
+            pass
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp34_in_a_flow() -> None:
+    """A thousand messages over two binds: each taken once, each receipt once."""
+    peer = await smpp34_smsc()
+    async with bound(peer, binds=2, rate="") as world:
+        await gatherResults([world.send(order(n, phone=f"+4477{n:08d}")) for n in range(1000)])
+        await until(lambda: len(world.receipts) == 1000)
+        report = await peer.ask()
+        assert max(Counter(message["destination"] for message in report["messages"]).values()) == 1
+        assert report["binds"] == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp34_refuses() -> None:
+    """A refusal by a third codec, with or without a body."""
+    peer = await smpp34_smsc(status=0x0B)
+    async with bound(peer) as world:
+        ((ok, failure),) = await DeferredList([world.send(order())], consumeErrors=True)
+        assert not ok
+        assert isinstance(failure.value, PermanentFailure)
