@@ -30,7 +30,7 @@ def find_server(environ: Mapping[str, str]) -> str | None:
 
 
 class RedisProcess:
-    """One server in `directory`, whose path must be short: a socket's has 107 bytes. Killed and started it keeps data."""
+    """One server in `directory`, whose path must be short: a socket's has 107 bytes. It keeps its data over `kill`."""
 
     def __init__(self, reactor: Any, program: str, directory: Path) -> None:
         self.program = program

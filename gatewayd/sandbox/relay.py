@@ -14,7 +14,7 @@ from email.parser import BytesHeaderParser
 from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
@@ -95,6 +95,7 @@ class SimulatedRelay:
         self.on_step = on_step
         self.tls = tls
         self.users = dict(users or {})
+        self.mechanisms = "PLAIN LOGIN"
         self.taken: deque[Taken] = deque(maxlen=keep)
         self.count = 0
         self.script: dict[str, deque[Said]] = defaultdict(deque)
@@ -110,6 +111,8 @@ class SimulatedRelay:
         self._waiters: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self._port: Any = None
         self._resting: deque[LmtpClient] = deque()
+        # A mail server's own limit (Postfix: lmtp_destination_concurrency_limit): the rest waits its turn.
+        self._lmtp_places = DeferredSemaphore(20)
 
     # -- for tests and the sandbox ------------------------------------------------------------------------------
 
@@ -203,7 +206,7 @@ class SimulatedRelay:
 
     def _report_later(self, mail: Taken) -> None:
         self._timers = {timer for timer in self._timers if timer.active()}
-        report: Deferred[Any] = Deferred.fromCoroutine(self._report(mail))
+        report: Deferred[Any] = self._lmtp_places.run(lambda: Deferred.fromCoroutine(self._report(mail)))
         self._reports.add(report)
         report.addErrback(self._not_reported)
         report.addBoth(lambda _: self._reports.discard(report))
@@ -299,7 +302,7 @@ class _Conversation(Protocol):
             return
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
-        step = {"HELO": "EHLO"}.get(verb, verb)
+        step = {"HELO": "EHLO", "LHLO": "EHLO"}.get(verb, verb)
         if verb == "STARTTLS" and self._relay.tls is not None:
             if self._answer(step, "", b"220 2.0.0 Go ahead"):
                 self._start_tls()
@@ -348,7 +351,7 @@ class _Conversation(Protocol):
         if self._relay.tls is not None and not self._secure:
             offer.append("STARTTLS")
         if self._relay.users:
-            offer.append("AUTH PLAIN LOGIN")
+            offer.append(f"AUTH {self._relay.mechanisms}")
         return b"\r\n".join(
             b"250" + (b" " if place == len(offer) - 1 else b"-") + word.encode() for place, word in enumerate(offer)
         )
@@ -454,6 +457,7 @@ class _Conversation(Protocol):
 _PATH = re.compile(r"[^:]+:\s*<(?P<path>[^>]*)>(?P<rest>(?: .*)?)")
 _VERBS: dict[str, Callable[[_Conversation, str], bytes]] = {
     "EHLO": _Conversation._ehlo,
+    "LHLO": _Conversation._ehlo,
     "HELO": _Conversation._helo,
     "STARTTLS": _Conversation._starttls,
     "AUTH": _Conversation._auth,

@@ -395,12 +395,13 @@ def _free_port(wanted: int) -> int:
     raise _Failed("no free port on 127.0.0.1")
 
 
-def main(*, once: bool, messages: int, directory: Path | None, out: TextIO) -> int:
-    """Run the sandbox; the exit status of the command."""
+def main(*, once: bool, messages: int, directory: str) -> int:
+    """Run the sandbox; the exit status. Its files go to `directory`; where that is empty, they are forgotten."""
     status = [1]
+    wish = Wish(once, messages, Path(directory).absolute() if directory else None)
 
     async def run(reactor: Any) -> None:
-        sandbox = Sandbox(reactor, Wish(once, messages, directory), Story(reactor, out))
+        sandbox = Sandbox(reactor, wish, Story(reactor, sys.stdout))
         running = Deferred.fromCoroutine(sandbox.run())
         # Ctrl-C: stop what was started, in order, before the reactor ends.
         reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(sandbox.stop()))
@@ -409,5 +410,5 @@ def main(*, once: bool, messages: int, directory: Path | None, out: TextIO) -> i
     try:
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
     except SystemExit as ended:
-        return status[0] if not ended.code else 1
-    return status[0]
+        # react always ends so.
+        return 1 if ended.code else status[0]
