@@ -1,11 +1,18 @@
-"""Opening ports from Twisted endpoint strings, shared between processes where the configuration wants it."""
+"""Opening ports from Twisted endpoint strings, shared between processes where the configuration wants it, and closing
+them before what they serve has drained.
+"""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import makeBinding
+from twisted.python.failure import Failure
+
+# mypy: disallow-untyped-calls=False
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; Twisted's 50 loses a burst of callers who connect for each request."""
@@ -49,3 +56,66 @@ def listen(reactor: Any, description: str, factory: Any, *, reuse_port: bool = F
     endpoint = serverFromString(_SharedPorts(reactor, reuse_port=reuse_port), description)
     opening: Deferred[IListeningPort] = endpoint.listen(factory)
     return opening
+
+
+class Drainable(Protocol):
+    """What a Listener serves: a factory that can wait until nobody is being answered any more."""
+
+    draining: bool
+
+    async def drain(self, limit: float) -> None:
+        """Return once the last answer has left, after `limit` seconds at the latest."""
+
+
+class Listener(Service):
+    """The ports of one site: all open from start, or the start fails; on stop they close first, then the site drains.
+
+    `drain_limit` is in seconds. `ports` are the open ones.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        descriptions: Sequence[str],
+        site: Drainable,
+        *,
+        reuse_port: bool = False,
+        drain_limit: float = 20.0,
+    ) -> None:
+        self._reactor = reactor
+        self._descriptions = tuple(descriptions)
+        self._site = site
+        self._reuse_port = reuse_port
+        self._drain_limit = drain_limit
+        self.ports: list[IListeningPort] = []
+
+    def privilegedStartService(self) -> None:
+        """Bind while the process may still bind low ports."""
+        super().privilegedStartService()
+        self._open()
+
+    def startService(self) -> None:
+        """Bind, if that wasn't done yet. Raises CannotListenError."""
+        super().startService()
+        self._open()
+
+    def _open(self) -> None:
+        if self.ports:
+            return
+        self._site.draining = False
+        for description in self._descriptions:
+            failed: list[Failure] = []
+            opening = listen(self._reactor, description, self._site, reuse_port=self._reuse_port)
+            opening.addCallbacks(self.ports.append, failed.append)
+            if failed:
+                failed[0].raiseException()
+
+    def stopService(self) -> Deferred[None]:
+        """Close the ports, let running requests be answered; fires when the last answer has left."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        ports, self.ports = self.ports, []
+        await DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
+        await self._site.drain(self._drain_limit)

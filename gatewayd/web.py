@@ -7,18 +7,16 @@ is asked for: paths, labels and error codes belong to api, public and admin.
 # Twisted's HTTP classes have few annotations, and most of what is here extends them.
 # mypy: disallow-untyped-calls=False
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
 from klein import Klein
 from klein.resource import KleinResource
 from msgspec import Struct
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
@@ -27,8 +25,12 @@ from twisted.web.http import RESPONSES, HTTPChannel, parse_qs
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import RequestRedirect
 
-from gatewayd.ports import listen
+# The listener's other half; who serves a site starts here.
+from gatewayd.ports import Listener as Listener
+from gatewayd.ports import listen as listen
 
 log = Logger()
 
@@ -360,9 +362,9 @@ class LeanSite(Site):
 class LeanResource(KleinResource):
     """A Klein app's resource that looks a route up in a table before it asks Klein's rules.
 
-    `find(method, path)` gives the endpoint's name and arguments, or None for Klein to decide; by default it knows
-    every rule without arguments; their endpoints return text, bytes or an Answer. A caller who hangs up does not
-    cancel these: they end what they began, and the answer is dropped.
+    `find(method, path)` gives the endpoint's name and arguments, or None for the rules to decide; by default it knows
+    every rule without arguments. Endpoints return text, bytes or an Answer. Unlike Klein's own, this resource does not
+    cancel an endpoint whose caller hangs up: it ends what it began, and the answer is dropped.
     """
 
     def __init__(self, app: Klein, find: Callable[[bytes, bytes], Route | None] | None = None) -> None:
@@ -371,20 +373,26 @@ class LeanResource(KleinResource):
 
     def render(self, request: Any) -> Any:
         """Answer `request`, now or later."""
-        found = self._find(request.method, request.path)
-        if found is None:
-            return super().render(request)
-        endpoint, arguments = found
         try:
+            endpoint, arguments = self._find(request.method, request.path) or self._match(request)
             result = self._app.execute_endpoint(endpoint, request, **arguments)
         except Exception:
-            self._failed(Failure(), request)
-            return NOT_DONE_YET
+            result = fail()
         if isinstance(result, Deferred):
             result.addCallback(self._answer, request).addErrback(self._failed, request).addErrback(_gone)
         else:
             self._answer(result, request)
         return NOT_DONE_YET
+
+    def _match(self, request: Any) -> Route:
+        """By Klein's rules. Raises HTTPException; a path that the rules would redirect (slashes) does not exist."""
+        path = unquote_to_bytes(request.path).decode("utf-8", "replace")
+        rules = self._app.url_map.bind("localhost", path_info=path, default_method=request.method.decode("latin-1"))
+        try:
+            endpoint, arguments = rules.match()
+        except RequestRedirect:
+            raise NotFound from None
+        return endpoint, arguments
 
     def _answer(self, result: object, request: Any) -> None:
         if isinstance(result, Answer):
@@ -403,9 +411,13 @@ class LeanResource(KleinResource):
             if failure.check(*kinds):
                 self._answer(self._app.execute_error_handler(react, request, failure), request)
                 return
-        log.failure("request failed", failure)
+        if failure.check(HTTPException):
+            status = cast(HTTPException, failure.value).code or 500
+        else:
+            status = 500
+            log.failure("request failed", failure)
         if not request.startedWriting:
-            respond(request, Answer(b"internal error\n", 500, b"text/plain; charset=utf-8"))
+            respond(request, Answer(RESPONSES[status].lower() + b"\n", status, b"text/plain; charset=utf-8"))
 
 
 def _gone(failure: Failure) -> None:
@@ -414,72 +426,14 @@ def _gone(failure: Failure) -> None:
 
 def static_routes(app: Klein) -> Callable[[bytes, bytes], Route | None]:
     """A look-up of the app's rules that have no arguments."""
-    table: dict[tuple[bytes, bytes], Route] = {}
+    table: dict[tuple[bytes, bytes] | bytes, Route] = {}
     for rule in app.url_map.iter_rules():
-        if not rule.arguments:
-            for method in rule.methods or ():
-                table[method.encode(), rule.rule.encode()] = (rule.endpoint, {})
-    return lambda method, path: table.get((method, path))
-
-
-class Drainable(Protocol):
-    """What a Listener serves: a factory that can wait until nobody is being answered any more."""
-
-    draining: bool
-
-    async def drain(self, limit: float) -> None:
-        """Return once the last answer has left, after `limit` seconds at the latest."""
-
-
-class Listener(Service):
-    """The ports of one site: all open from start, or the start fails; on stop they close first, then the site drains.
-
-    `drain_limit` is in seconds. `ports` are the open ones.
-    """
-
-    def __init__(
-        self,
-        reactor: Any,
-        descriptions: Sequence[str],
-        site: Drainable,
-        *,
-        reuse_port: bool = False,
-        drain_limit: float = 20.0,
-    ) -> None:
-        self._reactor = reactor
-        self._descriptions = tuple(descriptions)
-        self._site = site
-        self._reuse_port = reuse_port
-        self._drain_limit = drain_limit
-        self.ports: list[IListeningPort] = []
-
-    def privilegedStartService(self) -> None:
-        """Bind while the process may still bind low ports."""
-        super().privilegedStartService()
-        self._open()
-
-    def startService(self) -> None:
-        """Bind, if that wasn't done yet. Raises CannotListenError."""
-        super().startService()
-        self._open()
-
-    def _open(self) -> None:
-        if self.ports:
-            return
-        self._site.draining = False
-        for description in self._descriptions:
-            failed: list[Failure] = []
-            opening = listen(self._reactor, description, self._site, reuse_port=self._reuse_port)
-            opening.addCallbacks(self.ports.append, failed.append)
-            if failed:
-                failed[0].raiseException()
-
-    def stopService(self) -> Deferred[None]:
-        """Close the ports, let running requests be answered; fires when the last answer has left."""
-        super().stopService()
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        ports, self.ports = self.ports, []
-        await DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
-        await self._site.drain(self._drain_limit)
+        path = rule.rule.encode()
+        route: Route = (rule.endpoint, {})
+        if rule.arguments:
+            continue
+        if rule.methods is None:
+            table[path] = route
+        for method in rule.methods or ():
+            table[method.encode(), path] = route
+    return lambda method, path: table.get((method, path)) or table.get(path)
