@@ -143,7 +143,8 @@ class Evidence(Struct, frozen=True):
     """An outside fact about one message of ours.
 
     `source` names where it came from (dsn, arf, open, unsubscribe, an ESP's name); `detail` is the raw words,
-    redacted, for the support engineer. `hard` marks an address that does not exist.
+    redacted, for the support engineer. `hard` marks an address that does not exist. `label` and `user_hash` say whose
+    it is where the evidence itself knows: an unsubscribe link outlives what is kept of its message.
     """
 
     message_id: str
@@ -151,6 +152,8 @@ class Evidence(Struct, frozen=True):
     source: str
     detail: str = ""
     hard: bool = False
+    label: str = ""
+    user_hash: str = ""
 
 
 class Receipt(Struct, frozen=True):

@@ -136,13 +136,17 @@ class Public:
         how = next((name for name, field in (("one-click", ONE_CLICK), ("page", BUTTON)) if field in fields), "")
         if not how:
             return self._page(request, done=False, status=400)
-        message_id = self._keys.read(Purpose.UNSUBSCRIBE, token)
-        if message_id is None:
+        who = self._keys.read_subscription(token)
+        if who is None:
             self._meter.evidence("unsubscribe", Event.UNSUBSCRIBED, "orphaned")
             # With the store down a good token gets 503: a bad one must then get it too.
             await self._seen("unsubscribe")
         else:
-            await self._on_evidence(Evidence(message_id, Event.UNSUBSCRIBED, "unsubscribe", how))
+            await self._on_evidence(
+                Evidence(
+                    who.message_id, Event.UNSUBSCRIBED, "unsubscribe", how, label=who.label, user_hash=who.user_hash
+                )
+            )
         return self._page(request, done=True)
 
     @app.route("/esp/<provider>/<path:secret>", methods=["POST"])

@@ -10,11 +10,13 @@ import hmac
 import uuid
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 _TAG = 12
+_NAME = 15
 _BODY = 1 + 16 + _TAG
 
 
@@ -28,6 +30,14 @@ class Purpose(StrEnum):
     OPEN = "open"
     ESP = "esp"
     MESSAGE_ID = "message-id"
+
+
+class Subscription(NamedTuple):
+    """Whose unsubscribe link it is: the message it came in, its label, the player's keyed hash."""
+
+    message_id: str
+    label: str
+    user_hash: str
 
 
 class Keys:
@@ -65,10 +75,32 @@ class Keys:
         if raw is None or len(raw) != _BODY:
             return None
         body, tag = raw[:17], raw[17:]
-        for kid, key in zip(self._kids, self._ring, strict=True):
-            if kid == body[0] and hmac.compare_digest(tag, _sign(key, purpose, body)):
-                return str(uuid.UUID(bytes=body[1:]))
-        return None
+        return str(uuid.UUID(bytes=body[1:])) if self._signed(purpose, body, tag) else None
+
+    def _signed(self, purpose: Purpose, body: bytes, tag: bytes) -> bool:
+        ring = zip(self._kids, self._ring, strict=True)
+        return any(kid == body[0] and hmac.compare_digest(tag, _sign(key, purpose, body)) for kid, key in ring)
+
+    def subscription(self, message_id: str, label: str, ext_user_id: str) -> str:
+        """A token for an unsubscribe link: it says whose it is by itself, because it must outlive the message's record.
+
+        Longer than `token` and for URLs only. Holds the player's keyed hash, never the id.
+        """
+        name = _unbase32(self.user_hashes(label, ext_user_id)[0])
+        assert name is not None
+        body = bytes([self._kids[0]]) + uuid.UUID(message_id).bytes + name + label.encode()
+        return _base32(body + _sign(self._ring[0], Purpose.UNSUBSCRIBE, body))
+
+    def read_subscription(self, token: str) -> "Subscription | None":
+        """What `subscription` was given, in keyed form; None for anything that no key of the ring signed."""
+        raw = _unbase32(token) if len(token) <= 400 else None
+        if raw is None or len(raw) <= 1 + 16 + _NAME + _TAG:
+            return None
+        body, tag = raw[:-_TAG], raw[-_TAG:]
+        if not self._signed(Purpose.UNSUBSCRIBE, body, tag):
+            return None
+        label = body[17 + _NAME :].decode("utf-8", "replace")
+        return Subscription(str(uuid.UUID(bytes=body[1:17])), label, _base32(body[17 : 17 + _NAME]))
 
     def user_hashes(self, label: str, ext_user_id: str) -> tuple[str, ...]:
         """How a player is named on the stop list: under today's key first, then under the previous ones."""
@@ -97,7 +129,7 @@ class Keys:
         raise ValueError("sealed with a key that is not configured any more")
 
     def _hashes(self, text: str) -> tuple[str, ...]:
-        return tuple(_base32(hmac.digest(key, text.encode(), "sha256")[:15]) for key in self._hash_keys)
+        return tuple(_base32(hmac.digest(key, text.encode(), "sha256")[:_NAME]) for key in self._hash_keys)
 
 
 def _derive(secret: bytes, use: str, length: int) -> bytes:
@@ -113,10 +145,10 @@ def _base32(raw: bytes) -> str:
 
 
 def _unbase32(text: str) -> bytes | None:
-    if len(text) != 47 or not text.isascii():
+    if not text.isascii():
         return None
     try:
-        raw = base64.b32decode(text.upper() + "=")
+        raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
     except ValueError:
         return None
     # Unused trailing bits must be zero: one token, one spelling (but for its case).

@@ -48,7 +48,7 @@ class Tracker:
         """One fact about one message."""
         known = await self._store.about(evidence.message_id)
         if known is None:
-            self._meter.evidence(evidence.source, evidence.event, "orphaned")
+            await self._stop_by_itself(evidence)
             return
         evidence = self._judged(evidence, known)
         # First the stop list: if we die in between, the same fact told again still stops the next message.
@@ -133,6 +133,18 @@ class Tracker:
         hard = evidence.hard and evidence.event in _FAILURES
         if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
             await self._store.suppress(known.label, known.channel, known.address_hash, label.suppress_for)
+
+    async def _stop_by_itself(self, evidence: Evidence) -> None:
+        label = self._labels.get(evidence.label)
+        wanted = _STOPPING.get(evidence.event)
+        if label is None or wanted is None or not wanted(label) or not evidence.user_hash:
+            self._meter.evidence(evidence.source, evidence.event, "orphaned")
+            return
+        await self._store.suppress(evidence.label, Channel.EMAIL, evidence.user_hash, label.suppress_for)
+        self._meter.evidence(evidence.source, evidence.event, "matched")
+        self.log.info(
+            "{event} by {source} for a message that is kept no more", event=evidence.event, source=evidence.source
+        )
 
     def _count(self, receipt: Receipt, result: str, message_id: str) -> None:
         outcome = {"moved": "matched", "parked": "parked"}.get(result, "ignored")

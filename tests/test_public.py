@@ -137,7 +137,7 @@ def opening(message_id: str = ID) -> str:
 
 def leaving(message_id: str = ID) -> str:
     """The unsubscribe page's path."""
-    return f"/u/{KEYS.token(Purpose.UNSUBSCRIBE, message_id)}"
+    return "/u/" + KEYS.subscription(message_id, "amazing", "hhu234556")
 
 
 def token(message_id: str = ID) -> str:
@@ -305,7 +305,16 @@ def test_one_post_unsubscribes_at_once(body: bytes, kind: str, how: str) -> None
     reply = world.ask("POST", leaving(), body, {"Content-Type": kind})
     assert reply.status == 200
     assert b"<form" not in reply.body
-    assert world.took == [Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", how)]
+    assert world.took == [
+        Evidence(
+            ID,
+            Event.UNSUBSCRIBED,
+            "unsubscribe",
+            how,
+            label="amazing",
+            user_hash=KEYS.user_hashes("amazing", "hhu234556")[0],
+        )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_what_a_mail_looks_like() -> None:
     """All headers of a label with every feature, in order."""
     mail = made(at=1_000_000_000.0, reply_to_email_address="help@amazing.co")
     token = {purpose: KEYS.token(purpose, message().id) for purpose in Purpose}
+    subscription = KEYS.subscription(message().id, message().label, message().ext_user_id)
     assert mail.head.decode().split("\r\n") == [
         "From: Amazing <noreply@amazing.co>",
         "Reply-To: help@amazing.co",
@@ -65,7 +66,7 @@ def test_what_a_mail_looks_like() -> None:
         "Subject: The best offer",
         "Date: Sun, 09 Sep 2001 01:46:40 +0000",
         f"Message-ID: <{token[Purpose.MESSAGE_ID]}@amazing.co>",
-        f"List-Unsubscribe: <https://go.amazing.co/u/{token[Purpose.UNSUBSCRIBE]}>, "
+        f"List-Unsubscribe: <https://go.amazing.co/u/{subscription}>, "
         f"<mailto:u+{token[Purpose.UNSUBSCRIBE_MAIL]}@bounces.amazing.co?subject=unsubscribe>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         f"X-Gw-Id: {message().id}",
@@ -120,7 +121,7 @@ def test_the_placeholder_becomes_the_players_own_link() -> None:
     """In both parts; the text part that is made from HTML has it too."""
     html = '<body><a href="{{unsubscribe_url}}">Unsubscribe</a></body>'
     parsed = read(made(body=html, text_body=""))
-    url = f"https://go.amazing.co/u/{KEYS.token(Purpose.UNSUBSCRIBE, message().id)}"
+    url = f"https://go.amazing.co/u/{KEYS.subscription(message().id, message().label, message().ext_user_id)}"
     assert parsed.get_body(("plain",)).get_content().strip() == f"Unsubscribe ({url})"  # type: ignore[union-attr]
     assert f'href="{url}"' in parsed.get_body(("html",)).get_content()  # type: ignore[union-attr]
 

@@ -79,3 +79,22 @@ def test_a_seal_is_bound_to_its_message() -> None:
     assert KEYS.unseal(sealed, MESSAGE) == "canary@example.com"
     with pytest.raises(ValueError, match="not configured"):
         KEYS.unseal(sealed, str(uuid.uuid4()))
+
+
+@given(st.uuids(), st.from_regex(r"[A-Za-z0-9._-]{1,40}", fullmatch=True), st.text(max_size=30))
+def test_a_subscription_says_whose_it_is(message: uuid.UUID, label: str, user: str) -> None:
+    """An unsubscribe token gives back message, label and the player's keyed hash, in any letter case."""
+    token = KEYS.subscription(str(message), label, user)
+    found = KEYS.read_subscription(token.upper())
+    assert found == (str(message), label, KEYS.user_hashes(label, user)[0])
+    assert KEYS.read(Purpose.UNSUBSCRIBE, token) is None
+
+
+@given(st.integers(0, 80), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
+def test_a_changed_subscription_is_refused(place: int, letter: str) -> None:
+    """Changing any one character makes an unsubscribe token worthless; a short or foreign one is refused as well."""
+    token = KEYS.subscription(MESSAGE, "amazing", "player")
+    forged = token[:place] + letter + token[place + 1 :]
+    assert (KEYS.read_subscription(forged) is not None) == (forged == token)
+    assert KEYS.read_subscription(KEYS.token(Purpose.UNSUBSCRIBE, MESSAGE)) is None
+    assert KEYS.read_subscription(Keys(b"x" * 32).subscription(MESSAGE, "amazing", "player")) is None

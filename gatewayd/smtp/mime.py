@@ -257,7 +257,7 @@ def _unsubscribe_url(message: Message, brand: Brand, keys: Keys) -> str:
     """Where the player unsubscribes. A preview's link has no token: it must not unsubscribe anybody."""
     if not brand.base_url:
         return ""
-    token = "preview" if message.activity_type else keys.token(Purpose.UNSUBSCRIBE, message.id)
+    token = "preview" if message.activity_type else keys.subscription(message.id, message.label, message.ext_user_id)
     return f"{brand.base_url.rstrip('/')}/u/{token}"
 
 

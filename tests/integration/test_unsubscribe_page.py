@@ -131,7 +131,7 @@ class Served:
             meter=FakeMeter(),
         )
         self.port = reactor.listenTCP(0, public.site(reactor), interface="127.0.0.1")  # type: ignore[attr-defined]
-        token = KEYS.token(Purpose.UNSUBSCRIBE, ID)
+        token = KEYS.subscription(ID, "amazing", "hhu234556")
         self.url = f"http://127.0.0.1:{self.port.getHost().port}/u/{token}"
 
     async def take(self, evidence: Evidence) -> None:

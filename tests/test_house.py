@@ -1,0 +1,69 @@
+"""The house rules that a machine can check: layers, types, style, and what the packaging must not forget."""
+
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+SOURCES = sorted((ROOT / "gatewayd").rglob("*.py"))
+
+
+def run(*words: str) -> str:
+    """The output of a command that must succeed."""
+    done = subprocess.run([str(BIN / words[0]), *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_imports_follow_the_layers() -> None:
+    """A lower layer never imports a higher one, and the pure modules import no I/O."""
+    assert "0 broken" in run("lint-imports")
+
+
+@pytest.mark.timeout(300)
+def test_types() -> None:
+    """mypy in strict mode, with mypy-zope, finds nothing."""
+    assert "Success" in run("mypy")
+
+
+def test_style() -> None:
+    """ruff finds nothing to say and nothing to lay out anew."""
+    run("ruff", "check", ".")
+    run("ruff", "format", "--check", ".")
+
+
+def test_setup_cfg_lists_every_package() -> None:
+    """The list of packages is written by hand (the finder cannot deal with plugins/), so it is checked here."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("gatewayd/**/__init__.py")}
+    assert listed == found | {"twisted.plugins"}
+    assert not (ROOT / "plugins" / "__init__.py").exists()
+
+
+def test_only_the_top_touches_the_global_reactor() -> None:
+    """service.py, ctl.py and the sandbox import the global reactor or read the environment; nothing else does."""
+    allowed = {"service.py", "ctl.py"}
+    for path in SOURCES:
+        if path.name in allowed or path.parent.name == "sandbox":
+            continue
+        text = path.read_text()
+        assert not re.search(r"^\s*from twisted\.internet import .*\breactor\b", text, re.M), path
+        assert not re.search(r"\bos\.environ\b|\btime\.(time|monotonic)\(|\bdatetime\.now\(", text), path
+
+
+def test_nothing_is_left_for_later() -> None:
+    """No module holds a note to do something later."""
+    for path in SOURCES:
+        assert not re.search(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b", path.read_text()), path
+
+
+def test_modules_are_not_too_long() -> None:
+    """A module of more than 600 lines does a second thing."""
+    assert [path.name for path in SOURCES if len(path.read_text().splitlines()) > 600] == []
