@@ -201,6 +201,8 @@ class Account:
         Raises Down or NotWritten where nothing was written, TemporaryFailure where it would wait too long, Unanswered
         where it was written and no answer came, and whatever `mark` raises.
         """
+        if self._stopping:
+            raise TemporaryFailure(f"{self.name} is being unbound", counts=False)
         if same is None:
             self._check_backlog()
         link = await self._hold(same)
@@ -249,11 +251,14 @@ class Account:
 
     def went_down(self) -> None:
         """A bind is gone; where it was the last, nobody waits here any more."""
-        if not self.up:
-            gone, self._waiting = self._waiting, deque()
-            for mine, _, _ in gone:
-                if not mine.called:
-                    mine.errback(Down(f"{self.name} is down"))
+        if self.up:
+            # Who waited for this very bind may follow another one now.
+            self.freed()
+            return
+        gone, self._waiting = self._waiting, deque()
+        for mine, _, _ in gone:
+            if not mine.called:
+                mine.errback(Down(f"{self.name} is down"))
 
     async def take(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
         """A receipt or text came."""

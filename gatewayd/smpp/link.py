@@ -27,6 +27,9 @@ from gatewayd.smpp.session import Phase, Session, SubmitAnswered, Timers
 STABLE = 60.0
 """Seconds that a bind must last to begin the back-off anew."""
 
+WORKING = 3
+"""The back-off of a bind that took submits grows to its third step, and no further."""
+
 DRAIN = 20.0
 ABORT_AFTER = 2.0
 REQUESTS_AT_ONCE = 2000
@@ -41,7 +44,7 @@ class Mode(StrEnum):
     RECEIVER = "receiver"
 
 
-_COMMANDS = {
+COMMANDS = {
     Mode.TRANSCEIVER: Command.BIND_TRANSCEIVER,
     Mode.TRANSMITTER: Command.BIND_TRANSMITTER,
     Mode.RECEIVER: Command.BIND_RECEIVER,
@@ -239,13 +242,17 @@ class Link(Service):
 
     async def _keep(self) -> None:
         """The loop: only a bind that lasted resets the back-off."""
-        attempt, first_failed = 0, 0.0
+        attempt, first_failed, handed = 0, 0.0, self.handed
         while not self._stopping():
             bound_for = await self._once()
             if self._stopping():
                 break
             now = self._clock.seconds()
             attempt = 1 if bound_for >= STABLE else attempt + 1
+            if self.handed > handed:
+                # A peer that resets in the middle of work is no peer that is down: its back-off stays short.
+                attempt = min(attempt, WORKING)
+            handed = self.handed
             if attempt == 1:
                 first_failed = now
             if self._fault is Disposition.CONFIGURATION:
@@ -311,7 +318,7 @@ class Link(Service):
         smsc = self._smsc
         request = smpp.Bind(
             0,
-            kind=_COMMANDS[self.mode],
+            kind=COMMANDS[self.mode],
             system_id=smsc.system_id.encode("latin-1", "replace"),
             password=smsc.password.reveal().encode("latin-1", "replace"),
             system_type=smsc.system_type.encode("latin-1", "replace"),

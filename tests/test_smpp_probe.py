@@ -1,0 +1,127 @@
+"""What a look at an SMSC tells its operator; over real loopback sockets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.smpp.pdu import Status
+from gatewayd.smpp.probe import Learned, probe, smpp_probe
+from smpp_world import PHONE, settings
+
+
+@asynccontextmanager
+async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
+    """A running SMSC."""
+    smsc = SmscSimulator(reactor, Behaviour(**behaviour))
+    await smsc.start()
+    try:
+        yield smsc
+    finally:
+        await smsc.stop()
+
+
+async def learn(smsc: SmscSimulator, wait: float = 5.0, **changed: Any) -> Learned:
+    """smpp_probe on it."""
+    return await smpp_probe(reactor, settings(smsc.port, **changed), PHONE, sender="Amazing", wait=wait)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("bind", ["transceiver", "transmitter+receiver"])
+async def test_probe_binds_asks_and_leaves(bind: str) -> None:
+    """Every kind of bind is tried; nothing is submitted."""
+    async with simulator() as smsc:
+        found = await probe(reactor, settings(smsc.port, bind=bind))
+        assert found.ok, found.text
+        assert "'SANDBOX'" in found.text
+        steps = [step.what for step in smsc.steps]
+        assert steps.count("bound") == steps.count("enquire_link") == steps.count("unbind") == len(bind.split("+"))
+        assert smsc.submits == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_probe_says_why_not() -> None:
+    """A wrong password, nobody there, and a field that does not fit: said in words, without the password."""
+    async with simulator(bind_status=Status.RINVPASWD) as smsc:
+        found = await probe(reactor, settings(smsc.port, password="hunter22"))
+        assert not found.ok
+        assert "ESME_RINVPASWD: password is wrong" in found.text
+        port = smsc.port
+    found = await probe(reactor, settings(port))
+    assert not found.ok
+    assert "refused" in found.text
+    async with simulator() as smsc:
+        found = await probe(reactor, settings(smsc.port, password="much-too-long"))
+        assert not found.ok
+        assert "password" in found.text
+        assert "much-too-long" not in found.text
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("behaviour", "line", "form"),
+    [
+        ({}, 'message_ids = "as-is"', "deliver_sm with text and TLVs"),
+        (
+            {"submit_ids": "hex", "receipt_ids": "decimal", "receipt_form": "text"},
+            'message_ids = "decimal"',
+            "deliver_sm with text",
+        ),
+        ({"receipt_ids": "hex", "receipt_form": "tlv"}, 'message_ids = "hex"', "deliver_sm with TLVs"),
+        ({"receipt_by": "data_sm"}, 'message_ids = "as-is"', "data_sm with text and TLVs"),
+        ({"receipt_before_answer": True, "intermediate": True}, 'message_ids = "as-is"', "deliver_sm"),
+    ],
+)
+async def test_smpp_probe_learns_ids_and_forms(behaviour: dict[str, Any], line: str, form: str) -> None:
+    """The lines to paste name the rule by which this SMSC's receipts meet its answers."""
+    async with simulator(**behaviour) as smsc:
+        learned = await learn(smsc)
+        assert learned.ok, learned.story
+        assert line in learned.lines
+        assert 'long_messages = "udh"' in learned.lines
+        assert any(each.startswith("window = ") for each in learned.lines)
+        assert any(form in each for each in learned.story)
+        assert [message.segments for message in smsc.messages] == [1, 2]
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_finds_the_way_of_long_messages() -> None:
+    """An SMSC that refuses a UDH is asked for SAR; one that refuses validity is asked without."""
+
+    def judge(submit: Any) -> int:
+        if submit.validity_period:
+            return Status.RINVEXPIRY
+        return Status.RINVESMCLASS if submit.esm_class & 0x40 else 0
+
+    async with simulator(judge=judge) as smsc:
+        learned = await learn(smsc)
+        assert learned.ok, learned.story
+        assert 'long_messages = "sar"' in learned.lines
+        assert 'validity = ""' in learned.lines
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_without_receipts() -> None:
+    """No receipt within the wait is said, and no rule is invented."""
+    async with simulator(receipt_word=lambda _: "") as smsc:
+        learned = await learn(smsc, wait=0.3)
+        assert learned.ok
+        assert any("0 of 3 receipts" in line for line in learned.story)
+        assert not any(line.startswith("message_ids") for line in learned.lines)
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_a_vendors_word_and_a_refused_sender() -> None:
+    """An unknown word becomes a line to decide on; a refused sender ends the probe with a hint."""
+    async with simulator(receipt_word=lambda _: "BLOCKED", receipt_form="text") as smsc:
+        learned = await learn(smsc)
+        assert any(line.startswith('receipt_states = {BLOCKED = "failed"}') for line in learned.lines)
+    async with simulator(judge=lambda _: Status.RINVSRCADR) as smsc:
+        learned = await learn(smsc)
+        assert not learned.ok
+        assert "they do not know this sender" in learned.story[-1]
+        assert "447700900999" not in str(learned)
