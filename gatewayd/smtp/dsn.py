@@ -7,10 +7,12 @@ believed from a mail system. Whose message it is about is not decided here: that
 import re
 from collections.abc import Iterator
 
+from gatewayd.smtp import wording
 from gatewayd.smtp.arf import read_complaint, read_unsubscription
+from gatewayd.smtp.notice import read_notice
 from gatewayd.smtp.parts import REPORTS, Mail, take_apart
 from gatewayd.smtp.prose import kind_of, read_prose, recipient_of
-from gatewayd.smtp.reasons import UNSPECIFIC, code_in, is_hard
+from gatewayd.smtp.reasons import code_in, is_hard
 from gatewayd.smtp.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.smtp.verdict import Kind, Verdict, first_address
 
@@ -66,8 +68,10 @@ def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
 
 def judge(mail: Mail, *, null_sender: bool | None = None) -> Verdict:
     """`read`, for a mail that is taken apart already."""
+    mail = _unwrapped(mail)
     return (
         read_complaint(mail)
+        or read_notice(mail)
         or read_unsubscription(mail)
         or read_receipt(mail)
         or _from_blocks(mail, null_sender)
@@ -76,6 +80,18 @@ def judge(mail: Mail, *, null_sender: bool | None = None) -> Verdict:
         or read_auto_reply(mail)
         or Verdict()
     )
+
+
+def _unwrapped(mail: Mail) -> Mail:
+    """Some filters wrap a whole report into a report of their own that says nothing."""
+    if not mail.returned or not is_report(mail) or _has_report_part(mail):
+        return mail
+    inner = take_apart(mail.returned.encode("utf-8", "replace"))
+    return inner if _has_report_part(inner) else mail
+
+
+def _has_report_part(mail: Mail) -> bool:
+    return any(part.type in REPORTS for part in mail.parts)
 
 
 # --- machine-readable blocks ------------------------------------------------------------------------------------------
@@ -133,14 +149,13 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
     if kind is Kind.FAILED and action not in ACTIONS and kind_of(mail.story) is Kind.DELAYED:
         kind = Kind.DELAYED
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
-    said = diagnostic if UNSPECIFIC.fullmatch(status) and kind is Kind.FAILED else ""
     return Verdict(
         kind=kind,
         status=status,
         action=action,
         recipient=recipient or recipient_of(mail, mail.story),
         diagnostic=(diagnostic or _SPACE.sub(" ", block.get("status", "")))[:500],
-        hard=kind is Kind.FAILED and is_hard(status, said or diagnostic),
+        hard=kind is Kind.FAILED and is_hard(status, wording.plain(f"{block.get('status', '')} {diagnostic}")),
         parsed=True,
         remote_mta=_typed(block.get("remote-mta", "")),
         reporting_mta=_typed(whole.get("reporting-mta", "")),

@@ -32,7 +32,7 @@ _CHARSET = re.compile(
 _TAG = re.compile(r"<(?:!--.{0,2000}?--|(/?[a-zA-Z!][^<>]{0,2000}))>", re.DOTALL)
 _STYLE = re.compile(r"<(style|script|head)\b[^<>]{0,2000}>.{0,20000}?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _BREAKS = re.compile(r"/?(br|p|div|tr|td|th|li|h\d|table|pre)\b", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
+_LOOKS_LIKE_REPORT = re.compile(rb"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -61,7 +61,7 @@ class Mail(Struct, frozen=True):
     """A mail taken apart: `headers` in order, names in lower case, values unfolded and decoded; `parts` are its leaves.
 
     `text` is what it says to a person: its plain text parts, or its HTML where it has no other. `story` is the text up
-    to where it shows the mail that it is about, `flat` the beginning of the story with its white space collapsed.
+    to where it shows the mail that it is about, `flat` the beginning of the story as wording.py wants it.
     `returned` is the embedded original (at least its headers), where there is one; it is in no part.
     """
 
@@ -103,7 +103,7 @@ def take_apart(raw: bytes) -> Mail:
         parts=tuple(walk.parts),
         text=text,
         story=story,
-        flat=_SPACE.sub(" ", story[:MAX_PROSE]),
+        flat=wording.plain(story[:MAX_PROSE]),
         returned=returned,
     )
 
@@ -165,6 +165,8 @@ class _Walk:
                     self._section(section, depth)
                 return
             kind = "text/plain"
+        if not kind.startswith(("text/", "message/")) and _LOOKS_LIKE_REPORT.match(body[:200]):
+            kind = "message/delivery-status"
         if kind.startswith(("text/", "message/")) or depth == 0:
             text = self._leaf(parameters, fields, body, self._left)
             self._left -= len(text)

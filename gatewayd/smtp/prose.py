@@ -8,17 +8,15 @@ from gatewayd.smtp.reasons import code_in, is_hard
 from gatewayd.smtp.senders import from_daemon
 from gatewayd.smtp.verdict import ADDRESS, Kind, Verdict, first_address
 
-_SPACE = re.compile(r"\s+")
-
 
 def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:
     """A bounce from before RFC 3464, or from a system that never heard of it."""
     story, flat = mail.story, mail.flat
-    subject = mail.header("subject") or ""
+    subject = wording.plain(mail.header("subject") or "")
     daemon = from_daemon(mail, null_sender)
     if not daemon and not (wording.SIGNATURE.search(flat) and wording.BOUNCE_SUBJECT.search(subject)):
         return None
-    kind = kind_of(story)
+    kind = Kind.DELAYED if kind_of(subject) is Kind.DELAYED else kind_of(story)
     if kind is Kind.NONE:
         kind = kind_of(subject)
     if kind is Kind.NONE:
@@ -45,7 +43,7 @@ def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:
 
 def kind_of(text: str) -> Kind:
     """Delay before failure: a warning quotes the failure that it warns of. Success needs that nothing failed."""
-    flat = _SPACE.sub(" ", text[:MAX_PROSE])
+    flat = wording.plain(text[:MAX_PROSE])
     if wording.DELAY.search(wording.NO_DELAY.sub(" ", flat)):
         return Kind.DELAYED
     if wording.FAILURE.search(flat):
@@ -62,17 +60,23 @@ def _excerpt(flat: str) -> str:
     return flat[start : start + 300].strip()
 
 
+_MESSAGE_ID = re.compile(r"^[ \t>]*message-id[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)
 _CERTAIN_LINES = (
     re.compile(r"^[ \t]*<([^<>\s]{1,320})>[ \t]*:", re.MULTILINE),
+    re.compile(r"^[ \t]*([^<>\s:]{1,64}@[^<>\s:]{1,255})[ \t]*:[ \t]*$", re.MULTILINE),
+    re.compile(
+        r"\b(?:deliver\w*|mail|message|sent)\b[^\n<>@]{0,30} to:? ?<([^<>\s]{1,64}@[^<>\s]{1,255})>", re.IGNORECASE
+    ),
     re.compile(r"\bRCPT TO:? ?[:<] ?<?([^<>\s]{3,320}@[^<>\s]{1,255})>", re.IGNORECASE),
 )
 """Forms that name the failed address and nothing else, even where it is also in this mail's own headers."""
 
 _LIKELY_LINES = (
+    re.compile(r"\bSMTP=([^<>\s;]{1,64}@[^<>\s;]{3,255})", re.IGNORECASE),
     re.compile(
         r"(?:unknown (?:user|recipient)|user unknown|recipient|addressee|failed address|delivery to|deliver to|"
-        r"invalid (?:address|final delivery userid)|address(?:ed to)?|user|mailbox|account|empfänger|destinataire|"
-        r"destinatario|получател\w+)[ \t]*[:\"'<(]+[ \t]*<?([^<>\s\"']{1,64}@[^<>\s\"']{3,255})",
+        r"invalid (?:address|final delivery userid)|address(?:ed(?: to)?,)?|user|mailbox|account|empfänger|"
+        r"destinataire|destinatario|получател\w+)[ \t]*[,:\"'<(]+[ \t]*<?([^<>\s\"']{1,64}@[^<>\s\"']{3,255})",
         re.IGNORECASE,
     ),
     re.compile(
@@ -96,7 +100,7 @@ def recipient_of(mail: Mail, story: str) -> str:
         for value in mail.values(name)
         for address in ADDRESS.findall(value)
     }
-    story = story[:MAX_PROSE]
+    story = _MESSAGE_ID.sub(" ", story[:MAX_PROSE])
     for pattern in (*_CERTAIN_LINES, *_LIKELY_LINES):
         for match in pattern.finditer(story):
             address = first_address(match.group(1))

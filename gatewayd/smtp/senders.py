@@ -9,14 +9,15 @@ from gatewayd.smtp import wording
 from gatewayd.smtp.parts import REPORTS, Mail
 from gatewayd.smtp.verdict import Kind, Verdict, first_address
 
-_CONVERSATION = re.compile(r"\s*(?:re|fwd?|aw|sv|tr|wg)\s*:", re.IGNORECASE)
+_CONVERSATION = re.compile(r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw)\s*:\s*)+", re.IGNORECASE)
 _RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
 _ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
 
 
 def is_report(mail: Mail) -> bool:
     """Whether it has the form of a delivery report, whatever is in it."""
-    return mail.type == "multipart/report" or any(part.type in REPORTS for part in mail.parts)
+    stated = mail.type.startswith("multipart/") and mail.parameters.get("report-type", "").lower() == "delivery-status"
+    return stated or mail.type == "multipart/report" or any(part.type in REPORTS for part in mail.parts)
 
 
 def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
@@ -24,7 +25,7 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     sender = mail.header("from") or ""
     if mail.header("x-failed-recipients") or not sender.strip(" <>\"'"):
         return True
-    subject = mail.header("subject") or ""
+    subject = wording.plain(mail.header("subject") or "")
     if _is_answer(mail):
         return False
     if is_report(mail) or wording.DAEMON.search(sender) or wording.DAEMON.search(mail.header("sender") or ""):
@@ -36,14 +37,17 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
 
 
 def _is_conversation(mail: Mail) -> bool:
-    """People quote bounces to each other: "Re: Undelivered mail" is no bounce."""
-    return bool(_CONVERSATION.match(mail.header("subject") or ""))
+    """People quote bounces to each other: "Re: Undelivered mail" is no bounce; "Re: my question : non remis" is one."""
+    subject = wording.plain(mail.header("subject") or "")
+    opening = _CONVERSATION.match(subject)
+    return opening is not None and wording.BOUNCE_SUBJECT.match(subject, opening.end()) is not None
 
 
 def _is_answer(mail: Mail) -> bool:
     """A person's auto-responder (RFC 3834) by its subject or its headers; Auto-Submitted alone decides nothing."""
-    if wording.AUTO_REPLY_SUBJECT.search(mail.header("subject") or ""):
-        return not wording.BOUNCE_SUBJECT.search(mail.header("subject") or "")
+    subject = wording.plain(mail.header("subject") or "")
+    if wording.AUTO_REPLY_SUBJECT.search(subject):
+        return not wording.BOUNCE_SUBJECT.search(subject)
     return any(mail.header(name) for name in _ANSWERS)
 
 

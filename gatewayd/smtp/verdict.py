@@ -55,4 +55,4 @@ ADDRESS = re.compile(
 def first_address(text: str) -> str:
     """The first address in `text`, empty where there is none."""
     match = ADDRESS.search(text)
-    return match.group(1).rstrip(".") if match else ""
+    return match.group(1).strip(".'") if match else ""

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 def plain(text: str) -> str:
     """`text` as the phrases here expect it: white space collapsed, accents gone (many systems write without them)."""
+    if text.isascii():
+        return " ".join(text.split())
     marked = unicodedata.normalize("NFD", " ".join(text.replace("’", "'").split()))
     return unicodedata.normalize("NFC", "".join(char for char in marked if not unicodedata.combining(char)))
 
@@ -109,10 +111,12 @@ SIGNATURE = _any(
 DELAY = _any(
     (
         r"\b(?:will|we'?ll|shall|i'?ll) (?:now |still |automatically |periodically )*"
-        r"(?:be |keep (?:on )?|continue (?:to |being )?)*(?:try(?:ing)?(?: (?:again|to (?:re-?)?(?:deliver|send))|(?! to))\b|"
+        r"(?:be |keep (?:on )?|continue (?:to |being )?)*(?:try(?:ing)?(?: (?:again|"
+        r"to (?:re-?)?(?:deliver|send))|(?! to))\b|"
         r"retr(?:y|ied|ying|ies)\b|tried again|"
         r"(?:re-?)?attempt(?:ed|ing)? (?:again|(?:(?:to|the|further) )*(?:re-?)?(?:deliver|send|transmi)))",
-        r"\bnot yet (?:been )?delivered|\bcould not (?:send|deliver) (?:\w+ ){0,2}(?:mail|message) for (?:the )?(?:past|last)",
+        r"\bnot yet (?:been )?delivered|\bcould not (?:send|deliver) (?:\w+ ){0,2}(?:mail|"
+        r"message) for (?:the )?(?:past|last)",
         r"\battempts (?:to deliver[^.]{0,60} )?will (?:continue|be made)",
         r"\b(?:is|are|i am|i'm|we're) still (?:trying|being (?:tried|attempted)|in the queue|attempting|queued)",
         r"\bwill be (?:attempted|retried|made|repeated) (?:again|later|periodically|for|until)",
@@ -294,7 +298,8 @@ UNKNOWN_USER = _any(
 
 NO_DOMAIN = _any(
     (
-        r"\bnxdomain\b|\billegal host|\bcouldn'?t find (?:any host|a mail exchanger)|\bdomain name not found|\bhost (?:or domain name )?not found(?!, try)|\bhost unknown|\bunknown host",
+        r"\bnxdomain\b|\billegal host|\bcouldn'?t find (?:any host|a mail exchanger)|\bdomain name not found",
+        r"\bhost (?:or domain name )?not found(?!, try)|\bhost unknown|\bunknown host",
         r"\b(?:domain|host) (?:name )?(?:\S{1,100} )?(?:does not exist|doesn'?t exist|not found|unknown)",
         r"\bname or service not known|\bno such (?:domain|host)|\bunrout(?:e)?able mail domain",
         r"\bdomain (?:is )?(?:unknown|invalid|not valid)|\bcouldn'?t find any host",
@@ -317,12 +322,13 @@ NOT_THE_ADDRESS = _any(
 # Where a mail stops telling its story and shows the mail that it is about.
 ORIGINAL = re.compile(
     r"^[ \t>]*(?:"
-    r"[-=_*# ]{0,60}(?:begin |start of |the |a |here is (?:the |a )?|this is (?:the |a )?|attached is |"
-    r"below (?:this line )?is (?:the |a )?|"
-    r"content of (?:the |your )?|headers? of (?:the |your )?|copy of (?:the |your )?|first \d+ \w+ of (?:the )?)*"
-    r"(?:original|returned|unsent|undelivered|rejected|failed|your|quoted|bounced|transmitted)"
-    r"[- ](?:mail|message|e-?mail|header|letter)[^\n]{0,80}(?:follows?|header|below|attached|info|begins?|"
-    r"starts?|[-=_*]{2,}[ \t]*$|:[ \t]*$|\.[ \t]*$)"
+    r"[-=_*# ]{0,60}(?:begin |start of |the |a |here is |this is |attached is |included is |below (?:this line )?is |"
+    r"contents? of |headers? of |copy of |first \d+ \w+ of )*"
+    r"(?:(?:original|returned|unsent|undelivered|bounced|quoted|transmitted|rejected|failed|your)"
+    r"[- ](?:mail|message|e-?mail|header|letter)s?[^\n]{0,60}"
+    r"\b(?:follows|following|below|begins|starts|attached|info(?:rmation)?|headers?|text|contents?)\b[ \t.:*=_-]*|"
+    r"(?:original|returned|unsent|undelivered|bounced) (?:mail|message|header)s?[ \t]*[:*=_-]+[ \t]*|"
+    r"(?:message|mail) headers?[ \t]*[:*=_-]+[ \t]*)"
     r"|[-=_*# ]{2,60}[ \t]*(?:below this line|this is a copy|message (?:header|body|text|contents?)|headers?|"
     r"copy of|body of|mail header|received|"
     r"original|original (?:message|mail)|returned (?:message|mail)|undelivered (?:message|mail)|"
