@@ -3,14 +3,14 @@
 # booted there under a real systemd. Needs root, mmdebstrap, systemd-nspawn (systemd-container), debhelper and lintian;
 # the wheels come from wherever pip is configured to get them.
 #
-#     tests/packaging/deb-check.sh [build|chroot|boot ...]      no argument: all
+#     tests/packaging/deb-check.sh [build|offline|chroot|boot ...]      no argument: all
 #
 # WORK keeps everything in that directory (a second run is faster); DEB takes a package that is there already.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 suite=${SUITE:-bookworm}
-stages=${*:-build chroot boot}
+stages=${*:-build offline chroot boot}
 made=""
 if [ -z "${WORK:-}" ]; then
     WORK=$(mktemp -d /var/tmp/deb-check.XXXXXX)
@@ -80,6 +80,33 @@ build() {
     for unit in gatewayd gatewayd@; do
         systemd-analyze security --offline=yes --threshold=20 "$top/debian/$unit.service" | tail -1
     done
+}
+
+# In a clean tree that has only what debian/control asks for, and without any network: the wheels are brought along.
+offline() {
+    say "build in a clean $suite without network"
+    local from=$WORK/builder
+    if [ ! -f "$WORK/$suite-build.tar" ]; then
+        needs=$(sed -n '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z0-9-]*\).*/\1/p' "$top/debian/control" | sed 's/^dh-sequence.*/debhelper/; s/debhelper-compat/debhelper/' | sort -u | paste -sd,)
+        mmdebstrap --quiet --variant=buildd --include="$needs" "$suite" "$WORK/$suite-build.tar"
+    fi
+    rm -rf "$from"
+    mkdir -p "$from"
+    tar -x -C "$from" -f "$WORK/$suite-build.tar"
+    rm -rf "$WORK/source/again"
+    mkdir -p "$from/build" "$WORK/source/again"
+    git -C "$top" archive --prefix=gatewayd/ HEAD | tar -x -C "$from/build"
+    /usr/bin/python3 -m pip download --quiet --require-hashes --only-binary :all: --no-deps --constraint /dev/null \
+        -d "$from/build/gatewayd/debian/wheelhouse" -r "$top/debian/requirements.txt" 2> /dev/null
+    unshare -n chroot "$from" sh -c 'cd /build/gatewayd && dpkg-buildpackage -us -uc -b' > "$WORK/offline.log" 2>&1 \
+        || { tail -40 "$WORK/offline.log"; die "offline build"; }
+    ls -l "$from"/build/*.deb
+    if [ -n "${DEB:-}" ]; then
+        (cd "$WORK" && mkdir -p a b && dpkg-deb -R "$DEB" a && dpkg-deb -R "$from"/build/gatewayd_*.deb b && diff -r a b) \
+            > "$WORK/offline.diff" && echo "the same contents as the build above" || head -20 "$WORK/offline.diff"
+        rm -rf "$WORK/a" "$WORK/b"
+    fi
+    rm -rf "$from"
 }
 
 # The same package one version later, whose configuration file has changed, too.
@@ -188,14 +215,21 @@ in_systemd() {
     inside test -e /run/credentials/gatewayd.service/secrets_secret.key || die "no credential"
 
     say "TLS works in the sandbox of the unit"
-    inside systemd-run --quiet --wait --pipe \
-        $(sed -n '/^# MemoryDeny/,/^$/p' "$top/debian/gatewayd.service" | grep = | grep -v '^#' | grep -v '=$' | sed 's/^/-p /; s/ /\\x20/2g' | sed 's/\\x20/,/g' | grep -v SystemCallFilter) \
-        /usr/lib/gatewayd/bin/python3 -I -c '
+    # The unit's own sandbox around a probe: MemoryDenyWriteExecute= would break this, and leave plain HTTP working.
+    cat > "$tree/var/lib/gatewayd/probe.py" <<'PROBE'
 from OpenSSL import SSL
-from twisted.internet.ssl import optionsForClientTLS
-optionsForClientTLS("example.org")
+from twisted.internet.ssl import optionsForClientTLS, platformTrust
+optionsForClientTLS("example.org", trustRoot=platformTrust())
 SSL.Context(SSL.TLS_METHOD).set_alpn_select_callback(lambda *_: b"")
-print("callbacks into Python: ok")' || die "TLS callbacks"
+print("callbacks from OpenSSL into Python: ok")
+PROBE
+    inside sed -e '/^\(Type\|NotifyAccess\|ExecReload\|Restart\|RestartSec\|WatchdogSec\)=/d' \
+        -e 's|^ExecStart=.*|Type=oneshot\nExecStart=/usr/lib/gatewayd/bin/python3 -I /var/lib/gatewayd/probe.py|' \
+        /lib/systemd/system/gatewayd.service > "$WORK/probe.service"
+    inside sh -c 'cat > /run/systemd/system/probe.service' < "$WORK/probe.service"
+    inside systemctl daemon-reload
+    inside systemctl start probe || { inside journalctl -u probe --no-pager; die "TLS callbacks"; }
+    inside journalctl -u probe --no-pager -o cat | grep callbacks
 
     say "reload, crash, hang"
     inside systemctl reload gatewayd
@@ -252,6 +286,7 @@ print("callbacks into Python: ok")' || die "TLS callbacks"
 }
 
 case " $stages " in *" build "*) build ;; esac
+case " $stages " in *" offline "*) offline ;; esac
 [ -n "${DEB:-}" ] || DEB=$(ls "$WORK"/source/gatewayd_*.deb)
 case " $stages " in *" chroot "*) in_chroot ;; esac
 case " $stages " in *" boot "*) in_systemd ;; esac
