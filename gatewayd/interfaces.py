@@ -13,6 +13,7 @@ from gatewayd.errors import ErrorCode
 from gatewayd.model import (
     Channel,
     DeadLetter,
+    Decision,
     Erased,
     Evidence,
     Handed,
@@ -32,13 +33,22 @@ from gatewayd.status import Report, State
 BeforeWire = Callable[[str], Awaitable[None]]
 """Given the route's name, marks the message as being submitted.
 
-Raises LeaseLost or PermanentFailure: then nothing may be written, and the exception goes on to the caller of `send`.
+Whatever it raises (LeaseLost, TemporaryFailure, PermanentFailure, StoreUnavailable) goes on to the caller of `send`:
+then nothing may be written.
 """
 
 OnEvidence = Callable[[Evidence], Awaitable[None]]
 OnReceipt = Callable[[Receipt], Awaitable[None]]
 OnInbound = Callable[[Inbound], Awaitable[None]]
 """Return once the fact is durable; raise StoreUnavailable where it could not be made so."""
+
+
+Decided = Callable[[Decision], None]
+"""Where the verbs say what they decided, for the audit log."""
+
+
+def unrecorded(decision: Decision) -> None:
+    """For an installation without an audit log."""
 
 
 class Acceptance(StrEnum):
@@ -145,8 +155,9 @@ class IStore(Interface):
     ) -> bool:
         """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
 
-        Raises LeaseLost where it is not ours any more. `address_hash` is the keyed hash of where it goes; for an SMS
-        of so many `segments` this becomes the latest message to that number.
+        Raises LeaseLost where it is not ours any more, TemporaryFailure where its label's channel is paused: a pause
+        counts from the moment it is stored, on all instances. `address_hash` is the keyed hash of where it goes; for
+        an SMS of so many `segments` this becomes the latest message to that number.
         """
 
     async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 from zope.interface import implementer
 
-from gatewayd.errors import LeaseLost
+from gatewayd.errors import LeaseLost, TemporaryFailure
 from gatewayd.interfaces import Acceptance, IStore
 from gatewayd.model import (
     Channel,
@@ -174,6 +174,8 @@ class RedisStore:
         )
         if code == 0:
             raise LeaseLost(message.id)
+        if code == 3:
+            raise TemporaryFailure("paused", not_before=self._clock.seconds() + 1.0, counts=False)
         return bool(code == 1)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:

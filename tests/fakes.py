@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 from zope.interface import implementer
 
-from gatewayd.errors import ErrorCode, LeaseLost, StoreUnavailable
+from gatewayd.errors import ErrorCode, LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.interfaces import Acceptance, IMeter, IStore
 from gatewayd.model import (
     Channel,
@@ -239,6 +239,8 @@ class FakeStore:
         if row is None or row.state not in WAITING:
             del lease[message.id]
             raise LeaseLost(message.id)
+        if (message.label, message.channel) in self.db.paused:
+            raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
         if await self.suppressed(message.label, message.channel, stop_hashes):
             return False
         row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, now, address_hash

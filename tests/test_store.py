@@ -9,7 +9,7 @@ import pytest_twisted
 from msgspec.structs import replace
 
 from fakes import Database, FakeStore
-from gatewayd.errors import LeaseLost
+from gatewayd.errors import LeaseLost, TemporaryFailure
 from gatewayd.interfaces import Acceptance
 from gatewayd.model import Channel, Evidence, Handed, Leased, Message, Receipt, ReportJob, Sms
 from gatewayd.redis import RedisLink
@@ -114,6 +114,19 @@ async def test_a_uid_keeps_its_id_over_a_key_rotation(world: World) -> None:
     assert await world.one.accept(new, "a", earlier_ids=[old.id]) == (Acceptance.SAME, old.id)
     assert await world.one.known([new.id, old.id], "a") == (Acceptance.SAME, old.id)
     assert await world.one.known([new.id], "a") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pause_counts_from_the_moment_it_is_stored(world: World) -> None:
+    """A message that another instance was about to write is not marked any more, and stays queued."""
+    message = await world.leased()
+    await world.two.pause("amazing", Channel.SMS)
+    with pytest.raises(TemporaryFailure) as failed:
+        await world.one.mark(message, "world", "hash")
+    assert not failed.value.counts
+    assert await world.state(message) is State.QUEUED
+    await world.two.resume("amazing", Channel.SMS)
+    assert await world.one.mark(message, "world", "hash")
 
 
 @pytest_twisted.ensureDeferred

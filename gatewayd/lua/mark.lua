@@ -1,6 +1,6 @@
 -- Mark a leased message as being on the wire, right before its bytes are written.
 -- item    id channel route address-hash latest(0|1) segments label stop-names
--- reply   1; 0 where it is not ours or not to be sent any more, 2 on the stop list: then nothing may be written
+-- reply   1; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 local function each(it)
   local id, l = it[1], P .. 'l:' .. it[2] .. ':' .. INSTANCE
@@ -10,6 +10,7 @@ local function each(it)
     call('ZREM', l, id)
     return 0
   end
+  if call('SISMEMBER', P .. 'paused', it[7] .. '|' .. it[2]) == 1 then return 3 end
   for _, name in ipairs(it[8]) do
     if call('EXISTS', P .. 'stop:' .. it[7] .. ':' .. it[2] .. ':' .. name) == 1 then return 2 end
   end

@@ -25,6 +25,9 @@ from gatewayd.sandbox.returned import LmtpClient, success_dsn
 STEPS = ("connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot", "RSET", "NOOP", "QUIT")
 EXTENSIONS = ("PIPELINING", "SIZE 10485760", "DSN", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 
+DSN_RETRY = 1.0
+"""Seconds after which a report that was not taken is handed over again."""
+
 
 class Act(Enum):
     """What a relay may do instead of answering."""
@@ -208,7 +211,7 @@ class SimulatedRelay:
         self._timers = {timer for timer in self._timers if timer.active()}
         report: Deferred[Any] = self._lmtp_places.run(lambda: Deferred.fromCoroutine(self._report(mail)))
         self._reports.add(report)
-        report.addErrback(self._not_reported)
+        report.addErrback(self._not_reported, mail)
         report.addBoth(lambda _: self._reports.discard(report))
 
     async def _report(self, mail: Taken) -> None:
@@ -224,8 +227,11 @@ class SimulatedRelay:
         self.reported += 1
         self.happened(Step(0, "DSN", mail.sender, self.action))
 
-    def _not_reported(self, failure: Failure) -> None:
+    def _not_reported(self, failure: Failure, mail: Taken) -> None:
         error = type(failure.value).__name__
+        if self._port is not None and not str(failure.value).startswith("5"):
+            # Who should take it is down or busy: kept and tried again, as any relay would.
+            self._timers.add(self.reactor.callLater(DSN_RETRY, self._report_later, mail))
         self._log.warn("a DSN could not be handed over: {error}", error=error)
         self.happened(Step(0, "DSN", "", f"not handed over: {error}"))
 

@@ -1,0 +1,475 @@
+"""The whole way on real parts: the daemon as a child process between real Redis and simulators on real sockets."""
+
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_twisted
+from daemon import SECRET, World, command, environment, get, toml
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import UNIXClientEndpoint
+
+from gatewayd.errors import ErrorCode
+from gatewayd.redis import RedisLink
+from gatewayd.sandbox.players import Player, PlayerService
+from gatewayd.sandbox.smartico import HANGING, OK, Answer, Said
+from gatewayd.sandbox.smsc import Behaviour
+from redis_server import later, until
+
+TOLD = ["accepted", "delivered"]
+
+
+class Load:
+    """Messages posted by several callers at once, each again under its uid until it is taken, as Smartico would.
+
+    `ids` is the id that each text or subject was answered with.
+    """
+
+    def __init__(self, world: World, channel: str, count: int, callers: int = 8) -> None:
+        self.world = world
+        self.channel = channel
+        self.ids: dict[str, str] = {}
+        self.refused: list[Said] = []
+        self._waiting = list(range(count, 0, -1))
+        callers_done = [Deferred.fromCoroutine(self._call()) for _ in range(callers)]
+        self.done = DeferredList(callers_done, fireOnOneErrback=True)
+
+    async def _call(self) -> None:
+        while self._waiting:
+            number = self._waiting.pop()
+            while not await self._post(number):
+                await later(0.1)
+
+    async def _post(self, number: int) -> bool:
+        text, player = f"{self.channel} number {number}", f"p{number}"
+        uid = f"load-{self.channel}-{number}"
+        try:
+            if self.channel == "sms":
+                answer = await self.world.sms(player, text, im_uid=uid)
+            else:
+                answer = await self.world.email(player, subject=text, email_uid=uid)
+        except Exception:
+            # Nobody listens, or the answer was lost.
+            return False
+        if answer.error_code:
+            self.refused.append(answer)
+            return False
+        assert self.ids.setdefault(text, answer.ext_message_id) == answer.ext_message_id
+        return True
+
+    def statuses(self, text: str) -> list[str]:
+        """What Smartico heard of it, each status the first time."""
+        return list(dict.fromkeys(self.world.smartico.statuses(self.ids[text])))
+
+    async def all_final(self, seconds: float = 60.0) -> None:
+        """Return once Smartico heard a final status of each."""
+        final = {"delivered", "failed", "rejected"}
+
+        def over() -> bool:
+            ended = {heard.ext_message_id for heard in self.world.smartico.heard if heard.status in final}
+            return ended >= set(self.ids.values())
+
+        await until(over, seconds)
+
+
+def copies(world: World) -> Counter[str]:
+    """How often the SMSC took each text."""
+    return Counter(message.text for message in world.smsc.messages)
+
+
+def mails(world: World) -> Counter[str]:
+    """How often the relay took each subject."""
+    return Counter(str(taken.headers["Subject"]) for taken in world.relay.taken)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_email_and_an_sms_go_all_the_way() -> None:
+    """Each is taken, delivered, and Smartico hears accepted and delivered: in this order, once each."""
+    async with World(reactor) as world:
+        await world.start()
+        email, sms = await world.email(), await world.sms()
+        assert (email.http_status, email.error_code) == (200, 0)
+        assert (sms.http_status, sms.error_code) == (200, 0)
+        for answer in (email, sms):
+            await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        again = await world.sms(im_uid="once")
+        assert (await world.sms(im_uid="once")).ext_message_id == again.ext_message_id
+        assert (await world.sms(im_uid="once", body="other")).error_code == ErrorCode.UID_CONFLICT
+        await world.smartico.until_heard(again.ext_message_id, *TOLD)
+        await later(0.5)
+        for answer in (email, sms, again):
+            assert world.smartico.statuses(answer.ext_message_id) == TOLD
+        kinds = {heard.ext_message_id: heard.type for heard in world.smartico.heard}
+        assert kinds[email.ext_message_id] == "email"
+        assert kinds[sms.ext_message_id] == "sms"
+        assert world.relay.taken[0].recipients == ("anna@players.example",)
+        assert len(world.smsc.messages) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_kill_9_under_load_loses_nothing_and_sends_no_sms_twice() -> None:
+    """Killed twice amid submits: every SMS that the SMSC has, it has once; every receipt and DSN is called back."""
+    behaviour = Behaviour(answer_delay=0.02, receipt_delay=0.3)
+    async with World(reactor, players=500, behaviour=behaviour) as world:
+        world.label["sms_deadline"] = "25s"
+        await world.start()
+        texts, subjects = Load(world, "sms", 500), Load(world, "email", 200, 4)
+        for so_many in (80, 250):
+            await world.smsc.until(lambda least=so_many: len(world.smsc.submits) >= least)
+            world.daemon.kill()
+            await world.daemon.start()
+        await texts.done
+        await subjects.done
+        await texts.all_final()
+        await subjects.all_final()
+
+        taken = copies(world)
+        assert max(taken.values()) == 1
+        lost = [text for text in texts.ids if text not in taken]
+        for text in texts.ids:
+            assert texts.statuses(text) == (["failed"] if text in lost else TOLD)
+        # These were marked, and the kill came before their bytes left: held, not sent again.
+        assert len(lost) <= 2 * 20
+        assert set(mails(world)) == set(subjects.ids)
+        for subject in subjects.ids:
+            assert subjects.statuses(subject) == TOLD
+        ids = {(str(mail.headers["Subject"]), mail.headers["Message-ID"]) for mail in world.relay.taken}
+        assert len(ids) == len(subjects.ids), "a second copy bears the Message-ID of the first"
+
+
+@pytest_twisted.ensureDeferred
+async def test_redis_killed_under_load_loses_nothing() -> None:
+    """Redis is killed and comes back: every accepted message arrives, no SMS twice, and the log has no traceback."""
+    behaviour = Behaviour(answer_delay=0.02, receipt_delay=0.2)
+    async with World(reactor, players=500, behaviour=behaviour) as world:
+        await world.start()
+        texts, subjects = Load(world, "sms", 400), Load(world, "email", 200, 4)
+        for so_many, away in ((60, 0.5), (200, 6.0)):
+            await world.smsc.until(lambda least=so_many: len(world.smsc.submits) >= least)
+            world.redis.kill()
+            await later(away)
+            await world.redis.start()
+        await texts.done
+        await subjects.done
+        await texts.all_final()
+        await subjects.all_final()
+        assert copies(world) == Counter(list(texts.ids))
+        assert set(mails(world)) == set(subjects.ids)
+        for load in (texts, subjects):
+            for text in load.ids:
+                assert load.statuses(text) == TOLD
+        assert {answer.error_code for answer in texts.refused} <= {ErrorCode.TRY_AGAIN}
+        assert "Traceback" not in world.daemon.log
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_takes_over_from_one_that_died() -> None:
+    """What a killed instance had leased is finished by another one 15 s after its last heartbeat."""
+    behaviour = Behaviour(answer_delay=0.3, receipt_delay=0.2)
+    async with World(reactor, players=200, behaviour=behaviour) as world:
+        world.label["sms_deadline"] = "40s"
+        await world.start()
+        peer = world.another("gw2")
+        await peer.start()
+        await peer.ready()
+        texts = Load(world, "sms", 150)
+        await texts.done
+        sent = len(world.smsc.submits)
+        world.daemon.kill()
+        assert sent < 150, "it was killed amid its work"
+        await texts.all_final(70)
+        taken = copies(world)
+        assert max(taken.values()) == 1
+        for text in texts.ids:
+            assert texts.statuses(text) == (TOLD if text in taken else ["failed"])
+        assert len(taken) >= 150 - 20
+        assert "leases of gw1" in peer.log
+
+
+@pytest_twisted.ensureDeferred
+async def test_sigterm_drains_and_exits_with_0() -> None:
+    """Submits on the wire get their answers, links unbind, and what was not begun waits for the next start."""
+    async with World(reactor, players=100, behaviour=Behaviour(answer_delay=0.5, receipt_delay=1.5)) as world:
+        await world.start()
+        texts = Load(world, "sms", 60)
+        await texts.done
+        world.daemon.terminate()
+        assert await world.daemon.exit_status() == 0
+        assert "gatewayd has stopped" in world.daemon.log
+        assert "Traceback" not in world.daemon.log
+        assert "unbind" in [step.what for step in world.smsc.steps]
+        begun = len(world.smsc.submits)
+        await world.daemon.start()
+        for text in texts.ids:
+            state = await world.daemon.messages(texts.ids[text])
+            assert state is not None
+            assert state["state"] != "uncertain", "each submit's answer was waited for"
+        await texts.all_final()
+        assert copies(world) == Counter(list(texts.ids))
+        assert begun >= 20
+        for text in texts.ids:
+            assert texts.statuses(text) == TOLD
+
+
+@pytest_twisted.ensureDeferred
+async def test_sighup_changes_what_may_change_and_keeps_the_links() -> None:
+    """A broken file changes nothing and is logged; a good one changes secrets and allow-lists; the bind stays."""
+    async with World(reactor) as world:
+        await world.start()
+        good = world.config.read_text("utf-8")
+        world.config.write_text(good.replace('password = "smppsec"', "window = 0"), "utf-8")
+        world.daemon.hang_up()
+        await world.daemon.logged("the configuration is kept as it was: smscs.world.window")
+        await world.daemon.logged("the configuration is kept as it was: smscs.world.password")
+        assert (await world.sms()).error_code == 0
+
+        world.label["authorization"] = ["another-secret"]
+        world.write()
+        world.daemon.hang_up()
+        await world.daemon.logged("the configuration was read again")
+        assert (await world.sms()).error_code == ErrorCode.NOT_AUTHORISED
+        gateway = world.daemon.api
+        answer = await world.smartico.send_sms(gateway, "amazing", "another-secret")
+        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+
+        world.label["allow_from"] = ["203.0.113.0/24"]
+        world.write()
+        world.daemon.hang_up()
+        await world.daemon.logged("the configuration was read again", times=2)
+        shut = await world.smartico.send_sms(gateway, "amazing", "another-secret")
+        assert (shut.http_status, shut.error_code) == (403, ErrorCode.NOT_AUTHORISED)
+        assert world.smsc.binds == 1
+        assert [step.what for step in world.smsc.steps].count("session lost") == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_try_again_comes_within_5_seconds() -> None:
+    """While Redis is stopped or gone the caller hears try_again in time, and is served as soon as Redis is back."""
+    async with World(reactor) as world:
+        await world.start()
+        for trouble in ("stopped", "gone"):
+            if trouble == "stopped":
+                world.redis.signal(signal.SIGSTOP)
+            else:
+                world.redis.kill()
+            began = reactor.seconds()
+            answers = await _gathered([world.sms(), world.email()])
+            assert reactor.seconds() - began < 5.0
+            assert [answer.error_code for answer in answers] == [ErrorCode.TRY_AGAIN] * 2
+            status, _ = await get(f"{world.daemon.admin}/healthz")
+            assert status == 200
+            await until(_not_ready(world), 10)
+            if trouble == "stopped":
+                world.redis.signal(signal.SIGCONT)
+            else:
+                await world.redis.start()
+            back = reactor.seconds()
+            answer = await world.sms()
+            assert answer.error_code == 0
+            assert reactor.seconds() - back < 5.0
+            await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+
+
+def _not_ready(world: World) -> Any:
+    async def refused() -> bool:
+        status, _ = await get(f"{world.daemon.admin}/readyz")
+        return status == 503
+
+    return refused
+
+
+async def _gathered(work: list[Any]) -> list[Any]:
+    results = await DeferredList([Deferred.fromCoroutine(each) for each in work], fireOnOneErrback=True)
+    return [result for _, result in results]
+
+
+CANARY_EMAIL = "k4n4ry.zyx@canary-players.example"
+CANARY_PREVIEW = "pr3v13w.zyx@canary-preview.example"
+CANARY_PHONE = "+447700954321"
+CANARIES = {
+    "address": "k4n4ry.zyx",
+    "preview address": "pr3v13w.zyx",
+    "domain": "canary-players",
+    "number": "7700954321",
+    "authorization": SECRET,
+    "api key": "canary-api-key-1",
+    "smsc password": "cnryPwd",
+    "secret key": "canary-secret-key",
+    "relay password": "canary-relay-password",
+}
+CONTENT = {"text": "CANARY-TEXT", "html": "CANARY-HTML", "subject": "CANARY-SUBJECT"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_addresses_secrets_and_content_are_nowhere() -> None:
+    """Planted canaries are in no key or value of Redis, log line, metric or timeline; content goes with its message."""
+    async with World(reactor, behaviour=Behaviour(password="cnryPwd")) as world:
+        world.settings["gatewayd"]["secret_key"] = "canary-secret-key" * 3
+        world.settings["smscs"]["world"]["password"] = "cnryPwd"
+        world.label.update(api_key="canary-api-key-1", preview_domains=["canary-preview.example"])
+        world.players.put(Player("canary", CANARY_EMAIL, CANARY_PHONE))
+        world.players.put(Player("refused", f"refused.{CANARY_EMAIL}", CANARY_PHONE))
+        world.relay.users = {"relay": "canary-relay-password"}
+        world.settings["relays"]["main"] |= {"username": "relay", "password": "canary-relay-password"}
+
+        def judge(step: str, argument: str) -> bytes | None:
+            return b"550 5.1.1 <%s>: no such user here" % argument.encode() if "refused." in argument else None
+
+        world.relay.decide = judge
+        await world.start()
+        words = {"subject": CONTENT["subject"], "body": CONTENT["html"], "text_body": CONTENT["text"]}
+        await world.daemon.verb("pause", label="amazing", channel="sms")
+        answers = [
+            await world.email("canary", **words),
+            await world.email("refused", **words),
+            await world.email("canary", **words, activity_type="preview", to_email_address=CANARY_PREVIEW),
+            await world.sms("canary", CONTENT["text"]),
+        ]
+        assert [answer.error_code for answer in answers] == [0] * 4, answers
+        refusals = [
+            await world.email("nobody", **words, to_email_address=CANARY_PREVIEW),
+            await world.sms("canary", from_number=CANARY_PHONE),
+            await world.email("canary", **words | {"from_email_address": CANARY_EMAIL}),
+            await world.smartico.send_email(world.daemon.api, "amazing", "wrong " + SECRET),
+        ]
+        assert 0 not in [answer.error_code for answer in refusals]
+        await until(lambda: len(world.relay.taken) == 2)
+        waiting = await everything(world)
+        await world.daemon.verb("resume", label="amazing", channel="sms")
+        await world.smartico.until_heard(answers[0].ext_message_id, *TOLD)
+        await world.smartico.until_heard(answers[1].ext_message_id, "rejected")
+        await world.smartico.until_heard(answers[2].ext_message_id, *TOLD)
+        await world.smartico.until_heard(answers[3].ext_message_id, *TOLD)
+        world.smsc.say(CANARY_PHONE, "Amazing", "STOP")
+        await world.smartico.until_heard(answers[3].ext_message_id, "unsubscribed")
+        ended = await everything(world)
+        outside = world.daemon.log + await world.daemon.metrics()
+        for answer in answers:
+            outside += str(await world.daemon.messages(answer.ext_message_id))
+        for refusal in refusals:
+            outside += refusal.body.decode()
+
+    assert CONTENT["text"] in waiting, "the scan sees what is stored while a message waits"
+    for name, canary in CANARIES.items():
+        for place, text in {"Redis, waiting": waiting, "Redis, ended": ended, "outside": outside}.items():
+            assert canary not in text, f"{name} in {place}"
+    for name, canary in CONTENT.items():
+        assert canary not in ended, f"{name} in Redis after the end"
+        assert canary not in outside, f"{name} in log, metrics or timeline"
+
+
+async def everything(world: World) -> str:
+    """All keys of Redis with all their values, whatever their type."""
+    link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
+    link.startService()
+    found = []
+    async for key in _keys(link):
+        kind = (await link.command("TYPE", key)).decode()
+        words: tuple[Any, ...] = {
+            "string": ("GET", key),
+            "hash": ("HGETALL", key),
+            "list": ("LRANGE", key, 0, -1),
+            "set": ("SMEMBERS", key),
+            "zset": ("ZRANGE", key, 0, -1),
+        }[kind]
+        found.append(f"{key!r} {await link.command(*words)!r}")
+    await link.stopService()
+    assert found
+    return "\n".join(found)
+
+
+async def _keys(link: RedisLink) -> AsyncIterator[bytes]:
+    cursor = b"0"
+    while True:
+        cursor, keys = await link.command("SCAN", cursor, "COUNT", 1000)
+        for key in keys:
+            yield key
+        if cursor == b"0":
+            return
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_dead_callback_host_does_not_slow_sending() -> None:
+    """With a Smartico that never answers 300 SMS reach the SMSC as quickly as ever, and the statuses wait."""
+    async with World(reactor, players=300, behaviour=Behaviour(receipt_delay=0.05)) as world:
+        await world.start()
+        world.smartico.answers = lambda heard: HANGING
+        began = reactor.seconds()
+        texts = Load(world, "sms", 300)
+        await texts.done
+        await world.smsc.until(lambda: len(world.smsc.messages) == 300)
+        assert reactor.seconds() - began < 6.0
+        world.smartico.answers = lambda heard: OK
+        await texts.all_final()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_slow_callback_host_does_not_slow_sending() -> None:
+    """With 2 s for each callback the SMS go out at once; each message's statuses stay in order."""
+    async with World(reactor, players=100, behaviour=Behaviour(receipt_delay=0.05)) as world:
+        await world.start()
+        world.smartico.answers = lambda heard: Answer(delay=2.0)
+        began = reactor.seconds()
+        texts = Load(world, "sms", 60)
+        await texts.done
+        await world.smsc.until(lambda: len(world.smsc.messages) == 60)
+        assert reactor.seconds() - began < 4.0
+        world.smartico.answers = lambda heard: OK
+        await texts.all_final()
+        for text in texts.ids:
+            assert texts.statuses(text) == TOLD
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_directory_that_is_down_refuses_nobody() -> None:
+    """Taken while the directory is down, resolved when it is back: known users are sent to, unknown end rejected."""
+    async with World(reactor) as world:
+        service = PlayerService(reactor, world.players)
+        await service.listen()
+        world.settings["directories"]["players"] = {
+            "type": "http",
+            "url": service.url,
+            "cache": "0s",
+            "timeout": "1s",
+            "default_region": "GB",
+        }
+        service.status = 500
+        await world.start()
+        known, unknown = await world.sms(), await world.sms("nobody")
+        hanging = reactor.seconds()
+        service.hang = True
+        mail = await world.email()
+        assert reactor.seconds() - hanging < 5.0
+        assert [answer.error_code for answer in (known, unknown, mail)] == [0] * 3
+        assert world.smsc.messages == []
+        service.status, service.hang = 200, False
+        await world.smartico.until_heard(known.ext_message_id, *TOLD)
+        await world.smartico.until_heard(mail.ext_message_id, *TOLD)
+        await world.smartico.until_heard(unknown.ext_message_id, "rejected")
+        assert world.smartico.statuses(unknown.ext_message_id) == ["rejected"]
+        world.daemon.kill()
+        await service.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_check_prints_ok_or_every_error() -> None:
+    """--check ends with 0 and `ok`, or with 1 and all errors by their keys, on standard output."""
+    async with World(reactor) as world:
+        world.write()
+
+        def check() -> tuple[int, str]:
+            words = command("--config", str(world.config), "--check")
+            ended = subprocess.run(words, env=environment(world.directory), capture_output=True, text=True, timeout=30)
+            return ended.returncode, ended.stdout
+
+        assert check() == (0, "ok\n")
+        world.label.update(allow_from=["nonsense"], colour="blue")
+        world.settings["relays"]["main"]["port"] = 99999
+        world.config.write_text(toml(world.settings), "utf-8")
+        status, said = check()
+        assert status == 1
+        for key in ("labels.amazing.allow_from[0]:", "labels.amazing.colour:", "relays.main.port:"):
+            assert key in said
