@@ -1,0 +1,77 @@
+"""Man pages and completion name what the commands take, and nothing else."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import need
+from gatewayd import ctl
+
+TOP = Path(__file__).parent.parent
+COMPLETION = TOP / "etc" / "completion" / "gatewayctl"
+
+
+def verbs_of_program(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """The verbs that gatewayctl's own help lists."""
+    with pytest.raises(SystemExit):
+        ctl.main(["--help"])
+    text = capsys.readouterr().out.partition("verbs:")[2]
+    return set(re.findall(r"(?m)^    ([a-z-]+)(?: |$)", text))
+
+
+def complete(*words: str) -> list[str]:
+    """What bash offers for the last of `words`."""
+    script = (
+        f"source {COMPLETION}; COMP_WORDS=({' '.join(repr(word) for word in words)}); "
+        f"COMP_CWORD={len(words) - 1}; _gatewayctl; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_every_verb_is_completed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Completion offers the very verbs that gatewayctl has."""
+    offered = {word for word in complete("gatewayctl", "") if not word.startswith("-")}
+    assert offered == verbs_of_program(capsys)
+
+
+def test_every_verb_is_in_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """gatewayctl(1) has a paragraph for each verb."""
+    page = (TOP / "debian" / "man" / "gatewayctl.1").read_text().replace("\\-", "-")
+    described = set(re.findall(r'(?m)^\.TP\n\.B[IR]? "?([a-z-]+)', page))
+    assert described >= verbs_of_program(capsys)
+
+
+def test_options_are_completed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option that completion offers for a verb is one that the verb takes."""
+    for verb in verbs_of_program(capsys):
+        offered = {word for word in complete("gatewayctl", verb, "x", "--") if word.startswith("--")}
+        with pytest.raises(SystemExit):
+            ctl.main([verb, "--help"])
+        assert offered <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out)), verb
+
+
+def test_labels_are_completed(tmp_path: Path) -> None:
+    """The labels of the configuration that is named are offered."""
+    config = tmp_path / "c.toml"
+    config.write_text("[labels.amazing]\n[labels.amazing.dkim]\n[labels.other-1]\n")
+    assert complete("gatewayctl", "--config", str(config), "pause", "a") == ["amazing"]
+    assert complete("gatewayctl", "--config", str(config), "pause", "amazing", "--channel", "") == ["email", "sms"]
+
+
+@pytest.mark.parametrize("page", ["gatewayd.8", "gatewayctl.1", "gatewayd.toml.5"])
+def test_pages_are_clean_roff(page: str, tmp_path: Path) -> None:
+    """groff has nothing to say about them."""
+    groff = need("groff")
+    source = TOP / "debian" / "man" / page
+    if page == "gatewayd.toml.5":
+        source = tmp_path / page
+        text = (TOP / "etc" / "gatewayd.toml").read_bytes()
+        python = shutil.which("python3") or "python3"
+        done = subprocess.run([python, TOP / "debian/man/toml5.py"], input=text, capture_output=True, check=True)
+        source.write_bytes(done.stdout)
+    said = subprocess.run([groff, "-man", "-ww", "-z", "-Tutf8", source], capture_output=True, text=True, check=True)
+    assert said.stderr == ""
