@@ -24,8 +24,8 @@ from gatewayd.intake_rules import (
     fingerprint,
     printable,
 )
-from gatewayd.interfaces import Acceptance, IRecipientDirectory, IStore
-from gatewayd.model import Channel, Email, Leased, Message, Sms
+from gatewayd.interfaces import Acceptance, Decided, IRecipientDirectory, IStore, unrecorded
+from gatewayd.model import Channel, Decision, Email, Leased, Message, Sms
 from gatewayd.tokens import Keys
 
 log = Logger()
@@ -66,6 +66,7 @@ class Acceptor:
         *,
         segments: Callable[[str, bool], int],
         outboxes: Mapping[Channel, Outbox],
+        decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -75,6 +76,7 @@ class Acceptor:
         self._tables = tables
         self._segments = segments
         self._outboxes = outboxes
+        self._decided = decided
         self._previews: dict[str, _Pace] = {}
         self.shutting_down = False
 
@@ -103,6 +105,9 @@ class Acceptor:
                 code=refused.code.value,
                 reason=refused.message,
             )
+            reason = f"{refused.code.value} {refused.message}"
+            uid, user = printable(request.uid), printable(request.ext_user_id)
+            self._decided(Decision("refused", label_name, request.channel, "", uid, user, reason))
             raise
 
     async def _accept(self, label_name: str, request: Request) -> str:
@@ -226,6 +231,9 @@ class Acceptor:
             label=message.label,
             channel=channel.value,
         )
+        if outcome in _TAKEN:
+            what = Decision("accepted", message.label, channel, message_id, message.uid, message.ext_user_id)
+            self._decided(what)
         return _verdict(outcome, message_id)
 
     async def _ask_store(self, asking: Coroutine[Any, Any, T], started: float) -> T:
@@ -236,6 +244,7 @@ class Acceptor:
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
 
 
+_TAKEN = frozenset({Acceptance.LEASED, Acceptance.STORED})
 _VERDICTS: dict[Acceptance, tuple[ErrorCode, str]] = {
     Acceptance.CONFLICT: (ErrorCode.UID_CONFLICT, "the uid was used before with other content"),
     Acceptance.SUPPRESSED: (ErrorCode.SUPPRESSED, "the user or the address is on the stop list"),

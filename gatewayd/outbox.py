@@ -11,8 +11,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
 from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.interfaces import IMeter, IStore
-from gatewayd.model import Channel, Handed, Leased, Receipt, ReportJob
+from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.model import Channel, Decision, Handed, Leased, Receipt, ReportJob
 from gatewayd.retry import CALLBACK, RetryPolicy
 from gatewayd.status import State
 
@@ -188,9 +188,11 @@ class MessageWork:
         policies: Mapping[str, Policy],
         jitter: Callable[[], float],
         meter: IMeter,
+        decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
         self._store = store
+        self._decided = decided
         self._channel = channel
         self._deliver = deliver
         self._on_receipt = on_receipt
@@ -266,6 +268,7 @@ class MessageWork:
 
         await self._settled(store)
         self._count(item, "sent")
+        self._decide(item, "sent", handed.route)
         for receipt in parked:
             await self._settled(lambda found=receipt: self._on_receipt(found))  # type: ignore[misc]
         if handed.detail.startswith("simulated"):
@@ -301,7 +304,13 @@ class MessageWork:
         letters = "f" if state is State.FAILED else "r"
         await self._settled(lambda: self._store.settle_final(item.message, state, reason, letters))
         self._count(item, state)
+        self._decide(item, state, reason)
         log.info("message {message_id} is {state}: {reason}", message_id=item.message.id, state=state, reason=reason)
+
+    def _decide(self, item: Leased, what: str, reason: str) -> None:
+        message = item.message
+        decision = Decision(what, message.label, message.channel, message.id, message.uid, message.ext_user_id, reason)
+        self._decided(decision)
 
     def _next(self, item: Leased) -> float:
         now = self._clock.seconds()

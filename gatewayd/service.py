@@ -25,10 +25,12 @@ from gatewayd import __version__
 from gatewayd.accept import Acceptor
 from gatewayd.admin import Admin
 from gatewayd.api import Api
+from gatewayd.audit import AuditLog
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, Label, Redis, load
 from gatewayd.deliver import Deliverer
 from gatewayd.directories import open_directory
+from gatewayd.interfaces import unrecorded
 from gatewayd.keeper import Keeper
 from gatewayd.log import Observer, under_journal
 from gatewayd.metrics import Metrics
@@ -116,7 +118,9 @@ class Gatewayd(MultiService):
         self._link = redis_link(reactor, config.redis, instance, config.gatewayd.retention, jitter)
         store = RedisStore(self._link, reactor, RedisStore.key_prefix(config.redis.key_prefix), instance)
         self._metrics = metrics = Metrics(CollectorRegistry(), instance=instance, version=__version__)
-        self._tracker = tracker = Tracker(reactor, store, keys, labels, metrics)
+        self._audit = _audit_log(reactor, config)
+        decided = self._audit.record if self._audit else unrecorded
+        self._tracker = tracker = Tracker(reactor, store, keys, labels, metrics, decided)
         self._callbacks = Callbacks(reactor, jitter)
         self._reporter = Reporter(reactor, self._callbacks, labels)
         self._smtp = SmtpChannel(
@@ -158,6 +162,7 @@ class Gatewayd(MultiService):
                 policies=_policies(config, channel),
                 jitter=jitter,
                 meter=metrics,
+                decided=decided,
             )
 
         self._works = {channel: message_work(channel) for channel in Channel if channel in config.gatewayd.work}
@@ -178,6 +183,7 @@ class Gatewayd(MultiService):
             self._tables,
             segments=segments,
             outboxes={channel: outboxes[channel] for channel in self._works},
+            decided=decided,
         )
         keeper = Keeper(
             reactor,
@@ -295,6 +301,8 @@ class Gatewayd(MultiService):
                 log.failure("{part} did not stop cleanly", part=type(part).__name__)
         for directory in self._directories.values():
             await directory.close()
+        if self._audit is not None:
+            self._audit.close()
         log.info("gatewayd has stopped")
 
     def _pause(self, paused: frozenset[tuple[str, Channel]]) -> None:
@@ -368,6 +376,14 @@ def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitt
         arguments=RedisStore.script_arguments(instance, table.max_queued, retention),
         prefix=RedisStore.key_prefix(table.key_prefix),
     )
+
+
+def _audit_log(clock: Any, config: Config) -> AuditLog | None:
+    table = config.gatewayd
+    if not table.audit_log:
+        return None
+    path = Path(table.audit_log.replace("{instance}", table.instance))
+    return AuditLog(clock, path, table.secret_key.reveal().encode(), table.instance)
 
 
 def _keys(config: Config) -> Keys:

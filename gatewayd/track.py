@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 
 from gatewayd.config import Label
-from gatewayd.interfaces import IMeter, IStore
-from gatewayd.model import Channel, Evidence, Handed, Inbound, Known, Receipt
+from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.status import Event, State
 from gatewayd.tokens import Keys
 
@@ -33,11 +33,20 @@ class Tracker:
 
     log = Logger()
 
-    def __init__(self, clock: Any, store: IStore, keys: Keys, labels: Mapping[str, Label], meter: IMeter) -> None:
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        keys: Keys,
+        labels: Mapping[str, Label],
+        meter: IMeter,
+        decided: Decided = unrecorded,
+    ) -> None:
         self._clock = clock
         self._store = store
         self._keys = keys
         self._meter = meter
+        self._decided = decided
         self.reconfigure(labels)
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
@@ -55,6 +64,8 @@ class Tracker:
         await self._stop(evidence, known)
         result = await self._store.evidence(evidence)
         self._meter.evidence(evidence.source, evidence.event, "matched" if result == "moved" else "ignored")
+        if result == "moved":
+            self._decide(known, evidence.event, evidence.source)
         self.log.info(
             "{event} by {source} for {message_id}: {result}",
             event=evidence.event,
@@ -66,13 +77,13 @@ class Tracker:
     async def take_receipt(self, receipt: Receipt) -> None:
         """A delivery receipt: matched, or parked until the submit's answer comes."""
         result, message_id = await self._store.receipt(receipt, park=True)
-        self._count(receipt, result, message_id)
+        await self._receipted(receipt, result, message_id)
 
     async def look_again(self, receipt: Receipt) -> None:
         """A parked receipt once more: by its id, or by the number of a message that is uncertain."""
         result, message_id = await self._store.receipt(receipt, park=False, by_number=True)
         if result != "unknown":
-            self._count(receipt, result, message_id)
+            await self._receipted(receipt, result, message_id)
 
     def orphaned(self, receipt: Receipt) -> None:
         """A parked receipt was given up: no message of ours bears its id."""
@@ -146,7 +157,16 @@ class Tracker:
             "{event} by {source} for a message that is kept no more", event=evidence.event, source=evidence.source
         )
 
-    def _count(self, receipt: Receipt, result: str, message_id: str) -> None:
+    def _decide(self, known: Known, what: str, reason: str) -> None:
+        self._decided(
+            Decision(what, known.label, known.channel, known.message_id, known.uid, known.ext_user_id, reason)
+        )
+
+    async def _receipted(self, receipt: Receipt, result: str, message_id: str) -> None:
+        if result == "moved" and self._decided is not unrecorded:
+            known = await self._store.about(message_id)
+            if known is not None:
+                self._decide(known, known.state, f"receipt from {receipt.smsc}")
         outcome = {"moved": "matched", "parked": "parked"}.get(result, "ignored")
         self._meter.evidence("receipt", receipt.event or "none", outcome)
         self.log.info(
