@@ -20,6 +20,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,6 +30,8 @@ from gatewayd.interfaces import ICallbacks
 from gatewayd.keepalive import Connection, Stale, TooLate
 from gatewayd.public_only import PublicOnly
 from gatewayd.retry import LINK
+
+log = Logger()
 
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
@@ -134,15 +137,19 @@ class Callbacks(Service):
             return TemporaryFailure("the callback host closed a kept connection", not_before=now, counts=False)
         if isinstance(problem, BadAnswer):
             return TemporaryFailure(f"the callback's answer is unreadable: {problem}")
-        host.failed(now)
+        reason = self._reason(host, problem)
+        host.failed(now, reason)
+        return TemporaryFailure(reason)
+
+    def _reason(self, host: "_Host", problem: Exception) -> str:
         if isinstance(problem, TooLate):
-            return TemporaryFailure(f"no answer to the callback in {self._timeout:g} s")
+            return f"no answer to the callback in {self._timeout:g} s"
         if isinstance(problem, error.DNSLookupError) and host.hides_addresses():
-            return TemporaryFailure("the callback host is at a private address")
+            return "the callback host is at a private address"
         for kind, reason in _REASONS:
             if isinstance(problem, kind):
-                return TemporaryFailure(reason + _tls_words(problem))
-        return TemporaryFailure(f"callback failed: {type(problem).__name__}")
+                return reason + _tls_words(problem)
+        return f"callback failed: {type(problem).__name__}"
 
     def _asked_for(self, answer: AnswerReader) -> float | None:
         if not answer.retry_after.isdecimal():
@@ -173,6 +180,7 @@ class _Host:
         self._factory.noisy = False
         self._endpoint = endpoint
         self._guard = guard
+        self._netloc = netloc
         self._tail = (
             f" HTTP/1.1\r\nHost: {_host_header(netloc)}\r\nUser-Agent: gatewayd\r\n"
             "Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
@@ -240,16 +248,20 @@ class _Host:
 
     def answered(self) -> None:
         """It answered, whatever it said: it is up."""
+        if self.down:
+            log.info("callback host {host} is up again", host=self._netloc)
         if self._failures:
             self._failures = self._probes = 0
             self._down_until = self._next_place = 0.0
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, reason: str) -> None:
         """It could not be asked, or did not answer."""
         if not self._failures:
             self._failing_since = now
         self._failures += 1
         if self.down and now >= self._down_until:
+            if not self._probes:
+                log.warn("callback host {host} is left alone for a while: {reason}", host=self._netloc, reason=reason)
             # Several requests fail together: only the first of them makes the back-off grow.
             self._probes = self._probes + 1
             self._down_until = LINK.next_due(self._probes, self._failing_since, now, self._random())

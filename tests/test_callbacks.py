@@ -12,6 +12,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -374,6 +375,26 @@ def test_a_dead_host_is_left_alone_and_probed_with_back_off() -> None:
     protocol.dataReceived(OK)
     assert outcome(probe) == (200, b'{"error_code": 0,}')
     assert service.hosts() == {"api.example": True}
+
+
+def test_the_operator_hears_of_a_dead_host_once() -> None:
+    """One line when a host is left alone, one when it is back; neither holds more of the URL than the host."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    with capturedLogs() as events:
+        for _ in range(40):
+            get = start(service, "http://api.example:8080/cb?api_key=sesame")
+            if outcome(get) is None:
+                reactor.refuse()
+            reactor.advance(1)
+        reactor.advance(60)
+        start(service, "http://api.example:8080/cb?api_key=sesame")
+        reactor.connect()[0].dataReceived(OK)
+    assert [formatEvent(event) for event in events if event["log_namespace"] == "gatewayd.callbacks"] == [
+        "callback host api.example:8080 is left alone for a while: callback host refused the connection",
+        "callback host api.example:8080 is up again",
+    ]
+    assert "sesame" not in str(events)
 
 
 def test_a_dead_host_does_not_touch_another() -> None:
