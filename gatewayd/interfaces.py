@@ -259,6 +259,12 @@ class IStore(Interface):
         Waiting ones end as failed, which is still reported.
         """
 
+    async def replay_some(cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
+        """One step over the kept messages: statuses that were told in [start, end) are queued once more.
+
+        Starts and ends with cursor "0"; an empty `label` means all. The second part is how many were queued.
+        """
+
     async def queues() -> Mapping[str, QueueState]:
         """Figures of the queues email, sms and reports."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred, gatherResults
 from zope.interface import implementer
 
 from gatewayd.errors import LeaseLost, TemporaryFailure
@@ -85,7 +86,7 @@ class RedisStore:
         self._instance = instance
         names = (
             "accept known take mark sent again final park sweep evidence receipt parked take_reports told retell dead"
-            " recover beat strays release erase reserve queues"
+            " recover beat strays release erase replay reserve queues"
         )
         self._scripts = {name: _script(name) for name in names.split()}
         self._report_room: Callable[[], bool] = lambda: False
@@ -398,14 +399,27 @@ class RedisStore:
         return _places(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
 
     async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
+        following, ids = await self._some(cursor)
+        replies = await self._run_all("erase", [(one, label, ext_user_id, State.FAILED) for one in ids])
+        removed = sum(1 for reply in replies if reply)
+        return following, Erased(seen=len(ids), removed=removed, waiting=replies.count(2))
+
+    async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
+        following, ids = await self._some(cursor)
+        replies = await self._run_all("replay", [(one, label, _ms(start), _ms(end)) for one in ids])
+        return following, sum(replies)
+
+    async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
+        # Asked for in one turn of the reactor, they share a call.
+        asked = [Deferred.fromCoroutine(self._run(name, *item)) for item in items]
+        replies: list[Any] = await gatherResults(asked, consumeErrors=True)
+        return replies
+
+    async def _some(self, cursor: str) -> tuple[str, list[str]]:
         head = f"{self._prefix}m:"
         pattern = head.replace("[", r"\[").replace("*", r"\*").replace("?", r"\?") + "*"
         following, keys = await self._link.command("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
-        replies = [
-            await self._run("erase", key.decode()[len(head) :], label, ext_user_id, State.FAILED) for key in keys
-        ]
-        removed = sum(1 for reply in replies if reply)
-        return following.decode(), Erased(seen=len(keys), removed=removed, waiting=replies.count(2))
+        return following.decode(), [key.decode()[len(head) :] for key in keys]
 
     async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
         first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000)

@@ -529,6 +529,18 @@ class FakeStore:
             row.timeline.clear()
         return "0", Erased(seen=len(self.db.rows), removed=removed, waiting=waiting)
 
+    async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
+        self._now()
+        queued = 0
+        for message_id, row in self.db.rows.items():
+            told = [event.detail for event in row.timeline if event.event == "told" and start <= event.at < end]
+            letters = "".join(dict.fromkeys(letter for letter in told if letter not in row.pending))
+            if letters and label in ("", row.label):
+                self._note(row, "replayed", letters)
+                self._tell(message_id, row, letters, False)
+                queued += len(letters)
+        return "0", queued
+
     async def queues(self) -> Mapping[str, QueueState]:
         now = self._now()
         found = {}

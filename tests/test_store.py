@@ -454,6 +454,32 @@ async def test_erase(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_reports_are_replayed_by_time(world: World) -> None:
+    """What was told in a time range is told once more, in order; what was told before or of another label is not."""
+    early = await world.sent("re1")
+    await world.told()
+    world.clock.advance(100)
+    start = world.clock.seconds()
+    late = await world.sent("re2")
+    await world.one.receipt(Receipt("world", ("re2",), Event.DELIVERED), park=True)
+    await world.told()
+    world.clock.advance(100)
+
+    async def replay(label: str, since: float) -> int:
+        cursor, queued = "0", 0
+        while True:
+            cursor, step = await world.one.replay_some(cursor, label, since, world.clock.seconds())
+            queued += step
+            if cursor == "0":
+                return queued
+
+    assert await replay("other", 0) == 0
+    assert await replay("amazing", start) == 2
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+    assert early.id != late.id
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_trace_tells_the_story(world: World) -> None:
     """The timeline has each step in order, and each report with the time it was queued and heard."""
     message = await world.sent("tr1")
