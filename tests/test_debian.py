@@ -1,0 +1,63 @@
+"""debian/: what a build would find out late, and what no build finds out."""
+
+import configparser
+import re
+from pathlib import Path
+
+import gatewayd
+
+TOP = Path(__file__).parent.parent
+DEBIAN = TOP / "debian"
+
+
+def named(requirement: str) -> str:
+    """The normalised name of a requirement."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[A-Za-z0-9._-]+", requirement)[0]).lower()  # type: ignore[index]
+
+
+def lines_of(unit: str) -> list[str]:
+    """The settings of a unit, without comments."""
+    return [line for line in (DEBIAN / unit).read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_every_requirement_is_pinned_by_hash() -> None:
+    """What setup.cfg asks for is in debian/requirements.txt; each pin has a hash and none names where to get it."""
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(TOP / "setup.cfg")
+    wanted = setup["options"]["install_requires"] + setup["options.extras_require"]["mysql"]
+    wanted += "\n" + setup["options.extras_require"]["postgres"]
+    text = (DEBIAN / "requirements.txt").read_text()
+    pins = re.findall(r"(?m)^([a-z0-9-]+)==\S+ (?:;[^\\]*)?\\\n    --hash=sha256:", text)
+    assert {named(line) for line in wanted.split("\n") if line} <= set(pins)
+    assert len(pins) == len(re.findall(r"(?m)^[a-z]", text))
+    assert "://" not in text
+
+
+def test_the_changelog_has_our_version() -> None:
+    """The package's version is the program's."""
+    newest = (DEBIAN / "changelog").read_text().splitlines()[0]
+    assert newest.startswith(f"gatewayd ({gatewayd.__version__}) ")
+
+
+def test_units_never_forbid_tls() -> None:
+    """MemoryDenyWriteExecute= would break every TLS connection and look healthy."""
+    for unit in ("gatewayd.service", "gatewayd@.service"):
+        assert not [line for line in lines_of(unit) if line.startswith("MemoryDenyWriteExecute")]
+
+
+def test_a_worker_is_shut_in_like_the_first() -> None:
+    """The two units differ in their names, in --instance and in whom they belong to, and in nothing else."""
+    one, more = set(lines_of("gatewayd.service")), set(lines_of("gatewayd@.service"))
+    assert one - more == {
+        "Description=gatewayd, email and SMS gateway for Smartico",
+        "ExecStart=/usr/lib/gatewayd/bin/twistd -n --pidfile= gatewayd --config /etc/gatewayd/gatewayd.toml",
+        "WantedBy=multi-user.target",
+    }
+    assert more - one == {
+        "Description=gatewayd, further worker %i",
+        "ExecStart=/usr/lib/gatewayd/bin/twistd -n --pidfile= gatewayd --config /etc/gatewayd/gatewayd.toml"
+        " --instance %i",
+        "PartOf=gatewayd.service",
+        "ReloadPropagatedFrom=gatewayd.service",
+        "WantedBy=gatewayd.service",
+    }
