@@ -248,6 +248,17 @@ def test_a_report_in_a_report() -> None:
         ("Fwd: failure notice", PLAYER, "", "Look: <a@b.example>: user unknown", Kind.NONE),
         ("My account was blocked", PLAYER, "", "The site says user unknown, mailbox unavailable", Kind.NONE),
         ("hello", PLAYER, "", "how are you", Kind.NONE),
+        (
+            "Delivery attempt failed",
+            "Parcels <hi@parcels.example>",
+            "",
+            "Your parcel could not be delivered.",
+            Kind.NONE,
+        ),
+        ("News", "Acme Mail Service <news@acme.example>", "", "Address not found? Ask us. User unknown.", Kind.NONE),
+        ("Cron <root@x> job", "root@x.example", "", "550 job failed to deliver: no such user", Kind.NONE),
+        ("Rechnung", "mail@firma.example", "", "Zustellung nicht möglich? Unbekannter Empfänger!", Kind.NONE),
+        ("Re: offer", PLAYER, "Auto-Submitted: auto-generated\nIn-Reply-To: <a@b.example>\n", "hi", Kind.AUTO_REPLY),
         ("unsubscribe", PLAYER, "Auto-Submitted: auto-replied\n", "Sent to unsubscribe from x.", Kind.UNSUBSCRIBED),
     ],
 )

@@ -11,7 +11,7 @@ from gatewayd.smtp.verdict import Kind, Verdict, first_address
 
 _CONVERSATION = re.compile(r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw)\s*:\s*)+", re.IGNORECASE)
 _RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
-_ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
+_ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from", "x-apple-action")
 
 
 def is_report(mail: Mail) -> bool:
@@ -28,12 +28,20 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     subject = wording.plain(mail.header("subject") or "")
     if _is_answer(mail):
         return False
-    if is_report(mail) or wording.DAEMON.search(sender) or wording.DAEMON.search(mail.header("sender") or ""):
+    if is_report(mail) or _matches(mail, wording.DAEMON):
         return True
     null = null_sender if null_sender is not None else (mail.header("return-path") or "x").strip() == "<>"
-    return bool(wording.BOUNCE_SUBJECT.search(subject)) and (
-        null or bool(wording.SIGNATURE.search(mail.flat)) or not _is_conversation(mail)
-    )
+    bouncing = wording.BOUNCE_SUBJECT.search(subject) is not None
+    signed = wording.SIGNATURE.search(mail.flat) is not None
+    if null or _matches(mail, wording.MAYBE_DAEMON):
+        return bouncing or signed
+    if not bouncing or _is_conversation(mail):
+        return bouncing and signed
+    return signed or bool(first_address(mail.flat) or wording.ABOUT_MAIL.search(subject))
+
+
+def _matches(mail: Mail, names: re.Pattern[str]) -> bool:
+    return any(names.search(mail.header(field) or "") for field in ("from", "sender"))
 
 
 def _is_conversation(mail: Mail) -> bool:
@@ -48,7 +56,7 @@ def _is_answer(mail: Mail) -> bool:
     subject = wording.plain(mail.header("subject") or "")
     if wording.AUTO_REPLY_SUBJECT.search(subject):
         return not wording.BOUNCE_SUBJECT.search(subject)
-    return any(mail.header(name) for name in _ANSWERS)
+    return any(mail.header(name) for name in _ANSWERS) and not _matches(mail, wording.DAEMON)
 
 
 def read_receipt(mail: Mail) -> Verdict | None:
@@ -68,6 +76,12 @@ def read_auto_reply(mail: Mail) -> Verdict | None:
     """An answer that nobody wrote for this mail; whoever asks has ruled out that it is a bounce."""
     submitted = (mail.header("auto-submitted") or "no").strip().lower()
     precedence = (mail.header("precedence") or "").strip().lower()
-    if submitted.startswith("auto-replied") or precedence in ("auto_reply", "auto-reply") or _is_answer(mail):
+    on_something = submitted != "no" and any(mail.header(name) for name in ("in-reply-to", "references"))
+    if (
+        submitted.startswith("auto-replied")
+        or on_something
+        or precedence in ("auto_reply", "auto-reply")
+        or _is_answer(mail)
+    ):
         return Verdict(kind=Kind.AUTO_REPLY, recipient=first_address(mail.header("from") or ""))
     return None

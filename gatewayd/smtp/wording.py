@@ -28,25 +28,29 @@ DAEMON = _any(
         r"\bmail[-_. ]?daemon\b",
         r"\bmdaemon\b",
         r"\bmail(?:er)? deliver[iy]",
-        r"\bmail delivery (?:sub)?system",
         r"\bdelivery sub[- ]?system",
-        r"\bmail(?:er)?[- ]?(?:administrator|admin|system|router|agent|robot|server|gateway|service|filter)\b",
-        r"\bsystem administrator\b",
-        r"\bsystem-?attendant\b",
         r"\bmicrosoft ?exchange(?:[0-9a-f]{32}|329e71ec)",
-        r"\bmicrosoft outlook\b",
-        r"\b(?:mail|smtp)[- ]?errors?\b",
+        r"\bsystem-?attendant\b",
         r"\bdelivery[- ](?:notification|report|status|failure|error)",
-        r"\bbounces?(?:[-+_.]|@|$)",
-        r"\bsmtp(?:[- ]?(?:gateway|server|daemon|agent))?@",
-        r"^(?:uucp|mmdf|daemon|mail|root|smtp|mta|mailagent)(?:@|$)",
-        r"\bno(?:n)?[-_ ]?deliver",
-        r"\bundeliver",
-        r"\bsymantec[_ ]?antivirus",
-        r"\bvirus ?wall\b",
+        r"^<?(?:uucp|mmdf|mta|mailagent)(?:@|>|$)",
     )
 )
-"""From, address or name: a machine that carries mail."""
+"""From, address or name: a machine that carries mail and writes of nothing else."""
+
+MAYBE_DAEMON = _any(
+    (
+        r"\bmail(?:er)?[- ]?(?:administrator|admin|system|router|agent|robot|server|gateway|service|filter)\b",
+        r"\bsystem administrator\b",
+        r"\bmicrosoft outlook\b",
+        r"\b(?:mail|smtp)[- ]?errors?\b",
+        r"\bbounces?(?:[-+_.]|@|$)",
+        r"\bsmtp(?:[- ]?(?:gateway|server|daemon|agent))?@",
+        r"^<?(?:daemon|mail|root|smtp)(?:@|>|$)",
+        r"\bno(?:n)?[-_ ]?deliver|\bundeliver",
+        r"\bantivirus\b|\bvirus ?wall\b",
+    )
+)
+"""From, address or name: a machine or its keeper, who also write of other things."""
 
 BOUNCE_SUBJECT = _any(
     (
@@ -248,6 +252,9 @@ DELIVERED = _any(
         r"\bуспешно доставлен",
     )
 )
+
+ABOUT_MAIL = _any((r"mail|message|undeliver|\bnd[nr]\b|failure notice|returned to sender",))
+"""Parcels, too, could not be delivered."""
 
 AUTO_REPLY_SUBJECT = _any(
     (
