@@ -102,7 +102,7 @@ offline() {
         || { tail -40 "$WORK/offline.log"; die "offline build"; }
     ls -l "$from"/build/*.deb
     if [ -n "${DEB:-}" ]; then
-        (cd "$WORK" && mkdir -p a b && dpkg-deb -R "$DEB" a && dpkg-deb -R "$from"/build/gatewayd_*.deb b && diff -r a b) \
+        (cd "$WORK" && mkdir -p a b && dpkg-deb -R "$DEB" a && dpkg-deb -R "$from"/build/gatewayd_*.deb b && diff -r --no-dereference a b) \
             > "$WORK/offline.diff" && echo "the same contents as the build above" || head -20 "$WORK/offline.diff"
         rm -rf "$WORK/a" "$WORK/b"
     fi
