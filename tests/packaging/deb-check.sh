@@ -27,6 +27,8 @@ for program in mmdebstrap dpkg-buildpackage lintian; do
     command -v $program > /dev/null || die "this machine lacks $program"
 done
 [ "$(id -u)" = 0 ] || die "root is needed"
+# What is committed is what is checked, the same in every stage.
+commit=$(git -C "$top" rev-parse HEAD)
 
 end() {
     status=$?
@@ -65,11 +67,7 @@ build() {
     say "build"
     rm -rf "$WORK/source"
     mkdir -p "$WORK/source/gatewayd"
-    if git -C "$top" rev-parse HEAD > /dev/null 2>&1; then
-        git -C "$top" archive HEAD | tar -x -C "$WORK/source/gatewayd"
-    else
-        cp -r "$top/." "$WORK/source/gatewayd"
-    fi
+    git -C "$top" archive "$commit" | tar -x -C "$WORK/source/gatewayd"
     (cd "$WORK/source/gatewayd" && dpkg-buildpackage -us -uc -b > ../build.log 2>&1) \
         || { tail -40 "$WORK/source/build.log"; die "dpkg-buildpackage"; }
     DEB=$(ls "$WORK"/source/gatewayd_*.deb)
@@ -95,7 +93,7 @@ offline() {
     tar -x -C "$from" -f "$WORK/$suite-build.tar"
     rm -rf "$WORK/source/again"
     mkdir -p "$from/build" "$WORK/source/again"
-    git -C "$top" archive --prefix=gatewayd/ HEAD | tar -x -C "$from/build"
+    git -C "$top" archive --prefix=gatewayd/ "$commit" | tar -x -C "$from/build"
     /usr/bin/python3 -m pip download --quiet --require-hashes --only-binary :all: --no-deps --constraint /dev/null \
         -d "$from/build/gatewayd/debian/wheelhouse" -r "$top/debian/requirements.txt" 2> /dev/null
     unshare -n chroot "$from" sh -c 'cd /build/gatewayd && dpkg-buildpackage -us -uc -b' > "$WORK/offline.log" 2>&1 \
