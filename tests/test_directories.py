@@ -16,6 +16,7 @@ from treq.testing import StubTreq
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 from twisted.plugin import IPlugin
 from twisted.web.http import Request
 from twisted.web.resource import Resource
@@ -717,6 +718,27 @@ async def test_a_directory_that_never_answers_is_let_rest() -> None:
     well = world.find("1")
     players.gates[-1].callback(None)
     assert await well is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_trouble_is_told_once_and_its_end_too() -> None:
+    """One warning with the reason, however many look-ups fail, and one line when it answers again."""
+    world = World(cache=0)
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        for down in (True, False, True):
+            world.players.down = down
+            for _ in range(5):
+                await world.find().addErrback(lambda failure: failure.trap(TemporaryFailure) and None)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert [event["log_format"].partition("}")[2] for event in events] == [
+        " is in trouble: {reason}",
+        " answers again",
+        " is in trouble: {reason}",
+    ]
+    assert events[0]["reason"] == "down"
 
 
 @implementer(IPlugin, IRecipientDirectoryMaker)

@@ -61,6 +61,7 @@ class Remembered:
         self._asked = 0
         self._timeouts = 0
         self._probe_at = 0.0
+        self._well = True
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """As the directory's, from memory unless `fresh`. Raises TemporaryFailure after the time-out."""
@@ -97,9 +98,10 @@ class Remembered:
                 del self._flights[key]
             if not isinstance(result, Failure):
                 self._timeouts = 0
+                self._say_well()
                 self._keep(key, result, asked)
-            elif not (waiting or result.check(CancelledError, TemporaryFailure)):
-                log.failure("{directory} failed after its time", result, directory=self._name)
+            elif not result.check(CancelledError):
+                self._say_ill(result.value)
             tell(result)
 
         def tell(result: Recipient | Failure | None) -> None:
@@ -113,13 +115,27 @@ class Remembered:
             self._timeouts += 1
             if self._flights.get(key) is waiting:
                 del self._flights[key]
-            tell(Failure(TemporaryFailure(f"the directory {self._name} did not answer in time")))
+            failure = TemporaryFailure(f"the directory {self._name} did not answer in time")
+            self._say_ill(failure)
+            tell(Failure(failure))
             looking.cancel()
 
         looking = Deferred.fromCoroutine(self._directory.find(*key, fresh=fresh))
         timer = self._clock.callLater(self._timeout, too_late)
         looking.addBoth(landed)
         return first
+
+    def _say_ill(self, failure: BaseException | None) -> None:
+        """Once in each trouble; what is no TemporaryFailure is a bug, and its asker logs it."""
+        if self._well:
+            self._well = False
+            reason = failure.reason if isinstance(failure, TemporaryFailure) else type(failure).__name__
+            log.warn("directory {directory} is in trouble: {reason}", directory=self._name, reason=reason)
+
+    def _say_well(self) -> None:
+        if not self._well:
+            self._well = True
+            log.info("directory {directory} answers again", directory=self._name)
 
     def _check_rested(self) -> None:
         if self._timeouts < TIRED_AFTER:
