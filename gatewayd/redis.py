@@ -13,6 +13,7 @@ import txredisapi
 from msgspec import msgpack
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as Overdue
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -131,7 +132,13 @@ class RedisLink(Service):
             if self._protocol is None:
                 await self._connected(deadline - self._clock.seconds())
             try:
-                return await ask()
+                asked = ask()
+                left = deadline - self._clock.seconds()
+                if left < REPLY_TIMEOUT:
+                    asked.addTimeout(max(left, 0.0), self._clock)
+                return await asked
+            except Overdue:
+                raise StoreUnavailable("Redis did not answer") from None
             except txredisapi.ConnectionError as error:
                 if self._clock.seconds() >= deadline:
                     raise StoreUnavailable(str(error)) from None

@@ -1,0 +1,293 @@
+"""The link to Redis on a real Redis: batches, outages of every kind, and that nobody waits for longer than promised."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+
+from gatewayd.errors import StoreUnavailable
+from gatewayd.redis import PATIENCE, RedisLink, Script
+from redis_server import RedisServer, later, until
+
+CODA = "local out = {}\nfor i, it in ipairs(cmsgpack.unpack(ARGV[2])) do out[i] = each(it) end\nreturn out\n"
+ECHO = Script("echo", "local function each(it) return it[1] end\n" + CODA)
+COUNT = Script("count", "local function each(it) return redis.call('INCRBY', KEYS[1] .. it[1], it[2]) end\n" + CODA)
+BROKEN = Script("broken", "local function each(it) return redis.call('NONSENSE') end\n" + CODA)
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis of its own for a test that hurts it."""
+    server = RedisServer()
+    pytest_twisted.blockon(ensureDeferred(server.start()))
+    yield server
+    server.remove()
+
+
+@asynccontextmanager
+async def linked(server: RedisServer, **options: Any) -> AsyncIterator[RedisLink]:
+    """A started link."""
+    link = RedisLink(reactor, server.client(), jitter=lambda: 0.5, prefix="t:", **options)
+    link.startService()
+    try:
+        yield link
+    finally:
+        await link.stopService()
+
+
+def together(link: RedisLink, script: Script, items: list[Any]) -> Deferred[Any]:
+    """Run all of `items` in one turn of the reactor."""
+    asked = [ensureDeferred(link.run(script, item)) for item in items]
+    return DeferredList(asked, fireOnOneErrback=True, consumeErrors=True)
+
+
+async def unavailable(link: RedisLink) -> tuple[str, float]:
+    """Why a call failed with StoreUnavailable, and after how many seconds."""
+    began = reactor.seconds()
+    with pytest.raises(StoreUnavailable) as failed:
+        await link.run(COUNT, ["n", 1])
+    return str(failed.value), reactor.seconds() - began
+
+
+async def calls(link: RedisLink, command: str) -> int:
+    """How often the server was asked for `command`."""
+    info = (await link.command("INFO", "commandstats")).decode()
+    lines = [line for line in info.splitlines() if line.startswith(f"cmdstat_{command}:")]
+    return int(lines[0].partition("calls=")[2].partition(",")[0]) if lines else 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_items_of_one_turn_share_a_call(server: RedisServer) -> None:
+    """Fifty items asked for in one turn are one EVALSHA, and each gets its own reply, in order."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["first"])
+        before = await calls(link, "evalsha")
+        replies = await together(link, ECHO, [[f"item {number}"] for number in range(50)])
+        assert [reply for _, reply in replies] == [f"item {number}".encode() for number in range(50)]
+        assert await calls(link, "evalsha") == before + 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_large_batches_are_split(server: RedisServer) -> None:
+    """Five hundred items go in three calls, and none is lost or mixed up."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["first"])
+        before = await calls(link, "evalsha")
+        replies = await together(link, ECHO, [[number] for number in range(500)])
+        assert [reply for _, reply in replies] == list(range(500))
+        assert await calls(link, "evalsha") == before + 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_values_come_back_as_they_were(server: RedisServer) -> None:
+    """Bytes stay bytes: ids of digits keep their zeros, numbers with a plus stay text."""
+    async with linked(server) as link:
+        assert await link.run(ECHO, ["000024"]) == b"000024"
+        await link.command("SET", "t:x", "+4520123456")
+        assert await link.command("GET", "t:x") == b"+4520123456"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_forgotten_script_is_taught_again(server: RedisServer) -> None:
+    """After SCRIPT FLUSH, as after a failover, a call succeeds as before."""
+    async with linked(server) as link:
+        assert await link.run(COUNT, ["n", 1]) == 1
+        await link.command("SCRIPT", "FLUSH")
+        assert await link.run(COUNT, ["n", 1]) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_fault_in_a_script_is_no_outage(server: RedisServer) -> None:
+    """An error that is ours is raised as it is: nobody tries it again."""
+    async with linked(server) as link:
+        with pytest.raises(Exception, match="NONSENSE|Unknown Redis command"):
+            await link.run(BROKEN, ["x"])
+        assert await link.run(ECHO, ["x"]) == b"x"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_survives_a_restart_within_its_patience(server: RedisServer) -> None:
+    """Redis is killed with a call on the wire and comes back after a second: the caller notices a delay only."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        server.signal(signal.SIGSTOP)
+        asked = ensureDeferred(link.run(ECHO, ["mid-call"]))
+        await later(0.1)
+        server.kill()
+        waiting = ensureDeferred(link.run(ECHO, ["while away"]))
+        await later(1.0)
+        await server.start()
+        assert await asked == b"mid-call"
+        assert await waiting == b"while away"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_outage_is_told_in_time(server: RedisServer) -> None:
+    """A call on the wire and one begun later both fail about 4 s after they were made, and never after 5."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        server.kill()
+        early = ensureDeferred(unavailable(link))
+        await later(1.0)
+        late = ensureDeferred(unavailable(link))
+        for reason, seconds in (await early, await late):
+            assert PATIENCE - 0.1 <= seconds < 5
+            assert "Redis" in reason
+        assert not link.up
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_hanging_redis_is_told_in_time(server: RedisServer) -> None:
+    """A stopped process takes connections and says nothing: calls fail within 5 s whenever they were made."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        server.signal(signal.SIGSTOP)
+        asked = []
+        for _ in range(4):
+            asked.append(ensureDeferred(unavailable(link)))
+            await later(0.9)
+        for waiting in asked:
+            _, seconds = await waiting
+            assert seconds < 5
+        server.signal(signal.SIGCONT)
+        assert await link.run(ECHO, ["x"]) == b"x"
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_connects_again_soon(server: RedisServer) -> None:
+    """After an outage of 8 s calls are answered within 2.5 s of Redis' return."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        server.kill()
+        await later(8.0)
+        await server.start()
+        began = reactor.seconds()
+        await until(lambda: link.up, 5)
+        assert await link.run(ECHO, ["x"]) == b"x"
+        assert reactor.seconds() - began < 2.5
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_that_never_was_there_is_waited_for(server: RedisServer) -> None:
+    """A daemon that starts before its Redis serves as soon as it comes."""
+    server.kill()
+    async with linked(server) as link:
+        asked = ensureDeferred(link.run(ECHO, ["x"]))
+        await later(0.5)
+        await server.start()
+        assert await asked == b"x"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_loading_redis_is_not_there_yet(server: RedisServer) -> None:
+    """While Redis reads its file the link is down; then calls succeed, with what was stored."""
+    async with linked(server) as link:
+        for number in range(40):
+            await link.run(COUNT, [f"n{number}", number])
+        server.kill()
+        # 40 writes at 50 ms each: it answers LOADING for two seconds.
+        starting = ensureDeferred(server.start("--key-load-delay", "50000"))
+        await later(0.5)
+        assert not link.up
+        assert await link.run(COUNT, ["n39", 0]) == 39
+        await starting
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> None:
+    """A replica that takes no writes, and a full memory: StoreUnavailable at once, with Redis' word for it."""
+    async with linked(server) as link:
+        await link.command("REPLICAOF", "127.0.0.1", "1")
+        reason, seconds = await unavailable(link)
+        assert "READONLY" in reason
+        assert seconds < 1
+        await link.command("REPLICAOF", "NO", "ONE")
+        await link.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await link.command("CONFIG", "SET", "maxmemory", "1")
+        reason, _ = await unavailable(link)
+        assert "OOM" in reason
+        await link.command("CONFIG", "SET", "maxmemory", "0")
+        assert await link.run(COUNT, ["n", 1]) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_wrong_password_is_named_and_not_shown(server: RedisServer) -> None:
+    """Calls fail with Redis' reason, which holds no password; with the right one they succeed, on their database."""
+    async with linked(server) as link:
+        await link.command("CONFIG", "SET", "requirepass", "right-password")
+    async with linked(server, password="wrong-password") as link:
+        reason, _ = await unavailable(link)
+        assert "WRONGPASS" in reason or "invalid password" in reason
+        assert "wrong-password" not in reason
+    async with linked(server, password="right-password", database=3) as link:
+        await link.run(COUNT, ["n", 1])
+        assert b"db3:keys=1" in await link.command("INFO", "keyspace")
+    async with linked(server, username="default", password="right-password") as link:
+        assert await link.run(ECHO, ["x"]) == b"x"
+
+
+@pytest_twisted.ensureDeferred
+async def test_stopping_fails_those_who_wait(server: RedisServer) -> None:
+    """stopService ends at once; a call that waits for a connection, or for an answer, gets StoreUnavailable."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        server.signal(signal.SIGSTOP)
+        on_the_wire = ensureDeferred(unavailable(link))
+        await later(0.05)
+    server.kill()
+    async with linked(server) as link:
+        waits = ensureDeferred(unavailable(link))
+        await later(0.05)
+    for waiting in (on_the_wire, waits):
+        _, seconds = await waiting
+        assert seconds < 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_may_be_cancelled(server: RedisServer) -> None:
+    """Who gives up waiting disturbs nobody: not its own batch, and not the link."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        given_up = ensureDeferred(link.run(ECHO, ["a"]))
+        kept = ensureDeferred(link.run(ECHO, ["b"]))
+        given_up.cancel()
+        failures: list[Failure] = []
+        given_up.addErrback(failures.append)
+        assert await kept == b"b"
+        assert len(failures) == 1
+        assert await link.run(ECHO, ["c"]) == b"c"
+
+
+class _Late(Protocol):
+    """A Redis that lets one in after 3.5 s and then never answers again."""
+
+    def dataReceived(self, data: bytes) -> None:
+        if b"PING" in data and self.transport is not None:
+            reactor.callLater(max(_Late.opens - reactor.seconds(), 0.0), self.transport.write, b"+PONG\r\n")
+
+    opens = 0.0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_comes_late_does_not_prolong_a_call(server: RedisServer) -> None:
+    """When the connection comes at the end of a call's patience and then hangs, the call still ends in time."""
+    server.kill()
+    server.socket.unlink(missing_ok=True)
+    _Late.opens = reactor.seconds() + 2.5
+    factory = Factory.forProtocol(_Late)
+    factory.noisy = False
+    port: Any = await UNIXServerEndpoint(reactor, str(server.socket)).listen(factory)
+    async with linked(server) as link:
+        asked = ensureDeferred(unavailable(link))
+        await until(lambda: link.up, 5)
+        _, seconds = await asked
+        assert seconds < 5
+    await port.stopListening()
