@@ -11,7 +11,7 @@ from gatewayd.errors import TemporaryFailure, Uncertain
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp.link import LinkState
 from gatewayd.smpp.pdu import Status
-from smpp_world import Memory, World, order
+from smpp_world import Memory, World, order, settings
 
 
 def link_of(world: World) -> LinkState:
@@ -276,4 +276,72 @@ def test_a_password_that_smpp_has_no_place_for_is_told_without_it() -> None:
     assert memory.tried == []
     assert "password" in link_of(world).last_error
     assert "123456789" not in link_of(world).last_error
+    stop(memory, world)
+
+
+def test_who_waits_too_long_for_a_window_is_sent_back() -> None:
+    """An SMSC that answers nothing holds a window of messages, and no more: the others go back after five seconds."""
+    memory = Memory(Behaviour(submit_mute=True))
+    world = memory.world(window=3)
+    sending = [world.send(order(n, now=memory.clock.seconds())) for n in range(10)]
+    memory.advance(8)
+    assert [each.called for each in sending] == [False] * 3 + [True] * 7
+    failures = [failure_of(each) for each in sending[3:]]
+    assert all(isinstance(failure, TemporaryFailure) and not failure.counts for failure in failures)
+    assert len(world.marks) == 3
+    memory.smsc.behaviour = Behaviour()
+    memory.advance(60)
+    assert [type(failure_of(each)) for each in sending[:3]] == [Uncertain] * 3
+    stop(memory, world)
+
+
+def test_a_segment_whose_bind_is_gone_follows_another() -> None:
+    """Mid-message the bind falls: the message is uncertain if its segment was written, and goes on if it was not."""
+    memory = Memory(Behaviour(answer_delay=1.0))
+    world = memory.world(binds=2, window=1)
+    first = world.send(order(1, "x" * 300, now=memory.clock.seconds()))
+    memory.advance(0.5)
+    busy = [link for link in world.channel.binds()[0].links if link.in_flight]
+    assert len(busy) == 1
+    carrier = memory.smsc.sessions[busy[0].number]
+    carrier.abort()
+    memory.pump()
+    failure = failure_of(first)
+    assert isinstance(failure, Uncertain)
+    assert world.channel.routes() == {"world": True}
+    second = world.send(order(2, now=memory.clock.seconds()))
+    memory.advance(3)
+    assert second.result.route == "world"
+    stop(memory, world)
+
+
+def test_a_new_window_counts_at_once() -> None:
+    """A wider window lets waiting submits go without a new bind."""
+    memory = Memory(Behaviour(answer_delay=3.0))
+    world = memory.world(window=1)
+    sending = [world.send(order(n, now=memory.clock.seconds())) for n in range(4)]
+    memory.advance(1)
+    assert link_of(world).in_flight == 1
+    world.channel.reconfigure({"world": settings(2775, window=10)}, world.labels)
+    memory.advance(0.5)
+    assert link_of(world).in_flight == 4
+    memory.advance(5)
+    assert all(each.result.route == "world" for each in sending)
+    assert len(memory.tried) == 1
+    stop(memory, world)
+
+
+def test_a_peer_that_resets_in_the_middle_of_work_is_bound_again_soon() -> None:
+    """A hundred resets under load: no try waits longer than four seconds."""
+    memory = Memory()
+    world = memory.world()
+    for number in range(100):
+        sending = world.send(order(number, now=memory.clock.seconds()))
+        memory.advance(0.25)
+        assert sending.result.route == "world"
+        memory.smsc.reset()
+        reset_at = memory.clock.seconds()
+        memory.advance(5)
+        assert memory.tried[-1] - reset_at <= 4
+        assert link_of(world).phase == "bound"
     stop(memory, world)

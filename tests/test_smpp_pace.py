@@ -38,11 +38,11 @@ class Course:
             self.clock.advance(step)
 
 
-def most_in_a_second(moments: list[float]) -> int:
-    """The fullest second, wherever it begins."""
+def most_in_a_second(moments: list[float], seconds: float = 1.0) -> int:
+    """The fullest second (or other time), wherever it begins."""
     first = most = 0
     for last, moment in enumerate(moments):
-        while moments[first] <= moment - 1.0:
+        while moments[first] <= moment - seconds:
             first += 1
         most = max(most, last - first + 1)
     return most
@@ -69,6 +69,8 @@ def test_a_late_process_does_not_make_up_for_it_at_once() -> None:
     course.advance(3.0)
     assert most_in_a_second(course.given) <= 110
     assert len(course.given) > 480
+    # A limiter with a small bucket sees three at once, and then one every nine milliseconds.
+    assert most_in_a_second(course.given, 0.0085) <= 3
 
 
 @settings(deadline=None, max_examples=25)

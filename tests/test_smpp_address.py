@@ -1,0 +1,72 @@
+"""Senders, numbers and validity periods as a submit_sm has them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.errors import PermanentFailure
+from gatewayd.smpp.address import destination, source, validity
+
+
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [
+        ("Amazing", (5, 0, b"Amazing")),
+        ("Amazing24-7", (5, 0, b"Amazing24-7")),
+        ("Café", (5, 0, b"Caf\xe9")),
+        ("123", (3, 0, b"123")),
+        ("12345678", (3, 0, b"12345678")),
+        ("12", (1, 1, b"12")),
+        ("123456789", (1, 1, b"123456789")),
+        ("447700900123", (1, 1, b"447700900123")),
+        ("+447700900123", (1, 1, b"447700900123")),
+        ("+44 (7700) 900-123", (1, 1, b"447700900123")),
+        ("+12345", (1, 1, b"12345")),
+        ("", (0, 0, b"")),
+    ],
+)
+def test_the_senders_kind_gives_its_ton_and_npi(sender: str, expected: tuple[int, int, bytes]) -> None:
+    """Names 5/0, three to eight digits 3/0, numbers 1/1 without plus; a configured pair overrides."""
+    assert source(sender) == expected
+    assert source(sender, (2, 8)) == (2, 8, expected[2])
+
+
+@pytest.mark.parametrize("sender", ["TwelveLetter", "Ωmega", "١٢٣٤٥", "A" * 100])
+def test_a_name_that_no_smsc_takes_is_refused(sender: str) -> None:
+    """Over eleven characters or outside Latin-1: permanent, and the failure does not repeat it."""
+    with pytest.raises(PermanentFailure) as refused:
+        source(sender)
+    assert sender not in str(refused.value)
+
+
+def test_destination_has_no_plus() -> None:
+    """E.164 without its plus, 1/1 or the configured pair."""
+    assert destination("+447700900999") == (1, 1, b"447700900999")
+    assert destination("+447700900999", (2, 0)) == (2, 0, b"447700900999")
+
+
+def test_validity_relative_and_absolute() -> None:
+    """Both say the same moment; what is over still gets a minute, what is far off thirty days."""
+    now = datetime(2026, 11, 23, 22, 0, tzinfo=UTC).timestamp()
+    assert validity(now + 4 * 3600, now, "relative") == b"000000040000000R"
+    assert validity(now + 4 * 3600, now, "absolute") == b"261124020000000+"
+    assert validity(now - 5, now, "relative") == b"000000000100000R"
+    assert validity(now + 1e9, now, "relative") == b"000030000000000R"
+    assert validity(now + 5, now, "") == b""
+
+
+@given(st.integers(60, 30 * 86400), st.floats(1e9, 3e9))
+def test_validity_reads_back(left: int, now: float) -> None:
+    """Either form is sixteen octets and names the deadline to the second."""
+    relative = validity(now + left, now, "relative").decode()
+    found = re.fullmatch(r"0000(\d\d)(\d\d)(\d\d)(\d\d)000R", relative)
+    assert found
+    days, hours, minutes, seconds = map(int, found.groups())
+    assert abs(timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds() - left) <= 1
+    absolute = validity(now + left, now, "absolute").decode()
+    assert re.fullmatch(r"\d{12}000\+", absolute)
+    read = datetime.strptime(absolute[:12], "%y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+    assert abs(read - (now + left)) <= 1
