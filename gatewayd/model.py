@@ -271,4 +271,16 @@ class WayState(Struct, frozen=True):
     throttled: int = 0
 
 
+class Decision(Struct, frozen=True):
+    """One line for the audit log: what was decided about a message, and why. No address, no content."""
+
+    what: str
+    label: str
+    channel: Channel
+    message_id: str = ""
+    uid: str = ""
+    ext_user_id: str = ""
+    reason: str = ""
+
+
 Json = dict[str, Any]
