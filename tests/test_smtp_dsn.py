@@ -285,7 +285,8 @@ def test_bounces_in_prose(name: str) -> None:
     """A failure, the player's address, and the code where one is there, from systems that send no RFC 3464 block."""
     sample = FAILURES[name]
     body = sample["body"].replace("{player}", PLAYER)
-    verdict = read(mail(body, sample["subject"].replace("{player}", PLAYER), head="Return-Path: <>\n"))
+    sender = sample.get("sender", "MAILER-DAEMON@mx.example")
+    verdict = read(mail(body, sample["subject"].replace("{player}", PLAYER), sender, "Return-Path: <>\n"))
     assert (verdict.kind, verdict.recipient, verdict.status) == (Kind.FAILED, PLAYER, sample["status"])
     assert not verdict.parsed
 
@@ -302,7 +303,7 @@ def test_prose_needs_a_mail_system() -> None:
     """The same words from a person, or under a person's subject, are no bounce."""
     for sample in FAILURES.values():
         body = sample["body"].replace("{player}", PLAYER)
-        assert read(mail(body, "my problem", "Ann <ann@far.example>")).kind is Kind.NONE
+        assert read(mail(body, "my problem", "Ann <ann@far.example>")).kind is Kind.NONE, sample["subject"]
 
 
 def test_a_success_in_prose() -> None:

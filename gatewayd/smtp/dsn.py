@@ -12,7 +12,7 @@ from gatewayd.smtp.arf import read_complaint, read_unsubscription
 from gatewayd.smtp.notice import read_notice
 from gatewayd.smtp.parts import REPORTS, Mail, take_apart
 from gatewayd.smtp.prose import kind_of, read_prose, recipient_of
-from gatewayd.smtp.reasons import code_in, is_hard
+from gatewayd.smtp.reasons import HARD, code_in, is_hard
 from gatewayd.smtp.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.smtp.verdict import Kind, Verdict, first_address
 
@@ -148,6 +148,9 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
     if kind is Kind.FAILED and action not in ACTIONS and kind_of(mail.story) is Kind.DELAYED:
         kind = Kind.DELAYED
+    # Where the block gives no reason, the text for people may; a code that is clear needs none.
+    words = wording.plain(f"{block.get('status', '')} {diagnostic}")
+    words = words if diagnostic or status in HARD else f"{words} {mail.flat}"
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return Verdict(
         kind=kind,
@@ -155,7 +158,7 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
         action=action,
         recipient=recipient or recipient_of(mail, mail.story),
         diagnostic=(diagnostic or _SPACE.sub(" ", block.get("status", "")))[:500],
-        hard=kind is Kind.FAILED and is_hard(status, wording.plain(f"{block.get('status', '')} {diagnostic}")),
+        hard=kind is Kind.FAILED and is_hard(status, words),
         parsed=True,
         remote_mta=_typed(block.get("remote-mta", "")),
         reporting_mta=_typed(whole.get("reporting-mta", "")),

@@ -71,7 +71,7 @@ BOUNCE_SUBJECT = _any(
         r"\bfailure notice\b|\bnotice of failure\b|\bfailure report\b",
         r"\bwarning: (?:message|could not send|original)",
         r"\bmessage (?:status|you sent) ?-?",
-        r"\bNDN:|\bNDR:",
+        r"\bNDN:|\bNDR:|^error\b:",
         r"\bproblem(?:e|s)? (?:delivering|with (?:your )?(?:mail|message))",
         r"\bmail could not\b|\bmail delivery\b|\bmail system error\b|\bmail non[- ]?remis",
         r"\bunzustellbar|\bnicht zugestellt|\bzustell(?:ung|fehler|bericht|status)|\bfehlgeschlagen",
@@ -204,6 +204,7 @@ FAILURE = _any(
         r"\bblocked (?:by|using|for|because)|\bpolicy (?:violation|reason)|\bspam (?:content|message|detected)",
         r"\bdelive?ry\b[^.]{0,60} (?:was |has been |is )?(?:aborted|cancel+ed)|\bcould not find\b",
         r"\bfailed mail\b|\(fail(?:ure|ed)\)|\bdid not (?:\w+ )?match\b",
+        r"\bnot (?:a )?(?:list )?member\b",
         r"\btransaction failed|\bcommand rejected|\bprotocol error|\bsyntax error",
         r"\bremote (?:host|server) (?:said|told|respon|answer|return)",
         r"(?:^|[\s<>(\[:\"'])5[0-5]\d[ -](?:#?5\.\d{1,3}\.\d{1,3}\b|[^\d\s.,:]{2})",
@@ -295,6 +296,7 @@ UNKNOWN_USER = _any(
         r"\bnot listed in (?:\w+ ){0,3}(?:directory|address book)|\brecipient name is not recogni[sz]ed",
         r"\bthis user doesn'?t have an? \S{1,40} account|\bthat e-?mail address doesn'?t exist",
         r"\bno such (?:user|person|address)|\bunknown (?:or illegal )?alias|\baddress(?:ee)? unknown",
+        r"\baddress (?:you entered )?(?:could not|couldn't) be found",
         r"\bunbekannter (?:benutzer|empfänger)|\bdestinataire inconnu|\butilisateur inconnu",
         r"\busuario desconocido|\butente sconosciuto|\busuário desconhecido|\bgebruiker onbekend",
         r"неизвестн\w+ (?:пользовател|получател|адрес)|ユーザ\w{0,4}(?:が|"
@@ -307,7 +309,7 @@ NO_DOMAIN = _any(
     (
         r"\bnxdomain\b|\billegal host|\bcouldn'?t find (?:any host|a mail exchanger)|\bdomain name not found",
         r"\bhost (?:or domain name )?not found(?!, try)|\bhost unknown|\bunknown host",
-        r"\b(?:domain|host) (?:name )?(?:\S{1,100} )?(?:does not exist|doesn'?t exist|not found|unknown)",
+        r"\b(?:domain|host) (?:name )?(?:\S{1,100} )?(?:does not exist|doesn'?t exist|not found(?!, try)|unknown)",
         r"\bname or service not known|\bno such (?:domain|host)|\bunrout(?:e)?able mail domain",
         r"\bdomain (?:is )?(?:unknown|invalid|not valid)|\bcouldn'?t find any host",
     )
