@@ -55,7 +55,7 @@ _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _SPACE = re.compile(r"\s+")
 _TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\s*;\s*(.*)", re.IGNORECASE)
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-_MAX_BLOCKS = 100
+_MAX_BLOCKS = 25
 
 
 def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
@@ -150,7 +150,7 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
         kind = Kind.DELAYED
     # Where the block gives no reason, the text for people may; a code that is clear needs none.
     words = wording.plain(f"{block.get('status', '')} {diagnostic}")
-    words = words if diagnostic or status in HARD else f"{words} {mail.flat}"
+    words = words if diagnostic or status in HARD else f"{words} {mail.flat[:4096]}"
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return Verdict(
         kind=kind,
