@@ -381,7 +381,7 @@ def test_hostile_mails_take_no_time(name: str) -> None:
     """No shape of mail costs more than a moment of one thread."""
     started = time.process_time()
     read(HOSTILE[name])
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 3.0
 
 
 def test_limits_of_structure() -> None:

@@ -134,7 +134,11 @@ def readable(markup: str) -> str:
 
 def _text_of(parts: list[Part]) -> str:
     plain = "\n".join(part.text for part in parts if _is_plain(part.type))
-    return plain if plain.strip() else "\n".join(readable(part.text) for part in parts if part.type == "text/html")
+    return (
+        plain
+        if plain.strip()
+        else "\n".join(readable(part.text[: 128 << 10]) for part in parts if part.type == "text/html")
+    )
 
 
 def _is_plain(kind: str) -> bool:

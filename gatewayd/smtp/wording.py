@@ -330,7 +330,7 @@ NOT_THE_ADDRESS = _any(
 
 # Where a mail stops telling its story and shows the mail that it is about.
 ORIGINAL = re.compile(
-    r"^[ \t>]*(?:"
+    r"^[ \t>]{0,20}(?:"
     r"[-=_*# ]{0,60}(?:begin |start of |the |a |here is |this is |attached is |included is |below (?:this line )?is |"
     r"contents? of |headers? of |copy of |first \d+ \w+ of )*"
     r"(?:(?:original|returned|unsent|undelivered|bounced|quoted|transmitted|rejected|failed|your)"
