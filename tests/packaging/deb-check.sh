@@ -5,7 +5,8 @@
 #
 #     tests/packaging/deb-check.sh [build|offline|chroot|boot ...]      no argument: all
 #
-# WORK keeps everything in that directory (a second run is faster); DEB takes a package that is there already.
+# WORK keeps everything in that directory (a second run is faster); DEB takes a package that is there already, COMMIT
+# another commit than HEAD.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -28,7 +29,7 @@ for program in mmdebstrap dpkg-buildpackage lintian; do
 done
 [ "$(id -u)" = 0 ] || die "root is needed"
 # What is committed is what is checked, the same in every stage.
-commit=$(git -C "$top" rev-parse HEAD)
+commit=$(git -C "$top" rev-parse "${COMMIT:-HEAD}")
 
 end() {
     status=$?
@@ -208,6 +209,10 @@ in_systemd() {
     [ "$(inside ps -o user= -p "$(unit MainPID)")" = gatewayd ] || die "runs as somebody else"
     inside systemd-analyze verify --man=no gatewayd.service gatewayd@2.service || die "verify"
 
+    say "the journal has one line an event, with its priority"
+    inside journalctl -u gatewayd -n 8 --no-pager
+    [ "$(inside journalctl -u gatewayd -p info..info -o cat --no-pager | grep -c ' runs as ')" = 1 ] || die "the journal"
+
     say "credentials"
     inside sh -c 'ls /run/credentials/gatewayd.service'
     inside test -e /run/credentials/gatewayd.service/secrets_secret.key || die "no credential"
@@ -263,7 +268,7 @@ PROBE
     say "stop, bad configuration, upgrade, purge"
     began=$(date +%s)
     inside systemctl stop gatewayd
-    [ "$(unit Result)" = success ] || die "stop: $(unit Result)"
+    [ "$(unit Result) $(unit ExecMainStatus)" = "success 0" ] || die "stop: $(unit Result) $(unit ExecMainStatus)"
     echo "stopped in $(($(date +%s) - began)) s"
     inside systemctl is-active gatewayd@2 && die "worker 2 was not stopped"
     inside sh -c 'echo "nonsense = 1" >> /etc/gatewayd/gatewayd.toml'
