@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import pytest_twisted
 import treq
+from hypothesis import given
+from hypothesis import strategies as st
+from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 
 from gatewayd.errors import ErrorCode
 from gatewayd.model import Channel
+from gatewayd.peers import Networks, address_in
 from intake import EMAIL, SECRET, SMS, Intake, label
 
 PROXY = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("10.0.0.0/8"))
@@ -330,3 +334,103 @@ def test_an_absolute_uri_is_the_same_path() -> None:
     )
     assert b'"error_code":0' in transport.value()
     protocol.connectionLost()
+
+
+def over_wire(intake: Intake, request: bytes, peer: str = "127.0.0.1") -> tuple[bytes, Any]:
+    """Status line and JSON of the one answer to `request`, at once."""
+    protocol = intake.site.buildProtocol(None)
+    transport = StringTransport(peerAddress=IPv4Address("TCP", peer, 5))
+    protocol.makeConnection(transport)
+    protocol.dataReceived(request)
+    protocol.connectionLost()
+    head, _, body = transport.value().partition(b"\r\n\r\n")
+    return head.partition(b"\r\n")[0], json.loads(body)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_fields = st.sampled_from(sorted({*EMAIL, *SMS, "activity_type", "to_email_address", "other"}))
+_texts = st.sampled_from(
+    ["", " ", "x", "a@amazing.co", "https://api.smartico.ai/", "hhu234556", "preview", "\ud83d\ude00"]
+)
+
+
+@given(st.sampled_from(["email", "sms", "im"]), st.dictionaries(_fields, _json | _texts), st.booleans())
+def test_whatever_json_is_sent_gets_an_answer_of_the_table(path: str, changes: dict[str, Any], whole: bool) -> None:
+    """Status 200, a code that the table gives a meaning to, never a bug; stored is just what was taken."""
+    intake = Intake()
+    body = json.dumps((EMAIL | SMS if whole else {}) | changes).encode()
+    status, answer = over_wire(
+        intake,
+        b"POST /amazing/%s HTTP/1.1\r\nHost: gw\r\nAuthorization: let me in\r\nContent-Length: %d\r\n\r\n%s"
+        % (path.encode(), len(body), body),
+    )
+    assert status == b"HTTP/1.1 200 OK"
+    assert answer["error_code"] in set(ErrorCode) - {ErrorCode.INTERNAL}
+    assert (answer["error_code"] == 0) is ("ext_message_id" in answer) is (len(intake.store.db.rows) == 1)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_bytes_are_sent_get_an_answer(body: bytes) -> None:
+    """Status 200 and invalid_request: no bytes of that length make a whole request."""
+    status, answer = over_wire(
+        Intake(),
+        b"POST /amazing/email HTTP/1.1\r\nHost: gw\r\nAuthorization: let me in\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(body), body),
+    )
+    assert (status, answer["error_code"]) == (b"HTTP/1.1 200 OK", 3)
+
+
+@given(st.text(alphabet=st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40))
+def test_whatever_a_proxy_forwards_opens_nothing(forwarded: str) -> None:
+    """X-Forwarded-For of any form is read as an allowed address or forbidden; it never fails."""
+    intake = Intake(trusted_proxies=PROXY, amazing=label(allow_from=["203.0.113.0/24"]))
+    head = b"POST /amazing/email HTTP/1.1\r\nHost: gw\r\nX-Forwarded-For: " + forwarded.encode("latin-1")
+    status, answer = over_wire(intake, head + b"\r\nContent-Length: 0\r\n\r\n")
+    assert (status, answer["error_code"]) == (b"HTTP/1.1 403 Forbidden", 4)
+
+
+@pytest.mark.parametrize(
+    ("network", "peer", "inside"),
+    [
+        ("203.0.113.0/24", "203.0.113.255", True),
+        ("203.0.113.0/24", "203.0.114.0", False),
+        ("203.0.113.7/32", "::ffff:203.0.113.7", True),
+        ("::ffff:203.0.113.0/120", "203.0.113.7", True),
+        ("::ffff:203.0.113.0/120", "203.0.114.7", False),
+        ("2001:db8::/32", "2001:db8::1", True),
+        ("2001:db8::/32", "2001:db9::1", False),
+        ("::/0", "203.0.113.7", False),
+        ("0.0.0.0/0", "2001:db8::1", False),
+        ("fe80::/10", "fe80::1%eth0", True),
+    ],
+)
+def test_networks(network: str, peer: str, inside: bool) -> None:
+    """IPv4 and IPv6 each in its own networks; a mapped address or network is its IPv4 one."""
+    networks = Networks([ipaddress.ip_network(network)])
+    for _ in range(2):
+        address = address_in(peer)
+        assert address is not None
+        assert (address in networks) is inside
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1.2.3", "1.2.3.4.5", "1.2.3.4:", "1.2.3.4:x", "[::1", "[::1]x", "[::1]:", "1.2.3.04"]
+)
+def test_what_is_no_address(text: str) -> None:
+    """None, not a guess."""
+    assert address_in(text) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_on_a_foreign_site_the_api_guards_itself() -> None:
+    """Without our site's door the endpoint asks the same questions: peer, length, path."""
+    shut = StubTreq(Intake(amazing=label(allow_from=["203.0.113.0/24"])).api.resource())
+    assert (await shut.post("http://gw/amazing/email", data=b"{}")).code == 403
+    client = StubTreq(Intake().api.resource())
+    response = await client.post("http://gw/amazing/email", data=b" " * 20_001, headers={"Authorization": SECRET})
+    assert (await treq.json_content(response))["error_code"] == 8
+    assert (await client.get("http://gw/")).code == 404

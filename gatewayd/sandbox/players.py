@@ -63,7 +63,9 @@ class PlayerDatabase:
 
     def __init__(self, path: Path, players: Sequence[Player] = SAMPLES, numbered: int = 0) -> None:
         self.path = path
-        path.unlink(missing_ok=True)
+        for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            # A journal that an earlier run left behind would be played into the new file.
+            name.unlink(missing_ok=True)
         more = [Player(f"p{n}", f"p{n}@players.example", f"+4477009{n % 100000:05d}") for n in range(1, numbered + 1)]
         with closing(sqlite3.connect(path)) as database, database:
             # Readers must not be held up while a test or a curious operator writes.
