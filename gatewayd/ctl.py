@@ -6,11 +6,13 @@ nothing of the store: the daemon does what is asked. `check`, `smpp-probe` and `
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gatewayd import __version__, show
 from gatewayd.adminclient import AdminClient, NoDaemon, Unhappy, open_client
@@ -18,6 +20,7 @@ from gatewayd.model import Json
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 _DEAD_PAGE = 100_000
+T = TypeVar("T")
 
 
 class Failed(Exception):
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(verb=run)
         return one
 
+    verb("check", _check, "read the configuration, connect to everything in it, print a line each")
     verb("status", _status, "queues, relays and SMSCs, rates, oldest waiting message, dead letters")
     verb("trace", _trace, "the timeline of one message").add_argument(
         "id", metavar="ID", help="ext_message_id, or Smartico's uid"
@@ -224,11 +228,59 @@ def _dead_of(options: argparse.Namespace, client: AdminClient) -> Iterator[str]:
 # Verbs that need no daemon ---------------------------------------------------------------------------------------
 
 
+def _check(options: argparse.Namespace) -> int:
+    # Imported here, as in the verbs below: this brings the whole daemon's parts, which the other verbs can do without.
+    from gatewayd.check import Finding, failed, look_at_everything
+    from gatewayd.config import ConfigError, load
+
+    try:
+        config = load(options.config, os.environ, options.instance)
+    except ConfigError as error:
+        if options.json:
+            _print_json({"ok": False, "errors": error.errors, "findings": []})
+        else:
+            show.findings(("FAIL", "configuration", line) for line in error.errors)
+        return 1
+
+    def tell(finding: Finding) -> None:
+        if not options.json:
+            show.findings([(finding.word, finding.what, finding.found)])
+
+    tell(Finding("ok", "configuration", options.config))
+    found = _in_reactor(lambda reactor: look_at_everything(reactor, config, tell))
+    bad = failed(found)
+    if options.json:
+        rows = [{"result": one.word.lower(), "what": one.what, "found": one.found} for one in found]
+        _print_json({"ok": not bad, "errors": [], "findings": rows})
+    return 1 if bad else 0
+
+
 def _sandbox(options: argparse.Namespace) -> int:
-    # Imported here because it brings simulators that no other verb needs.
     from gatewayd.sandbox import world
 
-    return int(world.main(once=options.once, directory=options.dir, messages=options.messages))
+    return world.main(once=options.once, messages=options.messages, directory=options.dir)
+
+
+def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    """What `work` gives, in a reactor that runs only for it."""
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import react
+
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def main(reactor: Any) -> Any:
+        done = Deferred.fromCoroutine(work(reactor))
+        return done.addCallbacks(results.append, lambda failure: failures.append(failure.value))
+
+    # That is how react ends; what counts is what came of the work.
+    with suppress(SystemExit):
+        react(main)
+    if failures:
+        raise failures[0]
+    if not results:
+        raise Failed("stopped")
+    return results[0]
 
 
 def _tell(options: argparse.Namespace, value: Json, shown: Callable[[Json], None]) -> int:

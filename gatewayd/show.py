@@ -194,7 +194,7 @@ class Progress:
         self._bar.advance(self._task, number)
 
 
-def rows(lines: Iterable[tuple[str, str, str]]) -> None:
+def findings(lines: Iterable[tuple[str, str, str]]) -> None:
     """Lines of `check`: a word, what was looked at, and what was found."""
     out = Console(highlight=False, soft_wrap=True)
     styles: dict[str, Any] = {"ok": _GOOD, "warn": _WARN, "skip": "dim", "FAIL": _BAD}

@@ -1,0 +1,74 @@
+"""`gatewayctl check`: reads the configuration, then connects to everything in it, all at once, each within a limit.
+
+Owns the list of what is looked at, and the end of a look that takes too long. Sends nothing and changes nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as TooLate
+
+from gatewayd.check import dns, neighbours, redis, smsc
+from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
+from gatewayd.config import Config
+
+__all__ = ["FAIL", "OK", "SKIP", "WARN", "Finding", "failed", "look_at_everything"]
+
+Look = tuple[str, Awaitable[list[Finding]]]
+
+
+async def look_at_everything(
+    reactor: Any, config: Config, tell: Callable[[Finding], None], *, lookup: dns.Lookup | None = None
+) -> list[Finding]:
+    """All findings; `tell` gets each as soon as it is there. `lookup` asks the DNS, else this machine's resolvers.
+
+    Never raises for a neighbour's fault, and returns within a few seconds more than PATIENCE.
+    """
+    found: list[Finding] = []
+
+    async def one(what: str, look: Awaitable[list[Finding]]) -> None:
+        for finding in await _within(reactor, what, look):
+            found.append(finding)
+            tell(finding)
+
+    looks = list(_looks(reactor, config, lookup or dns.Resolver(reactor)))
+    await gatherResults([Deferred.fromCoroutine(one(what, look)) for what, look in looks], consumeErrors=True)
+    return found
+
+
+def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
+    yield "redis", redis.look(reactor, config.redis)
+    users = {label.directory: name for name, label in reversed(config.labels.items())}
+    for name, table in config.directories.items():
+        label = users.get(name, "gatewayd-check")
+        yield f"directory {name}", neighbours.directory(reactor, name, table, label)
+    for name, relay in config.relays.items():
+        yield f"relay {name}", neighbours.relay(reactor, name, relay)
+    for name, table_of_smsc in config.smscs.items():
+        yield f"smsc {name}", smsc.look(reactor, name, table_of_smsc)
+    for name, own in config.labels.items():
+        yield f"callback of {name}", _now(neighbours.callback_rules(name, own))
+    for scheme, host, port in neighbours.callback_places(config.labels):
+        yield f"callback host {host}:{port}", neighbours.callback(reactor, scheme, host, port)
+    for question in dns.questions(config):
+        yield "dns", question(lookup)
+
+
+async def _now(findings: list[Finding]) -> list[Finding]:
+    return findings
+
+
+async def _within(reactor: Any, what: str, look: Awaitable[list[Finding]]) -> list[Finding]:
+    """What `look` finds, within PATIENCE and a little more for taking leave."""
+
+    async def run() -> list[Finding]:
+        return await look
+
+    try:
+        return await Deferred.fromCoroutine(run()).addTimeout(PATIENCE + 2.0, reactor)
+    except (TooLate, CancelledError):
+        word = SKIP if what == "dns" else FAIL
+        return [Finding(word, what, f"no end within {PATIENCE + 2.0:g} s")]
+    except Exception as error:
+        return [Finding(FAIL, what, neighbours.words(error))]

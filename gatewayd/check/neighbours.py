@@ -1,0 +1,182 @@
+"""Directories, relays and callback hosts: each is reached the way the daemon reaches it, and left politely."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from OpenSSL.SSL import Error as TlsError
+from service_identity import VerificationError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import optionsForClientTLS, platformTrust
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd import config
+from gatewayd.callback_urls import why_refused
+from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
+from gatewayd.directories import open_directory
+from gatewayd.errors import TemporaryFailure
+from gatewayd.redact import redact
+from gatewayd.smtp.client import Session
+from gatewayd.smtp.connection import Login, Timeouts, Trouble
+from gatewayd.smtp.tls import ClientTls
+
+_NUMBER = "2147483646"
+"""An id that a directory with numbers for ids can be asked for, too."""
+
+
+def words(error: BaseException) -> str:
+    """What went wrong, in one line, without an address."""
+    inner = getattr(error, "reasons", None)
+    if inner:
+        # Twisted's ResponseNeverReceived and OpenSSL's errors wrap what is worth reading.
+        return words(getattr(inner[0], "value", inner[0]))
+    if isinstance(error, TlsError) and error.args and isinstance(error.args[0], list):
+        return "TLS: " + (", ".join(str(entry[-1]) for entry in error.args[0]) or "handshake failed")
+    if isinstance(error, VerificationError):
+        return "TLS: the certificate is not for this host"
+    text = str(error) or type(error).__name__
+    return redact(text.splitlines()[0], 300)
+
+
+async def directory(reactor: Any, name: str, table: config.Directory, label: str) -> list[Finding]:
+    """Look up a player whom nobody has: a directory that knows them does not look at the id."""
+    what = f"directory {name}"
+    try:
+        opened = open_directory(reactor, name, table)
+    except ValueError as error:
+        return [Finding(FAIL, what, words(error))]
+    try:
+        begun = reactor.seconds()
+        found, kind = await _ask(opened, label)
+        took = (reactor.seconds() - begun) * 1000
+    except TemporaryFailure as error:
+        return [Finding(FAIL, what, error.reason)]
+    finally:
+        await opened.close()
+    if found:
+        return [Finding(FAIL, what, "knows a player who does not exist: does the query look at :ext_user_id?")]
+    return [Finding(OK, what, f"answers in {took:.0f} ms; an unknown {kind} is not found, as it should be")]
+
+
+async def _ask(opened: Any, label: str) -> tuple[bool, str]:
+    """Whether an invented player is known. Where ids are numbers, a text may be an error to the database."""
+    try:
+        return await opened.find(label, f"gatewayd-check-{uuid4().hex}") is not None, "id"
+    except TemporaryFailure as first:
+        try:
+            return await opened.find(label, _NUMBER) is not None, "number"
+        except TemporaryFailure:
+            raise first from None
+
+
+async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
+    """EHLO, TLS, AUTH, QUIT; no mail."""
+    what = f"relay {name}"
+    certificates = ClientTls(table)
+    starttls = certificates.options if table.tls == "starttls" else None
+    login = Login(starttls, table.username, table.password.reveal())
+    gone: Deferred[Any] = Deferred()
+    quick = Timeouts(greeting=PATIENCE, ehlo=PATIENCE, starttls=PATIENCE, auth=PATIENCE, quit=2.0)
+    session = Session(reactor, login, timeouts=quick, on_lost=gone.callback)
+    endpoint: Any = HostnameEndpoint(reactor, table.host, table.port, timeout=PATIENCE)
+    try:
+        # Also before STARTTLS: a file that can't be read is better told now than in mid-conversation.
+        trust: Any = certificates.options() if table.tls != "none" else None
+        if table.tls == "implicit":
+            endpoint = wrapClientTLS(trust, endpoint)
+        await endpoint.connect(Factory.forProtocol(lambda: session))
+        await session.ready
+    except CancelledError:
+        session.drop("no answer in time")
+        raise
+    except Trouble as error:
+        return [Finding(FAIL, what, f"{table.host}:{table.port}: {error.reason}")]
+    except Exception as error:
+        return [Finding(FAIL, what, f"{table.host}:{table.port}: {words(error)}")]
+    offers = sorted(word for word in ("PIPELINING", "DSN", "SMTPUTF8", "8BITMIME") if word in session.offer)
+    parts = [
+        "TLS with a good certificate" if session.secure else "no TLS",
+        "logged in" if table.username else "no log-in",
+        f"offers {', '.join(offers) or 'no extension of use'}",
+    ]
+    session.quit()
+    await gone
+    found = [Finding(OK, what, f"{table.host}:{table.port}: EHLO, {', '.join(parts)}, QUIT")]
+    if "DSN" not in session.offer:
+        found.append(Finding(WARN, what, "does not offer DSN: an email is `delivered` only by an ESP's event"))
+    return found
+
+
+def callback_places(labels: Mapping[str, config.Label]) -> dict[tuple[str, str, int], str]:
+    """Scheme, host and port to connect to, each with the first label that wants it.
+
+    The label's own URL, and each listed host that is not a pattern; nobody knows the ports of the latter, so https's
+    is taken.
+    """
+    places: dict[tuple[str, str, int], str] = {}
+    for name, label in labels.items():
+        if label.callback_url:
+            parts = urlsplit(label.callback_url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            places.setdefault((parts.scheme, parts.hostname or "", port), name)
+        known = {host for _, host, _ in places}
+        for host in label.callback_hosts:
+            if "*" not in host and host not in known and not label.callback_http:
+                places.setdefault(("https", host.strip("[]"), 443), name)
+    return places
+
+
+def callback_rules(name: str, label: config.Label) -> list[Finding]:
+    """What can be said of a label's callbacks without connecting."""
+    if not label.callback_url:
+        return [Finding(SKIP, f"callback of {name}", "no callback_url of its own: each request brings one")]
+    refused = why_refused(label.callback_url, label.callback_hosts, plain_http=label.callback_http)
+    return [Finding(FAIL, f"callback of {name}", f"labels.{name}.callback_url {refused}")] if refused else []
+
+
+@implementer(IHandshakeListener)
+class _Handshake(Protocol):
+    """Notes how the TLS handshake ends; says nothing."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[None] = Deferred()
+
+    def handshakeCompleted(self) -> None:
+        """The certificate is good."""
+        if not self.done.called:
+            self.done.callback(None)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """Before the handshake's end: that is why."""
+        if not self.done.called:
+            self.done.errback(reason)
+
+
+async def callback(reactor: Any, scheme: str, host: str, port: int) -> list[Finding]:
+    """A TLS handshake (for http only a connection), and not a byte more: a GET would be a status."""
+    what = f"callback host {host}:{port}"
+    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=PATIENCE)
+    if scheme == "https":
+        endpoint = wrapClientTLS(optionsForClientTLS(host, trustRoot=platformTrust()), endpoint)
+    protocol = _Handshake()
+    try:
+        await endpoint.connect(Factory.forProtocol(lambda: protocol))
+        if scheme == "https":
+            await protocol.done
+    except CancelledError:
+        raise
+    except Exception as error:
+        return [Finding(FAIL, what, words(error))]
+    finally:
+        if protocol.transport is not None:
+            protocol.done.addErrback(lambda _: None)
+            protocol.transport.abortConnection()  # type: ignore[attr-defined]
+    return [
+        Finding(OK, what, "TLS handshake with a good certificate" if scheme == "https" else "connected, without TLS")
+    ]

@@ -1,0 +1,449 @@
+"""`gatewayctl check` against real neighbours: a line for each, and a failure for whatever would stop a message."""
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.names import dns as names
+from twisted.names.error import DomainError
+from twisted.names.server import DNSServerFactory
+
+from certificates import Authority
+from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everything
+from gatewayd.check import redis as redis_check
+from gatewayd.check.dns import CannotLookUp, Resolver, dkim, dmarc, mx, record_of, sender_domains, spf
+from gatewayd.check.neighbours import callback_places
+from gatewayd.config import Config, Dkim, Secret, parse
+from gatewayd.sandbox.relay import SimulatedRelay
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from redis_server import RedisServer
+
+# Twisted 26 still hands pyOpenSSL's own objects to pyOpenSSL.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+
+LOOPBACK = "127.0.0.1"
+
+
+class Silent(Protocol):
+    """Takes a connection and says nothing."""
+
+
+class Net:
+    """Neighbours on real ports, and a configuration that names them. `raw` may be changed before `config`."""
+
+    def __init__(self, directory: Path, redis: RedisServer) -> None:
+        self.directory = directory
+        self.authority = Authority(directory)
+        self.relay = SimulatedRelay(reactor, tls=self.authority.server(LOOPBACK), users={"gw": "right"})
+        self.smsc = SmscSimulator(reactor, Behaviour(system_id="gw", password="right"))
+        self._redis = redis
+        self._ports: list[Any] = []
+        self.raw: dict[str, Any] = {}
+
+    async def open(self) -> None:
+        """Start all that is well."""
+        relay = await self.relay.listen(TCP4ServerEndpoint(reactor, 0, interface=LOOPBACK))
+        smsc = await self.smsc.start()
+        callback = await self.listen(self.authority.endpoint(reactor, LOOPBACK), Factory.forProtocol(Silent))
+        players = self.directory / "players.db"
+        with sqlite3.connect(players) as database:
+            database.execute("CREATE TABLE players (id TEXT, email TEXT, phone TEXT)")
+            database.execute("INSERT INTO players VALUES ('1', 'anna@players.example', '+447700900123')")
+        self.raw = {
+            "gatewayd": {"secret_key": "k" * 32},
+            "redis": {"endpoint": self._redis.endpoint},
+            "labels": {
+                "amazing": {
+                    "allow_from": ["127.0.0.0/8"],
+                    "authorization": ["secret"],
+                    "api_key": "key",
+                    "callback_url": f"https://{LOOPBACK}:{callback}/cb",
+                    "callback_hosts": ["*.smartico.ai", LOOPBACK],
+                    "email_senders": ["*@amazing.example"],
+                    "directory": "players",
+                    "relays": ["main"],
+                    "sms_routes": [{"prefix": "", "via": ["world"]}],
+                }
+            },
+            "directories": {
+                "players": {
+                    "type": "sql",
+                    "driver": "sqlite3",
+                    "connect": {"database": str(players)},
+                    "query": "SELECT email, phone FROM players WHERE id = :ext_user_id",
+                }
+            },
+            "relays": {
+                "main": {
+                    "host": LOOPBACK, "port": relay, "tls": "starttls", "ca_file": self.authority.ca_file,
+                    "username": "gw", "password": "right",
+                }
+            },
+            "smscs": {"world": {"host": LOOPBACK, "port": smsc, "system_id": "gw", "password": "right"}},
+        }  # fmt: skip
+
+    async def listen(self, endpoint: Any, factory: Factory) -> int:
+        """Serve `factory` until the end; the port."""
+        port = await endpoint.listen(factory)
+        self._ports.append(port)
+        return int(port.getHost().port)
+
+    async def close(self) -> None:
+        """Stop all."""
+        await self.relay.stop()
+        await self.smsc.stop()
+        for port in self._ports:
+            await port.stopListening()
+
+    def config(self) -> Config:
+        """What the file would be read as."""
+        return parse(self.raw, {})
+
+    async def look(self) -> dict[str, Finding]:
+        """The last finding on each subject, without the DNS."""
+        told: list[Finding] = []
+        found = await look_at_everything(reactor, self.config(), told.append, lookup=nobody)
+        assert told == found
+        return {finding.what: finding for finding in found}
+
+
+async def nobody(name: str, kind: str) -> list[str]:
+    """A machine without a resolver."""
+    raise CannotLookUp("TimeoutError")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    """One append-only Redis for all tests here."""
+    one = RedisServer()
+    pytest_twisted.blockon(Deferred.fromCoroutine(one.start()))
+    yield one
+    one.remove()
+
+
+@pytest.fixture
+def net(tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Net]:
+    """A world in which all is well."""
+    one = Net(tmp_path, server)
+    monkeypatch.setenv("SSL_CERT_FILE", one.authority.ca_file)
+    pytest_twisted.blockon(Deferred.fromCoroutine(one.open()))
+    yield one
+    pytest_twisted.blockon(Deferred.fromCoroutine(one.close()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_all_is_well(net: Net) -> None:
+    """Each neighbour is reached in its own protocol, and none of them gets a message."""
+    found = await net.look()
+    port = net.raw["relays"]["main"]["port"]
+    assert not failed(found.values())
+    assert found["redis"].word == found["redis appendonly"].word == found["redis maxmemory-policy"].word == OK
+    assert found["directory players"].word == OK
+    assert found["relay main"].found.startswith(f"127.0.0.1:{port}: EHLO, TLS with a good certificate, logged in")
+    assert "bind_transceiver taken, enquire_link" in found["smsc world"].found
+    assert [finding.found for what, finding in found.items() if what.startswith("callback host")] == [
+        "TLS handshake with a good certificate"
+    ]
+    assert not net.relay.taken
+    assert not net.smsc.submits
+
+
+@pytest.mark.parametrize(
+    ("what", "break_it", "words"),
+    [
+        ("redis", lambda raw: raw["redis"].update(endpoint="unix:/nowhere/redis.sock"), "cannot be reached"),
+        ("directory players", lambda raw: raw["directories"]["players"].update(query="SELECT 1 FROM nowhere"), ""),
+        (
+            "directory players",
+            lambda raw: raw["directories"]["players"].update(
+                query="SELECT email, phone FROM players WHERE :ext_user_id <> ''"
+            ),
+            "does not exist",
+        ),
+        ("relay main", lambda raw: raw["relays"]["main"].update(password="wrong"), "AUTH"),
+        ("relay main", lambda raw: raw["relays"]["main"].update(ca_file="/nowhere.pem"), "can't be used"),
+        ("relay main", lambda raw: raw["relays"]["main"].update(port=1), "refused"),
+        ("smsc world", lambda raw: raw["smscs"]["world"].update(password="wrong"), "ESME_R"),
+        ("smsc world", lambda raw: raw["smscs"]["world"].update(port=1), "refused"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_is_wrong_fails_and_is_named(
+    net: Net, what: str, break_it: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    """One broken neighbour fails on its own line; the others are still looked at; no password is printed."""
+    break_it(net.raw)
+    found = await net.look()
+    assert found[what].word == FAIL
+    assert words in found[what].found
+    assert {finding.what for finding in found.values() if finding.word == FAIL} == {what}
+    assert not any("wrong" in finding.found and "password is wrong" not in finding.found for finding in found.values())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_callback_host_whose_certificate_is_not_trusted(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the daemon would refuse, the check refuses."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    found = await net.look()
+    (line,) = [one for what, one in found.items() if what.startswith("callback host")]
+    assert line.word == FAIL
+    assert "certificate verify failed" in line.found
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_callback_url_that_the_label_itself_refuses(net: Net) -> None:
+    """It would be found out with the first message otherwise."""
+    net.raw["labels"]["amazing"]["callback_hosts"] = ["*.smartico.ai"]
+    found = await net.look()
+    assert found["callback of amazing"].word == FAIL
+    assert "not on the label's list" in found["callback of amazing"].found
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_account_whose_binds_are_all_held_is_no_failure(net: Net) -> None:
+    """The check runs beside a running daemon, which may hold the only bind."""
+    net.smsc.behaviour = Behaviour(bind_status=0x05)
+    found = await net.look()
+    assert found["smsc world"].word == WARN
+    assert "ESME_RALYBND" in found["smsc world"].found
+
+
+@pytest_twisted.ensureDeferred
+async def test_transmitter_and_receiver_are_both_tried(net: Net) -> None:
+    """Two binds, two lines."""
+    net.raw["smscs"]["world"]["bind"] = "transmitter+receiver"
+    found = await look_at_everything(reactor, net.config(), lambda _: None, lookup=nobody)
+    lines = [finding.found for finding in found if finding.what == "smsc world"]
+    assert len(lines) == 2
+    assert "bind_transmitter taken" in lines[0]
+    assert "bind_receiver taken" in lines[1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_a_resolver_nothing_fails(net: Net) -> None:
+    """Each record says clearly that it could not be looked up."""
+    found = await net.look()
+    for kind in ("SPF", "DMARC", "MX"):
+        assert found[f"dns {kind} amazing.example"].word == SKIP
+        assert "could not look up" in found[f"dns {kind} amazing.example"].found
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, [OK, OK, OK]),
+        ({"appendonly": "no"}, [FAIL, OK]),
+        ({"appendfsync": "no"}, [OK, WARN, OK]),
+        ({"maxmemory-policy": "allkeys-lru"}, [OK, OK, FAIL]),
+        ({"appendonly": "", "appendfsync": "", "maxmemory-policy": ""}, [WARN, WARN, WARN]),
+    ],
+)
+def test_settings_that_lose_messages_fail(settings: dict[str, str], words: list[str]) -> None:
+    """No persistence and eviction lose accepted messages; what can't be read is for a person to look at."""
+    good = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "maxmemory": "0"}
+    assert [finding.word for finding in redis_check.judge("7.0.15", good | settings)] == words
+
+
+def test_an_old_redis_fails() -> None:
+    """Its scripts would fail one by one later."""
+    good = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "maxmemory": "0"}
+    assert redis_check.judge("5.0.3", good)[0].word == FAIL
+
+
+# The DNS, by values ----------------------------------------------------------------------------------------------
+
+
+def zone(**records: list[str]) -> Callable[[str, str], Awaitable[list[str]]]:
+    """A lookup: keys are `TYPE name` with underscores doubled for dots being impossible in keywords."""
+
+    async def lookup(name: str, kind: str) -> list[str]:
+        return records.get(f"{kind} {name}", [])
+
+    return lookup
+
+
+def result(look: Awaitable[list[Finding]]) -> Finding:
+    """The one finding of a look that does not wait."""
+    found: list[Any] = []
+
+    async def run() -> list[Finding]:
+        return await look
+
+    Deferred.fromCoroutine(run()).addCallback(found.append)
+    ((finding,),) = found
+    return finding  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("texts", "word"),
+    [
+        (["v=spf1 ip4:192.0.2.1 -all", "google-site-verification=x"], OK),
+        ([], WARN),
+        (["v=spf10 -all"], WARN),
+        (["v=spf1 -all", "v=spf1 mx -all"], WARN),
+        (["v=spf1 +all"], WARN),
+    ],
+)
+def test_spf(texts: list[str], word: str) -> None:
+    """Exactly one record, and not one that lets everybody send."""
+    assert result(spf(zone(**{"TXT a.example": texts}), "a.example")).word == word
+
+
+def test_dmarc_counts_from_the_domain_above() -> None:
+    """A record at the organisation's domain covers its sub-domains."""
+    lookup = zone(**{"TXT _dmarc.a.example": ["v=DMARC1; p=reject"]})
+    assert result(dmarc(lookup, "news.a.example")).found == "from a.example: v=DMARC1; p=reject"
+    assert result(dmarc(lookup, "b.example")).word == WARN
+
+
+@pytest.mark.parametrize(
+    ("records", "word"),
+    [
+        ({"MX a.example": ["mx.a.example"]}, OK),
+        ({"A a.example": ["an address"]}, OK),
+        ({"MX a.example": [""]}, WARN),
+        ({}, WARN),
+    ],
+)
+def test_mx(records: dict[str, list[str]], word: str) -> None:
+    """An MX, or an address in its place; a null MX says that nothing can come back."""
+    assert result(mx(zone(**records), "a.example", "bounces")).word == word
+
+
+@pytest.mark.parametrize("private", [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 1024)])
+def test_dkim_record_is_the_keys_own(private: Any) -> None:
+    """The published key must be the public half; where it is not, the right record is printed to be pasted."""
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    key = Dkim(domain="a.example", selector="s1", private_key=Secret(pem))
+    name = "TXT s1._domainkey.a.example"
+    assert result(dkim(zone(**{name: [record_of(key)]}), key)).word == OK
+    for texts in ([], ["v=DKIM1; p=AAAA"]):
+        finding = result(dkim(zone(**{name: texts}), key))
+        assert finding.word == WARN
+        assert record_of(key) in finding.found
+
+
+def test_domains_come_from_the_senders(net: Net) -> None:
+    """Patterns without a domain name nobody; a label without relays sends no email."""
+    net.raw["labels"]["amazing"]["email_senders"] = ["*@amazing.example", "Noreply@Shop.example", "*", "*@*.example"]
+    assert list(sender_domains(net.config())) == ["amazing.example", "shop.example"]
+    net.raw["labels"]["amazing"]["relays"] = []
+    assert sender_domains(net.config()) == {}
+
+
+def test_callback_places(net: Net) -> None:
+    """The label's URL with its port, and listed hosts that are no patterns at https's."""
+    own = net.raw["labels"]["amazing"]
+    own |= {"callback_url": "https://api.smartico.ai:8443/x", "callback_hosts": ["*.smartico.ai", "cb.amazing.example"]}
+    assert set(callback_places(net.config().labels)) == {
+        ("https", "api.smartico.ai", 8443),
+        ("https", "cb.amazing.example", 443),
+    }
+
+
+class Zone:
+    """Answers a real DNS server's questions from a table."""
+
+    def __init__(self, table: dict[tuple[str, int], Any]) -> None:
+        self._table = table
+
+    def query(self, question: Any, timeout: Any = None) -> Deferred[Any]:
+        """As twisted.names.resolve."""
+        name = str(question.name)
+        if not any(known == name for known, _ in self._table):
+            raise_later: Deferred[Any] = Deferred()
+            raise_later.errback(DomainError(name))
+            return raise_later
+        payload = self._table.get((name, question.type))
+        answers = [names.RRHeader(name, question.type, payload=payload, ttl=1)] if payload else []
+        done: Deferred[Any] = Deferred()
+        done.callback((answers, [], []))
+        return done
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_real_resolver_is_asked() -> None:
+    """Over UDP; a record, no record, no such name, and nobody there are told apart."""
+    table = {
+        ("a.example", names.TXT): names.Record_TXT(b"v=spf1 ", b"-all"),
+        ("a.example", names.MX): names.Record_MX(10, "mx.a.example"),
+    }
+    factory = DNSServerFactory(clients=[Zone(table)])
+    factory.noisy = False
+    protocol = names.DNSDatagramProtocol(factory)
+    port = reactor.listenUDP(0, protocol, interface=LOOPBACK)  # type: ignore[attr-defined]
+    try:
+        ask = Resolver(reactor, servers=[(LOOPBACK, port.getHost().port)])
+        assert await ask("a.example", "TXT") == ["v=spf1 -all"]
+        assert await ask("a.example", "MX") == ["mx.a.example"]
+        assert await ask("a.example", "A") == []
+        assert await ask("b.example", "TXT") == []
+    finally:
+        await port.stopListening()
+
+
+# The command -----------------------------------------------------------------------------------------------------
+
+
+def written(net: Net) -> Path:
+    """The configuration as a file."""
+
+    def value(item: Any) -> str:
+        if isinstance(item, dict):
+            return "{" + ", ".join(f"{name} = {value(inner)}" for name, inner in item.items()) + "}"
+        if isinstance(item, list):
+            return "[" + ", ".join(map(value, item)) + "]"
+        return json.dumps(item)
+
+    lines = [f"{table} = {value(content)}" for table, content in net.raw.items()]
+    path = net.directory / "gatewayd.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+async def gatewayctl(*words: str) -> tuple[str, str, int]:
+    """Standard output, standard error and exit status of the command in a process of its own."""
+    out, error, status = await getProcessOutputAndValue(
+        sys.executable, ["-m", "gatewayd.ctl", *words], dict(os.environ)
+    )
+    return out.decode(), error.decode(), status
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_command(net: Net) -> None:
+    """A line each and 0; with a broken neighbour 1; JSON for programs."""
+    path = written(net)
+    out, error, status = await gatewayctl("--config", str(path), "check")
+    assert (status, error) == (0, ""), out
+    assert "ok    smsc world:" in out
+    net.raw["smscs"]["world"]["password"] = "wrong"
+    out, _, status = await gatewayctl("--config", str(written(net)), "check", "--json")
+    assert status == 1
+    told = json.loads(out)
+    assert told["ok"] is False
+    assert [line["what"] for line in told["findings"] if line["result"] == "fail"] == ["smsc world"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_wrong_configuration_is_told_whole_and_nothing_is_connected_to(net: Net) -> None:
+    """All errors at once, with their keys, exit status 1."""
+    net.raw["relays"]["main"]["prot"] = 25
+    net.raw["labels"]["amazing"]["allow_from"] = ["300.0.0.0/8"]
+    out, _, status = await gatewayctl("--config", str(written(net)), "check")
+    assert status == 1
+    assert "relays.main.prot: unknown key" in out
+    assert "labels.amazing.allow_from[0]:" in out
+    assert not net.smsc.binds
