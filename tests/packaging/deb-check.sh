@@ -142,6 +142,7 @@ check_installed() {
     inside sh -c 'ls /usr/lib/gatewayd/lib/python3.*/site-packages/twisted/plugins/dropin.cache' || die "plugin cache"
     inside dpkg -V gatewayd | tee /dev/stderr | grep -v ' c ' | grep . && die "dpkg -V"
     [ "$(inside /usr/lib/gatewayd/bin/twistd -n gatewayd --check)" = ok ] || die "--check"
+    [ "$(inside find /usr/lib/gatewayd -name '*.pyc' | wc -l)" -gt 1000 ] || die "no byte code"
     inside /usr/lib/gatewayd/bin/python3 -I -c 'import psycopg, pymysql, phonenumbers, hiredis; phonenumbers.parse("+447700900123")'
 }
 
@@ -276,6 +277,11 @@ PROBE
     inside systemctl stop gatewayd
     inside journalctl -u gatewayd -n 50 --no-pager | grep -q 'nonsense: unknown key' || die "the error is not in the journal"
     inside sed -i '$d' /etc/gatewayd/gatewayd.toml
+    inside systemctl reset-failed gatewayd || true
+    inside systemd-run --quiet --unit squatter python3 -m http.server --bind 127.0.0.1 8080
+    eventually "no squatter" inside curl -s http://127.0.0.1:8080/
+    inside systemctl start gatewayd 2> /dev/null && die "started without its port"
+    inside systemctl stop gatewayd squatter
     inside systemctl reset-failed gatewayd || true
     inside systemctl start gatewayd
     inside dpkg --force-confold -i /var/tmp/newer.deb > "$WORK/boot-upgrade.log" 2>&1 || { cat "$WORK/boot-upgrade.log"; die "upgrade"; }
