@@ -20,7 +20,10 @@ from gatewayd.outbox import Outbox
 BEAT = 1.0
 DEAD_AFTER = 15.0
 STRAY_AFTER = 3.0
-"""Seconds: between heartbeats; without one until peers take the leases; a lease may be held without being in work."""
+STEADY = 5.0
+"""Seconds: between heartbeats; without one until peers take the leases; a lease may be held without being in work; and
+how long our own heartbeats must have gone without a gap before we believe that a peer's have ended: after an outage of
+Redis nobody's are there yet."""
 
 
 class Keeper(Service):
@@ -54,6 +57,7 @@ class Keeper(Service):
         self._on_usurped = on_usurped
         self._instance = instance
         self._first = True
+        self._last_beat = self._steady_since = 0.0
         self._loop: LoopingCall | None = None
         self._beating: Deferred[None] | None = None
 
@@ -87,12 +91,19 @@ class Keeper(Service):
             await self._take_over(self._instance)
             self._first = False
         self._on_paused(paused)
-        for peer in dead:
-            await self._take_over(peer)
+        if self._is_steady(self._clock.seconds()):
+            for peer in dead:
+                await self._take_over(peer)
         while await self._store.sweep():
             pass
         await self._give_back_strays()
         await self._look_at_parked()
+
+    def _is_steady(self, now: float) -> bool:
+        if now - self._last_beat > 3 * BEAT:
+            self._steady_since = now
+        self._last_beat = now
+        return now - self._steady_since >= STEADY
 
     async def _take_over(self, instance: str) -> None:
         moved = await self._store.recover(instance)

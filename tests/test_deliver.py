@@ -1,0 +1,299 @@
+"""A message on its way to its channel: the recipient looked up anew, the route chosen, the mark set before the wire."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from fakes import FakeStore
+from gatewayd.config import Label, SmsRoute, SqlDirectory
+from gatewayd.deliver import SIMULATED, Deliverer, sms_routes
+from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.interfaces import BeforeWire, IChannel, IRecipientDirectory
+from gatewayd.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
+from gatewayd.smpp.text import segments
+from gatewayd.status import State
+from gatewayd.tokens import Keys
+
+KEYS = Keys(b"k" * 32)
+ID = "00000000-0000-4000-8000-000000000001"
+PLAYER = Recipient(email="anna@players.example", phone="07700 900123")
+LABEL: dict[str, Any] = {
+    "allow_from": ["127.0.0.1/32"],
+    "authorization": ["secret"],
+    "api_key": "key",
+    "callback_hosts": ["localhost"],
+    "directory": "players",
+    "relays": ["main", "backup"],
+    "sms_routes": [{"prefix": "+44", "via": ["uk", "world"]}, {"prefix": "", "via": ["world"]}],
+}
+
+
+def label(**changed: Any) -> Label:
+    """[labels.amazing]"""
+    return Label.model_validate(LABEL | changed)
+
+
+@implementer(IRecipientDirectory)
+class Directory:
+    """A directory that says what the test wants."""
+
+    def __init__(self) -> None:
+        self.player: Recipient | None = PLAYER
+        self.failure: Exception | None = None
+        self.asked: list[tuple[str, str, bool]] = []
+
+    async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
+        """What the test set."""
+        self.asked.append((label, ext_user_id, fresh))
+        if self.failure:
+            raise self.failure
+        return self.player
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@implementer(IChannel)
+class Way:
+    """A channel that takes everything, after the mark."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+        self.written = 0
+
+    async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
+        """As IChannel promises."""
+        self.orders.append(order)
+        await before_wire(order.routes[0])
+        self.written += 1
+        return Handed(order.routes[0], ("r1",))
+
+    def routes(self) -> Mapping[str, bool]:
+        """Not asked for here."""
+        return {}
+
+
+class Bench:
+    """A deliverer over a fake store with one message of each channel leased."""
+
+    def __init__(self, **changed: Any) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.store = FakeStore(self.clock)
+        self.directory = Directory()
+        self.channels = {Channel.EMAIL: Way(), Channel.SMS: Way()}
+        self.tables = {
+            "players": SqlDirectory.model_validate(
+                {"type": "sql", "driver": "sqlite3", "query": "SELECT 1", "default_region": "GB"}
+            )
+        }
+        self.deliverer = Deliverer(
+            self.clock,
+            self.store,
+            self.channels,
+            {"players": self.directory},
+            KEYS,
+            segments=segments,
+            labels={"amazing": label(**changed)},
+            tables=self.tables,
+        )
+
+    def leased(self, content: Email | Sms | None = None, **changed: Any) -> Leased:
+        """A message that was accepted just now and is ours."""
+        now = self.clock.seconds()
+        content = content or Sms("Amazing", "Hello")
+        message = replace(Message(ID, "u1", "amazing", "p1", content, now, now + 3600), **changed)
+        run(self.store.accept(message, "f", lease=True))
+        return Leased(message)
+
+    def deliver(self, leased: Leased) -> Any:
+        """Deliver it."""
+        return run(self.deliverer.deliver(leased))
+
+    def fails(self, leased: Leased, kind: type[Exception]) -> Any:
+        """The exception with which it does not go out."""
+        with pytest.raises(kind) as failed:
+            self.deliver(leased)
+        assert [way.written for way in self.channels.values()] == [0, 0]
+        return failed.value
+
+
+def run(work: Any) -> Any:
+    """The result of a coroutine that does not have to wait."""
+    results: list[Any] = []
+    failures: list[Any] = []
+    Deferred.fromCoroutine(work).addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert results, "it waits"
+    return results[0]
+
+
+EMAIL = Email("Amazing <noreply@amazing.co>", "Subject", text_body="Hello")
+
+
+def test_an_sms_goes_to_the_number_in_e164_by_the_routes_of_its_prefix() -> None:
+    """A number stored in national form is read with the directory's region; the longest prefix chooses the SMSCs."""
+    bench = Bench()
+    assert bench.deliver(bench.leased()).route == "uk"
+    [order] = bench.channels[Channel.SMS].orders
+    assert (order.address, order.routes, order.attempt) == ("+447700900123", ("uk", "world"), 1)
+
+
+def test_an_email_goes_to_the_address_by_the_labels_relays() -> None:
+    """In the label's order of preference."""
+    bench = Bench()
+    bench.deliver(bench.leased(EMAIL))
+    [order] = bench.channels[Channel.EMAIL].orders
+    assert (order.address, order.routes) == ("anna@players.example", ("main", "backup"))
+
+
+def test_an_attempt_knows_what_earlier_ones_achieved() -> None:
+    """The order carries the segments that were taken, by whom, and which attempt it is."""
+    bench = Bench()
+    leased = replace(bench.leased(), attempts=2, progress=("r1", "r2"), route="uk")
+    bench.deliver(leased)
+    [order] = bench.channels[Channel.SMS].orders
+    assert (order.progress, order.begun_on, order.attempt) == (("r1", "r2"), "uk", 3)
+
+
+def test_the_mark_is_set_before_the_wire_with_a_hash_for_an_address() -> None:
+    """The store learns the route and the keyed hash, the number of segments, and never the number itself."""
+    bench = Bench()
+    bench.deliver(bench.leased(Sms("Amazing", "a" * 200)))
+    row = bench.store.db.rows[ID]
+    assert (row.state, row.route, row.segments) == (State.UNCERTAIN, "uk", "..")
+    assert row.address == KEYS.number_hashes("+447700900123")[0]
+    assert bench.store.db.latest == {row.address: ID}
+
+
+@pytest.mark.parametrize(
+    ("player", "content", "reason"),
+    [
+        (None, EMAIL, "does not know"),
+        (Recipient(), EMAIL, "no address"),
+        (Recipient(email="not an address"), EMAIL, "no address"),
+        (Recipient(email="a@b.example"), Sms("A", "b"), "no address"),
+        (replace(PLAYER, opted_out=True), EMAIL, "may not be contacted"),
+        (replace(PLAYER, excluded=True), Sms("A", "b"), "may not be contacted"),
+        (replace(PLAYER, email_opted_out=True), EMAIL, "may not be contacted"),
+        (replace(PLAYER, sms_opted_out=True), Sms("A", "b"), "may not be contacted"),
+    ],
+)
+def test_who_must_not_or_cannot_be_reached_by_now_is_rejected(
+    player: Recipient | None, content: Email | Sms, reason: str
+) -> None:
+    """What the directory says at delivery counts, whatever it said at acceptance."""
+    bench = Bench()
+    bench.directory.player = player
+    failure = bench.fails(bench.leased(content), PermanentFailure)
+    assert reason in failure.reason
+    assert not failure.hard
+
+
+def test_an_opt_out_of_one_channel_leaves_the_other() -> None:
+    """A player without email still gets SMS."""
+    bench = Bench()
+    bench.directory.player = replace(PLAYER, email_opted_out=True)
+    assert bench.deliver(bench.leased()).route == "uk"
+
+
+def test_a_directory_that_is_down_is_temporary_and_asked_again_soon() -> None:
+    """Its trouble is not the relay's: it is asked again after 5 s, or when it says."""
+    bench = Bench()
+    bench.directory.failure = TemporaryFailure("no answer")
+    assert bench.fails(bench.leased(), TemporaryFailure).not_before == 1005.0
+    bench.directory.failure = TemporaryFailure("busy", not_before=1060.0)
+    assert bench.fails(Leased(bench.store.db.rows[ID].message), TemporaryFailure).not_before == 1060.0  # type: ignore[arg-type]
+
+
+def test_only_a_message_that_waited_asks_for_what_is_true_now() -> None:
+    """Right after acceptance the answer of that moment will do; later a remembered one will not."""
+    bench = Bench()
+    leased = bench.leased()
+    bench.deliver(leased)
+    bench.clock.advance(10)
+    bench.deliver(leased)
+    assert bench.directory.asked == [("amazing", "p1", False), ("amazing", "p1", True)]
+
+
+@pytest.mark.parametrize("kind", ["user", "address"])
+def test_the_stop_list_counts_until_the_last_moment(kind: str) -> None:
+    """A player or an address that came onto the list after acceptance is not written to."""
+    bench = Bench()
+    leased = bench.leased(EMAIL)
+    names = KEYS.user_hashes("amazing", "p1") if kind == "user" else KEYS.address_hashes("anna@players.example")
+    run(bench.store.suppress("amazing", Channel.EMAIL, names[0], 60))
+    assert "stop list" in bench.fails(leased, PermanentFailure).reason
+
+
+def test_a_preview_passes_the_stop_list_and_goes_to_its_own_address() -> None:
+    """activity_type: the sealed address is opened for this message, the directory is not asked."""
+    bench = Bench()
+    run(bench.store.suppress("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "p1")[0], 60))
+    sealed = KEYS.seal("boss@amazing.co", ID)
+    bench.deliver(bench.leased(EMAIL, activity_type="preview", sealed_to=sealed))
+    [order] = bench.channels[Channel.EMAIL].orders
+    assert order.address == "boss@amazing.co"
+    assert bench.directory.asked == []
+
+
+def test_an_address_sealed_for_another_message_is_rejected() -> None:
+    """What cannot be opened is not guessed."""
+    bench = Bench()
+    sealed = KEYS.seal("boss@amazing.co", ID.replace("1", "2"))
+    failure = bench.fails(bench.leased(EMAIL, activity_type="preview", sealed_to=sealed), PermanentFailure)
+    assert "boss" not in failure.reason
+
+
+def test_configuration_that_went_away_is_permanent() -> None:
+    """A label that is gone, or has no route for the message any more."""
+    bench = Bench(relays=[], sms_routes=[{"prefix": "+45", "via": ["dk"]}])
+    leased = bench.leased(EMAIL)
+    assert "no email route" in bench.fails(leased, PermanentFailure).reason
+    bench.deliverer.reconfigure({}, {"players": bench.directory}, bench.tables)
+    assert "label" in bench.fails(leased, PermanentFailure).reason
+
+
+def test_a_number_without_a_route_is_permanent() -> None:
+    """No prefix fits the player's number."""
+    bench = Bench(sms_routes=[{"prefix": "+45", "via": ["dk"]}])
+    assert "no sms route" in bench.fails(bench.leased(), PermanentFailure).reason
+
+
+def test_in_test_mode_only_the_listed_users_are_really_sent_to() -> None:
+    """The others are marked and counted as handed over to nobody; their directory entry is not even read."""
+    bench = Bench(only_users=["tester"])
+    handed = bench.deliver(bench.leased())
+    assert handed.route == SIMULATED
+    assert handed.detail.startswith("simulated")
+    assert bench.directory.asked == []
+    assert bench.channels[Channel.SMS].orders == []
+    bench = Bench(only_users=["tester"])
+    assert bench.deliver(bench.leased(ext_user_id="tester")).route == "uk"
+
+
+@pytest.mark.parametrize(
+    ("number", "via"),
+    [
+        ("+447700900123", ("uk", "world")),
+        ("+447911", ("mobile",)),
+        ("+4520123456", ("world",)),
+        ("+1", ("world",)),
+    ],
+)
+def test_the_longest_prefix_wins(number: str, via: tuple[str, ...]) -> None:
+    """Whatever the order in the configuration."""
+    routes = (
+        SmsRoute(prefix="", via=("world",)),
+        SmsRoute(prefix="+4479", via=("mobile",)),
+        SmsRoute(prefix="+44", via=("uk", "world")),
+    )
+    assert sms_routes(routes, number) == via
+    assert sms_routes(routes[::-1], number) == via
+    assert sms_routes((), number) == ()

@@ -1,0 +1,256 @@
+"""Heartbeats, take-overs and chores, on the fake store and a test clock."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from fakes import Database, FakeStore
+from gatewayd.keeper import BEAT, DEAD_AFTER, STRAY_AFTER, Keeper
+from gatewayd.model import Channel, Leased, Message, Receipt, Sms
+from gatewayd.outbox import Outbox
+from gatewayd.status import Event
+
+ID = "00000000-0000-4000-8000-00000000000"
+
+
+class Held:
+    """Work that never ends."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+
+    def key(self, item: Leased) -> str:
+        """The message's id."""
+        return item.message.id
+
+    async def take(self, limit: int) -> list[Leased]:
+        """Nothing by itself."""
+        return []
+
+    async def do(self, item: Leased) -> None:
+        """For ever."""
+        self.begun.append(item.message.id)
+        await Deferred()
+
+
+class Instance:
+    """One process's keeper."""
+
+    def __init__(self, clock: Clock, database: Database, name: str = "one", boot: str = "boot") -> None:
+        self.clock = clock
+        self.store = FakeStore(clock, name, database)
+        self.work = Held()
+        self.outbox: Outbox[Leased] = Outbox(clock, self.work, 10)
+        self.paused: list[frozenset[tuple[str, Channel]]] = []
+        self.looked: list[Receipt] = []
+        self.orphans: list[Receipt] = []
+        self.usurped = 0
+        self.keeper = Keeper(
+            clock,
+            self.store,
+            boot,
+            {"sms": self.outbox},
+            on_paused=self.paused.append,
+            look_again=self._look,
+            orphaned=self.orphans.append,
+            on_usurped=self._usurped,
+            instance=name,
+        )
+
+    async def _look(self, receipt: Receipt) -> None:
+        self.looked.append(receipt)
+
+    def _usurped(self) -> None:
+        self.usurped += 1
+
+    def lease(self, number: int = 1) -> Message:
+        """A message that this instance accepted and holds."""
+        now = self.clock.seconds()
+        message = Message(f"{ID}{number}", f"u{number}", "amazing", "p", Sms("A", "b"), now, now + 3600)
+        run(self.store.accept(message, "f", lease=True))
+        return message
+
+
+def run(work: Any) -> Any:
+    """The result of a coroutine that does not have to wait."""
+    results: list[Any] = []
+    Deferred.fromCoroutine(work).addCallback(results.append)
+    assert results, "it waits"
+    return results[0]
+
+
+def clocked() -> tuple[Clock, Database]:
+    """A clock that does not begin at 0, and an empty database."""
+    clock = Clock()
+    clock.advance(1000)
+    return clock, Database()
+
+
+def beats(clock: Clock, seconds: float) -> None:
+    """Time passes, heartbeat by heartbeat."""
+    clock.pump([BEAT] * round(seconds / BEAT))
+
+
+def test_a_new_process_takes_back_what_its_predecessor_held() -> None:
+    """At once, with its first heartbeat, and once only."""
+    clock, database = clocked()
+    before = Instance(clock, database, boot="before")
+    message = before.lease()
+    after = Instance(clock, database, boot="after")
+    after.keeper.startService()
+    assert list(database.queues["sms"]) == [message.id]
+    run(after.store.take(Channel.SMS, 10))
+    after.outbox.startService()
+    after.outbox.offer(Leased(message))
+    beats(clock, 2)
+    assert database.queues["sms"] == {}
+
+
+def test_a_live_peer_keeps_its_leases() -> None:
+    """Whatever time passes, as long as it beats."""
+    clock, database = clocked()
+    one, two = Instance(clock, database, "one"), Instance(clock, database, "two")
+    for each in (one, two):
+        each.keeper.startService()
+        each.outbox.startService()
+    one.outbox.offer(Leased(one.lease()))
+    beats(clock, 10 * DEAD_AFTER)
+    assert database.queues["sms"] == {}
+    assert (one.usurped, two.usurped) == (0, 0)
+
+
+def test_a_dead_peers_leases_are_taken_over() -> None:
+    """15 s after its last heartbeat, not earlier; afterwards it is forgotten."""
+    clock, database = clocked()
+    one, two = Instance(clock, database, "one"), Instance(clock, database, "two")
+    one.keeper.startService()
+    message = one.lease()
+    two.keeper.startService()
+    one.keeper.stopService()
+    beats(clock, DEAD_AFTER - BEAT)
+    assert database.queues["sms"] == {}
+    beats(clock, 2 * BEAT)
+    assert list(database.queues["sms"]) == [message.id]
+    assert list(database.beats) == ["two"]
+
+
+def test_the_older_of_two_processes_of_one_name_stops() -> None:
+    """Two of a name would send twice: the one that began last stays."""
+    clock, database = clocked()
+    old, new = Instance(clock, database, boot="old"), Instance(clock, database, boot="new")
+    old.keeper.startService()
+    new.keeper.startService()
+    beats(clock, 2)
+    assert old.usurped >= 1
+    assert new.usurped == 0
+
+
+def test_a_usurped_process_touches_nothing_more() -> None:
+    """It neither sweeps nor gives anything back."""
+    clock, database = clocked()
+    old, new = Instance(clock, database, boot="old"), Instance(clock, database, boot="new")
+    old.keeper.startService()
+    new.keeper.startService()
+    new.keeper.stopService()
+    new.lease()
+    beats(clock, 2 * STRAY_AFTER)
+    assert database.queues["sms"] == {}
+
+
+def test_what_is_paused_is_passed_on_with_each_heartbeat() -> None:
+    """So that a pause reaches every instance within a second, and a resume too."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.keeper.startService()
+    run(one.store.pause("amazing", Channel.SMS))
+    beats(clock, 1)
+    assert one.paused[-1] == {("amazing", Channel.SMS)}
+    message = one.lease()
+    run(one.store.park(message))
+    beats(clock, 1)
+    assert database.queues["sms"] == {}
+    run(one.store.resume("amazing", Channel.SMS))
+    beats(clock, 1)
+    assert one.paused[-1] == frozenset()
+    assert list(database.queues["sms"]) == [message.id], "what was laid aside goes on"
+
+
+def test_a_lease_that_nobody_works_on_is_given_back() -> None:
+    """A lost reply leaves one behind: after 3 s it is in the queue again; what is in work stays."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.keeper.startService()
+    one.outbox.startService()
+    working, stray = one.lease(1), one.lease(2)
+    one.outbox.offer(Leased(working))
+    beats(clock, STRAY_AFTER - BEAT)
+    assert database.queues["sms"] == {}
+    beats(clock, 2 * BEAT)
+    assert list(database.queues["sms"]) == [stray.id]
+
+
+def test_parked_receipts_are_looked_up_again_and_given_up() -> None:
+    """After 10 s for the first time, less and less often, for an hour."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.keeper.startService()
+    receipt = Receipt("world", ("r1",), Event.DELIVERED)
+    run(one.store.receipt(receipt, park=True))
+    beats(clock, 9)
+    assert one.looked == []
+    beats(clock, 2)
+    assert [found.remote_ids for found in one.looked] == [("r1",)]
+    beats(clock, 7300)
+    assert 5 < len(one.looked) < 20
+    assert [found.remote_ids for found in one.orphans] == [("r1",)]
+    assert database.parked == {}
+
+
+def test_an_outage_of_the_store_is_survived() -> None:
+    """Heartbeats go on when Redis is back, also where the very first one failed."""
+    clock, database = clocked()
+    before = Instance(clock, database, boot="before")
+    message = before.lease()
+    one = Instance(clock, database, boot="after")
+    one.store.down = True
+    one.keeper.startService()
+    beats(clock, 5)
+    assert database.queues["sms"] == {}
+    one.store.down = False
+    beats(clock, 2)
+    assert list(database.queues["sms"]) == [message.id]
+    assert database.beats["one"] == clock.seconds()
+
+
+def test_after_an_outage_of_the_store_nobody_is_taken_for_dead_at_once() -> None:
+    """No heartbeat reached the store for longer than it takes to be dead: the first one back waits for its peers'."""
+    clock, database = clocked()
+    one, two = Instance(clock, database, "one"), Instance(clock, database, "two")
+    for each in (one, two):
+        each.keeper.startService()
+        each.outbox.startService()
+        each.outbox.offer(Leased(each.lease(1 if each is one else 2)))
+    beats(clock, 10)
+    one.store.down = two.store.down = True
+    beats(clock, 2 * DEAD_AFTER)
+    one.store.down = False
+    beats(clock, 2)
+    two.store.down = False
+    beats(clock, DEAD_AFTER)
+    assert database.queues["sms"] == {}
+    two.keeper.stopService()
+    beats(clock, DEAD_AFTER + BEAT)
+    assert list(database.queues["sms"]) == [f"{ID}2"]
+
+
+def test_a_stopped_keeper_beats_no_more() -> None:
+    """Its successor takes the name over, its peers its leases."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.keeper.startService()
+    last = clock.seconds()
+    one.keeper.stopService()
+    beats(clock, 5)
+    assert database.beats["one"] == last
+    assert clock.getDelayedCalls() == []

@@ -1,0 +1,379 @@
+"""Evidence in, status moves on, report queued, and who is not contacted any more. On the fake store and a test clock."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from fakes import FakeMeter, FakeStore
+from gatewayd.config import Label
+from gatewayd.errors import StoreUnavailable
+from gatewayd.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
+from gatewayd.status import Event, State
+from gatewayd.tokens import Keys
+from gatewayd.track import MACHINE, Tracker
+
+KEYS = Keys(b"k" * 32)
+ID = "00000000-0000-4000-8000-000000000001"
+NUMBER = KEYS.number_hashes("+447700900123")[0]
+ADDRESS = KEYS.address_hashes("anna@players.example")[0]
+USER = KEYS.user_hashes("amazing", "p1")[0]
+LABEL: dict[str, Any] = {
+    "allow_from": ["127.0.0.1/32"],
+    "authorization": ["secret"],
+    "api_key": "key",
+    "callback_hosts": ["localhost"],
+    "directory": "players",
+    "suppress_for": "30d",
+}
+
+
+class Store(FakeStore):
+    """A store that can go away between two steps."""
+
+    evidence_down = False
+
+    async def evidence(self, evidence: Evidence) -> str:
+        """As IStore, or away."""
+        if self.evidence_down:
+            raise StoreUnavailable("away")
+        return await super().evidence(evidence)
+
+
+class Bench:
+    """A tracker over a fake store with one message."""
+
+    def __init__(self, channel: Channel = Channel.SMS, **changed: Any) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.store = Store(self.clock)
+        self.meter = FakeMeter()
+        labels = {"amazing": Label.model_validate(LABEL | changed)}
+        self.tracker = Tracker(self.clock, self.store, KEYS, labels, self.meter)
+        now = self.clock.seconds()
+        content = Sms("A", "b") if channel is Channel.SMS else Email("a@amazing.co", "s")
+        self.message = Message(ID, "u1", "amazing", "p1", content, now, now + 3600)
+        self.address = NUMBER if channel is Channel.SMS else ADDRESS
+        run(self.store.accept(self.message, "f", lease=True))
+
+    def marked(self) -> None:
+        """It is on the wire."""
+        run(self.store.mark(self.message, "world", self.address))
+
+    def sent(self, *remote_ids: str) -> None:
+        """The next hop took it."""
+        self.marked()
+        run(self.store.settle_sent(ID, self.message.channel, Handed("world", remote_ids)))
+
+    def take(self, event: Event, *, hard: bool = False, message_id: str = ID) -> None:
+        """Evidence from a DSN."""
+        run(self.tracker.take(Evidence(message_id, event, "dsn", hard=hard)))
+
+    @property
+    def state(self) -> State:
+        """What the store holds."""
+        return self.store.db.rows[ID].state
+
+    @property
+    def told(self) -> str:
+        """The letters of the reports queued."""
+        return self.store.db.rows[ID].told
+
+    def stopped(self, name: str) -> bool:
+        """Whether a keyed hash is on the stop list of the message's channel."""
+        return bool(run(self.store.suppressed("amazing", self.message.channel, [name])))
+
+
+def run(work: Any) -> Any:
+    """The result of a coroutine that does not have to wait."""
+    results: list[Any] = []
+    failures: list[Any] = []
+    Deferred.fromCoroutine(work).addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert results, "it waits"
+    return results[0]
+
+
+def test_evidence_moves_the_status_once() -> None:
+    """Delivery is reported once, however often it is told; what changes nothing is counted as ignored."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.take(Event.DELIVERED)
+    bench.take(Event.DELIVERED)
+    assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+    assert bench.meter.facts == [("dsn", "delivered", "matched"), ("dsn", "delivered", "ignored")]
+
+
+def test_evidence_before_the_answer_implies_accepted() -> None:
+    """A DSN can overtake the relay's own answer: both statuses, in order, and the answer adds nothing."""
+    bench = Bench(Channel.EMAIL)
+    bench.marked()
+    bench.take(Event.DELIVERED)
+    run(bench.store.settle_sent(ID, Channel.EMAIL, Handed("world")))
+    assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+
+
+def test_evidence_for_a_message_that_is_kept_no_more_is_an_orphan() -> None:
+    """It is counted, and nothing else happens."""
+    bench = Bench()
+    bench.take(Event.DELIVERED, message_id=ID.replace("1", "2"))
+    assert bench.meter.facts == [("dsn", "delivered", "orphaned")]
+
+
+def test_a_store_that_is_away_is_the_callers_business() -> None:
+    """StoreUnavailable goes through, so that the next hop is not told that we took it."""
+    bench = Bench()
+    bench.store.down = True
+    for work in (
+        bench.tracker.take(Evidence(ID, Event.DELIVERED, "dsn")),
+        bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED)),
+        bench.tracker.take_inbound(Inbound("world", NUMBER, "STOP")),
+    ):
+        with pytest.raises(StoreUnavailable):
+            run(work)
+
+
+def test_a_receipt_is_matched_by_its_id() -> None:
+    """And reported."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "stat:DELIVRD", NUMBER)))
+    assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+    assert bench.meter.facts == [("receipt", "delivered", "matched")]
+
+
+def test_a_receipt_that_settles_nothing_changes_nothing() -> None:
+    """ENROUTE and its kin."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_receipt(Receipt("world", ("r1",), None, "stat:ENROUTE", NUMBER)))
+    assert (bench.state, bench.told) == (State.SENT, "a")
+    assert bench.meter.facts == [("receipt", "none", "ignored")]
+
+
+def test_a_receipt_that_came_first_waits_for_its_message() -> None:
+    """It is parked, and found once the submit's answer is stored."""
+    bench = Bench()
+    bench.marked()
+    receipt = Receipt("world", ("r1",), Event.DELIVERED, "stat:DELIVRD", NUMBER)
+    run(bench.tracker.take_receipt(receipt))
+    assert (bench.state, bench.meter.facts) == (State.UNCERTAIN, [("receipt", "delivered", "parked")])
+    [parked] = run(bench.store.settle_sent(ID, Channel.SMS, Handed("world", ("r1",))))
+    run(bench.tracker.take_receipt(parked))
+    assert (bench.state, bench.told, bench.store.db.parked) == (State.DELIVERED, "ad", {})
+
+
+def test_a_parked_receipt_resolves_an_uncertain_message_by_its_number() -> None:
+    """The answer was lost for good: the receipt to that number proves that the SMSC took it."""
+    bench = Bench()
+    bench.marked()
+    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    bench.clock.advance(10)
+    [due], orphans = run(bench.store.parked_receipts(10))
+    run(bench.tracker.look_again(due))
+    assert (bench.state, bench.told, orphans, bench.store.db.parked) == (State.DELIVERED, "ad", [], {})
+
+
+def test_a_parked_receipt_of_somebody_else_resolves_nothing() -> None:
+    """Another number, or another SMSC: it stays parked, and is counted as an orphan when it is given up."""
+    bench = Bench()
+    bench.marked()
+    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", KEYS.number_hashes("+4520")[0])))
+    run(bench.tracker.take_receipt(Receipt("uk", ("r2",), Event.DELIVERED, "", NUMBER)))
+    bench.clock.advance(10)
+    due, _ = run(bench.store.parked_receipts(10))
+    for receipt in due:
+        run(bench.tracker.look_again(receipt))
+    assert (len(due), bench.state) == (2, State.UNCERTAIN)
+    bench.clock.advance(3601)
+    _, orphans = run(bench.store.parked_receipts(10))
+    for receipt in orphans:
+        bench.tracker.orphaned(receipt)
+    assert bench.meter.facts[-2:] == [("receipt", "delivered", "orphaned")] * 2
+
+
+def test_a_late_answer_ends_the_uncertainty() -> None:
+    """The submit was answered after its time: it counts as sent, and receipts that came meanwhile are folded in."""
+    bench = Bench()
+    bench.marked()
+    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    run(bench.tracker.late_answer(ID, "world", ("r1",)))
+    assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+
+
+def test_a_late_answer_changes_nothing_that_is_settled() -> None:
+    """A message that is not uncertain any more, or not known, is left alone."""
+    bench = Bench()
+    run(bench.tracker.late_answer(ID, "world", ("r1",)))
+    assert (bench.state, bench.told) == (State.QUEUED, "")
+    run(bench.tracker.late_answer(ID.replace("1", "2"), "world", ("r1",)))
+    assert bench.meter.facts == []
+
+
+@pytest.mark.parametrize("after", [0.0, MACHINE - 0.1])
+def test_an_open_right_after_accepted_is_a_machines(after: float) -> None:
+    """It proves delivery, and is not reported as opened."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.clock.advance(after)
+    bench.take(Event.OPENED)
+    assert bench.told == "ad"
+
+
+def test_a_persons_open_is_reported() -> None:
+    """From 5 s after accepted on; once; also after a machine's."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.take(Event.OPENED)
+    bench.clock.advance(MACHINE)
+    bench.take(Event.OPENED)
+    bench.take(Event.OPENED)
+    assert bench.told == "ado"
+
+
+def test_a_machines_open_stays_one_however_late() -> None:
+    """Where the source itself knows that it was a machine."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.clock.advance(60)
+    bench.take(Event.MACHINE_OPENED)
+    assert bench.told == "ad"
+
+
+def test_a_label_may_want_machine_opens_reported() -> None:
+    """report_machine_opens: every open counts."""
+    bench = Bench(Channel.EMAIL, report_machine_opens=True)
+    bench.sent()
+    bench.take(Event.MACHINE_OPENED)
+    assert bench.told == "ado"
+
+
+@pytest.mark.parametrize("event", [Event.COMPLAINED, Event.UNSUBSCRIBED])
+def test_who_complains_or_unsubscribes_is_not_contacted_for_a_while(event: Event) -> None:
+    """The player goes on that label's and channel's stop list, for suppress_for."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.take(event)
+    assert bench.told == "ad" + {"complained": "c", "unsubscribed": "u"}[event]
+    assert bench.stopped(USER)
+    assert not run(bench.store.suppressed("amazing", Channel.SMS, [USER]))
+    assert not run(bench.store.suppressed("other", Channel.EMAIL, [USER]))
+    bench.clock.advance(30 * 86400)
+    assert not bench.stopped(USER)
+
+
+def test_a_hard_bounce_stops_the_address_and_not_the_player() -> None:
+    """The player may have a new address tomorrow. A soft bounce stops nobody."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.take(Event.FAILED)
+    assert not bench.stopped(ADDRESS)
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.take(Event.BOUNCED, hard=True)
+    assert bench.stopped(ADDRESS)
+    assert not bench.stopped(USER)
+    assert (bench.state, bench.told) == (State.FAILED, "af")
+
+
+def test_a_relays_hard_refusal_stops_the_address() -> None:
+    """5.1.1 at RCPT is as good as a bounce."""
+    bench = Bench(Channel.EMAIL)
+    bench.marked()
+    run(bench.tracker.hard_failure(ID))
+    assert bench.stopped(ADDRESS)
+    assert bench.state is State.UNCERTAIN, "settling it is the outbox's work"
+
+
+def test_an_sms_refusal_stops_no_number() -> None:
+    """A number without a phone today may have one tomorrow."""
+    bench = Bench()
+    bench.marked()
+    run(bench.tracker.hard_failure(ID))
+    assert not bench.stopped(NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("key", "event", "hard"),
+    [
+        ("suppress_on_complaint", Event.COMPLAINED, False),
+        ("suppress_on_unsubscribe", Event.UNSUBSCRIBED, False),
+        ("suppress_on_hard_bounce", Event.BOUNCED, True),
+    ],
+)
+def test_a_label_may_do_without_the_stop_list(key: str, event: Event, hard: bool) -> None:
+    """Each reason can be switched off; the status is reported all the same."""
+    bench = Bench(Channel.EMAIL, **{key: False})
+    bench.sent()
+    bench.take(event, hard=hard)
+    assert bench.store.db.stop == {}
+    assert len(bench.told) > 1
+
+
+def test_the_stop_list_comes_before_the_report() -> None:
+    """When the store goes away in between, the fact told again still does both."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.store.evidence_down = True
+    with pytest.raises(StoreUnavailable):
+        bench.take(Event.UNSUBSCRIBED)
+    assert bench.stopped(USER)
+    bench.store.evidence_down = False
+    bench.take(Event.UNSUBSCRIBED)
+    assert bench.told == "adu"
+
+
+@pytest.mark.parametrize("text", ["STOP", " stop. ", "Stop!", "unsubscribe", "QUIT", "end", "Cancel"])
+def test_a_stop_word_unsubscribes(text: str) -> None:
+    """The user of the latest message to that number, on the SMS channel of its label."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
+    assert bench.told == "adu"
+    assert bench.stopped(USER)
+
+
+@pytest.mark.parametrize("text", ["", "stop it", "please don't stop", "Basta"])
+def test_other_texts_do_nothing(text: str) -> None:
+    """A word within a sentence is no command."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
+    assert bench.told == "a"
+    assert bench.meter.facts == [("inbound", "text", "ignored")]
+
+
+def test_a_label_has_stop_words_of_its_own() -> None:
+    """In its players' language, whatever the case."""
+    bench = Bench(stop_words=["BASTA", "stoppen"])
+    bench.sent("r1")
+    run(bench.tracker.take_inbound(Inbound("world", NUMBER, "basta")))
+    assert bench.told == "adu"
+
+
+def test_a_stop_word_from_a_stranger_does_nothing() -> None:
+    """No message of ours went to that number."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_inbound(Inbound("world", KEYS.number_hashes("+4520123456")[0], "STOP")))
+    assert bench.told == "a"
+
+
+def test_a_simulated_message_is_delivered() -> None:
+    """Test mode: accepted and delivered, without a next hop."""
+    bench = Bench()
+    bench.sent()
+    run(bench.tracker.simulated(ID))
+    assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+
+
+def test_evidence_of_a_label_that_is_gone_still_counts() -> None:
+    """The status is reported; there is no stop list to keep."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.tracker.reconfigure({})
+    bench.take(Event.UNSUBSCRIBED)
+    assert bench.told == "adu"
+    assert bench.store.db.stop == {}
