@@ -227,8 +227,18 @@ class LeanChannel(HTTPChannel):
     def connectionMade(self) -> None:
         """A caller connected."""
         super().connectionMade()
+        # Every request asks for both, and the transport asks the kernel each time.
+        self._peer, self._host = self.transport.getPeer(), self.transport.getHost()
         self.deadline = self.site.reactor.seconds() + SLOW
         self.site.opened(self)
+
+    def getPeer(self) -> Any:
+        """Who called."""
+        return self._peer
+
+    def getHost(self) -> Any:
+        """Where they called."""
+        return self._host
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""

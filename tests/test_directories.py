@@ -276,7 +276,7 @@ class FlakyDriver:
 
 
 class FlakyConnection:
-    """As PEP 249 has it."""
+    """As PEP 249 has it for a database without transactions."""
 
     description = (("EMAIL",),)
 
@@ -295,9 +295,6 @@ class FlakyConnection:
     def fetchone(self) -> tuple[str]:
         """Anna."""
         return ("anna@players.example",)
-
-    def rollback(self) -> None:
-        """Nothing to roll back."""
 
     def close(self) -> None:
         """Nothing to close."""

@@ -100,8 +100,10 @@ class _Session:
         finally:
             cursor.close()
         # Ends the transaction: under REPEATABLE READ the next look-up would still see this one's snapshot, and miss
-        # an opt-out made since.
-        self._connection.rollback()
+        # an opt-out made since. A driver without transactions need not have it (PEP 249).
+        rollback = getattr(self._connection, "rollback", None)
+        if rollback is not None:
+            rollback()
         if not {"email", "phone"} & {str(name).lower() for name in names}:
             raise TemporaryFailure("the query gives neither a column email nor a column phone")
         if row is None:
