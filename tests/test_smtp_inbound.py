@@ -437,6 +437,19 @@ def test_idle_and_endless_sessions_end() -> None:
     assert peer.heard().startswith("421 4.4.2 ")
 
 
+def test_replies_that_nobody_reads_stop_the_commands() -> None:
+    """While the transport is full no command is run; they go on, in order, once it has room."""
+    peer = Peer()
+    assert peer.transport.producer is peer.session
+    peer.session.pauseProducing()
+    assert peer.say("NOOP", "BOGUS") == ""
+    peer.session.resumeProducing()
+    assert [line[:3] for line in peer.heard().splitlines()] == ["250", "500"]
+    peer.say("QUIT")
+    peer.session.stopProducing()
+    assert peer.transport.producer is None, "else the connection would not close"
+
+
 def test_a_token_is_good_for_twenty_mails() -> None:
     """Further mails about one message get 250 and are thrown away; other messages go on."""
     peer = Peer()
@@ -525,17 +538,32 @@ def test_a_lost_connection_does_not_stop_the_storing() -> None:
     peer.send(dsn())
     assert peer.session is not None
     peer.session.connectionLost(None)  # type: ignore[arg-type]
-    closing = ensureDeferred(peer.listener.close())
+    closing = ensureDeferred(peer.listener.drain(20))
     assert not closing.called, "closing waits for it"
     stored.callback(None)
     assert len(done) == 1
     assert closing.called
 
 
+def test_draining_ends_in_time() -> None:
+    """A store that never answers holds up the end of the process for no longer than the limit."""
+
+    async def never(evidence: Evidence) -> None:
+        await Deferred()
+
+    peer = Peer(on_evidence=never)
+    peer.send(dsn())
+    closing = ensureDeferred(peer.listener.drain(20))
+    peer.clock.advance(19)
+    assert not closing.called
+    peer.clock.advance(1)
+    assert closing.called
+
+
 def test_closing_hangs_up_idle_sessions() -> None:
     """On shutdown an idle session hears 421, and new ones are not let in."""
     peer = Peer()
-    closing = ensureDeferred(peer.listener.close())
+    closing = ensureDeferred(peer.listener.drain(20))
     assert peer.heard().startswith("421 4.3.2 ")
     assert peer.session is not None
     peer.session.connectionLost(None)  # type: ignore[arg-type]

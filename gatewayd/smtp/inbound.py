@@ -104,6 +104,7 @@ class ReturnedMail(protocol.Factory):
         self._sessions: set[Session[Addressed]] = set()
         self._taken: OrderedDict[str, int] = OrderedDict()
         self._emptied: Deferred[None] | None = None
+        self.draining = False
         self.reconfigure(domains=domains, max_size=max_size, internal_relays=internal_relays)
 
     def reconfigure(
@@ -125,7 +126,7 @@ class ReturnedMail(protocol.Factory):
 
     def buildProtocol(self, addr: interfaces.IAddress | None) -> protocol.Protocol | None:
         """A session; a peer too many is told so and dropped."""
-        if self._emptied is not None or len(self._sessions) >= self._limits.connections:
+        if self.draining or len(self._sessions) >= self._limits.connections:
             return _Busy()
         session: Session[Addressed] = Session(
             self._reactor, self._sized, self._hostname, find=self.find, take=self.take, over=self._over
@@ -145,13 +146,25 @@ class ReturnedMail(protocol.Factory):
         except TwistedTimeout:
             self.log.warn("a returned mail was still being stored when the listener stopped")
 
-    async def close(self) -> None:
-        """Take no more sessions, hang up those that are open, and wait for mails that are being stored."""
-        self._emptied = Deferred()
+    async def drain(self, limit: float) -> None:
+        """Take no more sessions, hang up those that are open, and wait for mails that are being stored.
+
+        Returns once the last session is gone, after `limit` seconds at the latest.
+        """
+        self.draining = True
         for session in tuple(self._sessions):
             session.expire("4.3.2 shutting down")
-        if self._sessions:
-            await self._emptied
+        if not self._sessions:
+            return
+        self._emptied = Deferred()
+        overdue = self._reactor.callLater(limit, self._empty)
+        await self._emptied
+        if overdue.active():
+            overdue.cancel()
+
+    def _empty(self) -> None:
+        if self._emptied is not None and not self._emptied.called:
+            self._emptied.callback(None)
 
     def find(self, address: str) -> Addressed | None:
         """What an address says, if it bears a token of ours at one of our domains; case does not matter."""
@@ -223,8 +236,8 @@ class ReturnedMail(protocol.Factory):
         if session.busy:
             return
         self._sessions.discard(session)
-        if self._emptied is not None and not self._emptied.called and not self._sessions:
-            self._emptied.callback(None)
+        if not self._sessions:
+            self._empty()
 
 
 def inspect(raw: bytes, null_sender: bool) -> Inspected:

@@ -90,7 +90,7 @@ async def listening(**options: Any) -> AsyncIterator[Listener]:
     finally:
         for port in ports:
             await port.stopListening()
-        await factory.close()
+        await factory.drain(20)
         path.parent.rmdir()
 
 
@@ -215,6 +215,25 @@ async def test_what_is_not_ours_dies_at_postfix() -> None:
         await _until_empty(relay)
         assert relay.log().count("550 5.1.1 no such recipient") == 2
         assert listener.nothing_more()
+
+
+@pytest_twisted.ensureDeferred
+async def test_postfix_refuses_junk_from_the_internet_itself() -> None:
+    """With the manual's map of recipients, junk is refused while its sender is still there, and nothing bounces."""
+    ours = "/^(b|u|fbl)[+][a-z2-7]{47}@bounces[.]test$$/"
+    settings = {
+        "smtpd_relay_restrictions": "reject_unauth_destination",
+        "smtpd_recipient_restrictions": "",
+        "smtpd_reject_unlisted_recipient": "yes",
+        "relay_recipient_maps": f"regexp:{{{{{ours} ok}}}}",
+    }
+    async with world(settings) as (listener, relay):
+        for junk in (f"info@{DOMAIN}", f"b+{'1' * 47}@{DOMAIN}", f"b+{'a' * 46}@{DOMAIN}"):
+            with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+                await relay.send("spam@world.test", junk, rcpt_options=())
+            assert refused.value.recipients[junk][0] == 550
+        await relay.send("", address().upper(), body=dsn(), rcpt_options=(), mail_options=())
+        assert (await listener.fact()).event is Event.BOUNCED
 
 
 async def _until_empty(relay: Postfix) -> None:
