@@ -96,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    probe = verb("smpp-probe", _smpp_probe, "send two test texts by one SMSC, and learn how it speaks")
+    probe.add_argument("smsc", metavar="SMSC", help="its name in the configuration: [smscs.NAME]")
+    probe.add_argument("--to", metavar="NUMBER", required=True, help="a phone of your own, as +447700900123")
+    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
+    probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
     sandbox = verb("sandbox", _sandbox, "the whole world on this machine: needs no configuration and no root")
     sandbox.add_argument("--once", action="store_true", help="end after the round trip; 0 only if all of it worked")
     sandbox.add_argument("--dir", metavar="DIR", default="", help="keep its files there")
@@ -253,6 +258,36 @@ def _check(options: argparse.Namespace) -> int:
         rows = [{"result": one.word.lower(), "what": one.what, "found": one.found} for one in found]
         _print_json({"ok": not bad, "errors": [], "findings": rows})
     return 1 if bad else 0
+
+
+def _smpp_probe(options: argparse.Namespace) -> int:
+    from gatewayd.config import ConfigError, load
+    from gatewayd.smpp.probe import smpp_probe
+
+    try:
+        config = load(options.config, os.environ, options.instance)
+    except ConfigError as error:
+        raise Failed(str(error)) from None
+    smsc = config.smscs.get(options.smsc)
+    if smsc is None:
+        raise Failed(f"there is no [smscs.{options.smsc}] in {options.config}")
+    senders = (
+        label.sms_sender for label in config.labels.values() for route in label.sms_routes if options.smsc in route.via
+    )
+    sender = options.sender or next((name for name in senders if name), "")
+
+    def tell(line: str) -> None:
+        if not options.json:
+            print(line, flush=True)
+
+    learned = _in_reactor(
+        lambda reactor: smpp_probe(reactor, smsc, options.to, sender=sender, wait=float(options.wait), tell=tell)
+    )
+    if options.json:
+        _print_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
+    elif learned.lines:
+        print(f"\nTo put under [smscs.{options.smsc}]:\n" + "\n".join(learned.lines))
+    return 0 if learned.ok else 1
 
 
 def _sandbox(options: argparse.Namespace) -> int:

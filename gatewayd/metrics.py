@@ -110,7 +110,6 @@ class Metrics:
             return Gauge(f"gatewayd_{name}", text, labels, registry=registry)
 
         self._redis_up = gauge("redis_up", "1 while Redis answers.")
-        self._accepted = gauge("accepted_messages", "Messages ever accepted: all states' sum.", "label", "channel")
         self._messages = gauge(
             "messages", "Messages in each state; waiting ones are in flight to a next hop.", "label", "channel", "state"
         )
@@ -126,8 +125,8 @@ class Metrics:
         self._way_window = gauge("route_window", "How many may be unanswered at once.", *way)
         self._way_in_flight = gauge("route_in_flight", "How many are unanswered now.", *way)
         self._way_limit = gauge("route_rate_limit_per_second", "Configured rate; 0 for no limit.", *way)
-        self._way_totals = _WayTotals()
-        registry.register(self._way_totals)
+        self._totals = _Totals()
+        registry.register(self._totals)
 
     def intake(self, label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
         """A request was answered; `label` is empty where the request named none of ours."""
@@ -177,7 +176,8 @@ class Metrics:
     def redis_silent(self) -> None:
         """Redis does not answer: what it told before is not shown as if it were still true."""
         self._redis_up.set(0)
-        for gauge in (self._accepted, self._messages, self._difference, self._queue, self._queue_age, self._paused):
+        self._totals.counts = {}
+        for gauge in (self._messages, self._difference, self._queue, self._queue_age, self._paused):
             gauge.clear()
 
     def reactor_late(self, seconds: float) -> None:
@@ -186,8 +186,8 @@ class Metrics:
 
     def show_messages(self, counts: Counts, queues: Mapping[str, QueueState]) -> None:
         """Set the gauges of messages, of the queues, and of the reconciliation of the two."""
+        self._totals.counts = counts
         for label, channel in {(label, channel) for label, channel, _ in counts}:
-            self._accepted.labels(label, channel).set(counts.get((label, channel, "accepted"), 0))
             self._messages.labels(label, channel, "waiting").set(waiting(counts, label, channel))
             for state in STATES:
                 self._messages.labels(label, channel, state).set(counts.get((label, channel, state), 0))
@@ -215,18 +215,25 @@ class Metrics:
             self._way_window.labels(channel, name).set(way.window)
             self._way_in_flight.labels(channel, name).set(way.in_flight)
             self._way_limit.labels(channel, name).set(way.rate)
-            self._way_totals.ways[channel, name] = way
+            self._totals.ways[channel, name] = way
 
 
-class _WayTotals(Collector):
-    """What the channels count themselves, shown as counters."""
+class _Totals(Collector):
+    """What is counted elsewhere, in Redis and in the channels, shown as the counters that it is."""
 
     def __init__(self) -> None:
+        self.counts: Counts = {}
         self.ways: dict[tuple[Channel, str], WayState] = {}
 
     def collect(self) -> Iterator[Metric]:
+        for what, text in (("accepted", "Messages accepted."), ("handed", "Messages that a next hop took.")):
+            messages = CounterMetricFamily(f"gatewayd_messages_{what}", text, labels=("label", "channel"))
+            for (label, channel, name), number in self.counts.items():
+                if name == what:
+                    messages.add_metric((label, channel), number)
+            yield messages
         way = ("channel", "route")
-        handed = CounterMetricFamily("gatewayd_route_handed", "What a next hop took.", labels=way)
+        handed = CounterMetricFamily("gatewayd_route_handed", "What a next hop took of this process.", labels=way)
         throttled = CounterMetricFamily("gatewayd_route_throttled", "Times a next hop said slow down.", labels=way)
         for (channel, name), state in self.ways.items():
             handed.add_metric((channel, name), state.handed)

@@ -186,7 +186,7 @@ def test_metrics_show_a_fresh_look(world: World) -> None:
     reply = world.ask("/metrics")
     assert reply.headers["content-type"].startswith("text/plain")
     text = reply.body.decode()
-    assert 'gatewayd_accepted_messages{channel="sms",label="amazing"} 1.0' in text
+    assert 'gatewayd_messages_accepted_total{channel="sms",label="amazing"} 1.0' in text
     assert 'gatewayd_queue_messages{queue="sms",state="leased"} 1.0' in text
     assert 'gatewayd_unreconciled_messages{channel="sms"} 0.0' in text
     assert 'gatewayd_route_up{channel="email",route="backup"} 0.0' in text

@@ -447,3 +447,17 @@ async def test_a_wrong_configuration_is_told_whole_and_nothing_is_connected_to(n
     assert "relays.main.prot: unknown key" in out
     assert "labels.amazing.allow_from[0]:" in out
     assert not net.smsc.binds
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_learns_and_advises(net: Net) -> None:
+    """Texts go out, receipts come, and what to configure is printed; the number is nobody's but the asker's."""
+    words = ("smpp-probe", "world", "--to", "+447700900123", "--from", "Amazing", "--wait", "20")
+    out, error, status = await gatewayctl("--config", str(written(net)), *words)
+    assert (status, error) == (0, ""), out
+    assert "To put under [smscs.world]:" in out
+    assert "message_ids = " in out
+    assert net.smsc.submits
+    out, _, status = await gatewayctl("--config", str(written(net)), "smpp-probe", "nowhere", "--to", "+44", "--json")
+    assert status == 1
+    assert "there is no [smscs.nowhere]" in json.loads(out)["error"]

@@ -1,5 +1,9 @@
 """Metrics: what is counted shows on the page, under names and units by convention, and without an address."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,3 +143,50 @@ def test_messages_that_are_all_somewhere_reconcile(lives: list[tuple[str, Channe
             counts[label, channel, state] = counts.get((label, channel, state), 0) + 1
     queues = {str(channel): QueueState(number, 0, 0.0) for channel, number in queued.items()}
     assert unreconciled(counts, queues) == {EMAIL: 0, SMS: 0}
+
+
+ETC = Path(__file__).resolve().parent.parent / "etc"
+
+
+def named_in(text: str) -> set[str]:
+    """The metrics that an expression reads."""
+    return set(re.findall(r"\bgatewayd_[a-z_]+\b", text))
+
+
+def alert_expressions() -> str:
+    """The `expr` lines of the alert rules, with those that follow on deeper lines."""
+    rules = (ETC / "prometheus-alerts.yml").read_text()
+    return "\n".join(re.findall(r"^        expr:(.*(?:\n {10,}.*)*)", rules, re.MULTILINE))
+
+
+def dashboard_expressions() -> str:
+    """The queries of the Grafana dashboard, and of its variables."""
+    board = json.loads((ETC / "grafana-dashboard.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+    return "\n".join(queries + [json.dumps(one.get("query", "")) for one in board["templating"]["list"]])
+
+
+@pytest.mark.parametrize("expressions", [alert_expressions(), dashboard_expressions()], ids=["alerts", "dashboard"])
+def test_what_etc_watches_is_there(metrics: Metrics, expressions: str) -> None:
+    """Alerts and dashboard read only metrics that a process which did everything once shows."""
+    metrics.intake("amazing", EMAIL, ErrorCode.TAKEN, 0.002)
+    metrics.settled("amazing", EMAIL, "sent", 1.0)
+    metrics.reported("amazing", Report.ACCEPTED, "told", 1.0)
+    metrics.evidence("dsn", "delivered", "matched")
+    metrics.redis_answered(0.001)
+    metrics.reactor_late(0.001)
+    metrics.show_messages({("amazing", EMAIL, "accepted"): 1}, {"email": QueueState(1, 0, 1.0)})
+    metrics.show_dead(1)
+    metrics.show_paused([("amazing", EMAIL)])
+    metrics.show_ways(EMAIL, {"main": WayState(True)})
+    shown = {re.split(r"[{ ]", line)[0] for line in page(metrics).splitlines() if not line.startswith("#")}
+    assert len(named_in(expressions)) > 10
+    assert named_in(expressions) <= shown
+
+
+def test_expressions_are_balanced() -> None:
+    """No bracket or quote was left open."""
+    for expression in [*dashboard_expressions().splitlines(), alert_expressions()]:
+        assert expression.count("(") == expression.count(")")
+        assert expression.count("{") == expression.count("}")
+        assert expression.count("[") == expression.count("]")
