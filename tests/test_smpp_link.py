@@ -372,3 +372,29 @@ def test_stop_waits_for_a_message_that_is_being_marked() -> None:
     assert sending.result.route == "world"
     assert stopped.called
     assert [step.what for step in memory.smsc.steps][-3:].count("unbind") == 1
+
+
+def test_a_backlog_comes_back_spread_and_each_message_about_once() -> None:
+    """Fifteen hundred at 100/s, each sent again at the time it was given: few are sent back a second time."""
+    memory = Memory()
+    world = memory.world(rate="100/s", window=50)
+    tries: dict[int, int] = {}
+    done: list[int] = []
+
+    def attempt(number: int) -> None:
+        tries[number] = tries.get(number, 0) + 1
+        sending = world.send(order(number, now=memory.clock.seconds()))
+        sending.addCallbacks(lambda _: done.append(number), again, errbackArgs=(number,))
+
+    def again(failure: Failure, number: int) -> None:
+        failure.trap(TemporaryFailure)
+        assert not failure.value.counts
+        memory.clock.callLater(failure.value.not_before - memory.clock.seconds(), attempt, number)
+
+    for number in range(1500):
+        attempt(number)
+    memory.advance(20, step=0.01)
+    assert len(done) == len(set(done)) == 1500
+    assert sum(tries.values()) <= 1500 * 2.5
+    assert max(tries.values()) <= 6
+    stop(memory, world)

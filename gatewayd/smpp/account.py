@@ -18,7 +18,7 @@ from gatewayd.errors import TemporaryFailure
 from gatewayd.model import WayState
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.link import Link, LinkState, Mode, NotWritten, Token
-from gatewayd.smpp.pace import Pace, Reserve
+from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
 from gatewayd.smpp.session import Phase, SubmitAnswered
 
 BACKLOG = 2.0
@@ -27,8 +27,11 @@ BACKLOG = 2.0
 LONGEST_WAIT = 5.0
 """Seconds that one submit may wait for a window: an SMSC that answers nothing must not hold messages."""
 
-FARTHEST = 60.0
-"""Seconds to which messages beyond the backlog are spread at most."""
+FARTHEST, FARTHEST_UNRATED = 600.0, 30.0
+"""Seconds over which messages beyond the backlog are spread at most: with a rate, and where we only guess one.
+
+Each message that goes back costs the store two steps, so that a hundred thousand must not come back every minute.
+"""
 
 _LIVE = frozenset(
     {
@@ -176,6 +179,7 @@ class Account:
         """Rate, window, times and forms count at once; binds are added, or the last ones unbound."""
         self.smsc = smsc
         self.takes_validity = True
+        self._deferred_to = 0.0
         self._pace.rate = smsc.rate
         have = len({link.number for link in self._links})
         for number in range(have, smsc.binds):
@@ -318,9 +322,13 @@ class Account:
             delay = max(delay, ahead * latency / window)
         if delay <= BACKLOG and ahead <= max(1000, int(BACKLOG * self._pace.rate)):
             return
-        # Each gets its own moment, at the rate at which they can go: they come back spread, and most of them once.
-        speed = self._pace.rate_now() or (window / latency if latency else 100.0)
-        self._deferred_to = min(max(self._deferred_to, now + delay) + 1.0 / speed, now + delay + FARTHEST)
+        # Each gets its own moment, at the rate at which they can go: they come back spread, and most of them once. By
+        # the configured rate, not by today's: a throttled hour must not put them off past their deadline.
+        speed = self._pace.rate or (window / latency if latency else 100.0)
+        self._deferred_to = max(self._deferred_to, now + min(delay, LONGEST_PAUSE)) + 1.0 / speed
+        farthest = now + (FARTHEST if self._pace.rate else FARTHEST_UNRATED)
+        if self._deferred_to > farthest:
+            self._deferred_to = farthest - (farthest - now) * 0.5 * self._jitter()
         raise TemporaryFailure(f"{self.name} is busy", not_before=self._deferred_to, counts=False)
 
     def _measured(self) -> tuple[float, int]:

@@ -172,7 +172,8 @@ class SmppChannel(Service):
         name, message = account.name, order.message
         with_validity = account.takes_validity
         submits = self._submits(account, order)
-        taken = list(ids)
+        # More segments taken than there are now: long_messages was changed meanwhile, and the text begins anew.
+        taken = list(ids) if len(ids) < len(submits) else []
         link: Link | None = None
 
         async def mark() -> None:
