@@ -114,9 +114,11 @@ class SmtpChannel(Service):
         jitter: Callable[[], float] = lambda: 0.5,
         reserve: Reserve | None = None,
         timeouts: Timeouts | None = None,
+        drain: float = DRAIN,
     ) -> None:
         self._reactor = reactor
         self._keys = keys
+        self._drain = drain
         self._return_domain = return_domain
         self._base_url = base_url
         self._settings = Settings(timeouts or Timeouts(), host_name, jitter, reserve)
@@ -134,14 +136,14 @@ class SmtpChannel(Service):
             way.pool.start()
 
     def stopService(self) -> Deferred[None]:
-        """Take nothing new; what is on the wire gets its answer, within `DRAIN` seconds."""
+        """Take nothing new; what is on the wire gets its answer, within `drain` seconds."""
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         closing = [way.pool.stop() for way in self._ways.values()] + self._leaving
         done: Deferred[Any] = DeferredList(closing)
-        done.addTimeout(DRAIN, self._reactor)
+        done.addTimeout(self._drain, self._reactor)
         try:
             await done
         except (TwistedTimeout, CancelledError):
@@ -282,7 +284,7 @@ class SmtpChannel(Service):
         bare = now < way.bare_until
         answer = await way.pool.submit(envelope, content, before_wire, bare=bare)
         if not bare and verdict_of(answer) is Verdict.BARE:
-            answer = await way.pool.submit(envelope, content, before_wire, bare=True)
+            answer = await way.pool.submit(envelope, content, _marked_already, bare=True)
             if verdict_of(answer) is not Verdict.BARE:
                 way.bare_until = now + BARE_FOR
         return answer
@@ -330,6 +332,10 @@ def _sum_up(setbacks: list[_Setback]) -> Exception:
     # A relay that is only busy or paced will take it soon: that is no failed attempt.
     counts = all(setback.counts for setback in setbacks if not setback.final)
     return TemporaryFailure(reason, not_before=min(times) if times and not counts else None, counts=counts)
+
+
+async def _marked_already(route: str) -> None:
+    """The same attempt on the same route: the mark stands."""
 
 
 _CONNECTION_KEYS = ("host", "port", "tls", "ca_file", "certificate", "private_key", "username", "password")

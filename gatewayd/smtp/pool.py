@@ -29,6 +29,7 @@ SLOW = 5.0
 PATIENCE = 5.0
 IDLE = 30.0
 MESSAGES = 100
+QUEUE = 10
 NOOPS = 50
 BROKEN_CAP = 8.0
 LASTING_CAP = 300.0
@@ -223,7 +224,7 @@ class Pool:
             return session
         if not self._sessions and not self._opening:
             raise Trouble(self.trouble or "it is down")
-        if len(self._waiting) >= 2 * self.relay.connections:
+        if len(self._waiting) >= QUEUE * self.relay.connections:
             raise NotNow("all connections to the relay are busy", now + 0.5 + 0.5 * self._settings.jitter())
         turn: Deferred[Session] = Deferred()
         self._waiting.append((now + PATIENCE, turn))

@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from OpenSSL import SSL, crypto
-from twisted.internet.ssl import Certificate as TrustedCertificate
-from twisted.internet.ssl import optionsForClientTLS, platformTrust, trustRootFromCertificates
+from OpenSSL import SSL
 
 from gatewayd.config import Relay
 from gatewayd.smtp.connection import Trouble
+from gatewayd.tls import client_options
 
 
 class ClientTls:
@@ -37,20 +34,6 @@ class ClientTls:
         return [path for path in (self._ca_file, self._certificate, self._certificate and self._private_key) if path]
 
     def _make(self) -> Any:
-        trust: Any = platformTrust()
-        if self._ca_file:
-            found = x509.load_pem_x509_certificates(Path(self._ca_file).read_bytes())
-            trust = trustRootFromCertificates([TrustedCertificate(crypto.X509.from_cryptography(one)) for one in found])
-        extra: dict[str, Any] = {}
-        if self._certificate:
-            chain = [
-                crypto.X509.from_cryptography(one)
-                for one in x509.load_pem_x509_certificates(Path(self._certificate).read_bytes())
-            ]
-            key = load_pem_private_key(Path(self._private_key).read_bytes(), None)
-            extra = {
-                "privateKey": crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type]
-                "certificate": chain[0],
-                "extraCertChain": chain[1:],
-            }
-        return optionsForClientTLS(self._host, trustRoot=trust, extraCertificateOptions=extra)
+        return client_options(
+            self._host, ca_file=self._ca_file, certificate=self._certificate, private_key=self._private_key
+        )

@@ -1,0 +1,83 @@
+"""Certificates for tests: an authority of our own, made anew each time."""
+
+import datetime
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from twisted.internet.endpoints import SSL4ServerEndpoint
+from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, PrivateCertificate
+
+_NOW = datetime.datetime.now(datetime.UTC)
+
+
+class Authority:
+    """An issuer whose certificate is in `ca_file`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        self._certificate = self._sign(self._name, self._key, ca=True)
+        self.ca_file = str(self._write("ca.pem", self._certificate.public_bytes(Encoding.PEM)))
+
+    def server(self, name: str, *, client_certificates: bool = False) -> CertificateOptions:
+        """A context for a server called `name` (a host name or an IP address)."""
+        certificate, key = self._issue(name)
+        loaded = PrivateCertificate.fromCertificateAndKeyPair(
+            Certificate.loadPEM(certificate),
+            KeyPair.load(key, 1),  # 1: PEM
+        )
+        trust = Certificate.loadPEM(Path(self.ca_file).read_bytes())
+        options: CertificateOptions = loaded.options(trust) if client_certificates else loaded.options()
+        return options
+
+    def endpoint(self, reactor: Any, name: str, *, client_certificates: bool = False) -> SSL4ServerEndpoint:
+        """A TLS endpoint on a free port of loopback."""
+        context = self.server(name, client_certificates=client_certificates)
+        return SSL4ServerEndpoint(reactor, 0, context, interface="127.0.0.1")
+
+    def client(self, name: str) -> tuple[str, str]:
+        """The files of a client certificate and its key."""
+        certificate, key = self._issue(name)
+        return str(self._write(f"{name}.pem", certificate)), str(self._write(f"{name}.key", key))
+
+    def files(self, name: str) -> tuple[str, str]:
+        """The files of a server certificate and its key."""
+        return self.client(name)
+
+    def _issue(self, name: str) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key, alternative=name)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return certificate.public_bytes(Encoding.PEM), private
+
+    def _sign(self, subject: x509.Name, key: Any, *, ca: bool = False, alternative: str = "") -> x509.Certificate:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(_NOW - datetime.timedelta(days=1))
+            .not_valid_after(_NOW + datetime.timedelta(days=2))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if alternative:
+            try:
+                name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(alternative))
+            except ValueError:
+                name = x509.DNSName(alternative)
+            builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def _write(self, name: str, content: bytes) -> Path:
+        path = self._directory / name
+        path.write_bytes(content)
+        return path
