@@ -12,7 +12,6 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet import interfaces, protocol
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as TwistedTimeout
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -133,18 +132,6 @@ class ReturnedMail(protocol.Factory):
         )
         self._sessions.add(session)
         return session
-
-    draining = False
-
-    async def drain(self, limit: float) -> None:
-        """As `close`, for the listener; the mails being stored take `limit` seconds at most."""
-        self.draining = True
-        closing = Deferred.fromCoroutine(self.close())
-        closing.addTimeout(limit, self._reactor)
-        try:
-            await closing
-        except TwistedTimeout:
-            self.log.warn("a returned mail was still being stored when the listener stopped")
 
     async def drain(self, limit: float) -> None:
         """Take no more sessions, hang up those that are open, and wait for mails that are being stored.
