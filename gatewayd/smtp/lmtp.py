@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.errors import StoreUnavailable
+from gatewayd.smtp.incoming import Incoming
 
 R = TypeVar("R")
 
@@ -45,7 +46,6 @@ class Arrived(Struct, Generic[R], frozen=True):
 
 
 _PATH = re.compile(r"(FROM|TO):\s?<([^<>\x00-\x20\x7f]{0,1024})>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
-_END = b"\r\n.\r\n"
 _BODIES = frozenset({"7BIT", "8BITMIME"})
 
 
@@ -77,7 +77,7 @@ class Session(protocol.Protocol, Generic[R]):
         self._take = take
         self._over = over
         self._buffer = bytearray()
-        self._mail: _Incoming | None = None
+        self._mail: Incoming | None = None
         self._timers: dict[str, IDelayedCall] = {}
         self._errors = 0
         self._greeted = False
@@ -189,7 +189,7 @@ class Session(protocol.Protocol, Generic[R]):
         if len(self._buffer) > 8 * self._limits.buffer:
             self._hang_up(421, "4.7.0 too much input")
 
-    def _mail_data(self, mail: "_Incoming", data: bytes) -> bytes:
+    def _mail_data(self, mail: Incoming, data: bytes) -> bytes:
         """Feed the mail that is coming in; what follows its end is given back."""
         rest = mail.feed(data)
         if rest is None:
@@ -293,7 +293,7 @@ class Session(protocol.Protocol, Generic[R]):
         elif self._recipient is None:
             self._fault(503, "5.5.1 no valid recipient")
         else:
-            self._mail = _Incoming(self._limits.kept)
+            self._mail = Incoming(self._limits.kept)
             self._reply(354, "go on, end with CRLF.CRLF")
 
     def _rset(self, _: str) -> None:
@@ -314,7 +314,7 @@ class Session(protocol.Protocol, Generic[R]):
 
     # --- the mail -------------------------------------------------------------------------------------------------
 
-    def _mail_ended(self, mail: "_Incoming") -> None:
+    def _mail_ended(self, mail: Incoming) -> None:
         recipient, sender = self._recipient, self._sender
         self._reset()
         assert recipient is not None
@@ -362,38 +362,6 @@ class Session(protocol.Protocol, Generic[R]):
         self.busy = False
         self.transport.abortConnection()
         self._over(self)
-
-
-class _Incoming:
-    """The bytes of one mail as they come: the first `kept` of them, and how many there were."""
-
-    def __init__(self, kept: int) -> None:
-        self._left = kept
-        self._chunks: list[bytes] = []
-        # The end is looked for across chunks; a mail may also be nothing but its end.
-        self._tail = b"\r\n"
-        self.size = -2
-
-    def feed(self, data: bytes) -> bytes | None:
-        """None while the mail goes on; else what came after its end."""
-        window = self._tail + data
-        end = window.find(_END)
-        if end < 0:
-            self._keep(window[:-4])
-            self._tail = window[-4:]
-            return None
-        self._keep(window[: end + 2])
-        return window[end + 5 :]
-
-    def _keep(self, data: bytes) -> None:
-        self.size += len(data)
-        if self._left > 0 and data:
-            self._chunks.append(data[: self._left])
-            self._left -= len(data)
-
-    def content(self) -> bytes:
-        """What was kept, without the dots that transport added (RFC 5321 section 4.5.2)."""
-        return b"".join(self._chunks).replace(b"\r\n..", b"\r\n.")[2:]
 
 
 _COMMANDS: dict[bytes, Callable[[Session[Any], str], None]] = {
