@@ -140,7 +140,8 @@ check_installed() {
     [ "$(inside stat -c '%a %U:%G' /etc/gatewayd/secrets/secret.key)" = "640 root:gatewayd" ] || die "secret.key"
     [ "$(inside stat -c %s /etc/gatewayd/secrets/secret.key)" -ge 32 ] || die "secret.key is short"
     inside sh -c 'ls /usr/lib/gatewayd/lib/python3.*/site-packages/twisted/plugins/dropin.cache' || die "plugin cache"
-    inside dpkg -V gatewayd | tee /dev/stderr | grep -v ' c ' | grep . && die "dpkg -V"
+    changed=$(inside dpkg -V gatewayd | grep -v ' c ' || true)
+    [ -z "$changed" ] || die "dpkg -V: $changed"
     [ "$(inside /usr/lib/gatewayd/bin/twistd -n gatewayd --check)" = ok ] || die "--check"
     [ "$(inside find /usr/lib/gatewayd -name '*.pyc' | wc -l)" -gt 1000 ] || die "no byte code"
     inside /usr/lib/gatewayd/bin/python3 -I -c 'import psycopg, pymysql, phonenumbers, hiredis; phonenumbers.parse("+447700900123")'
