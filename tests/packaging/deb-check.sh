@@ -161,6 +161,10 @@ in_chroot() {
     say "the smoke test of debian/tests"
     install -m 0755 "$top/debian/tests/smoke" "$tree/var/tmp/smoke"
     inside /var/tmp/smoke > "$WORK/smoke.log" 2>&1 || { tail -30 "$WORK/smoke.log"; die "smoke"; }
+    say "the sandbox, as nobody"
+    inside setpriv --reuid nobody --regid nogroup --clear-groups env HOME=/nonexistent \
+        timeout 60 gatewayctl sandbox --once > "$WORK/sandbox.log" 2>&1 || { tail -30 "$WORK/sandbox.log"; die "sandbox"; }
+    grep "^Both messages" "$WORK/sandbox.log"
     say "upgrade with a changed configuration file"
     echo "# The operator's own line." >> "$tree/etc/gatewayd/gatewayd.toml"
     key=$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")
