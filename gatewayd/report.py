@@ -137,11 +137,15 @@ def _number(value: object) -> int | None:
 
 def _named_hosts(label: Label) -> frozenset[str]:
     """Hosts that the label lists by name and not by pattern: only these may be private."""
-    return frozenset(host.strip("[]").lower() for host in label.callback_hosts if not set(host) & set("*?"))
+    return frozenset(_bare(host) for host in label.callback_hosts if "*" not in host)
 
 
 def _host(url: str) -> str:
     try:
-        return (urlsplit(url).hostname or "").lower()
+        return _bare(urlsplit(url).hostname or "")
     except ValueError:
         return ""
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").removesuffix(".").lower()

@@ -99,6 +99,25 @@ async def test_the_requests_own_url_counts_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("listed", "url", "may"),
+    [
+        ("10.0.0.7", "https://10.0.0.7/cb", True),
+        ("Smartico.internal", "https://smartico.INTERNAL.:8443/cb", True),
+        ("[fd00::1]", "https://[fd00::1]/cb", True),
+        ("*.internal", "https://smartico.internal/cb", False),
+        ("*", "https://127.0.0.1/cb", False),
+        ("10.0.0.7", "https://10.0.0.8/cb", False),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_only_a_host_listed_by_name_may_be_private(listed: str, url: str, may: bool) -> None:
+    """A pattern never opens the private network, a name does, however it is written."""
+    callbacks = Callbacks()
+    await reporter(callbacks, callback_hosts=(listed,)).tell(job(callback_url=url))
+    assert callbacks.asked[0][1] is may
+
+
+@pytest.mark.parametrize(
     ("url", "starts"),
     [
         ("https://h/cb", "https://h/cb?type="),
