@@ -26,8 +26,9 @@ from gatewayd.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, s
 from gatewayd.interfaces import IChannel, IStore
 from gatewayd.metrics import Metrics
 from gatewayd.model import Channel, Trace
-from gatewayd.orders import Letter, Player, Switch, Wrong, asked, body, channels, form
+from gatewayd.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
 from gatewayd.shapes import dead_json, status_json, trace_json
+from gatewayd.timeline import in_words
 from gatewayd.tokens import Keys
 from gatewayd.web import Answer, LeanResource, LeanSite, Route, static_routes
 
@@ -142,7 +143,7 @@ class Admin:
         trace = await self._store.trace(ids)
         if trace is None:
             raise Wrong(404, "no message with this id or uid is kept")
-        return trace
+        return in_words(trace)
 
     # Dead letters ------------------------------------------------------------------------------------------------
 
@@ -206,6 +207,19 @@ class Admin:
         return json_answer(
             {"cursor": cursor, "seen": erased.seen, "removed": erased.removed, "waiting": erased.waiting}
         )
+
+    @app.route("/verbs/replay", methods=["POST"])
+    async def replay(self, request: IRequest) -> Reply:
+        """One step of telling statuses again; the asker goes on as with an erasure."""
+        span = body(request, Span)
+        if span.label:
+            self._known_label(span.label)
+        if not 0 <= span.since < span.until:
+            raise Wrong(400, "since must be before until")
+        cursor, queued = await self._store.replay_some(span.cursor, span.label, span.since, span.until)
+        if span.cursor == "0":
+            log.info("Statuses of {label} are told again by an operator", label=span.label or "all labels")
+        return json_answer({"cursor": cursor, "queued": queued})
 
     def _player(self, request: IRequest) -> Player:
         player = body(request, Player)

@@ -91,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("label", metavar="LABEL")
         one.set_defaults(name=name)
         _channel(one)
+    replay = verb("replay", _replay, "tell Smartico again what it heard in a range of time, and lost")
+    replay.add_argument("--since", metavar="TIME", type=_moment, required=True, help="from then, as 2026-01-31T12:00")
+    replay.add_argument("--until", metavar="TIME", type=_moment, help="before then (default: now)")
+    replay.add_argument("--label", metavar="LABEL", default="", help="only this label (default: all)")
     _own_verbs(verb)
     return parser
 
@@ -186,6 +190,22 @@ def _erase(options: argparse.Namespace) -> int:
             if cursor == "0":
                 break
     return _tell(options, {"label": options.label, **total}, show.erased)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    client = _client(options)
+    until = datetime.now().timestamp() if options.until is None else options.until
+    queued, cursor = 0, "0"
+    with show.Progress("Statuses queued again", None, quiet=options.json) as progress:
+        while True:
+            order = {"label": options.label, "since": options.since, "until": until, "cursor": cursor}
+            step = client.post("/verbs/replay", order)
+            queued += step["queued"]
+            progress.step(step["queued"])
+            cursor = step["cursor"]
+            if cursor == "0":
+                break
+    return _tell(options, {"statuses_queued": queued}, show.done)
 
 
 def _dead_letters(options: argparse.Namespace) -> int:

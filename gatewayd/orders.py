@@ -36,6 +36,15 @@ class Switch(Struct, forbid_unknown_fields=True):
     channel: Channel | None = None
 
 
+class Span(Struct, forbid_unknown_fields=True):
+    """Body of replay: statuses heard in [since, until), seconds since the epoch; an empty label means all."""
+
+    since: float
+    until: float
+    label: str = ""
+    cursor: str = "0"
+
+
 class Letter(Struct, forbid_unknown_fields=True):
     """Body of dead-letters/retry and drop."""
 

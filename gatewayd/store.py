@@ -29,10 +29,10 @@ from gatewayd.model import (
     ReportJob,
     Trace,
     TracedEvent,
-    TracedReport,
 )
 from gatewayd.redis import RedisLink, Script
-from gatewayd.status import FINAL, LETTERS, REPORTS, TRANSITIONS, WAITING, Event, Report, State
+from gatewayd.status import FINAL, LETTERS, REPORTS, TRANSITIONS, WAITING, Event, State
+from gatewayd.timeline import reports_of
 
 REPORTING = 49 * 3600
 """Seconds for which a message is kept at least while a status of it may still have to be told (48 h and an hour)."""
@@ -346,7 +346,7 @@ class RedisStore:
                 channel=known.channel,
                 ext_user_id=known.ext_user_id,
                 state=known.state,
-                reports=_reports((told or b"").decode(), timeline),
+                reports=reports_of((told or b"").decode(), timeline),
                 timeline=timeline,
             )
         return None
@@ -488,14 +488,6 @@ def _job(row: Sequence[Any]) -> ReportJob:
 def _event(line: str) -> TracedEvent:
     at, event, detail = line.split("|", 2)
     return TracedEvent(at=int(at) / 1000, event=event, detail=detail)
-
-
-def _reports(told: str, timeline: Sequence[TracedEvent]) -> tuple[TracedReport, ...]:
-    answered = {REPORTS[event.detail]: event.at for event in timeline if event.event == "told" and event.detail}
-    born = {Report(event.event): event.at for event in reversed(timeline) if event.event in set(Report)}
-    start = timeline[0].at if timeline else 0.0
-    reports = [REPORTS[letter] for letter in told]
-    return tuple(TracedReport(status, born.get(status, start), answered.get(status, 0.0)) for status in reports)
 
 
 def _places(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:

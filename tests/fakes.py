@@ -23,9 +23,9 @@ from gatewayd.model import (
     ReportJob,
     Trace,
     TracedEvent,
-    TracedReport,
 )
 from gatewayd.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
+from gatewayd.timeline import reports_of
 
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600
@@ -469,14 +469,8 @@ class FakeStore:
             row = self.db.rows.get(message_id)
             if row is None:
                 continue
-            told = {event.detail: event.at for event in row.timeline if event.event == "told"}
-            born = {event.event: event.at for event in reversed(row.timeline)}
-            start = row.timeline[0].at if row.timeline else 0.0
-            reports = tuple(
-                TracedReport(REPORTS[letter], born.get(REPORTS[letter], start), told.get(letter, 0.0))
-                for letter in row.told
-            )
             timeline = tuple(row.timeline)
+            reports = reports_of(row.told, timeline)
             return Trace(message_id, row.uid, row.label, row.channel, row.user, row.state, reports, timeline)
         return None
 

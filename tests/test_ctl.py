@@ -188,6 +188,26 @@ async def test_erase_says_what_was_removed(desk: Desk, world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_replay_of_a_range_of_time(desk: Desk, world: World) -> None:
+    """What Smartico heard then is told once more; what it heard before is not."""
+    await desk.open(LOCAL)
+    for uid in ("before", "meant"):
+        world.sent(uid)
+        (job,) = world.run(world.store.take_reports(10))
+        world.run(world.store.report_done(job))
+        world.clock.advance(3600)
+    words = ("replay", "--since", "2026-09-21T15:00:00+00:00", "--until", "2026-09-21T16:00:00+00:00", "--json")
+    status, out, _ = await desk.run(*words)
+    assert (status, json.loads(out)) == (0, {"statuses_queued": 1})
+    assert [job.message_id for job in world.run(world.store.take_reports(10))] == [
+        KEYS.message_ids("amazing", SMS, "meant")[0]
+    ]
+    assert (await desk.run("replay", "--since", "2026-09-21T15:00", "--label", "nobody"))[0] == 1
+    assert (await desk.run("replay", "--since", "2026-09-21T15:00", "--until", "2026-09-21T14:00"))[0] == 1
+    assert (await desk.run("replay"))[0] == 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_pause_and_resume(desk: Desk, world: World) -> None:
     """The kill switch from a terminal."""
     await desk.open(LOCAL)
