@@ -252,6 +252,7 @@ class Bounces(_Table):
     listen: Listens = ("tcp:2424:interface=127.0.0.1",)
     reuse_port: bool = False
     max_size: Count = 5_242_880
+    internal_relays: Strings = ()
 
 
 class SmsRoute(_Table):
@@ -512,6 +513,9 @@ def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[
     return f"{path}: {message}"
 
 
+_ESP_NEEDS = {"mailgun": "signing_key", "sendgrid": "public_key", "ses": "topic_arns"}
+
+
 def _contradictions(config: Config) -> Iterator[str]:
     for name, label in config.labels.items():
         at = f"labels.{name}"
@@ -540,6 +544,12 @@ def _contradictions(config: Config) -> Iterator[str]:
             yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
         elif config.public is None:
             yield f"esp.{name}: needs [public]"
+        needed = _ESP_NEEDS.get(name)
+        if needed and not getattr(config.esp[name], needed):
+            yield f"esp.{name}.{needed}: is required: without it no event can be proven"
+    redis = config.redis
+    if (redis.ca_file or redis.certificate) and not redis.endpoint.startswith("tls:"):
+        yield f"redis.{'ca_file' if redis.ca_file else 'certificate'}: needs a tls: endpoint"
     for name, relay_table in config.relays.items():
         if relay_table.username and not relay_table.password:
             yield f"relays.{name}.password: is required with username"

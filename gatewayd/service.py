@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString
+from twisted.internet.endpoints import clientFromString, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
@@ -46,6 +47,7 @@ from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.inbound import ReturnedMail
 from gatewayd.store import RedisStore
 from gatewayd.systemd import Watchdog, notify
+from gatewayd.tls import client_options
 from gatewayd.tokens import Keys
 from gatewayd.track import Tracker
 from gatewayd.web import Listener
@@ -241,6 +243,7 @@ class Gatewayd(MultiService):
                 domains=_return_domains(config),
                 on_evidence=self._tracker.take,
                 max_size=config.bounces.max_size,
+                internal_relays=config.bounces.internal_relays,
                 meter=self._metrics,
             )
             self._add(
@@ -346,7 +349,11 @@ class Gatewayd(MultiService):
         if self._public is not None:
             self._public.reload(config.esp)
         if self._returned_mail is not None and config.bounces is not None:
-            self._returned_mail.reconfigure(domains=_return_domains(config), max_size=config.bounces.max_size)
+            self._returned_mail.reconfigure(
+                domains=_return_domains(config),
+                max_size=config.bounces.max_size,
+                internal_relays=config.bounces.internal_relays,
+            )
         for channel, work in self._works.items():
             work.policies = _policies(config, channel)
         self._config = config
@@ -364,11 +371,22 @@ async def _close(directory: Any) -> None:
     await directory.close()
 
 
+def redis_endpoint(reactor: Any, table: Redis) -> IStreamClientEndpoint:
+    """How the configured Redis is reached; a TLS one with the certificates of the table, where it names any."""
+    kind, _, rest = table.endpoint.partition(":")
+    host, _, port = rest.partition(":")
+    if kind != "tls" or not (table.ca_file or table.certificate):
+        plain: IStreamClientEndpoint = clientFromString(reactor, table.endpoint)
+        return plain
+    options = client_options(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
+    return wrapClientTLS(options, clientFromString(reactor, f"tcp:{host}:{port.partition(':')[0]}"))
+
+
 def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitter: Callable[[], float]) -> RedisLink:
     """The link to the configured Redis, with the arguments that the store's scripts take."""
     return RedisLink(
         reactor,
-        clientFromString(reactor, table.endpoint),
+        redis_endpoint(reactor, table),
         database=table.database,
         username=table.username,
         password=table.password.reveal(),

@@ -86,8 +86,7 @@ class Keys:
 
         Longer than `token` and for URLs only. Holds the player's keyed hash, never the id.
         """
-        name = _unbase32(self.user_hashes(label, ext_user_id)[0])
-        assert name is not None
+        name = bytes.fromhex(self.user_hashes(label, ext_user_id)[0])
         body = bytes([self._kids[0]]) + uuid.UUID(message_id).bytes + name + label.encode()
         return _base32(body + _sign(self._ring[0], Purpose.UNSUBSCRIBE, body))
 
@@ -100,7 +99,7 @@ class Keys:
         if not self._signed(Purpose.UNSUBSCRIBE, body, tag):
             return None
         label = body[17 + _NAME :].decode("utf-8", "replace")
-        return Subscription(str(uuid.UUID(bytes=body[1:17])), label, _base32(body[17 : 17 + _NAME]))
+        return Subscription(str(uuid.UUID(bytes=body[1:17])), label, body[17 : 17 + _NAME].hex())
 
     def user_hashes(self, label: str, ext_user_id: str) -> tuple[str, ...]:
         """How a player is named on the stop list: under today's key first, then under the previous ones."""
@@ -129,7 +128,7 @@ class Keys:
         raise ValueError("sealed with a key that is not configured any more")
 
     def _hashes(self, text: str) -> tuple[str, ...]:
-        return tuple(_base32(hmac.digest(key, text.encode(), "sha256")[:_NAME]) for key in self._hash_keys)
+        return tuple(hmac.digest(key, text.encode(), "sha256")[:_NAME].hex() for key in self._hash_keys)
 
 
 def _derive(secret: bytes, use: str, length: int) -> bytes:

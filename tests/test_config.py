@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+import gatewayd.config as configuration
 from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, load, parse
 
 SMALL = """
@@ -93,6 +95,15 @@ def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
         parse(tomllib.loads(source), {})
 
 
+def test_the_installed_file_explains_every_key() -> None:
+    """Each key of each table stands in etc/gatewayd.toml."""
+    text = (Path(__file__).parent.parent / "etc" / "gatewayd.toml").read_text()
+    tables = [*vars(configuration).values()]
+    models = [table for table in tables if isinstance(table, type) and issubclass(table, BaseModel)]
+    keys = {name for model in models if model is not configuration.Config for name in model.model_fields}
+    assert {key for key in keys if not re.search(rf"\b{key}\b", text)} == set()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -126,6 +137,8 @@ def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
         ({"directories__players__type": "http"}, "directories.players.url: is required"),
         ({"directories__players": 3}, "directories.players: must be a table"),
         ({"esp__pigeon": {"secret": "s"}}, "esp.pigeon: unknown provider"),
+        ({"esp__mailgun": {"secret": "s"}}, "esp.mailgun.signing_key: is required"),
+        ({"esp__ses": {"secret": "s"}}, "esp.ses.topic_arns: is required"),
     ],
 )
 def test_a_wrong_value_is_named(changes: dict[str, Any], said: str) -> None:

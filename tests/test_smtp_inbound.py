@@ -460,7 +460,7 @@ def test_a_token_is_good_for_twenty_mails() -> None:
     assert len(peer.taken) == 21
 
 
-@pytest.mark.parametrize("head", ["Received: by x; now\r\n" * 51, "X-Gw-Loop: 1\r\n"])
+@pytest.mark.parametrize("head", ["Received: by x; now\r\n" * 51, "X-Gw-Id: 1\r\n"])
 def test_loops_end_here(head: str) -> None:
     """A mail that went round, or that we sent ourselves, is taken and means nothing."""
     assert fact(head.encode() + dsn()) is None

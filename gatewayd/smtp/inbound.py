@@ -33,7 +33,7 @@ PREFIXES: dict[str, Purpose] = {
 }
 """What stands before the plus in an address of ours: MAIL FROM, CFBL-Address, and the mailto in List-Unsubscribe."""
 
-LOOP_HEADER = "x-gw-loop"
+LOOP_HEADER = "x-gw-id"
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _TOKENS_REMEMBERED = 20_000
