@@ -293,7 +293,7 @@ class FakeStore:
         if progress:
             row.progress = tuple(progress)
             for index, remote in enumerate(progress, 1):
-                self.db.remote[route, remote] = (message.id, index, row.address)
+                self.db.remote[row.route, remote] = (message.id, index, row.address)
         if counts:
             row.tries += 1
             row.first = row.first or now

@@ -204,6 +204,16 @@ async def test_a_retry_is_due_later_and_counted(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_receipts_of_a_half_sent_message_are_matched(world: World) -> None:
+    """The segments that were taken before a throttle are known by the route that the message was marked for."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash", segments=2)
+    await world.one.settle_again(message, 0, "throttled", counts=False, progress=["h1"])
+    assert await world.one.receipt(Receipt("world", ("h1",), Event.FAILED), park=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.FAILED]
+
+
+@pytest_twisted.ensureDeferred
 async def test_pacing_does_not_count(world: World) -> None:
     """settle_again with counts=False leaves the attempts alone; uncertain=True keeps the mark."""
     message = await world.leased()

@@ -11,9 +11,11 @@ local function each(it)
   if it[7] ~= '' then call('HSET', key, 'r', it[7]) end
   if #it[8] > 0 then
     call('HSET', key, 'j', table.concat(it[8], ' '))
+    -- Without a route of its own it is the one that the message was marked for.
+    local route = it[7] ~= '' and it[7] or call('HGET', key, 'r') or ''
     local address = call('HGET', key, 'a') or ''
     for i, remote in ipairs(it[8]) do
-      call('SET', P .. 'r:' .. it[7] .. ':' .. remote, id .. '|' .. i .. '|' .. address, 'EX', RETENTION)
+      call('SET', P .. 'r:' .. route .. ':' .. remote, id .. '|' .. i .. '|' .. address, 'EX', RETENTION)
     end
   end
   if it[5] == 1 then
