@@ -1,0 +1,110 @@
+"""The whole daemon against an SMSC that is not ours (npm `smpp`): kill -9, resets, a strict limiter."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest_twisted
+from daemon import World
+from smpp_peers import Peer, npm_smsc
+from test_daemon import TOLD, Load
+from test_smpp_peers import fullest_second
+from twisted.internet import reactor
+
+from redis_server import later, until
+
+
+@asynccontextmanager
+async def around(players: int, smsc: dict[str, Any], **behaviour: Any) -> AsyncIterator[tuple[World, Peer]]:
+    """A daemon that is not started yet, and an npm SMSC as its only way out."""
+    peer = await npm_smsc(**behaviour)
+    try:
+        async with World(reactor, players=players) as world:
+            world.settings["smscs"]["world"] |= {"port": peer.port} | smsc
+            yield world, peer
+    finally:
+        await peer.stop()
+
+
+def copies(report: dict[str, Any]) -> Counter[str]:
+    """How often the SMSC has each text."""
+    return Counter(message["text"] for message in report["messages"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_short_and_long_sms_go_all_the_way() -> None:
+    """Hexadecimal answers, decimal receipts that come before them: accepted and delivered, once each, in order."""
+    behaviour = {"ids": "hex", "receipt_ids": "decimal", "before": True, "form": "text", "answer_delay": 30}
+    async with around(0, {"message_ids": "auto"}, **behaviour) as (world, peer):
+        await world.start()
+        bodies = ["Hello", "It costs 5 € [net] " * 20, "Стоп 👍 " * 30]
+        said = [await world.sms(body=body) for body in bodies]
+        for answer in said:
+            await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        await later(0.3)
+        for answer in said:
+            assert world.smartico.statuses(answer.ext_message_id) == TOLD
+        report = await peer.ask()
+        assert [message["text"] for message in report["messages"]] == bodies
+        assert [message["segments"] for message in report["messages"]] == [1, 3, 4]
+
+
+@pytest_twisted.ensureDeferred
+async def test_kill_9_under_load() -> None:
+    """Killed amid submits, with a window of 20 in flight: nothing is sent twice, nothing that was taken is lost."""
+    async with around(400, {"window": 20}, answer_delay=20, receipt_delay=200) as (world, peer):
+        world.label["sms_deadline"] = "20s"
+        await world.start()
+        load = Load(world, "sms", 400)
+        for so_many in (60, 200):
+
+            async def reached(least: int = so_many) -> bool:
+                return bool((await peer.ask())["submits"] >= least)
+
+            await until(reached)
+            world.daemon.kill()
+            await world.daemon.start()
+        await load.done
+        await load.all_final()
+        taken = copies(await peer.ask())
+        assert max(taken.values()) == 1
+        lost = [text for text in load.ids if text not in taken]
+        assert len(lost) <= 2 * 20
+        for text in load.ids:
+            assert load.statuses(text) == (["failed"] if text in lost else TOLD)
+
+
+@pytest_twisted.ensureDeferred
+async def test_random_resets_under_load() -> None:
+    """The SMSC cuts the connection again and again, having taken the message or not: none twice, none forgotten."""
+    smsc = {"binds": 2, "uncertain_wait": "1s"}
+    async with around(300, smsc, reset=25, reset_takes=True, receipt_delay=100) as (world, peer):
+        world.label["sms_deadline"] = "30s"
+        await world.start()
+        load = Load(world, "sms", 300)
+        await load.done
+        await load.all_final(80)
+        report = await peer.ask()
+        assert report["resets"] >= 5
+        taken = copies(report)
+        assert max(taken.values()) == 1
+        for text in load.ids:
+            assert load.statuses(text) == (TOLD if text in taken else ["failed"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_strict_limiter_is_met_by_the_whole_daemon() -> None:
+    """100/s with a bucket of 10, a backlog of 800: at least 95 taken a second, under 2 % throttled, all delivered."""
+    async with around(800, {"rate": "100/s"}, rate=100, bucket=10, answer_delay=20, receipt_delay=100) as (world, peer):
+        await world.start()
+        load = Load(world, "sms", 800)
+        await load.done
+        await load.all_final()
+        report = await peer.ask()
+        assert report["taken"] == 800
+        assert 799 / (report["at"][-1] - report["at"][0]) >= 95
+        assert report["throttled"] / report["submits"] < 0.02
+        assert fullest_second(report["at"]) <= 110
+        for text in load.ids:
+            assert load.statuses(text) == TOLD
