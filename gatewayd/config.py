@@ -8,7 +8,7 @@ import ipaddress
 import re
 import socket
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -461,13 +461,14 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     """As `load`, from the parsed TOML."""
     if instance and isinstance(raw.get("gatewayd"), dict):
         raw = dict(raw) | {"gatewayd": raw["gatewayd"] | {"instance": instance}}
+    errors = []
+    config = None
     try:
         config = Config.model_validate(dict(raw), context={"environ": environ})
     except ValidationError as error:
-        lines = [_line(fault["loc"], fault["type"], fault["msg"], fault.get("ctx", {})) for fault in error.errors()]
-        raise ConfigError(lines) from None
-    errors = list(_contradictions(config))
-    if errors:
+        errors = [_line(fault["loc"], fault["type"], fault["msg"], fault.get("ctx", {})) for fault in error.errors()]
+    errors += _contradictions(raw)
+    if config is None or errors:
         raise ConfigError(errors)
     return _named(config)
 
@@ -516,40 +517,61 @@ def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[
 _ESP_NEEDS = {"mailgun": "signing_key", "sendgrid": "public_key", "ses": "topic_arns"}
 
 
-def _contradictions(config: Config) -> Iterator[str]:
-    for name, label in config.labels.items():
+_LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))
+
+
+def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong between tables. Of the file as it stands: it must be told beside what is wrong inside one."""
+    tables = {part: _tables(raw.get(part)) for part in ("labels", "relays", "smscs", "directories", "esp")}
+    for name, label in tables["labels"].items():
         at = f"labels.{name}"
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
-        if label.directory not in config.directories:
-            yield f"{at}.directory: there is no [directories.{label.directory}]"
-        for index, relay in enumerate(label.relays):
-            if relay not in config.relays:
-                yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
-        for index, route in enumerate(label.sms_routes):
-            for place, smsc in enumerate(route.via):
-                if smsc not in config.smscs:
-                    yield f"{at}.sms_routes[{index}].via[{place}]: there is no [smscs.{smsc}]"
-        if label.sms_sender and label.sms_sender not in label.sms_senders:
+        yield from _references(at, label, tables)
+        sender = label.get("sms_sender")
+        if sender and sender not in _items(label.get("sms_senders")):
             yield f"{at}.sms_sender: is not one of sms_senders"
-        if label.callback_url.startswith("http://") and not label.callback_http:
+        url = label.get("callback_url")
+        if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
             yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
-        if config.public is None and (label.track_opens or label.one_click_unsubscribe):
-            key = "track_opens" if label.track_opens else "one_click_unsubscribe"
-            yield f"{at}.{key}: needs [public]"
-        if label.bounce_domain and config.bounces is None:
-            yield f"{at}.bounce_domain: needs [bounces]"
-    for name in config.esp:
+        for key, part in _LABEL_NEEDS:
+            if label.get(key) and part not in raw:
+                yield f"{at}.{key}: needs [{part}]"
+    for name in tables["esp"]:
         if name not in ESP_NAMES:
             yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
-        elif config.public is None:
+        elif "public" not in raw:
             yield f"esp.{name}: needs [public]"
         needed = _ESP_NEEDS.get(name)
-        if needed and not getattr(config.esp[name], needed):
+        if needed and not tables["esp"][name].get(needed):
             yield f"esp.{name}.{needed}: is required: without it no event can be proven"
-    redis = config.redis
-    if (redis.ca_file or redis.certificate) and not redis.endpoint.startswith("tls:"):
-        yield f"redis.{'ca_file' if redis.ca_file else 'certificate'}: needs a tls: endpoint"
-    for name, relay_table in config.relays.items():
-        if relay_table.username and not relay_table.password:
+    redis = _tables({"redis": raw.get("redis")})["redis"]
+    if (redis.get("ca_file") or redis.get("certificate")) and not str(redis.get("endpoint")).startswith("tls:"):
+        yield f"redis.{'ca_file' if redis.get('ca_file') else 'certificate'}: needs a tls: endpoint"
+    for name, relay in tables["relays"].items():
+        if relay.get("username") and not relay.get("password"):
             yield f"relays.{name}.password: is required with username"
+
+
+def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A label's names of tables that are not there."""
+    directory = label.get("directory")
+    if isinstance(directory, str) and directory and directory not in tables["directories"]:
+        yield f"{at}.directory: there is no [directories.{directory}]"
+    for index, relay in enumerate(_items(label.get("relays"))):
+        if isinstance(relay, str) and relay and relay not in tables["relays"]:
+            yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
+    for index, route in enumerate(_items(label.get("sms_routes"))):
+        for place, smsc in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
+            if isinstance(smsc, str) and smsc and smsc not in tables["smscs"]:
+                yield f"{at}.sms_routes[{index}].via[{place}]: there is no [smscs.{smsc}]"
+
+
+def _tables(value: object) -> dict[str, Mapping[str, Any]]:
+    """The tables in a table; what is none has an error of its own."""
+    found = value if isinstance(value, Mapping) else {}
+    return {name: table if isinstance(table, Mapping) else {} for name, table in found.items()}
+
+
+def _items(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,27 @@ def test_a_wrong_value_is_named(changes: dict[str, Any], said: str) -> None:
 def test_all_errors_come_at_once() -> None:
     """Three faults give three lines."""
     assert len(errors(gatewayd__foo=1, redis__database="x", relays__main__port=0)) == 3
+
+
+def test_what_contradicts_between_tables_comes_beside_what_is_wrong_inside_one() -> None:
+    """A reference to a missing table is told even where another value keeps the file from being read whole."""
+    found = errors(gatewayd__foo=1, labels__amazing__directory="none", labels__amazing__relays=["nowhere"])
+    assert {line.partition(":")[0] for line in found} == {
+        "gatewayd.foo",
+        "labels.amazing.directory",
+        "labels.amazing.relays[0]",
+    }
+
+
+@pytest.mark.parametrize("part", ["gatewayd", "redis", "labels", "relays", "smscs", "directories", "esp", "public"])
+@pytest.mark.parametrize(
+    "value", [1, "x", [], {"a": 1}, {"a": []}, {"a": {"relays": 1, "sms_routes": [1], "directory": []}}]
+)
+def test_no_shape_of_a_table_is_a_failure_inside(part: str, value: object) -> None:
+    """Whatever stands where a table should: an error of the file, not of ours."""
+    tree = raw() | {part: value}
+    with suppress(ConfigError):
+        parse(tree, {})
 
 
 def test_required_keys_are_named() -> None:
