@@ -11,9 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, connectionDone
-from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,6 +21,7 @@ from gatewayd.smpp import session as rules
 from gatewayd.smpp.dial import CONNECT_TIMEOUT
 from gatewayd.smpp.pdu import Command, Disposition, Status
 from gatewayd.smpp.session import Phase, Session, SubmitAnswered, Timers
+from gatewayd.smpp.wire import Wire, WireFactory
 
 STABLE = 60.0
 """Seconds that a bind must last to begin the back-off anew."""
@@ -31,7 +30,6 @@ WORKING = 3
 """The back-off of a bind that took submits grows to its third step, and no further."""
 
 DRAIN = 20.0
-ABORT_AFTER = 2.0
 REQUESTS_AT_ONCE = 2000
 """Receipts and texts of one link that are being stored; more are refused for now, and the SMSC brings them again."""
 
@@ -134,7 +132,7 @@ class Link(Service):
         self._dial = dial
         self._owner = owner
         self._jitter = jitter
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._phase = "down"
         self._since = clock.seconds()
         self._last_error = ""
@@ -278,7 +276,7 @@ class Link(Service):
             self._fault = Disposition.CONFIGURATION
             self._failed(f"configuration: {type(error).__name__}: {error}")
             return 0.0
-        factory = _WireFactory(self, request)
+        factory = WireFactory(self._clock, self._session, request, self)
         connecting = self._waiting = endpoint.connect(factory)
         connecting.addTimeout(CONNECT_TIMEOUT, self._clock)
         try:
@@ -295,9 +293,13 @@ class Link(Service):
             return 0.0
         finally:
             self._waiting = None
-        assert isinstance(wire, _Wire)
+        assert isinstance(wire, Wire)
         await wire.gone
         return wire.bound_for
+
+    def _session(self) -> Session:
+        smsc = self._smsc
+        return Session(smsc.window, timers_of(smsc), self._clock.seconds(), can_submit=self.submits)
 
     async def _pause(self, delay: float) -> None:
         pause: Deferred[None] = Deferred()
@@ -328,14 +330,14 @@ class Link(Service):
 
     # What the wire tells --------------------------------------------------------------------------------------
 
-    def opened(self, wire: "_Wire") -> None:
+    def opened(self, wire: Wire) -> None:
         """The connection is there, and the bind is on it."""
         self._wire = wire
         self._enter("binding")
         if self._leaving:
             wire.hang_up()
 
-    def lost(self, wire: "_Wire") -> None:
+    def lost(self, wire: Wire) -> None:
         """The connection is gone; why, the session's last event said."""
         if self._wire is wire:
             self._wire = None
@@ -343,7 +345,7 @@ class Link(Service):
         self._check_idle()
         self._owner.went_down()
 
-    def happened(self, wire: "_Wire", event: rules.Event) -> None:
+    def happened(self, wire: Wire, event: rules.Event) -> None:
         """One event of the session."""
         match event:
             case SubmitAnswered():
@@ -414,7 +416,7 @@ class Link(Service):
             if not idle.called:
                 idle.callback(None)
 
-    async def _take_request(self, wire: "_Wire", request: smpp.DeliverSm | smpp.DataSm) -> None:
+    async def _take_request(self, wire: Wire, request: smpp.DeliverSm | smpp.DataSm) -> None:
         if self._requests >= REQUESTS_AT_ONCE:
             wire.answer(request, Status.RX_T_APPN)
             return
@@ -453,114 +455,3 @@ class Link(Service):
 def timers_of(smsc: config.Smsc) -> Timers:
     """The session's times for one SMSC."""
     return Timers(response=smsc.response_timeout, enquire=smsc.enquire_link)
-
-
-class _WireFactory(Factory):
-    noisy = False
-
-    def __init__(self, link: Link, request: smpp.Bind) -> None:
-        self._link = link
-        self._request = request
-
-    def buildProtocol(self, addr: object) -> "_Wire":
-        return _Wire(self._link, self._request)
-
-
-class _Wire(TwistedProtocol):
-    """One connection: carries bytes between the transport and the session, and ticks it."""
-
-    transport: Any
-
-    def __init__(self, link: Link, request: smpp.Bind) -> None:
-        self.gone: Deferred[None] = Deferred()
-        self.bound_for = 0.0
-        self._link = link
-        self._clock = link._clock
-        self._request = request
-        self._bound_at: float | None = None
-        self._timer: IDelayedCall | None = None
-        self._abort: IDelayedCall | None = None
-        smsc = link._smsc
-        self.session = Session(smsc.window, timers_of(smsc), self._clock.seconds(), can_submit=link.submits)
-
-    def connectionMade(self) -> None:
-        """Twisted: connected; the bind goes out at once."""
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
-        self.session.bind(self._request, self._clock.seconds())
-        self._link.opened(self)
-        self._done([])
-
-    def dataReceived(self, data: bytes) -> None:
-        """Twisted: bytes."""
-        self._done(self.session.received(data, self._clock.seconds()))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Twisted: gone, by whomever."""
-        for timer in (self._timer, self._abort):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._timer = self._abort = None
-        text = f"connection lost: {type(reason.value).__name__}: {reason.value}"[:200]
-        for event in self.session.connection_lost(text):
-            self._link.happened(self, event)
-        if self._bound_at is not None:
-            self.bound_for = self._clock.seconds() - self._bound_at
-        self._link.lost(self)
-        self.gone.callback(None)
-
-    def leave(self) -> None:
-        """Unbind first, then close."""
-        self.session.unbind(self._clock.seconds())
-        self._done([])
-
-    def hang_up(self) -> None:
-        """Close without a word, as an unbound session does."""
-        self.transport.loseConnection()
-        self._abort_later()
-
-    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
-        """Answer a receipt or text, where the session still lives."""
-        self.session.answer(request, status)
-        self.flush()
-
-    def flush(self) -> None:
-        """Write what the session has to say, now."""
-        octets = self.session.outgoing()
-        if octets:
-            self.transport.write(octets)
-        self.schedule()
-
-    def schedule(self) -> None:
-        """Keep one timer, at or before the session's moment: it is cheaper to wake early than to move it often."""
-        when = self.session.when()
-        if when is None:
-            return
-        if self._timer is not None:
-            if self._timer.getTime() <= when:
-                return
-            self._timer.cancel()
-        self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        when = self.session.when()
-        now = self._clock.seconds()
-        self._done(self.session.tick(now) if when is not None and now >= when else [])
-
-    def _done(self, events: list[rules.Event]) -> None:
-        closed = False
-        self.flush()
-        for event in events:
-            if isinstance(event, rules.Bound):
-                self._bound_at = self._clock.seconds()
-            closed = closed or isinstance(event, rules.Closed)
-            self._link.happened(self, event)
-        self.flush()
-        if closed:
-            self.hang_up()
-
-    def _abort_later(self) -> None:
-        if self._abort is None:
-            self._abort = self._clock.callLater(ABORT_AFTER, self.transport.abortConnection)

@@ -1,0 +1,148 @@
+"""One connection to an SMSC: octets between the transport and the session, and the session's one timer.
+
+Owns nothing that outlives the connection. It knows no message, no account and no other connection.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp import session as rules
+from gatewayd.smpp.session import Session
+
+ABORT_AFTER = 2.0
+"""Seconds that a peer has to take our close; then the connection is cut."""
+
+
+class Holder(Protocol):
+    """Whom a wire tells."""
+
+    def opened(self, wire: "Wire") -> None:
+        """The connection is there, and the bind is about to be written."""
+
+    def happened(self, wire: "Wire", event: rules.Event) -> None:
+        """One event of the session."""
+
+    def lost(self, wire: "Wire") -> None:
+        """The connection is gone; why, the session's last event said."""
+
+
+class Wire(TwistedProtocol):
+    """One connection: carries bytes between the transport and the session, and ticks it."""
+
+    transport: Any
+
+    def __init__(self, clock: IReactorTime, session: Session, request: smpp.Bind, holder: Holder) -> None:
+        self.session = session
+        self.gone: Deferred[None] = Deferred()
+        self.bound_for = 0.0
+        self._clock = clock
+        self._request = request
+        self._holder = holder
+        self._bound_at: float | None = None
+        self._timer: IDelayedCall | None = None
+        self._abort: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Twisted: connected; the bind goes out at once."""
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.session.bind(self._request, self._clock.seconds())
+        self._holder.opened(self)
+        self._done([])
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes."""
+        self._done(self.session.received(data, self._clock.seconds()))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: gone, by whomever."""
+        for timer in (self._timer, self._abort):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._abort = None
+        text = f"connection lost: {type(reason.value).__name__}: {reason.value}"[:200]
+        for event in self.session.connection_lost(text):
+            self._holder.happened(self, event)
+        if self._bound_at is not None:
+            self.bound_for = self._clock.seconds() - self._bound_at
+        self._holder.lost(self)
+        self.gone.callback(None)
+
+    def leave(self) -> None:
+        """Unbind first, then close."""
+        self.session.unbind(self._clock.seconds())
+        self._done([])
+
+    def hang_up(self) -> None:
+        """Close without a word, as an unbound session does."""
+        self.transport.loseConnection()
+        self._abort_later()
+
+    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
+        """Answer a receipt or text, where the session still lives."""
+        self.session.answer(request, status)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the session has to say, now."""
+        octets = self.session.outgoing()
+        if octets:
+            self.transport.write(octets)
+        self.schedule()
+
+    def schedule(self) -> None:
+        """Keep one timer, at or before the session's moment: it is cheaper to wake early than to move it often."""
+        when = self.session.when()
+        if when is None:
+            return
+        if self._timer is not None:
+            if self._timer.getTime() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        when = self.session.when()
+        now = self._clock.seconds()
+        self._done(self.session.tick(now) if when is not None and now >= when else [])
+
+    def _done(self, events: list[rules.Event]) -> None:
+        closed = False
+        self.flush()
+        for event in events:
+            if isinstance(event, rules.Bound):
+                self._bound_at = self._clock.seconds()
+            closed = closed or isinstance(event, rules.Closed)
+            self._holder.happened(self, event)
+        self.flush()
+        if closed:
+            self.hang_up()
+
+    def _abort_later(self) -> None:
+        if self._abort is None:
+            self._abort = self._clock.callLater(ABORT_AFTER, self.transport.abortConnection)
+
+
+class WireFactory(Factory):
+    """Makes the one wire of one try to connect."""
+
+    noisy = False
+
+    def __init__(self, clock: IReactorTime, session: Callable[[], Session], request: smpp.Bind, holder: Holder) -> None:
+        self._clock = clock
+        self._session = session
+        self._request = request
+        self._holder = holder
+
+    def buildProtocol(self, addr: object) -> "Wire":
+        """Twisted: connected, nearly."""
+        return Wire(self._clock, self._session(), self._request, self._holder)
