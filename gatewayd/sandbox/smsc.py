@@ -6,7 +6,7 @@ codec with gatewayd and nothing else, and knows no gatewayd message, store or la
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct, structs
 from twisted.internet.defer import Deferred
@@ -16,58 +16,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gatewayd.sandbox import sms
+from gatewayd.sandbox.smsc_behaviour import DELIVRD, ID_FORMS, RECEIPT_IDS, Behaviour, receipt_for
 from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.pdu import Command, Status, Tag
+from gatewayd.smpp.pdu import Command, Status
 
-DELIVRD = "DELIVRD"
-_STATES = {
-    "ENROUTE": 1,
-    "DELIVRD": 2,
-    "EXPIRED": 3,
-    "DELETED": 4,
-    "UNDELIV": 5,
-    "ACCEPTD": 6,
-    "UNKNOWN": 7,
-    "REJECTD": 8,
-}
-
-
-class Behaviour(Struct, frozen=True):
-    """How this SMSC behaves. Times in seconds; the defaults are a friendly, quick SMSC.
-
-    `reset_every`, `garbage_after` and `mute_after` count submits of the whole SMSC; 0 is never. `judge` gives each
-    submit its command_status; `receipt_word` each taken one the word of its receipt, "" for none.
-    """
-
-    system_id: str = ""
-    password: str = ""
-    bind_status: int = 0
-    bind_mute: bool = False
-    answer_delay: float = 0.0
-    submit_mute: bool = False
-    receipt_delay: float = 0.1
-    receipt_before_answer: bool = False
-    receipt_copies: int = 1
-    receipt_form: Literal["text", "tlv", "both", "capitals", "payload"] = "both"
-    receipt_by: Literal["deliver_sm", "data_sm"] = "deliver_sm"
-    receipt_on_other_bind: bool = False
-    receipt_retry: float = 0.3
-    intermediate: bool = False
-    submit_ids: Literal["decimal", "hex", "zeros", "text"] = "decimal"
-    receipt_ids: Literal["same", "decimal", "hex"] = "same"
-    rate: float = 0.0
-    bucket: float = 10.0
-    throttle_status: int = Status.RTHROTTLED
-    reset_every: int = 0
-    reset_takes: bool = True
-    garbage_after: int = 0
-    mute_after: int = 0
-    fragment: int = 0
-    enquire_every: float = 0.0
-    unbind_after: int = 0
-    long_silence: bool = False
-    judge: Callable[[smpp.SubmitSm], int] | None = None
-    receipt_word: Callable[[smpp.SubmitSm], str] | None = None
+__all__ = ["Behaviour", "SmscSession", "SmscSimulator", "Step", "TakenSms"]
 
 
 class Step(Struct, frozen=True):
@@ -291,7 +244,7 @@ class SmscSimulator:
 
     def _take(self, request: smpp.SubmitSm) -> str:
         self._next_id += 1
-        remote_id = _ID_FORMS[self.behaviour.submit_ids](self._next_id)
+        remote_id = ID_FORMS[self.behaviour.submit_ids](self._next_id)
         self.taken.append((remote_id, request))
         part = sms.part_of(request)
         key = (request.source_addr.decode("latin-1"), request.destination_addr.decode("latin-1"), part.reference)
@@ -314,48 +267,15 @@ class SmscSimulator:
         word = DELIVRD if behaviour.receipt_word is None else behaviour.receipt_word(request)
         if not word:
             return
-        told_id = _RECEIPT_IDS[behaviour.receipt_ids](remote_id)
+        told_id = RECEIPT_IDS[behaviour.receipt_ids](remote_id)
         words = [*(["ENROUTE"] if behaviour.intermediate else []), *([word] * behaviour.receipt_copies)]
         for each in words:
-            receipt = self._receipt_pdu(request, told_id, each)
+            receipt = receipt_for(behaviour, request, told_id, each, self._reactor.seconds())
             avoid = session if behaviour.receipt_on_other_bind else None
             if delay:
                 self.later(delay, self._deliver, receipt, avoid)
             else:
                 self._deliver(receipt, avoid)
-
-    def _receipt_pdu(self, request: smpp.SubmitSm, told_id: str, word: str) -> smpp.DeliverSm | smpp.DataSm:
-        behaviour = self.behaviour
-        form = behaviour.receipt_form
-        stamp = sms.date(self._reactor.seconds())
-        text = (
-            f"id:{told_id} sub:001 dlvrd:001 submit date:{stamp} done date:{stamp} stat:{word} err:000 text:"
-            f"{sms.part_of(request).text[:20]}"
-        )
-        if form == "capitals":
-            text = f"ID:{told_id} SUB:001 DLVRD:001 SUBMIT DATE:{stamp} DONE DATE:{stamp} STAT:{word} ERR:000"
-        octets = text.encode("latin-1", "replace")
-        tlvs: list[tuple[int, bytes]] = []
-        if form in ("tlv", "both"):
-            tlvs.append((Tag.RECEIPTED_MESSAGE_ID, told_id.encode() + b"\0"))
-            tlvs.append((Tag.MESSAGE_STATE, bytes([_STATES.get(word, 7)])))
-        if form == "payload" or (behaviour.receipt_by == "data_sm" and form != "tlv"):
-            tlvs.append((Tag.MESSAGE_PAYLOAD, octets))
-            octets = b""
-        elif form == "tlv":
-            octets = b""
-        addresses: dict[str, Any] = {
-            "source_addr_ton": request.dest_addr_ton,
-            "source_addr_npi": request.dest_addr_npi,
-            "source_addr": request.destination_addr,
-            "dest_addr_ton": request.source_addr_ton,
-            "dest_addr_npi": request.source_addr_npi,
-            "destination_addr": request.source_addr,
-        }
-        esm_class = 0x20 if word == "ENROUTE" else 0x04
-        if behaviour.receipt_by == "data_sm":
-            return smpp.DataSm(0, esm_class=esm_class, tlvs=tuple(tlvs), **addresses)
-        return smpp.DeliverSm(0, esm_class=esm_class, short_message=octets, tlvs=tuple(tlvs), **addresses)
 
     def _deliver(self, request: smpp.DeliverSm | smpp.DataSm, avoid: "SmscSession | None" = None) -> None:
         able = [session for session in self.sessions if session.receives]
@@ -373,19 +293,6 @@ class SmscSimulator:
             elif condition():
                 self._conditions.remove(pair)
                 waiting.callback(None)
-
-
-_ID_FORMS: dict[str, Callable[[int], str]] = {
-    "decimal": str,
-    "hex": lambda number: f"{number:X}",
-    "zeros": lambda number: f"{number:020d}",
-    "text": lambda number: f"smsc-{number:x}-a",
-}
-_RECEIPT_IDS: dict[str, Callable[[str], str]] = {
-    "same": lambda remote_id: remote_id,
-    "decimal": lambda remote_id: str(int(remote_id, 16)),
-    "hex": lambda remote_id: f"{int(remote_id):X}",
-}
 
 
 class SmscSession(Protocol):

@@ -10,10 +10,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.protocol import Factory
 
 from gatewayd import config
 from gatewayd.errors import PermanentFailure
@@ -21,10 +19,10 @@ from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.link import COMMANDS, Mode
 from gatewayd.smpp.pdu import Disposition, Status, Tag
+from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
-PATIENCE = 10.0
 WAIT = 60.0
-"""Seconds for one answer, and for receipts."""
+"""Seconds for receipts."""
 
 SHORT = "gatewayd test: a short text"
 LONG = "gatewayd test: a long text that takes two segments. " * 4
@@ -49,10 +47,6 @@ class Learned(Struct, frozen=True):
     lines: tuple[str, ...] = ()
 
 
-class _Trouble(Exception):
-    """The conversation is over; the text says why, without number or password."""
-
-
 class _Submitted(Struct, frozen=True):
     status: int
     message_id: bytes
@@ -65,14 +59,14 @@ async def probe(reactor: Any, smsc: config.Smsc, *, endpoint_of: EndpointOf = di
     for mode in _modes(smsc):
         try:
             talk, answer = await _bound(reactor, smsc, mode, endpoint_of)
-        except _Trouble as trouble:
+        except Trouble as trouble:
             return Probed(False, f"{mode}: {trouble}")
         try:
             began = reactor.seconds()
             await talk.ask(smpp.EnquireLink(0))
             took = (reactor.seconds() - began) * 1000
             await talk.ask(smpp.Unbind(0))
-        except _Trouble as trouble:
+        except Trouble as trouble:
             return Probed(False, f"{mode}: bound, then {trouble}")
         finally:
             await talk.close()
@@ -124,7 +118,7 @@ class _Probe:
         self._slowest = 0.0
 
     async def run(self) -> Learned:
-        talks: list[_Talk] = []
+        talks: list[Talk] = []
         try:
             for mode in _modes(self._smsc):
                 talk, answer = await _bound(self._reactor, self._smsc, mode, self._endpoint_of)
@@ -137,7 +131,7 @@ class _Probe:
             self._conclude(method)
             for talk in talks:
                 await talk.ask(smpp.Unbind(0))
-        except (_Trouble, PermanentFailure) as trouble:
+        except (Trouble, PermanentFailure) as trouble:
             self._say(str(trouble))
             return Learned(False, tuple(self._story), tuple(self._lines))
         finally:
@@ -149,7 +143,7 @@ class _Probe:
         self._story.append(line)
         self._tell(line)
 
-    async def _short(self, talk: "_Talk") -> None:
+    async def _short(self, talk: Talk) -> None:
         (answer,) = await self._submit(talk, SHORT, self._smsc.long_messages)
         if answer.status in (Status.RINVEXPIRY, Status.RINVSCHED) and self._validity:
             self._say(f"validity_period: {smpp.status_name(answer.status)}; left out from here on")
@@ -157,11 +151,11 @@ class _Probe:
             self._lines.append('validity = ""')
             (answer,) = await self._submit(talk, SHORT, self._smsc.long_messages)
         if answer.status:
-            raise _Trouble(f"the short text was refused: {smpp.status_name(answer.status)}{_hint(answer.status)}")
+            raise Trouble(f"the short text was refused: {smpp.status_name(answer.status)}{_hint(answer.status)}")
         self._ids.append(answer.message_id)
         self._say(f"the short text was taken in {answer.took * 1000:.0f} ms, id {_shown(answer.message_id)}")
 
-    async def _long(self, talk: "_Talk") -> str:
+    async def _long(self, talk: Talk) -> str:
         """Try the configured method first, then the others until one is taken."""
         first = self._smsc.long_messages
         for method in (first, *(each for each in _METHODS if each != first)):
@@ -176,7 +170,7 @@ class _Probe:
                 break
         return ""
 
-    async def _submit(self, talk: "_Talk", content: str, method: text.LongMessages) -> list[_Submitted]:
+    async def _submit(self, talk: Talk, content: str, method: text.LongMessages) -> list[_Submitted]:
         """All segments at once, as a window allows; an answer for each."""
         smsc = self._smsc
         plan = text.plan(content, default_alphabet=smsc.default_alphabet, long_messages=method)
@@ -211,7 +205,7 @@ class _Probe:
             answers.append(_Submitted(answer.status, getattr(answer, "message_id", b""), took))
         return answers
 
-    async def _receipts(self, talks: list["_Talk"]) -> None:
+    async def _receipts(self, talks: list[Talk]) -> None:
         """Wait until each submit has its final receipt, or time is over."""
         self._say(f"waiting up to {self._wait:.0f} s for {len(self._ids)} receipts")
         end = self._reactor.seconds() + self._wait
@@ -252,7 +246,7 @@ class _Probe:
             self._say(f"answers took up to {self._slowest * 1000:.0f} ms: {need} in flight carry the configured rate")
             self._lines.append(f"window = {window}")
 
-    def _finals(self, talks: list["_Talk"]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
+    def _finals(self, talks: list[Talk]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
         finals = []
         for talk in talks:
             for request in talk.requests:
@@ -262,7 +256,7 @@ class _Probe:
         return finals
 
 
-async def _any_came(reactor: Any, talks: list["_Talk"], limit: float) -> bool:
+async def _any_came(reactor: Any, talks: list[Talk], limit: float) -> bool:
     """Whether another request came within `limit` seconds."""
     came: Deferred[bool] = Deferred()
     for talk in talks:
@@ -271,17 +265,17 @@ async def _any_came(reactor: Any, talks: list["_Talk"], limit: float) -> bool:
     return await came
 
 
-async def _bound(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf) -> tuple["_Talk", smpp.BindResp]:
+async def _bound(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf) -> tuple[Talk, smpp.BindResp]:
     try:
         endpoint = endpoint_of(reactor, smsc)
-        connecting = endpoint.connect(Factory.forProtocol(lambda: _Talk(reactor)))
+        connecting = endpoint.connect(Factory.forProtocol(lambda: Talk(reactor)))
         connecting.addTimeout(PATIENCE, reactor)
         talk = await connecting
     except CancelledError:
         raise
     except Exception as error:
-        raise _Trouble(f"no connection: {type(error).__name__}: {error}") from None
-    assert isinstance(talk, _Talk)
+        raise Trouble(f"no connection: {type(error).__name__}: {error}") from None
+    assert isinstance(talk, Talk)
     request = smpp.Bind(
         0,
         kind=COMMANDS[mode],
@@ -292,92 +286,13 @@ async def _bound(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: Endpo
     try:
         answer = await talk.ask(request)
         if answer.status:
-            raise _Trouble(f"bind refused: {smpp.status_name(answer.status)}{_hint(answer.status)}")
+            raise Trouble(f"bind refused: {smpp.status_name(answer.status)}{_hint(answer.status)}")
         if not isinstance(answer, smpp.BindResp):
-            raise _Trouble("bind was answered by something else")
+            raise Trouble("bind was answered by something else")
     except BaseException:
         await talk.close()
         raise
     return talk, answer
-
-
-class _Talk(Protocol):
-    """A connection on which each question waits for the answer with its number; requests are taken and kept."""
-
-    transport: Any
-
-    def __init__(self, reactor: Any) -> None:
-        self.requests: list[smpp.DeliverSm | smpp.DataSm] = []
-        self.on_request: Callable[[], object] = lambda: None
-        self._reactor = reactor
-        self._framer = smpp.Framer()
-        self._sequence = 0
-        self._waiting: dict[int, Deferred[smpp.Pdu]] = {}
-        self._gone: Deferred[None] = Deferred()
-        self._lost = False
-
-    def put(self, pdu: smpp.Pdu) -> Deferred[smpp.Pdu]:
-        """Write a request; what fires is its answer. Raises _Trouble for what SMPP has no place for."""
-        self._sequence += 1
-        waiting: Deferred[smpp.Pdu] = Deferred()
-        try:
-            octets = smpp.encode(pdu)
-        except smpp.EncodeError as error:
-            raise _Trouble(str(error)) from None
-        if self._lost:
-            raise _Trouble("the connection was closed")
-        self._waiting[self._sequence] = waiting
-        self.transport.write(octets[:12] + self._sequence.to_bytes(4, "big") + octets[16:])
-        return waiting
-
-    async def answer(self, waiting: Deferred[smpp.Pdu]) -> smpp.Pdu:
-        """Wait for it, but not for ever."""
-        waiting.addTimeout(PATIENCE, self._reactor)
-        try:
-            return await waiting
-        except TooLate:
-            raise _Trouble(f"no answer in {PATIENCE:.0f} s") from None
-
-    async def ask(self, pdu: smpp.Pdu) -> smpp.Pdu:
-        """`put` and `answer`."""
-        return await self.answer(self.put(pdu))
-
-    async def close(self) -> None:
-        """End it, whatever state it is in."""
-        if not self._lost:
-            self.transport.abortConnection()
-        await self._gone
-
-    def dataReceived(self, data: bytes) -> None:
-        """Twisted: bytes."""
-        try:
-            for octets in self._framer.feed(data):
-                self._take(smpp.decode(octets))
-        except (smpp.FramingError, smpp.BodyError):
-            self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Twisted: gone."""
-        self._lost = True
-        waiting, self._waiting = self._waiting, {}
-        for each in waiting.values():
-            if not each.called:
-                each.errback(_Trouble("the connection was closed"))
-        self._gone.callback(None)
-
-    def _take(self, pdu: smpp.Pdu) -> None:
-        match pdu:
-            case smpp.DeliverSm() | smpp.DataSm():
-                form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp
-                self.transport.write(smpp.encode(form(pdu.sequence)))
-                self.requests.append(pdu)
-                self.on_request()
-            case smpp.EnquireLink():
-                self.transport.write(smpp.encode(smpp.EnquireLinkResp(pdu.sequence)))
-            case _:
-                waiting = self._waiting.pop(pdu.sequence, None)
-                if waiting is not None and not waiting.called:
-                    waiting.callback(pdu)
 
 
 def _modes(smsc: config.Smsc) -> tuple[Mode, ...]:

@@ -1,0 +1,100 @@
+"""A conversation with an SMSC, one question at a time, for a look at it.
+
+Owns one connection that asks and waits; it smooths nothing over. The daemon's own sessions are session.py's.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from gatewayd.smpp import pdu as smpp
+
+PATIENCE = 10.0
+"""Seconds for one answer."""
+
+
+class Trouble(Exception):
+    """The conversation is over; the text says why, without number or password."""
+
+
+class Talk(Protocol):
+    """A connection on which each question waits for the answer with its number; requests are taken and kept."""
+
+    transport: Any
+
+    def __init__(self, reactor: Any) -> None:
+        self.requests: list[smpp.DeliverSm | smpp.DataSm] = []
+        self.on_request: Callable[[], object] = lambda: None
+        self._reactor = reactor
+        self._framer = smpp.Framer()
+        self._sequence = 0
+        self._waiting: dict[int, Deferred[smpp.Pdu]] = {}
+        self._gone: Deferred[None] = Deferred()
+        self._lost = False
+
+    def put(self, pdu: smpp.Pdu) -> Deferred[smpp.Pdu]:
+        """Write a request; what fires is its answer. Raises Trouble for what SMPP has no place for."""
+        self._sequence += 1
+        waiting: Deferred[smpp.Pdu] = Deferred()
+        try:
+            octets = smpp.encode(pdu)
+        except smpp.EncodeError as error:
+            raise Trouble(str(error)) from None
+        if self._lost:
+            raise Trouble("the connection was closed")
+        self._waiting[self._sequence] = waiting
+        self.transport.write(octets[:12] + self._sequence.to_bytes(4, "big") + octets[16:])
+        return waiting
+
+    async def answer(self, waiting: Deferred[smpp.Pdu]) -> smpp.Pdu:
+        """Wait for it, but not for ever."""
+        waiting.addTimeout(PATIENCE, self._reactor)
+        try:
+            return await waiting
+        except TooLate:
+            raise Trouble(f"no answer in {PATIENCE:.0f} s") from None
+
+    async def ask(self, pdu: smpp.Pdu) -> smpp.Pdu:
+        """`put` and `answer`."""
+        return await self.answer(self.put(pdu))
+
+    async def close(self) -> None:
+        """End it, whatever state it is in."""
+        if not self._lost:
+            self.transport.abortConnection()
+        await self._gone
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes."""
+        try:
+            for octets in self._framer.feed(data):
+                self._take(smpp.decode(octets))
+        except (smpp.FramingError, smpp.BodyError):
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: gone."""
+        self._lost = True
+        waiting, self._waiting = self._waiting, {}
+        for each in waiting.values():
+            if not each.called:
+                each.errback(Trouble("the connection was closed"))
+        self._gone.callback(None)
+
+    def _take(self, pdu: smpp.Pdu) -> None:
+        match pdu:
+            case smpp.DeliverSm() | smpp.DataSm():
+                form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp
+                self.transport.write(smpp.encode(form(pdu.sequence)))
+                self.requests.append(pdu)
+                self.on_request()
+            case smpp.EnquireLink():
+                self.transport.write(smpp.encode(smpp.EnquireLinkResp(pdu.sequence)))
+            case _:
+                waiting = self._waiting.pop(pdu.sequence, None)
+                if waiting is not None and not waiting.called:
+                    waiting.callback(pdu)
