@@ -90,9 +90,11 @@ class Admin:
             return "static", {"name": path.decode()}
         return self._routes(method, path)
 
-    def reload(self, labels: Mapping[str, float]) -> None:
-        """Use these labels from now on."""
+    def reload(self, labels: Mapping[str, float], channels: Mapping[Channel, IChannel] | None = None) -> None:
+        """Use these labels from now on; with `channels`, these ways out too."""
         self._labels = labels
+        if channels is not None:
+            self.watch.channels = channels
 
     def drain(self) -> None:
         """Be not ready from now on: this process is about to stop."""

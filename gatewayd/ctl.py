@@ -1,7 +1,7 @@
 """gatewayctl: the operator's commands. A thin client of the admin listener, plus what starts something of its own.
 
 Owns the command line, its exit statuses (0 done, 1 failed, 2 used wrongly) and what people and programs read. Knows
-nothing of the store: the daemon does what is asked. `check`, `smpp-probe` and `sandbox` need no daemon.
+nothing of the store: the daemon does what is asked. `check`, `smpp-probe`, `audit` and `sandbox` need no daemon.
 """
 
 import argparse
@@ -12,11 +12,14 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatewayd import __version__, show
 from gatewayd.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 from gatewayd.model import Json
+
+if TYPE_CHECKING:
+    from gatewayd.config import Config
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 _DEAD_PAGE = 100_000
@@ -105,6 +108,9 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument("--to", metavar="NUMBER", required=True, help="a phone of your own, as +447700900123")
     probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
+    audit = verb("audit", _audit, "the audit log of what was accepted, refused, sent and ended")
+    audit.add_argument("action", choices=["verify"], help="verify: was anything changed, added or removed?")
+    audit.add_argument("file", metavar="FILE", nargs="?", help="default: [gatewayd] audit_log")
     sandbox = verb("sandbox", _sandbox, "the whole world on this machine: needs no configuration and no root")
     sandbox.add_argument("--once", action="store_true", help="end after the round trip; 0 only if all of it worked")
     sandbox.add_argument("--dir", metavar="DIR", default="", help="keep its files there")
@@ -281,13 +287,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _smpp_probe(options: argparse.Namespace) -> int:
-    from gatewayd.config import ConfigError, load
     from gatewayd.smpp.probe import smpp_probe
 
-    try:
-        config = load(options.config, os.environ, options.instance)
-    except ConfigError as error:
-        raise Failed(str(error)) from None
+    config = _config(options)
     smsc = config.smscs.get(options.smsc)
     if smsc is None:
         raise Failed(f"there is no [smscs.{options.smsc}] in {options.config}")
@@ -308,6 +310,41 @@ def _smpp_probe(options: argparse.Namespace) -> int:
     elif learned.lines:
         print(f"\nTo put under [smscs.{options.smsc}]:\n" + "\n".join(learned.lines))
     return 0 if learned.ok else 1
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from gatewayd.audit import verify
+
+    own = _config(options).gatewayd
+    name = options.file or own.audit_log.replace("{instance}", own.instance)
+    if not name:
+        raise Failed(f"{options.config} names no audit_log under [gatewayd]: there is none to verify")
+    secrets = tuple(secret.reveal().encode() for secret in (own.secret_key, *own.previous_secret_keys))
+    try:
+        with show.Progress("Reading", None, quiet=options.json) as progress:
+            told = []
+            for sentence in verify(Path(name), secrets):
+                told.append(sentence)
+                progress.step(1)
+    except OSError as error:
+        raise Failed(f"cannot read {name}: {error.strerror}") from None
+    *faults, summary = told
+    if options.json:
+        _print_json({"ok": not faults, "file": name, "faults": faults, "summary": summary})
+    else:
+        show.findings(("FAIL", name, fault) for fault in faults)
+        show.findings([("FAIL" if faults else "ok", name, summary)])
+    return 1 if faults else 0
+
+
+def _config(options: argparse.Namespace) -> "Config":
+    """The whole configuration, with its secrets. Raises Failed."""
+    from gatewayd.config import ConfigError, load
+
+    try:
+        return load(options.config, os.environ, options.instance)
+    except ConfigError as error:
+        raise Failed(str(error)) from None
 
 
 def _sandbox(options: argparse.Namespace) -> int:

@@ -69,7 +69,7 @@ class Watch(Service):
     ) -> None:
         self._clock = clock
         self._store = store
-        self._channels = channels
+        self.channels = channels
         self._metrics = metrics
         self._every = every
         self.samples: deque[Snapshot] = deque(maxlen=keep)
@@ -106,7 +106,7 @@ class Watch(Service):
 
     async def look(self) -> Snapshot:
         """A snapshot of this moment; never raises where Redis is silent. Sets the gauges on the way."""
-        ways = {channel: states_of(way) for channel, way in self._channels.items()}
+        ways = {channel: states_of(way) for channel, way in self.channels.items()}
         for channel, states in ways.items():
             self._metrics.show_ways(channel, states)
         at = self._clock.seconds()
@@ -130,7 +130,7 @@ class Watch(Service):
 
     async def reasons(self) -> tuple[str, ...]:
         """As Snapshot.reasons, asked now, with one short question to Redis."""
-        ways = {channel: states_of(way) for channel, way in self._channels.items()}
+        ways = {channel: states_of(way) for channel, way in self.channels.items()}
         try:
             await Deferred.fromCoroutine(self._store.ping()).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:

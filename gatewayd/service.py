@@ -343,7 +343,8 @@ class Gatewayd(MultiService):
         self._tracker.reconfigure(labels)
         self._reporter.reconfigure(labels)
         self._api.reconfigure(labels, config.api.trusted_proxies)
-        self._admin.reload(_stop_times(labels))
+        channels = {Channel.EMAIL: self._smtp, Channel.SMS: self._smpp}
+        self._admin.reload(_stop_times(labels), _configured(config, channels))
         self._smtp.reconfigure(config.relays, labels)
         self._smpp.reconfigure(config.smscs, labels)
         if self._public is not None:

@@ -506,3 +506,11 @@ def test_samples_are_taken_and_kept_for_two_hours(world: World) -> None:
     assert stopped == [None]
     assert not world.clock.getDelayedCalls()
     assert world.metrics.registry.get_sample_value("gatewayd_reactor_delay_seconds_count")
+
+
+def test_a_reload_changes_labels_and_ways_out(world: World) -> None:
+    """A new label can be paused, and a new channel counts for readiness, without a restart."""
+    world.admin.reload({"new": 60.0}, {SMS: Ways(fresh=False)})
+    assert world.verb("pause", label="new").status == 200
+    assert world.verb("pause", label="amazing").status == 404
+    assert world.ask("/readyz").json["reasons"] == ["sms: no SMSC is up (fresh)"]

@@ -15,6 +15,8 @@ from twisted.internet.threads import deferToThread
 
 from gatewayd import ctl
 from gatewayd.adminclient import _split, open_client
+from gatewayd.audit import AuditLog
+from gatewayd.model import Decision
 from test_admin import KEYS, SMS, World
 
 Run = Any
@@ -294,3 +296,31 @@ def test_where_the_listener_is_asked(tmp_path: Path, listen: str, where: str) ->
     config = tmp_path / "c.toml"
     config.write_text(f'[admin]\nlisten = ["{listen}"]\n')
     assert open_client(config)._where == where
+
+
+@pytest_twisted.ensureDeferred
+async def test_audit_verify(desk: Desk) -> None:
+    """An untouched log is good; a changed line, or one that was taken out, is exit status 1 and named."""
+    path = desk.directory / "audit.log"
+    secret = "s" * 32
+    desk.config.write_text(
+        f'[gatewayd]\ninstance = "gw1"\nsecret_key = "{secret}"\naudit_log = "{path}"\n[redis]\nendpoint = "unix:/s"\n'
+    )
+    status, _, error = await desk.run("audit", "verify")
+    assert status == 1
+    assert "No such file" in error
+    log = AuditLog(desk.world.clock, path, secret.encode(), "gw1")
+    for name in ("accepted", "sent", "delivered"):
+        log.record(Decision(name, "amazing", SMS, message_id=name))
+    log.close()
+    status, out, _ = await desk.run("audit", "verify")
+    assert status == 0
+    assert "3 lines" in out
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[2])
+    status, out, _ = await desk.run("audit", "verify", "--json")
+    told = json.loads(out)
+    assert (status, told["ok"]) == (1, False)
+    assert told["faults"][0].startswith("line 2 ")
+    path.write_text(lines[0].replace("amazing", "other"))
+    assert (await desk.run("audit", "verify", str(path)))[0] == 1

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import clientFromString
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
 from gatewayd.errors import StoreUnavailable
 from gatewayd.redis import RedisLink
+from gatewayd.service import redis_endpoint
 
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""
@@ -20,9 +20,13 @@ Setting = tuple[str, str]
 
 async def look(reactor: Any, table: config.Redis) -> list[Finding]:
     """PING, version, and the settings that decide whether an accepted message can be lost."""
+    try:
+        endpoint = redis_endpoint(reactor, table)
+    except (OSError, ValueError) as error:
+        return [Finding(FAIL, "redis", f"a certificate or key file can't be used: {error}")]
     link = RedisLink(
         reactor,
-        clientFromString(reactor, table.endpoint),
+        endpoint,
         database=table.database,
         username=table.username,
         password=table.password.reveal(),
