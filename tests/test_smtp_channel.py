@@ -669,6 +669,16 @@ async def test_a_new_configuration_keeps_connections_that_stay() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_configuration_with_a_bad_key_changes_nothing() -> None:
+    """ValueError, and mail goes on as before."""
+    async with world() as w:
+        dkim = {"domain": "amazing.co", "selector": "gw1", "private_key": Secret("no key")}
+        with pytest.raises(ValueError, match="DKIM"):
+            w.channel.reconfigure({}, {"amazing": label(dkim=dkim)})
+        await w.send()
+
+
+@pytest_twisted.ensureDeferred
 async def test_stopping_waits_for_the_answer_to_the_dot() -> None:
     """What is on the wire gets its answer; then QUIT."""
     w = World()

@@ -151,7 +151,12 @@ class SmtpChannel(Service):
                 way.pool.abort()
 
     def reconfigure(self, relays: Mapping[str, Relay], labels: Mapping[str, Label]) -> None:
-        """Take over another configuration; connections to relays that stay the same stay open."""
+        """Take over another configuration; connections to relays that stay the same stay open.
+
+        Raises ValueError where a label's DKIM key can't sign; then nothing has changed.
+        """
+        houses = {name: self._house(name, label) for name, label in labels.items()}
+        self._houses = houses
         old, self._ways = self._ways, {}
         for name, relay in relays.items():
             way = old.get(name)
@@ -167,13 +172,11 @@ class SmtpChannel(Service):
         for way in old.values():
             self._leaving.append(way.pool.stop())
         self._leaving = [leaving for leaving in self._leaving if not leaving.called]
-        houses = self._houses
-        self._houses = {}
-        for name, label in labels.items():
-            known = houses.get(name)
-            self._houses[name] = known if known is not None and known.label == label else self._house(label)
 
-    def _house(self, label: Label) -> _House:
+    def _house(self, name: str, label: Label) -> _House:
+        known = self._houses.get(name)
+        if known is not None and known.label == label:
+            return known
         domain = (label.bounce_domain or self._return_domain) if self._return_domain else ""
         brand = Brand(domain, self._base_url, label.track_opens, label.one_click_unsubscribe)
         signer = None if label.dkim is None else Signer(label.dkim)

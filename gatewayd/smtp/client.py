@@ -114,6 +114,8 @@ class Session(Connection):
         if stage is Stage.DOT:
             self._dot_answered(transaction, reply)
             return
+        if self.pipelining and reply.code == 250 and stage is not Stage.DATA:
+            return
         good = reply.code == 354 if stage is Stage.DATA else 200 <= reply.code < 300
         if not good and transaction.failed is None:
             transaction.failed = answer_of(stage, reply, transaction.recipient)

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 _ADDRESS = re.compile(r"[^\x00-\x20\x7f-\x9f<>]*")
 _XTEXT = re.compile(r"[^!-*,-<>-~]")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """One transaction: addresses with ASCII domains. `envelope_id` asks for DSNs, empty for none."""
 
     sender: str

@@ -31,6 +31,7 @@ IDLE = 30.0
 MESSAGES = 100
 QUEUE = 10
 NOOPS = 50
+LONG_WAIT = 15.0
 BROKEN_CAP = 8.0
 LASTING_CAP = 300.0
 
@@ -192,8 +193,10 @@ class Pool:
         if self._settings.reserve is not None:
             place = await self._settings.reserve(f"relay:{self.name}", 1, 1.0 / self.relay.rate, 0.0)
             wait = place - now
+            if wait > LONG_WAIT:
+                raise NotNow("the rate is used up", place)
         else:
-            wait = self._pacer.take(now, SLOW)
+            wait = self._pacer.take(now, PATIENCE)
         if wait > 0:
             pause: Deferred[None] = Deferred()
             timer = self._reactor.callLater(wait, pause.callback, None)
@@ -293,7 +296,9 @@ class Pool:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
             raise Trouble(f"no connection: {_plain(error)}") from None
-        self._sessions.add(session)
+        # It may be lost already; then `ready` says so, and nobody would ever take it out again.
+        if not session.ready.called:
+            self._sessions.add(session)
         ready: Session = await session.ready
         return ready
 

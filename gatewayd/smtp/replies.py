@@ -5,8 +5,9 @@ wins (RFC 5321). What no row lists is temporary. Knows no sockets, timers or rou
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+
+from msgspec import Struct
 
 from gatewayd.redact import redact
 
@@ -31,8 +32,7 @@ class Stage(StrEnum):
     QUIT = "QUIT"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One reply; `text` is the relay's words, its lines joined by a space: raw, so it may hold an address."""
 
     code: int
@@ -46,8 +46,7 @@ class Reply:
         return match[0] if match else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """How one transaction ended at `stage`. `code` is 0 where no reply came; then `text` is our own words.
 
     `ambiguous` is true only where the final dot was written and its answer was lost. `text` is redacted.
@@ -81,6 +80,7 @@ class Verdict(Enum):
 
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
+_USUAL = {b"250 ": 250, b"354 ": 354}
 _FIRST = re.compile(rb"([2-5]\d\d)([ -]|$)")
 
 # A row: stages, reply code (a digit stands for its whole class), beginning of the enhanced code, verdict.
@@ -148,9 +148,12 @@ def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> Answer:
 
 def cleaned(text: str, recipient: str = "") -> str:
     """`text` fit for a timeline: no addresses or long numbers, no control characters, not long."""
-    text = redact(text, _SHOWN)
+    text = redact(text)[:_SHOWN]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
     local = recipient.rpartition("@")[0]
-    if len(local) > 2:
+    # Looked for first: a pattern of its own for every message would cost more than the rest of it.
+    if len(local) > 2 and local.lower() in text.lower():
         text = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "[redacted]", text, flags=re.IGNORECASE)
     return text
 
@@ -168,6 +171,8 @@ class ReplyReader:
 
     def take(self, line: bytes) -> Reply | None:
         """The reply that `line` (without CRLF) completes, or None where more lines follow. Raises BadReply."""
+        if not self._lines and line[:4] in _USUAL:
+            return Reply(_USUAL[line[:4]], line[4:].decode("utf-8", "replace"))
         match = _FIRST.match(line)
         if match is None:
             raise BadReply("a line that is no SMTP reply")
