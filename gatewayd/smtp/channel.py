@@ -6,7 +6,7 @@ retry policy or the other channel.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -23,7 +23,7 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Timeouts, Trouble
 from gatewayd.smtp.dkim import Signer
 from gatewayd.smtp.mime import Brand, Mail, Unsendable, compose, esp_header
-from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places
+from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places, sleep
 from gatewayd.smtp.pool import Pool, Reserve, Settings
 from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
 from gatewayd.tokens import Keys
@@ -35,8 +35,6 @@ DOMAIN_QUEUE = 20
 DOMAIN_WAIT = 2.0
 LONGEST_PAUSE = 300.0
 BARE_FOR = 3600.0
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class _Way:
         pacer = self._pacers.get(domain)
         if pacer is not None:
             try:
-                await _sleep(self._reactor, pacer.take(self._reactor.seconds(), DOMAIN_WAIT))
+                await sleep(self._reactor, pacer.take(self._reactor.seconds(), DOMAIN_WAIT))
             except BaseException:
                 if places is not None:
                     places.give_back()
@@ -346,14 +344,3 @@ _CONNECTION_KEYS = ("host", "port", "tls", "ca_file", "certificate", "private_ke
 
 def _same_way(one: Relay, other: Relay) -> bool:
     return all(getattr(one, key) == getattr(other, key) for key in _CONNECTION_KEYS)
-
-
-async def _sleep(clock: Any, seconds: float) -> None:
-    if seconds > 0:
-        pause: Deferred[None] = Deferred()
-        timer = clock.callLater(seconds, pause.callback, None)
-        try:
-            await pause
-        finally:
-            if timer.active():
-                timer.cancel()

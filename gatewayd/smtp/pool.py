@@ -19,7 +19,7 @@ from gatewayd.config import Relay
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Login, Timeouts, Trouble
-from gatewayd.smtp.pacing import Backoff, NotNow, Pacer
+from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, sleep
 from gatewayd.smtp.replies import Answer, Stage
 from gatewayd.smtp.tls import ClientTls
 
@@ -29,7 +29,7 @@ SLOW = 5.0
 PATIENCE = 5.0
 IDLE = 30.0
 MESSAGES = 100
-QUEUE = 10
+QUEUE = 30
 NOOPS = 50
 LONG_WAIT = 15.0
 BROKEN_CAP = 8.0
@@ -197,14 +197,7 @@ class Pool:
                 raise NotNow("the rate is used up", place)
         else:
             wait = self._pacer.take(now, PATIENCE)
-        if wait > 0:
-            pause: Deferred[None] = Deferred()
-            timer = self._reactor.callLater(wait, pause.callback, None)
-            try:
-                await pause
-            finally:
-                if timer.active():
-                    timer.cancel()
+        await sleep(self._reactor, wait)
 
     # -- connections lent and given back ------------------------------------------------------------------------
 
@@ -290,8 +283,10 @@ class Pool:
         if relay.tls == "implicit":
             endpoint = wrapClientTLS(self._tls.options(), endpoint)
         session = Session(self._reactor, login, timeouts=timeouts, on_lost=self._lost)
+        factory = Factory.forProtocol(lambda: session)
+        factory.noisy = False
         try:
-            await endpoint.connect(Factory.forProtocol(lambda: session))
+            await endpoint.connect(factory)
         except CancelledError:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
