@@ -127,7 +127,14 @@ class Admin:
         """All that the dashboard shows, for programs."""
         snapshot = await self.watch.look()
         reasons = self._and_draining(snapshot.reasons())
-        told = status_json(snapshot, self._labels, instance=self._instance, version=self._version, reasons=reasons)
+        told = status_json(
+            snapshot,
+            self.watch.samples,
+            self._labels,
+            instance=self._instance,
+            version=self._version,
+            reasons=reasons,
+        )
         return json_answer(told)
 
     # One message -------------------------------------------------------------------------------------------------

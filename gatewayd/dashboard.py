@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from gatewayd.figures import Snapshot
+from gatewayd.figures import Snapshot, rate_of
 from gatewayd.metrics import Counts
 from gatewayd.model import Channel, DeadLetter, Trace, WayState
 from gatewayd.plots import Points, Series, levels, per_minute, plot, short
@@ -20,8 +20,6 @@ from gatewayd.shapes import state_counts
 
 SPANS = {"10m": 600.0, "30m": 1800.0, "2h": 7200.0}
 _BINS = 60
-_RATE_OVER = 60.0
-"""Seconds over which the rate shown beside a limit is taken."""
 
 _STATIC = {"dashboard.css": b"text/css; charset=utf-8", "dashboard.js": b"text/javascript; charset=utf-8"}
 _STATIC["icon.svg"] = b"image/svg+xml"
@@ -82,7 +80,7 @@ class Pages:
             ),
             oldest=_queue_plot(history, now.at, seconds, lambda queue: queue.oldest_age, "Oldest waiting", "seconds"),
             ways=[
-                Way(channel, name, state, _rate(history, channel, name))
+                Way(channel, name, state, rate_of(history, channel, name))
                 for channel, states in now.ways.items()
                 for name, state in states.items()
             ],
@@ -158,18 +156,6 @@ def _queue_plot(
         points = [(sample.at, figure(sample.queues[name])) for sample in history if name in sample.queues]
         series.append(Series(name, f"q-{name}", levels(points, now, span, _BINS)))
     return plot(series, title=title, span=span, unit=unit)
-
-
-def _rate(history: Sequence[Snapshot], channel: Channel, name: str) -> float:
-    """What a next hop took a second, over the last minute or what is known of it."""
-    known = [
-        (sample.at, sample.ways[channel][name].handed) for sample in history if name in sample.ways.get(channel, {})
-    ]
-    if not known:
-        return 0.0
-    end, latest = known[-1]
-    start, earliest = next(pair for pair in known if pair[0] >= end - _RATE_OVER)
-    return max(0.0, latest - earliest) / (end - start) if end > start else 0.0
 
 
 def age(seconds: float) -> str:

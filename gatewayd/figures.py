@@ -5,7 +5,7 @@ is told on the way.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -28,6 +28,9 @@ PATIENCE = 2.0
 
 DEAD_LIMIT = 500
 """How many dead letters are counted; past it the number is a lower bound."""
+
+RATE_OVER = 60.0
+"""Seconds over which the rate that is shown beside a limit is taken."""
 
 _NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC"}
 
@@ -165,6 +168,18 @@ def states_of(channel: IChannel) -> Mapping[str, WayState]:
         told: Mapping[str, WayState] = states()
         return told
     return {name: WayState(up, "up" if up else "down") for name, up in channel.routes().items()}
+
+
+def rate_of(history: Sequence[Snapshot], channel: Channel, name: str) -> float:
+    """What a next hop took a second, over the last minute or what is known of it."""
+    known = [
+        (sample.at, sample.ways[channel][name].handed) for sample in history if name in sample.ways.get(channel, {})
+    ]
+    if not known:
+        return 0.0
+    end, latest = known[-1]
+    start, earliest = next(pair for pair in known if pair[0] >= end - RATE_OVER)
+    return max(0.0, latest - earliest) / (end - start) if end > start else 0.0
 
 
 def trouble(error: BaseException) -> str:

@@ -3,10 +3,10 @@
 Times are ISO 8601 in UTC with milliseconds; what has not happened yet is null.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from gatewayd.figures import Snapshot
+from gatewayd.figures import Snapshot, rate_of
 from gatewayd.metrics import STATES, Counts, waiting
 from gatewayd.model import Channel, DeadLetter, Json, Trace
 
@@ -52,9 +52,16 @@ def dead_json(letter: DeadLetter) -> Json:
 
 
 def status_json(
-    snapshot: Snapshot, labels: Iterable[str], *, instance: str, version: str, reasons: Iterable[str]
+    snapshot: Snapshot,
+    history: Sequence[Snapshot],
+    labels: Iterable[str],
+    *,
+    instance: str,
+    version: str,
+    reasons: Iterable[str],
 ) -> Json:
     """`/verbs/status`: what the dashboard shows. Queues and labels are empty while Redis is silent."""
+    past = [*history, snapshot]
     return {
         "instance": instance,
         "version": version,
@@ -80,6 +87,7 @@ def status_json(
                 "since": iso(way.since),
                 "in_flight": way.in_flight,
                 "window": way.window,
+                "rate": round(rate_of(past, channel, name), 2),
                 "rate_limit": way.rate,
                 "handed": way.handed,
                 "throttled": way.throttled,

@@ -87,7 +87,9 @@ _COUNTS = ("accepted", "waiting", "sent", "delivered", "failed", "rejected")
 
 
 def _routes(out: Console, routes: Iterable[Json]) -> None:
-    table = _table("Relays and SMSCs", "channel", "name", "state", "#unanswered", "#limit", "#taken", "#throttled", "")
+    table = _table(
+        "Relays and SMSCs", "channel", "name", "state", "#unanswered", "#rate", "#limit", "#taken", "#throttled", ""
+    )
     for route in routes:
         style = _GOOD if route["up"] else _BAD
         window = f"{route['in_flight']}/{route['window']}" if route["window"] else str(route["in_flight"])
@@ -96,6 +98,7 @@ def _routes(out: Console, routes: Iterable[Json]) -> None:
             escape(route["name"]),
             f"[{style}]{escape(route['word'] or ('up' if route['up'] else 'down'))}[/]",
             window,
+            f"{route['rate']:g}/s",
             f"{route['rate_limit']:g}/s" if route["rate_limit"] else "none",
             str(route["handed"]),
             str(route["throttled"]),

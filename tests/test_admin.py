@@ -514,3 +514,18 @@ def test_a_reload_changes_labels_and_ways_out(world: World) -> None:
     assert world.verb("pause", label="new").status == 200
     assert world.verb("pause", label="amazing").status == 404
     assert world.ask("/readyz").json["reasons"] == ["sms: no SMSC is up (fresh)"]
+
+
+def test_the_rate_beside_a_limit_is_of_the_last_minute(world: World) -> None:
+    """120 handed over in the last minute are 2 a second, whatever was before."""
+    handed = [0]
+    world.sms.states = lambda: {"world": WayState(True, rate=10.0, handed=handed[0])}  # type: ignore[attr-defined]
+    world.admin.watch.startService()
+    handed[0] = 5000
+    world.clock.pump([10.0] * 6)
+    handed[0] += 120
+    world.clock.pump([10.0] * 6)
+    told = world.ask("/verbs/status").json["routes"][-1]
+    assert (told["rate"], told["rate_limit"]) == (2.0, 10.0)
+    assert b"2.0/s of 10/s" in world.ask("/").body
+    world.admin.watch.stopService()

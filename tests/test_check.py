@@ -222,6 +222,31 @@ async def test_an_account_whose_binds_are_all_held_is_no_failure(net: Net) -> No
 
 
 @pytest_twisted.ensureDeferred
+async def test_neighbours_that_say_nothing_do_not_hold_the_others_up(net: Net) -> None:
+    """Each is given up in time, as a failure; what is well is told at once."""
+    mute = await net.listen(TCP4ServerEndpoint(reactor, 0, interface=LOOPBACK), Factory.forProtocol(Silent))
+    net.raw["relays"]["main"] |= {"port": mute}
+    net.raw["smscs"]["world"] |= {"port": mute}
+    net.raw["labels"]["amazing"]["callback_url"] = f"https://{LOOPBACK}:{mute}/cb"
+    net.raw["redis"] = {"endpoint": f"tcp:{LOOPBACK}:{mute}"}
+
+    async def never(name: str, kind: str) -> list[str]:
+        await Deferred()
+        return []
+
+    found = await look_at_everything(reactor, net.config(), lambda _: None, lookup=never, patience=0.5)
+    words = {finding.what: finding.word for finding in found}
+    assert words.pop("dns") == SKIP
+    assert words.pop("directory players") == OK
+    assert words == {
+        "redis": FAIL,
+        "relay main": FAIL,
+        "smsc world": FAIL,
+        f"callback host {LOOPBACK}:{mute}": FAIL,
+    }
+
+
+@pytest_twisted.ensureDeferred
 async def test_transmitter_and_receiver_are_both_tried(net: Net) -> None:
     """Two binds, two lines."""
     net.raw["smscs"]["world"]["bind"] = "transmitter+receiver"

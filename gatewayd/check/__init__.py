@@ -19,16 +19,22 @@ Look = tuple[str, Awaitable[list[Finding]]]
 
 
 async def look_at_everything(
-    reactor: Any, config: Config, tell: Callable[[Finding], None], *, lookup: dns.Lookup | None = None
+    reactor: Any,
+    config: Config,
+    tell: Callable[[Finding], None],
+    *,
+    lookup: dns.Lookup | None = None,
+    patience: float = PATIENCE + 2.0,
 ) -> list[Finding]:
     """All findings; `tell` gets each as soon as it is there. `lookup` asks the DNS, else this machine's resolvers.
 
-    Never raises for a neighbour's fault, and returns within a few seconds more than PATIENCE.
+    Never raises for a neighbour's fault. Each look ends after `patience` seconds: by default a little more than what a
+    neighbour has, for taking leave.
     """
     found: list[Finding] = []
 
     async def one(what: str, look: Awaitable[list[Finding]]) -> None:
-        for finding in await _within(reactor, what, look):
+        for finding in await _within(reactor, what, look, patience):
             found.append(finding)
             tell(finding)
 
@@ -59,16 +65,16 @@ async def _now(findings: list[Finding]) -> list[Finding]:
     return findings
 
 
-async def _within(reactor: Any, what: str, look: Awaitable[list[Finding]]) -> list[Finding]:
-    """What `look` finds, within PATIENCE and a little more for taking leave."""
+async def _within(reactor: Any, what: str, look: Awaitable[list[Finding]], patience: float) -> list[Finding]:
+    """What `look` finds, if it does in time."""
 
     async def run() -> list[Finding]:
         return await look
 
     try:
-        return await Deferred.fromCoroutine(run()).addTimeout(PATIENCE + 2.0, reactor)
+        return await Deferred.fromCoroutine(run()).addTimeout(patience, reactor)
     except (TooLate, CancelledError):
         word = SKIP if what == "dns" else FAIL
-        return [Finding(word, what, f"no end within {PATIENCE + 2.0:g} s")]
+        return [Finding(word, what, f"no end within {patience:g} s")]
     except Exception as error:
         return [Finding(FAIL, what, neighbours.words(error))]

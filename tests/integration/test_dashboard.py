@@ -305,3 +305,16 @@ async def test_every_link_and_button_is_reached_by_keyboard(browser: Browser) ->
     assert len(links) >= 8
     assert all(" id=" in link for link in links), links
     assert len(re.findall(r' id="([^"]+)"', page)) == len(set(re.findall(r' id="([^"]+)"', page)))
+
+
+@pytest_twisted.ensureDeferred
+async def test_when_all_is_down(browser: Browser) -> None:
+    """The page is still drawn, says what is the matter, and shows no figure that nobody knows."""
+    world = browser.world
+    world.store.down = True
+    world.sms.ways = {"world": False}
+    await browser.open(busy=False)
+    await browser.shoot("overview-down", "/", width=1000, height=900)
+    page = await browser.text("/")
+    for words in ("Not ready", "redis: the fake is down", "no SMSC is up (world)", "Nothing is known while Redis"):
+        assert words in page, words
