@@ -4,7 +4,6 @@ Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and th
 nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
 """
 
-import ipaddress
 import re
 import socket
 import tomllib
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,12 +21,29 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from twisted.internet.endpoints import clientFromString, serverFromString
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from gatewayd.values import (
+    Count,
+    Domain,
+    Duration,
+    FullSecret,
+    Listens,
+    Net,
+    Port,
+    Rate,
+    RedisEndpoint,
+    Secret,
+    SecretKey,
+    SecretText,
+    Strings,
+    Text,
+    TonNpi,
+    Url,
+    duration,
+    secret,
+)
+
 ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class ConfigError(Exception):
@@ -37,158 +52,6 @@ class ConfigError(Exception):
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))
         self.errors = errors
-
-
-class Secret:
-    """A value that prints as stars; `reveal` gives the text."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The secret itself: for the wire and for comparisons only."""
-        return self._text
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-
-def _duration(value: object) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('is not a time such as "30s", "4h" or "7d"')
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _positive(value: float) -> float:
-    if value <= 0:
-        raise ValueError("must be longer than zero")
-    return value
-
-
-def _rate(value: object) -> float:
-    if value == "":
-        return 0.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)/(s|m|min|h)", value) if isinstance(value, str) else None
-    if match is None or not float(match[1]):
-        raise ValueError('is not a rate such as "100/s" (or "" for no limit)')
-    return float(match[1]) / _PER[match[2]]
-
-
-def _network(value: object) -> Network:
-    if isinstance(value, str):
-        try:
-            return ipaddress.ip_network(value)
-        except ValueError as error:
-            raise ValueError(f"is not an IPv4 or IPv6 network: {error}") from None
-    raise ValueError("is not an IPv4 or IPv6 network")
-
-
-def _secret(value: object, info: ValidationInfo) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if not isinstance(value, str):
-        raise ValueError('is not a secret: a string, "file:/path", "credential:name" or "env:NAME"')
-    environ: Mapping[str, str] = (info.context or {}).get("environ", {})
-    kind, _, rest = value.partition(":")
-    if kind == "env":
-        if rest not in environ:
-            raise ValueError(f"environment variable {rest} is not set")
-        return Secret(environ[rest])
-    if kind == "credential":
-        directory = environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            raise ValueError("credential: needs systemd's $CREDENTIALS_DIRECTORY, which is not set")
-        return _secret_file(Path(directory) / rest)
-    return _secret_file(Path(rest)) if kind == "file" else Secret(value)
-
-
-def _secret_file(path: Path) -> Secret:
-    try:
-        return Secret(path.read_text("utf-8").removesuffix("\n").removesuffix("\r"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise ValueError(f"cannot read secret file {path}: {reason}") from None
-
-
-def _full_secret(value: Secret) -> Secret:
-    if not value:
-        raise ValueError("the secret is empty")
-    return value
-
-
-def _long_secret(value: Secret) -> Secret:
-    if len(value.reveal().encode()) < 32:
-        raise ValueError("must have at least 32 bytes")
-    return value
-
-
-def _listen(value: str) -> str:
-    try:
-        serverFromString(None, value.replace("{instance}", "instance"))
-    except Exception as error:
-        raise ValueError(f"is not a Twisted server endpoint string: {error}") from None
-    return value
-
-
-def _endpoint(value: str) -> str:
-    if value.partition(":")[0] not in ("unix", "tcp", "tls"):
-        raise ValueError("must begin with unix:, tcp: or tls:")
-    try:
-        clientFromString(None, value)
-    except Exception as error:
-        raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
-    return value
-
-
-def _domain(value: str) -> str:
-    if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|localhost", value):
-        raise ValueError("is not a domain name")
-    return value.lower()
-
-
-def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
-        raise ValueError("is not an http or https URL")
-    return value
-
-
-def _ton_npi(value: object) -> tuple[int, int] | None:
-    if value == "":
-        return None
-    match = re.fullmatch(r"(\d{1,3})\s*,\s*(\d{1,3})", value) if isinstance(value, str) else None
-    if match is None or int(match[1]) > 255 or int(match[2]) > 255:
-        raise ValueError('is not a pair of TON and NPI such as "5,1"')
-    return int(match[1]), int(match[2])
-
-
-Duration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive)]
-Rate = Annotated[float, BeforeValidator(_rate)]
-Net = Annotated[Network, BeforeValidator(_network)]
-SecretText = Annotated[Secret, BeforeValidator(_secret)]
-FullSecret = Annotated[Secret, BeforeValidator(_secret), AfterValidator(_full_secret)]
-SecretKey = Annotated[Secret, BeforeValidator(_secret), AfterValidator(_long_secret)]
-Listen = Annotated[str, AfterValidator(_listen)]
-RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
-Domain = Annotated[str, AfterValidator(_domain)]
-Url = Annotated[str, AfterValidator(_url)]
-TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
-Text = Annotated[str, Field(min_length=1)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Strings = Annotated[tuple[Text, ...], Strict(False)]
-Listens = Annotated[tuple[Listen, ...], Strict(False)]
 
 
 class _Table(BaseModel):
@@ -313,7 +176,7 @@ class SqlDirectory(_Table):
     connect: dict[str, Any] = {}
     query: Text
     timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(_duration)] = 30.0
+    cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
 
     @model_validator(mode="before")
@@ -321,7 +184,7 @@ class SqlDirectory(_Table):
     def _reveal(cls, data: object, info: ValidationInfo) -> object:
         if isinstance(data, dict) and isinstance(data.get("connect"), dict):
             given = data["connect"]
-            plain = {k: _secret(v, info).reveal() if isinstance(v, str) else v for k, v in given.items()}
+            plain = {k: secret(v, info).reveal() if isinstance(v, str) else v for k, v in given.items()}
             return data | {"connect": plain}
         return data
 
@@ -336,7 +199,7 @@ class HttpDirectory(_Table):
     url: Url
     authorization: SecretText = Secret("")
     timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(_duration)] = 30.0
+    cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
 
 
@@ -346,7 +209,7 @@ class PluginDirectory(_Table):
     type: Text
     options: dict[str, Any] = {}
     timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(_duration)] = 30.0
+    cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
 
 
