@@ -32,13 +32,20 @@ LAG = 0.02
 CATCH_UP = 0.93
 """A process that was late writes at most `LAG` seconds' worth at once, and then this fraction of the interval apart."""
 
+HICCUP, HICCUP_SHARE, HICCUP_RECOVERY = 0.1, 0.9, 0.1
+"""Throttled once, out of the calm: a moment's pause, nine tenths of the rate, won back at a tenth a second.
+
+A limiter with a small bucket that stood still for a moment says "slow down" to a client that kept its rate. Halving for
+that would cost more than the limiter wants.
+"""
+
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CALM = 5.0
-"""Throttled again this soon after a pause: the next one is twice as long."""
+"""Throttled again this soon after a pause: it is meant. A second and half the rate, then twice as long each time."""
 
 SLOWEST = 0.01
 RECOVERY = 0.02
-"""Of the rate, won back each second after a pause."""
+"""Of the rate, won back each second after a real pause."""
 
 _TOLERANCE = 0.0005
 _SOON = CHUNK / 2
@@ -69,6 +76,7 @@ class Pace:
         self._ceiling = 0.0
         self._slowed_at = 0.0
         self._pause = 0.0
+        self._recovery = RECOVERY
         self._released: deque[float] = deque()
 
     @property
@@ -81,7 +89,7 @@ class Pace:
         ceiling = self.rate or self._ceiling
         if self._share >= 1.0 or not ceiling:
             return self.rate
-        won_back = RECOVERY * max(0.0, self._clock.seconds() - self.paused_until)
+        won_back = self._recovery * max(0.0, self._clock.seconds() - self.paused_until)
         share = self._share + won_back
         if share >= 1.0 and self.rate:
             self._share = 1.0
@@ -116,15 +124,17 @@ class Pace:
         self.throttles += 1
         if written_at < self._slowed_at:
             return self.paused_until
-        again = now < self.paused_until + CALM
-        self._pause = min(self._pause * 2, LONGEST_PAUSE) if again and self._pause else FIRST_PAUSE
         current = self.rate_now()
         if not current:
             current = self._ceiling = max(1.0, float(sum(1 for at in self._released if at > now - 1.0)))
-        self._share = max(SLOWEST, current / 2 / (self.rate or self._ceiling))
+        if now >= self.paused_until + CALM:
+            self._pause, share, self._recovery = HICCUP, HICCUP_SHARE, HICCUP_RECOVERY
+        else:
+            self._pause = min(self._pause * 2, LONGEST_PAUSE) if self._pause >= FIRST_PAUSE else FIRST_PAUSE
+            share, self._recovery = 0.5, RECOVERY
+        self._share = max(SLOWEST, current * share / (self.rate or self._ceiling))
         self._slowed_at = now
         self.paused_until = now + self._pause * (0.75 + 0.5 * self._jitter())
-        self._places.clear()
         self._turn()
         return self.paused_until
 
