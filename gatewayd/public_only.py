@@ -27,7 +27,7 @@ class PublicOnly:
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
         """Refused: the real reactor's resolver counts."""
-        raise NotImplementedError("the real reactor's resolver counts")
+        raise RuntimeError("the real reactor's resolver counts")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)

@@ -21,7 +21,7 @@ from fakes import FakeMeter, FakeStore
 from gatewayd.model import Evidence
 from gatewayd.public import Public
 from gatewayd.status import Event
-from gatewayd.tokens import Keys, Purpose
+from gatewayd.tokens import Keys
 from gatewayd.unsubscribe import Pages
 
 KEYS = Keys(b"k" * 32)
@@ -246,7 +246,9 @@ async def test_the_button_unsubscribes_and_says_so(tmp_path: Path) -> None:
         loaded = browser.happens("Page.loadEventFired")
         await browser.value("document.querySelector('button').click()")
         await loaded
-        assert served.took == [Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", "page")]
+        name = KEYS.user_hashes("amazing", "hhu234556")[0]
+        told = Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", "page", label="amazing", user_hash=name)
+        assert served.took == [told]
         assert await browser.value("document.querySelector('h1').textContent") == "Sie sind abgemeldet"
         assert await browser.value("location.href") == served.url
         assert await browser.value("document.querySelector('form')") is None
