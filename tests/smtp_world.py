@@ -9,7 +9,8 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from gatewayd.config import Label, Secret
 from gatewayd.model import Email, Message
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login, Timeouts
+from gatewayd.smtp.connection import Login
+from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.tokens import Keys
 
 KEYS = Keys(b"k" * 32)

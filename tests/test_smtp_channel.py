@@ -19,8 +19,8 @@ from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncer
 from gatewayd.model import Handed, Order
 from gatewayd.sandbox.relay import Act, SimulatedRelay
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.connection import Timeouts
 from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience, Places
+from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.tokens import Purpose
 from smtp_world import KEYS, label, message
 from test_smtp_dkim import RSA, is_valid, pem

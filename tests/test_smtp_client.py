@@ -357,6 +357,19 @@ def test_text_behind_the_answer_to_starttls_is_refused(pieces: list[bytes]) -> N
     assert wire.said() == b""
 
 
+def test_a_relay_older_than_esmtp_gets_helo() -> None:
+    """Where neither TLS nor a log-in is wanted; then no parameters and no pipelining."""
+    wire = Wire(ehlo=b"502 what?\r\n")
+    assert wire.said() == b"HELO [10.0.0.1]\r\n"
+    wire.tell(b"250 hello\r\n")
+    done = wire.session.submit(ONE, b"hello\r\n")
+    assert wire.said() == b"MAIL FROM:<b+token@bounces.test>\r\n"
+    for reply in (b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 ok\r\n"):
+        wire.tell(reply)
+    assert result(done).taken
+    trouble(Wire(ehlo=b"502 what?\r\n502 what?\r\n"))
+
+
 def test_a_log_in_without_tls_goes_to_loopback_only() -> None:
     """The transport's peer is 192.168.1.1 here: no password for it."""
     wire = Wire(Login(username="user", password="secret"), ehlo=b"250-relay.test\r\n250 AUTH PLAIN\r\n")

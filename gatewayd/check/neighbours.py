@@ -23,7 +23,8 @@ from gatewayd.directories import open_directory
 from gatewayd.errors import TemporaryFailure
 from gatewayd.redact import redact
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login, Timeouts, Trouble
+from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
 _NUMBER = "2147483646"

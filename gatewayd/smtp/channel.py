@@ -20,12 +20,13 @@ from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.interfaces import BeforeWire, IChannel
 from gatewayd.model import Handed, Order, WayState
 from gatewayd.smtp.commands import Envelope
-from gatewayd.smtp.connection import Timeouts, Trouble
+from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.dkim import Signer
 from gatewayd.smtp.mime import Brand, Mail, Unsendable, compose, esp_header
 from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places, sleep
 from gatewayd.smtp.pool import Pool, Reserve, Settings
 from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
+from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.tokens import Keys
 
 DRAIN = 20.0

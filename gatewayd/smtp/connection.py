@@ -21,45 +21,9 @@ from twisted.python.failure import Failure
 
 from gatewayd.smtp.commands import Offer, read_offer
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
+from gatewayd.smtp.timeouts import Timeouts
 
 _TICK = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to wait for a peer at each stage (RFC 5321 4.5.3.2)."""
-
-    connect: float = 30.0
-    greeting: float = 300.0
-    ehlo: float = 300.0
-    starttls: float = 120.0
-    auth: float = 120.0
-    mail: float = 300.0
-    rcpt: float = 300.0
-    data: float = 120.0
-    block: float = 180.0
-    dot: float = 600.0
-    noop: float = 4.0
-    quit: float = 5.0
-
-    def of(self, stage: Stage) -> float:
-        """For the reply of `stage`."""
-        return float(getattr(self, _TIMEOUT_OF[stage]))
-
-
-_TIMEOUT_OF: dict[Stage, str] = {
-    Stage.CONNECT: "greeting",
-    Stage.EHLO: "ehlo",
-    Stage.STARTTLS: "starttls",
-    Stage.AUTH: "auth",
-    Stage.MAIL: "mail",
-    Stage.RCPT: "rcpt",
-    Stage.DATA: "data",
-    Stage.DOT: "dot",
-    Stage.RSET: "mail",
-    Stage.NOOP: "noop",
-    Stage.QUIT: "quit",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +83,7 @@ class Connection(LineOnlyReceiver):
         self.why = ""
         self._reader = ReplyReader()
         self._expected: deque[Stage] = deque()
+        self._said_helo = False
         self._switching = False
         self._steps: list[bytes] = []
         self._noop: Deferred[bool] | None = None
@@ -259,6 +224,12 @@ class Connection(LineOnlyReceiver):
         return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
 
     def _offered(self, reply: Reply) -> None:
+        plain = self._login.tls is None and not self._login.username
+        if reply.code in (500, 502) and plain and not self._said_helo:
+            # Older than ESMTP, but whatever takes mail is a relay (RFC 5321 3.2).
+            self._said_helo = True
+            self._send(f"HELO {self._login.name or self._literal()}\r\n".encode(), Stage.EHLO)
+            return
         if reply.code != 250:
             self._refused(Stage.EHLO, reply)
             return

@@ -18,9 +18,10 @@ from twisted.logger import Logger
 from gatewayd.config import Relay
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope
-from gatewayd.smtp.connection import Login, Timeouts, Trouble
+from gatewayd.smtp.connection import Login, Trouble
 from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, sleep
 from gatewayd.smtp.replies import Answer, Stage
+from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
 TICK = 1.0

@@ -23,7 +23,7 @@ from gatewayd.config import Relay, Secret
 from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.model import Handed, Order
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.connection import Timeouts
+from gatewayd.smtp.timeouts import Timeouts
 from integration.postfix import Postfix, free_port
 from smtp_world import KEYS, label, message
 
