@@ -1,4 +1,4 @@
-"""Evidence in, status moves on, report queued, and who is not contacted any more. On the fake store and a test clock."""
+"""Evidence in, status moves on, report queued, who is not contacted any more: on the fake store and a test clock."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 from twisted.internet import interfaces, protocol
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -34,6 +34,9 @@ PREFIXES: dict[str, Purpose] = {
 """What stands before the plus in an address of ours: MAIL FROM, CFBL-Address, and the mailto in List-Unsubscribe."""
 
 LOOP_HEADER = "x-gw-id"
+SMALL = 16_384
+"""Octets up to which a mail is read at once: the way to a thread and back costs more than a usual report does."""
+
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _TOKENS_REMEMBERED = 20_000
@@ -244,8 +247,10 @@ def _detail(verdict: Verdict) -> str:
 
 
 def _threads_of(reactor: Any) -> InThread:
-    def run(call: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-        return deferToThreadPool(reactor, reactor.getThreadPool(), call, *args)
+    def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Awaitable[Any]:
+        if len(raw) <= SMALL:
+            return maybeDeferred(call, raw, *args)
+        return deferToThreadPool(reactor, reactor.getThreadPool(), call, raw, *args)
 
     return run
 

@@ -33,6 +33,7 @@ _TAG = re.compile(r"<(?:!--.{0,2000}?--|(/?[a-zA-Z!][^<>]{0,2000}))>", re.DOTALL
 _STYLE = re.compile(r"<(style|script|head)\b[^<>]{0,2000}>.{0,20000}?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _BREAKS = re.compile(r"/?(br|p|div|tr|td|th|li|h\d|table|pre)\b", re.IGNORECASE)
 _LOOKS_LIKE_REPORT = re.compile(rb"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
+_DASHED_LINE = re.compile(rb"(?:\A|\r?\n)--([^\r\n]*)(?=\r?\n|\Z)")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -236,13 +237,19 @@ def _sections(body: bytes, boundary: str) -> list[bytes] | None:
     if not boundary:
         return None
     try:
-        delimiter = re.escape(boundary.rstrip().encode("utf-8"))
+        delimiter = boundary.rstrip().encode("utf-8")
     except UnicodeEncodeError:
         return None
-    line = re.compile(rb"(?:\A|\r?\n)--" + delimiter + rb"(?:--)?[ \t]*(?=\r?\n|\Z)")
-    pieces = line.split(body, MAX_PARTS)
-    if len(pieces) == 1:
+    wanted = (delimiter, delimiter + b"--")
+    pieces: list[bytes] = []
+    at = 0
+    for line in _DASHED_LINE.finditer(body):
+        if line[1].rstrip(b" \t") in wanted and len(pieces) < MAX_PARTS:
+            pieces.append(body[at : line.start()])
+            at = line.end()
+    if not pieces:
         return None
+    pieces.append(body[at:])
     # The line break after the delimiter goes: what follows is the part's header, or an empty line for none.
     sections = [re.sub(rb"\A\r?\n", b"", piece) for piece in pieces]
     preamble, rest = sections[0], sections[1:]
