@@ -40,7 +40,8 @@ class _WithTlvs(_Pdu, frozen=True, gc=False):
         return None if value is None else value.partition(b"\0")[0]
 
     def _tlvs(self) -> Tlvs:
-        raise NotImplementedError
+        # What has TLVs says which.
+        return ()
 
 
 class Bind(_Pdu, frozen=True, gc=False):
