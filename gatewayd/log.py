@@ -103,7 +103,8 @@ class Observer:
         self._repeats.clear()
 
     def _is_one_too_many(self, event: LogEvent, level: Any) -> bool:
-        kind = event.get("log_format") or ""
+        # What was printed has one format for all: each line of a traceback is a kind of its own, or it is cut short.
+        kind = event.get("log_io") or event.get("log_format") or ""
         failure = _failure(event)
         if failure is not None:
             kind = f"{kind} {failure.type.__name__}"

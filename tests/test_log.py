@@ -178,6 +178,21 @@ def test_other_warnings_are_not_silenced() -> None:
     assert len(written.lines) == 2 * REPEATS + 3
 
 
+def test_a_printed_traceback_is_not_cut_short() -> None:
+    """Twistd prints why it could not start, a line an event: the last line, which says why, is there."""
+    written = Written()
+    for number in range(REPEATS + 10):
+        written.observer(
+            {
+                "log_namespace": "stderr",
+                "log_level": LogLevel.error,
+                "log_format": "{log_io}",
+                "log_io": f"line {number}",
+            }
+        )
+    assert written.lines[-1].endswith(f"line {REPEATS + 9}\n")
+
+
 def test_a_new_window_tells_what_the_last_one_kept() -> None:
     """Without any flush the count is written before the first warning of the next minute, and at the end."""
     written = Written()
