@@ -86,7 +86,7 @@ class RedisStore:
         self._instance = instance
         names = (
             "accept known take mark sent again final park sweep evidence receipt parked take_reports told retell dead"
-            " recover beat strays release erase replay reserve queues"
+            " recover beat strays release erase replay reserve queues unstop about"
         )
         self._scripts = {name: _script(name) for name in names.split()}
         self._report_room: Callable[[], bool] = lambda: False
@@ -284,12 +284,17 @@ class RedisStore:
 
     # Stop list and memory
 
-    async def suppress(self, label: str, channel: Channel, name: str, seconds: float) -> None:
-        await self._link.command("SET", self._stop_key(label, channel, name), "1", "EX", max(int(seconds), 1))
+    async def suppress(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
+        lifetime = max(int(seconds), 1)
+        if owner:
+            # First: an address on the list that nobody owns could never be taken off by the player's id.
+            key = f"{self._prefix}stopped-of:{label}:{channel}:{owner}"
+            await self._link.command("SADD", key, name)
+            await self._link.command("EXPIRE", key, lifetime)
+        await self._link.command("SET", self._stop_key(label, channel, name), "1", "EX", lifetime)
 
     async def unsuppress(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
-        keys = (self._stop_key(label, channel, name) for name in names)
-        return bool(await self._link.command("DEL", *keys))
+        return bool(await self._run("unstop", label, channel, list(names)))
 
     async def suppressed(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
         keys = (self._stop_key(label, channel, name) for name in names)
@@ -314,9 +319,8 @@ class RedisStore:
     # What is known
 
     async def about(self, message_id: str) -> Known | None:
-        names = ("i", "l", "c", "x", "s", "y", "a", "e")
-        values = await self._link.command("HMGET", f"{self._prefix}m:{message_id}", *names)
-        uid, label, channel, user, state, activity, address, sent = (value and value.decode() for value in values)
+        found = await self._run("about", message_id)
+        uid, label, channel, user, state, activity, address, sent = (value and value.decode() for value in found)
         if not state:
             return None
         return Known(

@@ -143,7 +143,8 @@ class Tracker:
             await self._store.suppress(known.label, known.channel, name, label.suppress_for)
         hard = evidence.hard and evidence.event in _FAILURES
         if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
-            await self._store.suppress(known.label, known.channel, known.address_hash, label.suppress_for)
+            owner = self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else ""
+            await self._store.suppress(known.label, known.channel, known.address_hash, label.suppress_for, owner=owner)
 
     async def _stop_by_itself(self, evidence: Evidence) -> None:
         label = self._labels.get(evidence.label)

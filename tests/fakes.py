@@ -72,6 +72,7 @@ class Database:
         self.aside: dict[tuple[str, Channel], dict[str, float]] = {}
         self.paused: set[tuple[str, Channel]] = set()
         self.stop: dict[tuple[str, Channel, str], float] = {}
+        self.stop_owners: dict[tuple[str, Channel, str], str] = {}
         self.memory: dict[str, float] = {}
         self.remote: dict[tuple[str, str], tuple[str, int, str]] = {}
         self.parked: dict[Receipt, float] = {}
@@ -432,12 +433,14 @@ class FakeStore:
             self._note(row, "tell again", reason)
         self.db.queues["reports"][job.message_id] = due
 
-    async def suppress(self, label: str, channel: Channel, name: str, seconds: float) -> None:
+    async def suppress(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
         self.db.stop[label, channel, name] = self._now() + seconds
+        self.db.stop_owners[label, channel, name] = owner
 
     async def unsuppress(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
         self._now()
-        gone = [self.db.stop.pop((label, channel, name), None) for name in names]
+        owned = [key[2] for key, owner in self.db.stop_owners.items() if key[:2] == (label, channel) and owner in names]
+        gone = [self.db.stop.pop((label, channel, name), None) for name in (*names, *owned)]
         return any(gone)
 
     async def suppressed(self, label: str, channel: Channel, names: Sequence[str]) -> bool:

@@ -167,6 +167,17 @@ async def test_suppression(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_takes_a_player_off_the_list_takes_their_addresses_off(world: World) -> None:
+    """Addresses that bounced go with the player whose they were, and only of that label and channel."""
+    for label, name in (("amazing", "one"), ("amazing", "two"), ("else", "one")):
+        await world.one.suppress(label, Channel.EMAIL, name, 60, owner="player")
+    assert await world.one.unsuppress("amazing", Channel.EMAIL, ["earlier key", "player"])
+    assert not await world.one.suppressed("amazing", Channel.EMAIL, ["one", "two"])
+    assert await world.one.suppressed("else", Channel.EMAIL, ["one"])
+    assert not await world.one.unsuppress("amazing", Channel.EMAIL, ["player"])
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_sent_message_tells_accepted(world: World) -> None:
     """After settle_sent the state is sent, the content is gone and `accepted` waits with its callback URL."""
     message = await world.sent("id1")
