@@ -10,6 +10,7 @@ import hmac
 import uuid
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 _TAG = 12
 _NAME = 15
 _BODY = 1 + 16 + _TAG
+_REMEMBERED = 4096
 
 
 class Purpose(StrEnum):
@@ -54,6 +56,8 @@ class Keys:
         self._unseal = tuple(AESSIV(_derive(key, "seal", 64)) for key in self._ring)
         self._id_keys = tuple(_derive(key, "id", 32) for key in self._ring)
         self._hash_keys = tuple(_derive(key, "hash", 32) for key in self._ring)
+        # A player and an address are named at acceptance and, as a rule soon after, at delivery.
+        self._hashes = lru_cache(maxsize=_REMEMBERED)(self._make_hashes)
 
     def message_ids(self, label: str, channel: str, uid: str) -> tuple[str, ...]:
         """The `ext_message_id` of a caller's uid, and those it had under previous keys.
@@ -127,7 +131,7 @@ class Keys:
                 continue
         raise ValueError("sealed with a key that is not configured any more")
 
-    def _hashes(self, text: str) -> tuple[str, ...]:
+    def _make_hashes(self, text: str) -> tuple[str, ...]:
         return tuple(hmac.digest(key, text.encode(), "sha256")[:_NAME].hex() for key in self._hash_keys)
 
 
