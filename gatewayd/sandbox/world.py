@@ -134,6 +134,7 @@ class Sandbox:
         self._stops: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
         self._quiet = wish.messages > 1
         self._daemon = _Daemon()
+        self._stopping = False
         self._ports = {name: _free_port(wanted) for name, wanted in _PORTS.items()}
         self.smartico = Smartico(reactor)
 
@@ -151,6 +152,8 @@ class Sandbox:
                 self._show_ready_lines()
                 # Until Ctrl-C, or the daemon's end.
                 await self._daemon.ended
+                if self._stopping:
+                    return 0
                 self._story.tell("gatewayd", f"ended by itself; see {self._directory / 'gatewayd.log'}")
                 return 1
             return 0 if worked else 1
@@ -304,6 +307,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 
     async def stop(self) -> None:
         """Stop all parts, the last one first."""
+        self._stopping = True
         stops, self._stops = self._stops, []
         for _, stop in reversed(stops):
             await stop()
