@@ -145,7 +145,9 @@ class Label(_Table):
     callback_http: bool = False
     email_senders: Strings = ()
     sms_senders: Strings = ()
-    sms_sender: str = ""
+    sms_sender: Annotated[
+        str, Field(pattern=r"^(\+?[0-9]{3,15}|[^+\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]{0,10})?$")
+    ] = ""
     preview_domains: Annotated[tuple[Domain, ...], Strict(False)] = ()
     preview_rate: Rate = 10 / 60
     directory: Text
@@ -391,9 +393,6 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
         yield from _references(at, label, tables)
-        sender = label.get("sms_sender")
-        if sender and sender not in _items(label.get("sms_senders")):
-            yield f"{at}.sms_sender: is not one of sms_senders"
         url = label.get("callback_url")
         if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
             yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
