@@ -6,6 +6,7 @@ adds the transactions.
 
 import base64
 import ipaddress
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ _TICK = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to begin a session. `tls` makes the context for STARTTLS, None where none is wanted.
+    """How to begin a session. `tls` makes the context for STARTTLS or raises Trouble; None where none is wanted.
 
     `name` is what EHLO says; without one, the address literal of our end.
     """
@@ -51,7 +52,7 @@ class Trouble(Exception):
         self.lasting = lasting
 
 
-class Connection(LineOnlyReceiver):
+class Connection(LineOnlyReceiver, ABC):
     """A conversation with one relay. `ready` fires with the connection once mail can be sent, or fails with Trouble.
 
     `on_lost` is called once with the connection when it is gone, whatever the reason.
@@ -116,9 +117,9 @@ class Connection(LineOnlyReceiver):
 
     # -- for client.py ------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _replied(self, stage: Stage, reply: Reply) -> None:
         """A reply to a command of a transaction came."""
-        raise NotImplementedError
 
     def _went_away(self, stage: Stage, reply: Reply) -> None:
         """421 came; the connection is closed next, nothing may be written any more."""
@@ -167,7 +168,12 @@ class Connection(LineOnlyReceiver):
                 self.drop("text after the answer to STARTTLS")
                 return
             assert self._login.tls is not None
-            self.transport.startTLS(self._login.tls())
+            try:
+                context = self._login.tls()
+            except Trouble as trouble:
+                self._fail(trouble)
+                return
+            self.transport.startTLS(context)
             self.secure = True
             self._hello()
 
