@@ -33,11 +33,27 @@ HTML = "<html><body>" + "<p>Get the offer of the week, and some more words of it
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-class Caller(Protocol):
-    """One of Smartico's connections: posts what it is given, one after the other, and counts what is taken."""
+class Flow:
+    """What is posted: no more at a time than `most` whose life has not ended; 0 is all at once."""
 
-    def __init__(self, waiting: list[bytes]) -> None:
-        self.waiting = waiting
+    def __init__(self, posts: list[bytes], most: int) -> None:
+        self.posts = posts
+        self.most = most or len(posts)
+        self.under_way = 0
+        self.resting: list[Caller] = []
+
+    def ended(self) -> None:
+        """A message's life is over."""
+        self.under_way -= 1
+        if self.resting:
+            self.resting.pop().go_on()
+
+
+class Caller(Protocol):
+    """One of Smartico's connections: posts what is waiting, one after the other, and counts what is taken."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
         self.taken = 0
         self.refused = 0
         self.done: Deferred[None] = Deferred()
@@ -46,14 +62,19 @@ class Caller(Protocol):
         """Begin."""
         assert self.transport is not None
         self.transport.setTcpNoDelay(True)  # type: ignore[attr-defined]
-        self._next()
+        self.go_on()
 
-    def _next(self) -> None:
+    def go_on(self) -> None:
+        """Post the next one, now or when there is room; hang up when there is none."""
         assert self.transport is not None
-        if self.waiting:
-            self.transport.write(self.waiting.pop())
-        else:
+        flow = self.flow
+        if not flow.posts:
             self.transport.loseConnection()
+        elif flow.under_way >= flow.most:
+            flow.resting.append(self)
+        else:
+            flow.under_way += 1
+            self.transport.write(flow.posts.pop())
 
     def dataReceived(self, data: bytes) -> None:
         """An answer: the daemon writes each in one piece."""
@@ -61,7 +82,7 @@ class Caller(Protocol):
             self.taken += 1
         else:
             self.refused += 1
-        self._next()
+        self.go_on()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """All is posted."""
@@ -142,15 +163,15 @@ class Figures:
 
 
 async def measure(
-    figures: Figures, world: World, posts: list[bytes], finished: Callable[[], Coroutine[Any, Any, None]]
+    figures: Figures, world: World, flow: Flow, finished: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
     """One round."""
-    count, port = len(posts), world.api
+    count, port = len(flow.posts), world.api
     calibration = calibrate()
     pids = world.daemon.pid, world.redis.pid
     began, before = time.monotonic(), [cpu(pid) for pid in pids]
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
-    callers = [await connectProtocol(endpoint, Caller(posts)) for _ in range(CALLERS)]
+    callers = [await connectProtocol(endpoint, Caller(flow)) for _ in range(CALLERS)]
     for caller in callers:
         await caller.done
     taken = sum(caller.taken for caller in callers)
@@ -172,7 +193,7 @@ async def intake(count: int, rounds: int) -> None:
         for kind, make in (("intake, SMS", texts), ("intake, email of 2 KB", mails)):
             figures = Figures(kind)
             for number in range(rounds):
-                await measure(figures, world, make(world, f"{kind} {number}", count), _at_once)
+                await measure(figures, world, Flow(make(world, f"{kind} {number}", count), 0), _at_once)
             print(figures.lines())
 
 
@@ -180,7 +201,7 @@ async def _at_once() -> None:
     pass
 
 
-async def lives(kind: str, count: int, rounds: int, profile: str) -> None:
+async def lives(kind: str, count: int, rounds: int, in_flight: int, profile: str) -> None:
     """Messages posted, sent, delivered, and both statuses heard."""
     async with World(reactor, players=count, behaviour=Behaviour(receipt_delay=0.05)) as world:
         world.settings["smscs"]["world"] |= {"rate": "", "window": 100}
@@ -194,13 +215,13 @@ async def lives(kind: str, count: int, rounds: int, profile: str) -> None:
                 words += ["-p", str(world.daemon.pid), "-o", f"{profile}.{kind}"]
                 profiler = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             world.smartico.heard.clear()
+            flow = Flow((texts if kind == "SMS" else mails)(world, f"{kind} {number}", count), in_flight)
+            world.smartico.on_heard = lambda heard, flow=flow: flow.ended() if heard.status == "delivered" else None
 
             async def told() -> None:
                 await until(lambda: len(world.smartico.heard) >= 2 * count, 120)
 
-            make = texts if kind == "SMS" else mails
-            used = figures if number else Figures("warming up")
-            await measure(used, world, make(world, f"{kind} {number}", count), told)
+            await measure(figures if number else Figures("warming up"), world, flow, told)
             assert len(world.smartico.heard) == 2 * count
         if profiler is not None:
             profiler.send_signal(2)
@@ -208,14 +229,17 @@ async def lives(kind: str, count: int, rounds: int, profile: str) -> None:
         print(figures.lines())
 
 
-async def bench(messages: int, rounds: int, profile: str, only: str) -> None:
+async def bench(messages: int, rounds: int, in_flight: int, profile: str, only: str) -> None:
     """All of it."""
-    print(f"{messages} messages a round, {rounds} rounds, {CALLERS} callers; the best round, and the median of all")
+    print(
+        f"{messages} messages a round, {CALLERS} callers, {in_flight or 'all'} lives under way at a time; "
+        f"the best of {rounds} rounds, and their median"
+    )
     if only in ("", "intake"):
         await intake(messages, rounds)
     for kind in ("SMS", "email"):
         if only in ("", kind):
-            await lives(kind, messages, rounds, profile)
+            await lives(kind, messages, rounds, in_flight, profile)
 
 
 def main() -> None:
@@ -223,10 +247,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--in-flight", type=int, default=200, help="lives under way at a time; 0: all posted at once")
     parser.add_argument("--only", choices=["intake", "SMS", "email"], default="")
     parser.add_argument("--profile", default="", metavar="FILE", help="py-spy's raw stacks of each life, to FILE.KIND")
     given = parser.parse_args()
-    task.react(lambda _: Deferred.fromCoroutine(bench(given.messages, given.rounds, given.profile, given.only)))
+    task.react(
+        lambda _: Deferred.fromCoroutine(
+            bench(given.messages, given.rounds, given.in_flight, given.profile, given.only)
+        )
+    )
 
 
 if __name__ == "__main__":
