@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from gatewayd import pem
 from gatewayd.values import (
     Count,
     Domain,
@@ -35,6 +36,8 @@ from gatewayd.values import (
     Secret,
     SecretKey,
     SecretText,
+    SigningKey,
+    SmsSender,
     Strings,
     Text,
     TonNpi,
@@ -130,7 +133,7 @@ class Dkim(_Table):
 
     domain: Domain
     selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
-    private_key: FullSecret
+    private_key: SigningKey
 
 
 class Label(_Table):
@@ -145,9 +148,7 @@ class Label(_Table):
     callback_http: bool = False
     email_senders: Strings = ()
     sms_senders: Strings = ()
-    sms_sender: Annotated[
-        str, Field(pattern=r"^(\+?[0-9]{3,15}|[^+\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]{0,10})?$")
-    ] = ""
+    sms_sender: SmsSender = ""
     preview_domains: Annotated[tuple[Domain, ...], Strict(False)] = ()
     preview_rate: Rate = 10 / 60
     directory: Text
@@ -386,7 +387,7 @@ _LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), 
 
 
 def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong between tables. Of the file as it stands: it must be told beside what is wrong inside one."""
+    """What is wrong between keys. Of the file as it stands: it must be told beside what is wrong inside one."""
     tables = {part: _tables(raw.get(part)) for part in ("labels", "relays", "smscs", "directories", "esp")}
     for name, label in tables["labels"].items():
         at = f"labels.{name}"
@@ -413,6 +414,16 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     for name, relay in tables["relays"].items():
         if relay.get("username") and not relay.get("password"):
             yield f"relays.{name}.password: is required with username"
+    yield from _certificates("redis", redis)
+    for part in ("relays", "smscs"):
+        for name, table in tables[part].items():
+            yield from _certificates(f"{part}.{name}", table)
+
+
+def _certificates(at: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """A neighbour's certificate files that can't be used."""
+    for key, fault in pem.faults(table):
+        yield f"{at}.{key}: {fault}"
 
 
 def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

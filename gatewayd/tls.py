@@ -1,12 +1,11 @@
 """Client-side TLS with the operator's own certificates: the one place where the files become a context."""
 
-from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import crypto
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
+
+from gatewayd import pem
 
 
 def client_options(host: str, *, ca_file: str = "", certificate: str = "", private_key: str = "") -> Any:
@@ -17,15 +16,11 @@ def client_options(host: str, *, ca_file: str = "", certificate: str = "", priva
     """
     trust: Any = platformTrust()
     if ca_file:
-        found = x509.load_pem_x509_certificates(Path(ca_file).read_bytes())
+        found = pem.certificates(ca_file)
         trust = trustRootFromCertificates([Certificate(crypto.X509.from_cryptography(one)) for one in found])
     extra: dict[str, Any] = {}
     if certificate:
-        read = x509.load_pem_x509_certificates(Path(certificate).read_bytes())
-        key = load_pem_private_key(Path(private_key or certificate).read_bytes(), None)
-        if key.public_key() != read[0].public_key():
-            # Said here: inside Twisted it would be a traceback, and a connection that never comes.
-            raise ValueError("private_key does not belong to certificate")
+        key, (own, *chain) = pem.identity(certificate, private_key)
         # As they are: pyOpenSSL's own X509 objects are deprecated, and warn from inside Twisted.
-        extra = {"privateKey": key, "certificate": read[0], "extraCertChain": read[1:]}
+        extra = {"privateKey": key, "certificate": own, "extraCertChain": chain}
     return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)

@@ -7,10 +7,14 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.interfaces import IReactorPluggableNameResolver
+from zope.interface import implementer
+
+from gatewayd.pem import signing_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -114,6 +118,11 @@ def _long_secret(value: Secret) -> Secret:
     return value
 
 
+def _signing_key(value: Secret) -> Secret:
+    signing_key(value.reveal())
+    return value
+
+
 def _listen(value: str) -> str:
     try:
         serverFromString(None, value.replace("{instance}", "instance"))
@@ -122,11 +131,22 @@ def _listen(value: str) -> str:
     return value
 
 
+@implementer(IReactorPluggableNameResolver)
+class _Nowhere:
+    """In a reactor's place where an endpoint string is only read: tls: looks for who resolves names."""
+
+    nameResolver: Any = None
+
+    def installNameResolver(self, resolver: Any) -> Any:
+        """Nothing is resolved here."""
+        return resolver
+
+
 def _endpoint(value: str) -> str:
     if value.partition(":")[0] not in ("unix", "tcp", "tls"):
         raise ValueError("must begin with unix:, tcp: or tls:")
     try:
-        clientFromString(None, value)
+        clientFromString(_Nowhere(), value)
     except Exception as error:
         raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
     return value
@@ -144,6 +164,12 @@ def _url(value: str) -> str:
     return value
 
 
+def _sms_sender(value: str) -> str:
+    if value and not re.fullmatch(r"\+?[0-9]{3,15}|[^+\s][^\x00-\x1f\x7f-\x9f]{0,10}", value):
+        raise ValueError("is neither a number nor a name of at most 11 characters")
+    return value
+
+
 def _ton_npi(value: object) -> tuple[int, int] | None:
     if value == "":
         return None
@@ -158,12 +184,14 @@ Rate = Annotated[float, BeforeValidator(_rate)]
 Net = Annotated[Network, BeforeValidator(_network)]
 SecretText = Annotated[Secret, BeforeValidator(secret)]
 FullSecret = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret)]
+SigningKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret), AfterValidator(_signing_key)]
 SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secret)]
 Listen = Annotated[str, AfterValidator(_listen)]
 RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Url = Annotated[str, AfterValidator(_url)]
 TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
+SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]

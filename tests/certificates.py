@@ -8,10 +8,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from twisted.internet.endpoints import SSL4ServerEndpoint
-from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, PrivateCertificate
+from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 
 _NOW = datetime.datetime.now(datetime.UTC)
 
@@ -22,20 +22,19 @@ class Authority:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {directory.name}"[:64])])
         self._certificate = self._sign(self._name, self._key, ca=True)
         self.ca_file = str(self._write("ca.pem", self._certificate.public_bytes(Encoding.PEM)))
 
     def server(self, name: str, *, client_certificates: bool = False) -> CertificateOptions:
         """A context for a server called `name` (a host name or an IP address)."""
         certificate, key = self._issue(name)
-        loaded = PrivateCertificate.fromCertificateAndKeyPair(
-            Certificate.loadPEM(certificate),
-            KeyPair.load(key, 1),  # 1: PEM
-        )
-        trust = Certificate.loadPEM(Path(self.ca_file).read_bytes())
-        options: CertificateOptions = loaded.options(trust) if client_certificates else loaded.options()
-        return options
+        # cryptography's own objects: pyOpenSSL warns of its X509.
+        ours = x509.load_pem_x509_certificate(certificate)
+        trust = None
+        if client_certificates:
+            trust = trustRootFromCertificates([Certificate.loadPEM(Path(self.ca_file).read_bytes())])
+        return CertificateOptions(privateKey=load_pem_private_key(key, None), certificate=ours, trustRoot=trust)
 
     def endpoint(self, reactor: Any, name: str, *, client_certificates: bool = False) -> SSL4ServerEndpoint:
         """A TLS endpoint on a free port of loopback."""

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import BaseModel
 
 import gatewayd.config as configuration
+from certificates import Authority
 from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, load, parse
 
 SMALL = """
@@ -43,6 +46,9 @@ host = "127.0.0.1"
 system_id = "gw"
 password = "secret"
 """
+
+
+DKIM = rsa.generate_private_key(65537, 1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def raw(**changes: Any) -> dict[str, Any]:
@@ -90,7 +96,7 @@ def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
     for source in {text, uncommented}:
         for name in re.findall(r'"file:([^"]+)"', source):
             secret = tmp_path / Path(name).name
-            secret.write_text("x" * 40 + "\n")
+            secret.write_text((DKIM if "dkim" in name else "x" * 40) + "\n")
             source = source.replace(f"file:{name}", f"file:{secret}")
         source = re.sub(r'"credential:([^"]+)"', '"' + "x" * 40 + '"', source)
         parse(tomllib.loads(source), {})
@@ -125,7 +131,7 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"labels__amazing__sms_routes__0__via": ["x"]}, "labels.amazing.sms_routes[0].via[0]: there is no [smscs.x]"),
         ({"labels__amazing__authorization": []}, "labels.amazing.authorization: must not be empty"),
         ({"labels__amazing__authorization": [""]}, "labels.amazing.authorization[0]: the secret is empty"),
-        ({"labels__amazing__sms_sender": "X"}, "labels.amazing.sms_sender: is not one of sms_senders"),
+        ({"labels__amazing__sms_sender": "TwelveLetter"}, "labels.amazing.sms_sender: is neither a number nor a name"),
         ({"labels__amazing__callback_url": "http://x.smartico.ai/"}, "labels.amazing.callback_url: is not https"),
         ({"labels__amazing__email_deadline": 5}, "labels.amazing.email_deadline: is not a time"),
         ({"smscs__world__rate": "fast"}, "smscs.world.rate: is not a rate"),
@@ -145,6 +151,47 @@ def test_the_installed_file_explains_every_key() -> None:
 def test_a_wrong_value_is_named(changes: dict[str, Any], said: str) -> None:
     """The error begins with the key's full path and says what is wrong."""
     assert any(line.startswith(said) for line in errors(**changes)), errors(**changes)
+
+
+@pytest.mark.parametrize("text", ["no key", DKIM[:-60], "ec", ""])
+def test_a_key_that_can_not_sign_is_named(text: str, tmp_path: Path) -> None:
+    """DKIM's key is read when the configuration is; the reason does not show it."""
+    if text == "ec":
+        key = ec.generate_private_key(ec.SECP256R1())
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    (tmp_path / "key").write_text(text)
+    table = {"domain": "amazing.co", "selector": "s", "private_key": f"file:{tmp_path}/key"}
+    (said,) = errors(labels__amazing__dkim=table)
+    assert said.startswith("labels.amazing.dkim.private_key: ")
+    assert "BEGIN" not in said
+    (tmp_path / "key").write_text(DKIM)
+    parse(raw(labels__amazing__dkim=table), {})
+
+
+@pytest.mark.parametrize("table", ["redis", "relays.main", "smscs.world"])
+def test_certificate_files_that_can_not_be_used_are_named(table: str, tmp_path: Path) -> None:
+    """Missing, not a certificate, not a key, of another key: told when the file is read, each with its key."""
+    authority = Authority(tmp_path)
+    (certificate, key), (_, other) = authority.client("one"), authority.client("two")
+    place, none = table.replace(".", "__"), str(tmp_path / "none.pem")
+
+    def files(**paths: str) -> dict[str, Any]:
+        return {"redis__endpoint": "tls:localhost:6379"} | {f"{place}__{name}": path for name, path in paths.items()}
+
+    parse(raw(**files(ca_file=authority.ca_file, certificate=certificate, private_key=key)), {})
+    no_such = f"cannot read {none}: No such file or directory"
+    assert errors(**files(ca_file=none, certificate=none, private_key=none)) == [
+        f"{table}.{name}: {no_such}" for name in ("ca_file", "certificate", "private_key")
+    ]
+    assert errors(**files(ca_file=key, certificate=certificate, private_key=certificate)) == [
+        f"{table}.ca_file: {key} holds no certificate in PEM form",
+        f"{table}.private_key: {certificate} holds no unencrypted private key in PEM form",
+    ]
+    mismatch = f"{table}.private_key: does not belong to certificate"
+    assert errors(**files(certificate=certificate, private_key=other)) == [mismatch]
+    assert errors(**files(private_key=key)) == [f"{table}.certificate: is required with private_key"]
+    (said,) = errors(**files(certificate=certificate))
+    assert said.startswith(f"{table}.private_key: {certificate} holds no unencrypted private key")
 
 
 def test_all_errors_come_at_once() -> None:

@@ -357,6 +357,21 @@ def test_text_behind_the_answer_to_starttls_is_refused(pieces: list[bytes]) -> N
     assert wire.said() == b""
 
 
+def test_a_certificate_file_that_cannot_be_read_is_said() -> None:
+    """The file is read when TLS begins: its trouble is the session's, and nothing goes on in the clear."""
+
+    def unreadable() -> Any:
+        raise Trouble("a certificate or key file can't be used", lasting=True)
+
+    wire = Wire(Login(tls=unreadable), ehlo=b"250-relay.test\r\n250 STARTTLS\r\n")
+    assert wire.said() == b"STARTTLS\r\n"
+    wire.tell(b"220 go\r\n")
+    why = trouble(wire)
+    assert (why.reason, why.lasting) == ("a certificate or key file can't be used", True)
+    assert wire.said() == b""
+    assert len(wire.lost) == 1
+
+
 def test_a_relay_older_than_esmtp_gets_helo() -> None:
     """Where neither TLS nor a log-in is wanted; then no parameters and no pipelining."""
     wire = Wire(ehlo=b"502 what?\r\n")

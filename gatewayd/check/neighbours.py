@@ -87,10 +87,8 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
     session = Session(reactor, login, timeouts=quick, on_lost=gone.callback)
     endpoint: Any = HostnameEndpoint(reactor, table.host, table.port, timeout=PATIENCE)
     try:
-        # Also before STARTTLS: a file that can't be read is better told now than in mid-conversation.
-        trust: Any = certificates.options() if table.tls != "none" else None
         if table.tls == "implicit":
-            endpoint = wrapClientTLS(trust, endpoint)
+            endpoint = wrapClientTLS(certificates.options(), endpoint)
         await endpoint.connect(Factory.forProtocol(lambda: session))
         await session.ready
     except CancelledError:

@@ -9,13 +9,12 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gatewayd.config import Dkim
+from gatewayd.pem import signing_key
 from gatewayd.smtp.mime import Mail
 
 OVERSIGNED = ("from", "subject", "date", "reply-to")
@@ -33,7 +32,6 @@ SIGNED = (
     "cfbl-address",
     "cfbl-feedback-id",
 )
-RSA_LEAST_BITS = 1024
 
 _FIELD = re.compile(rb"([^:\r\n]+):((?:[^\r\n]|\r\n[ \t])*)\r\n")
 _SPACE = re.compile(rb"[ \t]+")
@@ -44,15 +42,7 @@ class Signer:
     """Signs for one domain and selector. Raises ValueError where the key is not RSA or Ed25519 in PEM form."""
 
     def __init__(self, dkim: Dkim) -> None:
-        try:
-            key = load_pem_private_key(dkim.private_key.reveal().encode(), None)
-        except (ValueError, TypeError):
-            raise ValueError("the DKIM private key is not an unencrypted PEM key") from None
-        if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
-            raise ValueError("the DKIM private key is neither RSA nor Ed25519")
-        if isinstance(key, RSAPrivateKey) and key.key_size < RSA_LEAST_BITS:
-            raise ValueError("the DKIM private key is shorter than 1024 bits")
-        self._key = key
+        self._key = signing_key(dkim.private_key.reveal())
         self._domain = dkim.domain
         self._selector = dkim.selector
 

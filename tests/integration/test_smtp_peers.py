@@ -27,8 +27,6 @@ from gatewayd.smtp.timeouts import Timeouts
 from integration.postfix import Postfix, free_port
 from smtp_world import KEYS, label, message
 
-pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
-
 R: Any = reactor
 NOW = IReactorTime(R)
 

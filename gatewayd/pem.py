@@ -1,0 +1,85 @@
+"""PEM files and keys: what is in them, or in one line why they can't be used.
+
+Owns the reading of certificates and private keys. Knows no connection, no configuration key and no secret's source.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+RSA_LEAST_BITS = 1024
+
+
+def certificates(path: str) -> list[x509.Certificate]:
+    """All certificates in a file, at least one. Raises OSError or ValueError."""
+    try:
+        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except ValueError:
+        raise ValueError(f"{path} holds no certificate in PEM form") from None
+
+
+def private_key(path: str) -> Any:
+    """The key in a file. Raises OSError or ValueError."""
+    try:
+        return load_pem_private_key(Path(path).read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError(f"{path} holds no unencrypted private key in PEM form") from None
+
+
+def identity(certificate: str, key: str) -> tuple[Any, list[x509.Certificate]]:
+    """Our key, and our certificate with its chain behind it; without a file for it the key stands by the certificate.
+
+    Raises OSError, or ValueError also where the two don't belong together: inside Twisted that would be a traceback,
+    and a connection that never comes.
+    """
+    chain, own = certificates(certificate), private_key(key or certificate)
+    if own.public_key() != chain[0].public_key():
+        raise ValueError("private_key does not belong to certificate")
+    return own, chain
+
+
+def signing_key(text: str) -> RSAPrivateKey | Ed25519PrivateKey:
+    """A key that DKIM can sign with (RFC 6376 3.3, RFC 8463). Raises ValueError."""
+    try:
+        key = load_pem_private_key(text.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("the DKIM private key is not an unencrypted PEM key") from None
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise ValueError("the DKIM private key is neither RSA nor Ed25519")
+    if isinstance(key, RSAPrivateKey) and key.key_size < RSA_LEAST_BITS:
+        raise ValueError("the DKIM private key is shorter than 1024 bits")
+    return key
+
+
+def faults(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a table's `ca_file`, `certificate` and `private_key`: pairs of the key and why."""
+    given = {key: table.get(key) for key in ("ca_file", "certificate", "private_key")}
+    paths = {key: path for key, path in given.items() if isinstance(path, str) and path}
+    wrong = dict(_unreadable(paths))
+    yield from wrong.items()
+    if "private_key" in paths and "certificate" not in paths:
+        yield "certificate", "is required with private_key"
+    elif "certificate" in paths and not wrong.keys() & {"certificate", "private_key"}:
+        try:
+            identity(paths["certificate"], paths.get("private_key", ""))
+        except (OSError, ValueError) as error:
+            yield "private_key", str(error).removeprefix("private_key ")
+
+
+def _unreadable(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for key, path in paths.items():
+        try:
+            if key == "private_key":
+                private_key(path)
+            else:
+                certificates(path)
+        except OSError as error:
+            yield key, f"cannot read {path}: {error.strerror}"
+        except ValueError as error:
+            yield key, str(error)

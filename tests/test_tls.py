@@ -1,0 +1,126 @@
+"""Client-side TLS contexts from files, proven by handshakes on real sockets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from certificates import Authority
+from gatewayd.tls import client_options
+
+HOST = "127.0.0.1"
+
+
+class Echo(Protocol):
+    """Sends back what comes."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes."""
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class Asks(Protocol):
+    """Says hello; `heard` fires with the echo, or fails with what ended the connection."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.heard: Deferred[bytes] = Deferred()
+        self.gone: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        """Twisted: connected."""
+        self.transport.write(b"hello")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes."""
+        self.heard.callback(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: gone."""
+        if not self.heard.called:
+            self.heard.errback(reason)
+        self.gone.callback(None)
+
+
+async def talked(authority: Authority, options: Any, *, name: str = HOST, client_certificates: bool = False) -> bool:
+    """Whether a server called `name` and a client with `options` can talk."""
+    server = authority.endpoint(reactor, name, client_certificates=client_certificates)
+    port = await server.listen(Factory.forProtocol(Echo))
+    asks = Asks()
+    try:
+        plain = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+        await wrapClientTLS(options, plain).connect(Factory.forProtocol(lambda: asks))
+        try:
+            return await asks.heard == b"hello"
+        except Exception:
+            return False
+    finally:
+        asks.transport.abortConnection()
+        await asks.gone
+        await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_authority_of_ca_file_counts_and_no_other(tmp_path: Path) -> None:
+    """A server is believed whose certificate it signed, for the host's own name; nobody else is."""
+    ours, theirs = authorities(tmp_path)
+    assert await talked(ours, client_options(HOST, ca_file=ours.ca_file))
+    assert not await talked(ours, client_options(HOST, ca_file=ours.ca_file), name="other.test")
+    assert not await talked(theirs, client_options(HOST, ca_file=ours.ca_file))
+    assert not await talked(ours, client_options(HOST))
+
+
+@pytest_twisted.ensureDeferred
+async def test_ca_file_may_hold_several_authorities(tmp_path: Path) -> None:
+    """While an authority is being changed for another, both count."""
+    ours, theirs = authorities(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_text(Path(ours.ca_file).read_text() + Path(theirs.ca_file).read_text())
+    for authority in (ours, theirs):
+        assert await talked(authority, client_options(HOST, ca_file=str(both)))
+
+
+@pytest_twisted.ensureDeferred
+async def test_our_certificate_is_shown(tmp_path: Path) -> None:
+    """Where the server asks for one: from two files, or with its key in one file; without, there is no talk."""
+    ours, theirs = authorities(tmp_path)
+    certificate, key = ours.client("gw")
+    one = tmp_path / "one.pem"
+    one.write_text(Path(certificate).read_text() + Path(key).read_text())
+    for own in ({"certificate": certificate, "private_key": key}, {"certificate": str(one)}):
+        options = client_options(HOST, ca_file=ours.ca_file, **own)
+        assert await talked(ours, options, client_certificates=True)
+    assert not await talked(ours, client_options(HOST, ca_file=ours.ca_file), client_certificates=True)
+    certificate, key = theirs.client("stranger")
+    stranger = client_options(HOST, ca_file=ours.ca_file, certificate=certificate, private_key=key)
+    assert not await talked(ours, stranger, client_certificates=True)
+
+
+def test_files_that_can_not_be_used(tmp_path: Path) -> None:
+    """OSError for a file that is not there, ValueError for one that holds something else or another's key."""
+    ours, _ = authorities(tmp_path)
+    (certificate, key), (_, other) = ours.client("one"), ours.client("two")
+    with pytest.raises(ValueError, match="private_key does not belong to certificate"):
+        client_options(HOST, certificate=certificate, private_key=other)
+    with pytest.raises(ValueError, match="no certificate in PEM form"):
+        client_options(HOST, ca_file=key)
+    with pytest.raises(ValueError, match="no unencrypted private key"):
+        client_options(HOST, certificate=certificate)
+    for files in ({"ca_file": "/none"}, {"certificate": "/none"}, {"certificate": certificate, "private_key": "/none"}):
+        with pytest.raises(OSError, match="No such file"):
+            client_options(HOST, **files)
+
+
+def authorities(directory: Path) -> tuple[Authority, Authority]:
+    """Two that know nothing of each other."""
+    for name in ("ours", "theirs"):
+        (directory / name).mkdir()
+    return Authority(directory / "ours"), Authority(directory / "theirs")
