@@ -39,7 +39,7 @@ class Returnable(Protocol):
 
 
 class LmtpClient(LineOnlyReceiver):
-    """Hands DSNs to an LMTP server, one at a time."""
+    """Hands DSNs to an LMTP server, one at a time, envelope and DATA in one write as mail servers do (RFC 2920)."""
 
     delimiter = b"\r\n"
     transport: Any
@@ -47,17 +47,22 @@ class LmtpClient(LineOnlyReceiver):
     def __init__(self) -> None:
         """`greeted` fires with the server's first line."""
         self.alive = True
-        self.greeted: Deferred[bytes] = Deferred()
-        self._answer: Deferred[bytes] | None = self.greeted
+        self.greeted: Deferred[list[bytes]] = Deferred()
+        self._answer: Deferred[list[bytes]] | None = self.greeted
+        self._lines: list[bytes] = []
+        self._wanted = 1
         self._ended: Deferred[None] | None = None
         self._said_hello = False
 
     def lineReceived(self, line: bytes) -> None:
-        """The last line of a reply answers what was asked."""
+        """The last lines of as many replies as are wanted answer what was asked."""
+        if line[3:4] == b"-":
+            return
+        self._lines.append(line)
         answer = self._answer
-        if line[3:4] != b"-" and answer is not None:
+        if answer is not None and len(self._lines) == self._wanted:
             self._answer = None
-            answer.callback(line)
+            answer.callback(self._lines)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Whoever waits is told."""
@@ -81,19 +86,18 @@ class LmtpClient(LineOnlyReceiver):
         if not self._said_hello:
             await self._ask(b"LHLO relay.sandbox\r\n", b"250")
             self._said_hello = True
-        await self._ask(b"MAIL FROM:<>\r\n", b"250")
-        await self._ask(f"RCPT TO:<{recipient}>\r\n".encode(), b"250")
-        await self._ask(b"DATA\r\n", b"354")
+        envelope = f"MAIL FROM:<>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
+        await self._ask(envelope.encode(), b"250", b"250", b"354")
         await self._ask(content.replace(b"\r\n.", b"\r\n..") + b".\r\n", b"250")
 
-    async def _ask(self, command: bytes, wanted: bytes) -> None:
-        answer: Deferred[bytes] = Deferred()
-        self._answer = answer
-        self.transport.write(command)
-        line = await answer
-        if not line.startswith(wanted):
-            self.transport.loseConnection()
-            raise RuntimeError(line.decode("utf-8", "replace"))
+    async def _ask(self, commands: bytes, *wanted: bytes) -> None:
+        answer: Deferred[list[bytes]] = Deferred()
+        self._answer, self._lines, self._wanted = answer, [], len(wanted)
+        self.transport.write(commands)
+        for line, code in zip(await answer, wanted, strict=True):
+            if not line.startswith(code):
+                self.transport.loseConnection()
+                raise RuntimeError(line.decode("utf-8", "replace"))
 
 
 def success_dsn(mail: Returnable, reporter: str, action: str = "delivered") -> bytes:

@@ -33,7 +33,7 @@ _TAG = re.compile(r"<(?:!--.{0,2000}?--|(/?[a-zA-Z!][^<>]{0,2000}))>", re.DOTALL
 _STYLE = re.compile(r"<(style|script|head)\b[^<>]{0,2000}>.{0,20000}?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _BREAKS = re.compile(r"/?(br|p|div|tr|td|th|li|h\d|table|pre)\b", re.IGNORECASE)
 _LOOKS_LIKE_REPORT = re.compile(rb"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
-_DASHED_LINE = re.compile(rb"(?:\A|\r?\n)--([^\r\n]*)(?=\r?\n|\Z)")
+_DASHED_LINE = re.compile(rb"\n--([^\r\n]*)(?=\r?\n|\Z)")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -242,10 +242,12 @@ def _sections(body: bytes, boundary: str) -> list[bytes] | None:
         return None
     wanted = (delimiter, delimiter + b"--")
     pieces: list[bytes] = []
-    at = 0
+    # Now the first line begins like all others: after a line break, which a search finds quickly.
+    body = b"\n" + body
+    at = 1
     for line in _DASHED_LINE.finditer(body):
         if line[1].rstrip(b" \t") in wanted and len(pieces) < MAX_PARTS:
-            pieces.append(body[at : line.start()])
+            pieces.append(body[at : line.start()].removesuffix(b"\r"))
             at = line.end()
     if not pieces:
         return None
