@@ -1,0 +1,100 @@
+"""Redis over TLS, as [redis] endpoint = "tls:..." configures it, against a real redis-server."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from certificates import Authority
+from conftest import missing
+from gatewayd.check.redis import look
+from gatewayd.config import Config, parse
+from gatewayd.errors import StoreUnavailable
+from gatewayd.redis import RedisLink
+from gatewayd.service import redis_link
+from integration.postfix import free_port
+from redis_server import RedisServer
+
+HOST = "127.0.0.1"
+
+
+class TlsRedis:
+    """A server that speaks TLS only, and asks for a certificate of `authority`."""
+
+    def __init__(self, directory: Path) -> None:
+        for name in ("ours", "theirs"):
+            (directory / name).mkdir()
+        self.authority, self.stranger = Authority(directory / "ours"), Authority(directory / "theirs")
+        self.server = RedisServer()
+        self.port = free_port()
+
+    async def start(self) -> None:
+        """Run; a server built without TLS ends at once."""
+        certificate, key = self.authority.files(HOST)
+        words = ("--tls-port", str(self.port), "--bind", HOST, "--tls-cert-file", certificate, "--tls-key-file", key)
+        try:
+            await self.server.start(*words, "--tls-ca-cert-file", self.authority.ca_file, patience=10.0)
+        except TimeoutError:
+            missing("redis-server with TLS")
+
+    def config(self, **files: str) -> Config:
+        """The configuration that reaches it."""
+        redis = {"endpoint": f"tls:{HOST}:{self.port}"} | files
+        return parse({"gatewayd": {"secret_key": "k" * 32}, "redis": redis}, {})
+
+    def files(self, authority: Authority) -> dict[str, str]:
+        """The keys of [redis] with a client certificate that `authority` signed."""
+        certificate, key = authority.client("gw1")
+        return {"ca_file": self.authority.ca_file, "certificate": certificate, "private_key": key}
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
+    """One for all tests here."""
+    one = TlsRedis(tmp_path_factory.mktemp("tls"))
+    pytest_twisted.blockon(Deferred.fromCoroutine(one.start()))
+    yield one
+    one.server.remove()
+
+
+@asynccontextmanager
+async def link(config: Config) -> AsyncIterator[RedisLink]:
+    """The daemon's own link."""
+    clock: Any = reactor
+    one = redis_link(clock, config.redis, "gw1", 60.0, lambda: 0.5)
+    one.startService()
+    try:
+        yield one
+    finally:
+        await one.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_commands_go_over_a_verified_connection(redis: TlsRedis) -> None:
+    """With the authority and our own certificate of the table; `gatewayctl check` finds it well."""
+    config = redis.config(**redis.files(redis.authority))
+    async with link(config) as one:
+        await one.command("SET", "tls", "yes")
+        assert await one.command("GET", "tls") == b"yes"
+    assert (await look(reactor, config.redis))[0].word == "ok"
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_what_the_server_asks_for_nothing_is_kept(redis: TlsRedis) -> None:
+    """No certificate, another authority's, or a server that we can't verify: the store is down, with a reason."""
+    own = redis.files(redis.authority)
+    for files in (
+        {"ca_file": redis.authority.ca_file},
+        redis.files(redis.stranger),
+        own | {"ca_file": redis.stranger.ca_file},
+        {},
+    ):
+        async with link(redis.config(**files)) as one:
+            with pytest.raises(StoreUnavailable) as caught:
+                await one.command("PING")
+            assert "Redis" in str(caught.value)
