@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from klein import Klein
+from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -25,9 +26,9 @@ from gatewayd.figures import DEAD_LIMIT, Watch
 from gatewayd.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, see_other
 from gatewayd.interfaces import IChannel, IStore
 from gatewayd.metrics import Metrics
-from gatewayd.model import Channel, Trace
+from gatewayd.model import Channel, Json, Trace
 from gatewayd.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
-from gatewayd.shapes import dead_json, status_json, trace_json
+from gatewayd.shapes import dead_json, kept_json, status_json, stopped_json, trace_json
 from gatewayd.timeline import in_words
 from gatewayd.tokens import Keys
 from gatewayd.web import Answer, LeanResource, LeanSite, Route, static_routes
@@ -216,6 +217,24 @@ class Admin:
         return json_answer(
             {"cursor": cursor, "seen": erased.seen, "removed": erased.removed, "waiting": erased.waiting}
         )
+
+    @app.route("/verbs/export", methods=["POST"])
+    async def export(self, request: IRequest) -> Reply:
+        """One step of an export; the asker goes on as with an erasure. The first has the stop list besides."""
+        player = self._player(request)
+        cursor, seen, found = await self._store.export_some(player.cursor, player.label, player.ext_user_id)
+        told: Json = {
+            "cursor": cursor,
+            "seen": seen,
+            "messages": [kept_json(replace(one, trace=in_words(one.trace))) for one in found],
+        }
+        if player.cursor == "0":
+            log.info("A player of {label} is being exported by an operator", label=player.label)
+            names = self._keys.user_hashes(player.label, player.ext_user_id)
+            told["stop_list"] = {
+                channel: stopped_json(await self._store.stopped(player.label, channel, names)) for channel in _BOTH
+            }
+        return json_answer(told)
 
     @app.route("/verbs/replay", methods=["POST"])
     async def replay(self, request: IRequest) -> Reply:

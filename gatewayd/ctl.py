@@ -79,12 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         ("suppress", _suppress, "put a player on a label's stop list"),
         ("unsuppress", _suppress, "take a player off a label's stop list"),
         ("erase", _erase, "remove all that is stored of one player"),
+        ("export", _export, "print all that is stored of one player, as JSON"),
     ):
         one = verb(name, run, text)
         one.add_argument("label", metavar="LABEL")
         one.add_argument("ext_user_id", metavar="EXT_USER_ID")
         one.set_defaults(name=name)
-        if name != "erase":
+        if run is _suppress:
             _channel(one)
     for name, text in (
         ("pause", "kill switch: a label's accepted messages wait"),
@@ -196,6 +197,28 @@ def _erase(options: argparse.Namespace) -> int:
             if cursor == "0":
                 break
     return _tell(options, {"label": options.label, **total}, show.erased)
+
+
+def _export(options: argparse.Namespace) -> int:
+    """JSON for people, too: it is made to be handed on."""
+    client = _client(options)
+    cursor, stop_list = "0", None
+    # By id: a look at all keys may see one twice.
+    messages: dict[str, Json] = {}
+    with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
+        while True:
+            order = {"label": options.label, "ext_user_id": options.ext_user_id, "cursor": cursor}
+            step = client.post("/verbs/export", order)
+            stop_list = step.get("stop_list", stop_list)
+            messages |= {one["ext_message_id"]: one for one in step["messages"]}
+            progress.step(step["seen"])
+            cursor = step["cursor"]
+            if cursor == "0":
+                break
+    found = sorted(messages.values(), key=lambda one: str(one["accepted_at"]))
+    whose = {"label": options.label, "ext_user_id": options.ext_user_id}
+    _print_json({**whose, "stop_list": stop_list, "messages": found})
+    return 0
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from gatewayd.model import (
     Evidence,
     Handed,
     Inbound,
+    Kept,
     Known,
     Leased,
     Message,
@@ -26,6 +27,7 @@ from gatewayd.model import (
     Receipt,
     Recipient,
     ReportJob,
+    Stopped,
     Trace,
 )
 from gatewayd.status import Report, State
@@ -223,6 +225,9 @@ class IStore(Interface):
     async def suppressed(label: str, channel: Channel, names: Sequence[str]) -> bool:
         """Whether one of these keyed hashes is on the list."""
 
+    async def stopped(label: str, channel: Channel, names: Sequence[str]) -> Stopped | None:
+        """How a player, by these keyed hashes of their id, stands on the list; None where they are not on it."""
+
     async def latest_to(number_hashes: Sequence[str]) -> str | None:
         """The id of the latest message that went to a number."""
 
@@ -260,6 +265,12 @@ class IStore(Interface):
         """One step over the kept messages: those of this player are removed. Starts and ends with cursor "0".
 
         Waiting ones end as failed, which is still reported.
+        """
+
+    async def export_some(cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
+        """One step over the kept messages: how many it looked at, and all that is stored of this player's.
+
+        Starts and ends with cursor "0"; a message may come twice.
         """
 
     async def replay_some(cursor: str, label: str, start: float, end: float) -> tuple[str, int]:

@@ -234,6 +234,32 @@ class Erased(Struct, frozen=True):
     waiting: int = 0
 
 
+class Kept(Struct, frozen=True):
+    """All that is stored of one message, for the player whose it is; `waiting` is the message itself while it waits.
+
+    `address_hash` is the keyed hash of where it went, `route` the relay or SMSC. Times are seconds since the epoch, 0
+    for what has not happened.
+    """
+
+    trace: Trace
+    accepted_at: float
+    deadline: float
+    sent_at: float = 0.0
+    activity_type: str = ""
+    address_hash: str = ""
+    route: str = ""
+    attempts: int = 0
+    callback_url: str = ""
+    waiting: Message | None = None
+
+
+class Stopped(Struct, frozen=True):
+    """A player's place on a stop list: until when (0: the player's own id is not on it), and how many addresses."""
+
+    until: float
+    addresses: int
+
+
 class DeadLetter(Struct, frozen=True):
     """A status that Smartico did not take in 48 hours: kept for a person."""
 

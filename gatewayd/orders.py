@@ -21,7 +21,7 @@ class Wrong(Exception):
 
 
 class Player(Struct, forbid_unknown_fields=True):
-    """Body of suppress, unsuppress and erase. `cursor` goes on with an erasure; `channel` missing means both."""
+    """Body of suppress, unsuppress, erase and export. `cursor` goes on with the last two; no `channel` means both."""
 
     label: str
     ext_user_id: str

@@ -6,9 +6,11 @@ Times are ISO 8601 in UTC with milliseconds; what has not happened yet is null.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from gatewayd.figures import Snapshot, rate_of
 from gatewayd.metrics import STATES, Counts, waiting
-from gatewayd.model import Channel, DeadLetter, Json, Trace
+from gatewayd.model import Channel, DeadLetter, Json, Kept, Stopped, Trace
 
 
 def iso(at: float) -> str | None:
@@ -38,6 +40,31 @@ def trace_json(trace: Trace) -> Json:
             for event in trace.timeline
         ],
     }
+
+
+def kept_json(kept: Kept) -> Json:
+    """One message in an export: its timeline, what else is stored of it, and its content while it waits."""
+    told: Json = trace_json(kept.trace) | {
+        "accepted_at": iso(kept.accepted_at),
+        "deadline": iso(kept.deadline),
+        "sent_at": iso(kept.sent_at),
+        "activity_type": kept.activity_type,
+        "address_hash": kept.address_hash,
+        "route": kept.route,
+        "attempts": kept.attempts,
+        "callback_url": kept.callback_url.partition("?")[0],
+    }
+    if kept.waiting is not None:
+        told["content"] = msgspec.to_builtins(kept.waiting.content)
+        told["content"].pop("type", None)
+    return told
+
+
+def stopped_json(stopped: Stopped | None) -> Json | None:
+    """A player's place on one stop list; null where they are not on it."""
+    if stopped is None:
+        return None
+    return {"player_until": iso(stopped.until), "addresses": stopped.addresses}
 
 
 def dead_json(letter: DeadLetter) -> Json:

@@ -21,12 +21,14 @@ from gatewayd.model import (
     Erased,
     Evidence,
     Handed,
+    Kept,
     Known,
     Leased,
     Message,
     QueueState,
     Receipt,
     ReportJob,
+    Stopped,
     Trace,
     TracedEvent,
 )
@@ -86,7 +88,7 @@ class RedisStore:
         self._instance = instance
         names = (
             "accept known take mark sent again final park sweep evidence receipt parked take_reports told retell dead"
-            " recover beat strays release erase replay reserve queues unstop about"
+            " recover beat strays release erase export replay reserve queues unstop stopped about"
         )
         self._scripts = {name: _script(name) for name in names.split()}
         self._report_room: Callable[[], bool] = lambda: False
@@ -300,6 +302,12 @@ class RedisStore:
         keys = (self._stop_key(label, channel, name) for name in names)
         return bool(await self._link.command("EXISTS", *keys))
 
+    async def stopped(self, label: str, channel: Channel, names: Sequence[str]) -> Stopped | None:
+        left, addresses = await self._run("stopped", label, channel, list(names))
+        if not left and not addresses:
+            return None
+        return Stopped(self._clock.seconds() + left / 1000 if left else 0.0, addresses)
+
     def _stop_key(self, label: str, channel: Channel, name: str) -> str:
         return f"{self._prefix}stop:{label}:{channel}:{name}"
 
@@ -408,6 +416,11 @@ class RedisStore:
         removed = sum(1 for reply in replies if reply)
         return following, Erased(seen=len(ids), removed=removed, waiting=replies.count(2))
 
+    async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
+        following, ids = await self._some(cursor)
+        replies = await self._run_all("export", [(one, label, ext_user_id) for one in ids])
+        return following, len(ids), [_kept(row) for row in replies if row]
+
     async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
         following, ids = await self._some(cursor)
         replies = await self._run_all("replay", [(one, label, _ms(start), _ms(end)) for one in ids])
@@ -486,6 +499,28 @@ def _job(row: Sequence[Any]) -> ReportJob:
         queued_at=int(queued) / 1000,
         attempts=int(tries),
         first_tried=int(first) / 1000,
+    )
+
+
+def _kept(row: Sequence[Any]) -> Kept:
+    lines, body = row[-2:]
+    text = [(value or b"").decode() for value in row[:-2]]
+    message_id, uid, label, channel, user, state, told, taken, deadline, sent, activity, address, route, tries, url = (
+        text
+    )
+    timeline = tuple(_event(line.decode()) for line in lines)
+    reports = reports_of(told, timeline)
+    return Kept(
+        trace=Trace(message_id, uid, label, Channel(channel), user, State(state), reports, timeline),
+        accepted_at=int(taken or 0) / 1000,
+        deadline=int(deadline or 0) / 1000,
+        sent_at=int(sent or 0) / 1000,
+        activity_type=activity,
+        address_hash=address,
+        route=route,
+        attempts=int(tries or 0),
+        callback_url=url,
+        waiting=_decode(body) if body else None,
     )
 
 

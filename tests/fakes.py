@@ -15,12 +15,14 @@ from gatewayd.model import (
     Erased,
     Evidence,
     Handed,
+    Kept,
     Known,
     Leased,
     Message,
     QueueState,
     Receipt,
     ReportJob,
+    Stopped,
     Trace,
     TracedEvent,
 )
@@ -44,6 +46,8 @@ class Row:
     user: str
     uid: str
     activity: str
+    accepted_at: float
+    deadline: float
     state: State = State.QUEUED
     told: str = ""
     pending: str = ""
@@ -191,6 +195,8 @@ class FakeStore:
             user=message.ext_user_id,
             uid=message.uid,
             activity=message.activity_type,
+            accepted_at=self._now(),
+            deadline=message.deadline,
         )
         self.db.rows[message.id] = row
         self._count(row, "accepted", 1)
@@ -447,6 +453,16 @@ class FakeStore:
         now = self._now()
         return any(self.db.stop.get((label, channel, name), 0) > now for name in names)
 
+    async def stopped(self, label: str, channel: Channel, names: Sequence[str]) -> Stopped | None:
+        now = self._now()
+        until = max(self.db.stop.get((label, channel, name), 0.0) for name in names)
+        owned = [
+            key
+            for key, owner in self.db.stop_owners.items()
+            if key[:2] == (label, channel) and owner in names and self.db.stop.get(key, 0) > now
+        ]
+        return Stopped(until if until > now else 0.0, len(owned)) if owned or until > now else None
+
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
         self._now()
         return next((self.db.latest[name] for name in number_hashes if name in self.db.latest), None)
@@ -525,6 +541,30 @@ class FakeStore:
             row.user = row.uid = row.address = row.activity = ""
             row.timeline.clear()
         return "0", Erased(seen=len(self.db.rows), removed=removed, waiting=waiting)
+
+    async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
+        self._now()
+        found = []
+        for message_id, row in self.db.rows.items():
+            if row.label != label or row.user != ext_user_id:
+                continue
+            trace = await self.trace([message_id])
+            assert trace is not None
+            found.append(
+                Kept(
+                    trace=trace,
+                    accepted_at=row.accepted_at,
+                    deadline=row.deadline,
+                    sent_at=row.sent_at,
+                    activity_type=row.activity,
+                    address_hash=row.address,
+                    route=row.route,
+                    attempts=row.tries,
+                    callback_url=row.callback_url,
+                    waiting=row.message if row.state in WAITING else None,
+                )
+            )
+        return "0", len(self.db.rows), found
 
     async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
         self._now()

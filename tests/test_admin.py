@@ -294,6 +294,24 @@ def test_erasing_goes_step_by_step(world: World) -> None:
     assert world.ask(f"/messages/{kept.id}").status == 200
 
 
+def test_export_has_all_that_is_stored_of_a_player(world: World) -> None:
+    """Messages with timeline and statuses, content only of those that wait, the stop lists; nobody else's."""
+    sent, waiting = world.sent("uid-1"), world.accept("uid-2")
+    world.accept("uid-3", user="stays")
+    world.verb("suppress", label="amazing", ext_user_id="player-1", channel="sms")
+    told = world.verb("export", label="amazing", ext_user_id="player-1").json
+    assert (told["cursor"], told["seen"]) == ("0", 3)
+    out, inside = told["messages"]
+    assert out.items() >= world.ask(f"/messages/{sent.id}").json.items()
+    assert inside.items() >= world.ask(f"/messages/{waiting.id}").json.items()
+    assert (out["route"], out["address_hash"], out["sent_at"]) == ("world", "hash", "2026-09-21T14:13:20.250Z")
+    assert "content" not in out
+    assert inside["content"] == {"from_number": "Amazing", "body": "hello"}
+    assert inside["sent_at"] is None
+    assert told["stop_list"] == {"email": None, "sms": {"player_until": "2026-09-22T14:13:20.250Z", "addresses": 0}}
+    assert world.verb("export", label="nobody", ext_user_id="player-1").status == 404
+
+
 def test_pause_and_resume(world: World) -> None:
     """The kill switch, for one channel or for both."""
     assert world.verb("pause", label="amazing").json["paused"] == ["email", "sms"]

@@ -190,6 +190,28 @@ async def test_erase_says_what_was_removed(desk: Desk, world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_export_is_json_for_people_too(desk: Desk, world: World) -> None:
+    """All messages of one player in order, with and without --json; a player of whom nothing is kept is no failure."""
+    await desk.open(LOCAL)
+    world.accept("uid-1", user="asks")
+    world.clock.advance(5)
+    world.sent("uid-2", user="asks")
+    world.accept("uid-3", user="other")
+    for words in (("export", "amazing", "asks"), ("export", "amazing", "asks", "--json")):
+        status, out, error = await desk.run(*words)
+        told = json.loads(out)
+        assert (status, error) == (0, "")
+        assert [one["uid"] for one in told["messages"]] == ["uid-1", "uid-2"]
+        assert told["messages"][0]["content"]["body"] == "hello"
+        assert (told["label"], told["ext_user_id"]) == ("amazing", "asks")
+        assert told["stop_list"] == {"email": None, "sms": None}
+    status, out, _ = await desk.run("export", "amazing", "unknown")
+    assert (status, json.loads(out)["messages"]) == (0, [])
+    assert (await desk.run("export", "nobody", "asks"))[0] == 1
+    assert (await desk.run("export", "amazing"))[0] == 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_replay_of_a_range_of_time(desk: Desk, world: World) -> None:
     """What Smartico heard then is told once more; what it heard before is not."""
     await desk.open(LOCAL)

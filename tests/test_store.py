@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fakes import Database, FakeStore
 from gatewayd.errors import LeaseLost, TemporaryFailure
 from gatewayd.interfaces import Acceptance
-from gatewayd.model import Channel, Evidence, Handed, Leased, Message, Receipt, ReportJob, Sms
+from gatewayd.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Sms, Stopped
 from gatewayd.redis import RedisLink
 from gatewayd.status import LETTERS, Event, Report, State, move
 from gatewayd.store import RedisStore
@@ -472,6 +472,62 @@ async def test_erase(world: World) -> None:
         await world.one.mark(waiting, "world", "")
     assert (await world.one.accept(waiting, "print"))[0] is Acceptance.SAME
     assert (await world.one.trace([other.id])).ext_user_id == "player-2"
+
+
+async def exported(world: World, player: str = "player-1") -> list[Kept]:
+    """All that an export of a player gives."""
+    cursor, found = "0", []
+    while True:
+        cursor, _seen, some = await world.one.export_some(cursor, "amazing", player)
+        found += some
+        if cursor == "0":
+            return sorted(found, key=lambda kept: kept.accepted_at)
+
+
+@pytest_twisted.ensureDeferred
+async def test_export(world: World) -> None:
+    """All that is kept of one player's messages: what waits with its content, what went out without; nobody else's."""
+    done = await world.sent("x1", activity_type="bonus")
+    await world.told()
+    world.clock.advance(10)
+    waiting = await world.leased()
+    await world.leased(ext_user_id="player-2")
+    out, inside = await exported(world)
+    assert out.trace == await world.one.trace([done.id])
+    assert inside.trace == await world.one.trace([waiting.id])
+    assert (out.waiting, inside.waiting) == (None, waiting)
+    assert (out.activity_type, out.address_hash, out.route) == ("bonus", "hash", "world")
+    assert out.sent_at == pytest.approx(out.accepted_at, abs=2)
+    assert inside.sent_at == 0
+    assert inside.accepted_at == pytest.approx(waiting.accepted_at, abs=2)
+    assert inside.deadline == pytest.approx(waiting.deadline, abs=0.001)
+    assert out.callback_url == inside.callback_url == done.callback_url
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_exported_after_an_erasure(world: World) -> None:
+    """Not even what late evidence adds to the message's remains."""
+    await world.sent("x2")
+    await world.told()
+    cursor = ""
+    while cursor != "0":
+        cursor, _ = await world.one.erase_some(cursor or "0", "amazing", "player-1")
+    await world.one.receipt(Receipt("world", ("x2",), Event.DELIVERED), park=True)
+    assert await exported(world) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_how_a_player_stands_on_the_stop_list(world: World) -> None:
+    """Until when, and how many addresses of theirs, on that label and channel only."""
+    until = world.clock.seconds() + 60
+    await world.one.suppress("amazing", Channel.SMS, "player", 60)
+    await world.one.suppress("amazing", Channel.EMAIL, "address", 90, owner="player")
+    by_name = await world.one.stopped("amazing", Channel.SMS, ["older", "player"])
+    assert by_name.until == pytest.approx(until, abs=2)
+    assert by_name.addresses == 0
+    assert await world.one.stopped("amazing", Channel.EMAIL, ["player"]) == Stopped(0.0, 1)
+    assert await world.one.stopped("other", Channel.SMS, ["player"]) is None
+    assert await world.one.stopped("amazing", Channel.EMAIL, ["nobody"]) is None
 
 
 @pytest_twisted.ensureDeferred

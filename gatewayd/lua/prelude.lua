@@ -9,7 +9,10 @@ local call, find, sub = redis.call, string.find, string.sub
 
 local function note(id, event, detail)
   local t = P .. 't:' .. id
-  if call('RPUSH', t, now .. '|' .. event .. '|' .. detail) > 200 then call('LTRIM', t, -150, -1) end
+  local length = call('RPUSH', t, now .. '|' .. event .. '|' .. detail)
+  if length > 200 then call('LTRIM', t, -150, -1) end
+  -- Late evidence on an erased message begins its timeline anew: that must end as well.
+  if length == 1 and event ~= 'taken' then call('EXPIRE', t, KEEP) end
 end
 
 local function keep(id, seconds)
