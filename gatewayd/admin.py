@@ -24,9 +24,9 @@ from gatewayd.dashboard import SPANS, Pages
 from gatewayd.errors import StoreUnavailable
 from gatewayd.figures import DEAD_LIMIT, Watch
 from gatewayd.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, see_other
-from gatewayd.interfaces import IChannel, IStore
+from gatewayd.interfaces import Decided, IChannel, IStore, unrecorded
 from gatewayd.metrics import Metrics
-from gatewayd.model import Channel, Json, Trace
+from gatewayd.model import Channel, Decision, Json, Trace
 from gatewayd.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
 from gatewayd.shapes import dead_json, kept_json, status_json, stopped_json, trace_json
 from gatewayd.timeline import in_words
@@ -62,6 +62,7 @@ class Admin:
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
+        decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -70,6 +71,7 @@ class Admin:
         self._labels = labels
         self._instance = instance
         self._version = version
+        self._decided = decided
         self._hosts = frozenset(hosts)
         self._draining = False
         self._routes = static_routes(self.app)
@@ -214,6 +216,8 @@ class Admin:
         cursor, erased = await self._store.erase_some(player.cursor, player.label, player.ext_user_id)
         if player.cursor == "0":
             log.info("A player of {label} is being erased by an operator", label=player.label)
+        for message_id, channel in erased.ended:
+            self._decided(Decision("failed", player.label, channel, message_id, reason="erased by an operator"))
         return json_answer(
             {"cursor": cursor, "seen": erased.seen, "removed": erased.removed, "waiting": erased.waiting}
         )

@@ -2,13 +2,17 @@
 
 For compliance officers: what was taken, what was refused and why, what went out, how it ended. Holds ids, never an
 address or content. A line that is changed, removed or put in between breaks the chain from there on; the chain's head
-is also said in the daemon's own log, so that a cut-off end shows as well.
+is also said in the daemon's own log, so that a cut-off end shows as well. Where the file was moved away (rotated), the
+first line of the new one names the head of the old one, and is bound to it.
 """
 
+import fcntl
+import gzip
 import hashlib
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,15 @@ HEAD_EVERY = 3600.0
 """Seconds after which the chain's head is said in the daemon's log again."""
 
 START = "0" * 64
+CONTINUED = "continued"
+"""The decision that begins a file whose chain goes on from another one; its reason is that one's head."""
+
 _TAIL = 65536
 log = Logger()
+
+
+class Taken(OSError):
+    """Another process writes this file: two chains in one file would be none."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -48,25 +59,51 @@ _decode = msgspec.json.Decoder(Line).decode
 class AuditLog:
     """Appends to the file at `path`; one process writes a file ({instance} in the path keeps several apart).
 
-    Raises OSError where the file cannot be opened; a later failure to write is logged as critical, and work goes on:
-    what was decided stands in Redis and in the daemon's log as well.
+    Raises Taken where another process has it, OSError where it cannot be opened; a later failure to write is logged as
+    critical, and work goes on: what was decided stands in Redis and in the daemon's log as well.
     """
 
     def __init__(self, clock: Any, path: Path, secret: bytes, instance: str) -> None:
         self._clock = clock
         self._key = _key(secret)
         self._instance = instance
-        self._chain = _last_chain(path)
+        self._path = path
         self._next_head = 0.0
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._file = _open(path)
+        self._chain = _last_chain(self._file)
 
     def record(self, decision: Decision) -> None:
         """Write one line."""
+        self._write(decision.what, decision)
         now = self._clock.seconds()
+        if now >= self._next_head:
+            self._next_head = now + HEAD_EVERY
+            log.info("the audit log's chain stands at {chain}", chain=self._chain)
+
+    def reopen(self) -> None:
+        """Go on in a new file where the old one was moved away or emptied. Where that fails, in the old one."""
+        try:
+            now = os.fstat(self._file)
+            moved = not self._path.exists() or not os.path.samestat(self._path.stat(), now)
+            if moved:
+                fresh = _open(self._path)
+                os.close(self._file)
+                self._file = fresh
+        except OSError as error:
+            log.critical("the audit log stays where it was: {reason}", reason=error.strerror)
+            return
+        if os.fstat(self._file).st_size:
+            if moved:
+                self._chain = _last_chain(self._file)
+        elif self._chain != START:
+            log.info("the audit log goes on in a new file; its chain stands at {chain}", chain=self._chain)
+            self._write(CONTINUED, Decision(CONTINUED, "", "", reason=self._chain))
+
+    def _write(self, what: str, decision: Decision) -> None:
         line = Line(
-            at=iso(now) or "",
+            at=iso(self._clock.seconds()) or "",
             instance=self._instance,
-            decision=decision.what,
+            decision=what,
             label=decision.label,
             channel=decision.channel,
             ext_message_id=decision.message_id,
@@ -76,15 +113,17 @@ class AuditLog:
             chain="",
         )
         chain = _bind(self._key, self._chain, line)
+        raw = _encode(msgspec.structs.replace(line, chain=chain)) + b"\n"
         try:
-            os.write(self._file, _encode(msgspec.structs.replace(line, chain=chain)) + b"\n")
+            size = os.write(self._file, raw)
+            if size < len(raw):
+                # A full disk took a part of it: a torn line would spoil the next one, too.
+                os.ftruncate(self._file, os.fstat(self._file).st_size - size)
+                raise OSError(0, "only a part of a line could be written")
         except OSError as error:
             log.critical("the audit log cannot be written: {reason}", reason=error.strerror)
             return
         self._chain = chain
-        if now >= self._next_head:
-            self._next_head = now + HEAD_EVERY
-            log.info("the audit log's chain stands at {chain}", chain=chain)
 
     def close(self) -> None:
         """Say the chain's head once more, and close the file."""
@@ -92,25 +131,32 @@ class AuditLog:
         os.close(self._file)
 
 
-def verify(path: Path, secrets: tuple[bytes, ...]) -> Iterator[str]:
+def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generator[str, None, str]:
     """What is wrong with an audit log, a sentence for each place; the last item is always the count and the head.
 
-    `secrets` are the installation's keys, today's first. Raises OSError where the file cannot be read.
+    `secrets` are the installation's keys, today's first; `follows` is the head of the file from which this one must go
+    on, "" for any. Returns its own head. Reads files ending in .gz, too. Raises OSError where it cannot be read.
     """
     keys = [_key(secret) for secret in secrets]
-    chain, number = START, 0
-    with path.open("rb") as lines:
+    chain, number, began = START, 0, ""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             try:
                 line = _decode(raw)
             except msgspec.DecodeError:
                 yield f"line {number} is not a line of an audit log"
                 continue
+            if number == 1 and line.decision == CONTINUED:
+                # Whoever moved this line or made it up lacks the key under which it is bound to what it names.
+                chain = began = line.reason
+            if number == 1 and follows not in ("", began):
+                yield "line 1 does not go on from the file before: a file or the end of one is missing"
             bare = msgspec.structs.replace(line, chain="")
             if not any(hmac.compare_digest(line.chain, _bind(key, chain, bare)) for key in keys):
                 yield f"line {number} does not follow from the one before: something was changed, added or removed"
             chain = line.chain
-    yield f"{number} lines, the chain ends at {chain}"
+    yield f"{number} lines, the chain ends at {chain}" + (f"; it goes on from {began}" if began else "")
+    return chain
 
 
 def _key(secret: bytes) -> bytes:
@@ -121,14 +167,29 @@ def _bind(key: bytes, before: str, line: Line) -> str:
     return hmac.digest(key, before.encode() + b"\n" + _encode(line), "sha256").hex()
 
 
-def _last_chain(path: Path) -> str:
-    if not path.exists() or not path.stat().st_size:
-        return START
-    with path.open("rb") as file:
-        file.seek(max(path.stat().st_size - _TAIL, 0))
-        last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+def _open(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
-        return _decode(last).chain
-    except msgspec.DecodeError:
-        log.critical("the last line of the audit log cannot be read: a new chain begins")
+        # Goes with the process, however it ends; kept over the fork of a daemon.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        if isinstance(error, BlockingIOError):
+            raise Taken(error.errno, "another process writes it; {instance} in its name keeps several apart") from None
+        raise
+    return file
+
+
+def _last_chain(file: int) -> str:
+    size = os.fstat(file).st_size
+    if not size:
         return START
+    tail = os.pread(file, _TAIL, max(size - _TAIL, 0))
+    if not tail.endswith(b"\n"):
+        log.critical("the last line of the audit log is torn")
+        os.write(file, b"\n")
+    for line in reversed(tail.splitlines()):
+        with suppress(msgspec.DecodeError):
+            return _decode(line).chain
+    log.critical("no line of the audit log can be read: a new chain begins")
+    return START

@@ -8,7 +8,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -111,7 +111,9 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
     audit = verb("audit", _audit, "the audit log of what was accepted, refused, sent and ended")
     audit.add_argument("action", choices=["verify"], help="verify: was anything changed, added or removed?")
-    audit.add_argument("file", metavar="FILE", nargs="?", help="default: [gatewayd] audit_log")
+    audit.add_argument(
+        "file", metavar="FILE", nargs="*", help="oldest first; default: [gatewayd] audit_log as it is now"
+    )
     sandbox = verb("sandbox", _sandbox, "the whole world on this machine: needs no configuration and no root")
     sandbox.add_argument("--once", action="store_true", help="end after the round trip; 0 only if all of it worked")
     sandbox.add_argument("--dir", metavar="DIR", default="", help="keep its files there")
@@ -339,25 +341,38 @@ def _audit(options: argparse.Namespace) -> int:
     from gatewayd.audit import verify
 
     own = _config(options).gatewayd
-    name = options.file or own.audit_log.replace("{instance}", own.instance)
-    if not name:
+    own_log = own.audit_log.replace("{instance}", own.instance)
+    names = options.file or ([own_log] if own_log else [])
+    if not names:
         raise Failed(f"{options.config} names no audit_log under [gatewayd]: there is none to verify")
     secrets = tuple(secret.reveal().encode() for secret in (own.secret_key, *own.previous_secret_keys))
-    try:
-        with show.Progress("Reading", None, quiet=options.json) as progress:
-            told = []
-            for sentence in verify(Path(name), secrets):
-                told.append(sentence)
-                progress.step(1)
-    except OSError as error:
-        raise Failed(f"cannot read {name}: {error.strerror}") from None
-    *faults, summary = told
+    files: list[Json] = []
+    head = ""
+    for name in names:
+        try:
+            with show.Progress(f"Reading {name}", None, quiet=options.json):
+                told, head = _heard(verify(Path(name), secrets, head))
+        except OSError as error:
+            raise Failed(f"cannot read {name}: {error.strerror or error}") from None
+        *faults, summary = told
+        files.append({"file": name, "faults": faults, "summary": summary})
+        if not options.json:
+            show.findings(("FAIL", name, fault) for fault in faults)
+            show.findings([("FAIL" if faults else "ok", name, summary)])
+    ok = not any(one["faults"] for one in files)
     if options.json:
-        _print_json({"ok": not faults, "file": name, "faults": faults, "summary": summary})
-    else:
-        show.findings(("FAIL", name, fault) for fault in faults)
-        show.findings([("FAIL" if faults else "ok", name, summary)])
-    return 1 if faults else 0
+        _print_json({"ok": ok, "files": files})
+    return 0 if ok else 1
+
+
+def _heard(told: Generator[str, None, str]) -> tuple[list[str], str]:
+    """All that a generator yields, and what it returns."""
+    sentences: list[str] = []
+    while True:
+        try:
+            sentences.append(next(told))
+        except StopIteration as end:
+            return sentences, end.value
 
 
 def _config(options: argparse.Namespace) -> "Config":

@@ -4,7 +4,7 @@ Stored values are msgspec structs because the store writes them as they are. Not
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -227,11 +227,19 @@ class Known(Struct, frozen=True):
 
 
 class Erased(Struct, frozen=True):
-    """How much an erasure removed: messages looked at, messages removed, and of these the ones that still waited."""
+    """How much an erasure removed: messages looked at, messages removed, and of these the ones that still waited.
+
+    `ended` names the latter, with their channel: they are failed now.
+    """
 
     seen: int = 0
     removed: int = 0
-    waiting: int = 0
+    ended: tuple[tuple[str, Channel], ...] = ()
+
+    @property
+    def waiting(self) -> int:
+        """How many still waited."""
+        return len(self.ended)
 
 
 class Kept(Struct, frozen=True):
@@ -278,12 +286,34 @@ class QueueState(Struct, frozen=True):
     oldest_age: float
 
 
+class BindState(Struct, frozen=True):
+    """One bind of an SMSC: `phase` says where it stands (bound, binding, waiting, ...), `since` when it came there.
+
+    `reconnects`, `handed` (taken by the SMSC) and `unanswered` count since the process started; `latency` is the
+    smoothed time of an answer in seconds.
+    """
+
+    smsc: str
+    number: int
+    mode: str
+    phase: str
+    since: float
+    window: int = 0
+    in_flight: int = 0
+    reconnects: int = 0
+    handed: int = 0
+    unanswered: int = 0
+    latency: float = 0.0
+    last_error: str = ""
+
+
 class WayState(Struct, frozen=True):
     """How one relay or SMSC stands, for the people who look after it (a channel's optional `states()`, by name).
 
     `word` says it in a word (up, down, bound, backing-off, ...), `reason` why, redacted; `since` is seconds since the
     epoch. `rate` is the configured limit per second (0: none), `in_flight` of `window` are unanswered now, `handed`
-    and `throttled` count since the process started: taken by the next hop, and asked by it to slow down.
+    and `throttled` count since the process started: taken by the next hop, and asked by it to slow down. `binds` are
+    those of an SMSC.
     """
 
     up: bool
@@ -295,6 +325,7 @@ class WayState(Struct, frozen=True):
     rate: float = 0.0
     handed: int = 0
     throttled: int = 0
+    binds: tuple[BindState, ...] = ()
 
 
 class Decision(Struct, frozen=True):
@@ -302,7 +333,7 @@ class Decision(Struct, frozen=True):
 
     what: str
     label: str
-    channel: Channel
+    channel: Channel | Literal[""]
     message_id: str = ""
     uid: str = ""
     ext_user_id: str = ""

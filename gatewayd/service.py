@@ -88,12 +88,16 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     config: Config = options["loaded"]
-    return Gatewayd(
-        reactor,
-        config,
-        lambda: load(options["config"], os.environ, options["instance"]),
-        _observer(reactor, config, options),
-    )
+    try:
+        return Gatewayd(
+            reactor,
+            config,
+            lambda: load(options["config"], os.environ, options["instance"]),
+            _observer(reactor, config, options),
+        )
+    except ConfigError as error:
+        print("\n".join(error.errors), file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
 
 
 class Gatewayd(MultiService):
@@ -208,6 +212,7 @@ class Gatewayd(MultiService):
             channels=_configured(config, channels),
             instance=instance,
             version=__version__,
+            decided=decided,
         )
         self._api = Api(
             reactor,
@@ -320,6 +325,8 @@ class Gatewayd(MultiService):
     def reload(self) -> None:
         """Read the configuration again: all of it is in force, or, where it has an error, nothing has changed."""
         notify("RELOADING=1", os.environ)
+        if self._audit is not None:
+            self._audit.reopen()
         try:
             config = self._read_again()
             self._apply(config)
@@ -407,7 +414,10 @@ def _audit_log(clock: Any, config: Config) -> AuditLog | None:
     if not table.audit_log:
         return None
     path = Path(table.audit_log.replace("{instance}", table.instance))
-    return AuditLog(clock, path, table.secret_key.reveal().encode(), table.instance)
+    try:
+        return AuditLog(clock, path, table.secret_key.reveal().encode(), table.instance)
+    except OSError as error:
+        raise ConfigError([f"gatewayd.audit_log: {path}: {error.strerror}"]) from None
 
 
 def _keys(config: Config) -> Keys:

@@ -414,7 +414,9 @@ class RedisStore:
         following, ids = await self._some(cursor)
         replies = await self._run_all("erase", [(one, label, ext_user_id, State.FAILED) for one in ids])
         removed = sum(1 for reply in replies if reply)
-        return following, Erased(seen=len(ids), removed=removed, waiting=replies.count(2))
+        pairs = zip(ids, replies, strict=True)
+        ended = tuple((one, Channel(reply.decode())) for one, reply in pairs if isinstance(reply, bytes))
+        return following, Erased(seen=len(ids), removed=removed, ended=ended)
 
     async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
         following, ids = await self._some(cursor)

@@ -116,7 +116,10 @@ class Tracker:
 
     async def simulated(self, message_id: str) -> None:
         """A message of a label in test mode counts as delivered."""
-        await self._store.evidence(Evidence(message_id, Event.DELIVERED, "test mode"))
+        if await self._store.evidence(Evidence(message_id, Event.DELIVERED, "test mode")) == "moved":
+            known = await self._store.about(message_id) if self._decided is not unrecorded else None
+            if known is not None:
+                self._decide(known, known.state, "test mode")
 
     async def hard_failure(self, message_id: str) -> None:
         """The relay says that the address does not exist."""

@@ -527,20 +527,20 @@ class FakeStore:
 
     async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
         self._now()
-        removed = waiting = 0
+        removed, ended = 0, []
         for message_id, row in self.db.rows.items():
             if row.label != label or row.user != ext_user_id:
                 continue
             removed += 1
             if row.state in WAITING:
-                waiting += 1
+                ended.append((message_id, row.channel))
                 self._move(message_id, row, State.FAILED, "f")
                 self.db.aside.get((row.label, row.channel), {}).pop(message_id, None)
             if self.db.latest.get(row.address) == message_id:
                 del self.db.latest[row.address]
             row.user = row.uid = row.address = row.activity = ""
             row.timeline.clear()
-        return "0", Erased(seen=len(self.db.rows), removed=removed, waiting=waiting)
+        return "0", Erased(seen=len(self.db.rows), removed=removed, ended=tuple(ended))
 
     async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
         self._now()

@@ -1,12 +1,16 @@
 """The audit log: a line for each decision, and no change that goes unseen."""
 
+import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
-from gatewayd.audit import AuditLog, verify
+from gatewayd.audit import AuditLog, Taken, verify
 from gatewayd.model import Channel, Decision
 
 SECRET = b"s" * 32
@@ -68,6 +72,107 @@ def test_nobody_without_the_key_can_write_a_chain(tmp_path: Path) -> None:
     written(path)
     assert len(problems(path, b"x" * 32)) == 5
     assert problems(path, b"x" * 32, SECRET) == []
+
+
+def test_one_process_writes_a_file(tmp_path: Path) -> None:
+    """A second one is refused in words, and has it once the first is gone."""
+    path = tmp_path / "audit.log"
+    first = AuditLog(Clock(), path, SECRET, "gw1")
+    with pytest.raises(Taken, match="another process writes it"):
+        AuditLog(Clock(), path, SECRET, "gw2")
+    first.close()
+    AuditLog(Clock(), path, SECRET, "gw2").close()
+
+
+@pytest.mark.parametrize("way", ["moved", "moved and created", "copied and emptied"])
+def test_a_rotated_log_goes_on(tmp_path: Path, way: str) -> None:
+    """The new file names the old one's head: each is whole by itself, and a missing one shows."""
+    path, old, older = tmp_path / "audit.log", tmp_path / "audit.log.1", tmp_path / "audit.log.2"
+    audit = AuditLog(Clock(), path, SECRET, "gw1")
+    for round_of in (older, old):
+        audit.record(decision(1))
+        if way == "copied and emptied":
+            round_of.write_bytes(path.read_bytes())
+            path.write_bytes(b"")
+        else:
+            path.rename(round_of)
+            # Until it is told, it writes to the moved file.
+            audit.record(decision(2))
+        if way == "moved and created":
+            path.touch()
+        audit.reopen()
+        audit.reopen()
+    audit.record(decision(3))
+    audit.close()
+    again = AuditLog(Clock(), path, SECRET, "gw1")
+    again.record(decision(4))
+    again.close()
+    heads = {}
+    for file in (older, old, path):
+        assert problems(file) == []
+        heads[file] = list(verify(file, (SECRET,)))[-1].split("ends at ")[1].split(";")[0]
+    assert list(verify(path, (SECRET,)))[-1].endswith(f"; it goes on from {heads[old]}")
+    assert list(verify(path, (SECRET,), heads[old]))[:-1] == []
+    assert "is missing" in next(verify(path, (SECRET,), heads[older]))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0].replace(heads[old].encode(), heads[older].encode()) + b"".join(lines[1:]))
+    assert len(problems(path)) == 1, "what a file goes on from cannot be changed"
+
+
+def test_a_log_that_cannot_be_opened_anew_goes_on_as_it_was(tmp_path: Path) -> None:
+    """A directory that is gone costs no line; the operator is told."""
+    directory = tmp_path / "away"
+    directory.mkdir()
+    audit = AuditLog(Clock(), directory / "audit.log", SECRET, "gw1")
+    audit.record(decision(1))
+    directory.rename(tmp_path / "elsewhere")
+    with capturedLogs() as events:
+        audit.reopen()
+    assert [event["log_level"].name for event in events] == ["critical"]
+    audit.record(decision(2))
+    audit.close()
+    assert problems(tmp_path / "elsewhere" / "audit.log") == []
+
+
+def test_a_torn_last_line_is_one_fault(tmp_path: Path) -> None:
+    """A power cut in the middle of a line: the chain goes on from the last whole one, and verify names the torn one."""
+    path = tmp_path / "audit.log"
+    lines = written(path)
+    path.write_bytes(b"".join(lines[:4]) + lines[4][:50])
+    audit = AuditLog(Clock(), path, SECRET, "gw1")
+    audit.record(decision(9))
+    audit.close()
+    assert problems(path) == ["line 5 is not a line of an audit log"]
+
+
+def test_a_packed_log_is_read(tmp_path: Path) -> None:
+    """As logrotate leaves it."""
+    path = tmp_path / "audit.log"
+    packed = tmp_path / "audit.log.2.gz"
+    packed.write_bytes(gzip.compress(b"".join(written(path))))
+    assert problems(packed) == []
+
+
+def test_a_full_disk_leaves_no_torn_line(tmp_path: Path) -> None:
+    """What did not fit is said to be missing, and the chain goes on without it."""
+    path = tmp_path / "audit.log"
+    script = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from twisted.internet.task import Clock\n"
+        "from gatewayd.audit import AuditLog\n"
+        "from gatewayd.model import Channel, Decision\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "audit = AuditLog(Clock(), Path(sys.argv[1]), b's' * 32, 'gw1')\n"
+        "what = Decision('accepted', 'amazing', Channel.EMAIL)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
+        "for _ in range(5): audit.record(what)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "audit.record(what)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+    assert problems(path) == []
+    assert 1 < len(path.read_bytes().splitlines()) < 6, "some did not fit"
 
 
 def test_an_empty_log_is_a_beginning(tmp_path: Path) -> None:

@@ -343,6 +343,6 @@ async def test_audit_verify(desk: Desk) -> None:
     status, out, _ = await desk.run("audit", "verify", "--json")
     told = json.loads(out)
     assert (status, told["ok"]) == (1, False)
-    assert told["faults"][0].startswith("line 2 ")
+    assert told["files"][0]["faults"][0].startswith("line 2 ")
     path.write_text(lines[0].replace("amazing", "other"))
     assert (await desk.run("audit", "verify", str(path)))[0] == 1

@@ -1,6 +1,6 @@
 -- Remove what is stored of one player in one message. A keyed fingerprint stays, so that the uid is not sent again.
 -- item    id label user failed-state
--- reply   0 not this player's, 1 removed, 2 removed and it was still waiting
+-- reply   0 not this player's, 1 removed, or the channel on which it was still waiting
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
   local f = call('HMGET', m, 's', 'o', 'l', 'c', 'x')
@@ -15,5 +15,5 @@ local function each(it)
   call('HDEL', m, 'x', 'i', 'a', 'y')
   call('DEL', P .. 't:' .. id)
   call('EXPIRE', m, KEEP)
-  return waited and 2 or 1
+  return waited and f[4] or 1
 end
