@@ -9,10 +9,13 @@ import re
 _SHOWN = "[redacted]"
 
 _PATTERN = re.compile(
-    r"""(?P<keep> \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b  # our ids are UUIDs
-               | \b0x[0-9a-f]+\b
+    r"""(?P<keep> (?: \b (?:[0-9a-f]{16}-)? [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} (?:-\d{6})? \b  # UUIDs
+                   | \b (?=\d*[a-f]) [0-9a-f]{20,} \b                  # digests and queue ids: no number has letters
+                   | \b0x[0-9a-f]+\b )
+          (?! [^\s<>"(),:;]* (?:@|%40|=40) )                           # unless it is somebody's local part
         )
-      | [^\s<>"'(),:;=\[\]{}|]+ (?:@|%40|=40) [^\s<>"'(),;=\[\]{}|]+     # a@b, also inside a URL
+      | "(?: [^"\\\r\n] | \\. ){1,128}" @ (?: \[[^\]\s]+\]? | [^\s<>"'(),;=\[\]{}|]+ )     # "a b"@c
+      | [^\s<>"(),:;\[\]{}|]{1,320} (?:@|%40|=40) (?: \[[^\]\s]+\]? | [^\s<>"'(),;=\[\]{}|]+ )  # a@b, a@[c], URLs
       | \+ \d (?: [ ().-]{0,2} \d ){6,}                              # +44 (7700) 900-123
       | \b 0\d{2,5} (?: [ -] \d{3,4} ){2} \b                         # 07700 900 123
       | \d{7,}
@@ -22,7 +25,7 @@ _PATTERN = re.compile(
 
 
 def redact(text: str, limit: int = 0) -> str:
-    """`text` without whatever looks like an email address or a phone number; UUIDs stay.
+    """`text` without whatever looks like an email address or a phone number; ids of many hexadecimal digits stay.
 
     With `limit`, control characters become spaces and no more than so many characters are kept.
     """

@@ -14,6 +14,7 @@ from gatewayd.redact import redact
 LINE_LIMIT = 4096
 LINES_LIMIT = 100
 _SHOWN = 300
+_READ = 1500
 
 
 class Stage(StrEnum):
@@ -148,6 +149,9 @@ def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> Answer:
 
 def cleaned(text: str, recipient: str = "") -> str:
     """`text` fit for a timeline: no addresses or long numbers, no control characters, not long."""
+    if len(text) > _READ:
+        # A reply may have 400 kB, and what is cut must not leave half an address.
+        text = text[:_READ].rpartition(" ")[0]
     text = redact(text)[:_SHOWN]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
