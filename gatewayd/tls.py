@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from OpenSSL import crypto
+from OpenSSL import SSL, crypto
+from service_identity import VerificationError
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
 
 from gatewayd import pem
@@ -24,3 +25,14 @@ def client_options(host: str, *, ca_file: str = "", certificate: str = "", priva
         # As they are: pyOpenSSL's own X509 objects are deprecated, and warn from inside Twisted.
         extra = {"privateKey": key, "certificate": own, "extraCertChain": chain}
     return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
+
+
+def fault(error: BaseException) -> str:
+    """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS."""
+    if isinstance(error, VerificationError):
+        return "the certificate is not for this host"
+    if isinstance(error, SSL.Error):
+        faults = error.args[0] if error.args else ()
+        words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
+        return f"TLS failed: {', '.join(words) or 'no reason given'}"
+    return ""

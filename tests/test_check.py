@@ -150,7 +150,7 @@ async def test_all_is_well(net: Net) -> None:
     assert found["redis"].word == found["redis appendonly"].word == found["redis maxmemory-policy"].word == OK
     assert found["directory players"].word == OK
     assert found["relay main"].found.startswith(f"127.0.0.1:{port}: EHLO, TLS with a good certificate, logged in")
-    assert "bind_transceiver taken, enquire_link" in found["smsc world"].found
+    assert "bind_transceiver taken by 'SANDBOX', enquire_link" in found["smsc world"].found
     assert [finding.found for what, finding in found.items() if what.startswith("callback host")] == [
         "TLS handshake with a good certificate"
     ]

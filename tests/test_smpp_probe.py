@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from certificates import Authority
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.pdu import Status
 from gatewayd.smpp.probe import Learned, probe, smpp_probe
@@ -36,8 +38,8 @@ async def test_probe_binds_asks_and_leaves(bind: str) -> None:
     """Every kind of bind is tried; nothing is submitted."""
     async with simulator() as smsc:
         found = await probe(reactor, settings(smsc.port, bind=bind))
-        assert found.ok, found.text
-        assert "'SANDBOX'" in found.text
+        assert len(found) == len(bind.split("+"))
+        assert all(each.ok and "'SANDBOX'" in each.text for each in found), found
         steps = [step.what for step in smsc.steps]
         assert steps.count("bound") == steps.count("enquire_link") == steps.count("unbind") == len(bind.split("+"))
         assert smsc.submits == []
@@ -47,18 +49,57 @@ async def test_probe_binds_asks_and_leaves(bind: str) -> None:
 async def test_probe_says_why_not() -> None:
     """A wrong password, nobody there, and a field that does not fit: said in words, without the password."""
     async with simulator(bind_status=Status.RINVPASWD) as smsc:
-        found = await probe(reactor, settings(smsc.port, password="hunter22"))
+        (found,) = await probe(reactor, settings(smsc.port, password="hunter22"))
         assert not found.ok
         assert "ESME_RINVPASWD: password is wrong" in found.text
         port = smsc.port
-    found = await probe(reactor, settings(port))
+    (found,) = await probe(reactor, settings(port))
     assert not found.ok
     assert "refused" in found.text
     async with simulator() as smsc:
-        found = await probe(reactor, settings(smsc.port, password="much-too-long"))
+        (found,) = await probe(reactor, settings(smsc.port, password="much-too-long"))
         assert not found.ok
         assert "password" in found.text
         assert "much-too-long" not in found.text
+
+
+@pytest_twisted.ensureDeferred
+async def test_probe_takes_no_receipt_from_the_daemon() -> None:
+    """What the SMSC brings meanwhile is put off, so that it comes again to whom it is for."""
+    async with simulator(receipt_retry=60.0) as smsc:
+        smsc.say(PHONE, "Amazing", "STOP")
+        (found,) = await probe(reactor, settings(smsc.port))
+        assert found.ok, found.text
+        await smsc.until(lambda: smsc.receipts_refused == 1)
+        assert smsc.receipts_acknowledged == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_probe_tells_held_binds_from_refused_ones() -> None:
+    """A running daemon may hold every bind that the account has: that is no fault."""
+    async with simulator(bind_status=Status.RALYBND) as smsc:
+        (found,) = await probe(reactor, settings(smsc.port))
+        assert (found.ok, found.held) == (False, True)
+        assert "ESME_RALYBND" in found.text
+    async with simulator(bind_status=Status.RBINDFAIL) as smsc:
+        (found,) = await probe(reactor, settings(smsc.port))
+        assert (found.ok, found.held) == (False, False)
+
+
+@pytest_twisted.ensureDeferred
+async def test_probe_says_what_tls_disliked(tmp_path: Path) -> None:
+    """An authority that nobody knows: OpenSSL's words, not just a closed connection."""
+    authority = Authority(tmp_path)
+    smsc = SmscSimulator(reactor, Behaviour())
+    await smsc.start(authority.endpoint(reactor, "127.0.0.1"))
+    try:
+        (found,) = await probe(reactor, settings(smsc.port, tls=True))
+        assert "TLS failed: certificate verify failed" in found.text
+        (found,) = await probe(reactor, settings(smsc.port, tls=True, ca_file=authority.ca_file))
+        assert found.ok, found.text
+        assert "TLS with a good certificate" in found.text
+    finally:
+        await smsc.stop()
 
 
 @pytest_twisted.ensureDeferred

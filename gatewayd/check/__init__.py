@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
 
-from gatewayd.check import dns, neighbours, redis, smsc
+from gatewayd.check import dns, neighbours, redis
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
 from gatewayd.config import Config
 
@@ -52,7 +52,7 @@ def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
     for name, relay in config.relays.items():
         yield f"relay {name}", neighbours.relay(reactor, name, relay)
     for name, table_of_smsc in config.smscs.items():
-        yield f"smsc {name}", smsc.look(reactor, name, table_of_smsc)
+        yield f"smsc {name}", neighbours.smsc(reactor, name, table_of_smsc)
     for name, own in config.labels.items():
         yield f"callback of {name}", _now(neighbours.callback_rules(name, own))
     for scheme, host, port in neighbours.callback_places(config.labels):

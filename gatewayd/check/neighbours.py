@@ -1,12 +1,10 @@
-"""Directories, relays and callback hosts: each is reached the way the daemon reaches it, and left politely."""
+"""Directories, relays, SMSCs and callback hosts: each is reached the way the daemon reaches it, and left politely."""
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from OpenSSL.SSL import Error as TlsError
-from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone
@@ -16,12 +14,13 @@ from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd import config
+from gatewayd import config, tls
 from gatewayd.callback_urls import why_refused
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.directories import open_directory
 from gatewayd.errors import TemporaryFailure
 from gatewayd.redact import redact
+from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.connection import Login, Trouble
 from gatewayd.smtp.timeouts import Timeouts
@@ -37,11 +36,7 @@ def words(error: BaseException) -> str:
     if inner:
         # Twisted's ResponseNeverReceived and OpenSSL's errors wrap what is worth reading.
         return words(getattr(inner[0], "value", inner[0]))
-    if isinstance(error, TlsError) and error.args and isinstance(error.args[0], list):
-        return "TLS: " + (", ".join(str(entry[-1]) for entry in error.args[0]) or "handshake failed")
-    if isinstance(error, VerificationError):
-        return "TLS: the certificate is not for this host"
-    text = str(error) or type(error).__name__
+    text = tls.fault(error) or str(error) or type(error).__name__
     return redact(text.splitlines()[0], 300)
 
 
@@ -110,6 +105,16 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
     if "DSN" not in session.offer:
         found.append(Finding(WARN, what, "does not offer DSN: an email is `delivered` only by an ESP's event"))
     return found
+
+
+async def smsc(reactor: Any, name: str, table: config.Smsc) -> list[Finding]:
+    """Bind, enquire_link, unbind; a line for each kind of bind that is configured. No message."""
+    what, where = f"smsc {name}", f"{table.host}:{table.port}"
+    words_of = {True: OK, False: FAIL}
+    return [
+        Finding(WARN if found.held else words_of[found.ok], what, f"{where}: {found.text}")
+        for found in await probe(reactor, table)
+    ]
 
 
 def callback_places(labels: Mapping[str, config.Label]) -> dict[tuple[str, str, int], str]:

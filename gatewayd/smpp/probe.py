@@ -33,10 +33,14 @@ EndpointOf = Callable[[Any, config.Smsc], IStreamClientEndpoint]
 
 
 class Probed(Struct, frozen=True):
-    """What `probe` found: `text` is one line for the operator."""
+    """What `probe` found of one bind: `text` is one line for the operator.
+
+    `held` says that the SMSC has no bind left for this account, which a running daemon is reason enough for.
+    """
 
     ok: bool
     text: str
+    held: bool = False
 
 
 class Learned(Struct, frozen=True):
@@ -53,26 +57,45 @@ class _Submitted(Struct, frozen=True):
     took: float
 
 
-async def probe(reactor: Any, smsc: config.Smsc, *, endpoint_of: EndpointOf = dial.endpoint_of) -> Probed:
-    """Bind, enquire_link, unbind, for each kind of bind that the table asks for. Sends no message."""
-    said: list[str] = []
-    for mode in _modes(smsc):
-        try:
-            talk, answer = await _bound(reactor, smsc, mode, endpoint_of)
-        except Trouble as trouble:
-            return Probed(False, f"{mode}: {trouble}")
-        try:
-            began = reactor.seconds()
-            await talk.ask(smpp.EnquireLink(0))
-            took = (reactor.seconds() - began) * 1000
-            await talk.ask(smpp.Unbind(0))
-        except Trouble as trouble:
-            return Probed(False, f"{mode}: bound, then {trouble}")
-        finally:
-            await talk.close()
-        peer = answer.system_id.decode("latin-1", "replace")[:16]
-        said.append(f"bound as {mode} to {peer!r}, enquire_link in {took:.0f} ms, unbound")
-    return Probed(True, "; ".join(said))
+async def probe(reactor: Any, smsc: config.Smsc, *, endpoint_of: EndpointOf = dial.endpoint_of) -> list[Probed]:
+    """Bind, enquire_link, unbind (SMPP 3.4 4.1, 4.11, 4.2), for each kind of bind that the table asks for.
+
+    Sends no message, and takes none: a receipt that comes meanwhile is the daemon's.
+    """
+    return [await _probe(reactor, smsc, mode, endpoint_of) for mode in _modes(smsc)]
+
+
+async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf) -> Probed:
+    bind = COMMANDS[mode].name.lower()
+    try:
+        talk, answer = await _bound(reactor, smsc, mode, endpoint_of, takes=False)
+    except Refused as refused:
+        return Probed(False, f"{bind}: {refused}", held=refused.status == Status.RALYBND)
+    except Trouble as trouble:
+        return Probed(False, f"{bind}: {trouble}")
+    try:
+        began = reactor.seconds()
+        alive = await talk.ask(smpp.EnquireLink(0))
+        took = (reactor.seconds() - began) * 1000
+        if alive.status:
+            return Probed(False, f"{bind} taken, but enquire_link gets {smpp.status_name(alive.status)}")
+        left = await _left(talk)
+    except Trouble as trouble:
+        return Probed(False, f"{bind} taken, then {trouble}")
+    finally:
+        await talk.close()
+    peer = answer.system_id.decode("latin-1", "replace")[:16]
+    secure = "TLS with a good certificate, " if smsc.tls else ""
+    return Probed(True, f"{bind} taken by {peer!r}, {secure}enquire_link in {took:.0f} ms, {left}")
+
+
+async def _left(talk: Talk) -> str:
+    try:
+        await talk.ask(smpp.Unbind(0))
+    except Trouble:
+        # Some just close; the bind is over either way.
+        return "unbind not answered"
+    return "unbind"
 
 
 async def smpp_probe(
@@ -265,10 +288,20 @@ async def _any_came(reactor: Any, talks: list[Talk], limit: float) -> bool:
     return await came
 
 
-async def _bound(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf) -> tuple[Talk, smpp.BindResp]:
+class Refused(Trouble):
+    """The bind was answered with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"bind refused: {smpp.status_name(status)}{_hint(status)}")
+        self.status = status
+
+
+async def _bound(
+    reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf, *, takes: bool = True
+) -> tuple[Talk, smpp.BindResp]:
     try:
         endpoint = endpoint_of(reactor, smsc)
-        connecting = endpoint.connect(Factory.forProtocol(lambda: Talk(reactor)))
+        connecting = endpoint.connect(Factory.forProtocol(lambda: Talk(reactor, takes=takes)))
         connecting.addTimeout(PATIENCE, reactor)
         talk = await connecting
     except CancelledError:
@@ -286,7 +319,7 @@ async def _bound(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: Endpo
     try:
         answer = await talk.ask(request)
         if answer.status:
-            raise Trouble(f"bind refused: {smpp.status_name(answer.status)}{_hint(answer.status)}")
+            raise Refused(answer.status)
         if not isinstance(answer, smpp.BindResp):
             raise Trouble("bind was answered by something else")
     except BaseException:
@@ -314,7 +347,7 @@ _HINTS: dict[int, str] = {
     Status.RINVSYSID: ": system_id is wrong",
     Status.RINVSYSTYP: ": system_type is wrong",
     Status.RBINDFAIL: ": wrong credentials, a wrong kind of bind, or our address is not on their list",
-    Status.RALYBND: ": too many binds; is the daemon bound?",
+    Status.RALYBND: ": no bind is left for this account; does the daemon hold them?",
     Status.RINVSRCADR: ": they do not know this sender",
     Status.RINVSRCTON: ": try another source_ton_npi",
     Status.RINVSRCNPI: ": try another source_ton_npi",

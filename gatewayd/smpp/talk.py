@@ -11,6 +11,7 @@ from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from gatewayd import tls
 from gatewayd.smpp import pdu as smpp
 
 PATIENCE = 10.0
@@ -22,11 +23,16 @@ class Trouble(Exception):
 
 
 class Talk(Protocol):
-    """A connection on which each question waits for the answer with its number; requests are taken and kept."""
+    """A connection on which each question waits for the answer with its number.
+
+    Requests are taken and kept; with `takes` false they are put off (ESME_RX_T_APPN), for the SMSC to bring again to
+    whom they are for: the daemon.
+    """
 
     transport: Any
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, *, takes: bool = True) -> None:
+        self._takes = takes
         self.requests: list[smpp.DeliverSm | smpp.DataSm] = []
         self.on_request: Callable[[], object] = lambda: None
         self._reactor = reactor
@@ -35,6 +41,7 @@ class Talk(Protocol):
         self._waiting: dict[int, Deferred[smpp.Pdu]] = {}
         self._gone: Deferred[None] = Deferred()
         self._lost = False
+        self._why = "the connection was closed"
 
     def put(self, pdu: smpp.Pdu) -> Deferred[smpp.Pdu]:
         """Write a request; what fires is its answer. Raises Trouble for what SMPP has no place for."""
@@ -45,7 +52,7 @@ class Talk(Protocol):
         except smpp.EncodeError as error:
             raise Trouble(str(error)) from None
         if self._lost:
-            raise Trouble("the connection was closed")
+            raise Trouble(self._why)
         self._waiting[self._sequence] = waiting
         self.transport.write(octets[:12] + self._sequence.to_bytes(4, "big") + octets[16:])
         return waiting
@@ -73,22 +80,27 @@ class Talk(Protocol):
         try:
             for octets in self._framer.feed(data):
                 self._take(smpp.decode(octets))
-        except (smpp.FramingError, smpp.BodyError):
+        except (smpp.FramingError, smpp.BodyError) as error:
+            self._why = f"it does not speak SMPP: {error}"
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Twisted: gone."""
         self._lost = True
+        self._why = tls.fault(reason.value) or self._why
         waiting, self._waiting = self._waiting, {}
         for each in waiting.values():
             if not each.called:
-                each.errback(Trouble("the connection was closed"))
+                each.errback(Trouble(self._why))
         self._gone.callback(None)
 
     def _take(self, pdu: smpp.Pdu) -> None:
         match pdu:
             case smpp.DeliverSm() | smpp.DataSm():
                 form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp
+                if not self._takes:
+                    self.transport.write(smpp.encode(form(pdu.sequence, smpp.Status.RX_T_APPN)))
+                    return
                 self.transport.write(smpp.encode(form(pdu.sequence)))
                 self.requests.append(pdu)
                 self.on_request()

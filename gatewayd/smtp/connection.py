@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import ISSLTransport
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from gatewayd import tls
 from gatewayd.smtp.commands import Offer, read_offer
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
 from gatewayd.smtp.timeouts import Timeouts
@@ -355,14 +354,7 @@ def _why_lost(reason: Failure | None) -> str:
     """A closed connection in our words: TLS tells what it disliked, and none of it holds an address."""
     if reason is None or reason.check(ConnectionClosed):
         return "the connection was lost"
-    error: Any = reason.value
-    if isinstance(error, VerificationError):
-        return "the certificate is not for this host"
-    if isinstance(error, SSL.Error):
-        faults = error.args[0] if error.args else ()
-        words = [str(fault[-1]) for fault in faults if isinstance(fault, tuple) and fault]
-        return f"TLS failed: {', '.join(words) or 'no reason given'}"
-    return f"the connection was lost ({type(error).__name__})"
+    return tls.fault(reason.value) or f"the connection was lost ({type(reason.value).__name__})"
 
 
 def _is_loopback(address: Any) -> bool:
