@@ -1,0 +1,142 @@
+"""A mail server on aiosmtpd whose every reply a test chooses. Imports nothing of gatewayd."""
+
+import asyncio
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult
+from outside_ports import free_port
+
+
+@dataclass
+class Mail:
+    """One mail after its final dot."""
+
+    at: float
+    mail_from: str
+    rcpt: list[str]
+    raw: bytes
+    user: str = ""
+    tls: bool = False
+
+    @property
+    def parsed(self) -> EmailMessage:
+        """The message."""
+        message = message_from_bytes(self.raw, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        return message
+
+
+class Relay:
+    """A mail server. `mail`, `rcpt` and `dot` may return a reply instead of 250; `dot` may return "drop".
+
+    What has its final dot is in `mails`, whatever the reply was.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        starttls: ssl.SSLContext | None = None,
+        implicit: ssl.SSLContext | None = None,
+        user: tuple[str, str] | None = None,
+    ) -> None:
+        self.mails: list[Mail] = []
+        self.mail: Callable[[str], str] = lambda address: ""
+        self.rcpt: Callable[[str], str] = lambda address: ""
+        self.dot: Callable[[Mail], str] = lambda mail: ""
+        self.connections = 0
+        self.port = port or free_port()
+        self._options = {"starttls": starttls, "implicit": implicit, "user": user}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread()
+        self.start()
+
+    def start(self) -> None:
+        """Listen."""
+        starttls, implicit, user = (self._options[key] for key in ("starttls", "implicit", "user"))
+        outer = self
+
+        class Hooks:
+            async def handle_EHLO(
+                self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+            ) -> list[str]:
+                outer.connections += 1
+                session.host_name = hostname
+                return responses
+
+            async def handle_MAIL(
+                self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+            ) -> str:
+                reply = outer.mail(address)
+                if not reply.startswith(("4", "5")):
+                    envelope.mail_from = address
+                return reply or "250 2.1.0 fine"
+
+            async def handle_RCPT(
+                self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+            ) -> str:
+                reply = outer.rcpt(address)
+                if not reply.startswith(("4", "5")):
+                    envelope.rcpt_tos.append(address)
+                return reply or "250 2.1.5 fine"
+
+            async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+                content = envelope.original_content or envelope.content
+                mail = Mail(
+                    time.time(),
+                    envelope.mail_from,
+                    list(envelope.rcpt_tos),
+                    content,
+                    (session.auth_data.login.decode() if getattr(session, "auth_data", None) else ""),
+                    session.ssl is not None,
+                )
+                outer.mails.append(mail)
+                reply = outer.dot(mail)
+                if reply == "drop":
+                    server.transport.abort()
+                return reply or "250 2.0.0 queued"
+
+        def authenticator(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
+            good = user is not None and (data.login.decode(), data.password.decode()) == user
+            return AuthResult(success=good, handled=good, auth_data=data if good else None)
+
+        extra: dict[str, Any] = {}
+        if starttls is not None:
+            extra |= {"tls_context": starttls, "require_starttls": True}
+        if user is not None:
+            extra |= {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False}
+        loop = asyncio.new_event_loop()
+        self._loop = loop
+
+        async def listen() -> asyncio.Server:
+            return await loop.create_server(
+                lambda: SMTP(Hooks(), loop=loop, **extra), "127.0.0.1", self.port, ssl=implicit
+            )
+
+        server = loop.run_until_complete(listen())
+
+        def serve() -> None:
+            loop.run_forever()
+            server.close()
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0.05))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+        self._thread = threading.Thread(target=serve, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nobody listens any more, and connections close."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop = None

@@ -1,0 +1,430 @@
+"""CONTRACT.md, configuration: --check by itself, and the daemon and gatewayctl on broken files."""
+
+import subprocess
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from outside import Outside, command, environment, toml
+
+from certificates import Authority
+
+GOOD: dict[str, Any] = {
+    "gatewayd": {"secret_key": "0123456789abcdef" * 2},
+    "redis": {"endpoint": "unix:/run/redis/redis-server.sock"},
+    "labels": {
+        "amazing": {
+            "allow_from": ["203.0.113.0/24"],
+            "authorization": ["secret"],
+            "api_key": "key",
+            "callback_hosts": ["*.smartico.ai"],
+            "directory": "players",
+        }
+    },
+    "directories": {
+        "players": {
+            "type": "sql",
+            "driver": "sqlite3",
+            "query": "SELECT email, phone FROM players WHERE id = :ext_user_id",
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Outside]:
+    """Nothing runs."""
+    world = Outside()
+    yield world
+    world.__exit__()
+
+
+def changed(path: str, value: Any, tables: dict[str, Any] = GOOD) -> dict[str, Any]:
+    """The tables with the key at a dotted path set, or removed with None."""
+    tables = deepcopy(tables)
+    *way, last = path.split(".")
+    table = tables
+    for name in way:
+        table = table.setdefault(name, {})
+    if value is None:
+        del table[last]
+    else:
+        table[last] = value
+    return tables
+
+
+def test_a_good_file_is_ok(world: Outside) -> None:
+    """`ok`, exit status 0, with and without -n; nothing is connected to."""
+    for words in ((), ("-n",)):
+        run = world.check(toml(GOOD), *words)
+        assert (run.returncode, run.stdout.strip()) == (0, "ok"), run
+
+
+CONTRACT_KEYS = """
+[gatewayd]
+instance = "gw1"
+secret_key = "file:{dir}/secret.key"
+previous_secret_keys = []
+work = ["email", "sms", "reports"]
+retention = "7d"
+log = "text"
+
+[redis]
+endpoint = "unix:/run/redis/redis-server.sock"
+database = 0
+password = ""
+key_prefix = "gatewayd:"
+max_queued = 1000000
+
+[api]
+listen = ["tcp:8080:interface=127.0.0.1"]
+reuse_port = false
+trusted_proxies = []
+max_body = 2097152
+
+[public]
+listen = ["tcp:8081:interface=127.0.0.1"]
+base_url = "https://go.amazing.co"
+
+[admin]
+listen = ["tcp:9090:interface=127.0.0.1"]
+
+[bounces]
+listen = ["tcp:2424:interface=127.0.0.1"]
+domain = "bounces.amazing.co"
+max_size = 5242880
+
+[labels.amazing]
+allow_from = ["203.0.113.0/24"]
+authorization = ["file:{dir}/amazing.auth"]
+sms_authorization = true
+api_key = "file:{dir}/amazing.api-key"
+callback_url = "https://api.smartico.ai/xyz/callback"
+callback_hosts = ["*.smartico.ai"]
+callback_http = false
+email_senders = ["*@amazing.co"]
+sms_senders = ["Amazing", "+447700900123"]
+sms_sender = "Amazing"
+preview_domains = []
+directory = "players"
+relays = ["main", "backup"]
+sms_routes = [{{prefix = "+44", via = ["uk", "world"]}}, {{prefix = "", via = ["world"]}}]
+email_deadline = "24h"
+sms_deadline = "4h"
+max_segments = 10
+track_opens = false
+one_click_unsubscribe = false
+bounce_domain = "b.amazing.co"
+suppress_for = "365d"
+suppress_on_unsubscribe = true
+suppress_on_complaint = true
+suppress_on_hard_bounce = true
+
+[directories.players]
+type = "sql"
+driver = "sqlite3"
+connect = {{database = "/var/lib/players.db"}}
+query = "SELECT email, phone, opted_out FROM players WHERE id = :ext_user_id"
+timeout = "2s"
+cache = "30s"
+default_region = "GB"
+
+[directories.pam]
+type = "http"
+url = "https://pam.internal/players/{{ext_user_id}}"
+authorization = "file:{dir}/pam.auth"
+
+[relays.main]
+host = "127.0.0.1"
+port = 25
+tls = "none"
+username = ""
+password = ""
+connections = 10
+rate = ""
+provider = ""
+on_uncertain = "resend"
+uncertain_wait = "10s"
+
+[relays.backup]
+host = "backup"
+tls = "starttls"
+ca_file = "{dir}/ca.pem"
+certificate = "{dir}/c.pem"
+private_key = "{dir}/c.key"
+
+[smscs.world]
+host = "127.0.0.1"
+port = 2775
+tls = false
+system_id = "gw"
+password = "file:{dir}/smsc.password"
+system_type = ""
+bind = "transceiver"
+binds = 1
+window = 20
+rate = "100/s"
+enquire_link = "30s"
+response_timeout = "60s"
+long_messages = "udh"
+message_ids = "auto"
+source_ton_npi = ""
+dest_ton_npi = ""
+receipt_states = {{}}
+on_uncertain = "hold"
+uncertain_wait = "10s"
+
+[smscs.uk]
+host = "127.0.0.1"
+system_id = "gw"
+password = "x"
+source_ton_npi = "5,1"
+dest_ton_npi = "1,1"
+receipt_states = {{BLOCKED = "rejected"}}
+
+[esp.ses]
+secret = "x"
+topic_arns = ["arn:aws:sns:eu-west-1:1:bounces"]
+[esp.mailgun]
+secret = "x"
+signing_key = "k"
+[esp.sendgrid]
+secret = "x"
+public_key = "{key}"
+[esp.postmark]
+secret = "x"
+username = "u"
+password = "p"
+"""
+SENDGRID = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpV"
+    "KS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+)
+
+
+def test_every_key_of_the_contract_is_known(world: Outside) -> None:
+    """The contract's own file, with files for the secrets."""
+    for name, text in {
+        "secret.key": "k" * 32 + "\n",
+        "amazing.auth": "a\n",
+        "amazing.api-key": "k\n",
+        "pam.auth": "p\n",
+        "smsc.password": "s\n",
+    }.items():
+        (world.directory / name).write_text(text)
+    Authority(world.directory).client("c")
+    run = world.check(CONTRACT_KEYS.format(dir=world.directory, key=SENDGRID), "-n")
+    assert (run.returncode, run.stdout.strip()) == (0, "ok"), run
+
+
+ERRORS = [
+    ("gatewayd.secret_key", None),
+    ("gatewayd.secret_key", "short"),
+    ("gatewayd.secret_key", "file:/nowhere/at/all"),
+    ("gatewayd.secret_key", "env:NOT_SET_ANYWHERE"),
+    ("gatewayd.secret_key", "credential:nothing"),
+    ("gatewayd.log", "xml"),
+    ("gatewayd.retention", "7 days"),
+    ("gatewayd.retention", 7),
+    ("gatewayd.retention", "0s"),
+    ("gatewayd.unknown", 1),
+    ("redis.endpoint", "http://x"),
+    ("redis.endpoint", None),
+    ("redis.database", "0"),
+    ("redis.max_queued", 0),
+    ("redis.unknown", 1),
+    ("api.max_body", 0),
+    ("api.reuse_port", "yes"),
+    ("api.unknown", 1),
+    ("bounces.domain", "x y"),
+    ("labels.amazing.allow_from", None),
+    ("labels.amazing.authorization", []),
+    ("labels.amazing.authorization", None),
+    ("labels.amazing.api_key", None),
+    ("labels.amazing.api_key", ""),
+    ("labels.amazing.callback_hosts", None),
+    ("labels.amazing.callback_url", "http://api.smartico.ai/x"),
+    ("labels.amazing.callback_url", "nothing"),
+    ("labels.amazing.directory", None),
+    ("labels.amazing.directory", "elsewhere"),
+    ("labels.amazing.email_deadline", "1x"),
+    ("labels.amazing.max_segments", 0),
+    ("labels.amazing.unknown", 1),
+    ("labels.amazing.sms_authorization", 1),
+    ("labels.amazing.sms_sender", "Amazing"),
+    ("directories.players.query", None),
+    ("directories.players.driver", None),
+    ("directories.players.timeout", 2),
+    ("directories.players.unknown", 1),
+    ("directories.players.default_region", "Britain"),
+    ("relays.main", {}),
+    ("relays.main.tls", "maybe"),
+    ("relays.main.port", 70000),
+    ("smscs.world.window", 0),
+    ("smscs.world.rate", "fast"),
+    ("smscs.world.bind", "tx"),
+    ("smscs.world.source_ton_npi", "5"),
+    ("smscs.world.receipt_states", {"X": "gone"}),
+    ("esp.unknown", {"secret": "x"}),
+    ("nothing", {"a": 1}),
+    ("labels.amazing.track_opens", True),
+    ("labels.amazing.one_click_unsubscribe", True),
+]
+
+
+def batches() -> list[list[tuple[str, Any]]]:
+    """ERRORS in groups that name no key twice: a start of Python for each would take minutes."""
+    found: list[dict[str, Any]] = []
+    for path, value in ERRORS:
+        for batch in found:
+            if not any(path.startswith(other) or other.startswith(path) for other in batch):
+                batch[path] = value
+                break
+        else:
+            found.append({path: value})
+    return [list(batch.items()) for batch in found]
+
+
+@pytest.mark.parametrize("batch", batches())
+def test_all_errors_are_told_with_their_keys(world: Outside, batch: list[tuple[str, Any]]) -> None:
+    """At once, a line each on standard output that begins with the full key path; exit status 1, no traceback."""
+    tables = GOOD
+    for path, value in batch:
+        tables = changed(path, value, tables)
+    run = world.check(toml(tables), "-n")
+    assert run.returncode == 1, run
+    told = {line.partition(": ")[0] for line in run.stdout.splitlines()}
+    for path, value in batch:
+        assert any(key.startswith(path) for key in told), (path, value, run.stdout)
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_an_error_in_a_list_is_told_with_its_index(world: Outside) -> None:
+    """`labels.amazing.allow_from[0]: ...`."""
+    tables = GOOD
+    for path, value in (
+        ("labels.amazing.allow_from", ["nowhere", "10.0.0.0/8", "10.0.0.1/8"]),
+        ("labels.amazing.authorization", ["x", "file:/nowhere"]),
+        ("labels.amazing.relays", ["none"]),
+        (
+            "labels.amazing.sms_routes",
+            [{"prefix": "+44", "via": ["none"]}, {"prefix": "44", "via": []}, {"prefix": ""}],
+        ),
+        ("api.listen", ["nothing:1"]),
+        ("api.trusted_proxies", ["x"]),
+        ("gatewayd.work", ["email", "fax"]),
+        ("gatewayd.previous_secret_keys", ["short"]),
+    ):
+        tables = changed(path, value, tables)
+    run = world.check(toml(tables))
+    assert run.returncode == 1
+    assert {line.partition(": ")[0] for line in run.stdout.splitlines()} == {
+        "labels.amazing.allow_from[0]",
+        "labels.amazing.allow_from[2]",
+        "labels.amazing.authorization[1]",
+        "labels.amazing.relays[0]",
+        "labels.amazing.sms_routes[0].via[0]",
+        "labels.amazing.sms_routes[1].prefix",
+        "labels.amazing.sms_routes[1].via",
+        "labels.amazing.sms_routes[2].via",
+        "api.listen[0]",
+        "api.trusted_proxies[0]",
+        "gatewayd.work[1]",
+        "gatewayd.previous_secret_keys[0]",
+    }
+
+
+def test_syntax_errors_and_missing_files_are_told(world: Outside) -> None:
+    """Exit status 1, no traceback."""
+    run = world.check("[gatewayd\nx = 1")
+    assert run.returncode == 1
+    assert "line 1" in run.stdout
+    assert "Traceback" not in run.stderr
+    run = world.ctl("check", config=world.directory / "not there.toml")
+    assert run.returncode == 1
+    assert "not there.toml" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_no_secret_is_told(world: Outside) -> None:
+    """An error on a secret does not repeat it."""
+    run = world.check(toml(changed("gatewayd.secret_key", "canary-secret")))
+    assert "canary" not in run.stdout + run.stderr
+
+
+def test_secrets_come_from_where_they_say(world: Outside) -> None:
+    """env:, credential: with systemd's directory, and file: with its newline dropped."""
+    (world.directory / "key").write_text("k" * 32 + "\n")
+    assert world.check(toml(changed("gatewayd.secret_key", "env:THE_KEY")), THE_KEY="x" * 32).returncode == 0
+    run = world.check(
+        toml(changed("gatewayd.secret_key", "credential:key")), CREDENTIALS_DIRECTORY=str(world.directory)
+    )
+    assert run.returncode == 0
+    assert world.check(toml(changed("gatewayd.secret_key", f"file:{world.directory}/key"))).returncode == 0
+    (world.directory / "key").write_text("k" * 31 + "\n")
+    assert world.check(toml(changed("gatewayd.secret_key", f"file:{world.directory}/key"))).returncode == 1
+
+
+def test_instance_stands_in_listen_strings(world: Outside) -> None:
+    """{instance} in any listen string, and --instance by twistd."""
+    tables = changed("api.listen", ["unix:/run/gatewayd/{instance}.sock"])
+    assert world.check(toml(tables)).returncode == 0
+
+
+def test_the_daemon_does_not_start_on_a_wrong_file(world: Outside) -> None:
+    """Exit status 1, and the error is told."""
+    path = world.directory / "wrong.toml"
+    path.write_text(toml(changed("gatewayd.unknown", 1)))
+    run = subprocess.run(
+        [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "gatewayd.unknown" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_every_verb_has_help(world: Outside) -> None:
+    """Exit status 0."""
+    for verb in (
+        "",
+        "check",
+        "status",
+        "trace",
+        "dead-letters",
+        "suppress",
+        "unsuppress",
+        "erase",
+        "pause",
+        "resume",
+        "sandbox",
+    ):
+        run = world.ctl(*([verb] if verb else []), "--help")
+        assert run.returncode == 0
+        assert "usage" in run.stdout.lower()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nothing"],
+        ["trace"],
+        ["suppress"],
+        ["suppress", "amazing"],
+        ["suppress", "amazing", "x", "--channel", "fax"],
+        ["pause"],
+        ["erase", "amazing"],
+        ["dead-letters", "retry"],
+        ["status", "--nothing"],
+        ["dead-letters", "eat", "x"],
+    ],
+)
+def test_used_wrongly_is_2(world: Outside, words: list[str]) -> None:
+    """Nothing is done."""
+    assert world.ctl(*words).returncode == 2

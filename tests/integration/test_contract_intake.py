@@ -1,0 +1,731 @@
+"""CONTRACT.md, the api listener: every refusal and every odd request, by a stranger's sockets."""
+
+import gzip
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from outside import API_KEY, SECRET, Outside, request, until
+
+CONTROL = ["\x00", "\n", "\r", "\t", "\x1f", "\x7f", "\x80", "\x9f", "\u2028", "\u2029"]
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Outside]:
+    """One daemon for all of these: labels with and without this and that."""
+    with Outside() as world:
+        label = world.label
+        world.settings["labels"] = {
+            "amazing": label,
+            "Other.Brand_2": label | {"authorization": ["first", "second"], "api_key": "other", "max_segments": 2},
+            "elsewhere": label | {"allow_from": ["203.0.113.0/24", "2001:db8::/32"]},
+            "open": label | {"sms_authorization": False},
+            "silent": {
+                key: value for key, value in label.items() if key not in ("relays", "sms_routes", "callback_url")
+            },
+            "preview": label | {"preview_domains": ["amazing.co"]},
+            "strict": label
+            | {
+                "callback_hosts": ["*.smartico.ai", "exact.example"],
+                "callback_http": False,
+                "callback_url": "https://api.smartico.ai/cb",
+            },
+            "nosender": label | {"sms_sender": ""},
+        }
+        world.settings["api"]["max_body"] = 100_000
+        world.start()
+        yield world
+
+
+def code(answer: dict[str, Any]) -> int:
+    """The error code of an answer that has the contract's shape."""
+    if answer["error_code"] == 0:
+        assert set(answer) == {"error_code", "ext_message_id"}
+        uuid.UUID(answer["ext_message_id"])
+    else:
+        assert set(answer) == {"error_code", "error_message"}
+        assert answer["error_message"]
+    return int(answer["error_code"])
+
+
+def refused(answer: dict[str, Any], number: int, *names: str) -> None:
+    """It is refused with this code, and the message names each of these."""
+    assert code(answer) == number, answer
+    for name in names:
+        assert name in answer["error_message"], answer
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
+@pytest.mark.parametrize("kind", ["email", "sms", "im"])
+def test_a_wrong_method_is_an_invalid_request(world: Outside, method: str, kind: str) -> None:
+    """Status 200, JSON, error_code 3."""
+    reply = world.http(method, f"/amazing/{kind}", headers={"Authorization": SECRET})
+    assert reply.status == 200
+    assert reply.headers["Content-Type"].startswith("application/json")
+    refused(reply.json, 3, "method")
+
+
+def test_head_gets_the_head_of_the_same(world: Outside) -> None:
+    """Status 200 without a body, and the connection can be used again."""
+    data = b"HEAD /amazing/email HTTP/1.1\r\nHost: x\r\n\r\n"
+    data += b"GET /amazing/email HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = world.raw(data)
+    first, _, rest = answer.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert b"application/json" in first
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    assert b'"error_code":3' in rest
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/amazing",
+        "/amazing/",
+        "/amazing/fax",
+        "/amazing/email/",
+        "/amazing/email/x",
+        "//amazing/email",
+        "/amazing//email",
+        "/amazing/EMAIL",
+        "/email",
+        "/healthz",
+        "/metrics",
+        "/amazing/email%2F",
+        "/../amazing/email",
+        "/%00",
+        "/robots.txt",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_other_paths_are_404(world: Outside, path: str, method: str) -> None:
+    """404, whatever the method."""
+    reply = world.http(method, path, b"{}" if method == "POST" else None, {"Authorization": SECRET})
+    assert reply.status == 404
+
+
+@pytest.mark.parametrize("path", ["/amazing/email?x=1", "/amazing/email?", "/amazing/email?a=b&c=d"])
+def test_a_query_string_changes_nothing(world: Outside, path: str) -> None:
+    """The message is taken."""
+    assert code(world.post(path, world.email_fields()).json) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"1",
+        b"true",
+        b"{]",
+        b"\xff\xfe{}",
+        b"\x00",
+        b"ext_user_id=anna&body=x",
+        b"{} {}",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b"[" * 50_000,
+        b'{"a":' * 20_000,
+        b"\xef\xbb\xbf{}",
+        b'{"ext_user_id": "\xc3\x28"}',
+        b'{"ext_user_id": "\\ud800", "im_uid": "1", "email_uid": "1", "body": "x"}',
+    ],
+)
+@pytest.mark.parametrize("kind", ["email", "sms"])
+def test_what_is_not_a_json_object_is_an_invalid_request(world: Outside, body: bytes, kind: str) -> None:
+    """Status 200, error_code 3."""
+    reply = world.post(f"/amazing/{kind}", body)
+    assert reply.status == 200
+    refused(reply.json, 3)
+
+
+def test_a_gzipped_body_is_an_invalid_request(world: Outside) -> None:
+    """We say nowhere that we unpack; it is not JSON."""
+    reply = world.post(
+        "/amazing/sms", gzip.compress(json.dumps(world.sms_fields()).encode()), {"Content-Encoding": "gzip"}
+    )
+    assert reply.status == 200
+    refused(reply.json, 3)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=utf-8",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "application/xml",
+    ],
+)
+def test_the_content_type_does_not_matter(world: Outside, kind: str) -> None:
+    """JSON is read whatever it is called."""
+    assert code(world.post("/amazing/sms", world.sms_fields(), {"Content-Type": kind}).json) == 0
+
+
+EMAIL = ["ext_user_id", "from_email_address", "subject", "email_uid"]
+SMS = ["ext_user_id", "body", "im_uid"]
+ALL_EMAIL = [*EMAIL, "reply_to_email_address", "body", "text_body", "callback_url", "activity_type", "to_email_address"]
+ALL_SMS = [*SMS, "from_number", "callback_url"]
+
+
+@pytest.mark.parametrize(("kind", "field"), [("email", f) for f in EMAIL] + [("sms", f) for f in SMS])
+def test_a_required_field_that_is_missing_or_empty_is_named(world: Outside, kind: str, field: str) -> None:
+    """error_code 3, and the field's name."""
+    fields = world.email_fields() if kind == "email" else world.sms_fields()
+    fields.pop(field)
+    refused(world.post(f"/amazing/{kind}", fields).json, 3, field)
+    refused(world.post(f"/amazing/{kind}", fields | {field: ""}).json, 3, field)
+
+
+@pytest.mark.parametrize(("kind", "field"), [("email", f) for f in ALL_EMAIL] + [("sms", f) for f in ALL_SMS])
+@pytest.mark.parametrize("value", [None, True, 1.5, [], {}, ["x"], 7, 10**40, {"a": {"b": []}}])
+def test_a_field_of_the_wrong_type_is_named(world: Outside, kind: str, field: str, value: Any) -> None:
+    """error_code 3 and the field's name; only a number in ext_user_id is read as its decimal text."""
+    fields = world.email_fields() if kind == "email" else world.sms_fields()
+    answer = world.post(f"/amazing/{kind}", fields | {field: value}).json
+    if field == "ext_user_id" and type(value) is int:
+        refused(answer, 1)
+    else:
+        refused(answer, 3, field)
+
+
+def test_a_number_in_ext_user_id_is_its_decimal_text(world: Outside) -> None:
+    """42 is the player "42", and the same content as "42"."""
+    fields = world.sms_fields(ext_user_id=42)
+    first = world.post("/amazing/sms", fields).json
+    assert code(first) == 0
+    assert world.post("/amazing/sms", fields | {"ext_user_id": "42"}).json == first
+
+
+def test_a_huge_whole_number_in_ext_user_id_is_just_not_known(world: Outside) -> None:
+    """error_code 1; not a failure inside."""
+    fields = json.dumps(world.sms_fields()).encode()
+    for number in (b"9" * 300, b"-5", b"18446744073709551616"):
+        answer = world.post("/amazing/sms", fields.replace(b'"anna"', number)).json
+        assert code(answer) in (1, 3), answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [("email", f) for f in ("ext_user_id", "email_uid", "from_email_address", "reply_to_email_address", "subject")]
+    + [("sms", f) for f in ("ext_user_id", "im_uid", "from_number")],
+)
+@pytest.mark.parametrize("control", CONTROL)
+def test_control_characters_in_ids_senders_and_subject_are_refused(
+    world: Outside, kind: str, field: str, control: str
+) -> None:
+    """C0, DEL, C1, U+2028 and U+2029: error_code 3 with the field's name."""
+    fields = world.email_fields() if kind == "email" else world.sms_fields()
+    refused(world.post(f"/amazing/{kind}", fields | {field: fields[field] + control + "x"}).json, 3, field)
+
+
+@pytest.mark.parametrize("control", ["\n", "\r\n", "\t", "\u2028"])
+def test_control_characters_in_content_are_content(world: Outside, control: str) -> None:
+    """A body has lines."""
+    assert code(world.email(body=f"<p>a{control}b</p>", text_body=f"a{control}b")) == 0
+    assert code(world.sms(body=f"a{control}b")) == 0
+
+
+def test_an_email_needs_one_of_body_and_text_body(world: Outside) -> None:
+    """Either will do, none is an invalid request; empty counts as missing."""
+    assert code(world.email(body=None)) == 0
+    assert code(world.email(text_body=None)) == 0
+    assert code(world.email(text_body="")) == 0
+    refused(world.email(body=None, text_body=None), 3, "body")
+    refused(world.email(body="", text_body=""), 3, "body")
+
+
+def test_optional_fields_may_be_missing_or_empty(world: Outside) -> None:
+    """reply_to, from_number, callback_url, activity_type."""
+    empty = {"reply_to_email_address": "", "callback_url": "", "activity_type": "", "to_email_address": ""}
+    assert code(world.email(**empty)) == 0
+    assert code(world.email(**dict.fromkeys(empty))) == 0
+    assert code(world.sms(from_number="", callback_url="")) == 0
+    assert code(world.sms(from_number=None, callback_url=None)) == 0
+
+
+def test_unknown_fields_are_ignored(world: Outside) -> None:
+    """Whatever their type; they are not content either."""
+    fields = world.sms_fields()
+    first = world.post("/amazing/sms", fields | {"new": {"a": [1, None]}, "email_uid": 5}).json
+    assert code(first) == 0
+    assert world.post("/amazing/sms", fields | {"new": 7}).json == first
+
+
+def test_a_field_that_comes_twice_is_never_taken_two_ways(world: Outside) -> None:
+    """Refused rather than guessed."""
+    body = json.dumps(world.sms_fields()).encode()
+    refused(world.post("/amazing/sms", body[:-1] + b', "body": "other"}').json, 3, "body")
+
+
+def test_a_body_over_the_limit_is_too_large(world: Outside) -> None:
+    """By Content-Length before it comes, and chunked as it comes; at the limit it is read."""
+    fields = world.email_fields(text_body="x" * 120_000)
+    refused(world.post("/amazing/email", fields).json, 8)
+    body = json.dumps(fields).encode()
+    head = f"POST /amazing/email HTTP/1.1\r\nHost: x\r\nAuthorization: {SECRET}\r\n".encode()
+    answer = world.raw(head + b"Content-Length: 99999999\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"error_code":8' in answer
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    answer = world.raw(chunked)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"error_code":8' in answer
+    small = world.email_fields()
+    room = 100_000 - len(json.dumps(small))
+    exact = json.dumps(small | {"text_body": small["text_body"] + "y" * room}).encode()
+    assert len(exact) == 100_000
+    assert code(world.post("/amazing/email", exact).json) == 0
+
+
+def test_a_chunked_body_is_read(world: Outside) -> None:
+    """In chunks of any size."""
+    body = json.dumps(world.sms_fields()).encode()
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 7]), body[i : i + 7]) for i in range(0, len(body), 7))
+    head = f"POST /amazing/sms HTTP/1.1\r\nHost: x\r\nAuthorization: {SECRET}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = world.raw(head.encode() + chunks + b"0\r\n\r\n")
+    assert b'"error_code":0' in answer
+
+
+def test_expect_100_continue_is_answered(world: Outside) -> None:
+    """100 before the body, then the answer."""
+    body = json.dumps(world.sms_fields()).encode()
+    whole = request("/amazing/sms", body, "Expect: 100-continue")
+    with socket.create_connection(("127.0.0.1", world.api), timeout=5) as connection:
+        connection.sendall(whole.removesuffix(body))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body)
+        assert b'"error_code":0' in connection.recv(4096)
+
+
+def test_pipelined_requests_are_answered_in_order(world: Outside) -> None:
+    """Twenty at once on one connection."""
+    uids = [uuid.uuid4().hex for _ in range(20)]
+    data = b""
+    for number, uid in enumerate(uids):
+        fields = world.sms_fields(im_uid=uid) | ({"ext_user_id": "nobody"} if number % 2 else {})
+        body = json.dumps(fields).encode()
+        data += request("/amazing/sms", body)
+    answer = world.raw(data, 10)
+    codes = [int(part[:1]) for part in answer.split(b'"error_code":')[1:]]
+    assert codes == [0, 1] * 10
+
+
+def test_a_caller_that_hangs_up_loses_no_message(world: Outside) -> None:
+    """It was stored, or it was not: the same uid afterwards is one message."""
+    before = len(world.smsc.submits)
+    for _ in range(20):
+        fields = world.sms_fields(body=f"hang up {uuid.uuid4()}")
+        body = json.dumps(fields).encode()
+        with socket.create_connection(("127.0.0.1", world.api), timeout=5) as connection:
+            connection.sendall(request("/amazing/sms", body))
+        assert code(world.post("/amazing/sms", fields).json) == 0
+    until(lambda: len(world.smsc.submits) >= before + 20)
+    time.sleep(0.5)
+    assert len(world.smsc.submits) == before + 20
+
+
+def test_half_a_request_and_rubbish_harm_nobody(world: Outside) -> None:
+    """A next caller is served."""
+    for data in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"POST /amazing/sms HTTP/1.1\r\nContent-Length: abc\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"POST /amazing/sms HTTP/9.9\r\n\r\n",
+        b"A" * 70_000,
+        b"POST /amazing/sms HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc",
+        b"POST /amazing/sms HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 2000 + b"\r\n",
+    ):
+        world.raw(data, 3)
+    assert code(world.sms()) == 0
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "wrong", SECRET + "x", SECRET[:-1], f"Bearer {SECRET}", SECRET.upper(), "\xff"]
+)
+@pytest.mark.parametrize("kind", ["email", "sms", "im"])
+def test_a_wrong_authorization_is_refused(world: Outside, kind: str, header: str | None) -> None:
+    """error_code 4 at status 200, whether or not the body is good."""
+    heads = {} if header is None else {"Authorization": header}
+    for body in (json.dumps(world.sms_fields() | world.email_fields()).encode(), b"{"):
+        reply = world.http("POST", f"/amazing/{kind}", body, heads)
+        assert reply.status == 200
+        refused(reply.json, 4)
+
+
+def test_each_of_several_authorizations_is_good(world: Outside) -> None:
+    """Rotation; one label's value is not another's."""
+    for value in ("first", "second"):
+        assert code(world.post("/Other.Brand_2/sms", world.sms_fields(), {"Authorization": value}).json) == 0
+    refused(world.post("/Other.Brand_2/sms", world.sms_fields()).json, 4)
+    refused(world.post("/amazing/sms", world.sms_fields(), {"Authorization": "first"}).json, 4)
+
+
+def test_sms_authorization_false_opens_sms_only(world: Outside) -> None:
+    """SMS and IM need none then, email still does."""
+    for kind in ("sms", "im"):
+        reply = world.http("POST", f"/open/{kind}", json.dumps(world.sms_fields()).encode())
+        assert code(reply.json) == 0
+    refused(world.http("POST", "/open/email", json.dumps(world.email_fields()).encode()).json, 4)
+
+
+@pytest.mark.parametrize("label", ["AMAZING", "Amazing", "unknown", "amazing%20", "other.brand_2", "%61mazingx", "ä"])
+def test_an_unknown_label_is_not_authorised(world: Outside, label: str) -> None:
+    """200 for a peer that is on some label's allow-list; the label's case counts."""
+    from urllib.parse import quote
+
+    reply = world.post(f"/{quote(label, safe='%')}/email", world.email_fields())
+    assert reply.status == 200
+    refused(reply.json, 4)
+
+
+def test_im_is_the_same_endpoint_as_sms(world: Outside) -> None:
+    """One uid space, too."""
+    fields = world.sms_fields()
+    first = world.post("/amazing/im", fields).json
+    assert code(first) == 0
+    assert world.post("/amazing/sms", fields).json == first
+
+
+def test_a_peer_that_is_on_no_allow_list_gets_403_before_its_body(world: Outside) -> None:
+    """403, the same JSON with error_code 4, and nothing of the body was waited for."""
+    head = b"POST /elsewhere/email HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nContent-Length: 50000\r\n\r\n"
+    answer = world.raw(head)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    refused(json.loads(answer.partition(b"\r\n\r\n")[2]), 4)
+    for method in ("GET", "HEAD", "OPTIONS", "POST"):
+        assert world.http(method, "/elsewhere/sms").status == 403
+    answer = world.raw(head.replace(b"Content-Length: 50000", b"Content-Length: 50000\r\nExpect: 100-continue"))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+# ── recipients ──
+
+
+@pytest.mark.parametrize(
+    ("player", "email", "sms"),
+    [
+        ("anna", 0, 0),
+        ("nobody", 1, 1),
+        ("ANNA", 1, 1),
+        ("anna' OR '1'='1", 1, 1),
+        ("noemail", 2, 0),
+        ("nophone", 0, 2),
+        ("badaddress", 2, 2),
+        ("empty", 2, 2),
+        ("out", 5, 5),
+        ("outemail", 5, 0),
+        ("outsms", 0, 5),
+        ("excluded", 5, 5),
+        ("national", 0, 0),
+    ],
+)
+def test_the_directory_decides(world: Outside, player: str, email: int, sms: int) -> None:
+    """user_not_found, no_address, suppressed."""
+    assert code(world.email(ext_user_id=player)) == email
+    assert code(world.sms(ext_user_id=player)) == sms
+
+
+def test_the_wording_of_user_not_found_is_the_protocols(world: Outside) -> None:
+    """As SMARTICO.md prints it."""
+    assert world.email(ext_user_id="nobody") == {"error_code": 1, "error_message": "User was not found"}
+
+
+# ── senders ──
+
+
+@pytest.mark.parametrize(
+    ("sender", "number"),
+    [
+        ("noreply@amazing.co", 0),
+        ("NoReply@AMAZING.co", 0),
+        ("Amazing <a@amazing.co>", 0),
+        ('"A, B" <a@amazing.co>', 0),
+        ("Ämazing <a@amazing.co>", 0),
+        ("a@evil.co", 6),
+        ("a@amazing.co.evil.co", 6),
+        ("a@evilamazing.co", 6),
+        ("a@sub.amazing.co", 6),
+        ("a@amazing.co, b@amazing.co", 6),
+        ("a@amazing.co <b@evil.co>", 6),
+        ("nothing", 6),
+        ("<a@amazing.co", 6),
+        ("a@evil.co <a@amazing.co>", 6),
+        ("@amazing.co", 6),
+        ("a b@amazing.co", 6),
+    ],
+)
+def test_from_and_reply_to_are_held_to_the_labels_list(world: Outside, sender: str, number: int) -> None:
+    """sender_not_allowed, by the address; a display name that shows another domain's address is refused as well."""
+    for field in ("from_email_address", "reply_to_email_address"):
+        answer = world.email(**{field: sender})
+        assert code(answer) in ((number,) if number == 0 else (number, 3)), (field, answer)
+        if number and code(answer) == 6:
+            assert field in answer["error_message"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "number"),
+    [
+        ("Amazing", 0),
+        ("+447700900123", 0),
+        ("447700900123", 0),
+        ("amazing", 6),
+        ("Evil", 6),
+        ("+447700900124", 6),
+        ("TwelveLetter", 6),
+        ("Amazing ", 6),
+        ("123", 6),
+    ],
+)
+def test_from_number_is_held_to_the_labels_list(world: Outside, sender: str, number: int) -> None:
+    """sender_not_allowed."""
+    assert code(world.sms(from_number=sender)) == number
+
+
+def test_without_sms_sender_a_missing_from_number_is_refused(world: Outside) -> None:
+    """There is nothing to send from."""
+    assert code(world.post("/nosender/sms", world.sms_fields(from_number=None)).json) in (3, 6)
+    assert code(world.post("/nosender/sms", world.sms_fields()).json) == 0
+
+
+def test_a_label_without_ways_out_takes_nothing(world: Outside) -> None:
+    """No relays: no email. No sms_routes: no SMS. An error, not a message that waits for ever."""
+    assert code(world.post("/silent/sms", world.sms_fields()).json) != 0
+    assert code(world.post("/silent/email", world.email_fields()).json) != 0
+
+
+# ── callbacks ──
+
+
+@pytest.mark.parametrize(
+    ("url", "number"),
+    [
+        ("https://api.smartico.ai/x", 0),
+        ("https://api.smartico.ai:8443/x?a=b", 0),
+        ("https://API.Smartico.AI/", 0),
+        ("https://a.b.smartico.ai/", 0),
+        ("https://exact.example/", 0),
+        ("http://api.smartico.ai/x", 7),
+        ("https://smartico.ai/", 7),
+        ("https://evil.example/?api.smartico.ai", 7),
+        ("https://api.smartico.ai.evil.example/", 7),
+        ("https://api.smartico.ai@evil.example/", 7),
+        ("https://evil.example/#.smartico.ai", 7),
+        ("https://127.0.0.1/", 7),
+        ("https://[::1]/", 7),
+        ("https://localhost/", 7),
+        ("https://10.0.0.1/", 7),
+        ("ftp://api.smartico.ai/", 7),
+        ("api.smartico.ai/x", 7),
+        ("//api.smartico.ai/x", 7),
+        ("javascript:x", 7),
+        ("https://evil\\.smartico.ai/", 7),
+        ("https://169.254.169.254/", 7),
+        ("https://api.smartico.ai/\nx", 7),
+        ("https://x.exact.example/", 7),
+        ("x", 7),
+        ("https://2130706433/", 7),
+        ("https://0x7f.1/", 7),
+        ("https://user:pw@api.smartico.ai/", 7),
+    ],
+)
+def test_callback_url_is_held_to_hosts_and_https(world: Outside, url: str, number: int) -> None:
+    """callback_not_allowed: a host off the list, not https, or two ways to read it."""
+    answer = world.post("/strict/sms", world.sms_fields(callback_url=url)).json
+    assert code(answer) == number, answer
+    if number:
+        assert "callback_url" in answer["error_message"]
+
+
+def test_callback_url_may_be_missing_only_where_the_label_has_one(world: Outside) -> None:
+    """invalid_request that names it."""
+    fields = world.email_fields(callback_url=None)
+    assert code(world.post("/amazing/email", fields).json) == 0
+
+
+# ── previews ──
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"to_email_address": "boss@amazing.co", "activity_type": "preview"}, 0),
+        ({"to_email_address": "boss@AMAZING.CO", "activity_type": "Unknown"}, 0),
+        ({"to_email_address": "boss@amazing.co", "activity_type": "something new"}, 0),
+        ({"to_email_address": "boss@evil.co", "activity_type": "preview"}, 3),
+        ({"to_email_address": "boss@sub.amazing.co", "activity_type": "preview"}, 3),
+        ({"to_email_address": "a@amazing.co,b@evil.co", "activity_type": "preview"}, 3),
+        ({"to_email_address": "a@amazing.co b@evil.co", "activity_type": "preview"}, 3),
+        ({"to_email_address": "nothing", "activity_type": "preview"}, 3),
+        ({"to_email_address": "Boss <boss@evil.co>", "activity_type": "preview"}, 3),
+        ({"activity_type": "preview"}, 0),
+        ({"activity_type": "EmailCustomerSupport"}, 0),
+    ],
+)
+def test_to_email_address_only_where_the_label_lets_it_go(world: Outside, changes: dict[str, str], number: int) -> None:
+    """invalid_request that names the field, and nothing of the address."""
+    answer = world.post("/preview/email", world.email_fields(**changes)).json
+    assert code(answer) == number, answer
+    if number:
+        assert "to_email_address" in answer["error_message"]
+        assert "evil" not in answer["error_message"]
+
+
+def test_without_preview_domains_to_email_address_is_refused(world: Outside) -> None:
+    """The default list is empty."""
+    refused(world.email(activity_type="preview", to_email_address="boss@amazing.co"), 3, "to_email_address")
+
+
+def test_a_preview_goes_to_its_own_address_without_unsubscribe_and_pixel(world: Outside) -> None:
+    """And not to the address in the player's profile."""
+    subject = f"preview {uuid.uuid4()}"
+    answer = world.post(
+        "/preview/email",
+        world.email_fields(subject=subject, activity_type="preview", to_email_address="qa@amazing.co"),
+    ).json
+    assert code(answer) == 0
+    mail = until(lambda: next((mail for mail in world.relay.mails if mail.parsed["Subject"] == subject), None))
+    assert mail.rcpt == ["qa@amazing.co"]
+    assert mail.parsed["List-Unsubscribe"] is None
+    assert "anna@" not in mail.raw.decode()
+    world.until_heard(answer["ext_message_id"], "accepted")
+
+
+# ── too large by segments ──
+
+
+def test_more_segments_than_the_label_allows_is_too_large(world: Outside) -> None:
+    """Two segments: 306 septets or 134 UCS-2 units."""
+    heads = {"Authorization": "first"}
+    for body, number in (
+        ("a" * 306, 0),
+        ("a" * 307, 8),
+        ("ж" * 134, 0),
+        ("ж" * 135, 8),
+        ("€" * 152, 0),
+        ("€" * 154, 8),
+    ):
+        answer = world.post("/Other.Brand_2/sms", world.sms_fields(body=body), heads).json
+        assert code(answer) == number, (body[:1], len(body), answer)
+
+
+# ── idempotency ──
+
+
+def test_the_same_uid_fifty_times_at_once_is_one_message(world: Outside) -> None:
+    """One id, one submit."""
+    body = f"fifty {uuid.uuid4()}"
+    fields = world.sms_fields(body=body)
+    answers: list[dict[str, Any]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(world.post("/amazing/sms", fields).json)) for _ in range(50)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 50
+    assert {answer["ext_message_id"] for answer in answers} == {answers[0]["ext_message_id"]}
+    world.until_heard(answers[0]["ext_message_id"], "accepted", "delivered")
+    time.sleep(0.3)
+    assert sum(submit.text == body for submit in world.smsc.submits) == 1
+
+
+OTHER_EMAIL = {
+    "ext_user_id": "ben",
+    "from_email_address": "Other <noreply@amazing.co>",
+    "reply_to_email_address": "x@amazing.co",
+    "subject": "Other",
+    "body": "<p>Other</p>",
+    "text_body": "Other",
+    "activity_type": "preview",
+}
+OTHER_SMS = {"ext_user_id": "ben", "from_number": "+447700900123", "body": "Other"}
+
+
+@pytest.mark.parametrize("field", OTHER_EMAIL)
+def test_each_field_of_an_email_is_its_content(world: Outside, field: str) -> None:
+    """Another value under the same uid: uid_conflict, nothing is sent; the first content stays good."""
+    fields = world.email_fields()
+    first = world.post("/amazing/email", fields).json
+    assert code(first) == 0
+    refused(world.post("/amazing/email", fields | {field: OTHER_EMAIL[field]}).json, 9)
+    assert world.post("/amazing/email", fields).json == first
+
+
+@pytest.mark.parametrize("field", OTHER_SMS)
+def test_each_field_of_an_sms_is_its_content(world: Outside, field: str) -> None:
+    """As with email."""
+    fields = world.sms_fields()
+    first = world.post("/amazing/sms", fields).json
+    refused(world.post("/amazing/sms", fields | {field: OTHER_SMS[field]}).json, 9)
+    assert world.post("/amazing/sms", fields).json == first
+
+
+def test_callback_url_is_no_content(world: Outside) -> None:
+    """Another one, or none: the same message."""
+    fields = world.sms_fields()
+    first = world.post("/amazing/sms", fields).json
+    assert world.post("/amazing/sms", fields | {"callback_url": world.smartico.url + "?v=2"}).json == first
+    fields.pop("callback_url")
+    assert world.post("/amazing/sms", fields).json == first
+
+
+def test_one_uid_is_another_message_on_another_channel_or_label(world: Outside) -> None:
+    """Labels and channels don't share uids."""
+    uid = uuid.uuid4().hex
+    ids = {
+        world.post("/amazing/sms", world.sms_fields(im_uid=uid)).json["ext_message_id"],
+        world.post("/amazing/email", world.email_fields(email_uid=uid)).json["ext_message_id"],
+        world.post("/open/sms", world.sms_fields(im_uid=uid)).json["ext_message_id"],
+    }
+    assert len(ids) == 3
+
+
+def test_a_uid_that_was_refused_stays_usable(world: Outside) -> None:
+    """Corrected, it is taken."""
+    uid = uuid.uuid4().hex
+    for wrong in (
+        {"ext_user_id": "nobody"},
+        {"ext_user_id": "out"},
+        {"from_number": "Evil"},
+        {"body": ""},
+        {"callback_url": "https://evil.example/"},
+        {"body": "a" * 5000},
+    ):
+        assert code(world.sms(im_uid=uid, **wrong)) != 0
+    assert code(world.sms(im_uid=uid)) == 0
+
+
+def test_no_refusal_repeats_what_was_sent(world: Outside) -> None:
+    """error_message never holds an address, a secret or content."""
+    canary = "canary-4471"
+    answers = [
+        world.email(from_email_address=f"{canary}@evil.example"),
+        world.email(to_email_address=f"{canary}@evil.example", activity_type="preview"),
+        world.email(ext_user_id=canary),
+        world.email(callback_url=f"https://evil.example/{canary}"),
+        world.sms(from_number=canary[:11]),
+        world.post("/amazing/sms", {"body": canary}, {"Authorization": canary}).json,
+        world.post("/amazing/sms", f'{{"{canary}": '.encode()).json,
+        world.post("/amazing/sms", {canary: 1, "body": [canary]}).json,
+    ]
+    for answer in answers:
+        assert code(answer) != 0
+        assert canary[:11] not in json.dumps(answer)
+        assert SECRET not in json.dumps(answer)
+        assert API_KEY not in json.dumps(answer)
