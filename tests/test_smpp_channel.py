@@ -4,6 +4,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.error import ConnectionLost
 
 from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.interfaces import IChannel
@@ -315,6 +316,29 @@ async def test_a_link_lost_during_the_mark_writes_nothing() -> None:
             else:
                 assert isinstance(result.value, TemporaryFailure)
                 assert smsc.submits == []
+
+
+def test_a_place_is_given_back_once_where_the_last_bind_goes_down() -> None:
+    """Submits that wait for the rate while their bind is lost are temporary, and count no place in the next one."""
+    memory = Memory()
+    world = memory.world(rate="1/s", window=4)
+    failures: list[BaseException] = []
+    for number in range(3):
+        sending = world.send(order(number, now=memory.clock.seconds()))
+        sending.addErrback(lambda failure: failures.append(failure.value))
+    memory.advance(0.2)
+    memory.refuses = True
+    memory.wires[0].cut(ConnectionLost())
+    memory.advance(10)
+    assert [type(failure) for failure in failures] == [TemporaryFailure] * len(failures)
+    assert len(failures) >= 2
+    memory.refuses = False
+    memory.advance(30)
+    assert world.all_bound()
+    stopped: list[None] = []
+    world.channel.stopService().addCallback(stopped.append)
+    memory.advance(1)
+    assert stopped == [None]
 
 
 @pytest_twisted.ensureDeferred

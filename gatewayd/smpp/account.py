@@ -209,14 +209,8 @@ class Account:
             raise TemporaryFailure(f"{self.name} is being unbound", counts=False)
         if same is None:
             self._check_backlog()
-        link = await self._hold(same)
+        link = await self._hold_in_turn(same)
         try:
-            await self._pace.place()
-            while not link.can_write():
-                # It went down while we waited for our place in the rate.
-                link.release()
-                link = await self._hold(None)
-                await self._pace.place()
             if mark is not None:
                 await mark()
                 if not link.can_write():
@@ -273,6 +267,22 @@ class Account:
         self._on_late(self.name, token, answer)
 
     # Waiting --------------------------------------------------------------------------------------------------
+
+    async def _hold_in_turn(self, same: Link | None) -> Link:
+        """A place in a window, once its moment in the rate has come."""
+        while True:
+            link = await self._hold(same)
+            try:
+                await self._pace.place()
+            except BaseException:
+                link.release()
+                raise
+            if link.can_write():
+                return link
+            # It went down while we waited. Given back before another is asked for, which may raise: a place given
+            # back twice would widen the next session's window.
+            link.release()
+            same = None
 
     async def _hold(self, same: Link | None) -> Link:
         """A place in a window; it is ours until `release` or `held -= 1`."""
