@@ -11,6 +11,7 @@ _SHOWN = "[redacted]"
 _PATTERN = re.compile(
     r"""(?P<keep> (?: \b (?:[0-9a-f]{16}-)? [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} (?:-\d{6})? \b  # UUIDs
                    | \b (?=\d*[a-f]) [0-9a-f]{20,} \b                  # digests and queue ids: no number has letters
+                   | \b queued [ ] as [ ] (?=\d*[a-z]) [0-9a-z]{6,20} \b  # short queue ids, to be found in logs
                    | \b0x[0-9a-f]+\b )
           (?! [^\s<>"(),:;]* (?:@|%40|=40) )                           # unless it is somebody's local part
         )
