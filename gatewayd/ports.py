@@ -70,7 +70,7 @@ class Drainable(Protocol):
 class Listener(Service):
     """The ports of one site: all open from start, or the start fails; on stop they close first, then the site drains.
 
-    `drain_limit` is in seconds. `ports` are the open ones.
+    `drain_limit` is in seconds: as long as the slowest answer may take. `ports` are the open ones.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Listener(Service):
         site: Drainable,
         *,
         reuse_port: bool = False,
-        drain_limit: float = 20.0,
+        drain_limit: float = 5.0,
     ) -> None:
         self._reactor = reactor
         self._descriptions = tuple(descriptions)
