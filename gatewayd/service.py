@@ -138,7 +138,7 @@ class Gatewayd(MultiService):
             return_domain=config.bounces.domain if config.bounces else "",
             base_url=config.public.base_url.rstrip("/") if config.public else "",
             jitter=jitter,
-            reserve=store.reserve,
+            reserve=store.reserve_soon,
         )
         self._smpp = SmppChannel(
             reactor,

@@ -39,6 +39,7 @@ from gatewayd.timeline import reports_of
 REPORTING = 49 * 3600
 """Seconds for which a message is kept at least while a status of it may still have to be told (48 h and an hour)."""
 
+_FOR_EVER = 1e15
 LATE_BOUNCE = 5 * 86400
 """Seconds after delivery in which a bounce still counts (notes: delivered is final after 5 days)."""
 
@@ -441,7 +442,7 @@ class RedisStore:
         return following.decode(), [key.decode()[len(head) :] for key in keys]
 
     async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
-        first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000)
+        _, first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000, _FOR_EVER)
         return float(first) / 1000
 
     async def ping(self) -> float:
@@ -450,6 +451,10 @@ class RedisStore:
         return float(self._clock.seconds() - began)
 
     # Leases of whole instances
+
+    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        taken, first = await self._run("reserve", bucket, 1, interval * 1000, 0, patience * 1000)
+        return bool(taken), float(first) / 1000
 
     async def beat(
         self, boot: str, *, first: bool, dead_after: float

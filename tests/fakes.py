@@ -624,6 +624,13 @@ class FakeStore:
     async def recover(self, instance: str) -> int:
         now, moved = self._now(), 0
         for kind in ("email", "sms", "reports"):
+    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        first = max(self.db.rates.get(bucket, 0.0), self._now())
+        near = first - self._now() <= patience
+        if near:
+            self.db.rates[bucket] = first + interval
+        return near, first
+
             lease = self.db.leases.pop((kind, instance), {})
             moved += len(lease)
             self.db.queues[kind].update(dict.fromkeys(lease, now))

@@ -522,16 +522,16 @@ async def test_a_relays_rate_is_paced_evenly() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_shared_rate_is_taken_from_all_processes() -> None:
-    """With IStore.reserve the places come from there."""
-    asked: list[tuple[str, int, float, float]] = []
+    """With IStore.reserve_soon the places come from there."""
+    asked: list[tuple[str, float, float]] = []
 
-    async def reserve(bucket: str, slots: int, interval: float, burst: float) -> float:
-        asked.append((bucket, slots, interval, burst))
-        return float(NOW.seconds())
+    async def reserve(bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        asked.append((bucket, interval, patience))
+        return True, NOW.seconds()
 
     async with world(table={"rate": "20/s"}, reserve=reserve) as w:
         await w.send()
-        assert asked == [("relay:main", 1, 0.05, 0.0)]
+        assert asked == [("relay:main", 0.05, 5.0)]
 
 
 @pytest_twisted.ensureDeferred

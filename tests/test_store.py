@@ -593,6 +593,19 @@ async def test_rates_are_shared(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_place_far_away_is_not_taken(world: World) -> None:
+    """Whoever can't wait for it leaves it to others, and hears when to come again."""
+    taken, first = await world.one.reserve_soon("relay", 2.0, 3.0)
+    assert taken
+    assert await world.two.reserve_soon("relay", 2.0, 3.0) == (True, pytest.approx(first + 2, abs=0.002))
+    for store in (world.one, world.two):
+        assert await store.reserve_soon("relay", 2.0, 3.0) == (False, pytest.approx(first + 4, abs=0.002))
+    world.clock.advance(4)
+    taken, _ = await world.one.reserve_soon("relay", 2.0, 3.0)
+    assert taken
+
+
+@pytest_twisted.ensureDeferred
 async def test_memory(world: World) -> None:
     """`seen` holds after `remember`, for that key only."""
     assert not await world.one.seen("event")

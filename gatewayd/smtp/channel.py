@@ -23,8 +23,9 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.dkim import Signer
 from gatewayd.smtp.mime import Brand, Mail, Unsendable, compose, esp_header
-from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places, sleep
-from gatewayd.smtp.pool import Pool, Reserve, Settings
+from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places
+from gatewayd.smtp.pool import Pool, Settings
+from gatewayd.smtp.rate import Rate, Reserve
 from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.tokens import Keys
@@ -51,9 +52,10 @@ class _House:
 class _Way:
     """One relay: its pool, and how its recipient domains are paced."""
 
-    def __init__(self, reactor: Any, pool: Pool, jitter: Callable[[], float]) -> None:
+    def __init__(self, reactor: Any, pool: Pool, settings: Settings) -> None:
         self.pool = pool
-        self.patience = Patience(LONGEST_PAUSE, jitter)
+        self.patience = Patience(LONGEST_PAUSE, settings.jitter)
+        self._reserve = settings.reserve
         self.bare_until = 0.0
         self.handed = 0
         self.throttled = 0
@@ -64,7 +66,11 @@ class _Way:
         """Take over the limits of `relay`, which differs in nothing that a connection depends on."""
         self.pool.configure(relay)
         limits = {name.lower(): limit for name, limit in relay.domains.items()}
-        self._pacers = {name: Pacer(limit.rate) for name, limit in limits.items() if limit.rate}
+        self._rates = {
+            name: Rate(self._reactor, f"relay:{self.pool.name}:{name}", limit.rate, DOMAIN_WAIT, self._reserve)
+            for name, limit in limits.items()
+            if limit.rate
+        }
         self._places = {
             name: Places(self._reactor, limit.connections, DOMAIN_QUEUE, DOMAIN_WAIT)
             for name, limit in limits.items()
@@ -77,10 +83,12 @@ class _Way:
         places = self._places.get(domain)
         if places is not None:
             await places.take()
-        pacer = self._pacers.get(domain)
-        if pacer is not None:
+        rate = self._rates.get(domain)
+        if rate is not None:
             try:
-                await sleep(self._reactor, pacer.take(self._reactor.seconds(), DOMAIN_WAIT))
+                self.pool.rate.check()
+                with rate.line() as turn:
+                    await turn()
             except BaseException:
                 if places is not None:
                     places.give_back()
@@ -93,8 +101,8 @@ class SmtpChannel(Service):
     """Hands email to relays. A Service: starting it probes the relays, stopping it lets what is on the wire finish.
 
     `return_domain` is [bounces] domain, empty without that table; `base_url` is [public]'s, empty without it.
-    `host_name` is what EHLO says, empty for the address literal of our end. `reserve` (IStore.reserve) makes relay
-    rates count for all processes; without it they count for this one.
+    `host_name` is what EHLO says, empty for the address literal of our end. `reserve` (IStore.reserve_soon) makes the
+    rates of relays and domains count for all processes; without it they count for this one.
     """
 
     name = "smtp"
@@ -164,7 +172,7 @@ class SmtpChannel(Service):
                 if way.pool.relay != relay:
                     way.configure(relay)
             else:
-                way = _Way(self._reactor, Pool(self._reactor, name, relay, self._settings), self._settings.jitter)
+                way = _Way(self._reactor, Pool(self._reactor, name, relay, self._settings), self._settings)
                 if self.running:
                     way.pool.start()
             self._ways[name] = way

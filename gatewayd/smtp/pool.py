@@ -19,7 +19,8 @@ from gatewayd.config import Relay
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Login, Trouble
-from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, sleep
+from gatewayd.smtp.pacing import Backoff, NotNow
+from gatewayd.smtp.rate import Rate, Reserve, Turn
 from gatewayd.smtp.replies import Answer, Stage
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
@@ -32,12 +33,8 @@ IDLE = 30.0
 MESSAGES = 100
 QUEUE = 30
 NOOPS = 50
-LONG_WAIT = 15.0
 BROKEN_CAP = 8.0
 LASTING_CAP = 300.0
-
-Reserve = Callable[[str, int, float, float], Awaitable[float]]
-"""IStore.reserve: places in an even sequence that all processes share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Pool:
     def configure(self, relay: Relay) -> None:
         """Take over limits and rates; host, TLS and log-in are those that the pool was made with."""
         self.relay = relay
-        self._pacer = Pacer(relay.rate)
+        self.rate = Rate(self._reactor, f"relay:{self.name}", relay.rate, PATIENCE, self._settings.reserve)
 
     # -- how it stands ------------------------------------------------------------------------------------------
 
@@ -161,13 +158,26 @@ class Pool:
         `before_wire` is awaited right before the first byte, once. Raises Trouble and NotNow, both before that, and
         whatever `before_wire` raises.
         """
+        if not self.rate.limited:
+            return await self._submit(envelope, content, before_wire, bare, None)
+        with self.rate.line() as turn:
+            return await self._submit(envelope, content, before_wire, bare, turn)
+
+    async def _submit(
+        self,
+        envelope: Envelope,
+        content: bytes,
+        before_wire: Callable[[str], Awaitable[None]],
+        bare: bool,
+        turn: Turn | None,
+    ) -> Answer:
         marked = False
         while True:
             session = await self._acquire()
             try:
                 if not marked:
-                    if self.relay.rate:
-                        await self._pace()
+                    if turn is not None:
+                        await turn()
                     await before_wire(self.name)
                     marked = True
                 used = session.started > 0
@@ -188,17 +198,6 @@ class Pool:
     def knows(self, keyword: str) -> bool | None:
         """Whether the relay offers `keyword`; None where no connection is open."""
         return next((keyword in session.offer for session in self._sessions), None)
-
-    async def _pace(self) -> None:
-        now = self._reactor.seconds()
-        if self._settings.reserve is not None:
-            place = await self._settings.reserve(f"relay:{self.name}", 1, 1.0 / self.relay.rate, 0.0)
-            wait = place - now
-            if wait > LONG_WAIT:
-                raise NotNow("the rate is used up", place)
-        else:
-            wait = self._pacer.take(now, PATIENCE)
-        await sleep(self._reactor, wait)
 
     # -- connections lent and given back ------------------------------------------------------------------------
 
