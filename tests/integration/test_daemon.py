@@ -1,5 +1,6 @@
 """The whole way on real parts: the daemon as a child process between real Redis and simulators on real sockets."""
 
+import random
 import signal
 import subprocess
 from collections import Counter
@@ -15,7 +16,7 @@ from twisted.internet.endpoints import UNIXClientEndpoint
 from gatewayd.errors import ErrorCode
 from gatewayd.redis import RedisLink
 from gatewayd.sandbox.players import Player, PlayerService
-from gatewayd.sandbox.smartico import HANGING, OK, Answer, Said
+from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, Answer, Said
 from gatewayd.sandbox.smsc import Behaviour
 from redis_server import later, until
 
@@ -162,6 +163,38 @@ async def test_redis_killed_under_load_loses_nothing() -> None:
             for text in load.ids:
                 assert load.statuses(text) == TOLD
         assert {answer.error_code for answer in texts.refused} <= {ErrorCode.TRY_AGAIN}
+        assert "Traceback" not in world.daemon.log
+
+
+@pytest_twisted.ensureDeferred
+async def test_everything_at_once() -> None:
+    """Four kills, Redis killed too, an SMSC that resets, a caller that fails: no SMS twice, nothing without an end."""
+    chance = random.Random(1)
+    behaviour = Behaviour(answer_delay=0.03, receipt_delay=0.4, reset_every=97)
+    async with World(reactor, players=400, behaviour=behaviour) as world:
+        world.label["sms_deadline"] = "25s"
+        world.smartico.answers = lambda heard: BROKEN if chance.random() < 0.1 else OK
+        await world.start()
+        texts, subjects = Load(world, "sms", 400), Load(world, "email", 150, 4)
+        for number in range(4):
+            await later(chance.uniform(0.2, 1.0))
+            if number == 2:
+                world.redis.kill()
+                await later(chance.uniform(0.1, 1.5))
+                await world.redis.start()
+            world.daemon.kill()
+            await world.daemon.start()
+        await texts.done
+        await subjects.done
+        await texts.all_final()
+        await subjects.all_final()
+        taken = copies(world)
+        assert max(taken.values()) == 1
+        for text in texts.ids:
+            assert texts.statuses(text) == (TOLD if text in taken else ["failed"])
+        assert set(mails(world)) == set(subjects.ids)
+        for subject in subjects.ids:
+            assert subjects.statuses(subject) == TOLD
         assert "Traceback" not in world.daemon.log
 
 
