@@ -269,6 +269,7 @@ class MessageWork:
         await self._settled(store)
         self._count(item, "sent")
         self._decide(item, "sent", handed.route)
+        log.info("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
         for receipt in parked:
             await self._settled(lambda found=receipt: self._on_receipt(found))  # type: ignore[misc]
         if handed.detail.startswith("simulated"):
@@ -372,6 +373,7 @@ class ReportWork:
             log.failure("a report failed unexpectedly: {message_id}", message_id=item.message_id)
             return await self._again(item, "internal error", None, True)
         self._count(item, "told")
+        log.info("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
         return await self._after(lambda: self._store.report_done(item))
 
     async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
@@ -384,6 +386,13 @@ class ReportWork:
         await _persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
         if counts:
             self._count(item, "again")
+            log.info(
+                "{status} of {message_id} is told again in {seconds:.1f} s: {reason}",
+                status=item.status.value,
+                message_id=item.message_id,
+                seconds=due - now,
+                reason=reason,
+            )
         return None
 
     async def _give_up(self, item: ReportJob, reason: str) -> ReportJob | None:
