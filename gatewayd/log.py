@@ -45,12 +45,18 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} 
     0x2029: "\\u2029",
 }
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What Twisted tells of itself: which factory began and which port closed. Whoever listens says so in our words.
+_CHATTERERS = frozenset(("twisted.internet.base", "twisted.scripts._twistd_unix.UnixAppLogger"))
+_FACTORIES = ("Starting factory ", "Stopping factory ")
+_CHATTER = re.compile(r"(?:Starting|Stopping) (?:factory|protocol) |\(.*Closed\)$|.* starting on \S+$")
 _encode = msgspec.json.Encoder().encode
 
 
 @implementer(ILogObserver)
 class Observer:
     """Writes one line an event to `stream`: text, or an object with `json`; what is below `level` is dropped.
+
+    Twisted's chatter about its own factories and ports is dropped as well.
 
     Fields that the event's words do not name follow them in text. With `journal` each line begins with its priority
     as the journal reads it, and text carries no time of its own. Warnings and worse of one kind (place and format)
@@ -82,6 +88,8 @@ class Observer:
             self.flush()
         level = event.get("log_level", LogLevel.info)
         if _RANKS.get(level, 1) < self._lowest:
+            return
+        if level is LogLevel.info and _is_chatter(event):
             return
         if level in _LIMITED and self._is_one_too_many(event, level):
             return
@@ -199,6 +207,13 @@ class _Repeats:
 def under_journal(journal_stream: str, device: int, inode: int) -> bool:
     """Whether the stream with `device` and `inode` is the journal that systemd named in $JOURNAL_STREAM."""
     return journal_stream == f"{device}:{inode}"
+
+
+def _is_chatter(event: LogEvent) -> bool:
+    place = event.get("log_namespace")
+    if place == "log_legacy":
+        return _CHATTER.match(formatEvent(event)) is not None
+    return place in _CHATTERERS or str(event.get("log_format")).startswith(_FACTORIES)
 
 
 def _message(event: LogEvent) -> str:

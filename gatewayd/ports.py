@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import makeBinding
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 # mypy: disallow-untyped-calls=False
@@ -73,6 +74,8 @@ class Listener(Service):
     `drain_limit` is in seconds: as long as the slowest answer may take. `ports` are the open ones.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         reactor: Any,
@@ -109,6 +112,7 @@ class Listener(Service):
             opening.addCallbacks(self.ports.append, failed.append)
             if failed:
                 failed[0].raiseException()
+            self._log.info("listening on {endpoint}", endpoint=description)
 
     def stopService(self) -> Deferred[None]:
         """Close the ports, let running requests be answered; fires when the last answer has left."""

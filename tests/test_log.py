@@ -221,6 +221,25 @@ def test_what_twisted_logs_the_old_way() -> None:
     assert "ann@" not in written.lines[1]
 
 
+def test_twisted_is_quiet_about_itself() -> None:
+    """Its factories and ports begin and end without a line; what others say in the old way stays."""
+    written = Written()
+    publisher = LogPublisher(written.observer)
+    old = legacy.LogPublisher(publisher, publisher)
+    for words in ("LeanSite starting on 8080", "(TCP Port 8080 Closed)", "(Port '/run/x' Closed)"):
+        old.msg(words)
+    Logger(namespace="twisted.web.client._HTTP11ClientFactory", observer=written.observer).info(
+        "Starting factory {factory!r}", factory="x"
+    )
+    Logger(namespace="twisted.internet.base", observer=written.observer).info("Main loop terminated.")
+    assert written.lines == []
+    old.msg("a plugin starting on its own")
+    Logger(namespace="twisted.internet.base", observer=written.observer).error("it broke")
+    assert [line.endswith(end) for line, end in zip(written.lines, ("its own\n", "it broke\n"), strict=True)] == [
+        True
+    ] * 2
+
+
 @pytest.mark.parametrize(
     ("text", "clean"),
     [
