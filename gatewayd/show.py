@@ -140,6 +140,8 @@ def dead_letters(value: Json) -> None:
         out.print("No dead letters")
         return
     table = _table("Dead letters", "message", "label", "status", "given up (UTC)", "why")
+    # To be copied into `retry ID`, however narrow the terminal.
+    table.columns[0].no_wrap = True
     for letter in letters:
         row = (letter["ext_message_id"], letter["label"], letter["status"], _moment(letter["given_up_at"]))
         table.add_row(*map(escape, row), escape(letter["reason"]))

@@ -127,14 +127,15 @@ async def test_a_unix_socket_will_do(desk: Desk, world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_dead_letters_listed_retried_dropped(desk: Desk, world: World) -> None:
-    """list is what happens without a further word; retry-all takes all that are left."""
+async def test_dead_letters_listed_retried_dropped(desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """list is what happens without a further word, with whole ids; retry-all takes all that are left."""
+    monkeypatch.setenv("COLUMNS", "80")
     await desk.open(LOCAL)
     first, second, third = (world.dead(f"uid-{number}") for number in (1, 2, 3))
     status, out, _ = await desk.run("dead-letters")
     assert status == 0
     assert first.id in out
-    assert "HTTP 500" in out
+    assert "500" in out
     _, out, _ = await desk.run("dead-letters", "list", "--json")
     assert len(json.loads(out)["dead_letters"]) == 3
     assert (await desk.run("dead-letters", "retry", first.id))[0] == 0
