@@ -115,6 +115,7 @@ class Gatewayd(MultiService):
         self._config = config
         self._read_again = read_again
         self._observer = observer
+        self._ending = False
         instance = config.gatewayd.instance
         jitter = random.Random().random
         keys = _keys(config)
@@ -287,7 +288,7 @@ class Gatewayd(MultiService):
 
     def _run(self) -> None:
         # twistd would end by the signal that stopped it; a drained daemon exits with 0.
-        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._reactor.stop))
+        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._terminate))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         log.info("gatewayd {version} runs as {instance}", version=__version__, instance=self._config.gatewayd.instance)
         # What stands now stays: looking for cycles in it, every few messages, was a tenth of all CPU.
@@ -295,6 +296,13 @@ class Gatewayd(MultiService):
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         notify("READY=1", os.environ)
+
+    def _terminate(self) -> None:
+        if self._ending:
+            log.info("draining already; SIGKILL would end it at once, and lose the answers it waits for")
+            return
+        self._ending = True
+        self._reactor.stop()
 
     def stopService(self) -> Deferred[None]:
         """Drain: no new work, then what runs finishes, then the links unbind, Redis last."""
@@ -325,6 +333,8 @@ class Gatewayd(MultiService):
 
     def reload(self) -> None:
         """Read the configuration again: all of it is in force, or, where it has an error, nothing has changed."""
+        if self._ending:
+            return
         notify("RELOADING=1", os.environ)
         if self._audit is not None:
             self._audit.reopen()
