@@ -294,6 +294,9 @@ class IStore(Interface):
         `interval` is the seconds between two places; `burst` how many seconds' worth may pile up unused.
         """
 
+    async def reserve_soon(bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        """Take one place of that sequence, unless it is more than `patience` seconds away; whether, and its time."""
+
     async def ping() -> float:
         """Seconds that Redis took to answer."""
 
@@ -303,9 +306,6 @@ class IStore(Interface):
         """This instance lives: is its name still its own, which peers had no beat for `dead_after`, what is paused.
 
         `boot` is unique to the process; the one that said `first` last owns the name.
-    async def reserve_soon(bucket: str, interval: float, patience: float) -> tuple[bool, float]:
-        """Take one place of that sequence, unless it is more than `patience` seconds away; whether, and its time."""
-
         """
 
     async def recover(instance: str) -> int:
