@@ -445,16 +445,16 @@ class RedisStore:
         _, first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000, _FOR_EVER)
         return float(first) / 1000
 
+    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        taken, first = await self._run("reserve", bucket, 1, interval * 1000, 0, patience * 1000)
+        return bool(taken), float(first) / 1000
+
     async def ping(self) -> float:
         began = self._clock.seconds()
         await self._link.command("PING")
         return float(self._clock.seconds() - began)
 
     # Leases of whole instances
-
-    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
-        taken, first = await self._run("reserve", bucket, 1, interval * 1000, 0, patience * 1000)
-        return bool(taken), float(first) / 1000
 
     async def beat(
         self, boot: str, *, first: bool, dead_after: float

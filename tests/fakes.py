@@ -605,6 +605,13 @@ class FakeStore:
         self.db.rates[bucket] = first + slots * interval
         return first
 
+    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        first = max(self.db.rates.get(bucket, 0.0), self._now())
+        near = first - self._now() <= patience
+        if near:
+            self.db.rates[bucket] = first + interval
+        return near, first
+
     async def ping(self) -> float:
         self._now()
         return 0.0
@@ -624,13 +631,6 @@ class FakeStore:
     async def recover(self, instance: str) -> int:
         now, moved = self._now(), 0
         for kind in ("email", "sms", "reports"):
-    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
-        first = max(self.db.rates.get(bucket, 0.0), self._now())
-        near = first - self._now() <= patience
-        if near:
-            self.db.rates[bucket] = first + interval
-        return near, first
-
             lease = self.db.leases.pop((kind, instance), {})
             moved += len(lease)
             self.db.queues[kind].update(dict.fromkeys(lease, now))
