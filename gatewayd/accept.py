@@ -51,8 +51,8 @@ class Outbox(Protocol):
 class Acceptor:
     """Takes requests on.
 
-    `directories` and their `tables` are by name; `segments(text, transliterate)` counts the segments of an SMS;
-    `outboxes` are those that this process works on.
+    `directories` and their `tables` are by name; `segments(text, label)` counts the segments of an SMS, and
+    `why_no_sender(sender, label)` says why it can't have this sender; `outboxes` are those that this process works on.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class Acceptor:
         labels: Mapping[str, Label],
         tables: Mapping[str, Directory],
         *,
-        segments: Callable[[str, bool], int],
+        segments: Callable[[str, Label], int],
+        why_no_sender: Callable[[str, Label], str],
         outboxes: Mapping[Channel, Outbox],
         decided: Decided = unrecorded,
     ) -> None:
@@ -75,6 +76,7 @@ class Acceptor:
         self._labels = labels
         self._tables = tables
         self._segments = segments
+        self._why_no_sender = why_no_sender
         self._outboxes = outboxes
         self._decided = decided
         self._previews: dict[str, _Pace] = {}
@@ -115,6 +117,9 @@ class Acceptor:
         label = self._label(label_name)
         check_well_formed(request)
         sender = check_sender(label, request.content)
+        fault = sender and self._why_no_sender(sender, label)
+        if fault:
+            raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
         check_callback(label, request.callback_url)
         self._check_length(label, request.content)
         check_preview(label, request)
@@ -140,7 +145,7 @@ class Acceptor:
             return
         most = label.max_segments
         # Far over the limit is not worth counting, whatever transliteration may save.
-        if len(content.body) > most * 640 or self._segments(content.body, label.transliterate) > most:
+        if len(content.body) > most * 640 or self._segments(content.body, label) > most:
             raise Refused(ErrorCode.TOO_LARGE, f"body has more than {most} segments")
 
     def _pace_previews(self, label_name: str, label: Label, request: Request) -> None:

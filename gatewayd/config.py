@@ -264,7 +264,7 @@ class Smsc(_Table):
     system_id: Annotated[str, Field(min_length=1, max_length=15)]
     password: SecretText
     system_type: Annotated[str, Field(max_length=12)] = ""
-    bind: Literal["transceiver", "transmitter+receiver"] = "transceiver"
+    bind: Literal["transceiver", "transmitter+receiver", "auto"] = "transceiver"
     binds: Count = 1
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     rate: Rate = 100.0
@@ -274,6 +274,7 @@ class Smsc(_Table):
     message_ids: Literal["as-is", "decimal", "hex", "auto"] = "auto"
     default_alphabet: Literal["gsm", "latin1"] = "gsm"
     validity: Literal["relative", "absolute", ""] = "relative"
+    trace: bool = False
     source_ton_npi: TonNpi = None
     dest_ton_npi: TonNpi = None
     receipt_states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}

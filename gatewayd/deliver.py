@@ -34,7 +34,7 @@ class Deliverer:
         directories: Mapping[str, IRecipientDirectory],
         keys: Keys,
         *,
-        segments: Callable[[str, bool], int],
+        segments: Callable[[str, Label, str], int],
         labels: Mapping[str, Label],
         tables: Mapping[str, Directory],
     ) -> None:
@@ -99,11 +99,10 @@ class Deliverer:
         stop: tuple[str, ...] = ()
         if not message.activity_type:
             stop = (*self._keys.user_hashes(message.label, message.ext_user_id), *names)
-        segments = 1
-        if isinstance(message.content, Sms):
-            segments = self._segments(message.content.body, label.transliterate)
+        content = message.content
 
         async def before_wire(route: str) -> None:
+            segments = self._segments(content.body, label, route) if isinstance(content, Sms) else 1
             if not await self._store.mark(message, route, names[0], segments=segments, stop_hashes=stop):
                 raise PermanentFailure("the user is on the stop list")
 

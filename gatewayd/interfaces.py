@@ -180,6 +180,15 @@ class IStore(Interface):
     ) -> None:
         """Try it again at `due`; `uncertain` keeps the mark that it may have been taken."""
 
+    async def go_on(
+        message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+    ) -> bool:
+        """A late answer told what `route` has of an uncertain SMS (`progress`, no more): queue it again, due now.
+
+        False where it doesn't wait in that uncertainty any more: settled, being worked on, or marked for another
+        copy after `written_at`, of which the answer says nothing.
+        """
+
     async def settle_final(message: Message, state: State, reason: str, reports: str) -> None:
         """It ends here as failed or rejected; `reports` are status.LETTERS to queue."""
 

@@ -11,7 +11,7 @@ choose one could grow this process without end.
 from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, ProcessCollector
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from zope.interface import implementer
 
@@ -48,6 +48,7 @@ class Metrics:
         self._settled: dict[tuple[str, Channel, str], tuple[Counter, Histogram]] = {}
         self._reported: dict[tuple[str, Report, str], tuple[Counter, Histogram]] = {}
         self._evidence: dict[tuple[str, str, str], Counter] = {}
+        self._answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def _declare_flow(self, registry: CollectorRegistry) -> None:
         self._intake_total = Counter(
@@ -93,6 +94,19 @@ class Metrics:
             "gatewayd_evidence_total",
             "Receipts, bounces and other evidence: matched, parked, orphaned, ignored.",
             ("source", "event", "result"),
+            registry=registry,
+        )
+        self._answers_total = Counter(
+            "gatewayd_smpp_answers_total",
+            "Answers to submit_sm by command_status; other is what neither SMPP 3.4 nor its vendors' range names.",
+            ("smsc", "status"),
+            registry=registry,
+        )
+        self._answers_time = Histogram(
+            "gatewayd_smpp_answer_seconds",
+            "From a submit_sm on the wire to its answer.",
+            ("smsc",),
+            buckets=_ANSWER,
             registry=registry,
         )
         self._redis_time = Histogram(
@@ -168,6 +182,15 @@ class Metrics:
             counter = self._evidence[source, event, result] = self._evidence_total.labels(source, event, result)
         counter.inc()
 
+    def submit_answered(self, smsc: str, status: str, seconds: float) -> None:
+        """An SMSC answered a submit, well or not, `seconds` after it was written; `status` by its name."""
+        pair = self._answers.get((smsc, status))
+        if pair is None:
+            pair = (self._answers_total.labels(smsc, status), self._answers_time.labels(smsc))
+            self._answers[smsc, status] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
+
     def redis_answered(self, seconds: float) -> None:
         """Redis answered a question in `seconds`."""
         self._redis_up.set(1)
@@ -209,7 +232,11 @@ class Metrics:
             self._paused.labels(label, channel).set(1)
 
     def show_ways(self, channel: Channel, ways: Mapping[str, WayState]) -> None:
-        """Set the gauges of the relays or SMSCs of one channel."""
+        """Set the gauges of the relays or SMSCs of one channel; one that a reload took away is shown no more."""
+        for gone in [name for of, name in self._totals.ways if of is channel and name not in ways]:
+            del self._totals.ways[channel, gone]
+            for gauge in (self._way_up, self._way_window, self._way_in_flight, self._way_limit):
+                gauge.remove(channel, gone)
         for name, way in ways.items():
             self._way_up.labels(channel, name).set(way.up)
             self._way_window.labels(channel, name).set(way.window)
@@ -240,6 +267,25 @@ class _Totals(Collector):
             throttled.add_metric((channel, name), state.throttled)
         yield handed
         yield throttled
+        yield from self._binds()
+
+    def _binds(self) -> Iterator[Metric]:
+        bind = ("smsc", "bind")
+        up = GaugeMetricFamily("gatewayd_smpp_bind_up", "1 while a bind is bound.", labels=bind)
+        window = GaugeMetricFamily("gatewayd_smpp_bind_window", "Submits that may be unanswered at once.", labels=bind)
+        in_flight = GaugeMetricFamily("gatewayd_smpp_bind_in_flight", "Submits unanswered now.", labels=bind)
+        reconnects = CounterMetricFamily("gatewayd_smpp_bind_reconnects", "Times it was bound anew.", labels=bind)
+        silent = CounterMetricFamily("gatewayd_smpp_bind_unanswered", "Submits never answered in time.", labels=bind)
+        for (_, name), way in self.ways.items():
+            for state in way.binds:
+                key = (name, f"{state.mode} {state.number}")
+                up.add_metric(key, state.phase == "bound")
+                if state.mode != "receiver":
+                    window.add_metric(key, state.window)
+                    in_flight.add_metric(key, state.in_flight)
+                reconnects.add_metric(key, state.reconnects)
+                silent.add_metric(key, state.unanswered)
+        yield from (up, window, in_flight, reconnects, silent)
 
 
 STATES = tuple(str(state) for state in State if state not in WAITING)

@@ -43,7 +43,7 @@ from gatewayd.redis import RedisLink
 from gatewayd.report import Reporter
 from gatewayd.retry import RELAY, SMSC
 from gatewayd.smpp.channel import SmppChannel
-from gatewayd.smpp.text import segments
+from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.inbound import ReturnedMail
 from gatewayd.store import RedisStore
@@ -150,11 +150,14 @@ class Gatewayd(MultiService):
             on_receipt=tracker.take_receipt,
             on_inbound=tracker.take_inbound,
             on_late_answer=tracker.late_answer,
+            on_goes_on=tracker.goes_on,
+            on_answer=metrics.submit_answered,
             jitter=jitter,
         )
+        self._fit = fit = Fit(config.smscs)
         channels = {Channel.EMAIL: self._smtp, Channel.SMS: self._smpp}
         self._deliverer = deliverer = Deliverer(
-            reactor, store, channels, self._directories, keys, segments=segments, labels=labels, tables=self._tables
+            reactor, store, channels, self._directories, keys, segments=fit.segments, labels=labels, tables=self._tables
         )
 
         def message_work(channel: Channel) -> MessageWork:
@@ -189,7 +192,8 @@ class Gatewayd(MultiService):
             keys,
             labels,
             self._tables,
-            segments=segments,
+            segments=fit.segments,
+            why_no_sender=fit.why_no_sender,
             outboxes={channel: outboxes[channel] for channel in self._works},
             decided=decided,
         )
@@ -369,6 +373,7 @@ class Gatewayd(MultiService):
         channels = {Channel.EMAIL: self._smtp, Channel.SMS: self._smpp}
         self._admin.reload(_stop_times(labels), _configured(config, channels))
         self._smtp.reconfigure(config.relays, labels)
+        self._fit.reconfigure(config.smscs)
         self._smpp.reconfigure(config.smscs, labels)
         if self._public is not None:
             self._public.reload(config.esp)

@@ -10,7 +10,7 @@ import msgspec
 
 from gatewayd.figures import Snapshot, rate_of
 from gatewayd.metrics import STATES, Counts, waiting
-from gatewayd.model import Channel, DeadLetter, Json, Kept, Stopped, Trace
+from gatewayd.model import BindState, Channel, DeadLetter, Json, Kept, Stopped, Trace
 
 
 def iso(at: float) -> str | None:
@@ -118,11 +118,29 @@ def status_json(
                 "rate_limit": way.rate,
                 "handed": way.handed,
                 "throttled": way.throttled,
+                "binds": [bind_json(bind) for bind in way.binds],
             }
             for channel, ways in snapshot.ways.items()
             for name, way in ways.items()
         ],
         "dead_letters": {"count": len(snapshot.dead), "more": snapshot.dead_is_more},
+    }
+
+
+def bind_json(bind: BindState) -> Json:
+    """One bind of an SMSC."""
+    return {
+        "number": bind.number,
+        "mode": bind.mode,
+        "state": bind.phase,
+        "since": iso(bind.since),
+        "in_flight": bind.in_flight,
+        "window": bind.window,
+        "handed": bind.handed,
+        "unanswered": bind.unanswered,
+        "reconnects": bind.reconnects,
+        "answer_seconds": round(bind.latency, 4),
+        "last_error": bind.last_error,
     }
 
 

@@ -1,6 +1,6 @@
 """What gatewayctl prints for people: tables, timelines and progress bars. Owns the looks, decides nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -86,7 +86,7 @@ def _labels(out: Console, labels: Json) -> None:
 _COUNTS = ("accepted", "waiting", "sent", "delivered", "failed", "rejected")
 
 
-def _routes(out: Console, routes: Iterable[Json]) -> None:
+def _routes(out: Console, routes: Sequence[Json]) -> None:
     table = _table(
         "Relays and SMSCs", "channel", "name", "state", "#unanswered", "#rate", "#limit", "#taken", "#throttled", ""
     )
@@ -103,6 +103,29 @@ def _routes(out: Console, routes: Iterable[Json]) -> None:
             str(route["handed"]),
             str(route["throttled"]),
             escape(route["reason"]),
+        )
+    out.print(table)
+    _binds(out, [(route["name"], bind) for route in routes for bind in route["binds"]])
+
+
+def _binds(out: Console, binds: Sequence[tuple[str, Json]]) -> None:
+    if not binds:
+        return
+    out.print()
+    columns = ("SMSC", "bind", "state", "#unanswered", "#taken", "#no answer", "#reconnects", "#answer", "")
+    table = _table("Binds", *columns)
+    for name, bind in binds:
+        bound = bind["state"] == "bound"
+        table.add_row(
+            escape(name),
+            f"{bind['mode']} {bind['number']}",
+            f"[{_GOOD if bound else _BAD}]{escape(bind['state'])}[/]",
+            "-" if bind["mode"] == "receiver" else f"{bind['in_flight']}/{bind['window']}",
+            str(bind["handed"]),
+            str(bind["unanswered"]),
+            str(bind["reconnects"]),
+            f"{bind['answer_seconds'] * 1000:.0f} ms" if bind["answer_seconds"] else "-",
+            "" if bound else escape(bind["last_error"]),
         )
     out.print(table)
 

@@ -88,8 +88,9 @@ class RedisStore:
         self._prefix = prefix
         self._instance = instance
         names = (
-            "accept known take mark sent again final park sweep evidence receipt parked take_reports told retell dead"
-            " recover beat strays release erase export replay reserve queues unstop stopped about"
+            "accept known take mark sent again goon final park sweep evidence receipt parked"
+            " take_reports told retell dead recover beat strays release erase export replay reserve"
+            " queues unstop stopped about"
         )
         self._scripts = {name: _script(name) for name in names.split()}
         self._report_room: Callable[[], bool] = lambda: False
@@ -217,6 +218,13 @@ class RedisStore:
             route,
             list(progress),
         )
+
+    async def go_on(
+        self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+    ) -> bool:
+        # The mark was stored before the write, in milliseconds that may have been rounded up.
+        until = _ms(written_at) + 1
+        return bool(await self._run("goon", message_id, Channel.SMS, route, until, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
         _done, job = await self._run(

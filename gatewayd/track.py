@@ -114,6 +114,13 @@ class Tracker:
             await self.take_receipt(receipt)
         self._meter.evidence("late answer", Event.SENT, "matched")
 
+    async def goes_on(
+        self, message_id: str, smsc: str, written_at: float, remote_ids: tuple[str, ...], reason: str
+    ) -> None:
+        """The SMSC has of an uncertain message what `remote_ids` say, and no more: it goes on from there at once."""
+        if await self._store.go_on(message_id, smsc, written_at, reason, progress=remote_ids):
+            self._meter.evidence("late answer", "none", "matched")
+
     async def simulated(self, message_id: str) -> None:
         """A message of a label in test mode counts as delivered."""
         if await self._store.evidence(Evidence(message_id, Event.DELIVERED, "test mode")) == "moved":

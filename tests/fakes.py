@@ -307,6 +307,25 @@ class FakeStore:
             self._note(row, "uncertain" if uncertain else "again", reason)
         self.db.queues[message.channel][message.id] = due
 
+    async def go_on(
+        self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+    ) -> bool:
+        now, row = self._now(), self.db.rows.get(message_id)
+        if row is None or row.state is not State.UNCERTAIN or row.route != route or row.marked > written_at + 0.001:
+            return False
+        aside = self.db.aside.get((row.label, row.channel), {})
+        if message_id in self.db.queues[row.channel]:
+            self.db.queues[row.channel][message_id] = now
+        elif message_id not in aside:
+            return False
+        row.state = State.QUEUED
+        if progress:
+            row.progress = tuple(progress)
+        for index, remote in enumerate(progress, 1):
+            self.db.remote[route, remote] = (message_id, index, row.address)
+        self._note(row, "again", reason)
+        return True
+
     async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
         self._now()
         row = self.db.rows.get(message.id)
@@ -472,9 +491,8 @@ class FakeStore:
         row = self.db.rows.get(message_id)
         if row is None:
             return None
-        return Known(
-            message_id, row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address, row.sent_at
-        )
+        sent = row.sent_at or row.marked
+        return Known(message_id, row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address, sent)
 
     async def seen(self, key: str) -> bool:
         return self.db.memory.get(key, 0) > self._now()

@@ -122,7 +122,8 @@ class Intake:
             KEYS,
             self.labels,
             self.tables,
-            segments=lambda text, transliterate: -(-len(text) // 160),
+            segments=lambda text, label: -(-len(text) // 160),
+            why_no_sender=lambda sender, label: "the sender has an omega" if "Ω" in sender else "",
             outboxes=self.trays,
         )
         self.api = Api(

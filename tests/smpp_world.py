@@ -91,6 +91,8 @@ class World:
         self.inbound: list[Inbound] = []
         self.marks: list[str] = []
         self.late: list[tuple[str, str, tuple[str, ...]]] = []
+        self.went_on: list[tuple[str, str, float, tuple[str, ...], str]] = []
+        self.answers: list[tuple[str, str, float]] = []
         self.store_is_down = False
         self.rates = rates or Rates(clock)
         self.labels = labels or {"amazing": label()}
@@ -104,6 +106,8 @@ class World:
             on_inbound=self._take_inbound,
             jitter=lambda: 0.5,
             on_late_answer=self._take_late,
+            on_goes_on=self._take_going_on,
+            on_answer=lambda *answer: self.answers.append(answer),
             **options,
         )
 
@@ -119,6 +123,9 @@ class World:
 
     async def _take_late(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
         self.late.append((message_id, smsc, remote_ids))
+
+    async def _take_going_on(self, *said: Any) -> None:
+        self.went_on.append(said)  # type: ignore[arg-type]
 
     async def mark(self, route: str) -> None:
         """Notes the mark."""

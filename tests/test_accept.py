@@ -203,8 +203,9 @@ async def test_sms_senders(number: str, taken: bool) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_an_impossible_sms_sender_is_refused_even_where_listed() -> None:
-    """A name over 11 characters fits no PDU."""
+    """A name over 11 characters fits no PDU; nor one that the label's SMSCs have no characters for."""
     intake = Intake(amazing=label(sms_senders=["*"]))
+    assert await code(intake, text(from_number="Ωmega")) == 6
     assert await code(intake, text(from_number="Amazing Inc")) == 0
     assert await code(intake, text(from_number="Amazing Inc.")) == 6
     assert await code(intake, text(from_number="+12")) == 6
@@ -212,12 +213,12 @@ async def test_an_impossible_sms_sender_is_refused_even_where_listed() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_missing_from_number_is_the_labels() -> None:
-    """sms_sender where there is one; its later change is no conflict."""
+    """sms_sender where there is one, listed or not; its later change is no conflict."""
     assert await code(Intake(), text(from_number="")) == 6
     intake = Intake(amazing=label(sms_sender="Amazing"))
     assert await code(intake, text(from_number="")) == 0
     assert stored(intake).content == Sms("Amazing", SMS["body"])
-    changed = {"amazing": label(sms_sender="+447700900999")}
+    changed = {"amazing": label(sms_sender="+447700900998")}
     intake.acceptor.reconfigure(changed, {"players": intake.players}, intake.tables)
     assert await code(intake, text(from_number="")) == 0
 

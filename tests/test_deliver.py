@@ -15,7 +15,7 @@ from gatewayd.deliver import SIMULATED, Deliverer, sms_routes
 from gatewayd.errors import PermanentFailure, TemporaryFailure
 from gatewayd.interfaces import BeforeWire, IChannel, IRecipientDirectory
 from gatewayd.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
-from gatewayd.smpp.text import segments
+from gatewayd.smpp.fit import Fit
 from gatewayd.status import State
 from gatewayd.tokens import Keys
 
@@ -98,7 +98,7 @@ class Bench:
             self.channels,
             {"players": self.directory},
             KEYS,
-            segments=segments,
+            segments=Fit({}).segments,
             labels={"amazing": label(**changed)},
             tables=self.tables,
         )

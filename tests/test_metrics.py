@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from gatewayd.errors import ErrorCode
 from gatewayd.interfaces import IMeter
 from gatewayd.metrics import Metrics, unreconciled, waiting
-from gatewayd.model import Channel, QueueState, WayState
+from gatewayd.model import BindState, Channel, QueueState, WayState
 from gatewayd.status import Report
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
@@ -190,3 +190,33 @@ def test_expressions_are_balanced() -> None:
         assert expression.count("(") == expression.count(")")
         assert expression.count("{") == expression.count("}")
         assert expression.count("[") == expression.count("]")
+
+
+def test_binds_and_answers_of_an_smsc() -> None:
+    """Answers by status with their time; each bind's state, window and reconnects; a bind that is gone is not shown."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.submit_answered("world", "ESME_ROK", 0.02)
+    metrics.submit_answered("world", "ESME_RTHROTTLED", 0.03)
+
+    def bind(mode: str, phase: str) -> BindState:
+        return BindState("world", 0, mode, phase, 1.0, window=20, in_flight=3, reconnects=2, unanswered=1)
+
+    binds = (bind("transmitter", "bound"), bind("receiver", "waiting"))
+    metrics.show_ways(SMS, {"world": WayState(True, binds=binds), "uk": WayState(True)})
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"gatewayd_{name}", labels)
+
+    assert value("smpp_answers_total", smsc="world", status="ESME_RTHROTTLED") == 1
+    assert value("smpp_answer_seconds_count", smsc="world") == 2
+    for name, expected in (("up", 1), ("window", 20), ("in_flight", 3)):
+        assert value(f"smpp_bind_{name}", smsc="world", bind="transmitter 0") == expected
+    assert value("smpp_bind_up", smsc="world", bind="receiver 0") == 0
+    assert value("smpp_bind_window", smsc="world", bind="receiver 0") is None
+    assert value("smpp_bind_reconnects_total", smsc="world", bind="receiver 0") == 2
+    assert value("smpp_bind_unanswered_total", smsc="world", bind="transmitter 0") == 1
+    metrics.show_ways(SMS, {"world": WayState(True)})
+    assert value("smpp_bind_up", smsc="world", bind="receiver 0") is None
+    assert value("route_up", channel="sms", route="uk") is None
+    assert value("route_up", channel="sms", route="world") == 1

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,6 @@ from gatewayd.smpp.address import destination, source, validity
     [
         ("Amazing", (5, 0, b"Amazing")),
         ("Amazing24-7", (5, 0, b"Amazing24-7")),
-        ("Café", (5, 0, b"Caf\xe9")),
         ("123", (3, 0, b"123")),
         ("12345678", (3, 0, b"12345678")),
         ("12", (1, 1, b"12")),
@@ -34,12 +34,36 @@ def test_the_senders_kind_gives_its_ton_and_npi(sender: str, expected: tuple[int
     assert source(sender, (2, 8)) == (2, 8, expected[2])
 
 
-@pytest.mark.parametrize("sender", ["TwelveLetter", "Ωmega", "١٢٣٤٥", "A" * 100])
-def test_a_name_that_no_smsc_takes_is_refused(sender: str) -> None:
-    """Over eleven characters or outside Latin-1: permanent, and the failure does not repeat it."""
+@pytest.mark.parametrize("alphabet", ["gsm", "latin1"])
+@pytest.mark.parametrize("sender", ["TwelveLetter", "Казино", "١٢٣٤٥", "A" * 100])
+def test_a_name_that_no_smsc_takes_is_refused(sender: str, alphabet: Any) -> None:
+    """Over eleven characters or outside both alphabets: permanent, and the failure does not repeat it."""
     with pytest.raises(PermanentFailure) as refused:
-        source(sender)
+        source(sender, default_alphabet=alphabet)
     assert sender not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("sender", "gsm", "latin1"),
+    [
+        ("Play_24@x", b"Play_24@x", b"Play_24@x"),
+        ("Café", b"Caf\x05", b"Caf\xe9"),
+        ("Ωmega", b"\x15mega", None),
+        ("naïve", None, b"na\xefve"),
+        ("Elevenaaaéé", b"Elevenaaa\x05\x05", b"Elevenaaa\xe9\xe9"),
+        ("é[ten]chars", None, b"\xe9[ten]chars"),
+        ("Caf@é", None, b"Caf@\xe9"),
+    ],
+)
+def test_a_name_is_written_in_the_smscs_alphabet(sender: str, gsm: bytes | None, latin1: bytes | None) -> None:
+    """ASCII as it is; other names in GSM 03.38 or Latin-1, refused where the octets are too many or end a C-string."""
+    alphabets: tuple[tuple[Any, bytes | None], ...] = (("gsm", gsm), ("latin1", latin1))
+    for alphabet, expected in alphabets:
+        if expected is None:
+            with pytest.raises(PermanentFailure):
+                source(sender, default_alphabet=alphabet)
+        else:
+            assert source(sender, default_alphabet=alphabet) == (5, 0, expected)
 
 
 def test_destination_has_no_plus() -> None:

@@ -12,7 +12,7 @@ from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.channel import reference
 from gatewayd.smpp.pdu import Status, SubmitSm
 from gatewayd.status import Event
-from smpp_world import Memory, World, label, order, running, settings, until
+from smpp_world import Memory, World, order, running, settings, until
 
 LONG = "Ünï ¢ " * 60
 
@@ -206,13 +206,12 @@ async def test_statuses_mean_what_the_table_says() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_what_cannot_be_written_is_refused_before_the_mark() -> None:
-    """A sender of twelve letters, one in Greek, a text past max_segments: permanent, nothing marked or written."""
+    """A sender of twelve letters, one in Cyrillic, a text past 255 segments: permanent, nothing marked or written."""
     async with running() as (world, smsc):
-        world.labels["amazing"] = label(max_segments=2)
         for bad in (
             order(sender="TwelveLetter"),
-            order(sender="Ωmega"),
-            order(body="x" * 307),
+            order(sender="Казино"),
+            order(body="x" * (255 * 153 + 1)),
             order(body="x", phone="+" + "1" * 30),
         ):
             ((ok, failure),) = await DeferredList([world.send(bad)], consumeErrors=True)
@@ -365,6 +364,11 @@ def test_a_late_answer_is_evidence() -> None:
     assert failures[0].progress == ()
     memory.advance(5)
     assert world.late == []
+    # The first of two segments is there, the second was never written: the message may go on behind it.
+    ((message_id, smsc, written_at, ids, reason),) = world.went_on
+    assert (message_id, smsc, ids) == (order().message.id, "world", (memory.smsc.taken[0][0],))
+    assert memory.smsc.submitted_at[0] == written_at
+    assert reason == "world answered late: ESME_ROK"
     short = world.send(order(2, now=memory.clock.seconds()))
     short.addErrback(lambda failure: failures.append(failure.value))
     memory.advance(10)
@@ -374,6 +378,38 @@ def test_a_late_answer_is_evidence() -> None:
     assert remote_ids == (memory.smsc.taken[-1][0],)
     world.channel.stopService()
     memory.advance(30)
+
+
+def test_a_late_refusal_proves_that_nothing_was_taken() -> None:
+    """A submit that was given up is refused after all: told with what the SMSC has of the message, which is nothing."""
+    memory = Memory(Behaviour(answer_delay=8.0, judge=lambda submit: Status.RSYSERR))
+    world = memory.world(response_timeout="5s")
+    failures: list[BaseException] = []
+    sending = world.send(order(now=memory.clock.seconds()))
+    sending.addErrback(lambda failure: failures.append(failure.value))
+    memory.advance(12)
+    assert isinstance(failures[0], Uncertain)
+    ((message_id, smsc, _, ids, reason),) = world.went_on
+    assert (message_id, smsc, ids, world.late) == (order().message.id, "world", (), [])
+    assert reason == "world answered late: ESME_RSYSERR"
+    world.channel.stopService()
+    memory.advance(30)
+
+
+@pytest_twisted.ensureDeferred
+async def test_answers_are_counted_by_status() -> None:
+    """Every answer is told with its status's name and its time; what no table names is "other"."""
+    verdict = [0]
+    async with running(Behaviour(judge=lambda submit: verdict[0])) as (world, _):
+        for verdict[0] in (0, Status.RINVDSTADR, 0x401, 0x12345):
+            await DeferredList([world.send(order())], consumeErrors=True)
+        assert [answer[:2] for answer in world.answers] == [
+            ("world", "ESME_ROK"),
+            ("world", "ESME_RINVDSTADR"),
+            ("world", "0x00000401"),
+            ("world", "other"),
+        ]
+        assert all(0 <= seconds < 5 for _, _, seconds in world.answers)
 
 
 @pytest_twisted.ensureDeferred

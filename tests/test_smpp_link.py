@@ -8,13 +8,13 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
 from gatewayd.errors import TemporaryFailure, Uncertain
+from gatewayd.model import BindState
 from gatewayd.sandbox.smsc import Behaviour
-from gatewayd.smpp.link import LinkState
-from gatewayd.smpp.pdu import Status
+from gatewayd.smpp.pdu import Command, Status
 from smpp_world import Memory, World, order, settings
 
 
-def link_of(world: World) -> LinkState:
+def link_of(world: World) -> BindState:
     """The only bind's state."""
     ((link,),) = [state.links for state in world.channel.binds()]
     return link
@@ -271,7 +271,7 @@ def test_transmitter_and_receiver_are_two_binds() -> None:
     assert world.channel.routes() == {"world": True}
     (state,) = world.channel.binds()
     assert state.degraded
-    assert world.channel.states()["world"].word == "1 of 2 bound"
+    assert world.channel.states()["world"].word == "degraded: 1 of 2 bound"
     memory.advance(5)
     assert not world.channel.binds()[0].degraded
     stop(memory, world)
@@ -398,3 +398,57 @@ def test_a_backlog_comes_back_spread_and_each_message_about_once() -> None:
     assert sum(tries.values()) <= 1500 * 2.5
     assert max(tries.values()) <= 6
     stop(memory, world)
+
+
+@pytest.mark.parametrize("status", [Status.RINVCMDID, Status.RBINDFAIL])
+def test_auto_binds_a_pair_where_there_is_no_transceiver(status: Status) -> None:
+    """Refused with 0x03 or 0x0D, bind = "auto" goes on as transmitter and receiver; a message and its receipt pass."""
+    memory = Memory(Behaviour(judge_bind=lambda bind: status * (bind.kind == Command.BIND_TRANSCEIVER)))
+    world = memory.world(bind="auto")
+    memory.advance(3)
+    (state,) = world.channel.binds()
+    assert [(link.mode, link.phase) for link in state.links] == [("transmitter", "bound"), ("receiver", "bound")]
+    sending = world.send(order(now=memory.clock.seconds()))
+    memory.advance(1)
+    assert sending.result.route == "world"
+    assert len(world.receipts) == 1
+    world.channel.stopService()
+    memory.advance(10)
+    assert memory.smsc.sessions == []
+
+
+def test_auto_goes_back_to_a_transceiver() -> None:
+    """An SMSC that refuses the transmitter as well is asked for a transceiver again, at the pace of its back-off."""
+    memory = Memory(Behaviour(bind_status=Status.RBINDFAIL))
+    world = memory.world(bind="auto")
+    memory.advance(60)
+    assert len(memory.tried) < 40
+    memory.smsc.behaviour = Behaviour()
+    memory.advance(30)
+    (state,) = world.channel.binds()
+    assert {link.phase for link in state.links} == {"bound"}
+    assert [link.mode for link in state.links] in (["transceiver"], ["transmitter", "receiver"])
+    world.channel.stopService()
+    memory.advance(10)
+
+
+def test_without_auto_no_other_bind_is_tried() -> None:
+    """A transceiver that is refused stays a transceiver."""
+    memory = Memory(Behaviour(bind_status=Status.RINVCMDID))
+    world = memory.world()
+    memory.advance(30)
+    assert link_of(world).mode == "transceiver"
+    world.channel.stopService()
+    memory.advance(10)
+
+
+def test_a_transmitter_without_its_receiver_is_degraded() -> None:
+    """It sends, and says that the receipts' bind is missing, and why."""
+    memory = Memory(Behaviour(judge_bind=lambda bind: Status.RALYBND * (bind.kind == Command.BIND_RECEIVER)))
+    world = memory.world(bind="transmitter+receiver")
+    memory.advance(1)
+    way = world.channel.states()["world"]
+    assert (way.up, way.word, way.reason) == (True, "degraded: 1 of 2 bound", "bind refused, ESME_RALYBND")
+    assert [(bind.mode, bind.phase) for bind in way.binds] == [("transmitter", "bound"), ("receiver", "waiting")]
+    world.channel.stopService()
+    memory.advance(10)

@@ -284,6 +284,67 @@ async def test_an_orphaned_receipt(world: World) -> None:
     assert (due_now, orphan.remote_ids) == ([], ("nobody",))
 
 
+async def uncertain(world: World) -> tuple[Message, float]:
+    """A message whose submit was never answered, lying in the queue, and the time of the submit."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    written = world.clock.seconds()
+    world.clock.advance(60)
+    await world.one.settle_again(message, message.deadline, "no answer", uncertain=True, route="world")
+    return message, written
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_lets_an_uncertain_message_go_on(world: World) -> None:
+    """It is queued and due now, behind the segments that the answer says are there; told twice, it is told once."""
+    message, written = await uncertain(world)
+    assert await world.two.take(Channel.SMS, 10) == []
+    assert await world.two.go_on(message.id, "world", written, "refused late", progress=("s1",))
+    assert not await world.two.go_on(message.id, "world", written, "refused late")
+    assert await world.state(message) is State.QUEUED
+    [leased] = await world.two.take(Channel.SMS, 10)
+    assert (leased.message, leased.state, leased.progress, leased.attempts) == (message, State.QUEUED, ("s1",), 1)
+    assert await world.one.receipt(Receipt("world", ("s1",), None, "ENROUTE"), park=True) == ("ignored", message.id)
+    trace = await world.one.trace([message.id])
+    assert [event.event for event in trace.timeline][-2:] == ["again", "receipt"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_says_nothing_of_another_copy(world: World) -> None:
+    """Leased, marked again since, on another SMSC, settled or unknown: nothing changes."""
+    message, written = await uncertain(world)
+    assert not await world.one.go_on(message.id, "uk", written, "late")
+    assert not await world.one.go_on("no-such-message", "world", written, "late")
+    world.clock.advance(3600)
+    [leased] = await world.two.take(Channel.SMS, 10)
+    assert not await world.one.go_on(message.id, "world", written, "late")
+    assert await world.two.mark(leased.message, "world", "hash")
+    await world.two.settle_again(message, world.clock.seconds() + 60, "no answer", uncertain=True, route="world")
+    assert not await world.one.go_on(message.id, "world", written, "late")
+    assert await world.state(message) is State.UNCERTAIN
+    assert await world.one.go_on(message.id, "world", world.clock.seconds(), "late")
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    assert not await world.one.go_on(message.id, "world", world.clock.seconds(), "late")
+    assert await world.state(message) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_finds_a_message_that_was_laid_aside(world: World) -> None:
+    """Paused meanwhile: it stays aside, and is no more uncertain when it is resumed."""
+    message, written = await uncertain(world)
+    await world.one.pause("amazing", Channel.SMS)
+    world.clock.advance(3600)
+    [leased] = await world.one.take(Channel.SMS, 10)
+    await world.one.park(leased.message)
+    assert await world.two.go_on(message.id, "world", written, "late")
+    assert await world.two.take(Channel.SMS, 10) == []
+    await world.one.resume("amazing", Channel.SMS)
+    while await world.one.sweep():
+        pass
+    [leased] = await world.one.take(Channel.SMS, 10)
+    assert leased.state is State.QUEUED
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> None:
     """With by_number a receipt for the number of an uncertain message on that SMSC settles it; else it does not."""

@@ -203,6 +203,19 @@ def test_a_late_answer_ends_the_uncertainty() -> None:
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
 
 
+def test_a_late_refusal_sends_it_on_its_way_again() -> None:
+    """The SMSC says after its time that it did not take the submit: it is queued, and counted once."""
+    bench = Bench()
+    bench.marked()
+    written = bench.clock.seconds()
+    message = bench.store.db.rows[ID].message
+    run(bench.store.settle_again(message, written + 3600, "no answer", uncertain=True, route="world"))
+    for _ in range(2):
+        run(bench.tracker.goes_on(ID, "world", written, (), "world answered late: ESME_RSYSERR"))
+    assert (bench.state, bench.told) == (State.QUEUED, "")
+    assert bench.meter.facts == [("late answer", "none", "matched")]
+
+
 def test_a_late_answer_changes_nothing_that_is_settled() -> None:
     """A message that is not uncertain any more, or not known, is left alone."""
     bench = Bench()
@@ -220,6 +233,26 @@ def test_an_open_right_after_accepted_is_a_machines(after: float) -> None:
     bench.clock.advance(after)
     bench.take(Event.OPENED)
     assert bench.told == "ad"
+
+
+def test_an_open_before_accepted_is_a_machines() -> None:
+    """A scanner on the way fetches the picture while the relay's answer is not stored yet."""
+    bench = Bench(Channel.EMAIL)
+    bench.marked()
+    bench.take(Event.OPENED)
+    assert bench.told == "ad"
+    bench.clock.advance(MACHINE)
+    bench.take(Event.OPENED)
+    assert bench.told == "ado"
+
+
+def test_an_open_of_what_is_uncertain_for_long_is_a_persons() -> None:
+    """The answer never came: it was taken, delivered and opened."""
+    bench = Bench(Channel.EMAIL)
+    bench.marked()
+    bench.clock.advance(MACHINE)
+    bench.take(Event.OPENED)
+    assert bench.told == "ado"
 
 
 def test_a_persons_open_is_reported() -> None:

@@ -146,6 +146,8 @@ class SmscSimulator:
         behaviour = self.behaviour
         if behaviour.bind_status:
             return behaviour.bind_status
+        if behaviour.judge_bind is not None and (status := behaviour.judge_bind(request)):
+            return status
         if behaviour.system_id and request.system_id != behaviour.system_id.encode():
             return Status.RINVSYSID
         if behaviour.password and request.password != behaviour.password.encode():

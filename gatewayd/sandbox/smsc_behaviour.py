@@ -56,6 +56,7 @@ class Behaviour(Struct, frozen=True):
     enquire_every: float = 0.0
     unbind_after: int = 0
     judge: Callable[[smpp.SubmitSm], int] | None = None
+    judge_bind: Callable[[smpp.Bind], int] | None = None
     receipt_word: Callable[[smpp.SubmitSm], str] | None = None
 
 

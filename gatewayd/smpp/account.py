@@ -15,10 +15,11 @@ from twisted.python.failure import Failure
 
 from gatewayd import config
 from gatewayd.errors import TemporaryFailure
-from gatewayd.model import WayState
+from gatewayd.model import BindState, WayState
 from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.link import Link, LinkState, Mode, NotWritten, Token
+from gatewayd.smpp.link import Link, Mode, NotWritten, Token
 from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
+from gatewayd.smpp.pdu import Status
 from gatewayd.smpp.session import Phase, SubmitAnswered
 
 BACKLOG = 2.0
@@ -49,6 +50,7 @@ _LIVE = frozenset(
         "uncertain_wait",
         "validity",
         "binds",
+        "trace",
     }
 )
 """Keys of [smscs.NAME] that change without a new connection."""
@@ -56,6 +58,11 @@ _LIVE = frozenset(
 Dial = Callable[[config.Smsc], IStreamClientEndpoint]
 Take = Callable[[str, smpp.DeliverSm | smpp.DataSm], Awaitable[int]]
 OnLate = Callable[[str, Token, SubmitAnswered], None]
+OnAnswer = Callable[[str, int, float], None]
+"""`on_answer(smsc, command_status, seconds)`: one submit was answered."""
+
+_NO_SUCH_BIND = frozenset({Status.RINVCMDID, Status.RBINDFAIL})
+"""What an SMSC that has no bind of this kind says to it."""
 
 
 class Down(Exception):
@@ -76,7 +83,7 @@ class SmscState(Struct, frozen=True):
     paused_until: float
     throttles: int
     waiting: int
-    links: tuple[LinkState, ...]
+    links: tuple[BindState, ...]
 
 
 class Account:
@@ -94,6 +101,7 @@ class Account:
         reserve: Reserve,
         take: Take,
         on_late: OnLate,
+        on_answer: OnAnswer,
         jitter: Callable[[], float],
     ) -> None:
         self.name = name
@@ -103,6 +111,7 @@ class Account:
         self._dial = dial
         self._take = take
         self._on_late = on_late
+        self._on_answer = on_answer
         self._jitter = jitter
         self._pace = Pace(clock, f"smsc:{name}", smsc.rate, reserve, jitter)
         self._waiting: deque[tuple[Deferred[Link], Link | None, float]] = deque()
@@ -142,7 +151,7 @@ class Account:
             reason = f"throttled: goes on in {paused:.1f} s"
         word = links[0].phase
         if up:
-            word = "bound" if bound == len(links) else f"{bound} of {len(links)} bound"
+            word = "bound" if bound == len(links) else f"degraded: {bound} of {len(links)} bound"
         return WayState(
             up=up,
             word=word,
@@ -153,6 +162,7 @@ class Account:
             rate=self.smsc.rate,
             handed=sum(link.handed for link in links) + self._handed_before,
             throttled=self._pace.throttles,
+            binds=tuple(links),
         )
 
     def start(self) -> None:
@@ -257,6 +267,30 @@ class Account:
         for mine, _, _ in gone:
             if not mine.called:
                 mine.errback(Down(f"{self.name} is down"))
+
+    def answered(self, answer: SubmitAnswered) -> None:
+        """A submit was answered."""
+        self._on_answer(self.name, answer.status, answer.took)
+
+    def refused(self, link: Link, status: int) -> None:
+        """With bind = "auto": where there is no transceiver, a transmitter with a receiver, and the other way round.
+
+        The link itself only changes its mode: it tries again after its back-off, so that an SMSC which refuses
+        everything isn't asked faster for that.
+        """
+        if self.smsc.bind != "auto" or status not in _NO_SUCH_BIND or self._stopping:
+            return
+        if link.mode is Mode.TRANSCEIVER:
+            link.mode = Mode.TRANSMITTER
+            receiver = self._one(link.number, Mode.RECEIVER)
+            self._links.append(receiver)
+            receiver.startService()
+            self.log.info("{smsc} has no transceiver: binding a transmitter and a receiver", smsc=self.name)
+        elif link.mode is Mode.TRANSMITTER:
+            link.mode = Mode.TRANSCEIVER
+            for other in [other for other in self._links if other is not link and other.number == link.number]:
+                self._links.remove(other)
+                other.stopService().addErrback(self._not_stopped)
 
     async def take(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
         """A receipt or text came."""
@@ -377,7 +411,10 @@ class Account:
     def _make(self, number: int) -> list[Link]:
         both = self.smsc.bind == "transmitter+receiver"
         modes = (Mode.TRANSMITTER, Mode.RECEIVER) if both else (Mode.TRANSCEIVER,)
-        return [Link(self._clock, self.name, number, mode, self.smsc, self._call, self, self._jitter) for mode in modes]
+        return [self._one(number, mode) for mode in modes]
+
+    def _one(self, number: int, mode: Mode) -> Link:
+        return Link(self._clock, self.name, number, mode, self.smsc, self._call, self, self._jitter)
 
     def _call(self) -> IStreamClientEndpoint:
         return self._dial(self.smsc)

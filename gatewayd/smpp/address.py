@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 
 from gatewayd.errors import PermanentFailure
+from gatewayd.smpp.text import DefaultAlphabet, UnencodableError, encode_gsm
 
 Address = tuple[int, int, bytes]
 """TON, NPI, address."""
@@ -19,26 +20,41 @@ _NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " ()-./")
 
 
-def source(sender: str, ton_npi: tuple[int, int] | None = None) -> Address:
+def source(
+    sender: str, ton_npi: tuple[int, int] | None = None, *, default_alphabet: DefaultAlphabet = "gsm"
+) -> Address:
     """The sender: a name TON 5 NPI 0, a short code TON 3 NPI 0, a number TON 1 NPI 1; none at all TON 0 NPI 0.
 
-    `ton_npi` overrides the pair. Raises PermanentFailure for a name that no SMSC takes.
+    `ton_npi` overrides the pair; `default_alphabet` is the SMSC's. Raises PermanentFailure for a name that the SMSC
+    has no place for.
     """
     number = sender.translate(_PUNCTUATION)
     if not sender:
         ton, npi, address = 0, 0, b""
     elif not _NUMBER.fullmatch(number):
-        if len(sender) > LONGEST_NAME:
-            raise PermanentFailure(f"the sender's name has more than {LONGEST_NAME} characters")
-        try:
-            ton, npi, address = 5, 0, sender.encode("latin-1")
-        except UnicodeEncodeError:
-            raise PermanentFailure("the sender's name has characters that SMPP has no place for") from None
+        ton, npi, address = 5, 0, _name(sender, default_alphabet)
     elif number.startswith("+") or not 3 <= len(number) <= 8:
         ton, npi, address = 1, 1, number.lstrip("+").encode()
     else:
         ton, npi, address = 3, 0, number.encode()
     return (*ton_npi, address) if ton_npi else (ton, npi, address)
+
+
+def _name(sender: str, default_alphabet: DefaultAlphabet) -> bytes:
+    """A name in octets: ASCII as it is (SMPP 3.4, 3.1), any other in the SMSC's own alphabet."""
+    try:
+        if sender.isascii():
+            name = sender.encode("ascii")
+        else:
+            name = encode_gsm(sender) if default_alphabet == "gsm" else sender.encode("latin-1")
+    except (UnencodableError, UnicodeEncodeError):
+        raise PermanentFailure("the sender's name has characters that the SMSC's alphabet has not") from None
+    if b"\0" in name:
+        # The at sign of GSM 03.38 is the octet that ends a C-string.
+        raise PermanentFailure("the sender's name has a character that SMPP has no place for")
+    if len(name) > LONGEST_NAME:
+        raise PermanentFailure(f"the sender's name has more than {LONGEST_NAME} characters")
+    return name
 
 
 def destination(number: str, ton_npi: tuple[int, int] | None = None) -> Address:

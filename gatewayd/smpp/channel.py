@@ -21,7 +21,7 @@ from gatewayd.interfaces import BeforeWire, IChannel, OnInbound, OnReceipt
 from gatewayd.model import Handed, Inbound, Order, Receipt, Sms, WayState
 from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.account import Account, Down, SmscState
+from gatewayd.smpp.account import Account, Down, OnAnswer, SmscState
 from gatewayd.smpp.link import Link, NotWritten, Token, Unanswered
 from gatewayd.smpp.pace import Reserve
 from gatewayd.smpp.pdu import Disposition, Status
@@ -32,6 +32,14 @@ LIMITED_TRIES = 5
 
 OnLateAnswer = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
 """`on_late_answer(message_id, smsc, remote_ids)`: all submits of a message that was declared uncertain were taken."""
+
+OnGoesOn = Callable[[str, str, float, tuple[str, ...], str], Awaitable[None]]
+"""`on_goes_on(message_id, smsc, written_at, remote_ids, reason)`: what the SMSC has of a message that was declared
+uncertain since the submit of `written_at` is known now. It is `remote_ids` and no more: the rest may be sent."""
+
+
+def _uncounted(smsc: str, status: int, seconds: float) -> None:
+    """For who counts no answers."""
 
 
 class _Elsewhere(Exception):
@@ -60,6 +68,8 @@ class SmppChannel(Service):
         on_inbound: OnInbound,
         jitter: Callable[[], float],
         on_late_answer: OnLateAnswer | None = None,
+        on_goes_on: OnGoesOn | None = None,
+        on_answer: Callable[[str, str, float], None] | None = None,
         endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
     ) -> None:
         self._reactor = reactor
@@ -70,6 +80,8 @@ class SmppChannel(Service):
         self._jitter = jitter
         self._labels = labels
         self._on_late_answer = on_late_answer
+        self._on_goes_on = on_goes_on
+        self._on_answer = _named(on_answer) if on_answer else _uncounted
         self._endpoint_of = endpoint_of
         self._leaving: set[Deferred[None]] = set()
         self._accounts = {name: self._account(name, smsc) for name, smsc in smscs.items()}
@@ -163,6 +175,7 @@ class SmppChannel(Service):
             reserve=self._reserve,
             take=self._take,
             on_late=self._late,
+            on_answer=self._on_answer,
             jitter=self._jitter,
         )
 
@@ -262,10 +275,10 @@ class SmppChannel(Service):
             )
         except text.TooLongError as error:
             raise PermanentFailure(str(error)) from None
-        # Counted as at acceptance: a 16 bit reference takes a little room, and must not refuse what was accepted.
-        if len(plan.segments) > 1 and text.segments(content.body, label.transliterate) > label.max_segments:
-            raise PermanentFailure(f"more than {label.max_segments} segments")
-        source_ton, source_npi, source = address.source(content.from_number, smsc.source_ton_npi)
+        # max_segments was looked at when the message was taken on (fit.py): what was accepted isn't refused for it.
+        source_ton, source_npi, source = address.source(
+            content.from_number, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet
+        )
         dest_ton, dest_npi, destination = address.destination(order.address, smsc.dest_ton_npi)
         form = smsc.validity if account.takes_validity else ""
         validity = address.validity(message.deadline, self._reactor.seconds(), form) if form else b""
@@ -305,6 +318,8 @@ class SmppChannel(Service):
             said = receipt.read(request, smsc.receipt_states)
             number = self._number_hash(_player(request))
             if said is None:
+                # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part,
+                # so that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 await self._on_inbound(Inbound(name, number, text.incoming(request, smsc.default_alphabet)))
             elif said.ids:
                 ids = receipt.lookups(said, smsc.message_ids)
@@ -328,16 +343,36 @@ class SmppChannel(Service):
             message_id=token.message_id,
             status=smpp.status_name(answer.status),
         )
-        if account is None or answer.status or self._on_late_answer is None:
+        if account is None:
             return
-        if token.last:
-            # Segments go one after the other, so that an answer to the last one completes the message.
-            ids = (*token.taken, self._remote_id(account, answer, token))
-            told = self._on_late_answer(token.message_id, name, ids)
-            Deferred.fromCoroutine(_awaited(told)).addErrback(self._not_told)
+        # Segments go one after the other: an answer to the last one completes the message, and any other answer,
+        # good or bad, says that nothing is there beyond it.
+        ids = token.taken if answer.status else (*token.taken, self._remote_id(account, answer, token))
+        if token.last and not answer.status:
+            if self._on_late_answer is not None:
+                self._told(self._on_late_answer(token.message_id, name, ids))
+        elif self._on_goes_on is not None:
+            reason = f"{name} answered late: {smpp.status_name(answer.status)}"
+            self._told(self._on_goes_on(token.message_id, name, token.written_at, ids, reason))
+
+    def _told(self, telling: Awaitable[None]) -> None:
+        Deferred.fromCoroutine(_awaited(telling)).addErrback(self._not_told)
 
     def _not_told(self, failure: Failure) -> None:
         self.log.failure("a late answer could not be used", failure)
+
+
+def _named(on_answer: Callable[[str, str, float], None]) -> OnAnswer:
+    """Statuses by name; of those without one, only the vendors' range tells them apart, so that an SMSC can't fill us
+    with names."""
+
+    def named(smsc: str, status: int, seconds: float) -> None:
+        on_answer(smsc, _ANSWER_NAMES.get(status, "other"), seconds)
+
+    return named
+
+
+_ANSWER_NAMES = {status: smpp.status_name(status) for status in (*Status, *range(0x400, 0x500))}
 
 
 async def _awaited(told: Awaitable[None]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Protocol
 
-from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -16,8 +15,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd import config, retry
+from gatewayd.model import BindState
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import session as rules
+from gatewayd.smpp import trace
 from gatewayd.smpp.dial import CONNECT_TIMEOUT
 from gatewayd.smpp.pdu import Command, Disposition, Status
 from gatewayd.smpp.session import Phase, Session, SubmitAnswered, Timers
@@ -47,23 +48,6 @@ COMMANDS = {
     Mode.TRANSMITTER: Command.BIND_TRANSMITTER,
     Mode.RECEIVER: Command.BIND_RECEIVER,
 }
-
-
-class LinkState(Struct, frozen=True):
-    """One bind as the admin page shows it; `since` in seconds since the epoch, `latency` in seconds."""
-
-    smsc: str
-    number: int
-    mode: Mode
-    phase: str
-    since: float
-    window: int
-    in_flight: int
-    reconnects: int
-    handed: int
-    unanswered: int
-    latency: float
-    last_error: str
 
 
 class Unanswered(Exception):
@@ -104,6 +88,12 @@ class Owner(Protocol):
 
     def late(self, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered after all."""
+
+    def answered(self, answer: SubmitAnswered) -> None:
+        """A submit was answered, in time or not, well or not."""
+
+    def refused(self, link: "Link", status: int) -> None:
+        """The SMSC did not take the bind; the link tries again, in the mode that it has then."""
 
 
 class Link(Service):
@@ -169,13 +159,13 @@ class Link(Service):
         """Whether a submit that was held a place may be written at this moment."""
         return self._wire is not None and self._wire.session.free > 0
 
-    def state(self) -> LinkState:
+    def state(self) -> BindState:
         """For the admin page."""
         session = self._wire.session if self._wire else None
-        return LinkState(
+        return BindState(
             self._smsc_name,
             self.number,
-            self.mode,
+            str(self.mode),
             str(session.phase) if session else self._phase,
             self._since,
             self._smsc.window,
@@ -193,6 +183,7 @@ class Link(Service):
         if self._wire is not None:
             self._wire.session.window = smsc.window
             self._wire.session.timers = timers_of(smsc)
+            self._wire.session.tap = self._trace if smsc.trace else None
             self._wire.schedule()
             self._owner.freed()
 
@@ -299,7 +290,18 @@ class Link(Service):
 
     def _session(self) -> Session:
         smsc = self._smsc
-        return Session(smsc.window, timers_of(smsc), self._clock.seconds(), can_submit=self.submits)
+        tap = self._trace if smsc.trace else None
+        return Session(smsc.window, timers_of(smsc), self._clock.seconds(), can_submit=self.submits, tap=tap)
+
+    def _trace(self, sent: bool, octets: bytes) -> None:
+        self.log.info(
+            "{smsc}/{mode}/{number} {way} {pdu}",
+            smsc=self._smsc_name,
+            mode=str(self.mode),
+            number=self.number,
+            way="->" if sent else "<-",
+            pdu=trace.words(octets),
+        )
 
     async def _pause(self, delay: float) -> None:
         pause: Deferred[None] = Deferred()
@@ -385,6 +387,7 @@ class Link(Service):
         token = answer.token
         assert isinstance(token, Token)
         self.handed += not answer.status
+        self._owner.answered(answer)
         self.latency = answer.took if not self.latency else 0.9 * self.latency + 0.1 * answer.took
         if answer.late or token.answer.called:
             self._owner.late(token, answer)
@@ -436,6 +439,7 @@ class Link(Service):
             self.log.error("{smsc}: {reason}", smsc=self._smsc_name, reason=reason)
         else:
             self._failed(f"bind refused, {name}")
+        self._owner.refused(self, status)
 
     def _failed(self, reason: str) -> None:
         self._last_error = reason

@@ -5,6 +5,7 @@ asks a clock, opens nothing and knows no message, rate or receipt: whoever holds
 after each call and calls `tick` at `when()`.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -102,9 +103,21 @@ Event = Bound | BindRefused | SubmitAnswered | SubmitUnanswered | RequestCame | 
 
 
 class Session:
-    """One session from connect to close. `can_submit` is false for a receiver."""
+    """One session from connect to close. `can_submit` is false for a receiver.
 
-    def __init__(self, window: int, timers: Timers, now: float, *, can_submit: bool = True) -> None:
+    `tap(sent, octets)` sees every whole PDU of either direction, where somebody wants to see them.
+    """
+
+    def __init__(
+        self,
+        window: int,
+        timers: Timers,
+        now: float,
+        *,
+        can_submit: bool = True,
+        tap: Callable[[bool, bytes], None] | None = None,
+    ) -> None:
+        self.tap = tap
         self.window = window
         self.timers = timers
         self.phase = Phase.OPEN
@@ -144,6 +157,9 @@ class Session:
         """What is to be written now; each byte is given once."""
         if not self._out:
             return b""
+        if self.tap is not None:
+            for octets in self._out:
+                self.tap(True, octets)
         out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         return out
@@ -196,6 +212,8 @@ class Session:
             self._enquired_at = None
             self._partial_since = None
         for octets in whole:
+            if self.tap is not None:
+                self.tap(False, octets)
             self._take(octets, now, events)
             if self.closed:
                 return events

@@ -232,10 +232,16 @@ def parts(plan: Plan, reference: int) -> tuple[Part, ...]:
             return tuple(Part(UDHI, bytes([5, 0, 3, low, total, n]) + data) for n, data in enumerate(segments, 1))
 
 
-def segments(text: str, transliterate: bool = False) -> int:
-    """How many segments `text` takes with the 8 bit reference in GSM 03.38 or UCS-2; any number, at least 1."""
-    alphabet, data = _encoded(plain(text) if transliterate else text, "gsm")
-    return _count(data, alphabet)
+def segments(
+    text: str,
+    transliterate: bool = False,
+    *,
+    default_alphabet: DefaultAlphabet = "gsm",
+    long_messages: LongMessages = "udh",
+) -> int:
+    """How many segments `text` takes; any number, at least 1. Those of a message_payload are counted as on the air."""
+    alphabet, data = _encoded(plain(text, default_alphabet) if transliterate else text, default_alphabet)
+    return _count(data, alphabet, 2 if long_messages == "udh16" else 1)
 
 
 def _fits(text: str, default_alphabet: DefaultAlphabet) -> bool:
@@ -257,9 +263,10 @@ def _ucs2(text: str) -> bytes:
     return text.encode("utf-16-be", "replace")
 
 
-def _count(data: bytes, alphabet: Alphabet) -> int:
-    alone, short, _ = _ROOM[alphabet]
-    return 1 if len(data) <= alone else len(_cuts(data, short, alphabet))
+def _count(data: bytes, alphabet: Alphabet, header: int = 1) -> int:
+    """`header` is the place in _ROOM: 1 for the 8 bit reference, 2 for that of 16."""
+    room = _ROOM[alphabet]
+    return 1 if len(data) <= room[0] else len(_cuts(data, room[header], alphabet))
 
 
 def _cuts(data: bytes, room: int, alphabet: Alphabet) -> list[int]:

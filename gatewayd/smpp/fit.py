@@ -1,0 +1,55 @@
+"""What the SMSCs on a label's routes can carry: how many segments a text takes there, and which senders they take.
+
+It answers before a message is taken on, so that what was accepted isn't refused later for its length or its sender.
+Knows no connection: an SMSC is here what its configuration says of it.
+"""
+
+from collections.abc import Mapping
+
+from gatewayd.config import Label, Smsc
+from gatewayd.errors import PermanentFailure
+from gatewayd.smpp import address, text
+
+Form = tuple[text.DefaultAlphabet, text.LongMessages]
+_PLAIN: Form = ("gsm", "udh")
+
+
+class Fit:
+    """Answers by the SMSCs in force; `reconfigure` puts others in force."""
+
+    def __init__(self, smscs: Mapping[str, Smsc]) -> None:
+        self.reconfigure(smscs)
+
+    def reconfigure(self, smscs: Mapping[str, Smsc]) -> None:
+        """Go by these from now on."""
+        self._smscs = smscs
+
+    def segments(self, body: str, label: Label, route: str = "") -> int:
+        """The submits that `body` takes on `route`; without one, the most segments on any route of the label.
+
+        A text that goes whole in message_payload is one submit, and yet as many segments on the air.
+        """
+        if route:
+            smsc = self._smscs.get(route)
+            if smsc is not None and smsc.long_messages == "payload":
+                return 1
+            forms = {_PLAIN if smsc is None else (smsc.default_alphabet, smsc.long_messages)}
+        else:
+            forms = {(smsc.default_alphabet, smsc.long_messages) for smsc in self._of(label)} or {_PLAIN}
+        return max(
+            text.segments(body, label.transliterate, default_alphabet=alphabet, long_messages=how)
+            for alphabet, how in forms
+        )
+
+    def why_no_sender(self, sender: str, label: Label) -> str:
+        """Why some SMSC of the label can't carry `sender`, or ""."""
+        for smsc in self._of(label):
+            try:
+                address.source(sender, default_alphabet=smsc.default_alphabet)
+            except PermanentFailure as failure:
+                return failure.reason
+        return ""
+
+    def _of(self, label: Label) -> list[Smsc]:
+        names = {name for route in label.sms_routes for name in route.via}
+        return [self._smscs[name] for name in names if name in self._smscs]
