@@ -1,6 +1,7 @@
 """debian/manual: what it tells operators to write is valid, and every name in it is one that the product has."""
 
 import re
+import subprocess
 import tomllib
 import types
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from zope.interface.verify import verifyObject
 
 from certificates import Authority
+from conftest import need
 from gatewayd import config, ctl, errors, status
 from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 from gatewayd.metrics import Metrics
@@ -284,3 +286,37 @@ def test_it_names_nothing_of_ours_alone() -> None:
     """Neither a path of the place where it was written, nor an address of a machine there."""
     for name, text in prose():
         assert not re.search(r"/work/|/tmp/w/|10\.9\.8\.7|amazing\.test", text), name
+
+
+def proxied(language: str, directory: Path) -> str:
+    """The manual's block for one proxy, with certificates that exist and ports that anybody may bind."""
+    texts = [parameter.values[0] for parameter in blocks(language) if "2-proxy" in str(parameter.id)]
+    assert len(texts) == 1
+    certificate, key = Authority(directory).files("gateway.amazing.co")
+    both = directory / "both.pem"
+    both.write_text(Path(certificate).read_text() + Path(key).read_text())
+    text = re.sub(r"/etc/ssl/private/\S+?\.key", key, texts[0])
+    text = re.sub(r"/etc/ssl/\S+?\.crt", certificate, text).replace("/etc/haproxy/gateway.pem", str(both))
+    return re.sub(r"(listen \[::\]:|listen |bind :)443", r"\g<1>8443", text)
+
+
+def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
+    """nginx -t has nothing against the manual's servers."""
+    site = tmp_path / "nginx.conf"
+    site.write_text(
+        f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; "
+        f"client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path}; fastcgi_temp_path {tmp_path}; "
+        f"uwsgi_temp_path {tmp_path}; scgi_temp_path {tmp_path};\n{proxied('nginx', tmp_path)}\n}}\n"
+    )
+    said = subprocess.run([need("nginx"), "-t", "-q", "-c", site], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_haproxy_takes_its_configurations(tmp_path: Path) -> None:
+    """haproxy -c has nothing against the manual's proxies, the one for Redis included."""
+    defaults = "defaults\n mode http\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
+    redis = next(parameter.values[0] for parameter in blocks("haproxy") if "8-scaling" in str(parameter.id))
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(f"{defaults}{proxied('haproxy', tmp_path)}\n{redis}")
+    said = subprocess.run([need("haproxy"), "-c", "-q", "-f", file], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
