@@ -76,6 +76,7 @@ class Daemon:
         self.world, self.config, self.api, self.admin, self.words = world, config, api, admin, words
         self.log = world.directory / f"log-{config.stem}{''.join(words)}.txt"
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
 
     def start(self, *, ready: bool = True) -> None:
         """Run it until it is healthy, and ready."""
@@ -84,7 +85,7 @@ class Daemon:
                 [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(self.config), *self.words],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env=environment(**self.environment),
                 cwd=self.world.directory,
             )
         until(lambda: self.ended is not None or self._says("/healthz"), 20)

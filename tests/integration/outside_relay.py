@@ -95,7 +95,7 @@ class Relay:
                     list(envelope.rcpt_tos),
                     content,
                     (session.auth_data.login.decode() if getattr(session, "auth_data", None) else ""),
-                    session.ssl is not None,
+                    server.transport.get_extra_info("sslcontext") is not None,
                 )
                 outer.mails.append(mail)
                 reply = outer.dot(mail)
@@ -111,7 +111,7 @@ class Relay:
         if starttls is not None:
             extra |= {"tls_context": starttls, "require_starttls": True}
         if user is not None:
-            extra |= {"authenticator": authenticator, "auth_required": True, "auth_require_tls": False}
+            extra |= {"authenticator": authenticator, "auth_required": True, "auth_require_tls": starttls is not None}
         loop = asyncio.new_event_loop()
         self._loop = loop
 
