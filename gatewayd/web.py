@@ -41,6 +41,10 @@ LINGER = 30.0
 """Seconds for which the rest of a refused request is read and thrown away: closing at once would reset the
 connection, and the caller might never see the answer."""
 
+LAST_WORDS = 0.5
+"""Seconds for which a draining site still listens to idle connections: under load the next request is on its way or in
+the kernel's buffer already, and closing would throw it away unanswered."""
+
 ABORT = 15.0
 SWEEP = 1.0
 FOREVER = float("inf")
@@ -323,21 +327,27 @@ class LeanSite(Site):
         return self._date[1]
 
     async def drain(self, limit: float) -> None:
-        """Close idle connections, let running requests be answered, and return once the last answer has left.
+        """Let running requests be answered, close idle connections, and return once the last answer has left.
 
-        After `limit` seconds what is left is cut off.
+        What still comes within LAST_WORDS is answered, too. After `limit` seconds what is left is cut off.
         """
         self.draining = True
-        for channel in [channel for channel in self.channels if channel.idle]:
-            channel.loseConnection()
         if not self.channels:
             return
         done: Deferred[None] = Deferred()
         self._emptied.append(done)
-        cut = self.reactor.callLater(limit, self._cut_off)
+        timers = [
+            self.reactor.callLater(LAST_WORDS, self._close_idle),
+            self.reactor.callLater(limit, self._cut_off),
+        ]
         await done
-        if cut.active():
-            cut.cancel()
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
+
+    def _close_idle(self) -> None:
+        for channel in [channel for channel in self.channels if channel.idle]:
+            channel.loseConnection()
 
     def _cut_off(self) -> None:
         log.warn("{count} connections did not end in time and were cut off", count=len(self.channels))

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.iweb import IRequest
 
-from gatewayd.web import ABORT, LINGER, MAX_HEADER_BYTES, MAX_HEADERS, SLOW, Answer, LeanResource, LeanSite
+from gatewayd.web import ABORT, LAST_WORDS, LINGER, MAX_HEADER_BYTES, MAX_HEADERS, SLOW, Answer, LeanResource, LeanSite
 
 NOW = 1_790_000_000.0
 DATE = b"Date: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
@@ -361,12 +361,17 @@ def test_a_caller_who_hangs_up_cancels_nothing() -> None:
 
 
 def test_draining() -> None:
-    """Idle connections close; running requests are answered with Connection: close; then the drain is over."""
+    """Running requests and those of the last moment are answered with Connection: close; then idle ones close."""
     busy = Line()
-    idle, half = Line(busy.site), Line(busy.site)
+    idle, half, late = Line(busy.site), Line(busy.site), Line(busy.site)
     busy.send(head("/slow") + head("/plain"))
     half.send(head("/body", "Content-Length: 2", method="POST") + b"a")
     drained = Deferred.fromCoroutine(busy.site.drain(20))
+    assert not idle.closed
+    assert b"Connection: close\r\n" in late.send(head("/plain"))
+    assert late.closed
+    late.gone()
+    busy.clock.advance(LAST_WORDS)
     assert idle.closed
     assert not busy.closed
     assert not half.closed
