@@ -1,6 +1,7 @@
 """gatewayctl against a listener on a real socket: what people and programs read, and how it leaves."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,8 +291,25 @@ def test_wrong_use_is_exit_status_2(words: list[str], capsys: pytest.CaptureFixt
     assert "usage: gatewayctl" in capsys.readouterr().err
 
 
+VERBS = {
+    *("check", "status", "trace", "dead-letters", "suppress", "unsuppress", "erase", "export", "pause", "resume"),
+    *("replay", "smpp-probe", "audit", "sandbox"),
+}
+
+
+def test_these_are_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the next test and others go through is what there is."""
+    assert _status_of(["--help"]) == 0
+    assert set(re.findall(r"(?m)^    ([a-z-]+)(?: |$)", capsys.readouterr().out.partition("verbs:")[2])) == VERBS
+
+
 @pytest.mark.parametrize(
-    "words", [[], ["status"], ["trace"], ["dead-letters"], ["dead-letters", "retry-all"], ["erase"], ["sandbox"]]
+    "words",
+    [
+        [],
+        *([verb] for verb in sorted(VERBS)),
+        *(["dead-letters", one] for one in ("list", "retry", "drop", "retry-all")),
+    ],
 )
 def test_help_everywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """--help of every verb prints usage on standard output and leaves with 0."""
