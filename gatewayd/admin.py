@@ -6,7 +6,7 @@ reverse proxy that has one. What a browser must not be tricked into (a foreign p
 resolves to us) is refused here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hmac import compare_digest
 from typing import Any
 from urllib.parse import unquote
@@ -46,6 +46,7 @@ class Admin:
 
     `labels` says for each label how many seconds its stop list keeps a player. `hosts` are further names under which
     browsers may ask for this listener, beside addresses, localhost and names that no stranger can own.
+    `callback_hosts` says of each host that this process called back whether it is up.
     """
 
     app = Klein()
@@ -62,6 +63,7 @@ class Admin:
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
+        callback_hosts: Callable[[], Mapping[str, bool]] = dict,
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
@@ -79,7 +81,7 @@ class Admin:
         self._token = keys.user_hashes("\0form", "\0admin")[0]
         self._pages = Pages(instance=instance, version=version, token=self._token)
         self._static_files = {f"/static/{name}".encode(): asset(*file) for name, file in self._pages.static.items()}
-        self.watch = Watch(clock, store, channels, metrics)
+        self.watch = Watch(clock, store, channels, metrics, callback_hosts=callback_hosts)
 
     def site(self, reactor: Any) -> LeanSite:
         """What the listener serves, with its door."""

@@ -109,6 +109,7 @@ class Admin(_Table):
     """[admin]"""
 
     listen: Listens = ("tcp:9090:interface=127.0.0.1",)
+    hosts: Annotated[tuple[Domain, ...], Strict(False)] = ()
 
 
 class Bounces(_Table):

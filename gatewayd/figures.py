@@ -5,7 +5,7 @@ is told on the way.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -46,6 +46,7 @@ class Snapshot(Struct, frozen=True):
     dead: tuple[DeadLetter, ...] = ()
     paused: frozenset[tuple[str, Channel]] = frozenset()
     ways: Mapping[Channel, Mapping[str, WayState]] = {}
+    callback_hosts: Mapping[str, bool] = {}
 
     @property
     def dead_is_more(self) -> bool:
@@ -67,6 +68,7 @@ class Watch(Service):
         channels: Mapping[Channel, IChannel],
         metrics: Metrics,
         *,
+        callback_hosts: Callable[[], Mapping[str, bool]] = dict,
         every: float = 10.0,
         keep: int = 721,
     ) -> None:
@@ -74,6 +76,7 @@ class Watch(Service):
         self._store = store
         self.channels = channels
         self._metrics = metrics
+        self._callback_hosts = callback_hosts
         self._every = every
         self.samples: deque[Snapshot] = deque(maxlen=keep)
         self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
@@ -117,7 +120,8 @@ class Watch(Service):
             return await Deferred.fromCoroutine(self._ask(at, ways)).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
             self._metrics.redis_silent()
-            return Snapshot(at, redis_trouble=trouble(error), ways=ways)
+            hosts = self._callback_hosts()
+            return Snapshot(at, redis_trouble=trouble(error), ways=ways, callback_hosts=hosts)
 
     async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
         seconds = await self._store.ping()
@@ -129,7 +133,16 @@ class Watch(Service):
         self._metrics.show_messages(counts, queues)
         self._metrics.show_dead(len(dead))
         self._metrics.show_paused(paused)
-        return Snapshot(at, redis_seconds=seconds, counts=counts, queues=queues, dead=dead, paused=paused, ways=ways)
+        return Snapshot(
+            at,
+            redis_seconds=seconds,
+            counts=counts,
+            queues=queues,
+            dead=dead,
+            paused=paused,
+            ways=ways,
+            callback_hosts=self._callback_hosts(),
+        )
 
     async def reasons(self) -> tuple[str, ...]:
         """As Snapshot.reasons, asked now, with one short question to Redis."""

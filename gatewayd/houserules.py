@@ -66,7 +66,7 @@ class HouseDoor:
         return json_answer({"error": f"the body has more than {MAX_BODY} bytes"}, 413)
 
 
-_UNKNOWN_NAME = "this host name is not known here: use the address, or let your proxy send Host: localhost"
+_UNKNOWN_NAME = "this host name is not known here: use the address, or name it in [admin] hosts"
 _PROBES = (b"/healthz", b"/readyz", b"/metrics")
 _PRIVATE_ENDINGS = (".localhost", ".internal", ".local", ".lan", ".home.arpa")
 

@@ -217,6 +217,8 @@ class Gatewayd(MultiService):
             channels=_configured(config, channels),
             instance=instance,
             version=__version__,
+            hosts=config.admin.hosts,
+            callback_hosts=self._callbacks.hosts,
             decided=decided,
         )
         self._api = Api(

@@ -123,6 +123,7 @@ def status_json(
             for channel, ways in snapshot.ways.items()
             for name, way in ways.items()
         ],
+        "callback_hosts": [{"host": host, "up": up} for host, up in sorted(snapshot.callback_hosts.items())],
         "dead_letters": {"count": len(snapshot.dead), "more": snapshot.dead_is_more},
     }
 

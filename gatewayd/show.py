@@ -57,6 +57,7 @@ def status(value: Json) -> None:
         _labels(out, value["labels"])
     out.print()
     _routes(out, value["routes"])
+    _callback_hosts(out, value["callback_hosts"])
 
 
 def _queues(out: Console, value: Json) -> None:
@@ -106,6 +107,15 @@ def _routes(out: Console, routes: Sequence[Json]) -> None:
         )
     out.print(table)
     _binds(out, [(route["name"], bind) for route in routes for bind in route["binds"]])
+
+
+def _callback_hosts(out: Console, hosts: Sequence[Json]) -> None:
+    if hosts:
+        out.print()
+        table = _table("Callback hosts", "host", "state")
+        for one in hosts:
+            table.add_row(escape(one["host"]), f"[{_GOOD}]up[/]" if one["up"] else f"[{_BAD}]down[/]")
+        out.print(table)
 
 
 def _binds(out: Console, binds: Sequence[tuple[str, Json]]) -> None:

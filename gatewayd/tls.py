@@ -27,7 +27,7 @@ def client_options(host: str, *, ca_file: str = "", certificate: str = "", priva
     return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
 
 
-def fault(error: BaseException) -> str:
+def fault(error: BaseException | None) -> str:
     """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS."""
     if isinstance(error, VerificationError):
         return "the certificate is not for this host"

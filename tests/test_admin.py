@@ -67,7 +67,10 @@ class World:
             channels={EMAIL: self.email, SMS: self.sms},
             instance="gw1",
             version="1.2.3",
+            hosts=("gateway.amazing.example",),
+            callback_hosts=lambda: self.callback_hosts,
         )
+        self.callback_hosts: dict[str, bool] = {}
         self.site = self.admin.site(self.clock)
 
     def ask(self, path: str, body: bytes | None = None, method: str = "", **headers: str) -> Reply:
@@ -135,6 +138,22 @@ def test_health_is_a_turning_reactor(world: World) -> None:
     world.store.down = True
     world.email.ways, world.sms.ways = {"main": False}, {"world": False}
     assert world.ask("/healthz").status == 200
+
+
+def test_callback_hosts_are_told(world: World) -> None:
+    """Each with whether it is up, for programs and on the page; also while Redis is silent."""
+    world.callback_hosts = {"b.example:8443": False, "a.example": True}
+    for world.store.down in (False, True):
+        told = world.ask("/verbs/status").json["callback_hosts"]
+        assert told == [{"host": "a.example", "up": True}, {"host": "b.example:8443", "up": False}]
+        page = world.ask("/").body.decode()
+        assert re.search(r"b\.example:8443 <span class=\"badge bad\">down</span>", page)
+
+
+def test_browsers_may_use_the_configured_names(world: World) -> None:
+    """A name of [admin] hosts, and no other that a stranger could point at us."""
+    assert world.ask("/", Host="gateway.amazing.example:9090").status == 200
+    assert world.ask("/", Host="other.amazing.example:9090").status == 403
 
 
 def test_ready_with_redis_and_a_way_out_for_each_channel(world: World) -> None:

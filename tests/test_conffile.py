@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import BaseModel
 
 from gatewayd import config
@@ -16,8 +18,14 @@ SECRETS = "/etc/gatewayd/secrets"
 def with_secrets(text: str, directory: Path) -> dict[str, Any]:
     """The configuration in `text`, with every secret file that it names made in `directory`."""
     for name in re.findall(rf"file:{SECRETS}/([^\"]+)", text):
-        (directory / name).write_text("x" * 40)
+        (directory / name).write_text(signing_key() if "dkim" in name else "x" * 40)
     return tomllib.loads(text.replace(SECRETS, str(directory)))
+
+
+def signing_key() -> str:
+    """A key that DKIM could sign with."""
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def everything_on() -> str:

@@ -194,6 +194,12 @@ def test_certificate_files_that_can_not_be_used_are_named(table: str, tmp_path: 
     assert said.startswith(f"{table}.private_key: {certificate} holds no unencrypted private key")
 
 
+def test_names_of_the_admin_listener() -> None:
+    """Domain names, in lower case as Host headers are compared; whatever else is an error."""
+    assert parse(raw(admin__hosts=["GW.Amazing.co"]), {}).admin.hosts == ("gw.amazing.co",)
+    assert errors(admin__hosts=["gw.amazing.co", "a b"]) == ["admin.hosts[1]: is not a domain name"]
+
+
 def test_all_errors_come_at_once() -> None:
     """Three faults give three lines."""
     assert len(errors(gatewayd__foo=1, redis__database="x", relays__main__port=0)) == 3
