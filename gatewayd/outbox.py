@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
-from gatewayd.model import Channel, Decision, Handed, Leased, Receipt, ReportJob
+from gatewayd.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
 from gatewayd.retry import CALLBACK, RetryPolicy
 from gatewayd.status import State
 
@@ -62,9 +62,9 @@ class Outbox(Service, Generic[T]):
         return bool(self.running) and len(self._running) < self._window
 
     def offer(self, item: T) -> None:
-        """Begin an item that is leased to this instance already."""
+        """Begin an item that is leased to this instance already; a stopped outbox leaves it to the next start."""
         key = self._work.key(item)
-        if key in self._running:
+        if key in self._running or not self.running:
             return
         doing = Deferred.fromCoroutine(self._do(item))
         if not doing.called:
@@ -123,7 +123,13 @@ class Outbox(Service, Generic[T]):
             if room > 0:
                 try:
                     items = await self._work.take(room)
+                except CancelledError:
+                    raise
                 except StoreUnavailable:
+                    items = []
+                except Exception:
+                    # The loop must go on: nobody would notice an outbox that looks no more.
+                    log.failure("a look at the queue failed")
                     items = []
                 found = len(items)
                 for item in items:
@@ -256,9 +262,20 @@ class MessageWork:
             await self._again(item, self._next(item), "Redis did not answer", counts=False)
         except Exception:
             log.failure("an attempt failed unexpectedly: {message_id}", message_id=item.message.id)
-            await self._again(item, self._next(item), "internal error")
+            # Nobody knows whether that was before the wire or behind it: the mark does.
+            marked = await self._is_marked(item)
+            await self._again(item, self._next(item), "internal error", uncertain=marked)
         else:
             await self._sent(item, handed)
+
+    async def _is_marked(self, item: Leased) -> bool:
+        known: list[Known | None] = []
+
+        async def ask() -> None:
+            known.append(await self._store.about(item.message.id))
+
+        await self._settled(ask)
+        return known[-1] is not None and known[-1].state is State.UNCERTAIN
 
     async def _sent(self, item: Leased, handed: Handed) -> None:
         parked: list[Receipt] = []

@@ -129,6 +129,7 @@ def test_an_offered_message_is_sent_without_a_look_at_the_queue(bench: Bench) ->
     message = bench.accept()
     bench.store.db.queues["sms"].clear()
     bench.store.db.leases["sms", "one"] = {message.id: 1000.0}
+    bench.outbox.startService()
     bench.outbox.offer(Leased(message))
     assert bench.state() is State.SENT
 
@@ -332,6 +333,45 @@ def test_stopping_has_a_limit(bench: Bench) -> None:
     bench.clock.advance(DRAIN + 1)
     assert stopped == [None]
     assert ID in bench.store.db.leases["sms", "one"]
+
+
+def test_what_is_offered_after_the_stop_is_not_begun(bench: Bench) -> None:
+    """It was leased in a call that the stop overtook: begun, it would be cut off in the middle; so it stays leased."""
+    bench.outbox.startService()
+    bench.outbox.stopService()
+    message = bench.accept()
+    [leased] = run(bench.store.take(Channel.SMS, 1))
+    bench.outbox.offer(leased)
+    assert not bench.outbox.holds(message.id)
+    assert bench.state() is State.QUEUED
+    assert ID in bench.store.db.leases["sms", "one"]
+
+
+def test_an_outbox_outlives_an_error_of_the_store(bench: Bench) -> None:
+    """Whatever a look at the queue raises is logged, and the next look comes: a dead outbox would be silent."""
+    take, errors = bench.work.take, [ValueError("unreadable")]
+
+    async def fails_once(limit: int) -> list[Leased]:
+        if errors:
+            raise errors.pop()
+        return await take(limit)
+
+    bench.work.take = fails_once  # type: ignore[method-assign]
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.advance(1)
+    assert bench.state() is State.SENT
+    assert not errors
+
+
+def test_a_bug_behind_the_mark_does_not_send_twice(bench: Bench) -> None:
+    """An unexpected error after the mark may have come after the wire: uncertain, so the route's policy counts."""
+    bench.outcome = fails(ZeroDivisionError(), mark="world")
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.pump([1.0] * 60)
+    assert bench.state() is State.UNCERTAIN
+    assert [event.event for event in bench.store.db.rows[ID].timeline].count("submitting") == 1
 
 
 class Telling:
