@@ -252,7 +252,7 @@ ERRORS = [
     ("labels.amazing.max_segments", 0),
     ("labels.amazing.unknown", 1),
     ("labels.amazing.sms_authorization", 1),
-    ("labels.amazing.sms_sender", "Amazing"),
+    ("labels.amazing.sms_sender", "TwelveLetter"),
     ("directories.players.query", None),
     ("directories.players.driver", None),
     ("directories.players.timeout", 2),
