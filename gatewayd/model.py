@@ -213,7 +213,10 @@ class TracedEvent(Struct, frozen=True):
 
 
 class Known(Struct, frozen=True):
-    """What the store keeps of a message beside its content. `sent_at` is 0 before the next hop took it."""
+    """What the store keeps of a message beside its content.
+
+    `sent_at` is when the next hop took it; before its answer is known, when the bytes were written; before that, 0.
+    """
 
     message_id: str
     uid: str

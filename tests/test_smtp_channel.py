@@ -279,6 +279,31 @@ async def test_addresses_beyond_ascii_need_smtputf8() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_connection_that_opens_says_nothing_of_what_the_relay_offers() -> None:
+    """While others wait for their EHLO answer, what is known from earlier ones counts: nothing is refused for good."""
+    made = World()
+    relay = await made.add(extensions=("SMTPUTF8",))
+    made.start()
+    try:
+        await made.send()
+        relay.script["dot"].append(Act.HANG)
+        relay.script["EHLO"].extend([Act.HANG] * 4)
+        running = [made.send(order(number)) for number in range(1, 6)]
+        await made.until(lambda: not relay.script["EHLO"])
+        running += [made.send(order(number, to="jörg@player.test")) for number in range(6, 9)]
+        relay.drop_all()
+        for attempt in running:
+            try:
+                await attempt
+            except (Uncertain, TemporaryFailure):
+                continue
+        assert relay.taken[-1].recipients == ("jörg@player.test",)
+    finally:
+        await made.channel.stopService()
+        await relay.stop()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_message_over_the_relays_size_goes_by_another_or_not_at_all() -> None:
     """SIZE of the EHLO answer is believed."""
     made = World()

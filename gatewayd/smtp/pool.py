@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from gatewayd.config import Relay
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.commands import Envelope
+from gatewayd.smtp.commands import Envelope, Offer
 from gatewayd.smtp.connection import Login, Trouble
 from gatewayd.smtp.pacing import Backoff, NotNow
 from gatewayd.smtp.rate import Rate, Reserve, Turn
@@ -73,6 +73,7 @@ class Pool:
         self._changed = 0.0
         self._timer: Any = None
         self._stopping: Deferred[None] | None = None
+        self._offer: Offer | None = None
         self.trouble = ""
         self.configure(relay)
 
@@ -192,12 +193,12 @@ class Pool:
 
     @property
     def size_limit(self) -> int:
-        """The largest message that the relay takes, as far as an open connection tells; 0 for no limit known."""
-        return next((session.offer.size for session in self._sessions), 0)
+        """The largest message that the relay takes, as its latest EHLO answer says; 0 for no limit known."""
+        return self._offer.size if self._offer else 0
 
     def knows(self, keyword: str) -> bool | None:
-        """Whether the relay offers `keyword`; None where no connection is open."""
-        return next((keyword in session.offer for session in self._sessions), None)
+        """Whether the relay's latest EHLO answer has `keyword`; None before the first one."""
+        return keyword in self._offer if self._offer else None
 
     # -- connections lent and given back ------------------------------------------------------------------------
 
@@ -300,6 +301,8 @@ class Pool:
     def _opened(self, result: Any, opening: Deferred[Any]) -> None:
         del self._opening[opening]
         if isinstance(result, Session):
+            # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
+            self._offer = result.offer
             self._say(True, "")
             self._broken.worked()
             self._lasting.worked()
