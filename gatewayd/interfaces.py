@@ -294,7 +294,8 @@ class IStore(Interface):
     async def counts() -> Mapping[tuple[str, Channel, str], int]:
         """For each label and channel: `accepted` and `handed` messages ever, and those in each state past waiting.
 
-        `handed` counts those whose status `accepted` was queued: a next hop took them.
+        `handed` counts those whose status `accepted` was queued: a next hop took them. `in_flight` counts those whose
+        content is kept, by that and not by their state: that the two agree says that nothing got lost.
         """
 
     async def reserve(bucket: str, slots: int, interval: float, burst: float) -> float:

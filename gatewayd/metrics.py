@@ -130,6 +130,12 @@ class Metrics:
         self._difference = gauge(
             "unreconciled_messages", "Waiting by counts minus those in the queue: lastingly not 0 is a loss.", "channel"
         )
+        self._unaccounted = gauge(
+            "unaccounted_messages",
+            "Accepted minus those sent or final and those whose content is kept: lastingly not 0 is a loss.",
+            "label",
+            "channel",
+        )
         self._queue = gauge("queue_messages", "Members of a queue: waiting, leased.", "queue", "state")
         self._queue_age = gauge("queue_oldest_age_seconds", "Age of a queue's oldest due member.", "queue")
         self._dead = gauge("dead_letters", "Statuses given up and kept for a person (counted up to a limit).")
@@ -200,7 +206,7 @@ class Metrics:
         """Redis does not answer: what it told before is not shown as if it were still true."""
         self._redis_up.set(0)
         self._totals.counts = {}
-        for gauge in (self._messages, self._difference, self._queue, self._queue_age, self._paused):
+        for gauge in (self._messages, self._difference, self._unaccounted, self._queue, self._queue_age, self._paused):
             gauge.clear()
 
     def reactor_late(self, seconds: float) -> None:
@@ -212,6 +218,7 @@ class Metrics:
         self._totals.counts = counts
         for label, channel in {(label, channel) for label, channel, _ in counts}:
             self._messages.labels(label, channel, "waiting").set(waiting(counts, label, channel))
+            self._unaccounted.labels(label, channel).set(unaccounted(counts, label, channel))
             for state in STATES:
                 self._messages.labels(label, channel, state).set(counts.get((label, channel, state), 0))
         for channel, number in unreconciled(counts, queues).items():
@@ -296,6 +303,11 @@ def waiting(counts: Counts, label: str, channel: Channel) -> int:
     """Messages of one label and channel that were accepted and that no next hop has taken: accepted minus the rest."""
     rest = sum(counts.get((label, channel, state), 0) for state in STATES)
     return counts.get((label, channel, "accepted"), 0) - rest
+
+
+def unaccounted(counts: Counts, label: str, channel: Channel) -> int:
+    """Accepted minus what is sent or final and what is in flight, of one label and channel."""
+    return waiting(counts, label, channel) - counts.get((label, channel, "in_flight"), 0)
 
 
 def unreconciled(counts: Counts, queues: Mapping[str, QueueState]) -> dict[Channel, int]:

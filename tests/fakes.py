@@ -154,6 +154,7 @@ class FakeStore:
             self._count(row, new, 1)
             if old in WAITING:
                 row.message = None
+                self._count(row, "in_flight", -1)
                 self.db.queues[row.channel].pop(message_id, None)
             else:
                 self._count(row, old, -1)
@@ -200,6 +201,7 @@ class FakeStore:
         )
         self.db.rows[message.id] = row
         self._count(row, "accepted", 1)
+        self._count(row, "in_flight", 1)
         self._note(row, "taken")
         (self._lease(message.channel) if lease else self.db.queues[message.channel])[message.id] = now
         return (Acceptance.LEASED if lease else Acceptance.STORED), message.id

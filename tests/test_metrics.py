@@ -122,6 +122,16 @@ def test_a_message_lost_by_the_queue_is_seen() -> None:
     assert unreconciled(counts, {"sms": QueueState(1, 1, 0.0)}) == {EMAIL: 0, SMS: 1}
 
 
+def test_a_message_lost_by_its_label_is_seen(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """Accepted 5, delivered 2, in flight 2: one is nowhere, and its label and channel are named."""
+    counts = {("amazing", SMS, "accepted"): 5, ("amazing", SMS, "delivered"): 2, ("amazing", SMS, "in_flight"): 2}
+    counts |= {("other", SMS, "accepted"): 1, ("other", SMS, "in_flight"): 1}
+    metrics.show_messages(counts, {"sms": QueueState(2, 1, 0.0)})
+    name = "gatewayd_unaccounted_messages"
+    assert registry.get_sample_value(name, {"label": "amazing", "channel": "sms"}) == 1
+    assert registry.get_sample_value(name, {"label": "other", "channel": "sms"}) == 0
+
+
 @given(
     st.lists(
         st.tuples(

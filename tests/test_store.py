@@ -632,13 +632,13 @@ async def test_a_trace_tells_the_story(world: World) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_counts_reconcile(world: World) -> None:
-    """Accepted messages are those in each state and those that wait."""
+    """Accepted messages are those in each state and those in flight, which are counted by their content."""
     await world.leased()
     sent = await world.sent("c1")
     await world.one.evidence(Evidence(sent.id, Event.DELIVERED, "dsn"))
     await world.one.evidence(Evidence(sent.id, Event.BOUNCED, "dsn"))
     counts = {what: count for (_, _, what), count in (await world.one.counts()).items() if count}
-    assert counts == {"accepted": 2, "handed": 1, "failed": 1}
+    assert counts == {"accepted": 2, "in_flight": 1, "handed": 1, "failed": 1}
 
 
 @pytest_twisted.ensureDeferred

@@ -27,6 +27,7 @@ local function each(it)
   call('SET', P .. 'b:' .. id, it[10])
   call('INCR', P .. 'waiting')
   count(it[3], it[4], 'accepted', 1)
+  count(it[3], it[4], 'in_flight', 1)
   note(id, 'taken', '')
   local lease = it[11] == 1
   call('ZADD', lease and (P .. 'l:' .. it[4] .. ':' .. INSTANCE) or (P .. 'q:' .. it[4]), now, id)

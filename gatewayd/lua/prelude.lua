@@ -24,9 +24,12 @@ local function count(label, channel, what, by)
   call('HINCRBY', P .. 'counts', label .. '|' .. channel .. '|' .. what, by)
 end
 
--- The body is there exactly while a message waits: `waiting` counts the bodies.
-local function drop_body(id)
-  if call('DEL', P .. 'b:' .. id) == 1 then call('DECR', P .. 'waiting') end
+-- The body is there exactly while a message waits: `waiting` and each label's `in_flight` count the bodies, not states.
+local function drop_body(id, label, channel)
+  if call('DEL', P .. 'b:' .. id) == 1 then
+    call('DECR', P .. 'waiting')
+    count(label, channel, 'in_flight', -1)
+  end
 end
 
 -- The next status to tell of a message: id, letter, label, channel, url, queued ms, tries, first try ms.
@@ -77,7 +80,7 @@ local function move(id, m, new, letters, lease)
     if not WAITING[state] then count(label, channel, state, -1) end
     if FINAL[new] then call('HSET', key, 'z', now) end
     if WAITING[state] then
-      drop_body(id)
+      drop_body(id, label, channel)
       call('ZREM', P .. 'q:' .. channel, id)
     end
   end

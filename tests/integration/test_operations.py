@@ -512,6 +512,7 @@ async def test_all_is_accounted_for_after_chaos() -> None:
         accepted = 0.0
         for channel in ("email", "sms"):
             assert value(page, "gatewayd_unreconciled_messages", channel=channel) == 0
+            assert value(page, "gatewayd_unaccounted_messages", label="amazing", channel=channel) == 0
             accepted += value(page, "gatewayd_messages_accepted_total", label="amazing", channel=channel)
             ends = [
                 value(page, "gatewayd_messages", label="amazing", channel=channel, state=state)
