@@ -10,6 +10,14 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+IN_CI = os.environ.get("CI") == "true"
+
+FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "12000" if IN_CI else "2000"))
+"""How many inputs each fuzzer of the SMPP codec tries: in CI about a minute for all of them together."""
+
+SMPP_MESSAGES = int(os.environ.get("GATEWAYD_SMPP_MESSAGES", "20000" if IN_CI else "3000"))
+"""How many messages go through the SMPP run with random resets."""
+
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 
 

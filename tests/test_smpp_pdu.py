@@ -1,7 +1,6 @@
 """The SMPP codec: the field's PDUs by value, every PDU there and back, and nothing but the declared errors."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from conftest import missing
+from conftest import FUZZ_EXAMPLES, missing
 from gatewayd.smpp.pdu import (
     DISPOSITIONS,
     AlertNotification,
@@ -49,7 +48,7 @@ VECTORS: dict[str, bytes] = {
     for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()
 }
 RECEIPT = b"id:0123456789 sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:DELIVRD err:000 text:Hello"
-FUZZ = settings(max_examples=int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000")), deadline=None)
+FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 
 
 def deliver(text: bytes = b"x", **changes: Any) -> DeliverSm:

@@ -1,7 +1,6 @@
 """Delivery receipts: every form the field sends, by value; id forms that meet; and nothing raised by garbage."""
 
 import json
-import os
 import string
 from pathlib import Path
 from typing import Any, get_args
@@ -10,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import FUZZ_EXAMPLES
 from gatewayd.smpp.pdu import DataSm, DeliverSm, Tag, decode
 from gatewayd.smpp.receipt import EVENTS, STATES, IdRule, ReceiptText, forms, lookups, read, stored
 from gatewayd.status import Event
 
-FUZZ = settings(max_examples=int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000")), deadline=None)
+FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 VECTORS: dict[str, bytes] = {
     name: bytes.fromhex(octets)
     for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()

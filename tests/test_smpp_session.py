@@ -1,8 +1,9 @@
 """The session's rules by values: bytes and times in, events and bytes out."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import FUZZ_EXAMPLES
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import session as rules
 from gatewayd.smpp.pdu import Status, decode, encode
@@ -328,6 +329,7 @@ def test_however_the_stream_is_cut_the_events_are_the_same(cuts: list[int]) -> N
     assert parts.outgoing() == whole.outgoing()
 
 
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 @given(st.binary(max_size=200), st.floats(0, 1000))
 def test_no_octets_break_the_session(octets: bytes, now: float) -> None:
     """Whatever comes, the session answers, or closes, and never raises."""

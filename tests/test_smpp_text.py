@@ -1,7 +1,6 @@
 """SMS text: the alphabets by their published codes, segments by the published limits, and every text there and back."""
 
 import json
-import os
 import unicodedata
 from pathlib import Path
 from typing import get_args
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conftest import FUZZ_EXAMPLES
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.text import (
     UDHI,
@@ -33,7 +33,7 @@ from gatewayd.smpp.text import (
     without_udh,
 )
 
-FUZZ = settings(max_examples=int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000")), deadline=None)
+FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 VECTORS: dict[str, bytes] = {
     name: bytes.fromhex(octets)
     for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()

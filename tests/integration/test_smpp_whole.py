@@ -1,0 +1,201 @@
+"""The whole daemon and its SMS side: STOP, two processes on one account, late refusals, and what an operator sees."""
+
+import json
+from typing import Any
+
+import pytest_twisted
+from daemon import SECRET, Daemon, World, get
+from test_smpp_peers import fullest_second
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+
+from gatewayd.sandbox.players import SAMPLES
+from gatewayd.sandbox.smartico import Said
+from gatewayd.sandbox.smsc import Behaviour
+from gatewayd.smpp.pdu import Command, Status, SubmitSm
+
+PLAYER = SAMPLES[0]
+PHONE = "+447700900123"
+TOLD = ["accepted", "delivered"]
+
+
+async def post(world: World, daemon: Daemon, number: int) -> Said:
+    """One SMS by this daemon."""
+    fields = {"ext_user_id": PLAYER.id, "body": f"Number {number}", "im_uid": f"{daemon.instance}-{number}"}
+    return await world.smartico.send_sms(daemon.api, "amazing", SECRET, **fields)
+
+
+async def status(daemon: Daemon) -> dict[str, Any]:
+    """What gatewayctl status gets."""
+    _, body = await get(f"{daemon.admin}/verbs/status")
+    told: dict[str, Any] = json.loads(body)
+    return told
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_labels_own_stop_word_unsubscribes() -> None:
+    """A chat changes nothing; the label's own word is told as unsubscribed, and the next SMS is refused with 5."""
+    async with World(reactor) as world:
+        world.label["stop_words"] = ["Genug"]
+        await world.start()
+        assert PLAYER.phone == PHONE
+        first = await world.sms(PLAYER.id, "An offer")
+        await world.smartico.until_heard(first.ext_message_id, *TOLD)
+        world.smsc.say(PHONE, "Amazing", "Genug ist nicht genug")
+        latest = await world.sms(PLAYER.id, "A third")
+        await world.smartico.until_heard(latest.ext_message_id, *TOLD)
+        world.smsc.say(PHONE, "Amazing", " genug! ")
+        await world.smartico.until_heard(latest.ext_message_id, "unsubscribed")
+        refused = await world.sms(PLAYER.id, "After all")
+        assert (refused.error_code, refused.ext_message_id) == (5, "")
+        assert world.smartico.statuses(first.ext_message_id) == TOLD
+
+
+@pytest_twisted.ensureDeferred
+async def test_receipts_come_back_on_the_other_daemons_bind() -> None:
+    """One account, two processes: each gets the other's receipts, and every message ends as delivered."""
+    async with World(reactor, behaviour=Behaviour(receipt_on_other_bind=True)) as world:
+        await world.start()
+        other = world.another("gw2")
+        await other.start()
+        await other.ready()
+        assert len(world.smsc.sessions) == 2
+        daemons = (world.daemon, other)
+        for number in range(10):
+            for daemon in daemons:
+                answer = await post(world, daemon, number)
+                await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        taken = [(await status(daemon))["routes"][-1]["handed"] for daemon in daemons]
+        assert sum(taken) == 20
+        assert min(taken) > 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_daemons_keep_one_rate() -> None:
+    """A backlog in both of them leaves at the account's rate, evenly: no second holds over 110 % of it."""
+    for _ in range(3):
+        async with World(reactor) as world:
+            world.settings["smscs"]["world"]["rate"] = "50/s"
+            await world.start()
+            other = world.another("gw2")
+            await other.start()
+            await other.ready()
+            daemons = (world.daemon, other)
+            for number in range(75):
+                for daemon in daemons:
+                    assert (await post(world, daemon, number)).error_code == 0
+            await world.smsc.until(lambda: len(world.smsc.submits) == 150, 30.0)
+            moments = world.smsc.submitted_at
+            seconds = moments[-1] - moments[0]
+            handed = [(await status(daemon))["routes"][-1]["handed"] for daemon in daemons]
+        if fullest_second(moments) <= 55 and 149 / seconds > 42:
+            assert min(handed) > 20
+            return
+    raise AssertionError(f"{fullest_second(moments)} in a second, {149 / seconds:.1f} a second, by {handed}")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_refusal_sends_the_message_again() -> None:
+    """Unanswered in time it is uncertain and held; refused late it was not taken: one copy arrives, long before the
+    deadline.
+    """
+
+    def judge(submit: SubmitSm) -> int:
+        world.smsc.behaviour = Behaviour()
+        return Status.RSYSERR
+
+    async with World(reactor, behaviour=Behaviour(answer_delay=2.5, judge=judge)) as world:
+        world.settings["smscs"]["world"]["response_timeout"] = "1s"
+        await world.start()
+        answer = await world.sms(PLAYER.id, "Once")
+        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        assert len(world.smsc.messages) == 1
+        trace = await world.daemon.messages(answer.ext_message_id)
+        assert trace is not None
+        events = [(event["event"], event.get("detail", "")) for event in trace["timeline"]]
+        assert ("again", "world answered late: ESME_RSYSERR") in events
+        assert events[0][0] == "taken"
+        assert [event for event, _ in events].count("submitting") == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_an_operator_sees_of_the_binds() -> None:
+    """gatewayctl status, the dashboard and the metrics show a bind that is missing; a reload switches the trace on."""
+    refuse = Behaviour(judge_bind=lambda bind: Status.RALYBND * (bind.kind == Command.BIND_RECEIVER))
+    async with World(reactor, behaviour=refuse) as world:
+        world.settings["smscs"]["world"]["bind"] = "transmitter+receiver"
+        await world.start()
+        (route,) = [route for route in (await status(world.daemon))["routes"] if route["channel"] == "sms"]
+        assert route["word"] == "degraded: 1 of 2 bound"
+        assert [(bind["mode"], bind["state"] == "bound") for bind in route["binds"]] == [
+            ("transmitter", True),
+            ("receiver", False),
+        ]
+        assert route["binds"][1]["last_error"] == "bind refused, ESME_RALYBND"
+        _, page = await get(f"{world.daemon.admin}/")
+        assert b"transmitter 0: <b>bound</b>" in page
+        assert b"bind refused, ESME_RALYBND" in page
+
+        answer = await world.sms(PLAYER.id, "Before")
+        await world.smartico.until_heard(answer.ext_message_id, "accepted")
+        assert "submit_sm" not in world.daemon.log
+        world.settings["smscs"]["world"]["trace"] = True
+        world.write()
+        world.daemon.hang_up()
+        await world.daemon.logged("the configuration was read again")
+        world.smsc.behaviour = Behaviour()
+        answer = await world.sms(PLAYER.id, "Meet at nine")
+        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        await world.daemon.logged("world/transmitter/0 -> submit_sm")
+        await world.daemon.logged("world/receiver/0 <- deliver_sm")
+        for secret in (PHONE, PHONE.strip("+"), "Meet at nine", "smppsec"):
+            assert secret not in world.daemon.log
+        metrics = await world.daemon.metrics()
+        for line in (
+            'gatewayd_smpp_answers_total{smsc="world",status="ESME_ROK"} 2.0',
+            'gatewayd_smpp_answer_seconds_count{smsc="world"} 2.0',
+            'gatewayd_smpp_bind_up{bind="receiver 0",smsc="world"} 1.0',
+            'gatewayd_smpp_bind_in_flight{bind="transmitter 0",smsc="world"} 0.0',
+        ):
+            assert line in metrics
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_wrong_password_is_said() -> None:
+    """/readyz and the state name it, the log too; the account is not tried again at once."""
+    async with World(reactor, behaviour=Behaviour(password="another")) as world:
+        world.write()
+        await world.daemon.start()
+        await world.daemon.logged("bind refused, ESME_RINVPASWD")
+        (route,) = [route for route in (await status(world.daemon))["routes"] if route["channel"] == "sms"]
+        assert not route["up"]
+        assert "password or system_type is wrong; next try in a minute" in route["reason"]
+        code, body = await get(f"{world.daemon.admin}/readyz")
+        assert code == 503
+        assert "sms: no SMSC is up (world)" in json.loads(body)["reasons"]
+        assert [step.what for step in world.smsc.steps].count("connected") == 1
+        assert "smppsec" not in world.daemon.log
+
+
+@pytest_twisted.ensureDeferred
+async def test_length_and_sender_are_judged_by_the_labels_smsc() -> None:
+    """Where data_coding 0 is Latin-1: 140 letters are one segment, 141 two; a name in Latin-1 goes, a Greek one not."""
+    async with World(reactor) as world:
+        world.settings["smscs"]["world"]["default_alphabet"] = "latin1"
+        world.label.update(max_segments=1, sms_senders=["*"])
+        await world.start()
+        said = await gatherResults(
+            [
+                _answer(world, body="x" * 141),
+                _answer(world, body="x", from_number="Ωmega"),
+                _answer(world, body="x" * 140, from_number="naïve"),
+            ]
+        )
+        assert [answer.error_code for answer in said] == [8, 6, 0]
+        await world.smartico.until_heard(said[-1].ext_message_id, *TOLD)
+        (submit,) = world.smsc.submits
+        assert (submit.source_addr, len(submit.short_message), submit.data_coding) == (b"na\xefve", 140, 0)
+
+
+def _answer(world: World, **fields: Any) -> Any:
+    return Deferred.fromCoroutine(world.sms(PLAYER.id, **fields))
