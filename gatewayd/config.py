@@ -102,7 +102,6 @@ class Public(_Table):
     base_url: Url
     listen: Listens = ("tcp:8081:interface=127.0.0.1",)
     reuse_port: bool = False
-    trusted_proxies: Annotated[tuple[Net, ...], Strict(False)] = ()
 
 
 class Admin(_Table):
