@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThread
 from gatewayd import ctl
 from gatewayd.adminclient import _split, open_client
 from gatewayd.audit import AuditLog
-from gatewayd.model import Decision
+from gatewayd.model import BindState, Decision, WayState
 from test_admin import KEYS, SMS, World
 
 Run = Any
@@ -95,6 +95,26 @@ async def test_status_for_people_and_for_programs(desk: Desk, world: World) -> N
         status, out, _ = await desk.run(*words)
         assert status == 0
         assert json.loads(out)["labels"]["amazing"]["sms"]["accepted"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
+    """Where one stands, how full its window is, and why it is down; JSON has the same under the route."""
+    await desk.open(LOCAL)
+    bound = BindState("world", 0, "transmitter", "bound", 1.0, 20, 7, reconnects=2, handed=41, latency=0.021)
+    down = BindState("world", 0, "receiver", "waiting", 1.0, 20, last_error="bind refused, ESME_RALYBND")
+    way = WayState(True, "degraded: 1 of 2 bound", binds=(bound, down))
+    world.sms.states = lambda: {"world": way}  # type: ignore[attr-defined]
+    _, out, _ = await desk.run("status")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "world transmitter 0 bound 7/20 41 0 2 21 ms" in lines
+    assert "world receiver 0 waiting - 0 0 0 - bind refused, ESME_RALYBND" in lines
+    _, out, _ = await desk.run("status", "--json")
+    binds = json.loads(out)["routes"][-1]["binds"]
+    assert [(bind["mode"], bind["state"], bind["in_flight"]) for bind in binds] == [
+        ("transmitter", "bound", 7),
+        ("receiver", "waiting", 0),
+    ]
 
 
 @pytest_twisted.ensureDeferred

@@ -329,6 +329,18 @@ def test_however_the_stream_is_cut_the_events_are_the_same(cuts: list[int]) -> N
     assert parts.outgoing() == whole.outgoing()
 
 
+def test_the_peers_own_sequence_numbers_may_be_any() -> None:
+    """Over 0x7FFFFFFF, or 0, where SMPP allows neither: its requests are answered under the very number."""
+    session = bound()
+    for number in (0, 0x80000000, 0xFFFFFFFF):
+        session.received(encode(smpp.EnquireLink(number)), 1.0)
+        assert session.outgoing() == encode(smpp.EnquireLinkResp(number))
+        (event,) = session.received(encode(smpp.DeliverSm(number, short_message=b"hello")), 1.0)
+        assert isinstance(event, RequestCame)
+        session.answer(event.pdu, 0)
+        assert session.outgoing() == encode(smpp.DeliverSmResp(number))
+
+
 @settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 @given(st.binary(max_size=200), st.floats(0, 1000))
 def test_no_octets_break_the_session(octets: bytes, now: float) -> None:
