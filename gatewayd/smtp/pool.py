@@ -91,10 +91,13 @@ class Pool:
 
     @property
     def may_be_used(self) -> bool:
-        """False while the relay is known to be down: then only probes go there."""
+        """False while the relay is known to be down, or leaves us waiting for its greeting: only probes go there."""
         if self._stopping is not None:
             return False
-        return bool(self._held) or bool(self._idle) or self._reactor.seconds() >= self._not_before
+        if self._held or self._idle:
+            return True
+        now = self._reactor.seconds()
+        return now >= self._not_before and (self.up or not self._leaves_us_waiting(now))
 
     @property
     def retry_at(self) -> float:
@@ -381,14 +384,13 @@ class Pool:
             if not turn.called:
                 late = NotNow("no connection to the relay became free in time", now + 1.0)
                 turn.errback(late if self.up else Trouble("it does not answer"))
-        if (
-            self.up
-            and not self._heard_since(now - SLOW)
-            and any(began + SLOW <= now for began in self._opening.values())
-        ):
+        if self.up and not self._heard_since(now - SLOW) and self._leaves_us_waiting(now):
             self._say(False, "it does not answer")
         self._rest_no_longer(now)
         self._probe(now)
+
+    def _leaves_us_waiting(self, now: float) -> bool:
+        return any(began + SLOW <= now for began in self._opening.values())
 
     def _heard_since(self, time: float) -> bool:
         return any(session.alive and session.last_reply > time for session in self._sessions)

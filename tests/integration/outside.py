@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from outside_ports import free_port, until
-from outside_relay import Mail, Relay
+from outside_relay import Mail, Mute, Relay
 from outside_smartico import Heard, Smartico
 from outside_smsc import Smsc, Submit
 
@@ -437,6 +437,7 @@ __all__ = [
     "Daemon",
     "Heard",
     "Mail",
+    "Mute",
     "Outside",
     "Relay",
     "Reply",

@@ -1,10 +1,12 @@
 """A mail server on aiosmtpd whose every reply a test chooses. Imports nothing of gatewayd."""
 
 import asyncio
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -140,3 +142,27 @@ class Relay:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop = None
+
+
+class Mute:
+    """Takes connections and never says a word."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port: int = self._listener.getsockname()[1]
+        self._taken: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._taken.append(self._listener.accept()[0])
+
+    def stop(self) -> None:
+        """Close all of it."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._taken:
+            connection.close()

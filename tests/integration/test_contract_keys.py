@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from outside import Outside, request, until
+from outside import Mute, Outside, request, until
 
 
 @pytest.fixture
@@ -187,3 +187,47 @@ def test_redis_prefix_and_database(world: Outside) -> None:
     assert keys
     assert all(key.startswith("mine:") for key in keys)
     assert world.redis_cli("KEYS", "*") == ""
+
+
+def test_a_relay_that_never_greets_is_passed_over(world: Outside) -> None:
+    """The first message finds out in a few seconds, the next ones don't wait for it any more."""
+    mute = Mute()
+    world.peers.append(mute)
+    world.settings["relays"]["mute"] = {"host": "127.0.0.1", "port": mute.port}
+    world.label["relays"] = ["mute", "main"]
+    world.start(ready=False)
+    first = world.email()["ext_message_id"]
+    world.until_heard(first, "accepted", seconds=10)
+    for _ in range(5):
+        began = time.time()
+        world.until_heard(world.email()["ext_message_id"], "accepted")
+        assert time.time() - began < 2
+
+
+def test_an_smsc_that_never_answers_a_bind_is_passed_over(world: Outside) -> None:
+    """At once: it is not bound."""
+    mute = Mute()
+    world.peers.append(mute)
+    world.settings["smscs"]["mute"] = world.settings["smscs"]["world"] | {"port": mute.port}
+    world.label["sms_routes"] = [{"prefix": "", "via": ["mute", "world"]}]
+    world.start(ready=False)
+    until(lambda: world.smsc.links)
+    began = time.time()
+    world.until_heard(world.sms()["ext_message_id"], "accepted", "delivered")
+    assert time.time() - began < 2
+
+
+def test_an_smsc_that_unbinds_us_is_bound_again_within_5_s(world: Outside) -> None:
+    """And one that closes without a word."""
+    world.start()
+    for ending in ("unbind", "close"):
+        count = len(world.smsc.binds)
+        link = world.smsc.links[-1]
+        if ending == "unbind":
+            link.ask(6)
+        else:
+            link.close()
+        began = time.time()
+        until(lambda count=count: len(world.smsc.binds) > count)
+        assert time.time() - began < 5
+        world.until_heard(world.sms()["ext_message_id"], "accepted", "delivered")
