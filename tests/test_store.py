@@ -578,6 +578,27 @@ async def test_nothing_is_exported_after_an_erasure(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_late_news_of_an_erased_message_has_an_end(redis_server: RedisServer) -> None:
+    """A receipt that changes nothing begins the timeline anew; what it leaves goes with the message."""
+    clock, prefix = ShiftedClock(), RedisStore.key_prefix(f"t{next(_serial)}:")
+    arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0)
+    link = RedisLink(clock, redis_server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
+    link.startService()
+    store = RedisStore(link, clock, prefix, "one")
+    world = World(clock, store, store)
+    message = await world.sent("late")
+    receipt = Receipt("world", ("late",), Event.DELIVERED)
+    await store.receipt(receipt, park=True)
+    await world.told()
+    cursor = ""
+    while cursor != "0":
+        cursor, _ = await store.erase_some(cursor or "0", "amazing", "player-1")
+    assert await store.receipt(receipt, park=True) == ("ignored", message.id)
+    assert 0 < await link.command("TTL", f"{prefix}t:{message.id}") <= 7 * 86400
+    await link.stopService()
+
+
+@pytest_twisted.ensureDeferred
 async def test_how_a_player_stands_on_the_stop_list(world: World) -> None:
     """Until when, and how many addresses of theirs, on that label and channel only."""
     until = world.clock.seconds() + 60

@@ -400,17 +400,19 @@ async def test_json_logs_tell_a_message_by_its_id() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_flood_of_the_same_warning_is_counted() -> None:
-    """A hundred failing lookups of the same kind are twenty lines, and the daemon works on."""
+    """A broken file that is read thirty times is twenty lines, and the daemon works on."""
     async with World(reactor) as world:
         await world.start()
-        await world.daemon.verb("pause", label="amazing")
-        for _ in range(30):
-            world.daemon.config.write_text("[gatewayd]\nnonsense = 1\n", "utf-8")
-            before = world.daemon.log.count("kept as it was")
+        good = world.config.read_text("utf-8")
+        world.config.write_text(good.replace("[gatewayd]", "[gatewayd]\nnonsense = 1"), "utf-8")
+        for number in range(30):
             world.daemon.hang_up()
-            await until(lambda seen=before: world.daemon.log.count("kept as it was") > seen or seen >= 20)
+            if number < 20:
+                await world.daemon.logged("kept as it was: gatewayd.nonsense", times=number + 1)
             await later(0.05)
-        assert world.daemon.log.count("kept as it was: gatewayd.nonsense") <= 20
+        answer = await world.sms()
+        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        assert world.daemon.log.count("kept as it was: gatewayd.nonsense") == 20
 
 
 # Metrics ---------------------------------------------------------------------------------------------------------
