@@ -318,8 +318,8 @@ class IStore(Interface):
         `boot` is unique to the process; the one that said `first` last owns the name.
         """
 
-    async def recover(instance: str) -> int:
-        """Give back all that an instance had leased; how much it was."""
+    async def recover(instance: str, *, before: float = 0.0) -> int:
+        """Give back all that an instance had leased, or had leased before that time; how much it was."""
 
     async def sweep() -> int:
         """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""

@@ -25,6 +25,9 @@ STEADY = 5.0
 how long our own heartbeats must have gone without a gap before we believe that a peer's have ended: after an outage of
 Redis nobody's are there yet."""
 
+SWEEPS = 20
+"""Steps of a sweep in one heartbeat: a million messages that were paused must not keep us from the next beat."""
+
 
 class Keeper(Service):
     """Begins by taking back what a former process of this name had leased.
@@ -57,6 +60,7 @@ class Keeper(Service):
         self._on_usurped = on_usurped
         self._instance = instance
         self._first = True
+        self._began = 0.0
         self._last_beat = self._steady_since = 0.0
         self._loop: LoopingCall | None = None
         self._beating: Deferred[None] | None = None
@@ -64,6 +68,7 @@ class Keeper(Service):
     def startService(self) -> None:
         """Begin to beat."""
         super().startService()  # type: ignore[no-untyped-call]
+        self._began = self._clock.seconds()
         self._loop = LoopingCall(self._beat)
         self._loop.clock = self._clock
         self._loop.start(BEAT).addErrback(lambda failure: self.log.failure("the heartbeat ended", failure))
@@ -88,14 +93,16 @@ class Keeper(Service):
             self._on_usurped()
             return
         if self._first:
-            await self._take_over(self._instance)
+            # What this process leased since is in work already: given back, a peer would tell it a second time.
+            await self._take_over(self._instance, before=self._began)
             self._first = False
         self._on_paused(paused)
         if self._is_steady(self._clock.seconds()):
             for peer in dead:
                 await self._take_over(peer)
-        while await self._store.sweep():
-            pass
+        for _ in range(SWEEPS):
+            if not await self._store.sweep():
+                break
         await self._give_back_strays()
         await self._look_at_parked()
 
@@ -105,8 +112,8 @@ class Keeper(Service):
         self._last_beat = now
         return now - self._steady_since >= STEADY
 
-    async def _take_over(self, instance: str) -> None:
-        moved = await self._store.recover(instance)
+    async def _take_over(self, instance: str, before: float = 0.0) -> None:
+        moved = await self._store.recover(instance, before=before)
         if moved or instance != self._instance:
             self.log.warn("took over {moved} leases of {instance}", moved=moved, instance=instance)
 

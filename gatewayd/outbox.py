@@ -263,8 +263,8 @@ class MessageWork:
         except Exception:
             log.failure("an attempt failed unexpectedly: {message_id}", message_id=item.message.id)
             # Nobody knows whether that was before the wire or behind it: the mark does.
-            marked = await self._is_marked(item)
-            await self._again(item, self._next(item), "internal error", uncertain=marked)
+            uncertain = await self._is_marked(item)
+            await self._again(item, self._next(item), "internal error", uncertain=uncertain)
         else:
             await self._sent(item, handed)
 

@@ -471,9 +471,9 @@ class RedisStore:
         peers = [name.decode() for name in dead]
         return bool(ours), [name for name in peers if name != self._instance], _places(paused)
 
-    async def recover(self, instance: str) -> int:
+    async def recover(self, instance: str, *, before: float = 0.0) -> int:
         moved = 0
-        while step := await self._run("recover", instance, 500):
+        while step := await self._run("recover", instance, 500, int(before * 1000)):
             moved += step
         return moved
 

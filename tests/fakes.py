@@ -252,6 +252,8 @@ class FakeStore:
             raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
         if await self.suppressed(message.label, message.channel, stop_hashes):
             return False
+        if row.route and row.route != route:
+            row.progress, row.segments = (), ""
         row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, now, address_hash
         if segments > 1 and not row.segments:
             row.segments = "." * segments
@@ -370,7 +372,9 @@ class FakeStore:
         if not message_id and by_number and receipt.number_hash:
             latest = self.db.latest.get(receipt.number_hash, "")
             candidate = self.db.rows.get(latest)
-            if candidate and candidate.state is State.UNCERTAIN and candidate.route == receipt.smsc:
+            born = receipt.parked_at or now
+            uncertain = candidate and candidate.state is State.UNCERTAIN and candidate.route == receipt.smsc
+            if candidate and uncertain and candidate.marked <= born:
                 message_id = latest
         row = self.db.rows.get(message_id)
         if row is None:
@@ -379,9 +383,11 @@ class FakeStore:
             kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
             self.db.parked.setdefault(kept, now + 10)
             return "parked", ""
-        self.db.parked.pop(receipt, None)
+        waited = self.db.parked.pop(receipt, None) is not None
         event = receipt.event
         if event is not None and len(row.segments) > 1:
+            if not index and not waited:
+                return "ignored", message_id
             at = (index or row.segments.find(".") + 1 or 1) - 1
             if at >= len(row.segments) or row.segments[at] != ".":
                 self._note(row, "receipt (again)", receipt.detail)
@@ -451,9 +457,9 @@ class FakeStore:
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
         now = self._now()
-        if self._lease("reports").pop(job.message_id, None) is None:
+        row = self.db.rows.get(job.message_id)
+        if self._lease("reports").pop(job.message_id, None) is None or row is None:
             return
-        row = self.db.rows[job.message_id]
         if counts:
             row.report_tries += 1
             row.report_first = row.report_first or now
@@ -648,12 +654,14 @@ class FakeStore:
         dead = [name for name, at in self.db.beats.items() if at <= now - dead_after and name != self.instance]
         return True, dead, frozenset(self.db.paused)
 
-    async def recover(self, instance: str) -> int:
+    async def recover(self, instance: str, *, before: float = 0.0) -> int:
         now, moved = self._now(), 0
         for kind in ("email", "sms", "reports"):
-            lease = self.db.leases.pop((kind, instance), {})
-            moved += len(lease)
-            self.db.queues[kind].update(dict.fromkeys(lease, now))
+            lease = self.db.leases.get((kind, instance), {})
+            for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
+                del lease[message_id]
+                self.db.queues[kind][message_id] = now
+                moved += 1
         if instance != self.instance:
             self.db.beats.pop(instance, None)
             self.db.boots.pop(instance, None)

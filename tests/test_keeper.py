@@ -97,6 +97,7 @@ def test_a_new_process_takes_back_what_its_predecessor_held() -> None:
     clock, database = clocked()
     before = Instance(clock, database, boot="before")
     message = before.lease()
+    clock.advance(1)
     after = Instance(clock, database, boot="after")
     after.keeper.startService()
     assert list(database.queues["sms"]) == [message.id]
@@ -105,6 +106,21 @@ def test_a_new_process_takes_back_what_its_predecessor_held() -> None:
     after.outbox.offer(Leased(message))
     beats(clock, 2)
     assert database.queues["sms"] == {}
+
+
+def test_what_a_new_process_leased_itself_stays_in_work() -> None:
+    """Its outboxes may be quicker than its first heartbeat: given back, a peer would do the same a second time."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.outbox.startService()
+    one.store.down = True
+    one.keeper.startService()
+    one.store.down = False
+    message = one.lease()
+    one.outbox.offer(Leased(message))
+    beats(clock, 2)
+    assert database.queues["sms"] == {}
+    assert list(database.leases["sms", "one"]) == [message.id]
 
 
 def test_a_live_peer_keeps_its_leases() -> None:

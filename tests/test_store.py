@@ -1,5 +1,6 @@
 """One contract, run on the fake store and on real Redis."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -363,6 +364,89 @@ async def test_ids_of_other_numbers_do_not_match(world: World) -> None:
     await world.sent("same-id")
     receipt = Receipt("world", ("same-id",), Event.DELIVERED, number_hash="another")
     assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_smsc_begins_a_long_sms_anew(world: World) -> None:
+    """What one SMSC took of a message is forgotten once another begins it: its segments there are all still to go."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash", segments=2)
+    await world.one.settle_again(message, 0, "throttled", progress=["h1"])
+    [again] = await world.one.take(Channel.SMS, 10)
+    assert (again.progress, again.route) == (("h1",), "world")
+    await world.one.mark(message, "other", "hash", segments=2)
+    await world.one.settle_again(message, 0, "throttled")
+    [again] = await world.one.take(Channel.SMS, 10)
+    assert (again.progress, again.route) == ((), "other")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_from_before_the_mark_is_about_another_message(world: World) -> None:
+    """A receipt that was parked before a message was written can't be that message's, though the number is."""
+    earlier = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash", parked_at=world.clock.seconds())
+    world.clock.advance(5)
+    message = await world.leased()
+    await world.one.mark(message, "world", "numberhash")
+    assert (await world.one.receipt(earlier, park=False, by_number=True))[0] == "unknown"
+    assert await world.state(message) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_found_by_number_counts_for_one_segment(world: World) -> None:
+    """The script may run twice for a lost reply: the second time changes nothing."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "numberhash", segments=2)
+    await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash"), park=True)
+    world.clock.advance(11)
+    [parked], [] = await world.one.parked_receipts(10)
+    for _ in range(2):
+        assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "ignored"
+    assert await world.state(message) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_successor_keeps_what_it_leased_itself(world: World) -> None:
+    """With a time, recovery gives back what was leased before it only."""
+    before = await world.leased()
+    world.clock.advance(2)
+    began = world.clock.seconds()
+    world.clock.advance(1)
+    await world.leased()
+    assert await world.one.recover("one", before=began) == 1
+    assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [before]
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
+    """A dead letter outlives later statuses, a status has its 48 hours after a slow one, and nothing lives for ever."""
+
+    async def left(key: str) -> int:
+        return int(await world.one._link.command("TTL", world.one._prefix + key))
+
+    async def expire(key: str, seconds: int) -> None:
+        await world.one._link.command("EXPIRE", world.one._prefix + key, seconds)
+
+    message = await world.sent("k1")
+    m, url = f"m:{message.id}", "w:" + hashlib.sha1(message.callback_url.encode()).hexdigest()[:12]
+    await world.one.receipt(Receipt("world", ("k1",), Event.DELIVERED), park=True)
+    [first] = await world.one.take_reports(10)
+    await expire(m, 60)
+    await expire(url, 60)
+    second = await world.one.report_done(first)
+    assert second is not None
+    assert await left(m) > 48 * 3600
+    assert await left(url) > 48 * 3600
+    await world.one.report_dead(second, "no answer")
+    assert await left(m) > 29 * 86400
+    await world.one.evidence(Evidence(message.id, Event.UNSUBSCRIBED, "inbound"))
+    assert [job.status for job in await world.one.take_reports(10)] == [Report.UNSUBSCRIBED]
+    assert await left(m) > 29 * 86400
+    await world.leased(deadline=world.clock.seconds() + 60)
+    assert await left(url) > 29 * 86400
+    await world.one._link.command("DEL", world.one._prefix + m)
+    await world.one.report_again(first, 0, "no answer")
+    assert await left(m) == -2
 
 
 @pytest_twisted.ensureDeferred

@@ -20,7 +20,8 @@ local function each(it)
   local url = ''
   if it[9] ~= '' then
     url = sub(redis.sha1hex(it[9]), 1, 12)
-    call('SET', P .. 'w:' .. url, it[9], 'PX', it[7] - NOW + KEEP * 1000)
+    call('SET', P .. 'w:' .. url, it[9], 'KEEPTTL')
+    keep_key(P .. 'w:' .. url, math.ceil((it[7] - NOW) / 1000) + KEEP)
   end
   call('HSET', m, 's', QUEUED, 'h', it[2], 'l', it[3], 'c', it[4], 'x', it[5], 'i', it[6], 't', now, 'd', it[7],
     'y', it[8], 'w', url, 'o', '', 'n', 0)

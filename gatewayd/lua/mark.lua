@@ -15,6 +15,9 @@ local function each(it)
     if call('EXISTS', P .. 'stop:' .. it[7] .. ':' .. it[2] .. ':' .. name) == 1 then return 2 end
   end
   local key = P .. 'm:' .. id
+  -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
+  local before = call('HGET', key, 'r')
+  if before and before ~= it[3] then call('HDEL', key, 'j', 'g') end
   call('HSET', key, 's', UNCERTAIN, 'r', it[3], 'k', now, 'a', it[4])
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.
   if it[6] > 1 then call('HSETNX', key, 'g', string.rep('.', it[6])) end

@@ -15,9 +15,16 @@ local function note(id, event, detail)
   if length == 1 and event ~= 'taken' then call('EXPIRE', t, KEEP) end
 end
 
+-- Keep something for so long at least: what was promised more before (a dead letter, another message's URL) stays.
+local function keep_key(key, seconds)
+  if call('TTL', key) < tonumber(seconds) then call('EXPIRE', key, seconds) end
+end
+
 local function keep(id, seconds)
-  call('EXPIRE', P .. 'm:' .. id, seconds)
-  call('EXPIRE', P .. 't:' .. id, seconds)
+  keep_key(P .. 'm:' .. id, seconds)
+  keep_key(P .. 't:' .. id, seconds)
+  local url = call('HGET', P .. 'm:' .. id, 'w')
+  if url and url ~= '' then keep_key(P .. 'w:' .. url, seconds) end
 end
 
 local function count(label, channel, what, by)
@@ -88,8 +95,6 @@ local function move(id, m, new, letters, lease)
   local leased = false
   if fresh ~= '' then leased = tell(id, fresh, lease) and lease end
   keep(id, KEEP)
-  local url = call('HGET', key, 'w')
-  if url and url ~= '' then call('EXPIRE', P .. 'w:' .. url, KEEP) end
   return true, leased
 end
 

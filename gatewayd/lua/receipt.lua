@@ -12,14 +12,16 @@ local function each(it)
       id, index, address = string.match(v, '^([^|]*)|(%d+)|(.*)$')
       -- Ids of other forms can collide: the number must be the same where both are known.
       if number == '' or address == '' or number == address then break end
-      id = nil
+      id, index = nil, nil
     end
   end
   if not id and it[9] == 1 and number ~= '' then
     local latest = call('GET', P .. 'n:' .. number)
     if latest then
-      local f = call('HMGET', P .. 'm:' .. latest, 's', 'r')
-      if f[1] == UNCERTAIN and f[2] == smsc then id = latest end
+      local f = call('HMGET', P .. 'm:' .. latest, 's', 'r', 'k')
+      -- What came before this message was written is about an earlier one.
+      local born = tonumber(string.match(it[7], '^(%d+)|')) or NOW
+      if f[1] == UNCERTAIN and f[2] == smsc and tonumber(f[3] or '0') <= born then id = latest end
     end
   end
   local m = id and state_of(id)
@@ -34,10 +36,12 @@ local function each(it)
     call('ZADD', P .. 'parked', 'NX', NOW + 10000, it[7])
     return {'parked', false, ''}
   end
-  call('ZREM', P .. 'parked', it[7])
+  local waited = call('ZREM', P .. 'parked', it[7]) == 1
   local event, key = it[3], P .. 'm:' .. id
   local g = call('HGET', key, 'g')
   if event ~= '' and g and #g > 1 then
+    -- By its number it names no segment: asked for again after a lost reply, it must not count for the next one too.
+    if not index and not waited then return {'ignored', false, id} end
     index = tonumber(index) or find(g, '.', 1, true) or 1
     if index > #g or sub(g, index, index) ~= '.' then
       note(id, 'receipt (again)', it[4])

@@ -1,11 +1,12 @@
 -- Move the leases of an instance (our own former self, or a dead peer) back into the queues.
--- item    instance limit
+-- item    instance limit before(ms, 0 for all)
 -- reply   how many moved; call again until 0
+-- holds   with `before`, what our successor leased under the same name meanwhile stays its own
 local function each(it)
-  local moved = 0
+  local moved, upto = 0, it[3] > 0 and ('(' .. it[3]) or '+inf'
   for _, kind in ipairs({'email', 'sms', 'reports'}) do
     local l = P .. 'l:' .. kind .. ':' .. it[1]
-    for _, id in ipairs(call('ZRANGE', l, 0, it[2] - 1)) do
+    for _, id in ipairs(call('ZRANGEBYSCORE', l, '-inf', upto, 'LIMIT', 0, it[2])) do
       call('ZREM', l, id)
       call('ZADD', P .. 'q:' .. kind, now, id)
       moved = moved + 1

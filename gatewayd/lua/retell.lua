@@ -4,6 +4,8 @@
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
   if call('ZREM', P .. 'l:reports:' .. INSTANCE, id) == 0 then return 0 end
+  -- Not kept any more: what is written to it now would have no end.
+  if call('EXISTS', m) == 0 then return 0 end
   if it[4] == 1 then
     if call('HINCRBY', m, 'pn', 1) == 1 then call('HSET', m, 'pf', now) end
     note(id, 'tell again', it[3])

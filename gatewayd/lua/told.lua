@@ -29,9 +29,15 @@ local function each(it)
     call('HDEL', m, 'p', 'pq', 'pn', 'pf')
     call('ZREM', l, id)
     call('ZREM', P .. 'q:reports', id)
-    if it[3] == '' and FINAL[f[2]] then keep(id, RETENTION) end
+    -- All was heard, and more is not to come: no need to keep it for the reports' sake any more.
+    if it[3] == '' and FINAL[f[2]] and call('TTL', m) <= tonumber(KEEP) then
+      call('EXPIRE', m, RETENTION)
+      call('EXPIRE', P .. 't:' .. id, RETENTION)
+    end
     return false
   end
   call('HSET', m, 'p', pending, 'pq', now, 'pn', 0, 'pf', 0)
+  -- It has its 48 hours from now on, however long the one before took.
+  keep(id, KEEP)
   return call('ZSCORE', l, id) and job(id)
 end
