@@ -11,7 +11,7 @@ from twisted.internet import reactor
 
 from certificates import Authority
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
-from gatewayd.smpp.pdu import Status
+from gatewayd.smpp.pdu import Bind, Command, Status
 from gatewayd.smpp.probe import Learned, probe, smpp_probe
 from smpp_world import PHONE, settings
 
@@ -166,3 +166,23 @@ async def test_smpp_probe_a_vendors_word_and_a_refused_sender() -> None:
         assert not learned.ok
         assert "they do not know this sender" in learned.story[-1]
         assert "447700900999" not in str(learned)
+
+
+@pytest_twisted.ensureDeferred
+async def test_both_probes_follow_bind_auto() -> None:
+    """Where there is no transceiver, the pair is looked at, and named among the lines to paste."""
+
+    def no_transceiver(bind: Bind) -> int:
+        return Status.RINVCMDID if bind.kind == Command.BIND_TRANSCEIVER else 0
+
+    async with simulator(judge_bind=no_transceiver) as smsc:
+        found = await probe(reactor, settings(smsc.port, bind="auto"))
+        assert [each.ok for each in found] == [True, True]
+        (alone,) = await probe(reactor, settings(smsc.port))
+        assert (alone.ok, alone.lacking) == (False, True)
+        learned = await learn(smsc, bind="auto")
+        assert learned.ok
+        assert 'bind = "transmitter+receiver"' in learned.lines
+        assert not (await learn(smsc)).ok
+    async with simulator() as smsc:
+        assert 'bind = "transmitter+receiver"' not in (await learn(smsc, bind="auto")).lines

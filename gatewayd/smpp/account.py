@@ -17,9 +17,9 @@ from gatewayd import config
 from gatewayd.errors import TemporaryFailure
 from gatewayd.model import BindState, WayState
 from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.codes import NO_SUCH_BIND
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token
 from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
-from gatewayd.smpp.pdu import Status
 from gatewayd.smpp.session import Phase, SubmitAnswered
 
 BACKLOG = 2.0
@@ -60,9 +60,6 @@ Take = Callable[[str, smpp.DeliverSm | smpp.DataSm], Awaitable[int]]
 OnLate = Callable[[str, Token, SubmitAnswered], None]
 OnAnswer = Callable[[str, int, float], None]
 """`on_answer(smsc, command_status, seconds)`: one submit was answered."""
-
-_NO_SUCH_BIND = frozenset({Status.RINVCMDID, Status.RBINDFAIL})
-"""What an SMSC that has no bind of this kind says to it."""
 
 
 class Down(Exception):
@@ -278,7 +275,7 @@ class Account:
         The link itself only changes its mode: it tries again after its back-off, so that an SMSC which refuses
         everything isn't asked faster for that.
         """
-        if self.smsc.bind != "auto" or status not in _NO_SUCH_BIND or self._stopping:
+        if self.smsc.bind != "auto" or status not in NO_SUCH_BIND or self._stopping:
             return
         if link.mode is Mode.TRANSCEIVER:
             link.mode = Mode.TRANSMITTER

@@ -166,6 +166,10 @@ DISPOSITIONS: dict[int, Disposition] = {
 }
 
 
+NO_SUCH_BIND = frozenset({Status.RINVCMDID, Status.RBINDFAIL})
+"""What an SMSC that has no bind of the kind asked for answers to it."""
+
+
 def disposition(status: int) -> Disposition:
     """What a submit_sm_resp `status` asks of us; what the table does not list (vendors' codes) is LIMITED."""
     return DISPOSITIONS.get(status, Disposition.LIMITED)

@@ -17,6 +17,7 @@ from gatewayd import config
 from gatewayd.errors import PermanentFailure
 from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.codes import NO_SUCH_BIND
 from gatewayd.smpp.link import COMMANDS, Mode
 from gatewayd.smpp.pdu import Disposition, Status, Tag
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
@@ -35,12 +36,14 @@ EndpointOf = Callable[[Any, config.Smsc], IStreamClientEndpoint]
 class Probed(Struct, frozen=True):
     """What `probe` found of one bind: `text` is one line for the operator.
 
-    `held` says that the SMSC has no bind left for this account, which a running daemon is reason enough for.
+    `held` says that the SMSC has no bind left for this account, which a running daemon is reason enough for;
+    `lacking`, that it may have no bind of this kind at all.
     """
 
     ok: bool
     text: str
     held: bool = False
+    lacking: bool = False
 
 
 class Learned(Struct, frozen=True):
@@ -58,11 +61,16 @@ class _Submitted(Struct, frozen=True):
 
 
 async def probe(reactor: Any, smsc: config.Smsc, *, endpoint_of: EndpointOf = dial.endpoint_of) -> list[Probed]:
-    """Bind, enquire_link, unbind (SMPP 3.4 4.1, 4.11, 4.2), for each kind of bind that the table asks for.
+    """Bind, enquire_link, unbind (SMPP 3.4 4.1, 4.11, 4.2), for each kind of bind that the daemon would have.
 
     Sends no message, and takes none: a receipt that comes meanwhile is the daemon's.
     """
-    return [await _probe(reactor, smsc, mode, endpoint_of) for mode in _modes(smsc)]
+    found: list[Probed] = []
+    for modes in _ways(smsc):
+        found = [await _probe(reactor, smsc, mode, endpoint_of) for mode in modes]
+        if not found[0].lacking:
+            break
+    return found
 
 
 async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf) -> Probed:
@@ -70,7 +78,8 @@ async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: Endpo
     try:
         talk, answer = await _bound(reactor, smsc, mode, endpoint_of, takes=False)
     except Refused as refused:
-        return Probed(False, f"{bind}: {refused}", held=refused.status == Status.RALYBND)
+        held, lacking = refused.status == Status.RALYBND, refused.status in NO_SUCH_BIND
+        return Probed(False, f"{bind}: {refused}", held=held, lacking=lacking)
     except Trouble as trouble:
         return Probed(False, f"{bind}: {trouble}")
     try:
@@ -143,11 +152,7 @@ class _Probe:
     async def run(self) -> Learned:
         talks: list[Talk] = []
         try:
-            for mode in _modes(self._smsc):
-                talk, answer = await _bound(self._reactor, self._smsc, mode, self._endpoint_of)
-                talks.append(talk)
-                version = answer.tlv_int(Tag.SC_INTERFACE_VERSION)
-                self._say(f"bound as {mode}" + (f", interface version 0x{version:02x}" if version else ""))
+            await self._bind(talks)
             await self._short(talks[0])
             method = await self._long(talks[0])
             await self._receipts(talks)
@@ -161,6 +166,28 @@ class _Probe:
             for talk in talks:
                 await talk.close()
         return Learned(True, tuple(self._story), tuple(self._lines))
+
+    async def _bind(self, talks: list[Talk]) -> None:
+        *others, last = _ways(self._smsc)
+        for modes in others:
+            try:
+                await self._bind_as(modes, talks)
+            except Refused as refused:
+                if refused.status not in NO_SUCH_BIND:
+                    raise
+                self._say(str(refused))
+            else:
+                return
+        await self._bind_as(last, talks)
+        if others:
+            self._lines.append('bind = "transmitter+receiver"')
+
+    async def _bind_as(self, modes: tuple[Mode, ...], talks: list[Talk]) -> None:
+        for mode in modes:
+            talk, answer = await _bound(self._reactor, self._smsc, mode, self._endpoint_of)
+            talks.append(talk)
+            version = answer.tlv_int(Tag.SC_INTERFACE_VERSION)
+            self._say(f"bound as {mode}" + (f", interface version 0x{version:02x}" if version else ""))
 
     def _say(self, line: str) -> None:
         self._story.append(line)
@@ -328,8 +355,17 @@ async def _bound(
     return talk, answer
 
 
-def _modes(smsc: config.Smsc) -> tuple[Mode, ...]:
-    return (Mode.TRANSMITTER, Mode.RECEIVER) if smsc.bind == "transmitter+receiver" else (Mode.TRANSCEIVER,)
+def _ways(smsc: config.Smsc) -> tuple[tuple[Mode, ...], ...]:
+    """The sets of binds that the daemon would try, in order."""
+    return _WAYS[smsc.bind]
+
+
+_ALONE, _PAIR = (Mode.TRANSCEIVER,), (Mode.TRANSMITTER, Mode.RECEIVER)
+_WAYS: dict[str, tuple[tuple[Mode, ...], ...]] = {
+    "transceiver": (_ALONE,),
+    "transmitter+receiver": (_PAIR,),
+    "auto": (_ALONE, _PAIR),
+}
 
 
 def _form(request: smpp.DeliverSm | smpp.DataSm) -> str:
