@@ -1,5 +1,6 @@
 """The LMTP listener: whom it takes mail for, what it answers, and what evidence a mail becomes."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -660,6 +661,15 @@ def test_only_a_report_is_a_complaint() -> None:
         (dsn(), "", False),
         # What Apple Mail's own button sends.
         (
+            mail(
+                f"unsubscribe {KEYS.subscription(ID, 'amazing', 'player-1')}",
+                head="Auto-Submitted: auto-replied\r\n",
+                body="Apple Mail sent this email to unsubscribe from x",
+            ),
+            CANARY,
+            True,
+        ),
+        (
             mail(head="Auto-Submitted: auto-replied\r\n", body="Apple Mail sent this email to unsubscribe from x"),
             CANARY,
             True,
@@ -669,6 +679,26 @@ def test_only_a_report_is_a_complaint() -> None:
 def test_unsubscribing_by_mail(content: bytes, sender: str, counts: bool) -> None:
     """Any mail to the unsubscribe address counts, but for bounces and automatic answers."""
     assert fact(content, address("u"), sender) == ((Event.UNSUBSCRIBED, "unsubscribe", False) if counts else None)
+
+
+def test_who_unsubscribes_by_mail_is_known_without_the_messages_record() -> None:
+    """The subject that our link gave says whose it is; one of another message, or a bent one, says nothing."""
+    own = KEYS.subscription(ID, "amazing", "player-1")
+    other = KEYS.subscription(str(uuid.UUID(int=7, version=4)), "amazing", "player-2")
+    name = KEYS.user_hashes("amazing", "player-1")[0]
+    for subject, whose in (
+        (f"unsubscribe {own}", ("amazing", name)),
+        (f"Fwd:\r\n unsubscribe\r\n {own.upper()}", ("amazing", name)),
+        (f"unsubscribe {other}", ("", "")),
+        (f"unsubscribe {own[:-4]}aaaa", ("", "")),
+        ("unsubscribe " + "x " * 5000, ("", "")),
+        ("", ("", "")),
+    ):
+        peer = Peer()
+        assert peer.send(mail(subject), address("u"), CANARY).startswith("250 ")
+        [evidence] = peer.taken
+        assert (evidence.event, evidence.message_id) == (Event.UNSUBSCRIBED, ID)
+        assert (evidence.label, evidence.user_hash) == whose
 
 
 def test_no_address_leaves_in_evidence_or_log() -> None:

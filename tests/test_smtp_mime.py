@@ -67,7 +67,7 @@ def test_what_a_mail_looks_like() -> None:
         "Date: Sun, 09 Sep 2001 01:46:40 +0000",
         f"Message-ID: <{token[Purpose.MESSAGE_ID]}@amazing.co>",
         f"List-Unsubscribe: <https://go.amazing.co/u/{subscription}>, "
-        f"<mailto:u+{token[Purpose.UNSUBSCRIBE_MAIL]}@bounces.amazing.co?subject=unsubscribe>",
+        f"<mailto:u+{token[Purpose.UNSUBSCRIBE_MAIL]}@bounces.amazing.co?subject=unsubscribe%20{subscription}>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         f"X-Gw-Id: {message().id}",
         "X-Auto-Response-Suppress: OOF, AutoReply",

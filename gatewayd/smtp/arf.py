@@ -26,7 +26,7 @@ _MICROSOFT = "x-hmxmroriginalrecipient"
 _MICROSOFT_HEADER = re.compile(rf"^[ \t]*{_MICROSOFT}[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _MICROSOFT_SUBJECT = re.compile(r"^\W*complaint about message from\b", re.IGNORECASE)
 _LISTED_BY_RECIPIENT = (_MICROSOFT, "to", "x-original-to", "delivered-to")
-_UNSUBSCRIBE_SUBJECT = re.compile(r"\s*unsubscribe\s*", re.IGNORECASE)
+_UNSUBSCRIBE_SUBJECT = re.compile(r"\s*unsubscribe(?:\s+[a-z2-7]{60,400})?\s*", re.IGNORECASE)
 _UNSUBSCRIBE_TEXT = re.compile(r"\bto unsubscribe\b|\A\s*unsubscribe\s*\Z", re.IGNORECASE)
 
 

@@ -39,6 +39,7 @@ SMALL = 16_384
 
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
+_WORDS = 10
 _TOKENS_REMEMBERED = 20_000
 
 EVENTS: dict[Kind, Event] = {
@@ -70,6 +71,7 @@ class Inspected(Struct, frozen=True):
     report: bool
     auto_submitted: bool
     loops: bool
+    subject: str = ""
 
 
 class ReturnedMail(protocol.Factory):
@@ -198,8 +200,7 @@ class ReturnedMail(protocol.Factory):
         if to.purpose is Purpose.UNSUBSCRIBE_MAIL:
             # Apple Mail marks what its user asked for as auto-replied; its wording tells it from a vacation notice.
             asked = not inspected.auto_submitted or verdict.kind is Kind.UNSUBSCRIBED
-            wanted = asked and not null_sender
-            return Evidence(to.message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail") if wanted else None
+            return self._unsubscribed(to.message_id, inspected.subject) if asked and not null_sender else None
         if verdict.kind in _COMPLAINTS:
             if not verdict.parsed:
                 return None
@@ -208,6 +209,16 @@ class ReturnedMail(protocol.Factory):
             return None
         event = self._event(verdict)
         return None if event is None else Evidence(to.message_id, event, "dsn", _detail(verdict), verdict.hard)
+
+    def _unsubscribed(self, message_id: str, subject: str) -> Evidence:
+        """Whose it is stands in the subject that our link gave, for the time when the message's record is gone."""
+        given = (self._keys.read_subscription(word) for word in subject.split()[:_WORDS])
+        who = next((one for one in given if one is not None and one.message_id == message_id), None)
+        if who is None:
+            return Evidence(message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail")
+        return Evidence(
+            message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail", label=who.label, user_hash=who.user_hash
+        )
 
     def _event(self, verdict: Verdict) -> Event | None:
         if verdict.kind is Kind.RELAYED and verdict.remote_mta.rstrip(".").lower() in self._internal_relays:
@@ -238,6 +249,7 @@ def inspect(raw: bytes, null_sender: bool) -> Inspected:
         report=is_report(mail),
         auto_submitted=(mail.header("auto-submitted") or "no").partition(";")[0].strip().lower() != "no",
         loops=len(mail.values("received")) > _MAX_RECEIVED or mail.header(LOOP_HEADER) is not None,
+        subject=mail.header("subject") or "",
     )
 
 

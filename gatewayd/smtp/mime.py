@@ -268,7 +268,9 @@ def _unsubscribe_headers(message: Message, brand: Brand, keys: Keys, url: str) -
     ways = [f"<{url}>"] if url else []
     if brand.return_domain:
         token = keys.token(Purpose.UNSUBSCRIBE_MAIL, message.id)
-        ways.append(f"<mailto:u+{token}@{brand.return_domain}?subject=unsubscribe>")
+        # The address is too short to say whose it is once the message's record is gone: the subject does.
+        whose = keys.subscription(message.id, message.label, message.ext_user_id)
+        ways.append(f"<mailto:u+{token}@{brand.return_domain}?subject=unsubscribe%20{whose}>")
     if not ways:
         return ""
     post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if url.startswith("https://") else ""
