@@ -188,6 +188,9 @@ def test_what_etc_watches_is_there(metrics: Metrics, expressions: str) -> None:
     metrics.show_messages({("amazing", EMAIL, "accepted"): 1}, {"email": QueueState(1, 0, 1.0)})
     metrics.show_dead(1)
     metrics.show_paused([("amazing", EMAIL)])
+    metrics.submit_answered("world", "ESME_ROK", 0.02)
+    bind = BindState("world", 0, "transceiver", "bound", 1.0)
+    metrics.show_ways(SMS, {"world": WayState(True, binds=(bind,))})
     metrics.show_ways(EMAIL, {"main": WayState(True)})
     shown = {re.split(r"[{ ]", line)[0] for line in page(metrics).splitlines() if not line.startswith("#")}
     assert len(named_in(expressions)) > 10
