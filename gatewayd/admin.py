@@ -28,10 +28,11 @@ from gatewayd.interfaces import Decided, IChannel, IStore, unrecorded
 from gatewayd.metrics import Metrics
 from gatewayd.model import Channel, Decision, Json, Trace
 from gatewayd.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
+from gatewayd.routes import LeanResource, Route, static_routes
 from gatewayd.shapes import dead_json, kept_json, status_json, stopped_json, trace_json
 from gatewayd.timeline import in_words
 from gatewayd.tokens import Keys
-from gatewayd.web import Answer, LeanResource, LeanSite, Route, static_routes
+from gatewayd.web import Answer, LeanSite
 
 log = Logger()
 _DEAD_VERBS = ("retry", "drop")

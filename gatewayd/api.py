@@ -25,7 +25,8 @@ from gatewayd.interfaces import IMeter
 from gatewayd.model import Channel
 from gatewayd.peers import Address, Network, Networks, address_in, behind_proxies
 from gatewayd.request_json import read_request
-from gatewayd.web import Answer, LeanResource, LeanSite, Route
+from gatewayd.routes import LeanResource, Route
+from gatewayd.web import Answer, LeanSite
 
 log = Logger()
 Reply = Any

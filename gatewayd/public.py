@@ -22,10 +22,11 @@ from gatewayd.esp.event import Forged, Unreadable
 from gatewayd.esp_events import EspEvents, Fetch, Remember, Seen
 from gatewayd.interfaces import IMeter, OnEvidence
 from gatewayd.model import Evidence
+from gatewayd.routes import LeanResource, Route
 from gatewayd.status import Event
 from gatewayd.tokens import Keys, Purpose
 from gatewayd.unsubscribe import BUTTON, ONE_CLICK, Pages
-from gatewayd.web import Answer, LeanResource, LeanSite, Route
+from gatewayd.web import Answer, LeanSite
 
 MAX_BODY: Final = 1_048_576
 """The largest body that the listener should take, in bytes: a provider's batch."""
