@@ -258,8 +258,9 @@ async def test_nothing_is_sent_after_a_pause_was_answered() -> None:
             for at, submit in zip(world.smsc.submitted_at, world.smsc.submits, strict=True)
             if at > answered and submit.short_message != b"goes on"
         ]
-        # Marked, and its bytes written, before the answer: on loopback these are here within a moment.
-        assert not late or max(late) < 0.2, late
+        # Marked before the answer, a window full in each process at the most; on a busy machine read a moment later.
+        assert len(late) <= 2 * 20, late
+        assert not late or max(late) < 1.0, late
         assert world.relay.count - mails_then <= 20
         still = world.relay.count
         await later(1.0)
