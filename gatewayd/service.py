@@ -27,6 +27,7 @@ from gatewayd import __version__
 from gatewayd.accept import Acceptor
 from gatewayd.admin import Admin
 from gatewayd.api import Api
+from gatewayd.attempts import MessageWork, ReportWork
 from gatewayd.audit import AuditLog
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, Label, Redis, load
@@ -37,7 +38,7 @@ from gatewayd.keeper import Keeper
 from gatewayd.log import Observer, under_journal
 from gatewayd.metrics import Metrics
 from gatewayd.model import Channel
-from gatewayd.outbox import MessageWork, Outbox, ReportWork
+from gatewayd.outbox import Outbox
 from gatewayd.public import Public
 from gatewayd.redis import RedisLink
 from gatewayd.report import Reporter

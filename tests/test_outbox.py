@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from fakes import FakeMeter, FakeStore
+from gatewayd.attempts import MessageWork, ReportWork
 from gatewayd.config import Smsc
 from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.model import Channel, Handed, Leased, Message, Receipt, ReportJob, Sms
-from gatewayd.outbox import DRAIN, MessageWork, Outbox, ReportWork
+from gatewayd.outbox import DRAIN, Outbox
 from gatewayd.retry import SMSC
 from gatewayd.status import Event, Report, State
 

@@ -1,0 +1,311 @@
+"""One attempt at a message, one at a report: what is done with a leased item, and how its end is settled.
+
+The one place where the retry policy is applied. It sees failures, not protocols.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
+from gatewayd.retry import CALLBACK, RetryPolicy
+from gatewayd.status import State
+
+SETTLE_AGAIN = 0.5
+"""Seconds between two tries to store a result: it is a fact, so it is stored as soon as Redis is back."""
+
+REPORT_FOR = 48 * 3600.0
+"""Seconds for which a status is told again before it is given up."""
+
+log = Logger()
+
+
+class Policy(Protocol):
+    """How a route treats a message whose answer was lost (relays and SMSCs alike)."""
+
+    @property
+    def on_uncertain(self) -> str:
+        """`hold`: no second copy. `resend`: another one after `uncertain_wait`."""
+
+    @property
+    def uncertain_wait(self) -> float:
+        """Seconds for which evidence may still come."""
+
+
+class MessageWork:
+    """Work on the messages of one channel."""
+
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        channel: Channel,
+        deliver: Callable[[Leased], Awaitable[Handed]],
+        *,
+        on_receipt: Callable[[Receipt], Awaitable[None]],
+        on_simulated: Callable[[str], Awaitable[None]],
+        on_hard_failure: Callable[[str], Awaitable[None]],
+        retry: RetryPolicy,
+        policies: Mapping[str, Policy],
+        jitter: Callable[[], float],
+        meter: IMeter,
+        decided: Decided = unrecorded,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._decided = decided
+        self._channel = channel
+        self._deliver = deliver
+        self._on_receipt = on_receipt
+        self._on_simulated = on_simulated
+        self._on_hard_failure = on_hard_failure
+        self._retry = retry
+        self.policies = policies
+        self.paused: frozenset[tuple[str, Channel]] = frozenset()
+        self._jitter = jitter
+        self._meter = meter
+
+    def key(self, item: Leased) -> str:
+        """The message's id."""
+        return item.message.id
+
+    async def take(self, limit: int) -> list[Leased]:
+        """Due messages of the channel."""
+        return await self._store.take(self._channel, limit)
+
+    async def do(self, item: Leased) -> None:
+        """One attempt at a message: it ends as sent, again later, uncertain, failed or rejected."""
+        message, now = item.message, self._clock.seconds()
+        if (message.label, message.channel) in self.paused and now < message.deadline:
+            await self._settled(lambda: self._store.park(message))
+            self._count(item, "parked")
+        elif now >= message.deadline:
+            await self._end(item, State.FAILED, "the deadline passed")
+        elif item.state is State.UNCERTAIN and self._resend_at(item) > now:
+            await self._again(item, self._resend_at(item), "waiting for evidence", counts=False, uncertain=True)
+        else:
+            await self._try(item)
+
+    async def _try(self, item: Leased) -> None:
+        try:
+            handed = await self._deliver(item)
+        except CancelledError:
+            raise
+        except LeaseLost:
+            return
+        except PermanentFailure as failure:
+            if failure.hard:
+                await self._settled(lambda: self._on_hard_failure(item.message.id))
+            await self._end(item, State.REJECTED, failure.reason)
+        except Uncertain as failure:
+            marked = _marked(item, failure.route, self._clock.seconds())
+            await self._again(
+                item,
+                self._resend_at(marked),
+                failure.reason,
+                uncertain=True,
+                route=failure.route,
+                progress=failure.progress,
+            )
+        except TemporaryFailure as failure:
+            due = self._next(item)
+            if failure.not_before is not None:
+                due = max(failure.not_before, due if failure.counts else failure.not_before)
+            await self._again(item, due, failure.reason, counts=failure.counts, progress=failure.progress)
+        except StoreUnavailable:
+            # Before the wire, so nothing was sent.
+            await self._again(item, self._next(item), "Redis did not answer", counts=False)
+        except Exception:
+            log.failure("an attempt failed unexpectedly: {message_id}", message_id=item.message.id)
+            # Nobody knows whether that was before the wire or behind it: the mark does.
+            uncertain = await self._is_marked(item)
+            await self._again(item, self._next(item), "internal error", uncertain=uncertain)
+        else:
+            await self._sent(item, handed)
+
+    async def _is_marked(self, item: Leased) -> bool:
+        known: list[Known | None] = []
+
+        async def ask() -> None:
+            known.append(await self._store.about(item.message.id))
+
+        await self._settled(ask)
+        return known[-1] is not None and known[-1].state is State.UNCERTAIN
+
+    async def _sent(self, item: Leased, handed: Handed) -> None:
+        parked: list[Receipt] = []
+
+        async def store() -> None:
+            parked.extend(await self._store.settle_sent(item.message.id, item.message.channel, handed))
+
+        await self._settled(store)
+        self._count(item, "sent")
+        self._decide(item, "sent", handed.route)
+        log.info("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
+        for receipt in parked:
+            await self._settled(lambda found=receipt: self._on_receipt(found))  # type: ignore[misc]
+        if handed.detail.startswith("simulated"):
+            await self._settled(lambda: self._on_simulated(item.message.id))
+
+    async def _again(
+        self,
+        item: Leased,
+        due: float,
+        reason: str,
+        *,
+        counts: bool = True,
+        uncertain: bool = False,
+        route: str = "",
+        progress: tuple[str, ...] = (),
+    ) -> None:
+        due = min(due, item.message.deadline)
+        await self._settled(
+            lambda: self._store.settle_again(
+                item.message, due, reason, counts=counts, uncertain=uncertain, route=route, progress=progress
+            )
+        )
+        if counts:
+            self._count(item, "uncertain" if uncertain else "again")
+            log.info(
+                "message {message_id} is tried again in {seconds:.1f} s: {reason}",
+                message_id=item.message.id,
+                seconds=due - self._clock.seconds(),
+                reason=reason,
+            )
+
+    async def _end(self, item: Leased, state: State, reason: str) -> None:
+        letters = "f" if state is State.FAILED else "r"
+        await self._settled(lambda: self._store.settle_final(item.message, state, reason, letters))
+        self._count(item, state)
+        self._decide(item, state, reason)
+        log.info("message {message_id} is {state}: {reason}", message_id=item.message.id, state=state, reason=reason)
+
+    def _decide(self, item: Leased, what: str, reason: str) -> None:
+        message = item.message
+        decision = Decision(what, message.label, message.channel, message.id, message.uid, message.ext_user_id, reason)
+        self._decided(decision)
+
+    def _next(self, item: Leased) -> float:
+        now = self._clock.seconds()
+        return self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
+
+    def _resend_at(self, item: Leased) -> float:
+        policy = self.policies.get(item.route)
+        if policy is None or policy.on_uncertain == "hold":
+            return item.message.deadline
+        return item.marked_at + policy.uncertain_wait
+
+    def _count(self, item: Leased, outcome: str) -> None:
+        message = item.message
+        self._meter.settled(message.label, message.channel, outcome, self._clock.seconds() - message.accepted_at)
+
+    async def _settled(self, store: Callable[[], Awaitable[None]]) -> None:
+        await _persist(self._clock, store)
+
+
+class ReportWork:
+    """Work on the statuses for Smartico."""
+
+    def __init__(
+        self,
+        clock: Any,
+        store: IStore,
+        tell: Callable[[ReportJob], Awaitable[None]],
+        *,
+        jitter: Callable[[], float],
+        meter: IMeter,
+        retry: RetryPolicy = CALLBACK,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._tell = tell
+        self._jitter = jitter
+        self._meter = meter
+        self._retry = retry
+
+    def key(self, item: ReportJob) -> str:
+        """The message's id: one status of a message is told at a time."""
+        return item.message_id
+
+    async def take(self, limit: int) -> list[ReportJob]:
+        """Messages with a status that is due to be told."""
+        return await self._store.take_reports(limit)
+
+    async def do(self, item: ReportJob) -> ReportJob | None:
+        """Tell one status; the message's next one once it was heard or given up."""
+        try:
+            await self._tell(item)
+        except CancelledError:
+            raise
+        except PermanentFailure as failure:
+            return await self._give_up(item, failure.reason)
+        except TemporaryFailure as failure:
+            return await self._again(item, failure.reason, failure.not_before, failure.counts)
+        except Exception:
+            log.failure("a report failed unexpectedly: {message_id}", message_id=item.message_id)
+            return await self._again(item, "internal error", None, True)
+        self._count(item, "told")
+        log.info("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
+        return await self._after(lambda: self._store.report_done(item))
+
+    async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
+        now = self._clock.seconds()
+        if now - item.queued_at >= REPORT_FOR:
+            return await self._give_up(item, f"not heard in 48 hours: {reason}")
+        due = self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
+        if not_before is not None:
+            due = max(not_before, due) if counts else not_before
+        await _persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
+        if counts:
+            self._count(item, "again")
+            log.info(
+                "{status} of {message_id} is told again in {seconds:.1f} s: {reason}",
+                status=item.status.value,
+                message_id=item.message_id,
+                seconds=due - now,
+                reason=reason,
+            )
+        return None
+
+    async def _give_up(self, item: ReportJob, reason: str) -> ReportJob | None:
+        log.error(
+            "gave up telling {status} of {message_id}: {reason}",
+            status=item.status,
+            message_id=item.message_id,
+            reason=reason,
+        )
+        self._count(item, "dead")
+        return await self._after(lambda: self._store.report_dead(item, reason))
+
+    async def _after(self, settle: Callable[[], Awaitable[ReportJob | None]]) -> ReportJob | None:
+        following: list[ReportJob | None] = []
+
+        async def store() -> None:
+            following.append(await settle())
+
+        await _persist(self._clock, store)
+        return following[-1]
+
+    def _count(self, item: ReportJob, result: str) -> None:
+        self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)
+
+
+def _marked(item: Leased, route: str, now: float) -> Leased:
+    return Leased(item.message, State.UNCERTAIN, item.attempts, item.first_tried, route, now, item.progress)
+
+
+async def _persist(clock: Any, store: Callable[[], Awaitable[None]]) -> None:
+    """Store a result, however long Redis is away; the memory that it takes meanwhile slows the intake of work."""
+    while True:
+        try:
+            await store()
+        except StoreUnavailable:
+            waiting: Deferred[None] = Deferred(lambda _: call.cancel())  # noqa: B023
+            call = clock.callLater(SETTLE_AGAIN, waiting.callback, None)
+            await waiting
+        else:
+            return
