@@ -160,8 +160,9 @@ class Receipt(Struct, frozen=True):
     """A delivery receipt from an SMSC. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
 
     `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
-    keyed hash of the destination (first of tokens.Keys.number_hashes), empty where the receipt names none. The
-    store sets `parked_at` on one that waits for its message.
+    keyed hash of the destination (first of tokens.Keys.number_hashes), empty where the receipt names none, and
+    `earlier_hashes` are those under previous keys: the submit may be older than today's key. The store sets
+    `parked_at` on one that waits for its message.
     """
 
     smsc: str
@@ -170,14 +171,24 @@ class Receipt(Struct, frozen=True):
     detail: str = ""
     number_hash: str = ""
     parked_at: float = 0.0
+    earlier_hashes: tuple[str, ...] = ()
+
+    @property
+    def number_hashes(self) -> tuple[str, ...]:
+        """Every name that the number may be known by; none where the receipt names no number."""
+        return (self.number_hash, *self.earlier_hashes) if self.number_hash else ()
 
 
 class Inbound(Struct, frozen=True):
-    """A text that a player sent to us (mobile originated), the number only as its keyed hash."""
+    """A text that a player sent to us (mobile originated), the number only as its keyed hash.
+
+    `earlier_hashes` are those under previous keys: it may answer a message that is older than today's key.
+    """
 
     smsc: str
     number_hash: str
     text: str
+    earlier_hashes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Inbound on {self.smsc}>"

@@ -146,7 +146,7 @@ class Gatewayd(MultiService):
             reactor,
             config.smscs,
             labels,
-            number_hash=lambda number: keys.number_hashes(number)[0],
+            number_hashes=keys.number_hashes,
             reserve=store.reserve,
             on_receipt=tracker.take_receipt,
             on_inbound=tracker.take_inbound,

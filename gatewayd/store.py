@@ -257,7 +257,7 @@ class RedisStore:
             list(receipt.remote_ids),
             receipt.event or "",
             receipt.detail,
-            receipt.number_hash,
+            list(receipt.number_hashes),
             int(park),
             _park(receipt if receipt.parked_at else replace(receipt, parked_at=self._clock.seconds())),
             int(self._report_room()),

@@ -95,7 +95,7 @@ class Tracker:
     async def take_inbound(self, inbound: Inbound) -> None:
         """A text from a player: a stop word unsubscribes the user of the latest message to that number."""
         words = inbound.text.strip().strip(".!").casefold()
-        message_id = await self._store.latest_to([inbound.number_hash])
+        message_id = await self._store.latest_to([inbound.number_hash, *inbound.earlier_hashes])
         known = await self._store.about(message_id) if message_id else None
         label = self._labels.get(known.label) if known else None
         own = {word.casefold() for word in label.stop_words} if label else set()
@@ -148,13 +148,14 @@ class Tracker:
         if label is None:
             return
         wanted = _STOPPING.get(evidence.event)
-        if wanted and wanted(label) and known.ext_user_id:
-            name = self._keys.user_hashes(known.label, known.ext_user_id)[0]
+        # A player who was erased is named by the link alone.
+        name = self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else evidence.user_hash
+        if wanted and wanted(label) and name:
             await self._store.suppress(known.label, known.channel, name, label.suppress_for)
         hard = evidence.hard and evidence.event in _FAILURES
         if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
-            owner = self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else ""
-            await self._store.suppress(known.label, known.channel, known.address_hash, label.suppress_for, owner=owner)
+            address = known.address_hash
+            await self._store.suppress(known.label, known.channel, address, label.suppress_for, owner=name)
 
     async def _stop_by_itself(self, evidence: Evidence) -> None:
         label = self._labels.get(evidence.label)

@@ -366,11 +366,11 @@ class FakeStore:
         now, message_id, index = self._now(), "", 0
         for remote in receipt.remote_ids:
             found = self.db.remote.get((receipt.smsc, remote))
-            if found and (not receipt.number_hash or not found[2] or found[2] == receipt.number_hash):
+            if found and (not receipt.number_hash or not found[2] or found[2] in receipt.number_hashes):
                 message_id, index = found[0], found[1]
                 break
         if not message_id and by_number and receipt.number_hash:
-            latest = self.db.latest.get(receipt.number_hash, "")
+            latest = await self.latest_to(receipt.number_hashes) or ""
             candidate = self.db.rows.get(latest)
             born = receipt.parked_at or now
             uncertain = candidate and candidate.state is State.UNCERTAIN and candidate.route == receipt.smsc

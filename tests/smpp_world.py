@@ -100,7 +100,7 @@ class World:
             clock,
             smscs,
             self.labels,
-            number_hash=lambda number: f"#{number}",
+            number_hashes=lambda number: (f"#{number}", f"once #{number}"),
             reserve=self.rates.reserve,
             on_receipt=self._take_receipt,
             on_inbound=self._take_inbound,

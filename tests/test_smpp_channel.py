@@ -30,7 +30,7 @@ async def test_one_sms_is_handed_over_and_its_receipt_comes() -> None:
         (receipt,) = world.receipts
         assert handed.remote_ids[0] in receipt.remote_ids
         assert receipt.event is Event.DELIVERED
-        assert receipt.number_hash == "#447700900999"
+        assert receipt.number_hashes == ("#447700900999", "once #447700900999")
         assert [message.text for message in smsc.messages] == ["Hello €"]
         (submit,) = smsc.submits
         assert (submit.source_addr_ton, submit.source_addr_npi, submit.source_addr) == (5, 0, b"Amazing")

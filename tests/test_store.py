@@ -367,6 +367,19 @@ async def test_ids_of_other_numbers_do_not_match(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_receipt_finds_a_message_from_before_a_key_rotation(world: World) -> None:
+    """By its id and by its number: the message bears the number's name under the key of its day."""
+    by_id = await world.sent("rotated")
+    names = {"number_hash": "new", "earlier_hashes": ("hash",)}
+    receipt = Receipt("world", ("rotated",), Event.DELIVERED, **names)
+    assert await world.one.receipt(receipt, park=True) == ("moved", by_id.id)
+    by_number = await world.leased()
+    await world.one.mark(by_number, "world", "hash")
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, **names)
+    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", by_number.id)
+
+
+@pytest_twisted.ensureDeferred
 async def test_another_smsc_begins_a_long_sms_anew(world: World) -> None:
     """What one SMSC took of a message is forgotten once another begins it: its segments there are all still to go."""
     message = await world.leased()

@@ -386,6 +386,25 @@ def test_a_label_has_stop_words_of_its_own() -> None:
     assert bench.told == "adu"
 
 
+def test_a_stop_word_to_a_message_from_before_a_key_rotation_counts() -> None:
+    """The message is known by the number's name under the key of its day."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_inbound(Inbound("world", "today's name", "STOP", earlier_hashes=(NUMBER,))))
+    assert bench.told == "adu"
+    assert bench.stopped(USER)
+
+
+def test_who_was_erased_can_still_unsubscribe() -> None:
+    """The link itself says whose it is: what is kept of the message names nobody any more."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    run(bench.store.erase_some("0", "amazing", "p1"))
+    evidence = Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=USER)
+    run(bench.tracker.take(evidence))
+    assert bench.stopped(USER)
+
+
 def test_a_stop_word_from_a_stranger_does_nothing() -> None:
     """No message of ours went to that number."""
     bench = Bench()

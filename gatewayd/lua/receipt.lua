@@ -1,22 +1,29 @@
 -- A delivery receipt: find its message by any of the id's forms, fold its segment in.
--- item    smsc ids event('' settles nothing) detail number-hash park(0|1) payload lease-report(0|1) by-number(0|1)
+-- item    smsc ids event('' settles nothing) detail number-hashes park(0|1) payload lease-report(0|1) by-number(0|1)
 -- reply   {result, job or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
 --         first final receipt of a segment wins; with `by-number` an uncertain message to that number is taken for it
 local function each(it)
-  local smsc, number = it[1], it[5]
+  local smsc, numbers = it[1], it[5]
   local id, index, address
+  -- The number may have been named under a previous key.
+  local function same(name)
+    if #numbers == 0 or name == '' then return true end
+    for _, number in ipairs(numbers) do if number == name then return true end end
+    return false
+  end
   for _, remote in ipairs(it[2]) do
     local v = call('GET', P .. 'r:' .. smsc .. ':' .. remote)
     if v then
       id, index, address = string.match(v, '^([^|]*)|(%d+)|(.*)$')
       -- Ids of other forms can collide: the number must be the same where both are known.
-      if number == '' or address == '' or number == address then break end
+      if same(address) then break end
       id, index = nil, nil
     end
   end
-  if not id and it[9] == 1 and number ~= '' then
-    local latest = call('GET', P .. 'n:' .. number)
+  if not id and it[9] == 1 then
+    local latest
+    for _, number in ipairs(numbers) do latest = latest or call('GET', P .. 'n:' .. number) end
     if latest then
       local f = call('HMGET', P .. 'm:' .. latest, 's', 'r', 'k')
       -- What came before this message was written is about an earlier one.

@@ -5,7 +5,7 @@ and imports no store, no track and no other channel. Waiting and pacing are acco
 """
 
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -50,8 +50,9 @@ class _Elsewhere(Exception):
 class SmppChannel(Service):
     """All SMSCs; of `labels` it takes the rules for their texts.
 
-    `number_hash` names a number so that it can be recognised and not read; `reserve` is IStore.reserve. `on_receipt`
-    and `on_inbound` return once the fact is durable: only then is the SMSC told that we took it.
+    `number_hashes` name a number so that it can be recognised and not read, today's name first; `reserve` is
+    IStore.reserve. `on_receipt` and `on_inbound` return once the fact is durable: only then is the SMSC told that we
+    took it.
     """
 
     log = Logger()
@@ -62,7 +63,7 @@ class SmppChannel(Service):
         smscs: Mapping[str, config.Smsc],
         labels: Mapping[str, config.Label],
         *,
-        number_hash: Callable[[str], str],
+        number_hashes: Callable[[str], Sequence[str]],
         reserve: Reserve,
         on_receipt: OnReceipt,
         on_inbound: OnInbound,
@@ -73,7 +74,7 @@ class SmppChannel(Service):
         endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
     ) -> None:
         self._reactor = reactor
-        self._number_hash = number_hash
+        self._number_hashes = number_hashes
         self._reserve = reserve
         self._on_receipt = on_receipt
         self._on_inbound = on_inbound
@@ -316,14 +317,18 @@ class SmppChannel(Service):
         smsc = account.smsc
         try:
             said = receipt.read(request, smsc.receipt_states)
-            number = self._number_hash(_player(request))
+            number, *earlier = self._number_hashes(_player(request))
             if said is None:
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part,
                 # so that no joined text would be one. Parts that wait for others would need a store, for nothing.
-                await self._on_inbound(Inbound(name, number, text.incoming(request, smsc.default_alphabet)))
+                await self._on_inbound(
+                    Inbound(name, number, text.incoming(request, smsc.default_alphabet), tuple(earlier))
+                )
             elif said.ids:
                 ids = receipt.lookups(said, smsc.message_ids)
-                await self._on_receipt(Receipt(name, ids, said.event, said.detail, number))
+                await self._on_receipt(
+                    Receipt(name, ids, said.event, said.detail, number, earlier_hashes=tuple(earlier))
+                )
             else:
                 self.log.warn("{smsc}: a receipt names no submit", smsc=name, detail=said.detail)
         except CancelledError:
