@@ -28,6 +28,7 @@ from gatewayd.values import (
     Domain,
     Duration,
     FullSecret,
+    HeaderFields,
     Listens,
     Net,
     Port,
@@ -161,6 +162,8 @@ class Label(_Table):
     report_machine_opens: bool = False
     one_click_unsubscribe: bool = False
     bounce_domain: Domain | Literal[""] = ""
+    headers: HeaderFields = {}
+    complaint_address: bool = False
     transliterate: bool = False
     stop_words: Strings = ()
     suppress_for: Duration = 365 * 86400.0
@@ -249,6 +252,7 @@ class Relay(_Table):
     provider: Literal["", "ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"] = ""
     on_uncertain: Literal["resend", "hold"] = "resend"
     uncertain_wait: Duration = 10.0
+    headers: HeaderFields = {}
     domains: dict[str, Domains] = {}
 
 
@@ -370,7 +374,7 @@ def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[
     for part in loc:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not re.match(r"(function-|literal\[|constrained-|str$|tuple\[)", part):
+        elif not re.match(r"(function-|literal\[|constrained-|str$|tuple\[|\[key\]$)", part):
             path += f".{part}" if path else part
     if kind == "literal_error":
         message = f"must be one of {context.get('expected')}"

@@ -170,6 +170,28 @@ def _sms_sender(value: str) -> str:
     return value
 
 
+_OWN_FIELD = re.compile(
+    r"from|reply-to|to|subject|date|message-id|x-gw-id|mime-version|content-.*|dkim-signature|list-unsubscribe(-post)?"
+    r"|return-path|received|sender|b?cc|resent-.*|cfbl-.*|x-auto-response-suppress|x-ses-message-tags|x-smtpapi"
+    r"|x-mailgun-variables|x-pm-metadata-gw|x-mj-customid|x-msys-api",
+    re.IGNORECASE,
+)
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", value):
+        raise ValueError("is not the name of a header field")
+    if _OWN_FIELD.fullmatch(value):
+        raise ValueError("is a header field that gatewayd writes itself, or none of the sender's")
+    return value
+
+
+def _header_text(value: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e]{0,898}[\x21-\x7e])?", value):
+        raise ValueError("is not one line of 1 to 900 ASCII characters")
+    return value
+
+
 def _ton_npi(value: object) -> tuple[int, int] | None:
     if value == "":
         return None
@@ -197,3 +219,5 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Strings = Annotated[tuple[Text, ...], Strict(False)]
 Listens = Annotated[tuple[Listen, ...], Strict(False)]
+HeaderFields = dict[Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_text)]]
+"""Further header fields of a mail, each on one line."""

@@ -151,15 +151,17 @@ async def test_a_label_may_have_its_own_return_path_domain() -> None:
 async def test_the_esp_header_follows_the_relay() -> None:
     """By failover from an ESP to a plain relay its header is gone."""
     made = World()
-    esp = await made.add("esp", {"provider": "postmark"})
+    esp = await made.add("esp", {"provider": "postmark", "headers": {"X-PM-Message-Stream": "broadcast"}})
     plain = await made.add("plain")
     made.start()
     try:
         await made.send(order(1, "esp", "plain"))
         assert esp.taken[0].headers["X-PM-Metadata-gw"] == KEYS.token(Purpose.ESP, message().id)
+        assert esp.taken[0].headers["X-PM-Message-Stream"] == "broadcast"
         esp.script["MAIL"].append(b"451 4.3.0 not now")
         await made.send(order(2, "esp", "plain"))
         assert plain.taken[0].headers["X-PM-Metadata-gw"] is None
+        assert plain.taken[0].headers["X-PM-Message-Stream"] is None
     finally:
         await made.channel.stopService()
         await esp.stop()

@@ -6,6 +6,7 @@ import email.policy
 import email.utils
 import quopri
 import re
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
@@ -21,6 +22,7 @@ from gatewayd.smtp.mime import (
     compose,
     encoded_words,
     esp_header,
+    header_lines,
     quoted_printable,
     with_pixel,
 )
@@ -78,6 +80,21 @@ def test_what_a_mail_looks_like() -> None:
     assert (mail.sender, mail.recipient) == (f"b+{token[Purpose.BOUNCE]}@bounces.amazing.co", "jane@player.test")
     parsed = read(mail)
     assert [part.get_content_type() for part in parsed.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+
+
+def test_what_a_label_adds() -> None:
+    """Its own fields as they are, and an address for complaints whose token is good for nothing else."""
+    own = header_lines({"Feedback-ID": "promo:amazing:gatewayd", "List-Id": "<promo.amazing.co>"})
+    mail = read(made(replace(FULL, headers=own, complaint_address=True)))
+    assert mail["Feedback-ID"] == "promo:amazing:gatewayd"
+    assert mail["List-Id"] == "<promo.amazing.co>"
+    token = KEYS.token(Purpose.COMPLAINT, message().id)
+    assert mail["CFBL-Address"] == f"fbl+{token}@bounces.amazing.co; report=arf"
+    assert mail["CFBL-Feedback-ID"] == message().id
+    assert "CFBL" not in made(replace(PLAIN, complaint_address=True)).head.decode()
+    preview = made(replace(FULL, headers=own, complaint_address=True), activity_type="preview").head.decode()
+    assert "CFBL" not in preview
+    assert "Feedback-ID" in preview
 
 
 def test_the_same_message_gives_the_same_bytes() -> None:

@@ -22,7 +22,7 @@ from gatewayd.model import Handed, Order, WayState
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.dkim import Signer
-from gatewayd.smtp.mime import Brand, Mail, Unsendable, compose, esp_header
+from gatewayd.smtp.mime import Brand, Mail, Unsendable, compose, esp_header, header_lines
 from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places
 from gatewayd.smtp.pool import Pool, Settings
 from gatewayd.smtp.rate import Rate, Reserve
@@ -65,6 +65,7 @@ class _Way:
     def configure(self, relay: Relay) -> None:
         """Take over the limits of `relay`, which differs in nothing that a connection depends on."""
         self.pool.configure(relay)
+        self.headers = header_lines(relay.headers).encode()
         limits = {name.lower(): limit for name, limit in relay.domains.items()}
         self._rates = {
             name: Rate(self._reactor, f"relay:{self.pool.name}:{name}", limit.rate, DOMAIN_WAIT, self._reserve)
@@ -185,7 +186,14 @@ class SmtpChannel(Service):
         if known is not None and known.label == label:
             return known
         domain = (label.bounce_domain or self._return_domain) if self._return_domain else ""
-        brand = Brand(domain, self._base_url, label.track_opens, label.one_click_unsubscribe)
+        brand = Brand(
+            domain,
+            self._base_url,
+            label.track_opens,
+            label.one_click_unsubscribe,
+            header_lines(label.headers),
+            label.complaint_address,
+        )
         signer = None if label.dkim is None else Signer(label.dkim)
         return _House(label, brand, signer, Pacer(label.preview_rate, PREVIEW_BURST))
 
@@ -263,7 +271,13 @@ class SmtpChannel(Service):
         if not pool.may_be_used:
             raise _Setback(f"{pool.name} is down: {pool.trouble}")
         domain = mail.recipient.rpartition("@")[2].lower()
-        content = esp_header(pool.relay.provider, order.message.id, self._keys) + mail.head + b"\r\n" + mail.body
+        content = (
+            esp_header(pool.relay.provider, order.message.id, self._keys)
+            + way.headers
+            + mail.head
+            + b"\r\n"
+            + mail.body
+        )
         envelope = Envelope(
             mail.sender, mail.recipient, order.message.id if self._return_domain else "", mail.needs_smtputf8
         )

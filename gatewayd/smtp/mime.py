@@ -8,6 +8,7 @@ tokens, the date is when the message was taken on.
 
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -42,12 +43,17 @@ class Unsendable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """What a label and the installation add. An empty `return_domain` or `base_url` means there is none."""
+    """What a label and the installation add. An empty `return_domain` or `base_url` means there is none.
+
+    `headers` are whole lines (see `header_lines`), the same in each of the label's mails.
+    """
 
     return_domain: str = ""
     base_url: str = ""
     track_opens: bool = False
     one_click: bool = False
+    headers: str = ""
+    complaint_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ def compose(message: Message, address: str, brand: Brand, keys: Keys) -> Mail:
         f"Date: {formatdate(message.accepted_at)}\r\n".replace("-0000", "+0000"),
         f"Message-ID: <{mark}@{origin.domain}>\r\n",
         "" if preview else _unsubscribe_headers(message, brand, keys, unsubscribe),
+        "" if preview else _complaint_headers(message, brand, keys),
+        brand.headers,
         f"X-Gw-Id: {message.id}\r\nX-Auto-Response-Suppress: OOF, AutoReply\r\nMIME-Version: 1.0\r\n",
     ]
     html, text = _parts(content, unsubscribe)
@@ -275,6 +283,19 @@ def _unsubscribe_headers(message: Message, brand: Brand, keys: Keys, url: str) -
         return ""
     post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if url.startswith("https://") else ""
     return f"List-Unsubscribe: {', '.join(ways)}\r\n{post}"
+
+
+def _complaint_headers(message: Message, brand: Brand, keys: Keys) -> str:
+    """Where a mailbox provider may report a complaint (RFC 9477); DKIM must sign both."""
+    if not (brand.complaint_address and brand.return_domain):
+        return ""
+    token = keys.token(Purpose.COMPLAINT, message.id)
+    return f"CFBL-Address: fbl+{token}@{brand.return_domain}; report=arf\r\nCFBL-Feedback-ID: {message.id}\r\n"
+
+
+def header_lines(fields: Mapping[str, str]) -> str:
+    """The configuration's further header fields as lines."""
+    return "".join(f"{name}: {text}\r\n" for name, text in fields.items())
 
 
 def with_pixel(html: str, url: str) -> str:
