@@ -265,6 +265,9 @@ class Smsc(_Table):
     ca_file: str = ""
     certificate: str = ""
     private_key: str = ""
+    more_hosts: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(:[0-9]{1,5})?$")], ...], Strict(False)
+    ] = ()
     system_id: Annotated[str, Field(min_length=1, max_length=15)]
     password: SecretText
     system_type: Annotated[str, Field(max_length=12)] = ""

@@ -255,6 +255,16 @@ async def test_transmitter_and_receiver_are_both_tried(net: Net) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_every_host_of_an_account_is_tried(net: Net) -> None:
+    """One that refuses is a failure of its own beside one that answers."""
+    net.raw["smscs"]["world"]["more_hosts"] = [f"{LOOPBACK}:1"]
+    everything = await look_at_everything(reactor, net.config(), lambda _: None, lookup=nobody)
+    found = [finding for finding in everything if finding.what == "smsc world"]
+    assert [finding.word for finding in found] == [OK, FAIL]
+    assert found[1].found.startswith(f"{LOOPBACK}:1: ")
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_a_resolver_nothing_fails(net: Net) -> None:
     """Each record says clearly that it could not be looked up."""
     found = await net.look()

@@ -452,3 +452,34 @@ def test_a_transmitter_without_its_receiver_is_degraded() -> None:
     assert [(bind.mode, bind.phase) for bind in way.binds] == [("transmitter", "bound"), ("receiver", "waiting")]
     world.channel.stopService()
     memory.advance(10)
+
+
+def test_binds_are_spread_over_the_hosts_and_go_on_to_the_next() -> None:
+    """Each bind begins at a host of its own; one whose host is gone is bound at another, and receipts are one map."""
+    memory = Memory()
+    dialled: list[str] = []
+    gone = {"b.example:2776"}
+
+    def endpoint_of(_: Any, smsc: Any) -> Memory:
+        dialled.append(f"{smsc.host}:{smsc.port}")
+        memory.refuses = dialled[-1] in gone
+        return memory
+
+    table = settings(2775, host="a.example", more_hosts=["b.example:2776", "[::1]"], binds=3)
+    world = World({"world": table}, memory.clock, endpoint_of=endpoint_of)
+    world.channel.startService()
+    memory.pump()
+    assert dialled == ["a.example:2775", "b.example:2776", "::1:2775"]
+    assert world.channel.states()["world"].word == "degraded: 2 of 3 bound"
+    memory.advance(3)
+    assert dialled[3:] == ["::1:2775"]
+    assert world.all_bound()
+    world.channel.stopService()
+    memory.advance(10)
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a:", "a:b", "[::1", "::1"])
+def test_a_further_host_must_be_one(host: str) -> None:
+    """A host, or a host and a port; an IPv6 address in brackets."""
+    with pytest.raises(ValueError, match="more_hosts"):
+        settings(2775, more_hosts=[host])

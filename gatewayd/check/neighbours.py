@@ -20,6 +20,7 @@ from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.directories import open_directory
 from gatewayd.errors import TemporaryFailure
 from gatewayd.redact import redact
+from gatewayd.smpp.dial import places as hosts_of
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.connection import Login, Trouble
@@ -108,12 +109,12 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
 
 
 async def smsc(reactor: Any, name: str, table: config.Smsc) -> list[Finding]:
-    """Bind, enquire_link, unbind; a line for each kind of bind that is configured. No message."""
-    what, where = f"smsc {name}", f"{table.host}:{table.port}"
+    """Bind, enquire_link, unbind; a line for each host and each kind of bind that is configured. No message."""
     words_of = {True: OK, False: FAIL}
     return [
-        Finding(WARN if found.held else words_of[found.ok], what, f"{where}: {found.text}")
-        for found in await probe(reactor, table)
+        Finding(WARN if found.held else words_of[found.ok], f"smsc {name}", f"{place.host}:{place.port}: {found.text}")
+        for place in hosts_of(table)
+        for found in await probe(reactor, place)
     ]
 
 

@@ -4,6 +4,7 @@ Owns the choice of a bind, the order of waiting, and the limit on it. It knows o
 what an answer means for a message, is the channel's.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +19,7 @@ from gatewayd.errors import TemporaryFailure
 from gatewayd.model import BindState, WayState
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.codes import NO_SUCH_BIND
+from gatewayd.smpp.dial import places
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token
 from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
 from gatewayd.smpp.session import Phase, SubmitAnswered
@@ -411,10 +413,14 @@ class Account:
         return [self._one(number, mode) for mode in modes]
 
     def _one(self, number: int, mode: Mode) -> Link:
-        return Link(self._clock, self.name, number, mode, self.smsc, self._call, self, self._jitter)
+        # Each bind begins at another host and goes on to the next one with every try.
+        turns = itertools.count(number)
 
-    def _call(self) -> IStreamClientEndpoint:
-        return self._dial(self.smsc)
+        def call() -> IStreamClientEndpoint:
+            hosts = places(self.smsc)
+            return self._dial(hosts[next(turns) % len(hosts)])
+
+        return Link(self._clock, self.name, number, mode, self.smsc, call, self, self._jitter)
 
     def _not_stopped(self, failure: Failure) -> None:
         self.log.failure("a surplus bind of {smsc} did not stop well", failure, smsc=self.name)

@@ -14,6 +14,17 @@ from gatewayd.tls import client_options
 CONNECT_TIMEOUT = 10.0
 
 
+def places(smsc: config.Smsc) -> tuple[config.Smsc, ...]:
+    """The account once for each of its hosts, the first one first; a further host without a port has the first's."""
+    others = []
+    for text in smsc.more_hosts:
+        host, colon, port = text.rpartition(":")
+        if not colon or text.endswith("]"):
+            host, port = text, str(smsc.port)
+        others.append(smsc.model_copy(update={"host": host.strip("[]"), "port": int(port)}))
+    return (smsc, *others)
+
+
 def endpoint_of(reactor: Any, smsc: config.Smsc) -> IStreamClientEndpoint:
     """The endpoint of one SMSC. Files are read each time, so that a renewed certificate counts at the next connect.
 
