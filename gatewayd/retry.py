@@ -1,4 +1,4 @@
-"""When to try again. Applied in outbox.py and nowhere else; time and randomness are arguments."""
+"""When to try again. Applied in attempts.py and nowhere else; time and randomness are arguments."""
 
 from dataclasses import dataclass
 
