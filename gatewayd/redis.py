@@ -37,6 +37,8 @@ _NOT_NOW = (
     b"NOREPLICAS",
     b"CLUSTERDOWN",
     b"TRYAGAIN",
+    b"NOAUTH",
+    b"NOPERM",
 )
 
 

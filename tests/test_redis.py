@@ -203,7 +203,7 @@ async def test_a_loading_redis_is_not_there_yet(server: RedisServer) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> None:
-    """A replica that takes no writes, and a full memory: StoreUnavailable at once, with Redis' word for it."""
+    """A replica that takes no writes, full memory, rights taken away: StoreUnavailable at once, with Redis' word."""
     async with linked(server) as link:
         await link.command("REPLICAOF", "127.0.0.1", "1")
         reason, seconds = await unavailable(link)
@@ -215,6 +215,10 @@ async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> N
         reason, _ = await unavailable(link)
         assert "OOM" in reason
         await link.command("CONFIG", "SET", "maxmemory", "0")
+        await link.command("ACL", "SETUSER", "default", "-eval", "-evalsha")
+        reason, _ = await unavailable(link)
+        assert "NOPERM" in reason
+        await link.command("ACL", "SETUSER", "default", "+eval", "+evalsha")
         assert await link.run(COUNT, ["n", 1]) == 1
 
 
