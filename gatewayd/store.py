@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.errors import LeaseLost, TemporaryFailure
@@ -82,6 +83,8 @@ def _script(name: str) -> Script:
 class RedisStore:
     """IStore on Redis. `retention` in seconds; `link` carries the arguments that `script_arguments` made."""
 
+    log = Logger()
+
     def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
         self._link = link
         self._clock = clock
@@ -143,19 +146,16 @@ class RedisStore:
         return (Acceptance(code.decode()), owner.decode()) if code else None
 
     async def take(self, channel: Channel, limit: int) -> list[Leased]:
-        rows = await self._run("take", channel, limit)
-        return [
-            Leased(
-                message=_decode(body),
-                state=State(state.decode()),
-                attempts=int(tries),
-                first_tried=int(first) / 1000,
-                route=route.decode(),
-                marked_at=int(marked) / 1000,
-                progress=tuple(progress.decode().split()),
-            )
-            for _id, body, state, tries, first, route, marked, progress in rows
-        ]
+        found = []
+        for row in await self._run("take", channel, limit):
+            try:
+                found.append(_leased(row))
+            except ValueError:
+                # Another version wrote it, perhaps: it must not hold up those that were leased with it.
+                self.log.failure(
+                    "message {message_id} can't be read; it is looked at again", message_id=row[0].decode()
+                )
+        return found
 
     async def mark(
         self,
@@ -485,6 +485,19 @@ class RedisStore:
 
     async def release(self, kind: str, message_id: str) -> None:
         await self._run("release", kind, message_id)
+
+
+def _leased(row: Sequence[Any]) -> Leased:
+    _id, body, state, tries, first, route, marked, progress = row
+    return Leased(
+        message=_decode(body),
+        state=State(state.decode()),
+        attempts=int(tries),
+        first_tried=int(first) / 1000,
+        route=route.decode(),
+        marked_at=int(marked) / 1000,
+        progress=tuple(progress.decode().split()),
+    )
 
 
 def _unexpected(job: ReportJob) -> None:

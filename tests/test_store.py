@@ -431,6 +431,18 @@ async def test_a_successor_keeps_what_it_leased_itself(world: World) -> None:
 
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
 @pytest_twisted.ensureDeferred
+async def test_a_message_that_cannot_be_read_holds_up_no_other(world: World) -> None:
+    """What another version stored may be strange to this one; the rest of the batch goes out."""
+    strange, plain = sms(world.clock), sms(world.clock)
+    for message in (strange, plain):
+        await world.one.accept(message, "print")
+    await world.one._link.command("SET", f"{world.one._prefix}b:{strange.id}", b'{"id": "x"}')
+    assert [leased.message for leased in await world.one.take(Channel.SMS, 10)] == [plain]
+    assert await world.one.strays("sms", 0) == [strange.id, plain.id]
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
 async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     """A dead letter outlives later statuses, a status has its 48 hours after a slow one, and nothing lives for ever."""
 
