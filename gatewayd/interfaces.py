@@ -324,6 +324,9 @@ class IStore(Interface):
     async def sweep() -> int:
         """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
 
+    async def hasten(channel: Channel) -> None:
+        """Make due what was put off only because its way out was busy: the ways have changed."""
+
     async def strays(kind: str, age: float) -> list[str]:
         """What this instance has held for `age` or longer in the queue `kind`."""
 

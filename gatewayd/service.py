@@ -125,7 +125,7 @@ class Gatewayd(MultiService):
         self._directories = {name: open_directory(reactor, name, table) for name, table in self._tables.items()}
 
         self._link = redis_link(reactor, config.redis, instance, config.gatewayd.retention, jitter)
-        store = RedisStore(self._link, reactor, RedisStore.key_prefix(config.redis.key_prefix), instance)
+        store = self._store = RedisStore(self._link, reactor, RedisStore.key_prefix(config.redis.key_prefix), instance)
         self._metrics = metrics = Metrics(CollectorRegistry(), instance=instance, version=__version__)
         self._audit = _audit_log(reactor, config)
         decided = self._audit.record if self._audit else unrecorded
@@ -388,6 +388,11 @@ class Gatewayd(MultiService):
             )
         for channel, work in self._works.items():
             work.policies = _policies(config, channel)
+        if config.smscs != self._config.smscs:
+            # Messages were put off by the old rates, perhaps for minutes.
+            Deferred.fromCoroutine(self._store.hasten(Channel.SMS)).addErrback(
+                lambda failure: log.failure("what waits for its SMSC keeps its time", failure)
+            )
         self._config = config
         for directory in gone:
             Deferred.fromCoroutine(_close(directory)).addErrback(

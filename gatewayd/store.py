@@ -93,7 +93,7 @@ class RedisStore:
         names = (
             "accept known take mark sent again goon final park sweep evidence receipt parked"
             " take_reports told retell dead recover beat strays release erase export replay reserve"
-            " queues unstop stopped about"
+            " queues unstop stopped about hasten"
         )
         self._scripts = {name: _script(name) for name in names.split()}
         self._report_room: Callable[[], bool] = lambda: False
@@ -479,6 +479,11 @@ class RedisStore:
 
     async def sweep(self) -> int:
         return int(await self._run("sweep", 500))
+
+    async def hasten(self, channel: Channel) -> None:
+        after = str(_ms(self._clock.seconds()))
+        while last := await self._run("hasten", channel, 500, after):
+            after = last.decode()
 
     async def strays(self, kind: str, age: float) -> list[str]:
         return [name.decode() for name in await self._run("strays", kind, _ms(age))]

@@ -677,6 +677,13 @@ class FakeStore:
                     moved += 1
         return moved
 
+    async def hasten(self, channel: Channel) -> None:
+        now = self._now()
+        for message_id, due in self.db.queues[channel].items():
+            row = self.db.rows[message_id]
+            if due > now and row.state is State.QUEUED and not row.tries:
+                self.db.queues[channel][message_id] = now
+
     async def strays(self, kind: str, age: float) -> list[str]:
         now = self._now()
         return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]

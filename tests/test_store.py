@@ -154,6 +154,18 @@ async def test_the_high_water_mark_counts_what_waits(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_only_what_was_put_off_by_a_busy_way_is_hastened(world: World) -> None:
+    """A failed try keeps its back-off, and what is uncertain its wait."""
+    busy, failed, unsure = [await world.leased(uid=uid) for uid in ("busy", "failed", "unsure")]
+    later = world.clock.seconds() + 300
+    await world.one.settle_again(busy, later, "busy", counts=False)
+    await world.one.settle_again(failed, later, "451")
+    await world.one.settle_again(unsure, later, "no answer", counts=False, uncertain=True)
+    await world.one.hasten(Channel.SMS)
+    assert [leased.message.id for leased in await world.one.take(Channel.SMS, 10)] == [busy.id]
+
+
+@pytest_twisted.ensureDeferred
 async def test_suppression(world: World) -> None:
     """A name on the stop list of a label and channel stops acceptance and the wire, until taken off or expired."""
     early = await world.leased()

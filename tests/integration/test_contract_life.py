@@ -636,3 +636,18 @@ def test_the_log_never_shows_what_is_private(world: Outside) -> None:
         json.loads(line)
     for canary in ("anna@players", "7700900101", SECRET, "canary-", "48a8-11ee", "smppsec", "0123456789abcdef"):
         assert canary not in text.replace("callback_url", ""), canary
+
+
+def test_a_raised_rate_is_felt_at_once(world: Outside) -> None:
+    """SIGHUP: what waits because of the old rate goes at the new one, not in half a minute."""
+    world.settings["smscs"]["world"]["rate"] = "2/s"
+    world.start()
+    ids = [world.sms()["ext_message_id"] for _ in range(60)]
+    time.sleep(1)
+    assert len(world.smsc.submits) < 10
+    world.settings["smscs"]["world"]["rate"] = "500/s"
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    until(lambda: len(world.smsc.submits) == 60, 5)
+    for found in ids:
+        world.until_heard(found, "accepted", "delivered")
