@@ -407,6 +407,8 @@ async def everything(world: World) -> str:
             "list": ("LRANGE", key, 0, -1),
             "set": ("SMEMBERS", key),
             "zset": ("ZRANGE", key, 0, -1),
+            # It ended since it was found.
+            "none": ("GET", key),
         }[kind]
         found.append(f"{key!r} {await link.command(*words)!r}")
     await link.stopService()
