@@ -65,7 +65,8 @@ class Event(StrEnum):
 # in order; a report that was queued before is never queued again. A missing cell is "ignore".
 #
 # A row's name is the state, followed by "+o" once the player opened it and "+c" once they complained or unsubscribed:
-# after a person's open a bounce is a forwarder's, and after a complaint only the other such fact is news.
+# after a person's open a bounce is a forwarder's, and after a complaint only the other such fact is news. A machine's
+# open moves nothing: an email is delivered by a DSN, an ESP's event, or what a person did with it.
 _TABLE: dict[str, dict[Event, tuple[State, str]]] = {
     "queued": {
         Event.SENT: (State.SENT, "a"),
@@ -74,7 +75,6 @@ _TABLE: dict[str, dict[Event, tuple[State, str]]] = {
         Event.BOUNCED: (State.FAILED, "af"),
         Event.REJECTED: (State.REJECTED, "r"),
         Event.OPENED: (State.DELIVERED, "ado"),
-        Event.MACHINE_OPENED: (State.DELIVERED, "ad"),
         Event.COMPLAINED: (State.DELIVERED, "adc"),
         Event.UNSUBSCRIBED: (State.DELIVERED, "adu"),
     },
@@ -84,7 +84,6 @@ _TABLE: dict[str, dict[Event, tuple[State, str]]] = {
         Event.BOUNCED: (State.FAILED, "af"),
         Event.REJECTED: (State.REJECTED, "ar"),
         Event.OPENED: (State.DELIVERED, "ado"),
-        Event.MACHINE_OPENED: (State.DELIVERED, "ad"),
         Event.COMPLAINED: (State.DELIVERED, "adc"),
         Event.UNSUBSCRIBED: (State.DELIVERED, "adu"),
     },
