@@ -21,12 +21,12 @@ from twisted.web.iweb import IRequest
 from gatewayd.accept import Acceptor
 from gatewayd.config import Label
 from gatewayd.errors import ErrorCode, Refused
+from gatewayd.http.peers import Address, Network, Networks, address_in, behind_proxies
+from gatewayd.http.routes import LeanResource, Route
+from gatewayd.http.web import Answer, LeanSite
 from gatewayd.interfaces import IMeter
 from gatewayd.model import Channel
-from gatewayd.peers import Address, Network, Networks, address_in, behind_proxies
 from gatewayd.request_json import read_request
-from gatewayd.routes import LeanResource, Route
-from gatewayd.web import Answer, LeanSite
 
 log = Logger()
 Reply = Any

@@ -20,7 +20,7 @@ import msgspec
 from twisted.logger import Logger
 
 from gatewayd.model import Decision
-from gatewayd.shapes import iso
+from gatewayd.operators.shapes import iso
 
 HEAD_EVERY = 3600.0
 """Seconds after which the chain's head is said in the daemon's log again."""

@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gatewayd import __version__, show
-from gatewayd.adminclient import AdminClient, NoDaemon, Unhappy, open_client
+from gatewayd import __version__
 from gatewayd.model import Json
+from gatewayd.operators import show
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 
 if TYPE_CHECKING:
     from gatewayd.config import Config

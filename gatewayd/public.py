@@ -20,13 +20,13 @@ from gatewayd.esp import form
 from gatewayd.esp.agents import is_machine
 from gatewayd.esp.event import Forged, Unreadable
 from gatewayd.esp_events import EspEvents, Fetch, Remember, Seen
+from gatewayd.http.routes import LeanResource, Route
+from gatewayd.http.web import Answer, LeanSite
 from gatewayd.interfaces import IMeter, OnEvidence
 from gatewayd.model import Evidence
-from gatewayd.routes import LeanResource, Route
 from gatewayd.status import Event
 from gatewayd.tokens import Keys, Purpose
 from gatewayd.unsubscribe import BUTTON, ONE_CLICK, Pages
-from gatewayd.web import Answer, LeanSite
 
 MAX_BODY: Final = 1_048_576
 """The largest body that the listener should take, in bytes: a provider's batch."""

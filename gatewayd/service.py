@@ -33,6 +33,7 @@ from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, Label, Redis, load
 from gatewayd.deliver import Deliverer
 from gatewayd.directories import open_directory
+from gatewayd.http.web import Listener
 from gatewayd.interfaces import unrecorded
 from gatewayd.keeper import Keeper
 from gatewayd.log import Observer, under_journal
@@ -52,7 +53,6 @@ from gatewayd.systemd import Watchdog, notify
 from gatewayd.tls import client_options
 from gatewayd.tokens import Keys
 from gatewayd.track import Tracker
-from gatewayd.web import Listener
 
 WINDOWS = {Channel.EMAIL: 256, Channel.SMS: 512}
 REPORT_WINDOW = 128

@@ -15,8 +15,8 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 
 from gatewayd.errors import ErrorCode
+from gatewayd.http.peers import Networks, address_in
 from gatewayd.model import Channel
-from gatewayd.peers import Networks, address_in
 from intake import EMAIL, SECRET, SMS, Intake, label
 
 PROXY = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("10.0.0.0/8"))

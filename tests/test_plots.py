@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.plots import Series, ceiling, levels, per_minute, plot, short
+from gatewayd.operators.plots import Series, ceiling, levels, per_minute, plot, short
 
 
 def test_a_rate_is_what_a_count_grew() -> None:

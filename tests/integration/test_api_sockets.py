@@ -22,8 +22,8 @@ from twisted.web.client import Agent, HTTPConnectionPool
 
 from conftest import missing
 from fakes import FakeStore
+from gatewayd.http.ports import Listener, listen
 from gatewayd.interfaces import Acceptance
-from gatewayd.ports import Listener, listen
 from intake import EMAIL, SECRET, Intake, label
 
 

@@ -20,8 +20,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.utils import getProcessOutputAndValue
 
 from conftest import need
-from gatewayd.figures import Snapshot
 from gatewayd.model import QueueState, WayState
+from gatewayd.operators.figures import Snapshot
 from test_admin import EMAIL, SMS, World
 
 QUIET = [

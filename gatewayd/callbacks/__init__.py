@@ -24,11 +24,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.answers import AnswerReader, BadAnswer
+from gatewayd.callbacks.answers import AnswerReader, BadAnswer
+from gatewayd.callbacks.keepalive import Connection, Stale, TooLate
+from gatewayd.callbacks.public_only import PublicOnly
 from gatewayd.errors import PermanentFailure, TemporaryFailure
 from gatewayd.interfaces import ICallbacks
-from gatewayd.keepalive import Connection, Stale, TooLate
-from gatewayd.public_only import PublicOnly
 from gatewayd.retry import LINK
 
 log = Logger()

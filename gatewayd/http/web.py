@@ -24,8 +24,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 # The listener's other half; who serves a site starts here.
-from gatewayd.ports import Listener as Listener
-from gatewayd.ports import listen as listen
+from gatewayd.http.ports import Listener as Listener
+from gatewayd.http.ports import listen as listen
 
 log = Logger()
 

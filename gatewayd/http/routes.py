@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 
-from gatewayd.web import Answer, respond
+from gatewayd.http.web import Answer, respond
 
 log = Logger()
 

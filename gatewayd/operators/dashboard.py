@@ -12,11 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from gatewayd.figures import Snapshot, rate_of
 from gatewayd.metrics import Counts
 from gatewayd.model import Channel, DeadLetter, Trace, WayState
-from gatewayd.plots import Points, Series, levels, per_minute, plot, short
-from gatewayd.shapes import state_counts
+from gatewayd.operators.figures import Snapshot, rate_of
+from gatewayd.operators.plots import Points, Series, levels, per_minute, plot, short
+from gatewayd.operators.shapes import state_counts
 
 SPANS = {"10m": 600.0, "30m": 1800.0, "2h": 7200.0}
 _BINS = 60

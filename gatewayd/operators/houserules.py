@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gatewayd.web import Answer
+from gatewayd.http.web import Answer
 
 MAX_BODY = 65536
 CSP = (

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from gatewayd.answers import AnswerReader, BadAnswer
+from gatewayd.callbacks.answers import AnswerReader, BadAnswer
 
 IDLE = 50.0
 """Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""

@@ -1,0 +1,1 @@
+"""What operators see and use, behind admin.py and ctl.py: figures, pages, tables, the client of the admin listener."""
