@@ -40,6 +40,7 @@ from gatewayd.values import (
     SigningKey,
     SmsSender,
     Strings,
+    SubmitStatuses,
     Text,
     TonNpi,
     Url,
@@ -284,6 +285,7 @@ class Smsc(_Table):
     trace: bool = False
     source_ton_npi: TonNpi = None
     dest_ton_npi: TonNpi = None
+    submit_statuses: SubmitStatuses = {}
     receipt_states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
     on_uncertain: Literal["hold", "resend"] = "hold"
     uncertain_wait: Duration = 10.0

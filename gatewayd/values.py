@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 from twisted.internet.endpoints import clientFromString, serverFromString
@@ -201,6 +201,19 @@ def _ton_npi(value: object) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
+def _statuses(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError('must be a table such as {"0x400" = "rejected"}')
+    found = {}
+    for code, meaning in value.items():
+        if not re.fullmatch(r"0[xX][0-9A-Fa-f]{1,8}|[0-9]{1,9}", str(code)) or not int(
+            code, 0 if "x" in code.lower() else 10
+        ):
+            raise ValueError(f'{code} is not a command_status such as "0x400" or "1024"')
+        found[int(code, 0 if "x" in code.lower() else 10)] = meaning
+    return found
+
+
 Duration = Annotated[float, BeforeValidator(duration), AfterValidator(_positive)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Net = Annotated[Network, BeforeValidator(_network)]
@@ -221,3 +234,4 @@ Strings = Annotated[tuple[Text, ...], Strict(False)]
 Listens = Annotated[tuple[Listen, ...], Strict(False)]
 HeaderFields = dict[Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_text)]]
 """Further header fields of a mail, each on one line."""
+SubmitStatuses = Annotated[dict[int, Literal["retry", "rejected", "throttled"]], BeforeValidator(_statuses)]

@@ -142,6 +142,8 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"smscs__world__bind": "receiver"}, "smscs.world.bind: must be one of"),
         ({"smscs__world__window": 0}, "smscs.world.window: "),
         ({"smscs__world__source_ton_npi": "5"}, "smscs.world.source_ton_npi: is not a pair"),
+        ({"smscs__world__submit_statuses": {"x": "retry"}}, "smscs.world.submit_statuses: x is not a command_status"),
+        ({"smscs__world__submit_statuses": {"0x400": "no"}}, "smscs.world.submit_statuses"),
         ({"relays__main__tls": True}, "relays.main.tls: must be one of"),
         ({"relays__main__port": 70000}, "relays.main.port: "),
         ({"relays__main__username": "u"}, "relays.main.password: is required with username"),

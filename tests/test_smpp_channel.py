@@ -158,6 +158,23 @@ async def test_a_players_text_comes_in_with_the_number_as_a_hash() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_vendor_statuses_mean_what_the_operator_says() -> None:
+    """A carrier's own code is permanent, temporary or a throttle where submit_statuses says so."""
+    verdict = [0x400]
+    meanings = {"0x400": "rejected", "1025": "retry", "0x402": "throttled"}
+    async with running(Behaviour(judge=lambda _: verdict[0]), submit_statuses=meanings) as (world, _):
+        assert isinstance(await refusal(world), PermanentFailure)
+        verdict[0] = 0x401
+        failure = await refusal(world, attempt=9)
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
+        verdict[0] = 0x402
+        failure = await refusal(world, attempt=9)
+        assert isinstance(failure, TemporaryFailure)
+        assert not failure.counts
+
+
+@pytest_twisted.ensureDeferred
 async def test_vendor_words_mean_what_the_operator_says() -> None:
     """receipt_states gives a meaning to a word that no table knows."""
     behaviour = Behaviour(receipt_form="text", receipt_word=lambda _: "BLOCKED")

@@ -48,6 +48,7 @@ _LIVE = frozenset(
         "source_ton_npi",
         "dest_ton_npi",
         "receipt_states",
+        "submit_statuses",
         "on_uncertain",
         "uncertain_wait",
         "validity",

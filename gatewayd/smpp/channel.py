@@ -22,6 +22,7 @@ from gatewayd.model import Handed, Inbound, Order, Receipt, Sms, WayState
 from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.account import Account, Down, OnAnswer, SmscState
+from gatewayd.smpp.codes import MEANINGS
 from gatewayd.smpp.link import Link, NotWritten, Token, Unanswered
 from gatewayd.smpp.pace import Reserve
 from gatewayd.smpp.pdu import Disposition, Status
@@ -236,7 +237,8 @@ class SmppChannel(Service):
             account.takes_validity = False
             self.log.warn("{smsc} takes no validity_period: it is left out from now on", smsc=name)
             raise TemporaryFailure(reason, counts=False, progress=progress)
-        match smpp.disposition(status):
+        meaning = account.smsc.submit_statuses.get(status)
+        match MEANINGS[meaning] if meaning else smpp.disposition(status):
             case Disposition.THROTTLED:
                 until = account.throttled(token.written_at)
                 raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)

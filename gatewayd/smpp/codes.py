@@ -170,6 +170,14 @@ NO_SUCH_BIND = frozenset({Status.RINVCMDID, Status.RBINDFAIL})
 """What an SMSC that has no bind of the kind asked for answers to it."""
 
 
+MEANINGS: dict[str, Disposition] = {
+    "retry": Disposition.RETRY,
+    "rejected": Disposition.PERMANENT,
+    "throttled": Disposition.THROTTLED,
+}
+"""The words of [smscs.NAME] submit_statuses: what the operator knows of a carrier's own codes."""
+
+
 def disposition(status: int) -> Disposition:
     """What a submit_sm_resp `status` asks of us; what the table does not list (vendors' codes) is LIMITED."""
     return DISPOSITIONS.get(status, Disposition.LIMITED)
