@@ -6,7 +6,8 @@ The one place where the retry policy is applied. It sees failures, not protocols
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
@@ -304,8 +305,6 @@ async def _persist(clock: Any, store: Callable[[], Awaitable[None]]) -> None:
         try:
             await store()
         except StoreUnavailable:
-            waiting: Deferred[None] = Deferred(lambda _: call.cancel())  # noqa: B023
-            call = clock.callLater(SETTLE_AGAIN, waiting.callback, None)
-            await waiting
+            await deferLater(clock, SETTLE_AGAIN)
         else:
             return

@@ -17,6 +17,7 @@ from twisted.internet.defer import TimeoutError as Overdue
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gatewayd.errors import StoreUnavailable
@@ -242,7 +243,7 @@ class RedisLink(Service):
             if not self.running:
                 return
             now = self._clock.seconds()
-            await _sleep(self._clock, max(STORE.next_due(attempt, since, now, self._jitter()) - now, 0.05))
+            await deferLater(self._clock, max(STORE.next_due(attempt, since, now, self._jitter()) - now, 0.05))
 
     async def _open(self, gone: Deferred[None]) -> Any:
         connecting = self._endpoint.connect(_Connections(gone))
@@ -264,12 +265,6 @@ class RedisLink(Service):
 
 def _reason(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _sleep(clock: Any, seconds: float) -> Deferred[None]:
-    waiting: Deferred[None] = Deferred(lambda _: call.cancel())
-    call = clock.callLater(seconds, waiting.callback, None)
-    return waiting
 
 
 class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]

@@ -15,8 +15,6 @@ from gatewayd.service import redis_endpoint
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""
 
-Setting = tuple[str, str]
-
 
 async def look(reactor: Any, table: config.Redis) -> list[Finding]:
     """PING, version, and the settings that decide whether an accepted message can be lost."""

@@ -24,18 +24,6 @@ class NotNow(Exception):
         self.not_before = not_before
 
 
-async def sleep(clock: Any, seconds: float) -> None:
-    """Let `seconds` pass; a cancelled sleep leaves no timer behind."""
-    if seconds > 0:
-        pause: Deferred[None] = Deferred()
-        timer = clock.callLater(seconds, pause.callback, None)
-        try:
-            await pause
-        finally:
-            if timer.active():
-                timer.cancel()
-
-
 class Pacer:
     """An even sequence of `rate` places a second (0: no limit); up to `burst` may pile up unused."""
 

@@ -100,11 +100,6 @@ class Pool:
         return now >= self._not_before and (self.up or not self._leaves_us_waiting(now))
 
     @property
-    def retry_at(self) -> float:
-        """When a relay that is down is tried next (seconds since the epoch)."""
-        return self._not_before
-
-    @property
     def since(self) -> float:
         """Since when it is up or down."""
         return self._changed

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gatewayd.smtp.pacing import NotNow, Pacer, sleep
+from twisted.internet.task import deferLater
+
+from gatewayd.smtp.pacing import NotNow, Pacer
 
 LATEST = 60.0
 """Seconds within which those who were turned away come again, however many they are."""
@@ -72,7 +74,9 @@ class Rate:
         if not taken:
             self._used_up_until = place - self._patience
             raise self._not_now(now, place)
-        await sleep(self._clock, place - self._clock.seconds())
+        wait = place - self._clock.seconds()
+        if wait > 0:
+            await deferLater(self._clock, wait)
 
     async def _place(self, now: float) -> tuple[bool, float]:
         """Nothing is taken from afar: places that nobody uses would push everybody's further away, without end."""

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,7 @@ from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
+from gatewayd.redis import RedisLink
 from gatewayd.sandbox.players import QUERY, SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smartico import Said, Smartico
@@ -332,3 +333,14 @@ def _value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+async def all_keys(link: RedisLink) -> AsyncIterator[bytes]:
+    """Every key of the Redis behind `link`, whatever its prefix."""
+    cursor = b"0"
+    while True:
+        cursor, keys = await link.command("SCAN", cursor, "COUNT", 1000)
+        for key in keys:
+            yield key
+        if cursor == b"0":
+            return

@@ -4,11 +4,10 @@ import random
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest_twisted
-from daemon import SECRET, World, command, environment, get, toml
+from daemon import SECRET, World, all_keys, command, environment, get, toml
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -402,7 +401,7 @@ async def everything(world: World) -> str:
     link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
     link.startService()
     found = []
-    async for key in _keys(link):
+    async for key in all_keys(link):
         kind = (await link.command("TYPE", key)).decode()
         words: tuple[Any, ...] = {
             "string": ("GET", key),
@@ -417,16 +416,6 @@ async def everything(world: World) -> str:
     await link.stopService()
     assert found
     return "\n".join(found)
-
-
-async def _keys(link: RedisLink) -> AsyncIterator[bytes]:
-    cursor = b"0"
-    while True:
-        cursor, keys = await link.command("SCAN", cursor, "COUNT", 1000)
-        for key in keys:
-            yield key
-        if cursor == b"0":
-            return
 
 
 @pytest_twisted.ensureDeferred

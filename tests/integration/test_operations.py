@@ -7,12 +7,11 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest_twisted
-from daemon import World, environment
+from daemon import World, all_keys, environment
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
@@ -348,7 +347,7 @@ async def keys(world: World) -> dict[str, float]:
     link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
     link.startService()
     found = {}
-    async for key in scanned(link):
+    async for key in all_keys(link):
         life = await link.command("PTTL", key)
         name = key.decode().removeprefix("gatewayd:{gw}:")
         assert name != key.decode(), "every key has the prefix and the hash tag"
@@ -356,17 +355,6 @@ async def keys(world: World) -> dict[str, float]:
             found[name] = life / 1000 if life > 0 else -1
     await link.stopService()
     return found
-
-
-async def scanned(link: RedisLink) -> AsyncIterator[bytes]:
-    """All keys."""
-    cursor = b"0"
-    while True:
-        cursor, names = await link.command("SCAN", cursor, "COUNT", 1000)
-        for name in names:
-            yield name
-        if cursor == b"0":
-            return
 
 
 # Logs ------------------------------------------------------------------------------------------------------------
