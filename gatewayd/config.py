@@ -19,13 +19,13 @@ from pydantic import (
     Strict,
     ValidationError,
     ValidationInfo,
-    model_validator,
 )
 
 from gatewayd import pem
 from gatewayd.values import (
     Count,
     Domain,
+    DomainOrNone,
     Duration,
     FullSecret,
     HeaderFields,
@@ -34,6 +34,7 @@ from gatewayd.values import (
     Port,
     Rate,
     RedisEndpoint,
+    RevealedSecret,
     Secret,
     SecretKey,
     SecretText,
@@ -44,8 +45,8 @@ from gatewayd.values import (
     Text,
     TonNpi,
     Url,
+    UrlOrNone,
     duration,
-    secret,
 )
 
 ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
@@ -145,7 +146,7 @@ class Label(_Table):
     authorization: Annotated[tuple[FullSecret, ...], Strict(False), Field(min_length=1)]
     sms_authorization: bool = True
     api_key: FullSecret
-    callback_url: Url | Literal[""] = ""
+    callback_url: UrlOrNone = ""
     callback_hosts: Strings
     callback_http: bool = False
     email_senders: Strings = ()
@@ -162,7 +163,7 @@ class Label(_Table):
     track_opens: bool = False
     report_machine_opens: bool = False
     one_click_unsubscribe: bool = False
-    bounce_domain: Domain | Literal[""] = ""
+    bounce_domain: DomainOrNone = ""
     headers: HeaderFields = {}
     complaint_address: bool = False
     transliterate: bool = False
@@ -180,20 +181,11 @@ class SqlDirectory(_Table):
 
     type: Literal["sql"]
     driver: Text
-    connect: dict[str, Any] = {}
+    connect: dict[str, RevealedSecret] = {}
     query: Text
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reveal(cls, data: object, info: ValidationInfo) -> object:
-        if isinstance(data, dict) and isinstance(data.get("connect"), dict):
-            given = data["connect"]
-            plain = {k: secret(v, info).reveal() if isinstance(v, str) else v for k, v in given.items()}
-            return data | {"connect": plain}
-        return data
 
     def __repr__(self) -> str:
         return f"<SqlDirectory {self.driver}>"
@@ -221,13 +213,17 @@ class PluginDirectory(_Table):
 
 
 Directory = SqlDirectory | HttpDirectory | PluginDirectory
+_DIRECTORIES: Mapping[str, type[_Table]] = {"sql": SqlDirectory, "http": HttpDirectory}
 
 
 def _directory(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, dict):
         raise ValueError("must be a table")
-    kinds: dict[Any, type[_Table]] = {"sql": SqlDirectory, "http": HttpDirectory}
-    return kinds.get(value.get("type"), PluginDirectory).model_validate(value, context=info.context)
+    kind = value.get("type")
+    if not isinstance(kind, str):
+        # Whose other keys these are is not known: only the type itself is wrong.
+        return PluginDirectory.model_validate({"type": kind} if "type" in value else {})
+    return _DIRECTORIES.get(kind, PluginDirectory).model_validate(value, context=info.context)
 
 
 class Domains(_Table):
@@ -379,7 +375,7 @@ def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[
     for part in loc:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not re.match(r"(function-|literal\[|constrained-|str$|tuple\[|\[key\]$)", part):
+        elif part != "[key]":
             path += f".{part}" if path else part
     if kind == "literal_error":
         message = f"must be one of {context.get('expected')}"
@@ -410,6 +406,14 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         for key, part in _LABEL_NEEDS:
             if label.get(key) and part not in raw:
                 yield f"{at}.{key}: needs [{part}]"
+    for name, directory in tables["directories"].items():
+        kind = directory.get("type")
+        if (
+            isinstance(kind, str)
+            and kind not in _DIRECTORIES
+            and directory.keys() - PluginDirectory.model_fields.keys()
+        ):
+            yield f"directories.{name}.type: is neither 'sql' nor 'http'; a plug-in's own keys go into options"
     for name in tables["esp"]:
         if name not in ESP_NAMES:
             yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"

@@ -106,6 +106,10 @@ def _secret_file(path: Path) -> Secret:
         raise ValueError(f"cannot read secret file {path}: {reason}") from None
 
 
+def _revealed(value: object, info: ValidationInfo) -> object:
+    return secret(value, info).reveal() if isinstance(value, str) else value
+
+
 def _full_secret(value: Secret) -> Secret:
     if not value:
         raise ValueError("the secret is empty")
@@ -164,6 +168,14 @@ def _url(value: str) -> str:
     return value
 
 
+def _domain_or_none(value: str) -> str:
+    return _domain(value) if value else value
+
+
+def _url_or_none(value: str) -> str:
+    return _url(value) if value else value
+
+
 def _sms_sender(value: str) -> str:
     if value and not re.fullmatch(r"\+?[0-9]{3,15}|[^+\s][^\x00-\x1f\x7f-\x9f]{0,10}", value):
         raise ValueError("is neither a number nor a name of at most 11 characters")
@@ -218,13 +230,17 @@ Duration = Annotated[float, BeforeValidator(duration), AfterValidator(_positive)
 Rate = Annotated[float, BeforeValidator(_rate)]
 Net = Annotated[Network, BeforeValidator(_network)]
 SecretText = Annotated[Secret, BeforeValidator(secret)]
+RevealedSecret = Annotated[Any, BeforeValidator(_revealed)]
+"""An argument of somebody else's code: a text is taken as a secret and given plain, all else is left as it is."""
 FullSecret = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret)]
 SigningKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret), AfterValidator(_signing_key)]
 SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secret)]
 Listen = Annotated[str, AfterValidator(_listen)]
 RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
 Domain = Annotated[str, AfterValidator(_domain)]
+DomainOrNone = Annotated[str, AfterValidator(_domain_or_none)]
 Url = Annotated[str, AfterValidator(_url)]
+UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
 TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Text = Annotated[str, Field(min_length=1)]

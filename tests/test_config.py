@@ -149,6 +149,10 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"relays__main__username": "u"}, "relays.main.password: is required with username"),
         ({"directories__players__type": "http"}, "directories.players.url: is required"),
         ({"directories__players": 3}, "directories.players: must be a table"),
+        ({"directories__players__type": "sqll"}, "directories.players.type: is neither 'sql' nor 'http'"),
+        ({"directories__players__connect": {"p": "env:NOPE"}}, "directories.players.connect.p: environment variable"),
+        ({"labels__str": {"ratte": 1}}, "labels.str.ratte: unknown key"),
+        ({"relays__tuple[0": {"host": 5}}, "relays.tuple[0.host: must be a string"),
         ({"esp__pigeon": {"secret": "s"}}, "esp.pigeon: unknown provider"),
         ({"esp__mailgun": {"secret": "s"}}, "esp.mailgun.signing_key: is required"),
         ({"esp__ses": {"secret": "s"}}, "esp.ses.topic_arns: is required"),
@@ -209,6 +213,23 @@ def test_names_of_the_admin_listener() -> None:
 def test_all_errors_come_at_once() -> None:
     """Three faults give three lines."""
     assert len(errors(gatewayd__foo=1, redis__database="x", relays__main__port=0)) == 3
+
+
+@pytest.mark.parametrize("url", [5, "x", {"a": 1}])
+def test_a_url_that_may_be_empty_has_one_error(url: object) -> None:
+    """Nothing is said about the other thing that it could have been."""
+    assert len(errors(labels__amazing__callback_url=url)) == 1
+
+
+@pytest.mark.parametrize("kind", [5, True, [], ["sql"], {"sql": 1}])
+def test_a_directory_without_a_type_has_one_error(kind: object) -> None:
+    """Which keys belong to it is not known, so none of them is called wrong."""
+    assert errors(directories__players__type=kind) == ["directories.players.type: must be a string"]
+    tree = raw()
+    del tree["directories"]["players"]["type"]
+    with pytest.raises(ConfigError) as caught:
+        parse(tree, {})
+    assert caught.value.errors == ["directories.players.type: is required"]
 
 
 def test_what_contradicts_between_tables_comes_beside_what_is_wrong_inside_one() -> None:
