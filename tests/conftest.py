@@ -1,16 +1,38 @@
-"""Shared fixtures: what the tests start, they stop; what the machine lacks makes them skip, or fail in CI."""
+"""Shared fixtures: what the tests start, they stop; what the machine lacks makes them skip, or fail in CI.
 
+And what becomes of a test that hangs. pytest-timeout's signal raises wherever the main thread is: in a test that holds
+it, which then fails as it should, but for an `async def` test in the reactor's loop, which logs the exception and turns
+on for ever. So such a test is cancelled instead, and whatever still hangs after that ends the whole run.
+"""
+
+import faulthandler
+import functools
+import inspect
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_timeout
 import pytest_twisted
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 IN_CI = os.environ.get("CI") == "true"
+
+GRACE = 30.0
+"""Seconds past its time that a test has to clean up, before it ends the run."""
+
+LIMIT = pytest.StashKey[float]()
+WATCHDOG = pytest.StashKey[threading.Timer]()
 
 FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "12000" if IN_CI else "2000"))
 """How many inputs each fuzzer of the SMPP codec tries: in CI about a minute for all of them together."""
@@ -55,3 +77,65 @@ def redis_server() -> Iterator[Any]:
     pytest_twisted.blockon(Deferred.fromCoroutine(server.start()))
     yield server
     server.remove()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """Watch over setup, call and teardown; True, so that there is no signal, for a test that is cancelled."""
+    item.stash[LIMIT] = settings.timeout
+    item.stash[WATCHDOG] = watchdog = threading.Timer(settings.timeout + GRACE, end_the_run, (item, settings.timeout))
+    watchdog.daemon = True
+    watchdog.start()
+    return True if inspect.iscoroutinefunction(getattr(item, "obj", None)) else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The watchdog goes when the test has been torn down, and not before."""
+    try:
+        return (yield)
+    finally:
+        if WATCHDOG in item.stash:
+            item.stash[WATCHDOG].cancel()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Cancel an `async def` test at its time: it fails where it waits, and its `finally` clauses run."""
+    test, limit = pyfuncitem.obj, pyfuncitem.stash.get(LIMIT, None)
+    if limit is not None and inspect.iscoroutinefunction(test):
+
+        @functools.wraps(test)
+        def limited(**fixtures: Any) -> Deferred[Any]:
+            running = Deferred.fromCoroutine(test(**fixtures))
+            cancelling = IReactorTime(reactor).callLater(limit, running.cancel)
+
+            def ended(result: Any) -> Any:
+                if cancelling.active():
+                    cancelling.cancel()
+                elif isinstance(result, Failure) and result.value is not None:
+                    result.value.add_note(f"{pyfuncitem.nodeid} did not end within {limit:.0f} s")
+                return result
+
+            return running.addBoth(ended)
+
+        pyfuncitem.obj = limited
+    return (yield)
+
+
+def end_the_run(item: pytest.Item, limit: float) -> None:
+    """Say what failed, what hangs and where each thread is, and leave no child process behind: exit status 1."""
+    if pytest_timeout.is_debugging():
+        return
+    plugins = item.config.pluginmanager
+    with suppress(Exception):
+        plugins.getplugin("capturemanager").suspend_global_capture(in_=True)
+        plugins.getplugin("terminalreporter").summary_failures()
+    words = f"{item.nodeid} hangs, {GRACE:.0f} s after its {limit:.0f} s: the run ends here"
+    print(f"\n{words}", file=sys.__stderr__, flush=True)
+    faulthandler.dump_traceback(2)
+    for thread in Path("/proc/self/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+    os._exit(1)
