@@ -4,7 +4,7 @@ Owns the order of these steps and the time that they may take; what a label allo
 HTTP, JSON, Redis or any directory's kind.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -48,11 +48,23 @@ class Outbox(Protocol):
         """Take a message that is already leased to this instance."""
 
 
+class Fit(Protocol):
+    """What the SMSCs of a label can carry. A reason is for the caller, and empty where there is none."""
+
+    def segments(self, body: str, label: Label) -> int:
+        """The segments that an SMS takes, at most."""
+
+    def why_no_sender(self, sender: str, label: Label) -> str:
+        """Why it can't have this sender."""
+
+    def why_no_text(self, body: str, label: Label) -> str:
+        """Why nothing of this text can be sent."""
+
+
 class Acceptor:
     """Takes requests on.
 
-    `directories` and their `tables` are by name; `segments(text, label)` counts the segments of an SMS, and
-    `why_no_sender(sender, label)` says why it can't have this sender; `outboxes` are those that this process works on.
+    `directories` and their `tables` are by name; `outboxes` are those that this process works on.
     """
 
     def __init__(
@@ -64,8 +76,7 @@ class Acceptor:
         labels: Mapping[str, Label],
         tables: Mapping[str, Directory],
         *,
-        segments: Callable[[str, Label], int],
-        why_no_sender: Callable[[str, Label], str],
+        fit: Fit,
         outboxes: Mapping[Channel, Outbox],
         decided: Decided = unrecorded,
     ) -> None:
@@ -75,8 +86,7 @@ class Acceptor:
         self._keys = keys
         self._labels = labels
         self._tables = tables
-        self._segments = segments
-        self._why_no_sender = why_no_sender
+        self._fit = fit
         self._outboxes = outboxes
         self._decided = decided
         self._previews: dict[str, _Pace] = {}
@@ -117,7 +127,7 @@ class Acceptor:
         label = self._label(label_name)
         check_well_formed(request)
         sender = check_sender(label, request.content)
-        fault = sender and self._why_no_sender(sender, label)
+        fault = sender and self._fit.why_no_sender(sender, label)
         if fault:
             raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
         check_callback(label, request.callback_url)
@@ -145,8 +155,11 @@ class Acceptor:
             return
         most = label.max_segments
         # Far over the limit is not worth counting, whatever transliteration may save.
-        if len(content.body) > most * 640 or self._segments(content.body, label) > most:
+        if len(content.body) > most * 640 or self._fit.segments(content.body, label) > most:
             raise Refused(ErrorCode.TOO_LARGE, f"body has more than {most} segments")
+        fault = self._fit.why_no_text(content.body, label)
+        if fault:
+            raise Refused(ErrorCode.INVALID_REQUEST, fault)
 
     def _pace_previews(self, label_name: str, label: Label, request: Request) -> None:
         if not request.to_email_address or not label.preview_rate:

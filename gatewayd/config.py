@@ -31,6 +31,8 @@ from gatewayd.values import (
     HeaderFields,
     Listens,
     Net,
+    Octet,
+    Pins,
     Port,
     Rate,
     RedisEndpoint,
@@ -253,6 +255,13 @@ class Relay(_Table):
     domains: dict[str, Domains] = {}
 
 
+class DataCodings(_Table):
+    """[smscs.NAME] data_codings: under which value of data_coding each alphabet goes out."""
+
+    default: Octet = 0
+    ucs2: Octet = 8
+
+
 class Smsc(_Table):
     """[smscs.NAME]"""
 
@@ -262,6 +271,7 @@ class Smsc(_Table):
     ca_file: str = ""
     certificate: str = ""
     private_key: str = ""
+    certificate_pins: Pins = ()
     more_hosts: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(:[0-9]{1,5})?$")], ...], Strict(False)
     ] = ()
@@ -276,7 +286,10 @@ class Smsc(_Table):
     response_timeout: Duration = 60.0
     long_messages: Literal["udh", "udh16", "sar", "payload"] = "udh"
     message_ids: Literal["as-is", "decimal", "hex", "auto"] = "auto"
-    default_alphabet: Literal["gsm", "latin1"] = "gsm"
+    default_alphabet: Literal["gsm", "gsm-packed", "latin1", "ascii"] = "gsm"
+    data_codings: DataCodings = DataCodings()
+    surrogates: Literal["send", "strip"] = "send"
+    receipts: Literal["final", "failure", "intermediate", "none"] = "final"
     validity: Literal["relative", "absolute", ""] = "relative"
     trace: bool = False
     source_ton_npi: TonNpi = None
@@ -429,6 +442,11 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         if relay.get("username") and not relay.get("password"):
             yield f"relays.{name}.password: is required with username"
     yield from _certificates("redis", redis)
+    for name, smsc in tables["smscs"].items():
+        if smsc.get("certificate_pins") and smsc.get("tls") is not True:
+            yield f"smscs.{name}.certificate_pins: needs tls = true"
+        if smsc.get("certificate_pins") and smsc.get("ca_file"):
+            yield f"smscs.{name}.ca_file: is not looked at beside certificate_pins; give one of them"
     for part in ("relays", "smscs"):
         for name, table in tables[part].items():
             yield from _certificates(f"{part}.{name}", table)

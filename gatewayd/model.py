@@ -111,7 +111,6 @@ class Handed(Struct, frozen=True):
     route: str
     remote_ids: tuple[str, ...] = ()
     detail: str = ""
-    expects_receipts: bool = False
 
 
 class Leased(Struct, frozen=True):

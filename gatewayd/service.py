@@ -193,8 +193,7 @@ class Gatewayd(MultiService):
             keys,
             labels,
             self._tables,
-            segments=fit.segments,
-            why_no_sender=fit.why_no_sender,
+            fit=fit,
             outboxes={channel: outboxes[channel] for channel in self._works},
             decided=decided,
         )

@@ -1,19 +1,35 @@
 """Client-side TLS with the operator's own certificates: the one place where the files become a context."""
 
+from collections.abc import Collection
 from typing import Any
 
+from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
-from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from zope.interface import implementer
 
 from gatewayd import pem
 
 
-def client_options(host: str, *, ca_file: str = "", certificate: str = "", private_key: str = "") -> Any:
+def client_options(
+    host: str, *, ca_file: str = "", certificate: str = "", private_key: str = "", pins: Collection[str] = ()
+) -> Any:
     """What Twisted needs to verify `host`'s name and chain, and to show our certificate where it is asked for.
 
     `ca_file` (PEM, one or more authorities) replaces the system's store. `certificate` (PEM, chain behind it) and
-    `private_key`, which may stand in the same file, are ours. Raises OSError or ValueError where a file can't be used.
+    `private_key`, which may stand in the same file, are ours. With `pins` (SHA-256 fingerprints, lower-case hex) the
+    peer's certificate must be one of these, and neither its name, its chain nor its dates count.
+
+    Raises OSError or ValueError where a file can't be used.
     """
     trust: Any = platformTrust()
     if ca_file:
@@ -24,7 +40,38 @@ def client_options(host: str, *, ca_file: str = "", certificate: str = "", priva
         key, (own, *chain) = pem.identity(certificate, private_key)
         # As they are: pyOpenSSL's own X509 objects are deprecated, and warn from inside Twisted.
         extra = {"privateKey": key, "certificate": own, "extraCertChain": chain}
+    if pins:
+        return _Pinned(host, CertificateOptions(**extra).getContext(), pins)
     return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Pinned:
+    """Connections on which one certificate, and no authority, says who the peer is."""
+
+    def __init__(self, host: str, context: Any, pins: Collection[str]) -> None:
+        self._host = host
+        self._context = context
+        self._pins = frozenset(pins)
+        context.set_verify(SSL.VERIFY_PEER, self._verified)
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        """Twisted: a connection for one handshake."""
+        connection = SSL.Connection(self._context, None)
+        if not isIPAddress(self._host) and not isIPv6Address(self._host):
+            connection.set_tlsext_host_name(self._host.encode("idna"))
+        return connection
+
+    def _verified(self, connection: Any, certificate: Any, error: int, depth: int, fine: int) -> bool:
+        # OpenSSL asks for each certificate of the chain; the one at depth 0 it always asks for, and it alone is pinned.
+        if depth:
+            return True
+        found = certificate.to_cryptography().fingerprint(SHA256()).hex()
+        if found not in self._pins:
+            # In the shape of OpenSSL's own errors, which Twisted takes apart. A fingerprint is no secret.
+            reason = f"the certificate is none of certificate_pins: its SHA-256 fingerprint is {found}"
+            raise SSL.Error([("gatewayd", "", reason)])
+        return True
 
 
 def fault(error: BaseException | None) -> str:

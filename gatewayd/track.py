@@ -109,7 +109,7 @@ class Tracker:
         known = await self._store.about(message_id)
         if known is None or known.state is not State.UNCERTAIN:
             return
-        handed = Handed(smsc, remote_ids, "late answer", expects_receipts=True)
+        handed = Handed(smsc, remote_ids, "late answer")
         for receipt in await self._store.settle_sent(message_id, known.channel, handed):
             await self.take_receipt(receipt)
         self._meter.evidence("late answer", Event.SENT, "matched")

@@ -226,6 +226,13 @@ def _statuses(value: object) -> object:
     return found
 
 
+def _pin(value: str) -> str:
+    digits = value.replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError('is not a SHA-256 fingerprint, as "openssl x509 -noout -fingerprint -sha256" prints it')
+    return digits
+
+
 Duration = Annotated[float, BeforeValidator(duration), AfterValidator(_positive)]
 Rate = Annotated[float, BeforeValidator(_rate)]
 Net = Annotated[Network, BeforeValidator(_network)]
@@ -245,8 +252,11 @@ TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Octet = Annotated[int, Field(ge=0, le=255)]
 Count = Annotated[int, Field(ge=1)]
 Strings = Annotated[tuple[Text, ...], Strict(False)]
+Pins = Annotated[tuple[Annotated[str, AfterValidator(_pin)], ...], Strict(False)]
+"""SHA-256 fingerprints of certificates, 64 hexadecimal digits each."""
 Listens = Annotated[tuple[Listen, ...], Strict(False)]
 HeaderFields = dict[Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_text)]]
 """Further header fields of a mail, each on one line."""

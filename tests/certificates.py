@@ -17,9 +17,10 @@ _NOW = datetime.datetime.now(datetime.UTC)
 
 
 class Authority:
-    """An issuer whose certificate is in `ca_file`."""
+    """An issuer whose certificate is in `ca_file`; `fingerprint` is that of the server certificate made last."""
 
     def __init__(self, directory: Path) -> None:
+        self.fingerprint = ""
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test authority {directory.name}"[:64])])
@@ -29,6 +30,7 @@ class Authority:
     def server(self, name: str, *, client_certificates: bool = False) -> CertificateOptions:
         """A context for a server called `name` (a host name or an IP address)."""
         certificate, key = self._issue(name)
+        self.fingerprint = x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
         # cryptography's own objects: pyOpenSSL warns of its X509.
         ours = x509.load_pem_x509_certificate(certificate)
         trust = None

@@ -103,6 +103,22 @@ class Tray:
         self.offered.append(leased)
 
 
+class LikeSmscs:
+    """Counts 160 characters a segment; takes no omega in a sender, and no text that is one star."""
+
+    def segments(self, body: str, label: config.Label) -> int:
+        """As Fit."""
+        return -(-len(body) // 160)
+
+    def why_no_sender(self, sender: str, label: config.Label) -> str:
+        """As Fit."""
+        return "the sender has an omega" if "Ω" in sender else ""
+
+    def why_no_text(self, body: str, label: config.Label) -> str:
+        """As Fit."""
+        return "body is a star" if body == "*" else ""
+
+
 class Intake:
     """An Api over an Acceptor over fakes, and a client that reaches it over memory."""
 
@@ -122,8 +138,7 @@ class Intake:
             KEYS,
             self.labels,
             self.tables,
-            segments=lambda text, label: -(-len(text) // 160),
-            why_no_sender=lambda sender, label: "the sender has an omega" if "Ω" in sender else "",
+            fit=LikeSmscs(),
             outboxes=self.trays,
         )
         self.api = Api(

@@ -315,6 +315,14 @@ async def test_an_sms_over_the_segment_limit_is_too_large() -> None:
     assert await code(intake, text(uid="2", body="x" * 100_000)) == 8
 
 
+@pytest_twisted.ensureDeferred
+async def test_an_sms_of_which_nothing_could_be_sent_is_invalid() -> None:
+    """The caller hears of it, instead of a message that is taken and rejected later."""
+    intake = Intake()
+    assert await code(intake, text(body="*")) == 3
+    assert await code(intake, text(body="* at")) == 0
+
+
 PREVIEW: dict[str, Any] = {"activity_type": "preview", "to_email_address": "tester@office.example"}
 
 

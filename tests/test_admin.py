@@ -116,7 +116,7 @@ class World:
         """An SMS that the SMSC took."""
         message = self.accept(uid, **more)
         self.run(self.store.mark(message, "world", "hash"))
-        self.run(self.store.settle_sent(message.id, SMS, Handed("world", ("42",), expects_receipts=True)))
+        self.run(self.store.settle_sent(message.id, SMS, Handed("world", ("42",))))
         return message
 
     def dead(self, uid: str = "uid-1") -> Message:

@@ -67,6 +67,7 @@ def test_every_key_is_there() -> None:
         config.Relay: relay,
         config.Domains: relay["domains"]["example.com"],
         config.Smsc: raw["smscs"]["world"],
+        config.DataCodings: raw["smscs"]["world"]["data_codings"],
         config.Esp: {key: value for provider in raw["esp"].values() for key, value in provider.items()},
     }
     known = {value for value in vars(config).values() if isinstance(value, type) and issubclass(value, BaseModel)}

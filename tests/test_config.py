@@ -144,6 +144,13 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"smscs__world__source_ton_npi": "5"}, "smscs.world.source_ton_npi: is not a pair"),
         ({"smscs__world__submit_statuses": {"x": "retry"}}, "smscs.world.submit_statuses: x is not a command_status"),
         ({"smscs__world__submit_statuses": {"0x400": "no"}}, "smscs.world.submit_statuses"),
+        ({"smscs__world__data_codings": {"ucs2": 256}}, "smscs.world.data_codings.ucs2: "),
+        ({"smscs__world__data_codings": {"gsm": 0}}, "smscs.world.data_codings.gsm: unknown key"),
+        (
+            {"smscs__world__certificate_pins": ["ab:cd"]},
+            "smscs.world.certificate_pins[0]: is not a SHA-256 fingerprint",
+        ),
+        ({"smscs__world__certificate_pins": ["AB:" * 31 + "AB"]}, "smscs.world.certificate_pins: needs tls = true"),
         ({"relays__main__tls": True}, "relays.main.tls: must be one of"),
         ({"relays__main__port": 70000}, "relays.main.port: "),
         ({"relays__main__username": "u"}, "relays.main.password: is required with username"),

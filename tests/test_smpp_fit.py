@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gatewayd.smpp import text
 from gatewayd.smpp.fit import Fit
+from smpp_texts import DEFAULTS
 from smpp_world import label, settings
 
 
@@ -47,13 +48,13 @@ def test_message_payload_is_one_submit_of_many_segments() -> None:
 
 @given(
     st.text(max_size=600),
-    st.sampled_from(["gsm", "latin1"]),
+    st.sampled_from(DEFAULTS),
     st.sampled_from(["udh", "udh16", "sar"]),
     st.booleans(),
 )
 def test_what_is_counted_is_what_is_sent(body: str, alphabet: Any, how: Any, transliterate: bool) -> None:
     """The count for a route is the number of submits that the plan for it makes, and no more than the label's."""
-    plan = text.plan(body, default_alphabet=alphabet, long_messages=how, transliterate=transliterate)
+    plan = text.plan(body, text.Form(alphabet, how), transliterate=transliterate)
     some = fit(world={"default_alphabet": alphabet, "long_messages": how}, uk={})
     of = via("world", "uk", transliterate=transliterate)
     assert some.segments(body, of, "world") == len(plan.segments)
@@ -71,6 +72,15 @@ def test_a_sender_must_be_writable_for_every_smsc_of_the_label(sender: str, gsm:
     assert (not both.why_no_sender(sender, via("world"))) == latin1
     assert (not both.why_no_sender(sender, via("uk", "world"))) == (gsm and latin1)
     assert sender not in both.why_no_sender(sender, via("uk", "world"))
+
+
+def test_a_text_of_which_nothing_is_left_is_told_at_acceptance() -> None:
+    """Every SMSC of the label must be able to send something; the reason quotes nothing of it."""
+    both = fit(uk={}, world={"surrogates": "strip"})
+    assert both.why_no_text("🎉", via("uk")) == ""
+    assert "body" in both.why_no_text("🎉", via("uk", "world"))
+    assert "🎉" not in both.why_no_text("🎉", via("world"))
+    assert both.why_no_text("🎉 win", via("world")) == ""
 
 
 def test_other_smscs_count_after_a_reload() -> None:

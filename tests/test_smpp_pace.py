@@ -179,6 +179,18 @@ def test_without_a_rate_throttling_finds_one() -> None:
     assert course.pace.rate_now() == 0
 
 
+def test_who_asks_to_go_ahead_goes_before_all_who_wait() -> None:
+    """In the order of asking among themselves; the pace stays what it is."""
+    course = Course(10)
+    order: list[str] = []
+    for name, ahead in (("a", False), ("b", False), ("first", True), ("second", True)):
+        course.pace.place(ahead=ahead).addCallback(lambda _, name=name: order.append(name))
+    assert course.pace.waiting == 4 - len(order)
+    course.advance(1.0)
+    assert order in (["first", "second", "a", "b"], ["a", "first", "second", "b"])
+    assert course.pace.waiting == 0
+
+
 def test_who_waits_can_be_sent_away() -> None:
     """A failure reaches everyone who waits, and nobody twice."""
     course = Course(1)

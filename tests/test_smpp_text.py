@@ -1,123 +1,40 @@
-"""SMS text: the alphabets by their published codes, segments by the published limits, and every text there and back."""
+"""SMS text: the alphabet chosen by content, segments by the published limits, and every text there and back."""
 
-import json
 import unicodedata
-from pathlib import Path
-from typing import get_args
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conftest import FUZZ_EXAMPLES
 from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.incoming import decode, without_udh
 from gatewayd.smpp.text import (
     UDHI,
     Alphabet,
     DefaultAlphabet,
+    Form,
     LongMessages,
     Part,
     Plan,
     TooLongError,
-    UnencodableError,
-    codec_of,
-    decode,
-    decode_gsm,
-    encode_gsm,
-    incoming,
     parts,
     plain,
     plan,
     segments,
-    septets,
-    without_udh,
+    sendable,
 )
+from smpp_texts import ANY, DEFAULTS, METHODS
 
-FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
-VECTORS: dict[str, bytes] = {
-    name: bytes.fromhex(octets)
-    for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()
-}
-BASIC = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-EXTENSION = "\f^{}\\[~]|€"
-GSM = st.text(st.sampled_from(BASIC + EXTENSION), max_size=700)
-LATIN1 = st.text(st.characters(max_codepoint=0xFF), max_size=700)
-ANY = st.text(max_size=500) | st.text(st.sampled_from("aя€😀👩🏽‍🚀é\u0301“…"), max_size=700) | GSM | LATIN1
-METHODS: list[LongMessages] = list(get_args(LongMessages))
-DEFAULTS: list[DefaultAlphabet] = list(get_args(DefaultAlphabet))
-ALONE = {Alphabet.GSM: 160, Alphabet.LATIN1: 140, Alphabet.UCS2: 140}
+_SEPTETS = (Alphabet.GSM, Alphabet.GSM_PACKED, Alphabet.ASCII)
+ALONE = {Alphabet.LATIN1: 140, Alphabet.UCS2: 140} | dict.fromkeys(_SEPTETS, 160)
 EACH: dict[tuple[Alphabet, str], int] = {
-    (Alphabet.GSM, "udh"): 153,
-    (Alphabet.GSM, "udh16"): 152,
-    (Alphabet.GSM, "sar"): 153,
     (Alphabet.LATIN1, "udh"): 134,
     (Alphabet.LATIN1, "udh16"): 133,
     (Alphabet.LATIN1, "sar"): 134,
     (Alphabet.UCS2, "udh"): 134,
     (Alphabet.UCS2, "udh16"): 132,
     (Alphabet.UCS2, "sar"): 134,
-}
-
-
-@pytest.mark.parametrize(
-    ("char", "code"),
-    [
-        *(("@", "00"), ("£", "01"), ("$", "02"), ("è", "04"), ("Ç", "09"), ("\n", "0a"), ("\r", "0d"), ("å", "0f")),
-        *(("Δ", "10"), ("_", "11"), ("Φ", "12"), ("Γ", "13"), ("Ω", "15"), ("Ξ", "1a"), ("Æ", "1c"), ("É", "1f")),
-        *((" ", "20"), ("¤", "24"), ("?", "3f"), ("¡", "40"), ("A", "41"), ("Z", "5a"), ("Ä", "5b"), ("§", "5f")),
-        *(("¿", "60"), ("a", "61"), ("z", "7a"), ("ä", "7b"), ("ö", "7c"), ("ñ", "7d"), ("ü", "7e"), ("à", "7f")),
-        *(("\f", "1b0a"), ("^", "1b14"), ("{", "1b28"), ("}", "1b29"), ("\\", "1b2f"), ("[", "1b3c"), ("~", "1b3d")),
-        *(("]", "1b3e"), ("|", "1b40"), ("€", "1b65")),
-    ],
-)
-def test_characters_have_the_codes_of_3gpp_ts_23_038(char: str, code: str) -> None:
-    """Tables 6.2.1 and 6.2.1.1, at their edges and where libraries are wrong."""
-    assert encode_gsm(char).hex() == code
-    assert decode_gsm(bytes.fromhex(code)) == char
-
-
-def test_the_alphabet_has_137_characters() -> None:
-    """127 of the basic table, which has the escape too, and 10 of the extension."""
-    assert len(set(BASIC)) == 127
-    assert encode_gsm(BASIC) == bytes([*range(0x1B), *range(0x1C, 0x80)])
-    assert septets(BASIC + EXTENSION) == 127 + 20
-
-
-@pytest.mark.parametrize("text", ["`", "ç", "\x1b", "я", "😀", "\t", "Α", "\x00", "ё" * 3])
-def test_what_is_not_in_the_alphabet_is_refused_without_being_quoted(text: str) -> None:
-    """No silent question marks, and no content in the exception; look-alikes of Greek capitals don't pass."""
-    for function in (encode_gsm, septets):
-        with pytest.raises(UnencodableError) as caught:
-            function(text)
-        assert text not in str(caught.value)
-
-
-@given(GSM)
-def test_gsm_text_comes_back(text: str) -> None:
-    """decode undoes encode; an extension character takes two septets."""
-    assert decode_gsm(encode_gsm(text)) == text
-    assert septets(text) == len(text) + sum(text.count(char) for char in EXTENSION)
-
-
-@pytest.mark.parametrize(
-    ("octets", "text"),
-    [
-        (b"a\x1b", "a"),
-        (b"a\x1bb", "ab"),
-        (b"\x1b\x1be", " e"),
-        (b"\x1be", "€"),
-        (b"caf\xe9", "café"),
-        (b"", ""),
-        (b"\x1b\n", "\f"),
-        (b"a\x1b\r", "a\r"),
-    ],
-)
-def test_odd_septets_are_read_leniently(octets: bytes, text: str) -> None:
-    """Escapes that mean nothing give the plain character, and octets over 0x7F are somebody's Latin-1."""
-    assert decode_gsm(octets) == text
+} | {(alphabet, method): room for alphabet in _SEPTETS for method, room in (("udh", 153), ("udh16", 152), ("sar", 153))}
 
 
 @pytest.mark.parametrize(
@@ -132,13 +49,17 @@ def test_odd_septets_are_read_leniently(octets: bytes, text: str) -> None:
         ("Hello €", "latin1", Alphabet.UCS2, 8),
         ("ΓΔ", "latin1", Alphabet.UCS2, 8),
         ("[]", "latin1", Alphabet.LATIN1, 0),
+        ("Hello €", "gsm-packed", Alphabet.GSM_PACKED, 0),
+        ("Hello [you]", "ascii", Alphabet.ASCII, 0),
+        ("Hello €", "ascii", Alphabet.UCS2, 8),
+        ("back`tick", "ascii", Alphabet.UCS2, 8),
     ],
 )
 def test_the_content_chooses_the_alphabet(
     text: str, default: DefaultAlphabet, alphabet: Alphabet, data_coding: int
 ) -> None:
     """data_coding 0 where the SMSC's own alphabet has every character, else UCS-2."""
-    made = plan(text, default_alphabet=default)
+    made = plan(text, Form(default))
     assert (made.alphabet, made.data_coding, len(made.segments)) == (alphabet, data_coding, 1)
 
 
@@ -165,11 +86,56 @@ def test_segments_end_where_the_specifications_say(
     """160/153/152 septets, 140/134/133 octets, 70/67/66 characters, fewer where a pair would be cut."""
 
     def count(characters: int) -> int:
-        return len(plan(char * characters, default_alphabet=default, long_messages=method).segments)
+        return len(plan(char * characters, Form(default, method)).segments)
 
     assert [count(alone), count(alone + 1)] == [1, 2]
     assert [count(2 * each), count(2 * each + 1)] == [2, 3]
     assert [count(7 * each), count(7 * each + 1)] == [7, 8]
+
+
+def test_ascii_is_cut_as_the_septets_that_it_becomes() -> None:
+    """A bracket is one octet in ASCII and two septets on the air."""
+    made = plan("[" * 80 + "x", Form("ascii"))
+    assert made.segments == (b"[" * 76, b"[" * 4 + b"x")
+    assert plan("[" * 80, Form("ascii")).segments == (b"[" * 80,)
+
+
+def test_packed_segments_fill_140_octets() -> None:
+    """160 septets alone, 153 behind a header of 6 octets and a bit, 152 behind one of 7."""
+    for method, count, first in (("udh", 160, 140), ("udh", 161, 140), ("udh16", 161, 140), ("sar", 161, 134)):
+        made = parts(plan("x" * count, Form("gsm-packed", method)), 1)
+        assert len(made[0].short_message) == first
+        assert len(made) == (1 if count == 160 else 2)
+    (whole,) = parts(plan("x" * 200, Form("gsm-packed", "payload")), 1)
+    assert len(whole.tlvs[0][1]) == 175
+
+
+def test_the_operator_names_the_data_codings() -> None:
+    """0x10 and 0x18 are flash messages (TS 23.038 section 4): nothing else about the text changes."""
+    form = Form(default_coding=0x10, ucs2_coding=0x18)
+    assert plan("Hello", form).data_coding == 0x10
+    assert plan("Привет", form).data_coding == 0x18
+    assert plan("Привет", form).segments == plan("Привет").segments
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("Hi 🎉 you", "Hi  you"),
+        ("👨\u200d👩\u200d👧 a", " a"),
+        ("Ok 👍🏽", "Ok "),
+        ("♥\ufe0f я", "♥\ufe0f я"),
+        ("\u200bไทย\u200d", "\u200bไทย\u200d"),
+        ("🎉", ""),
+        ("plain", "plain"),
+    ],
+)
+def test_what_ucs2_has_not_is_left_out_where_the_smsc_refuses_it(text: str, sent: str) -> None:
+    """Emoji go with their joiners, so that the rest may fit a cheaper alphabet; all else stays."""
+    assert sendable(text, Form(surrogates="strip")) == sent
+    assert sendable(text) == text
+    if sent.isascii():
+        assert plan(text, Form(surrogates="strip")).alphabet is Alphabet.GSM
 
 
 def test_an_escape_at_the_edge_moves_to_the_next_segment() -> None:
@@ -186,7 +152,7 @@ def test_headers_are_those_of_3gpp_ts_23_040() -> None:
     """8 bit and 16 bit references, total and number, with the indicator in esm_class."""
     text = "x" * 306
     assert parts(plan(text), 0x1234)[1] == Part(UDHI, b"\x05\x00\x03\x34\x02\x02" + b"x" * 153)
-    made = parts(plan(text, long_messages="udh16"), 0x51234)
+    made = parts(plan(text, Form(long_messages="udh16")), 0x51234)
     assert [part.short_message[:7] for part in made] == [
         b"\x06\x08\x04\x12\x34\x03\x01",
         b"\x06\x08\x04\x12\x34\x03\x02",
@@ -197,28 +163,28 @@ def test_headers_are_those_of_3gpp_ts_23_040() -> None:
 
 def test_sar_puts_the_same_into_tlvs() -> None:
     """sar_msg_ref_num, sar_total_segments and sar_segment_seqnum; nothing in esm_class."""
-    first, second = parts(plan("x" * 200, long_messages="sar"), 0x1234)
+    first, second = parts(plan("x" * 200, Form(long_messages="sar")), 0x1234)
     assert first == Part(0, b"x" * 153, ((0x20C, b"\x12\x34"), (0x20E, b"\x02"), (0x20F, b"\x01")))
     assert second == Part(0, b"x" * 47, ((0x20C, b"\x12\x34"), (0x20E, b"\x02"), (0x20F, b"\x02")))
 
 
 def test_message_payload_carries_a_long_text_whole() -> None:
     """A text that fits one message stays in short_message, where every SMSC takes it."""
-    assert parts(plan("x" * 160, long_messages="payload"), 1) == (Part(0, b"x" * 160),)
-    assert parts(plan("x" * 161, long_messages="payload"), 1) == (Part(0, b"", ((0x424, b"x" * 161),)),)
+    assert parts(plan("x" * 160, Form(long_messages="payload")), 1) == (Part(0, b"x" * 160),)
+    assert parts(plan("x" * 161, Form(long_messages="payload")), 1) == (Part(0, b"", ((0x424, b"x" * 161),)),)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_more_than_255_segments_are_refused(method: LongMessages) -> None:
     """The total is one octet on the air; segments() counts on, so that a limit can be told."""
     most = 255 * (152 if method == "udh16" else 153)
-    assert len(plan("x" * most, long_messages=method).segments) == (1 if method == "payload" else 255)
+    assert len(plan("x" * most, Form(long_messages=method)).segments) == (1 if method == "payload" else 255)
     with pytest.raises(TooLongError):
-        plan("x" * (most + 1), long_messages=method)
+        plan("x" * (most + 1), Form(long_messages=method))
     assert segments("x" * 153 * 300) == 300
 
 
-def read_parts(made: Plan, reference: int) -> list[str]:
+def read_parts(made: Plan, reference: int, default: DefaultAlphabet) -> list[str]:
     """Each part as a handset reads it alone, with its header checked."""
     texts: list[str] = []
     whole = parts(made, reference)
@@ -244,7 +210,8 @@ def read_parts(made: Plan, reference: int) -> list[str]:
         else:
             assert got.esm_class == 0
         data = without_udh(got.user_data, got.esm_class)
-        texts.append(decode(data, got.data_coding, "latin1" if made.alphabet is Alphabet.LATIN1 else "gsm"))
+        header = len(got.user_data) - len(data)
+        texts.append(decode(data, got.data_coding, default, header=header))
     return texts
 
 
@@ -257,15 +224,18 @@ def test_a_text_arrives_as_it_was_sent(
     text: str, method: LongMessages, default: DefaultAlphabet, reference: int
 ) -> None:
     """Read part by part and joined, nothing is lost, doubled or cut in two, and no part is longer than allowed."""
-    made = plan(text, default_alphabet=default, long_messages=method)
+    if default == "gsm-packed":
+        # Nobody can tell one at the end of the last octet from what fills it.
+        text = text.replace("\r", "")
+    made = plan(text, Form(default, method))
     if text.startswith("\ufeff"):
         # A leading byte order mark shows nothing and tells the octets' order.
         text = text[1:]
-    assert "".join(read_parts(made, reference)) == text
+    assert "".join(read_parts(made, reference, default)) == text
     if len(made.segments) > 1:
         room = EACH[made.alphabet, method]
         # A pair at the edge moves on: never more than that is left free.
-        slack = 2 if made.alphabet is Alphabet.UCS2 else 1 if made.alphabet is Alphabet.GSM else 0
+        slack = {Alphabet.UCS2: 2, Alphabet.LATIN1: 0}.get(made.alphabet, 1)
         assert all(room - slack <= len(segment) <= room for segment in made.segments[:-1])
         assert 0 < len(made.segments[-1]) <= room
     elif method != "payload":
@@ -275,7 +245,7 @@ def test_a_text_arrives_as_it_was_sent(
 @given(ANY, st.booleans())
 def test_segments_counts_what_plan_makes(text: str, transliterate: bool) -> None:
     """The count at acceptance is the count on the wire."""
-    assert segments(text, transliterate) == len(plan(text, transliterate=transliterate).segments)
+    assert segments(text, transliterate=transliterate) == len(plan(text, transliterate=transliterate).segments)
 
 
 @pytest.mark.parametrize(
@@ -305,8 +275,8 @@ def test_a_text_that_needs_its_letters_keeps_its_typography(text: str) -> None:
 
 def test_a_text_in_latin_1_keeps_what_latin_1_has() -> None:
     """Quotes are replaced for an SMSC of Latin-1 too, but «» and é are in it."""
-    assert plain("« déjà »", "latin1") == "« déjà »"
-    assert plain("ça c’est bon", "latin1") == "ça c'est bon"
+    assert plain("« déjà »", Form("latin1")) == "« déjà »"
+    assert plain("ça c’est bon", Form("latin1")) == "ça c'est bon"
 
 
 def test_invisible_characters_go_where_that_saves_a_segment() -> None:
@@ -323,9 +293,9 @@ def test_transliteration_never_costs_and_never_touches_letters(text: str, defaul
         kept = unicodedata.normalize("NFC", of)
         return "".join(char for char in kept if unicodedata.category(char) in ("Lu", "Ll", "Lo", "Mn"))
 
-    changed = plain(text, default)
-    before = plan(text, default_alphabet=default)
-    after = plan(text, default_alphabet=default, transliterate=True)
+    changed = plain(text, Form(default))
+    before = plan(text, Form(default))
+    after = plan(text, Form(default), transliterate=True)
     assert len(after.segments) <= len(before.segments)
     if changed != text and not any(char in text for char in "™®©№\ufb00\ufb01\ufb02\ufb03\ufb04×"):
         assert letters(changed) == letters(text)
@@ -334,68 +304,6 @@ def test_transliteration_never_costs_and_never_touches_letters(text: str, defaul
 def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
     """JSON can bring one; no SMSC could show it."""
     assert plan("я\ud83d").segments == ("я?".encode("utf-16-be"),)
-
-
-@pytest.mark.parametrize(
-    ("data_coding", "codec"),
-    [
-        *((0, "gsm"), (1, "latin-1"), (2, "latin-1"), (3, "latin-1"), (4, "latin-1"), (6, "iso8859-5")),
-        *((8, "utf-16-be"), (0x0F, "latin-1"), (0x10, "gsm"), (0x11, "gsm"), (0x14, "latin-1"), (0x18, "utf-16-be")),
-        *((0x20, "latin-1"), (0x48, "utf-16-be"), (0xC8, "gsm"), (0xD0, "gsm"), (0xE0, "utf-16-be")),
-        *((0xF0, "gsm"), (0xF1, "gsm"), (0xF4, "latin-1"), (0xF5, "latin-1")),
-    ],
-)
-def test_data_coding_names_the_alphabet(data_coding: int, codec: str) -> None:
-    """SMPP's own values below 0x10, the groups of TS 23.038 section 4 above."""
-    assert codec_of(data_coding) == codec
-    assert codec_of(data_coding, "latin1") == ("latin-1" if codec == "gsm" else codec)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("udh8", "part one"),
-        ("udh16", "part one"),
-        ("udh_unknown_ie", "body"),
-        ("sar", "part"),
-        ("ucs2_emoji", "hi 😀 ž"),
-        ("gsm_ext_bytes", "€ @_["),
-        ("dcs_11_class1", "flash"),
-        ("latin1_dcs3", "??èé"),
-        ("payload_only", "long " * 80),
-        ("data_sm", "hi"),
-    ],
-)
-def test_incoming_texts_of_the_field_are_read(name: str, text: str) -> None:
-    """Headers off, by data_coding, from short_message or message_payload."""
-    pdu = smpp.decode(VECTORS[name])
-    assert isinstance(pdu, smpp.DeliverSm | smpp.DataSm)
-    assert incoming(pdu) == text
-
-
-def test_byte_order_marks_are_believed() -> None:
-    """Some handsets send UCS-2 the wrong way round and say so."""
-    assert decode("\ufeffSTOP".encode("utf-16-be"), 8) == "STOP"
-    assert decode("\ufeffSTOP".encode("utf-16-le"), 8) == "STOP"
-
-
-def test_a_header_longer_than_its_message_is_no_header() -> None:
-    """Then the whole is read as text."""
-    assert without_udh(b"\x09abc", UDHI) == b"\x09abc"
-    assert without_udh(b"\x04abc", UDHI) == b"\x04abc"
-    assert without_udh(b"\x03abc", UDHI) == b""
-    assert without_udh(b"", UDHI) == b""
-    assert without_udh(b"\x01abc", 0) == b"\x01abc"
-
-
-@FUZZ
-@given(st.binary(max_size=160), st.integers(0, 255), st.integers(0, 255), st.sampled_from(DEFAULTS))
-def test_any_octets_are_read_as_some_text(
-    data: bytes, data_coding: int, esm_class: int, default: DefaultAlphabet
-) -> None:
-    """What a handset or SMSC sends never raises."""
-    pdu = smpp.DeliverSm(1, short_message=data, data_coding=data_coding, esm_class=esm_class)
-    assert isinstance(incoming(pdu, default), str)
 
 
 @given(ANY)

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from certificates import Authority
-from gatewayd.tls import client_options
+from gatewayd.tls import client_options, fault
 
 HOST = "127.0.0.1"
 
@@ -86,6 +86,35 @@ async def test_ca_file_may_hold_several_authorities(tmp_path: Path) -> None:
     both.write_text(Path(ours.ca_file).read_text() + Path(theirs.ca_file).read_text())
     for authority in (ours, theirs):
         assert await talked(authority, client_options(HOST, ca_file=str(both)))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pinned_certificate_counts_whoever_signed_it_for_whom(tmp_path: Path) -> None:
+    """With pins that one is believed, for another's name and by an unknown authority too, and no other is."""
+    ours, _ = authorities(tmp_path)
+    server = ours.endpoint(reactor, "other.test")
+    port = await server.listen(Factory.forProtocol(Echo))
+    try:
+        place = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+        assert await hears(place, client_options(HOST, pins=["0" * 64, ours.fingerprint])) == "hello"
+        refused = await hears(place, client_options(HOST, pins=["0" * 64]))
+        assert "none of certificate_pins" in refused
+        assert ours.fingerprint in refused
+    finally:
+        await port.stopListening()
+
+
+async def hears(place: TCP4ClientEndpoint, options: Any) -> str:
+    """The echo at `place`, or in words what TLS disliked."""
+    asks = Asks()
+    await wrapClientTLS(options, place).connect(Factory.forProtocol(lambda: asks))
+    try:
+        return (await asks.heard).decode()
+    except Exception as error:
+        return fault(error)
+    finally:
+        asks.transport.abortConnection()
+        await asks.gone
 
 
 @pytest_twisted.ensureDeferred

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from gatewayd.smpp import text
+from gatewayd.smpp.gsm import UnencodableError, encode_gsm
+from gatewayd.smpp.incoming import decode
 from gatewayd.smpp.pdu import SubmitSm, Tag
 
 
@@ -32,7 +33,7 @@ def part_of(request: SubmitSm) -> SmsPart:
     elif request.esm_class & 0x40 and octets:
         header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
         reference, total, number = _concatenation(header)
-    return SmsPart(reference, total, number, text.decode(octets, request.data_coding))
+    return SmsPart(reference, total, number, decode(octets, request.data_coding))
 
 
 def _concatenation(header: bytes) -> tuple[int, int, int]:
@@ -52,8 +53,8 @@ def _concatenation(header: bytes) -> tuple[int, int, int]:
 def encode(content: str) -> tuple[int, bytes]:
     """data_coding and octets of a short text; one that is too long is cut."""
     try:
-        return 0, text.encode_gsm(content)[:160]
-    except text.UnencodableError:
+        return 0, encode_gsm(content)[:160]
+    except UnencodableError:
         return 8, content.encode("utf-16-be")[:140]
 
 

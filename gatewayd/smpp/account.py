@@ -20,6 +20,7 @@ from gatewayd.model import BindState, WayState
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.codes import NO_SUCH_BIND
 from gatewayd.smpp.dial import places
+from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token
 from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
 from gatewayd.smpp.session import Phase, SubmitAnswered
@@ -29,6 +30,9 @@ BACKLOG = 2.0
 
 LONGEST_WAIT = 5.0
 """Seconds that one submit may wait for a window: an SMSC that answers nothing must not hold messages."""
+
+PUT_OFF_KEPT = 10_000
+"""Throttled messages are known again up to this number; some come back to another process, or not at all."""
 
 FARTHEST, FARTHEST_UNRATED = 600.0, 30.0
 """Seconds over which messages beyond the backlog are spread at most: with a rate, and where we only guess one.
@@ -45,6 +49,9 @@ _LIVE = frozenset(
         "long_messages",
         "message_ids",
         "default_alphabet",
+        "data_codings",
+        "surrogates",
+        "receipts",
         "source_ton_npi",
         "dest_ton_npi",
         "receipt_states",
@@ -106,6 +113,7 @@ class Account:
     ) -> None:
         self.name = name
         self.smsc = smsc
+        self.form = form_of(smsc)
         self.takes_validity = True
         self._clock = clock
         self._dial = dial
@@ -117,6 +125,7 @@ class Account:
         self._waiting: deque[tuple[Deferred[Link], Link | None, float]] = deque()
         self._sweeper: IDelayedCall | None = None
         self._deferred_to = 0.0
+        self._put_off: dict[str, bool] = {}
         self._stopping = False
         self._handed_before = 0
         self._links = [link for number in range(smsc.binds) for link in self._make(number)]
@@ -188,6 +197,7 @@ class Account:
     def reconfigure(self, smsc: config.Smsc) -> None:
         """Rate, window, times and forms count at once; binds are added, or the last ones unbound."""
         self.smsc = smsc
+        self.form = form_of(smsc)
         self.takes_validity = True
         self._deferred_to = 0.0
         self._pace.rate = smsc.rate
@@ -217,9 +227,11 @@ class Account:
         """
         if self._stopping:
             raise TemporaryFailure(f"{self.name} is being unbound", counts=False)
-        if same is None:
+        # What is begun is ended first; what the SMSC put off was at the head of the queue, and comes back to it.
+        ahead = same is not None or self._put_off.pop(token.message_id, False)
+        if not ahead:
             self._check_backlog()
-        link = await self._hold_in_turn(same)
+        link = await self._hold_in_turn(same, ahead=ahead)
         try:
             if mark is not None:
                 await mark()
@@ -232,9 +244,15 @@ class Account:
         link.write(octets, token)
         return link, await token.answer
 
-    def throttled(self, written_at: float) -> float:
-        """The SMSC said "slow down": when to try again. Who waits longer than the backlog allows is sent away."""
-        until = self._pace.throttled(written_at)
+    def throttled(self, token: Token) -> float:
+        """The SMSC said "slow down" to this submit: when to try again, before all who wait by then.
+
+        Who waits longer than the backlog allows is sent away.
+        """
+        until = self._pace.throttled(token.written_at)
+        self._put_off[token.message_id] = True
+        if len(self._put_off) > PUT_OFF_KEPT:
+            del self._put_off[next(iter(self._put_off))]
         if until - self._clock.seconds() > BACKLOG:
             self._fail_waiting(TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
@@ -302,12 +320,12 @@ class Account:
 
     # Waiting --------------------------------------------------------------------------------------------------
 
-    async def _hold_in_turn(self, same: Link | None) -> Link:
+    async def _hold_in_turn(self, same: Link | None, *, ahead: bool) -> Link:
         """A place in a window, once its moment in the rate has come."""
         while True:
-            link = await self._hold(same)
+            link = await self._hold(same, ahead=ahead)
             try:
-                await self._pace.place()
+                await self._pace.place(ahead=ahead)
             except BaseException:
                 link.release()
                 raise
@@ -318,21 +336,20 @@ class Account:
             link.release()
             same = None
 
-    async def _hold(self, same: Link | None) -> Link:
+    async def _hold(self, same: Link | None, *, ahead: bool) -> Link:
         """A place in a window; it is ours until `release` or `held -= 1`."""
         if not self.up:
             raise Down(f"{self.name} is down")
-        link = None if self._waiting and same is None else self._free(same)
+        link = None if self._waiting and not ahead else self._free(same)
         if link is not None:
             link.held += 1
             return link
         mine: Deferred[Link] = Deferred()
         entry = (mine, same, self._clock.seconds())
-        # A message that is begun goes before one that is not.
-        if same is None:
-            self._waiting.append(entry)
-        else:
+        if ahead:
             self._waiting.appendleft(entry)
+        else:
+            self._waiting.append(entry)
         if self._sweeper is None:
             self._sweeper = self._clock.callLater(1.0, self._sweep)
         return await mine

@@ -4,10 +4,19 @@ Pure. No exception here holds a number or a sender.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gatewayd.errors import PermanentFailure
-from gatewayd.smpp.text import DefaultAlphabet, UnencodableError, encode_gsm
+from gatewayd.smpp.gsm import UnencodableError, encode_gsm
+from gatewayd.smpp.text import DefaultAlphabet
+
+_NAMES: dict[DefaultAlphabet, Callable[[str], bytes]] = {
+    "gsm": encode_gsm,
+    "gsm-packed": encode_gsm,
+    "latin1": lambda name: name.encode("latin-1"),
+    "ascii": lambda name: name.encode("ascii"),
+}
 
 Address = tuple[int, int, bytes]
 """TON, NPI, address."""
@@ -43,10 +52,7 @@ def source(
 def _name(sender: str, default_alphabet: DefaultAlphabet) -> bytes:
     """A name in octets: ASCII as it is (SMPP 3.4, 3.1), any other in the SMSC's own alphabet."""
     try:
-        if sender.isascii():
-            name = sender.encode("ascii")
-        else:
-            name = encode_gsm(sender) if default_alphabet == "gsm" else sender.encode("latin-1")
+        name = sender.encode("ascii") if sender.isascii() else _NAMES[default_alphabet](sender)
     except (UnencodableError, UnicodeEncodeError):
         raise PermanentFailure("the sender's name has characters that the SMSC's alphabet has not") from None
     if b"\0" in name:

@@ -19,10 +19,10 @@ from gatewayd import config
 from gatewayd.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import BeforeWire, IChannel, OnInbound, OnReceipt
 from gatewayd.model import Handed, Inbound, Order, Receipt, Sms, WayState
-from gatewayd.smpp import address, dial, receipt, text
+from gatewayd.smpp import address, dial, incoming, receipt, text
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.account import Account, Down, OnAnswer, SmscState
-from gatewayd.smpp.codes import MEANINGS
+from gatewayd.smpp.codes import MEANINGS, RECEIPTS
 from gatewayd.smpp.link import Link, NotWritten, Token, Unanswered
 from gatewayd.smpp.pace import Reserve
 from gatewayd.smpp.pdu import Disposition, Status
@@ -213,7 +213,7 @@ class SmppChannel(Service):
             if answer.status:
                 self._refused(account, link, token, answer.status, order, progress, with_validity)
             taken.append(self._remote_id(account, answer, token))
-        return Handed(name, tuple(taken), f"{len(taken)} segment(s)", expects_receipts=True)
+        return Handed(name, tuple(taken), f"{len(taken)} segment(s)")
 
     def _remote_id(self, account: Account, answer: SubmitAnswered, token: Token) -> str:
         """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
@@ -240,7 +240,7 @@ class SmppChannel(Service):
         meaning = account.smsc.submit_statuses.get(status)
         match MEANINGS[meaning] if meaning else smpp.disposition(status):
             case Disposition.THROTTLED:
-                until = account.throttled(token.written_at)
+                until = account.throttled(token)
                 raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)
             case Disposition.PERMANENT:
                 raise PermanentFailure(reason, hard=status == Status.RINVDSTADR, progress=progress)
@@ -270,12 +270,7 @@ class SmppChannel(Service):
         if label is None:
             raise PermanentFailure("the label is not configured any more")
         try:
-            plan = text.plan(
-                content.body,
-                default_alphabet=smsc.default_alphabet,
-                long_messages=smsc.long_messages,
-                transliterate=label.transliterate,
-            )
+            plan = text.plan(content.body, account.form, transliterate=label.transliterate)
         except text.TooLongError as error:
             raise PermanentFailure(str(error)) from None
         # max_segments was looked at when the message was taken on (fit.py): what was accepted isn't refused for it.
@@ -298,7 +293,7 @@ class SmppChannel(Service):
                         destination_addr=destination,
                         esm_class=part.esm_class,
                         validity_period=validity,
-                        registered_delivery=1,
+                        registered_delivery=RECEIPTS[smsc.receipts],
                         data_coding=plan.data_coding,
                         short_message=part.short_message,
                         tlvs=part.tlvs,
@@ -324,7 +319,7 @@ class SmppChannel(Service):
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part,
                 # so that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 await self._on_inbound(
-                    Inbound(name, number, text.incoming(request, smsc.default_alphabet), tuple(earlier))
+                    Inbound(name, number, incoming.text_of(request, smsc.default_alphabet), tuple(earlier))
                 )
             elif said.ids:
                 ids = receipt.lookups(said, smsc.message_ids)

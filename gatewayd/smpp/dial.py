@@ -1,4 +1,4 @@
-"""How an SMSC is reached: TCP, or TLS whose certificate must be good for the host's name.
+"""How an SMSC is reached: TCP, or TLS whose certificate must be good for the host's name, or be one that is pinned.
 
 Knows no session.
 """
@@ -34,6 +34,10 @@ def endpoint_of(reactor: Any, smsc: config.Smsc) -> IStreamClientEndpoint:
     if not smsc.tls:
         return plain
     options = client_options(
-        smsc.host, ca_file=smsc.ca_file, certificate=smsc.certificate, private_key=smsc.private_key
+        smsc.host,
+        ca_file=smsc.ca_file,
+        certificate=smsc.certificate,
+        private_key=smsc.private_key,
+        pins=smsc.certificate_pins,
     )
     return wrapClientTLS(options, plain)

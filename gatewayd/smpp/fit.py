@@ -10,8 +10,11 @@ from gatewayd.config import Label, Smsc
 from gatewayd.errors import PermanentFailure
 from gatewayd.smpp import address, text
 
-Form = tuple[text.DefaultAlphabet, text.LongMessages]
-_PLAIN: Form = ("gsm", "udh")
+
+def form_of(smsc: Smsc) -> text.Form:
+    """How this SMSC wants its texts."""
+    codings = smsc.data_codings
+    return text.Form(smsc.default_alphabet, smsc.long_messages, smsc.surrogates, codings.default, codings.ucs2)
 
 
 class Fit:
@@ -23,6 +26,7 @@ class Fit:
     def reconfigure(self, smscs: Mapping[str, Smsc]) -> None:
         """Go by these from now on."""
         self._smscs = smscs
+        self._forms = {name: form_of(smsc) for name, smsc in smscs.items()}
 
     def segments(self, body: str, label: Label, route: str = "") -> int:
         """The submits that `body` takes on `route`; without one, the most segments on any route of the label.
@@ -30,16 +34,19 @@ class Fit:
         A text that goes whole in message_payload is one submit, and yet as many segments on the air.
         """
         if route:
-            smsc = self._smscs.get(route)
-            if smsc is not None and smsc.long_messages == "payload":
+            form = self._forms.get(route, text.PLAIN)
+            if form.long_messages == "payload":
                 return 1
-            forms = {_PLAIN if smsc is None else (smsc.default_alphabet, smsc.long_messages)}
+            forms = {form}
         else:
-            forms = {(smsc.default_alphabet, smsc.long_messages) for smsc in self._of(label)} or {_PLAIN}
-        return max(
-            text.segments(body, label.transliterate, default_alphabet=alphabet, long_messages=how)
-            for alphabet, how in forms
-        )
+            forms = self._forms_of(label) or {text.PLAIN}
+        return max(text.segments(body, form, transliterate=label.transliterate) for form in forms)
+
+    def why_no_text(self, body: str, label: Label) -> str:
+        """Why some SMSC of the label can't carry anything of `body`, or ""."""
+        if all(text.sendable(body, form) for form in self._forms_of(label)):
+            return ""
+        return "body has only characters that an SMSC of this label does not take"
 
     def why_no_sender(self, sender: str, label: Label) -> str:
         """Why some SMSC of the label can't carry `sender`, or ""."""
@@ -49,6 +56,9 @@ class Fit:
             except PermanentFailure as failure:
                 return failure.reason
         return ""
+
+    def _forms_of(self, label: Label) -> set[text.Form]:
+        return {self._forms[name] for route in label.sms_routes for name in route.via if name in self._forms}
 
     def _of(self, label: Label) -> list[Smsc]:
         names = {name for route in label.sms_routes for name in route.via}

@@ -66,6 +66,7 @@ class Pace:
         self._bucket = bucket
         self._reserve = reserve
         self._jitter = jitter
+        self._ahead: deque[Deferred[None]] = deque()
         self._queue: deque[Deferred[None]] = deque()
         self._places: deque[float] = deque()
         self._earliest = 0.0
@@ -82,7 +83,7 @@ class Pace:
     @property
     def waiting(self) -> int:
         """How many wait for their place."""
-        return len(self._queue)
+        return len(self._ahead) + len(self._queue)
 
     def rate_now(self) -> float:
         """PDUs a second at this moment; 0 for no limit."""
@@ -105,13 +106,13 @@ class Pace:
         rate = self.rate_now()
         return max(0.0, self.paused_until - self._clock.seconds()) + (ahead / rate if rate else 0.0)
 
-    def place(self) -> Deferred[None]:
-        """Fires when one submit may be written, in the order of asking.
+    def place(self, *, ahead: bool = False) -> Deferred[None]:
+        """Fires when one submit may be written, in the order of asking; `ahead` of those who ask for no more.
 
         Errs with TemporaryFailure where a long pause begins meanwhile, the store gives no place, or we stop.
         """
         mine: Deferred[None] = Deferred()
-        self._queue.append(mine)
+        (self._ahead if ahead else self._queue).append(mine)
         self._turn()
         return mine
 
@@ -140,7 +141,9 @@ class Pace:
 
     def fail_waiting(self, failure: TemporaryFailure) -> None:
         """Whoever waits gets `failure`."""
-        waiting, self._queue = self._queue, deque()
+        waiting = [*self._ahead, *self._queue]
+        self._ahead.clear()
+        self._queue.clear()
         for mine in waiting:
             if not mine.called:
                 mine.errback(failure)
@@ -163,8 +166,8 @@ class Pace:
 
     def _give(self) -> None:
         now = self._clock.seconds()
-        queue, places = self._queue, self._places
-        while queue:
+        places = self._places
+        while queue := self._ahead or self._queue:
             if queue[0].called:
                 queue.popleft()
                 continue
@@ -185,9 +188,7 @@ class Pace:
             while self._released[0] <= now - 1.0:
                 self._released.popleft()
             queue.popleft().callback(None)
-        if not queue:
-            return
-        short = len(queue) - len(places)
+        short = self.waiting - len(places)
         if short > 0 and self._fetch is None and (not places or places[-1] < now + _SOON):
             fetch = self._fetch = Deferred.fromCoroutine(self._ask(short))
             if fetch.called:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -18,6 +19,7 @@ from gatewayd.errors import PermanentFailure
 from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.codes import NO_SUCH_BIND
+from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import COMMANDS, Mode
 from gatewayd.smpp.pdu import Disposition, Status, Tag
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
@@ -223,8 +225,10 @@ class _Probe:
     async def _submit(self, talk: Talk, content: str, method: text.LongMessages) -> list[_Submitted]:
         """All segments at once, as a window allows; an answer for each."""
         smsc = self._smsc
-        plan = text.plan(content, default_alphabet=smsc.default_alphabet, long_messages=method)
-        source_ton, source_npi, source = address.source(self._sender, smsc.source_ton_npi)
+        plan = text.plan(content, replace(form_of(smsc), long_messages=method))
+        source_ton, source_npi, source = address.source(
+            self._sender, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet
+        )
         dest_ton, dest_npi, destination = address.destination(self._number, smsc.dest_ton_npi)
         now = self._reactor.seconds()
         asked = [

@@ -10,8 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gatewayd.smpp.incoming import without_udh
 from gatewayd.smpp.pdu import DataSm, DeliverSm, Tag
-from gatewayd.smpp.text import without_udh
 from gatewayd.status import Event
 
 IdRule = Literal["as-is", "decimal", "hex", "auto"]

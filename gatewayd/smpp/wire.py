@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
+from gatewayd import tls
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import session as rules
 from gatewayd.smpp.session import Session
@@ -68,7 +69,8 @@ class Wire(TwistedProtocol):
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._abort = None
-        text = f"connection lost: {type(reason.value).__name__}: {reason.value}"[:200]
+        why = tls.fault(reason.value) or f"{type(reason.value).__name__}: {reason.value}"
+        text = f"connection lost: {why}"[:200]
         for event in self.session.connection_lost(text):
             self._holder.happened(self, event)
         if self._bound_at is not None:

@@ -1,0 +1,88 @@
+"""GSM 03.38, the alphabet of SMS (3GPP TS 23.038, 6.2.1), an octet for a septet and packed.
+
+Owns the tables and both directions. It knows no length limit and no PDU. No exception here holds any of the text.
+"""
+
+import codecs
+import re
+
+_ESCAPE = "\x1b"
+_BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION = {
+    0x0A: "\f",
+    0x14: "^",
+    0x28: "{",
+    0x29: "}",
+    0x2F: "\\",
+    0x3C: "[",
+    0x3D: "~",
+    0x3E: "]",
+    0x40: "|",
+    0x65: "€",
+}
+_TO_GSM = {ord(char): chr(code) for code, char in enumerate(_BASIC) if char != _ESCAPE} | {
+    ord(char): _ESCAPE + chr(code) for code, char in _EXTENSION.items()
+}
+CHARACTERS = frozenset(map(chr, _TO_GSM))
+# Octets over 0x7F have no place in the alphabet; who sends them means Latin-1.
+_FROM_GSM = _BASIC + bytes(range(0x80, 0x100)).decode("latin-1")
+_FROM_ESCAPED = {_BASIC[code]: char for code, char in _EXTENSION.items()} | {_ESCAPE: " ", "": ""}
+_ESCAPED = re.compile(_ESCAPE + "(.?)", re.DOTALL)
+
+# TS 23.038, 6.1.2.3.1: what fills seven bits that would else read as an at sign.
+_FILLER = 0x0D
+
+
+class UnencodableError(ValueError):
+    """The text has a character that is not in the alphabet asked for."""
+
+
+def encode_gsm(text: str) -> bytes:
+    """GSM 03.38, an octet for a septet. Raises UnencodableError."""
+    if not CHARACTERS.issuperset(text):
+        raise UnencodableError("not all of the text is in GSM 03.38")
+    return text.translate(_TO_GSM).encode("latin-1")
+
+
+def decode_gsm(data: bytes) -> str:
+    """The text in unpacked GSM 03.38, whatever the octets are.
+
+    An escape before a code without a meaning of its own gives that code's plain character (TS 23.038 6.2.1.1); a
+    doubled one gives a space, one at the end nothing.
+    """
+    text = codecs.charmap_decode(data, "strict", _FROM_GSM)[0]
+    if _ESCAPE not in text:
+        return text
+    return _ESCAPED.sub(lambda found: _FROM_ESCAPED.get(found[1], found[1]), text)
+
+
+def septets(text: str) -> int:
+    """How many septets `text` takes in GSM 03.38, where {}[]~\\|^€ take two. Raises UnencodableError."""
+    return len(encode_gsm(text))
+
+
+def pack(data: bytes, header: int = 0) -> bytes:
+    """Septets in octets, low bits first (TS 23.038, 6.1.2.1), to stand behind `header` octets of UDH.
+
+    They begin at a septet's boundary, counted from the header's first bit. Seven bits left over are a carriage return:
+    SMPP counts octets, and nobody could tell them from an at sign.
+    """
+    fill = -8 * header % 7
+    if -(fill + 7 * len(data)) % 8 == 7:
+        data += bytes([_FILLER])
+    bits = 0
+    for septet in reversed(data):
+        bits = bits << 7 | septet & 0x7F
+    return (bits << fill).to_bytes((fill + 7 * len(data) + 7) // 8, "little")
+
+
+def unpack(octets: bytes, header: int = 0) -> bytes:
+    """The septets in `octets`, which stood behind `header` octets of UDH, without what only fills the last octet."""
+    fill = -8 * header % 7
+    bits = int.from_bytes(octets, "little") >> fill
+    count, spare = divmod(8 * len(octets) - fill, 7)
+    septets = bytes(bits >> 7 * place & 0x7F for place in range(count))
+    return septets[:-1] if not spare and septets[-1:] == bytes([_FILLER]) else septets

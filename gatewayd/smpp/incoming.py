@@ -1,0 +1,72 @@
+"""Texts that come in: from octets, data_coding and a UDH back to characters.
+
+Never fails: a peer's octets are what they are. Knows what the SMSC means by data_coding 0 from whoever asks.
+"""
+
+from gatewayd.smpp.gsm import decode_gsm, unpack
+from gatewayd.smpp.pdu import DataSm, DeliverSm
+from gatewayd.smpp.text import UDHI, DefaultAlphabet
+
+# SMPP 3.4 5.2.19. What is not listed below 0x10 is read as Latin-1: right for ASCII, harmless for the rest.
+_CODECS: dict[int, str] = {
+    5: "shift_jis",
+    6: "iso8859-5",
+    7: "iso8859-8",
+    8: "utf-16-be",
+    10: "iso2022_jp",
+    13: "euc_jp",
+    14: "euc_kr",
+}
+
+
+def codec_of(data_coding: int, default_alphabet: DefaultAlphabet = "gsm") -> str:
+    """How octets under this data_coding are read: "gsm", "gsm-packed" or the name of a Python codec; 8 bit data as
+    "latin-1".
+
+    Values below 0x10 are SMPP's own, those above are TS 23.038 section 4's groups.
+    """
+    default = default_alphabet if default_alphabet in ("gsm", "gsm-packed") else "latin-1"
+    if data_coding == 0:
+        return default
+    if data_coding < 0x10:
+        return _CODECS.get(data_coding, "latin-1")
+    group = data_coding >> 4
+    if group < 8:
+        # General data coding: bit 5 says compressed, bits 3 and 2 the alphabet.
+        coding = "latin-1" if data_coding & 0x20 else ("gsm", "latin-1", "utf-16-be", "gsm")[data_coding >> 2 & 3]
+    elif group == 0xE:
+        coding = "utf-16-be"
+    elif group == 0xF:
+        coding = "latin-1" if data_coding & 4 else "gsm"
+    else:
+        coding = "gsm"
+    return default if coding == "gsm" else coding
+
+
+def decode(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm", *, header: int = 0) -> str:
+    """The text in incoming octets that stood behind `header` octets of UDH; unreadable ones become U+FFFD."""
+    codec = codec_of(data_coding, default_alphabet)
+    if codec == "gsm":
+        return decode_gsm(data)
+    if codec == "gsm-packed":
+        return decode_gsm(unpack(data, header))
+    if codec == "utf-16-be":
+        if data[:2] == b"\xff\xfe":
+            codec = "utf-16-le"
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            data = data[2:]
+    return data.decode(codec, "replace")
+
+
+def without_udh(data: bytes, esm_class: int) -> bytes:
+    """User data behind its header, where `esm_class` says that there is one and its length can be true."""
+    if esm_class & UDHI and data and data[0] < len(data):
+        return data[1 + data[0] :]
+    return data
+
+
+def text_of(pdu: DeliverSm | DataSm, default_alphabet: DefaultAlphabet = "gsm") -> str:
+    """The text that a player sent, from short_message or message_payload."""
+    whole = pdu.user_data
+    data = without_udh(whole, pdu.esm_class)
+    return decode(data, pdu.data_coding, default_alphabet, header=len(whole) - len(data))

@@ -1,0 +1,92 @@
+"""Texts that come in: which alphabet data_coding names, with or without a header, and whatever the octets are."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import FUZZ_EXAMPLES
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.gsm import pack
+from gatewayd.smpp.incoming import codec_of, decode, text_of, without_udh
+from gatewayd.smpp.text import UDHI, DefaultAlphabet
+from smpp_texts import DEFAULTS
+
+FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
+VECTORS: dict[str, bytes] = {
+    name: bytes.fromhex(octets)
+    for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()
+}
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "codec"),
+    [
+        *((0, "gsm"), (1, "latin-1"), (2, "latin-1"), (3, "latin-1"), (4, "latin-1"), (6, "iso8859-5")),
+        *((8, "utf-16-be"), (0x0F, "latin-1"), (0x10, "gsm"), (0x11, "gsm"), (0x14, "latin-1"), (0x18, "utf-16-be")),
+        *((0x20, "latin-1"), (0x48, "utf-16-be"), (0xC8, "gsm"), (0xD0, "gsm"), (0xE0, "utf-16-be")),
+        *((0xF0, "gsm"), (0xF1, "gsm"), (0xF4, "latin-1"), (0xF5, "latin-1")),
+    ],
+)
+def test_data_coding_names_the_alphabet(data_coding: int, codec: str) -> None:
+    """SMPP's own values below 0x10, the groups of TS 23.038 section 4 above."""
+    assert codec_of(data_coding) == codec
+    assert codec_of(data_coding, "latin1") == ("latin-1" if codec == "gsm" else codec)
+    assert codec_of(data_coding, "gsm-packed") == ("gsm-packed" if codec == "gsm" else codec)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("udh8", "part one"),
+        ("udh16", "part one"),
+        ("udh_unknown_ie", "body"),
+        ("sar", "part"),
+        ("ucs2_emoji", "hi 😀 ž"),
+        ("gsm_ext_bytes", "€ @_["),
+        ("dcs_11_class1", "flash"),
+        ("latin1_dcs3", "??èé"),
+        ("payload_only", "long " * 80),
+        ("data_sm", "hi"),
+    ],
+)
+def test_incoming_texts_of_the_field_are_read(name: str, text: str) -> None:
+    """Headers off, by data_coding, from short_message or message_payload."""
+    pdu = smpp.decode(VECTORS[name])
+    assert isinstance(pdu, smpp.DeliverSm | smpp.DataSm)
+    assert text_of(pdu) == text
+
+
+def test_byte_order_marks_are_believed() -> None:
+    """Some handsets send UCS-2 the wrong way round and say so."""
+    assert decode("\ufeffSTOP".encode("utf-16-be"), 8) == "STOP"
+    assert decode("\ufeffSTOP".encode("utf-16-le"), 8) == "STOP"
+
+
+def test_a_header_longer_than_its_message_is_no_header() -> None:
+    """Then the whole is read as text."""
+    assert without_udh(b"\x09abc", UDHI) == b"\x09abc"
+    assert without_udh(b"\x04abc", UDHI) == b"\x04abc"
+    assert without_udh(b"\x03abc", UDHI) == b""
+    assert without_udh(b"", UDHI) == b""
+    assert without_udh(b"\x01abc", 0) == b"\x01abc"
+
+
+@FUZZ
+@given(st.binary(max_size=160), st.integers(0, 255), st.integers(0, 255), st.sampled_from(DEFAULTS))
+def test_any_octets_are_read_as_some_text(
+    data: bytes, data_coding: int, esm_class: int, default: DefaultAlphabet
+) -> None:
+    """What a handset or SMSC sends never raises."""
+    pdu = smpp.DeliverSm(1, short_message=data, data_coding=data_coding, esm_class=esm_class)
+    assert isinstance(text_of(pdu, default), str)
+
+
+def test_packed_texts_are_read_from_a_septet_boundary() -> None:
+    """Where the SMSC packs its default alphabet; a header of six octets moves the text by a bit."""
+    for header in (b"", b"\x05\x00\x03\x07\x02\x01"):
+        octets = header + pack(b"STOP it", len(header))
+        pdu = smpp.DeliverSm(1, short_message=octets, esm_class=UDHI if header else 0)
+        assert text_of(pdu, "gsm-packed") == "STOP it"
