@@ -308,7 +308,7 @@ class IStore(Interface):
         """Take one place of that sequence, unless it is more than `patience` seconds away; whether, and its time."""
 
     async def ping() -> float:
-        """Seconds that Redis took to answer."""
+        """Seconds that Redis took to answer. Raises StoreUnavailable where it is away, or took no writes lately."""
 
     async def beat(
         boot: str, *, first: bool, dead_after: float

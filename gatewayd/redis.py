@@ -148,10 +148,10 @@ class RedisLink(Service):
                 # The transport may not have told us yet that it is gone.
                 self._protocol = None
             except txredisapi.ResponseError as error:
-                word = str(error).split(" ", 1)[0].encode()
-                if word not in _NOT_NOW:
+                if str(error).split(" ", 1)[0].encode() not in _NOT_NOW:
                     raise
-                raise StoreUnavailable(f"Redis says {word.decode()}") from None
+                # What follows says only which of our scripts it was.
+                raise StoreUnavailable(f"Redis says {str(error).partition(' script: ')[0]}") from None
 
     def _connected(self, seconds: float) -> Deferred[None]:
         if seconds <= 0 or self._stopping:

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gatewayd.errors import LeaseLost, TemporaryFailure
+from gatewayd.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.interfaces import Acceptance, IStore
 from gatewayd.model import (
     Channel,
@@ -96,6 +96,7 @@ class RedisStore:
             " queues unstop stopped about hasten"
         )
         self._scripts = {name: _script(name) for name in names.split()}
+        self._refusal = ""
         self._report_room: Callable[[], bool] = lambda: False
         self._report_offer: Callable[[ReportJob], None] = _unexpected
 
@@ -458,8 +459,12 @@ class RedisStore:
         return bool(taken), float(first) / 1000
 
     async def ping(self) -> float:
+        if not self._link.up:
+            raise StoreUnavailable(self._link.trouble)
         began = self._clock.seconds()
         await self._link.command("PING")
+        if self._refusal:
+            raise StoreUnavailable(self._refusal)
         return float(self._clock.seconds() - began)
 
     # Leases of whole instances
@@ -467,9 +472,22 @@ class RedisStore:
     async def beat(
         self, boot: str, *, first: bool, dead_after: float
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
-        ours, dead, paused, _waiting = await self._run("beat", boot, int(first), _ms(dead_after))
+        try:
+            ours, dead, paused, _waiting = await self._run("beat", boot, int(first), _ms(dead_after))
+        except StoreUnavailable as error:
+            self._refused(str(error) if self._link.up else "")
+            raise
+        self._refused("")
         peers = [name.decode() for name in dead]
         return bool(ours), [name for name in peers if name != self._instance], _places(paused)
+
+    def _refused(self, reason: str) -> None:
+        """Redis is there and takes no writes for this reason; "" where it does, or where the link tells what is wrong."""
+        if reason and not self._refusal:
+            self.log.warn("Redis takes no writes: {reason}", reason=reason)
+        elif self._refusal and not reason and self._link.up:
+            self.log.info("Redis takes writes again")
+        self._refusal = reason
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
         moved = 0

@@ -289,6 +289,22 @@ def test_settings_that_lose_messages_fail(settings: dict[str, str], words: list[
     assert [finding.word for finding in redis_check.judge("7.0.15", good | settings)] == words
 
 
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"role": "master", "maxmemory": "0", "used_memory": "9", "aof_last_write_status": "ok"}, []),
+        ({"maxmemory": "10", "used_memory": "9", "maxmemory_policy": "noeviction"}, []),
+        ({"maxmemory": "10", "used_memory": "11", "maxmemory_policy": "noeviction"}, [FAIL]),
+        ({"role": "slave"}, [FAIL]),
+        ({"aof_last_write_status": "err"}, [FAIL]),
+        ({"rdb_last_bgsave_status": "err"}, [WARN]),
+    ],
+)
+def test_a_redis_that_takes_no_writes_fails(about: dict[str, str], words: list[str]) -> None:
+    """It answers PING all the same: full memory, a full disk, and a replica are seen in its INFO."""
+    assert [finding.word for finding in redis_check.refusals(about)] == words
+
+
 def test_an_old_redis_fails() -> None:
     """Its scripts would fail one by one later."""
     good = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "maxmemory": "0"}

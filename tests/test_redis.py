@@ -11,10 +11,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from gatewayd.errors import StoreUnavailable
 from gatewayd.redis import PATIENCE, RedisLink, Script
+from gatewayd.store import RedisStore
 from redis_server import RedisServer, later, until
 
 CODA = "local out = {}\nfor i, it in ipairs(cmsgpack.unpack(ARGV[2])) do out[i] = each(it) end\nreturn out\n"
@@ -220,6 +222,42 @@ async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> N
         assert "NOPERM" in reason
         await link.command("ACL", "SETUSER", "default", "+eval", "+evalsha")
         assert await link.run(COUNT, ["n", 1]) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_that_takes_no_writes_counts_as_away(server: RedisServer) -> None:
+    """From the next heartbeat on a ping says Redis' own reason, the log says it once, and both say when it is over."""
+    arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0)
+    async with linked(server, arguments=arguments) as link:
+        store = RedisStore(link, reactor, "t:", "one")
+        await store.beat("boot", first=True, dead_after=15)
+        assert await store.ping() < 1
+        await link.command("CONFIG", "SET", "maxmemory", "1")
+        with capturedLogs() as told:
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    await store.beat("boot", first=False, dead_after=15)
+            with pytest.raises(StoreUnavailable, match=r"Redis says OOM command not allowed .*'maxmemory'\.$"):
+                await store.ping()
+            await link.command("CONFIG", "SET", "maxmemory", "0")
+            await store.beat("boot", first=False, dead_after=15)
+        assert await store.ping() < 1
+        lines = [formatEvent(event) for event in told]
+        assert [line.partition(":")[0] for line in lines] == ["Redis takes no writes", "Redis takes writes again"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_ping_says_at_once_why_redis_is_away(server: RedisServer) -> None:
+    """Nobody who asks how things stand waits for a connection that is not there."""
+    async with linked(server) as link:
+        store = RedisStore(link, reactor, "t:", "one")
+        await link.command("PING")
+        server.kill()
+        await until(lambda: "cannot be reached" in link.trouble)
+        began = reactor.seconds()
+        with pytest.raises(StoreUnavailable, match=r"Redis cannot be reached: .*(refused|No such file)"):
+            await store.ping()
+        assert reactor.seconds() - began < 0.2
 
 
 @pytest_twisted.ensureDeferred

@@ -40,7 +40,7 @@ async def look(reactor: Any, table: config.Redis) -> list[Finding]:
         about = _fields(await link.command("INFO"))
         version = about.get("redis_version", "?")
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
-        return found + judge(version, await _settings(link, about))
+        return found + refusals(about) + judge(version, await _settings(link, about))
     except StoreUnavailable as error:
         return [Finding(FAIL, "redis", str(error))]
     finally:
@@ -68,6 +68,21 @@ async def _settings(link: RedisLink, about: dict[str, str]) -> dict[str, str]:
         if len(pair) == 2:
             told[name] = pair[1].decode()
     return told
+
+
+def refusals(about: dict[str, str]) -> list[Finding]:
+    """Why this Redis takes no writes now, by its INFO; empty where nothing speaks against it."""
+    used, limit = (int(about.get(name) or 0) for name in ("used_memory", "maxmemory"))
+    found = []
+    if about.get("role") == "slave":
+        found.append(Finding(FAIL, "redis role", "a replica, which takes no writes: name its master"))
+    if limit and used >= limit and about.get("maxmemory_policy") == "noeviction":
+        found.append(Finding(FAIL, "redis maxmemory", f"full: {used} of {limit} bytes; nothing more can be stored"))
+    for name, what in (("aof_last_write_status", "append-only file"), ("rdb_last_bgsave_status", "snapshot")):
+        if about.get(name, "ok") != "ok":
+            word = FAIL if name.startswith("aof") else WARN
+            found.append(Finding(word, f"redis {name}", f"its last {what} could not be written: is the disk full?"))
+    return found
 
 
 def judge(version: str, settings: dict[str, str]) -> list[Finding]:
