@@ -7,17 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
 from gatewayd.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
+from gatewayd.persist import persist
 from gatewayd.retry import CALLBACK, RetryPolicy
 from gatewayd.status import State
-
-SETTLE_AGAIN = 0.5
-"""Seconds between two tries to store a result: it is a fact, so it is stored as soon as Redis is back."""
 
 REPORT_FOR = 48 * 3600.0
 """Seconds for which a status is told again before it is given up."""
@@ -205,7 +202,7 @@ class MessageWork:
         self._meter.settled(message.label, message.channel, outcome, self._clock.seconds() - message.accepted_at)
 
     async def _settled(self, store: Callable[[], Awaitable[None]]) -> None:
-        await _persist(self._clock, store)
+        await persist(self._clock, store)
 
 
 class ReportWork:
@@ -260,7 +257,7 @@ class ReportWork:
         due = self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
         if not_before is not None:
             due = max(not_before, due) if counts else not_before
-        await _persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
+        await persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
         if counts:
             self._count(item, "again")
             log.info(
@@ -288,7 +285,7 @@ class ReportWork:
         async def store() -> None:
             following.append(await settle())
 
-        await _persist(self._clock, store)
+        await persist(self._clock, store)
         return following[-1]
 
     def _count(self, item: ReportJob, result: str) -> None:
@@ -297,14 +294,3 @@ class ReportWork:
 
 def _marked(item: Leased, route: str, now: float) -> Leased:
     return Leased(item.message, State.UNCERTAIN, item.attempts, item.first_tried, route, now, item.progress)
-
-
-async def _persist(clock: Any, store: Callable[[], Awaitable[None]]) -> None:
-    """Store a result, however long Redis is away; the memory that it takes meanwhile slows the intake of work."""
-    while True:
-        try:
-            await store()
-        except StoreUnavailable:
-            await deferLater(clock, SETTLE_AGAIN)
-        else:
-            return

@@ -1,7 +1,8 @@
 """Evidence in, status moves on, report queued; and who must not be contacted any more.
 
 Every fact from outside comes through here, whatever protocol brought it. Each method returns once the fact is
-durable, so that its caller may tell the next hop that we took it; StoreUnavailable goes through to the caller.
+durable, so that its caller may tell the next hop that we took it; StoreUnavailable goes through to the caller, but for
+what nobody would bring again.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 from gatewayd.config import Label
 from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
 from gatewayd.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
+from gatewayd.persist import persist
 from gatewayd.status import Event, State
 from gatewayd.tokens import Keys
 
@@ -105,21 +107,29 @@ class Tracker:
         await self.take(Evidence(known.message_id, Event.UNSUBSCRIBED, "inbound", "stop word"))
 
     async def late_answer(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
-        """All of an uncertain message's submits were answered after all: it was taken."""
-        known = await self._store.about(message_id)
-        if known is None or known.state is not State.UNCERTAIN:
-            return
-        handed = Handed(smsc, remote_ids, "late answer")
-        for receipt in await self._store.settle_sent(message_id, known.channel, handed):
-            await self.take_receipt(receipt)
-        self._meter.evidence("late answer", Event.SENT, "matched")
+        """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
+
+        async def take() -> None:
+            known = await self._store.about(message_id)
+            if known is None or known.state is not State.UNCERTAIN:
+                return
+            handed = Handed(smsc, remote_ids, "late answer")
+            for receipt in await self._store.settle_sent(message_id, known.channel, handed):
+                await persist(self._clock, lambda found=receipt: self.take_receipt(found))  # type: ignore[misc]
+            self._meter.evidence("late answer", Event.SENT, "matched")
+
+        await persist(self._clock, take)
 
     async def goes_on(
         self, message_id: str, smsc: str, written_at: float, remote_ids: tuple[str, ...], reason: str
     ) -> None:
         """The SMSC has of an uncertain message what `remote_ids` say, and no more: it goes on from there at once."""
-        if await self._store.go_on(message_id, smsc, written_at, reason, progress=remote_ids):
-            self._meter.evidence("late answer", "none", "matched")
+
+        async def take() -> None:
+            if await self._store.go_on(message_id, smsc, written_at, reason, progress=remote_ids):
+                self._meter.evidence("late answer", "none", "matched")
+
+        await persist(self._clock, take)
 
     async def simulated(self, message_id: str) -> None:
         """A message of a label in test mode counts as delivered."""

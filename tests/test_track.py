@@ -10,6 +10,7 @@ from fakes import FakeMeter, FakeStore
 from gatewayd.config import Label
 from gatewayd.errors import StoreUnavailable
 from gatewayd.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
+from gatewayd.persist import AGAIN
 from gatewayd.status import Event, State
 from gatewayd.tokens import Keys
 from gatewayd.track import MACHINE, Tracker
@@ -201,6 +202,20 @@ def test_a_late_answer_ends_the_uncertainty() -> None:
     run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
     run(bench.tracker.late_answer(ID, "world", ("r1",)))
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+
+
+def test_a_late_answer_waits_for_redis() -> None:
+    """Nobody says it twice: it is stored as soon as Redis is back, and so is a late refusal."""
+    bench = Bench()
+    bench.marked()
+    bench.store.down = True
+    waiting = Deferred.fromCoroutine(bench.tracker.late_answer(ID, "world", ("r1",)))
+    bench.clock.advance(AGAIN)
+    assert not waiting.called
+    bench.store.down = False
+    bench.clock.advance(AGAIN)
+    assert waiting.called
+    assert (bench.state, bench.told) == (State.SENT, "a")
 
 
 def test_a_late_refusal_sends_it_on_its_way_again() -> None:
