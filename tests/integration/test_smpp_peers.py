@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from smpp_certificates import authority
 from smpp_peers import Peer, npm_smsc, smpp34_smsc
 from twisted.internet import reactor
@@ -283,6 +285,53 @@ async def test_npm_over_tls(tmp_path: Path) -> None:
     own = {"certificate": client.path, "private_key": client.key}
     async with bound(peer, tls=True, ca_file=ours.path, host="localhost", **own) as world:
         assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+async def test_npm_with_a_pinned_certificate(tmp_path: Path) -> None:
+    """A certificate for another name by an unknown authority is good where it is pinned; where not, the link says whose
+    fingerprint it saw."""
+    certificate = authority(tmp_path / "theirs").issue("smsc.example.net")
+    peer = await npm_smsc(key=certificate.key, cert=certificate.path)
+    pin = x509.load_pem_x509_certificate(Path(certificate.path).read_bytes()).fingerprint(hashes.SHA256()).hex()
+    world = World({"world": settings(peer.port, tls=True, certificate_pins=["0" * 64])})
+    world.channel.startService()
+    try:
+        await until(lambda: pin in world.channel.states()["world"].reason)
+        assert (await peer.ask())["binds"] == 0
+        world.channel.reconfigure(
+            {"world": settings(peer.port, tls=True, certificate_pins=[pin.upper()])}, world.labels
+        )
+        await until(world.all_bound)
+        assert (await world.send(order())).route == "world"
+    finally:
+        await world.channel.stopService()
+        await peer.stop()
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("form", "text", "octets", "coding"),
+    [
+        ({"default_alphabet": "gsm-packed"}, "hellohello", "e8329bfd4697d9ec37", 0),
+        ({"default_alphabet": "ascii", "data_codings": {"default": 1}}, "[hi]", b"[hi]".hex(), 1),
+        ({"default_alphabet": "latin1", "data_codings": {"default": 3}}, "déjà", "déjà".encode("latin-1").hex(), 3),
+        ({"data_codings": {"default": 0x10, "ucs2": 0x18}}, "flash", b"flash".hex(), 0x10),
+        ({"data_codings": {"default": 0x10, "ucs2": 0x18}}, "да", "да".encode("utf-16-be").hex(), 0x18),
+        ({"surrogates": "strip"}, "да 👍", "да ".encode("utf-16-be").hex(), 8),
+        ({"receipts": "intermediate"}, "hi", b"hi".hex(), 0),
+    ],
+)
+async def test_smpp34_takes_texts_in_every_form(form: dict[str, Any], text: str, octets: str, coding: int) -> None:
+    """Octets and data_coding as the account says, read by a third codec; the receipt comes all the same."""
+    peer = await smpp34_smsc()
+    async with bound(peer, **form) as world:
+        handed = await world.send(order(1, text))
+        (message,) = (await peer.ask())["messages"]
+        assert (message["octets"], message["dcs"]) == (octets, coding)
+        assert message["registered"] == (0x11 if "receipts" in form else 1)
+        await until(lambda: len(world.receipts) == 1)
+        assert handed.remote_ids[0] in world.receipts[0].remote_ids
 
 
 @pytest_twisted.ensureDeferred
