@@ -155,6 +155,11 @@ class Api:
         """The body is over the limit, by its Content-Length or as it came."""
         return self._early(request, Refused(ErrorCode.TOO_LARGE, f"the body has more than {self._max_body} bytes"))
 
+    def not_http(self, request: Any) -> Answer:
+        """What follows the request line is not HTTP; the peer is asked for first, as far as its headers were read."""
+        refused = Refused(ErrorCode.INVALID_REQUEST, "the request's headers, or the chunks of its body, are not HTTP")
+        return self.admit(request) or self._early(request, refused)
+
     def _early(self, request: Any, refused: Refused, status: int = 200) -> Answer:
         place = self._place(request.path)
         if place is not None:

@@ -21,7 +21,7 @@ from gatewayd.esp.agents import is_machine
 from gatewayd.esp.event import Forged, Unreadable
 from gatewayd.esp_events import EspEvents, Fetch, Remember, Seen
 from gatewayd.http.routes import LeanResource, Route
-from gatewayd.http.web import Answer, LeanSite
+from gatewayd.http.web import BAD_REQUEST, Answer, LeanSite
 from gatewayd.interfaces import IMeter, OnEvidence
 from gatewayd.model import Evidence
 from gatewayd.status import Event
@@ -107,6 +107,10 @@ class Public:
     def too_large(self, request: IRequest) -> Answer:
         """413."""
         return _TOO_LARGE
+
+    def not_http(self, request: IRequest) -> Answer:
+        """400."""
+        return BAD_REQUEST
 
     @app.route("/o/<token>.gif", methods=["GET", "HEAD"])
     async def pixel(self, request: IRequest, token: str) -> Reply:

@@ -93,6 +93,10 @@ class Guard:
         """With status 200."""
         return Answer(b"too large")
 
+    def not_http(self, request: Any) -> Answer:
+        """With the path that was asked for."""
+        return Answer(b"unreadable " + request.path, 400)
+
 
 class Line:
     """One connection to a site of Pages, over memory."""
@@ -264,15 +268,19 @@ def test_chunks_are_counted_as_they_come() -> None:
 def test_too_many_headers_are_refused() -> None:
     """In number and in bytes."""
     many = [f"X-{n}: {n}" for n in range(MAX_HEADERS + 1)]
-    line = Line()
-    assert line.send(head("/plain", *many)).startswith(b"HTTP/1.1 400 ")
-    assert line.closed
-    line = Line()
+    unreadable(Line(), head("/plain", *many))
     half = "x" * (MAX_HEADER_BYTES // 2)
-    assert line.send(head("/plain", f"X: {half}", f"Y: {half}")).startswith(b"HTTP/1.1 400 ")
-    assert line.closed
-    line = Line()
-    line.send(head("/plain", "X: " + "x" * MAX_HEADER_BYTES))
+    unreadable(Line(), head("/plain", f"X: {half}", f"Y: {half}"))
+    unreadable(Line(), head("/plain", "X: " + "x" * MAX_HEADER_BYTES))
+
+
+def unreadable(line: Line, request: bytes, path: bytes = b"/plain") -> None:
+    """It is answered once, by the door, and then nobody listens any more."""
+    answer = line.send(request)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n" + DATE)
+    assert answer.endswith(b"\r\n\r\nunreadable " + path)
+    assert line.send(b"\r\n\r\n" + head("/plain") + b"x" * MAX_HEADER_BYTES * 2) == b""
+    line.clock.advance(LINGER + 1)
     assert line.closed
 
 
@@ -282,15 +290,36 @@ def test_too_many_headers_are_refused() -> None:
         ("Content-Length: 1", "Content-Length: 2"),
         ("Content-Length: 1", "Transfer-Encoding: chunked"),
         ("Content-Length: -1",),
+        ("Content-Length: " + "9" * 5000,),
+        ("No colon",),
+        ("N\0: x",),
         ("Content-Length: 1x",),
         ("Transfer-Encoding: gzip",),
     ],
 )
 def test_ambiguous_framing_is_refused(framing: tuple[str, ...]) -> None:
     """Request smuggling behind a proxy begins with two lengths."""
+    unreadable(Line(), head("/body", *framing, method="POST"), b"/body")
+
+
+def test_chunks_that_are_none_are_answered_once() -> None:
+    """By the door; not at all where the request was refused on its head."""
+    chunked = "Transfer-Encoding: chunked"
+    unreadable(Line(), head("/body", chunked, method="POST") + b"5\r\nabcdefg", b"/body")
     line = Line()
-    assert line.send(head("/body", *framing, method="POST")).startswith(b"HTTP/1.1 400 ")
-    assert line.closed
+    assert line.send(head("/secret", chunked, method="POST")).endswith(b"\r\n\r\nno")
+    assert line.send(b"zz\r\n") == b""
+    assert not line.pages.bodies
+
+
+def test_what_names_no_path_is_a_bad_request() -> None:
+    """400 without a word."""
+    for junk in (b"\x16\x03\x01\r\n", b"GET\r\n", b"x" * MAX_HEADER_BYTES * 2):
+        line = Line()
+        assert line.send(junk).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert line.send(b"\r\n" + head("/plain")) == b""
+        line.clock.advance(LINGER + 1)
+        assert line.closed
 
 
 def test_a_caller_who_drips_his_request_is_cut_off() -> None:

@@ -9,11 +9,12 @@ is asked for: paths, labels and error codes belong to api, public and admin.
 
 from email.utils import formatdate
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
@@ -22,6 +23,7 @@ from twisted.web.http import RESPONSES, HTTPChannel, parse_qs
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+from zope.interface import implementer
 
 # The listener's other half; who serves a site starts here.
 from gatewayd.http.ports import Listener as Listener
@@ -57,17 +59,20 @@ class Answer(Struct, frozen=True):
 
 
 class Door(Protocol):
-    """Who may come in, decided on the request's head. Both are called before any of the body is kept."""
+    """Who may come in, decided on the request's head, and what is said to whom is turned away."""
 
     def admit(self, request: IRequest) -> Answer | None:
         """None lets the request in; an Answer is given at once, the body is not read, the connection closed."""
 
     def too_large(self, request: IRequest) -> Answer:
-        """What a body over the limit is answered with."""
+        """What a body over the limit is answered with, before more of it is kept."""
+
+    def not_http(self, request: IRequest) -> Answer:
+        """What is answered where a request line is followed by what is not HTTP, or by more headers than we read."""
 
 
 class OpenDoor:
-    """Lets everybody in; a body over the limit gets 413."""
+    """Lets everybody in; a body over the limit gets 413, what is not HTTP 400."""
 
     def admit(self, request: IRequest) -> Answer | None:
         """Everybody."""
@@ -76,6 +81,13 @@ class OpenDoor:
     def too_large(self, request: IRequest) -> Answer:
         """413, in plain words."""
         return Answer(b"too large\n", 413, b"text/plain; charset=utf-8")
+
+    def not_http(self, request: IRequest) -> Answer:
+        """400, in plain words."""
+        return BAD_REQUEST
+
+
+BAD_REQUEST = Answer(b"bad request\n", 400, b"text/plain; charset=utf-8")
 
 
 def respond(request: Any, answer: Answer) -> None:
@@ -106,23 +118,30 @@ class LeanRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """The head is complete (`length` is None for a chunked body): ask the door."""
-        channel = self.channel
-        self.site = site = channel.site
-        self.content = BytesIO()
-        self._take_head(channel._command, channel._path, channel._version)
+        site = self._take_head()
         answer = site.door.admit(self)
         if answer is None and length is not None and length > site.max_body:
             answer = site.door.too_large(self)
         if answer is not None:
             self._refuse(answer)
 
-    def _take_head(self, method: bytes, uri: bytes, version: bytes) -> None:
-        self.method, self.uri, self.clientproto = method, uri, version
+    def refuse_not_http(self) -> None:
+        """What follows is not HTTP: say so, unless the answer is given already."""
+        if not self._refused:
+            self._refuse(self._take_head().door.not_http(self))
+
+    def _take_head(self) -> "LeanSite":
+        channel = self.channel
+        self.site = site = cast("LeanSite", channel.site)
+        self.content = BytesIO()
+        self.method, uri, self.clientproto = channel._command, channel._path, channel._version
+        self.uri = uri
         if not uri.startswith(b"/") and b"://" in uri:
             # RFC 9112 3.2.2: absolute-form must be understood by every server.
             uri = b"/" + uri.partition(b"://")[2].partition(b"/")[2]
         self.path, _, query = uri.partition(b"?")
         self.args = parse_qs(query, True) if query else {}
+        return site
 
     def handleContentChunk(self, data: bytes) -> None:
         """Part of the body came: keep it, count it, or drop it where the answer is already given."""
@@ -209,6 +228,7 @@ class LeanRequest(Request):
             self.site.in_flight -= 1
 
 
+@implementer(IHalfCloseableProtocol)
 class LeanChannel(HTTPChannel):
     """One connection: HTTP/1.1 with tight limits, known to its site from open to closed."""
 
@@ -220,6 +240,8 @@ class LeanChannel(HTTPChannel):
     # When the site ends it; a timer for each connection and request cost more than a look at all of them at times.
     deadline = FOREVER
     _ending = False
+    _deaf = False
+    _heard_all = False
 
     def connectionMade(self) -> None:
         """A caller connected."""
@@ -239,13 +261,49 @@ class LeanChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""
+        if self._deaf:
+            return
         if self.idle:
             self.deadline = self.site.reactor.seconds() + SLOW
         LineReceiver.dataReceived(self, data)
 
+    def headerReceived(self, line: bytes) -> bool:
+        """One header. Twisted reads a length with int(), which raises for thousands of digits."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A header that is too long is no HTTP of ours either."""
+        self._respondToBadRequestAndDisconnect()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        # Twisted's one word for whatever is not HTTP. Closing at once could cost the caller the answer.
+        self._deaf = True
+        self.clearLineBuffer()
+        if hasattr(self, "_path"):
+            self.requests[-1].refuse_not_http()
+        else:
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.linger()
+
     def linger(self) -> None:
         """The answer is out before the request was in: what still comes has LINGER seconds."""
         self.deadline = self.site.reactor.seconds() + LINGER
+        if hasattr(self.transport, "loseWriteConnection") and not ISSLTransport.providedBy(self.transport):
+            # Who reads until we close need not wait so long.
+            self.transport.loseWriteConnection()
+
+    def readConnectionLost(self) -> None:
+        """The caller has sent all that it wants to send; what is being answered is answered still."""
+        self._heard_all = True
+        if not self._handlingRequest:
+            self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """We have said all that we want to say: see `linger`."""
 
     def allContentReceived(self) -> None:
         """From here on it is we who are slow."""
@@ -258,6 +316,8 @@ class LeanChannel(HTTPChannel):
             self.persistent = False
         self.deadline = self.site.reactor.seconds() + SLOW
         super().requestDone(request)
+        if self._heard_all and not self._handlingRequest:
+            self.loseConnection()
 
     @property
     def idle(self) -> bool:

@@ -65,6 +65,10 @@ class HouseDoor:
         """413 as JSON."""
         return json_answer({"error": f"the body has more than {MAX_BODY} bytes"}, 413)
 
+    def not_http(self, request: Any) -> Answer:
+        """400 as JSON."""
+        return json_answer({"error": "this is not HTTP"}, 400)
+
 
 _UNKNOWN_NAME = "this host name is not known here: use the address, or name it in [admin] hosts"
 _PROBES = (b"/healthz", b"/readyz", b"/metrics")

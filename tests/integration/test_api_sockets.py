@@ -219,6 +219,51 @@ async def test_a_caller_who_hangs_up_is_stored_all_the_same() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_has_said_all_still_hears_the_answers() -> None:
+    """A caller that closes its writing half after two requests gets both answers, and then the end."""
+    store = GatedStore(reactor)
+    gateway = Gateway(store=store)
+
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as caller:
+            caller.sendall(post() + post(EMAIL | {"email_uid": "2"}))
+            caller.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: caller.recv(4096), b""))
+
+    try:
+        asking = deferToThread(ask)
+        await store.asked
+        store.gate.callback(None)
+        assert (await asking).count(b'"error_code":0') == 2
+        await _until(lambda: not gateway.site.channels)
+    finally:
+        await gateway.listener.stopService()
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "code"),
+    [("X: " + "x" * 40_000, 200, 3), ("Content-Length: x", 200, 3), ("Content-Length: 9999999", 200, 8)],
+)
+@pytest_twisted.ensureDeferred
+async def test_who_is_refused_on_the_head_hears_it_and_the_end_at_once(header: str, status: int, code: int) -> None:
+    """Even one who reads until we close: nobody waits for a body that does not come."""
+    gateway = Gateway()
+
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as caller:
+            caller.sendall(f"POST /amazing/email HTTP/1.1\r\nHost: gw\r\n{header}\r\n\r\n".encode())
+            return b"".join(iter(lambda: caller.recv(4096), b""))
+
+    try:
+        answer = await deferToThread(ask)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert b'{"error_code":%d,' % code in answer
+        await _until(lambda: not gateway.site.channels)
+    finally:
+        await gateway.listener.stopService()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_drain_lets_the_last_answer_leave() -> None:
     """Ports close first; who is being served is answered, with Connection: close; idle callers are let go."""
     store = GatedStore(reactor)
