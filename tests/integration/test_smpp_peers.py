@@ -10,11 +10,11 @@ import pytest
 import pytest_twisted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from smpp_certificates import authority
 from smpp_peers import Peer, npm_smsc, smpp34_smsc
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
+from certificates import Authority
 from conftest import SMPP_MESSAGES
 from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.model import Handed
@@ -257,17 +257,18 @@ async def test_npm_resets_at_random() -> None:
 @pytest_twisted.ensureDeferred
 async def test_npm_over_tls(tmp_path: Path) -> None:
     """A good certificate of the configured authority is taken; another authority's, or another name's, is not."""
-    ours, theirs = authority(tmp_path / "ours"), authority(tmp_path / "theirs")
-    good = ours.issue("localhost")
-    wrong_name = ours.issue("smsc.example.net")
-    client = ours.issue("gateway")
-    for certificate, trusted, works in (
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    ours, theirs = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs")
+    good, wrong_name = ours.files("localhost"), ours.files("smsc.example.net")
+    certificate, private_key = ours.client("gateway")
+    for (cert, key), trusted, works in (
         (good, ours, True),
         (good, theirs, False),
         (wrong_name, ours, False),
     ):
-        peer = await npm_smsc(key=certificate.key, cert=certificate.path)
-        smsc = settings(peer.port, tls=True, ca_file=trusted.path, host="localhost")
+        peer = await npm_smsc(key=key, cert=cert)
+        smsc = settings(peer.port, tls=True, ca_file=trusted.ca_file, host="localhost")
         world = World({"world": smsc})
         world.channel.startService()
         try:
@@ -281,9 +282,9 @@ async def test_npm_over_tls(tmp_path: Path) -> None:
         finally:
             await world.channel.stopService()
             await peer.stop()
-    peer = await npm_smsc(key=good.key, cert=good.path, ca=ours.path)
-    own = {"certificate": client.path, "private_key": client.key}
-    async with bound(peer, tls=True, ca_file=ours.path, host="localhost", **own) as world:
+    peer = await npm_smsc(key=good[1], cert=good[0], ca=ours.ca_file)
+    own = {"certificate": certificate, "private_key": private_key}
+    async with bound(peer, tls=True, ca_file=ours.ca_file, host="localhost", **own) as world:
         assert (await world.send(order())).route == "world"
 
 
@@ -291,9 +292,9 @@ async def test_npm_over_tls(tmp_path: Path) -> None:
 async def test_npm_with_a_pinned_certificate(tmp_path: Path) -> None:
     """A certificate for another name by an unknown authority is good where it is pinned; where not, the link says whose
     fingerprint it saw."""
-    certificate = authority(tmp_path / "theirs").issue("smsc.example.net")
-    peer = await npm_smsc(key=certificate.key, cert=certificate.path)
-    pin = x509.load_pem_x509_certificate(Path(certificate.path).read_bytes()).fingerprint(hashes.SHA256()).hex()
+    certificate, key = Authority(tmp_path).files("smsc.example.net")
+    peer = await npm_smsc(key=key, cert=certificate)
+    pin = x509.load_pem_x509_certificate(Path(certificate).read_bytes()).fingerprint(hashes.SHA256()).hex()
     world = World({"world": settings(peer.port, tls=True, certificate_pins=["0" * 64])})
     world.channel.startService()
     try:
