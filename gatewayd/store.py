@@ -482,7 +482,7 @@ class RedisStore:
         return bool(ours), [name for name in peers if name != self._instance], _places(paused)
 
     def _refused(self, reason: str) -> None:
-        """Redis is there and takes no writes for this reason; "" where it does, or where the link tells what is wrong."""
+        """Redis is there and takes no writes for this reason; "" where it does, or where the link knows better."""
         if reason and not self._refusal:
             self.log.warn("Redis takes no writes: {reason}", reason=reason)
         elif self._refusal and not reason and self._link.up:

@@ -108,13 +108,42 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
     _, out, _ = await desk.run("status")
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "world transmitter 0 bound 7/20 41 0 2 21 ms" in lines
-    assert "world receiver 0 waiting - 0 0 0 - bind refused, ESME_RALYBND" in lines
+    assert "world receiver 0 waiting - 0 0 0 -" in lines
+    assert "world receiver 0: bind refused, ESME_RALYBND" in lines
     _, out, _ = await desk.run("status", "--json")
     binds = json.loads(out)["routes"][-1]["binds"]
     assert [(bind["mode"], bind["state"], bind["in_flight"]) for bind in binds] == [
         ("transmitter", "bound", 7),
         ("receiver", "waiting", 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("replay --since yesterday", "'yesterday' is not a time such as 2026-01-31T12:00"),
+        ("replay --since 0001-01-01", "'0001-01-01' is not a time"),
+        ("sandbox --messages many", "must be a number, 1 or more"),
+        ("dead-letters list --limit 0", "must be a number, 1 or more"),
+    ],
+)
+def test_a_wrong_argument_is_said_in_words(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, and what would have been right."""
+    assert _status_of(words.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_goes_to_a_pipe_is_not_wrapped(desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long reason stands on one line, for grep and for tickets; a terminal's width is for terminals."""
+    monkeypatch.setenv("COLUMNS", "80")
+    await desk.open(LOCAL)
+    reason = "bind refused, ESME_RINVPASWD: system_id, password or system_type is wrong; next try in a minute"
+    world.sms.states = lambda: {"world": WayState(False, "waiting", reason)}  # type: ignore[attr-defined]
+    _, out, _ = await desk.run("status")
+    lines = [line.strip() for line in out.splitlines()]
+    assert f"world: {reason}" in lines
+    assert f"sms: no SMSC is up (world: {reason})" in lines
 
 
 @pytest_twisted.ensureDeferred

@@ -205,4 +205,5 @@ def _reasons(redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]])
         yield f"redis: {redis_trouble}"
     for channel, states in ways.items():
         if not any(way.up for way in states.values()):
-            yield f"{channel}: no {_NAMES[channel]} is up ({', '.join(states) or 'none configured'})"
+            why = (f"{name}: {way.reason}" if way.reason else name for name, way in states.items())
+            yield f"{channel}: no {_NAMES[channel]} is up ({'; '.join(why) or 'none configured'})"

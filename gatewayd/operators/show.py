@@ -16,8 +16,13 @@ _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}
 
 
+_UNBROKEN = 1000
+"""Columns of a line that goes to a pipe or a file: nothing is wrapped that grep is to find."""
+
+
 def _out() -> Console:
-    return Console(highlight=False)
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=_UNBROKEN)
 
 
 def trouble(text: str) -> None:
@@ -88,9 +93,8 @@ _COUNTS = ("accepted", "waiting", "sent", "delivered", "failed", "rejected")
 
 
 def _routes(out: Console, routes: Sequence[Json]) -> None:
-    table = _table(
-        "Relays and SMSCs", "channel", "name", "state", "#unanswered", "#rate", "#limit", "#taken", "#throttled", ""
-    )
+    columns = ("channel", "name", "state", "#unanswered", "#rate", "#limit", "#taken", "#throttled")
+    table = _table("Relays and SMSCs", *columns)
     for route in routes:
         style = _GOOD if route["up"] else _BAD
         window = f"{route['in_flight']}/{route['window']}" if route["window"] else str(route["in_flight"])
@@ -103,9 +107,9 @@ def _routes(out: Console, routes: Sequence[Json]) -> None:
             f"{route['rate_limit']:g}/s" if route["rate_limit"] else "none",
             str(route["handed"]),
             str(route["throttled"]),
-            escape(route["reason"]),
         )
     out.print(table)
+    _why(out, ((route["name"], route["reason"]) for route in routes))
     _binds(out, [(route["name"], bind) for route in routes for bind in route["binds"]])
 
 
@@ -122,7 +126,7 @@ def _binds(out: Console, binds: Sequence[tuple[str, Json]]) -> None:
     if not binds:
         return
     out.print()
-    columns = ("SMSC", "bind", "state", "#unanswered", "#taken", "#no answer", "#reconnects", "#answer", "")
+    columns = ("SMSC", "bind", "state", "#unanswered", "#taken", "#no answer", "#reconnects", "#answer")
     table = _table("Binds", *columns)
     for name, bind in binds:
         bound = bind["state"] == "bound"
@@ -135,9 +139,17 @@ def _binds(out: Console, binds: Sequence[tuple[str, Json]]) -> None:
             str(bind["unanswered"]),
             str(bind["reconnects"]),
             f"{bind['answer_seconds'] * 1000:.0f} ms" if bind["answer_seconds"] else "-",
-            "" if bound else escape(bind["last_error"]),
         )
     out.print(table)
+    down = [(name, bind) for name, bind in binds if bind["state"] != "bound"]
+    _why(out, ((f"{name} {bind['mode']} {bind['number']}", bind["last_error"]) for name, bind in down))
+
+
+def _why(out: Console, reasons: Iterable[tuple[str, str]]) -> None:
+    """What is wrong with each, on lines of their own: a column beside numbers has no room for a sentence."""
+    for name, reason in reasons:
+        if reason:
+            out.print(f"[{_BAD}]{escape(name)}[/]: {escape(reason)}")
 
 
 def trace(value: Json) -> None:
