@@ -5,12 +5,11 @@ what an answer means for a message, is the channel's.
 """
 
 import itertools
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.defer import gatherResults
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -24,6 +23,7 @@ from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token
 from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
 from gatewayd.smpp.session import Phase, SubmitAnswered
+from gatewayd.smpp.waiting import Waiting
 
 BACKLOG = 2.0
 """Seconds' worth of submits that may wait in memory for one SMSC; the rest wait in the store."""
@@ -122,8 +122,7 @@ class Account:
         self._on_answer = on_answer
         self._jitter = jitter
         self._pace = Pace(clock, f"smsc:{name}", smsc.rate, reserve, jitter)
-        self._waiting: deque[tuple[Deferred[Link], Link | None, float]] = deque()
-        self._sweeper: IDelayedCall | None = None
+        self._waiting = Waiting(clock, LONGEST_WAIT, self._full)
         self._deferred_to = 0.0
         self._put_off: dict[str, bool] = {}
         self._stopping = False
@@ -185,9 +184,7 @@ class Account:
         self._fail_waiting(TemporaryFailure(f"{self.name} is being unbound", counts=False))
         await gatherResults([link.stopService() for link in self._links])
         self._pace.stop()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
+        self._waiting.stop()
 
     def takes_over(self, smsc: config.Smsc) -> bool:
         """Whether `reconfigure(smsc)` needs no new connection."""
@@ -261,19 +258,7 @@ class Account:
 
     def freed(self) -> None:
         """A window has room: whoever waits longest gets it."""
-        waiting = self._waiting
-        for _ in range(len(waiting)):
-            if not waiting or self._free(None) is None:
-                return
-            mine, same, since = waiting.popleft()
-            if mine.called:
-                continue
-            link = self._free(same)
-            if link is None:
-                waiting.append((mine, same, since))
-                continue
-            link.held += 1
-            mine.callback(link)
+        self._waiting.serve(self._free)
 
     def went_down(self) -> None:
         """A bind is gone; where it was the last, nobody waits here any more."""
@@ -281,10 +266,7 @@ class Account:
             # Who waited for this very bind may follow another one now.
             self.freed()
             return
-        gone, self._waiting = self._waiting, deque()
-        for mine, _, _ in gone:
-            if not mine.called:
-                mine.errback(Down(f"{self.name} is down"))
+        self._waiting.fail(Down(f"{self.name} is down"))
 
     def answered(self, answer: SubmitAnswered) -> None:
         """A submit was answered."""
@@ -344,15 +326,7 @@ class Account:
         if link is not None:
             link.held += 1
             return link
-        mine: Deferred[Link] = Deferred()
-        entry = (mine, same, self._clock.seconds())
-        if ahead:
-            self._waiting.appendleft(entry)
-        else:
-            self._waiting.append(entry)
-        if self._sweeper is None:
-            self._sweeper = self._clock.callLater(1.0, self._sweep)
-        return await mine
+        return await self._waiting.join(same, ahead=ahead)
 
     def _free(self, same: Link | None) -> Link | None:
         """The bind with the most room; `same` and no other while that one lives."""
@@ -398,31 +372,12 @@ class Account:
         latencies = [link.latency for link in alive if link.latency]
         return (sum(latencies) / len(latencies) if latencies else 0.0), len(alive) * self.smsc.window
 
-    def _sweep(self) -> None:
-        self._sweeper = None
-        now = self._clock.seconds()
-        kept: deque[tuple[Deferred[Link], Link | None, float]] = deque()
-        expired: list[Deferred[Link]] = []
-        for entry in self._waiting:
-            if entry[0].called:
-                continue
-            if now - entry[2] >= LONGEST_WAIT:
-                expired.append(entry[0])
-            else:
-                kept.append(entry)
-        self._waiting = kept
-        if kept:
-            self._sweeper = self._clock.callLater(1.0, self._sweep)
-        for mine in expired:
-            mine.errback(
-                TemporaryFailure(f"{self.name} leaves its window full", not_before=now + LONGEST_WAIT, counts=False)
-            )
+    def _full(self) -> TemporaryFailure:
+        later = self._clock.seconds() + LONGEST_WAIT
+        return TemporaryFailure(f"{self.name} leaves its window full", not_before=later, counts=False)
 
     def _fail_waiting(self, failure: TemporaryFailure) -> None:
-        gone, self._waiting = self._waiting, deque()
-        for mine, _, _ in gone:
-            if not mine.called:
-                mine.errback(failure)
+        self._waiting.fail(failure)
         self._pace.fail_waiting(failure)
 
     def _make(self, number: int) -> list[Link]:
