@@ -47,7 +47,7 @@ class Admin:
 
     `labels` says for each label how many seconds its stop list keeps a player. `hosts` are further names under which
     browsers may ask for this listener, beside addresses, localhost and names that no stranger can own.
-    `callback_hosts` says of each host that this process called back whether it is up.
+    `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down.
     """
 
     app = Klein()
@@ -64,7 +64,8 @@ class Admin:
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
-        callback_hosts: Callable[[], Mapping[str, bool]] = dict,
+        callback_hosts: Callable[[], Mapping[str, str]] = dict,
+        directories: Callable[[], Mapping[str, str]] = dict,
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
@@ -82,7 +83,7 @@ class Admin:
         self._token = keys.user_hashes("\0form", "\0admin")[0]
         self._pages = Pages(instance=instance, version=version, token=self._token)
         self._static_files = {f"/static/{name}".encode(): asset(*file) for name, file in self._pages.static.items()}
-        self.watch = Watch(clock, store, channels, metrics, callback_hosts=callback_hosts)
+        self.watch = Watch(clock, store, channels, metrics, callback_hosts=callback_hosts, directories=directories)
 
     def site(self, reactor: Any) -> LeanSite:
         """What the listener serves, with its door."""

@@ -219,6 +219,7 @@ class Gatewayd(MultiService):
             version=__version__,
             hosts=config.admin.hosts,
             callback_hosts=self._callbacks.hosts,
+            directories=lambda: {name: directory.trouble for name, directory in self._directories.items()},
             decided=decided,
         )
         self._api = Api(

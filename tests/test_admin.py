@@ -69,8 +69,10 @@ class World:
             version="1.2.3",
             hosts=("gateway.amazing.example",),
             callback_hosts=lambda: self.callback_hosts,
+            directories=lambda: self.directories,
         )
-        self.callback_hosts: dict[str, bool] = {}
+        self.callback_hosts: dict[str, str] = {}
+        self.directories: dict[str, str] = {}
         self.site = self.admin.site(self.clock)
 
     def ask(self, path: str, body: bytes | None = None, method: str = "", **headers: str) -> Reply:
@@ -140,14 +142,21 @@ def test_health_is_a_turning_reactor(world: World) -> None:
     assert world.ask("/healthz").status == 200
 
 
-def test_callback_hosts_are_told(world: World) -> None:
-    """Each with whether it is up, for programs and on the page; also while Redis is silent."""
-    world.callback_hosts = {"b.example:8443": False, "a.example": True}
+def test_callback_hosts_and_directories_are_told(world: World) -> None:
+    """Each with whether it is up, and why not, for programs and on the page; also while Redis is silent."""
+    world.callback_hosts = {"b.example:8443": "it refused the connection", "a.example": ""}
+    world.directories = {"players": "the database failed"}
     for world.store.down in (False, True):
-        told = world.ask("/verbs/status").json["callback_hosts"]
-        assert told == [{"host": "a.example", "up": True}, {"host": "b.example:8443", "up": False}]
+        told = world.ask("/verbs/status").json
+        assert told["callback_hosts"] == [
+            {"host": "a.example", "up": True, "reason": ""},
+            {"host": "b.example:8443", "up": False, "reason": "it refused the connection"},
+        ]
+        assert told["directories"] == [{"name": "players", "up": False, "reason": "the database failed"}]
         page = world.ask("/").body.decode()
-        assert re.search(r"b\.example:8443 <span class=\"badge bad\">down</span>", page)
+        for name, reason in (("b.example:8443", "it refused the connection"), ("players", "the database failed")):
+            badge = f'{name} <span class="badge bad">down</span> <span class="reason">{reason}</span>'
+            assert badge in page
 
 
 def test_browsers_may_use_the_configured_names(world: World) -> None:

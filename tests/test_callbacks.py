@@ -300,7 +300,7 @@ def test_a_kept_connection_that_closes_under_us_costs_no_try() -> None:
     transport.closed()
     failure = outcome(second)
     assert (failure.counts, failure.not_before) == (False, reactor.seconds())
-    assert service.hosts() == {"api.example": True}
+    assert service.hosts() == {"api.example": ""}
 
 
 def test_a_silent_host_is_given_up_in_time() -> None:
@@ -349,7 +349,7 @@ def test_a_dead_host_is_left_alone_and_probed_with_back_off() -> None:
         failure = outcome(asked)
         assert failure.counts
         assert failure.reason == "callback host refused the connection"
-    assert service.hosts() == {"api.example": False}
+    assert service.hosts() == {"api.example": "callback host refused the connection"}
     probes = []
     for _ in range(12_000):
         before = len(reactor.tcpClients)
@@ -374,7 +374,7 @@ def test_a_dead_host_is_left_alone_and_probed_with_back_off() -> None:
     protocol, _ = reactor.connect()
     protocol.dataReceived(OK)
     assert outcome(probe) == (200, b'{"error_code": 0,}')
-    assert service.hosts() == {"api.example": True}
+    assert service.hosts() == {"api.example": ""}
 
 
 def test_the_operator_hears_of_a_dead_host_once() -> None:

@@ -140,10 +140,12 @@ async def test_what_goes_to_a_pipe_is_not_wrapped(desk: Desk, world: World, monk
     await desk.open(LOCAL)
     reason = "bind refused, ESME_RINVPASWD: system_id, password or system_type is wrong; next try in a minute"
     world.sms.states = lambda: {"world": WayState(False, "waiting", reason)}  # type: ignore[attr-defined]
+    world.directories = {"players": "the database failed"}
     _, out, _ = await desk.run("status")
     lines = [line.strip() for line in out.splitlines()]
     assert f"world: {reason}" in lines
     assert f"sms: no SMSC is up (world: {reason})" in lines
+    assert "players: the database failed" in lines
 
 
 @pytest_twisted.ensureDeferred

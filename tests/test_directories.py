@@ -736,6 +736,10 @@ async def test_trouble_is_told_once_and_its_end_too() -> None:
         " is in trouble: {reason}",
     ]
     assert events[0]["reason"] == "down"
+    assert world.directory.trouble == "down"
+    world.players.down = False
+    await world.find()
+    assert world.directory.trouble == ""
 
 
 @implementer(IPlugin, IRecipientDirectoryMaker)

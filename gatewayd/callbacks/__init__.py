@@ -101,12 +101,12 @@ class Callbacks(Service):
             raise TemporaryFailure(f"callback answered HTTP {answer.status}", not_before=self._asked_for(answer))
         return answer.status, answer.body
 
-    def hosts(self) -> Mapping[str, bool]:
-        """Each callback host that was asked since the start, and whether it is up."""
-        states: dict[str, bool] = {}
+    def hosts(self) -> Mapping[str, str]:
+        """Each callback host that was asked since the start, and why it is down; "" for one that is up."""
+        troubles: dict[str, str] = {}
         for (_, netloc, _), host in self._hosts.items():
-            states[netloc] = states.get(netloc, True) and not host.down
-        return states
+            troubles[netloc] = troubles.get(netloc) or (host.trouble if host.down else "")
+        return troubles
 
     def stopService(self) -> Deferred[Any]:
         """Close every connection; fires once they are closed."""
@@ -192,6 +192,7 @@ class _Host:
         self._pace = 0.0  # smoothed seconds that an answer takes
         self._left_at = 0.0  # when a place was last given back, or first taken
         self._next_place = 0.0
+        self.trouble = ""
         self._failures = 0
         self._failing_since = 0.0
         self._down_until = 0.0
@@ -259,6 +260,7 @@ class _Host:
         if not self._failures:
             self._failing_since = now
         self._failures += 1
+        self.trouble = reason
         if self.down and now >= self._down_until:
             if not self._probes:
                 log.warn("callback host {host} is left alone for a while: {reason}", host=self._netloc, reason=reason)

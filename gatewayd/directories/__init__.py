@@ -11,7 +11,7 @@ from gatewayd.directories.sql import SqlDirectory
 from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 
 
-def open_directory(reactor: Any, name: str, table: config.Directory) -> IRecipientDirectory:
+def open_directory(reactor: Any, name: str, table: config.Directory) -> Remembered:
     """The directory that `table` describes, with its time-out and memory; nothing is connected to yet.
 
     A `type` of the operator's own is looked for among the twistd plugins (IRecipientDirectoryMaker). Raises ValueError

@@ -61,7 +61,8 @@ class Remembered:
         self._asked = 0
         self._timeouts = 0
         self._probe_at = 0.0
-        self._well = True
+        self.trouble = ""
+        """Why the latest look-up failed; "" where it did not."""
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """As the directory's, from memory unless `fresh`. Raises TemporaryFailure after the time-out."""
@@ -127,14 +128,14 @@ class Remembered:
 
     def _say_ill(self, failure: BaseException | None) -> None:
         """Once in each trouble; what is no TemporaryFailure is a bug, and its asker logs it."""
-        if self._well:
-            self._well = False
-            reason = failure.reason if isinstance(failure, TemporaryFailure) else type(failure).__name__
-            log.warn("directory {directory} is in trouble: {reason}", directory=self._name, reason=reason)
+        well = not self.trouble
+        self.trouble = failure.reason if isinstance(failure, TemporaryFailure) else type(failure).__name__
+        if well:
+            log.warn("directory {directory} is in trouble: {reason}", directory=self._name, reason=self.trouble)
 
     def _say_well(self) -> None:
-        if not self._well:
-            self._well = True
+        if self.trouble:
+            self.trouble = ""
             log.info("directory {directory} answers again", directory=self._name)
 
     def _check_rested(self) -> None:

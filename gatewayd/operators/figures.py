@@ -36,7 +36,10 @@ _NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC"}
 
 
 class Snapshot(Struct, frozen=True):
-    """One look at everything. Empty mappings where Redis did not answer; `redis_trouble` then says so."""
+    """One look at everything. Empty mappings where Redis did not answer; `redis_trouble` then says so.
+
+    `callback_hosts` and `directories` say by name why one is down: "" for one that is up.
+    """
 
     at: float
     redis_trouble: str = ""
@@ -46,7 +49,8 @@ class Snapshot(Struct, frozen=True):
     dead: tuple[DeadLetter, ...] = ()
     paused: frozenset[tuple[str, Channel]] = frozenset()
     ways: Mapping[Channel, Mapping[str, WayState]] = {}
-    callback_hosts: Mapping[str, bool] = {}
+    callback_hosts: Mapping[str, str] = {}
+    directories: Mapping[str, str] = {}
 
     @property
     def dead_is_more(self) -> bool:
@@ -68,7 +72,8 @@ class Watch(Service):
         channels: Mapping[Channel, IChannel],
         metrics: Metrics,
         *,
-        callback_hosts: Callable[[], Mapping[str, bool]] = dict,
+        callback_hosts: Callable[[], Mapping[str, str]] = dict,
+        directories: Callable[[], Mapping[str, str]] = dict,
         every: float = 10.0,
         keep: int = 721,
     ) -> None:
@@ -77,6 +82,7 @@ class Watch(Service):
         self.channels = channels
         self._metrics = metrics
         self._callback_hosts = callback_hosts
+        self._directories = directories
         self._every = every
         self.samples: deque[Snapshot] = deque(maxlen=keep)
         self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
@@ -120,8 +126,13 @@ class Watch(Service):
             return await Deferred.fromCoroutine(self._ask(at, ways)).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
             self._metrics.redis_silent()
-            hosts = self._callback_hosts()
-            return Snapshot(at, redis_trouble=trouble(error), ways=ways, callback_hosts=hosts)
+            return Snapshot(
+                at,
+                redis_trouble=trouble(error),
+                ways=ways,
+                callback_hosts=self._callback_hosts(),
+                directories=self._directories(),
+            )
 
     async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
         seconds = await self._store.ping()
@@ -142,6 +153,7 @@ class Watch(Service):
             paused=paused,
             ways=ways,
             callback_hosts=self._callback_hosts(),
+            directories=self._directories(),
         )
 
     async def reasons(self) -> tuple[str, ...]:

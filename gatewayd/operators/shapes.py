@@ -123,7 +123,13 @@ def status_json(
             for channel, ways in snapshot.ways.items()
             for name, way in ways.items()
         ],
-        "callback_hosts": [{"host": host, "up": up} for host, up in sorted(snapshot.callback_hosts.items())],
+        "callback_hosts": [
+            {"host": host, "up": not reason, "reason": reason}
+            for host, reason in sorted(snapshot.callback_hosts.items())
+        ],
+        "directories": [
+            {"name": name, "up": not reason, "reason": reason} for name, reason in sorted(snapshot.directories.items())
+        ],
         "dead_letters": {"count": len(snapshot.dead), "more": snapshot.dead_is_more},
     }
 

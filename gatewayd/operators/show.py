@@ -62,7 +62,8 @@ def status(value: Json) -> None:
         _labels(out, value["labels"])
     out.print()
     _routes(out, value["routes"])
-    _callback_hosts(out, value["callback_hosts"])
+    _others(out, "Directories", [(one["name"], one["reason"]) for one in value["directories"]])
+    _others(out, "Callback hosts", [(one["host"], one["reason"]) for one in value["callback_hosts"]])
 
 
 def _queues(out: Console, value: Json) -> None:
@@ -113,13 +114,15 @@ def _routes(out: Console, routes: Sequence[Json]) -> None:
     _binds(out, [(route["name"], bind) for route in routes for bind in route["binds"]])
 
 
-def _callback_hosts(out: Console, hosts: Sequence[Json]) -> None:
-    if hosts:
+def _others(out: Console, title: str, troubles: Sequence[tuple[str, str]]) -> None:
+    """Neighbours of which no more is known than why they are down, if they are."""
+    if troubles:
         out.print()
-        table = _table("Callback hosts", "host", "state")
-        for one in hosts:
-            table.add_row(escape(one["host"]), f"[{_GOOD}]up[/]" if one["up"] else f"[{_BAD}]down[/]")
+        table = _table(title, "name", "state")
+        for name, reason in troubles:
+            table.add_row(escape(name), f"[{_BAD}]down[/]" if reason else f"[{_GOOD}]up[/]")
         out.print(table)
+        _why(out, troubles)
 
 
 def _binds(out: Console, binds: Sequence[tuple[str, Json]]) -> None:
