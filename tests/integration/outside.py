@@ -30,7 +30,7 @@ from typing import Any, Self
 from outside_ports import free_port, until
 from outside_relay import Mail, Mute, Relay
 from outside_smartico import Heard, Smartico
-from outside_smsc import Smsc, Submit
+from outside_smsc import ENQUIRE_LINK, Smsc, Submit
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SECRET = "outside-authorization"
@@ -256,30 +256,32 @@ class Outside:
             self.redis.wait()
             self.redis = None
 
-    def redis_cli(self, *words: str) -> str:
-        """What redis-cli prints."""
+    def redis_cli(self, *words: str, lines: Sequence[str] = ()) -> str:
+        """What redis-cli prints for one command, or for `lines` of them."""
         run = subprocess.run(
-            ["redis-cli", "-s", str(self.redis_socket), *words], capture_output=True, text=True, check=False
+            ["redis-cli", "-s", str(self.redis_socket), *words],
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return run.stdout.strip()
 
     def everything_in_redis(self) -> str:
         """All keys and values, as text."""
-        found = []
         reads = {
-            "string": ("GET",),
-            "hash": ("HGETALL",),
-            "list": ("LRANGE", "0", "-1"),
-            "set": ("SMEMBERS",),
-            "zset": ("ZRANGE", "0", "-1", "WITHSCORES"),
-            "stream": ("XRANGE", "-", "+"),
+            "string": "GET {}",
+            "hash": "HGETALL {}",
+            "list": "LRANGE {} 0 -1",
+            "set": "SMEMBERS {}",
+            "zset": "ZRANGE {} 0 -1 WITHSCORES",
+            "stream": "XRANGE {} - +",
         }
-        for key in self.redis_cli("KEYS", "*").splitlines():
-            kind = self.redis_cli("TYPE", key)
-            if kind in reads:
-                verb, *rest = reads[kind]
-                found.append(f"{key} {self.redis_cli(verb, key, *rest)}")
-        return "\n".join(found)
+        keys = [json.dumps(key) for key in self.redis_cli("KEYS", "*").splitlines()]
+        kinds = self.redis_cli(lines=[f"TYPE {key}" for key in keys]).splitlines()
+        # A key that ends meanwhile is of the kind "none".
+        values = [reads[kind].format(key) for key, kind in zip(keys, kinds, strict=True) if kind in reads]
+        return "\n".join((*keys, self.redis_cli(lines=values)))
 
     # the daemon
 
@@ -393,6 +395,25 @@ class Outside:
             until(lambda: len(self.smartico.statuses(message_id)) >= len(statuses), seconds)
         assert self.smartico.statuses(message_id) == list(statuses), self.message(message_id)
 
+    def told(self, message_id: str, *statuses: str, seconds: float = 15) -> None:
+        """As `until_heard`, and nothing more is on its way: no report of anybody's waits or is in work."""
+        self.until_heard(message_id, *statuses, seconds=seconds)
+        self.idle("reports")
+        assert self.smartico.statuses(message_id) == list(statuses), self.message(message_id)
+
+    def idle(self, *queues: str, seconds: float = 15) -> None:
+        """Wait until the daemon's queues (email, sms, reports) are empty: what has not come will not come."""
+        empty = {
+            f'gatewayd_queue_messages{{queue="{queue}",state="{state}"}} 0.0'
+            for queue in queues
+            for state in ("waiting", "leased")
+        }
+
+        def page() -> set[str]:
+            return set(self.http("GET", "/metrics", port=self.admin).body.decode().splitlines())
+
+        until(lambda: empty <= page(), seconds, f"{queues} empty")
+
     def message(self, message_id: str) -> dict[str, Any]:
         """/messages/<id>."""
         with suppress(OSError):
@@ -433,6 +454,7 @@ def request(path: str, body: bytes, *headers: str) -> bytes:
 
 __all__ = [
     "API_KEY",
+    "ENQUIRE_LINK",
     "SECRET",
     "Daemon",
     "Heard",

@@ -1,5 +1,6 @@
 """Smartico as a stranger wrote it: hears our calls on the standard library's server. Imports nothing of gatewayd."""
 
+import socket
 import ssl
 import threading
 import time
@@ -35,6 +36,8 @@ class Smartico:
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.heard: list[Heard] = []
+        self.refused = 0
+        """Callers that gave up in the TLS handshake."""
         self.answer: Callable[[Heard], tuple[int, bytes, dict[str, str]]] = lambda heard: (
             200,
             b'{"error_code": 0,}',
@@ -65,6 +68,13 @@ class Smartico:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+
+            def get_request(self) -> tuple[socket.socket, object]:
+                try:
+                    return super().get_request()
+                except ssl.SSLError:
+                    outer.refused += 1
+                    raise
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """A test may make the answer fail."""

@@ -182,6 +182,8 @@ class Link:
             smsc.enquiries.append(time.time())
             if smsc.answers_enquiries:
                 self.send(ENQUIRE_LINK | ANSWER, 0, sequence)
+        elif command == ENQUIRE_LINK | ANSWER:
+            smsc.enquiry_answers.append(sequence)
         elif command == UNBIND:
             self.unbound = True
             smsc.unbinds += 1
@@ -198,6 +200,7 @@ class Smsc:
         self.links: list[Link] = []
         self.submits: list[Submit] = []
         self.enquiries: list[float] = []
+        self.enquiry_answers: list[int] = []
         self.deliver_answers: list[tuple[int, int]] = []
         self.unbinds = 0
         self.answers_enquiries = True

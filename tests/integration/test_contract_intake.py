@@ -4,7 +4,6 @@ import gzip
 import json
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -334,7 +333,7 @@ def test_a_caller_that_hangs_up_loses_no_message(world: Outside) -> None:
             connection.sendall(request("/amazing/sms", body))
         assert code(world.post("/amazing/sms", fields).json) == 0
     until(lambda: len(world.smsc.submits) >= before + 20)
-    time.sleep(0.5)
+    world.idle("sms")
     assert len(world.smsc.submits) == before + 20
 
 
@@ -641,7 +640,7 @@ def test_the_same_uid_fifty_times_at_once_is_one_message(world: Outside) -> None
     assert len(answers) == 50
     assert {answer["ext_message_id"] for answer in answers} == {answers[0]["ext_message_id"]}
     world.until_heard(answers[0]["ext_message_id"], "accepted", "delivered")
-    time.sleep(0.3)
+    world.idle("sms")
     assert sum(submit.text == body for submit in world.smsc.submits) == 1
 
 

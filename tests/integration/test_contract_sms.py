@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from outside import Outside, Smsc, Submit, until
+from outside import ENQUIRE_LINK, Outside, Smsc, Submit, until
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +172,10 @@ def test_data_coding_by_content(world: Outside, text: str, coding: int) -> None:
     assert submit.esm_class & 0x40 == 0
 
 
-def parts(world: Outside, centre: str, wanted: int, since: int) -> list[Submit]:
-    """The segments that came to an SMSC since it had so many."""
-    until(lambda: len(centres(world)[centre].submits) >= since + wanted)
-    time.sleep(0.3)
+def parts(world: Outside, found: str, centre: str = "world", since: int = 0) -> list[Submit]:
+    """All segments of a message that came to an SMSC since it had so many: each was answered and receipted."""
+    world.told(found, "accepted", "delivered")
+    world.idle("sms")
     return centres(world)[centre].submits[since:]
 
 
@@ -200,7 +200,7 @@ def test_long_messages_by_udh(world: Outside, text: str, count: int) -> None:
     """A concatenation header of 8-bit reference; nothing is cut in two; accepted and delivered once."""
     since = len(world.smsc.submits)
     found = send(world, body=text)
-    taken = parts(world, "world", count, since)
+    taken = parts(world, found, since=since)
     assert len(taken) == count
     if count > 1:
         headers = [submit.short_message[:6] for submit in taken]
@@ -211,30 +211,27 @@ def test_long_messages_by_udh(world: Outside, text: str, count: int) -> None:
     assert all(len(submit.short_message) <= 140 if submit.data_coding == 8 else True for submit in taken)
     ordered = sorted(taken, key=lambda submit: submit.short_message[5] if count > 1 else 0)
     assert "".join(submit.text for submit in ordered) == text
-    world.until_heard(found, "accepted", "delivered")
 
 
 def test_long_messages_by_sar(world: Outside) -> None:
     """sar_msg_ref_num, sar_total_segments, sar_segment_seqnum."""
     found = send(world, "sar", body="a" * 400)
-    taken = parts(world, "sar", 3, 0)
+    taken = parts(world, found, "sar")
     assert [submit.tlvs[0x020F] for submit in taken] == [b"\x01", b"\x02", b"\x03"]
     assert {submit.tlvs[0x020E] for submit in taken} == {b"\x03"}
     assert len({submit.tlvs[0x020C] for submit in taken}) == 1
     assert len(taken[0].tlvs[0x020C]) == 2
     assert all(submit.esm_class & 0x40 == 0 for submit in taken)
     assert "".join(submit.text for submit in taken) == "a" * 400
-    world.until_heard(found, "accepted", "delivered")
 
 
 def test_long_messages_by_payload(world: Outside) -> None:
     """message_payload, one PDU, sm_length 0."""
     found = send(world, "payload", body="ж" * 300)
-    taken = parts(world, "payload", 1, 0)
+    taken = parts(world, found, "payload")
     assert len(taken) == 1
     assert taken[0].short_message == b""
     assert taken[0].text == "ж" * 300
-    world.until_heard(found, "accepted", "delivered")
 
 
 def test_binds(world: Outside) -> None:
@@ -253,7 +250,7 @@ def test_binds(world: Outside) -> None:
 
 
 def test_accepted_not_before_all_segments_are_answered(world: Outside) -> None:
-    """Two of three answers are not enough."""
+    """Two of three answers are not enough, and neither are two of three receipts."""
     held: list[Submit] = []
 
     def hold(submit: Submit) -> None:
@@ -264,16 +261,23 @@ def test_accepted_not_before_all_segments_are_answered(world: Outside) -> None:
     world.smsc.submitted = hold
     found = send(world, body="a" * 400)
     until(lambda: len(held) == 3)
-    time.sleep(0.5)
+    world.smsc.submitted = world.smsc.deliver_at_once
+    world.told(send(world), "accepted", "delivered")
     assert world.smartico.statuses(found) == []
     world.smsc.ok(held[2])
     world.until_heard(found, "accepted")
-    for submit in held[:2]:
-        world.smsc.receipt(submit)
-    time.sleep(0.5)
-    assert world.smartico.statuses(found) == ["accepted"]
+    receipts(world.smsc, (held[0], "DELIVRD"), (held[1], "DELIVRD"))
+    world.told(found, "accepted")
     world.smsc.receipt(held[2])
     world.until_heard(found, "accepted", "delivered")
+
+
+def receipts(smsc: Smsc, *said: tuple[Submit, str]) -> None:
+    """Send these receipts, and return once each is answered: what they say is stored then."""
+    answered = len(smsc.deliver_answers)
+    for submit, state in said:
+        smsc.receipt(submit, state)
+    until(lambda: len(smsc.deliver_answers) == answered + len(said))
 
 
 @pytest.mark.parametrize(
@@ -300,12 +304,8 @@ def test_receipts(world: Outside, state: str, status: str) -> None:
     world.smsc.submitted = answer
     found = send(world)
     world.until_heard(found, "accepted")
-    for _ in range(2):
-        world.smsc.receipt(seen[0], state)
-    wanted = ["accepted", status] if status else ["accepted"]
-    until(lambda: world.smartico.statuses(found) == wanted)
-    time.sleep(0.4)
-    assert world.smartico.statuses(found) == wanted
+    receipts(world.smsc, (seen[0], state), (seen[0], state))
+    world.told(found, *(["accepted", status] if status else ["accepted"]))
     if not status:
         world.smsc.receipt(seen[0])
         world.until_heard(found, "accepted", "delivered")
@@ -330,24 +330,19 @@ def test_of_mixed_segments_the_worst_counts(world: Outside, states: tuple[str, .
     world.smsc.submitted = answer
     found = send(world, body="a" * 400)
     world.until_heard(found, "accepted")
-    for submit, state in zip(seen, states, strict=True):
-        world.smsc.receipt(submit, state)
-    world.until_heard(found, "accepted", status)
-    time.sleep(0.3)
-    world.until_heard(found, "accepted", status)
+    receipts(world.smsc, *zip(seen, states, strict=True))
+    world.told(found, "accepted", status)
 
 
 def test_a_receipt_before_the_answer(world: Outside) -> None:
     """Joined in either order: both statuses, in order, once."""
-
-    def early(submit: Submit) -> None:
-        world.smsc.receipt(submit)
-        time.sleep(0.3)
-        world.smsc.ok(submit)
-
-    world.smsc.submitted = early
+    seen: list[Submit] = []
+    world.smsc.submitted = seen.append
     found = send(world)
-    world.until_heard(found, "accepted", "delivered")
+    until(lambda: seen)
+    receipts(world.smsc, (seen[0], "DELIVRD"))
+    world.smsc.ok(seen[0])
+    world.told(found, "accepted", "delivered")
 
 
 @pytest.mark.parametrize("way", ["text", "tlv"])
@@ -416,8 +411,7 @@ def test_as_is_does_not_convert(world: Outside) -> None:
     world.until_heard(found, "accepted")
     until(lambda: len(smsc.deliver_answers) > answers)
     assert smsc.deliver_answers[-1][1] == 0
-    time.sleep(0.5)
-    assert world.smartico.statuses(found) == ["accepted"]
+    world.told(found, "accepted")
 
 
 def test_a_vendors_words(world: Outside) -> None:
@@ -441,7 +435,7 @@ def test_a_receipt_of_nobody_is_answered_and_gives_nothing(world: Outside) -> No
     world.smsc.deliver("447700900101", "Amazing", b"", esm_class=4)
     world.smsc.deliver("447700900101", "Amazing", b"hello there")
     until(lambda: len(world.smsc.deliver_answers) == answers + 4)
-    time.sleep(0.3)
+    world.idle("reports")
     assert len(world.smartico.heard) == before
 
 
@@ -451,8 +445,8 @@ def test_a_permanent_refusal_is_rejected(world: Outside, status: int) -> None:
     world.smsc.submitted = lambda submit: world.smsc.ok(submit, status)
     text = marked()
     found = send(world, body=text)
-    world.until_heard(found, "rejected")
-    time.sleep(0.3)
+    world.told(found, "rejected")
+    world.idle("sms")
     assert len(submits(world, text)) == 1
     assert world.state(found) == "rejected"
 
@@ -582,24 +576,18 @@ def test_the_rate_is_even(world: Outside) -> None:
 
 
 def test_the_window_is_kept(world: Outside) -> None:
-    """Never more than 3 submits without an answer."""
+    """3 submits without an answer while 3 are left, and never more."""
     narrow = centres(world)["narrow"]
-    open_: list[Submit] = []
-    most = 0
-
-    def slow(submit: Submit) -> None:
-        nonlocal most
-        open_.append(submit)
-        most = max(most, len(open_))
-
-    narrow.submitted = slow
+    unanswered: list[Submit] = []
+    narrow.submitted = unanswered.append
     ids = [send(world, "narrow") for _ in range(10)]
-    for number in range(10):
-        until(lambda number=number: len(narrow.submits) > number)
-        time.sleep(0.05)
-        submit = open_.pop(0)
-        narrow.deliver_at_once(submit)
-    assert most == 3
+    for left in range(10, 0, -1):
+        until(lambda left=left: len(unanswered) >= min(left, 3))
+        # What was written before this answer is here when the answer is.
+        asked = narrow.links[0].ask(ENQUIRE_LINK)
+        until(lambda asked=asked: asked in narrow.enquiry_answers)
+        assert len(unanswered) == min(left, 3)
+        narrow.deliver_at_once(unanswered.pop(0))
     for found in ids:
         world.until_heard(found, "accepted", "delivered")
 
@@ -643,12 +631,12 @@ def test_stop_unsubscribes_the_latest_message_to_the_number(world: Outside, word
     world.until_heard(older, "accepted", "delivered")
     newer = send(world, label, ext_user_id=player)
     world.until_heard(newer, "accepted", "delivered")
+    answered = len(smsc.deliver_answers)
     for _ in range(2):
         smsc.deliver(numbers[player], "Amazing", word)
-    world.until_heard(newer, "accepted", "delivered", "unsubscribed")
-    time.sleep(0.3)
+    until(lambda: len(smsc.deliver_answers) == answered + 2)
+    world.told(newer, "accepted", "delivered", "unsubscribed")
     assert world.smartico.statuses(older) == ["accepted", "delivered"]
-    assert world.smartico.statuses(newer) == ["accepted", "delivered", "unsubscribed"]
     until(lambda: world.post(f"/{label}/sms", world.sms_fields(ext_user_id=player)).json["error_code"] == 5, 5)
 
 
