@@ -168,12 +168,13 @@ class MessageWork:
         )
         if counts:
             self._count(item, "uncertain" if uncertain else "again")
-            log.info(
-                "message {message_id} is tried again in {seconds:.1f} s: {reason}",
-                message_id=item.message.id,
-                seconds=due - self._clock.seconds(),
-                reason=reason,
-            )
+            if uncertain or _is_worth_a_line(item.attempts + 1):
+                log.info(
+                    "message {message_id} is tried again in {seconds:.1f} s: {reason}",
+                    message_id=item.message.id,
+                    seconds=due - self._clock.seconds(),
+                    reason=reason,
+                )
 
     async def _end(self, item: Leased, state: State, reason: str) -> None:
         letters = "f" if state is State.FAILED else "r"
@@ -260,13 +261,14 @@ class ReportWork:
         await persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
         if counts:
             self._count(item, "again")
-            log.info(
-                "{status} of {message_id} is told again in {seconds:.1f} s: {reason}",
-                status=item.status.value,
-                message_id=item.message_id,
-                seconds=due - now,
-                reason=reason,
-            )
+            if _is_worth_a_line(item.attempts + 1):
+                log.info(
+                    "{status} of {message_id} is told again in {seconds:.1f} s: {reason}",
+                    status=item.status.value,
+                    message_id=item.message_id,
+                    seconds=due - now,
+                    reason=reason,
+                )
         return None
 
     async def _give_up(self, item: ReportJob, reason: str) -> ReportJob | None:
@@ -290,6 +292,14 @@ class ReportWork:
 
     def _count(self, item: ReportJob, result: str) -> None:
         self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)
+
+
+def _is_worth_a_line(tries: int) -> bool:
+    """The first, second, fourth, eighth ... try: a full queue in an outage would drown all else in the log.
+
+    The timeline has every try.
+    """
+    return tries & (tries - 1) == 0
 
 
 def _marked(item: Leased, route: str, now: float) -> Leased:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from fakes import FakeMeter, FakeStore
 from gatewayd.attempts import MessageWork, ReportWork
@@ -143,6 +144,22 @@ def test_a_temporary_failure_is_tried_again_within_5_s(bench: Bench) -> None:
     assert bench.state() is State.QUEUED
     bench.clock.pump([0.1] * 50)
     assert [leased.attempts for leased in bench.attempts[:2]] == [0, 1]
+
+
+def test_tries_are_logged_ever_more_rarely(bench: Bench) -> None:
+    """A queue of many messages in a long outage leaves room in the log; each message's beginning is there."""
+    bench.outcome = fails(TemporaryFailure("down"))
+    bench.accept()
+    with capturedLogs() as told:
+        bench.outbox.startService()
+        for _ in range(200):
+            bench.clock.advance(1)
+    tries = len(bench.attempts)
+    assert 9 <= tries < 64
+    lines = [formatEvent(event) for event in told if "is tried again" in event["log_format"]]
+    assert len(lines) == tries.bit_length()
+    assert lines[0].startswith(f"message {ID} is tried again in ")
+    assert lines[0].endswith(" s: down")
 
 
 def test_not_before_is_obeyed_and_does_not_count(bench: Bench) -> None:
