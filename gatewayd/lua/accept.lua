@@ -13,15 +13,13 @@ local function each(it)
     end
   end
   if known then return {known == it[2] and 'same' or 'conflict', owner} end
-  for _, name in ipairs(it[13]) do
-    if call('EXISTS', P .. 'stop:' .. it[3] .. ':' .. it[4] .. ':' .. name) == 1 then return {'suppressed', id} end
-  end
+  if stopped(it[3], it[4], it[13]) then return {'suppressed', id} end
   if tonumber(call('GET', P .. 'waiting') or '0') >= MAX then return {'full', id} end
   local url = ''
   if it[9] ~= '' then
     url = sub(redis.sha1hex(it[9]), 1, 12)
-    call('SET', P .. 'w:' .. url, it[9], 'KEEPTTL')
-    keep_key(P .. 'w:' .. url, math.ceil((it[7] - NOW) / 1000) + KEEP)
+    local lifetime = math.ceil((it[7] - NOW) / 1000) + KEEP
+    if call('TTL', P .. 'w:' .. url) < lifetime then call('SET', P .. 'w:' .. url, it[9], 'EX', lifetime) end
   end
   call('HSET', m, 's', QUEUED, 'h', it[2], 'l', it[3], 'c', it[4], 'x', it[5], 'i', it[6], 't', now, 'd', it[7],
     'y', it[8], 'w', url, 'o', '', 'n', 0)

@@ -10,11 +10,14 @@ local function each(it)
       n, again = n + 1, again .. letter
     end
   end
-  if n > 0 and call('EXISTS', P .. 'm:' .. id) == 1 then
+  local m = n > 0 and state_of(id)
+  if m then
     note(id, it[2] == 1 and 'told to retry' or 'told to drop', again)
     if it[2] == 1 then
-      tell(id, again, false)
-      keep(id, KEEP)
+      local fields = {}
+      tell(id, m[5], again, false, fields)
+      call('HSET', P .. 'm:' .. id, unpack(fields))
+      keep(id, m[6], KEEP)
     end
   end
   return n

@@ -3,14 +3,14 @@
 -- reply   0 not this player's, 1 removed, or the channel on which it was still waiting
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
-  local f = call('HMGET', m, 's', 'o', 'l', 'c', 'x')
-  if f[5] ~= it[3] or f[3] ~= it[2] then return 0 end
+  local f = state_of(id, 'x', 'a')
+  if not f or f[7] ~= it[3] or f[3] ~= it[2] then return 0 end
   local waited = WAITING[f[1]]
   if waited then
     move(id, f, it[4], 'f', false)
     call('ZREM', P .. 'x:' .. f[3] .. '|' .. f[4], id)
   end
-  local address = call('HGET', m, 'a')
+  local address = f[8]
   if address and call('GET', P .. 'n:' .. address) == id then call('DEL', P .. 'n:' .. address) end
   call('HDEL', m, 'x', 'i', 'a', 'y')
   call('DEL', P .. 't:' .. id)

@@ -6,7 +6,7 @@ local function each(it)
   if call('ZREM', P .. 'l:' .. it[2] .. ':' .. INSTANCE, id) == 0 then return {0, false} end
   local m = state_of(id)
   if not m or not WAITING[m[1]] then return {0, false} end
-  local _, leased = move(id, m, it[3], it[5], it[6] == 1)
+  local _, following = move(id, m, it[3], it[5], it[6] == 1)
   note(id, it[3], it[4])
-  return {1, leased and job(id)}
+  return {1, following}
 end

@@ -5,19 +5,16 @@
 local function each(it)
   local id, l = it[1], P .. 'l:' .. it[2] .. ':' .. INSTANCE
   if not call('ZSCORE', l, id) then return 0 end
-  local m = state_of(id)
+  local m = state_of(id, 'r')
   if not m or not WAITING[m[1]] then
     call('ZREM', l, id)
     return 0
   end
   if call('SISMEMBER', P .. 'paused', it[7] .. '|' .. it[2]) == 1 then return 3 end
-  for _, name in ipairs(it[8]) do
-    if call('EXISTS', P .. 'stop:' .. it[7] .. ':' .. it[2] .. ':' .. name) == 1 then return 2 end
-  end
+  if stopped(it[7], it[2], it[8]) then return 2 end
   local key = P .. 'm:' .. id
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
-  local before = call('HGET', key, 'r')
-  if before and before ~= it[3] then call('HDEL', key, 'j', 'g') end
+  if m[7] and m[7] ~= it[3] then call('HDEL', key, 'j', 'g') end
   call('HSET', key, 's', UNCERTAIN, 'r', it[3], 'k', now, 'a', it[4])
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.
   if it[6] > 1 then call('HSETNX', key, 'g', string.rep('.', it[6])) end

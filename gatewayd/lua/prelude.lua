@@ -6,6 +6,7 @@
 local P, now, NOW, INSTANCE = KEYS[1], ARGV[1], tonumber(ARGV[1]), ARGV[3]
 local KEEP, RETENTION = ARGV[5], ARGV[6]
 local call, find, sub = redis.call, string.find, string.sub
+local counted = {}
 
 local function note(id, event, detail)
   local t = P .. 't:' .. id
@@ -20,15 +21,17 @@ local function keep_key(key, seconds)
   if call('TTL', key) < tonumber(seconds) then call('EXPIRE', key, seconds) end
 end
 
-local function keep(id, seconds)
+-- A message, its timeline, and the URL that its hash names.
+local function keep(id, url, seconds)
   keep_key(P .. 'm:' .. id, seconds)
   keep_key(P .. 't:' .. id, seconds)
-  local url = call('HGET', P .. 'm:' .. id, 'w')
   if url and url ~= '' then keep_key(P .. 'w:' .. url, seconds) end
 end
 
+-- `coda.lua` adds it up once for all items: they are of few labels.
 local function count(label, channel, what, by)
-  call('HINCRBY', P .. 'counts', label .. '|' .. channel .. '|' .. what, by)
+  local name = label .. '|' .. channel .. '|' .. what
+  counted[name] = (counted[name] or 0) + by
 end
 
 -- The body is there exactly while a message waits: `waiting` and each label's `in_flight` count the bodies, not states.
@@ -39,23 +42,31 @@ local function drop_body(id, label, channel)
   end
 end
 
--- The next status to tell of a message: id, letter, label, channel, url, queued ms, tries, first try ms.
-local function job(id)
-  local f = call('HMGET', P .. 'm:' .. id, 'p', 'l', 'c', 'w', 'pq', 'pn', 'pf')
-  if not f[1] or f[1] == '' then return false end
-  local url = f[4] and f[4] ~= '' and call('GET', P .. 'w:' .. f[4]) or ''
-  return {id, sub(f[1], 1, 1), f[2], f[3], url or '', f[5] or now, f[6] or '0', f[7] or '0'}
+-- Whether one of these names is on the stop list.
+local function stopped(label, channel, names)
+  local keys = {}
+  for i, name in ipairs(names) do keys[i] = P .. 'stop:' .. label .. ':' .. channel .. ':' .. name end
+  return #keys > 0 and call('EXISTS', unpack(keys)) > 0
 end
 
--- Queue reports behind those that wait already; true if the message was not in the report queue before.
-local function tell(id, letters, lease)
-  local m = P .. 'm:' .. id
-  local pending = call('HGET', m, 'p')
+-- The next status to tell of a message: id, letter, label, channel, url, queued ms, tries, first try ms.
+local function job(id, letters, label, channel, url, queued, tries, first)
+  url = url and url ~= '' and call('GET', P .. 'w:' .. url) or ''
+  return {id, sub(letters, 1, 1), label, channel, url, queued or now, tries or '0', first or '0'}
+end
+
+local function add(list, ...)
+  for i = 1, select('#', ...) do list[#list + 1] = (select(i, ...)) end
+end
+
+-- Queue reports behind the `pending` ones; true if the message was not in the report queue before. What its hash gets
+-- is added to `fields`, for the caller to write.
+local function tell(id, pending, letters, lease, fields)
   if pending and pending ~= '' then
-    call('HSET', m, 'p', pending .. letters)
+    add(fields, 'p', pending .. letters)
     return false
   end
-  call('HSET', m, 'p', letters, 'pq', now, 'pn', 0, 'pf', 0)
+  add(fields, 'p', letters, 'pq', now, 'pn', 0, 'pf', 0)
   call('ZADD', lease and (P .. 'l:reports:' .. INSTANCE) or (P .. 'q:reports'), now, id)
   return true
 end
@@ -70,9 +81,10 @@ local function cell(state, told, event)
   return new, letters
 end
 
--- Move a message to `new` and queue those of `letters` that were never queued. m is {state, told, label, channel}.
--- Result: changed, leased the report.
-local function move(id, m, new, letters, lease)
+-- Move a message to `new` and queue those of `letters` that were never queued; m is what `state_of` gave. What its hash
+-- gets is written in one go, with `fields` if it changes at all.
+-- Result: changed, the job of the report that was leased or false.
+local function move(id, m, new, letters, lease, fields)
   local state, told, label, channel = m[1], m[2], m[3], m[4]
   local fresh = ''
   for i = 1, #letters do
@@ -80,26 +92,27 @@ local function move(id, m, new, letters, lease)
     if not find(told, letter, 1, true) then fresh = fresh .. letter end
   end
   if new == state and fresh == '' then return false, false end
-  local key = P .. 'm:' .. id
-  call('HSET', key, 's', new, 'o', told .. fresh)
+  fields = fields or {}
+  add(fields, 's', new, 'o', told .. fresh)
   if new ~= state then
     count(label, channel, new, 1)
     if not WAITING[state] then count(label, channel, state, -1) end
-    if FINAL[new] then call('HSET', key, 'z', now) end
+    if FINAL[new] then add(fields, 'z', now) end
     if WAITING[state] then
       drop_body(id, label, channel)
       call('ZREM', P .. 'q:' .. channel, id)
     end
   end
   if find(fresh, 'a', 1, true) then count(label, channel, 'handed', 1) end
-  local leased = false
-  if fresh ~= '' then leased = tell(id, fresh, lease) and lease end
-  keep(id, KEEP)
-  return true, leased
+  local leased = fresh ~= '' and tell(id, m[5], fresh, lease, fields) and lease
+  call('HSET', P .. 'm:' .. id, unpack(fields))
+  keep(id, m[6], KEEP)
+  return true, leased and job(id, fresh, label, channel, m[6])
 end
 
-local function state_of(id)
-  local m = call('HMGET', P .. 'm:' .. id, 's', 'o', 'l', 'c')
+-- {state, told, label, channel, pending reports, url, and what else is asked for}, or nil for none.
+local function state_of(id, ...)
+  local m = call('HMGET', P .. 'm:' .. id, 's', 'o', 'l', 'c', 'p', 'w', ...)
   if not m[1] then return nil end
   return m
 end

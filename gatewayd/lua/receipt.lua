@@ -31,7 +31,7 @@ local function each(it)
       if f[1] == UNCERTAIN and f[2] == smsc and tonumber(f[3] or '0') <= born then id = latest end
     end
   end
-  local m = id and state_of(id)
+  local m = id and state_of(id, 'g')
   if not m then
     if it[6] == 0 then return {'unknown', false, ''} end
     for _, remote in ipairs(it[2]) do
@@ -45,7 +45,7 @@ local function each(it)
   end
   local waited = call('ZREM', P .. 'parked', it[7]) == 1
   local event, key = it[3], P .. 'm:' .. id
-  local g = call('HGET', key, 'g')
+  local g = m[7]
   if event ~= '' and g and #g > 1 then
     -- By its number it names no segment: asked for again after a lost reply, it must not count for the next one too.
     if not index and not waited then return {'ignored', false, id} end
@@ -66,6 +66,6 @@ local function each(it)
   if event == '' then return {'ignored', false, id} end
   local new, letters = cell(m[1], m[2], event)
   if not new then return {'ignored', false, id} end
-  local changed, leased = move(id, m, new, letters, it[8] == 1)
-  return {changed and 'moved' or 'ignored', leased and job(id), id}
+  local changed, following = move(id, m, new, letters, it[8] == 1)
+  return {changed and 'moved' or 'ignored', following, id}
 end

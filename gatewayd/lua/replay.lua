@@ -3,7 +3,7 @@
 -- reply   how many statuses were queued
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
-  local f = call('HMGET', m, 'l', 'p')
+  local f, fields = call('HMGET', m, 'l', 'p', 'w'), {}
   if not f[1] or (it[2] ~= '' and f[1] ~= it[2]) then return 0 end
   local letters, waiting = '', f[2] or ''
   for _, line in ipairs(call('LRANGE', P .. 't:' .. id, 0, -1)) do
@@ -15,7 +15,8 @@ local function each(it)
   end
   if letters == '' then return 0 end
   note(id, 'replayed', letters)
-  tell(id, letters, false)
-  keep(id, KEEP)
+  tell(id, waiting, letters, false, fields)
+  call('HSET', m, unpack(fields))
+  keep(id, f[3], KEEP)
   return #letters
 end

@@ -5,7 +5,7 @@
 local function each(it)
   local id, letter, m = it[1], it[2], P .. 'm:' .. it[1]
   local l = P .. 'l:reports:' .. INSTANCE
-  local f = call('HMGET', m, 'p', 's', 'l')
+  local f = call('HMGET', m, 'p', 's', 'l', 'c', 'w')
   local pending = f[1]
   if not pending or sub(pending, 1, 1) ~= letter then
     if not pending or pending == '' then call('ZREM', l, id) end
@@ -19,7 +19,7 @@ local function each(it)
     call('ZADD', P .. 'dead', now, id .. '|' .. letter)
     call('HSET', P .. 'deadwhy', id .. '|' .. letter, f[3] .. '|' .. it[3])
     -- A person has 30 days to look at it; what is older goes, a few at a time.
-    keep(id, 2592000)
+    keep(id, f[5], 2592000)
     for _, old in ipairs(call('ZRANGEBYSCORE', P .. 'dead', '-inf', NOW - 2592000000, 'LIMIT', 0, 10)) do
       call('ZREM', P .. 'dead', old)
       call('HDEL', P .. 'deadwhy', old)
@@ -38,6 +38,6 @@ local function each(it)
   end
   call('HSET', m, 'p', pending, 'pq', now, 'pn', 0, 'pf', 0)
   -- It has its 48 hours from now on, however long the one before took.
-  keep(id, KEEP)
-  return call('ZSCORE', l, id) and job(id)
+  keep(id, f[5], KEEP)
+  return call('ZSCORE', l, id) and job(id, pending, f[3], f[4], f[5])
 end
