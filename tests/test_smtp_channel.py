@@ -574,6 +574,21 @@ async def test_one_domain_is_paced_without_stopping_others() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_under_way_is_never_more_than_there_is_room_for() -> None:
+    """A connection counts once, though a second mail may follow behind the one that is not answered yet."""
+    async with world(table={"connections": 1}) as w:
+        await w.send(order(1))
+        w.relays["main"].script["dot"].append(Act.HANG)
+        stuck = [w.send(order(number)) for number in (2, 3)]
+        await w.relays["main"].until(lambda: not w.relays["main"].script["dot"])
+        state = w.channel.states()["main"]
+        assert (state.in_flight, state.window) == (1, 1)
+        w.relays["main"].drop_all()
+        for one in stuck:
+            await one.addErrback(lambda failure: failure.trap(Uncertain) and None)
+
+
+@pytest_twisted.ensureDeferred
 async def test_one_domain_has_its_own_connection_limit() -> None:
     """While one message to it is under way the next waits a little; mail to others passes by."""
     async with world(table={"domains": {"slow.test": Domains(connections=1)}}) as w:

@@ -106,8 +106,8 @@ class Pool:
 
     @property
     def in_flight(self) -> int:
-        """How many messages are under way."""
-        return sum(self._held.values())
+        """How many connections have mail under way; a second one that is pipelined behind the first counts no more."""
+        return len(self._held)
 
     @property
     def connections(self) -> int:
