@@ -28,6 +28,7 @@ _STOPPING: dict[Event, Callable[[Label], bool]] = {
     Event.UNSUBSCRIBED: lambda label: label.suppress_on_unsubscribe,
 }
 _FAILURES = frozenset({Event.FAILED, Event.BOUNCED, Event.REJECTED})
+_CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING})
 
 
 class Tracker:
@@ -57,16 +58,22 @@ class Tracker:
 
     async def take(self, evidence: Evidence) -> None:
         """One fact about one message."""
-        known = await self._store.about(evidence.message_id)
-        if known is None:
+        known = None
+        # A plain fact moves its message whatever else is known of it: that saves a question to the store.
+        if evidence.hard or evidence.event in _CONSIDERED or self._decided is not unrecorded:
+            known = await self._store.about(evidence.message_id)
+            if known is None:
+                await self._stop_by_itself(evidence)
+                return
+            evidence = self._judged(evidence, known)
+            # First the stop list: if we die in between, the same fact told again still stops the next message.
+            await self._stop(evidence, known)
+        result = await self._store.evidence(evidence)
+        if result == "unknown":
             await self._stop_by_itself(evidence)
             return
-        evidence = self._judged(evidence, known)
-        # First the stop list: if we die in between, the same fact told again still stops the next message.
-        await self._stop(evidence, known)
-        result = await self._store.evidence(evidence)
         self._meter.evidence(evidence.source, evidence.event, "matched" if result == "moved" else "ignored")
-        if result == "moved":
+        if result == "moved" and known is not None:
             self._decide(known, evidence.event, evidence.source)
         self.log.info(
             "{event} by {source} for {message_id}: {result}",
