@@ -336,6 +336,8 @@ async def test_a_message_over_the_relays_size_goes_by_another_or_not_at_all() ->
         ("MAIL", b"421 4.3.0 not now"),
         ("MAIL", Act.DROP),
         ("DATA", b"451 4.3.0 not now"),
+        ("RCPT", b"451 4.3.5 server configuration error"),
+        ("dot", b"451 4.3.0 queue file write error"),
     ],
 )
 @pytest_twisted.ensureDeferred
@@ -379,6 +381,23 @@ async def test_a_relay_that_hangs_is_not_up() -> None:
         began = NOW.seconds()
         await w.until(lambda: not w.channel.routes()["main"], 12)
         assert NOW.seconds() - began < 10.5
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_relay_that_hangs_with_all_its_connections_busy_is_not_up() -> None:
+    """No connection is left to find out by, and mail goes by the next relay; down within 10 s, and up again."""
+    async with world("main", "backup", table={"connections": 1}) as w:
+        await w.until(lambda: w.channel.routes()["main"], 5)
+        w.relays["main"].script["dot"].append(Act.HANG)
+        hanging = w.send(order(1, "main"))
+        began = NOW.seconds()
+        await w.until(lambda: not w.channel.routes()["main"], 12)
+        assert NOW.seconds() - began < 10
+        assert (await w.send(order(2, "main", "backup"))).route == "backup"
+        w.relays["main"].drop_all()
+        assert type(await failure(hanging)) is Uncertain
+        await w.until(lambda: w.channel.routes()["main"], 10)
+        assert (await w.send(order(3, "main", "backup"))).route == "main"
 
 
 @pytest_twisted.ensureDeferred

@@ -28,6 +28,7 @@ from gatewayd.smtp.tls import ClientTls
 TICK = 1.0
 PROBE_AFTER = 3.0
 SLOW = 5.0
+SILENT = 8.5
 PATIENCE = 5.0
 IDLE = 30.0
 MESSAGES = 100
@@ -70,6 +71,7 @@ class Pool:
         self._not_before = 0.0
         self._worked = False
         self._suspect = False
+        self._mute = False
         self._changed = 0.0
         self._timer: Any = None
         self._stopping: Deferred[None] | None = None
@@ -92,7 +94,7 @@ class Pool:
     @property
     def may_be_used(self) -> bool:
         """False while the relay is known to be down, or leaves us waiting for its greeting: only probes go there."""
-        if self._stopping is not None:
+        if self._stopping is not None or self._mute:
             return False
         if self._held or self._idle:
             return True
@@ -360,6 +362,7 @@ class Pool:
     def _say(self, up: bool, reason: str) -> None:
         was = self.up
         self._worked = up
+        self._mute = False
         self._suspect = False if up else self._suspect
         self.trouble = reason
         if was != self.up or not self._changed:
@@ -381,11 +384,20 @@ class Pool:
                 turn.errback(late if self.up else Trouble("it does not answer"))
         if self.up and not self._heard_since(now - SLOW) and self._leaves_us_waiting(now):
             self._say(False, "it does not answer")
+        elif self.up and self._says_nothing(now):
+            self._say(False, "it does not answer")
+            self._mute = True
+        elif self._mute and self._heard_since(self._changed):
+            self._say(True, "")
         self._rest_no_longer(now)
         self._probe(now)
 
     def _leaves_us_waiting(self, now: float) -> bool:
         return any(began + SLOW <= now for began in self._opening.values())
+
+    def _says_nothing(self, now: float) -> bool:
+        """All connections are busy, so that none is left to find out by, and nothing came on any of them for long."""
+        return len(self._held) >= self.relay.connections and not self._heard_since(now - SILENT)
 
     def _heard_since(self, time: float) -> bool:
         return any(session.alive and session.last_reply > time for session in self._sessions)

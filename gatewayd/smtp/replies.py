@@ -90,6 +90,8 @@ _ANY = tuple(Stage)
 _SUBMIT = (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT)
 _TABLE: tuple[tuple[tuple[Stage, ...], str, str, Verdict], ...] = (
     ((Stage.DOT,), "2", "", Verdict.TAKEN),
+    # The relay's own disk, look-ups or configuration, or its end.
+    ((Stage.RCPT, Stage.DOT), "4", "4.3.", Verdict.ROUTE),
     # Going away: the relay itself before a recipient was named, perhaps the recipient's domain after that.
     ((Stage.MAIL,), "421", "", Verdict.ROUTE),
     ((Stage.RCPT, Stage.DATA, Stage.DOT), "421", "", Verdict.DOMAIN),
