@@ -37,8 +37,8 @@ def later(seconds: float) -> Deferred[None]:
     return waiting
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Return once `condition` (a function, or an async one) holds; AssertionError if that takes too long."""
+async def until(condition: Callable[[], Any], seconds: float = 20.0, log: Callable[[], str] = str) -> None:
+    """Return once `condition` (a function, or an async one) holds; AssertionError with `log()` if it takes too long."""
     limit = reactor.seconds() + seconds
     while True:
         result = condition()
@@ -46,7 +46,7 @@ async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
             result = await result
         if result:
             return
-        assert reactor.seconds() < limit, f"not within {seconds} s: {condition}"
+        assert reactor.seconds() < limit, f"not within {seconds} s: {condition} {log()}"
         await later(0.01)
 
 

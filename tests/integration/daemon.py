@@ -249,6 +249,19 @@ class World:
         await self.daemon.start()
         await self.daemon.ready()
 
+    async def idle(self, *queues: str, seconds: float = 20.0) -> None:
+        """Return once these of the daemon's queues (email, sms, reports) are empty: what has not come will not come."""
+        empty = {
+            f'gatewayd_queue_messages{{queue="{queue}",state="{state}"}} 0.0'
+            for queue in queues
+            for state in ("waiting", "leased")
+        }
+
+        async def are_empty() -> bool:
+            return empty <= set((await self.daemon.metrics()).splitlines())
+
+        await until(are_empty, seconds)
+
     def another(self, instance: str) -> Daemon:
         """A second daemon on the same Redis and simulators, not started yet, with listeners of its own."""
         api, admin = free_port(), free_port()

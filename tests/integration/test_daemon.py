@@ -99,7 +99,7 @@ async def test_an_email_and_an_sms_go_all_the_way() -> None:
         assert (await world.sms(im_uid="once")).ext_message_id == again.ext_message_id
         assert (await world.sms(im_uid="once", body="other")).error_code == ErrorCode.UID_CONFLICT
         await world.smartico.until_heard(again.ext_message_id, *TOLD)
-        await later(0.5)
+        await world.idle("email", "sms", "reports")
         for answer in (email, sms, again):
             assert world.smartico.statuses(answer.ext_message_id) == TOLD
         kinds = {heard.ext_message_id: heard.type for heard in world.smartico.heard}

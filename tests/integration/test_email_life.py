@@ -263,7 +263,7 @@ async def test_facts_come_in_any_order() -> None:
                     await world.lmtp(taken.sender, dsn(taken, word, status))
         for name, (_, statuses) in COURSES.items():
             await world.heard(sent[name][0], "accepted", *statuses)
-        await later(0.5)
+        await world.idle("reports")
         for name, (_, statuses) in COURSES.items():
             assert world.smartico.statuses(sent[name][0]) == ["accepted", *statuses], name
         # All suppress_on_* are off: nobody is on the stop list.
@@ -381,7 +381,7 @@ async def test_opens_of_machines_and_of_persons() -> None:
         await look(soon, PERSON)
         await world.heard(gmail[0], "accepted", "delivered", "opened")
         await world.heard(soon[0], "accepted", "delivered", "opened")
-        await later(0.3)
+        await world.idle("reports")
         for one in (apple, scanner):
             assert world.smartico.statuses(one[0]) == ["accepted"]
 

@@ -490,16 +490,7 @@ async def test_all_is_accounted_for_after_chaos() -> None:
         await until(
             lambda: {heard.ext_message_id for heard in world.smartico.heard if heard.status in final} >= ids, 60
         )
-
-        async def settled() -> bool:
-            page = await world.daemon.metrics()
-            return all(
-                value(page, "gatewayd_queue_messages", queue=queue, state=state) == 0
-                for queue in ("email", "sms", "reports")
-                for state in ("waiting", "leased")
-            )
-
-        await until(settled, 30)
+        await world.idle("email", "sms", "reports", seconds=30)
         page = await world.daemon.metrics()
         accepted = 0.0
         for channel in ("email", "sms"):

@@ -12,7 +12,7 @@ from test_daemon import TOLD, Load
 from test_smpp_peers import a_second, fullest_second, met
 from twisted.internet import reactor
 
-from redis_server import later, until
+from redis_server import until
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def test_short_and_long_sms_go_all_the_way() -> None:
         said = [await world.sms(body=body) for body in bodies]
         for answer in said:
             await world.smartico.until_heard(answer.ext_message_id, *TOLD)
-        await later(0.3)
+        await world.idle("sms", "reports")
         for answer in said:
             assert world.smartico.statuses(answer.ext_message_id) == TOLD
         report = await peer.ask()

@@ -14,8 +14,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from certificates import Authority
@@ -25,10 +23,10 @@ from gatewayd.model import Handed, Order
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.timeouts import Timeouts
 from integration.postfix import Postfix, free_port
+from redis_server import until
 from smtp_world import KEYS, label, message
 
 R: Any = reactor
-NOW = IReactorTime(R)
 
 
 async def marked(route: str) -> None:
@@ -52,14 +50,6 @@ async def channel(*relays: Relay, **options: Any) -> AsyncIterator[Callable[...,
         await smtp.stopService()
 
 
-async def until(condition: Callable[[], bool], log: Callable[[], str] = str, seconds: float = 20) -> None:
-    """Look again every 50 ms for what another process does."""
-    end = NOW.seconds() + seconds
-    while not condition():
-        assert NOW.seconds() < end, log()
-        await deferLater(R, 0.05)
-
-
 # -- Postfix ---------------------------------------------------------------------------------------------------------
 
 
@@ -74,7 +64,7 @@ async def test_mail_through_postfix_arrives_unchanged() -> None:
             results = await DeferredList([send(number, text_body=text) for number in range(1, 61)], consumeErrors=True)
             bad = [result.getErrorMessage() for good, result in results if not good]
             assert bad == []
-        await until(lambda: len(postfix.mailbox()) == 60, postfix.log)
+        await until(lambda: len(postfix.mailbox()) == 60, log=postfix.log)
         seen = set()
         for raw in postfix.mailbox():
             mail: Any = email.message_from_bytes(raw)
@@ -114,7 +104,7 @@ async def test_postfix_over_starttls(tmp_path: Path) -> None:
         relay = Relay(host="127.0.0.1", port=postfix.port, tls="starttls", ca_file=authority.ca_file)
         async with channel(relay) as send:
             await send()
-        await until(lambda: len(postfix.mailbox()) == 1, postfix.log)
+        await until(lambda: len(postfix.mailbox()) == 1, log=postfix.log)
         assert b"TLSv1.3" in postfix.mailbox()[0]
         async with channel(Relay(host="127.0.0.1", port=postfix.port, tls="starttls")) as send:
             with pytest.raises(TemporaryFailure, match="TLS failed"):
@@ -145,15 +135,12 @@ async def test_postfix_killed_under_load_loses_nothing_that_it_took() -> None:
                 except TemporaryFailure:
                     return None
 
-            end = NOW.seconds() + 15
-            while await again() is None:
-                assert NOW.seconds() < end
-                await deferLater(R, 0.2)
+            await until(again, 15)
 
         def arrived() -> set[str]:
             return {str(email.message_from_bytes(raw)["X-Gw-Id"]) for raw in postfix.mailbox()}
 
-        await until(lambda: taken <= arrived(), postfix.log)
+        await until(lambda: taken <= arrived(), log=postfix.log)
 
 
 # -- aiosmtpd ----------------------------------------------------------------------------------------------------------
