@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Net:
         smsc = await self.smsc.start()
         callback = await self.listen(self.authority.endpoint(reactor, LOOPBACK), Factory.forProtocol(Silent))
         players = self.directory / "players.db"
-        with sqlite3.connect(players) as database:
+        with closing(sqlite3.connect(players)) as database, database:
             database.execute("CREATE TABLE players (id TEXT, email TEXT, phone TEXT)")
             database.execute("INSERT INTO players VALUES ('1', 'anna@players.example', '+447700900123')")
         self.raw = {

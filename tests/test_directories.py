@@ -4,6 +4,7 @@ import sqlite3
 import string
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -774,7 +775,7 @@ async def test_an_operators_own_directory(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_sandbox_players_are_what_they_say(players: PlayerDatabase) -> None:
     """The file is plain SQLite, and numbered players can be many."""
     many = PlayerDatabase(players.path.with_name("many.db"), numbered=250)
-    with sqlite3.connect(many.path) as database:
+    with closing(sqlite3.connect(many.path)) as database, database:
         assert database.execute("SELECT count(*) FROM players").fetchone() == (len(SAMPLES) + 250,)
     database.close()
     assert players.get("1002") is not None

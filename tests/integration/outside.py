@@ -22,7 +22,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -148,7 +148,7 @@ class Outside:
         self.smartico, self.relay, self.smsc = Smartico(), Relay(), Smsc()
         self.peers: list[Any] = [self.smartico, self.relay, self.smsc]
         self.database = self.directory / "players.db"
-        with sqlite3.connect(self.database) as players:
+        with closing(sqlite3.connect(self.database)) as players, players:
             players.execute(
                 "CREATE TABLE players (id TEXT PRIMARY KEY, email TEXT, phone TEXT, opted_out INT, email_opted_out INT,"
                 " sms_opted_out INT, excluded INT)"

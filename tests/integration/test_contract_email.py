@@ -7,7 +7,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -210,7 +210,7 @@ def test_ways_that_only_delivery_finds_end_it_as_rejected(world: Outside) -> Non
         until(
             lambda player=player: world.message(ids[player])["timeline"][-1]["event"] not in ("taken", "submitting"), 5
         )
-        with sqlite3.connect(world.database) as players:
+        with closing(sqlite3.connect(world.database)) as players, players:
             players.execute(change)
         players.close()
     world.relay.rcpt = lambda address: ""
