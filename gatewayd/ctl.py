@@ -398,7 +398,10 @@ def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     """What `work` gives, in a reactor that runs only for it."""
     from twisted.internet.defer import Deferred
     from twisted.internet.task import react
+    from twisted.logger import globalLogBeginner
 
+    # What is wrong is told in our words; without a log Twisted prints a traceback for a certificate that is not good.
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     results: list[T] = []
     failures: list[BaseException] = []
 

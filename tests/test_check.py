@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,7 +27,7 @@ from certificates import Authority
 from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everything
 from gatewayd.check import redis as redis_check
 from gatewayd.check.dns import CannotLookUp, Resolver, dkim, dmarc, mx, record_of, sender_domains, spf
-from gatewayd.check.neighbours import callback_places
+from gatewayd.check.neighbours import callback, callback_places
 from gatewayd.config import Config, Dkim, Secret, parse
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
@@ -242,6 +243,14 @@ async def test_neighbours_that_say_nothing_do_not_hold_the_others_up(net: Net) -
         "smsc world": FAIL,
         f"callback host {LOOPBACK}:{mute}": FAIL,
     }
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_callback_host_that_does_not_speak_tls_is_named(net: Net) -> None:
+    """It takes the connection and waits for a request, as a web server does on its plain port."""
+    mute = await net.listen(TCP4ServerEndpoint(reactor, 0, interface=LOOPBACK), Factory.forProtocol(Silent))
+    (found,) = await callback(reactor, "https", LOOPBACK, mute, patience=0.3)
+    assert (found.word, found.found) == (FAIL, "connected, but no end of the TLS handshake within 0.3 s")
 
 
 @pytest_twisted.ensureDeferred
@@ -484,6 +493,17 @@ async def test_the_command(net: Net) -> None:
     told = json.loads(out)
     assert told["ok"] is False
     assert [line["what"] for line in told["findings"] if line["result"] == "fail"] == ["smsc world"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bad_certificate_is_a_line_and_no_traceback(net: Net) -> None:
+    """What Twisted says of it by itself stays unsaid."""
+    label = net.raw["labels"]["amazing"]
+    label["callback_url"] = label["callback_url"].replace(LOOPBACK, "localhost")
+    label["callback_hosts"] = ["localhost"]
+    out, error, status = await gatewayctl("--config", str(written(net)), "check")
+    assert (status, error) == (1, "")
+    assert re.search(r"FAIL  callback host localhost:\d+: .*certificate", out)
 
 
 @pytest_twisted.ensureDeferred

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
@@ -163,19 +164,21 @@ class _Handshake(Protocol):
             self.done.errback(reason)
 
 
-async def callback(reactor: Any, scheme: str, host: str, port: int) -> list[Finding]:
+async def callback(reactor: Any, scheme: str, host: str, port: int, patience: float = PATIENCE) -> list[Finding]:
     """A TLS handshake (for http only a connection), and not a byte more: a GET would be a status."""
     what = f"callback host {host}:{port}"
-    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=PATIENCE)
+    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=patience)
     if scheme == "https":
         endpoint = wrapClientTLS(optionsForClientTLS(host, trustRoot=platformTrust()), endpoint)
     protocol = _Handshake()
     try:
         await endpoint.connect(Factory.forProtocol(lambda: protocol))
         if scheme == "https":
-            await protocol.done
+            await protocol.done.addTimeout(patience, reactor)
     except CancelledError:
         raise
+    except TooLate:
+        return [Finding(FAIL, what, f"connected, but no end of the TLS handshake within {patience:g} s")]
     except Exception as error:
         return [Finding(FAIL, what, words(error))]
     finally:
