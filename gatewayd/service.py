@@ -256,6 +256,7 @@ class Gatewayd(MultiService):
                 keys=keys,
                 domains=_return_domains(config),
                 on_evidence=self._tracker.take,
+                about=store.about,
                 max_size=config.bounces.max_size,
                 internal_relays=config.bounces.internal_relays,
                 meter=self._metrics,

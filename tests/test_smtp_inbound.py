@@ -13,10 +13,10 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 
 from gatewayd.errors import StoreUnavailable
-from gatewayd.model import Evidence
+from gatewayd.model import Channel, Evidence, Known
 from gatewayd.smtp.inbound import PREFIXES, ReturnedMail
 from gatewayd.smtp.lmtp import Limits, Session
-from gatewayd.status import Event
+from gatewayd.status import Event, State
 from gatewayd.tokens import Keys, Purpose
 
 KEYS = Keys(b"k" * 32)
@@ -115,9 +115,15 @@ class Transport(StringTransport):
 class Peer:
     """A client of a listener, over memory. `taken` is the evidence that was handed on."""
 
-    def __init__(self, *, limits: Limits | None = None, on_evidence: Any = None, **options: Any) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, on_evidence: Any = None, sent_to: str = "", **options: Any
+    ) -> None:
         self.clock = Clock()
         self.taken: list[Evidence] = []
+
+        async def about(message_id: str) -> Known | None:
+            name = KEYS.address_hashes(sent_to)[0]
+            return Known(ID, "", "amazing", Channel.EMAIL, "", State.SENT, address_hash=name) if sent_to else None
 
         async def keep(evidence: Evidence) -> None:
             self.taken.append(evidence)
@@ -130,6 +136,7 @@ class Peer:
             keys=KEYS,
             domains=[DOMAIN],
             on_evidence=on_evidence or keep,
+            about=about,
             in_thread=at_once,
             limits=limits,
             **options,
@@ -734,3 +741,22 @@ def test_no_bytes_break_a_session(chunks: list[bytes]) -> None:
         peer.session.dataReceived(chunk)
     assert all(line[:3].isdigit() for line in peer.heard().splitlines())
     assert peer.taken == []
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "event", "hard"),
+    [
+        (CANARY, Event.DELIVERED, False),
+        (CANARY.upper(), Event.DELIVERED, False),
+        ("other@else.test", Event.BOUNCED, True),
+        ("third@else.test", Event.BOUNCED, False),
+        ("nobody@else.test", Event.BOUNCED, True),
+        ("", Event.BOUNCED, True),
+    ],
+)
+def test_a_report_on_several_recipients_counts_for_ours(sent_to: str, event: Event, hard: bool) -> None:
+    """The worst of it, where it does not name the one that the message went to."""
+    further = "\r\nFinal-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: {}\r\n"
+    more = further.format("other@else.test", "5.1.1") + further.format("third@else.test", "5.2.2")
+    report = dsn("delivered", "2.0.0").replace(b"\r\n--x--", more.encode() + b"\r\n--x--")
+    assert fact(report, sent_to=sent_to) == (event, "dsn", hard)

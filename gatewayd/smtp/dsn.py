@@ -7,6 +7,8 @@ believed from a mail system. Whose message it is about is not decided here: that
 import re
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from gatewayd.smtp import wording
 from gatewayd.smtp.arf import read_complaint, read_unsubscription
 from gatewayd.smtp.notice import read_notice
@@ -106,7 +108,8 @@ def _from_blocks(mail: Mail, null_sender: bool | None) -> Verdict | None:
     verdicts = [_verdict(mail, block, whole) for block in blocks if _about_recipient(block)]
     if not verdicts:
         return None
-    return min(verdicts, key=lambda verdict: _WEIGHT[verdict.kind])
+    worst = min(verdicts, key=lambda verdict: _WEIGHT[verdict.kind])
+    return replace(worst, others=tuple(one for one in verdicts if one is not worst)) if len(verdicts) > 1 else worst
 
 
 def _about_recipient(block: Block) -> bool:
@@ -148,9 +151,6 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
     if kind is Kind.FAILED and action not in ACTIONS and kind_of(mail.story) is Kind.DELAYED:
         kind = Kind.DELAYED
-    # Where the block gives no reason, the text for people may; a code that is clear needs none.
-    words = wording.plain(f"{block.get('status', '')} {diagnostic}")
-    words = words if diagnostic or status in HARD else f"{words} {mail.flat[:4096]}"
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return Verdict(
         kind=kind,
@@ -158,13 +158,19 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
         action=action,
         recipient=recipient or recipient_of(mail, mail.story),
         diagnostic=(diagnostic or _SPACE.sub(" ", block.get("status", "")))[:500],
-        hard=kind is Kind.FAILED and is_hard(status, words),
+        hard=kind is Kind.FAILED and is_hard(status, _words(mail, block, status, diagnostic)),
         parsed=True,
         remote_mta=_typed(block.get("remote-mta", "")),
         reporting_mta=_typed(whole.get("reporting-mta", "")),
         envelope_id=whole.get("original-envelope-id", ""),
         will_retry_until=block.get("will-retry-until", ""),
     )
+
+
+def _words(mail: Mail, block: Block, status: str, diagnostic: str) -> str:
+    """Where the block gives no reason, the text for people may; a code that is clear needs none."""
+    words = wording.plain(f"{block.get('status', '')} {diagnostic}")
+    return words if diagnostic or status in HARD else f"{words} {mail.flat[:4096]}"
 
 
 def _status(stated: str, diagnostic: str) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet import interfaces, protocol
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from gatewayd.interfaces import IMeter, OnEvidence
-from gatewayd.model import Evidence
+from gatewayd.model import Evidence, Known
 from gatewayd.redact import redact
 from gatewayd.smtp.dsn import judge
 from gatewayd.smtp.lmtp import Arrived, Limits, Session
@@ -77,8 +78,9 @@ class Inspected(Struct, frozen=True):
 class ReturnedMail(protocol.Factory):
     """The listener's factory. `domains` are the return-path domains, in any case.
 
-    `on_evidence` returns once the fact is durable; only then the peer hears 250. `internal_relays` are host names: what
-    one of them only passed on is not delivered yet. `in_thread` is for tests that have no thread pool.
+    `on_evidence` returns once the fact is durable; only then the peer hears 250. `about` is IStore.about.
+    `internal_relays` are host names: what one of them only passed on is not delivered yet. `in_thread` is for tests
+    that have no thread pool.
     """
 
     noisy = False
@@ -91,6 +93,7 @@ class ReturnedMail(protocol.Factory):
         keys: Keys,
         domains: Collection[str],
         on_evidence: OnEvidence,
+        about: Callable[[str], Awaitable[Known | None]],
         max_size: int = 5_242_880,
         internal_relays: Collection[str] = (),
         meter: IMeter | None = None,
@@ -101,6 +104,7 @@ class ReturnedMail(protocol.Factory):
         self._reactor = reactor
         self._keys = keys
         self._on_evidence = on_evidence
+        self._about = about
         self._meter = meter
         self._hostname = hostname
         self._limits = limits or Limits()
@@ -175,6 +179,8 @@ class ReturnedMail(protocol.Factory):
             self.log.warn("too many mails about {message_id}: dropped", message_id=message_id)
             return
         inspected: Inspected = await self._in_thread(inspect, arrived.raw, arrived.null_sender)
+        if inspected.verdict.others:
+            inspected = replace(inspected, verdict=await self._of_ours(message_id, inspected.verdict))
         evidence = self.evidence(arrived.recipient, inspected, null_sender=arrived.null_sender)
         verdict = inspected.verdict
         self.log.info(
@@ -191,6 +197,13 @@ class ReturnedMail(protocol.Factory):
         elif self._meter is not None:
             self._meter.evidence("dsn", str(verdict.kind), "ignored")
         self._count(message_id)
+
+    async def _of_ours(self, message_id: str, worst: Verdict) -> Verdict:
+        """What a report on several recipients says of the message's own; the worst where it does not name that one."""
+        known = await self._about(message_id)
+        name = known.address_hash if known else ""
+        ours = (one for one in (worst, *worst.others) if name in self._keys.address_hashes(one.recipient))
+        return next(ours, worst)
 
     def evidence(self, to: Addressed, inspected: Inspected, *, null_sender: bool) -> Evidence | None:
         """The fact that a mail is evidence of; None where it is none, or may not be one for this purpose."""

@@ -24,7 +24,8 @@ class Verdict(Struct, frozen=True):
 
     `status` is an enhanced code (RFC 3463) or empty, `action` the DSN's own word in lower case, `diagnostic` the raw
     words of the far end, bounded but not redacted. `parsed` is true where a machine-readable block (RFC 3464, 5965)
-    said it, false where prose did. `hard` says that the address itself is at fault. Printing it shows no address.
+    said it, false where prose did. `hard` says that the address itself is at fault. `others` is what the same report
+    says of further recipients. Printing it shows no address.
     """
 
     kind: Kind = Kind.NONE
@@ -39,6 +40,7 @@ class Verdict(Struct, frozen=True):
     envelope_id: str = ""
     will_retry_until: str = ""
     feedback_type: str = ""
+    others: tuple["Verdict", ...] = ()
 
     def __repr__(self) -> str:
         return f"<Verdict {self.kind} {self.status or '-'}{' hard' if self.hard else ''}>"

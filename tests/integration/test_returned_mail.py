@@ -61,6 +61,9 @@ class Listener:
         """The next mail that was none."""
         return str(await self._ignored.get().addTimeout(60, reactor))
 
+    async def about(self, message_id: str) -> None:
+        """No message of these is in a store."""
+
     def nothing_more(self) -> bool:
         """True where no evidence waits."""
         return not self._facts.pending
@@ -75,6 +78,7 @@ async def listening(**options: Any) -> AsyncIterator[Listener]:
         keys=KEYS,
         domains=[DOMAIN],
         on_evidence=listener.on_evidence,
+        about=listener.about,
         meter=listener,  # type: ignore[arg-type]
         **options,
     )
