@@ -159,9 +159,9 @@ class Receipt(Struct, frozen=True):
     """A delivery receipt from an SMSC. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
 
     `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
-    keyed hash of the destination (first of tokens.Keys.number_hashes), empty where the receipt names none, and
-    `earlier_hashes` are those under previous keys: the submit may be older than today's key. The store sets
-    `parked_at` on one that waits for its message.
+    keyed hash of a number in it (first of tokens.Keys.number_hashes), empty where the receipt names none, and
+    `earlier_hashes` are those of its other number and those under previous keys: the submit may be older than today's
+    key. The store sets `parked_at` on one that waits for its message.
     """
 
     smsc: str

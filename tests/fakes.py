@@ -81,6 +81,7 @@ class Database:
         self.remote: dict[tuple[str, str], tuple[str, int, str]] = {}
         self.parked: dict[Receipt, float] = {}
         self.latest: dict[str, str] = {}
+        self.lost: dict[str, dict[str, None]] = {}
         self.dead: dict[tuple[str, str], DeadLetter] = {}
         self.counts: dict[tuple[str, Channel, str], int] = {}
         self.rates: dict[str, float] = {}
@@ -301,6 +302,8 @@ class FakeStore:
             return
         row.state = State.UNCERTAIN if uncertain else State.QUEUED
         row.route = route or row.route
+        if uncertain:
+            self.db.lost.setdefault(row.address, {})[message.id] = None
         if progress:
             row.progress = tuple(progress)
             for index, remote in enumerate(progress, 1):
@@ -364,18 +367,18 @@ class FakeStore:
 
     async def receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         now, message_id, index = self._now(), "", 0
+        stranger: tuple[str, int] | None = None
         for remote in receipt.remote_ids:
             found = self.db.remote.get((receipt.smsc, remote))
             if found and (not receipt.number_hash or not found[2] or found[2] in receipt.number_hashes):
                 message_id, index = found[0], found[1]
                 break
-        if not message_id and by_number and receipt.number_hash:
-            latest = await self.latest_to(receipt.number_hashes) or ""
-            candidate = self.db.rows.get(latest)
-            born = receipt.parked_at or now
-            uncertain = candidate and candidate.state is State.UNCERTAIN and candidate.route == receipt.smsc
-            if candidate and uncertain and candidate.marked <= born:
-                message_id = latest
+            stranger = stranger or (found and found[:2])
+        if not message_id and by_number:
+            message_id = self._lost_to(receipt)
+        sure = by_number or len(receipt.remote_ids) == 1
+        if not message_id and stranger and sure and self.db.rows[stranger[0]].state not in FINAL:
+            message_id, index = stranger
         row = self.db.rows.get(message_id)
         if row is None:
             if not park:
@@ -383,12 +386,13 @@ class FakeStore:
             kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
             self.db.parked.setdefault(kept, now + 10)
             return "parked", ""
-        waited = self.db.parked.pop(receipt, None) is not None
+        self.db.parked.pop(receipt, None)
+        if not index:
+            index = row.segments.find(".") + 1 or 1
+            self.db.remote.setdefault((receipt.smsc, receipt.remote_ids[0]), (message_id, index, row.address))
         event = receipt.event
         if event is not None and len(row.segments) > 1:
-            if not index and not waited:
-                return "ignored", message_id
-            at = (index or row.segments.find(".") + 1 or 1) - 1
+            at = index - 1
             if at >= len(row.segments) or row.segments[at] != ".":
                 self._note(row, "receipt (again)", receipt.detail)
                 return "ignored", message_id
@@ -402,6 +406,18 @@ class FakeStore:
         after = move(row.state, row.told, event) if event is not None else None
         changed = after is not None and self._move(message_id, row, *after)
         return ("moved" if changed else "ignored"), message_id
+
+    def _lost_to(self, receipt: Receipt) -> str:
+        """The oldest uncertain message to the receipt's number, or the latest one, that it may be about."""
+        born = receipt.parked_at or self._now()
+        for name in receipt.number_hashes:
+            candidates: list[str] = [*self.db.lost.get(name, ()), self.db.latest.get(name, "")]
+            for message_id in candidates:
+                row = self.db.rows.get(message_id)
+                uncertain = row and row.state is State.UNCERTAIN and row.route == receipt.smsc
+                if row and uncertain and row.marked <= born:
+                    return message_id
+        return ""
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         now = self._now()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.errors import PermanentFailure
-from gatewayd.smpp.address import destination, source, validity
+from gatewayd.smpp.address import destination, digits, source, validity
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,21 @@ def test_validity_reads_back(left: int, now: float) -> None:
     assert re.fullmatch(r"\d{12}000\+", absolute)
     read = datetime.strptime(absolute[:12], "%y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
     assert abs(read - (now + left)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        (b"447700900999", "447700900999"),
+        (b"+44 7700 900999", "447700900999"),
+        (b"00447700900999", "447700900999"),
+        (b"07700900999", "07700900999"),
+        (b"4477009*****", ""),
+        (b"Amazing", ""),
+        (b"44\xb27", ""),
+        (b"", ""),
+    ],
+)
+def test_a_number_that_came_in_has_digits_only(octets: bytes, expected: str) -> None:
+    """However it is written; what is no number has none."""
+    assert digits(octets) == expected

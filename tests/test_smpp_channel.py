@@ -157,6 +157,27 @@ async def test_a_players_text_comes_in_with_the_number_as_a_hash() -> None:
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("source", "destination", "numbers"),
+    [
+        ("447700900999", "Amazing", ["447700900999"]),
+        ("Amazing", "447700900999", ["447700900999"]),
+        ("12345", "447700900999", ["12345", "447700900999"]),
+        ("00447700900999", "12345", ["447700900999", "12345"]),
+        ("4477009*****", "", []),
+        ("", "", []),
+    ],
+)
+async def test_a_receipts_number_may_stand_at_either_end(source: str, destination: str, numbers: list[str]) -> None:
+    """SMSCs turn the addresses round, leave them as they were, write them otherwise, or leave them out."""
+    async with running() as (world, smsc):
+        smsc.say(source, destination, "id:17 sub:001 dlvrd:001 stat:DELIVRD err:000")
+        await until(lambda: len(world.receipts) == 1)
+        names = tuple(name for number in numbers for name in (f"#{number}", f"once #{number}"))
+        assert world.receipts[0].number_hashes == names
+
+
+@pytest_twisted.ensureDeferred
 async def test_vendor_statuses_mean_what_the_operator_says() -> None:
     """A carrier's own code is permanent, temporary or a throttle where submit_statuses says so."""
     verdict = [0x400]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES
 from gatewayd.smpp.pdu import DataSm, DeliverSm, Tag, decode
-from gatewayd.smpp.receipt import EVENTS, STATES, IdRule, ReceiptText, forms, lookups, read, stored
+from gatewayd.smpp.receipt import EVENTS, STATES, IdRule, IdsSeen, ReceiptText, forms, lookups, read, stored
 from gatewayd.status import Event
 
 FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
@@ -350,6 +350,23 @@ def test_a_receipt_with_two_ids_is_looked_up_by_the_right_one() -> None:
     assert other is not None
     assert lookups(other, "as-is") == ("1a", "77")
     assert lookups(ReceiptText((), None), "auto") == ()
+
+
+def test_what_was_seen_tells_which_form_of_a_short_id_is_meant() -> None:
+    """Of 16 messages to one player, the receipt's 16 is not the answer 16 (22) where answers alone have letters."""
+    seen = IdsSeen()
+    sixteen = ReceiptText(("16",), Event.DELIVERED)
+    assert seen.lookups(sixteen, "auto")[0] == "16"
+    for number in range(1, 17):
+        seen.answered(f"{number:X}".encode())
+    assert seen.lookups(sixteen, "auto") == ("10", "16", "22")
+    assert seen.lookups(sixteen, "as-is") == ("16",)
+    assert seen.lookups(ReceiptText(("1f",), None), "auto")[0] == "1f"
+    assert seen.lookups(sixteen, "auto")[0] == "16"
+    other = IdsSeen()
+    other.answered(b"10")
+    other.lookups(ReceiptText(("a",), None), "auto")
+    assert other.lookups(ReceiptText(("10",), None), "auto")[0] == "16"
 
 
 @given(st.integers(0, 1 << 64), st.integers(0, 8), st.integers(0, 8), st.booleans(), st.booleans())

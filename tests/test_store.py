@@ -371,11 +371,43 @@ async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> N
 
 
 @pytest_twisted.ensureDeferred
-async def test_ids_of_other_numbers_do_not_match(world: World) -> None:
-    """A receipt whose id matches but whose number is another one is not taken."""
-    await world.sent("same-id")
-    receipt = Receipt("world", ("same-id",), Event.DELIVERED, number_hash="another")
+async def test_each_uncertain_message_to_a_number_gets_a_receipt_of_its_own(world: World) -> None:
+    """The oldest first; a receipt that comes again is still about the message that it was taken for."""
+    messages = []
+    for _ in range(3):
+        world.clock.advance(1)
+        messages.append((await uncertain(world))[0])
+    for message, remote in zip(messages[:2], ("x1", "x2"), strict=True):
+        receipt = Receipt("world", (remote,), Event.DELIVERED, number_hash="hash")
+        assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", message.id)
+        assert await world.two.receipt(receipt, park=True, by_number=True) == ("ignored", message.id)
+    assert await world.state(messages[2]) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_number_tells_ids_of_several_forms_apart(world: World) -> None:
+    """The message to the receipt's number is meant, whichever form of the id it has."""
+    await world.sent("16")
+    receipt = Receipt("world", ("16", "10"), Event.DELIVERED, number_hash="another")
     assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
+    meant = await world.leased()
+    await world.one.mark(meant, "world", "another")
+    await world.one.settle_sent(meant.id, Channel.SMS, Handed("world", ("10",)))
+    assert await world.one.receipt(receipt, park=False) == ("moved", meant.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) -> None:
+    """Carriers write a receipt's addresses as they like: a lone form of an id is enough, of several after the wait."""
+    first = await world.sent("id1")
+    receipt = Receipt("world", ("id1",), Event.DELIVERED, number_hash="0044")
+    assert await world.one.receipt(receipt, park=True) == ("moved", first.id)
+    second = await world.sent("id2")
+    receipt = Receipt("world", ("id2", "2id"), Event.DELIVERED, number_hash="0044")
+    assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
+    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", second.id)
+    again = Receipt("world", ("id1",), Event.FAILED, number_hash="a new message's")
+    assert (await world.one.receipt(again, park=False))[0] == "unknown"
 
 
 @pytest_twisted.ensureDeferred

@@ -9,6 +9,12 @@ local function each(it)
   local key = P .. 'm:' .. id
   call('HSET', key, 's', it[6] == 1 and UNCERTAIN or QUEUED)
   if it[7] ~= '' then call('HSET', key, 'r', it[7]) end
+  if it[6] == 1 and it[2] == 'sms' then
+    -- Its answer may never come, and then only the number tells that a receipt is about it.
+    local lost = P .. 'u:' .. (call('HGET', key, 'a') or '')
+    call('ZADD', lost, 'NX', now, id)
+    call('EXPIRE', lost, RETENTION)
+  end
   if #it[8] > 0 then
     call('HSET', key, 'j', table.concat(it[8], ' '))
     -- Without a route of its own it is the one that the message was marked for.

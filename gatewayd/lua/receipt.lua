@@ -2,7 +2,7 @@
 -- item    smsc ids event('' settles nothing) detail number-hashes park(0|1) payload lease-report(0|1) by-number(0|1)
 -- reply   {result, job or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
---         first final receipt of a segment wins; with `by-number` an uncertain message to that number is taken for it
+--         first final receipt of a segment wins; with `by-number` it may be about the oldest uncertain one to that number
 local function each(it)
   local smsc, numbers = it[1], it[5]
   local id, index, address
@@ -12,24 +12,38 @@ local function each(it)
     for _, number in ipairs(numbers) do if number == name then return true end end
     return false
   end
+  local stranger, place
   for _, remote in ipairs(it[2]) do
     local v = call('GET', P .. 'r:' .. smsc .. ':' .. remote)
     if v then
       id, index, address = string.match(v, '^([^|]*)|(%d+)|(.*)$')
-      -- Ids of other forms can collide: the number must be the same where both are known.
+      -- Ids of other forms can collide: the message to this number goes first.
       if same(address) then break end
+      if not stranger then stranger, place = id, index end
       id, index = nil, nil
     end
   end
   if not id and it[9] == 1 then
-    local latest
-    for _, number in ipairs(numbers) do latest = latest or call('GET', P .. 'n:' .. number) end
-    if latest then
-      local f = call('HMGET', P .. 'm:' .. latest, 's', 'r', 'k')
-      -- What came before this message was written is about an earlier one.
-      local born = tonumber(string.match(it[7], '^(%d+)|')) or NOW
-      if f[1] == UNCERTAIN and f[2] == smsc and tonumber(f[3] or '0') <= born then id = latest end
+    -- What came before a message was written is about an earlier one.
+    local born = tonumber(string.match(it[7], '^(%d+)|')) or NOW
+    local function lost(candidate)
+      local f = call('HMGET', P .. 'm:' .. candidate, 's', 'r', 'k')
+      if f[1] == UNCERTAIN and f[2] == smsc and tonumber(f[3] or '0') <= born then id = candidate end
+      return f[1] == UNCERTAIN
     end
+    for _, number in ipairs(numbers) do
+      for _, candidate in ipairs(id and {} or call('ZRANGE', P .. 'u:' .. number, 0, 99)) do
+        if not lost(candidate) then call('ZREM', P .. 'u:' .. number, candidate) end
+        if id then break end
+      end
+      local latest = not id and call('GET', P .. 'n:' .. number)
+      if latest then lost(latest) end
+    end
+  end
+  -- Carriers write numbers as they like. An id that has one form only is that message's whatever the number, and any is
+  -- once the right one had its time to come.
+  if not id and stranger and (#it[2] == 1 or it[9] == 1) and not FINAL[call('HGET', P .. 'm:' .. stranger, 's')] then
+    id, index = stranger, place
   end
   local m = id and state_of(id, 'g')
   if not m then
@@ -43,13 +57,17 @@ local function each(it)
     call('ZADD', P .. 'parked', 'NX', NOW + 10000, it[7])
     return {'parked', false, ''}
   end
-  local waited = call('ZREM', P .. 'parked', it[7]) == 1
+  call('ZREM', P .. 'parked', it[7])
   local event, key = it[3], P .. 'm:' .. id
   local g = m[7]
+  if not index then
+    -- Found by its number it names no segment. Told or looked up again, it must not count for the next one too.
+    index = g and find(g, '.', 1, true) or 1
+    local name = table.concat({id, index, call('HGET', key, 'a') or ''}, '|')
+    call('SET', P .. 'r:' .. smsc .. ':' .. it[2][1], name, 'NX', 'EX', RETENTION)
+  end
   if event ~= '' and g and #g > 1 then
-    -- By its number it names no segment: asked for again after a lost reply, it must not count for the next one too.
-    if not index and not waited then return {'ignored', false, id} end
-    index = tonumber(index) or find(g, '.', 1, true) or 1
+    index = tonumber(index)
     if index > #g or sub(g, index, index) ~= '.' then
       note(id, 'receipt (again)', it[4])
       return {'ignored', false, id}

@@ -22,6 +22,7 @@ from gatewayd.smpp.dial import places
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token
 from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
+from gatewayd.smpp.receipt import IdsSeen
 from gatewayd.smpp.session import Phase, SubmitAnswered
 from gatewayd.smpp.waiting import Waiting
 
@@ -115,6 +116,7 @@ class Account:
         self.smsc = smsc
         self.form = form_of(smsc)
         self.takes_validity = True
+        self.ids = IdsSeen()
         self._clock = clock
         self._dial = dial
         self._take = take

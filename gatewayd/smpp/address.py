@@ -68,6 +68,12 @@ def destination(number: str, ton_npi: tuple[int, int] | None = None) -> Address:
     return (*(ton_npi or (1, 1)), number.translate(_PUNCTUATION).lstrip("+").encode("ascii", "replace"))
 
 
+def digits(address: bytes) -> str:
+    """The digits of a number that came in, without plus or 00; empty for what is none: a name, masked, not given."""
+    number = address.decode("latin-1").translate(_PUNCTUATION)
+    return number.lstrip("+").removeprefix("00") if _NUMBER.fullmatch(number) else ""
+
+
 def validity(deadline: float, now: float, form: str) -> bytes:
     """validity_period until `deadline`, "relative" or "absolute" (in UTC); empty for any other form."""
     left = min(max(deadline - now, SHORTEST_VALIDITY), LONGEST_VALIDITY)

@@ -213,10 +213,12 @@ class SmppChannel(Service):
             if answer.status:
                 self._refused(account, link, token, answer.status, order, progress, with_validity)
             taken.append(self._remote_id(account, answer, token))
-        return Handed(name, tuple(taken), f"{len(taken)} segment(s)")
+        # An SMSC that names all segments alike says of all of them what it says of that name.
+        return Handed(name, tuple(dict.fromkeys(taken)), f"{len(taken)} segment(s)")
 
     def _remote_id(self, account: Account, answer: SubmitAnswered, token: Token) -> str:
         """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
+        account.ids.answered(answer.message_id)
         remote_id = receipt.stored(answer.message_id, account.smsc.message_ids)
         return remote_id or f"{token.message_id}/{len(token.taken)}"
 
@@ -314,15 +316,17 @@ class SmppChannel(Service):
         smsc = account.smsc
         try:
             said = receipt.read(request, smsc.receipt_states)
-            number, *earlier = self._number_hashes(_player(request))
             if said is None:
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part,
                 # so that no joined text would be one. Parts that wait for others would need a store, for nothing.
+                number, *earlier = self._names(request.source_addr) or ("",)
                 await self._on_inbound(
                     Inbound(name, number, incoming.text_of(request, smsc.default_alphabet), tuple(earlier))
                 )
             elif said.ids:
-                ids = receipt.lookups(said, smsc.message_ids)
+                ids = account.ids.lookups(said, smsc.message_ids)
+                # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
+                number, *earlier = self._names(request.source_addr, request.destination_addr) or ("",)
                 await self._on_receipt(
                     Receipt(name, ids, said.event, said.detail, number, earlier_hashes=tuple(earlier))
                 )
@@ -336,6 +340,11 @@ class SmppChannel(Service):
             self.log.failure("{smsc}: a receipt or text could not be taken", smsc=name)
             return Status.RX_T_APPN
         return Status.ROK
+
+    def _names(self, *addresses: bytes) -> list[str]:
+        """The hashes of the numbers among `addresses`."""
+        numbers = filter(None, map(address.digits, addresses))
+        return [name for number in numbers for name in self._number_hashes(number)]
 
     def _late(self, name: str, token: Token, answer: SubmitAnswered) -> None:
         account = self._accounts.get(name)
@@ -384,10 +393,3 @@ async def _awaited(told: Awaitable[None]) -> None:
 def reference(message_id: str) -> int:
     """What ties the segments of one message together: the same at every attempt, 16 bits."""
     return zlib.crc32(message_id.encode()) & 0xFFFF
-
-
-def _player(request: smpp.DeliverSm | smpp.DataSm) -> str:
-    """The player's number: the source of a text and of a receipt; some SMSCs turn a receipt's addresses round."""
-    source = request.source_addr.decode("latin-1")
-    destination = request.destination_addr.decode("latin-1")
-    return source if source.strip("+").isdigit() or not destination.strip("+").isdigit() else destination

@@ -228,24 +228,25 @@ def stored(message_id: bytes | str, rule: IdRule) -> str:
     return plain
 
 
-def forms(message_id: bytes | str, rule: IdRule) -> tuple[str, ...]:
+def forms(message_id: bytes | str, rule: IdRule, guess: IdRule = "auto") -> tuple[str, ...]:
     """The forms under which a receipt's id may have been kept, best first; none for an empty id.
 
     `rule` says how the ids in receipts are written: `decimal` where submit answers are hexadecimal, `hex` the other
-    way round, `auto` where nobody knows: as it is, then either conversion that is possible.
+    way round, `auto` where nobody knows: what `guess` says, as it is, then either conversion that is possible.
     """
     plain = _canonical(_cleaned(message_id))
     if not plain:
         return ()
     if rule == "auto":
-        return tuple(dict.fromkeys(filter(None, (plain, _to_hex(plain), _to_decimal(plain)))))
+        converted = {"decimal": _to_hex(plain), "hex": _to_decimal(plain)}
+        return tuple(dict.fromkeys(filter(None, (converted.get(guess), plain, *converted.values()))))
     if rule == "decimal" and not _DECIMAL.fullmatch(plain):
         # Not a decimal number after all: the answer's own form, as receipted_message_id often has it.
         return (_to_decimal(plain) or plain,)
     return (plain,)
 
 
-def lookups(receipt: ReceiptText, rule: IdRule) -> tuple[str, ...]:
+def lookups(receipt: ReceiptText, rule: IdRule, guess: IdRule = "auto") -> tuple[str, ...]:
     """`forms` of all the ids in a receipt, those of the TLV before those of the text."""
     if len(receipt.ids) == 2 and rule in ("decimal", "hex"):
         in_tlv, in_text = receipt.ids
@@ -253,7 +254,35 @@ def lookups(receipt: ReceiptText, rule: IdRule) -> tuple[str, ...]:
             # The TLV repeats the answer and the text has the receipt's form: read as the latter it could meet a
             # stranger's id.
             return (stored(in_tlv, rule),)
-    return tuple(dict.fromkeys(form for one in receipt.ids for form in forms(one, rule)))
+    return tuple(dict.fromkeys(form for one in receipt.ids for form in forms(one, rule, guess)))
+
+
+class IdsSeen:
+    """What one SMSC's ids were seen to look like, from which the rule is guessed where it is `auto`.
+
+    Short hexadecimal and decimal numbers look alike: of two messages to one player, the id of one can be the other's
+    in the other form. A letter in the answers and none in receipts, or the other way round, tells which form is whose.
+    """
+
+    def __init__(self) -> None:
+        self._answers = self._receipts = False
+
+    def answered(self, message_id: bytes) -> None:
+        """A submit was answered with this id."""
+        self._answers = self._answers or _has_hex_letters(message_id)
+
+    def lookups(self, receipt: ReceiptText, rule: IdRule) -> tuple[str, ...]:
+        """As `lookups`; this receipt is seen, too."""
+        self._receipts = self._receipts or any(map(_has_hex_letters, receipt.ids))
+        guess: IdRule = "auto"
+        if self._answers is not self._receipts:
+            guess = "decimal" if self._answers else "hex"
+        return lookups(receipt, rule, guess)
+
+
+def _has_hex_letters(message_id: bytes | str) -> bool:
+    plain = _canonical(_cleaned(message_id))
+    return bool(_HEX.fullmatch(plain)) and not _DECIMAL.fullmatch(plain)
 
 
 def _cleaned(message_id: bytes | str) -> str:

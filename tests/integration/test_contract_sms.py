@@ -334,6 +334,14 @@ def test_of_mixed_segments_the_worst_counts(world: Outside, states: tuple[str, .
     world.told(found, "accepted", status)
 
 
+def test_segments_under_one_id_have_one_receipt(world: Outside) -> None:
+    """An SMSC that answers every segment with the same id says of all of them what it says of that one."""
+    one = uuid.uuid4().hex
+    world.smsc.new_id = lambda: one  # type: ignore[method-assign]
+    found = send(world, body="c" * 400)
+    world.until_heard(found, "accepted", "delivered")
+
+
 def test_a_receipt_before_the_answer(world: Outside) -> None:
     """Joined in either order: both statuses, in order, once."""
     seen: list[Submit] = []
