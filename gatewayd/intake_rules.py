@@ -96,7 +96,7 @@ def check_well_formed(request: Request) -> None:
     for field, text in required:
         if not text or text.isspace():
             raise _invalid(f"{field} is missing")
-    if isinstance(content, Email) and not (content.body or content.text_body):
+    if isinstance(content, Email) and all(not text or text.isspace() for text in (content.body, content.text_body)):
         raise _invalid("body and text_body are missing")
     if _CONTROL.search("".join([text for _, text in plain])):
         field = next(field for field, text in plain if _CONTROL.search(text))

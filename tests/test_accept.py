@@ -99,10 +99,11 @@ async def test_required_in_an_sms(field: str) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_an_email_needs_one_body() -> None:
-    """HTML or text, one of the two is enough."""
-    assert await code(Intake(), mail(body="")) == 0
-    assert await code(Intake(), mail(text_body="")) == 0
-    assert await code(Intake(), mail(body="", text_body="")) == 3
+    """HTML or text, one of the two is enough; blank is the same as missing."""
+    for blank in ("", " \r\n\u3000"):
+        assert await code(Intake(), mail(body=blank)) == 0
+        assert await code(Intake(), mail(text_body=blank)) == 0
+        assert await code(Intake(), mail(body=blank, text_body=blank)) == 3
 
 
 @pytest.mark.parametrize("control", CONTROLS)

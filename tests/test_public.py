@@ -294,6 +294,7 @@ MULTIPART = b'--b1\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\
         (ONE_CLICK, "application/x-www-form-urlencoded", "one-click"),
         (ONE_CLICK, "application/x-www-form-urlencoded; charset=utf-8", "one-click"),
         (b"List%2DUnsubscribe=One%2DClick", "application/x-www-form-urlencoded", "one-click"),
+        (ONE_CLICK + b"\r\n", "application/x-www-form-urlencoded", "one-click"),
         (MULTIPART, "multipart/form-data; boundary=b1", "one-click"),
         (MULTIPART.replace(b"b1", b"--x y"), 'multipart/form-data; boundary="--x y"', "one-click"),
         (b"unsubscribe=yes", "application/x-www-form-urlencoded", "page"),

@@ -18,8 +18,10 @@ def pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """The fields in their order, at most 200 of them; what cannot be read as a form has none."""
     if content_type.strip().lower().startswith("multipart/form-data"):
         return _multipart(content_type, body)
+    # Some end it with a new line, as if it were a text file; one in a value would be encoded.
+    text = body.rstrip(b"\r\n").decode("utf-8", "replace")
     try:
-        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS)
     except ValueError:
         return []
 
