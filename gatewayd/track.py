@@ -5,6 +5,8 @@ durable, so that its caller may tell the next hop that we took it; StoreUnavaila
 what nobody would bring again.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +28,9 @@ STOP_WORDS = frozenset({"stop", "end", "cancel", "unsubscribe", "quit"})
 _STOPPING: dict[Event, Callable[[Label], bool]] = {
     Event.COMPLAINED: lambda label: label.suppress_on_complaint,
     Event.UNSUBSCRIBED: lambda label: label.suppress_on_unsubscribe,
+    Event.STOPPED: lambda label: label.suppress_on_unsubscribe,
 }
+_AROUND = re.compile(r"^\W+|\W+$")
 _FAILURES = frozenset({Event.FAILED, Event.BOUNCED, Event.REJECTED})
 _CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING})
 
@@ -103,15 +107,15 @@ class Tracker:
 
     async def take_inbound(self, inbound: Inbound) -> None:
         """A text from a player: a stop word unsubscribes the user of the latest message to that number."""
-        words = inbound.text.strip().strip(".!").casefold()
+        word = _plain(inbound.text)
         message_id = await self._store.latest_to([inbound.number_hash, *inbound.earlier_hashes])
         known = await self._store.about(message_id) if message_id else None
         label = self._labels.get(known.label) if known else None
-        own = {word.casefold() for word in label.stop_words} if label else set()
-        if known is None or words not in STOP_WORDS | own:
+        own = set(map(_plain, label.stop_words)) if label else set()
+        if known is None or word not in STOP_WORDS | own:
             self._meter.evidence("inbound", "text", "ignored")
             return
-        await self.take(Evidence(known.message_id, Event.UNSUBSCRIBED, "inbound", "stop word"))
+        await self.take(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
 
     async def late_answer(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
         """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
@@ -205,3 +209,9 @@ class Tracker:
             detail=receipt.detail,
             result=result,
         )
+
+
+def _plain(text: str) -> str:
+    """A word as it is compared: in any letter case and Unicode form, without the quotes, dots and blanks around it."""
+    word = unicodedata.normalize("NFKC", text).casefold().strip()
+    return _AROUND.sub("", word) or word

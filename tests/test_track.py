@@ -373,13 +373,15 @@ def test_the_stop_list_comes_before_the_report() -> None:
     assert bench.told == "adu"
 
 
-@pytest.mark.parametrize("text", ["STOP", " stop. ", "Stop!", "unsubscribe", "QUIT", "end", "Cancel"])
+@pytest.mark.parametrize(
+    "text", ["STOP", " stop. ", "Stop!", '"stop"', "\u00a0ＳＴＯＰ\r\n", "unsubscribe", "QUIT", "end", "Cancel"]
+)
 def test_a_stop_word_unsubscribes(text: str) -> None:
     """The user of the latest message to that number, on the SMS channel of its label."""
     bench = Bench()
     bench.sent("r1")
     run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
-    assert bench.told == "adu"
+    assert bench.told == "au"
     assert bench.stopped(USER)
 
 
@@ -393,12 +395,22 @@ def test_other_texts_do_nothing(text: str) -> None:
     assert bench.meter.facts == [("inbound", "text", "ignored")]
 
 
-def test_a_label_has_stop_words_of_its_own() -> None:
-    """In its players' language, whatever the case."""
-    bench = Bench(stop_words=["BASTA", "stoppen"])
+@pytest.mark.parametrize("text", ["basta", "Ne piši!", "NE PIS\u030cI", "\U0001f6d1"])
+def test_a_label_has_stop_words_of_its_own(text: str) -> None:
+    """In its players' language, whatever the case and the form of an accent."""
+    bench = Bench(stop_words=["BASTA", "Ne piši", "\U0001f6d1"])
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", NUMBER, "basta")))
-    assert bench.told == "adu"
+    run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
+    assert bench.told == "au"
+
+
+def test_a_stop_word_is_no_receipt() -> None:
+    """An SMS is delivered by its receipts alone: it stays as it is, and they may still come."""
+    bench = Bench()
+    bench.sent("r1")
+    run(bench.tracker.take_inbound(Inbound("world", NUMBER, "STOP")))
+    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.FAILED)))
+    assert bench.told == "auf"
 
 
 def test_a_stop_word_to_a_message_from_before_a_key_rotation_counts() -> None:
@@ -406,7 +418,7 @@ def test_a_stop_word_to_a_message_from_before_a_key_rotation_counts() -> None:
     bench = Bench()
     bench.sent("r1")
     run(bench.tracker.take_inbound(Inbound("world", "today's name", "STOP", earlier_hashes=(NUMBER,))))
-    assert bench.told == "adu"
+    assert bench.told == "au"
     assert bench.stopped(USER)
 
 
