@@ -33,4 +33,6 @@ def redact(text: str, limit: int = 0) -> str:
     clean = _PATTERN.sub(lambda match: match[0] if match["keep"] else _SHOWN, text)
     if not limit:
         return clean
-    return "".join(char if char.isprintable() else " " for char in clean)[:limit].strip()
+    if not clean.isprintable():
+        clean = "".join(char if char.isprintable() else " " for char in clean)
+    return clean[:limit].strip()

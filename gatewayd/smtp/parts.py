@@ -8,6 +8,7 @@ import base64
 import binascii
 import html
 import re
+from contextlib import suppress
 from email.header import decode_header
 
 from msgspec import Struct
@@ -21,7 +22,8 @@ MAX_PROSE = 48 << 10
 MAX_PARTS = 100
 MAX_DEPTH = 10
 
-_HEADER_END = re.compile(rb"\r?\n(?:[ \t]*\r?\n)|\r\r")
+# It begins with the line break itself, which a search finds quickly; the carriage return before it is the head's.
+_HEADER_END = re.compile(rb"\n[ \t]*\r?\n|\r\r")
 _FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 _PARAMETER = re.compile(r"""[;\s]([\w-]+)\s*=\s*(?:"([^"]{0,500})"|([^\s;"]{1,500}))""")
@@ -77,7 +79,10 @@ class Mail(Struct, frozen=True):
 
     def header(self, name: str) -> str | None:
         """The first value under `name` (lower case), None where there is none."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def values(self, name: str) -> list[str]:
         """All values under `name`."""
@@ -90,9 +95,10 @@ def take_apart(raw: bytes) -> Mail:
     head, body = _split(raw)
     fields = _fields(head)
     headers = tuple((name, decoded(value)) for name, value in fields)
-    top, parameters = _content_type(dict(reversed(fields)))
+    first = dict(reversed(fields))
+    top, parameters = _content_type(first)
     walk = _Walk()
-    walk.go(top, parameters, dict(reversed(fields)), body)
+    walk.go(top, parameters, first, body)
     text = _text_of(walk.parts)
     cut = wording.ORIGINAL.search(text)
     story = text[: cut.start()] if cut and text[: cut.start()].strip() else text
@@ -207,20 +213,19 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     end = _HEADER_END.search(raw)
     if end is None:
         return raw[:MAX_HEADER], b""
-    return raw[: min(end.start(), MAX_HEADER)], raw[end.end() :]
+    start = end.start() - raw.endswith(b"\r", 0, end.start())
+    return raw[: min(start, MAX_HEADER)], raw[end.end() :]
 
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
     fields: list[tuple[str, list[bytes]]] = []
     for line in head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
-        if line[:1] in (b" ", b"\t"):
-            if fields:
-                fields[-1][1].append(line.strip())
-            continue
         match = _FIELD.match(line)
         if match:
-            fields.append((match.group(1).decode("ascii").lower(), [match.group(2).strip()]))
-    return [(name, _text(b" ".join(lines), "").strip()) for name, lines in fields]
+            fields.append((match[1].decode().lower(), [match[2].strip()]))
+        elif fields and line.startswith((b" ", b"\t")):
+            fields[-1][1].append(line.strip())
+    return [(name, _text(b" ".join(lines)).strip()) for name, lines in fields]
 
 
 def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -253,7 +258,7 @@ def _sections(body: bytes, boundary: str) -> list[bytes] | None:
         return None
     pieces.append(body[at:])
     # The line break after the delimiter goes: what follows is the part's header, or an empty line for none.
-    sections = [re.sub(rb"\A\r?\n", b"", piece) for piece in pieces]
+    sections = [piece[2:] if piece.startswith(b"\r\n") else piece.removeprefix(b"\n") for piece in pieces]
     preamble, rest = sections[0], sections[1:]
     return rest if any(section.strip() for section in rest) else [b"\n" + preamble]
 
@@ -264,12 +269,13 @@ def _base64(body: bytes) -> bytes:
     return base64.b64decode(clean + b"=" * (-len(clean) % 4))
 
 
-def _text(raw: bytes, charset: str) -> str:
+def _text(raw: bytes, charset: str = "") -> str:
     """`raw` decoded as it says, else as UTF-8, else byte by byte. Codecs beyond the list may cost quadratic time."""
     name = charset.strip().lower()
-    for attempt in ((name,) if _CHARSET.fullmatch(name) else ()) + ("utf-8",):
-        try:
-            return raw.decode(attempt)
-        except (UnicodeError, LookupError):
-            continue
-    return raw.decode("latin-1")
+    if name and _CHARSET.fullmatch(name):
+        with suppress(UnicodeError, LookupError):
+            return raw.decode(name)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
