@@ -178,7 +178,7 @@ def test_the_part_s_type_and_encoding(kind: str, encoding: str) -> None:
 
 
 def test_damage() -> None:
-    """A lost blank line, a lost boundary, a block in the text, CRs only at some lines: still the same verdict."""
+    """A lost blank line or boundary, a block in the text, an encoded word cut short: still the same verdict."""
     whole = report(block("failed", "5.2.2"))
     shapes = [
         whole,
@@ -191,6 +191,7 @@ def test_damage() -> None:
             b"message/delivery-status", b"application/octet-stream; x\nContent-Type: message/delivery-status"
         ),
         whole.replace(b"Action:", b"  Action :"),
+        whole.replace(b"Subject: x", b"Subject: =?utf-8?b?a?="),
         whole[: whole.index(b"--=_b\nContent-Type: message/rfc822")],
         b"\n\n" + whole,
         b"From MAILER-DAEMON Thu Apr 29 16:51:04 2007\n" + whole,

@@ -9,6 +9,7 @@ import binascii
 import html
 import re
 from contextlib import suppress
+from email.errors import HeaderParseError
 from email.header import decode_header
 
 from msgspec import Struct
@@ -127,7 +128,7 @@ def decoded(value: str) -> str:
         return value
     try:
         pieces = decode_header(value)
-    except (ValueError, binascii.Error):
+    except (ValueError, HeaderParseError):
         return value
     return "".join(_text(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces)
 
