@@ -343,14 +343,14 @@ def test_segments_under_one_id_have_one_receipt(world: Outside) -> None:
 
 
 def test_a_receipt_before_the_answer(world: Outside) -> None:
-    """Joined in either order: both statuses, in order, once."""
+    """Joined in either order, at once: both statuses, in order, once."""
     seen: list[Submit] = []
     world.smsc.submitted = seen.append
     found = send(world)
     until(lambda: seen)
     receipts(world.smsc, (seen[0], "DELIVRD"))
     world.smsc.ok(seen[0])
-    world.told(found, "accepted", "delivered")
+    world.told(found, "accepted", "delivered", seconds=5)
 
 
 @pytest.mark.parametrize("way", ["text", "tlv"])
