@@ -246,10 +246,9 @@ class SmppChannel(Service):
                 raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)
             case Disposition.PERMANENT:
                 raise PermanentFailure(reason, hard=status == Status.RINVDSTADR, progress=progress)
-            case Disposition.RETRY:
-                raise TemporaryFailure(reason, progress=progress)
-            case Disposition.SESSION | Disposition.CONFIGURATION as fault:
-                self.log.error("{reason}", reason=reason)
+            case Disposition.RETRY | Disposition.SESSION | Disposition.CONFIGURATION as fault:
+                if fault is not Disposition.RETRY:
+                    self.log.error("{reason}", reason=reason)
                 if fault is Disposition.SESSION:
                     link.rebind(reason)
                 if progress:
