@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import hiredis
 import txredisapi
 from msgspec import msgpack
 from twisted.application.service import Service
@@ -268,6 +269,13 @@ def _reason(error: BaseException) -> str:
 
 
 class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
+    def _build_command(self, *words: Any, **_: Any) -> Any:
+        return hiredis.pack_command(words)
+
+    def tryConvertData(self, data: Any) -> Any:
+        """Bytes stay bytes: nothing in a reply is looked at."""
+        return data
+
     def connectionLost(self, why: Any) -> None:
         super().connectionLost(why)
         self.factory.gone.callback(None)
