@@ -289,12 +289,13 @@ def test_a_verb_without_a_daemon_fails(world: Outside) -> None:
 
 
 def test_sigterm_drains(world: Outside) -> None:
-    """New requests are refused or not connected; a submit on the wire gets its answer; then exit status 0."""
+    """New requests are refused or not connected; a submit on the wire gets its slow answer; then exit status 0."""
     world.smsc.submitted = lambda submit: None
     world.start()
     found = world.sms()["ext_message_id"]
     until(lambda: world.smsc.submits)
     world.daemon.signal(signal.SIGTERM)
+    told = time.time()
 
     def refuses() -> bool:
         with suppress(OSError):
@@ -302,6 +303,7 @@ def test_sigterm_drains(world: Outside) -> None:
         return True
 
     until(refuses)
+    until(lambda: time.time() > told + 2)
     assert world.daemon.ended is None
     world.smsc.ok(world.smsc.submits[0])
     assert world.daemon.process is not None
