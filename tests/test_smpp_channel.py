@@ -261,7 +261,7 @@ async def test_what_cannot_be_written_is_refused_before_the_mark() -> None:
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("status", [Status.RINVSYSID, Status.RINVBNDSTS, Status.RSYSERR])
 async def test_a_route_that_refuses_for_its_own_reasons_hands_on_to_the_next(status: int) -> None:
-    """An account, session or system fault is no fault of the message: the next route takes it, with a mark of its own."""
+    """An account, session or system fault is not the message's: the next route takes it, with a mark of its own."""
     uk, elsewhere = SmscSimulator(reactor, Behaviour(judge=lambda _: status)), SmscSimulator(reactor)
     world = World({"uk": settings(await uk.start()), "world": settings(await elsewhere.start())})
     world.channel.startService()
