@@ -220,7 +220,13 @@ async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> N
         await link.command("ACL", "SETUSER", "default", "-eval", "-evalsha")
         reason, _ = await unavailable(link)
         assert "NOPERM" in reason
-        await link.command("ACL", "SETUSER", "default", "+eval", "+evalsha")
+        await link.command("ACL", "SETUSER", "default", "+eval", "+evalsha", "-@write")
+        reason, _ = await unavailable(link)
+        assert "can't run this command" in reason or "NOPERM" in reason
+        await link.command("ACL", "SETUSER", "default", "+@all", "resetkeys", "~t:")
+        reason, _ = await unavailable(link)
+        assert "can't access" in reason or "NOPERM" in reason
+        await link.command("ACL", "SETUSER", "default", "~*")
         assert await link.run(COUNT, ["n", 1]) == 1
 
 
