@@ -32,7 +32,14 @@ def label(**keys: Any) -> Label:
     return Label(**(given | keys))
 
 
-def message(number: int = 1, *, at: float = 1_000_000_000.0, activity_type: str = "", **content: str) -> Message:
+def message(
+    number: int = 1,
+    *,
+    at: float = 1_000_000_000.0,
+    deadline: float = 10_000_000_000.0,
+    activity_type: str = "",
+    **content: str,
+) -> Message:
     """An email that we took on; `content` are fields of model.Email."""
     given = {"from_email_address": "Amazing <noreply@amazing.co>", "subject": "The best offer", "body": HTML}
     return Message(
@@ -42,7 +49,7 @@ def message(number: int = 1, *, at: float = 1_000_000_000.0, activity_type: str 
         ext_user_id="player-1",
         content=Email(**(given | {"text_body": "Hello"} | content)),
         accepted_at=at,
-        deadline=at + 86400,
+        deadline=deadline,
         activity_type=activity_type,
     )
 

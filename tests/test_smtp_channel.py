@@ -251,6 +251,20 @@ async def test_a_big_message_arrives_whole() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_nothing_is_begun_after_the_deadline() -> None:
+    """Nor by another relay; the outbox ends it."""
+    async with world("main", "backup") as w:
+        w.relays["main"].script["MAIL"].append(Act.HANG)
+        began = NOW.seconds()
+        error = await failure(w.send(order(1, "main", "backup", deadline=began + 1.0)))
+        assert type(error) is TemporaryFailure
+        assert "deadline" in error.reason
+        assert 1.0 <= NOW.seconds() - began < 5
+        assert w.marks.routes == ["main"]
+        assert not w.relays["backup"].taken
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_can_not_be_sent_is_permanent() -> None:
     """Before any relay is asked."""
     async with world() as w:

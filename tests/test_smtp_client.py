@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from gatewayd.smtp.client import CHUNK
+from gatewayd.smtp.client import CHUNK, GRACE
 from gatewayd.smtp.commands import Envelope, Offer, mail_and_rcpt, read_offer, stuffed
 from gatewayd.smtp.connection import Login, Trouble
 from gatewayd.smtp.replies import (
@@ -261,6 +262,66 @@ def test_a_relay_that_says_nothing_is_left_in_the_end(told: bytes, seconds: floa
     assert answer.text.startswith("no answer in time")
     assert answer.ambiguous is (told == GO)
     assert wire.session.timed_out
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds", "stage", "ambiguous"),
+    [
+        (b"", 5.0, Stage.MAIL, False),
+        (b"250 ok\r\n", 5.0, Stage.RCPT, False),
+        (b"250 ok\r\n250 ok\r\n", 5.0, Stage.DATA, False),
+        (GO, 5.0 + GRACE, Stage.DOT, True),
+    ],
+)
+def test_a_message_is_given_up_at_its_deadline(told: bytes, seconds: float, stage: Stage, ambiguous: bool) -> None:
+    """However long the relay may take; the answer to a dot may come a little later."""
+    wire = Wire()
+    done = wire.session.submit(replace(ONE, until=5.0), b"hello\r\n")
+    wire.tell(told)
+    wire.clock.pump([0.5] * int(seconds * 2 - 1))
+    assert not done.called
+    wire.clock.pump([0.5])
+    assert result(done) == Answer(stage, 0, "", "its deadline passed", ambiguous)
+    assert not wire.clock.getDelayedCalls()
+
+
+def test_a_deadline_that_passes_takes_no_other_message_along() -> None:
+    """While another's dot is unanswered the connection stays; content is never written too late."""
+    wire = Wire()
+    first, late = wire.session.submit(ONE, b"one\r\n"), wire.session.submit(replace(TWO, until=5.0), b"two\r\n")
+    wire.tell(GO)
+    wire.clock.pump([0.5] * 12)
+    wire.said()
+    wire.tell(b"250 ok\r\n" + GO)
+    assert result(first).taken
+    assert wire.said() == b""
+    answer = result(late)
+    assert (answer.text, answer.ambiguous) == ("its deadline passed", False)
+
+
+def test_a_message_that_waits_for_its_turn_ends_alone_at_its_deadline() -> None:
+    """The one ahead of it goes on."""
+    wire = Wire()
+    first, late = wire.session.submit(ONE, b"one\r\n"), wire.session.submit(replace(TWO, until=5.0), b"two\r\n")
+    wire.clock.pump([0.5] * 10)
+    assert result(late) == Answer(Stage.MAIL, 0, "", "its deadline passed")
+    wire.said()
+    wire.tell(GO)
+    assert wire.said() == b"one\r\n.\r\n"
+    wire.tell(b"250 ok\r\n")
+    assert result(first).taken
+
+
+def test_a_message_in_time_leaves_no_timer_behind() -> None:
+    """Taken, refused or lost: its deadline ends nothing any more."""
+    wire = Wire()
+    wire.session.submit(replace(ONE, until=5.0), b"one\r\n")
+    wire.tell(GO + b"250 ok\r\n")
+    done = wire.session.submit(replace(TWO, until=5.0), b"two\r\n")
+    wire.tell(b"250 ok\r\n550 5.1.1 no\r\n554 no\r\n")
+    assert result(done).code == 550
+    wire.clock.pump([0.5] * 30)
+    assert wire.session.alive
 
 
 def test_nonsense_after_the_dot_is_ambiguous() -> None:

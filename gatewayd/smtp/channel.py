@@ -268,6 +268,8 @@ class SmtpChannel(Service):
     async def _by(self, way: _Way, order: Order, mail: Mail, before_wire: BeforeWire) -> Handed:
         """One relay. Raises _Setback where the next one should be tried."""
         pool = way.pool
+        if self._reactor.seconds() >= order.message.deadline:
+            raise _Setback("its deadline passed")
         if not pool.may_be_used:
             raise _Setback(f"{pool.name} is down: {pool.trouble}")
         domain = mail.recipient.rpartition("@")[2].lower()
@@ -279,7 +281,11 @@ class SmtpChannel(Service):
             + mail.body
         )
         envelope = Envelope(
-            mail.sender, mail.recipient, order.message.id if self._return_domain else "", mail.needs_smtputf8
+            mail.sender,
+            mail.recipient,
+            order.message.id if self._return_domain else "",
+            mail.needs_smtputf8,
+            order.message.deadline,
         )
         try:
             places = await way.enter(domain)

@@ -20,22 +20,35 @@ from gatewayd.smtp.connection import Connection
 from gatewayd.smtp.replies import Answer, Reply, Stage, answer_of
 
 CHUNK = 65536
+GRACE = 10.0
+"""Seconds for which the answer to a dot that was written before `Envelope.until` may still come after it."""
+
+_LATE = "its deadline passed"
 _COMMANDS = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 
 
 class _Transaction:
     """`ended` once its dot was written: from there on the commands of another may follow."""
 
-    __slots__ = ("content", "done", "ended", "failed", "mail", "rcpt", "recipient")
+    __slots__ = ("content", "done", "ended", "failed", "mail", "rcpt", "recipient", "timer", "until")
 
-    def __init__(self, mail: bytes, rcpt: bytes, recipient: str, content: bytes, done: Deferred[Answer]) -> None:
+    def __init__(self, mail: bytes, rcpt: bytes, envelope: Envelope, content: bytes, done: Deferred[Answer]) -> None:
         self.mail = mail
         self.rcpt = rcpt
-        self.recipient = recipient
+        self.recipient = envelope.recipient
+        self.until = envelope.until
         self.content = content
         self.done = done
         self.failed: Answer | None = None
         self.ended = False
+        self.timer: Any = None
+
+    def settle(self, answer: Answer) -> None:
+        """Tell whoever waits for it, once."""
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+        if not self.done.called:
+            self.done.callback(answer)
 
 
 @implementer(IPullProducer)
@@ -65,7 +78,11 @@ class Session(Connection):
             done.callback(Answer(Stage.CONNECT, 0, "", self.why or "the connection was lost"))
             return done
         self.started += 1
-        transaction = _Transaction(mail, rcpt, envelope.recipient, content, done)
+        transaction = _Transaction(mail, rcpt, envelope, content, done)
+        left = envelope.until - self._clock.seconds()
+        # Most have a day left: no timer for them.
+        if left < self._timeouts.dot:
+            transaction.timer = self._clock.callLater(max(left, 0.0), self._too_late, transaction)
         if self._may_begin():
             self._begin(transaction, b"")
         else:
@@ -140,6 +157,9 @@ class Session(Connection):
         self._settle(transaction, transaction.failed)
 
     def _send_content(self, transaction: _Transaction) -> None:
+        if self._clock.seconds() >= transaction.until:
+            self.drop(_LATE)
+            return
         self._expected.append(Stage.DOT)
         if transaction.failed is not None:
             # DATA was taken although MAIL or RCPT was refused: nothing for nobody (RFC 2920 3.1).
@@ -167,8 +187,19 @@ class Session(Connection):
         # The one that waits goes first: whoever hears of this answer may submit another at once.
         if not self._dropped:
             self._next(b"")
-        if not transaction.done.called:
-            transaction.done.callback(answer)
+        transaction.settle(answer)
+
+    def _too_late(self, transaction: _Transaction) -> None:
+        if transaction is self._waiting:
+            self._waiting = None
+            transaction.settle(Answer(Stage.MAIL, 0, "", _LATE))
+        elif transaction is not self._transactions[0]:
+            # The connection is still needed for the answer to another's dot.
+            transaction.timer = self._clock.callLater(1.0, self._too_late, transaction)
+        elif transaction.ended:
+            transaction.timer = self._clock.callLater(GRACE, self.drop, _LATE)
+        else:
+            self.drop(_LATE)
 
     def _went_away(self, stage: Stage, reply: Reply) -> None:
         if not self.ready.called:
@@ -187,9 +218,7 @@ class Session(Connection):
             ambiguous = transaction.ended and transaction.failed is None
             first = place == 0 and stage in (*_COMMANDS, Stage.DOT)
             where = stage if first else Stage.MAIL
-            answer = transaction.failed or Answer(where, 0, "", self.why, ambiguous)
-            if not transaction.done.called:
-                transaction.done.callback(answer)
+            transaction.settle(transaction.failed or Answer(where, 0, "", self.why, ambiguous))
 
     # -- big content, piece by piece ----------------------------------------------------------------------------
 

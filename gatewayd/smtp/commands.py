@@ -3,6 +3,7 @@
 Knows RFC 5321, 1870 (SIZE), 3461 (DSN), 6531 and 6533 (SMTPUTF8), 4954 (AUTH). Knows no connection.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +15,16 @@ _XTEXT = re.compile(r"[^!-*,-<>-~]")
 
 
 class Envelope(Struct, frozen=True):
-    """One transaction: addresses with ASCII domains. `envelope_id` asks for DSNs, empty for none."""
+    """One transaction: addresses with ASCII domains. `envelope_id` asks for DSNs, empty for none.
+
+    It is given up at `until` (seconds since the epoch) unless all its content was written by then.
+    """
 
     sender: str
     recipient: str
     envelope_id: str = ""
     smtputf8: bool = False
+    until: float = math.inf
 
     def __repr__(self) -> str:
         return "<Envelope>"

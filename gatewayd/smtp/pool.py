@@ -187,9 +187,9 @@ class Pool:
                 self._release(session)
             # A connection kept open may have been closed by the relay meanwhile: only a fresh one proves trouble.
             gone = answer.code == 0 or (answer.code == 421 and answer.stage is Stage.MAIL)
-            if gone and used and not answer.ambiguous and not session.timed_out and self.may_be_used:
-                continue
-            return answer
+            again = gone and used and not answer.ambiguous and not session.timed_out and self.may_be_used
+            if not again or self._reactor.seconds() >= envelope.until:
+                return answer
 
     @property
     def size_limit(self) -> int:
