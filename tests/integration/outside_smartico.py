@@ -47,6 +47,7 @@ class Smartico:
 
         class Calls(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 query = parse_qsl(urlsplit(self.path).query, keep_blank_values=True)

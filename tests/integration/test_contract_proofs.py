@@ -55,7 +55,7 @@ def world() -> Iterator[Outside]:
         world.settings["relays"] |= {
             name: {"host": "127.0.0.1", "port": world.relay.port, "provider": name} for name in PROVIDERS
         }
-        label = world.label | {"email_deadline": "6s"}
+        label, bad_roles = world.label, ("stranger", "plain", "wrong")
         world.settings["labels"] |= {
             name: label
             | {
@@ -64,6 +64,7 @@ def world() -> Iterator[Outside]:
                 "suppress_on_unsubscribe": False,
                 "suppress_on_hard_bounce": False,
             }
+            | ({"email_deadline": "3s"} if name in bad_roles else {})
             for name in (*roles, *PROVIDERS)
         }
         key = ec.generate_private_key(ec.SECP256R1())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from certificates import Authority
 from conftest import missing
@@ -87,14 +87,18 @@ async def test_commands_go_over_a_verified_connection(redis: TlsRedis) -> None:
 @pytest_twisted.ensureDeferred
 async def test_without_what_the_server_asks_for_nothing_is_kept(redis: TlsRedis) -> None:
     """No certificate, another authority's, or a server that we can't verify: the store is down, with a reason."""
-    own = redis.files(redis.authority)
-    for files in (
-        {"ca_file": redis.authority.ca_file},
-        redis.files(redis.stranger),
-        own | {"ca_file": redis.stranger.ca_file},
-        {},
-    ):
+
+    async def refused(files: dict[str, str]) -> None:
         async with link(redis.config(**files)) as one:
             with pytest.raises(StoreUnavailable) as caught:
                 await one.command("PING")
             assert "Redis" in str(caught.value)
+
+    own = redis.files(redis.authority)
+    ways = (
+        {"ca_file": redis.authority.ca_file},
+        redis.files(redis.stranger),
+        own | {"ca_file": redis.stranger.ca_file},
+        {},
+    )
+    await gatherResults([Deferred.fromCoroutine(refused(files)) for files in ways])
