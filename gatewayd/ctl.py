@@ -391,7 +391,7 @@ def _config(options: argparse.Namespace) -> "Config":
 def _sandbox(options: argparse.Namespace) -> int:
     from gatewayd.sandbox import world
 
-    return world.main(once=options.once, messages=options.messages, directory=options.dir)
+    return world.main(once=options.once, messages=options.messages, directory=options.dir, json=options.json)
 
 
 def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:

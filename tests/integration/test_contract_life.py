@@ -651,6 +651,46 @@ def test_the_sandbox(world: Outside) -> None:
     assert any(where.iterdir())
 
 
+def sandbox(world: Outside, *words: str, **options: Any) -> "subprocess.Popen[str]":
+    """A running sandbox."""
+    return subprocess.Popen(
+        [command("gatewayctl"), "sandbox", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+        cwd=world.directory,
+        **options,
+    )
+
+
+def test_the_sandbox_for_programs(world: Outside) -> None:
+    """--json: one object with what came of the round trip and each step; where it can't begin, the reason."""
+    run = sandbox(world, "--once", "--json")
+    told = json.loads(run.communicate(timeout=100)[0])
+    assert (run.returncode, told["worked"], told["messages"]) == (0, True, 2)
+    assert {"redis", "relay", "smsc", "players", "smartico", "gatewayd"} == {step["who"] for step in told["steps"]}
+    (world.directory / "file").touch()
+    run = sandbox(world, "--once", "--json", "--dir", "file/box")
+    told = json.loads(run.communicate(timeout=100)[0])
+    assert (run.returncode, told["worked"]) == (1, False)
+    assert told["reason"].startswith("cannot make ")
+
+
+def test_ctrl_c_ends_a_sandbox_that_a_script_has_put_behind_itself(world: Outside) -> None:
+    """Shells start such jobs with SIGINT ignored; the curl line works until then, and status 0 is the end."""
+    run = sandbox(world, "--json", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert run.stdout is not None
+    told = json.loads(run.stdout.readline())
+    answers = {subprocess.check_output(told["curl"], shell=True, stderr=subprocess.DEVNULL) for _ in range(2)}
+    assert len(answers) == 1
+    assert json.loads(answers.pop())["error_code"] == 0
+    run.send_signal(signal.SIGINT)
+    for line in run.communicate(timeout=60)[0].splitlines():
+        assert json.loads(line)["who"]
+    assert run.returncode == 0
+
+
 def test_the_log_never_shows_what_is_private(world: Outside) -> None:
     """Text and JSON; the canaries are an address, a number, a secret, content, the key and the callback."""
     world.settings["gatewayd"]["log"] = "json"
