@@ -197,25 +197,22 @@ def test_a_relay_that_says_421_is_passed_over(world: Outside) -> None:
 def test_ways_that_only_delivery_finds_end_it_as_rejected(world: Outside) -> None:
     """The player goes away between acceptance and delivery: nothing is sent."""
     world.relay.rcpt = lambda address: "451 4.0.0 later"
-    ids = {}
-    for number, (player, change) in enumerate(
-        {
-            "ben": "DELETE FROM players WHERE id = 'ben'",
-            "national": "UPDATE players SET email_opted_out = 1 WHERE id = 'national'",
-            "abroad": "UPDATE players SET email = NULL WHERE id = 'abroad'",
-        }.items()
-    ):
-        assert number < 9
-        ids[player] = send(world, ext_user_id=player)[0]
-        until(
-            lambda player=player: world.message(ids[player])["timeline"][-1]["event"] not in ("taken", "submitting"), 5
-        )
+    taken = []
+    for player, change in {
+        "ben": "DELETE FROM players WHERE id = 'ben'",
+        "national": "UPDATE players SET email_opted_out = 1 WHERE id = 'national'",
+        "abroad": "UPDATE players SET email = NULL WHERE id = 'abroad'",
+    }.items():
+        found, subject = send(world, ext_user_id=player)
+        taken.append((found, subject))
+        until(lambda found=found: world.message(found)["timeline"][-1]["event"] not in ("taken", "submitting"), 5)
         with closing(sqlite3.connect(world.database)) as players, players:
             players.execute(change)
         players.close()
     world.relay.rcpt = lambda address: ""
-    for found in ids.values():
-        world.until_heard(found, "rejected", seconds=15)
+    for found, subject in taken:
+        world.told(found, "rejected", seconds=15)
+        assert mails(world, subject) == []
 
 
 # ── LMTP ──
@@ -233,13 +230,9 @@ def dsn(taken: Mail, action: str, status: str, *, headers: str = "") -> bytes:
     ).encode()
 
 
-class Lhlo(smtplib.LMTP):
-    """An LMTP client."""
-
-
 def lmtp(world: Outside, to: str, content: bytes) -> tuple[int, bytes]:
     """Hand one mail back; the final reply."""
-    client = Lhlo("127.0.0.1", world.lmtp)
+    client = smtplib.LMTP("127.0.0.1", world.lmtp)
     try:
         client.ehlo_or_helo_if_needed()
         assert client.mail("")[0] == 250
@@ -263,7 +256,7 @@ def test_the_listener_refuses_what_is_not_ours(world: Outside) -> None:
     """550 at RCPT for a bad token, a changed one, another domain, no token; SIZE is advertised."""
     _, taken = sent(world)
     good = taken.mail_from
-    client = Lhlo("127.0.0.1", world.lmtp)
+    client = smtplib.LMTP("127.0.0.1", world.lmtp)
     client.ehlo_or_helo_if_needed()
     assert client.esmtp_features["size"] == "5242880"
     assert client.mail("")[0] == 250

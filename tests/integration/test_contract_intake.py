@@ -27,6 +27,7 @@ def world() -> Iterator[Outside]:
             "silent": {
                 key: value for key, value in label.items() if key not in ("relays", "sms_routes", "callback_url")
             },
+            "uncalled": {key: value for key, value in label.items() if key != "callback_url"},
             "preview": label | {"preview_domains": ["amazing.co"]},
             # Of its own, because a label's previews go slowly.
             "previewed": label | {"preview_domains": ["amazing.co"]},
@@ -553,9 +554,12 @@ def test_callback_url_is_held_to_hosts_and_https(world: Outside, url: str, numbe
 
 
 def test_callback_url_may_be_missing_only_where_the_label_has_one(world: Outside) -> None:
-    """invalid_request that names it."""
+    """Elsewhere: invalid_request that names it, until a request brings one."""
     fields = world.email_fields(callback_url=None)
     assert code(world.post("/amazing/email", fields).json) == 0
+    refused(world.post("/uncalled/email", fields).json, 3, "callback_url")
+    refused(world.post("/uncalled/email", fields | {"callback_url": ""}).json, 3, "callback_url")
+    assert code(world.post("/uncalled/email", fields | {"callback_url": world.smartico.url}).json) == 0
 
 
 # ── previews ──

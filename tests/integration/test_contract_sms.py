@@ -561,10 +561,13 @@ def test_the_longest_prefix_goes_first_and_the_next_smsc_takes_over(world: Outsi
 
 
 def test_a_number_without_a_route_is_not_sent(world: Outside) -> None:
-    """Refused, or rejected at delivery."""
-    answer = world.post("/english/sms", world.sms_fields(ext_user_id="abroad")).json
+    """Refused, or rejected at delivery; no SMSC hears of it."""
+    text = marked()
+    answer = world.post("/english/sms", world.sms_fields(ext_user_id="abroad", body=text)).json
     if answer["error_code"] == 0:
-        world.until_heard(answer["ext_message_id"], "rejected")
+        world.told(answer["ext_message_id"], "rejected")
+    world.idle("sms")
+    assert not any(submits(world, text, name) for name in centres(world))
 
 
 # ── rates, windows, links ──
