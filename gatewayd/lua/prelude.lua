@@ -6,7 +6,6 @@
 local P, now, NOW, INSTANCE = KEYS[1], ARGV[1], tonumber(ARGV[1]), ARGV[3]
 local KEEP, RETENTION = ARGV[5], ARGV[6]
 local call, find, sub = redis.call, string.find, string.sub
-local counted = {}
 
 local function note(id, event, detail)
   local t = P .. 't:' .. id
@@ -28,10 +27,8 @@ local function keep(id, url, seconds)
   if url and url ~= '' then keep_key(P .. 'w:' .. url, seconds) end
 end
 
--- `coda.lua` adds it up once for all items: they are of few labels.
 local function count(label, channel, what, by)
-  local name = label .. '|' .. channel .. '|' .. what
-  counted[name] = (counted[name] or 0) + by
+  call('HINCRBY', P .. 'counts', label .. '|' .. channel .. '|' .. what, by)
 end
 
 -- The body is there exactly while a message waits: `waiting` and each label's `in_flight` count the bodies, not states.
