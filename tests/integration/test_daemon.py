@@ -1,13 +1,12 @@
 """The whole way on real parts: the daemon as a child process between real Redis and simulators on real sockets."""
 
 import random
-import signal
 import subprocess
 from collections import Counter
 from typing import Any
 
 import pytest_twisted
-from daemon import SECRET, World, all_keys, command, environment, get, toml
+from daemon import SECRET, World, all_keys, command, environment, toml
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -278,47 +277,6 @@ async def test_sighup_changes_what_may_change_and_keeps_the_links() -> None:
         assert (shut.http_status, shut.error_code) == (403, ErrorCode.NOT_AUTHORISED)
         assert world.smsc.binds == 1
         assert [step.what for step in world.smsc.steps].count("session lost") == 0
-
-
-@pytest_twisted.ensureDeferred
-async def test_try_again_comes_within_5_seconds() -> None:
-    """While Redis is stopped or gone the caller hears try_again in time, and is served as soon as Redis is back."""
-    async with World(reactor) as world:
-        await world.start()
-        for trouble in ("stopped", "gone"):
-            if trouble == "stopped":
-                world.redis.signal(signal.SIGSTOP)
-            else:
-                world.redis.kill()
-            began = reactor.seconds()
-            answers = await _gathered([world.sms(), world.email()])
-            assert reactor.seconds() - began < 5.0
-            assert [answer.error_code for answer in answers] == [ErrorCode.TRY_AGAIN] * 2
-            status, _ = await get(f"{world.daemon.admin}/healthz")
-            assert status == 200
-            await until(_not_ready(world), 10)
-            if trouble == "stopped":
-                world.redis.signal(signal.SIGCONT)
-            else:
-                await world.redis.start()
-            back = reactor.seconds()
-            answer = await world.sms()
-            assert answer.error_code == 0
-            assert reactor.seconds() - back < 5.0
-            await world.smartico.until_heard(answer.ext_message_id, *TOLD)
-
-
-def _not_ready(world: World) -> Any:
-    async def refused() -> bool:
-        status, _ = await get(f"{world.daemon.admin}/readyz")
-        return status == 503
-
-    return refused
-
-
-async def _gathered(work: list[Any]) -> list[Any]:
-    results = await DeferredList([Deferred.fromCoroutine(each) for each in work], fireOnOneErrback=True)
-    return [result for _, result in results]
 
 
 CANARY_EMAIL = "k4n4ry.zyx@canary-players.example"
