@@ -32,7 +32,7 @@ from gatewayd.audit import AuditLog
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, Label, Redis, load
 from gatewayd.deliver import Deliverer
-from gatewayd.directories import open_directory
+from gatewayd.directories import faults, open_directory
 from gatewayd.http.web import Listener
 from gatewayd.interfaces import unrecorded
 from gatewayd.keeper import Keeper
@@ -75,13 +75,22 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the configuration; with --check that is all."""
         try:
-            self["loaded"] = load(self["config"], os.environ, self["instance"])
+            self["loaded"] = self.read()
         except ConfigError as error:
             print("\n".join(error.errors), file=sys.stdout if self["check"] else sys.stderr)
             raise SystemExit(1) from None
         if self["check"]:
             print("ok")  # noqa: T201
             raise SystemExit(0)
+
+    def read(self) -> Config:
+        """The configuration. Raises ConfigError with what is wrong, and with what a directory can't be opened for."""
+        from twisted.internet import reactor
+
+        config = load(self["config"], os.environ, self["instance"])
+        if errors := faults(reactor, config.directories):
+            raise ConfigError(errors)
+        return config
 
 
 def makeService(options: Options) -> IService:
@@ -93,7 +102,7 @@ def makeService(options: Options) -> IService:
         return Gatewayd(
             reactor,
             config,
-            lambda: load(options["config"], os.environ, options["instance"]),
+            options.read,
             _observer(reactor, config, options),
         )
     except ConfigError as error:

@@ -347,6 +347,25 @@ def test_syntax_errors_and_missing_files_are_told(world: Outside) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("query", "SELECT email, phone FROM players", "directories.players.query: has no :ext_user_id"),
+        ("driver", "no_such_driver", "directories.players.driver: the module no_such_driver is not installed"),
+    ],
+)
+def test_a_directory_that_can_not_be_opened_is_told(world: Outside, path: str, value: str, said: str) -> None:
+    """The daemon would not start with it, so the file is not ok; both say it in one line."""
+    tables = changed(f"directories.players.{path}", value)
+    run = world.check(toml(tables))
+    assert (run.returncode, run.stdout.strip(), run.stderr) == (1, said, "")
+    path_of_file = world.directory / "bad.toml"
+    path_of_file.write_text(toml(tables))
+    words = [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(path_of_file)]
+    run = subprocess.run(words, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+    assert (run.returncode, run.stderr.strip()) == (1, said)
+
+
 def test_no_secret_is_told(world: Outside) -> None:
     """An error on a secret does not repeat it."""
     run = world.check(toml(changed("gatewayd.secret_key", "canary-secret")))
