@@ -149,6 +149,12 @@ def test_reply_to_equal_to_from_is_left_out(reply_to: str) -> None:
     assert b"Reply-To" not in made(reply_to_email_address=reply_to).head
 
 
+def test_a_reply_to_of_another_name_is_told() -> None:
+    """Though the address is From's: it is what the player's mail program shows."""
+    head = made(reply_to_email_address="Support <noreply@amazing.co>").head
+    assert b"\r\nReply-To: Support <noreply@amazing.co>\r\n" in head
+
+
 @pytest.mark.parametrize(
     "name",
     [

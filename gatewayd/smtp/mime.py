@@ -147,7 +147,7 @@ def _reply_to_line(text: str, origin: Mailbox) -> str:
     except ValueError as error:
         raise Unsendable(f"Reply-To: {error}") from None
     same = (mailbox.local, mailbox.domain) == (origin.local, origin.domain)
-    return "" if same else _mailbox_line("Reply-To", mailbox)
+    return "" if same and mailbox.name in ("", origin.name) else _mailbox_line("Reply-To", mailbox)
 
 
 def _mailbox_line(field: str, mailbox: Mailbox) -> str:
