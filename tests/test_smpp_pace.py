@@ -165,6 +165,20 @@ def test_throttled_again_and_again_doubles_the_pause_up_to_thirty_seconds() -> N
     assert course.pace.throttled(now) - now == pytest.approx(0.1)
 
 
+def test_a_pause_after_which_something_was_taken_does_not_grow() -> None:
+    """A carrier that throttles one in ten wants a lower rate; only one that takes nothing wants a longer silence."""
+    course = Course(100)
+    pauses = []
+    for _ in range(4):
+        now = course.clock.seconds()
+        pauses.append(course.pace.throttled(now) - now)
+        course.pace.taken(now - 1)
+        course.clock.advance(pauses[-1] + 0.5)
+        if len(pauses) > 2:
+            course.pace.taken(course.clock.seconds() - 0.1)
+    assert pauses == pytest.approx([0.1, 1, 2, 1])
+
+
 def test_without_a_rate_throttling_finds_one() -> None:
     """Half of what went out in the last second becomes the limit, and it is given up as the SMSC bears more."""
     course = Course(0)

@@ -272,6 +272,8 @@ class Account:
 
     def answered(self, answer: SubmitAnswered) -> None:
         """A submit was answered."""
+        if not answer.status:
+            self._pace.taken(self._clock.seconds() - answer.took)
         self._on_answer(self.name, answer.status, answer.took)
 
     def refused(self, link: Link, status: int) -> None:

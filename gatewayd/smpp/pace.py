@@ -41,7 +41,7 @@ that would cost more than the limiter wants.
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CALM = 5.0
-"""Throttled again this soon after a pause: it is meant. A second and half the rate, then twice as long each time."""
+"""Throttled again this soon after a pause: it is meant. A second and half the rate; twice as long if nothing was taken."""
 
 SLOWEST = 0.01
 RECOVERY = 0.02
@@ -138,6 +138,11 @@ class Pace:
         self.paused_until = now + self._pause * (0.75 + 0.5 * self._jitter())
         self._turn()
         return self.paused_until
+
+    def taken(self, written_at: float) -> None:
+        """The SMSC took a submit of `written_at`: where that was after a pause, the pause was long enough."""
+        if written_at > self._slowed_at:
+            self._pause = 0.0
 
     def fail_waiting(self, failure: TemporaryFailure) -> None:
         """Whoever waits gets `failure`."""
