@@ -9,15 +9,13 @@ The simulators live in this process, on real sockets. What a test wants otherwis
 before `start`, or later, followed by `write` and `daemon.hang_up()`.
 """
 
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
@@ -34,6 +32,8 @@ from gatewayd.sandbox.players import QUERY, SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smartico import Said, Smartico
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from integration.outside_ports import free_port
+from integration.outside_toml import toml
 from redis_server import RedisServer, until
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -307,13 +307,6 @@ def environment(directory: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _agent() -> Agent:
     from twisted.internet import reactor
 
@@ -326,26 +319,6 @@ async def get(url: str) -> tuple[int, bytes]:
     response: IResponse = await _agent().request(b"GET", url.encode())
     body: bytes = await treq.content(response)
     return response.code, body
-
-
-def toml(tables: Mapping[str, Any]) -> str:
-    """TOML of nested tables; below the second level they are written inline."""
-    lines = []
-    for name, table in tables.items():
-        plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-        lines += [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in plain.items())]
-        for inner, value in table.items():
-            if isinstance(value, Mapping):
-                lines += [f"[{name}.{inner}]", *(f"{key} = {_value(item)}" for key, item in value.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_value(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
 
 
 async def all_keys(link: RedisLink) -> AsyncIterator[bytes]:

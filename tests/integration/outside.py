@@ -31,6 +31,7 @@ from outside_ports import free_port, until
 from outside_relay import Mail, Mute, Relay
 from outside_smartico import Heard, Smartico
 from outside_smsc import ENQUIRE_LINK, Smsc, Submit
+from outside_toml import toml
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SECRET = "outside-authorization"
@@ -424,26 +425,6 @@ class Outside:
     def state(self, message_id: str) -> str:
         """Its state, "" where it is not known."""
         return str(self.message(message_id).get("state", ""))
-
-
-def toml(tables: Mapping[str, Any]) -> str:
-    """TOML of nested tables; below the second level they are written inline."""
-    lines = []
-    for name, table in tables.items():
-        plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-        lines += [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in plain.items())]
-        for inner, value in table.items():
-            if isinstance(value, Mapping):
-                lines += [f"[{name}.{json.dumps(inner)}]", *(f"{key} = {_value(item)}" for key, item in value.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_value(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def request(path: str, body: bytes, *headers: str) -> bytes:

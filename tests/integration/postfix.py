@@ -21,7 +21,6 @@ import pwd
 import shutil
 import signal
 import smtplib
-import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.protocols.basic import LineOnlyReceiver
 
 from conftest import missing, need
+from integration.outside_ports import free_port
 
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -280,10 +280,3 @@ class _Greeting(LineOnlyReceiver):
 
 
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-
-
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
