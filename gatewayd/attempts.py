@@ -255,9 +255,11 @@ class ReportWork:
         now = self._clock.seconds()
         if now - item.queued_at >= REPORT_FOR:
             return await self._give_up(item, f"not heard in 48 hours: {reason}")
-        due = self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
+        attempt, first_tried = item.attempts + 1, item.first_tried or now
+        due = self._retry.next_due(attempt, first_tried, now, self._jitter())
         if not_before is not None:
-            due = max(not_before, due) if counts else not_before
+            asked_for = min(not_before, self._retry.last_due(attempt, first_tried, now))
+            due = max(asked_for, due) if counts else not_before
         await persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
         if counts:
             self._count(item, "again")

@@ -35,6 +35,11 @@ class RetryPolicy:
         delay = min(delay, EARLY_CAP if age < EARLY else age)
         return now + delay * (0.5 + 0.5 * jitter)
 
+    def last_due(self, attempt: int, first_tried: float, now: float) -> float:
+        """The latest moment for the try after the failed number `attempt`, whatever the other side asks for."""
+        longest = EARLY_CAP if now - first_tried < EARLY else self.longest
+        return now + (min(longest, FIRST_CAP) if attempt <= 1 else longest)
+
 
 RELAY = RetryPolicy(longest=300.0)
 SMSC = RetryPolicy(longest=60.0)

@@ -1,6 +1,7 @@
 """The outbox: what becomes of an attempt, and that nothing it knows is lost. On the fake store and a test clock."""
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -433,6 +434,24 @@ def test_an_unheard_report_is_told_again_and_again() -> None:
     telling.failure = None
     telling.bench.clock.pump([1.0] * 600)
     assert telling.told == [Report.ACCEPTED]
+
+
+def test_a_callback_that_asks_for_minutes_is_tried_sooner_at_first() -> None:
+    """Retry-After counts within the limits of the back-off: 5 s, 10 s in the first minute, then as asked for."""
+    telling = Telling()
+    tried: list[float] = []
+
+    async def tell(job: ReportJob) -> None:
+        now = telling.bench.clock.seconds()
+        tried.append(now)
+        raise TemporaryFailure("HTTP 503", not_before=now + 120)
+
+    telling.work = ReportWork(telling.bench.clock, telling.bench.store, tell, jitter=lambda: 0.5, meter=telling.meter)
+    telling.outbox = Outbox(telling.bench.clock, telling.work, 10)
+    telling.outbox.startService()
+    telling.bench.clock.pump([0.5] * 600)
+    waits = [round(later - earlier) for earlier, later in pairwise(tried)]
+    assert waits[:8] == [5, 10, 10, 10, 10, 10, 10, 120]
 
 
 def test_a_report_is_given_up_after_48_hours() -> None:

@@ -28,6 +28,16 @@ def test_waits_grow_up_to_the_longest(attempt: int, now: float, jitter: float) -
     assert CALLBACK.next_due(40, 0.0, now + 3600, 0.0) - (now + 3600) >= 1799
 
 
+@given(st.sampled_from([RELAY, SMSC, CALLBACK, LINK, STORE]), st.integers(1, 60), st.floats(0, 1e5), JITTER)
+def test_the_last_moment_is_never_before_the_next_try(
+    policy: RetryPolicy, attempt: int, age: float, jitter: float
+) -> None:
+    """What the other side asks for may put a try off, within the same limits: 5 s, 10 s, and then the longest."""
+    last = policy.last_due(attempt, 0.0, age) - age
+    assert last >= policy.next_due(attempt, 0.0, age, jitter) - age - 1e-6
+    assert last <= (5 if attempt == 1 else 10 if age < 60 else policy.longest) + 1e-6
+
+
 @given(st.integers(1, 60), st.floats(60, 1e5), JITTER)
 def test_no_wait_is_longer_than_what_has_passed(attempt: int, age: float, jitter: float) -> None:
     """After the first minute the next try comes before the time since the first one has doubled."""
