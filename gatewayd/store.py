@@ -1,19 +1,18 @@
 """All of Redis: key names, and one method for each script in lua/.
 
-The scripts are atomic, safe to repeat, and know states only through what `_words` writes above them from status.py.
-Holds ids, never an address; content only until the next hop took the message or it is final.
+Of what stands in it, and of what the scripts reply, stored.py makes values; what the scripts are made of is in
+scripts.py. Holds ids, never an address; content only until the next hop took the message or it is final.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gatewayd import stored
 from gatewayd.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.interfaces import Acceptance, IStore
 from gatewayd.model import (
@@ -31,11 +30,10 @@ from gatewayd.model import (
     ReportJob,
     Stopped,
     Trace,
-    TracedEvent,
 )
-from gatewayd.redis import RedisLink, Script
-from gatewayd.status import FINAL, LETTERS, REPORTS, TRANSITIONS, WAITING, Event, State
-from gatewayd.timeline import reports_of
+from gatewayd.redis import RedisLink
+from gatewayd.scripts import all_scripts
+from gatewayd.status import LETTERS, State
 
 REPORTING = 49 * 3600
 """Seconds for which a message is kept at least while a status of it may still have to be told (48 h and an hour)."""
@@ -46,37 +44,6 @@ LATE_BOUNCE = 5 * 86400
 
 PARKED_FOR = 3600
 """Seconds that an unmatched receipt is looked up again before it is an orphan."""
-
-_OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Message).decode
-_decode_receipt = msgspec.json.Decoder(Receipt).decode
-
-
-def _words() -> str:
-    """status.py as Lua: the scripts know no state by themselves."""
-
-    def column(event: Event) -> str:
-        rows = (f"{row}>{new}:{letters}" for row, (new, letters) in TRANSITIONS[event].items())
-        return ";" + ";".join(rows) + ";"
-
-    def table(pairs: Iterable[tuple[str, str]]) -> str:
-        return "{" + ", ".join(f"['{key}'] = {value}" for key, value in pairs) + "}"
-
-    return (
-        f"local QUEUED, UNCERTAIN = '{State.QUEUED}', '{State.UNCERTAIN}'\n"
-        f"local WAITING = {table((state, 'true') for state in sorted(WAITING))}\n"
-        f"local FINAL = {table((state, 'true') for state in sorted(FINAL))}\n"
-        f"local OUTCOME = {table((event, repr(letter)) for event, letter in _OUTCOME.items())}\n"
-        f"local COLUMN = {table((event, repr(column(event))) for event in Event)}\n"
-    )
-
-
-def _script(name: str) -> Script:
-    def read(part: str) -> str:
-        return resources.files("gatewayd").joinpath("lua", f"{part}.lua").read_text("utf-8")
-
-    return Script(name, _words() + read("prelude") + read(name) + read("coda"))
 
 
 @implementer(IStore)
@@ -90,12 +57,7 @@ class RedisStore:
         self._clock = clock
         self._prefix = prefix
         self._instance = instance
-        names = (
-            "accept known take mark sent again goon final park sweep evidence receipt parked"
-            " take_reports told retell dead recover beat strays release erase export replay reserve"
-            " queues unstop stopped about hasten"
-        )
-        self._scripts = {name: _script(name) for name in names.split()}
+        self._scripts = all_scripts()
         self._refusal = ""
         self._report_room: Callable[[], bool] = lambda: False
         self._report_offer: Callable[[ReportJob], None] = _unexpected
@@ -132,10 +94,10 @@ class RedisStore:
             message.channel,
             message.ext_user_id,
             message.uid,
-            _ms(message.deadline),
+            stored.ms(message.deadline),
             message.activity_type,
             message.callback_url,
-            _encode(message).decode(),
+            stored.body(message),
             int(lease),
             list(earlier_ids),
             list(stop_hashes),
@@ -150,7 +112,7 @@ class RedisStore:
         found = []
         for row in await self._run("take", channel, limit):
             try:
-                found.append(_leased(row))
+                found.append(stored.leased(row))
             except ValueError:
                 # Another version wrote it, perhaps: it must not hold up those that were leased with it.
                 self.log.failure(
@@ -195,7 +157,7 @@ class RedisStore:
             int(self._report_room()),
         )
         self._offer(job)
-        return [_unpark(payload) for payload in parked]
+        return [stored.unparked(payload) for payload in parked]
 
     async def settle_again(
         self,
@@ -212,7 +174,7 @@ class RedisStore:
             "again",
             message.id,
             message.channel,
-            _ms(due),
+            stored.ms(due),
             reason,
             int(counts),
             int(uncertain),
@@ -224,7 +186,7 @@ class RedisStore:
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         # The mark was stored before the write, in milliseconds that may have been rounded up.
-        until = _ms(written_at) + 1
+        until = stored.ms(written_at) + 1
         return bool(await self._run("goon", message_id, Channel.SMS, route, until, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
@@ -234,7 +196,7 @@ class RedisStore:
         self._offer(job)
 
     async def park(self, message: Message) -> None:
-        await self._run("park", message.id, message.channel, message.label, _ms(message.deadline))
+        await self._run("park", message.id, message.channel, message.label, stored.ms(message.deadline))
 
     # Evidence
 
@@ -260,7 +222,7 @@ class RedisStore:
             receipt.detail,
             list(receipt.number_hashes),
             int(park),
-            _park(receipt if receipt.parked_at else replace(receipt, parked_at=self._clock.seconds())),
+            stored.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._clock.seconds())),
             int(self._report_room()),
             int(by_number),
         )
@@ -269,30 +231,30 @@ class RedisStore:
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         due, orphans = await self._run("parked", limit, PARKED_FOR * 1000)
-        return [_unpark(payload) for payload in due], [_unpark(payload) for payload in orphans]
+        return [stored.unparked(payload) for payload in due], [stored.unparked(payload) for payload in orphans]
 
     # Reports
 
     async def take_reports(self, limit: int) -> list[ReportJob]:
-        return [_job(row) for row in await self._run("take_reports", limit)]
+        return [stored.job(row) for row in await self._run("take_reports", limit)]
 
     async def report_done(self, job: ReportJob) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], "")
-        return _job(row) if row else None
+        return stored.job(row) if row else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
-        await self._run("retell", job.message_id, _ms(due), reason, int(counts))
+        await self._run("retell", job.message_id, stored.ms(due), reason, int(counts))
 
     async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], reason)
-        return _job(row) if row else None
+        return stored.job(row) if row else None
 
     def feed_reports(self, room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
         self._report_room, self._report_offer = room, offer
 
     def _offer(self, row: Any) -> None:
         if row:
-            self._report_offer(_job(row))
+            self._report_offer(stored.job(row))
 
     # Stop list and memory
 
@@ -337,21 +299,7 @@ class RedisStore:
     # What is known
 
     async def about(self, message_id: str) -> Known | None:
-        found = await self._run("about", message_id)
-        uid, label, channel, user, state, activity, address, sent = (value and value.decode() for value in found)
-        if not state:
-            return None
-        return Known(
-            message_id=message_id,
-            uid=uid or "",
-            label=label or "",
-            channel=Channel(channel),
-            ext_user_id=user or "",
-            state=State(state),
-            activity_type=activity or "",
-            address_hash=address or "",
-            sent_at=int(sent or 0) / 1000,
-        )
+        return stored.known(message_id, await self._run("about", message_id))
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         for message_id in ids:
@@ -360,17 +308,7 @@ class RedisStore:
                 continue
             lines = await self._link.command("LRANGE", f"{self._prefix}t:{message_id}", 0, -1)
             told = await self._link.command("HGET", f"{self._prefix}m:{message_id}", "o")
-            timeline = tuple(_event(line.decode()) for line in lines)
-            return Trace(
-                ext_message_id=message_id,
-                uid=known.uid,
-                label=known.label,
-                channel=known.channel,
-                ext_user_id=known.ext_user_id,
-                state=known.state,
-                reports=reports_of((told or b"").decode(), timeline),
-                timeline=timeline,
-            )
+            return stored.trace(known, told, lines)
         return None
 
     async def queues(self) -> Mapping[str, QueueState]:
@@ -383,13 +321,7 @@ class RedisStore:
         return found
 
     async def counts(self) -> Mapping[tuple[str, Channel, str], int]:
-        flat = await self._link.command("HGETALL", f"{self._prefix}counts")
-        pairs = zip(flat[::2], flat[1::2], strict=True)
-        found = {}
-        for name, value in pairs:
-            label, channel, what = name.decode().split("|")
-            found[label, Channel(channel), what] = int(value)
-        return found
+        return stored.counts(await self._link.command("HGETALL", f"{self._prefix}counts"))
 
     # Operators
 
@@ -398,12 +330,8 @@ class RedisStore:
         if not rows:
             return []
         reasons = await self._link.command("HMGET", f"{self._prefix}deadwhy", *rows[::2])
-        found = []
-        for member, score, why in zip(rows[::2], rows[1::2], reasons, strict=True):
-            message_id, _, letter = member.decode().partition("|")
-            label, _, reason = (why or b"").decode().partition("|")
-            found.append(DeadLetter(message_id, label, REPORTS[letter], float(score) / 1000, reason))
-        return found
+        pairs = zip(rows[::2], rows[1::2], reasons, strict=True)
+        return [stored.dead_letter(member, score, why) for member, score, why in pairs]
 
     async def retry_dead(self, message_id: str) -> bool:
         return bool(await self._run("dead", message_id, 1))
@@ -418,7 +346,7 @@ class RedisStore:
         await self._link.command("SREM", f"{self._prefix}paused", f"{label}|{channel}")
 
     async def paused(self) -> frozenset[tuple[str, Channel]]:
-        return _places(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
+        return stored.places(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
 
     async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
         following, ids = await self._some(cursor)
@@ -431,11 +359,11 @@ class RedisStore:
     async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
         following, ids = await self._some(cursor)
         replies = await self._run_all("export", [(one, label, ext_user_id) for one in ids])
-        return following, len(ids), [_kept(row) for row in replies if row]
+        return following, len(ids), [stored.kept(row) for row in replies if row]
 
     async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
         following, ids = await self._some(cursor)
-        replies = await self._run_all("replay", [(one, label, _ms(start), _ms(end)) for one in ids])
+        replies = await self._run_all("replay", [(one, label, stored.ms(start), stored.ms(end)) for one in ids])
         return following, sum(replies)
 
     async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -473,13 +401,13 @@ class RedisStore:
         self, boot: str, *, first: bool, dead_after: float
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         try:
-            ours, dead, paused, _waiting = await self._run("beat", boot, int(first), _ms(dead_after))
+            ours, dead, paused, _waiting = await self._run("beat", boot, int(first), stored.ms(dead_after))
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
         peers = [name.decode() for name in dead]
-        return bool(ours), [name for name in peers if name != self._instance], _places(paused)
+        return bool(ours), [name for name in peers if name != self._instance], stored.places(paused)
 
     def _refused(self, reason: str) -> None:
         """Redis is there and takes no writes for this reason; "" where it does, or where the link knows better."""
@@ -499,87 +427,16 @@ class RedisStore:
         return int(await self._run("sweep", 500))
 
     async def hasten(self, channel: Channel) -> None:
-        after = str(_ms(self._clock.seconds()))
+        after = str(stored.ms(self._clock.seconds()))
         while last := await self._run("hasten", channel, 500, after):
             after = last.decode()
 
     async def strays(self, kind: str, age: float) -> list[str]:
-        return [name.decode() for name in await self._run("strays", kind, _ms(age))]
+        return [name.decode() for name in await self._run("strays", kind, stored.ms(age))]
 
     async def release(self, kind: str, message_id: str) -> None:
         await self._run("release", kind, message_id)
 
 
-def _leased(row: Sequence[Any]) -> Leased:
-    _id, body, state, tries, first, route, marked, progress = row
-    return Leased(
-        message=_decode(body),
-        state=State(state.decode()),
-        attempts=int(tries),
-        first_tried=int(first) / 1000,
-        route=route.decode(),
-        marked_at=int(marked) / 1000,
-        progress=tuple(progress.decode().split()),
-    )
-
-
 def _unexpected(job: ReportJob) -> None:
     raise AssertionError("a report was leased for which no room was promised")
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _park(receipt: Receipt) -> str:
-    return f"{_ms(receipt.parked_at)}|{_encode(receipt).decode()}"
-
-
-def _unpark(payload: bytes) -> Receipt:
-    return _decode_receipt(payload.split(b"|", 1)[1])
-
-
-def _job(row: Sequence[Any]) -> ReportJob:
-    message_id, letter, label, channel, url, queued, tries, first = row
-    return ReportJob(
-        message_id=message_id.decode(),
-        label=label.decode(),
-        channel=Channel(channel.decode()),
-        status=REPORTS[letter.decode()],
-        callback_url=url.decode(),
-        queued_at=int(queued) / 1000,
-        attempts=int(tries),
-        first_tried=int(first) / 1000,
-    )
-
-
-def _kept(row: Sequence[Any]) -> Kept:
-    lines, body = row[-2:]
-    text = [(value or b"").decode() for value in row[:-2]]
-    message_id, uid, label, channel, user, state, told, taken, deadline, sent, activity, address, route, tries, url = (
-        text
-    )
-    timeline = tuple(_event(line.decode()) for line in lines)
-    reports = reports_of(told, timeline)
-    return Kept(
-        trace=Trace(message_id, uid, label, Channel(channel), user, State(state), reports, timeline),
-        accepted_at=int(taken or 0) / 1000,
-        deadline=int(deadline or 0) / 1000,
-        sent_at=int(sent or 0) / 1000,
-        activity_type=activity,
-        address_hash=address,
-        route=route,
-        attempts=int(tries or 0),
-        callback_url=url,
-        waiting=_decode(body) if body else None,
-    )
-
-
-def _event(line: str) -> TracedEvent:
-    at, event, detail = line.split("|", 2)
-    return TracedEvent(at=int(at) / 1000, event=event, detail=detail)
-
-
-def _places(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:
-    pairs = (member.decode().rpartition("|") for member in members)
-    return frozenset((label, Channel(channel)) for label, _, channel in pairs)

@@ -2,7 +2,7 @@
 -- KEYS[1]  the prefix of every key, with its hash tag (one slot of a cluster)
 -- ARGV     now (ms) | items (msgpack) | instance | high-water mark | keep (s) | retention (s)
 -- Result   one reply for each item, in order
--- Above stands, written by store.py from status.py: QUEUED, UNCERTAIN, WAITING, FINAL, COLUMN (transition table), OUTCOME.
+-- Above stands, written by scripts.py from status.py: QUEUED, UNCERTAIN, WAITING, FINAL, COLUMN (transition table), OUTCOME.
 local P, now, NOW, INSTANCE = KEYS[1], ARGV[1], tonumber(ARGV[1]), ARGV[3]
 local KEEP, RETENTION = ARGV[5], ARGV[6]
 local call, find, sub = redis.call, string.find, string.sub

@@ -1,0 +1,163 @@
+"""What stands in Redis and what the scripts reply, as values of model.py: rows, lines and payloads, both ways. Pure.
+
+Moments are milliseconds there and seconds here; what is not there is None or empty there.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gatewayd.model import Channel, DeadLetter, Kept, Known, Leased, Message, Receipt, ReportJob, Trace, TracedEvent
+from gatewayd.status import REPORTS, State
+from gatewayd.timeline import reports_of
+
+_encode = msgspec.json.Encoder().encode
+_message = msgspec.json.Decoder(Message).decode
+_receipt = msgspec.json.Decoder(Receipt).decode
+
+
+def ms(seconds: float) -> int:
+    """A moment or a time, rounded."""
+    return round(seconds * 1000)
+
+
+def body(message: Message) -> str:
+    """A message as it waits."""
+    return _encode(message).decode()
+
+
+def leased(row: Sequence[Any]) -> Leased:
+    """A row of take.lua. Raises ValueError where another version wrote a body that can't be read."""
+    _id, text, state, tries, first, route, marked, progress = row
+    return Leased(
+        message=_message(text),
+        state=State(state.decode()),
+        attempts=int(tries),
+        first_tried=int(first) / 1000,
+        route=route.decode(),
+        marked_at=int(marked) / 1000,
+        progress=tuple(progress.decode().split()),
+    )
+
+
+def parked(receipt: Receipt) -> str:
+    """A receipt that waits for its message, behind the moment since when it does."""
+    return f"{ms(receipt.parked_at)}|{_encode(receipt).decode()}"
+
+
+def unparked(payload: bytes) -> Receipt:
+    """What `parked` was given."""
+    return _receipt(payload.split(b"|", 1)[1])
+
+
+def job(row: Sequence[Any]) -> ReportJob:
+    """A job as prelude.lua gives it."""
+    message_id, letter, label, channel, url, queued, tries, first = row
+    return ReportJob(
+        message_id=message_id.decode(),
+        label=label.decode(),
+        channel=Channel(channel.decode()),
+        status=REPORTS[letter.decode()],
+        callback_url=url.decode(),
+        queued_at=int(queued) / 1000,
+        attempts=int(tries),
+        first_tried=int(first) / 1000,
+    )
+
+
+def known(message_id: str, row: Sequence[Any]) -> Known | None:
+    """A reply of about.lua."""
+    uid, label, channel, user, state, activity, address, sent = (value and value.decode() for value in row)
+    if not state:
+        return None
+    return Known(
+        message_id=message_id,
+        uid=uid or "",
+        label=label or "",
+        channel=Channel(channel),
+        ext_user_id=user or "",
+        state=State(state),
+        activity_type=activity or "",
+        address_hash=address or "",
+        sent_at=int(sent or 0) / 1000,
+    )
+
+
+def trace(message: Known, told: bytes | None, lines: Sequence[bytes]) -> Trace:
+    """What is known of a message, the letters of what was queued to be told of it, and its timeline, in one."""
+    timeline = tuple(map(_event, lines))
+    return Trace(
+        ext_message_id=message.message_id,
+        uid=message.uid,
+        label=message.label,
+        channel=message.channel,
+        ext_user_id=message.ext_user_id,
+        state=message.state,
+        reports=reports_of((told or b"").decode(), timeline),
+        timeline=timeline,
+    )
+
+
+def kept(row: Sequence[Any]) -> Kept:
+    """A row of export.lua."""
+    lines, text = row[-2:]
+    values = [(value or b"").decode() for value in row[:-2]]
+    (
+        message_id,
+        uid,
+        label,
+        channel,
+        user,
+        state,
+        told,
+        taken,
+        deadline,
+        sent,
+        activity,
+        address,
+        route,
+        tries,
+        url,
+    ) = values
+    timeline = tuple(map(_event, lines))
+    reports = reports_of(told, timeline)
+    return Kept(
+        trace=Trace(message_id, uid, label, Channel(channel), user, State(state), reports, timeline),
+        accepted_at=int(taken or 0) / 1000,
+        deadline=int(deadline or 0) / 1000,
+        sent_at=int(sent or 0) / 1000,
+        activity_type=activity,
+        address_hash=address,
+        route=route,
+        attempts=int(tries or 0),
+        callback_url=url,
+        waiting=_message(text) if text else None,
+    )
+
+
+def dead_letter(member: bytes, score: bytes, why: bytes | None) -> DeadLetter:
+    """A member of the set of dead letters, and what the hash beside it says of it."""
+    message_id, _, letter = member.decode().partition("|")
+    label, _, reason = (why or b"").decode().partition("|")
+    return DeadLetter(message_id, label, REPORTS[letter], float(score) / 1000, reason)
+
+
+def counts(flat: Sequence[bytes]) -> dict[tuple[str, Channel, str], int]:
+    """The hash of counts, by label, channel and what is counted."""
+    found = {}
+    for name, value in zip(flat[::2], flat[1::2], strict=True):
+        label, channel, what = name.decode().split("|")
+        found[label, Channel(channel), what] = int(value)
+    return found
+
+
+def places(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:
+    """The set of what is paused, by label and channel."""
+    pairs = (member.decode().rpartition("|") for member in members)
+    return frozenset((label, Channel(channel)) for label, _, channel in pairs)
+
+
+def _event(line: bytes) -> TracedEvent:
+    at, event, detail = line.decode().split("|", 2)
+    return TracedEvent(at=int(at) / 1000, event=event, detail=detail)
