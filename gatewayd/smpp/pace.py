@@ -41,7 +41,7 @@ that would cost more than the limiter wants.
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CALM = 5.0
-"""Throttled again this soon after a pause: it is meant. A second and half the rate; twice as long if nothing was taken."""
+"""Throttled again this soon after a pause: it is meant. A second and half the rate, doubled if it took nothing."""
 
 SLOWEST = 0.01
 RECOVERY = 0.02
