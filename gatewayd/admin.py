@@ -199,6 +199,7 @@ class Admin:
         name = self._keys.user_hashes(player.label, player.ext_user_id)[0]
         for channel in channels(player.channel):
             await self._store.suppress(player.label, channel, name, self._labels[player.label])
+            self._say_of_stop_list(player, channel, "put on")
         return json_answer({"label": player.label, "suppressed": channels(player.channel)})
 
     @app.route("/verbs/unsuppress", methods=["POST"])
@@ -211,7 +212,18 @@ class Admin:
             for channel in channels(player.channel)
             if await self._store.unsuppress(player.label, channel, names)
         ]
+        for channel in cleared:
+            self._say_of_stop_list(player, channel, "taken off")
         return json_answer({"label": player.label, "unsuppressed": cleared})
+
+    def _say_of_stop_list(self, player: Player, channel: Channel, done: str) -> None:
+        log.info(
+            "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
+            ext_user_id=player.ext_user_id,
+            label=player.label,
+            channel=channel,
+            done=done,
+        )
 
     @app.route("/verbs/erase", methods=["POST"])
     async def erase(self, request: IRequest) -> Reply:

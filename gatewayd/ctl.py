@@ -111,8 +111,10 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
     audit = verb("audit", _audit, "the audit log of what was accepted, refused, sent and ended")
-    audit.add_argument("action", choices=["verify"], help="verify: was anything changed, added or removed?")
-    audit.add_argument(
+    text = "was anything changed, added or removed?"
+    verify = audit.add_subparsers(metavar="ACTION", required=True).add_parser("verify", help=text, description=text)
+    verify.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    verify.add_argument(
         "file", metavar="FILE", nargs="*", help="oldest first; default: [gatewayd] audit_log as it is now"
     )
     sandbox = verb("sandbox", _sandbox, "the whole world on this machine: needs no configuration and no root")

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 
 from fakes import FakeStore
 from gatewayd.admin import Admin
@@ -305,6 +306,18 @@ def test_a_player_goes_on_the_stop_list_and_off(world: World) -> None:
     assert world.verb("unsuppress", label="amazing", ext_user_id="p", channel="sms").json["unsuppressed"] == ["sms"]
     assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == ["email"]
     assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == []
+
+
+def test_the_log_says_who_went_on_the_stop_list_and_off(world: World) -> None:
+    """By an operator's hand: that a player was written to again must have a beginning."""
+    with capturedLogs() as told:
+        world.verb("suppress", label="amazing", ext_user_id="p", channel="email")
+        for _ in range(2):
+            world.verb("unsuppress", label="amazing", ext_user_id="p")
+    assert [formatEvent(event) for event in told] == [
+        "player p of amazing/email was put on the stop list by an operator",
+        "player p of amazing/email was taken off the stop list by an operator",
+    ]
 
 
 def test_erasing_goes_step_by_step(world: World) -> None:

@@ -416,3 +416,5 @@ async def test_audit_verify(desk: Desk) -> None:
     assert told["files"][0]["faults"][0].startswith("line 2 ")
     path.write_text(lines[0].replace("amazing", "other"))
     assert (await desk.run("audit", "verify", str(path)))[0] == 1
+    status, out, _ = await desk.run("audit", "verify", "--json", str(path))
+    assert (status, json.loads(out)["ok"]) == (1, False)
