@@ -19,6 +19,7 @@ from gatewayd.errors import StoreUnavailable
 from gatewayd.model import Handed, Inbound, Message, Order, Receipt, Sms
 from gatewayd.sandbox.smsc import Behaviour, SmscSession, SmscSimulator
 from gatewayd.smpp.channel import SmppChannel
+from redis_server import until
 
 PHONE = "+447700900999"
 
@@ -138,16 +139,6 @@ class World:
     def all_bound(self) -> bool:
         """Whether every bind of every SMSC is there."""
         return all(link.phase == "bound" for state in self.channel.binds() for link in state.links)
-
-
-async def until(condition: Callable[[], bool], limit: float = 20.0) -> None:
-    """Wait for something that has no event of its own, a reactor turn at a time."""
-    end = reactor.seconds() + limit
-    while not condition():
-        assert reactor.seconds() < end, "it did not come to pass"
-        turn: Deferred[None] = Deferred()
-        reactor.callLater(0.005, turn.callback, None)
-        await turn
 
 
 @asynccontextmanager

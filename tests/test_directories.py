@@ -3,7 +3,7 @@
 import sqlite3
 import string
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -37,6 +37,7 @@ from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 from gatewayd.model import Recipient
 from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
 from intake import ANNA, NOW, Players
+from redis_server import until
 
 VALUES = {"ext_user_id": "u", "label": "l"}
 ID = ":ext_user_id"
@@ -357,14 +358,6 @@ def threads(size: int, made: list[int] | None = None, gone: list[int] | None = N
         return made[-1]
 
     return Threads(reactor, "test", size, make, gone.append)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Return once `true()`; the test's own time limit ends it otherwise."""
-    while not true():
-        turn: Deferred[None] = Deferred()
-        reactor.callLater(0.001, turn.callback, None)  # type: ignore[attr-defined]
-        await turn
 
 
 @pytest_twisted.ensureDeferred

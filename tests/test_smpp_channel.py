@@ -12,7 +12,8 @@ from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.channel import reference
 from gatewayd.smpp.pdu import Status, SubmitSm
 from gatewayd.status import Event
-from smpp_world import Memory, World, order, running, settings, until
+from redis_server import until
+from smpp_world import Memory, World, order, running, settings
 
 LONG = "Ünï ¢ " * 60
 

@@ -11,7 +11,8 @@ from twisted.logger import globalLogPublisher
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import trace
 from gatewayd.smpp.pdu import Tag
-from smpp_world import PHONE, order, running, settings, until
+from redis_server import until
+from smpp_world import PHONE, order, running, settings
 
 NUMBER = PHONE.removeprefix("+")
 

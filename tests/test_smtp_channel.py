@@ -1,7 +1,7 @@
 """The email channel against relays on real sockets: outcomes, failover, pools, pacing, stopping."""
 
 import email
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 
 from certificates import Authority
 from gatewayd.config import Domains, Relay, Secret
@@ -22,6 +22,7 @@ from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience, Places
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.tokens import Purpose
+from redis_server import until
 from smtp_world import KEYS, label, message
 from test_smtp_dkim import RSA, is_valid, pem
 
@@ -76,13 +77,6 @@ class World:
     def send(self, wanted: Order | None = None) -> Deferred[Handed]:
         """One message through the channel."""
         return Deferred.fromCoroutine(self.channel.send(wanted or order(), self.marks))
-
-    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
-        """Look again every 20 ms: for what no event tells."""
-        end = NOW.seconds() + seconds
-        while not condition():
-            assert NOW.seconds() < end, "it did not come to that"
-            await deferLater(R, 0.02)
 
 
 @asynccontextmanager
@@ -281,7 +275,7 @@ async def test_addresses_beyond_ascii_need_smtputf8() -> None:
     old = await made.add("old", extensions=("PIPELINING",))
     made.start()
     try:
-        await made.until(lambda: all(made.channel.routes().values()))
+        await until(lambda: all(made.channel.routes().values()))
         assert (await made.send(order(1, "old", "new", to="jörg@player.test"))).route == "new"
         assert new.taken[0].recipients == ("jörg@player.test",)
         assert "SMTPUTF8" in new.taken[0].mail_parameters
@@ -305,7 +299,7 @@ async def test_a_connection_that_opens_says_nothing_of_what_the_relay_offers() -
         relay.script["dot"].append(Act.HANG)
         relay.script["EHLO"].extend([Act.HANG] * 4)
         running = [made.send(order(number)) for number in range(1, 6)]
-        await made.until(lambda: not relay.script["EHLO"])
+        await until(lambda: not relay.script["EHLO"])
         running += [made.send(order(number, to="jörg@player.test")) for number in range(6, 9)]
         relay.drop_all()
         for attempt in running:
@@ -327,7 +321,7 @@ async def test_a_message_over_the_relays_size_goes_by_another_or_not_at_all() ->
     large = await made.add("large")
     made.start()
     try:
-        await made.until(lambda: all(made.channel.routes().values()))
+        await until(lambda: all(made.channel.routes().values()))
         text = "word " * 1000
         assert (await made.send(order(1, "small", "large", text_body=text))).route == "large"
         assert type(await failure(made.send(order(2, "small", text_body=text)))) is PermanentFailure
@@ -368,10 +362,10 @@ async def test_a_relay_goes_down_and_comes_back_within_ten_seconds() -> None:
     """routes() follows by itself, without any mail; a dead relay costs no waiting."""
     async with world() as w:
         relay, port = w.relays["main"], w.tables["main"].port
-        await w.until(lambda: w.channel.routes()["main"], 5)
+        await until(lambda: w.channel.routes()["main"], 5)
         began = NOW.seconds()
         await relay.stop()
-        await w.until(lambda: not w.channel.routes()["main"], 10)
+        await until(lambda: not w.channel.routes()["main"], 10)
         state = w.channel.states()["main"]
         assert (state.up, state.word) == (False, "down")
         assert "refused" in state.reason
@@ -382,7 +376,7 @@ async def test_a_relay_goes_down_and_comes_back_within_ten_seconds() -> None:
         again = SimulatedRelay(R)
         w.relays["again"] = again
         await again.listen(TCP4ServerEndpoint(R, port, interface="127.0.0.1"))
-        await w.until(lambda: w.channel.routes()["main"], 10)
+        await until(lambda: w.channel.routes()["main"], 10)
         await w.send()
 
 
@@ -390,10 +384,10 @@ async def test_a_relay_goes_down_and_comes_back_within_ten_seconds() -> None:
 async def test_a_relay_that_hangs_is_not_up() -> None:
     """It still takes connections, as a stopped process does, but answers nothing: down within 10 s."""
     async with world() as w:
-        await w.until(lambda: w.channel.routes()["main"], 5)
+        await until(lambda: w.channel.routes()["main"], 5)
         w.relays["main"].decide = lambda step, _: Act.HANG
         began = NOW.seconds()
-        await w.until(lambda: not w.channel.routes()["main"], 12)
+        await until(lambda: not w.channel.routes()["main"], 12)
         assert NOW.seconds() - began < 10.5
 
 
@@ -401,16 +395,16 @@ async def test_a_relay_that_hangs_is_not_up() -> None:
 async def test_a_relay_that_hangs_with_all_its_connections_busy_is_not_up() -> None:
     """No connection is left to find out by, and mail goes by the next relay; down within 10 s, and up again."""
     async with world("main", "backup", table={"connections": 1}) as w:
-        await w.until(lambda: w.channel.routes()["main"], 5)
+        await until(lambda: w.channel.routes()["main"], 5)
         w.relays["main"].script["dot"].append(Act.HANG)
         hanging = w.send(order(1, "main"))
         began = NOW.seconds()
-        await w.until(lambda: not w.channel.routes()["main"], 12)
+        await until(lambda: not w.channel.routes()["main"], 12)
         assert NOW.seconds() - began < 10
         assert (await w.send(order(2, "main", "backup"))).route == "backup"
         w.relays["main"].drop_all()
         assert type(await failure(hanging)) is Uncertain
-        await w.until(lambda: w.channel.routes()["main"], 10)
+        await until(lambda: w.channel.routes()["main"], 10)
         assert (await w.send(order(3, "main", "backup"))).route == "main"
 
 
@@ -561,7 +555,7 @@ async def test_a_certificate_file_that_is_gone_is_trouble_not_a_crash(tmp_path: 
     made.start()
     try:
         assert "file can't be used" in (await failure(made.send())).reason
-        await made.until(lambda: not made.channel.routes()["main"])
+        await until(lambda: not made.channel.routes()["main"])
     finally:
         await made.channel.stopService()
         await relay.stop()
@@ -730,7 +724,7 @@ def test_a_domain_closes_after_three_strikes_and_opens_with_success() -> None:
 async def test_a_new_configuration_keeps_connections_that_stay() -> None:
     """Rates and limits change in place; a relay that is gone takes leave; a new one is used."""
     async with world("main", "old") as w:
-        await w.until(lambda: all(w.channel.routes().values()))
+        await until(lambda: all(w.channel.routes().values()))
         new = await w.add("new")
         before = w.relays["main"].connections_made
         tables = {"main": w.tables["main"].model_copy(update={"rate": 50.0}), "new": w.tables["new"]}

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +23,7 @@ from gatewayd.errors import TemporaryFailure
 from gatewayd.interfaces import IRecipientDirectory
 from gatewayd.model import Recipient
 from gatewayd.sandbox.players import PlayerDatabase, PlayerService
+from integration.outside_ports import free_port, until
 
 ROWS = (
     ("1", "anna@players.example", "+447700900123", 0),
@@ -50,15 +50,17 @@ class Server:
         self._process = subprocess.Popen(self._command, user=self._user or None, **quiet)
         module = importlib.import_module(self.driver)
         anywhere = {name: value for name, value in self.connect.items() if name != "database"}
-        for _ in range(1500):
+
+        def takes_connections() -> bool:
+            assert self._process is not None
             assert self._process.poll() is None, "the server ended"
             try:
                 module.connect(**anywhere).close()
             except module.Error:
-                signal.sigtimedwait([], 0.02)
-            else:
-                return
-        raise AssertionError("the server does not take connections")
+                return False
+            return True
+
+        until(takes_connections, 30)
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         """Return once it is gone."""
@@ -91,12 +93,6 @@ def unprivileged() -> str:
             continue
     missing("an unprivileged user")
     raise AssertionError
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def postgres(place: Path, user: str) -> Server:

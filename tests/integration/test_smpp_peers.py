@@ -19,7 +19,8 @@ from conftest import SMPP_MESSAGES
 from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.model import Handed
 from gatewayd.status import Event
-from smpp_world import World, order, settings, until
+from redis_server import until
+from smpp_world import World, order, settings
 
 LONG = "Zażółć gęślą jaźń 👍 " * 20
 GSM_LONG = "It costs 5 € [net] " * 20

@@ -10,8 +10,8 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 
 from gatewayd.redis import RedisLink
 from gatewayd.store import RedisStore
-from redis_server import RedisServer
-from smpp_world import Rates, World, settings, until
+from redis_server import RedisServer, until
+from smpp_world import Rates, World, settings
 
 
 class SharedRates(Rates):
