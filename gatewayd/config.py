@@ -4,10 +4,9 @@ Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and th
 nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
 """
 
-import re
 import socket
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +20,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from gatewayd import pem
+from gatewayd.contradictions import contradictions, tables_of
 from gatewayd.values import (
     Count,
     Domain,
@@ -50,8 +49,6 @@ from gatewayd.values import (
     UrlOrNone,
     duration,
 )
-
-ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
 
 
 class ConfigError(Exception):
@@ -352,7 +349,7 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
         config = Config.model_validate(dict(raw), context={"environ": environ})
     except ValidationError as error:
         errors = [_line(fault["loc"], fault["type"], fault["msg"], fault.get("ctx", {})) for fault in error.errors()]
-    errors += _contradictions(raw)
+    errors += [*contradictions(raw), *_misplaced(raw)]
     if config is None or errors:
         raise ConfigError(errors)
     return _named(config)
@@ -399,27 +396,9 @@ def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[
     return f"{path}: {message}"
 
 
-_ESP_NEEDS = {"mailgun": "signing_key", "sendgrid": "public_key", "ses": "topic_arns"}
-
-
-_LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))
-
-
-def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong between keys. Of the file as it stands: it must be told beside what is wrong inside one."""
-    tables = {part: _tables(raw.get(part)) for part in ("labels", "relays", "smscs", "directories", "esp")}
-    for name, label in tables["labels"].items():
-        at = f"labels.{name}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
-        yield from _references(at, label, tables)
-        url = label.get("callback_url")
-        if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
-            yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
-        for key, part in _LABEL_NEEDS:
-            if label.get(key) and part not in raw:
-                yield f"{at}.{key}: needs [{part}]"
-    for name, directory in tables["directories"].items():
+def _misplaced(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of a plug-in directory that stand beside its options."""
+    for name, directory in tables_of(raw.get("directories")).items():
         kind = directory.get("type")
         if (
             isinstance(kind, str)
@@ -427,56 +406,3 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
             and directory.keys() - PluginDirectory.model_fields.keys()
         ):
             yield f"directories.{name}.type: is neither 'sql' nor 'http'; a plug-in's own keys go into options"
-    for name in tables["esp"]:
-        if name not in ESP_NAMES:
-            yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
-        elif "public" not in raw:
-            yield f"esp.{name}: needs [public]"
-        needed = _ESP_NEEDS.get(name)
-        if needed and not tables["esp"][name].get(needed):
-            yield f"esp.{name}.{needed}: is required: without it no event can be proven"
-    redis = _tables({"redis": raw.get("redis")})["redis"]
-    if (redis.get("ca_file") or redis.get("certificate")) and not str(redis.get("endpoint")).startswith("tls:"):
-        yield f"redis.{'ca_file' if redis.get('ca_file') else 'certificate'}: needs a tls: endpoint"
-    for name, relay in tables["relays"].items():
-        if relay.get("username") and not relay.get("password"):
-            yield f"relays.{name}.password: is required with username"
-    yield from _certificates("redis", redis)
-    for name, smsc in tables["smscs"].items():
-        if smsc.get("certificate_pins") and smsc.get("tls") is not True:
-            yield f"smscs.{name}.certificate_pins: needs tls = true"
-        if smsc.get("certificate_pins") and smsc.get("ca_file"):
-            yield f"smscs.{name}.ca_file: is not looked at beside certificate_pins; give one of them"
-    for part in ("relays", "smscs"):
-        for name, table in tables[part].items():
-            yield from _certificates(f"{part}.{name}", table)
-
-
-def _certificates(at: str, table: Mapping[str, Any]) -> Iterator[str]:
-    """A neighbour's certificate files that can't be used."""
-    for key, fault in pem.faults(table):
-        yield f"{at}.{key}: {fault}"
-
-
-def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A label's names of tables that are not there."""
-    directory = label.get("directory")
-    if isinstance(directory, str) and directory and directory not in tables["directories"]:
-        yield f"{at}.directory: there is no [directories.{directory}]"
-    for index, relay in enumerate(_items(label.get("relays"))):
-        if isinstance(relay, str) and relay and relay not in tables["relays"]:
-            yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
-    for index, route in enumerate(_items(label.get("sms_routes"))):
-        for place, smsc in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
-            if isinstance(smsc, str) and smsc and smsc not in tables["smscs"]:
-                yield f"{at}.sms_routes[{index}].via[{place}]: there is no [smscs.{smsc}]"
-
-
-def _tables(value: object) -> dict[str, Mapping[str, Any]]:
-    """The tables in a table; what is none has an error of its own."""
-    found = value if isinstance(value, Mapping) else {}
-    return {name: table if isinstance(table, Mapping) else {} for name, table in found.items()}
-
-
-def _items(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import BaseModel
 
 from gatewayd import config
+from gatewayd.contradictions import ESP_NAMES
 
 FILE = Path(__file__).parent.parent / "etc" / "gatewayd.toml"
 SECRETS = "/etc/gatewayd/secrets"
@@ -43,7 +44,7 @@ def test_every_setting_in_it_is_valid(tmp_path: Path) -> None:
     """With all settings switched on at once it is valid still."""
     loaded = config.parse(with_secrets(everything_on(), tmp_path), {})
     assert loaded.labels["amazing"].dkim is not None
-    assert set(loaded.esp) <= set(config.ESP_NAMES)
+    assert set(loaded.esp) <= set(ESP_NAMES)
 
 
 def test_every_key_is_there() -> None:

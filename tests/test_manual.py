@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 from certificates import Authority
 from conftest import need
 from gatewayd import config, ctl, errors, status
+from gatewayd.contradictions import ESP_NAMES
 from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 from gatewayd.metrics import Metrics
 
@@ -265,8 +266,8 @@ def test_every_status_is_explained() -> None:
 def test_every_provider_is_explained() -> None:
     """Each email service provider has a row and an example."""
     text = (MANUAL / "4-email.md").read_text()
-    assert set(re.findall(r"(?m)^\| `([a-z]+)` \| `", text)) == set(config.ESP_NAMES)
-    assert set(re.findall(r"(?m)^\[esp\.([a-z]+)\]", text)) == set(config.ESP_NAMES)
+    assert set(re.findall(r"(?m)^\| `([a-z]+)` \| `", text)) == set(ESP_NAMES)
+    assert set(re.findall(r"(?m)^\[esp\.([a-z]+)\]", text)) == set(ESP_NAMES)
 
 
 @pytest.mark.parametrize("text", blocks("python"))

@@ -1,0 +1,86 @@
+"""What is wrong between the keys of a configuration file, each of which is right in itself.
+
+Of the file as it stands, before it is made into types: a contradiction must be told beside what is wrong inside a key.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gatewayd import pem
+
+ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
+
+_ESP_NEEDS = {"mailgun": "signing_key", "sendgrid": "public_key", "ses": "topic_arns"}
+
+
+_LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))
+
+
+def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each fault: key path, colon, what is wrong."""
+    tables = {part: tables_of(raw.get(part)) for part in ("labels", "relays", "smscs", "directories", "esp")}
+    for name, label in tables["labels"].items():
+        at = f"labels.{name}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
+        yield from _references(at, label, tables)
+        url = label.get("callback_url")
+        if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
+            yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
+        for key, part in _LABEL_NEEDS:
+            if label.get(key) and part not in raw:
+                yield f"{at}.{key}: needs [{part}]"
+    for name in tables["esp"]:
+        if name not in ESP_NAMES:
+            yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
+        elif "public" not in raw:
+            yield f"esp.{name}: needs [public]"
+        needed = _ESP_NEEDS.get(name)
+        if needed and not tables["esp"][name].get(needed):
+            yield f"esp.{name}.{needed}: is required: without it no event can be proven"
+    redis = tables_of({"redis": raw.get("redis")})["redis"]
+    if (redis.get("ca_file") or redis.get("certificate")) and not str(redis.get("endpoint")).startswith("tls:"):
+        yield f"redis.{'ca_file' if redis.get('ca_file') else 'certificate'}: needs a tls: endpoint"
+    for name, relay in tables["relays"].items():
+        if relay.get("username") and not relay.get("password"):
+            yield f"relays.{name}.password: is required with username"
+    yield from _certificates("redis", redis)
+    for name, smsc in tables["smscs"].items():
+        if smsc.get("certificate_pins") and smsc.get("tls") is not True:
+            yield f"smscs.{name}.certificate_pins: needs tls = true"
+        if smsc.get("certificate_pins") and smsc.get("ca_file"):
+            yield f"smscs.{name}.ca_file: is not looked at beside certificate_pins; give one of them"
+    for part in ("relays", "smscs"):
+        for name, table in tables[part].items():
+            yield from _certificates(f"{part}.{name}", table)
+
+
+def _certificates(at: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """A neighbour's certificate files that can't be used."""
+    for key, fault in pem.faults(table):
+        yield f"{at}.{key}: {fault}"
+
+
+def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A label's names of tables that are not there."""
+    directory = label.get("directory")
+    if isinstance(directory, str) and directory and directory not in tables["directories"]:
+        yield f"{at}.directory: there is no [directories.{directory}]"
+    for index, relay in enumerate(_items(label.get("relays"))):
+        if isinstance(relay, str) and relay and relay not in tables["relays"]:
+            yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
+    for index, route in enumerate(_items(label.get("sms_routes"))):
+        for place, smsc in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
+            if isinstance(smsc, str) and smsc and smsc not in tables["smscs"]:
+                yield f"{at}.sms_routes[{index}].via[{place}]: there is no [smscs.{smsc}]"
+
+
+def tables_of(value: object) -> dict[str, Mapping[str, Any]]:
+    """The tables in a table; what is none has an error of its own."""
+    found = value if isinstance(value, Mapping) else {}
+    return {name: table if isinstance(table, Mapping) else {} for name, table in found.items()}
+
+
+def _items(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
