@@ -20,8 +20,9 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from gatewayd.errors import StoreUnavailable
+from gatewayd.http.door import Answer
 from gatewayd.http.routes import LeanResource, Route, static_routes
-from gatewayd.http.web import Answer, LeanSite
+from gatewayd.http.web import LeanSite
 from gatewayd.interfaces import Decided, IChannel, IStore, unrecorded
 from gatewayd.metrics import Metrics
 from gatewayd.model import Channel, Decision, Json, Trace

@@ -21,9 +21,10 @@ from twisted.web.iweb import IRequest
 from gatewayd.accept import Acceptor
 from gatewayd.config import Label
 from gatewayd.errors import ErrorCode, Refused
+from gatewayd.http.door import Answer
 from gatewayd.http.peers import Address, Network, Networks, address_in, behind_proxies
 from gatewayd.http.routes import LeanResource, Route
-from gatewayd.http.web import Answer, LeanSite
+from gatewayd.http.web import LeanSite
 from gatewayd.interfaces import IMeter
 from gatewayd.model import Channel
 from gatewayd.request_json import read_request

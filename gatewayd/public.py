@@ -20,8 +20,9 @@ from gatewayd.esp import form
 from gatewayd.esp.agents import is_machine
 from gatewayd.esp.event import Forged, Unreadable
 from gatewayd.esp_events import EspEvents, Fetch, Remember, Seen
+from gatewayd.http.door import BAD_REQUEST, Answer
 from gatewayd.http.routes import LeanResource, Route
-from gatewayd.http.web import BAD_REQUEST, Answer, LeanSite
+from gatewayd.http.web import LeanSite
 from gatewayd.interfaces import IMeter, OnEvidence
 from gatewayd.model import Evidence
 from gatewayd.status import Event

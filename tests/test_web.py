@@ -13,8 +13,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.iweb import IRequest
 
+from gatewayd.http.door import Answer
 from gatewayd.http.routes import LeanResource
-from gatewayd.http.web import ABORT, LAST_WORDS, LINGER, MAX_HEADER_BYTES, MAX_HEADERS, SLOW, Answer, LeanSite
+from gatewayd.http.web import ABORT, LAST_WORDS, LINGER, MAX_HEADER_BYTES, MAX_HEADERS, SLOW, LeanSite
 
 NOW = 1_790_000_000.0
 DATE = b"Date: Mon, 21 Sep 2026 14:13:20 GMT\r\n"

@@ -19,7 +19,8 @@ from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 
-from gatewayd.http.web import Answer, respond
+from gatewayd.http.door import Answer
+from gatewayd.http.web import respond
 
 log = Logger()
 

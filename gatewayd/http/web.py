@@ -9,10 +9,9 @@ is asked for: paths, labels and error codes belong to api, public and admin.
 
 from email.utils import formatdate
 from io import BytesIO
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.internet.protocol import connectionDone
@@ -20,10 +19,11 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, HTTPChannel, parse_qs
-from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
+
+from gatewayd.http.door import Answer, Door, OpenDoor
 
 # The listener's other half; who serves a site starts here.
 from gatewayd.http.ports import Listener as Listener
@@ -47,47 +47,6 @@ SWEEP = 1.0
 FOREVER = float("inf")
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16384
-
-
-class Answer(Struct, frozen=True):
-    """A whole answer: `headers` are what goes beside Content-Type, Content-Length and Date."""
-
-    body: bytes = b""
-    status: int = 200
-    content_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class Door(Protocol):
-    """Who may come in, decided on the request's head, and what is said to whom is turned away."""
-
-    def admit(self, request: IRequest) -> Answer | None:
-        """None lets the request in; an Answer is given at once, the body is not read, the connection closed."""
-
-    def too_large(self, request: IRequest) -> Answer:
-        """What a body over the limit is answered with, before more of it is kept."""
-
-    def not_http(self, request: IRequest) -> Answer:
-        """What is answered where a request line is followed by what is not HTTP, or by more headers than we read."""
-
-
-class OpenDoor:
-    """Lets everybody in; a body over the limit gets 413, what is not HTTP 400."""
-
-    def admit(self, request: IRequest) -> Answer | None:
-        """Everybody."""
-        return None
-
-    def too_large(self, request: IRequest) -> Answer:
-        """413, in plain words."""
-        return Answer(b"too large\n", 413, b"text/plain; charset=utf-8")
-
-    def not_http(self, request: IRequest) -> Answer:
-        """400, in plain words."""
-        return BAD_REQUEST
-
-
-BAD_REQUEST = Answer(b"bad request\n", 400, b"text/plain; charset=utf-8")
 
 
 def respond(request: Any, answer: Answer) -> None:

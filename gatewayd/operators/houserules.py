@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gatewayd.http.web import Answer
+from gatewayd.http.door import Answer
 
 MAX_BODY = 65536
 CSP = (
