@@ -4,6 +4,7 @@ PYTHONPATH=.:tests python tests/bench/smtp_client.py [MESSAGES], from the projec
 the client protocol on 16 and 2 connections, the pool, and the whole channel.
 """
 
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.task import deferLater, react
+from twisted.internet.task import react
 
 from conftest import need
 from gatewayd.config import Relay
@@ -23,7 +24,7 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Login
 from gatewayd.smtp.mime import Brand, compose
 from gatewayd.smtp.pool import Pool, Settings
-from integration.postfix import free_port
+from integration.outside_ports import free_port, until
 from smtp_world import KEYS, label, message
 
 CELLS = "<td>some more of it and = so on </td>\n" * 40
@@ -91,8 +92,16 @@ async def main(reactor: Any, messages: int) -> None:
     """Start the sink, measure, end it."""
     port = free_port()
     sink = subprocess.Popen([need("smtp-sink"), "-u", "nobody", f"127.0.0.1:{port}", "1000"])
+
+    def listens() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
     try:
-        await deferLater(reactor, 0.5)
+        until(listens)
         await run(reactor, port, messages)
     finally:
         sink.terminate()

@@ -117,19 +117,29 @@ class Relay:
         loop = asyncio.new_event_loop()
         self._loop = loop
 
+        connected: list[SMTP] = []
+
+        def connection() -> SMTP:
+            connected.append(SMTP(Hooks(), loop=loop, **extra))
+            return connected[-1]
+
         async def listen() -> asyncio.Server:
-            return await loop.create_server(
-                lambda: SMTP(Hooks(), loop=loop, **extra), "127.0.0.1", self.port, ssl=implicit
-            )
+            return await loop.create_server(connection, "127.0.0.1", self.port, ssl=implicit)
 
         server = loop.run_until_complete(listen())
+
+        async def end_all(tasks: set[asyncio.Task[Any]]) -> None:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
         def serve() -> None:
             loop.run_forever()
             server.close()
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-            loop.run_until_complete(asyncio.sleep(0.05))
+            for one in connected:
+                if one.transport is not None:
+                    one.transport.abort()
+            loop.run_until_complete(end_all(asyncio.all_tasks(loop)))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
