@@ -11,6 +11,7 @@ import re
 from contextlib import suppress
 from email.errors import HeaderParseError
 from email.header import decode_header
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -61,12 +62,12 @@ class Part(Struct, frozen=True):
     text: str
 
 
-class Mail(Struct, frozen=True):
+class Mail(Struct, frozen=True, dict=True):
     """A mail taken apart: `headers` in order, names in lower case, values unfolded and decoded; `parts` are its leaves.
 
-    `text` is what it says to a person: its plain text parts, or its HTML where it has no other. `story` is the text up
-    to where it shows the mail that it is about, `flat` the beginning of the story as wording.py wants it.
-    `returned` is the embedded original (at least its headers), where there is one; it is in no part.
+    `text` is what it says to a person: its plain text parts, or its HTML where it has no other. `embedded` is the
+    original that came as a part of its own (at least its headers), or empty. What most reports need not is made when
+    it is asked for.
     """
 
     type: str
@@ -74,9 +75,27 @@ class Mail(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     text: str
-    story: str
-    flat: str
-    returned: str
+    embedded: str
+
+    @cached_property
+    def story(self) -> str:
+        """The text up to where it shows the mail that it is about."""
+        before = self.text[: self._cut.start()] if self._cut else ""
+        return before if before.strip() else self.text
+
+    @cached_property
+    def flat(self) -> str:
+        """The beginning of the story as wording.py wants it."""
+        return wording.plain(self.story[:MAX_PROSE])
+
+    @cached_property
+    def returned(self) -> str:
+        """The original, from a part of its own or from where the text shows it; it is in no part."""
+        return self.embedded or (self.text[self._cut.start() :].partition("\n")[2] if self._cut else "")
+
+    @cached_property
+    def _cut(self) -> re.Match[str] | None:
+        return wording.ORIGINAL.search(self.text)
 
     def header(self, name: str) -> str | None:
         """The first value under `name` (lower case), None where there is none."""
@@ -100,20 +119,7 @@ def take_apart(raw: bytes) -> Mail:
     top, parameters = _content_type(first)
     walk = _Walk()
     walk.go(top, parameters, first, body)
-    text = _text_of(walk.parts)
-    cut = wording.ORIGINAL.search(text)
-    story = text[: cut.start()] if cut and text[: cut.start()].strip() else text
-    returned = walk.returned or (text[cut.start() :].partition("\n")[2] if cut else "")
-    return Mail(
-        type=top,
-        parameters=parameters,
-        headers=headers,
-        parts=tuple(walk.parts),
-        text=text,
-        story=story,
-        flat=wording.plain(story[:MAX_PROSE]),
-        returned=returned,
-    )
+    return Mail(top, parameters, headers, tuple(walk.parts), _text_of(walk.parts), walk.returned)
 
 
 def header_fields(text: str) -> list[tuple[str, str]]:
