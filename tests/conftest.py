@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import pytest_timeout
 import pytest_twisted
+from hypothesis import HealthCheck, settings
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -39,6 +40,10 @@ FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "12000" if IN_CI el
 
 SMPP_MESSAGES = int(os.environ.get("GATEWAYD_SMPP_MESSAGES", "20000" if IN_CI else "3000"))
 """How many messages go through the SMPP run with random resets."""
+
+# The first text that Hypothesis draws on a fresh checkout takes seconds: that says nothing of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 
