@@ -75,6 +75,14 @@ def test_nothing_is_left_for_later() -> None:
         assert not re.search(r"\b(TODO|FIXME|XXX|raise NotImplementedError)\b", path.read_text()), path
 
 
+def test_no_test_sleeps() -> None:
+    """Tests wait for what they need; time passes by itself in one waiting function, and in an SMSC that is slow."""
+    allowed = {"outside_ports.py", "smpp34_peer.py", "test_house.py"}
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.name not in allowed:
+            assert not re.search(r"\b(sleep|deferLater|sigtimedwait)\(", path.read_text()), path
+
+
 def test_modules_are_not_too_long() -> None:
     """A module of more than 600 lines does a second thing."""
     assert [path.name for path in SOURCES if len(path.read_text().splitlines()) > 600] == []

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from twisted.internet import defer, protocol, task
+from twisted.internet import defer, protocol
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
@@ -34,6 +34,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 
 from conftest import missing, need
 from integration.outside_ports import free_port
+from redis_server import until
 
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -237,7 +238,7 @@ class Postfix:
         return pid if self.port and name == "master" else None
 
     async def _greeted(self) -> None:
-        for _ in range(100):
+        async def greets() -> bool:
             greeting = _Greeting()
             endpoint = TCP4ClientEndpoint(self._reactor, self.host, self.port, timeout=5)
             try:
@@ -246,13 +247,12 @@ class Postfix:
             except defer.CancelledError:
                 raise
             except Exception:
-                await task.deferLater(self._reactor, 0.1)
-                continue
+                return False
             finally:
                 greeting.drop()
-            if line.startswith(b"220"):
-                return
-        raise AssertionError(f"Postfix did not greet on port {self.port}:\n{self.log()}")
+            return line.startswith(b"220")
+
+        await until(greets, log=self.log)
 
     async def _run(self, *command: str) -> str:
         out, err, code = await getProcessOutputAndValue(command[0], command[1:], env=_ENVIRONMENT)
