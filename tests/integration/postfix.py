@@ -131,13 +131,6 @@ class Postfix:
         """What `postqueue -p` prints."""
         return await self._run(need("postqueue"), "-c", str(self._etc), "-p")
 
-    async def reload(self, main: Mapping[str, str] | None = None, transports: Mapping[str, str] | None = None) -> None:
-        """Change main.cf lines or the transport map of the running instance."""
-        self._main.update(main or {})
-        self._transports.update(transports or {})
-        self._write()
-        await self._run(self._postfix, "-c", str(self._etc), "reload")
-
     def mailbox(self, user: str = "player") -> list[bytes]:
         """The mails in a user's Maildir, oldest first."""
         new = self.directory / "mail" / user / "new"

@@ -99,10 +99,12 @@ async def listening(**options: Any) -> AsyncIterator[Listener]:
 
 
 @asynccontextmanager
-async def world(main: dict[str, str] | None = None, **options: Any) -> AsyncIterator[tuple[Listener, Postfix]]:
-    """The listener with a Postfix in front, set up as the manual says."""
+async def world(
+    main: dict[str, str] | None = None, hop: dict[str, str] | None = None, **options: Any
+) -> AsyncIterator[tuple[Listener, Postfix]]:
+    """The listener with a Postfix in front, set up as the manual says; `hop` are further lines of transport(5)."""
     async with listening(**options) as listener:
-        transports = {DOMAIN: f"lmtp:inet:127.0.0.1:{listener.port}"}
+        transports = {DOMAIN: f"lmtp:inet:127.0.0.1:{listener.port}"} | (hop or {})
         settings = {"lmtp_destination_recipient_limit": "1", "relay_domains": DOMAIN} | (main or {})
         async with Postfix(reactor, transports=transports, main=settings) as relay:
             try:
@@ -146,8 +148,7 @@ async def test_refused_and_relayed_by_a_next_hop() -> None:
     only_relay = {"virtual_mailbox_domains": "", "smtpd_recipient_restrictions": "permit_mynetworks"}
     async with Postfix(reactor, hostname="mx.player.test", main=options) as remote:
         hop = {"player.test": f"smtp:[127.0.0.1]:{remote.port}"}
-        async with world(only_relay) as (listener, relay):
-            await relay.reload(transports=hop)
+        async with world(only_relay, hop) as (listener, relay):
             await relay.send(address(), "refused@player.test")
             fact = await listener.fact()
             assert (fact.event, fact.hard) == (Event.BOUNCED, True)
@@ -157,8 +158,7 @@ async def test_refused_and_relayed_by_a_next_hop() -> None:
             fact = await listener.fact()
             assert (fact.event, "relayed" in fact.detail) == (Event.DELIVERED, True)
 
-        async with world(only_relay, internal_relays=["127.0.0.1"]) as (listener, relay):
-            await relay.reload(transports=hop)
+        async with world(only_relay, hop, internal_relays=["127.0.0.1"]) as (listener, relay):
             await relay.send(address(), "player@player.test")
             assert await listener.ignored() == "relayed"
             assert listener.nothing_more()
