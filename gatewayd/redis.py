@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from gatewayd.errors import StoreUnavailable
 from gatewayd.retry import STORE
 
-PATIENCE = 4.0
+PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
 
 REPLY_TIMEOUT = 3.0
