@@ -109,10 +109,11 @@ class Api:
         """One email, SMS or instant message: always status 200 and JSON, but for a peer that is on no allow-list."""
         began = self._clock.seconds()
         status, code = 200, ErrorCode.TAKEN
+        asked = None
         try:
             self._check_caller(request, label, channel)
-            body = self._body(request)
-            answer = _taken(await self._acceptor.accept(label, read_request(channel, body)))
+            asked = read_request(channel, self._body(request))
+            answer = _taken(await self._acceptor.accept(label, asked))
         except CancelledError:
             raise
         except _Forbidden as refused:
@@ -121,6 +122,8 @@ class Api:
         except Refused as refused:
             code = refused.code
             answer = _refused(refused)
+            if asked is None:
+                self._say(label, channel, refused)
         except Exception:
             code = ErrorCode.INTERNAL
             request_id = self._new_id()
@@ -166,7 +169,19 @@ class Api:
         if place is not None:
             label, channel = place
             self._meter.intake(label if label in self._gates else "", channel, refused.code, 0.0)
+            if status == 200:
+                self._say(label, channel, refused)
         return Answer(_refused(refused), status)
+
+    def _say(self, label: str, channel: Channel, refused: Refused) -> None:
+        """A request that went no further, so that nobody else has logged it; what a stranger calls a label is not."""
+        log.warn(
+            "refused a request to {label}/{channel}: {code} {reason}",
+            label=label if label in self._gates else "(no label)",
+            channel=channel.value,
+            code=refused.code.value,
+            reason=refused.message,
+        )
 
     def _find(self, method: bytes, path: bytes) -> Route:
         place = self._place(path)

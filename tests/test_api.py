@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 
 from gatewayd.errors import ErrorCode
 from gatewayd.http.peers import Networks, address_in
@@ -295,6 +295,27 @@ async def test_a_body_over_the_limit_is_too_large() -> None:
     body = json.dumps(EMAIL).encode()
     assert await intake.code("/amazing/email", body + b" " * (20_000 - len(body))) == 0
     assert await intake.code("/amazing/email", body + b" " * (20_001 - len(body))) == 8
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_refused_before_it_is_read_is_in_the_log() -> None:
+    """Wrong secret, wrong label, not JSON, wrong type, too large: one line each, with nothing of the request's own."""
+    intake = Intake()
+    with capturedLogs() as told:
+        await intake.code("/amazing/email", EMAIL, secret="canary")
+        await intake.code("/canary/sms", SMS)
+        await intake.code("/amazing/email", b"canary")
+        await intake.code("/amazing/im", SMS | {"body": 7})
+        await intake.code("/amazing/email", EMAIL | {"body": "x" * 20_000})
+        await intake.code("/amazing/email", EMAIL | {"email_uid": ""})
+    assert [formatEvent(event) for event in told] == [
+        "refused a request to amazing/email: 4 not authorised",
+        "refused a request to (no label)/sms: 4 not authorised",
+        "refused a request to amazing/email: 3 the body is not JSON",
+        "refused a request to amazing/sms: 3 body is not a string",
+        "refused a request to amazing/email: 8 the body has more than 20000 bytes",
+        "refused  of amazing/email: 3 email_uid is missing",
+    ]
 
 
 @pytest_twisted.ensureDeferred
