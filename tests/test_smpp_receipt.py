@@ -393,6 +393,7 @@ def test_any_id_is_found_again_as_it_is(message_id: bytes, rule: IdRule) -> None
     """An SMSC that repeats its id is understood under as-is and auto, whatever the id is; sizes stay bounded."""
     kept = stored(message_id, rule)
     assert len(kept) <= 160
+    assert kept.split() == [kept] * bool(kept)
     if kept and rule in ("as-is", "auto"):
         assert forms(message_id, rule)[0] == kept
     assert all(0 < len(form) <= 160 for form in forms(message_id, rule))

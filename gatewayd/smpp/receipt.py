@@ -287,7 +287,8 @@ def _has_hex_letters(message_id: bytes | str) -> bool:
 
 def _cleaned(message_id: bytes | str) -> str:
     text = message_id.decode("latin-1") if isinstance(message_id, bytes) else message_id
-    return text.partition("\0")[0].strip(" \t\r\n\"'")[:_LONGEST_ID]
+    # Ids are kept in lists with blanks between them.
+    return "_".join(text.partition("\0")[0].strip(" \t\r\n\"'").split())[:_LONGEST_ID]
 
 
 def _canonical(message_id: str) -> str:
