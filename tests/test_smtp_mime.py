@@ -366,11 +366,46 @@ def test_the_pixel_is_in_html_only_where_the_label_says_so() -> None:
         ("\u200b\u200c\u00ad pre\u034fheader", "preheader\n"),
         ("<img src=x>", ""),
         ("a</div></div></head></a>b <", "a\nb <\n"),
+        ("1 < 2 <3 </ a", "1 < 2 <3\n"),
+        ("<p class=it's title='<b>'>it's</p>", "it's\n"),
+        ("<!--[if mso]>no<![endif]--><!--[if !mso]><!-->yes<!--<![endif]-->", "yes\n"),
+        ("<script>if (a<b) '</div>'</script >x<style>p>a{}</style\n>y", "xy\n"),
+        ("<A HREF=https://x.test>a</A> <a href='https://y.test'>b<a href=z>c</a>", "a (https://x.test) bc\n"),
+        ("a<!-- never ended <p>b", "a\n"),
+        ("a<p title='never ended>b</p>", "a\n"),
     ],
 )
 def test_text_made_from_html(html: str, text: str) -> None:
     """What a reader without HTML needs."""
     assert text_of(html) == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        '<a href="x',
+        "<a b=c ",
+        "<a b='",
+        "<a>",
+        "</a",
+        "<!--",
+        "<!",
+        "<script>",
+        "<script></body>",
+        "<template>",
+        "<td>",
+        "<",
+        "&",
+        "</body>",
+        "</body<",
+    ],
+)
+def test_broken_html_is_read_at_once(piece: str) -> None:
+    """What is made to cost the square of its length costs no more than its length, with its end and without."""
+    html = piece * (300_000 // len(piece))
+    for end in ("", "</a>" * 30_000, "</svg>" * 30_000, "</body>-->", "</body></script>"):
+        text_of(html + end)
+        with_pixel(html + end, "https://go.amazing.co/o/t.gif")
 
 
 @given(st.text(alphabet="<>/abp =\"'!-&;#\n", max_size=200))

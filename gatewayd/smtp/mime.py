@@ -32,7 +32,7 @@ _LOCAL = re.compile(r"[^\x00-\x20\x7f-\xa0<>@\ud800-\udfff]+")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _OPAQUE_END = re.compile(r"-->|</(?:script|style|textarea|title|xmp|template|noframes)", re.IGNORECASE)
 _OPAQUE_OR_BODY_END = re.compile(
-    r"<!--.*?-->|<(script|style|textarea|title|xmp|template|noframes)\b.*?</\1\s*>|(?P<end></body\s*>)",
+    r"<!--.*?(?:-->|\Z)|<(script|style|textarea|title|xmp|template|noframes)\b.*?(?:</\1\s*>|\Z)|(?P<end></body\s*>)",
     re.IGNORECASE | re.DOTALL,
 )
 
