@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 
 IN_CI = os.environ.get("CI") == "true"
 
-GRACE = 30.0
+GRACE = float(os.environ.get("GATEWAYD_TEST_GRACE", "30"))
 """Seconds past its time that a test has to clean up, before it ends the run."""
 
 LIMIT = pytest.StashKey[float]()
@@ -84,7 +84,7 @@ def redis_server() -> Iterator[Any]:
     server.remove()
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
     """Watch over setup, call and teardown; True, so that there is no signal, for a test that is cancelled."""
     item.stash[LIMIT] = settings.timeout
