@@ -137,7 +137,7 @@ class Metrics:
             "channel",
         )
         self._queue = gauge("queue_messages", "Members of a queue: waiting, leased.", "queue", "state")
-        self._queue_age = gauge("queue_oldest_age_seconds", "Age of a queue's oldest due member.", "queue")
+        self._queue_age = gauge("queue_oldest_age_seconds", "Age of a queue's oldest, without what is held.", "queue")
         self._dead = gauge("dead_letters", "Statuses given up and kept for a person (counted up to a limit).")
         self._paused = gauge("paused", "1 while a label's channel is paused.", "label", "channel")
         way = ("channel", "route")

@@ -292,7 +292,10 @@ class DeadLetter(Struct, frozen=True):
 
 
 class QueueState(Struct, frozen=True):
-    """Figures of one queue: members that wait, that are leased, and the age of the oldest due one, in seconds."""
+    """Figures of one queue: members that wait, that are leased, and the age of the oldest, in seconds.
+
+    A message that is held as uncertain waits, but has no part in the age.
+    """
 
     waiting: int
     leased: int

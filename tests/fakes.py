@@ -626,8 +626,10 @@ class FakeStore:
         for kind, queue in self.db.queues.items():
             leases = [lease for (leased, _), lease in self.db.leases.items() if leased == kind]
             aside = [place for (_, channel), place in self.db.aside.items() if channel == kind]
-            members = [message_id for place in (queue, *leases) for message_id in place]
-            births = [self._birth(kind, self.db.rows[message_id]) for message_id in members]
+            members = [self.db.rows[message_id] for place in (queue, *leases) for message_id in place]
+            births = [
+                self._birth(kind, row) for row in members if kind == "reports" or row.state is not State.UNCERTAIN
+            ]
             found[kind] = QueueState(
                 waiting=len(queue) + sum(map(len, aside)),
                 leased=sum(map(len, leases)),

@@ -166,6 +166,21 @@ async def test_only_what_was_put_off_by_a_busy_way_is_hastened(world: World) -> 
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_message_that_is_held_for_evidence_makes_no_queue_old(world: World) -> None:
+    """It counts as waiting, but it is not late: an SMS may be held for hours, and the alert wakes somebody."""
+    held, late = await world.leased(), await world.leased()
+    await world.one.settle_again(held, held.deadline, "no answer", uncertain=True)
+    await world.one.settle_again(late, world.clock.seconds() + 1, "451")
+    world.clock.advance(100)
+    queue = (await world.one.queues())["sms"]
+    assert (queue.waiting, queue.leased, round(queue.oldest_age)) == (2, 0, 100)
+    assert [leased.message for leased in await world.one.take(Channel.SMS, 10)] == [late]
+    await world.one.settle_final(late, State.FAILED, "gone", "f")
+    queue = (await world.one.queues())["sms"]
+    assert (queue.waiting, queue.oldest_age) == (1, 0.0)
+
+
+@pytest_twisted.ensureDeferred
 async def test_suppression(world: World) -> None:
     """A name on the stop list of a label and channel stops acceptance and the wire, until taken off or expired."""
     early = await world.leased()
