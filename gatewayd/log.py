@@ -5,6 +5,7 @@ Owns levels, the limit on repeats, and the last redaction of what exceptions quo
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any, TextIO
 
@@ -150,10 +151,8 @@ class Observer:
 
     def _text(self, event: LogEvent, level: Any) -> str:
         words = _message(event)
-        template = event.get("log_format") or ""
-        for name, value in event.items():
-            if not name.startswith("log_") and name not in _LEGACY and f"{{{name}" not in template:
-                words += f" {name}={value}"
+        for name in _further(event.get("log_format") or "", tuple(event)):
+            words += f" {name}={event[name]}"
         failure = _failure(event)
         if failure is not None:
             words = f"{words}\n{_traceback(failure)}"
@@ -214,6 +213,13 @@ def _is_chatter(event: LogEvent) -> bool:
     if place == "log_legacy":
         return _CHATTER.match(formatEvent(event)) is not None
     return place in _CHATTERERS or str(event.get("log_format")).startswith(_FACTORIES)
+
+
+@lru_cache(maxsize=1000)
+def _further(template: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of an event's fields that its words do not name; remembered, since each place that logs has the same."""
+    fields = (name for name in names if not name.startswith("log_") and name not in _LEGACY)
+    return tuple(name for name in fields if f"{{{name}" not in template)
 
 
 def _message(event: LogEvent) -> str:

@@ -113,7 +113,7 @@ def _from_blocks(mail: Mail, null_sender: bool | None) -> Verdict | None:
 
 
 def _about_recipient(block: Block) -> bool:
-    named = any(name in block for name in _RECIPIENTS)
+    named = not block.keys().isdisjoint(_RECIPIENTS)
     return ("action" in block and (named or "status" in block)) or (named and "status" in block)
 
 
