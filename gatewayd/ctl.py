@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +35,9 @@ class Failed(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit status; argparse itself leaves with 2 where it is used wrongly."""
     options = _parser().parse_args(argv)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Ids may hold what an old locale has no letters for.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = options.verb(options)
     except (Failed, NoDaemon, Unhappy) as error:

@@ -1,8 +1,11 @@
 """gatewayctl against a listener on a real socket: what people and programs read, and how it leaves."""
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,15 @@ def test_a_wrong_argument_is_said_in_words(words: str, said: str, capsys: pytest
     """Exit status 2, and what would have been right."""
     assert _status_of(words.split()) == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_old_locale_is_no_traceback(tmp_path: Path) -> None:
+    """What it has no letters for is written as an escape."""
+    words = ["-m", "gatewayd.ctl", "--config", f"{tmp_path}/\u0433.toml", "check"]
+    environ = os.environ | {"PYTHONIOENCODING": "ascii"}
+    run = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environ, check=False)
+    assert (run.returncode, run.stderr) == (1, "")
+    assert "\\u0433.toml: No such file or directory" in run.stdout
 
 
 @pytest_twisted.ensureDeferred
