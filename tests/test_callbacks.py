@@ -245,6 +245,20 @@ def test_only_public_addresses_of_a_name_are_used() -> None:
     assert {client[0] for client in reactor.tcpClients} == {"1.1.1.1"}
 
 
+def test_a_host_that_may_be_reached_now_is_up() -> None:
+    """An operator who lists a private host and reloads sees that it helped."""
+    reactor = Reactor("10.0.0.1")
+    service = callbacks(reactor)
+    for _ in range(5):
+        start(service)
+        reactor.advance(1)
+    assert service.hosts() == {"api.example": "the callback host is at a private address"}
+    start(service, allow_private=True)
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(OK)
+    assert service.hosts() == {"api.example": ""}
+
+
 def test_a_callers_leave_is_not_a_loan_to_others() -> None:
     """A connection to a private address that one label may use never serves a label that may not."""
     reactor = Reactor("10.0.0.1")

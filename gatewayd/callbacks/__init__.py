@@ -102,11 +102,12 @@ class Callbacks(Service):
         return answer.status, answer.body
 
     def hosts(self) -> Mapping[str, str]:
-        """Each callback host that was asked since the start, and why it is down; "" for one that is up."""
-        troubles: dict[str, str] = {}
-        for (_, netloc, _), host in self._hosts.items():
-            troubles[netloc] = troubles.get(netloc) or (host.trouble if host.down else "")
-        return troubles
+        """Each callback host that was asked since the start, and why it is down; "" for one that is up.
+
+        Of one that labels may reach in different ways, the way that was taken last counts.
+        """
+        latest = sorted(self._hosts.items(), key=lambda entry: entry[1].left_at)
+        return {netloc: host.trouble if host.down else "" for (_, netloc, _), host in latest}
 
     def stopService(self) -> Deferred[Any]:
         """Close every connection; fires once they are closed."""
@@ -190,7 +191,7 @@ class _Host:
         self._line: deque[tuple[float, Deferred[None]]] = deque()
         self._watch: Any = None
         self._pace = 0.0  # smoothed seconds that an answer takes
-        self._left_at = 0.0  # when a place was last given back, or first taken
+        self.left_at = 0.0  # when a place was last given back, or first taken
         self._next_place = 0.0
         self.trouble = ""
         self._failures = 0
@@ -211,7 +212,7 @@ class _Host:
                 raise self._turned_away(now)
             self._probing = True
         elif self.busy >= self._limit:
-            near = self._pace * (len(self._line) + 1) / self._limit <= _PATIENCE and now - self._left_at <= _PATIENCE
+            near = self._pace * (len(self._line) + 1) / self._limit <= _PATIENCE and now - self.left_at <= _PATIENCE
             if not near or len(self._line) >= _LONGEST_LINE:
                 raise self._turned_away(now)
             place: Deferred[None] = Deferred()
@@ -220,13 +221,13 @@ class _Host:
                 self._watch = self._clock.callLater(_TICK, self._watch_line)
             return place
         if not self.busy:
-            self._left_at = now
+            self.left_at = now
         self.busy += 1
         return None
 
     def leave(self, now: float) -> None:
         """Give the place back, or on to the first in the line."""
-        self._left_at = now
+        self.left_at = now
         self._probing = False
         while self._line:
             _, place = self._line.popleft()
