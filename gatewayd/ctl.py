@@ -7,6 +7,7 @@ nothing of the store: the daemon does what is asked. `check`, `smpp-probe`, `aud
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -111,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
 def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe = verb("smpp-probe", _smpp_probe, "send two test texts by one SMSC, and learn how it speaks")
     probe.add_argument("smsc", metavar="SMSC", help="its name in the configuration: [smscs.NAME]")
-    probe.add_argument("--to", metavar="NUMBER", required=True, help="a phone of your own, as +447700900123")
+    probe.add_argument(
+        "--to", metavar="NUMBER", type=_phone, required=True, help="a phone of your own, as +447700900123"
+    )
     probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
     audit = verb("audit", _audit, "the audit log of what was accepted, refused, sent and ended")
@@ -156,6 +159,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a number, 1 or more")
     return int(text)
+
+
+def _phone(text: str) -> str:
+    if not re.fullmatch(r"\+?[0-9]{3,15}", text):
+        raise argparse.ArgumentTypeError("must be a number such as +447700900123")
+    return text
 
 
 def _moment(text: str) -> float:

@@ -127,6 +127,7 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
         ("replay --since yesterday", "'yesterday' is not a time such as 2026-01-31T12:00"),
         ("replay --since 0001-01-01", "'0001-01-01' is not a time"),
         ("sandbox --messages many", "must be a number, 1 or more"),
+        ("smpp-probe world --to mum", "must be a number such as +447700900123"),
         ("dead-letters list --limit 0", "must be a number, 1 or more"),
     ],
 )
