@@ -162,7 +162,7 @@ def _count(text: str) -> int:
 
 
 def _phone(text: str) -> str:
-    if not re.fullmatch(r"\+?[0-9]{3,15}", text):
+    if not re.fullmatch(r"\+?[0-9]{1,15}", text):
         raise argparse.ArgumentTypeError("must be a number such as +447700900123")
     return text
 
