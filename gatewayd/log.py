@@ -50,6 +50,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CHATTERERS = frozenset(("twisted.internet.base", "twisted.scripts._twistd_unix.UnixAppLogger"))
 _FACTORIES = ("Starting factory ", "Stopping factory ")
 _CHATTER = re.compile(r"(?:Starting|Stopping) (?:factory|protocol) |\(.*Closed\)$|.* starting on \S+$")
+_VERIFIER = "twisted.internet._sslverify"
+"""Twisted's word on a certificate that is not its host's: a traceback, and critical, at each try to connect."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -88,6 +91,8 @@ class Observer:
         if self._repeats and self._clock.seconds() >= self._next_flush:
             self.flush()
         level = event.get("log_level", LogLevel.info)
+        if event.get("log_namespace") == _VERIFIER:
+            level = LogLevel.warn
         if _RANKS.get(level, 1) < self._lowest:
             return
         if level is LogLevel.info and _is_chatter(event):
@@ -154,7 +159,7 @@ class Observer:
         for name in _further(event.get("log_format") or "", tuple(event)):
             words += f" {name}={event[name]}"
         failure = _failure(event)
-        if failure is not None:
+        if failure is not None and _is_ours(event):
             words = f"{words}\n{_traceback(failure)}"
         if _CONTROL.search(words):
             words = words.translate(_CONTROLS)
@@ -176,7 +181,8 @@ class Observer:
         failure = _failure(event)
         if failure is not None:
             line["exception"] = failure.type.__name__
-            line["traceback"] = _traceback(failure)
+            if _is_ours(event):
+                line["traceback"] = _traceback(failure)
         text = _encode(line).decode()
         if _CONTROL.search(text):
             # JSON allows these, but what reads lines may take some of them for line ends.
@@ -255,6 +261,11 @@ def _said(failure: Any) -> str:
         return str(failure.value)
     except Exception:
         return "its text cannot be had"
+
+
+def _is_ours(event: LogEvent) -> bool:
+    """Whether an exception is a bug of this host, and not a neighbour's certificate."""
+    return event.get("log_namespace") != _VERIFIER
 
 
 def _traceback(failure: Any) -> str:

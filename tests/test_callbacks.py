@@ -363,6 +363,7 @@ def test_a_dead_host_is_left_alone_and_probed_with_back_off() -> None:
         failure = outcome(asked)
         assert failure.counts
         assert failure.reason == "callback host refused the connection"
+        assert service.hosts() == {"api.example": "callback host refused the connection"}
     assert service.hosts() == {"api.example": "callback host refused the connection"}
     probes = []
     for _ in range(12_000):

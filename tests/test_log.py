@@ -178,6 +178,17 @@ def test_other_warnings_are_not_silenced() -> None:
     assert len(written.lines) == 2 * REPEATS + 3
 
 
+@pytest.mark.parametrize("json", [False, True])
+def test_a_neighbours_bad_certificate_is_a_warning_in_one_sentence(json: bool) -> None:
+    """Twisted tells it as critical and with a traceback, at each try to connect."""
+    words = {"log_format": "while verifying certificate", "log_level": LogLevel.critical}
+    failure = raised(ValueError("it is for other.example"))
+    line = Written(json=json).event(log_namespace="twisted.internet._sslverify", log_failure=failure, **words)
+    assert "while verifying certificate (ValueError: it is for other.example)" in line
+    assert "warn" in line
+    assert "Traceback" not in line
+
+
 def test_a_printed_traceback_is_not_cut_short() -> None:
     """Twistd prints why it could not start, a line an event: the last line, which says why, is there."""
     written = Written()

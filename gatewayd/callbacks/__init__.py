@@ -102,12 +102,12 @@ class Callbacks(Service):
         return answer.status, answer.body
 
     def hosts(self) -> Mapping[str, str]:
-        """Each callback host that was asked since the start, and why it is down; "" for one that is up.
+        """Each callback host that was asked since the start, and why the latest try failed; "" where it did not.
 
         Of one that labels may reach in different ways, the way that was taken last counts.
         """
         latest = sorted(self._hosts.items(), key=lambda entry: entry[1].left_at)
-        return {netloc: host.trouble if host.down else "" for (_, netloc, _), host in latest}
+        return {netloc: host.trouble for (_, netloc, _), host in latest}
 
     def stopService(self) -> Deferred[Any]:
         """Close every connection; fires once they are closed."""
@@ -252,6 +252,7 @@ class _Host:
         """It answered, whatever it said: it is up."""
         if self.down:
             log.info("callback host {host} is up again", host=self._netloc)
+        self.trouble = ""
         if self._failures:
             self._failures = self._probes = 0
             self._down_until = self._next_place = 0.0
