@@ -201,7 +201,8 @@ class IStore(Interface):
     async def receipt(receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches; and the message.
 
-        With `by_number` an uncertain message that went to the receipt's number on that SMSC is taken for it.
+        An uncertain message that went to the receipt's number on that SMSC is taken for it, and with `by_number`, once
+        the receipt has waited 10 s, the latest one to it whose answer is awaited still.
         """
 
     async def parked_receipts(limit: int) -> tuple[list[Receipt], list[Receipt]]:

@@ -326,6 +326,7 @@ class FakeStore:
         elif message_id not in aside:
             return False
         row.state = State.QUEUED
+        self.db.lost.get(row.address, {}).pop(message_id, None)
         if progress:
             row.progress = tuple(progress)
         for index, remote in enumerate(progress, 1):
@@ -374,8 +375,8 @@ class FakeStore:
                 message_id, index = found[0], found[1]
                 break
             stranger = stranger or (found and found[:2])
-        if not message_id and by_number:
-            message_id = self._lost_to(receipt)
+        if not message_id:
+            message_id = self._lost_to(receipt, by_number)
         sure = by_number or len(receipt.remote_ids) == 1
         if not message_id and stranger and sure and self.db.rows[stranger[0]].state not in FINAL:
             message_id, index = stranger
@@ -384,7 +385,7 @@ class FakeStore:
             if not park:
                 return "unknown", ""
             kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
-            self.db.parked.setdefault(kept, now + 10)
+            self.db.parked.setdefault(kept, now + 2)
             return "parked", ""
         self.db.parked.pop(receipt, None)
         if not index:
@@ -407,16 +408,18 @@ class FakeStore:
         changed = after is not None and self._move(message_id, row, *after)
         return ("moved" if changed else "ignored"), message_id
 
-    def _lost_to(self, receipt: Receipt) -> str:
-        """The oldest uncertain message to the receipt's number, or the latest one, that it may be about."""
+    def _lost_to(self, receipt: Receipt, by_number: bool) -> str:
+        """The oldest uncertain message to the receipt's number that it may be about; after a while the latest, too."""
         born = receipt.parked_at or self._now()
+        patient = by_number and self._now() - born >= 10
         for name in receipt.number_hashes:
-            candidates: list[str] = [*self.db.lost.get(name, ()), self.db.latest.get(name, "")]
-            for message_id in candidates:
-                row = self.db.rows.get(message_id)
-                uncertain = row and row.state is State.UNCERTAIN and row.route == receipt.smsc
-                if row and uncertain and row.marked <= born:
-                    return message_id
+            lost, latest = self.db.lost.get(name, {}), self.db.latest.get(name, "")
+            awaited = latest in self.db.rows and latest not in lost and self.db.rows[latest].state is State.UNCERTAIN
+            candidates = [(each, WAITING) for each in lost if patient or not awaited]
+            for row_id, states in [*candidates, (latest, frozenset({State.UNCERTAIN} if patient else ()))]:
+                row = self.db.rows.get(row_id)
+                if row and row.state in states and row.route == receipt.smsc and row.marked <= born:
+                    return row_id
         return ""
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
@@ -429,7 +432,7 @@ class FakeStore:
                 del self.db.parked[receipt]
                 orphans.append(receipt)
             else:
-                self.db.parked[receipt] = now + max(age, 10)
+                self.db.parked[receipt] = now + max(age, 2)
                 due.append(receipt)
         return due, orphans
 

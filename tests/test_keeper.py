@@ -207,13 +207,13 @@ def test_a_lease_that_nobody_works_on_is_given_back() -> None:
 
 
 def test_parked_receipts_are_looked_up_again_and_given_up() -> None:
-    """After 10 s for the first time, less and less often, for an hour."""
+    """After 2 s for the first time, less and less often, for an hour."""
     clock, database = clocked()
     one = Instance(clock, database)
     one.keeper.startService()
     receipt = Receipt("world", ("r1",), Event.DELIVERED)
     run(one.store.receipt(receipt, park=True))
-    beats(clock, 9)
+    beats(clock, 1)
     assert one.looked == []
     beats(clock, 2)
     assert [found.remote_ids for found in one.looked] == [("r1",)]

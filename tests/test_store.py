@@ -298,7 +298,7 @@ async def test_a_receipt_before_the_answer(world: World) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_an_orphaned_receipt(world: World) -> None:
-    """A parked receipt is looked up again after 10 s, ever more rarely, and given up after an hour."""
+    """A parked receipt is looked up again after 2 s, ever more rarely, and given up after an hour."""
     await world.one.receipt(Receipt("world", ("nobody",), Event.FAILED), park=True)
     assert await world.one.parked_receipts(10) == ([], [])
     world.clock.advance(11)
@@ -375,14 +375,56 @@ async def test_a_late_answer_finds_a_message_that_was_laid_aside(world: World) -
 
 @pytest_twisted.ensureDeferred
 async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> None:
-    """With by_number a receipt for the number of an uncertain message on that SMSC settles it; else it does not."""
-    message = await world.leased()
-    await world.one.mark(message, "world", "numberhash")
-    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
-    assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
-    assert (await world.one.receipt(replace(receipt, smsc="other"), park=False, by_number=True))[0] == "unknown"
-    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", message.id)
+    """A receipt for the number of an uncertain message on that SMSC settles it: evidence comes before another copy."""
+    message, _ = await uncertain(world)
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
+    assert (await world.one.receipt(replace(receipt, smsc="other"), park=True))[0] == "parked"
+    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_first(world: World) -> None:
+    """The try at another copy came to nothing, the first one may have arrived; not so after a late refusal."""
+    message, written = await uncertain(world)
+    world.clock.advance(3600)
+    [leased] = await world.one.take(Channel.SMS, 10)
+    await world.one.settle_again(leased.message, world.clock.seconds() + 5, "world is down")
+    assert await world.state(message) is State.QUEUED
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
+    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    world.clock.advance(5)
+    assert await world.one.take(Channel.SMS, 10) == []
+    refused, written = await uncertain(world)
+    assert await world.one.go_on(refused.id, "world", written, "refused late")
+    receipt = Receipt("world", ("other",), Event.DELIVERED, number_hash="hash")
+    assert (await world.one.receipt(receipt, park=True))[0] == "parked"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_waits_for_the_answer_of_a_later_message(world: World) -> None:
+    """While a submit to the same number is on the wire it may be that one's; after 10 s it is the older one's."""
+    message, _ = await uncertain(world)
+    later = await world.leased()
+    await world.one.mark(later, "world", "hash")
+    await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
+    world.clock.advance(2)
+    [parked], [] = await world.one.parked_receipts(10)
+    assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "unknown"
+    world.clock.advance(8)
+    assert await world.one.receipt(parked, park=False, by_number=True) == ("moved", message.id)
+    assert await world.state(later) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_without_an_answer_is_taken_for_the_latest_message(world: World) -> None:
+    """Its submit's answer is awaited still, and in ten seconds nothing else came that it could be about."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash", parked_at=world.clock.seconds())
+    assert (await world.one.receipt(receipt, park=False, by_number=True))[0] == "unknown"
+    world.clock.advance(10)
+    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", message.id)
 
 
 @pytest_twisted.ensureDeferred
@@ -394,8 +436,8 @@ async def test_each_uncertain_message_to_a_number_gets_a_receipt_of_its_own(worl
         messages.append((await uncertain(world))[0])
     for message, remote in zip(messages[:2], ("x1", "x2"), strict=True):
         receipt = Receipt("world", (remote,), Event.DELIVERED, number_hash="hash")
-        assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", message.id)
-        assert await world.two.receipt(receipt, park=True, by_number=True) == ("ignored", message.id)
+        assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+        assert await world.two.receipt(receipt, park=True) == ("ignored", message.id)
     assert await world.state(messages[2]) is State.UNCERTAIN
 
 
@@ -432,10 +474,9 @@ async def test_a_receipt_finds_a_message_from_before_a_key_rotation(world: World
     names = {"number_hash": "new", "earlier_hashes": ("hash",)}
     receipt = Receipt("world", ("rotated",), Event.DELIVERED, **names)
     assert await world.one.receipt(receipt, park=True) == ("moved", by_id.id)
-    by_number = await world.leased()
-    await world.one.mark(by_number, "world", "hash")
+    by_number, _ = await uncertain(world)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, **names)
-    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", by_number.id)
+    assert await world.one.receipt(receipt, park=True) == ("moved", by_number.id)
 
 
 @pytest_twisted.ensureDeferred

@@ -16,6 +16,7 @@ local function each(it)
     return 0
   end
   call('HSET', key, 's', QUEUED)
+  call('ZREM', P .. 'u:' .. (f[3] or ''), id)
   if #it[6] > 0 then call('HSET', key, 'j', table.concat(it[6], ' ')) end
   for i, remote in ipairs(it[6]) do
     call('SET', P .. 'r:' .. it[3] .. ':' .. remote, id .. '|' .. i .. '|' .. (f[3] or ''), 'EX', RETENTION)

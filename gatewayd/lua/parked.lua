@@ -9,7 +9,7 @@ local function each(it)
       call('ZREM', P .. 'parked', payload)
       orphans[#orphans + 1] = payload
     else
-      call('ZADD', P .. 'parked', NOW + math.max(NOW - born, 10000), payload)
+      call('ZADD', P .. 'parked', NOW + math.max(NOW - born, 2000), payload)
       due[#due + 1] = payload
     end
   end

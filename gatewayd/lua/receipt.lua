@@ -2,7 +2,7 @@
 -- item    smsc ids event('' settles nothing) detail number-hashes park(0|1) payload lease-report(0|1) by-number(0|1)
 -- reply   {result, job or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
---         first final receipt of a segment wins; with `by-number` it may be about the oldest uncertain one to that number
+--         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number
 local function each(it)
   local smsc, numbers = it[1], it[5]
   local id, index, address
@@ -23,21 +23,24 @@ local function each(it)
       id, index = nil, nil
     end
   end
-  if not id and it[9] == 1 then
+  if not id then
     -- What came before a message was written is about an earlier one.
     local born = tonumber(string.match(it[7], '^(%d+)|')) or NOW
-    local function lost(candidate)
+    local patient = it[9] == 1 and NOW - born >= 10000
+    local function about(candidate, states)
       local f = call('HMGET', P .. 'm:' .. candidate, 's', 'r', 'k')
-      if f[1] == UNCERTAIN and f[2] == smsc and tonumber(f[3] or '0') <= born then id = candidate end
-      return f[1] == UNCERTAIN
+      if states[f[1]] and f[2] == smsc and tonumber(f[3] or '0') <= born then id = candidate end
+      return WAITING[f[1]]
     end
     for _, number in ipairs(numbers) do
-      for _, candidate in ipairs(id and {} or call('ZRANGE', P .. 'u:' .. number, 0, 99)) do
-        if not lost(candidate) then call('ZREM', P .. 'u:' .. number, candidate) end
+      local u, latest = P .. 'u:' .. number, call('GET', P .. 'n:' .. number)
+      -- While a later one's answer is awaited, it may be that one's.
+      local awaited = latest and call('HGET', P .. 'm:' .. latest, 's') == UNCERTAIN and not call('ZSCORE', u, latest)
+      for _, candidate in ipairs((patient or not awaited) and not id and call('ZRANGE', u, 0, 99) or {}) do
+        if not about(candidate, WAITING) then call('ZREM', u, candidate) end
         if id then break end
       end
-      local latest = not id and call('GET', P .. 'n:' .. number)
-      if latest then lost(latest) end
+      if patient and latest and not id then about(latest, {[UNCERTAIN] = true}) end
     end
   end
   -- Carriers write numbers as they like. An id that has one form only is that message's whatever the number, and any is
@@ -54,7 +57,7 @@ local function each(it)
       call('RPUSH', p, it[7])
       call('EXPIRE', p, 7200)
     end
-    call('ZADD', P .. 'parked', 'NX', NOW + 10000, it[7])
+    call('ZADD', P .. 'parked', 'NX', NOW + 2000, it[7])
     return {'parked', false, ''}
   end
   call('ZREM', P .. 'parked', it[7])
