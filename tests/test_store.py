@@ -408,7 +408,7 @@ async def test_a_receipt_waits_for_the_answer_of_a_later_message(world: World) -
     later = await world.leased()
     await world.one.mark(later, "world", "hash")
     await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
-    world.clock.advance(2)
+    world.clock.advance(3)
     [parked], [] = await world.one.parked_receipts(10)
     assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "unknown"
     world.clock.advance(8)
@@ -421,10 +421,12 @@ async def test_a_receipt_without_an_answer_is_taken_for_the_latest_message(world
     """Its submit's answer is awaited still, and in ten seconds nothing else came that it could be about."""
     message = await world.leased()
     await world.one.mark(message, "world", "hash")
-    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash", parked_at=world.clock.seconds())
-    assert (await world.one.receipt(receipt, park=False, by_number=True))[0] == "unknown"
-    world.clock.advance(10)
-    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", message.id)
+    await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
+    world.clock.advance(3)
+    [parked], [] = await world.one.parked_receipts(10)
+    assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "unknown"
+    world.clock.advance(8)
+    assert await world.one.receipt(parked, park=False, by_number=True) == ("moved", message.id)
 
 
 @pytest_twisted.ensureDeferred
