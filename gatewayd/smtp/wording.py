@@ -330,22 +330,22 @@ NOT_THE_ADDRESS = _any(
 
 # Where a mail stops telling its story and shows the mail that it is about.
 ORIGINAL = re.compile(
-    r"^[ \t>]{0,20}(?:"
-    r"[-=_*# ]{0,60}(?:begin |start of |the |a |here is |this is |attached is |included is |below (?:this line )?is |"
+    r"^[ \t>=_*#-]{0,80}(?:"
+    r"(?:begin |start of |the |a |here is |this is |attached is |included is |below (?:this line )?is |"
     r"contents? of |headers? of |copy of |first \d+ \w+ of )*"
     r"(?:(?:original|returned|unsent|undelivered|bounced|quoted|transmitted|rejected|failed|your)"
     r"[- ](?:mail|message|e-?mail|header|letter)s?[^\n]{0,60}"
     r"\b(?:follows|following|below|begins|starts|attached|info(?:rmation)?|headers?|text|contents?)\b[ \t.:*=_-]*|"
     r"(?:original|returned|unsent|undelivered|bounced) (?:mail|message|header)s?[ \t]*[:*=_-]+[ \t]*|"
     r"(?:message|mail) headers?[ \t]*[:*=_-]+[ \t]*)"
-    r"|[-=_*# ]{2,60}[ \t]*(?:below this line|this is a copy|message (?:header|body|text|contents?)|headers?|"
+    r"|(?<=[-=_*# \t]{2})(?:below this line|this is a copy|message (?:header|body|text|contents?)|headers?|"
     r"copy of|body of|mail header|received|"
     r"original|original (?:message|mail)|returned (?:message|mail)|undelivered (?:message|mail)|"
     r"message (?:follows|is as follows)|beginning of)\b[^\n]{0,100}"
-    r"|(?:ursprüngliche|original)[- ]?nachricht[^\n]{0,40}|message d'origine[^\n]{0,40}|"
+    r"|(?<![-=_*#])(?:(?:ursprüngliche|original)[- ]?nachricht[^\n]{0,40}|message d'origine[^\n]{0,40}|"
     r"mensaje original[^\n]{0,40}|messaggio originale[^\n]{0,40}|mensagem original[^\n]{0,40}"
     r"|(?:received|return-path|x-mailer|mime-version|dkim-signature|x-originating-ip|domainkey-signature|"
-    r"content-transfer-encoding)[ \t]*:[^\n]*"
+    r"content-transfer-encoding)[ \t]*:[^\n]*)"
     r")$",
     re.IGNORECASE | re.MULTILINE,
 )
