@@ -41,13 +41,34 @@ class Names:
         receiver.resolutionComplete()
 
 
+@implementer(IHostnameResolver)
+class SlowNames(Names):
+    """Resolves when it is told to; `asked` are the names, each as often as it was really looked up."""
+
+    def __init__(self, *addresses: str) -> None:
+        super().__init__(*addresses)
+        self.asked: list[str] = []
+        self._receivers: list[tuple[Any, str, int]] = []
+
+    def resolveHostName(self, receiver: Any, hostName: str, portNumber: int = 0, *rest: Any) -> Any:
+        """Not yet."""
+        self.asked.append(hostName)
+        self._receivers.append((receiver, hostName, portNumber))
+
+    def answer(self) -> None:
+        """Now."""
+        receivers, self._receivers = self._receivers, []
+        for asked in receivers:
+            super().resolveHostName(*asked)
+
+
 @implementer(IReactorPluggableNameResolver)
 class Reactor(MemoryReactorClock):
     """A reactor over memory, with names."""
 
     def __init__(self, *addresses: str) -> None:
         super().__init__()
-        self.nameResolver = Names(*addresses or ("1.1.1.1",))
+        self.nameResolver: Names = Names(*addresses or ("1.1.1.1",))
 
     def installNameResolver(self, resolver: Any) -> Any:
         """Not needed."""
@@ -243,6 +264,38 @@ def test_only_public_addresses_of_a_name_are_used() -> None:
     start(callbacks(reactor))
     reactor.advance(5)
     assert {client[0] for client in reactor.tcpClients} == {"1.1.1.1"}
+
+
+def test_a_name_is_looked_up_once_at_a_time() -> None:
+    """Sixteen connections to a host whose name server is slow wait for one look-up; the next name has its own."""
+    reactor = Reactor()
+    names = reactor.nameResolver = SlowNames("1.1.1.1", "10.0.0.1")
+    service = callbacks(reactor)
+    for _ in range(16):
+        start(service)
+    start(service, allow_private=True)
+    start(service, "http://other.example/cb")
+    assert names.asked == ["api.example", "other.example"]
+    names.answer()
+    assert [client[0] for client in reactor.tcpClients] == ["1.1.1.1"] * 18
+    reactor.advance(0.4)
+    assert [client[0] for client in reactor.tcpClients[18:]].count("10.0.0.1") == 1
+    start(service, allow_private=True)
+    assert names.asked == ["api.example", "other.example", "api.example"]
+
+
+def test_a_name_that_nobody_waits_for_any_more_is_still_looked_up_once() -> None:
+    """Given up after the time-out; who comes then joins the look-up that hangs, and hears what it finds."""
+    reactor = Reactor()
+    names = reactor.nameResolver = SlowNames("1.1.1.1")
+    service = callbacks(reactor)
+    first = start(service)
+    reactor.advance(11)
+    assert isinstance(outcome(first), TemporaryFailure)
+    start(service)
+    assert names.asked == ["api.example"]
+    names.answer()
+    assert [client[0] for client in reactor.tcpClients] == ["1.1.1.1"]
 
 
 def test_a_host_that_may_be_reached_now_is_up() -> None:

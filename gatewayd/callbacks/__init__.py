@@ -26,6 +26,7 @@ from zope.interface import implementer
 
 from gatewayd.callbacks.answers import AnswerReader, BadAnswer
 from gatewayd.callbacks.keepalive import Connection, Stale, TooLate
+from gatewayd.callbacks.lookups import OneAtATime, Resolving
 from gatewayd.callbacks.public_only import PublicOnly
 from gatewayd.errors import PermanentFailure, TemporaryFailure
 from gatewayd.interfaces import ICallbacks
@@ -67,6 +68,7 @@ class Callbacks(Service):
 
     def __init__(self, reactor: Any, random: Callable[[], float], *, limit: int = 16, timeout: float = 10.0) -> None:
         self._reactor = reactor
+        self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
         self._random = random
         self._limit = limit
         self._timeout = timeout
@@ -120,11 +122,11 @@ class Callbacks(Service):
             for old in [key for key, host in self._hosts.items() if not host.connections and not host.busy]:
                 del self._hosts[old]
         scheme, netloc, allow_private = key
-        guard = None if allow_private else PublicOnly(self._reactor)
+        guard = None if allow_private else PublicOnly(self._network)
         host = self._hosts[key] = _Host(
             self._reactor,
             self._random,
-            _endpoint(guard or self._reactor, scheme, netloc, self._timeout),
+            _endpoint(guard or self._network, scheme, netloc, self._timeout),
             guard,
             netloc,
             self._limit,

@@ -11,26 +11,20 @@ from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
     IHostResolution,
-    IReactorPluggableNameResolver,
     IResolutionReceiver,
 )
 from zope.interface import implementer
 
+from gatewayd.callbacks.lookups import Resolving
 
-@implementer(IReactorPluggableNameResolver)
-class PublicOnly:
+
+class PublicOnly(Resolving):
     """Stands in for `reactor` where an endpoint is made; `nameResolver.hidden` counts what was hidden."""
 
+    nameResolver: "_PublicResolver"
+
     def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self.nameResolver: _PublicResolver = _PublicResolver(reactor.nameResolver)
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """Refused: the real reactor's resolver counts."""
-        raise RuntimeError("the real reactor's resolver counts")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
+        super().__init__(reactor, _PublicResolver(reactor.nameResolver))
 
 
 @implementer(IHostnameResolver)
