@@ -252,7 +252,7 @@ async def test_npm_resets_at_random() -> None:
         assert max(numbers.values()) == 1, "something was sent twice"
         assert handed <= len(numbers) <= count
         assert report["most"] <= 20
-        await until(lambda: len({receipt.number_hash for receipt in world.receipts}) == len(numbers), limit=30)
+        await until(lambda: len({receipt.number_hash for receipt in world.receipts}) == len(numbers), seconds=30)
 
 
 @pytest_twisted.ensureDeferred
