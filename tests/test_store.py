@@ -84,16 +84,34 @@ def world(request: Any) -> Iterator[World]:
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     prefix = RedisStore.key_prefix(f"t{next(_serial)}:")
-    links, stores = [], []
-    for name in ("one", "two"):
-        arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0)
-        link = RedisLink(clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
-        link.startService()
-        links.append(link)
-        stores.append(RedisStore(link, clock, prefix, name))
-    yield World(clock, *stores)
-    for link in links:
+    (one_link, one), (two_link, two) = (on_redis(server, clock, prefix, name) for name in ("one", "two"))
+    yield World(clock, one, two)
+    for link in (one_link, two_link):
         pytest_twisted.blockon(link.stopService())
+
+
+@pytest.fixture
+def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
+    """One store on real Redis, the link to look behind it, and the prefix of its keys."""
+    clock, prefix = ShiftedClock(), RedisStore.key_prefix(f"t{next(_serial)}:")
+    link, store = on_redis(redis_server, clock, prefix, "one")
+    yield World(clock, store, store), link, prefix
+    pytest_twisted.blockon(link.stopService())
+
+
+def on_redis(server: RedisServer, clock: ShiftedClock, prefix: str, name: str) -> tuple[RedisLink, RedisStore]:
+    """A started link, and the store of the instance called `name` on it."""
+    arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0)
+    link = RedisLink(clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
+    link.startService()
+    return link, RedisStore(link, clock, prefix, name)
+
+
+async def erase(store: Any) -> None:
+    """All that is stored of player-1."""
+    cursor = ""
+    while cursor != "0":
+        cursor, _ = await store.erase_some(cursor or "0", "amazing", "player-1")
 
 
 @pytest_twisted.ensureDeferred
@@ -781,32 +799,33 @@ async def test_nothing_is_exported_after_an_erasure(world: World) -> None:
     """Not even what late evidence adds to the message's remains."""
     await world.sent("x2")
     await world.told()
-    cursor = ""
-    while cursor != "0":
-        cursor, _ = await world.one.erase_some(cursor or "0", "amazing", "player-1")
+    await erase(world.one)
     await world.one.receipt(Receipt("world", ("x2",), Event.DELIVERED), park=True)
     assert await exported(world) == []
 
 
 @pytest_twisted.ensureDeferred
-async def test_late_news_of_an_erased_message_has_an_end(redis_server: RedisServer) -> None:
+async def test_late_news_of_an_erased_message_has_an_end(alone: tuple[World, RedisLink, str]) -> None:
     """A receipt that changes nothing begins the timeline anew; what it leaves goes with the message."""
-    clock, prefix = ShiftedClock(), RedisStore.key_prefix(f"t{next(_serial)}:")
-    arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0)
-    link = RedisLink(clock, redis_server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
-    link.startService()
-    store = RedisStore(link, clock, prefix, "one")
-    world = World(clock, store, store)
+    world, link, prefix = alone
     message = await world.sent("late")
     receipt = Receipt("world", ("late",), Event.DELIVERED)
-    await store.receipt(receipt, park=True)
+    await world.one.receipt(receipt, park=True)
     await world.told()
-    cursor = ""
-    while cursor != "0":
-        cursor, _ = await store.erase_some(cursor or "0", "amazing", "player-1")
-    assert await store.receipt(receipt, park=True) == ("ignored", message.id)
+    await erase(world.one)
+    assert await world.one.receipt(receipt, park=True) == ("ignored", message.id)
     assert 0 < await link.command("TTL", f"{prefix}t:{message.id}") <= 7 * 86400
-    await link.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_erased_uncertain_message_is_under_no_number(alone: tuple[World, RedisLink, str]) -> None:
+    """The keyed hash of the number leads to it neither as the latest one nor as one whose answer was lost."""
+    world, link, prefix = alone
+    await uncertain(world)
+    under_number = [f"{prefix}n:hash".encode(), f"{prefix}u:hash".encode()]
+    assert sorted(await link.command("KEYS", f"{prefix}[nu]:*")) == under_number
+    await erase(world.one)
+    assert await link.command("KEYS", f"{prefix}[nu]:*") == []
 
 
 @pytest_twisted.ensureDeferred

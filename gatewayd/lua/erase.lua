@@ -11,7 +11,10 @@ local function each(it)
     call('ZREM', P .. 'x:' .. f[3] .. '|' .. f[4], id)
   end
   local address = f[8]
-  if address and call('GET', P .. 'n:' .. address) == id then call('DEL', P .. 'n:' .. address) end
+  if address then
+    if call('GET', P .. 'n:' .. address) == id then call('DEL', P .. 'n:' .. address) end
+    call('ZREM', P .. 'u:' .. address, id)
+  end
   call('HDEL', m, 'x', 'i', 'a', 'y')
   call('DEL', P .. 't:' .. id)
   call('EXPIRE', m, KEEP)
