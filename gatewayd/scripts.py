@@ -39,11 +39,9 @@ def _words() -> str:
 
 def all_scripts() -> dict[str, Script]:
     """Each script of lua/ by its name."""
-    return {name: _script(name) for name in _NAMES.split()}
+    before, after = _words() + _source("prelude"), _source("coda")
+    return {name: Script(name, before + _source(name) + after) for name in _NAMES.split()}
 
 
-def _script(name: str) -> Script:
-    def read(part: str) -> str:
-        return resources.files("gatewayd").joinpath("lua", f"{part}.lua").read_text("utf-8")
-
-    return Script(name, _words() + read("prelude") + read(name) + read("coda"))
+def _source(part: str) -> str:
+    return resources.files("gatewayd").joinpath("lua", f"{part}.lua").read_text("utf-8")

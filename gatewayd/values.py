@@ -5,7 +5,7 @@ A wrong value is a ValueError whose text goes on behind the key's path; config.p
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -168,12 +168,8 @@ def _url(value: str) -> str:
     return value
 
 
-def _domain_or_none(value: str) -> str:
-    return _domain(value) if value else value
-
-
-def _url_or_none(value: str) -> str:
-    return _url(value) if value else value
+def _if_any(check: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda value: check(value) if value else value
 
 
 def _sms_sender(value: str) -> str:
@@ -218,11 +214,11 @@ def _statuses(value: object) -> object:
         raise ValueError('must be a table such as {"0x400" = "rejected"}')
     found = {}
     for code, meaning in value.items():
-        if not re.fullmatch(r"0[xX][0-9A-Fa-f]{1,8}|[0-9]{1,9}", str(code)) or not int(
-            code, 0 if "x" in code.lower() else 10
-        ):
+        match = re.fullmatch(r"0[xX]([0-9A-Fa-f]{1,8})|([0-9]{1,9})", str(code))
+        status = (int(match[1], 16) if match[1] else int(match[2])) if match else 0
+        if not status:
             raise ValueError(f'{code} is not a command_status such as "0x400" or "1024"')
-        found[int(code, 0 if "x" in code.lower() else 10)] = meaning
+        found[status] = meaning
     return found
 
 
@@ -245,9 +241,9 @@ SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secr
 Listen = Annotated[str, AfterValidator(_listen)]
 RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
 Domain = Annotated[str, AfterValidator(_domain)]
-DomainOrNone = Annotated[str, AfterValidator(_domain_or_none)]
+DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]
-UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
+UrlOrNone = Annotated[str, AfterValidator(_if_any(_url))]
 TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Text = Annotated[str, Field(min_length=1)]

@@ -25,7 +25,6 @@ class Fit:
 
     def reconfigure(self, smscs: Mapping[str, Smsc]) -> None:
         """Go by these from now on."""
-        self._smscs = smscs
         self._forms = {name: form_of(smsc) for name, smsc in smscs.items()}
 
     def segments(self, body: str, label: Label, route: str = "") -> int:
@@ -50,16 +49,12 @@ class Fit:
 
     def why_no_sender(self, sender: str, label: Label) -> str:
         """Why some SMSC of the label can't carry `sender`, or ""."""
-        for smsc in self._of(label):
+        for form in self._forms_of(label):
             try:
-                address.source(sender, default_alphabet=smsc.default_alphabet)
+                address.source(sender, default_alphabet=form.default_alphabet)
             except PermanentFailure as failure:
                 return failure.reason
         return ""
 
     def _forms_of(self, label: Label) -> set[text.Form]:
         return {self._forms[name] for route in label.sms_routes for name in route.via if name in self._forms}
-
-    def _of(self, label: Label) -> list[Smsc]:
-        names = {name for route in label.sms_routes for name in route.via}
-        return [self._smscs[name] for name in names if name in self._smscs]
