@@ -478,12 +478,14 @@ def test_a_temporary_refusal_is_tried_again_within_5_s(world: Outside, status: i
 
 
 def test_the_deadline_ends_it_as_failed(world: Outside) -> None:
-    """sms_deadline, from acceptance."""
+    """sms_deadline, from acceptance; the next one goes out once the pause that the throttling brought is over."""
     world.smsc.submitted = lambda submit: world.smsc.ok(submit, 0x58)
     found = send(world, "short")
     began = time.time()
     world.until_heard(found, "failed", seconds=12)
     assert 3 < time.time() - began < 9
+    world.smsc.submitted = world.smsc.deliver_at_once
+    world.until_heard(send(world), "accepted", "delivered")
 
 
 # ── uncertain ──
