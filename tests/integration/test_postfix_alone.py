@@ -11,14 +11,19 @@ from redis_server import until
 async def test_it_delivers_before_and_after_a_kill() -> None:
     """A mail taken by the instance reaches the player's Maildir, also after kill -9 and a start on the same queue."""
     relay = Postfix(reactor)
+
+    def holds(subject: bytes) -> bool:
+        # Not a count: a mail that was delivered and not yet taken off the queue at the kill is delivered again.
+        return any(b"Subject: " + subject in mail for mail in relay.mailbox())
+
     await relay.start()
     try:
-        await relay.send("a@b.test", "player@player.test")
-        await until(lambda: len(relay.mailbox()) == 1, log=relay.log)
+        await relay.send("a@b.test", "player@player.test", body=b"Subject: before\r\n\r\nhello\r\n")
+        await until(lambda: holds(b"before"), log=relay.log)
         relay.kill()
         await relay.start()
-        await relay.send("a@b.test", "player@player.test")
-        await until(lambda: len(relay.mailbox()) == 2, log=relay.log)
+        await relay.send("a@b.test", "player@player.test", body=b"Subject: after\r\n\r\nhello\r\n")
+        await until(lambda: holds(b"after"), log=relay.log)
     finally:
         await relay.stop()
     assert not relay.directory.exists()
