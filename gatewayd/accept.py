@@ -36,6 +36,8 @@ ANSWER_WITHIN = 4.0
 
 DIRECTORY_WITHIN = 2.5
 STORE_WITHIN = 3.0
+ON_THE_WAY = 0.25
+"""Seconds kept for the store's answer: what it stored in the last moment, its caller shall still hear of."""
 
 
 class Outbox(Protocol):
@@ -140,7 +142,9 @@ class Acceptor:
             address = await self._check_recipient(label_name, label, request)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)
-        return await self._ask_store(self._store_once(message, ids, request, address), started)
+        until = self._until(started)
+        storing = self._store_once(message, ids, request, address, until - ON_THE_WAY)
+        return await self._ask_store(storing, until)
 
     def _label(self, name: str) -> Label:
         if self.shutting_down:
@@ -219,12 +223,14 @@ class Acceptor:
         self, ids: tuple[str, ...], request: Request, refused: Refused, started: float
     ) -> str:
         """A duplicate gets its id even if the player has changed since; otherwise raises `refused`."""
-        found = await self._ask_store(self._store.known(ids, fingerprint(request)), started)
+        found = await self._ask_store(self._store.known(ids, fingerprint(request)), self._until(started))
         if found is None:
             raise refused
         return _verdict(*found)
 
-    async def _store_once(self, message: Message, ids: tuple[str, ...], request: Request, address: str) -> str:
+    async def _store_once(
+        self, message: Message, ids: tuple[str, ...], request: Request, address: str, until: float
+    ) -> str:
         """Runs to its end even if the caller's time is up: what came back leased to us must not lie there unsent."""
         keys, channel = self._keys, message.channel
         stops: tuple[str, ...] = ()
@@ -239,6 +245,7 @@ class Acceptor:
             earlier_ids=ids[1:],
             stop_hashes=stops,
             lease=outbox is not None and outbox.room(),
+            until=until,
         )
         if outcome is Acceptance.LEASED and outbox is not None:
             outbox.offer(Leased(message))
@@ -254,10 +261,12 @@ class Acceptor:
             self._decided(what)
         return _verdict(outcome, message_id)
 
-    async def _ask_store(self, asking: Coroutine[Any, Any, T], started: float) -> T:
-        left = min(STORE_WITHIN, started + ANSWER_WITHIN - self._clock.seconds())
+    def _until(self, started: float) -> float:
+        return min(self._clock.seconds() + STORE_WITHIN, started + ANSWER_WITHIN)
+
+    async def _ask_store(self, asking: Coroutine[Any, Any, T], until: float) -> T:
         try:
-            return await _within(self._clock, left, asking)
+            return await _within(self._clock, until - self._clock.seconds(), asking)
         except (StoreUnavailable, TimeoutError):
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
 

@@ -138,12 +138,14 @@ class IStore(Interface):
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
+        until: float | None = None,
     ) -> tuple[Acceptance, str]:
         """Store `message` once; the answer's second part is the id that the caller gets.
 
         `fingerprint` tells the same content from other content; `stop_hashes` are the names under which the player
         or the address may be on the stop list of this label and channel. With `lease` the message is ours to send
-        at once (LEASED), else it waits for any instance (STORED).
+        at once (LEASED), else it waits for any instance (STORED). After `until` nothing is stored any more, however
+        late the call reaches a server that was away (StoreUnavailable).
         """
 
     async def known(ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:

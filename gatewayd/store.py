@@ -39,6 +39,7 @@ REPORTING = 49 * 3600
 """Seconds for which a message is kept at least while a status of it may still have to be told (48 h and an hour)."""
 
 _FOR_EVER = 1e15
+_LATE = b"late"
 LATE_BOUNCE = 5 * 86400
 """Seconds after delivery in which a bounce still counts (notes: delivered is final after 5 days)."""
 
@@ -59,6 +60,7 @@ class RedisStore:
         self._instance = instance
         self._scripts = all_scripts()
         self._refusal = ""
+        self._ahead = 0.0  # seconds by which Redis' clock is before ours
         self._report_room: Callable[[], bool] = lambda: False
         self._report_offer: Callable[[ReportJob], None] = _unexpected
 
@@ -85,9 +87,9 @@ class RedisStore:
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
+        until: float | None = None,
     ) -> tuple[Acceptance, str]:
-        code, owner = await self._run(
-            "accept",
+        item = (
             message.id,
             fingerprint,
             message.label,
@@ -102,7 +104,25 @@ class RedisStore:
             list(earlier_ids),
             list(stop_hashes),
         )
+        code, owner = await self._run("accept", *item, self._theirs(until))
+        if code == _LATE:
+            # It answered in time, perhaps: then one of the two clocks was set since they were compared.
+            await self._compare_clocks()
+            code, owner = await self._run("accept", *item, self._theirs(until))
+        if code == _LATE:
+            raise StoreUnavailable("Redis came to it too late")
         return Acceptance(code.decode()), owner.decode()
+
+    def _theirs(self, until: float | None) -> int:
+        return stored.ms(until + self._ahead) if until else 0
+
+    async def _compare_clocks(self) -> None:
+        began = self._clock.seconds()
+        self._clocks_read(began, await self._link.command("TIME"))
+
+    def _clocks_read(self, began: float, theirs: Sequence[bytes]) -> None:
+        seconds, microseconds = theirs
+        self._ahead = int(seconds) + int(microseconds) / 1e6 - (began + self._clock.seconds()) / 2
 
     async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
         code, owner = await self._run("known", fingerprint, list(ids))
@@ -400,12 +420,14 @@ class RedisStore:
     async def beat(
         self, boot: str, *, first: bool, dead_after: float
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+        began = self._clock.seconds()
         try:
-            ours, dead, paused, _waiting = await self._run("beat", boot, int(first), stored.ms(dead_after))
+            ours, dead, paused, clock = await self._run("beat", boot, int(first), stored.ms(dead_after))
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
+        self._clocks_read(began, clock)
         peers = [name.decode() for name in dead]
         return bool(ours), [name for name in peers if name != self._instance], stored.places(paused)
 

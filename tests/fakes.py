@@ -179,11 +179,14 @@ class FakeStore:
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
+        until: float | None = None,
     ) -> tuple[Acceptance, str]:
         now = self._now()
         known = await self.known([message.id, *earlier_ids], fingerprint)
         if known:
             return known
+        if until is not None and now > until:
+            raise StoreUnavailable("too late")
         if await self.suppressed(message.label, message.channel, stop_hashes):
             return Acceptance.SUPPRESSED, message.id
         if sum(1 for row in self.db.rows.values() if row.message) >= self.max_queued:

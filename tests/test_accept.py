@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from fakes import FakeStore
 from gatewayd import config
-from gatewayd.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, STORE_WITHIN
+from gatewayd.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, ON_THE_WAY, STORE_WITHIN
 from gatewayd.callback_urls import why_refused
 from gatewayd.contact import email_of, number_of
 from gatewayd.errors import ErrorCode, Refused
@@ -464,9 +464,10 @@ class SilentStore(FakeStore):
         self.gate: Deferred[None] = Deferred()
 
     async def accept(self, *args: Any, **more: Any) -> tuple[Acceptance, str]:
-        """As the fake's, once the gate opens."""
+        """As the fake's; the answer comes once the gate opens."""
+        outcome = await super().accept(*args, **more)
         await self.gate
-        return await super().accept(*args, **more)
+        return outcome
 
 
 def silent() -> Intake:
@@ -501,7 +502,7 @@ async def test_a_silent_store_means_try_again_in_time(slow_directory: bool) -> N
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_the_store_leases_too_late_is_sent_all_the_same() -> None:
+async def test_a_lease_that_is_heard_of_too_late_is_sent_all_the_same() -> None:
     """The caller was told to try again, but the message is ours now: it must not lie leased and unsent."""
     intake = silent()
     intake.trays[Channel.EMAIL].places = 1
@@ -511,6 +512,28 @@ async def test_what_the_store_leases_too_late_is_sent_all_the_same() -> None:
     intake.store.gate.callback(None)
     assert [leased.message.uid for leased in intake.trays[Channel.EMAIL].offered] == [EMAIL["email_uid"]]
     assert await intake.acceptor.accept("amazing", MAIL) == stored(intake).id
+
+
+@pytest.mark.parametrize("slow_directory", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_the_store_takes_nothing_of_which_its_caller_could_not_hear(slow_directory: bool) -> None:
+    """What it is asked reaches it no later than ON_THE_WAY before the caller's time is up, or not at all."""
+    intake = Intake()
+    intake.players.hang = slow_directory
+    asked: list[float] = []
+
+    class Watched(FakeStore):
+        async def accept(self, *args: Any, **more: Any) -> tuple[Acceptance, str]:
+            asked.append(more["until"])
+            return await super().accept(*args, **more)
+
+    intake.acceptor._store = Watched(intake.clock)
+    began = intake.clock.seconds()
+    answer = Deferred.fromCoroutine(code(intake, MAIL))
+    if slow_directory:
+        intake.clock.advance(DIRECTORY_WITHIN)
+    assert await answer == 0
+    assert asked == [began + (ANSWER_WITHIN if slow_directory else STORE_WITHIN) - ON_THE_WAY]
 
 
 @pytest_twisted.ensureDeferred

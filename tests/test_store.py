@@ -10,7 +10,7 @@ import pytest_twisted
 from msgspec.structs import replace
 
 from fakes import Database, FakeStore
-from gatewayd.errors import LeaseLost, TemporaryFailure
+from gatewayd.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.interfaces import Acceptance
 from gatewayd.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Sms, Stopped
 from gatewayd.redis import RedisLink
@@ -123,6 +123,35 @@ async def test_the_same_uid_is_taken_once(world: World) -> None:
     assert await world.two.accept(message, "b") == (Acceptance.CONFLICT, message.id)
     assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [message]
     assert await world.one.take(Channel.SMS, 10) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_stored_once_its_caller_was_told_so(world: World) -> None:
+    """An accept that comes after its `until` stores nothing; a duplicate of what was stored in time gets its id."""
+    late, again = sms(world.clock), sms(world.clock)
+    over, ahead = world.clock.seconds() - 0.001, world.clock.seconds() + 3
+    with pytest.raises(StoreUnavailable):
+        await world.one.accept(late, "a", until=over)
+    assert await world.one.about(late.id) is None
+    assert await world.one.take(Channel.SMS, 10) == []
+    assert await world.one.accept(late, "b", until=ahead) == (Acceptance.STORED, late.id)
+    assert await world.one.accept(again, "a", until=ahead) == (Acceptance.STORED, again.id)
+    assert await world.one.accept(again, "a", until=over) == (Acceptance.SAME, again.id)
+
+
+@pytest.mark.parametrize("apart", [-900.0, 900.0])
+@pytest_twisted.ensureDeferred
+async def test_the_server_may_have_another_clock(alone: tuple[World, RedisLink, str], apart: float) -> None:
+    """A quarter of an hour before or behind, compared at a heartbeat or set since: late is late, in time is in time."""
+    world, _, _ = alone
+    world.clock.advance(apart)
+    for compared in (False, True):
+        if compared:
+            await world.one.beat("boot", first=True, dead_after=15)
+            with pytest.raises(StoreUnavailable):
+                await world.one.accept(sms(world.clock), "a", until=world.clock.seconds() - 0.5)
+        outcome, _ = await world.one.accept(sms(world.clock), "a", until=world.clock.seconds() + 1)
+        assert outcome is Acceptance.STORED
 
 
 @pytest_twisted.ensureDeferred

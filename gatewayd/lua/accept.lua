@@ -1,8 +1,12 @@
 -- Take a message on, once for its id.
 -- item    id fingerprint label channel user uid deadline(ms) activity url body lease(0|1) earlier-ids stop-names
--- reply   {code, id}: leased stored same conflict suppressed full
+--         until(ms, by the server's clock; 0: for ever)
+-- reply   {code, id}: leased stored same conflict suppressed full late
 -- holds   a message is stored whole or not at all; the body, the queue entry and `waiting` come and go together
+--         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
 local MAX = tonumber(ARGV[4])
+local clock = call('TIME')
+local CLOCK = clock[1] * 1000 + clock[2] / 1000
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
   local known, owner = call('HGET', m, 'h'), id
@@ -13,6 +17,7 @@ local function each(it)
     end
   end
   if known then return {known == it[2] and 'same' or 'conflict', owner} end
+  if it[14] > 0 and CLOCK > it[14] then return {'late', id} end
   if stopped(it[3], it[4], it[13]) then return {'suppressed', id} end
   if tonumber(call('GET', P .. 'waiting') or '0') >= MAX then return {'full', id} end
   local url = ''

@@ -457,6 +457,25 @@ def test_a_redis_that_hangs_is_try_again_within_5_s(world: Outside) -> None:
     world.until_heard(answer["ext_message_id"], "accepted", "delivered")
 
 
+def test_a_frozen_redis_that_goes_on_stores_nothing_that_was_refused(world: Outside) -> None:
+    """try_again means that nothing was stored: the same uid is free for other content once Redis has thawed."""
+    world.start()
+    assert world.redis is not None
+    # Redis knows the script from now on: it would run it.
+    world.until_heard(world.sms()["ext_message_id"], "accepted", "delivered")
+    fields = world.sms_fields()
+    world.redis.send_signal(signal.SIGSTOP)
+    try:
+        assert world.post("/amazing/sms", fields).json["error_code"] == 10
+    finally:
+        world.redis.send_signal(signal.SIGCONT)
+    fields |= {"body": "other content"}
+    answer = until(lambda: [one for one in [world.post("/amazing/sms", fields).json] if one["error_code"] != 10], 5)[0]
+    assert answer["error_code"] == 0
+    world.until_heard(answer["ext_message_id"], "accepted", "delivered")
+    assert [submit.content for submit in world.smsc.submits[1:]] == [b"other content"]
+
+
 def test_starts_without_redis_and_finds_it_later(world: Outside) -> None:
     """Healthy, not ready; then ready."""
     world.stop_redis()
