@@ -18,8 +18,6 @@ from prometheus_client import CollectorRegistry
 from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import clientFromString, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
@@ -30,7 +28,7 @@ from gatewayd.api import Api
 from gatewayd.attempts import MessageWork, ReportWork
 from gatewayd.audit import AuditLog
 from gatewayd.callbacks import Callbacks
-from gatewayd.config import Config, ConfigError, Label, Redis, load
+from gatewayd.config import Config, ConfigError, Label, load
 from gatewayd.deliver import Deliverer
 from gatewayd.directories import faults, open_directory
 from gatewayd.http.web import Listener
@@ -41,7 +39,7 @@ from gatewayd.metrics import Metrics
 from gatewayd.model import Channel
 from gatewayd.outbox import Outbox
 from gatewayd.public import Public
-from gatewayd.redis import RedisLink
+from gatewayd.redis_access import redis_link
 from gatewayd.report import Reporter
 from gatewayd.retry import RELAY, SMSC
 from gatewayd.smpp.channel import SmppChannel
@@ -50,7 +48,6 @@ from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.inbound import ReturnedMail
 from gatewayd.store import RedisStore
 from gatewayd.systemd import Watchdog, notify
-from gatewayd.tls import client_options
 from gatewayd.tokens import Keys
 from gatewayd.track import Tracker
 
@@ -425,31 +422,6 @@ async def _stopped(part: Service) -> None:
 
 async def _close(directory: Any) -> None:
     await directory.close()
-
-
-def redis_endpoint(reactor: Any, table: Redis) -> IStreamClientEndpoint:
-    """How the configured Redis is reached; a TLS one with the certificates of the table, where it names any."""
-    kind, _, rest = table.endpoint.partition(":")
-    host, _, port = rest.partition(":")
-    if kind != "tls" or not (table.ca_file or table.certificate):
-        plain: IStreamClientEndpoint = clientFromString(reactor, table.endpoint)
-        return plain
-    options = client_options(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
-    return wrapClientTLS(options, clientFromString(reactor, f"tcp:{host}:{port.partition(':')[0]}"))
-
-
-def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitter: Callable[[], float]) -> RedisLink:
-    """The link to the configured Redis, with the arguments that the store's scripts take."""
-    return RedisLink(
-        reactor,
-        redis_endpoint(reactor, table),
-        database=table.database,
-        username=table.username,
-        password=table.password.reveal(),
-        jitter=jitter,
-        arguments=RedisStore.script_arguments(instance, table.max_queued, retention),
-        prefix=RedisStore.key_prefix(table.key_prefix),
-    )
 
 
 def _audit_log(clock: Any, config: Config) -> AuditLog | None:

@@ -10,7 +10,7 @@ from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
 from gatewayd.errors import StoreUnavailable
 from gatewayd.redis import RedisLink
-from gatewayd.service import redis_endpoint
+from gatewayd.redis_access import redis_endpoint
 
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""

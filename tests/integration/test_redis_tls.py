@@ -16,7 +16,7 @@ from gatewayd.check.redis import look
 from gatewayd.config import Config, parse
 from gatewayd.errors import StoreUnavailable
 from gatewayd.redis import RedisLink
-from gatewayd.service import redis_link
+from gatewayd.redis_access import redis_link
 from integration.postfix import free_port
 from redis_server import RedisServer
 
