@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
@@ -294,6 +295,13 @@ class Gatewayd(MultiService):
         if self._observer is not None and hasattr(parent, "setComponent"):
             parent.setComponent(ILogObserver, self._observer)
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """Open the ports while the process may still open low ones. Ends it where one can't be had: its log says why."""
+        try:
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+        except CannotListenError:
+            raise SystemExit(1) from None
 
     def startService(self) -> None:
         """Start all parts; take the signals once the reactor, which takes them first, runs."""

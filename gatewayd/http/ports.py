@@ -98,7 +98,7 @@ class Listener(Service):
         self._open()
 
     def startService(self) -> None:
-        """Bind, if that wasn't done yet. Raises CannotListenError."""
+        """Bind, if that wasn't done yet. Raises CannotListenError, and logs what it could not listen on."""
         super().startService()
         self._open()
 
@@ -111,6 +111,9 @@ class Listener(Service):
             opening = listen(self._reactor, description, self._site, reuse_port=self._reuse_port)
             opening.addCallbacks(self.ports.append, failed.append)
             if failed:
+                error: Any = failed[0].value
+                reason = getattr(error, "socketError", error)
+                self._log.critical("can't listen on {endpoint}: {reason}", endpoint=description, reason=str(reason))
                 failed[0].raiseException()
             self._log.info("listening on {endpoint}", endpoint=description)
 

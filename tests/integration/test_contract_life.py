@@ -457,6 +457,27 @@ def test_a_redis_that_hangs_is_try_again_within_5_s(world: Outside) -> None:
     world.until_heard(answer["ext_message_id"], "accepted", "delivered")
 
 
+def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Outside) -> None:
+    """The log names the endpoint and the system's reason, without a traceback; the exit status is 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        world.settings["api"]["listen"] = [f"tcp:{port}:interface=127.0.0.1"]
+        world.write()
+        ran = subprocess.run(
+            [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(world.daemon.config)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=environment(),
+            cwd=world.directory,
+            check=False,
+        )
+    assert ran.returncode == 1
+    printed = ran.stdout + ran.stderr
+    assert re.search(rf"can't listen on tcp:{port}:interface=127\.0\.0\.1: .*Address already in use", printed)
+    assert "Traceback" not in printed
+
+
 def test_a_frozen_redis_that_goes_on_stores_nothing_that_was_refused(world: Outside) -> None:
     """try_again means that nothing was stored: the same uid is free for other content once Redis has thawed."""
     world.start()
