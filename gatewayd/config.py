@@ -6,7 +6,7 @@ nothing. Nobody keeps the root `Config`: `makeService` hands each part the few v
 
 import socket
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from gatewayd import pem
 from gatewayd.contradictions import contradictions, tables_of
 from gatewayd.values import (
     Count,
@@ -349,10 +350,23 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
         config = Config.model_validate(dict(raw), context={"environ": environ})
     except ValidationError as error:
         errors = [_line(fault["loc"], fault["type"], fault["msg"], fault.get("ctx", {})) for fault in error.errors()]
-    errors += [*contradictions(raw), *_misplaced(raw)]
+    errors += [*contradictions(raw), *_misplaced(raw), *(_unreadable_keys(config) if config else ())]
     if config is None or errors:
         raise ConfigError(errors)
     return _named(config)
+
+
+_PUBLIC_KEYS: Mapping[str, Callable[[str], object]] = {"sendgrid": pem.verifying_key, "ses": pem.certificate}
+
+
+def _unreadable_keys(config: Config) -> Iterator[str]:
+    """What an ESP's events are to be proven with and can't be: each of them would be refused."""
+    for name, read in _PUBLIC_KEYS.items():
+        if name in config.esp and (text := config.esp[name].public_key.reveal()):
+            try:
+                read(text)
+            except ValueError as error:
+                yield f"esp.{name}.public_key: {error}"
 
 
 def _named(config: Config) -> Config:

@@ -3,15 +3,17 @@
 Owns the reading of certificates and private keys. Knows no connection, no configuration key and no secret's source.
 """
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_private_key, load_pem_public_key
 
 RSA_LEAST_BITS = 1024
 
@@ -55,6 +57,26 @@ def signing_key(text: str) -> RSAPrivateKey | Ed25519PrivateKey:
     if isinstance(key, RSAPrivateKey) and key.key_size < RSA_LEAST_BITS:
         raise ValueError("the DKIM private key is shorter than 1024 bits")
     return key
+
+
+def verifying_key(text: str) -> EllipticCurvePublicKey:
+    """An ECDSA public key: in PEM form, or the bare base64 that SendGrid shows. Raises ValueError."""
+    try:
+        is_pem = "-----BEGIN" in text
+        key = load_pem_public_key(text.encode()) if is_pem else load_der_public_key(b64decode(text))
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("is not a public key") from None
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise ValueError("is not an ECDSA public key")
+    return key
+
+
+def certificate(text: str) -> x509.Certificate:
+    """A certificate in PEM form. Raises ValueError."""
+    try:
+        return x509.load_pem_x509_certificate(text.encode())
+    except ValueError:
+        raise ValueError("is not a certificate in PEM form") from None
 
 
 def faults(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -297,7 +297,7 @@ class Gatewayd(MultiService):
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
-        """Open the ports while the process may still open low ones. Ends it where one can't be had: its log says why."""
+        """Open the ports while low ones may still be opened; where one can't be had, the log says so and all ends."""
         try:
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except CannotListenError:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import BaseModel
 
 import gatewayd.config as configuration
@@ -48,7 +48,12 @@ password = "secret"
 """
 
 
-DKIM = rsa.generate_private_key(65537, 1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+RSA = rsa.generate_private_key(65537, 1024)
+DKIM = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+RSA_PUBLIC, EC_PUBLIC = (
+    key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    for key in (RSA, ec.generate_private_key(ec.SECP256R1()))
+)
 
 
 def raw(**changes: Any) -> dict[str, Any]:
@@ -91,12 +96,13 @@ def test_defaults_are_the_contracts() -> None:
 
 def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
     """The commented example that we install reads without an error once its secrets are there."""
+    keys = {"amazing.dkim": DKIM, "sendgrid": EC_PUBLIC}
     text = (Path(__file__).parent.parent / "etc" / "gatewayd.toml").read_text()
     uncommented = re.sub(r"^#(?=[\[\w\"'}\]])", "", text, flags=re.M)
     for source in {text, uncommented}:
         for name in re.findall(r'"file:([^"]+)"', source):
             secret = tmp_path / Path(name).name
-            secret.write_text((DKIM if "dkim" in name else "x" * 40) + "\n")
+            secret.write_text(keys.get(secret.stem, "x" * 40) + "\n")
             source = source.replace(f"file:{name}", f"file:{secret}")
         source = re.sub(r'"credential:([^"]+)"', '"' + "x" * 40 + '"', source)
         parse(tomllib.loads(source), {})
@@ -183,6 +189,25 @@ def test_a_key_that_can_not_sign_is_named(text: str, tmp_path: Path) -> None:
     assert "BEGIN" not in said
     (tmp_path / "key").write_text(DKIM)
     parse(raw(labels__amazing__dkim=table), {})
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ({"sendgrid": {"public_key": "bm8ga2V5"}}, "esp.sendgrid.public_key: is not a public key"),
+        ({"sendgrid": {"public_key": RSA_PUBLIC}}, "esp.sendgrid.public_key: is not an ECDSA public key"),
+        (
+            {"ses": {"public_key": RSA_PUBLIC, "topic_arns": ["arn:aws:sns:eu-west-1:1:t"]}},
+            "esp.ses.public_key: is not a certificate in PEM form",
+        ),
+    ],
+)
+def test_a_key_that_can_prove_no_event_is_named(provider: dict[str, dict[str, Any]], said: str) -> None:
+    """An unusable public_key would refuse all of a provider's events: it is told when the file is read."""
+    given = {name: {"secret": "a" * 32} | keys for name, keys in provider.items()}
+    assert errors(esp=given) == [said]
+    usable = {"sendgrid": {"secret": "a" * 32, "public_key": EC_PUBLIC}}
+    assert parse(raw(esp=usable), {}).esp["sendgrid"].public_key.reveal() == EC_PUBLIC
 
 
 @pytest.mark.parametrize("table", ["redis", "relays.main", "smscs.world"])

@@ -7,10 +7,9 @@ import base64
 import binascii
 from functools import lru_cache
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from gatewayd.esp.agents import is_machine
 from gatewayd.esp.event import (
@@ -27,6 +26,7 @@ from gatewayd.esp.event import (
     plain,
     text,
 )
+from gatewayd.pem import verifying_key
 from gatewayd.status import Event
 
 WINDOW = 25 * 3600.0
@@ -76,18 +76,10 @@ def verify(request: EspRequest, settings: Settings) -> None:
 
 @lru_cache(maxsize=8)
 def _public_key(configured: str) -> ec.EllipticCurvePublicKey:
-    if not configured:
-        raise Forged("no public_key is configured")
     try:
-        if "-----BEGIN" in configured:
-            key = load_pem_public_key(configured.encode())
-        else:
-            key = load_der_public_key(base64.b64decode(configured))
-    except (ValueError, UnsupportedAlgorithm):
-        raise Forged("the configured public_key is not a key") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise Forged("the configured public_key is not an ECDSA key")
-    return key
+        return verifying_key(configured)
+    except ValueError as error:
+        raise Forged(f"the configured public_key {error}") from None
 
 
 def events(body: bytes) -> tuple[EspEvent, ...]:
