@@ -249,6 +249,13 @@ def test_421_anywhere_is_an_answer(told: bytes, stage: str) -> None:
     assert wire.lost == [wire.session]
 
 
+def test_a_relay_that_never_greets_is_told_with_its_stage_once() -> None:
+    """The reason says what did not come in time, and where."""
+    wire = Wire(ready=False)
+    wire.clock.pump([1.0] * 316)
+    assert str(trouble(wire)) == "no answer in time (connect)"
+
+
 @pytest.mark.parametrize(("told", "seconds"), [(b"", 300), (b"250 ok\r\n250 ok\r\n", 120), (GO, 600)])
 def test_a_relay_that_says_nothing_is_left_in_the_end(told: bytes, seconds: float) -> None:
     """Each stage has the time-out of RFC 5321 4.5.3.2; silence after the dot is ambiguous."""
@@ -259,7 +266,7 @@ def test_a_relay_that_says_nothing_is_left_in_the_end(told: bytes, seconds: floa
     assert not done.called
     wire.clock.pump([1.0] * 16)
     answer = result(done)
-    assert answer.text.startswith("no answer in time")
+    assert answer.text == "no answer in time"
     assert answer.ambiguous is (told == GO)
     assert wire.session.timed_out
 

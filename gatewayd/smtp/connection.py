@@ -332,7 +332,7 @@ class Connection(LineOnlyReceiver, ABC):
         left = self._deadline - self._clock.seconds()
         if left <= 0:
             self.timed_out = True
-            self.drop(f"no answer in time ({self._expected[0]})")
+            self.drop("no answer in time")
         else:
             self._timer = self._clock.callLater(min(left, _TICK), self._tick)
 

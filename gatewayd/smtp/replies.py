@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from msgspec import Struct
 
 from gatewayd.redact import redact
+from gatewayd.smtp.reasons import HARD
 
 LINE_LIMIT = 4096
 LINES_LIMIT = 100
@@ -119,7 +120,6 @@ _TABLE: tuple[tuple[tuple[Stage, ...], str, str, Verdict], ...] = (
     ((Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH), "", "", Verdict.ROUTE),
 )
 
-_HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 _NO_DOMAIN = re.compile(r"NXDOMAIN|(domain|host)( name)? (does not exist|not found)", re.IGNORECASE)
 
 
@@ -141,7 +141,7 @@ def is_hard(answer: Answer) -> bool:
     """
     if answer.stage is Stage.MAIL or answer.code < 500:
         return False
-    return answer.enhanced in _HARD or (answer.enhanced == "5.4.4" and _NO_DOMAIN.search(answer.text) is not None)
+    return answer.enhanced in HARD or (answer.enhanced == "5.4.4" and _NO_DOMAIN.search(answer.text) is not None)
 
 
 def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> Answer:
