@@ -327,8 +327,7 @@ class RedisStore:
             if known is None:
                 continue
             lines = await self._link.command("LRANGE", f"{self._prefix}t:{message_id}", 0, -1)
-            told = await self._link.command("HGET", f"{self._prefix}m:{message_id}", "o")
-            return stored.trace(known, told, lines)
+            return stored.trace(known, lines)
         return None
 
     async def queues(self) -> Mapping[str, QueueState]:

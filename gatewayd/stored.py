@@ -68,7 +68,7 @@ def job(row: Sequence[Any]) -> ReportJob:
 
 def known(message_id: str, row: Sequence[Any]) -> Known | None:
     """A reply of about.lua."""
-    uid, label, channel, user, state, activity, address, sent = (value and value.decode() for value in row)
+    uid, label, channel, user, state, activity, address, sent, told = (value and value.decode() for value in row)
     if not state:
         return None
     return Known(
@@ -81,11 +81,12 @@ def known(message_id: str, row: Sequence[Any]) -> Known | None:
         activity_type=activity or "",
         address_hash=address or "",
         sent_at=int(sent or 0) / 1000,
+        told=told or "",
     )
 
 
-def trace(message: Known, told: bytes | None, lines: Sequence[bytes]) -> Trace:
-    """What is known of a message, the letters of what was queued to be told of it, and its timeline, in one."""
+def trace(message: Known, lines: Sequence[bytes]) -> Trace:
+    """What is known of a message and its timeline, in one."""
     timeline = tuple(map(_event, lines))
     return Trace(
         ext_message_id=message.message_id,
@@ -94,7 +95,7 @@ def trace(message: Known, told: bytes | None, lines: Sequence[bytes]) -> Trace:
         channel=message.channel,
         ext_user_id=message.ext_user_id,
         state=message.state,
-        reports=reports_of((told or b"").decode(), timeline),
+        reports=reports_of(message.told, timeline),
         timeline=timeline,
     )
 

@@ -17,7 +17,7 @@ from gatewayd.config import Label
 from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
 from gatewayd.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.persist import persist
-from gatewayd.status import Event, State
+from gatewayd.status import LETTERS, Event, Report, State
 from gatewayd.tokens import Keys
 
 MACHINE = 5.0
@@ -173,7 +173,8 @@ class Tracker:
         name = self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else evidence.user_hash
         if wanted and wanted(label) and name:
             await self._store.suppress(known.label, known.channel, name, label.suppress_for)
-        hard = evidence.hard and evidence.event in _FAILURES
+        # A bounce after a person's open is a forwarder's: the address was there.
+        hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.told
         if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
             address = known.address_hash
             await self._store.suppress(known.label, known.channel, address, label.suppress_for, owner=name)

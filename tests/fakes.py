@@ -522,7 +522,8 @@ class FakeStore:
         if row is None:
             return None
         sent = row.sent_at or row.marked
-        return Known(message_id, row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address, sent)
+        facts = (row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address)
+        return Known(message_id, *facts, sent, row.told)
 
     async def seen(self, key: str) -> bool:
         return self.db.memory.get(key, 0) > self._now()

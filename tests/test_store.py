@@ -976,3 +976,23 @@ def test_a_leased_message_prints_no_content() -> None:
     """Printing what the store gives out shows ids only."""
     message = sms(ShiftedClock())
     assert "Hello" not in repr(Leased(message))
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_known_of_a_message(world: World) -> None:
+    """Whose it is, its state, what was told of it, and when it was sent: when written, while nobody has answered."""
+    message = await world.leased()
+    known = await world.one.about(message.id)
+    assert (known.uid, known.label, known.ext_user_id) == (message.uid, "amazing", "player-1")
+    assert (known.state, known.told, known.sent_at) == (State.QUEUED, "", 0)
+    await world.one.mark(message, "world", "hash")
+    known = await world.one.about(message.id)
+    assert (known.state, known.address_hash) == (State.UNCERTAIN, "hash")
+    assert known.sent_at == pytest.approx(world.clock.seconds(), abs=2)
+    world.clock.advance(60)
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x3",)))
+    known = await world.one.about(message.id)
+    assert (known.state, known.told) == (State.SENT, "a")
+    assert known.sent_at == pytest.approx(world.clock.seconds(), abs=2)
+    await world.one.evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert (await world.one.about(message.id)).told == "ad"

@@ -326,6 +326,17 @@ def test_a_hard_bounce_stops_the_address_and_not_the_player() -> None:
     assert (bench.state, bench.told) == (State.FAILED, "af")
 
 
+def test_a_bounce_after_a_persons_open_is_a_forwarders() -> None:
+    """The address was there: it stays off the stop list, and the message stays delivered."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    bench.clock.advance(60)
+    bench.take(Event.OPENED)
+    bench.take(Event.BOUNCED, hard=True)
+    assert not bench.stopped(ADDRESS)
+    assert (bench.state, bench.told) == (State.DELIVERED, "ado")
+
+
 def test_a_relays_hard_refusal_stops_the_address() -> None:
     """5.1.1 at RCPT is as good as a bounce."""
     bench = Bench(Channel.EMAIL)
