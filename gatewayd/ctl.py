@@ -1,15 +1,14 @@
 """gatewayctl: the operator's commands. A thin client of the admin listener, plus what starts something of its own.
 
-Owns the command line, its exit statuses (0 done, 1 failed, 2 used wrongly) and what people and programs read. Knows
-nothing of the store: the daemon does what is asked. `check`, `smpp-probe`, `audit` and `sandbox` need no daemon.
+Owns the command line, its exit statuses (0 done, 1 failed, 2 used wrongly), and the verbs that need no daemon: `check`,
+`smpp-probe`, `audit` and `sandbox`. Knows nothing of the store: the daemon does what operators/asking.py asks of it.
 """
 
 import argparse
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from io import TextIOWrapper
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatewayd import __version__
 from gatewayd.model import Json
-from gatewayd.operators import show
-from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
+from gatewayd.operators import asking, show
+from gatewayd.operators.adminclient import NoDaemon, Unhappy
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
-_DEAD_PAGE = 100_000
 T = TypeVar("T")
 
 
@@ -43,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = options.verb(options)
     except (Failed, NoDaemon, Unhappy) as error:
         if options.json:
-            _print_json({"error": str(error)})
+            show.as_json({"error": str(error)})
         else:
             show.trouble(str(error))
         return 1
@@ -76,34 +74,35 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     verb("check", _check, "read the configuration, connect to everything in it, print a line each")
-    verb("status", _status, "queues, relays and SMSCs, rates, oldest waiting message, dead letters")
-    verb("trace", _trace, "the timeline of one message").add_argument(
+    verb("status", asking.status, "queues, relays and SMSCs, rates, oldest waiting message, dead letters")
+    verb("trace", asking.trace, "the timeline of one message").add_argument(
         "id", metavar="ID", help="ext_message_id, or Smartico's uid"
     )
-    _dead_letter_verb(verb("dead-letters", _dead_letters, "statuses that Smartico did not take in 48 hours"))
+    _dead_letter_verb(verb("dead-letters", asking.dead_letters, "statuses that Smartico did not take in 48 hours"))
     for name, run, text in (
-        ("suppress", _suppress, "put a player on a label's stop list"),
-        ("unsuppress", _suppress, "take a player off a label's stop list"),
-        ("erase", _erase, "remove all that is stored of one player"),
-        ("export", _export, "print all that is stored of one player, as JSON"),
+        ("suppress", asking.suppress, "put a player on a label's stop list"),
+        ("unsuppress", asking.suppress, "take a player off a label's stop list"),
+        ("erase", asking.erase, "remove all that is stored of one player"),
+        ("export", asking.export, "print all that is stored of one player, as JSON"),
     ):
         one = verb(name, run, text)
         one.add_argument("label", metavar="LABEL")
         one.add_argument("ext_user_id", metavar="EXT_USER_ID")
         one.set_defaults(name=name)
-        if run is _suppress:
+        if run is asking.suppress:
             _channel(one)
     for name, text in (
         ("pause", "kill switch: a label's accepted messages wait"),
         ("resume", "a label's messages go on"),
     ):
-        one = verb(name, _switch, text)
+        one = verb(name, asking.switch, text)
         one.add_argument("label", metavar="LABEL")
         one.set_defaults(name=name)
         _channel(one)
-    replay = verb("replay", _replay, "tell Smartico again what it heard in a range of time, and lost")
+    replay = verb("replay", asking.replay, "tell Smartico again what it heard in a range of time, and lost")
     replay.add_argument("--since", metavar="TIME", type=_moment, required=True, help="from then, as 2026-01-31T12:00")
-    replay.add_argument("--until", metavar="TIME", type=_moment, help="before then (default: now)")
+    now = datetime.now().timestamp()
+    replay.add_argument("--until", metavar="TIME", type=_moment, default=now, help="before then (default: now)")
     replay.add_argument("--label", metavar="LABEL", default="", help="only this label (default: all)")
     _own_verbs(verb)
     return parser
@@ -175,133 +174,6 @@ def _moment(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00") from None
 
 
-# Verbs that ask the daemon ---------------------------------------------------------------------------------------
-
-
-def _client(options: argparse.Namespace) -> AdminClient:
-    return open_client(Path(options.config), options.instance)
-
-
-def _status(options: argparse.Namespace) -> int:
-    status = _client(options).get("/verbs/status")
-    return _tell(options, status, show.status)
-
-
-def _trace(options: argparse.Namespace) -> int:
-    return _tell(options, _client(options).trace(options.id), show.trace)
-
-
-def _suppress(options: argparse.Namespace) -> int:
-    order = {"label": options.label, "ext_user_id": options.ext_user_id, "channel": options.channel}
-    done = _client(options).post(f"/verbs/{options.name}", order)
-    return _tell(options, done, show.done)
-
-
-def _switch(options: argparse.Namespace) -> int:
-    done = _client(options).post(f"/verbs/{options.name}", {"label": options.label, "channel": options.channel})
-    return _tell(options, done, show.done)
-
-
-def _erase(options: argparse.Namespace) -> int:
-    client = _client(options)
-    total = {"seen": 0, "removed": 0, "waiting": 0}
-    cursor = "0"
-    with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
-        while True:
-            order = {"label": options.label, "ext_user_id": options.ext_user_id, "cursor": cursor}
-            step = client.post("/verbs/erase", order)
-            for name in total:
-                total[name] += step[name]
-            progress.step(step["seen"])
-            cursor = step["cursor"]
-            if cursor == "0":
-                break
-    return _tell(options, {"label": options.label, **total}, show.erased)
-
-
-def _export(options: argparse.Namespace) -> int:
-    """JSON for people, too: it is made to be handed on."""
-    client = _client(options)
-    cursor, stop_list = "0", None
-    # By id: a look at all keys may see one twice.
-    messages: dict[str, Json] = {}
-    with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
-        while True:
-            order = {"label": options.label, "ext_user_id": options.ext_user_id, "cursor": cursor}
-            step = client.post("/verbs/export", order)
-            stop_list = step.get("stop_list", stop_list)
-            messages |= {one["ext_message_id"]: one for one in step["messages"]}
-            progress.step(step["seen"])
-            cursor = step["cursor"]
-            if cursor == "0":
-                break
-    found = sorted(messages.values(), key=lambda one: str(one["accepted_at"]))
-    whose = {"label": options.label, "ext_user_id": options.ext_user_id}
-    _print_json({**whose, "stop_list": stop_list, "messages": found})
-    return 0
-
-
-def _replay(options: argparse.Namespace) -> int:
-    client = _client(options)
-    until = datetime.now().timestamp() if options.until is None else options.until
-    queued, cursor = 0, "0"
-    with show.Progress("Statuses queued again", None, quiet=options.json) as progress:
-        while True:
-            order = {"label": options.label, "since": options.since, "until": until, "cursor": cursor}
-            step = client.post("/verbs/replay", order)
-            queued += step["queued"]
-            progress.step(step["queued"])
-            cursor = step["cursor"]
-            if cursor == "0":
-                break
-    return _tell(options, {"statuses_queued": queued}, show.done)
-
-
-def _dead_letters(options: argparse.Namespace) -> int:
-    client = _client(options)
-    if options.action in ("retry", "drop"):
-        return _tell(options, client.post(f"/verbs/dead-letters/{options.action}", {"id": options.id}), show.done)
-    if options.action == "retry-all":
-        return _retry_all(options, client)
-    limit = min(getattr(options, "limit", 100), _DEAD_PAGE)
-    return _tell(options, client.get(f"/verbs/dead-letters?limit={limit}"), show.dead_letters)
-
-
-def _retry_all(options: argparse.Namespace, client: AdminClient) -> int:
-    retried = gone = 0
-    tried: set[str] = set()
-    with show.Progress("Queueing again", None, quiet=options.json) as progress:
-        while batch := [one for one in _dead_of(options, client) if one not in tried]:
-            progress.total(len(tried) + len(batch))
-            for message_id in batch:
-                tried.add(message_id)
-                try:
-                    client.post("/verbs/dead-letters/retry", {"id": message_id})
-                    retried += 1
-                except Unhappy as error:
-                    if error.status != 404:
-                        raise
-                    # Another operator, or the message's end, was faster.
-                    gone += 1
-                progress.step(1)
-    return _tell(options, {"messages_retried": retried, "gone_meanwhile": gone}, show.done)
-
-
-def _dead_of(options: argparse.Namespace, client: AdminClient) -> Iterator[str]:
-    """The messages that have dead letters in the range of time asked for, each once."""
-    seen: set[str] = set()
-    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}")["dead_letters"]:
-        at = datetime.fromisoformat(letter["given_up_at"]).timestamp()
-        late = options.until is not None and at >= options.until
-        early = options.since is not None and at < options.since
-        if not (late or early) and letter["ext_message_id"] not in seen:
-            seen.add(letter["ext_message_id"])
-            yield letter["ext_message_id"]
-
-
-# Verbs that need no daemon ---------------------------------------------------------------------------------------
-
-
 def _check(options: argparse.Namespace) -> int:
     # Imported here, as in the verbs below: this brings the whole daemon's parts, which the other verbs can do without.
     from gatewayd.check import Finding, failed, look_at_everything
@@ -311,7 +183,7 @@ def _check(options: argparse.Namespace) -> int:
         config = load(options.config, os.environ, options.instance)
     except ConfigError as error:
         if options.json:
-            _print_json({"ok": False, "errors": error.errors, "findings": []})
+            show.as_json({"ok": False, "errors": error.errors, "findings": []})
         else:
             show.findings(("FAIL", "configuration", line) for line in error.errors)
         return 1
@@ -325,7 +197,7 @@ def _check(options: argparse.Namespace) -> int:
     bad = failed(found)
     if options.json:
         rows = [{"result": one.word.lower(), "what": one.what, "found": one.found} for one in found]
-        _print_json({"ok": not bad, "errors": [], "findings": rows})
+        show.as_json({"ok": not bad, "errors": [], "findings": rows})
     return 1 if bad else 0
 
 
@@ -349,7 +221,7 @@ def _smpp_probe(options: argparse.Namespace) -> int:
         lambda reactor: smpp_probe(reactor, smsc, options.to, sender=sender, wait=float(options.wait), tell=tell)
     )
     if options.json:
-        _print_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
+        show.as_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
     elif learned.lines:
         print(f"\nTo put under [smscs.{options.smsc}]:\n" + "\n".join(learned.lines))
     return 0 if learned.ok else 1
@@ -379,7 +251,7 @@ def _audit(options: argparse.Namespace) -> int:
             show.findings([("FAIL" if faults else "ok", name, summary)])
     ok = not any(one["faults"] for one in files)
     if options.json:
-        _print_json({"ok": ok, "files": files})
+        show.as_json({"ok": ok, "files": files})
     return 0 if ok else 1
 
 
@@ -432,18 +304,6 @@ def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     if not results:
         raise Failed("stopped")
     return results[0]
-
-
-def _tell(options: argparse.Namespace, value: Json, shown: Callable[[Json], None]) -> int:
-    if options.json:
-        _print_json(value)
-    else:
-        shown(value)
-    return 0
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""What gatewayctl prints for people: tables, timelines and progress bars. Owns the looks, decides nothing."""
+"""What gatewayctl prints: tables, timelines and progress bars for people, JSON for programs. Decides nothing."""
 
+import json
+import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
@@ -23,6 +25,11 @@ _UNBROKEN = 1000
 def _out() -> Console:
     out = Console(highlight=False)
     return out if out.is_terminal else Console(highlight=False, width=_UNBROKEN)
+
+
+def as_json(value: Any) -> None:
+    """Print `value` for programs, or to be handed on."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def trouble(text: str) -> None:

@@ -1,0 +1,146 @@
+"""gatewayctl's verbs that ask the daemon: what each sends to the admin listener, and how its answer is shown.
+
+Whatever goes through all that is kept goes in steps, so that no answer of the daemon takes long. Raises NoDaemon and
+Unhappy, as the client does.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from gatewayd.model import Json
+from gatewayd.operators import show
+from gatewayd.operators.adminclient import AdminClient, Unhappy, open_client
+
+_DEAD_PAGE = 100_000
+
+
+def tell(options: Namespace, value: Json, shown: Callable[[Json], None]) -> int:
+    """`value` as JSON where a program reads it, else as `shown` puts it; 0, the exit status of what is done."""
+    if options.json:
+        show.as_json(value)
+    else:
+        shown(value)
+    return 0
+
+
+def status(options: Namespace) -> int:
+    """Queues, ways out, rates."""
+    return tell(options, _client(options).get("/verbs/status"), show.status)
+
+
+def trace(options: Namespace) -> int:
+    """One message's timeline."""
+    return tell(options, _client(options).trace(options.id), show.trace)
+
+
+def suppress(options: Namespace) -> int:
+    """A player on the stop list, or off it: `options.name` says which."""
+    order = {"label": options.label, "ext_user_id": options.ext_user_id, "channel": options.channel}
+    return tell(options, _client(options).post(f"/verbs/{options.name}", order), show.done)
+
+
+def switch(options: Namespace) -> int:
+    """Pause or resume: `options.name` says which."""
+    order = {"label": options.label, "channel": options.channel}
+    return tell(options, _client(options).post(f"/verbs/{options.name}", order), show.done)
+
+
+def erase(options: Namespace) -> int:
+    """All that is stored of one player goes."""
+    total = {"seen": 0, "removed": 0, "waiting": 0}
+    with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
+        for step in _steps(_client(options), "/verbs/erase", _whose(options)):
+            for name in total:
+                total[name] += step[name]
+            progress.step(step["seen"])
+    return tell(options, {"label": options.label, **total}, show.erased)
+
+
+def export(options: Namespace) -> int:
+    """All that is stored of one player. JSON for people, too: it is made to be handed on."""
+    stop_list = None
+    # By id: a look at all keys may see one twice.
+    messages: dict[str, Json] = {}
+    with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
+        for step in _steps(_client(options), "/verbs/export", _whose(options)):
+            stop_list = step.get("stop_list", stop_list)
+            messages |= {one["ext_message_id"]: one for one in step["messages"]}
+            progress.step(step["seen"])
+    found = sorted(messages.values(), key=lambda one: str(one["accepted_at"]))
+    show.as_json({**_whose(options), "stop_list": stop_list, "messages": found})
+    return 0
+
+
+def replay(options: Namespace) -> int:
+    """Statuses of a range of time are told again."""
+    order: Json = {"label": options.label, "since": options.since, "until": options.until}
+    queued = 0
+    with show.Progress("Statuses queued again", None, quiet=options.json) as progress:
+        for step in _steps(_client(options), "/verbs/replay", order):
+            queued += step["queued"]
+            progress.step(step["queued"])
+    return tell(options, {"statuses_queued": queued}, show.done)
+
+
+def dead_letters(options: Namespace) -> int:
+    """Statuses that Smartico did not take: shown, told again, or dropped."""
+    client = _client(options)
+    if options.action in ("retry", "drop"):
+        return tell(options, client.post(f"/verbs/dead-letters/{options.action}", {"id": options.id}), show.done)
+    if options.action == "retry-all":
+        return _retry_all(options, client)
+    limit = min(getattr(options, "limit", 100), _DEAD_PAGE)
+    return tell(options, client.get(f"/verbs/dead-letters?limit={limit}"), show.dead_letters)
+
+
+def _retry_all(options: Namespace, client: AdminClient) -> int:
+    retried = gone = 0
+    tried: set[str] = set()
+    with show.Progress("Queueing again", None, quiet=options.json) as progress:
+        while batch := [one for one in _dead_of(options, client) if one not in tried]:
+            progress.total(len(tried) + len(batch))
+            for message_id in batch:
+                tried.add(message_id)
+                try:
+                    client.post("/verbs/dead-letters/retry", {"id": message_id})
+                    retried += 1
+                except Unhappy as error:
+                    if error.status != 404:
+                        raise
+                    # Another operator, or the message's end, was faster.
+                    gone += 1
+                progress.step(1)
+    return tell(options, {"messages_retried": retried, "gone_meanwhile": gone}, show.done)
+
+
+def _dead_of(options: Namespace, client: AdminClient) -> Iterator[str]:
+    """The messages that have dead letters in the range of time asked for, each once."""
+    seen: set[str] = set()
+    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}")["dead_letters"]:
+        at = datetime.fromisoformat(letter["given_up_at"]).timestamp()
+        late = options.until is not None and at >= options.until
+        early = options.since is not None and at < options.since
+        if not (late or early) and letter["ext_message_id"] not in seen:
+            seen.add(letter["ext_message_id"])
+            yield letter["ext_message_id"]
+
+
+def _client(options: Namespace) -> AdminClient:
+    return open_client(Path(options.config), options.instance)
+
+
+def _whose(options: Namespace) -> Json:
+    return {"label": options.label, "ext_user_id": options.ext_user_id}
+
+
+def _steps(client: AdminClient, path: str, order: Json) -> Iterator[Json]:
+    """The answers to one order after the other, each going on where the last one ended."""
+    cursor = "0"
+    while True:
+        step = client.post(path, {**order, "cursor": cursor})
+        yield step
+        cursor = step["cursor"]
+        if cursor == "0":
+            return
