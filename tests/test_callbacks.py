@@ -385,6 +385,17 @@ def test_a_silent_host_is_given_up_in_time() -> None:
     assert outcome(asked).reason == "no answer to the callback in 10 s"
 
 
+def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None:
+    """A process that is stopped for longer than the time-out tells no status twice for it."""
+    reactor = Reactor()
+    asked = start(callbacks(reactor, timeout=10.0))
+    protocol, _ = reactor.connect()
+    reactor.advance(60)
+    protocol.dataReceived(OK)
+    reactor.advance(1)
+    assert outcome(asked)[0] == 200
+
+
 def test_a_name_or_connection_that_never_comes_is_given_up_in_time() -> None:
     """The time-out bounds connecting as well."""
     reactor = Reactor()

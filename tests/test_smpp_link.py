@@ -303,6 +303,19 @@ def test_who_waits_too_long_for_a_window_is_sent_back() -> None:
     stop(memory, world)
 
 
+def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None:
+    """A process that is stopped for longer than response_timeout reads what came before it judges."""
+    memory = Memory()
+    world = memory.world(response_timeout="5s", enquire_link="30s")
+    sending = world.send(order(1, now=memory.clock.seconds()))
+    memory.clock.advance(0)
+    memory.wires[0].pump()  # the submit is with the SMSC, and its answer on its way to us
+    memory.clock.advance(60)
+    memory.advance(1)
+    assert sending.result.route == "world"
+    stop(memory, world)
+
+
 def test_a_segment_whose_bind_is_gone_follows_another() -> None:
     """Mid-message the bind falls: the message is uncertain if its segment was written, and goes on if it was not."""
     memory = Memory(Behaviour(answer_delay=1.0))

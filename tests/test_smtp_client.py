@@ -271,6 +271,19 @@ def test_a_relay_that_says_nothing_is_left_in_the_end(told: bytes, seconds: floa
     assert wire.session.timed_out
 
 
+def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None:
+    """A process that is stopped for longer than a time-out reads what came before it judges."""
+    wire = Wire()
+    done = wire.session.submit(ONE, b"hello\r\n")
+    wire.tell(GO)
+    wire.clock.pump([1.0] * 5)
+    wire.clock.advance(700)
+    wire.tell(b"250 ok\r\n")
+    wire.clock.advance(1)
+    assert result(done).taken
+    assert wire.session.alive
+
+
 @pytest.mark.parametrize(
     ("told", "seconds", "stage", "ambiguous"),
     [

@@ -13,6 +13,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gatewayd.callbacks.answers import AnswerReader, BadAnswer
+from gatewayd.lateness import READING, overslept
 
 IDLE = 50.0
 """Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""
@@ -116,7 +117,11 @@ class Connection(Protocol):
         waiting.callback(self._reader)
 
     def _tick(self) -> None:
-        left = self.until - self._clock.seconds()
+        now = self._clock.seconds()
+        left = self.until - now
+        if self.until and left <= 0 and overslept(self._timer, now):
+            self._timer = self._clock.callLater(READING, self._tick)
+            return
         if self.until and left <= 0:
             # Re-armed before: connectionLost may come at once, and cancels the timer.
             self._timer = self._clock.callLater(_TICK, self._tick)

@@ -13,6 +13,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from gatewayd import tls
+from gatewayd.lateness import READING, overslept
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import session as rules
 from gatewayd.smpp.session import Session
@@ -112,9 +113,12 @@ class Wire(TwistedProtocol):
         self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
-        when = self.session.when()
+        timer, self._timer = self._timer, None
         now = self._clock.seconds()
+        if overslept(timer, now):
+            self._timer = self._clock.callLater(READING, self._tick)
+            return
+        when = self.session.when()
         self._done(self.session.tick(now) if when is not None and now >= when else [])
 
     def _done(self, events: list[rules.Event]) -> None:

@@ -19,6 +19,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from gatewayd import tls
+from gatewayd.lateness import READING, overslept
 from gatewayd.smtp.commands import Offer, read_offer
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
 from gatewayd.smtp.timeouts import Timeouts
@@ -326,11 +327,14 @@ class Connection(LineOnlyReceiver, ABC):
             self._timer.reset(seconds)
 
     def _tick(self) -> None:
-        self._timer = None
+        timer, self._timer = self._timer, None
         if not self._expected:
             return
-        left = self._deadline - self._clock.seconds()
-        if left <= 0:
+        now = self._clock.seconds()
+        left = self._deadline - now
+        if left <= 0 and overslept(timer, now):
+            self._timer = self._clock.callLater(READING, self._tick)
+        elif left <= 0:
             self.timed_out = True
             self.drop("no answer in time")
         else:
