@@ -1,7 +1,7 @@
 """`twistd gatewayd`: its options, and makeService, which reads as the parts list.
 
 The only code of the daemon that touches the global reactor, the environment and randomness; every part gets what it
-needs as arguments. Owns the order of starting and stopping, and what a reload changes.
+needs as arguments. Owns the order of starting and stopping; what a reload changes is in reload.py.
 """
 
 import gc
@@ -10,7 +10,7 @@ import random
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ from gatewayd.api import Api
 from gatewayd.attempts import MessageWork, ReportWork
 from gatewayd.audit import AuditLog
 from gatewayd.callbacks import Callbacks
-from gatewayd.config import Config, ConfigError, Label, load
+from gatewayd.config import Config, ConfigError, load
 from gatewayd.deliver import Deliverer
-from gatewayd.directories import faults, open_directory
+from gatewayd.directories import Directories, faults
 from gatewayd.http.web import Listener
 from gatewayd.interfaces import unrecorded
 from gatewayd.keeper import Keeper
@@ -41,6 +41,7 @@ from gatewayd.model import Channel
 from gatewayd.outbox import Outbox
 from gatewayd.public import Public
 from gatewayd.redis_access import redis_link
+from gatewayd.reload import Parts, Reload, configured, policies, return_domains, stop_times
 from gatewayd.report import Reporter
 from gatewayd.retry import RELAY, SMSC
 from gatewayd.smpp.channel import SmppChannel
@@ -121,23 +122,20 @@ class Gatewayd(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._config = config
-        self._read_again = read_again
         self._observer = observer
         self._ending = False
         instance = config.gatewayd.instance
         jitter = random.Random().random
         keys = _keys(config)
         labels = config.labels
-        self._tables = dict(config.directories)
-        self._directories = {name: open_directory(reactor, name, table) for name, table in self._tables.items()}
-
+        self._directories = directories = Directories(reactor, config.directories)
         self._link = redis_link(reactor, config.redis, instance, config.gatewayd.retention, jitter)
         store = self._store = RedisStore(self._link, reactor, RedisStore.key_prefix(config.redis.key_prefix), instance)
         self._metrics = metrics = Metrics(CollectorRegistry(), instance=instance, version=__version__)
         self._audit = _audit_log(reactor, config)
         decided = self._audit.record if self._audit else unrecorded
         self._tracker = tracker = Tracker(reactor, store, keys, labels, metrics, decided)
-        self._callbacks = Callbacks(reactor, jitter)
+        self._callbacks = Callbacks(reactor, jitter, on_return=self._hasten_reports)
         self._reporter = Reporter(reactor, self._callbacks, labels)
         self._smtp = SmtpChannel(
             reactor,
@@ -165,7 +163,14 @@ class Gatewayd(MultiService):
         self._fit = fit = Fit(config.smscs)
         channels = {Channel.EMAIL: self._smtp, Channel.SMS: self._smpp}
         self._deliverer = deliverer = Deliverer(
-            reactor, store, channels, self._directories, keys, segments=fit.segments, labels=labels, tables=self._tables
+            reactor,
+            store,
+            channels,
+            directories.by_name,
+            keys,
+            segments=fit.segments,
+            labels=labels,
+            tables=directories.tables,
         )
 
         def message_work(channel: Channel) -> MessageWork:
@@ -178,9 +183,10 @@ class Gatewayd(MultiService):
                 on_simulated=tracker.simulated,
                 on_hard_failure=tracker.hard_failure,
                 retry=RELAY if channel is Channel.EMAIL else SMSC,
-                policies=_policies(config, channel),
+                policies=policies(config, channel),
                 jitter=jitter,
                 meter=metrics,
+                heard_since=channels[channel].heard_since,
                 decided=decided,
             )
 
@@ -196,10 +202,10 @@ class Gatewayd(MultiService):
         self._acceptor = Acceptor(
             reactor,
             store,
-            self._directories,
+            directories.by_name,
             keys,
             labels,
-            self._tables,
+            directories.tables,
             fit=fit,
             outboxes={channel: outboxes[channel] for channel in self._works},
             decided=decided,
@@ -220,13 +226,13 @@ class Gatewayd(MultiService):
             store,
             keys,
             metrics,
-            _stop_times(labels),
-            channels=_configured(config, channels),
+            stop_times(labels),
+            channels=configured(config, channels),
             instance=instance,
             version=__version__,
             hosts=config.admin.hosts,
             callback_hosts=self._callbacks.hosts,
-            directories=lambda: {name: directory.trouble for name, directory in self._directories.items()},
+            directories=directories.trouble,
             decided=decided,
         )
         self._api = Api(
@@ -248,6 +254,24 @@ class Gatewayd(MultiService):
         ):
             self._add(part)
         self._listen(config, store, keys)
+        parts = Parts(
+            directories=directories,
+            acceptor=self._acceptor,
+            deliverer=deliverer,
+            tracker=tracker,
+            reporter=self._reporter,
+            api=self._api,
+            admin=self._admin,
+            smtp=self._smtp,
+            smpp=self._smpp,
+            fit=fit,
+            public=self._public,
+            returned_mail=self._returned_mail,
+            works=self._works,
+            audit=self._audit,
+            hasten=store.hasten,
+        )
+        self._reload = Reload(config, read_again, parts, os.environ)
 
     def _add(self, part: Service) -> None:
         part.setServiceParent(self)
@@ -261,7 +285,7 @@ class Gatewayd(MultiService):
             self._returned_mail = ReturnedMail(
                 reactor,
                 keys=keys,
-                domains=_return_domains(config),
+                domains=return_domains(config),
                 on_evidence=self._tracker.take,
                 about=store.about,
                 max_size=config.bounces.max_size,
@@ -343,80 +367,24 @@ class Gatewayd(MultiService):
             await DeferredList([Deferred.fromCoroutine(_stopped(part)) for part in together])
         for part in left:
             await _stopped(part)
-        for directory in self._directories.values():
-            await directory.close()
+        await self._directories.close()
         if self._audit is not None:
             self._audit.close()
         log.info("gatewayd has stopped")
+
+    def _hasten_reports(self, message_ids: Collection[str]) -> None:
+        Deferred.fromCoroutine(self._store.hasten_reports(message_ids)).addErrback(
+            lambda failure: log.failure("what waits for its callback host keeps its time", failure)
+        )
 
     def _pause(self, paused: frozenset[tuple[str, Channel]]) -> None:
         for work in self._works.values():
             work.paused = paused
 
     def reload(self) -> None:
-        """Read the configuration again: all of it is in force, or, where it has an error, nothing has changed."""
-        if self._ending:
-            return
-        notify("RELOADING=1", os.environ)
-        if self._audit is not None:
-            self._audit.reopen()
-        try:
-            config = self._read_again()
-            self._apply(config)
-        except ConfigError as error:
-            for line in error.errors:
-                log.error("the configuration is kept as it was: {line}", line=line)
-        except Exception:
-            log.failure("the configuration is kept as it was")
-        else:
-            log.info("the configuration was read again")
-        notify("READY=1", os.environ)
-
-    def _apply(self, config: Config) -> None:
-        tables = dict(config.directories)
-        changed = [name for name in tables if tables[name] != self._tables.get(name)]
-        opened = {name: open_directory(self._reactor, name, tables[name]) for name in changed}
-        gone = [self._directories[name] for name in self._directories if name in changed or name not in tables]
-        directories = {name: opened.get(name) or self._directories[name] for name in tables}
-        labels = config.labels
-        for part in _CONNECTED:
-            if getattr(config, part) != getattr(self._config, part):
-                log.warn("[{part}] has changed: that takes a restart", part=part)
-        self._directories, self._tables = directories, tables
-        self._acceptor.reconfigure(labels, directories, tables)
-        self._deliverer.reconfigure(labels, directories, tables)
-        self._tracker.reconfigure(labels)
-        self._reporter.reconfigure(labels)
-        self._api.reconfigure(labels, config.api.trusted_proxies)
-        channels = {Channel.EMAIL: self._smtp, Channel.SMS: self._smpp}
-        self._admin.reload(_stop_times(labels), _configured(config, channels))
-        self._smtp.reconfigure(config.relays, labels)
-        self._fit.reconfigure(config.smscs)
-        self._smpp.reconfigure(config.smscs, labels)
-        if self._public is not None:
-            self._public.reload(config.esp)
-        if self._returned_mail is not None and config.bounces is not None:
-            self._returned_mail.reconfigure(
-                domains=_return_domains(config),
-                max_size=config.bounces.max_size,
-                internal_relays=config.bounces.internal_relays,
-            )
-        for channel, work in self._works.items():
-            work.policies = _policies(config, channel)
-        if config.smscs != self._config.smscs:
-            # Messages were put off by the old rates, perhaps for minutes.
-            Deferred.fromCoroutine(self._store.hasten(Channel.SMS)).addErrback(
-                lambda failure: log.failure("what waits for its SMSC keeps its time", failure)
-            )
-        self._config = config
-        for directory in gone:
-            Deferred.fromCoroutine(_close(directory)).addErrback(
-                lambda failure: log.failure("a directory did not close", failure)
-            )
-
-
-_CONNECTED = ("gatewayd", "redis", "api", "public", "admin", "bounces")
-"""Tables that are read when the daemon starts: a listener, the store and the keys stay as they are on a reload."""
+        """Read the configuration again, unless this process is about to end."""
+        if not self._ending:
+            self._reload.run()
 
 
 async def _stopped(part: Service) -> None:
@@ -426,10 +394,6 @@ async def _stopped(part: Service) -> None:
             await stopping
     except Exception:
         log.failure("{part} did not stop cleanly", part=type(part).__name__)
-
-
-async def _close(directory: Any) -> None:
-    await directory.close()
 
 
 def _audit_log(clock: Any, config: Config) -> AuditLog | None:
@@ -446,24 +410,6 @@ def _audit_log(clock: Any, config: Config) -> AuditLog | None:
 def _keys(config: Config) -> Keys:
     previous = [key.reveal().encode() for key in config.gatewayd.previous_secret_keys]
     return Keys(config.gatewayd.secret_key.reveal().encode(), previous)
-
-
-def _stop_times(labels: Mapping[str, Label]) -> dict[str, float]:
-    return {name: label.suppress_for for name, label in labels.items()}
-
-
-def _return_domains(config: Config) -> frozenset[str]:
-    own = {label.bounce_domain for label in config.labels.values() if label.bounce_domain}
-    return frozenset(own | ({config.bounces.domain} if config.bounces else set()))
-
-
-def _policies(config: Config, channel: Channel) -> Mapping[str, Any]:
-    return config.relays if channel is Channel.EMAIL else config.smscs
-
-
-def _configured(config: Config, channels: Mapping[Channel, Any]) -> dict[Channel, Any]:
-    present = {Channel.EMAIL: bool(config.relays), Channel.SMS: bool(config.smscs)}
-    return {channel: part for channel, part in channels.items() if present[channel]}
 
 
 def _observer(reactor: Any, config: Config, options: Options) -> Observer | None:

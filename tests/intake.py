@@ -69,6 +69,7 @@ class Players:
         self.players = dict({"hhu234556": ANNA} if players is None else players)
         self.down = False
         self.hang = False
+        self.closed = False
         self.failure: Exception | None = None
         self.asked: list[tuple[str, str, bool]] = []
 
@@ -84,7 +85,8 @@ class Players:
         return self.players.get(ext_user_id)
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Nothing to close; that it was asked for is kept."""
+        self.closed = True
 
 
 class Tray:

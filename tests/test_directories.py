@@ -25,7 +25,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from gatewayd import config
-from gatewayd.directories import open_directory
+from gatewayd.directories import Directories, open_directory
 from gatewayd.directories.http import HttpDirectory
 from gatewayd.directories.query import bind
 from gatewayd.directories.remembered import TIRED_AFTER, Remembered
@@ -749,13 +749,19 @@ class Maker:
         return Players({"1": Recipient(email=options["email"])})  # type: ignore[no-any-return]
 
 
-@pytest_twisted.ensureDeferred
-async def test_an_operators_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A twistd plugin's type is found; its wrong options and an unknown type are named."""
+@pytest.fixture
+def own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's plugin is installed."""
     import twisted.plugins
 
     (tmp_path / "gatewayd_ours.py").write_text("from test_directories import Maker\nours = Maker()\n")
     monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(tmp_path)])
+
+
+@pytest.mark.usefixtures("own_kind")
+@pytest_twisted.ensureDeferred
+async def test_an_operators_own_directory() -> None:
+    """A twistd plugin's type is found; its wrong options and an unknown type are named."""
     table = config.PluginDirectory(type="ours", options={"email": "a@b.example"})
     directory = open_directory(reactor, "own", table)
     assert await directory.find("amazing", "1") == Recipient(email="a@b.example")
@@ -763,6 +769,32 @@ async def test_an_operators_own_directory(tmp_path: Path, monkeypatch: pytest.Mo
         open_directory(reactor, "own", config.PluginDirectory(type="ours"))
     with pytest.raises(ValueError, match=r'directories\.own\.type: "theirs"'):
         open_directory(reactor, "own", config.PluginDirectory(type="theirs"))
+
+
+@pytest.mark.usefixtures("own_kind")
+@pytest_twisted.ensureDeferred
+async def test_a_change_of_directories_is_whole() -> None:
+    """What changed is opened anew, what stays stays open, what goes is closed; where one can't open, none changes."""
+
+    def own(name: str) -> config.PluginDirectory:
+        return config.PluginDirectory(type="ours", options={"email": f"{name}@b.example"})
+
+    async def email(name: str) -> str | None:
+        found = await directories.by_name[name].find("amazing", "1")
+        return found.email if found else None
+
+    directories = Directories(reactor, {"stays": own("a"), "changes": own("b"), "goes": own("c")})
+    before = dict(directories.by_name)
+    with pytest.raises(ValueError, match=r"directories\.new\.options\.email: is required"):
+        directories.reconfigure({"changes": own("d"), "new": config.PluginDirectory(type="ours")})
+    assert directories.by_name == before
+    directories.reconfigure({"stays": own("a"), "changes": own("d"), "new": own("e")})
+    assert [await email(name) for name in directories.by_name] == ["a@b.example", "d@b.example", "e@b.example"]
+    assert directories.by_name["stays"] is before["stays"]
+    assert directories.trouble() == dict.fromkeys(("stays", "changes", "new"), "")
+    assert [name for name, one in before.items() if one._directory.closed] == ["changes", "goes"]
+    await directories.close()
+    assert all(one._directory.closed for one in directories.by_name.values())
 
 
 def test_the_sandbox_players_are_what_they_say(players: PlayerDatabase) -> None:

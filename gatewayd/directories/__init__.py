@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.plugin import getPlugins
 
 from gatewayd import config
@@ -23,6 +25,42 @@ def open_directory(reactor: Any, name: str, table: config.Directory) -> Remember
     except ValueError as error:
         raise ValueError(f"directories.{name}.{error}") from None
     return Remembered(reactor, name, inner, timeout=table.timeout, cache=table.cache)
+
+
+class Directories:
+    """All directories that are open, with the tables that describe them: `by_name` and `tables`, new at each change."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, tables: Mapping[str, config.Directory]) -> None:
+        self._reactor = reactor
+        self.tables: Mapping[str, config.Directory] = {}
+        self.by_name: Mapping[str, Remembered] = {}
+        self.reconfigure(tables)
+
+    def reconfigure(self, tables: Mapping[str, config.Directory]) -> None:
+        """Open what is new or has changed, and close what it replaces or what has gone.
+
+        Raises ValueError, as `open_directory` does; then nothing has changed.
+        """
+        changed = {name for name, table in tables.items() if table != self.tables.get(name)}
+        opened = {name: open_directory(self._reactor, name, tables[name]) for name in changed}
+        gone = [directory for name, directory in self.by_name.items() if name in changed or name not in tables]
+        self.by_name = {name: opened.get(name) or self.by_name[name] for name in tables}
+        self.tables = dict(tables)
+        for directory in gone:
+            Deferred.fromCoroutine(directory.close()).addErrback(
+                lambda failure: self._log.failure("a directory did not close", failure)
+            )
+
+    def trouble(self) -> dict[str, str]:
+        """Why each of them is down, or "" for one that answers."""
+        return {name: directory.trouble for name, directory in self.by_name.items()}
+
+    async def close(self) -> None:
+        """Close them all."""
+        for directory in self.by_name.values():
+            await directory.close()
 
 
 def faults(reactor: Any, tables: Mapping[str, config.Directory]) -> list[str]:

@@ -3,7 +3,6 @@
 Knows no kind of directory. The memory is in this process only, and a fresh look-up passes it by.
 """
 
-from collections.abc import Awaitable
 from typing import NoReturn
 
 from msgspec import Struct
@@ -78,10 +77,10 @@ class Remembered:
                 return await joined
         return await self._ask(key, fresh=fresh)
 
-    def close(self) -> Awaitable[None]:
+    async def close(self) -> None:
         """Close the directory, and forget."""
         self._kept.clear()
-        return self._directory.close()
+        await self._directory.close()
 
     def _ask(self, key: _Key, *, fresh: bool) -> "Deferred[Recipient | None]":
         self._check_rested()

@@ -1,0 +1,142 @@
+"""SIGHUP: the configuration is read again and all of it is in force, or, where it has an error, nothing has changed.
+
+Owns what a part is given of the configuration, which service.py asks at the start. What a daemon is connected to, and
+what it listens on, stays until a restart.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gatewayd.accept import Acceptor
+from gatewayd.admin import Admin
+from gatewayd.api import Api
+from gatewayd.attempts import MessageWork
+from gatewayd.audit import AuditLog
+from gatewayd.config import Config, ConfigError, Label
+from gatewayd.deliver import Deliverer
+from gatewayd.directories import Directories
+from gatewayd.model import Channel
+from gatewayd.public import Public
+from gatewayd.report import Reporter
+from gatewayd.smpp.channel import SmppChannel
+from gatewayd.smpp.fit import Fit
+from gatewayd.smtp.channel import SmtpChannel
+from gatewayd.smtp.inbound import ReturnedMail
+from gatewayd.systemd import notify
+from gatewayd.track import Tracker
+
+_CONNECTED = ("gatewayd", "redis", "api", "public", "admin", "bounces")
+"""Tables that are read when the daemon starts: a listener, the store and the keys stay as they are on a reload."""
+
+log = Logger()
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What a reload reaches. `hasten` makes the messages of a channel due that were put off by its old settings."""
+
+    directories: Directories
+    acceptor: Acceptor
+    deliverer: Deliverer
+    tracker: Tracker
+    reporter: Reporter
+    api: Api
+    admin: Admin
+    smtp: SmtpChannel
+    smpp: SmppChannel
+    fit: Fit
+    public: Public | None
+    returned_mail: ReturnedMail | None
+    works: Mapping[Channel, MessageWork]
+    audit: AuditLog | None
+    hasten: Callable[[Channel], Coroutine[Any, Any, None]]
+
+
+class Reload:
+    """Gives the parts what a new configuration says.
+
+    `read_again` raises ConfigError; `environ` is where systemd named its socket.
+    """
+
+    def __init__(
+        self, config: Config, read_again: Callable[[], Config], parts: Parts, environ: Mapping[str, str]
+    ) -> None:
+        self._config = config
+        self._read_again = read_again
+        self._parts = parts
+        self._environ = environ
+
+    def run(self) -> None:
+        """Read the configuration again, and the audit log's file; what is wrong is logged, a line for each error."""
+        notify("RELOADING=1", self._environ)
+        if self._parts.audit is not None:
+            self._parts.audit.reopen()
+        try:
+            self._apply(self._read_again())
+        except ConfigError as error:
+            for line in error.errors:
+                log.error("the configuration is kept as it was: {line}", line=line)
+        except Exception:
+            log.failure("the configuration is kept as it was")
+        else:
+            log.info("the configuration was read again")
+        notify("READY=1", self._environ)
+
+    def _apply(self, config: Config) -> None:
+        parts, labels = self._parts, config.labels
+        # First: what is new may fail to open, and then nothing else shall have changed.
+        directories = parts.directories
+        directories.reconfigure(config.directories)
+        for table in _CONNECTED:
+            if getattr(config, table) != getattr(self._config, table):
+                log.warn("[{part}] has changed: that takes a restart", part=table)
+        parts.acceptor.reconfigure(labels, directories.by_name, directories.tables)
+        parts.deliverer.reconfigure(labels, directories.by_name, directories.tables)
+        parts.tracker.reconfigure(labels)
+        parts.reporter.reconfigure(labels)
+        parts.api.reconfigure(labels, config.api.trusted_proxies)
+        parts.admin.reload(stop_times(labels), configured(config, {Channel.EMAIL: parts.smtp, Channel.SMS: parts.smpp}))
+        parts.smtp.reconfigure(config.relays, labels)
+        parts.fit.reconfigure(config.smscs)
+        parts.smpp.reconfigure(config.smscs, labels)
+        if parts.public is not None:
+            parts.public.reload(config.esp)
+        if parts.returned_mail is not None and config.bounces is not None:
+            parts.returned_mail.reconfigure(
+                domains=return_domains(config),
+                max_size=config.bounces.max_size,
+                internal_relays=config.bounces.internal_relays,
+            )
+        for channel, work in parts.works.items():
+            work.reconfigure(policies(config, channel))
+        for channel in Channel:
+            if policies(config, channel) != policies(self._config, channel):
+                # Messages were put off by the old rates, perhaps for minutes, or are held as the old table said.
+                Deferred.fromCoroutine(parts.hasten(channel)).addErrback(
+                    lambda failure: log.failure("what waits for its way out keeps its time", failure)
+                )
+        self._config = config
+
+
+def stop_times(labels: Mapping[str, Label]) -> dict[str, float]:
+    """Seconds that each label's stop list keeps a player."""
+    return {name: label.suppress_for for name, label in labels.items()}
+
+
+def return_domains(config: Config) -> frozenset[str]:
+    """The domains to which mail may come back: the common one, and those that labels have of their own."""
+    own = {label.bounce_domain for label in config.labels.values() if label.bounce_domain}
+    return frozenset(own | ({config.bounces.domain} if config.bounces else set()))
+
+
+def policies(config: Config, channel: Channel) -> Mapping[str, Any]:
+    """How each way out of a channel treats a message whose answer was lost."""
+    return config.relays if channel is Channel.EMAIL else config.smscs
+
+
+def configured(config: Config, channels: Mapping[Channel, Any]) -> dict[Channel, Any]:
+    """Those of `channels` that have any way out."""
+    return {channel: part for channel, part in channels.items() if policies(config, channel)}
