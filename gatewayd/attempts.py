@@ -6,6 +6,7 @@ The one place where the retry policy is applied. It sees failures, not protocols
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from msgspec import Struct
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
@@ -34,8 +35,21 @@ class Policy(Protocol):
         """Seconds for which evidence may still come."""
 
 
+class _Usual(Struct, frozen=True):
+    on_uncertain: str
+    uncertain_wait: float = 10.0
+
+
+_USUAL: Mapping[Channel, Policy] = {Channel.EMAIL: _Usual("resend"), Channel.SMS: _Usual("hold")}
+"""For a route that this process never had in its configuration: its channel's default (CONTRACT.md)."""
+
+
 class MessageWork:
-    """Work on the messages of one channel."""
+    """Work on the messages of one channel.
+
+    `policies` are those of the routes that are configured. `heard_since` tells since when evidence of a route could
+    reach us: before a second copy leaves, it has `uncertain_wait` from then on.
+    """
 
     def __init__(
         self,
@@ -51,21 +65,29 @@ class MessageWork:
         policies: Mapping[str, Policy],
         jitter: Callable[[], float],
         meter: IMeter,
+        heard_since: Callable[[str], float] = lambda route: 0.0,
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
         self._store = store
         self._decided = decided
+        self._heard_since = heard_since
         self._channel = channel
         self._deliver = deliver
         self._on_receipt = on_receipt
         self._on_simulated = on_simulated
         self._on_hard_failure = on_hard_failure
         self._retry = retry
-        self.policies = policies
+        self._policies = policies
+        self._former: Mapping[str, Policy] = {}
         self.paused: frozenset[tuple[str, Channel]] = frozenset()
         self._jitter = jitter
         self._meter = meter
+
+    def reconfigure(self, policies: Mapping[str, Policy]) -> None:
+        """Go by these policies from the next attempt on; a route that is gone keeps the one that it had."""
+        self._former = {**self._former, **self._policies}
+        self._policies = policies
 
     def key(self, item: Leased) -> str:
         """The message's id."""
@@ -84,7 +106,7 @@ class MessageWork:
         elif now >= message.deadline:
             await self._end(item, State.FAILED, "the deadline passed")
         elif item.state is State.UNCERTAIN and self._resend_at(item) > now:
-            await self._again(item, self._resend_at(item), "waiting for evidence", counts=False, uncertain=True)
+            await self._again(item, self._resend_at(item), self._what_it_waits_for(item), counts=False, uncertain=True)
         else:
             await self._try(item)
 
@@ -163,12 +185,23 @@ class MessageWork:
         due = min(due, item.message.deadline)
         await self._settled(
             lambda: self._store.settle_again(
-                item.message, due, reason, counts=counts, uncertain=uncertain, route=route, progress=progress
+                item.message,
+                due,
+                reason,
+                counts=counts,
+                uncertain=uncertain,
+                route=route,
+                progress=progress,
+                marked_at=item.marked_at if item.state is State.UNCERTAIN else 0.0,
             )
         )
         if counts:
             self._count(item, "uncertain" if uncertain else "again")
-            if uncertain or _is_worth_a_line(item.attempts + 1):
+            if uncertain and self._is_held(route or item.route):
+                log.info(
+                    "message {message_id} is held as uncertain: {reason}", message_id=item.message.id, reason=reason
+                )
+            elif uncertain or _is_worth_a_line(item.attempts + 1):
                 log.info(
                     "message {message_id} is tried again in {seconds:.1f} s: {reason}",
                     message_id=item.message.id,
@@ -193,10 +226,20 @@ class MessageWork:
         return self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
 
     def _resend_at(self, item: Leased) -> float:
-        policy = self.policies.get(item.route)
-        if policy is None or policy.on_uncertain == "hold":
+        if self._is_held(item.route):
             return item.message.deadline
-        return item.marked_at + policy.uncertain_wait
+        return max(item.marked_at, self._heard_since(item.route)) + self._policy(item.route).uncertain_wait
+
+    def _what_it_waits_for(self, item: Leased) -> str:
+        route = item.route if item.route in self._policies else f"{item.route}, which is configured no more"
+        until = "held until its deadline" if self._is_held(item.route) else "sent again where no evidence comes soon"
+        return f"no answer is known from {route}: {until}"
+
+    def _is_held(self, route: str) -> bool:
+        return self._policy(route).on_uncertain == "hold"
+
+    def _policy(self, route: str) -> Policy:
+        return self._policies.get(route) or self._former.get(route) or _USUAL[self._channel]
 
     def _count(self, item: Leased, outcome: str) -> None:
         message = item.message

@@ -100,6 +100,9 @@ class IChannel(Interface):
     def routes() -> Mapping[str, bool]:
         """The name of each relay or SMSC, and whether it is up."""
 
+    def heard_since(route: str) -> float:
+        """Since when evidence about messages of `route` could come over it; 0 where none does, or it is down."""
+
 
 class ICallbacks(Interface):
     """The way to tell the caller a status."""
@@ -179,8 +182,13 @@ class IStore(Interface):
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
+        marked_at: float = 0.0,
     ) -> None:
-        """Try it again at `due`; `uncertain` keeps the mark that it may have been taken."""
+        """Try it again at `due`; `uncertain` keeps the mark that it may have been taken.
+
+        So does `marked_at`, the mark that an uncertain message bore when it was leased, where it has no newer one:
+        then nothing was written since. The reason stands in the timeline; of tries that do not count, once in a row.
+        """
 
     async def go_on(
         message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
@@ -328,7 +336,7 @@ class IStore(Interface):
         """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
 
     async def hasten(channel: Channel) -> None:
-        """Make due what was put off only because its way out was busy: the ways have changed."""
+        """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed."""
 
     async def strays(kind: str, age: float) -> list[str]:
         """What this instance has held for `age` or longer in the queue `kind`."""

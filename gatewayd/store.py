@@ -189,6 +189,7 @@ class RedisStore:
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
+        marked_at: float = 0.0,
     ) -> None:
         await self._run(
             "again",
@@ -200,6 +201,7 @@ class RedisStore:
             int(uncertain),
             route,
             list(progress),
+            stored.ms(marked_at),
         )
 
     async def go_on(

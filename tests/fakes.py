@@ -298,14 +298,16 @@ class FakeStore:
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
+        marked_at: float = 0.0,
     ) -> None:
         now = self._now()
         row = self.db.rows.get(message.id)
         if self._lease(message.channel).pop(message.id, None) is None or row is None or row.state not in WAITING:
             return
-        row.state = State.UNCERTAIN if uncertain else State.QUEUED
+        still = uncertain or 0 < marked_at == row.marked
+        row.state = State.UNCERTAIN if still else State.QUEUED
         row.route = route or row.route
-        if uncertain:
+        if still:
             self.db.lost.setdefault(row.address, {})[message.id] = None
         if progress:
             row.progress = tuple(progress)
@@ -314,7 +316,10 @@ class FakeStore:
         if counts:
             row.tries += 1
             row.first = row.first or now
-            self._note(row, "uncertain" if uncertain else "again", reason)
+        event = "uncertain" if uncertain else "again"
+        last = row.timeline[-1]
+        if counts or (last.event, last.detail) != (event, reason):
+            self._note(row, event, reason)
         self.db.queues[message.channel][message.id] = due
 
     async def go_on(
@@ -706,7 +711,7 @@ class FakeStore:
         now = self._now()
         for message_id, due in self.db.queues[channel].items():
             row = self.db.rows[message_id]
-            if due > now and row.state is State.QUEUED and not row.tries:
+            if due > now and (row.state is State.UNCERTAIN or not row.tries):
                 self.db.queues[channel][message_id] = now
 
     async def strays(self, kind: str, age: float) -> list[str]:

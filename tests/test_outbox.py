@@ -35,6 +35,7 @@ class Bench:
         self.attempts: list[Leased] = []
         self.receipts: list[Receipt] = []
         self.hard: list[str] = []
+        self.bound_since = 0.0
         self.outcome: Callable[[Leased], Awaitable[Handed]] = self.takes
         self.work = MessageWork(
             self.clock,
@@ -48,6 +49,7 @@ class Bench:
             policies={"world": policy},
             jitter=lambda: 0.5,
             meter=self.meter,
+            heard_since=lambda route: self.bound_since,
         )
         self.outbox = Outbox(self.clock, self.work, window)
 
@@ -214,7 +216,7 @@ def test_an_uncertain_sms_is_held_until_its_deadline(bench: Bench) -> None:
 
 def test_an_uncertain_message_is_resent_where_the_route_says_so(bench: Bench) -> None:
     """With `resend` a second attempt follows after uncertain_wait."""
-    bench.work.policies = {"world": RESEND}
+    bench.work.reconfigure({"world": RESEND})
     bench.outcome = fails(Uncertain("no answer", route="world"), mark="world")
     bench.accept()
     bench.outbox.startService()
@@ -237,6 +239,63 @@ def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Be
     assert bench.attempts == []
     assert bench.state() is State.UNCERTAIN
     assert leased.state is State.QUEUED
+
+
+def test_a_second_copy_waits_for_the_receipts_that_a_new_bind_may_bring(bench: Bench) -> None:
+    """However long we were away: the SMSC could not tell us before we were bound again."""
+    bench.work.reconfigure({"world": RESEND})
+    message = bench.accept()
+    run(bench.store.take(Channel.SMS, 1))
+    run(bench.store.mark(message, "world", "hash"))
+    bench.clock.advance(300)
+    run(bench.store.recover("one"))
+    bench.outcome = fails(TemporaryFailure("world is down"))
+    bench.outbox.startService()
+    assert (len(bench.attempts), bench.state()) == (1, State.UNCERTAIN)
+    bench.bound_since = bench.clock.seconds()
+    bench.outcome = bench.takes
+    bench.clock.pump([0.5] * 19)
+    assert (len(bench.attempts), bench.state()) == (1, State.UNCERTAIN)
+    bench.clock.pump([0.5] * 3)
+    assert (len(bench.attempts), bench.state()) == (2, State.SENT)
+
+
+def on_the_wire(bench: Bench, route: str) -> None:
+    """A message that bears the mark of `route`, and is due: its process died."""
+    message = bench.accept()
+    run(bench.store.take(Channel.SMS, 1))
+    run(bench.store.mark(message, route, "hash"))
+    run(bench.store.recover("one"))
+    bench.outbox.startService()
+
+
+def test_the_timeline_tells_what_an_uncertain_message_waits_for(bench: Bench) -> None:
+    """Found after a crash it is held, or waits for evidence: the timeline says which, once."""
+    on_the_wire(bench, "world")
+    bench.clock.pump([1.0] * 5)
+    lines = bench.store.db.rows[ID].timeline
+    assert [line.detail for line in lines if line.event == "uncertain"] == [
+        "no answer is known from world: held until its deadline"
+    ]
+
+
+@pytest.mark.parametrize(("policy", "copies"), [(HOLD, 0), (RESEND, 1)])
+def test_a_route_that_a_reload_took_away_keeps_its_policy(policy: Smsc, copies: int) -> None:
+    """What is uncertain there is held, or goes by another route; the timeline says that the route is gone."""
+    bench_of[:] = [bench := Bench(policy)]
+    bench.work.reconfigure({"other": HOLD})
+    on_the_wire(bench, "world")
+    bench.clock.pump([1.0] * 12)
+    assert len(bench.attempts) == copies
+    lines = [line.detail for line in bench.store.db.rows[ID].timeline]
+    assert any(line.startswith("no answer is known from world, which is configured no more: ") for line in lines)
+
+
+def test_a_route_that_was_never_configured_goes_by_the_default(bench: Bench) -> None:
+    """It left with a restart: an SMS is held as by default."""
+    on_the_wire(bench, "gone")
+    bench.clock.pump([1.0] * 60)
+    assert (bench.attempts, bench.state()) == ([], State.UNCERTAIN)
 
 
 def test_the_deadline_ends_a_message_that_never_went_out(bench: Bench) -> None:

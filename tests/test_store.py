@@ -201,15 +201,46 @@ async def test_the_high_water_mark_counts_what_waits(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_only_what_was_put_off_by_a_busy_way_is_hastened(world: World) -> None:
-    """A failed try keeps its back-off, and what is uncertain its wait."""
+async def test_what_hangs_on_the_ways_out_is_hastened(world: World) -> None:
+    """What its way was too busy for, and what is uncertain: another policy may hold for it. A failed try is not."""
     busy, failed, unsure = [await world.leased(uid=uid) for uid in ("busy", "failed", "unsure")]
     later = world.clock.seconds() + 300
     await world.one.settle_again(busy, later, "busy", counts=False)
     await world.one.settle_again(failed, later, "451")
     await world.one.settle_again(unsure, later, "no answer", counts=False, uncertain=True)
     await world.one.hasten(Channel.SMS)
-    assert [leased.message.id for leased in await world.one.take(Channel.SMS, 10)] == [busy.id]
+    taken = await world.one.take(Channel.SMS, 10)
+    assert {leased.message.id for leased in taken} == {busy.id, unsure.id}
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_uncertain_message_stays_so_until_it_is_written_again(world: World) -> None:
+    """A try that ended before the wire says nothing of the copy before it; one that was marked and answered does."""
+    message = await world.leased()
+    now = world.clock.seconds() - 1
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, now, "no answer", uncertain=True)
+    (leased,) = await world.one.take(Channel.SMS, 1)
+    await world.one.settle_again(message, now, "world is down", marked_at=leased.marked_at)
+    (leased,) = await world.one.take(Channel.SMS, 1)
+    assert leased.state is State.UNCERTAIN
+    world.clock.advance(1)
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, now, "throttled", marked_at=leased.marked_at)
+    (leased,) = await world.one.take(Channel.SMS, 1)
+    assert leased.state is State.QUEUED
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_put_off_says_why_once(world: World) -> None:
+    """Throttled, busy or paused: the timeline has the reason, and again only after something else happened."""
+    message = await world.leased()
+    for reason in ("busy", "busy", "throttled", "busy"):
+        await world.one.settle_again(message, world.clock.seconds() - 1, reason, counts=False)
+        await world.one.take(Channel.SMS, 1)
+    trace = await world.one.trace([message.id])
+    assert trace is not None
+    assert [line.detail for line in trace.timeline if line.event == "again"] == ["busy", "throttled", "busy"]
 
 
 @pytest_twisted.ensureDeferred

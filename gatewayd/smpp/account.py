@@ -136,6 +136,22 @@ class Account:
         """Whether some bind takes submits."""
         return any(link.bound and link.submits for link in self._links)
 
+    @property
+    def heard_since(self) -> float:
+        """Since when receipts could come; 0 where we are not bound. A transmitter's receiver may be late."""
+        bound = [link for link in self._links if link.bound]
+        receiving = [link for link in bound if link.mode is not Mode.TRANSMITTER]
+        return min((link.state().since for link in receiving or bound), default=0.0)
+
+    def why_down(self) -> str:
+        """That it is down, and why, for a message's timeline."""
+        reason = self._trouble()
+        return f"{self.name} is down: {reason}" if reason else f"{self.name} is down"
+
+    def _trouble(self) -> str:
+        states = (link.state() for link in self._links)
+        return next((link.last_error for link in states if link.last_error and link.phase != Phase.BOUND), "")
+
     def state(self) -> SmscState:
         """For the admin page."""
         up = self.up
@@ -156,7 +172,7 @@ class Account:
         links = [link.state() for link in self._links]
         up, bound = self.up, sum(link.bound for link in self._links)
         paused = max(0.0, self._pace.paused_until - self._clock.seconds())
-        reason = next((link.last_error for link in links if link.last_error and link.phase != Phase.BOUND), "")
+        reason = self._trouble()
         if up and paused:
             reason = f"throttled: goes on in {paused:.1f} s"
         word = links[0].phase
@@ -268,7 +284,7 @@ class Account:
             # Who waited for this very bind may follow another one now.
             self.freed()
             return
-        self._waiting.fail(Down(f"{self.name} is down"))
+        self._waiting.fail(Down(self.why_down()))
 
     def answered(self, answer: SubmitAnswered) -> None:
         """A submit was answered."""
@@ -325,7 +341,7 @@ class Account:
     async def _hold(self, same: Link | None, *, ahead: bool) -> Link:
         """A place in a window; it is ours until `release` or `held -= 1`."""
         if not self.up:
-            raise Down(f"{self.name} is down")
+            raise Down(self.why_down())
         link = None if self._waiting and not ahead else self._free(same)
         if link is not None:
             link.held += 1

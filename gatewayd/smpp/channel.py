@@ -103,7 +103,7 @@ class SmppChannel(Service):
         for name in routes:
             account = self._accounts.get(name)
             if account is None or not account.up:
-                reason = f"{name} is down"
+                reason = account.why_down() if account is not None else f"{name} is configured no more"
                 continue
             try:
                 return await self._send_by(account, order, ids, before_wire)
@@ -114,6 +114,11 @@ class SmppChannel(Service):
     def routes(self) -> Mapping[str, bool]:
         """Each SMSC, and whether some bind of it takes submits."""
         return {name: account.up for name, account in self._accounts.items()}
+
+    def heard_since(self, route: str) -> float:
+        """See IChannel: receipts come over our binds."""
+        account = self._accounts.get(route)
+        return account.heard_since if account is not None else 0.0
 
     # Operating ------------------------------------------------------------------------------------------------
 

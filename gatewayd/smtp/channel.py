@@ -201,6 +201,10 @@ class SmtpChannel(Service):
         """See IChannel."""
         return {name: way.pool.up for name, way in self._ways.items()}
 
+    def heard_since(self, route: str) -> float:
+        """See IChannel. What a relay knows later comes as returned mail or an ESP's event."""
+        return 0.0
+
     def states(self) -> Mapping[str, WayState]:
         """How each relay stands, for people."""
         return {name: self._state(way) for name, way in self._ways.items()}
