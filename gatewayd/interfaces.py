@@ -3,7 +3,7 @@
 The verbs (accept, outbox, deliver, track, report) see these and no neighbour. Times are seconds since the epoch.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -107,11 +107,12 @@ class IChannel(Interface):
 class ICallbacks(Interface):
     """The way to tell the caller a status."""
 
-    async def get(url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
+    async def get(url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
         """HTTP status and body (bounded) of one GET; no redirect is followed.
 
         With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
-        false where nothing was tried; PermanentFailure where `url` cannot be asked at all.
+        false where nothing was tried; PermanentFailure where `url` cannot be asked at all. `asker` names who was
+        turned away once the host is up again.
         """
 
 
@@ -337,6 +338,9 @@ class IStore(Interface):
 
     async def hasten(channel: Channel) -> None:
         """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed."""
+
+    async def hasten_reports(message_ids: Collection[str]) -> None:
+        """Make due what waits to be told of these messages."""
 
     async def strays(kind: str, age: float) -> list[str]:
         """What this instance has held for `age` or longer in the queue `kind`."""

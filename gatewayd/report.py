@@ -64,6 +64,7 @@ class Reporter:
         status, body = await self._callbacks.get(
             _address(url, target.api_key, job.channel, job.message_id, job.status),
             allow_private=bool(target.hosts) and _host(url) in target.hosts,
+            asker=job.message_id,
         )
         if not 200 <= status <= 299:
             raise TemporaryFailure(f"callback answered HTTP {status}")

@@ -4,7 +4,8 @@ Of what stands in it, and of what the scripts reply, stored.py makes values; wha
 scripts.py. Holds ids, never an address; content only until the next hop took the message or it is final.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -453,6 +454,12 @@ class RedisStore:
         after = str(stored.ms(self._clock.seconds()))
         while last := await self._run("hasten", channel, 500, after):
             after = last.decode()
+
+    async def hasten_reports(self, message_ids: Collection[str]) -> None:
+        left, now = iter(message_ids), stored.ms(self._clock.seconds())
+        while some := list(islice(left, 500)):
+            members = (word for one in some for word in (now, one))
+            await self._link.command("ZADD", f"{self._prefix}q:reports", "XX", *members)
 
     async def strays(self, kind: str, age: float) -> list[str]:
         return [name.decode() for name in await self._run("strays", kind, stored.ms(age))]

@@ -1,6 +1,6 @@
 """Fakes that keep the promises of the real parts: FakeStore passes the same contract suite as Redis."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -713,6 +713,10 @@ class FakeStore:
             row = self.db.rows[message_id]
             if due > now and (row.state is State.UNCERTAIN or not row.tries):
                 self.db.queues[channel][message_id] = now
+
+    async def hasten_reports(self, message_ids: Collection[str]) -> None:
+        queue = self.db.queues["reports"]
+        queue.update(dict.fromkeys(queue.keys() & message_ids, self._now()))
 
     async def strays(self, kind: str, age: float) -> list[str]:
         now = self._now()

@@ -1,5 +1,7 @@
 """callbacks.py and its parts without sockets: reading answers, private addresses, the breaker."""
 
+import heapq
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -474,6 +476,51 @@ def test_the_operator_hears_of_a_dead_host_once() -> None:
         "callback host api.example:8080 is up again",
     ]
     assert "sesame" not in str(events)
+
+
+def test_a_host_that_is_back_names_whom_it_turned_away() -> None:
+    """Those who were turned away because it was down, each once, and nobody for another host's return."""
+    reactor, returned = Reactor(), list[set[str]]()
+    service = callbacks(reactor, on_return=lambda askers: returned.append(set(askers)))
+    for _ in range(5):
+        start(service, asker="tried")
+        reactor.refuse()
+    for asker in ("one", "two", "one", ""):
+        assert outcome(start(service, asker=asker)).reason == "callback host is down"
+    other = start(service, "http://other.example/cb", asker="other")
+    reactor.connect()[0].dataReceived(OK)
+    assert outcome(other)[0] == 200
+    assert returned == []
+    reactor.advance(5)
+    start(service, asker="probe")
+    reactor.connect()[0].dataReceived(OK)
+    start(service, asker="next")
+    assert returned == [{"one", "two"}]
+
+
+@pytest.mark.parametrize("waiting", [3, 1_000, 20_000])
+def test_who_waits_for_a_dead_host_costs_little_however_many_they_are(waiting: int) -> None:
+    """No more than 200 a second come again, and somebody is there for the next probe."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    for _ in range(5):
+        start(service)
+        reactor.refuse()
+    due = [outcome(start(service)).not_before for _ in range(waiting)]
+    looks, probes = Counter[int](), []
+    while due[0] < 60:
+        reactor.advance(max(due[0] - reactor.seconds(), 0))
+        before = len(reactor.tcpClients)
+        asked = start(service)
+        if len(reactor.tcpClients) > before:
+            probes.append(reactor.seconds())
+            reactor.refuse()
+        else:
+            looks[int(due[0])] += 1
+        failure = outcome(asked)
+        heapq.heapreplace(due, reactor.seconds() + 10 if failure.counts else failure.not_before)
+    assert max(looks.values(), default=0) <= 201
+    assert max(later - earlier for earlier, later in pairwise(probes)) <= 10.6
 
 
 def test_a_dead_host_does_not_touch_another() -> None:

@@ -27,10 +27,12 @@ class Callbacks:
     def __init__(self, status: int = 200, body: bytes = b'{"error_code": 0,}') -> None:
         self.answer = (status, body)
         self.asked: list[tuple[str, bool]] = []
+        self.asker = ""
 
-    async def get(self, url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
+    async def get(self, url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
         """Answers, or fails."""
         self.asked.append((url, allow_private))
+        self.asker = asker
         return self.answer
 
 
@@ -82,6 +84,14 @@ async def test_exactly_the_documented_parameters() -> None:
         ("type", "email"),
     ]
     assert not allow_private
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_report_waits_for_its_host_in_its_messages_name() -> None:
+    """The message's id is what a host that is back gives as turned away."""
+    callbacks = Callbacks()
+    await reporter(callbacks).tell(job())
+    assert callbacks.asker == ID
 
 
 @pytest_twisted.ensureDeferred

@@ -691,6 +691,21 @@ async def test_reports_keep_their_order(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_reports_are_hastened_by_their_messages(world: World) -> None:
+    """They are due at once; what nobody waits for, or somebody works on, is left as it is."""
+    messages = [await world.sent(f"h{number}") for number in range(3)]
+    put_off, leased, other = await world.one.take_reports(10)
+    later = world.clock.seconds() + 300
+    for waiting in (put_off, other):
+        await world.one.report_again(waiting, later, "callback host is down", counts=False)
+    await world.one.hasten_reports({put_off.message_id, leased.message_id, "unknown"})
+    assert [found.message_id for found in await world.two.take_reports(10)] == [put_off.message_id]
+    assert {put_off.message_id, leased.message_id, other.message_id} == {message.id for message in messages}
+    world.clock.advance(301)
+    assert [found.message_id for found in await world.two.take_reports(10)] == [other.message_id]
+
+
+@pytest_twisted.ensureDeferred
 async def test_dead_reports(world: World) -> None:
     """A report given up is a dead letter; it can be told after all, or dropped; later statuses go on."""
     message = await world.sent("d1")

@@ -6,7 +6,7 @@ reaches an exception or the log: its query holds the API key.
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -40,7 +40,9 @@ _TICK = 0.5
 _PATIENCE = 0.5
 _FAILURES_TO_BREAK = 5
 _LONGEST_LINE = 1_000
-_SPREAD = 4.0
+_APART = 0.005
+_FARTHEST = 1_800.0
+_MOST_TURNED_AWAY = 100_000
 _MOST_HOSTS = 1_000
 _RETRY_AFTER = (429, 503)
 _LONGEST_RETRY_AFTER = 3_600.0
@@ -63,18 +65,28 @@ class Callbacks(Service):
     """GETs over kept connections, at most `limit` at a time to one host; `timeout` (seconds) bounds each as a whole.
 
     A host that is down or slow costs nobody else anything: once its places are taken and no answer is near, or once
-    it failed several times in a row, `get` raises at once, and says when to come again.
+    it failed several times in a row, `get` raises at once, and says when to come again. `on_return` hears who was
+    turned away by a host that is up again.
     """
 
-    def __init__(self, reactor: Any, random: Callable[[], float], *, limit: int = 16, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        random: Callable[[], float],
+        *,
+        limit: int = 16,
+        timeout: float = 10.0,
+        on_return: Callable[[Collection[str]], None] = lambda askers: None,
+    ) -> None:
         self._reactor = reactor
         self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
         self._random = random
         self._limit = limit
         self._timeout = timeout
+        self._on_return = on_return
         self._hosts: dict[tuple[str, str, bool], _Host] = {}
 
-    async def get(self, url: str, *, allow_private: bool = False) -> tuple[int, bytes]:
+    async def get(self, url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
         """Status and body of one GET; a body over 64 kB is a failure, a redirect is not followed.
 
         With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
@@ -85,9 +97,13 @@ class Callbacks(Service):
             raise PermanentFailure("the callback URL is unusable")
         key = (match[1], match[2], allow_private)
         host = self._hosts.get(key) or self._new_host(key)
-        waiting = host.enter(self._reactor.seconds())
-        if waiting is not None:
-            await waiting
+        try:
+            waiting = host.enter(self._reactor.seconds())
+            if waiting is not None:
+                await waiting
+        except TemporaryFailure:
+            host.remember(asker)
+            raise
         try:
             answer = await host.ask(_path(match[3]))
         except CancelledError:
@@ -98,7 +114,8 @@ class Callbacks(Service):
             raise self._failure(host, problem) from None
         finally:
             host.leave(self._reactor.seconds())
-        host.answered()
+        if turned_away := host.answered():
+            self._on_return(turned_away)
         if answer.status in _RETRY_AFTER:
             raise TemporaryFailure(f"callback answered HTTP {answer.status}", not_before=self._asked_for(answer))
         return answer.status, answer.body
@@ -201,6 +218,7 @@ class _Host:
         self._down_until = 0.0
         self._probing = False
         self._probes = 0
+        self._askers: set[str] = set()
 
     @property
     def down(self) -> bool:
@@ -250,14 +268,21 @@ class _Host:
         """Whether the name was ever found at a private address that may not be asked."""
         return self._guard is not None and self._guard.nameResolver.hidden > 0
 
-    def answered(self) -> None:
-        """It answered, whatever it said: it is up."""
+    def remember(self, asker: str) -> None:
+        """Note one who is turned away while it is down. Past a limit nobody is: they come back at their places."""
+        if asker and self.down and len(self._askers) < _MOST_TURNED_AWAY:
+            self._askers.add(asker)
+
+    def answered(self) -> Collection[str]:
+        """It answered, whatever it said: it is up. Gives whom it had turned away."""
         if self.down:
             log.info("callback host {host} is up again", host=self._netloc)
         self.trouble = ""
         if self._failures:
             self._failures = self._probes = 0
             self._down_until = self._next_place = 0.0
+        turned_away, self._askers = self._askers, set()
+        return turned_away
 
     def failed(self, now: float, reason: str) -> None:
         """It could not be asked, or did not answer."""
@@ -317,13 +342,11 @@ class _Host:
         return TemporaryFailure(f"callback host is {state}", not_before=self._place(now), counts=False)
 
     def _place(self, now: float) -> float:
-        """When to come again: spread at the pace of the host, so that those turned away do not all come at once."""
+        """When to come again: one behind the other, so that it costs little however many are turned away."""
         first = max(now + 0.25, self._down_until)
-        step = 0.002 if self.down else max(self._pace, 0.01) / self._limit
-        self._next_place = max(self._next_place + step, first)
-        if self._next_place > first + _SPREAD:
+        self._next_place = max(self._next_place + _APART, first)
+        if self._next_place > first + _FARTHEST:
             self._next_place = first
-            return first + _SPREAD * self._random()
         return self._next_place
 
 
