@@ -275,6 +275,20 @@ def test_the_peers_unbind_waits_briefly_for_open_answers() -> None:
     assert told(session) == [smpp.UnbindResp(9)]
 
 
+def test_the_peers_unbind_waits_for_our_answers_too() -> None:
+    """A receipt that is being stored when the peer unbinds gets its answer before unbind_resp."""
+    session = bound()
+    receipts = encode(smpp.DeliverSm(7)) + encode(smpp.DataSm(8))
+    first, second, unbinds = session.received(receipts + encode(smpp.Unbind(9)), 1.0)
+    assert unbinds == PeerUnbinds()
+    assert told(session) == []
+    assert isinstance(first, RequestCame)
+    assert session.answer(first.pdu, 0) == []
+    assert isinstance(second, RequestCame)
+    assert session.answer(second.pdu, 0) == [Closed("the peer unbound", True)]
+    assert told(session) == [smpp.DeliverSmResp(7), smpp.DataSmResp(8), smpp.UnbindResp(9)]
+
+
 def test_a_lost_connection_leaves_every_submit_unanswered() -> None:
     """Each submit on the wire is told once, and the end once."""
     session = bound()

@@ -135,6 +135,7 @@ class Session:
         self._enquired_at: float | None = None
         self._partial_since: float | None = None
         self._owed_unbind: int | None = None
+        self._owed_answers = 0
 
     @property
     def closed(self) -> bool:
@@ -183,11 +184,17 @@ class Session:
         self._out.append(_numbered(octets, sequence))
         return sequence
 
-    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
-        """Answer a `RequestCame`; silently nothing after the end, when nobody reads it any more."""
+    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> list[Event]:
+        """Answer a `RequestCame`; silently nothing after the end, when nobody reads it any more.
+
+        Where the peer waits for our good-bye, the last answer brings `Closed`.
+        """
+        events: list[Event] = []
         if self.phase is not Phase.CLOSED:
-            form = smpp.DeliverSmResp if isinstance(request, smpp.DeliverSm) else smpp.DataSmResp
-            self._out.append(encode(form(request.sequence, status)))
+            self._out.append(_response(request, status))
+            self._owed_answers -= 1
+            self._farewell_if_done(events)
+        return events
 
     def unbind(self, now: float) -> None:
         """Say good-bye; `Closed` comes with the answer or after `timers.unbind`."""
@@ -293,9 +300,10 @@ class Session:
                 self._answered(pdu.sequence, pdu.status, pdu.message_id, now, events)
             case smpp.DeliverSm() | smpp.DataSm():
                 if self.phase in (Phase.BOUND, Phase.UNBINDING):
+                    self._owed_answers += 1
                     events.append(RequestCame(pdu))
                 else:
-                    self.answer(pdu, Status.RINVBNDSTS)
+                    self._out.append(_response(pdu, Status.RINVBNDSTS))
             case smpp.EnquireLink():
                 self._out.append(encode(smpp.EnquireLinkResp(pdu.sequence)))
             case smpp.EnquireLinkResp():
@@ -353,7 +361,11 @@ class Session:
         self._owed_unbind = pdu.sequence
         self._phase_ends = now + self.timers.farewell
         events.append(PeerUnbinds())
-        if not self._pending:
+        self._farewell_if_done(events)
+
+    def _farewell_if_done(self, events: list[Event]) -> None:
+        """Submits on the wire, and receipts that are being stored, get their answers before the peer's unbind does."""
+        if self._owed_unbind is not None and not self._pending and not self._owed_answers:
             self._farewell(events)
 
     def _farewell(self, events: list[Event]) -> None:
@@ -384,8 +396,7 @@ class Session:
         self._deaf = 0
         token, sent_at = waiting
         events.append(SubmitAnswered(token, status, message_id, late, now - sent_at))
-        if self._owed_unbind is not None and not self._pending:
-            self._farewell(events)
+        self._farewell_if_done(events)
 
     # Ends -----------------------------------------------------------------------------------------------------
 
@@ -413,6 +424,11 @@ class Session:
             self._sequence = self._sequence % LAST_SEQUENCE + 1
             if self._sequence not in self._pending and self._sequence not in self._late:
                 return self._sequence
+
+
+def _response(request: smpp.DeliverSm | smpp.DataSm, status: int) -> bytes:
+    form = smpp.DeliverSmResp if isinstance(request, smpp.DeliverSm) else smpp.DataSmResp
+    return encode(form(request.sequence, status))
 
 
 def _numbered(octets: bytes, sequence: int) -> bytes:

@@ -91,8 +91,7 @@ class Wire(TwistedProtocol):
 
     def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
         """Answer a receipt or text, where the session still lives."""
-        self.session.answer(request, status)
-        self.flush()
+        self._done(self.session.answer(request, status))
 
     def flush(self) -> None:
         """Write what the session has to say, now."""
