@@ -168,7 +168,7 @@ def _settles(number: int | None, word: str, configured: Mapping[str, str] | None
 def _content(pdu: DeliverSm | DataSm) -> str:
     data = without_udh(pdu.user_data, pdu.esm_class)[:_LONGEST_SCANNED]
     # SMSCs write receipts in ASCII whatever data_coding says, but for those that write UCS-2.
-    if data[:2] == b"\xfe\xff":
+    if data[:2] in (b"\xfe\xff", b"\xff\xfe"):
         data = data[2:]
     codec = "utf-16-be" if data[:1] == b"\0" else "utf-16-le" if data[1:2] == b"\0" else "latin-1"
     return data.decode(codec, "replace")
