@@ -163,6 +163,7 @@ class IStore(Interface):
     ) -> bool:
         """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
 
+        Of a long SMS, each segment anew. What happened before the first one is no matter of the later ones.
         Raises LeaseLost where it is not ours any more, TemporaryFailure where its label's channel is paused: a pause
         counts from the moment it is stored, on all instances. `address_hash` is the keyed hash of where it goes; for
         an SMS of so many `segments` this becomes the latest message to that number.
@@ -190,6 +191,10 @@ class IStore(Interface):
         So does `marked_at`, the mark that an uncertain message bore when it was leased, where it has no newer one:
         then nothing was written since. The reason stands in the timeline; of tries that do not count, once in a row.
         """
+
+    async def took(message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+        """The SMSC took these segments of a leased SMS, and there are more: until the next `mark` it is uncertain of
+        none."""
 
     async def go_on(
         message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()

@@ -157,6 +157,7 @@ class Gatewayd(MultiService):
             on_inbound=tracker.take_inbound,
             on_late_answer=tracker.late_answer,
             on_goes_on=tracker.goes_on,
+            on_segment=store.took,
             on_answer=metrics.submit_answered,
             jitter=jitter,
         )

@@ -205,6 +205,9 @@ class RedisStore:
             stored.ms(marked_at),
         )
 
+    async def took(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+        await self._run("took", message_id, Channel.SMS, route, list(remote_ids))
+
     async def go_on(
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:

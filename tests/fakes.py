@@ -258,12 +258,13 @@ class FakeStore:
             return False
         if row.route and row.route != route:
             row.progress, row.segments = (), ""
+        segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
         row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, now, address_hash
         if segments > 1 and not row.segments:
             row.segments = "." * segments
         if message.channel is Channel.SMS and address_hash:
             self.db.latest[address_hash] = message.id
-        self._note(row, "submitting", route)
+        self._note(row, "submitting", route + segment)
         return True
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
@@ -309,6 +310,7 @@ class FakeStore:
         row.route = route or row.route
         if still:
             self.db.lost.setdefault(row.address, {})[message.id] = None
+            self.db.parked.update((one, now) for one in self.db.parked if row.address in one.number_hashes)
         if progress:
             row.progress = tuple(progress)
             for index, remote in enumerate(progress, 1):
@@ -322,19 +324,33 @@ class FakeStore:
             self._note(row, event, reason)
         self.db.queues[message.channel][message.id] = due
 
-    async def go_on(
-        self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
-    ) -> bool:
-        now, row = self._now(), self.db.rows.get(message_id)
-        if row is None or row.state is not State.UNCERTAIN or row.route != route or row.marked > written_at + 0.001:
-            return False
-        aside = self.db.aside.get((row.label, row.channel), {})
+    async def took(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+        self._now()
+        row = self.db.rows.get(message_id)
+        if message_id not in self._lease(Channel.SMS) or row is None or row.state not in WAITING:
+            return
+        row.state, row.progress = State.QUEUED, tuple(remote_ids)
+        for index, remote in enumerate(remote_ids, 1):
+            self.db.remote[route, remote] = (message_id, index, row.address)
+
+    def _go_on(self, message_id: str, row: Row) -> bool:
         if message_id in self.db.queues[row.channel]:
-            self.db.queues[row.channel][message_id] = now
-        elif message_id not in aside:
+            self.db.queues[row.channel][message_id] = self._now()
+        elif message_id not in self.db.aside.get((row.label, row.channel), {}):
             return False
         row.state = State.QUEUED
         self.db.lost.get(row.address, {}).pop(message_id, None)
+        return True
+
+    async def go_on(
+        self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+    ) -> bool:
+        self._now()
+        row = self.db.rows.get(message_id)
+        if row is None or row.state is not State.UNCERTAIN or row.route != route or row.marked > written_at + 0.001:
+            return False
+        if not self._go_on(message_id, row):
+            return False
         if progress:
             row.progress = tuple(progress)
         for index, remote in enumerate(progress, 1):
@@ -396,10 +412,14 @@ class FakeStore:
             self.db.parked.setdefault(kept, now + 2)
             return "parked", ""
         self.db.parked.pop(receipt, None)
+        event, awaited = receipt.event, len(row.progress)
+        goes_on = not index and row.state is State.UNCERTAIN and awaited + 1 < len(row.segments)
         if not index:
-            index = row.segments.find(".") + 1 or 1
+            index = max(row.segments.find(".", awaited), row.segments.find(".")) + 1 or 1
             self.db.remote.setdefault((receipt.smsc, receipt.remote_ids[0]), (message_id, index, row.address))
-        event = receipt.event
+        if goes_on and (event is None or _OUTCOME[event] == "d") and self._go_on(message_id, row):
+            row.progress = (*row.progress, receipt.remote_ids[0])
+            self._note(row, "again", f"a receipt shows that segment {index} was taken")
         if event is not None and len(row.segments) > 1:
             at = index - 1
             if at >= len(row.segments) or row.segments[at] != ".":

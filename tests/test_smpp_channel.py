@@ -1,12 +1,14 @@
 """The SMPP channel against our own SMSC simulator, over real loopback sockets."""
 
+from typing import Any
+
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.error import ConnectionLost
 
-from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import IChannel
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.channel import reference
@@ -44,14 +46,56 @@ async def test_one_sms_is_handed_over_and_its_receipt_comes() -> None:
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("long_messages", ["udh", "udh16", "sar", "payload"])
 async def test_a_long_sms_goes_in_segments_over_one_bind(long_messages: str) -> None:
-    """Every segment asks for a receipt, one mark is made, and the SMSC can put the text together."""
+    """Every segment is marked and asks for a receipt, and the SMSC can put the text together."""
     async with running(binds=2, long_messages=long_messages) as (world, smsc):
         handed = await world.send(order(body=LONG))
-        assert world.marks == ["world"]
+        assert world.marks == ["world"] * len(smsc.submits)
         assert [message.text for message in smsc.messages] == [LONG]
         assert len(handed.remote_ids) == len(smsc.submits) == (1 if long_messages == "payload" else 6)
         assert all(submit.registered_delivery == 1 for submit in smsc.submits)
         await until(lambda: len(world.receipts) == len(handed.remote_ids))
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_taken_of_a_long_sms_is_kept_before_its_next_segment_waits() -> None:
+    """A crash then leaves nothing uncertain that was answered: each answer but the last is told with all before it."""
+    told: list[tuple[str, str, tuple[str, ...]]] = []
+    marks: list[int] = []
+
+    async def taken(*said: Any) -> None:
+        told.append(said)  # type: ignore[arg-type]
+
+    async def mark(route: str) -> None:
+        marks.append(len(told))
+
+    async with running(options={"on_segment": taken}) as (world, _smsc):
+        sent = order(body=LONG)
+        ids = (await world.send(sent, mark)).remote_ids
+    assert told == [(sent.message.id, "world", ids[:count]) for count in range(1, 6)]
+    assert marks == list(range(6))
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("where", ["mark", "taken"])
+async def test_redis_lost_in_the_middle_of_a_long_sms_loses_no_segment(where: str) -> None:
+    """Nothing is on the wire: another attempt goes on behind what was taken."""
+    told: list[Any] = []
+
+    async def taken(*said: Any) -> None:
+        told.append(said)
+        if where == "taken":
+            raise StoreUnavailable("down")
+
+    async def mark(route: str) -> None:
+        if told:
+            raise StoreUnavailable("down")
+
+    async with running(options={"on_segment": taken}) as (world, smsc):
+        failing = world.send(order(body=LONG), mark)
+        with pytest.raises(TemporaryFailure) as caught:
+            await failing
+        assert len(smsc.submits) == len(caught.value.progress) == 1
+        assert not caught.value.counts
 
 
 @pytest_twisted.ensureDeferred

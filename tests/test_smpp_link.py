@@ -455,6 +455,28 @@ def test_without_auto_no_other_bind_is_tried() -> None:
     memory.advance(10)
 
 
+def test_receipts_can_come_since_the_receiver_is_bound() -> None:
+    """A second copy waits for what they may tell; an SMSC that is down tells nothing, and the timeline says why."""
+    memory = Memory()
+    world = memory.world(bind="transmitter+receiver")
+    began = memory.clock.seconds()
+    assert world.channel.heard_since("world") == began
+    assert world.channel.heard_since("unknown") == 0
+    memory.advance(5)
+    memory.smsc.sessions[1].abort()
+    memory.advance(5)
+    assert began + 5 < world.channel.heard_since("world") <= began + 10
+    memory.refuses = True
+    for session in list(memory.smsc.sessions):
+        session.abort()
+    memory.advance(1)
+    assert world.channel.heard_since("world") == 0
+    failure = failure_of(world.send(order(now=memory.clock.seconds())))
+    assert isinstance(failure, TemporaryFailure)
+    assert failure.reason.startswith("world is down: connect: ConnectionRefusedError")
+    stop(memory, world)
+
+
 def test_a_transmitter_without_its_receiver_is_degraded() -> None:
     """It sends, and says that the receipts' bind is missing, and why."""
     memory = Memory(Behaviour(judge_bind=lambda bind: Status.RALYBND * (bind.kind == Command.BIND_RECEIVER)))

@@ -462,6 +462,20 @@ async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> N
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_receipt_that_came_before_its_message_is_uncertain_is_looked_at_then(world: World) -> None:
+    """After a crash the receipt comes with the new bind, perhaps before the message is looked at: it need not wait."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "numberhash")
+    world.clock.advance(1)
+    for number in ("numberhash", "another"):
+        await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash=number), park=True)
+    assert (await world.one.parked_receipts(10))[0] == []
+    await world.one.settle_again(message, world.clock.seconds() + 60, "no answer", counts=False, uncertain=True)
+    [parked], [] = await world.one.parked_receipts(10)
+    assert await world.one.receipt(parked, park=False, by_number=True) == ("moved", message.id)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_first(world: World) -> None:
     """The try at another copy came to nothing, the first one may have arrived; not so after a late refusal."""
     message, written = await uncertain(world)
@@ -571,6 +585,81 @@ async def test_another_smsc_begins_a_long_sms_anew(world: World) -> None:
     await world.one.settle_again(message, 0, "throttled")
     [again] = await world.one.take(Channel.SMS, 10)
     assert (again.progress, again.route) == ((), "other")
+
+
+async def between_segments(world: World, taken: int) -> Message:
+    """A long SMS of three, so many of whose segments were taken; the next one waits."""
+    message = await world.leased()
+    for segment in range(taken):
+        await world.one.mark(message, "world", "numberhash", segments=3)
+        await world.one.took(message.id, "world", [f"r{number}" for number in range(1, segment + 2)])
+    return message
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_crash_between_segments_leaves_nothing_uncertain(world: World) -> None:
+    """Their answers are stored: it goes on behind them, and their receipts find it."""
+    message = await between_segments(world, 2)
+    assert await world.one.recover("one") == 1
+    [leased] = await world.one.take(Channel.SMS, 1)
+    assert (leased.state, leased.route, leased.progress) == (State.QUEUED, "world", ("r1", "r2"))
+    assert await world.one.receipt(Receipt("world", ("r2",), Event.DELIVERED), park=True) == ("ignored", message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_crash_with_a_segment_on_the_wire_leaves_that_one_uncertain(world: World) -> None:
+    """What was taken before it is known; the timeline says which one it was."""
+    message = await between_segments(world, 1)
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    assert await world.one.recover("one") == 1
+    [leased] = await world.one.take(Channel.SMS, 1)
+    assert (leased.state, leased.progress) == (State.UNCERTAIN, ("r1",))
+    trace = await world.one.trace([message.id])
+    assert trace is not None
+    assert trace.timeline[-1].detail == "world, segment 2 of 3"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_of_the_uncertain_segment_lets_the_rest_follow(world: World) -> None:
+    """It proves that this segment was taken: nothing is uncertain any more, and the message is delivered with all."""
+    message = await between_segments(world, 1)
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    await world.one.settle_again(message, message.deadline, "no answer", uncertain=True)
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
+    assert await world.one.receipt(receipt, park=True) == ("ignored", message.id)
+    [leased] = await world.one.take(Channel.SMS, 1)
+    assert (leased.state, leased.progress) == (State.QUEUED, ("r1", "lost"))
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "lost", "r3")))
+    for remote in ("r3", "lost", "r1"):
+        last = await world.one.receipt(replace(receipt, remote_ids=(remote,)), park=True)
+    assert last == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_failed_uncertain_segment_ends_the_message(world: World) -> None:
+    """A part of it did not arrive: no more of it is sent."""
+    message = await between_segments(world, 1)
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    await world.one.settle_again(message, message.deadline, "no answer", uncertain=True)
+    receipt = Receipt("world", ("lost",), Event.FAILED, number_hash="numberhash")
+    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.state(message) is State.FAILED
+    world.clock.advance(7200)
+    assert await world.one.take(Channel.SMS, 1) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_another_took_over_is_no_more_marked_as_taken(world: World) -> None:
+    """Its lease is gone: what it is now is its new holder's business."""
+    message = await between_segments(world, 1)
+    await world.two.recover("one")
+    await world.two.take(Channel.SMS, 1)
+    await world.one.took(message.id, "world", ["r1", "r2"])
+    await world.two.recover("two")
+    [leased] = await world.two.take(Channel.SMS, 1)
+    assert leased.progress == ("r1",)
 
 
 @pytest_twisted.ensureDeferred

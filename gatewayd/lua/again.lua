@@ -13,18 +13,19 @@ local function each(it)
   if it[7] ~= '' then call('HSET', key, 'r', it[7]) end
   if uncertain and it[2] == 'sms' then
     -- Its answer may never come, and then only the number tells that a receipt is about it.
-    local lost = P .. 'u:' .. (call('HGET', key, 'a') or '')
-    call('ZADD', lost, 'NX', now, id)
+    local address = call('HGET', key, 'a') or ''
+    local lost = P .. 'u:' .. address
+    -- That receipt may be here already: it is looked at next, before another copy can leave.
+    for _, payload in ipairs(call('ZADD', lost, 'NX', now, id) == 1 and call('ZRANGE', P .. 'parked', 0, 499) or {}) do
+      if find(payload, address, 1, true) then call('ZADD', P .. 'parked', now, payload) end
+    end
     call('EXPIRE', lost, RETENTION)
   end
   if #it[8] > 0 then
     call('HSET', key, 'j', table.concat(it[8], ' '))
     -- Without a route of its own it is the one that the message was marked for.
     local route = it[7] ~= '' and it[7] or call('HGET', key, 'r') or ''
-    local address = call('HGET', key, 'a') or ''
-    for i, remote in ipairs(it[8]) do
-      call('SET', P .. 'r:' .. route .. ':' .. remote, id .. '|' .. i .. '|' .. address, 'EX', RETENTION)
-    end
+    name_segments(id, route, it[8], call('HGET', key, 'a'))
   end
   if it[5] == 1 then
     call('HINCRBY', key, 'n', 1)

@@ -107,6 +107,33 @@ local function move(id, m, new, letters, lease, fields)
   return true, leased and job(id, fresh, label, channel, m[6])
 end
 
+-- Let an uncertain message go on at once, now that it is known what the next hop has of it; false where it is not in the
+-- queue or laid aside: one that is leased is being sent or ended right now.
+local function go_on(id, label, channel)
+  local queue = P .. 'q:' .. channel
+  if call('ZSCORE', queue, id) then
+    call('ZADD', queue, now, id)
+  elseif not call('ZSCORE', P .. 'x:' .. label .. '|' .. channel, id) then
+    return false
+  end
+  call('HSET', P .. 'm:' .. id, 's', QUEUED)
+  call('ZREM', P .. 'u:' .. (call('HGET', P .. 'm:' .. id, 'a') or ''), id)
+  return true
+end
+
+-- How many segments of a long SMS were taken before the one that is, or goes next, on the wire; of a hash's `j`.
+local function segments_in(progress)
+  local _, taken = string.gsub(progress or '', '%S+', '')
+  return taken
+end
+
+-- Under what ids an SMSC's receipts name the segments that it took, from the first on.
+local function name_segments(id, smsc, remotes, address)
+  for i, remote in ipairs(remotes) do
+    call('SET', P .. 'r:' .. smsc .. ':' .. remote, id .. '|' .. i .. '|' .. (address or ''), 'EX', RETENTION)
+  end
+end
+
 -- {state, told, label, channel, pending reports, url, and what else is asked for}, or nil for none.
 local function state_of(id, ...)
   local m = call('HMGET', P .. 'm:' .. id, 's', 'o', 'l', 'c', 'p', 'w', ...)

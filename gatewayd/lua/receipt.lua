@@ -2,7 +2,8 @@
 -- item    smsc ids event('' settles nothing) detail number-hashes park(0|1) payload lease-report(0|1) by-number(0|1)
 -- reply   {result, job or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
---         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number
+--         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
+--         then about the segment whose answer was lost: that one was taken, so the message goes on behind it
 local function each(it)
   local smsc, numbers = it[1], it[5]
   local id, index, address
@@ -48,7 +49,7 @@ local function each(it)
   if not id and stranger and (#it[2] == 1 or it[9] == 1) and not FINAL[call('HGET', P .. 'm:' .. stranger, 's')] then
     id, index = stranger, place
   end
-  local m = id and state_of(id, 'g')
+  local m = id and state_of(id, 'g', 'j')
   if not m then
     if it[6] == 0 then return {'unknown', false, ''} end
     for _, remote in ipairs(it[2]) do
@@ -62,12 +63,19 @@ local function each(it)
   end
   call('ZREM', P .. 'parked', it[7])
   local event, key = it[3], P .. 'm:' .. id
-  local g = m[7]
+  local g, awaited = m[7], segments_in(m[8]) + 1
+  local good = event == '' or OUTCOME[event] == 'd'
+  local goes_on = not index and good and m[1] == UNCERTAIN and g and awaited < #g
   if not index then
     -- Found by its number it names no segment. Told or looked up again, it must not count for the next one too.
-    index = g and find(g, '.', 1, true) or 1
+    index = g and find(g, '.', awaited, true) or g and find(g, '.', 1, true) or 1
     local name = table.concat({id, index, call('HGET', key, 'a') or ''}, '|')
     call('SET', P .. 'r:' .. smsc .. ':' .. it[2][1], name, 'NX', 'EX', RETENTION)
+  end
+  if goes_on and go_on(id, m[3], m[4]) then
+    call('HSET', key, 'j', (m[8] and m[8] .. ' ' or '') .. it[2][1])
+    m[1] = QUEUED
+    note(id, 'again', 'a receipt shows that segment ' .. index .. ' was taken')
   end
   if event ~= '' and g and #g > 1 then
     index = tonumber(index)

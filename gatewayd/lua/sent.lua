@@ -9,7 +9,7 @@ local function each(it)
   if not m then return {0, {}, false} end
   local new, letters = cell(m[1], m[2], 'sent')
   local changed, following, fields = false, false, {'e', now, 'r', it[3]}
-  local address, g, parked = m[7] or '', m[8], {}
+  local g, parked = m[8], {}
   if #it[5] > 1 and (not g or #g ~= #it[5]) then add(fields, 'g', string.rep('.', #it[5])) end
   if #it[5] == 1 and g then call('HDEL', P .. 'm:' .. id, 'g') end
   if new then
@@ -17,8 +17,8 @@ local function each(it)
     note(id, 'sent', it[4] == '' and it[3] or (it[3] .. ' ' .. it[4]))
   end
   if not changed then call('HSET', P .. 'm:' .. id, unpack(fields)) end
-  for i, remote in ipairs(it[5]) do
-    call('SET', P .. 'r:' .. it[3] .. ':' .. remote, id .. '|' .. i .. '|' .. address, 'EX', RETENTION)
+  name_segments(id, it[3], it[5], m[7])
+  for _, remote in ipairs(it[5]) do
     local p = P .. 'p:' .. it[3] .. ':' .. remote
     local waiting = call('LRANGE', p, 0, -1)
     for _, payload in ipairs(waiting) do parked[#parked + 1] = payload end

@@ -230,7 +230,7 @@ class Account:
             link.reconfigure(smsc)
 
     async def submit(
-        self, octets: bytes, token: Token, mark: Callable[[], Awaitable[None]] | None, same: Link | None = None
+        self, octets: bytes, token: Token, mark: Callable[[], Awaitable[None]], same: Link | None = None
     ) -> tuple[Link, SubmitAnswered]:
         """Write one submit when window and rate allow, and wait for its answer.
 
@@ -248,10 +248,9 @@ class Account:
             self._check_backlog()
         link = await self._hold_in_turn(same, ahead=ahead)
         try:
-            if mark is not None:
-                await mark()
-                if not link.can_write():
-                    link = self._instead_of(link)
+            await mark()
+            if not link.can_write():
+                link = self._instead_of(link)
         except BaseException:
             link.release()
             raise

@@ -38,6 +38,13 @@ OnGoesOn = Callable[[str, str, float, tuple[str, ...], str], Awaitable[None]]
 """`on_goes_on(message_id, smsc, written_at, remote_ids, reason)`: what the SMSC has of a message that was declared
 uncertain since the submit of `written_at` is known now. It is `remote_ids` and no more: the rest may be sent."""
 
+OnSegment = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
+"""`on_segment(message_id, smsc, remote_ids)`: these segments of an SMS were taken, and the next is not written yet."""
+
+
+async def _untold(message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+    """For who keeps no count of segments."""
+
 
 def _uncounted(smsc: str, status: int, seconds: float) -> None:
     """For who counts no answers."""
@@ -71,6 +78,7 @@ class SmppChannel(Service):
         jitter: Callable[[], float],
         on_late_answer: OnLateAnswer | None = None,
         on_goes_on: OnGoesOn | None = None,
+        on_segment: OnSegment = _untold,
         on_answer: Callable[[str, str, float], None] | None = None,
         endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
     ) -> None:
@@ -83,6 +91,7 @@ class SmppChannel(Service):
         self._labels = labels
         self._on_late_answer = on_late_answer
         self._on_goes_on = on_goes_on
+        self._on_segment = on_segment
         self._on_answer = _named(on_answer) if on_answer else _uncounted
         self._endpoint_of = endpoint_of
         self._leaving: set[Deferred[None]] = set()
@@ -203,7 +212,7 @@ class SmppChannel(Service):
             progress = tuple(taken)
             token = Token(message.id, progress, last=index == len(submits) - 1)
             try:
-                link, answer = await account.submit(submits[index], token, mark if link is None else None, link)
+                link, answer = await account.submit(submits[index], token, mark, link)
             except Down as down:
                 if taken:
                     raise TemporaryFailure(str(down), progress=progress) from None
@@ -212,14 +221,27 @@ class SmppChannel(Service):
                 raise TemporaryFailure(f"{name} went down", progress=progress) from None
             except Unanswered as lost:
                 raise Uncertain(f"{name}: {lost}", route=name, progress=progress) from None
+            except StoreUnavailable:
+                if not taken:
+                    raise
+                raise TemporaryFailure("Redis did not answer", counts=False, progress=progress) from None
             except TemporaryFailure as failure:
                 failure.progress = progress
                 raise
             if answer.status:
                 self._refused(account, link, token, answer.status, order, progress, with_validity)
             taken.append(self._remote_id(account, answer, token))
+            if not token.last:
+                await self._took(message.id, name, tuple(taken))
         # An SMSC that names all segments alike says of all of them what it says of that name.
         return Handed(name, tuple(dict.fromkeys(taken)), f"{len(taken)} segment(s)")
+
+    async def _took(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+        """Stored before the next segment may have to wait: a crash must not leave uncertain what was answered."""
+        try:
+            await self._on_segment(message_id, smsc, remote_ids)
+        except StoreUnavailable:
+            raise TemporaryFailure("Redis did not answer", counts=False, progress=remote_ids) from None
 
     def _remote_id(self, account: Account, answer: SubmitAnswered, token: Token) -> str:
         """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
