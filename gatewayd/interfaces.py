@@ -163,7 +163,7 @@ class IStore(Interface):
     ) -> bool:
         """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
 
-        Of a long SMS, each segment anew. What happened before the first one is no matter of the later ones.
+        Of a long SMS, each segment anew.
         Raises LeaseLost where it is not ours any more, TemporaryFailure where its label's channel is paused: a pause
         counts from the moment it is stored, on all instances. `address_hash` is the keyed hash of where it goes; for
         an SMS of so many `segments` this becomes the latest message to that number.
