@@ -140,6 +140,37 @@ async def test_kill_9_under_load_loses_nothing_and_sends_no_sms_twice() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_kill_9_in_the_middle_of_a_long_sms_sends_the_rest_and_no_segment_twice() -> None:
+    """What was answered is known, and the receipt of the segment on the wire shows that it was taken."""
+    behaviour = Behaviour(answer_delay=0.3, receipt_delay=1.0)
+    async with World(reactor, behaviour=behaviour) as world:
+        await world.start()
+        text = "".join(f"{number:05d} " for number in range(130))
+        answer = await world.sms(body=text)
+        await world.smsc.until(lambda: len(world.smsc.submits) == 3)
+        world.daemon.kill()
+        await world.daemon.start()
+        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        assert len(world.smsc.submits) == 6
+        assert copies(world) == Counter([text])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reload_counts_for_what_is_held_already() -> None:
+    """An operator who would rather have them twice than not at all says so, and need not wait for the deadline."""
+    async with World(reactor, behaviour=Behaviour(submit_mute=True)) as world:
+        world.settings["smscs"]["world"]["response_timeout"] = "1s"
+        await world.start()
+        answer = await world.sms()
+        await world.daemon.logged(f"message {answer.ext_message_id} is held as uncertain")
+        world.smsc.behaviour = Behaviour()
+        world.settings["smscs"]["world"] |= {"on_uncertain": "resend", "uncertain_wait": "1s"}
+        world.write()
+        world.daemon.hang_up()
+        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+
+
+@pytest_twisted.ensureDeferred
 async def test_redis_killed_under_load_loses_nothing() -> None:
     """Redis is killed and comes back: every accepted message arrives, no SMS twice, and the log has no traceback."""
     behaviour = Behaviour(answer_delay=0.02, receipt_delay=0.2)
