@@ -41,9 +41,12 @@ from gatewayd.values import (
     SecretKey,
     SecretText,
     SigningKey,
+    SmppPassword,
     SmsSender,
     Strings,
     SubmitStatuses,
+    SystemId,
+    SystemType,
     Text,
     TonNpi,
     Url,
@@ -273,9 +276,9 @@ class Smsc(_Table):
     more_hosts: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(:[0-9]{1,5})?$")], ...], Strict(False)
     ] = ()
-    system_id: Annotated[str, Field(min_length=1, max_length=15)]
-    password: SecretText
-    system_type: Annotated[str, Field(max_length=12)] = ""
+    system_id: SystemId
+    password: SmppPassword
+    system_type: SystemType = ""
     bind: Literal["transceiver", "transmitter+receiver", "auto"] = "transceiver"
     binds: Count = 1
     window: Annotated[int, Field(ge=1, le=1000)] = 20

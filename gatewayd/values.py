@@ -122,6 +122,19 @@ def _long_secret(value: Secret) -> Secret:
     return value
 
 
+def _smpp_text(value: str) -> str:
+    """What can stand in a C-string of SMPP."""
+    if not all("\0" < char <= "\xff" for char in value):
+        raise ValueError("has a character that SMPP has no place for")
+    return value
+
+
+def _smpp_password(value: Secret) -> Secret:
+    if len(_smpp_text(value.reveal())) > 128:
+        raise ValueError("must have at most 128 characters")
+    return value
+
+
 def _signing_key(value: Secret) -> Secret:
     signing_key(value.reveal())
     return value
@@ -238,6 +251,9 @@ RevealedSecret = Annotated[Any, BeforeValidator(_revealed)]
 FullSecret = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret)]
 SigningKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret), AfterValidator(_signing_key)]
 SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secret)]
+SystemId = Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_smpp_text)]
+SystemType = Annotated[str, Field(max_length=12), AfterValidator(_smpp_text)]
+SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
 Listen = Annotated[str, AfterValidator(_listen)]
 RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
 Domain = Annotated[str, AfterValidator(_domain)]

@@ -160,6 +160,16 @@ async def test_all_is_well(net: Net) -> None:
     assert not net.smsc.submits
 
 
+@pytest_twisted.ensureDeferred
+async def test_an_smsc_that_takes_a_longer_password_than_smpp_has_room_for(net: Net) -> None:
+    """It is a warning that names the key and not the value: the next SMSC may cut it, or refuse the bind for it."""
+    net.raw["smscs"]["world"]["password"] = "right-and-long"
+    net.smsc.behaviour = Behaviour(system_id="gw", password="right-and-long")
+    found = (await net.look())["smsc world"]
+    assert found.word == WARN
+    assert found.found.startswith("smscs.world.password has more than the 8 characters")
+
+
 @pytest.mark.parametrize(
     ("what", "break_it", "words"),
     [

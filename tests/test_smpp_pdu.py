@@ -318,7 +318,7 @@ PDUS: st.SearchStrategy[Pdu] = st.one_of(
         **HEAD,
         kind=KIND,
         system_id=strings(16),
-        password=strings(9),
+        password=strings(129),
         system_type=strings(13),
         interface_version=OCTET,
         addr_ton=OCTET,
@@ -367,7 +367,7 @@ def test_a_printed_pdu_shows_no_address_and_no_content(pdu: Pdu) -> None:
 
 FIELDS_OUT_OF_BOUNDS = [
     (Bind, "system_id", b"x" * 16),
-    (Bind, "password", b"x" * 9),
+    (Bind, "password", b"x" * 129),
     (Bind, "system_type", b"x" * 13),
     (Bind, "address_range", b"x" * 41),
     (Bind, "interface_version", 256),

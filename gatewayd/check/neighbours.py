@@ -21,6 +21,7 @@ from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.directories import open_directory
 from gatewayd.errors import TemporaryFailure
 from gatewayd.redact import redact
+from gatewayd.smpp.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import places as hosts_of
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
@@ -111,12 +112,16 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
 
 async def smsc(reactor: Any, name: str, table: config.Smsc) -> list[Finding]:
     """Bind, enquire_link, unbind; a line for each host and each kind of bind that is configured. No message."""
-    words_of = {True: OK, False: FAIL}
-    return [
-        Finding(WARN if found.held else words_of[found.ok], f"smsc {name}", f"{place.host}:{place.port}: {found.text}")
+    what, words_of = f"smsc {name}", {True: OK, False: FAIL}
+    findings = [
+        Finding(WARN if found.held else words_of[found.ok], what, f"{place.host}:{place.port}: {found.text}")
         for place in hosts_of(table)
         for found in await probe(reactor, place)
     ]
+    if len(table.password.reveal()) > PASSWORD_ROOM:
+        warning = f"has more than the {PASSWORD_ROOM} characters that SMPP has room for: not every SMSC takes it"
+        findings.append(Finding(WARN, what, f"smscs.{name}.password {warning}"))
+    return findings
 
 
 def callback_places(labels: Mapping[str, config.Label]) -> dict[tuple[str, str, int], str]:

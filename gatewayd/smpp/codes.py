@@ -86,6 +86,10 @@ class Status(IntEnum):
     RUNKNOWNERR = 0xFF
 
 
+PASSWORD_ROOM = 8
+"""Octets of a password without its NUL (5.2.2)."""
+
+
 class Tag(IntEnum):
     """TLV tags (SMPP 3.4, 5.3.2) that we send or read."""
 

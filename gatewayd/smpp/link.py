@@ -320,15 +320,13 @@ class Link(Service):
 
     def _bind_request(self) -> smpp.Bind:
         smsc = self._smsc
-        request = smpp.Bind(
+        return smpp.Bind(
             0,
             kind=COMMANDS[self.mode],
-            system_id=smsc.system_id.encode("latin-1", "replace"),
-            password=smsc.password.reveal().encode("latin-1", "replace"),
-            system_type=smsc.system_type.encode("latin-1", "replace"),
+            system_id=smsc.system_id.encode("latin-1"),
+            password=smsc.password.reveal().encode("latin-1"),
+            system_type=smsc.system_type.encode("latin-1"),
         )
-        smpp.encode(request)
-        return request
 
     # What the wire tells --------------------------------------------------------------------------------------
 

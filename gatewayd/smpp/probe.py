@@ -343,9 +343,9 @@ async def _bound(
     request = smpp.Bind(
         0,
         kind=COMMANDS[mode],
-        system_id=smsc.system_id.encode("latin-1", "replace"),
-        password=smsc.password.reveal().encode("latin-1", "replace"),
-        system_type=smsc.system_type.encode("latin-1", "replace"),
+        system_id=smsc.system_id.encode("latin-1"),
+        password=smsc.password.reveal().encode("latin-1"),
+        system_type=smsc.system_type.encode("latin-1"),
     )
     try:
         answer = await talk.ask(request)

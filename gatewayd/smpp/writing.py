@@ -1,6 +1,7 @@
 """From a PDU's value to its octets: only what the specification allows.
 
-Every length is the specification's; no C-string may hold a NUL, so that no value can shift the fields behind it.
+Every length but a password's is the specification's; no C-string may hold a NUL, so that no value can shift the fields
+behind it.
 """
 
 import struct
@@ -30,6 +31,8 @@ from gatewayd.smpp.shapes import (
 )
 
 MAX_SHORT_MESSAGE = 254
+LONGEST_PASSWORD = 128
+"""Octets, of which the specification has room for PASSWORD_ROOM: there are carriers that give out longer ones."""
 
 _HEAD = struct.Struct(">IIII")
 _TLV = struct.Struct(">HH")
@@ -95,7 +98,7 @@ def _write_bind(pdu: Bind) -> tuple[int, bytes]:
         raise _outside(pdu, fields) from None
     body = (
         _string("system_id", pdu.system_id, 16),
-        _string("password", pdu.password, 9),
+        _string("password", pdu.password, LONGEST_PASSWORD + 1),
         _string("system_type", pdu.system_type, 13),
         numbers,
         _string("address_range", pdu.address_range, 41),
