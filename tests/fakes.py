@@ -712,6 +712,9 @@ class FakeStore:
                 del lease[message_id]
                 self.db.queues[kind][message_id] = now
                 moved += 1
+                row = self.db.rows[message_id]
+                if kind != "reports" and row.state is State.UNCERTAIN:
+                    self._note(row, "uncertain", f"{instance} ended while it was on the wire")
         if instance != self.instance:
             self.db.beats.pop(instance, None)
             self.db.boots.pop(instance, None)

@@ -270,12 +270,13 @@ def on_the_wire(bench: Bench, route: str) -> None:
 
 
 def test_the_timeline_tells_what_an_uncertain_message_waits_for(bench: Bench) -> None:
-    """Found after a crash it is held, or waits for evidence: the timeline says which, once."""
+    """After a crash: what became of it, and then, once, whether it is held or waits for evidence."""
     on_the_wire(bench, "world")
     bench.clock.pump([1.0] * 5)
     lines = bench.store.db.rows[ID].timeline
     assert [line.detail for line in lines if line.event == "uncertain"] == [
-        "no answer is known from world: held until its deadline"
+        "one ended while it was on the wire",
+        "no answer is known from world: held until its deadline",
     ]
 
 

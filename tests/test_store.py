@@ -616,7 +616,10 @@ async def test_a_crash_with_a_segment_on_the_wire_leaves_that_one_uncertain(worl
     assert (leased.state, leased.progress) == (State.UNCERTAIN, ("r1",))
     trace = await world.one.trace([message.id])
     assert trace is not None
-    assert trace.timeline[-1].detail == "world, segment 2 of 3"
+    assert [(line.event, line.detail) for line in trace.timeline[-2:]] == [
+        ("submitting", "world, segment 2 of 3"),
+        ("uncertain", "one ended while it was on the wire"),
+    ]
 
 
 @pytest_twisted.ensureDeferred

@@ -9,6 +9,9 @@ local function each(it)
     for _, id in ipairs(call('ZRANGEBYSCORE', l, '-inf', upto, 'LIMIT', 0, it[2])) do
       call('ZREM', l, id)
       call('ZADD', P .. 'q:' .. kind, now, id)
+      if kind ~= 'reports' and call('HGET', P .. 'm:' .. id, 's') == UNCERTAIN then
+        note(id, 'uncertain', it[1] .. ' ended while it was on the wire')
+      end
       moved = moved + 1
     end
   end
