@@ -124,15 +124,16 @@ class RedisLink(Service):
         return await self._patiently(lambda: self._protocol.execute_command(*words))
 
     async def _patiently(self, ask: Callable[[], Deferred[Any]]) -> Any:
-        deadline = self._clock.seconds() + PATIENCE
+        deadline, late = self._clock.seconds() + PATIENCE, False
         while True:
             if self._protocol is None:
                 await self._connected(deadline - self._clock.seconds())
+                late = True
             try:
                 asked = ask()
-                left = deadline - self._clock.seconds()
-                if left < REPLY_TIMEOUT:
-                    asked.addTimeout(max(left, 0.0), self._clock)
+                if late:
+                    # Else the connection's own limit ends it in time, without a timer for each call.
+                    asked.addTimeout(max(deadline - self._clock.seconds(), 0.0), self._clock)
                 return await asked
             except Overdue:
                 raise StoreUnavailable("Redis did not answer") from None
