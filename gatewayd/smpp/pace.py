@@ -32,6 +32,9 @@ LAG = 0.02
 CATCH_UP = 0.93
 """A process that was late writes at most `LAG` seconds' worth at once, and then this fraction of the interval apart."""
 
+FEW, MARGIN_OF_FEW = 10.0, 1.03
+"""Under so many a second a single PDU is more than a tenth of them: nothing is made up for, and more is kept free."""
+
 HICCUP, HICCUP_SHARE, HICCUP_RECOVERY = 0.1, 0.9, 0.1
 """Throttled once, out of the calm: a moment's pause, nine tenths of the rate, won back at a tenth a second.
 
@@ -183,12 +186,13 @@ class Pace:
             if rate:
                 if not places:
                     break
-                due = max(places[0], self._earliest, now - LAG)
+                lag, catch_up = (LAG, CATCH_UP) if rate >= FEW else (0.0, 1.0)
+                due = max(places[0], self._earliest, now - lag)
                 if due > now + _TOLERANCE:
                     self._wake_at(due)
                     break
                 places.popleft()
-                self._earliest = due + CATCH_UP * MARGIN / rate
+                self._earliest = due + catch_up * _interval(rate)
             self._released.append(now)
             while self._released[0] <= now - 1.0:
                 self._released.popleft()
@@ -204,14 +208,14 @@ class Pace:
         rate = self.rate_now()
         if not rate:
             return
-        interval = MARGIN / rate
+        interval = _interval(rate)
         # In a steady flow the next ones are asked for before they are needed; a place that nobody comes for is used
         # later, and a process holds no more than a chunk of them.
         since = self._clock.seconds() - CHUNK
         recent = sum(1 for _ in itertools.takewhile(lambda at: at > since, reversed(self._released)))
         slots = max(1, min(max(short, recent), math.ceil(rate * CHUNK)))
         try:
-            first = await self._reserve(self._bucket, slots, interval, BURST)
+            first = await self._reserve(self._bucket, slots, interval, BURST if rate >= FEW else 0.0)
         except StoreUnavailable as error:
             self._fetch = None
             wait = self._clock.seconds() + 1.0
@@ -237,3 +241,8 @@ class Pace:
     def _woken(self) -> None:
         self._timer = None
         self._turn()
+
+
+def _interval(rate: float) -> float:
+    """Seconds between two places."""
+    return (MARGIN if rate >= FEW else MARGIN_OF_FEW) / rate
