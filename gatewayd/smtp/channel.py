@@ -233,13 +233,16 @@ class SmtpChannel(Service):
         if house is None:
             raise TemporaryFailure("its label is not configured")
         self._pace_preview(order, house)
-        mail = await self._prepare(order, house)
+        mail: Mail | None = None
         setbacks: list[_Setback] = []
         for name in order.routes:
             way = self._ways.get(name)
             if way is None:
                 continue
             try:
+                self._check_usable(way.pool, order)
+                # Not before: thousands of messages may wait for a relay that is down.
+                mail = mail or await self._prepare(order, house)
                 return await self._by(way, order, mail, before_wire)
             except _Setback as setback:
                 setbacks.append(setback)
@@ -269,13 +272,15 @@ class SmtpChannel(Service):
         mail = compose(order.message, order.address, house.brand, self._keys)
         return mail if house.signer is None else house.signer.sign(mail, order.message.accepted_at)
 
-    async def _by(self, way: _Way, order: Order, mail: Mail, before_wire: BeforeWire) -> Handed:
-        """One relay. Raises _Setback where the next one should be tried."""
-        pool = way.pool
+    def _check_usable(self, pool: Pool, order: Order) -> None:
         if self._reactor.seconds() >= order.message.deadline:
             raise _Setback("its deadline passed")
         if not pool.may_be_used:
             raise _Setback(f"{pool.name} is down: {pool.trouble}")
+
+    async def _by(self, way: _Way, order: Order, mail: Mail, before_wire: BeforeWire) -> Handed:
+        """One relay. Raises _Setback where the next one should be tried."""
+        pool = way.pool
         domain = mail.recipient.rpartition("@")[2].lower()
         content = (
             esp_header(pool.relay.provider, order.message.id, self._keys)
