@@ -266,8 +266,8 @@ def _sections(body: bytes, boundary: str) -> list[bytes] | None:
     pieces.append(body[at:])
     # The line break after the delimiter goes: what follows is the part's header, or an empty line for none.
     sections = [piece[2:] if piece.startswith(b"\r\n") else piece.removeprefix(b"\n") for piece in pieces]
-    preamble, rest = sections[0], sections[1:]
-    return rest if any(section.strip() for section in rest) else [b"\n" + preamble]
+    filled = [section for section in sections[1:] if section.strip()]
+    return filled or [b"\n" + sections[0]]
 
 
 def _base64(body: bytes) -> bytes:
