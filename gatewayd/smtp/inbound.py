@@ -174,7 +174,7 @@ class ReturnedMail(protocol.Factory):
 
     async def take(self, arrived: Arrived[Addressed]) -> None:
         """Deal with one mail for good. Raises StoreUnavailable where its fact could not be made durable."""
-        message_id, purpose = arrived.recipient.message_id, arrived.recipient.purpose
+        message_id = arrived.recipient.message_id
         if self._taken.get(message_id, 0) >= _MAILS_A_TOKEN:
             self.log.warn("too many mails about {message_id}: dropped", message_id=message_id)
             return
@@ -182,21 +182,23 @@ class ReturnedMail(protocol.Factory):
         if inspected.verdict.others:
             inspected = replace(inspected, verdict=await self._of_ours(message_id, inspected.verdict))
         evidence = self.evidence(arrived.recipient, inspected, null_sender=arrived.null_sender)
-        verdict = inspected.verdict
-        self.log.info(
-            "{purpose} mail about {message_id}: {kind} {status}, {outcome}",
-            purpose=str(purpose),
-            message_id=message_id,
-            kind=str(verdict.kind),
-            status=verdict.status or "-",
-            outcome=str(evidence.event) if evidence else "no event",
-            will_retry_until=verdict.will_retry_until[:60],
-        )
         if evidence is not None:
             await self._on_evidence(evidence)
-        elif self._meter is not None:
-            self._meter.evidence("dsn", str(verdict.kind), "ignored")
+        else:
+            self._ignored(arrived.recipient, inspected.verdict)
         self._count(message_id)
+
+    def _ignored(self, to: Addressed, verdict: Verdict) -> None:
+        self.log.info(
+            "{purpose} mail about {message_id} changes nothing: {kind} {status}",
+            purpose=str(to.purpose),
+            message_id=to.message_id,
+            kind=str(verdict.kind),
+            status=verdict.status or "-",
+            will_retry_until=verdict.will_retry_until[:60],
+        )
+        if self._meter is not None:
+            self._meter.evidence("dsn", str(verdict.kind), "ignored")
 
     async def _of_ours(self, message_id: str, worst: Verdict) -> Verdict:
         """What a report on several recipients says of the message's own; the worst where it does not name that one."""
