@@ -1,7 +1,7 @@
 """What the tests of the intake share: labels, requests that are taken, an api and an acceptor on fakes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import treq
@@ -124,10 +124,16 @@ class LikeSmscs:
 class Intake:
     """An Api over an Acceptor over fakes, and a client that reaches it over memory."""
 
-    def __init__(self, store: Any = None, *, trusted_proxies: tuple[Any, ...] = (), **labels: config.Label) -> None:
+    def __init__(
+        self,
+        store: Callable[[Clock], Any] = FakeStore,
+        *,
+        trusted_proxies: tuple[Any, ...] = (),
+        **labels: config.Label,
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.store = store or FakeStore(self.clock)
+        self.store = store(self.clock)
         self.players = Players()
         self.trays = {Channel.EMAIL: Tray(), Channel.SMS: Tray()}
         self.meter = FakeMeter()

@@ -89,7 +89,7 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 class Gateway:
     """An api on real ports."""
 
-    def __init__(self, listens: tuple[str, ...] = (LOOPBACK,), store: Any = None, **more: Any) -> None:
+    def __init__(self, listens: tuple[str, ...] = (LOOPBACK,), store: Any = FakeStore, **more: Any) -> None:
         self.intake = Intake(store, **more)
         self.site = self.intake.api.site(reactor)
         self.listener = Listener(reactor, listens, self.site, drain_limit=5)
@@ -200,8 +200,8 @@ async def test_a_caller_who_sends_too_much_still_hears_why(gateway: Gateway, chu
 @pytest_twisted.ensureDeferred
 async def test_a_caller_who_hangs_up_is_stored_all_the_same() -> None:
     """Acceptance does not depend on anybody waiting for it: the message is stored, leased and offered."""
-    intake_store = GatedStore(reactor)
-    gateway = Gateway(store=intake_store)
+    gateway = Gateway(store=GatedStore)
+    intake_store = gateway.intake.store
     gateway.intake.trays[next(iter(gateway.intake.trays))].places = 1
     try:
         caller = await gateway.call()
@@ -221,8 +221,8 @@ async def test_a_caller_who_hangs_up_is_stored_all_the_same() -> None:
 @pytest_twisted.ensureDeferred
 async def test_who_has_said_all_still_hears_the_answers() -> None:
     """A caller that closes its writing half after two requests gets both answers, and then the end."""
-    store = GatedStore(reactor)
-    gateway = Gateway(store=store)
+    gateway = Gateway(store=GatedStore)
+    store = gateway.intake.store
 
     def ask() -> bytes:
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as caller:
@@ -266,8 +266,8 @@ async def test_who_is_refused_on_the_head_hears_it_and_the_end_at_once(header: s
 @pytest_twisted.ensureDeferred
 async def test_a_drain_lets_the_last_answer_leave() -> None:
     """Ports close first; who is being served is answered, with Connection: close; idle callers are let go."""
-    store = GatedStore(reactor)
-    gateway = Gateway(store=store)
+    gateway = Gateway(store=GatedStore)
+    store = gateway.intake.store
     idle, busy = await gateway.call(), await gateway.call()
     idle.send(post(EMAIL, path="/amazing/email").replace(SECRET.encode(), b"wrong"))
     await idle.hears(b"}")
