@@ -393,12 +393,13 @@ class FakeStore:
     async def receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         now, message_id, index = self._now(), "", 0
         stranger: tuple[str, int] | None = None
-        for remote in receipt.remote_ids:
+        for rank, remote in enumerate(receipt.remote_ids):
             found = self.db.remote.get((receipt.smsc, remote))
             if found and (not receipt.number_hash or not found[2] or found[2] in receipt.number_hashes):
                 message_id, index = found[0], found[1]
                 break
-            stranger = stranger or (found and found[:2])
+            if found and rank == 0:
+                stranger = found[:2]
         if not message_id:
             message_id = self._lost_to(receipt, by_number)
         sure = by_number or len(receipt.remote_ids) == 1

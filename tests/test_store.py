@@ -549,7 +549,7 @@ async def test_the_number_tells_ids_of_several_forms_apart(world: World) -> None
 
 @pytest_twisted.ensureDeferred
 async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) -> None:
-    """Carriers write a receipt's addresses as they like: a lone form of an id is enough, of several after the wait."""
+    """A lone form of an id is enough, of several the first after the wait; a less likely one is a stranger's id."""
     first = await world.sent("id1")
     receipt = Receipt("world", ("id1",), Event.DELIVERED, number_hash="0044")
     assert await world.one.receipt(receipt, park=True) == ("moved", first.id)
@@ -557,6 +557,9 @@ async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) 
     receipt = Receipt("world", ("id2", "2id"), Event.DELIVERED, number_hash="0044")
     assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
     assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", second.id)
+    await world.sent("id3")
+    receipt = Receipt("world", ("3id", "id3"), Event.DELIVERED, number_hash="0044")
+    assert (await world.one.receipt(receipt, park=False, by_number=True))[0] == "unknown"
     again = Receipt("world", ("id1",), Event.FAILED, number_hash="a new message's")
     assert (await world.one.receipt(again, park=False))[0] == "unknown"
 

@@ -14,13 +14,13 @@ local function each(it)
     return false
   end
   local stranger, place
-  for _, remote in ipairs(it[2]) do
+  for rank, remote in ipairs(it[2]) do
     local v = call('GET', P .. 'r:' .. smsc .. ':' .. remote)
     if v then
       id, index, address = string.match(v, '^([^|]*)|(%d+)|(.*)$')
       -- Ids of other forms can collide: the message to this number goes first.
       if same(address) then break end
-      if not stranger then stranger, place = id, index end
+      if rank == 1 then stranger, place = id, index end
       id, index = nil, nil
     end
   end
@@ -44,8 +44,8 @@ local function each(it)
       if patient and latest and not id then about(latest, {[UNCERTAIN] = true}) end
     end
   end
-  -- Carriers write numbers as they like. An id that has one form only is that message's whatever the number, and any is
-  -- once the right one had its time to come.
+  -- Carriers write numbers as they like. An id's likeliest form is that message's whatever the number: its only one at
+  -- once, one of several after the right one had its time to come. Under a less likely one, it is somebody else's.
   if not id and stranger and (#it[2] == 1 or it[9] == 1) and not FINAL[call('HGET', P .. 'm:' .. stranger, 's')] then
     id, index = stranger, place
   end
