@@ -4,6 +4,7 @@ Owns the order of these steps and the time that they may take; what a label allo
 HTTP, JSON, Redis or any directory's kind.
 """
 
+import itertools
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 
 from gatewayd.config import Directory, Label
 from gatewayd.contact import address_of
-from gatewayd.errors import ErrorCode, Refused, StoreUnavailable, TemporaryFailure
+from gatewayd.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched, TemporaryFailure
 from gatewayd.intake_rules import (
     Request,
     check_callback,
@@ -26,6 +27,7 @@ from gatewayd.intake_rules import (
 )
 from gatewayd.interfaces import Acceptance, Decided, IRecipientDirectory, IStore, unrecorded
 from gatewayd.model import Channel, Decision, Email, Leased, Message, Sms
+from gatewayd.persist import persist
 from gatewayd.tokens import Keys
 
 log = Logger()
@@ -48,6 +50,9 @@ class Outbox(Protocol):
 
     def offer(self, leased: Leased) -> None:
         """Take a message that is already leased to this instance."""
+
+    def hold(self, key: str, doing: Deferred[None]) -> None:
+        """Begin nothing under this id before `doing` has ended."""
 
 
 class Fit(Protocol):
@@ -92,6 +97,7 @@ class Acceptor:
         self._outboxes = outboxes
         self._decided = decided
         self._previews: dict[str, _Pace] = {}
+        self._attempts = itertools.count()
         self.shutting_down = False
 
     def reconfigure(
@@ -142,9 +148,13 @@ class Acceptor:
             address = await self._check_recipient(label_name, label, request)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)
-        until = self._until(started)
-        storing = self._store_once(message, ids, request, address, until - ON_THE_WAY)
-        return await self._ask_store(storing, until)
+        until, caller = self._until(started), _Caller()
+        storing = self._store_once(message, ids, request, address, until - ON_THE_WAY, caller)
+        try:
+            return await self._ask_store(storing, until)
+        except Refused:
+            caller.refused = True
+            raise
 
     def _label(self, name: str) -> Label:
         if self.shutting_down:
@@ -229,9 +239,9 @@ class Acceptor:
         return _verdict(*found)
 
     async def _store_once(
-        self, message: Message, ids: tuple[str, ...], request: Request, address: str, until: float
+        self, message: Message, ids: tuple[str, ...], request: Request, address: str, until: float, caller: "_Caller"
     ) -> str:
-        """Runs to its end even if the caller's time is up: what came back leased to us must not lie there unsent."""
+        """Runs to its end even if the caller's time is up: what was stored after all must be taken back."""
         keys, channel = self._keys, message.channel
         stops: tuple[str, ...] = ()
         if not request.activity_type:
@@ -239,14 +249,25 @@ class Acceptor:
             if address:
                 stops += keys.address_hashes(address) if channel is Channel.EMAIL else keys.number_hashes(address)
         outbox = self._outboxes.get(channel)
-        outcome, message_id = await self._store.accept(
-            message,
-            fingerprint(request),
-            earlier_ids=ids[1:],
-            stop_hashes=stops,
-            lease=outbox is not None and outbox.room(),
-            until=until,
-        )
+        attempt = f"{self._clock.seconds():.3f}/{next(self._attempts)}"
+        try:
+            outcome, message_id = await self._store.accept(
+                message,
+                fingerprint(request),
+                earlier_ids=ids[1:],
+                stop_hashes=stops,
+                lease=outbox is not None and outbox.room(),
+                until=until,
+                attempt=attempt,
+            )
+        except StoreUntouched:
+            raise
+        except StoreUnavailable:
+            self._take_back(message, attempt)
+            raise
+        if caller.refused:
+            self._take_back(message, attempt)
+            return message_id
         if outcome is Acceptance.LEASED and outbox is not None:
             outbox.offer(Leased(message))
         log.info(
@@ -261,6 +282,17 @@ class Acceptor:
             self._decided(what)
         return _verdict(outcome, message_id)
 
+    def _take_back(self, message: Message, attempt: str) -> None:
+        """The caller was told, or is told next, that nothing was stored. Redis may have stored it and lost the word."""
+        taking = Deferred.fromCoroutine(
+            persist(self._clock, lambda: self._store.take_back(message.id, message.channel, attempt))
+        )
+        taking.addErrback(lambda failure: failure.trap(CancelledError))
+        taking.addErrback(lambda failure: log.failure("a refused message could not be taken back", failure))
+        outbox = self._outboxes.get(message.channel)
+        if outbox is not None:
+            outbox.hold(message.id, taking)
+
     def _until(self, started: float) -> float:
         return min(self._clock.seconds() + STORE_WITHIN, started + ANSWER_WITHIN)
 
@@ -269,6 +301,12 @@ class Acceptor:
             return await _within(self._clock, until - self._clock.seconds(), asking)
         except (StoreUnavailable, TimeoutError):
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
+
+
+class _Caller:
+    """Whether the caller has heard by now that nothing was stored."""
+
+    refused = False
 
 
 _TAKEN = frozenset({Acceptance.LEASED, Acceptance.STORED})

@@ -96,3 +96,7 @@ class LeaseLost(Exception):
 
 class StoreUnavailable(Exception):
     """The store did not answer in time; the outcome of what was asked is unknown."""
+
+
+class StoreUntouched(StoreUnavailable):
+    """The store could not be asked, or said no: nothing of what was asked is done."""

@@ -143,13 +143,21 @@ class IStore(Interface):
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
         until: float | None = None,
+        attempt: str = "",
     ) -> tuple[Acceptance, str]:
         """Store `message` once; the answer's second part is the id that the caller gets.
 
         `fingerprint` tells the same content from other content; `stop_hashes` are the names under which the player
         or the address may be on the stop list of this label and channel. With `lease` the message is ours to send
         at once (LEASED), else it waits for any instance (STORED). After `until` nothing is stored any more, however
-        late the call reaches a server that was away (StoreUnavailable).
+        late the call reaches a server that was away (StoreUntouched). `attempt` is this call's own name, for
+        `take_back`.
+        """
+
+    async def take_back(message_id: str, channel: Channel, attempt: str) -> None:
+        """Undo an `accept` whose caller was told that nothing was stored: there is no such message.
+
+        It stays where another call was told that it is stored, or where it is marked already.
         """
 
     async def known(ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:

@@ -60,6 +60,12 @@ class Outbox(Service, Generic[T]):
             self._running[key] = doing
             doing.addBoth(self._done, key)
 
+    def hold(self, key: str, doing: Deferred[None]) -> None:
+        """Count `key` as in work until `doing` has ended, so that nobody begins it; it stays where it is."""
+        if key not in self._running and not doing.called:
+            self._running[key] = doing
+            doing.addBoth(self._done, key)
+
     def holds(self, key: str) -> bool:
         """Whether this item is in work."""
         return key in self._running

@@ -22,7 +22,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gatewayd.errors import StoreUnavailable
+from gatewayd.errors import StoreUnavailable, StoreUntouched
 from gatewayd.retry import STORE
 
 PATIENCE = 3.0
@@ -53,7 +53,8 @@ class RedisLink(Service):
     """Keeps one connection, logged in and on its database; pipelines commands; batches scripts.
 
     Every script must be safe to run twice with the same item: after a lost connection nobody knows whether it ran,
-    and it is run again. Raises StoreUnavailable from each call that could not be answered within `PATIENCE`.
+    and it is run again. Raises StoreUnavailable from each call that could not be answered within `PATIENCE`;
+    StoreUntouched where it never left, or Redis said no.
     """
 
     def __init__(
@@ -125,9 +126,14 @@ class RedisLink(Service):
 
     async def _patiently(self, ask: Callable[[], Deferred[Any]]) -> Any:
         deadline, late = self._clock.seconds() + PATIENCE, False
+        # Until it was asked once, nothing can have been done.
+        trouble: type[StoreUnavailable] = StoreUntouched
         while True:
             if self._protocol is None:
-                await self._connected(deadline - self._clock.seconds())
+                try:
+                    await self._connected(deadline - self._clock.seconds())
+                except StoreUnavailable as error:
+                    raise trouble(str(error)) from None
                 late = True
             try:
                 asked = ask()
@@ -142,11 +148,12 @@ class RedisLink(Service):
                     raise StoreUnavailable(str(error)) from None
                 # The transport may not have told us yet that it is gone.
                 self._protocol = None
+                trouble = StoreUnavailable
             except txredisapi.ResponseError as error:
                 if not _NOT_NOW.match(str(error)):
                     raise
                 # What follows says only which of our scripts it was.
-                raise StoreUnavailable(f"Redis says {str(error).partition(' script: ')[0]}") from None
+                raise trouble(f"Redis says {str(error).partition(' script: ')[0]}") from None
 
     def _connected(self, seconds: float) -> Deferred[None]:
         if seconds <= 0 or self._stopping:

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd import stored
-from gatewayd.errors import LeaseLost, StoreUnavailable, TemporaryFailure
+from gatewayd.errors import LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
 from gatewayd.interfaces import Acceptance, IStore
 from gatewayd.model import (
     Channel,
@@ -89,6 +89,7 @@ class RedisStore:
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
         until: float | None = None,
+        attempt: str = "",
     ) -> tuple[Acceptance, str]:
         item = (
             message.id,
@@ -105,14 +106,17 @@ class RedisStore:
             list(earlier_ids),
             list(stop_hashes),
         )
-        code, owner = await self._run("accept", *item, self._theirs(until))
+        code, owner = await self._run("accept", *item, self._theirs(until), attempt)
         if code == _LATE:
             # It answered in time, perhaps: then one of the two clocks was set since they were compared.
             await self._compare_clocks()
-            code, owner = await self._run("accept", *item, self._theirs(until))
+            code, owner = await self._run("accept", *item, self._theirs(until), attempt)
         if code == _LATE:
-            raise StoreUnavailable("Redis came to it too late")
+            raise StoreUntouched("Redis came to it too late")
         return Acceptance(code.decode()), owner.decode()
+
+    async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
+        await self._run("takeback", message_id, channel, attempt)
 
     def _theirs(self, until: float | None) -> int:
         return stored.ms(until + self._ahead) if until else 0

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 from zope.interface import implementer
 
-from gatewayd.errors import ErrorCode, LeaseLost, StoreUnavailable, TemporaryFailure
+from gatewayd.errors import ErrorCode, LeaseLost, StoreUntouched, TemporaryFailure
 from gatewayd.interfaces import Acceptance, IMeter, IStore
 from gatewayd.model import (
     Channel,
@@ -48,6 +48,7 @@ class Row:
     activity: str
     accepted_at: float
     deadline: float
+    attempt: str = ""
     state: State = State.QUEUED
     told: str = ""
     pending: str = ""
@@ -91,7 +92,7 @@ class Database:
 
 @implementer(IStore)
 class FakeStore:
-    """IStore in memory. `down = True` makes every call raise StoreUnavailable."""
+    """IStore in memory. `down = True` makes every call raise StoreUntouched."""
 
     def __init__(
         self, clock: Any, instance: str = "one", database: Database | None = None, max_queued: int = 1000
@@ -108,7 +109,7 @@ class FakeStore:
 
     def _now(self) -> float:
         if self.down:
-            raise StoreUnavailable("the fake is down")
+            raise StoreUntouched("the fake is down")
         return float(self.clock.seconds())
 
     def _lease(self, kind: str) -> dict[str, float]:
@@ -180,13 +181,17 @@ class FakeStore:
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
         until: float | None = None,
+        attempt: str = "",
     ) -> tuple[Acceptance, str]:
         now = self._now()
+        row = self.db.rows.get(message.id)
+        if row is not None and attempt and row.attempt == attempt:
+            return (Acceptance.LEASED if message.id in self._lease(message.channel) else Acceptance.STORED), message.id
         known = await self.known([message.id, *earlier_ids], fingerprint)
         if known:
             return known
         if until is not None and now > until:
-            raise StoreUnavailable("too late")
+            raise StoreUntouched("too late")
         if await self.suppressed(message.label, message.channel, stop_hashes):
             return Acceptance.SUPPRESSED, message.id
         if sum(1 for row in self.db.rows.values() if row.message) >= self.max_queued:
@@ -202,6 +207,7 @@ class FakeStore:
             activity=message.activity_type,
             accepted_at=self._now(),
             deadline=message.deadline,
+            attempt=attempt,
         )
         self.db.rows[message.id] = row
         self._count(row, "accepted", 1)
@@ -210,12 +216,24 @@ class FakeStore:
         (self._lease(message.channel) if lease else self.db.queues[message.channel])[message.id] = now
         return (Acceptance.LEASED if lease else Acceptance.STORED), message.id
 
+    async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
+        self._now()
+        row = self.db.rows.get(message_id)
+        if row is None or row.attempt != attempt or row.state is not State.QUEUED or row.marked:
+            return
+        self._count(row, "in_flight", -1)
+        self._count(row, "accepted", -1)
+        for place in (self.db.queues[channel], self._lease(channel), self.db.aside.get((row.label, channel), {})):
+            place.pop(message_id, None)
+        del self.db.rows[message_id]
+
     async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
         self._now()
         for message_id in ids:
             row = self.db.rows.get(message_id)
             if row:
                 same = row.fingerprint == fingerprint
+                row.attempt = "" if same else row.attempt
                 return (Acceptance.SAME if same else Acceptance.CONFLICT), message_id
         return None
 

@@ -100,6 +100,9 @@ class Tray:
         """Whether a place is left."""
         return len(self.offered) < self.places
 
+    def hold(self, key: str, doing: Deferred[None]) -> None:
+        """Nothing begins by itself here."""
+
     def offer(self, leased: Leased) -> None:
         """Keep it."""
         self.offered.append(leased)

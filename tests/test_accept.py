@@ -17,7 +17,7 @@ from gatewayd import config
 from gatewayd.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, ON_THE_WAY, STORE_WITHIN
 from gatewayd.callback_urls import why_refused
 from gatewayd.contact import email_of, number_of
-from gatewayd.errors import ErrorCode, Refused
+from gatewayd.errors import ErrorCode, Refused, StoreUnavailable
 from gatewayd.intake_rules import Request, fingerprint
 from gatewayd.interfaces import Acceptance, IRecipientDirectory
 from gatewayd.model import Channel, Email, Message, Recipient, Sms
@@ -502,16 +502,35 @@ async def test_a_silent_store_means_try_again_in_time(slow_directory: bool) -> N
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_lease_that_is_heard_of_too_late_is_sent_all_the_same() -> None:
-    """The caller was told to try again, but the message is ours now: it must not lie leased and unsent."""
+async def test_what_is_stored_although_its_caller_was_told_otherwise_is_taken_back() -> None:
+    """The store's word came too late: the message is neither kept nor sent, and its uid stays usable."""
     intake = silent()
     intake.trays[Channel.EMAIL].places = 1
     answer = Deferred.fromCoroutine(code(intake, MAIL))
     intake.clock.advance(4)
     assert await answer == 10
     intake.store.gate.callback(None)
-    assert [leased.message.uid for leased in intake.trays[Channel.EMAIL].offered] == [EMAIL["email_uid"]]
-    assert await intake.acceptor.accept("amazing", MAIL) == stored(intake).id
+    assert intake.trays[Channel.EMAIL].offered == []
+    assert intake.store.db.rows == {}
+    assert await code(intake, mail(subject="Other")) == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_lost_reply_left_stored_is_taken_back_once_the_store_is_there() -> None:
+    """Nobody knows whether it was stored; the caller is told that it was not, so it is not."""
+
+    class Deaf(FakeStore):
+        async def accept(self, *args: Any, **more: Any) -> tuple[Acceptance, str]:
+            await super().accept(*args, **more)
+            self.down = True
+            raise StoreUnavailable("the reply was lost")
+
+    intake = Intake(Deaf)
+    assert await code(intake, MAIL) == 10
+    assert len(intake.store.db.rows) == 1
+    intake.store.down = False
+    intake.clock.advance(1)
+    assert intake.store.db.rows == {}
 
 
 @pytest.mark.parametrize("slow_directory", [False, True])

@@ -397,6 +397,19 @@ def test_stopping_waits_for_what_is_in_work(bench: Bench) -> None:
     assert (bench.state(), bench.state(2)) == (State.SENT, State.QUEUED)
 
 
+def test_what_is_being_taken_back_is_not_begun(bench: Bench) -> None:
+    """Whoever leases it meanwhile leaves it alone; it is nobody's stray."""
+    bench.outbox.startService()
+    taking_back: Deferred[None] = Deferred()
+    bench.outbox.hold(ID, taking_back)
+    bench.accept()
+    bench.clock.pump([0.5] * 3)
+    assert bench.attempts == []
+    assert bench.outbox.holds(ID)
+    taking_back.callback(None)
+    assert not bench.outbox.holds(ID)
+
+
 def test_stopping_has_a_limit(bench: Bench) -> None:
     """What does not end within DRAIN seconds stays leased; its result is nobody's business any more."""
 

@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from gatewayd.errors import StoreUnavailable
+from gatewayd.errors import StoreUnavailable, StoreUntouched
 from gatewayd.redis import PATIENCE, RedisLink, Script
 from gatewayd.store import RedisStore
 from redis_server import RedisServer, later, until
@@ -161,6 +161,22 @@ async def test_a_hanging_redis_is_told_in_time(server: RedisServer) -> None:
             assert seconds < 5
         server.signal(signal.SIGCONT)
         assert await link.run(ECHO, ["x"]) == b"x"
+
+
+@pytest_twisted.ensureDeferred
+async def test_only_a_call_that_was_on_the_wire_may_have_been_run(server: RedisServer) -> None:
+    """Who told a caller that nothing was stored must know whether that is sure."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        server.signal(signal.SIGSTOP)
+        on_the_wire = ensureDeferred(link.run(ECHO, ["x"]))
+        await later(1.0)
+        server.signal(signal.SIGKILL)
+        with pytest.raises(StoreUnavailable) as caught:
+            await on_the_wire
+        assert not isinstance(caught.value, StoreUntouched)
+        with pytest.raises(StoreUntouched):
+            await link.run(ECHO, ["x"])
 
 
 @pytest_twisted.ensureDeferred

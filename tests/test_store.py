@@ -139,6 +139,39 @@ async def test_nothing_is_stored_once_its_caller_was_told_so(world: World) -> No
     assert await world.one.accept(again, "a", until=over) == (Acceptance.SAME, again.id)
 
 
+@pytest_twisted.ensureDeferred
+async def test_an_accept_whose_caller_was_refused_is_undone(world: World) -> None:
+    """Nothing is left of it, and its uid is as good as new; run again for a lost reply it says what it said."""
+    for lease, said in ((True, Acceptance.LEASED), (False, Acceptance.STORED)):
+        message = sms(world.clock)
+        for _ in range(2):
+            assert (await world.one.accept(message, "a", lease=lease, attempt="one")) == (said, message.id)
+        await world.one.take_back(message.id, Channel.SMS, "another")
+        assert await world.one.about(message.id) is not None
+        await world.one.take_back(message.id, Channel.SMS, "one")
+        assert await world.one.about(message.id) is None
+        assert await world.one.trace([message.id]) is None
+        assert await world.one.take(Channel.SMS, 10) == []
+        assert await world.one.strays("sms", 0) == []
+        assert (await world.one.counts())["amazing", Channel.SMS, "in_flight"] == 0
+        assert (await world.one.counts())["amazing", Channel.SMS, "accepted"] == 0
+    assert (await world.one.accept(message, "b"))[0] is Acceptance.STORED
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_another_caller_heard_of_stays(world: World) -> None:
+    """Told as taken by a duplicate, or on its way already: it is not undone."""
+    heard, asked, sent = sms(world.clock), sms(world.clock), sms(world.clock)
+    for message in (heard, asked, sent):
+        await world.one.accept(message, "a", lease=True, attempt="one")
+    assert (await world.two.accept(heard, "a", attempt="two"))[0] is Acceptance.SAME
+    assert await world.two.known([asked.id], "a") == (Acceptance.SAME, asked.id)
+    await world.one.mark(sent, "world", "hash")
+    for message in (heard, asked, sent):
+        await world.one.take_back(message.id, Channel.SMS, "one")
+        assert await world.one.about(message.id) is not None
+
+
 @pytest.mark.parametrize("apart", [-900.0, 900.0])
 @pytest_twisted.ensureDeferred
 async def test_the_server_may_have_another_clock(alone: tuple[World, RedisLink, str], apart: float) -> None:
