@@ -423,6 +423,34 @@ async def test_a_dead_callback_host_does_not_slow_sending() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_away() -> None:
+    """What waits only because the host was down is told when it is up again, however much later it was due."""
+    async with World(reactor, players=40) as world:
+        await world.start()
+        port = world.smartico.port
+        await world.smartico.close()
+        texts = Load(world, "sms", 40)
+        await texts.done
+        await world.daemon.logged("is left alone for a while")
+        link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
+        link.startService()
+        queue, turned_away = "gatewayd:{gw}:q:reports", 0
+
+        async def all_wait() -> bool:
+            return bool(await link.command("ZCARD", queue) == 40)
+
+        await until(all_wait)
+        for member in await link.command("ZRANGE", queue, 0, -1):
+            if not int(await link.command("HGET", b"gatewayd:{gw}:m:" + member, "pn") or 0):
+                turned_away += await link.command("ZADD", queue, "XX", "INCR", 600_000, member) is not None
+        await link.stopService()
+        assert turned_away >= 20
+        await world.smartico.listen(port)
+        await texts.all_final()
+        assert all(texts.statuses(text) == TOLD for text in texts.ids)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_slow_callback_host_does_not_slow_sending() -> None:
     """With 2 s for each callback the SMS go out at once; each message's statuses stay in order."""
     async with World(reactor, players=100, behaviour=Behaviour(receipt_delay=0.05)) as world:
