@@ -29,6 +29,8 @@ from gatewayd.values import (
     Duration,
     FullSecret,
     HeaderFields,
+    Host,
+    Hosts,
     Listens,
     Net,
     Octet,
@@ -239,7 +241,7 @@ class Domains(_Table):
 class Relay(_Table):
     """[relays.NAME]"""
 
-    host: Text
+    host: Host
     port: Port = 25
     tls: Literal["none", "starttls", "implicit"] = "none"
     ca_file: str = ""
@@ -266,16 +268,14 @@ class DataCodings(_Table):
 class Smsc(_Table):
     """[smscs.NAME]"""
 
-    host: Text
+    host: Host
     port: Port = 2775
     tls: bool = False
     ca_file: str = ""
     certificate: str = ""
     private_key: str = ""
     certificate_pins: Pins = ()
-    more_hosts: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(:[0-9]{1,5})?$")], ...], Strict(False)
-    ] = ()
+    more_hosts: Hosts = ()
     system_id: SystemId
     password: SmppPassword
     system_type: SystemType = ""

@@ -213,6 +213,18 @@ def _header_text(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    """An IPv6 address stands in brackets only where a port may follow."""
+    return value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+
+
+def _host_and_port(value: str) -> str:
+    match = re.fullmatch(r"(?:\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", value)
+    if match is None or not 1 <= int(match[1] or 1) <= 65535:
+        raise ValueError('is not a host, or a host and a port: "smsc.example.com:2775", "[2001:db8::1]:2775"')
+    return value
+
+
 def _ton_npi(value: object) -> tuple[int, int] | None:
     if value == "":
         return None
@@ -264,6 +276,8 @@ TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_and_port)], ...], Strict(False)]
 Octet = Annotated[int, Field(ge=0, le=255)]
 Count = Annotated[int, Field(ge=1)]
 Strings = Annotated[tuple[Text, ...], Strict(False)]

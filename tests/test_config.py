@@ -302,6 +302,13 @@ def test_required_keys_are_named() -> None:
     assert required == {f"labels.b.{name}: is required" for name in names}
 
 
+@pytest.mark.parametrize("host", ["2001:db8::1", "[2001:db8::1]"])
+def test_a_host_may_be_an_ipv6_address_with_or_without_brackets(host: str) -> None:
+    """Its port is a key of its own, so that nothing needs them."""
+    config = parse(raw(relays__main__host=host, smscs__world__host=host), {})
+    assert config.relays["main"].host == config.smscs["world"].host == "2001:db8::1"
+
+
 def test_secrets(tmp_path: Path) -> None:
     """A secret comes from a file (its newline dropped), a credential, the environment or the text; it never prints."""
     (tmp_path / "s").write_text("from-file\n")

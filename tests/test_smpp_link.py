@@ -511,7 +511,7 @@ def test_binds_are_spread_over_the_hosts_and_go_on_to_the_next() -> None:
     memory.advance(10)
 
 
-@pytest.mark.parametrize("host", ["", "a b", "a:", "a:b", "[::1", "::1"])
+@pytest.mark.parametrize("host", ["", "a b", "a:", "a:b", "a:0", "a:65536", "[::1", "::1"])
 def test_a_further_host_must_be_one(host: str) -> None:
     """A host, or a host and a port; an IPv6 address in brackets."""
     with pytest.raises(ValueError, match="more_hosts"):
