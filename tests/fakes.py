@@ -420,7 +420,8 @@ class FakeStore:
                 stranger = found[:2]
         if not message_id:
             message_id = self._lost_to(receipt, by_number)
-        sure = by_number or len(receipt.remote_ids) == 1
+        ours = any(name in self.db.latest for name in receipt.number_hashes)
+        sure = not ours and (by_number or len(receipt.remote_ids) == 1)
         if not message_id and stranger and sure and self.db.rows[stranger[0]].state not in FINAL:
             message_id, index = stranger
         row = self.db.rows.get(message_id)

@@ -598,6 +598,19 @@ async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) 
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_id_that_the_smsc_gave_twice_is_no_excuse_for_another_players_receipt(world: World) -> None:
+    """A receipt from a number that we wrote to says nothing of a message to another one."""
+    await world.sent("again")
+    second = await world.leased()
+    await world.one.mark(second, "world", "another")
+    await world.one.settle_sent(second.id, Channel.SMS, Handed("world", ("again",)))
+    receipt = Receipt("world", ("again",), Event.FAILED, number_hash="hash")
+    for by_number in (False, True):
+        assert (await world.one.receipt(receipt, park=False, by_number=by_number))[0] == "unknown"
+    assert await world.state(second) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_receipt_finds_a_message_from_before_a_key_rotation(world: World) -> None:
     """By its id and by its number: the message bears the number's name under the key of its day."""
     by_id = await world.sent("rotated")

@@ -13,7 +13,7 @@ local function each(it)
     for _, number in ipairs(numbers) do if number == name then return true end end
     return false
   end
-  local stranger, place
+  local stranger, place, ours
   for rank, remote in ipairs(it[2]) do
     local v = call('GET', P .. 'r:' .. smsc .. ':' .. remote)
     if v then
@@ -35,6 +35,7 @@ local function each(it)
     end
     for _, number in ipairs(numbers) do
       local u, latest = P .. 'u:' .. number, call('GET', P .. 'n:' .. number)
+      ours = ours or latest
       -- While a later one's answer is awaited, it may be that one's.
       local awaited = latest and call('HGET', P .. 'm:' .. latest, 's') == UNCERTAIN and not call('ZSCORE', u, latest)
       for _, candidate in ipairs((patient or not awaited) and not id and call('ZRANGE', u, 0, 99) or {}) do
@@ -44,11 +45,11 @@ local function each(it)
       if patient and latest and not id then about(latest, {[UNCERTAIN] = true}) end
     end
   end
-  -- Carriers write numbers as they like. An id's likeliest form is that message's whatever the number: its only one at
-  -- once, one of several after the right one had its time to come. Under a less likely one, it is somebody else's.
-  if not id and stranger and (#it[2] == 1 or it[9] == 1) and not FINAL[call('HGET', P .. 'm:' .. stranger, 's')] then
-    id, index = stranger, place
-  end
+  -- Carriers write numbers as they like. An id's likeliest form is that message's whatever the number, where it is none
+  -- that we wrote to: its only form at once, one of several after the right one had its time to come. Under a less likely
+  -- one, it is somebody else's.
+  local sure = stranger and not ours and (#it[2] == 1 or it[9] == 1)
+  if not id and sure and not FINAL[call('HGET', P .. 'm:' .. stranger, 's')] then id, index = stranger, place end
   local m = id and state_of(id, 'g', 'j')
   if not m then
     if it[6] == 0 then return {'unknown', false, ''} end
