@@ -408,10 +408,11 @@ async def test_a_relay_that_hangs_with_all_its_connections_busy_is_not_up() -> N
         assert (await w.send(order(3, "main", "backup"))).route == "main"
 
 
+@pytest.mark.parametrize("connections", [1, 2, 10])
 @pytest_twisted.ensureDeferred
-async def test_a_connection_that_the_relay_closed_meanwhile_is_no_failure() -> None:
+async def test_a_connection_that_the_relay_closed_meanwhile_is_no_failure(connections: int) -> None:
     """An idle connection that is gone when it is used again: a fresh one, the same attempt, one mark."""
-    async with world() as w:
+    async with world(table={"connections": connections}) as w:
         await w.send()
         w.relays["main"].script["MAIL"].append(Act.DROP)
         await w.send(order(2))

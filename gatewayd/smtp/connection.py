@@ -151,13 +151,14 @@ class Connection(LineOnlyReceiver, ABC):
             self._timer = None
         self.why = self.why or _why_lost(reason)
         stage = self._expected[0] if self._expected else Stage.CONNECT
+        # First: whoever is told next may look for another connection, and must not find this one.
+        self._on_lost(self)
         self._ended(stage)
         noop, self._noop = self._noop, None
         if noop is not None:
             noop.callback(False)
         if not self.ready.called:
             self.ready.errback(Trouble(f"{self.why} ({stage})"))
-        self._on_lost(self)
 
     def dataReceived(self, data: bytes) -> None:
         """As the base class, but nothing that came in the clear may pass as said inside TLS."""

@@ -205,11 +205,12 @@ class Pool:
     async def _acquire(self) -> Session:
         if self._stopping is not None:
             raise Trouble("the relay is not used any more")
-        if self._idle:
+        while self._idle:
             session = self._idle.pop()
             self._idle_since.pop(session, None)
-            self._hold(session)
-            return session
+            if session.alive:
+                self._hold(session)
+                return session
         now = self._reactor.seconds()
         # Until the relay has proved that it works, one connection is enough to find out.
         most = self.relay.connections if self.up else 1
@@ -242,6 +243,9 @@ class Pool:
         if session not in self._sessions:
             return
         if not session.alive or session.started >= MESSAGES or self._stopping is not None:
+            # Lent again, a dead one would end its message at once, which would take it again, and for ever.
+            if session in self._half:
+                self._half.remove(session)
             session.quit()
             return
         while self._waiting:
