@@ -463,7 +463,8 @@ class RedisStore:
             after = last.decode()
 
     async def hasten_reports(self, message_ids: Collection[str]) -> None:
-        left, now = iter(message_ids), stored.ms(self._clock.seconds())
+        # Cut, as the scripts cut their now: rounded up it would not be due yet.
+        left, now = iter(message_ids), int(self._clock.seconds() * 1000)
         while some := list(islice(left, 500)):
             members = (word for one in some for word in (now, one))
             await self._link.command("ZADD", f"{self._prefix}q:reports", "XX", *members)
