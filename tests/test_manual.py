@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from zope.interface.verify import verifyObject
@@ -30,6 +30,14 @@ SECRETS = "/etc/gatewayd/secrets"
 RSA_KEY = (
     rsa.generate_private_key(65537, 1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 )
+
+EC_PUBLIC = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+KEYS = {"amazing.dkim.pem": RSA_KEY, "sendgrid.pem": EC_PUBLIC}
 
 SMALL = """
 [gatewayd]
@@ -131,7 +139,7 @@ def keys() -> dict[type[BaseModel], set[str]]:
 def test_every_configuration_is_valid(text: str, tmp_path: Path) -> None:
     """Each block, laid over a small configuration, is one that the daemon takes."""
     for name in re.findall(rf"file:{SECRETS}/([^\"]+)", text):
-        (tmp_path / name).write_text(RSA_KEY if name.endswith(".dkim.pem") else "x" * 40)
+        (tmp_path / name).write_text(KEYS.get(name, "x" * 40))
     authority = Authority(tmp_path).ca_file
     block = tomllib.loads(text.replace(SECRETS, str(tmp_path)).replace("/etc/ssl/certs/internal-ca.pem", authority))
     raw = laid_over(tomllib.loads(SMALL), block)
