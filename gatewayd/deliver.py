@@ -65,12 +65,17 @@ class Deliverer:
         if label.only_users is not None and message.ext_user_id not in label.only_users:
             # Nothing goes to a wire, so there is no mark: a crash now must not leave it held as uncertain.
             return Handed(SIMULATED, detail="simulated: the label is in test mode")
+        channel = self._channels[message.channel]
+        # Thousands may wait for what is down: their players are not looked up at each try, to be looked up again.
+        ways = _ways_out(label, message.channel)
+        if ways and (trouble := channel.why_not(ways)):
+            raise TemporaryFailure(trouble, progress=leased.progress)
         address = await self._resolve(message, label)
         routes = label.relays if message.channel is Channel.EMAIL else sms_routes(label.sms_routes, address)
         if not routes:
             raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
         order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1, leased.route)
-        return await self._channels[message.channel].send(order, self._marker(message, label, address))
+        return await channel.send(order, self._marker(message, label, address))
 
     async def _resolve(self, message: Message, label: Label) -> str:
         if message.sealed_to:
@@ -108,6 +113,13 @@ class Deliverer:
                 raise PermanentFailure("the user is on the stop list")
 
         return before_wire
+
+
+def _ways_out(label: Label, channel: Channel) -> tuple[str, ...]:
+    """All relays or SMSCs that may ever take one of the label's messages."""
+    if channel is Channel.EMAIL:
+        return tuple(label.relays)
+    return tuple(dict.fromkeys(name for route in label.sms_routes for name in route.via))
 
 
 def sms_routes(routes: tuple[SmsRoute, ...], number: str) -> tuple[str, ...]:

@@ -100,6 +100,9 @@ class IChannel(Interface):
     def routes() -> Mapping[str, bool]:
         """The name of each relay or SMSC, and whether it is up."""
 
+    def why_not(routes: Sequence[str]) -> str:
+        """Why nothing can go out by any of `routes` at this moment; "" where one may take it, or has to be tried."""
+
     def heard_since(route: str) -> float:
         """Since when evidence about messages of `route` could come over it; 0 where none does, or it is down."""
 

@@ -1,6 +1,6 @@
 """A message on its way to its channel: the recipient looked up anew, the route chosen, the mark set before the wire."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -65,6 +65,8 @@ class Way:
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self.written = 0
+        self.trouble = ""
+        self.asked_for: tuple[str, ...] = ()
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
         """As IChannel promises."""
@@ -76,6 +78,15 @@ class Way:
     def routes(self) -> Mapping[str, bool]:
         """Not asked for here."""
         return {}
+
+    def why_not(self, routes: Sequence[str]) -> str:
+        """What the test says."""
+        self.asked_for = tuple(routes)
+        return self.trouble
+
+    def heard_since(self, route: str) -> float:
+        """Not asked for here."""
+        return 0.0
 
 
 class Bench:
@@ -151,6 +162,22 @@ def test_an_email_goes_to_the_address_by_the_labels_relays() -> None:
     bench.deliver(bench.leased(EMAIL))
     [order] = bench.channels[Channel.EMAIL].orders
     assert (order.address, order.routes) == ("anna@players.example", ("main", "backup"))
+
+
+def test_no_player_is_looked_up_while_nothing_can_go_out() -> None:
+    """All relays or SMSCs of the label are down: it is tried again, with what was achieved, and nobody is asked."""
+    for content, ways in ((EMAIL, ("main", "backup")), (Sms("Amazing", "Hello"), ("uk", "world"))):
+        bench = Bench()
+        leased = bench.leased(content)
+        channel = bench.channels[leased.message.channel]
+        channel.trouble = "all are down"
+        failure = bench.fails(replace(leased, progress=("r1",)), TemporaryFailure)
+        assert (failure.reason, failure.progress, failure.counts) == ("all are down", ("r1",), True)
+        assert channel.asked_for == ways
+        assert bench.directory.asked == []
+        channel.trouble = ""
+        bench.deliver(leased)
+        assert len(bench.directory.asked) == 1
 
 
 def test_an_attempt_knows_what_earlier_ones_achieved() -> None:

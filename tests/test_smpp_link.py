@@ -460,6 +460,7 @@ def test_receipts_can_come_since_the_receiver_is_bound() -> None:
     began = memory.clock.seconds()
     assert world.channel.heard_since("world") == began
     assert world.channel.heard_since("unknown") == 0
+    assert world.channel.why_not(("other", "world")) == ""
     memory.advance(5)
     memory.smsc.sessions[1].abort()
     memory.advance(5)
@@ -472,6 +473,7 @@ def test_receipts_can_come_since_the_receiver_is_bound() -> None:
     failure = failure_of(world.send(order(now=memory.clock.seconds())))
     assert isinstance(failure, TemporaryFailure)
     assert failure.reason.startswith("world is down: connect: ConnectionRefusedError")
+    assert world.channel.why_not(("world", "other")) == f"{failure.reason}; other is configured no more"
     stop(memory, world)
 
 

@@ -825,3 +825,16 @@ async def test_the_simulator_reports_success_by_lmtp() -> None:
         await w.channel.stopService()
         await relay.stop()
         await lmtp.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_why_nothing_goes_out_is_known_without_a_try() -> None:
+    """Of relays that are down, each with its reason; nothing where one may take mail, or was not tried yet."""
+    async with world("main", "backup") as w:
+        assert w.channel.why_not(("main", "backup")) == ""
+        await w.send(order(1, "main"))
+        await w.relays["main"].stop()
+        await until(lambda: not w.channel.routes()["main"], 10)
+        assert w.channel.why_not(("main",)).startswith("main is down: ")
+        assert w.channel.why_not(("main", "backup")) == ""
+        assert w.channel.why_not(("unknown",)) == "none of its relays is configured"

@@ -112,13 +112,23 @@ class SmppChannel(Service):
         for name in routes:
             account = self._accounts.get(name)
             if account is None or not account.up:
-                reason = account.why_down() if account is not None else f"{name} is configured no more"
+                reason = self._why_down(name)
                 continue
             try:
                 return await self._send_by(account, order, ids, before_wire)
             except _Elsewhere as elsewhere:
                 reason = str(elsewhere)
         raise TemporaryFailure(reason, progress=ids)
+
+    def why_not(self, routes: Sequence[str]) -> str:
+        """See IChannel."""
+        if any(name in self._accounts and self._accounts[name].up for name in routes):
+            return ""
+        return "; ".join(map(self._why_down, routes))
+
+    def _why_down(self, name: str) -> str:
+        account = self._accounts.get(name)
+        return account.why_down() if account is not None else f"{name} is configured no more"
 
     def routes(self) -> Mapping[str, bool]:
         """Each SMSC, and whether some bind of it takes submits."""

@@ -4,7 +4,7 @@ Owns the pools and what a relay's answer means for a message. Tries once; must n
 retry policy or the other channel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,6 +201,13 @@ class SmtpChannel(Service):
         """See IChannel."""
         return {name: way.pool.up for name, way in self._ways.items()}
 
+    def why_not(self, routes: Sequence[str]) -> str:
+        """See IChannel."""
+        pools = [self._ways[name].pool for name in routes if name in self._ways]
+        if any(pool.may_be_used for pool in pools):
+            return ""
+        return "; ".join(map(_why_down, pools)) or _NONE_CONFIGURED
+
     def heard_since(self, route: str) -> float:
         """See IChannel. What a relay knows later comes as returned mail or an ESP's event."""
         return 0.0
@@ -276,7 +283,7 @@ class SmtpChannel(Service):
         if self._reactor.seconds() >= order.message.deadline:
             raise _Setback("its deadline passed")
         if not pool.may_be_used:
-            raise _Setback(f"{pool.name} is down: {pool.trouble}")
+            raise _Setback(_why_down(pool))
 
     async def _by(self, way: _Way, order: Order, mail: Mail, before_wire: BeforeWire) -> Handed:
         """One relay. Raises _Setback where the next one should be tried."""
@@ -360,10 +367,17 @@ class _Setback(Exception):
         self.final = final
 
 
+_NONE_CONFIGURED = "none of its relays is configured"
+
+
+def _why_down(pool: Pool) -> str:
+    return f"{pool.name} is down: {pool.trouble}"
+
+
 def _sum_up(setbacks: list[_Setback]) -> Exception:
     """What to raise when no relay took it."""
     if not setbacks:
-        return TemporaryFailure("none of its relays is configured")
+        return TemporaryFailure(_NONE_CONFIGURED)
     reason = "; ".join(setback.reason for setback in setbacks)
     if all(setback.final for setback in setbacks):
         return PermanentFailure(reason)
