@@ -213,6 +213,6 @@ class Tracker:
 
 
 def _plain(text: str) -> str:
-    """A word as it is compared: in any letter case and Unicode form, without the quotes, dots and blanks around it."""
-    word = unicodedata.normalize("NFKC", text).casefold().strip()
+    """Words as they are compared: in any letter case and Unicode form, whatever blanks, quotes and dots are around."""
+    word = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return _AROUND.sub("", word) or word

@@ -406,7 +406,7 @@ def test_other_texts_do_nothing(text: str) -> None:
     assert bench.meter.facts == [("inbound", "text", "ignored")]
 
 
-@pytest.mark.parametrize("text", ["basta", "Ne piši!", "NE PIS\u030cI", "\U0001f6d1"])
+@pytest.mark.parametrize("text", ["basta", "Ne piši!", "NE PIS\u030cI", " ne  \r\npiši", "\U0001f6d1"])
 def test_a_label_has_stop_words_of_its_own(text: str) -> None:
     """In its players' language, whatever the case and the form of an accent."""
     bench = Bench(stop_words=["BASTA", "Ne piši", "\U0001f6d1"])
