@@ -11,8 +11,8 @@ from twisted.internet.error import ConnectionLost
 from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import IChannel
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
-from gatewayd.smpp.channel import reference
 from gatewayd.smpp.pdu import Status, SubmitSm
+from gatewayd.smpp.submits import reference
 from gatewayd.status import Event
 from redis_server import until
 from smpp_world import Memory, World, order, running, settings

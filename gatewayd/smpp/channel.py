@@ -4,7 +4,6 @@ Owns the routes' health, failover, and the way back of receipts and texts. It tr
 and imports no store, no track and no other channel. Waiting and pacing are account.py's, the wire is link.py's.
 """
 
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,15 +17,16 @@ from zope.interface import implementer
 from gatewayd import config
 from gatewayd.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.interfaces import BeforeWire, IChannel, OnInbound, OnReceipt
-from gatewayd.model import Handed, Inbound, Order, Receipt, Sms, WayState
-from gatewayd.smpp import address, dial, incoming, receipt, text
+from gatewayd.model import Handed, Inbound, Order, Receipt, WayState
+from gatewayd.smpp import address, dial, incoming, receipt
 from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp.account import Account, Down, OnAnswer, SmscState
-from gatewayd.smpp.codes import MEANINGS, RECEIPTS
+from gatewayd.smpp.codes import MEANINGS
 from gatewayd.smpp.link import Link, NotWritten, Token, Unanswered
 from gatewayd.smpp.pace import Reserve
 from gatewayd.smpp.pdu import Disposition, Status
 from gatewayd.smpp.session import SubmitAnswered
+from gatewayd.smpp.submits import submits_of
 
 LIMITED_TRIES = 5
 """Attempts after which a status that may mean anything counts as a refusal."""
@@ -299,48 +299,13 @@ class SmppChannel(Service):
                 raise TemporaryFailure(reason, progress=progress)
 
     def _submits(self, account: Account, order: Order) -> list[bytes]:
-        """The message's submit_sm PDUs, all of them checked before the first is written."""
-        message, smsc = order.message, account.smsc
-        content = message.content
-        if not isinstance(content, Sms):
-            raise PermanentFailure("no SMS")
-        label = self._labels.get(message.label)
+        label = self._labels.get(order.message.label)
         if label is None:
             raise PermanentFailure("the label is not configured any more")
-        try:
-            plan = text.plan(content.body, account.form, transliterate=label.transliterate)
-        except text.TooLongError as error:
-            raise PermanentFailure(str(error)) from None
-        # max_segments was looked at when the message was taken on (fit.py): what was accepted isn't refused for it.
-        source_ton, source_npi, source = address.source(
-            content.from_number, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet
+        with_validity, now = account.takes_validity, self._reactor.seconds()
+        return submits_of(
+            order, account.smsc, account.form, transliterate=label.transliterate, with_validity=with_validity, now=now
         )
-        dest_ton, dest_npi, destination = address.destination(order.address, smsc.dest_ton_npi)
-        form = smsc.validity if account.takes_validity else ""
-        validity = address.validity(message.deadline, self._reactor.seconds(), form) if form else b""
-        try:
-            return [
-                smpp.encode(
-                    smpp.SubmitSm(
-                        0,
-                        source_addr_ton=source_ton,
-                        source_addr_npi=source_npi,
-                        source_addr=source,
-                        dest_addr_ton=dest_ton,
-                        dest_addr_npi=dest_npi,
-                        destination_addr=destination,
-                        esm_class=part.esm_class,
-                        validity_period=validity,
-                        registered_delivery=RECEIPTS[smsc.receipts],
-                        data_coding=plan.data_coding,
-                        short_message=part.short_message,
-                        tlvs=part.tlvs,
-                    )
-                )
-                for part in text.parts(plan, reference(message.id))
-            ]
-        except smpp.EncodeError as error:
-            raise PermanentFailure(f"SMPP has no place for it: {error}") from None
 
     # In -------------------------------------------------------------------------------------------------------
 
@@ -424,8 +389,3 @@ _ANSWER_NAMES = {status: smpp.status_name(status) for status in (*Status, *range
 
 async def _awaited(told: Awaitable[None]) -> None:
     await told
-
-
-def reference(message_id: str) -> int:
-    """What ties the segments of one message together: the same at every attempt, 16 bits."""
-    return zlib.crc32(message_id.encode()) & 0xFFFF

@@ -1,0 +1,60 @@
+"""A message as the submit_sm PDUs that an SMSC wants: alphabet, segments, addresses, validity."""
+
+import zlib
+
+from gatewayd.config import Smsc
+from gatewayd.errors import PermanentFailure
+from gatewayd.model import Order, Sms
+from gatewayd.smpp import address, text
+from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.codes import RECEIPTS
+
+
+def submits_of(
+    order: Order, smsc: Smsc, form: text.Form, *, transliterate: bool, with_validity: bool, now: float
+) -> list[bytes]:
+    """The octets of the PDUs (SMPP 3.4 4.4.1), all of them checked before the first is written; sequence number 0.
+
+    `now` counts where the validity is relative. Raises PermanentFailure where the message can't be sent so.
+    """
+    message, content = order.message, order.message.content
+    if not isinstance(content, Sms):
+        raise PermanentFailure("no SMS")
+    try:
+        plan = text.plan(content.body, form, transliterate=transliterate)
+    except text.TooLongError as error:
+        raise PermanentFailure(str(error)) from None
+    # max_segments was looked at when the message was taken on (fit.py): what was accepted isn't refused for it.
+    source_ton, source_npi, source = address.source(
+        content.from_number, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet
+    )
+    dest_ton, dest_npi, destination = address.destination(order.address, smsc.dest_ton_npi)
+    validity = address.validity(message.deadline, now, smsc.validity) if with_validity and smsc.validity else b""
+    try:
+        return [
+            smpp.encode(
+                smpp.SubmitSm(
+                    0,
+                    source_addr_ton=source_ton,
+                    source_addr_npi=source_npi,
+                    source_addr=source,
+                    dest_addr_ton=dest_ton,
+                    dest_addr_npi=dest_npi,
+                    destination_addr=destination,
+                    esm_class=part.esm_class,
+                    validity_period=validity,
+                    registered_delivery=RECEIPTS[smsc.receipts],
+                    data_coding=plan.data_coding,
+                    short_message=part.short_message,
+                    tlvs=part.tlvs,
+                )
+            )
+            for part in text.parts(plan, reference(message.id))
+        ]
+    except smpp.EncodeError as error:
+        raise PermanentFailure(f"SMPP has no place for it: {error}") from None
+
+
+def reference(message_id: str) -> int:
+    """What ties the segments of one message together: the same at every attempt, 16 bits."""
+    return zlib.crc32(message_id.encode()) & 0xFFFF
