@@ -153,8 +153,8 @@ class IStore(Interface):
         `fingerprint` tells the same content from other content; `stop_hashes` are the names under which the player
         or the address may be on the stop list of this label and channel. With `lease` the message is ours to send
         at once (LEASED), else it waits for any instance (STORED). After `until` nothing is stored any more, however
-        late the call reaches a server that was away (StoreUntouched). `attempt` is this call's own name, for
-        `take_back`.
+        late the call reaches a server that was away (StoreUntouched). `attempt` is this call's own name among this
+        instance's, for `take_back`.
         """
 
     async def take_back(message_id: str, channel: Channel, attempt: str) -> None:

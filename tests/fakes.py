@@ -48,7 +48,7 @@ class Row:
     activity: str
     accepted_at: float
     deadline: float
-    attempt: str = ""
+    attempt: tuple[str, str] = ("", "")
     state: State = State.QUEUED
     told: str = ""
     pending: str = ""
@@ -185,7 +185,7 @@ class FakeStore:
     ) -> tuple[Acceptance, str]:
         now = self._now()
         row = self.db.rows.get(message.id)
-        if row is not None and attempt and row.attempt == attempt:
+        if row is not None and attempt and row.attempt == (self.instance, attempt):
             return (Acceptance.LEASED if message.id in self._lease(message.channel) else Acceptance.STORED), message.id
         known = await self.known([message.id, *earlier_ids], fingerprint)
         if known:
@@ -207,7 +207,7 @@ class FakeStore:
             activity=message.activity_type,
             accepted_at=self._now(),
             deadline=message.deadline,
-            attempt=attempt,
+            attempt=(self.instance, attempt),
         )
         self.db.rows[message.id] = row
         self._count(row, "accepted", 1)
@@ -219,7 +219,7 @@ class FakeStore:
     async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
         self._now()
         row = self.db.rows.get(message_id)
-        if row is None or row.attempt != attempt or row.state is not State.QUEUED or row.marked:
+        if row is None or row.attempt != (self.instance, attempt) or row.state is not State.QUEUED or row.marked:
             return
         self._count(row, "in_flight", -1)
         self._count(row, "accepted", -1)
@@ -233,7 +233,7 @@ class FakeStore:
             row = self.db.rows.get(message_id)
             if row:
                 same = row.fingerprint == fingerprint
-                row.attempt = "" if same else row.attempt
+                row.attempt = ("", "") if same else row.attempt
                 return (Acceptance.SAME if same else Acceptance.CONFLICT), message_id
         return None
 

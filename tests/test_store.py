@@ -172,6 +172,17 @@ async def test_what_another_caller_heard_of_stays(world: World) -> None:
         assert await world.one.about(message.id) is not None
 
 
+@pytest_twisted.ensureDeferred
+async def test_two_instances_may_give_their_attempts_the_same_name(world: World) -> None:
+    """Daemons that started together count alike: one's call is still not the other's, nor may it be taken back by it."""
+    message = sms(world.clock)
+    await world.one.accept(message, "a", lease=True, attempt="0.000/0")
+    assert await world.two.accept(message, "b", attempt="0.000/0") == (Acceptance.CONFLICT, message.id)
+    await world.two.take_back(message.id, Channel.SMS, "0.000/0")
+    assert await world.one.about(message.id) is not None
+    assert await world.two.accept(message, "a", attempt="0.000/0") == (Acceptance.SAME, message.id)
+
+
 @pytest.mark.parametrize("apart", [-900.0, 900.0])
 @pytest_twisted.ensureDeferred
 async def test_the_server_may_have_another_clock(alone: tuple[World, RedisLink, str], apart: float) -> None:

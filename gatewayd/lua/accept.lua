@@ -1,6 +1,6 @@
 -- Take a message on, once for its id.
 -- item    id fingerprint label channel user uid deadline(ms) activity url body lease(0|1) earlier-ids stop-names
---         until(ms, by the server's clock; 0: for ever) attempt(this call's own name)
+--         until(ms, by the server's clock; 0: for ever) attempt(this call's own name on this instance)
 -- reply   {code, id}: leased stored same conflict suppressed full late
 -- holds   a message is stored whole or not at all; the body, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
@@ -18,7 +18,7 @@ local function each(it)
     end
   end
   if known then
-    if it[15] ~= '' and call('HGET', P .. 'm:' .. owner, 'v') == it[15] then
+    if it[15] ~= '' and call('HGET', P .. 'm:' .. owner, 'v') == INSTANCE .. ' ' .. it[15] then
       return {call('ZSCORE', P .. 'l:' .. it[4] .. ':' .. INSTANCE, owner) and 'leased' or 'stored', owner}
     end
     if known == it[2] then call('HDEL', P .. 'm:' .. owner, 'v') end
@@ -34,7 +34,7 @@ local function each(it)
     if call('TTL', P .. 'w:' .. url) < lifetime then call('SET', P .. 'w:' .. url, it[9], 'EX', lifetime) end
   end
   call('HSET', m, 's', QUEUED, 'h', it[2], 'l', it[3], 'c', it[4], 'x', it[5], 'i', it[6], 't', now, 'd', it[7],
-    'y', it[8], 'w', url, 'o', '', 'n', 0, 'v', it[15])
+    'y', it[8], 'w', url, 'o', '', 'n', 0, 'v', it[15] == '' and '' or (INSTANCE .. ' ' .. it[15]))
   call('SET', P .. 'b:' .. id, it[10])
   call('INCR', P .. 'waiting')
   count(it[3], it[4], 'accepted', 1)
