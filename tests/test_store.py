@@ -174,7 +174,7 @@ async def test_what_another_caller_heard_of_stays(world: World) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_two_instances_may_give_their_attempts_the_same_name(world: World) -> None:
-    """Daemons that started together count alike: one's call is still not the other's, nor may it be taken back by it."""
+    """Daemons that started together count alike: one's call is not the other's, nor taken back by it."""
     message = sms(world.clock)
     await world.one.accept(message, "a", lease=True, attempt="0.000/0")
     assert await world.two.accept(message, "b", attempt="0.000/0") == (Acceptance.CONFLICT, message.id)
