@@ -357,6 +357,21 @@ def test_a_slow_endpoint_is_not_the_callers_fault() -> None:
     assert line.transport.value().endswith(b"slow")
 
 
+def test_a_caller_who_does_not_read_is_not_read_either() -> None:
+    """What we have to say to them fills our memory else; once they read, it goes on where it stood."""
+    line = Line()
+    line.send(head("/slow"))
+    line.protocol.pauseProducing()
+    assert line.transport.producerState == "paused"
+    assert line.send(head("/plain")) == b""
+    line.pages.gate.callback(None)
+    assert line.transport.value().count(b"HTTP/1.1") == 1
+    assert line.transport.producerState == "paused"
+    line.protocol.resumeProducing()
+    assert line.transport.value().count(b"HTTP/1.1") == 2
+    assert line.transport.producerState == "producing"
+
+
 def test_what_does_not_close_is_cut_off() -> None:
     """A caller that takes no notice has ABORT seconds more."""
     line = Line()

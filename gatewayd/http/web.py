@@ -201,6 +201,7 @@ class LeanChannel(HTTPChannel):
     _ending = False
     _deaf = False
     _heard_all = False
+    _unread: Request | None = None  # answered, but the caller has not read so far
 
     def connectionMade(self) -> None:
         """A caller connected."""
@@ -274,9 +275,30 @@ class LeanChannel(HTTPChannel):
         if self.site.draining:
             self.persistent = False
         self.deadline = self.site.reactor.seconds() + SLOW
+        if self._waitingForTransport and self.persistent:
+            self._unread = request
+        else:
+            self._go_on(request)
+
+    def _go_on(self, request: Request) -> None:
         super().requestDone(request)
         if self._heard_all and not self._handlingRequest:
             self.loseConnection()
+
+    def pauseProducing(self) -> None:
+        """The caller does not read what we say: nothing more of theirs is read or answered, or it fills our memory.
+
+        Twisted stops only the answer that is being written, and reads and answers whatever is pipelined behind it.
+        """
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The caller has read: go on where we stood."""
+        super().resumeProducing()
+        request, self._unread = self._unread, None
+        if request is not None:
+            self._go_on(request)
 
     @property
     def idle(self) -> bool:
