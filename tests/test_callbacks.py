@@ -198,6 +198,8 @@ def test_bytes_after_an_answer_spoil_the_connection() -> None:
         b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_BODY + 1),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n" + b"x" * (MAX_BODY + 1),
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 8000,
     ],
 )
 def test_unclear_or_endless_answers_are_bad(data: bytes) -> None:

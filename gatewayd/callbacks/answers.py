@@ -22,7 +22,7 @@ class BadAnswer(Exception):
 class AnswerReader:
     """Reads one answer. `status`, `body`, `keep` (the connection may serve again) count once `complete` is true."""
 
-    __slots__ = ("_body", "_buffer", "_step", "_wanted", "body", "complete", "keep", "retry_after", "status")
+    __slots__ = ("_body", "_buffer", "_heads", "_step", "_wanted", "body", "complete", "keep", "retry_after", "status")
 
     def __init__(self) -> None:
         self.status = 0
@@ -32,6 +32,7 @@ class AnswerReader:
         self.retry_after = ""
         self._buffer = b""
         self._body = bytearray()
+        self._heads = 0
         self._wanted = 0
         self._step: Callable[[], bool] = self._head
 
@@ -67,6 +68,7 @@ class AnswerReader:
             if len(self._buffer) > MAX_HEAD:
                 raise BadAnswer("its head is too long")
             return False
+        self._count_head(end.end())
         lines = self._buffer[: end.start()].splitlines()
         self._buffer = self._buffer[end.end() :]
         status = _STATUS.match(lines[0]) if lines else None
@@ -153,7 +155,14 @@ class AnswerReader:
         line = self._line()
         if line is None:
             return False
+        self._count_head(len(line))
         return bool(line) or self._finish(bytes(self._body))
+
+    def _count_head(self, size: int) -> None:
+        # Interim answers and trailers may go on for ever, and cost a core for as long as they are read.
+        self._heads += size
+        if self._heads > MAX_HEAD:
+            raise BadAnswer("its head is too long")
 
     def _line(self) -> bytes | None:
         line, newline, rest = self._buffer.partition(b"\n")
