@@ -369,6 +369,7 @@ def test_pause_and_resume(world: World) -> None:
         ("suppress", {"label": "amazing"}, 400),
         ("suppress", {"label": "amazing", "ext_user_id": "x", "channel": "fax"}, 400),
         ("pause", {"label": "amazing", "chanel": "sms"}, 400),
+        ("erase", {"label": "amazing", "ext_user_id": "x", "cursor": "there"}, 400),
         ("dead-letters/retry", {"id": "nobody"}, 404),
         ("no-such-verb", {}, 404),
     ],
@@ -379,6 +380,12 @@ def test_wrong_orders_are_refused_in_words(world: World, name: str, order: dict[
     assert reply.status == status
     assert reply.json["error"]
     assert not world.run(world.store.paused())
+
+
+def test_an_order_that_is_not_utf_8_is_refused_in_words(world: World) -> None:
+    """It is the asker's fault, and no bug of ours for the log."""
+    reply = world.ask("/verbs/pause", b'{"label": "\xff"}', Content_Type="application/json")
+    assert (reply.status, reply.json) == (400, {"error": "the body is not UTF-8"})
 
 
 def test_a_verb_without_redis_is_503(world: World) -> None:

@@ -171,9 +171,10 @@ async def test_trace_by_id_and_by_uid(desk: Desk, world: World) -> None:
         assert status == 0
         assert message.id in out
         assert "accepted" in out
-    status, out, error = await desk.run("trace", "nobody")
-    assert (status, out) == (1, "")
-    assert "no message with this id or uid" in error
+    for stranger in ("nobody", "\udcff"):
+        status, out, error = await desk.run("trace", stranger)
+        assert (status, out) == (1, "")
+        assert "no message with this id or uid" in error
 
 
 @pytest_twisted.ensureDeferred
@@ -334,6 +335,10 @@ async def test_no_configuration(desk: Desk) -> None:
     status, _, error = await desk.run("status")
     assert status == 1
     assert "not TOML" in error
+    desk.config.write_text('[admin]\nlisten = ["tcp:http"]\n')
+    status, _, error = await desk.run("status")
+    assert status == 1
+    assert "admin.listen names no tcp: or unix: endpoint" in error
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class AdminClient:
 
     def trace(self, name: str) -> Json:
         """The timeline of one message, by our id or the caller's uid."""
-        return self.get("/messages/" + quote(name, safe=""))
+        return self.get("/messages/" + quote(name, safe="", errors="surrogateescape"))
 
     def answers(self) -> bool:
         """Whether somebody listens there."""
@@ -143,7 +143,10 @@ def _client(listen: str, directory: Path) -> AdminClient | None:
         return AdminClient(lambda: _UnixConnection(path), path) if path else None
     if kind not in ("tcp", "tcp6", "ssl"):
         return None
-    port = int(named.get("port") or (plain[0] if plain else "0"))
+    number = named.get("port") or (plain[0] if plain else "")
+    if not (number.isascii() and number.isdigit()):
+        return None
+    port = int(number)
     interface = named.get("interface", "")
     host = "::1" if kind == "tcp6" and not interface else _ANY.get(interface, interface)
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,14 +1,15 @@
 """What is asked of the admin listener: bodies, forms and queries to typed values, or Wrong. Does nothing of it."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gatewayd.model import Channel
 
 Body = TypeVar("Body", bound=Struct)
+Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
 
 
 class Wrong(Exception):
@@ -26,7 +27,7 @@ class Player(Struct, forbid_unknown_fields=True):
     label: str
     ext_user_id: str
     channel: Channel | None = None
-    cursor: str = "0"
+    cursor: Cursor = "0"
 
 
 class Switch(Struct, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class Span(Struct, forbid_unknown_fields=True):
     since: float
     until: float
     label: str = ""
-    cursor: str = "0"
+    cursor: Cursor = "0"
 
 
 class Letter(Struct, forbid_unknown_fields=True):
@@ -59,6 +60,8 @@ def body(request: Any, kind: type[Body]) -> Body:
         return msgspec.json.decode(request.content.read(), type=kind)
     except msgspec.DecodeError as error:
         raise Wrong(400, str(error)) from None
+    except UnicodeDecodeError:
+        raise Wrong(400, "the body is not UTF-8") from None
 
 
 def asked(request: Any, name: str, default: str = "") -> str:
