@@ -408,6 +408,31 @@ async def test_a_relay_that_hangs_with_all_its_connections_busy_is_not_up() -> N
         assert (await w.send(order(3, "main", "backup"))).route == "main"
 
 
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest_twisted.ensureDeferred
+async def test_a_relay_that_never_greets_what_it_kept_waiting_is_found_again(connections: int) -> None:
+    """What connected while it hung is never answered, and yet the relay is known to be back: by a new connection."""
+    made = World()
+    relay = await made.add("main", {"connections": connections})
+    relay.script["connect"].append(Act.HANG)
+    most = 0
+
+    def seen(_: Any) -> None:
+        nonlocal most
+        most = max(most, relay.connections)
+
+    relay.on_step = seen
+    made.start()
+    try:
+        await until(lambda: made.channel.routes()["main"], 15)
+        assert (await made.send()).route == "main"
+        await until(lambda: relay.connections == 1, 5)
+        assert most == connections
+    finally:
+        await made.channel.stopService()
+        await relay.stop()
+
+
 @pytest.mark.parametrize("connections", [1, 2, 10])
 @pytest_twisted.ensureDeferred
 async def test_a_connection_that_the_relay_closed_meanwhile_is_no_failure(connections: int) -> None:

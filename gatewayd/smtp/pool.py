@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
@@ -29,6 +29,7 @@ TICK = 1.0
 PROBE_AFTER = 3.0
 SLOW = 5.0
 SILENT = 8.5
+GREETING = 8.0
 PATIENCE = 5.0
 IDLE = 30.0
 MESSAGES = 100
@@ -65,6 +66,7 @@ class Pool:
         self._idle_since: dict[Session, float] = {}
         self._probes: dict[Session, int] = {}
         self._opening: dict[Deferred[Any], float] = {}
+        self._greeting = GREETING
         self._waiting: deque[tuple[float, Deferred[Session]]] = deque()
         self._broken = Backoff(BROKEN_CAP, settings.jitter)
         self._lasting = Backoff(LASTING_CAP, settings.jitter)
@@ -296,15 +298,16 @@ class Pool:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
             raise Trouble(f"no connection: {_plain(error)}") from None
-        # It may be lost already; then `ready` says so, and nobody would ever take it out again.
-        if not session.ready.called:
-            self._sessions.add(session)
         ready: Session = await session.ready
         return ready
 
     def _opened(self, result: Any, opening: Deferred[Any]) -> None:
-        del self._opening[opening]
+        began = self._opening.pop(opening)
         if isinstance(result, Session):
+            # Where it is lost already nobody would ever take it out again.
+            if result.alive:
+                self._sessions.add(result)
+            self._forget_those_that_hang(began)
             # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
             self._offer = result.offer
             self._say(True, "")
@@ -324,8 +327,16 @@ class Pool:
             self._failed(result)
             self._maybe_stopped()
 
+    def _forget_those_that_hang(self, began: float) -> None:
+        """One that was begun at `began` is ready: those that it left behind long ago will hardly ever be."""
+        now = self._reactor.seconds()
+        if began + SLOW > now:
+            self._greeting = GREETING
+        for opening in [one for one, since in self._opening.items() if since + SLOW <= now]:
+            opening.cancel()
+
     def _failed(self, failure: Any) -> None:
-        if self._stopping is not None:
+        if self._stopping is not None or failure.check(CancelledError, ConnectingCancelledError):
             return
         now = self._reactor.seconds()
         if not failure.check(Trouble):
@@ -386,7 +397,7 @@ class Pool:
             if not turn.called:
                 late = NotNow("no connection to the relay became free in time", now + 1.0)
                 turn.errback(late if self.up else Trouble("it does not answer"))
-        if self.up and not self._heard_since(now - SLOW) and self._leaves_us_waiting(now):
+        if (self.up or not self.trouble) and not self._heard_since(now - SLOW) and self._leaves_us_waiting(now):
             self._say(False, "it does not answer")
         elif self.up and self._says_nothing(now):
             self._say(False, "it does not answer")
@@ -423,8 +434,22 @@ class Pool:
             answered = session.probe()
             answered.addCallback(self._probed, session)
             answered.addErrback(lambda failure: self._log.failure("probing {relay}", failure, relay=self.name))
-        elif not self._opening and now >= self._not_before and len(self._sessions) < self.relay.connections:
+        elif now >= self._not_before and all(began + SLOW <= now for began in self._opening.values()):
+            self._open_another(now)
+
+    def _open_another(self, now: float) -> None:
+        """Those that hang may do so for ever, though the relay is back: a new one finds out.
+
+        Where there is no place for it, the oldest makes room: soon at first, later after longer, for it may be the
+        relay's way to greet late.
+        """
+        if len(self._sessions) + len(self._opening) < self.relay.connections:
             self._open()
+        elif self._opening:
+            oldest, began = next(iter(self._opening.items()))
+            if began + self._greeting <= now:
+                self._greeting = min(2 * self._greeting, self._settings.timeouts.greeting)
+                oldest.cancel()
 
     def _probed(self, well: bool, session: Session) -> None:
         # Relays count commands without mail and lose patience: a new connection before that (Postfix: 100).
