@@ -351,11 +351,15 @@ class FakeStore:
         for index, remote in enumerate(remote_ids, 1):
             self.db.remote[route, remote] = (message_id, index, row.address)
 
+    def _in_work(self, message_id: str, row: Row) -> bool:
+        aside = self.db.aside.get((row.label, row.channel), {})
+        return message_id not in self.db.queues[row.channel] and message_id not in aside
+
     def _go_on(self, message_id: str, row: Row) -> bool:
+        if self._in_work(message_id, row):
+            return False
         if message_id in self.db.queues[row.channel]:
             self.db.queues[row.channel][message_id] = self._now()
-        elif message_id not in self.db.aside.get((row.label, row.channel), {}):
-            return False
         row.state = State.QUEUED
         self.db.lost.get(row.address, {}).pop(message_id, None)
         return True
@@ -425,7 +429,9 @@ class FakeStore:
         if not message_id and stranger and sure and self.db.rows[stranger[0]].state not in FINAL:
             message_id, index = stranger
         row = self.db.rows.get(message_id)
-        if row is None:
+        bad = receipt.event is not None and _OUTCOME[receipt.event] != "d"
+        unsent = row is not None and row.state in WAITING and len(row.segments) > 1
+        if row is None or (bad and unsent and self._in_work(message_id, row)):
             if not park:
                 return "unknown", ""
             kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
@@ -437,7 +443,7 @@ class FakeStore:
         if not index:
             index = max(row.segments.find(".", awaited), row.segments.find(".")) + 1 or 1
             self.db.remote.setdefault((receipt.smsc, receipt.remote_ids[0]), (message_id, index, row.address))
-        if goes_on and (event is None or _OUTCOME[event] == "d") and self._go_on(message_id, row):
+        if goes_on and not bad and self._go_on(message_id, row):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
         if event is not None and len(row.segments) > 1:
@@ -453,6 +459,8 @@ class FakeStore:
         else:
             self._note(row, "receipt", receipt.detail)
         after = move(row.state, row.told, event) if event is not None else None
+        if after is not None and unsent and "." in row.segments:
+            after = after[0], after[1].replace("a", "")
         changed = after is not None and self._move(message_id, row, *after)
         return ("moved" if changed else "ignored"), message_id
 

@@ -371,7 +371,7 @@ async def test_receipts_of_a_half_sent_message_are_matched(world: World) -> None
     await world.one.mark(message, "world", "hash", segments=2)
     await world.one.settle_again(message, 0, "throttled", counts=False, progress=["h1"])
     assert await world.one.receipt(Receipt("world", ("h1",), Event.FAILED), park=True) == ("moved", message.id)
-    assert await world.told() == [Report.ACCEPTED, Report.FAILED]
+    assert await world.told() == [Report.FAILED], "the SMSC never took all of it"
 
 
 @pytest_twisted.ensureDeferred
@@ -709,8 +709,21 @@ async def test_a_failed_uncertain_segment_ends_the_message(world: World) -> None
     receipt = Receipt("world", ("lost",), Event.FAILED, number_hash="numberhash")
     assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
     assert await world.state(message) is State.FAILED
+    assert await world.told() == [Report.FAILED], "the SMSC never took all of it"
     world.clock.advance(7200)
     assert await world.one.take(Channel.SMS, 1) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_segment_that_fails_early_waits_until_all_are_submitted(world: World) -> None:
+    """A receipt may outrun the last submit's answer: accepted, which is for all segments, is still told first."""
+    message = await between_segments(world, 2)
+    receipt = Receipt("world", ("r1",), Event.FAILED)
+    assert await world.one.receipt(receipt, park=True) == ("parked", "")
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "r2", "r3")))
+    assert await world.one.receipt(parked, park=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.FAILED]
 
 
 @pytest_twisted.ensureDeferred

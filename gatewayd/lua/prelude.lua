@@ -107,15 +107,15 @@ local function move(id, m, new, letters, lease, fields)
   return true, leased and job(id, fresh, label, channel, m[6])
 end
 
--- Let an uncertain message go on at once, now that it is known what the next hop has of it; false where it is not in the
--- queue or laid aside: one that is leased is being sent or ended right now.
+-- Whether a waiting message is neither in the queue nor laid aside: one that is leased is being sent or ended right now.
+local function in_work(id, label, channel)
+  return not call('ZSCORE', P .. 'q:' .. channel, id) and not call('ZSCORE', P .. 'x:' .. label .. '|' .. channel, id)
+end
+
+-- Let an uncertain message go on at once, now that it is known what the next hop has of it; false where it is in work.
 local function go_on(id, label, channel)
-  local queue = P .. 'q:' .. channel
-  if call('ZSCORE', queue, id) then
-    call('ZADD', queue, now, id)
-  elseif not call('ZSCORE', P .. 'x:' .. label .. '|' .. channel, id) then
-    return false
-  end
+  if in_work(id, label, channel) then return false end
+  call('ZADD', P .. 'q:' .. channel, 'XX', now, id)
   call('HSET', P .. 'm:' .. id, 's', QUEUED)
   call('ZREM', P .. 'u:' .. (call('HGET', P .. 'm:' .. id, 'a') or ''), id)
   return true

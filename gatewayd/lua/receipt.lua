@@ -51,7 +51,11 @@ local function each(it)
   local sure = stranger and not ours and (#it[2] == 1 or it[9] == 1)
   if not id and sure and not FINAL[call('HGET', P .. 'm:' .. stranger, 's')] then id, index = stranger, place end
   local m = id and state_of(id, 'g', 'j')
-  if not m then
+  local letter = OUTCOME[it[3]]
+  local bad = letter and letter ~= 'd'
+  -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
+  local early = bad and m and m[7] and #m[7] > 1 and WAITING[m[1]] and in_work(id, m[3], m[4])
+  if not m or early then
     if it[6] == 0 then return {'unknown', false, ''} end
     for _, remote in ipairs(it[2]) do
       local p = P .. 'p:' .. smsc .. ':' .. remote
@@ -65,8 +69,7 @@ local function each(it)
   call('ZREM', P .. 'parked', it[7])
   local event, key = it[3], P .. 'm:' .. id
   local g, awaited = m[7], segments_in(m[8]) + 1
-  local good = event == '' or OUTCOME[event] == 'd'
-  local goes_on = not index and good and m[1] == UNCERTAIN and g and awaited < #g
+  local goes_on = not index and not bad and m[1] == UNCERTAIN and g and awaited < #g
   if not index then
     -- Found by its number it names no segment. Told or looked up again, it must not count for the next one too.
     index = g and find(g, '.', awaited, true) or g and find(g, '.', 1, true) or 1
@@ -84,7 +87,6 @@ local function each(it)
       note(id, 'receipt (again)', it[4])
       return {'ignored', false, id}
     end
-    local letter = OUTCOME[event]
     g = sub(g, 1, index - 1) .. letter .. sub(g, index + 1)
     call('HSET', key, 'g', g)
     note(id, 'receipt', 'segment ' .. index .. ' of ' .. #g .. ': ' .. it[4])
@@ -96,6 +98,8 @@ local function each(it)
   if event == '' then return {'ignored', false, id} end
   local new, letters = cell(m[1], m[2], event)
   if not new then return {'ignored', false, id} end
+  -- What ends with segments of which nothing is known was not taken as a whole.
+  if WAITING[m[1]] and g and #g > 1 and find(g, '.', 1, true) then letters = string.gsub(letters, 'a', '') end
   local changed, following = move(id, m, new, letters, it[8] == 1)
   return {changed and 'moved' or 'ignored', following, id}
 end
