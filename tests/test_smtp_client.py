@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
 
 from gatewayd.smtp.client import CHUNK, GRACE
 from gatewayd.smtp.commands import Envelope, Offer, mail_and_rcpt, read_offer, stuffed
@@ -383,6 +384,20 @@ def test_quit_waits_for_what_is_under_way() -> None:
     assert wire.said() == b"QUIT\r\n"
     wire.tell(b"221 bye\r\n")
     assert wire.lost == [wire.session]
+
+
+def test_a_relay_that_never_closes_after_its_good_bye_is_left() -> None:
+    """Under TLS the transport waits for the peer's own end; a few seconds of that are enough, and no trouble."""
+    wire = Wire()
+    wire.transport = wire.session.transport = StringTransport()
+    wire.session.quit()
+    assert wire.said() == b"QUIT\r\n"
+    wire.tell(b"221 2.0.0 bye\r\n")
+    assert wire.transport.disconnecting
+    assert not hasattr(wire.transport, "aborting")
+    wire.clock.advance(5)
+    assert wire.transport.aborting
+    assert not wire.session.timed_out
 
 
 def test_a_probe_tells_whether_the_relay_answers() -> None:

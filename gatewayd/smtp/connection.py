@@ -91,6 +91,7 @@ class Connection(LineOnlyReceiver, ABC):
         self._deadline = 0.0
         self._timer: Any = None
         self._leaving = False
+        self._parted = False
         self._dropped = False
 
     # -- for callers --------------------------------------------------------------------------------------------
@@ -298,6 +299,9 @@ class Connection(LineOnlyReceiver, ABC):
             noop.callback(200 <= reply.code < 300)
 
     def _quitted(self, reply: Reply) -> None:
+        # Under TLS closing waits for the peer's own end, which may never come.
+        self._parted = True
+        self._allow(self._timeouts.quit)
         self.transport.loseConnection()
 
     def _refused(self, stage: Stage, reply: Reply) -> None:
@@ -329,14 +333,14 @@ class Connection(LineOnlyReceiver, ABC):
 
     def _tick(self) -> None:
         timer, self._timer = self._timer, None
-        if not self._expected:
+        if not self._expected and not self._parted:
             return
         now = self._clock.seconds()
         left = self._deadline - now
         if left <= 0 and overslept(timer, now):
             self._timer = self._clock.callLater(READING, self._tick)
         elif left <= 0:
-            self.timed_out = True
+            self.timed_out = not self._parted
             self.drop("no answer in time")
         else:
             self._timer = self._clock.callLater(min(left, _TICK), self._tick)
