@@ -24,6 +24,10 @@ class RedisServer(RedisProcess):
         assert program is not None
         super().__init__(reactor, program, Path(tempfile.mkdtemp(prefix="gwr-")))
 
+    async def start(self, *options: str, patience: float = 20.0) -> None:
+        """As RedisProcess. By default a Redis whose disk is slow answers up to two seconds before it writes."""
+        await super().start("--appendfsync", "always", *options, patience=patience)
+
     def remove(self) -> None:
         """Kill it and forget its data."""
         self.kill()
