@@ -411,6 +411,33 @@ async def test_too_many_stuck_threads_fail_at_once() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_crowd_that_gives_up_at_once_gets_no_thread_each() -> None:
+    """Look-ups that wait in line are not begun one after the other while a black hole's time runs out for all."""
+    pool = threads(2)
+    blocker = Blocker()
+    begun: list[int] = []
+    reasons: list[object] = []
+
+    def job(context: object) -> object:
+        begun.append(1)
+        return blocker.job(context)
+
+    crowd = [pool.run(job) for _ in range(100)]
+    for one in crowd:
+        one.addErrback(lambda failure: reasons.append(failure.type))
+    for one in crowd:
+        one.cancel()
+    # The last one that is stuck has a neighbour at work.
+    assert pool.stuck == MOST_STUCK + 1
+    assert reasons.count(TemporaryFailure) == 100 - pool.stuck
+    blocker.let_go.set()
+    await until(lambda: pool.stuck == 0)
+    assert len(begun) == MOST_STUCK + 1
+    assert await pool.run(lambda context: "well") == "well"
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_job_that_waits_can_be_cancelled_and_is_never_run() -> None:
     """It leaves the line."""
     pool = threads(1)

@@ -22,6 +22,8 @@ C = TypeVar("C")
 MOST_STUCK = 16
 MOST_WAITING = 1000
 
+_ALL_STUCK = "the directory's threads are stuck in its database"
+
 
 class Threads(Generic[C]):
     """Up to `size` threads at work, each with a context of its own.
@@ -51,7 +53,7 @@ class Threads(Generic[C]):
         if self._closed:
             raise TemporaryFailure("the directory is closed")
         if self._stuck >= MOST_STUCK:
-            raise TemporaryFailure("the directory's threads are stuck in its database")
+            raise TemporaryFailure(_ALL_STUCK)
         if len(self._waiting) >= MOST_WAITING:
             raise TemporaryFailure("too many look-ups are waiting for the directory")
         job: _Job[C] = _Job(self, work)
@@ -65,9 +67,7 @@ class Threads(Generic[C]):
         idle, self._idle = self._idle, []
         for thread in idle:
             thread.inbox.put(None)
-        waiting, self._waiting = self._waiting, deque()
-        for job in waiting:
-            job.done.errback(TemporaryFailure("the directory is closed"))
+        self._send_away("the directory is closed")
 
     def given_up(self, job: "_Job[C]") -> None:
         """The caller of `job` does not wait any more."""
@@ -77,7 +77,16 @@ class Threads(Generic[C]):
         job.thread.lost = True
         self._busy -= 1
         self._stuck += 1
-        self._next()
+        if self._stuck < MOST_STUCK:
+            self._next()
+        else:
+            # Whoever waits would only be stuck as well, each in a thread of their own.
+            self._send_away(_ALL_STUCK)
+
+    def _send_away(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for job in waiting:
+            job.done.errback(TemporaryFailure(reason))
 
     def _next(self) -> None:
         while self._waiting and (self._idle or self._busy < self._size):
