@@ -768,6 +768,25 @@ async def test_a_new_configuration_keeps_connections_that_stay() -> None:
         assert new.count == 1
 
 
+@pytest.mark.parametrize("busy", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_fewer_connections_by_a_new_configuration_are_fewer_at_once(busy: bool) -> None:
+    """What has no mail under way ends, and the others after their mail, though more mail waits."""
+    async with world(table={"connections": 3}) as w:
+        relay = w.relays["main"]
+        await until(lambda: w.channel.routes()["main"], 5)
+        sent = [w.send(order(number)) for number in range(1, 10)]
+        await relay.until(lambda: relay.connections == 3)
+        if not busy:
+            await gatherResults(sent)
+        w.channel.reconfigure({"main": w.tables["main"].model_copy(update={"connections": 1})}, {"amazing": label()})
+        await relay.until(lambda: relay.connections == 1)
+        await gatherResults(sent)
+        await w.send(order(10))
+        assert relay.count == 10
+        assert relay.connections_made == 3
+
+
 @pytest_twisted.ensureDeferred
 async def test_stopping_waits_for_the_answer_to_the_dot() -> None:
     """What is on the wire gets its answer; then QUIT."""

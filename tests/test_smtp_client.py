@@ -394,9 +394,9 @@ def test_a_relay_that_never_closes_after_its_good_bye_is_left() -> None:
     assert wire.said() == b"QUIT\r\n"
     wire.tell(b"221 2.0.0 bye\r\n")
     assert wire.transport.disconnecting
-    assert not hasattr(wire.transport, "aborting")
+    assert not wire.transport.disconnected
     wire.clock.advance(5)
-    assert wire.transport.aborting
+    assert wire.transport.disconnected
     assert not wire.session.timed_out
 
 

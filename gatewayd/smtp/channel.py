@@ -371,7 +371,7 @@ _NONE_CONFIGURED = "none of its relays is configured"
 
 
 def _why_down(pool: Pool) -> str:
-    return f"{pool.name} is down: {pool.trouble}"
+    return f"{pool.name} is down: {pool.trouble}" if pool.trouble else f"{pool.name} is not used now"
 
 
 def _sum_up(setbacks: list[_Setback]) -> Exception:

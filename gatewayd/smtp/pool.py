@@ -85,6 +85,8 @@ class Pool:
         """Take over limits and rates; host, TLS and log-in are those that the pool was made with."""
         self.relay = relay
         self.rate = Rate(self._reactor, f"relay:{self.name}", relay.rate, PATIENCE, self._settings.reserve)
+        while self._idle and self._are_too_many():
+            self._idle.pop(0).quit()
 
     # -- how it stands ------------------------------------------------------------------------------------------
 
@@ -244,7 +246,8 @@ class Pool:
             del self._held[session]
         if session not in self._sessions:
             return
-        if not session.alive or session.started >= MESSAGES or self._stopping is not None:
+        worn = session.started >= MESSAGES or self._are_too_many()
+        if not session.alive or worn or self._stopping is not None:
             # Lent again, a dead one would end its message at once, which would take it again, and for ever.
             if session in self._half:
                 self._half.remove(session)
@@ -262,6 +265,11 @@ class Pool:
             if session in self._half:
                 self._half.remove(session)
             self._rest(session)
+
+    def _are_too_many(self) -> bool:
+        """More than a reload left us."""
+        most = self.relay.connections
+        return len(self._sessions) > most and sum(session.alive for session in self._sessions) > most
 
     def _hold_again(self, session: Session) -> None:
         if session in self._half:
