@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 LONGEST = 4096
+_LONGEST_HOST = 253
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _URL = re.compile(
     r"""(?P<scheme>https?)://
-        (?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)
+        (?P<host>\[[0-9A-Fa-f:.]+\]|(?:NAME\.)*NAME\.?)
         (?::(?P<port>[0-9]{1,5}))?
         (?:/[A-Za-z0-9._~:/@!$&'()*+,;=%-]*)?
         (?:\?[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]{}|-]*)?
-    """,
+    """.replace("NAME", "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"),
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -31,7 +32,7 @@ def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
     if len(url) > LONGEST:
         return "is too long"
     match = _URL.fullmatch(url)
-    if match is None:
+    if match is None or len(match["host"]) > _LONGEST_HOST:
         return "is not an http or https URL of host, path and query"
     if match["scheme"].lower() != "https" and not plain_http:
         return "is not https"

@@ -594,7 +594,13 @@ def test_a_host_that_asks_for_peace_gets_it() -> None:
     assert outcome(asked).not_before is None
 
 
-@pytest.mark.parametrize("url", ["", "ftp://h/x", "http:///x", "http://user:pw@h/", "http://h:port/", "http://[::1/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "ftp://h/x", "http:///x", "http://user:pw@h/", "http://h:port/", "http://[::1/"),
+        *("https://a..example/", "https://a_b.example/", "https://a-.example/", "https://xn--0.example/"),
+    ],
+)
 def test_a_url_that_cannot_be_asked_is_for_good(url: str) -> None:
     """What is no http or https URL fails for good, and its text is not in the failure."""
     failure = outcome(start(callbacks(Reactor()), url))

@@ -351,21 +351,19 @@ class _Host:
 
 
 def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float) -> IStreamClientEndpoint:
+    tls = scheme.lower() == "https"
     try:
         parts = urlsplit(f"//{netloc}")
         host, port = parts.hostname or "", parts.port
         name = host if host.isascii() else host.encode("idna").decode()
+        # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself. A name that no certificate can have is refused.
+        options = optionsForClientTLS(name, trustRoot=platformTrust()) if tls else None
     except (ValueError, UnicodeError):
         raise PermanentFailure("the callback URL is unusable") from None
     if not name:
         raise PermanentFailure("the callback URL is unusable")
-    tls = scheme.lower() == "https"
     plain = HostnameEndpoint(reactor, name.encode(), port or (443 if tls else 80), timeout=timeout)
-    if not tls:
-        return plain
-    # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself.
-    options = optionsForClientTLS(name, trustRoot=platformTrust())
-    return wrapClientTLS(options, plain)
+    return wrapClientTLS(options, plain) if options else plain
 
 
 def _tls_words(problem: Exception) -> str:
