@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gatewayd.accept import Acceptor
 from gatewayd.admin import Admin
@@ -19,6 +20,7 @@ from gatewayd.audit import AuditLog
 from gatewayd.config import Config, ConfigError, Label
 from gatewayd.deliver import Deliverer
 from gatewayd.directories import Directories
+from gatewayd.errors import StoreUnavailable
 from gatewayd.model import Channel
 from gatewayd.public import Public
 from gatewayd.report import Reporter
@@ -115,10 +117,14 @@ class Reload:
         for channel in Channel:
             if policies(config, channel) != policies(self._config, channel):
                 # Messages were put off by the old rates, perhaps for minutes, or are held as the old table said.
-                Deferred.fromCoroutine(parts.hasten(channel)).addErrback(
-                    lambda failure: log.failure("what waits for its way out keeps its time", failure)
-                )
+                hastened = Deferred.fromCoroutine(parts.hasten(channel)).addErrback(_not_hastened)
+                hastened.addErrback(lambda failure: log.failure("hastening what waits for its way out", failure))
         self._config = config
+
+
+def _not_hastened(failure: Failure) -> None:
+    failure.trap(StoreUnavailable)
+    log.warn("what waits for its way out keeps its time: the store is down")
 
 
 def stop_times(labels: Mapping[str, Label]) -> dict[str, float]:

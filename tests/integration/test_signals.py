@@ -118,6 +118,18 @@ async def test_a_reload_changes_all_that_it_may_and_drops_no_connection() -> Non
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_reload_of_a_rate_while_redis_is_down_is_no_fault_of_the_daemons() -> None:
+    """What waits can't be hastened then: said in a line, without a traceback."""
+    async with World(reactor) as world:
+        await world.start()
+        world.redis.kill()
+        world.settings["relays"]["main"]["rate"] = "5/s"
+        await reloaded(world)
+        await world.daemon.logged("keeps its time: the store is down")
+        assert "Traceback" not in world.daemon.log
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_reload_loses_nothing_that_is_on_the_wire() -> None:
     """Under load, with a password that changes and comes back: each SMS once, each status once."""
     async with World(reactor, players=300, behaviour=Behaviour(answer_delay=0.05, receipt_delay=0.1)) as world:
