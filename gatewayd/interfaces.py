@@ -160,7 +160,8 @@ class IStore(Interface):
     async def take_back(message_id: str, channel: Channel, attempt: str) -> None:
         """Undo an `accept` whose caller was told that nothing was stored: there is no such message.
 
-        It stays where another call was told that it is stored, or where it is marked already.
+        It stays where another call was told that it is stored, until that one takes it back as well, and where it is
+        marked already.
         """
 
     async def known(ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:

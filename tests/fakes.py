@@ -48,7 +48,7 @@ class Row:
     activity: str
     accepted_at: float
     deadline: float
-    attempt: tuple[str, str] = ("", "")
+    heard: list[tuple[str, str]] = field(default_factory=list)
     state: State = State.QUEUED
     told: str = ""
     pending: str = ""
@@ -185,10 +185,14 @@ class FakeStore:
     ) -> tuple[Acceptance, str]:
         now = self._now()
         row = self.db.rows.get(message.id)
-        if row is not None and attempt and row.attempt == (self.instance, attempt):
+        me = (self.instance, attempt)
+        if row is not None and attempt and row.heard[:1] == [me]:
             return (Acceptance.LEASED if message.id in self._lease(message.channel) else Acceptance.STORED), message.id
+        heard = [*row.heard, *({me} - set(row.heard))] if row is not None and row.heard and attempt else []
         known = await self.known([message.id, *earlier_ids], fingerprint)
         if known:
+            if row is not None and known[0] is Acceptance.SAME:
+                row.heard = heard
             return known
         if until is not None and now > until:
             raise StoreUntouched("too late")
@@ -207,7 +211,7 @@ class FakeStore:
             activity=message.activity_type,
             accepted_at=self._now(),
             deadline=message.deadline,
-            attempt=(self.instance, attempt),
+            heard=[me] if attempt else [],
         )
         self.db.rows[message.id] = row
         self._count(row, "accepted", 1)
@@ -219,7 +223,10 @@ class FakeStore:
     async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
         self._now()
         row = self.db.rows.get(message_id)
-        if row is None or row.attempt != (self.instance, attempt) or row.state is not State.QUEUED or row.marked:
+        if row is None or (self.instance, attempt) not in row.heard or row.state is not State.QUEUED or row.marked:
+            return
+        row.heard.remove((self.instance, attempt))
+        if row.heard:
             return
         self._count(row, "in_flight", -1)
         self._count(row, "accepted", -1)
@@ -233,7 +240,7 @@ class FakeStore:
             row = self.db.rows.get(message_id)
             if row:
                 same = row.fingerprint == fingerprint
-                row.attempt = ("", "") if same else row.attempt
+                row.heard = [] if same else row.heard
                 return (Acceptance.SAME if same else Acceptance.CONFLICT), message_id
         return None
 

@@ -173,6 +173,22 @@ async def test_what_another_caller_heard_of_stays(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_message_of_which_every_caller_was_refused_is_undone(world: World) -> None:
+    """The caller asked again before the store was back, at another instance too, and was refused each time."""
+    message = sms(world.clock)
+    await world.one.accept(message, "a", lease=True, attempt="first")
+    for store, attempt in ((world.one, "second"), (world.two, "first"), (world.two, "first")):
+        assert (await store.accept(message, "a", attempt=attempt))[0] is Acceptance.SAME
+    assert (await world.two.accept(message, "b", attempt="other"))[0] is Acceptance.CONFLICT
+    for store, attempt in ((world.one, "first"), (world.two, "other"), (world.two, "first")):
+        await store.take_back(message.id, Channel.SMS, attempt)
+        assert await world.one.about(message.id) is not None
+    await world.one.take_back(message.id, Channel.SMS, "second")
+    assert await world.one.about(message.id) is None
+    assert (await world.two.accept(message, "b"))[0] is Acceptance.STORED
+
+
+@pytest_twisted.ensureDeferred
 async def test_two_instances_may_give_their_attempts_the_same_name(world: World) -> None:
     """Daemons that started together count alike: one's call is not the other's, nor taken back by it."""
     message = sms(world.clock)

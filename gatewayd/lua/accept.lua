@@ -4,13 +4,15 @@
 -- reply   {code, id}: leased stored same conflict suppressed full late
 -- holds   a message is stored whole or not at all; the body, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
---         run again for a lost reply it says what it said; once another call heard of the message, it stays
+--         run again for a lost reply it says what it said; `v` names the calls that heard of the message, and it stays
+--         until each of them has taken that back
 local MAX = tonumber(ARGV[4])
 local clock = call('TIME')
 local CLOCK = clock[1] * 1000 + clock[2] / 1000
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
   local known, owner = call('HGET', m, 'h'), id
+  local me = it[15] == '' and '' or (';' .. INSTANCE .. ' ' .. it[15] .. ';')
   if not known then
     for _, earlier in ipairs(it[12]) do
       known = call('HGET', P .. 'm:' .. earlier, 'h')
@@ -18,11 +20,19 @@ local function each(it)
     end
   end
   if known then
-    if it[15] ~= '' and call('HGET', P .. 'm:' .. owner, 'v') == INSTANCE .. ' ' .. it[15] then
+    local key = P .. 'm:' .. owner
+    local f = call('HMGET', key, 'v', 's', 'k')
+    local heard = f[1] or ''
+    if me ~= '' and sub(heard, 1, #me) == me then
       return {call('ZSCORE', P .. 'l:' .. it[4] .. ':' .. INSTANCE, owner) and 'leased' or 'stored', owner}
     end
-    if known == it[2] then call('HDEL', P .. 'm:' .. owner, 'v') end
-    return {known == it[2] and 'same' or 'conflict', owner}
+    if known ~= it[2] then return {'conflict', owner} end
+    if me == '' or owner ~= id or #heard > 2000 then
+      call('HDEL', key, 'v')
+    elseif heard ~= '' and f[2] == QUEUED and not f[3] and not find(heard, me, 1, true) then
+      call('HSET', key, 'v', heard .. sub(me, 2))
+    end
+    return {'same', owner}
   end
   if it[14] > 0 and CLOCK > it[14] then return {'late', id} end
   if stopped(it[3], it[4], it[13]) then return {'suppressed', id} end
@@ -34,7 +44,7 @@ local function each(it)
     if call('TTL', P .. 'w:' .. url) < lifetime then call('SET', P .. 'w:' .. url, it[9], 'EX', lifetime) end
   end
   call('HSET', m, 's', QUEUED, 'h', it[2], 'l', it[3], 'c', it[4], 'x', it[5], 'i', it[6], 't', now, 'd', it[7],
-    'y', it[8], 'w', url, 'o', '', 'n', 0, 'v', it[15] == '' and '' or (INSTANCE .. ' ' .. it[15]))
+    'y', it[8], 'w', url, 'o', '', 'n', 0, 'v', me)
   call('SET', P .. 'b:' .. id, it[10])
   call('INCR', P .. 'waiting')
   count(it[3], it[4], 'accepted', 1)
