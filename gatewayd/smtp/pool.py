@@ -67,6 +67,7 @@ class Pool:
         self._probes: dict[Session, int] = {}
         self._opening: dict[Deferred[Any], float] = {}
         self._greeting = GREETING
+        self._unanswered = 0
         self._waiting: deque[tuple[float, Deferred[Session]]] = deque()
         self._broken = Backoff(BROKEN_CAP, settings.jitter)
         self._lasting = Backoff(LASTING_CAP, settings.jitter)
@@ -306,7 +307,11 @@ class Pool:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
             raise Trouble(f"no connection: {_plain(error)}") from None
-        ready: Session = await session.ready
+        self._unanswered += 1
+        try:
+            ready: Session = await session.ready
+        finally:
+            self._unanswered -= 1
         return ready
 
     def _opened(self, result: Any, opening: Deferred[Any]) -> None:
@@ -442,8 +447,16 @@ class Pool:
             answered = session.probe()
             answered.addCallback(self._probed, session)
             answered.addErrback(lambda failure: self._log.failure("probing {relay}", failure, relay=self.name))
-        elif now >= self._not_before and all(began + SLOW <= now for began in self._opening.values()):
+        elif now >= self._not_before and self._hang(now):
             self._open_another(now)
+
+    def _hang(self, now: float) -> bool:
+        """Whether all that are being opened, if any, are connected and were left waiting.
+
+        What is not even connected comes through by itself, and each look-up of a name holds a thread.
+        """
+        slow = all(began + SLOW <= now for began in self._opening.values())
+        return slow and self._unanswered == len(self._opening)
 
     def _open_another(self, now: float) -> None:
         """Those that hang may do so for ever, though the relay is back: a new one finds out.
