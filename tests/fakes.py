@@ -446,11 +446,13 @@ class FakeStore:
             return "parked", ""
         self.db.parked.pop(receipt, None)
         event, awaited = receipt.event, len(row.progress)
-        goes_on = not index and row.state is State.UNCERTAIN and awaited + 1 < len(row.segments)
+        shown = not index and not bad and row.state is State.UNCERTAIN
+        goes_on = shown and awaited + 1 < len(row.segments)
+        whole = shown and row.segments[awaited:] == "."
         if not index:
             index = max(row.segments.find(".", awaited), row.segments.find(".")) + 1 or 1
             self.db.remote.setdefault((receipt.smsc, receipt.remote_ids[0]), (message_id, index, row.address))
-        if goes_on and not bad and self._go_on(message_id, row):
+        if goes_on and self._go_on(message_id, row):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
         if event is not None and len(row.segments) > 1:
@@ -462,7 +464,11 @@ class FakeStore:
             row.segments = row.segments[:at] + letter + row.segments[at + 1 :]
             self._note(row, "receipt", f"segment {at + 1} of {len(row.segments)}: {receipt.detail}")
             if letter == "d" and row.segments.strip("d"):
-                return "ignored", message_id
+                sent = move(row.state, row.told, Event.SENT) if whole else None
+                if sent is None or not self._move(message_id, row, *sent):
+                    return "ignored", message_id
+                row.sent_at = now
+                return "moved", message_id
         else:
             self._note(row, "receipt", receipt.detail)
         after = move(row.state, row.told, event) if event is not None else None

@@ -717,6 +717,23 @@ async def test_a_receipt_of_the_uncertain_segment_lets_the_rest_follow(world: Wo
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_receipt_of_the_uncertain_last_segment_shows_that_all_was_taken(world: World) -> None:
+    """It is sent, and no other copy leaves, although the other segments' receipts are still to come."""
+    message = await between_segments(world, 2)
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    await world.one.settle_again(message, world.clock.seconds() + 10, "no answer", uncertain=True)
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
+    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED]
+    world.clock.advance(20)
+    assert await world.one.take(Channel.SMS, 1) == []
+    for remote in ("lost", "r1", "r2"):
+        last = await world.one.receipt(replace(receipt, remote_ids=(remote,)), park=True)
+    assert last == ("moved", message.id)
+    assert await world.told() == [Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_failed_uncertain_segment_ends_the_message(world: World) -> None:
     """A part of it did not arrive: no more of it is sent."""
     message = await between_segments(world, 1)

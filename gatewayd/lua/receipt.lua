@@ -3,7 +3,7 @@
 -- reply   {result, job or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
 --         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
---         then about the segment whose answer was lost: that one was taken, so the message goes on behind it
+--         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
 local function each(it)
   local smsc, numbers = it[1], it[5]
   local id, index, address
@@ -69,7 +69,9 @@ local function each(it)
   call('ZREM', P .. 'parked', it[7])
   local event, key = it[3], P .. 'm:' .. id
   local g, awaited = m[7], segments_in(m[8]) + 1
-  local goes_on = not index and not bad and m[1] == UNCERTAIN and g and awaited < #g
+  local shown = not index and not bad and m[1] == UNCERTAIN and g
+  local goes_on = shown and awaited < #g
+  local whole = shown and awaited == #g and sub(g, awaited) == '.'
   if not index then
     -- Found by its number it names no segment. Told or looked up again, it must not count for the next one too.
     index = g and find(g, '.', awaited, true) or g and find(g, '.', 1, true) or 1
@@ -91,7 +93,13 @@ local function each(it)
     call('HSET', key, 'g', g)
     note(id, 'receipt', 'segment ' .. index .. ' of ' .. #g .. ': ' .. it[4])
     -- One segment that did not arrive settles the whole; delivery needs all of them.
-    if letter == 'd' and find(g, '[^d]') then return {'ignored', false, id} end
+    if letter == 'd' and find(g, '[^d]') then
+      -- Its last segment was taken, so all were: no other copy is to leave.
+      local sent, told = cell(m[1], m[2], 'sent')
+      if not whole or not sent then return {'ignored', false, id} end
+      local changed, following = move(id, m, sent, told, it[8] == 1, {'e', now})
+      return {changed and 'moved' or 'ignored', following, id}
+    end
   else
     note(id, 'receipt', it[4])
   end
