@@ -773,7 +773,9 @@ class Maker:
         """Players by the options."""
         if "email" not in options:
             raise ValueError("options.email: is required")
-        return Players({"1": Recipient(email=options["email"])})  # type: ignore[no-any-return]
+        players = Players({"1": Recipient(email=options["email"])})
+        options.get("made", []).append(players)
+        return players  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -812,9 +814,12 @@ async def test_a_change_of_directories_is_whole() -> None:
 
     directories = Directories(reactor, {"stays": own("a"), "changes": own("b"), "goes": own("c")})
     before = dict(directories.by_name)
+    made: list[Players] = []
+    in_vain = config.PluginDirectory(type="ours", options={"email": "d@b.example", "made": made})
     with pytest.raises(ValueError, match=r"directories\.new\.options\.email: is required"):
-        directories.reconfigure({"changes": own("d"), "new": config.PluginDirectory(type="ours")})
+        directories.reconfigure({"changes": in_vain, "new": config.PluginDirectory(type="ours")})
     assert directories.by_name == before
+    assert [players.closed for players in made] == [True]
     directories.reconfigure({"stays": own("a"), "changes": own("d"), "new": own("e")})
     assert [await email(name) for name in directories.by_name] == ["a@b.example", "d@b.example", "e@b.example"]
     assert directories.by_name["stays"] is before["stays"]

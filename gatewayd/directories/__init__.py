@@ -1,6 +1,6 @@
 """Recipient directories: what the configuration's [directories.NAME] tables open."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -43,12 +43,21 @@ class Directories:
 
         Raises ValueError, as `open_directory` does; then nothing has changed.
         """
-        changed = {name for name, table in tables.items() if table != self.tables.get(name)}
-        opened = {name: open_directory(self._reactor, name, tables[name]) for name in changed}
+        changed = [name for name, table in tables.items() if table != self.tables.get(name)]
+        opened: dict[str, Remembered] = {}
+        try:
+            for name in changed:
+                opened[name] = open_directory(self._reactor, name, tables[name])
+        except Exception:
+            self._close(opened.values())
+            raise
         gone = [directory for name, directory in self.by_name.items() if name in changed or name not in tables]
         self.by_name = {name: opened.get(name) or self.by_name[name] for name in tables}
         self.tables = dict(tables)
-        for directory in gone:
+        self._close(gone)
+
+    def _close(self, directories: Iterable[Remembered]) -> None:
+        for directory in directories:
             Deferred.fromCoroutine(directory.close()).addErrback(
                 lambda failure: self._log.failure("a directory did not close", failure)
             )
