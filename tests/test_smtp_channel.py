@@ -3,7 +3,7 @@
 import email
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_twisted
@@ -11,7 +11,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.protocols.basic import LineOnlyReceiver
 
 from certificates import Authority
 from gatewayd.config import Domains, Relay, Secret
@@ -431,6 +433,49 @@ async def test_a_relay_that_never_greets_what_it_kept_waiting_is_found_again(con
     finally:
         await made.channel.stopService()
         await relay.stop()
+
+
+class LateGreeting(LineOnlyReceiver):
+    """A mail server that greets after 6 s."""
+
+    transport: Any
+    made: ClassVar[list["LateGreeting"]] = []
+
+    def connectionMade(self) -> None:
+        """Let it wait."""
+        self.made.append(self)
+        self.open = True
+        self.greeting = NOW.callLater(6, self.sendLine, b"220 late.test")
+
+    def lineReceived(self, line: bytes) -> None:
+        """What a content's lines are answered with does not matter: they come at once with the dot."""
+        answers = {b"DATA": b"354 go on", b"QUIT": b"221 bye", b".": b"250 taken"}
+        if line in answers or line.startswith((b"EHLO", b"MAIL", b"RCPT")):
+            self.sendLine(answers.get(line, b"250 ok"))
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """Gone."""
+        self.open = False
+        if self.greeting.active():
+            self.greeting.cancel()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_relay_that_greets_late_keeps_all_its_connections() -> None:
+    """One that is ready takes none of its kind along: they were begun with it, or soon before."""
+    LateGreeting.made.clear()
+    port = await TCP4ServerEndpoint(R, 0, interface="127.0.0.1").listen(Factory.forProtocol(LateGreeting))
+    made = World()
+    made.tables["main"] = Relay(host="127.0.0.1", port=port.getHost().port, connections=4)
+    made.start()
+    try:
+        await until(lambda: made.channel.routes()["main"], 10)
+        await gatherResults([made.send(order(number)) for number in range(1, 7)])
+        await until(lambda: not any(one.greeting.active() for one in LateGreeting.made), 10)
+        assert [one.open for one in LateGreeting.made] == [True] * 4
+    finally:
+        await made.channel.stopService()
+        await port.stopListening()
 
 
 @pytest.mark.parametrize("connections", [1, 2, 10])

@@ -341,11 +341,10 @@ class Pool:
             self._maybe_stopped()
 
     def _forget_those_that_hang(self, began: float) -> None:
-        """One that was begun at `began` is ready: those that it left behind long ago will hardly ever be."""
-        now = self._reactor.seconds()
-        if began + SLOW > now:
+        """One that was begun at `began` is ready: those begun long before it will hardly ever be."""
+        if began + SLOW > self._reactor.seconds():
             self._greeting = GREETING
-        for opening in [one for one, since in self._opening.items() if since + SLOW <= now]:
+        for opening in [one for one, since in self._opening.items() if since + SLOW <= began]:
             opening.cancel()
 
     def _failed(self, failure: Any) -> None:
