@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IReactorPluggableNameResolver
@@ -215,13 +216,27 @@ def _header_text(value: str) -> str:
 
 def _host(value: str) -> str:
     """An IPv6 address stands in brackets only where a port may follow."""
-    return value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+    value = value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+    _check_host(value)
+    return value
+
+
+def _check_host(value: str) -> None:
+    """What Twisted can't look up (RFC 5891; an underscore, too) would be a ValueError at each try to connect."""
+    if ":" in value:
+        ipaddress.IPv6Address(value.partition("%")[0])
+        return
+    try:
+        idna.encode(value)
+    except idna.IDNAError:
+        raise ValueError("is neither an address nor a name that can be looked up") from None
 
 
 def _host_and_port(value: str) -> str:
-    match = re.fullmatch(r"(?:\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", value)
-    if match is None or not 1 <= int(match[1] or 1) <= 65535:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", value)
+    if match is None or not 1 <= int(match[2] or 1) <= 65535:
         raise ValueError('is not a host, or a host and a port: "smsc.example.com:2775", "[2001:db8::1]:2775"')
+    _check_host(match[1].strip("[]"))
     return value
 
 
