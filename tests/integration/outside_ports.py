@@ -1,8 +1,10 @@
 """Free ports and patience, for peers and tests that share no code with gatewayd."""
 
+import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
@@ -18,7 +20,19 @@ def until(condition: Callable[[], Any], seconds: float = 15.0, what: str = "") -
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody has, and that nobody gets before its owner listens.
+
+    The system gives ports from 32768 on to outgoing connections: one of those would be taken by the next connection.
+    """
+    while True:
+        port = _chance.randrange(12_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+
+
+# Not the common source: Hypothesis puts that back to where it was, in every process alike.
+_chance = random.SystemRandom()
+_given: set[int] = set()

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import socket
 import sys
 from typing import Any
 
 import smpp34
+from outside_ports import free_port
 
 how: dict[str, Any] = json.loads(sys.argv[1])
 report: dict[str, Any] = {"binds": 0, "submits": 0, "acknowledged": 0, "messages": [], "unbound": 0}
@@ -92,9 +92,7 @@ async def obey() -> None:
 
 async def main() -> None:
     """Listen on a free port, say which, and serve until standard input ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = smpp34.Server("127.0.0.1", port, system_id="smpp34")
     await server.start()
     say({"port": port})
