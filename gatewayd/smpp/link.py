@@ -50,6 +50,17 @@ COMMANDS = {
 }
 
 
+def bind_request(smsc: config.Smsc, mode: Mode) -> smpp.Bind:
+    """The bind of this account (SMPP 3.4 4.1); sequence number 0."""
+    return smpp.Bind(
+        0,
+        kind=COMMANDS[mode],
+        system_id=smsc.system_id.encode("latin-1"),
+        password=smsc.password.reveal().encode("latin-1"),
+        system_type=smsc.system_type.encode("latin-1"),
+    )
+
+
 class Unanswered(Exception):
     """A submit was written, and no answer came while it was waited for."""
 
@@ -261,7 +272,7 @@ class Link(Service):
         self._fault = None
         self._enter("connecting")
         try:
-            request = self._bind_request()
+            request = bind_request(self._smsc, self.mode)
             endpoint = self._dial()
         except (OSError, ValueError) as error:
             self._fault = Disposition.CONFIGURATION
@@ -317,16 +328,6 @@ class Link(Service):
             self._waiting = None
             if timer.active():
                 timer.cancel()
-
-    def _bind_request(self) -> smpp.Bind:
-        smsc = self._smsc
-        return smpp.Bind(
-            0,
-            kind=COMMANDS[self.mode],
-            system_id=smsc.system_id.encode("latin-1"),
-            password=smsc.password.reveal().encode("latin-1"),
-            system_type=smsc.system_type.encode("latin-1"),
-        )
 
     # What the wire tells --------------------------------------------------------------------------------------
 

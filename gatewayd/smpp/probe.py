@@ -18,10 +18,11 @@ from gatewayd import config
 from gatewayd.errors import PermanentFailure
 from gatewayd.smpp import address, dial, receipt, text
 from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.codes import NO_SUCH_BIND
+from gatewayd.smpp.codes import NO_SUCH_BIND, RECEIPTS
 from gatewayd.smpp.fit import form_of
-from gatewayd.smpp.link import COMMANDS, Mode
+from gatewayd.smpp.link import COMMANDS, Mode, bind_request
 from gatewayd.smpp.pdu import Disposition, Status, Tag
+from gatewayd.smpp.submits import segments_of
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
 WAIT = 60.0
@@ -226,31 +227,17 @@ class _Probe:
         """All segments at once, as a window allows; an answer for each."""
         smsc = self._smsc
         plan = text.plan(content, replace(form_of(smsc), long_messages=method))
-        source_ton, source_npi, source = address.source(
-            self._sender, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet
-        )
-        dest_ton, dest_npi, destination = address.destination(self._number, smsc.dest_ton_npi)
         now = self._reactor.seconds()
-        asked = [
-            talk.put(
-                smpp.SubmitSm(
-                    0,
-                    source_addr_ton=source_ton,
-                    source_addr_npi=source_npi,
-                    source_addr=source,
-                    dest_addr_ton=dest_ton,
-                    dest_addr_npi=dest_npi,
-                    destination_addr=destination,
-                    esm_class=part.esm_class,
-                    validity_period=address.validity(now + 3600, now, self._validity),
-                    registered_delivery=1,
-                    data_coding=plan.data_coding,
-                    short_message=part.short_message,
-                    tlvs=part.tlvs,
-                )
-            )
-            for part in text.parts(plan, int(now))
-        ]
+        pdus = segments_of(
+            plan,
+            smsc,
+            sender=self._sender,
+            number=self._number,
+            validity=address.validity(now + 3600, now, self._validity),
+            registered_delivery=RECEIPTS["final"],
+            reference=int(now),
+        )
+        asked = [talk.put(pdu) for pdu in pdus]
         answers = []
         for waiting in asked:
             answer = await talk.answer(waiting)
@@ -340,15 +327,8 @@ async def _bound(
     except Exception as error:
         raise Trouble(f"no connection: {type(error).__name__}: {error}") from None
     assert isinstance(talk, Talk)
-    request = smpp.Bind(
-        0,
-        kind=COMMANDS[mode],
-        system_id=smsc.system_id.encode("latin-1"),
-        password=smsc.password.reveal().encode("latin-1"),
-        system_type=smsc.system_type.encode("latin-1"),
-    )
     try:
-        answer = await talk.ask(request)
+        answer = await talk.ask(bind_request(smsc, mode))
         if answer.status:
             raise Refused(answer.status)
         if not isinstance(answer, smpp.BindResp):

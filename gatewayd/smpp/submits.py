@@ -25,34 +25,52 @@ def submits_of(
     except text.TooLongError as error:
         raise PermanentFailure(str(error)) from None
     # max_segments was looked at when the message was taken on (fit.py): what was accepted isn't refused for it.
-    source_ton, source_npi, source = address.source(
-        content.from_number, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet
+    pdus = segments_of(
+        plan,
+        smsc,
+        sender=content.from_number,
+        number=order.address,
+        validity=address.validity(message.deadline, now, smsc.validity if with_validity else ""),
+        registered_delivery=RECEIPTS[smsc.receipts],
+        reference=reference(message.id),
     )
-    dest_ton, dest_npi, destination = address.destination(order.address, smsc.dest_ton_npi)
-    validity = address.validity(message.deadline, now, smsc.validity) if with_validity and smsc.validity else b""
     try:
-        return [
-            smpp.encode(
-                smpp.SubmitSm(
-                    0,
-                    source_addr_ton=source_ton,
-                    source_addr_npi=source_npi,
-                    source_addr=source,
-                    dest_addr_ton=dest_ton,
-                    dest_addr_npi=dest_npi,
-                    destination_addr=destination,
-                    esm_class=part.esm_class,
-                    validity_period=validity,
-                    registered_delivery=RECEIPTS[smsc.receipts],
-                    data_coding=plan.data_coding,
-                    short_message=part.short_message,
-                    tlvs=part.tlvs,
-                )
-            )
-            for part in text.parts(plan, reference(message.id))
-        ]
+        return [smpp.encode(pdu) for pdu in pdus]
     except smpp.EncodeError as error:
         raise PermanentFailure(f"SMPP has no place for it: {error}") from None
+
+
+def segments_of(
+    plan: text.Plan,
+    smsc: Smsc,
+    *,
+    sender: str,
+    number: str,
+    validity: bytes,
+    registered_delivery: int,
+    reference: int,
+) -> list[smpp.SubmitSm]:
+    """A PDU for each segment, alike but for its text; sequence number 0. Raises PermanentFailure for the addresses."""
+    source_ton, source_npi, source = address.source(sender, smsc.source_ton_npi, default_alphabet=smsc.default_alphabet)
+    dest_ton, dest_npi, destination = address.destination(number, smsc.dest_ton_npi)
+    return [
+        smpp.SubmitSm(
+            0,
+            source_addr_ton=source_ton,
+            source_addr_npi=source_npi,
+            source_addr=source,
+            dest_addr_ton=dest_ton,
+            dest_addr_npi=dest_npi,
+            destination_addr=destination,
+            esm_class=part.esm_class,
+            validity_period=validity,
+            registered_delivery=registered_delivery,
+            data_coding=plan.data_coding,
+            short_message=part.short_message,
+            tlvs=part.tlvs,
+        )
+        for part in text.parts(plan, reference)
+    ]
 
 
 def reference(message_id: str) -> int:
