@@ -175,10 +175,9 @@ class IStore(Interface):
     ) -> bool:
         """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
 
-        Of a long SMS, each segment anew.
-        Raises LeaseLost where it is not ours any more, TemporaryFailure where its label's channel is paused: a pause
-        counts from the moment it is stored, on all instances. `address_hash` is the keyed hash of where it goes; for
-        an SMS of so many `segments` this becomes the latest message to that number.
+        Of a long SMS, each segment anew. Raises LeaseLost where it is not ours any more, TemporaryFailure where its
+        label's channel is paused: a pause counts from the moment it is stored, on all instances. `address_hash` is the
+        keyed hash of where it goes; for an SMS of so many `segments` this becomes the latest message to that number.
         """
 
     async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
@@ -205,8 +204,7 @@ class IStore(Interface):
         """
 
     async def took(message_id: str, route: str, remote_ids: Sequence[str]) -> None:
-        """The SMSC took these segments of a leased SMS, and there are more: until the next `mark` it is uncertain of
-        none."""
+        """The SMSC took these segments of a leased SMS, and there are more: it is uncertain of none until `mark`."""
 
     async def go_on(
         message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()

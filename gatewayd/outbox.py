@@ -55,10 +55,7 @@ class Outbox(Service, Generic[T]):
         key = self._work.key(item)
         if key in self._running or not self.running:
             return
-        doing = Deferred.fromCoroutine(self._do(item))
-        if not doing.called:
-            self._running[key] = doing
-            doing.addBoth(self._done, key)
+        self.hold(key, Deferred.fromCoroutine(self._do(item)))
 
     def hold(self, key: str, doing: Deferred[None]) -> None:
         """Count `key` as in work until `doing` has ended, so that nobody begins it; it stays where it is."""

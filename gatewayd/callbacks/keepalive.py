@@ -118,16 +118,13 @@ class Connection(Protocol):
 
     def _tick(self) -> None:
         now = self._clock.seconds()
-        left = self.until - now
-        if self.until and left <= 0 and overslept(self._timer, now):
-            self._timer = self._clock.callLater(READING, self._tick)
-            return
-        if self.until and left <= 0:
-            # Re-armed before: connectionLost may come at once, and cancels the timer.
-            self._timer = self._clock.callLater(_TICK, self._tick)
+        left = self.until - now if self.until else _TICK
+        if left <= 0 and overslept(self._timer, now):
+            left = READING
+        # Re-armed before giving up: connectionLost may come at once, and cancels the timer.
+        self._timer = self._clock.callLater(min(_TICK, left) if left > 0 else _TICK, self._tick)
+        if left <= 0:
             self._give_up(TooLate())
-            return
-        self._timer = self._clock.callLater(min(_TICK, left) if self.until else _TICK, self._tick)
 
     def _give_up(self, problem: Exception) -> None:
         waiting, self._waiting = self._waiting, None

@@ -222,6 +222,9 @@ class SmppChannel(Service):
             progress = tuple(taken)
             token = Token(message.id, progress, last=index == len(submits) - 1)
             try:
+                if link is not None:
+                    # Before this segment may have to wait: a crash must not leave uncertain what was answered.
+                    await self._on_segment(message.id, name, progress)
                 link, answer = await account.submit(submits[index], token, mark, link)
             except Down as down:
                 if taken:
@@ -241,17 +244,8 @@ class SmppChannel(Service):
             if answer.status:
                 self._refused(account, link, token, answer.status, order, progress, with_validity)
             taken.append(self._remote_id(account, answer, token))
-            if not token.last:
-                await self._took(message.id, name, tuple(taken))
         # An SMSC that names all segments alike says of all of them what it says of that name.
         return Handed(name, tuple(dict.fromkeys(taken)), f"{len(taken)} segment(s)")
-
-    async def _took(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
-        """Stored before the next segment may have to wait: a crash must not leave uncertain what was answered."""
-        try:
-            await self._on_segment(message_id, smsc, remote_ids)
-        except StoreUnavailable:
-            raise TemporaryFailure("Redis did not answer", counts=False, progress=remote_ids) from None
 
     def _remote_id(self, account: Account, answer: SubmitAnswered, token: Token) -> str:
         """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
