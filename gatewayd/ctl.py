@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatewayd import __version__
-from gatewayd.model import Json
+from gatewayd.core.model import Json
 from gatewayd.operators import asking, show
 from gatewayd.operators.adminclient import NoDaemon, Unhappy
 
@@ -228,7 +228,7 @@ def _smpp_probe(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from gatewayd.audit import verify
+    from gatewayd.operators.audit import verify
 
     own = _config(options).gatewayd
     own_log = own.audit_log.replace("{instance}", own.instance)

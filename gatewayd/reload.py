@@ -12,24 +12,24 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gatewayd.accept import Acceptor
-from gatewayd.admin import Admin
-from gatewayd.api import Api
-from gatewayd.attempts import MessageWork
-from gatewayd.audit import AuditLog
+from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.config import Config, ConfigError, Label
-from gatewayd.deliver import Deliverer
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import Channel
 from gatewayd.directories import Directories
-from gatewayd.errors import StoreUnavailable
-from gatewayd.model import Channel
-from gatewayd.public import Public
-from gatewayd.report import Reporter
+from gatewayd.evidence.public import Public
+from gatewayd.evidence.track import Tracker
+from gatewayd.intake.accept import Acceptor
+from gatewayd.intake.api import Api
+from gatewayd.operators.admin import Admin
+from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.systemd import notify
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.inbound import ReturnedMail
-from gatewayd.systemd import notify
-from gatewayd.track import Tracker
+from gatewayd.work.attempts import MessageWork
+from gatewayd.work.deliver import Deliverer
+from gatewayd.work.report import Reporter
 
 _CONNECTED = ("gatewayd", "redis", "api", "public", "admin", "bounces")
 """Tables that are read when the daemon starts: a listener, the store and the keys stay as they are on a reload."""

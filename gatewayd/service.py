@@ -23,35 +23,35 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from gatewayd import __version__
-from gatewayd.accept import Acceptor
-from gatewayd.admin import Admin
-from gatewayd.api import Api
-from gatewayd.attempts import MessageWork, ReportWork
-from gatewayd.audit import AuditLog
+from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
-from gatewayd.deliver import Deliverer
+from gatewayd.core.interfaces import unrecorded
+from gatewayd.core.model import Channel
+from gatewayd.core.retry import RELAY, SMSC
+from gatewayd.core.tokens import Keys
 from gatewayd.directories import Directories, faults
+from gatewayd.evidence.public import Public
+from gatewayd.evidence.track import Tracker
 from gatewayd.http.web import Listener
-from gatewayd.interfaces import unrecorded
-from gatewayd.keeper import Keeper
-from gatewayd.log import Observer, under_journal
-from gatewayd.metrics import Metrics
-from gatewayd.model import Channel
-from gatewayd.outbox import Outbox
-from gatewayd.public import Public
-from gatewayd.redis_access import redis_link
+from gatewayd.intake.accept import Acceptor
+from gatewayd.intake.api import Api
+from gatewayd.operators.admin import Admin
+from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.log import Observer, under_journal
+from gatewayd.operators.metrics import Metrics
+from gatewayd.operators.systemd import Watchdog, notify
 from gatewayd.reload import Parts, Reload, configured, policies, return_domains, stop_times
-from gatewayd.report import Reporter
-from gatewayd.retry import RELAY, SMSC
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.inbound import ReturnedMail
 from gatewayd.store import RedisStore
-from gatewayd.systemd import Watchdog, notify
-from gatewayd.tokens import Keys
-from gatewayd.track import Tracker
+from gatewayd.store.access import redis_link
+from gatewayd.work.attempts import MessageWork, ReportWork
+from gatewayd.work.deliver import Deliverer
+from gatewayd.work.keeper import Keeper
+from gatewayd.work.outbox import Outbox
+from gatewayd.work.report import Reporter
 
 WINDOWS = {Channel.EMAIL: 256, Channel.SMS: 512}
 REPORT_WINDOW = 128

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 from zope.interface import implementer
 
-from gatewayd.errors import ErrorCode, LeaseLost, StoreUntouched, TemporaryFailure
-from gatewayd.interfaces import Acceptance, IMeter, IStore
-from gatewayd.model import (
+from gatewayd.core.errors import ErrorCode, LeaseLost, StoreUntouched, TemporaryFailure
+from gatewayd.core.interfaces import Acceptance, IMeter, IStore
+from gatewayd.core.model import (
     Channel,
     DeadLetter,
     Erased,
@@ -26,8 +26,8 @@ from gatewayd.model import (
     Trace,
     TracedEvent,
 )
-from gatewayd.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
-from gatewayd.timeline import reports_of
+from gatewayd.core.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
+from gatewayd.core.timeline import reports_of
 
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600

@@ -12,12 +12,12 @@ from zope.interface import implementer
 
 from fakes import FakeMeter, FakeStore
 from gatewayd import config
-from gatewayd.accept import Acceptor
-from gatewayd.api import Api
-from gatewayd.errors import TemporaryFailure
-from gatewayd.interfaces import IRecipientDirectory
-from gatewayd.model import Channel, Leased, Recipient
-from gatewayd.tokens import Keys
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Channel, Leased, Recipient
+from gatewayd.core.tokens import Keys
+from gatewayd.intake.accept import Acceptor
+from gatewayd.intake.api import Api
 
 NOW = 1_790_000_000.0
 SECRET = "let me in"

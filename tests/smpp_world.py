@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd import config
-from gatewayd.errors import StoreUnavailable
-from gatewayd.model import Handed, Inbound, Message, Order, Receipt, Sms
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import Handed, Inbound, Message, Order, Receipt, Sms
 from gatewayd.sandbox.smsc import Behaviour, SmscSession, SmscSimulator
 from gatewayd.smpp.channel import SmppChannel
 from redis_server import until

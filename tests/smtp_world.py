@@ -7,11 +7,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
 from gatewayd.config import Label, Secret
-from gatewayd.model import Email, Message
+from gatewayd.core.model import Email, Message
+from gatewayd.core.tokens import Keys
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.connection import Login
 from gatewayd.smtp.timeouts import Timeouts
-from gatewayd.tokens import Keys
 
 KEYS = Keys(b"k" * 32)
 HTML = "<html><body><p>Hello</p></body></html>"

@@ -18,10 +18,10 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.threads import deferToThread
 
 from gatewayd import ctl
-from gatewayd.audit import AuditLog
-from gatewayd.model import BindState, Decision, WayState
+from gatewayd.core.model import BindState, Decision, WayState
 from gatewayd.operators.adminclient import _split, open_client
-from test_admin import KEYS, SMS, World
+from gatewayd.operators.audit import AuditLog
+from tests.operators.test_admin import KEYS, SMS, World
 
 Run = Any
 

@@ -2,8 +2,8 @@
 
 import re
 
-from gatewayd.smtp.parts import Mail, header_fields
-from gatewayd.smtp.verdict import Kind, Verdict, first_address
+from gatewayd.bounces.parts import Mail, header_fields
+from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
 FEEDBACK: dict[str, Kind] = {
     "abuse": Kind.COMPLAINED,

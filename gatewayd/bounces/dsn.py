@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from gatewayd.smtp import wording
-from gatewayd.smtp.arf import read_complaint, read_unsubscription
-from gatewayd.smtp.notice import read_notice
-from gatewayd.smtp.parts import REPORTS, Mail, take_apart
-from gatewayd.smtp.prose import kind_of, read_prose, recipient_of
-from gatewayd.smtp.reasons import HARD, code_in, is_hard
-from gatewayd.smtp.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
-from gatewayd.smtp.verdict import Kind, Verdict, first_address
+from gatewayd.bounces import wording
+from gatewayd.bounces.arf import read_complaint, read_unsubscription
+from gatewayd.bounces.notice import read_notice
+from gatewayd.bounces.parts import REPORTS, Mail, take_apart
+from gatewayd.bounces.prose import kind_of, read_prose, recipient_of
+from gatewayd.bounces.reasons import HARD, code_in, is_hard
+from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
+from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
 Block = dict[str, str]
 

@@ -16,16 +16,16 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from gatewayd.interfaces import IMeter, OnEvidence
-from gatewayd.model import Evidence, Known
-from gatewayd.redact import redact
-from gatewayd.smtp.dsn import judge
-from gatewayd.smtp.lmtp import Arrived, Limits, Session
-from gatewayd.smtp.parts import take_apart
-from gatewayd.smtp.senders import is_report
-from gatewayd.smtp.verdict import Kind, Verdict
-from gatewayd.status import Event
-from gatewayd.tokens import Keys, Purpose
+from gatewayd.bounces.dsn import judge
+from gatewayd.bounces.lmtp import Arrived, Limits, Session
+from gatewayd.bounces.parts import take_apart
+from gatewayd.bounces.senders import is_report
+from gatewayd.bounces.verdict import Kind, Verdict
+from gatewayd.core.interfaces import IMeter, OnEvidence
+from gatewayd.core.model import Evidence, Known
+from gatewayd.core.redact import redact
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys, Purpose
 
 PREFIXES: dict[str, Purpose] = {
     "b": Purpose.BOUNCE,

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gatewayd.errors import StoreUnavailable
-from gatewayd.smtp.incoming import Incoming
+from gatewayd.bounces.incoming import Incoming
+from gatewayd.core.errors import StoreUnavailable
 
 R = TypeVar("R")
 

@@ -6,9 +6,9 @@ They reach a return path where an operator subscribed it to the topic. The event
 import msgspec
 from msgspec import Struct, field
 
-from gatewayd.smtp.parts import Mail
-from gatewayd.smtp.reasons import code_in, is_hard
-from gatewayd.smtp.verdict import Kind, Verdict, first_address
+from gatewayd.bounces.parts import Mail
+from gatewayd.bounces.reasons import code_in, is_hard
+from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
 _KINDS: dict[str, Kind] = {
     "Bounce": Kind.FAILED,

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from gatewayd.smtp import wording
+from gatewayd.bounces import wording
 
 MAX_MAIL = 1 << 20
 MAX_HEADER = 64 << 10

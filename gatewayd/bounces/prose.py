@@ -2,11 +2,11 @@
 
 import re
 
-from gatewayd.smtp import wording
-from gatewayd.smtp.parts import MAX_PROSE, Mail, header_fields
-from gatewayd.smtp.reasons import code_in, is_hard
-from gatewayd.smtp.senders import from_daemon
-from gatewayd.smtp.verdict import ADDRESS, Kind, Verdict, first_address
+from gatewayd.bounces import wording
+from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
+from gatewayd.bounces.reasons import code_in, is_hard
+from gatewayd.bounces.senders import from_daemon
+from gatewayd.bounces.verdict import ADDRESS, Kind, Verdict, first_address
 
 
 def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:

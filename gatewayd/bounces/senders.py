@@ -5,9 +5,9 @@ Auto-Submitted alone decides nothing: mail systems and auto-responders both set 
 
 import re
 
-from gatewayd.smtp import wording
-from gatewayd.smtp.parts import REPORTS, Mail
-from gatewayd.smtp.verdict import Kind, Verdict, first_address
+from gatewayd.bounces import wording
+from gatewayd.bounces.parts import REPORTS, Mail
+from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
 _CONVERSATION = re.compile(r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw)\s*:\s*)+", re.IGNORECASE)
 _RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})

@@ -28,9 +28,9 @@ from gatewayd.callbacks.answers import AnswerReader, BadAnswer
 from gatewayd.callbacks.keepalive import Connection, Stale, TooLate
 from gatewayd.callbacks.lookups import OneAtATime, Resolving
 from gatewayd.callbacks.public_only import PublicOnly
-from gatewayd.errors import PermanentFailure, TemporaryFailure
-from gatewayd.interfaces import ICallbacks
-from gatewayd.retry import LINK
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.interfaces import ICallbacks
+from gatewayd.core.retry import LINK
 
 log = Logger()
 

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gatewayd.callbacks.answers import AnswerReader, BadAnswer
-from gatewayd.lateness import READING, overslept
+from gatewayd.core.lateness import READING, overslept
 
 IDLE = 50.0
 """Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""

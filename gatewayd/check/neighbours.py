@@ -15,13 +15,14 @@ from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd import config, tls
-from gatewayd.callback_urls import why_refused
+from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
+from gatewayd.core import tls
+from gatewayd.core.callback_urls import why_refused
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.redact import redact
 from gatewayd.directories import open_directory
-from gatewayd.errors import TemporaryFailure
-from gatewayd.redact import redact
-from gatewayd.smpp.codes import PASSWORD_ROOM
+from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import places as hosts_of
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session

@@ -8,9 +8,9 @@ from twisted.internet.defer import CancelledError
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
-from gatewayd.errors import StoreUnavailable
-from gatewayd.redis import RedisLink
-from gatewayd.redis_access import redis_endpoint
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.store.access import redis_endpoint
+from gatewayd.store.link import RedisLink
 
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""

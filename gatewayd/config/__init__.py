@@ -20,9 +20,9 @@ from pydantic import (
     ValidationInfo,
 )
 
-from gatewayd import pem
-from gatewayd.contradictions import contradictions, tables_of
-from gatewayd.values import (
+from gatewayd.config import pem
+from gatewayd.config.contradictions import contradictions, tables_of
+from gatewayd.config.values import (
     Count,
     Domain,
     DomainOrNone,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gatewayd import pem
+from gatewayd.config import pem
 
 ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
 

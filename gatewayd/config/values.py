@@ -11,11 +11,9 @@ from typing import Annotated, Any, Literal
 
 import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
-from twisted.internet.endpoints import clientFromString, serverFromString
-from twisted.internet.interfaces import IReactorPluggableNameResolver
-from zope.interface import implementer
 
-from gatewayd.pem import signing_key
+from gatewayd.config.endpoints import client_endpoint, server_endpoint
+from gatewayd.config.pem import signing_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -141,35 +139,6 @@ def _signing_key(value: Secret) -> Secret:
     return value
 
 
-def _listen(value: str) -> str:
-    try:
-        serverFromString(None, value.replace("{instance}", "instance"))
-    except Exception as error:
-        raise ValueError(f"is not a Twisted server endpoint string: {error}") from None
-    return value
-
-
-@implementer(IReactorPluggableNameResolver)
-class _Nowhere:
-    """In a reactor's place where an endpoint string is only read: tls: looks for who resolves names."""
-
-    nameResolver: Any = None
-
-    def installNameResolver(self, resolver: Any) -> Any:
-        """Nothing is resolved here."""
-        return resolver
-
-
-def _endpoint(value: str) -> str:
-    if value.partition(":")[0] not in ("unix", "tcp", "tls"):
-        raise ValueError("must begin with unix:, tcp: or tls:")
-    try:
-        clientFromString(_Nowhere(), value)
-    except Exception as error:
-        raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
-    return value
-
-
 def _domain(value: str) -> str:
     if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|localhost", value):
         raise ValueError("is not a domain name")
@@ -281,8 +250,8 @@ SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secr
 SystemId = Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_smpp_text)]
 SystemType = Annotated[str, Field(max_length=12), AfterValidator(_smpp_text)]
 SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
-Listen = Annotated[str, AfterValidator(_listen)]
-RedisEndpoint = Annotated[str, AfterValidator(_endpoint)]
+Listen = Annotated[str, AfterValidator(server_endpoint)]
+RedisEndpoint = Annotated[str, AfterValidator(client_endpoint)]
 Domain = Annotated[str, AfterValidator(_domain)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]

@@ -9,7 +9,7 @@ from functools import lru_cache
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-from gatewayd.model import Channel, Recipient
+from gatewayd.core.model import Channel, Recipient
 
 LOCAL_LIMIT = 64
 ADDRESS_LIMIT = 254

@@ -9,8 +9,8 @@ from typing import Any
 
 from zope.interface import Attribute, Interface
 
-from gatewayd.errors import ErrorCode
-from gatewayd.model import (
+from gatewayd.core.errors import ErrorCode
+from gatewayd.core.model import (
     Channel,
     DeadLetter,
     Decision,
@@ -30,7 +30,7 @@ from gatewayd.model import (
     Stopped,
     Trace,
 )
-from gatewayd.status import Report, State
+from gatewayd.core.status import Report, State
 
 BeforeWire = Callable[[str], Awaitable[None]]
 """Given the route's name, marks the message as being submitted.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from gatewayd.status import Event, Report, State
+from gatewayd.core.status import Event, Report, State
 
 
 class Channel(StrEnum):

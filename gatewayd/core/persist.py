@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from gatewayd.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable
 
 AGAIN = 0.5
 """Seconds between two tries: it is a fact, so it is stored as soon as Redis is back."""

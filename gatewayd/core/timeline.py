@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from gatewayd.model import Trace, TracedEvent, TracedReport
-from gatewayd.status import REPORTS, Event, Report
+from gatewayd.core.model import Trace, TracedEvent, TracedReport
+from gatewayd.core.status import REPORTS, Event, Report
 
 _EVIDENCE = frozenset({str(event) for event in Event} | {"receipt"})
 """Events that can give birth to a status that is not named like them."""

@@ -17,7 +17,7 @@ from twisted.internet.ssl import (
 )
 from zope.interface import implementer
 
-from gatewayd import pem
+from gatewayd.config import pem
 
 
 def client_options(

@@ -8,10 +8,10 @@ from twisted.logger import Logger
 from twisted.plugin import getPlugins
 
 from gatewayd import config
+from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 from gatewayd.directories.http import HttpDirectory
 from gatewayd.directories.remembered import Remembered
 from gatewayd.directories.sql import SqlDirectory
-from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 
 
 def open_directory(reactor: Any, name: str, table: config.Directory) -> Remembered:

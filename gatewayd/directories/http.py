@@ -12,10 +12,10 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.web.client import Agent, HTTPConnectionPool
 from zope.interface import implementer
 
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Recipient
 from gatewayd.directories.rows import recipient_of
-from gatewayd.errors import TemporaryFailure
-from gatewayd.interfaces import IRecipientDirectory
-from gatewayd.model import Recipient
 
 LARGEST = 65536
 CONNECTIONS = 16

@@ -12,9 +12,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.errors import TemporaryFailure
-from gatewayd.interfaces import IRecipientDirectory
-from gatewayd.model import Recipient
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Recipient
 
 log = Logger()
 

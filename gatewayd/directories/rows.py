@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from gatewayd.model import Recipient
+from gatewayd.core.model import Recipient
 
 FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "excluded")
 _NO = frozenset({"", "0", "f", "false", "n", "no", "off", "none", "null"})

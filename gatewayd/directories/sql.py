@@ -12,12 +12,12 @@ from twisted.internet.defer import CancelledError, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Recipient
 from gatewayd.directories.query import Bound, bind
 from gatewayd.directories.rows import recipient_of
 from gatewayd.directories.threads import Threads
-from gatewayd.errors import TemporaryFailure
-from gatewayd.interfaces import IRecipientDirectory
-from gatewayd.model import Recipient
 
 log = Logger()
 

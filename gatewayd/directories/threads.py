@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gatewayd.errors import TemporaryFailure
+from gatewayd.core.errors import TemporaryFailure
 
 T = TypeVar("T")
 C = TypeVar("C")

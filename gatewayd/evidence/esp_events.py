@@ -1,7 +1,7 @@
 """The way of a provider's POST: is it the provider's, is it about a message of ours, is it news? Then it is evidence.
 
 Owns the order of these questions and what may be fetched for them. Knows no HTTP server and no provider's format: the
-modules of gatewayd.esp prove and read.
+modules of gatewayd.evidence.esp prove and read.
 """
 
 import hmac
@@ -15,13 +15,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd import config
-from gatewayd.errors import TemporaryFailure
-from gatewayd.esp import mailgun, mailjet, postmark, sendgrid, ses, sparkpost
-from gatewayd.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable
-from gatewayd.interfaces import IMeter, OnEvidence
-from gatewayd.model import Evidence
-from gatewayd.status import Event
-from gatewayd.tokens import Keys, Purpose
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IMeter, OnEvidence
+from gatewayd.core.model import Evidence
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.esp import mailgun, mailjet, postmark, sendgrid, ses, sparkpost
+from gatewayd.evidence.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable
 
 Seen = Callable[[str], Awaitable[bool]]
 Remember = Callable[[str, float], Awaitable[None]]

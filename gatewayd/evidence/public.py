@@ -14,20 +14,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
-from gatewayd import config, errors
-from gatewayd.errors import StoreUnavailable
-from gatewayd.esp import form
-from gatewayd.esp.agents import is_machine
-from gatewayd.esp.event import Forged, Unreadable
-from gatewayd.esp_events import EspEvents, Fetch, Remember, Seen
+from gatewayd import config
+from gatewayd.core import errors
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.interfaces import IMeter, OnEvidence
+from gatewayd.core.model import Evidence
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.esp import form
+from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.event import Forged, Unreadable
+from gatewayd.evidence.esp_events import EspEvents, Fetch, Remember, Seen
+from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, Pages
 from gatewayd.http.door import BAD_REQUEST, Answer
 from gatewayd.http.routes import LeanResource, Route
 from gatewayd.http.web import LeanSite
-from gatewayd.interfaces import IMeter, OnEvidence
-from gatewayd.model import Evidence
-from gatewayd.status import Event
-from gatewayd.tokens import Keys, Purpose
-from gatewayd.unsubscribe import BUTTON, ONE_CLICK, Pages
 
 MAX_BODY: Final = 1_048_576
 """The largest body that the listener should take, in bytes: a provider's batch."""

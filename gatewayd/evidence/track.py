@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 
 from gatewayd.config import Label
-from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
-from gatewayd.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
-from gatewayd.persist import persist
-from gatewayd.status import LETTERS, Event, Report, State
-from gatewayd.tokens import Keys
+from gatewayd.core.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.core.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
+from gatewayd.core.persist import persist
+from gatewayd.core.status import LETTERS, Event, Report, State
+from gatewayd.core.tokens import Keys
 
 MACHINE = 5.0
 """Seconds after `accepted` in which an open counts as a machine's (CONTRACT.md, Email)."""

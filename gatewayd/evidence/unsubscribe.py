@@ -40,9 +40,11 @@ class Pages:
     """All pages. `policy` is the Content-Security-Policy that lets exactly their own style and form work."""
 
     def __init__(self) -> None:
-        texts = tomllib.loads((resources.files("gatewayd") / "templates" / "unsubscribe.toml").read_text("utf-8"))
+        texts = tomllib.loads(
+            (resources.files("gatewayd.evidence") / "templates" / "unsubscribe.toml").read_text("utf-8")
+        )
         environment = Environment(
-            loader=PackageLoader("gatewayd"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=PackageLoader("gatewayd.evidence"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         template = environment.get_template("unsubscribe.html")
         self._pages: dict[str, Page] = {}

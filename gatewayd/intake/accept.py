@@ -14,9 +14,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd.config import Directory, Label
-from gatewayd.contact import address_of
-from gatewayd.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched, TemporaryFailure
-from gatewayd.intake_rules import (
+from gatewayd.core.contact import address_of
+from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched, TemporaryFailure
+from gatewayd.core.interfaces import Acceptance, Decided, IRecipientDirectory, IStore, unrecorded
+from gatewayd.core.model import Channel, Decision, Email, Leased, Message, Sms
+from gatewayd.core.persist import persist
+from gatewayd.core.tokens import Keys
+from gatewayd.intake.rules import (
     Request,
     check_callback,
     check_preview,
@@ -25,10 +29,6 @@ from gatewayd.intake_rules import (
     fingerprint,
     printable,
 )
-from gatewayd.interfaces import Acceptance, Decided, IRecipientDirectory, IStore, unrecorded
-from gatewayd.model import Channel, Decision, Email, Leased, Message, Sms
-from gatewayd.persist import persist
-from gatewayd.tokens import Keys
 
 log = Logger()
 T = TypeVar("T")

@@ -18,16 +18,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
-from gatewayd.accept import Acceptor
 from gatewayd.config import Label
-from gatewayd.errors import ErrorCode, Refused
+from gatewayd.core.errors import ErrorCode, Refused
+from gatewayd.core.interfaces import IMeter
+from gatewayd.core.model import Channel
 from gatewayd.http.door import Answer
 from gatewayd.http.peers import Address, Network, Networks, address_in, behind_proxies
 from gatewayd.http.routes import LeanResource, Route
 from gatewayd.http.web import LeanSite
-from gatewayd.interfaces import IMeter
-from gatewayd.model import Channel
-from gatewayd.request_json import read_request
+from gatewayd.intake.accept import Acceptor
+from gatewayd.intake.request_json import read_request
 
 log = Logger()
 Reply = Any

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from gatewayd.errors import ErrorCode, Refused
-from gatewayd.intake_rules import Request
-from gatewayd.model import Channel, Email, Sms
+from gatewayd.core.errors import ErrorCode, Refused
+from gatewayd.core.model import Channel, Email, Sms
+from gatewayd.intake.rules import Request
 
 _SHARED = ("ext_user_id", "callback_url")
 _EMAIL = ("from_email_address", "reply_to_email_address", "subject", "body", "text_body", "email_uid")

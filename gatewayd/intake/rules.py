@@ -10,12 +10,12 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from gatewayd import mailbox
-from gatewayd.callback_urls import why_refused
 from gatewayd.config import Label
-from gatewayd.contact import readable_email
-from gatewayd.errors import ErrorCode, Refused
-from gatewayd.model import Channel, Email, Sms
+from gatewayd.core import mailbox
+from gatewayd.core.callback_urls import why_refused
+from gatewayd.core.contact import readable_email
+from gatewayd.core.errors import ErrorCode, Refused
+from gatewayd.core.model import Channel, Email, Sms
 
 LONGEST = 998
 """Characters of an id, a sender or a subject; a line of a mail must not be longer (RFC 5322 2.1.1)."""

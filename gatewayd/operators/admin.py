@@ -19,21 +19,21 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
-from gatewayd.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.interfaces import Decided, IChannel, IStore, unrecorded
+from gatewayd.core.model import Channel, Decision, Json, Trace
+from gatewayd.core.timeline import in_words
+from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
 from gatewayd.http.routes import LeanResource, Route, static_routes
 from gatewayd.http.web import LeanSite
-from gatewayd.interfaces import Decided, IChannel, IStore, unrecorded
-from gatewayd.metrics import Metrics
-from gatewayd.model import Channel, Decision, Json, Trace
 from gatewayd.operators.actions import ACTIONS, PAGES
 from gatewayd.operators.dashboard import SPANS, Pages
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, see_other
+from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
 from gatewayd.operators.shapes import dead_json, kept_json, status_json, stopped_json, trace_json
-from gatewayd.timeline import in_words
-from gatewayd.tokens import Keys
 
 log = Logger()
 _DEAD_VERBS = ("retry", "drop")

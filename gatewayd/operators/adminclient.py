@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gatewayd.model import Json
+from gatewayd.core.model import Json
 
 TIMEOUT = 30.0
 _DEFAULT_LISTEN = "tcp:9090:interface=127.0.0.1"

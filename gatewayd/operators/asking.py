@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from gatewayd.model import Json
+from gatewayd.core.model import Json
 from gatewayd.operators import show
 from gatewayd.operators.adminclient import AdminClient, Unhappy, open_client
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from twisted.logger import Logger
 
-from gatewayd.model import Decision
+from gatewayd.core.model import Decision
 from gatewayd.operators.shapes import iso
 
 HEAD_EVERY = 3600.0

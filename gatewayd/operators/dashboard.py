@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from gatewayd.metrics import Counts
-from gatewayd.model import Channel, DeadLetter, Trace, WayState
+from gatewayd.core.model import Channel, DeadLetter, Trace, WayState
 from gatewayd.operators.figures import Snapshot, rate_of
+from gatewayd.operators.metrics import Counts
 from gatewayd.operators.plots import Points, Series, levels, per_minute, plot, short
 from gatewayd.operators.shapes import state_counts
 
@@ -50,12 +50,12 @@ class Pages:
 
     def __init__(self, *, instance: str, version: str, token: str) -> None:
         self._environment = Environment(
-            loader=PackageLoader("gatewayd"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            loader=PackageLoader("gatewayd.operators"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
         self._environment.filters |= {"short": short, "age": age, "moment": moment, "group": group}
         self._environment.globals |= {"instance": instance, "version": version, "token": token, "spans": list(SPANS)}
-        folder = files("gatewayd") / "static"
+        folder = files("gatewayd.operators") / "static"
         self.static = {name: (kind, (folder / name).read_bytes()) for name, kind in _STATIC.items()}
 
     def overview(

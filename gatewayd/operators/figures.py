@@ -16,10 +16,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from gatewayd.errors import StoreUnavailable
-from gatewayd.interfaces import IChannel, IStore
-from gatewayd.metrics import Metrics
-from gatewayd.model import Channel, DeadLetter, QueueState, WayState
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.interfaces import IChannel, IStore
+from gatewayd.core.model import Channel, DeadLetter, QueueState, WayState
+from gatewayd.operators.metrics import Metrics
 
 log = Logger()
 

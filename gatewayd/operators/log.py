@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
-from gatewayd.redact import redact
+from gatewayd.core.redact import redact
 
 REPEATS = 20
 """How often in `WINDOW` seconds the same warning is written before its repeats are only counted."""

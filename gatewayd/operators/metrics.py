@@ -15,10 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from zope.interface import implementer
 
-from gatewayd.errors import ErrorCode
-from gatewayd.interfaces import IMeter
-from gatewayd.model import Channel, QueueState, WayState
-from gatewayd.status import WAITING, Report, State
+from gatewayd.core.errors import ErrorCode
+from gatewayd.core.interfaces import IMeter
+from gatewayd.core.model import Channel, QueueState, WayState
+from gatewayd.core.status import WAITING, Report, State
 
 _ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LIFE = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)

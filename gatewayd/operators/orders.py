@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Meta, Struct
 
-from gatewayd.model import Channel
+from gatewayd.core.model import Channel
 
 Body = TypeVar("Body", bound=Struct)
 Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]

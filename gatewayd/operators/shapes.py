@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gatewayd.metrics import STATES, Counts, waiting
-from gatewayd.model import BindState, Channel, DeadLetter, Json, Kept, Stopped, Trace
+from gatewayd.core.model import BindState, Channel, DeadLetter, Json, Kept, Stopped, Trace
 from gatewayd.operators.figures import Snapshot, rate_of
+from gatewayd.operators.metrics import STATES, Counts, waiting
 
 
 def iso(at: float) -> str | None:

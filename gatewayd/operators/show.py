@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from gatewayd.model import Json
+from gatewayd.core.model import Json
 
 _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from email.message import Message as Parsed
 from email.parser import BytesHeaderParser
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-
-if TYPE_CHECKING:
-    from gatewayd.sandbox.relay import SimulatedRelay
 
 STEPS = ("connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot", "RSET", "NOOP", "QUIT")
 
@@ -61,12 +59,40 @@ class Taken:
         return BytesHeaderParser().parsebytes(self.content)
 
 
+class Server(Interface):
+    """Whose conversations these are: what it offers, what it answers, and who takes the mail."""
+
+    name: str
+    extensions: tuple[str, ...]
+    mechanisms: str
+    tls: Any
+    users: dict[str, str]
+
+    def opened(self, conversation: "Conversation") -> int:
+        """A client connected; its number."""
+
+    def closed(self, conversation: "Conversation") -> None:
+        """A client is gone."""
+
+    def told(self, step: str, argument: str) -> Said | None:
+        """What to answer instead of the usual; None: the usual."""
+
+    def happened(self, step: Step) -> None:
+        """A step was answered."""
+
+    def take(self, mail: Taken) -> None:
+        """The mail is the server's now."""
+
+    def new_id(self) -> str:
+        """A queue id for the next mail."""
+
+
 class Conversation(Protocol):
     """One client's connection."""
 
     transport: Any
 
-    def __init__(self, relay: "SimulatedRelay") -> None:
+    def __init__(self, relay: Server) -> None:
         self._relay = relay
         self._buffer = b""
         self._in_data = False

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from gatewayd.smpp.gsm import UnencodableError, encode_gsm
+from gatewayd.smpp.codec.gsm import UnencodableError, encode_gsm
+from gatewayd.smpp.codec.pdu import SubmitSm, Tag
 from gatewayd.smpp.incoming import decode
-from gatewayd.smpp.pdu import SubmitSm, Tag
 
 
 class SmsPart(Struct, frozen=True):

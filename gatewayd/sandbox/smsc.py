@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 
 from gatewayd.sandbox import sms
 from gatewayd.sandbox.smsc_behaviour import DELIVRD, ID_FORMS, RECEIPT_IDS, Behaviour, receipt_for
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.pdu import Command, Status
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Command, Status
 
 __all__ = ["Behaviour", "SmscSession", "SmscSimulator", "Step", "TakenSms"]
 

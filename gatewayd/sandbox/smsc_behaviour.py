@@ -6,8 +6,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from gatewayd.sandbox import sms
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.pdu import Status, Tag
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Status, Tag
 
 DELIVRD = "DELIVRD"
 _STATES = {

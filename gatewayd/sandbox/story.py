@@ -3,7 +3,7 @@
 import json
 from typing import Any, TextIO
 
-from gatewayd.model import Json
+from gatewayd.core.model import Json
 
 
 class Story:

@@ -24,7 +24,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater, react
 from twisted.web.client import Agent
 
-from gatewayd.model import Json
+from gatewayd.core.model import Json
 from gatewayd.sandbox import relay as relays
 from gatewayd.sandbox import smsc as smscs
 from gatewayd.sandbox.players import QUERY, PlayerDatabase

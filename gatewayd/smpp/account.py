@@ -14,10 +14,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd import config
-from gatewayd.errors import TemporaryFailure
-from gatewayd.model import BindState, WayState
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.codes import NO_SUCH_BIND
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.model import BindState, WayState
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import NO_SUCH_BIND
 from gatewayd.smpp.dial import places
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token

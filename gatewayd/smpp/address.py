@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gatewayd.errors import PermanentFailure
-from gatewayd.smpp.gsm import UnencodableError, encode_gsm
+from gatewayd.core.errors import PermanentFailure
+from gatewayd.smpp.codec.gsm import UnencodableError, encode_gsm
 from gatewayd.smpp.text import DefaultAlphabet
 
 _NAMES: dict[DefaultAlphabet, Callable[[str], bytes]] = {

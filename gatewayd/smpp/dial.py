@@ -9,7 +9,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd import config
-from gatewayd.tls import client_options
+from gatewayd.core.tls import client_options
 
 CONNECT_TIMEOUT = 10.0
 

@@ -7,7 +7,7 @@ Knows no connection: an SMSC is here what its configuration says of it.
 from collections.abc import Mapping
 
 from gatewayd.config import Label, Smsc
-from gatewayd.errors import PermanentFailure
+from gatewayd.core.errors import PermanentFailure
 from gatewayd.smpp import address, text
 
 

@@ -3,8 +3,8 @@
 Never fails: a peer's octets are what they are. Knows what the SMSC means by data_coding 0 from whoever asks.
 """
 
-from gatewayd.smpp.gsm import decode_gsm, unpack
-from gatewayd.smpp.pdu import DataSm, DeliverSm
+from gatewayd.smpp.codec.gsm import decode_gsm, unpack
+from gatewayd.smpp.codec.pdu import DataSm, DeliverSm
 from gatewayd.smpp.text import UDHI, DefaultAlphabet
 
 # SMPP 3.4 5.2.19. What is not listed below 0x10 is read as Latin-1: right for ASCII, harmless for the rest.

@@ -14,13 +14,14 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gatewayd import config, retry
-from gatewayd.model import BindState
-from gatewayd.smpp import pdu as smpp
+from gatewayd import config
+from gatewayd.core import retry
+from gatewayd.core.model import BindState
 from gatewayd.smpp import session as rules
 from gatewayd.smpp import trace
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Command, Disposition, Status
 from gatewayd.smpp.dial import CONNECT_TIMEOUT
-from gatewayd.smpp.pdu import Command, Disposition, Status
 from gatewayd.smpp.session import Phase, Session, SubmitAnswered, Timers
 from gatewayd.smpp.wire import Wire, WireFactory
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gatewayd.errors import StoreUnavailable, TemporaryFailure
+from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
 
 Reserve = Callable[[str, int, float, float], Awaitable[float]]
 """`reserve(bucket, slots, interval, burst)`: the time of the first of `slots` places, `interval` seconds apart."""

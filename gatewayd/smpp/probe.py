@@ -15,13 +15,13 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
 from gatewayd import config
-from gatewayd.errors import PermanentFailure
+from gatewayd.core.errors import PermanentFailure
 from gatewayd.smpp import address, dial, receipt, text
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.codes import NO_SUCH_BIND, RECEIPTS
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import NO_SUCH_BIND, RECEIPTS
+from gatewayd.smpp.codec.pdu import Disposition, Status, Tag
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import COMMANDS, Mode, bind_request
-from gatewayd.smpp.pdu import Disposition, Status, Tag
 from gatewayd.smpp.submits import segments_of
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gatewayd.core.status import Event
+from gatewayd.smpp.codec.pdu import DataSm, DeliverSm, Tag
 from gatewayd.smpp.incoming import without_udh
-from gatewayd.smpp.pdu import DataSm, DeliverSm, Tag
-from gatewayd.status import Event
 
 IdRule = Literal["as-is", "decimal", "hex", "auto"]
 

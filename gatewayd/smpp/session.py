@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.pdu import BodyError, Command, Framer, FramingError, Status, encode
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import BodyError, Command, Framer, FramingError, Status, encode
 
 LAST_SEQUENCE = 0x7FFFFFFF
 LATE_KEPT = 10_000

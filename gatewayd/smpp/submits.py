@@ -3,11 +3,11 @@
 import zlib
 
 from gatewayd.config import Smsc
-from gatewayd.errors import PermanentFailure
-from gatewayd.model import Order, Sms
+from gatewayd.core.errors import PermanentFailure
+from gatewayd.core.model import Order, Sms
 from gatewayd.smpp import address, text
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.codes import RECEIPTS
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import RECEIPTS
 
 
 def submits_of(

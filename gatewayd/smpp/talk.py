@@ -11,8 +11,8 @@ from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from gatewayd import tls
-from gatewayd.smpp import pdu as smpp
+from gatewayd.core import tls
+from gatewayd.smpp.codec import pdu as smpp
 
 PATIENCE = 10.0
 """Seconds for one answer."""

@@ -12,8 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gatewayd.smpp.gsm import CHARACTERS, decode_gsm, encode_gsm, pack
-from gatewayd.smpp.pdu import Tag, Tlvs
+from gatewayd.smpp.codec.gsm import CHARACTERS, decode_gsm, encode_gsm, pack
+from gatewayd.smpp.codec.pdu import Tag, Tlvs
 from gatewayd.smpp.typography import INVISIBLE, TYPOGRAPHY
 
 DefaultAlphabet = Literal["gsm", "gsm-packed", "latin1", "ascii"]

@@ -7,9 +7,9 @@ are shown as they are: they are what an engineer and the SMSC's operator compare
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import receipt
-from gatewayd.smpp.pdu import BodyError, Tag
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import BodyError, Tag
 
 _SHOWN_TLVS = frozenset(
     {

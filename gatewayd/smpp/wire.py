@@ -12,10 +12,10 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
-from gatewayd import tls
-from gatewayd.lateness import READING, overslept
-from gatewayd.smpp import pdu as smpp
+from gatewayd.core import tls
+from gatewayd.core.lateness import READING, overslept
 from gatewayd.smpp import session as rules
+from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.session import Session
 
 ABORT_AFTER = 2.0

@@ -16,9 +16,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.config import Label, Relay
-from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
-from gatewayd.interfaces import BeforeWire, IChannel
-from gatewayd.model import Handed, Order, WayState
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.interfaces import BeforeWire, IChannel
+from gatewayd.core.model import Handed, Order, WayState
+from gatewayd.core.tokens import Keys
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.dkim import Signer
@@ -28,7 +29,6 @@ from gatewayd.smtp.pool import Pool, Settings
 from gatewayd.smtp.rate import Rate, Reserve
 from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
 from gatewayd.smtp.timeouts import Timeouts
-from gatewayd.tokens import Keys
 
 DRAIN = 20.0
 BIG = 32768

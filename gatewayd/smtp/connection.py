@@ -18,8 +18,8 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from gatewayd import tls
-from gatewayd.lateness import READING, overslept
+from gatewayd.core import tls
+from gatewayd.core.lateness import READING, overslept
 from gatewayd.smtp.commands import Offer, read_offer
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
 from gatewayd.smtp.timeouts import Timeouts

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gatewayd.config import Dkim
-from gatewayd.pem import signing_key
+from gatewayd.config.pem import signing_key
 from gatewayd.smtp.mime import Mail
 
 OVERSIGNED = ("from", "subject", "date", "reply-to")

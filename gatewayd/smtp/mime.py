@@ -14,10 +14,10 @@ from email.utils import formatdate
 from functools import lru_cache
 from html import escape
 
-from gatewayd.mailbox import Mailbox, ascii_domain, parse
-from gatewayd.model import Email, Message
+from gatewayd.core.mailbox import Mailbox, ascii_domain, parse
+from gatewayd.core.model import Email, Message
+from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.smtp.html_text import text_of
-from gatewayd.tokens import Keys, Purpose
 
 LINE = 76
 SUBJECT_LIMIT = 998

@@ -9,8 +9,8 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
-from gatewayd.redact import redact
-from gatewayd.smtp.reasons import HARD
+from gatewayd.bounces.reasons import HARD
+from gatewayd.core.redact import redact
 
 LINE_LIMIT = 4096
 LINES_LIMIT = 100

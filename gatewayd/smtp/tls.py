@@ -6,8 +6,8 @@ from typing import Any
 from OpenSSL import SSL
 
 from gatewayd.config import Relay
+from gatewayd.core.tls import client_options
 from gatewayd.smtp.connection import Trouble
-from gatewayd.tls import client_options
 
 
 class ClientTls:

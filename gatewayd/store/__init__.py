@@ -1,6 +1,6 @@
 """All of Redis: key names, and one method for each script in lua/.
 
-Of what stands in it, and of what the scripts reply, stored.py makes values; what the scripts are made of is in
+Of what stands in it, and of what the scripts reply, rows.py makes values; what the scripts are made of is in
 scripts.py. Holds ids, never an address; content only until the next hop took the message or it is final.
 """
 
@@ -13,10 +13,9 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from gatewayd import stored
-from gatewayd.errors import LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
-from gatewayd.interfaces import Acceptance, IStore
-from gatewayd.model import (
+from gatewayd.core.errors import LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
+from gatewayd.core.interfaces import Acceptance, IStore
+from gatewayd.core.model import (
     Channel,
     DeadLetter,
     Erased,
@@ -32,9 +31,10 @@ from gatewayd.model import (
     Stopped,
     Trace,
 )
-from gatewayd.redis import RedisLink
-from gatewayd.scripts import all_scripts
-from gatewayd.status import LETTERS, State
+from gatewayd.core.status import LETTERS, State
+from gatewayd.store import rows
+from gatewayd.store.link import RedisLink
+from gatewayd.store.scripts import all_scripts
 
 REPORTING = 49 * 3600
 """Seconds for which a message is kept at least while a status of it may still have to be told (48 h and an hour)."""
@@ -98,10 +98,10 @@ class RedisStore:
             message.channel,
             message.ext_user_id,
             message.uid,
-            stored.ms(message.deadline),
+            rows.ms(message.deadline),
             message.activity_type,
             message.callback_url,
-            stored.body(message),
+            rows.body(message),
             int(lease),
             list(earlier_ids),
             list(stop_hashes),
@@ -119,7 +119,7 @@ class RedisStore:
         await self._run("takeback", message_id, channel, attempt)
 
     def _theirs(self, until: float | None) -> int:
-        return stored.ms(until + self._ahead) if until else 0
+        return rows.ms(until + self._ahead) if until else 0
 
     async def _compare_clocks(self) -> None:
         began = self._clock.seconds()
@@ -137,7 +137,7 @@ class RedisStore:
         found = []
         for row in await self._run("take", channel, limit):
             try:
-                found.append(stored.leased(row))
+                found.append(rows.leased(row))
             except ValueError:
                 # Another version wrote it, perhaps: it must not hold up those that were leased with it.
                 self.log.failure(
@@ -182,7 +182,7 @@ class RedisStore:
             int(self._report_room()),
         )
         self._offer(job)
-        return [stored.unparked(payload) for payload in parked]
+        return [rows.unparked(payload) for payload in parked]
 
     async def settle_again(
         self,
@@ -200,13 +200,13 @@ class RedisStore:
             "again",
             message.id,
             message.channel,
-            stored.ms(due),
+            rows.ms(due),
             reason,
             int(counts),
             int(uncertain),
             route,
             list(progress),
-            stored.ms(marked_at),
+            rows.ms(marked_at),
         )
 
     async def took(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
@@ -216,7 +216,7 @@ class RedisStore:
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         # The mark was stored before the write, in milliseconds that may have been rounded up.
-        until = stored.ms(written_at) + 1
+        until = rows.ms(written_at) + 1
         return bool(await self._run("goon", message_id, Channel.SMS, route, until, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
@@ -226,7 +226,7 @@ class RedisStore:
         self._offer(job)
 
     async def park(self, message: Message) -> None:
-        await self._run("park", message.id, message.channel, message.label, stored.ms(message.deadline))
+        await self._run("park", message.id, message.channel, message.label, rows.ms(message.deadline))
 
     # Evidence
 
@@ -252,7 +252,7 @@ class RedisStore:
             receipt.detail,
             list(receipt.number_hashes),
             int(park),
-            stored.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._clock.seconds())),
+            rows.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._clock.seconds())),
             int(self._report_room()),
             int(by_number),
         )
@@ -261,30 +261,30 @@ class RedisStore:
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         due, orphans = await self._run("parked", limit, PARKED_FOR * 1000)
-        return [stored.unparked(payload) for payload in due], [stored.unparked(payload) for payload in orphans]
+        return [rows.unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
 
     # Reports
 
     async def take_reports(self, limit: int) -> list[ReportJob]:
-        return [stored.job(row) for row in await self._run("take_reports", limit)]
+        return [rows.job(row) for row in await self._run("take_reports", limit)]
 
     async def report_done(self, job: ReportJob) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], "")
-        return stored.job(row) if row else None
+        return rows.job(row) if row else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
-        await self._run("retell", job.message_id, stored.ms(due), reason, int(counts))
+        await self._run("retell", job.message_id, rows.ms(due), reason, int(counts))
 
     async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], reason)
-        return stored.job(row) if row else None
+        return rows.job(row) if row else None
 
     def feed_reports(self, room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
         self._report_room, self._report_offer = room, offer
 
     def _offer(self, row: Any) -> None:
         if row:
-            self._report_offer(stored.job(row))
+            self._report_offer(rows.job(row))
 
     # Stop list and memory
 
@@ -329,7 +329,7 @@ class RedisStore:
     # What is known
 
     async def about(self, message_id: str) -> Known | None:
-        return stored.known(message_id, await self._run("about", message_id))
+        return rows.known(message_id, await self._run("about", message_id))
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         for message_id in ids:
@@ -337,7 +337,7 @@ class RedisStore:
             if known is None:
                 continue
             lines = await self._link.command("LRANGE", f"{self._prefix}t:{message_id}", 0, -1)
-            return stored.trace(known, lines)
+            return rows.trace(known, lines)
         return None
 
     async def queues(self) -> Mapping[str, QueueState]:
@@ -350,17 +350,17 @@ class RedisStore:
         return found
 
     async def counts(self) -> Mapping[tuple[str, Channel, str], int]:
-        return stored.counts(await self._link.command("HGETALL", f"{self._prefix}counts"))
+        return rows.counts(await self._link.command("HGETALL", f"{self._prefix}counts"))
 
     # Operators
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
-        rows = await self._link.command("ZREVRANGE", f"{self._prefix}dead", 0, limit - 1, "WITHSCORES")
-        if not rows:
+        found = await self._link.command("ZREVRANGE", f"{self._prefix}dead", 0, limit - 1, "WITHSCORES")
+        if not found:
             return []
-        reasons = await self._link.command("HMGET", f"{self._prefix}deadwhy", *rows[::2])
-        pairs = zip(rows[::2], rows[1::2], reasons, strict=True)
-        return [stored.dead_letter(member, score, why) for member, score, why in pairs]
+        reasons = await self._link.command("HMGET", f"{self._prefix}deadwhy", *found[::2])
+        pairs = zip(found[::2], found[1::2], reasons, strict=True)
+        return [rows.dead_letter(member, score, why) for member, score, why in pairs]
 
     async def retry_dead(self, message_id: str) -> bool:
         return bool(await self._run("dead", message_id, 1))
@@ -375,7 +375,7 @@ class RedisStore:
         await self._link.command("SREM", f"{self._prefix}paused", f"{label}|{channel}")
 
     async def paused(self) -> frozenset[tuple[str, Channel]]:
-        return stored.places(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
+        return rows.places(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
 
     async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
         following, ids = await self._some(cursor)
@@ -388,11 +388,11 @@ class RedisStore:
     async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
         following, ids = await self._some(cursor)
         replies = await self._run_all("export", [(one, label, ext_user_id) for one in ids])
-        return following, len(ids), [stored.kept(row) for row in replies if row]
+        return following, len(ids), [rows.kept(row) for row in replies if row]
 
     async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
         following, ids = await self._some(cursor)
-        replies = await self._run_all("replay", [(one, label, stored.ms(start), stored.ms(end)) for one in ids])
+        replies = await self._run_all("replay", [(one, label, rows.ms(start), rows.ms(end)) for one in ids])
         return following, sum(replies)
 
     async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -431,14 +431,14 @@ class RedisStore:
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         began = self._clock.seconds()
         try:
-            ours, dead, paused, clock = await self._run("beat", boot, int(first), stored.ms(dead_after))
+            ours, dead, paused, clock = await self._run("beat", boot, int(first), rows.ms(dead_after))
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
         self._clocks_read(began, clock)
         peers = [name.decode() for name in dead]
-        return bool(ours), [name for name in peers if name != self._instance], stored.places(paused)
+        return bool(ours), [name for name in peers if name != self._instance], rows.places(paused)
 
     def _refused(self, reason: str) -> None:
         """Redis is there and takes no writes for this reason; "" where it does, or where the link knows better."""
@@ -458,7 +458,7 @@ class RedisStore:
         return int(await self._run("sweep", 500))
 
     async def hasten(self, channel: Channel) -> None:
-        after = str(stored.ms(self._clock.seconds()))
+        after = str(rows.ms(self._clock.seconds()))
         while last := await self._run("hasten", channel, 500, after):
             after = last.decode()
 
@@ -470,7 +470,7 @@ class RedisStore:
             await self._link.command("ZADD", f"{self._prefix}q:reports", "XX", *members)
 
     async def strays(self, kind: str, age: float) -> list[str]:
-        return [name.decode() for name in await self._run("strays", kind, stored.ms(age))]
+        return [name.decode() for name in await self._run("strays", kind, rows.ms(age))]
 
     async def release(self, kind: str, message_id: str) -> None:
         await self._run("release", kind, message_id)

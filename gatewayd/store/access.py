@@ -7,9 +7,9 @@ from twisted.internet.endpoints import clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd.config import Redis
-from gatewayd.redis import RedisLink
+from gatewayd.core.tls import client_options
 from gatewayd.store import RedisStore
-from gatewayd.tls import client_options
+from gatewayd.store.link import RedisLink
 
 
 def redis_endpoint(reactor: Any, table: Redis) -> IStreamClientEndpoint:

@@ -22,8 +22,8 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gatewayd.errors import StoreUnavailable, StoreUntouched
-from gatewayd.retry import STORE
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
+from gatewayd.core.retry import STORE
 
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""

@@ -8,9 +8,20 @@ from typing import Any
 
 import msgspec
 
-from gatewayd.model import Channel, DeadLetter, Kept, Known, Leased, Message, Receipt, ReportJob, Trace, TracedEvent
-from gatewayd.status import REPORTS, State
-from gatewayd.timeline import reports_of
+from gatewayd.core.model import (
+    Channel,
+    DeadLetter,
+    Kept,
+    Known,
+    Leased,
+    Message,
+    Receipt,
+    ReportJob,
+    Trace,
+    TracedEvent,
+)
+from gatewayd.core.status import REPORTS, State
+from gatewayd.core.timeline import reports_of
 
 _encode = msgspec.json.Encoder().encode
 _message = msgspec.json.Decoder(Message).decode

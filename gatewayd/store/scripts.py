@@ -6,8 +6,8 @@ They are atomic, safe to repeat, and know states only through what `_words` writ
 from collections.abc import Iterable
 from importlib import resources
 
-from gatewayd.redis import Script
-from gatewayd.status import FINAL, TRANSITIONS, WAITING, Event, State
+from gatewayd.core.status import FINAL, TRANSITIONS, WAITING, Event, State
+from gatewayd.store.link import Script
 
 _NAMES = (
     "accept known take mark sent again goon final park sweep evidence receipt parked"
@@ -44,4 +44,4 @@ def all_scripts() -> dict[str, Script]:
 
 
 def _source(part: str) -> str:
-    return resources.files("gatewayd").joinpath("lua", f"{part}.lua").read_text("utf-8")
+    return resources.files("gatewayd.store").joinpath("lua", f"{part}.lua").read_text("utf-8")

@@ -10,12 +10,12 @@ from msgspec import Struct
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.interfaces import Decided, IMeter, IStore, unrecorded
-from gatewayd.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
-from gatewayd.persist import persist
-from gatewayd.retry import CALLBACK, RetryPolicy
-from gatewayd.status import State
+from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.core.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.core.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
+from gatewayd.core.persist import persist
+from gatewayd.core.retry import CALLBACK, RetryPolicy
+from gatewayd.core.status import State
 
 REPORT_FOR = 48 * 3600.0
 """Seconds for which a status is told again before it is given up."""

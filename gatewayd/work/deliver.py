@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gatewayd.config import Directory, Label, SmsRoute
-from gatewayd.contact import address_of
-from gatewayd.errors import PermanentFailure, TemporaryFailure
-from gatewayd.interfaces import IChannel, IRecipientDirectory, IStore
-from gatewayd.model import Channel, Handed, Leased, Message, Order, Sms
-from gatewayd.tokens import Keys
+from gatewayd.core.contact import address_of
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.interfaces import IChannel, IRecipientDirectory, IStore
+from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Sms
+from gatewayd.core.tokens import Keys
 
 RECENT = 2.0
 """Seconds after acceptance in which the answer that the directory gave then is still taken for true."""

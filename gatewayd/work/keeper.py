@@ -12,10 +12,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from gatewayd.errors import StoreUnavailable
-from gatewayd.interfaces import IStore
-from gatewayd.model import Channel, Receipt
-from gatewayd.outbox import Outbox
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.interfaces import IStore
+from gatewayd.core.model import Channel, Receipt
+from gatewayd.work.outbox import Outbox
 
 BEAT = 1.0
 DEAD_AFTER = 15.0

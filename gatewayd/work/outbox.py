@@ -9,7 +9,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
-from gatewayd.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable
 
 POLL = 0.2
 """Seconds between two looks at the queue where the last one found less than it asked for."""

@@ -12,11 +12,11 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.config import Label
-from gatewayd.errors import PermanentFailure, TemporaryFailure
-from gatewayd.interfaces import ICallbacks
-from gatewayd.model import Channel, ReportJob
-from gatewayd.redact import redact
-from gatewayd.status import Report
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.interfaces import ICallbacks
+from gatewayd.core.model import Channel, ReportJob
+from gatewayd.core.redact import redact
+from gatewayd.core.status import Report
 
 YOUNG = 600.0
 """Seconds during which Smartico may not know our id yet: until then "was not found" is asked again."""

@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Label, Secret
-from gatewayd.model import Channel, ReportJob
-from gatewayd.report import Reporter
-from gatewayd.status import Report
+from gatewayd.core.model import Channel, ReportJob
+from gatewayd.core.status import Report
+from gatewayd.work.report import Reporter
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{"error_code": 0,}'
 ROUNDS, EACH, WORKERS = 5, 4_000, 16

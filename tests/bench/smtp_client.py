@@ -17,7 +17,7 @@ from twisted.internet.task import react
 
 from conftest import need
 from gatewayd.config import Relay
-from gatewayd.model import Order
+from gatewayd.core.model import Order
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope

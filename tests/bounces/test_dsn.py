@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.smtp.dsn import read
-from gatewayd.smtp.parts import MAX_PARTS, take_apart
-from gatewayd.smtp.verdict import Kind, Verdict
+from gatewayd.bounces.dsn import read
+from gatewayd.bounces.parts import MAX_PARTS, take_apart
+from gatewayd.bounces.verdict import Kind, Verdict
 
 PLAYER = "player.one@far.example"
 

@@ -12,12 +12,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 
-from gatewayd.errors import StoreUnavailable
-from gatewayd.model import Channel, Evidence, Known
-from gatewayd.smtp.inbound import PREFIXES, ReturnedMail
-from gatewayd.smtp.lmtp import Limits, Session
-from gatewayd.status import Event, State
-from gatewayd.tokens import Keys, Purpose
+from gatewayd.bounces.inbound import PREFIXES, ReturnedMail
+from gatewayd.bounces.lmtp import Limits, Session
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import Channel, Evidence, Known
+from gatewayd.core.status import Event, State
+from gatewayd.core.tokens import Keys, Purpose
 
 KEYS = Keys(b"k" * 32)
 ID = "a540f662-45b3-41ee-be56-0242ac120002"

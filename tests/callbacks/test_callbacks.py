@@ -21,7 +21,7 @@ from zope.interface import implementer
 from gatewayd.callbacks import Callbacks
 from gatewayd.callbacks.answers import MAX_BODY, AnswerReader, BadAnswer
 from gatewayd.callbacks.public_only import is_public
-from gatewayd.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 18\r\n\r\n{"error_code": 0,}'
 SECRET_URL = "https://api.example/cb?api_key=sesame&ext_message_id=1"

@@ -97,7 +97,7 @@ def test_defaults_are_the_contracts() -> None:
 def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
     """The commented example that we install reads without an error once its secrets are there."""
     keys = {"amazing.dkim": DKIM, "sendgrid": EC_PUBLIC}
-    text = (Path(__file__).parent.parent / "etc" / "gatewayd.toml").read_text()
+    text = (Path(__file__).parent.parent.parent / "etc" / "gatewayd.toml").read_text()
     uncommented = re.sub(r"^#(?=[\[\w\"'}\]])", "", text, flags=re.M)
     for source in {text, uncommented}:
         for name in re.findall(r'"file:([^"]+)"', source):
@@ -110,7 +110,7 @@ def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
 
 def test_the_installed_file_explains_every_key() -> None:
     """Each key of each table stands in etc/gatewayd.toml."""
-    text = (Path(__file__).parent.parent / "etc" / "gatewayd.toml").read_text()
+    text = (Path(__file__).parent.parent.parent / "etc" / "gatewayd.toml").read_text()
     tables = [*vars(configuration).values()]
     models = [table for table in tables if isinstance(table, type) and issubclass(table, BaseModel)]
     keys = {name for model in models if model is not configuration.Config for name in model.model_fields}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.mailbox import Mailbox, ascii_domain, parse
+from gatewayd.core.mailbox import Mailbox, ascii_domain, parse
 
 
 @pytest.mark.parametrize(

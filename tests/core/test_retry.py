@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.retry import CALLBACK, LINK, RELAY, SMSC, STORE, RetryPolicy
+from gatewayd.core.retry import CALLBACK, LINK, RELAY, SMSC, STORE, RetryPolicy
 
 JITTER = st.floats(0, 1, exclude_max=True)
 

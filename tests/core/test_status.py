@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.status import FINAL, LETTERS, REPORTS, TRANSITIONS, Event, Report, State, move, row_of
+from gatewayd.core.status import FINAL, LETTERS, REPORTS, TRANSITIONS, Event, Report, State, move, row_of
 
 
 @pytest.mark.parametrize(

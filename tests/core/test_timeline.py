@@ -1,8 +1,8 @@
 """Timelines by values: when each status was born and heard, whatever evidence it came from."""
 
-from gatewayd.model import Channel, Trace, TracedEvent, TracedReport
-from gatewayd.status import Report, State
-from gatewayd.timeline import in_words, reports_of
+from gatewayd.core.model import Channel, Trace, TracedEvent, TracedReport
+from gatewayd.core.status import Report, State
+from gatewayd.core.timeline import in_words, reports_of
 
 
 def line(at: float, event: str, detail: str = "") -> TracedEvent:

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from certificates import Authority
-from gatewayd.tls import client_options, fault
+from gatewayd.core.tls import client_options, fault
 
 HOST = "127.0.0.1"
 

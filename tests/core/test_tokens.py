@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.tokens import Keys, Purpose
+from gatewayd.core.tokens import Keys, Purpose
 
 OLD, NEW = b"o" * 32, b"n" * 32
 KEYS = Keys(NEW, [OLD])

@@ -25,6 +25,9 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from gatewayd import config
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
+from gatewayd.core.model import Recipient
 from gatewayd.directories import Directories, open_directory
 from gatewayd.directories.http import HttpDirectory
 from gatewayd.directories.query import bind
@@ -32,11 +35,8 @@ from gatewayd.directories.remembered import TIRED_AFTER, Remembered
 from gatewayd.directories.rows import recipient_of
 from gatewayd.directories.sql import SqlDirectory
 from gatewayd.directories.threads import MOST_STUCK, Threads
-from gatewayd.errors import TemporaryFailure
-from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
-from gatewayd.model import Recipient
 from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
-from intake import ANNA, NOW, Players
+from intake_world import ANNA, NOW, Players
 from redis_server import until
 
 VALUES = {"ext_user_id": "u", "label": "l"}
@@ -783,7 +783,7 @@ def own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator's plugin is installed."""
     import twisted.plugins
 
-    (tmp_path / "gatewayd_ours.py").write_text("from test_directories import Maker\nours = Maker()\n")
+    (tmp_path / "gatewayd_ours.py").write_text("from tests.directories.test_directories import Maker\nours = Maker()\n")
     monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(tmp_path)])
 
 

@@ -19,10 +19,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.esp import form, mailgun, mailjet, postmark, sendgrid, ses, sparkpost
-from gatewayd.esp.agents import is_machine
-from gatewayd.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable, enhanced_code, is_hard, plain
-from gatewayd.status import Event
+from gatewayd.core.status import Event
+from gatewayd.evidence.esp import form, mailgun, mailjet, postmark, sendgrid, ses, sparkpost
+from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.event import (
+    EspEvent,
+    EspRequest,
+    Forged,
+    Settings,
+    Unreadable,
+    enhanced_code,
+    is_hard,
+    plain,
+)
 
 NOW = 1_760_000_000.0
 REPORT = {

@@ -16,13 +16,13 @@ from twisted.logger import capturedLogs
 from fakes import FakeMeter, FakeStore
 from gatewayd import config
 from gatewayd.config import Secret
-from gatewayd.errors import StoreUnavailable, TemporaryFailure
-from gatewayd.model import Evidence
-from gatewayd.public import MAX_BODY, PIXEL, Public
-from gatewayd.status import Event
-from gatewayd.tokens import Keys, Purpose
-from gatewayd.unsubscribe import Pages
-from test_esp import (
+from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
+from gatewayd.core.model import Evidence
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.public import MAX_BODY, PIXEL, Public
+from gatewayd.evidence.unsubscribe import Pages
+from tests.evidence.test_esp import (
     ARN,
     CERTIFICATE_URL,
     EC_PUBLIC,

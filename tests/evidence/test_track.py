@@ -8,12 +8,12 @@ from twisted.internet.task import Clock
 
 from fakes import FakeMeter, FakeStore
 from gatewayd.config import Label
-from gatewayd.errors import StoreUnavailable
-from gatewayd.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
-from gatewayd.persist import AGAIN
-from gatewayd.status import Event, State
-from gatewayd.tokens import Keys
-from gatewayd.track import MACHINE, Tracker
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
+from gatewayd.core.persist import AGAIN
+from gatewayd.core.status import Event, State
+from gatewayd.core.tokens import Keys
+from gatewayd.evidence.track import MACHINE, Tracker
 
 KEYS = Keys(b"k" * 32)
 ID = "00000000-0000-4000-8000-000000000001"

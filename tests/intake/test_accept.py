@@ -14,16 +14,16 @@ from zope.interface.verify import verifyObject
 
 from fakes import FakeStore
 from gatewayd import config
-from gatewayd.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, ON_THE_WAY, STORE_WITHIN
-from gatewayd.callback_urls import why_refused
-from gatewayd.contact import email_of, number_of
-from gatewayd.errors import ErrorCode, Refused, StoreUnavailable
-from gatewayd.intake_rules import Request, fingerprint
-from gatewayd.interfaces import Acceptance, IRecipientDirectory
-from gatewayd.model import Channel, Email, Message, Recipient, Sms
-from gatewayd.request_json import read_request
-from gatewayd.tokens import Keys
-from intake import ANNA, EMAIL, KEYS, NOW, SMS, TABLE, Intake, Players, label
+from gatewayd.core.callback_urls import why_refused
+from gatewayd.core.contact import email_of, number_of
+from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable
+from gatewayd.core.interfaces import Acceptance, IRecipientDirectory
+from gatewayd.core.model import Channel, Email, Message, Recipient, Sms
+from gatewayd.core.tokens import Keys
+from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, ON_THE_WAY, STORE_WITHIN
+from gatewayd.intake.request_json import read_request
+from gatewayd.intake.rules import Request, fingerprint
+from intake_world import ANNA, EMAIL, KEYS, NOW, SMS, TABLE, Intake, Players, label
 
 MAIL = read_request(Channel.EMAIL, json.dumps(EMAIL).encode())
 TEXT = read_request(Channel.SMS, json.dumps(SMS).encode())

@@ -14,10 +14,10 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 
-from gatewayd.errors import ErrorCode
+from gatewayd.core.errors import ErrorCode
+from gatewayd.core.model import Channel
 from gatewayd.http.peers import Networks, address_in
-from gatewayd.model import Channel
-from intake import EMAIL, SECRET, SMS, Intake, label
+from intake_world import EMAIL, SECRET, SMS, Intake, label
 
 PROXY = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("10.0.0.0/8"))
 

@@ -27,11 +27,11 @@ from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from gatewayd.redis import RedisLink
 from gatewayd.sandbox.players import QUERY, SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smartico import Said, Smartico
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.store.link import RedisLink
 from integration.outside_ports import free_port
 from integration.outside_toml import toml
 from redis_server import RedisServer, until

@@ -22,9 +22,9 @@ from twisted.web.client import Agent, HTTPConnectionPool
 
 from conftest import missing
 from fakes import FakeStore
+from gatewayd.core.interfaces import Acceptance
 from gatewayd.http.ports import Listener, listen
-from gatewayd.interfaces import Acceptance
-from intake import EMAIL, SECRET, Intake, label
+from intake_world import EMAIL, SECRET, Intake, label
 
 
 class Caller(Protocol):

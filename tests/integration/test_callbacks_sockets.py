@@ -23,11 +23,11 @@ from twisted.web.server import Site
 
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Label, Secret
-from gatewayd.errors import TemporaryFailure
-from gatewayd.model import Channel, ReportJob
-from gatewayd.report import Reporter
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.model import Channel, ReportJob
+from gatewayd.core.status import Report
 from gatewayd.sandbox.smartico import BROKEN, DROPPED, HANGING, NOT_FOUND, OK, PRINTED_OK, Answer, Smartico, first_times
-from gatewayd.status import Report
+from gatewayd.work.report import Reporter
 
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
 

@@ -11,11 +11,11 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
 
-from gatewayd.errors import ErrorCode
-from gatewayd.redis import RedisLink
+from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import Player, PlayerService
 from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, Answer, Said
 from gatewayd.sandbox.smsc import Behaviour
+from gatewayd.store.link import RedisLink
 from redis_server import later, until
 
 TOLD = ["accepted", "delivered"]

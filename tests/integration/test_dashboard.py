@@ -20,9 +20,9 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.utils import getProcessOutputAndValue
 
 from conftest import need
-from gatewayd.model import QueueState, WayState
+from gatewayd.core.model import QueueState, WayState
 from gatewayd.operators.figures import Snapshot
-from test_admin import EMAIL, SMS, World
+from tests.operators.test_admin import EMAIL, SMS, World
 
 QUIET = [
     "--headless",

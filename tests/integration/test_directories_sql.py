@@ -17,11 +17,11 @@ from twisted.internet import reactor
 
 from conftest import missing, need
 from gatewayd import config
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Recipient
 from gatewayd.directories import open_directory
 from gatewayd.directories.http import HttpDirectory
-from gatewayd.errors import TemporaryFailure
-from gatewayd.interfaces import IRecipientDirectory
-from gatewayd.model import Recipient
 from gatewayd.sandbox.players import PlayerDatabase, PlayerService
 from integration.outside_ports import free_port, until
 

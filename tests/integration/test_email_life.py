@@ -31,7 +31,7 @@ from gatewayd.sandbox.relay import SimulatedRelay, Taken
 from integration.daemon import World, free_port
 from integration.postfix import Postfix
 from redis_server import later, until
-from test_smtp_inbound import arf, mail
+from tests.bounces.test_inbound import arf, mail
 
 KEY = rsa.generate_private_key(65537, 2048)
 PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"

@@ -6,11 +6,11 @@ import pytest
 import pytest_twisted
 from daemon import free_port
 from postfix import Postfix
-from test_daemon import TOLD, Load
-from test_smpp_daemon import around, copies
 from twisted.internet import reactor
 
 from redis_server import until
+from tests.integration.test_daemon import TOLD, Load
+from tests.integration.test_smpp_daemon import around, copies
 
 COUNT = 200
 

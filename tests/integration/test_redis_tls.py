@@ -14,9 +14,9 @@ from certificates import Authority
 from conftest import missing
 from gatewayd.check.redis import look
 from gatewayd.config import Config, parse
-from gatewayd.errors import StoreUnavailable
-from gatewayd.redis import RedisLink
-from gatewayd.redis_access import redis_link
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.store.access import redis_link
+from gatewayd.store.link import RedisLink
 from integration.postfix import free_port
 from redis_server import RedisServer
 

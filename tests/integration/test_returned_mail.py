@@ -15,13 +15,13 @@ from twisted.internet import defer, reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.threads import deferToThread
 
-from gatewayd.errors import StoreUnavailable
-from gatewayd.model import Evidence
-from gatewayd.smtp.inbound import PREFIXES, ReturnedMail
-from gatewayd.smtp.lmtp import Limits
-from gatewayd.status import Event
+from gatewayd.bounces.inbound import PREFIXES, ReturnedMail
+from gatewayd.bounces.lmtp import Limits
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import Evidence
+from gatewayd.core.status import Event
 from integration.postfix import Postfix
-from test_smtp_inbound import ID, KEYS, arf, dsn, mail
+from tests.bounces.test_inbound import ID, KEYS, arf, dsn, mail
 
 DOMAIN = "bounces.test"
 OTHER_ID = "b540f662-45b3-41ee-be56-0242ac120002"

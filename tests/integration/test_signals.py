@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest_twisted
 from daemon import World, get
-from test_daemon import TOLD, Load, copies, mails
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
-from gatewayd.errors import ErrorCode
+from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.smartico import Answer, Said
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from redis_server import until
+from tests.integration.test_daemon import TOLD, Load, copies, mails
 
 
 async def reloaded(world: World) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest_twisted
 from daemon import World
 from smpp_peers import Peer, npm_smsc
-from test_daemon import TOLD, Load
-from test_smpp_peers import a_second, fullest_second, met
 from twisted.internet import reactor
 
 from redis_server import until
+from tests.integration.test_daemon import TOLD, Load
+from tests.integration.test_smpp_peers import a_second, fullest_second, met
 
 
 @asynccontextmanager

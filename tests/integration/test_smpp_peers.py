@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
 from certificates import Authority
 from conftest import SMPP_MESSAGES
-from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
-from gatewayd.model import Handed
-from gatewayd.status import Event
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.model import Handed
+from gatewayd.core.status import Event
 from redis_server import until
 from smpp_world import World, order, settings
 

@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest_twisted
 from smpp_peers import npm_smsc
-from test_smpp_peers import backlog, fullest_second
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from gatewayd.redis import RedisLink
 from gatewayd.store import RedisStore
+from gatewayd.store.link import RedisLink
 from redis_server import RedisServer, until
 from smpp_world import Rates, World, settings
+from tests.integration.test_smpp_peers import backlog, fullest_second
 
 
 class SharedRates(Rates):

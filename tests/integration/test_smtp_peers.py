@@ -17,8 +17,8 @@ from twisted.internet.threads import deferToThread
 
 from certificates import Authority
 from gatewayd.config import Relay, Secret
-from gatewayd.errors import PermanentFailure, TemporaryFailure, Uncertain
-from gatewayd.model import Handed, Order
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.model import Handed, Order
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.timeouts import Timeouts
 from integration.postfix import Postfix, free_port

@@ -18,11 +18,11 @@ from twisted.internet.protocol import ProcessProtocol
 
 from conftest import need
 from fakes import FakeMeter, FakeStore
-from gatewayd.model import Evidence
-from gatewayd.public import Public
-from gatewayd.status import Event
-from gatewayd.tokens import Keys
-from gatewayd.unsubscribe import Pages
+from gatewayd.core.model import Evidence
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys
+from gatewayd.evidence.public import Public
+from gatewayd.evidence.unsubscribe import Pages
 
 KEYS = Keys(b"k" * 32)
 ID = str(uuid.UUID(int=7, version=4))

@@ -15,11 +15,11 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
 from fakes import FakeStore
-from gatewayd.admin import Admin
-from gatewayd.metrics import Metrics
-from gatewayd.model import Channel, Evidence, Handed, Message, Sms, WayState
-from gatewayd.status import Event, Report
-from gatewayd.tokens import Keys
+from gatewayd.core.model import Channel, Evidence, Handed, Message, Sms, WayState
+from gatewayd.core.status import Event, Report
+from gatewayd.core.tokens import Keys
+from gatewayd.operators.admin import Admin
+from gatewayd.operators.metrics import Metrics
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
 NOW = 1_790_000_000.25

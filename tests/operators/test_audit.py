@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from gatewayd.audit import AuditLog, Taken, verify
-from gatewayd.model import Channel, Decision
+from gatewayd.core.model import Channel, Decision
+from gatewayd.operators.audit import AuditLog, Taken, verify
 
 SECRET = b"s" * 32
 
@@ -160,8 +160,8 @@ def test_a_full_disk_leaves_no_torn_line(tmp_path: Path) -> None:
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
         "from twisted.internet.task import Clock\n"
-        "from gatewayd.audit import AuditLog\n"
-        "from gatewayd.model import Channel, Decision\n"
+        "from gatewayd.operators.audit import AuditLog\n"
+        "from gatewayd.core.model import Channel, Decision\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "audit = AuditLog(Clock(), Path(sys.argv[1]), b's' * 32, 'gw1')\n"
         "what = Decision('accepted', 'amazing', Channel.EMAIL)\n"

@@ -12,8 +12,8 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python import log as legacy
 from twisted.python.failure import Failure
 
-from gatewayd.log import REPEATS, WINDOW, Observer, under_journal
-from gatewayd.redact import redact
+from gatewayd.core.redact import redact
+from gatewayd.operators.log import REPEATS, WINDOW, Observer, under_journal
 
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
 
@@ -26,7 +26,7 @@ class Written:
         self.clock = Clock()
         self.clock.advance(1_800_000_000.25)
         self.observer = Observer(self._stream, self.clock, **options)
-        self.log = Logger(namespace="gatewayd.deliver", observer=self.observer)
+        self.log = Logger(namespace="gatewayd.work.deliver", observer=self.observer)
 
     @property
     def lines(self) -> list[str]:

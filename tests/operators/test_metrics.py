@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from zope.interface.verify import verifyObject
 
-from gatewayd.errors import ErrorCode
-from gatewayd.interfaces import IMeter
-from gatewayd.metrics import Metrics, unreconciled, waiting
-from gatewayd.model import BindState, Channel, QueueState, WayState
-from gatewayd.status import Report
+from gatewayd.core.errors import ErrorCode
+from gatewayd.core.interfaces import IMeter
+from gatewayd.core.model import BindState, Channel, QueueState, WayState
+from gatewayd.core.status import Report
+from gatewayd.operators.metrics import Metrics, unreconciled, waiting
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
 
@@ -155,7 +155,7 @@ def test_messages_that_are_all_somewhere_reconcile(lives: list[tuple[str, Channe
     assert unreconciled(counts, queues) == {EMAIL: 0, SMS: 0}
 
 
-ETC = Path(__file__).resolve().parent.parent / "etc"
+ETC = Path(__file__).resolve().parent.parent.parent / "etc"
 
 
 def named_in(text: str) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from gatewayd.systemd import Watchdog, notify
+from gatewayd.operators.systemd import Watchdog, notify
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from conftest import need
 from gatewayd import ctl
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parent.parent.parent
 COMPLETION = TOP / "etc" / "completion" / "gatewayctl"
 
 

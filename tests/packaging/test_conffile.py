@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import BaseModel
 
 from gatewayd import config
-from gatewayd.contradictions import ESP_NAMES
+from gatewayd.config.contradictions import ESP_NAMES
 
-FILE = Path(__file__).parent.parent / "etc" / "gatewayd.toml"
+FILE = Path(__file__).parent.parent.parent / "etc" / "gatewayd.toml"
 SECRETS = "/etc/gatewayd/secrets"
 KEYS = {
     "amazing.dkim.pem": Ed25519PrivateKey.generate()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gatewayd
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parent.parent.parent
 DEBIAN = TOP / "debian"
 
 

@@ -17,12 +17,13 @@ from zope.interface.verify import verifyObject
 
 from certificates import Authority
 from conftest import need
-from gatewayd import config, ctl, errors, status
-from gatewayd.contradictions import ESP_NAMES
-from gatewayd.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
-from gatewayd.metrics import Metrics
+from gatewayd import config, ctl
+from gatewayd.config.contradictions import ESP_NAMES
+from gatewayd.core import errors, status
+from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
+from gatewayd.operators.metrics import Metrics
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parent.parent.parent
 MANUAL = TOP / "debian" / "manual"
 CHAPTERS = sorted(MANUAL.glob("*.md"))
 SECRETS = "/etc/gatewayd/secrets"

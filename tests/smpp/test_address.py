@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.errors import PermanentFailure
+from gatewayd.core.errors import PermanentFailure
 from gatewayd.smpp.address import destination, digits, source, validity
 
 

@@ -8,12 +8,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.error import ConnectionLost
 
-from gatewayd.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.interfaces import IChannel
+from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.core.interfaces import IChannel
+from gatewayd.core.status import Event
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
-from gatewayd.smpp.pdu import Status, SubmitSm
+from gatewayd.smpp.codec.pdu import Status, SubmitSm
 from gatewayd.smpp.submits import reference
-from gatewayd.status import Event
 from redis_server import until
 from smpp_world import Memory, World, order, running, settings
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES
-from gatewayd.smpp import pdu as smpp
-from gatewayd.smpp.gsm import pack
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.gsm import pack
 from gatewayd.smpp.incoming import codec_of, decode, text_of, without_udh
 from gatewayd.smpp.text import UDHI, DefaultAlphabet
 from smpp_texts import DEFAULTS

@@ -7,10 +7,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
-from gatewayd.errors import TemporaryFailure, Uncertain
-from gatewayd.model import BindState
+from gatewayd.core.errors import TemporaryFailure, Uncertain
+from gatewayd.core.model import BindState
 from gatewayd.sandbox.smsc import Behaviour
-from gatewayd.smpp.pdu import Command, Status
+from gatewayd.smpp.codec.pdu import Command, Status
 from smpp_world import Memory, World, order, settings
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gatewayd.errors import TemporaryFailure
+from gatewayd.core.errors import TemporaryFailure
 from gatewayd.smpp.pace import Pace
 from smpp_world import Rates
 

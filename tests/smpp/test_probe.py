@@ -11,7 +11,7 @@ from twisted.internet import reactor
 
 from certificates import Authority
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
-from gatewayd.smpp.pdu import Bind, Command, Status
+from gatewayd.smpp.codec.pdu import Bind, Command, Status
 from gatewayd.smpp.probe import Learned, probe, smpp_probe
 from smpp_world import PHONE, settings
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES
-from gatewayd.smpp.pdu import DataSm, DeliverSm, Tag, decode
+from gatewayd.core.status import Event
+from gatewayd.smpp.codec.pdu import DataSm, DeliverSm, Tag, decode
 from gatewayd.smpp.receipt import EVENTS, STATES, IdRule, IdsSeen, ReceiptText, forms, lookups, read, stored
-from gatewayd.status import Event
 
 FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 VECTORS: dict[str, bytes] = {

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES
-from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import session as rules
-from gatewayd.smpp.pdu import Status, decode, encode
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Status, decode, encode
 from gatewayd.smpp.session import (
     Bound,
     Closed,

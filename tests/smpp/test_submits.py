@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gatewayd.errors import PermanentFailure
-from gatewayd.model import Email, Order
+from gatewayd.core.errors import PermanentFailure
+from gatewayd.core.model import Email, Order
+from gatewayd.smpp.codec.pdu import SubmitSm
+from gatewayd.smpp.codec.reading import decode
 from gatewayd.smpp.fit import form_of
-from gatewayd.smpp.pdu import SubmitSm
-from gatewayd.smpp.reading import decode
 from gatewayd.smpp.submits import reference, submits_of
 from smpp_world import order, settings
 

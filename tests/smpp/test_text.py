@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatewayd.smpp import pdu as smpp
+from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.incoming import decode, without_udh
 from gatewayd.smpp.text import (
     UDHI,

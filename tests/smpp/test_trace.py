@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import globalLogPublisher
 
-from gatewayd.smpp import pdu as smpp
 from gatewayd.smpp import trace
-from gatewayd.smpp.pdu import Tag
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Tag
 from redis_server import until
 from smpp_world import PHONE, order, running, settings
 

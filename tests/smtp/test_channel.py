@@ -17,16 +17,16 @@ from twisted.protocols.basic import LineOnlyReceiver
 
 from certificates import Authority
 from gatewayd.config import Domains, Relay, Secret
-from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
-from gatewayd.model import Handed, Order
+from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.model import Handed, Order
+from gatewayd.core.tokens import Purpose
 from gatewayd.sandbox.relay import Act, SimulatedRelay
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience, Places
 from gatewayd.smtp.timeouts import Timeouts
-from gatewayd.tokens import Purpose
 from redis_server import until
 from smtp_world import KEYS, label, message
-from test_smtp_dkim import RSA, is_valid, pem
+from tests.smtp.test_dkim import RSA, is_valid, pem
 
 R: Any = reactor
 NOW = IReactorTime(R)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewayd.core.tokens import Purpose
 from gatewayd.smtp.html_text import text_of
 from gatewayd.smtp.mime import (
     Brand,
@@ -26,7 +27,6 @@ from gatewayd.smtp.mime import (
     quoted_printable,
     with_pixel,
 )
-from gatewayd.tokens import Purpose
 from smtp_world import HTML, KEYS, message
 
 FULL = Brand("bounces.amazing.co", "https://go.amazing.co", track_opens=True, one_click=True)

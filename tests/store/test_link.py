@@ -14,9 +14,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from gatewayd.errors import StoreUnavailable, StoreUntouched
-from gatewayd.redis import PATIENCE, RedisLink, Script
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import RedisStore
+from gatewayd.store.link import PATIENCE, RedisLink, Script
 from redis_server import RedisServer, later, until
 
 CODA = "local out = {}\nfor i, it in ipairs(cmsgpack.unpack(ARGV[2])) do out[i] = each(it) end\nreturn out\n"

@@ -10,12 +10,12 @@ import pytest_twisted
 from msgspec.structs import replace
 
 from fakes import Database, FakeStore
-from gatewayd.errors import LeaseLost, StoreUnavailable, TemporaryFailure
-from gatewayd.interfaces import Acceptance
-from gatewayd.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Sms, Stopped
-from gatewayd.redis import RedisLink
-from gatewayd.status import LETTERS, Event, Report, State, move
+from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
+from gatewayd.core.interfaces import Acceptance
+from gatewayd.core.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Sms, Stopped
+from gatewayd.core.status import LETTERS, Event, Report, State, move
 from gatewayd.store import RedisStore
+from gatewayd.store.link import RedisLink
 from redis_server import RedisServer, ShiftedClock
 
 _serial = itertools.count()

@@ -11,13 +11,13 @@ from zope.interface import implementer
 
 from fakes import FakeStore
 from gatewayd.config import Label, SmsRoute, SqlDirectory
-from gatewayd.deliver import SIMULATED, Deliverer, sms_routes
-from gatewayd.errors import PermanentFailure, TemporaryFailure
-from gatewayd.interfaces import BeforeWire, IChannel, IRecipientDirectory
-from gatewayd.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.interfaces import BeforeWire, IChannel, IRecipientDirectory
+from gatewayd.core.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
+from gatewayd.core.status import State
+from gatewayd.core.tokens import Keys
 from gatewayd.smpp.fit import Fit
-from gatewayd.status import State
-from gatewayd.tokens import Keys
+from gatewayd.work.deliver import SIMULATED, Deliverer, sms_routes
 
 KEYS = Keys(b"k" * 32)
 ID = "00000000-0000-4000-8000-000000000001"

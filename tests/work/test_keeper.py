@@ -6,10 +6,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from fakes import Database, FakeStore
-from gatewayd.keeper import BEAT, DEAD_AFTER, STRAY_AFTER, Keeper
-from gatewayd.model import Channel, Leased, Message, Receipt, Sms
-from gatewayd.outbox import Outbox
-from gatewayd.status import Event
+from gatewayd.core.model import Channel, Leased, Message, Receipt, Sms
+from gatewayd.core.status import Event
+from gatewayd.work.keeper import BEAT, DEAD_AFTER, STRAY_AFTER, Keeper
+from gatewayd.work.outbox import Outbox
 
 ID = "00000000-0000-4000-8000-00000000000"
 

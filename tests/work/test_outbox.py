@@ -11,13 +11,13 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from fakes import FakeMeter, FakeStore
-from gatewayd.attempts import MessageWork, ReportWork
 from gatewayd.config import Smsc
-from gatewayd.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
-from gatewayd.model import Channel, Handed, Leased, Message, Receipt, ReportJob, Sms
-from gatewayd.outbox import DRAIN, Outbox
-from gatewayd.retry import SMSC
-from gatewayd.status import Event, Report, State
+from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, ReportJob, Sms
+from gatewayd.core.retry import SMSC
+from gatewayd.core.status import Event, Report, State
+from gatewayd.work.attempts import MessageWork, ReportWork
+from gatewayd.work.outbox import DRAIN, Outbox
 
 ID = "00000000-0000-4000-8000-000000000001"
 HOLD = Smsc(host="h", system_id="s", password="p")

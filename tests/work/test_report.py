@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from gatewayd.config import Label, Secret
-from gatewayd.errors import PermanentFailure, TemporaryFailure
-from gatewayd.model import Channel, ReportJob
-from gatewayd.report import YOUNG, Reporter, address, read_answer
-from gatewayd.status import Report
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.model import Channel, ReportJob
+from gatewayd.core.status import Report
+from gatewayd.work.report import YOUNG, Reporter, address, read_answer
 
 NOW = 1_800_000_000.0
 ID = "a540f662-45b3-11ee-be56-0242ac120002"

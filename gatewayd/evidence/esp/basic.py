@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 
-from gatewayd.esp.event import EspRequest, Forged, Settings
+from gatewayd.evidence.esp.event import EspRequest, Forged, Settings
 
 
 def check(request: EspRequest, settings: Settings) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gatewayd.redact import redact
-from gatewayd.status import Event
+from gatewayd.core.redact import redact
+from gatewayd.core.status import Event
 
 LATE = 3600.0
 """How far ahead of our clock a provider's may be, in seconds."""

@@ -8,9 +8,10 @@ import hmac
 
 import msgspec
 
-from gatewayd.esp import form
-from gatewayd.esp.agents import is_machine
-from gatewayd.esp.event import (
+from gatewayd.core.status import Event
+from gatewayd.evidence.esp import form
+from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.event import (
     EspEvent,
     EspRequest,
     Forged,
@@ -24,7 +25,6 @@ from gatewayd.esp.event import (
     table,
     text,
 )
-from gatewayd.status import Event
 
 WINDOW = 24 * 3600.0
 """Mailgun repeats what we did not take for 8 hours."""

@@ -3,9 +3,10 @@
 Our token comes back as `CustomID`.
 """
 
-from gatewayd.esp import basic
-from gatewayd.esp.agents import is_machine
-from gatewayd.esp.event import (
+from gatewayd.core.status import Event
+from gatewayd.evidence.esp import basic
+from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.event import (
     EspEvent,
     EspRequest,
     Json,
@@ -17,7 +18,6 @@ from gatewayd.esp.event import (
     plain,
     text,
 )
-from gatewayd.status import Event
 
 EVENTS: dict[str, Event | None] = {
     "sent": Event.DELIVERED,

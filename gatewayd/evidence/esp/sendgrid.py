@@ -11,8 +11,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gatewayd.esp.agents import is_machine
-from gatewayd.esp.event import (
+from gatewayd.config.pem import verifying_key
+from gatewayd.core.status import Event
+from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.event import (
     EspEvent,
     EspRequest,
     Forged,
@@ -26,8 +28,6 @@ from gatewayd.esp.event import (
     plain,
     text,
 )
-from gatewayd.pem import verifying_key
-from gatewayd.status import Event
 
 WINDOW = 25 * 3600.0
 """SendGrid repeats what we did not take for 24 hours, under the first signature's time."""

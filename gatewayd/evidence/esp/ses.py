@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from gatewayd.esp.agents import is_machine
-from gatewayd.esp.event import (
+from gatewayd.core.status import Event
+from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.event import (
     EspEvent,
     EspRequest,
     Forged,
@@ -34,7 +35,6 @@ from gatewayd.esp.event import (
     table,
     text,
 )
-from gatewayd.status import Event
 
 WINDOW = 25 * 3600.0
 """SNS keeps the first time over its repeats, which end long before a day."""

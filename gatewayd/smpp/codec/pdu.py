@@ -4,7 +4,7 @@ The numbers are codes.py's, the values shapes.py's, the octets frames.py's, read
 knows a connection, a clock, an alphabet or a receipt.
 """
 
-from gatewayd.smpp.codes import (
+from gatewayd.smpp.codec.codes import (
     DISPOSITIONS,
     RESPONSE,
     Command,
@@ -15,9 +15,9 @@ from gatewayd.smpp.codes import (
     disposition,
     status_name,
 )
-from gatewayd.smpp.frames import HEADER, MAX_LENGTH, Framer, FramingError
-from gatewayd.smpp.reading import BodyError, decode
-from gatewayd.smpp.shapes import (
+from gatewayd.smpp.codec.frames import HEADER, MAX_LENGTH, Framer, FramingError
+from gatewayd.smpp.codec.reading import BodyError, decode
+from gatewayd.smpp.codec.shapes import (
     AlertNotification,
     Bind,
     BindResp,
@@ -37,7 +37,7 @@ from gatewayd.smpp.shapes import (
     Unbind,
     UnbindResp,
 )
-from gatewayd.smpp.writing import MAX_SHORT_MESSAGE, EncodeError, encode
+from gatewayd.smpp.codec.writing import MAX_SHORT_MESSAGE, EncodeError, encode
 
 __all__ = [
     "DISPOSITIONS",

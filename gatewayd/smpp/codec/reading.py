@@ -6,9 +6,9 @@ Bytes stay bytes, enumerations stay integers, unknown TLVs and commands are kept
 import struct
 from collections.abc import Callable
 
-from gatewayd.smpp.codes import RESPONSE, Command, Status, command_name
-from gatewayd.smpp.frames import HEADER, FramingError
-from gatewayd.smpp.shapes import (
+from gatewayd.smpp.codec.codes import RESPONSE, Command, Status, command_name
+from gatewayd.smpp.codec.frames import HEADER, FramingError
+from gatewayd.smpp.codec.shapes import (
     AlertNotification,
     Bind,
     BindResp,

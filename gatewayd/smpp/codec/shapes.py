@@ -6,7 +6,7 @@ and `status` by keyword.
 
 from msgspec import Struct
 
-from gatewayd.smpp.codes import Command, Tag, command_name, status_name
+from gatewayd.smpp.codec.codes import Command, Tag, command_name, status_name
 
 Tlvs = tuple[tuple[int, bytes], ...]
 

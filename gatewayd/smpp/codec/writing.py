@@ -7,9 +7,9 @@ behind it.
 import struct
 from collections.abc import Callable
 
-from gatewayd.smpp.codes import RESPONSE, Command, Tag
-from gatewayd.smpp.frames import HEADER
-from gatewayd.smpp.shapes import (
+from gatewayd.smpp.codec.codes import RESPONSE, Command, Tag
+from gatewayd.smpp.codec.frames import HEADER
+from gatewayd.smpp.codec.shapes import (
     AlertNotification,
     Bind,
     BindResp,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.smpp.gsm import UnencodableError, decode_gsm, encode_gsm, pack, septets, unpack
+from gatewayd.smpp.codec.gsm import UnencodableError, decode_gsm, encode_gsm, pack, septets, unpack
 from smpp_texts import BASIC, EXTENSION, GSM
 
 

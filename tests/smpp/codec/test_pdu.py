@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES, missing
-from gatewayd.smpp.pdu import (
+from gatewayd.smpp.codec.pdu import (
     DISPOSITIONS,
     AlertNotification,
     Bind,
@@ -45,7 +45,7 @@ from gatewayd.smpp.pdu import (
 
 VECTORS: dict[str, bytes] = {
     name: bytes.fromhex(octets)
-    for name, octets in json.loads((Path(__file__).parent / "data" / "smpp-vectors.json").read_text()).items()
+    for name, octets in json.loads((Path(__file__).parent.parent / "data" / "smpp-vectors.json").read_text()).items()
 }
 RECEIPT = b"id:0123456789 sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:DELIVRD err:000 text:Hello"
 FUZZ = settings(max_examples=FUZZ_EXAMPLES, deadline=None)

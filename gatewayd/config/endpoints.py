@@ -1,0 +1,38 @@
+"""Endpoint strings of the configuration, read by Twisted's own parsers; nothing listens and nothing connects."""
+
+from typing import Any
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.interfaces import IReactorPluggableNameResolver
+from zope.interface import implementer
+
+
+def server_endpoint(value: str) -> str:
+    """`value`, where Twisted can listen by it, with {instance} in it or not. Raises ValueError."""
+    try:
+        serverFromString(None, value.replace("{instance}", "instance"))
+    except Exception as error:
+        raise ValueError(f"is not a Twisted server endpoint string: {error}") from None
+    return value
+
+
+@implementer(IReactorPluggableNameResolver)
+class _Nowhere:
+    """In a reactor's place where an endpoint string is only read: tls: looks for who resolves names."""
+
+    nameResolver: Any = None
+
+    def installNameResolver(self, resolver: Any) -> Any:
+        """Nothing is resolved here."""
+        return resolver
+
+
+def client_endpoint(value: str) -> str:
+    """`value`, where Twisted can connect by it: unix:, tcp: or tls:. Raises ValueError."""
+    if value.partition(":")[0] not in ("unix", "tcp", "tls"):
+        raise ValueError("must begin with unix:, tcp: or tls:")
+    try:
+        clientFromString(_Nowhere(), value)
+    except Exception as error:
+        raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
+    return value

@@ -1,0 +1,1 @@
+"""Outside facts about messages: what they prove, the public listener that they come by, unsubscribe pages."""

@@ -1,0 +1,1 @@
+"""The queues: an item is leased, done, and ended or put back."""
