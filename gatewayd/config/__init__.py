@@ -4,57 +4,47 @@ Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and th
 nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
 """
 
-import socket
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import BeforeValidator, ValidationError
 
 from gatewayd.config import pem
 from gatewayd.config.contradictions import contradictions, tables_of
-from gatewayd.config.values import (
-    Count,
-    Domain,
-    DomainOrNone,
-    Duration,
-    FullSecret,
-    HeaderFields,
-    Host,
-    Hosts,
-    Listens,
-    Net,
-    Octet,
-    Pins,
-    Port,
-    Rate,
-    RedisEndpoint,
-    RevealedSecret,
-    Secret,
-    SecretKey,
-    SecretText,
-    SigningKey,
-    SmppPassword,
-    SmsSender,
-    Strings,
-    SubmitStatuses,
-    SystemId,
-    SystemType,
-    Text,
-    TonNpi,
-    Url,
-    UrlOrNone,
-    duration,
-)
+from gatewayd.config.labels import Dkim, Label, SmsRoute
+from gatewayd.config.players import DIRECTORIES, Directory, HttpDirectory, PluginDirectory, SqlDirectory, directory_of
+from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
+from gatewayd.config.table import Table
+from gatewayd.config.values import Secret
+from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
+
+__all__ = [
+    "Admin",
+    "Api",
+    "Bounces",
+    "Config",
+    "ConfigError",
+    "DataCodings",
+    "Directory",
+    "Dkim",
+    "Domains",
+    "Esp",
+    "Gatewayd",
+    "HttpDirectory",
+    "Label",
+    "PluginDirectory",
+    "Public",
+    "Redis",
+    "Relay",
+    "Secret",
+    "SmsRoute",
+    "Smsc",
+    "SqlDirectory",
+    "load",
+    "parse",
+]
 
 
 class ConfigError(Exception):
@@ -65,255 +55,7 @@ class ConfigError(Exception):
         self.errors = errors
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
-
-
-class Gatewayd(_Table):
-    """[gatewayd]"""
-
-    secret_key: SecretKey
-    previous_secret_keys: Annotated[tuple[SecretKey, ...], Strict(False)] = ()
-    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(default_factory=socket.gethostname)
-    work: Annotated[tuple[Literal["email", "sms", "reports"], ...], Strict(False)] = ("email", "sms", "reports")
-    retention: Duration = 7 * 86400.0
-    log: Literal["text", "json"] = "text"
-    audit_log: str = ""
-
-
-class Redis(_Table):
-    """[redis]"""
-
-    endpoint: RedisEndpoint
-    database: Annotated[int, Field(ge=0)] = 0
-    username: str = ""
-    password: SecretText = Secret("")
-    key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]*$")] = "gatewayd:"
-    max_queued: Count = 1_000_000
-    ca_file: str = ""
-    certificate: str = ""
-    private_key: str = ""
-
-
-class Api(_Table):
-    """[api]"""
-
-    listen: Listens = ("tcp:8080:interface=127.0.0.1",)
-    reuse_port: bool = False
-    trusted_proxies: Annotated[tuple[Net, ...], Strict(False)] = ()
-    max_body: Count = 2_097_152
-
-
-class Public(_Table):
-    """[public]"""
-
-    base_url: Url
-    listen: Listens = ("tcp:8081:interface=127.0.0.1",)
-    reuse_port: bool = False
-
-
-class Admin(_Table):
-    """[admin]"""
-
-    listen: Listens = ("tcp:9090:interface=127.0.0.1",)
-    hosts: Annotated[tuple[Domain, ...], Strict(False)] = ()
-
-
-class Bounces(_Table):
-    """[bounces]"""
-
-    domain: Domain
-    listen: Listens = ("tcp:2424:interface=127.0.0.1",)
-    reuse_port: bool = False
-    max_size: Count = 5_242_880
-    internal_relays: Strings = ()
-
-
-class SmsRoute(_Table):
-    """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`."""
-
-    prefix: Annotated[str, Field(pattern=r"^(\+\d{0,15})?$")]
-    via: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
-
-
-class Dkim(_Table):
-    """[labels.NAME.dkim]: sign the label's mail ourselves."""
-
-    domain: Domain
-    selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
-    private_key: SigningKey
-
-
-class Label(_Table):
-    """[labels.NAME]"""
-
-    allow_from: Annotated[tuple[Net, ...], Strict(False)]
-    authorization: Annotated[tuple[FullSecret, ...], Strict(False), Field(min_length=1)]
-    sms_authorization: bool = True
-    api_key: FullSecret
-    callback_url: UrlOrNone = ""
-    callback_hosts: Strings
-    callback_http: bool = False
-    email_senders: Strings = ()
-    sms_senders: Strings = ()
-    sms_sender: SmsSender = ""
-    preview_domains: Annotated[tuple[Domain, ...], Strict(False)] = ()
-    preview_rate: Rate = 10 / 60
-    directory: Text
-    relays: Strings = ()
-    sms_routes: Annotated[tuple[SmsRoute, ...], Strict(False)] = ()
-    email_deadline: Duration = 86400.0
-    sms_deadline: Duration = 4 * 3600.0
-    max_segments: Annotated[int, Field(ge=1, le=255)] = 10
-    track_opens: bool = False
-    report_machine_opens: bool = False
-    one_click_unsubscribe: bool = False
-    bounce_domain: DomainOrNone = ""
-    headers: HeaderFields = {}
-    complaint_address: bool = False
-    transliterate: bool = False
-    stop_words: Strings = ()
-    suppress_for: Duration = 365 * 86400.0
-    suppress_on_unsubscribe: bool = True
-    suppress_on_complaint: bool = True
-    suppress_on_hard_bounce: bool = True
-    only_users: Strings | None = None
-    dkim: Dkim | None = None
-
-
-class SqlDirectory(_Table):
-    """[directories.NAME] with type = "sql" """
-
-    type: Literal["sql"]
-    driver: Text
-    connect: dict[str, RevealedSecret] = {}
-    query: Text
-    timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
-
-    def __repr__(self) -> str:
-        return f"<SqlDirectory {self.driver}>"
-
-
-class HttpDirectory(_Table):
-    """[directories.NAME] with type = "http" """
-
-    type: Literal["http"]
-    url: Url
-    authorization: SecretText = Secret("")
-    timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
-
-
-class PluginDirectory(_Table):
-    """[directories.NAME] whose type names an operator's own twistd plugin (IRecipientDirectoryMaker)."""
-
-    type: Text
-    options: dict[str, Any] = {}
-    timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
-
-
-Directory = SqlDirectory | HttpDirectory | PluginDirectory
-_DIRECTORIES: Mapping[str, type[_Table]] = {"sql": SqlDirectory, "http": HttpDirectory}
-
-
-def _directory(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, dict):
-        raise ValueError("must be a table")
-    kind = value.get("type")
-    if not isinstance(kind, str):
-        # Whose other keys these are is not known: only the type itself is wrong.
-        return PluginDirectory.model_validate({"type": kind} if "type" in value else {})
-    return _DIRECTORIES.get(kind, PluginDirectory).model_validate(value, context=info.context)
-
-
-class Domains(_Table):
-    """[relays.NAME.domains."example.com"]: pacing for one recipient domain."""
-
-    rate: Rate = 0.0
-    connections: Annotated[int, Field(ge=0)] = 0
-
-
-class Relay(_Table):
-    """[relays.NAME]"""
-
-    host: Host
-    port: Port = 25
-    tls: Literal["none", "starttls", "implicit"] = "none"
-    ca_file: str = ""
-    certificate: str = ""
-    private_key: str = ""
-    username: str = ""
-    password: SecretText = Secret("")
-    connections: Count = 10
-    rate: Rate = 0.0
-    provider: Literal["", "ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"] = ""
-    on_uncertain: Literal["resend", "hold"] = "resend"
-    uncertain_wait: Duration = 10.0
-    headers: HeaderFields = {}
-    domains: dict[str, Domains] = {}
-
-
-class DataCodings(_Table):
-    """[smscs.NAME] data_codings: under which value of data_coding each alphabet goes out."""
-
-    default: Octet = 0
-    ucs2: Octet = 8
-
-
-class Smsc(_Table):
-    """[smscs.NAME]"""
-
-    host: Host
-    port: Port = 2775
-    tls: bool = False
-    ca_file: str = ""
-    certificate: str = ""
-    private_key: str = ""
-    certificate_pins: Pins = ()
-    more_hosts: Hosts = ()
-    system_id: SystemId
-    password: SmppPassword
-    system_type: SystemType = ""
-    bind: Literal["transceiver", "transmitter+receiver", "auto"] = "transceiver"
-    binds: Count = 1
-    window: Annotated[int, Field(ge=1, le=1000)] = 20
-    rate: Rate = 100.0
-    enquire_link: Duration = 30.0
-    response_timeout: Duration = 60.0
-    long_messages: Literal["udh", "udh16", "sar", "payload"] = "udh"
-    message_ids: Literal["as-is", "decimal", "hex", "auto"] = "auto"
-    default_alphabet: Literal["gsm", "gsm-packed", "latin1", "ascii"] = "gsm"
-    data_codings: DataCodings = DataCodings()
-    surrogates: Literal["send", "strip"] = "send"
-    receipts: Literal["final", "failure", "intermediate", "none"] = "final"
-    validity: Literal["relative", "absolute", ""] = "relative"
-    trace: bool = False
-    source_ton_npi: TonNpi = None
-    dest_ton_npi: TonNpi = None
-    submit_statuses: SubmitStatuses = {}
-    receipt_states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
-    on_uncertain: Literal["hold", "resend"] = "hold"
-    uncertain_wait: Duration = 10.0
-
-
-class Esp(_Table):
-    """[esp.NAME]"""
-
-    secret: FullSecret
-    signing_key: SecretText = Secret("")
-    public_key: SecretText = Secret("")
-    topic_arns: Strings = ()
-    confirm: bool = True
-    username: str = ""
-    password: SecretText = Secret("")
-
-
-class Config(_Table):
+class Config(Table):
     """The whole file."""
 
     gatewayd: Gatewayd
@@ -323,7 +65,7 @@ class Config(_Table):
     admin: Admin = Admin()
     bounces: Bounces | None = None
     labels: dict[str, Label] = {}
-    directories: dict[str, Annotated[Directory, BeforeValidator(_directory)]] = {}
+    directories: dict[str, Annotated[Directory, BeforeValidator(directory_of)]] = {}
     relays: dict[str, Relay] = {}
     smscs: dict[str, Smsc] = {}
     esp: dict[str, Esp] = {}
@@ -417,9 +159,5 @@ def _misplaced(raw: Mapping[str, Any]) -> Iterator[str]:
     """Keys of a plug-in directory that stand beside its options."""
     for name, directory in tables_of(raw.get("directories")).items():
         kind = directory.get("type")
-        if (
-            isinstance(kind, str)
-            and kind not in _DIRECTORIES
-            and directory.keys() - PluginDirectory.model_fields.keys()
-        ):
+        if isinstance(kind, str) and kind not in DIRECTORIES and directory.keys() - PluginDirectory.model_fields.keys():
             yield f"directories.{name}.type: is neither 'sql' nor 'http'; a plug-in's own keys go into options"

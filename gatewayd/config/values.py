@@ -1,6 +1,6 @@
 """The kinds of values in gatewayd.toml: times, rates, networks, secrets, endpoints, each with its own check.
 
-A wrong value is a ValueError whose text goes on behind the key's path; config.py puts the two together.
+A wrong value is a ValueError whose text goes on behind the key's path; config/__init__.py puts the two together.
 """
 
 import ipaddress

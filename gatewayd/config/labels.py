@@ -1,0 +1,73 @@
+"""[labels.NAME]: what one brand may send, by which ways, and who may ask for it."""
+
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from gatewayd.config.table import Table
+from gatewayd.config.values import (
+    Domain,
+    DomainOrNone,
+    Duration,
+    FullSecret,
+    HeaderFields,
+    Net,
+    Rate,
+    SigningKey,
+    SmsSender,
+    Strings,
+    Text,
+    UrlOrNone,
+)
+
+
+class SmsRoute(Table):
+    """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`."""
+
+    prefix: Annotated[str, Field(pattern=r"^(\+\d{0,15})?$")]
+    via: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
+
+
+class Dkim(Table):
+    """[labels.NAME.dkim]: sign the label's mail ourselves."""
+
+    domain: Domain
+    selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    private_key: SigningKey
+
+
+class Label(Table):
+    """[labels.NAME]"""
+
+    allow_from: Annotated[tuple[Net, ...], Strict(False)]
+    authorization: Annotated[tuple[FullSecret, ...], Strict(False), Field(min_length=1)]
+    sms_authorization: bool = True
+    api_key: FullSecret
+    callback_url: UrlOrNone = ""
+    callback_hosts: Strings
+    callback_http: bool = False
+    email_senders: Strings = ()
+    sms_senders: Strings = ()
+    sms_sender: SmsSender = ""
+    preview_domains: Annotated[tuple[Domain, ...], Strict(False)] = ()
+    preview_rate: Rate = 10 / 60
+    directory: Text
+    relays: Strings = ()
+    sms_routes: Annotated[tuple[SmsRoute, ...], Strict(False)] = ()
+    email_deadline: Duration = 86400.0
+    sms_deadline: Duration = 4 * 3600.0
+    max_segments: Annotated[int, Field(ge=1, le=255)] = 10
+    track_opens: bool = False
+    report_machine_opens: bool = False
+    one_click_unsubscribe: bool = False
+    bounce_domain: DomainOrNone = ""
+    headers: HeaderFields = {}
+    complaint_address: bool = False
+    transliterate: bool = False
+    stop_words: Strings = ()
+    suppress_for: Duration = 365 * 86400.0
+    suppress_on_unsubscribe: bool = True
+    suppress_on_complaint: bool = True
+    suppress_on_hard_bounce: bool = True
+    only_users: Strings | None = None
+    dkim: Dkim | None = None

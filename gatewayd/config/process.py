@@ -1,0 +1,94 @@
+"""The tables of the process itself: what it is called, what it listens on, its Redis, and whose events it takes."""
+
+import socket
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from gatewayd.config.table import Table
+from gatewayd.config.values import (
+    Count,
+    Domain,
+    Duration,
+    FullSecret,
+    Listens,
+    Net,
+    RedisEndpoint,
+    Secret,
+    SecretKey,
+    SecretText,
+    Strings,
+    Url,
+)
+
+
+class Gatewayd(Table):
+    """[gatewayd]"""
+
+    secret_key: SecretKey
+    previous_secret_keys: Annotated[tuple[SecretKey, ...], Strict(False)] = ()
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(default_factory=socket.gethostname)
+    work: Annotated[tuple[Literal["email", "sms", "reports"], ...], Strict(False)] = ("email", "sms", "reports")
+    retention: Duration = 7 * 86400.0
+    log: Literal["text", "json"] = "text"
+    audit_log: str = ""
+
+
+class Redis(Table):
+    """[redis]"""
+
+    endpoint: RedisEndpoint
+    database: Annotated[int, Field(ge=0)] = 0
+    username: str = ""
+    password: SecretText = Secret("")
+    key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]*$")] = "gatewayd:"
+    max_queued: Count = 1_000_000
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
+
+
+class Api(Table):
+    """[api]"""
+
+    listen: Listens = ("tcp:8080:interface=127.0.0.1",)
+    reuse_port: bool = False
+    trusted_proxies: Annotated[tuple[Net, ...], Strict(False)] = ()
+    max_body: Count = 2_097_152
+
+
+class Public(Table):
+    """[public]"""
+
+    base_url: Url
+    listen: Listens = ("tcp:8081:interface=127.0.0.1",)
+    reuse_port: bool = False
+
+
+class Admin(Table):
+    """[admin]"""
+
+    listen: Listens = ("tcp:9090:interface=127.0.0.1",)
+    hosts: Annotated[tuple[Domain, ...], Strict(False)] = ()
+
+
+class Bounces(Table):
+    """[bounces]"""
+
+    domain: Domain
+    listen: Listens = ("tcp:2424:interface=127.0.0.1",)
+    reuse_port: bool = False
+    max_size: Count = 5_242_880
+    internal_relays: Strings = ()
+
+
+class Esp(Table):
+    """[esp.NAME]"""
+
+    secret: FullSecret
+    signing_key: SecretText = Secret("")
+    public_key: SecretText = Secret("")
+    topic_arns: Strings = ()
+    confirm: bool = True
+    username: str = ""
+    password: SecretText = Secret("")
