@@ -14,9 +14,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from fakes import FakeEvidence
 from gatewayd import config
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Handed, Inbound, Message, Order, Receipt, Sms
+from gatewayd.core.model import Handed, Message, Order, Sms
 from gatewayd.sandbox.smsc import Behaviour, SmscSession, SmscSimulator
 from gatewayd.smpp.channel import SmppChannel
 from redis_server import until
@@ -88,13 +89,9 @@ class World:
         rates: Rates | None = None,
         **options: Any,
     ) -> None:
-        self.receipts: list[Receipt] = []
-        self.inbound: list[Inbound] = []
+        self.evidence = FakeEvidence()
         self.marks: list[str] = []
-        self.late: list[tuple[str, str, tuple[str, ...]]] = []
-        self.went_on: list[tuple[str, str, float, tuple[str, ...], str]] = []
         self.answers: list[tuple[str, str, float]] = []
-        self.store_is_down = False
         self.rates = rates or Rates(clock)
         self.labels = labels or {"amazing": label()}
         self.channel = SmppChannel(
@@ -103,30 +100,11 @@ class World:
             self.labels,
             number_hashes=lambda number: (f"#{number}", f"once #{number}"),
             reserve=self.rates.reserve,
-            on_receipt=self._take_receipt,
-            on_inbound=self._take_inbound,
+            evidence=self.evidence,
             jitter=lambda: 0.5,
-            on_late_answer=self._take_late,
-            on_goes_on=self._take_going_on,
             on_answer=lambda *answer: self.answers.append(answer),
             **options,
         )
-
-    async def _take_receipt(self, receipt: Receipt) -> None:
-        if self.store_is_down:
-            raise StoreUnavailable("down")
-        self.receipts.append(receipt)
-
-    async def _take_inbound(self, inbound: Inbound) -> None:
-        if self.store_is_down:
-            raise StoreUnavailable("down")
-        self.inbound.append(inbound)
-
-    async def _take_late(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
-        self.late.append((message_id, smsc, remote_ids))
-
-    async def _take_going_on(self, *said: Any) -> None:
-        self.went_on.append(said)  # type: ignore[arg-type]
 
     async def mark(self, route: str) -> None:
         """Notes the mark."""

@@ -21,7 +21,7 @@ from gatewayd.bounces.lmtp import Arrived, Limits, Session
 from gatewayd.bounces.parts import take_apart
 from gatewayd.bounces.senders import is_report
 from gatewayd.bounces.verdict import Kind, Verdict
-from gatewayd.core.interfaces import IMeter, OnEvidence
+from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Known
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
@@ -78,7 +78,7 @@ class Inspected(Struct, frozen=True):
 class ReturnedMail(protocol.Factory):
     """The listener's factory. `domains` are the return-path domains, in any case.
 
-    `on_evidence` returns once the fact is durable; only then the peer hears 250. `about` is IStore.about.
+    The peer hears 250 once `evidence` has made the fact durable. `about` is IStore.about.
     `internal_relays` are host names: what one of them only passed on is not delivered yet. `in_thread` is for tests
     that have no thread pool.
     """
@@ -92,7 +92,7 @@ class ReturnedMail(protocol.Factory):
         *,
         keys: Keys,
         domains: Collection[str],
-        on_evidence: OnEvidence,
+        evidence: EvidenceSink,
         about: Callable[[str], Awaitable[Known | None]],
         max_size: int = 5_242_880,
         internal_relays: Collection[str] = (),
@@ -103,7 +103,7 @@ class ReturnedMail(protocol.Factory):
     ) -> None:
         self._reactor = reactor
         self._keys = keys
-        self._on_evidence = on_evidence
+        self._evidence = evidence
         self._about = about
         self._meter = meter
         self._hostname = hostname
@@ -183,7 +183,7 @@ class ReturnedMail(protocol.Factory):
             inspected = replace(inspected, verdict=await self._of_ours(message_id, inspected.verdict))
         evidence = self.evidence(arrived.recipient, inspected, null_sender=arrived.null_sender)
         if evidence is not None:
-            await self._on_evidence(evidence)
+            await self._evidence.record(evidence)
         else:
             self._ignored(arrived.recipient, inspected.verdict)
         self._count(message_id)

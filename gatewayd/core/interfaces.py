@@ -5,7 +5,7 @@ The verbs (accept, outbox, deliver, track, report) see these and no neighbour. T
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from zope.interface import Attribute, Interface
 
@@ -39,10 +39,46 @@ Whatever it raises (LeaseLost, TemporaryFailure, PermanentFailure, StoreUnavaila
 then nothing may be written.
 """
 
-OnEvidence = Callable[[Evidence], Awaitable[None]]
-OnReceipt = Callable[[Receipt], Awaitable[None]]
-OnInbound = Callable[[Inbound], Awaitable[None]]
-"""Return once the fact is durable; raise StoreUnavailable where it could not be made so."""
+
+class EvidenceSink(Protocol):
+    """Where channels, listeners and work bring what they learn about messages that have left.
+
+    Each `record` returns once the fact is durable, so that the next hop may be told that we took it, and raises
+    StoreUnavailable where it could not be made so; `record_late_answer` and `resume_from` ask the store until it
+    answers, because nobody brings their facts again.
+    """
+
+    async def record(self, evidence: Evidence) -> None:
+        """One fact about one message."""
+
+    async def record_receipt(self, receipt: Receipt) -> None:
+        """A delivery receipt: matched, or parked until the submit's answer comes."""
+
+    async def record_inbound(self, inbound: Inbound) -> None:
+        """A text from a player; a stop word unsubscribes."""
+
+    async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
+        """All submits of a message that was declared uncertain were taken."""
+
+    async def resume_from(
+        self, message_id: str, route: str, written_at: float, remote_ids: tuple[str, ...], reason: str
+    ) -> None:
+        """What `route` has of a message that is uncertain since the submit of `written_at` is known now.
+
+        It is the segments of `remote_ids` and no more: the rest may be sent.
+        """
+
+    async def record_simulated(self, message_id: str) -> None:
+        """A message of a label in test mode was not really sent: it counts as delivered."""
+
+    async def record_hard_failure(self, message_id: str) -> None:
+        """The next hop says that the address does not exist."""
+
+    async def look_again(self, receipt: Receipt) -> None:
+        """A parked receipt is due to be matched once more."""
+
+    def give_up(self, receipt: Receipt) -> None:
+        """A parked receipt waited for long enough: no message of ours bears its id."""
 
 
 Decided = Callable[[Decision], None]

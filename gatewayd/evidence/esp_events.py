@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
-from gatewayd.core.interfaces import IMeter, OnEvidence
+from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
@@ -65,7 +65,7 @@ class EspEvents:
         clock: IReactorTime,
         keys: Keys,
         *,
-        on_evidence: OnEvidence,
+        evidence: EvidenceSink,
         esp: Mapping[str, config.Esp],
         seen: Seen,
         remember: Remember,
@@ -74,7 +74,7 @@ class EspEvents:
     ) -> None:
         self._clock = clock
         self._keys = keys
-        self._on_evidence = on_evidence
+        self._evidence = evidence
         self._providers: dict[str, _Provider] = {}
         self.reload(esp)
         self._seen = seen
@@ -184,7 +184,7 @@ class EspEvents:
             if await self._seen(key):
                 self._meter.evidence(name, _word(event), "ignored")
                 continue
-            await self._on_evidence(Evidence(message_id, _meaning(event), name, event.detail, event.hard))
+            await self._evidence.record(Evidence(message_id, _meaning(event), name, event.detail, event.hard))
             # Only now: a crash in between tells it twice, which the transition table ignores.
             await self._remember(key, REMEMBERED)
 

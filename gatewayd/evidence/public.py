@@ -17,7 +17,7 @@ from twisted.web.iweb import IRequest
 from gatewayd import config
 from gatewayd.core import errors
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.interfaces import IMeter, OnEvidence
+from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
@@ -67,7 +67,7 @@ class Public:
         clock: IReactorTime,
         keys: Keys,
         *,
-        on_evidence: OnEvidence,
+        evidence: EvidenceSink,
         esp: Mapping[str, config.Esp],
         seen: Seen,
         remember: Remember,
@@ -75,7 +75,7 @@ class Public:
         meter: IMeter,
     ) -> None:
         self._keys = keys
-        self._on_evidence = on_evidence
+        self._evidence = evidence
         self._seen = seen
         self._meter = meter
         self._pages = Pages()
@@ -88,7 +88,7 @@ class Public:
             (b"Vary", b"Accept-Language"),
         )
         self._events = EspEvents(
-            clock, keys, on_evidence=on_evidence, esp=esp, seen=seen, remember=remember, fetch=fetch, meter=meter
+            clock, keys, evidence=evidence, esp=esp, seen=seen, remember=remember, fetch=fetch, meter=meter
         )
 
     def site(self, reactor: Any) -> LeanSite:
@@ -124,7 +124,7 @@ class Public:
             self._meter.evidence("open", event, "orphaned")
             return _SHOWN
         try:
-            await self._on_evidence(Evidence(message_id, event, "open"))
+            await self._evidence.record(Evidence(message_id, event, "open"))
         except StoreUnavailable:
             # Nobody would fetch it again: this open is lost, and the mail must not show a broken picture for it.
             self._meter.evidence("open", event, "ignored")
@@ -149,7 +149,7 @@ class Public:
             # With the store down a good token gets 503: a bad one must then get it too.
             await self._seen("unsubscribe")
         else:
-            await self._on_evidence(
+            await self._evidence.record(
                 Evidence(
                     who.message_id, Event.UNSUBSCRIBED, "unsubscribe", how, label=who.label, user_hash=who.user_hash
                 )

@@ -36,7 +36,7 @@ _CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING})
 
 
 class Tracker:
-    """Takes evidence, receipts and inbound texts."""
+    """The EvidenceSink: records evidence, receipts and inbound texts."""
 
     log = Logger()
 
@@ -60,7 +60,7 @@ class Tracker:
         """Use other labels from the next fact on."""
         self._labels = labels
 
-    async def take(self, evidence: Evidence) -> None:
+    async def record(self, evidence: Evidence) -> None:
         """One fact about one message."""
         known = None
         # A plain fact moves its message whatever else is known of it: that saves a question to the store.
@@ -87,7 +87,7 @@ class Tracker:
             result=result,
         )
 
-    async def take_receipt(self, receipt: Receipt) -> None:
+    async def record_receipt(self, receipt: Receipt) -> None:
         """A delivery receipt: matched, or parked until the submit's answer comes."""
         result, message_id = await self._store.receipt(receipt, park=True)
         await self._receipted(receipt, result, message_id)
@@ -98,14 +98,14 @@ class Tracker:
         if result != "unknown":
             await self._receipted(receipt, result, message_id)
 
-    def orphaned(self, receipt: Receipt) -> None:
+    def give_up(self, receipt: Receipt) -> None:
         """A parked receipt was given up: no message of ours bears its id."""
         self._meter.evidence("receipt", receipt.event or "none", "orphaned")
         self.log.warn(
             "a receipt from {smsc} matches no message of ours: {detail}", smsc=receipt.smsc, detail=receipt.detail
         )
 
-    async def take_inbound(self, inbound: Inbound) -> None:
+    async def record_inbound(self, inbound: Inbound) -> None:
         """A text from a player: a stop word unsubscribes the user of the latest message to that number."""
         word = _plain(inbound.text)
         message_id = await self._store.latest_to([inbound.number_hash, *inbound.earlier_hashes])
@@ -115,41 +115,41 @@ class Tracker:
         if known is None or word not in STOP_WORDS | own:
             self._meter.evidence("inbound", "text", "ignored")
             return
-        await self.take(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
+        await self.record(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
 
-    async def late_answer(self, message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+    async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
         """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
 
-        async def take() -> None:
+        async def settle() -> None:
             known = await self._store.about(message_id)
             if known is None or known.state is not State.UNCERTAIN:
                 return
-            handed = Handed(smsc, remote_ids, "late answer")
+            handed = Handed(route, remote_ids, "late answer")
             for receipt in await self._store.settle_sent(message_id, known.channel, handed):
-                await persist(self._clock, lambda found=receipt: self.take_receipt(found))  # type: ignore[misc]
+                await persist(self._clock, lambda found=receipt: self.record_receipt(found))  # type: ignore[misc]
             self._meter.evidence("late answer", Event.SENT, "matched")
 
-        await persist(self._clock, take)
+        await persist(self._clock, settle)
 
-    async def goes_on(
-        self, message_id: str, smsc: str, written_at: float, remote_ids: tuple[str, ...], reason: str
+    async def resume_from(
+        self, message_id: str, route: str, written_at: float, remote_ids: tuple[str, ...], reason: str
     ) -> None:
-        """The SMSC has of an uncertain message what `remote_ids` say, and no more: it goes on from there at once."""
+        """`route` has of an uncertain message what `remote_ids` say, and no more: it goes on from there at once."""
 
-        async def take() -> None:
-            if await self._store.go_on(message_id, smsc, written_at, reason, progress=remote_ids):
+        async def resume() -> None:
+            if await self._store.go_on(message_id, route, written_at, reason, progress=remote_ids):
                 self._meter.evidence("late answer", "none", "matched")
 
-        await persist(self._clock, take)
+        await persist(self._clock, resume)
 
-    async def simulated(self, message_id: str) -> None:
+    async def record_simulated(self, message_id: str) -> None:
         """A message of a label in test mode counts as delivered."""
         if await self._store.evidence(Evidence(message_id, Event.DELIVERED, "test mode")) == "moved":
             known = await self._store.about(message_id) if self._decided is not unrecorded else None
             if known is not None:
                 self._decide(known, known.state, "test mode")
 
-    async def hard_failure(self, message_id: str) -> None:
+    async def record_hard_failure(self, message_id: str) -> None:
         """The relay says that the address does not exist."""
         known = await self._store.about(message_id)
         if known is not None:

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.core.interfaces import BeforeWire, IChannel, OnInbound, OnReceipt
+from gatewayd.core.interfaces import BeforeWire, EvidenceSink, IChannel
 from gatewayd.core.model import Handed, Inbound, Order, Receipt, WayState
 from gatewayd.smpp import address, dial, incoming, receipt
 from gatewayd.smpp.account import Account, Down, OnAnswer, SmscState
@@ -30,13 +30,6 @@ from gatewayd.smpp.submits import submits_of
 
 LIMITED_TRIES = 5
 """Attempts after which a status that may mean anything counts as a refusal."""
-
-OnLateAnswer = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
-"""`on_late_answer(message_id, smsc, remote_ids)`: all submits of a message that was declared uncertain were taken."""
-
-OnGoesOn = Callable[[str, str, float, tuple[str, ...], str], Awaitable[None]]
-"""`on_goes_on(message_id, smsc, written_at, remote_ids, reason)`: what the SMSC has of a message that was declared
-uncertain since the submit of `written_at` is known now. It is `remote_ids` and no more: the rest may be sent."""
 
 OnSegment = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
 """`on_segment(message_id, smsc, remote_ids)`: these segments of an SMS were taken, and the next is not written yet."""
@@ -59,8 +52,7 @@ class SmppChannel(Service):
     """All SMSCs; of `labels` it takes the rules for their texts.
 
     `number_hashes` name a number so that it can be recognised and not read, today's name first; `reserve` is
-    IStore.reserve. `on_receipt` and `on_inbound` return once the fact is durable: only then is the SMSC told that we
-    took it.
+    IStore.reserve. The SMSC is told that we took a receipt or a text once `evidence` has made it durable.
     """
 
     log = Logger()
@@ -73,11 +65,8 @@ class SmppChannel(Service):
         *,
         number_hashes: Callable[[str], Sequence[str]],
         reserve: Reserve,
-        on_receipt: OnReceipt,
-        on_inbound: OnInbound,
+        evidence: EvidenceSink,
         jitter: Callable[[], float],
-        on_late_answer: OnLateAnswer | None = None,
-        on_goes_on: OnGoesOn | None = None,
         on_segment: OnSegment = _untold,
         on_answer: Callable[[str, str, float], None] | None = None,
         endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
@@ -85,12 +74,9 @@ class SmppChannel(Service):
         self._reactor = reactor
         self._number_hashes = number_hashes
         self._reserve = reserve
-        self._on_receipt = on_receipt
-        self._on_inbound = on_inbound
+        self._evidence = evidence
         self._jitter = jitter
         self._labels = labels
-        self._on_late_answer = on_late_answer
-        self._on_goes_on = on_goes_on
         self._on_segment = on_segment
         self._on_answer = _named(on_answer) if on_answer else _uncounted
         self._endpoint_of = endpoint_of
@@ -315,14 +301,14 @@ class SmppChannel(Service):
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part,
                 # so that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 number, *earlier = self._names(request.source_addr) or ("",)
-                await self._on_inbound(
+                await self._evidence.record_inbound(
                     Inbound(name, number, incoming.text_of(request, smsc.default_alphabet), tuple(earlier))
                 )
             elif said.ids:
                 ids = account.ids.lookups(said, smsc.message_ids)
                 # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
                 number, *earlier = self._names(request.source_addr, request.destination_addr) or ("",)
-                await self._on_receipt(
+                await self._evidence.record_receipt(
                     Receipt(name, ids, said.event, said.detail, number, earlier_hashes=tuple(earlier))
                 )
             else:
@@ -355,11 +341,10 @@ class SmppChannel(Service):
         # good or bad, says that nothing is there beyond it.
         ids = token.taken if answer.status else (*token.taken, self._remote_id(account, answer, token))
         if token.last and not answer.status:
-            if self._on_late_answer is not None:
-                self._told(self._on_late_answer(token.message_id, name, ids))
-        elif self._on_goes_on is not None:
+            self._told(self._evidence.record_late_answer(token.message_id, name, ids))
+        else:
             reason = f"{name} answered late: {smpp.status_name(answer.status)}"
-            self._told(self._on_goes_on(token.message_id, name, token.written_at, ids, reason))
+            self._told(self._evidence.resume_from(token.message_id, name, token.written_at, ids, reason))
 
     def _told(self, telling: Awaitable[None]) -> None:
         Deferred.fromCoroutine(_awaited(telling)).addErrback(self._not_told)

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.core.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IStore, unrecorded
 from gatewayd.core.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import CALLBACK, RetryPolicy
@@ -58,9 +58,7 @@ class MessageWork:
         channel: Channel,
         deliver: Callable[[Leased], Awaitable[Handed]],
         *,
-        on_receipt: Callable[[Receipt], Awaitable[None]],
-        on_simulated: Callable[[str], Awaitable[None]],
-        on_hard_failure: Callable[[str], Awaitable[None]],
+        evidence: EvidenceSink,
         retry: RetryPolicy,
         policies: Mapping[str, Policy],
         jitter: Callable[[], float],
@@ -74,9 +72,7 @@ class MessageWork:
         self._heard_since = heard_since
         self._channel = channel
         self._deliver = deliver
-        self._on_receipt = on_receipt
-        self._on_simulated = on_simulated
-        self._on_hard_failure = on_hard_failure
+        self._evidence = evidence
         self._retry = retry
         self._policies = policies
         self._former: Mapping[str, Policy] = {}
@@ -119,7 +115,7 @@ class MessageWork:
             return
         except PermanentFailure as failure:
             if failure.hard:
-                await self._settled(lambda: self._on_hard_failure(item.message.id))
+                await self._settled(lambda: self._evidence.record_hard_failure(item.message.id))
             await self._end(item, State.REJECTED, failure.reason)
         except Uncertain as failure:
             marked = _marked(item, failure.route, self._clock.seconds())
@@ -167,9 +163,9 @@ class MessageWork:
         self._decide(item, "sent", handed.route)
         log.info("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
         for receipt in parked:
-            await self._settled(lambda found=receipt: self._on_receipt(found))  # type: ignore[misc]
+            await self._settled(lambda found=receipt: self._evidence.record_receipt(found))  # type: ignore[misc]
         if handed.detail.startswith("simulated"):
-            await self._settled(lambda: self._on_simulated(item.message.id))
+            await self._settled(lambda: self._evidence.record_simulated(item.message.id))
 
     async def _again(
         self,

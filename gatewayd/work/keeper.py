@@ -4,7 +4,7 @@ One heartbeat for each instance, no renewal for each message. Also the small reg
 paused and may go on, receipts that wait for their message, leases that a lost reply left behind.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -13,8 +13,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.interfaces import IStore
-from gatewayd.core.model import Channel, Receipt
+from gatewayd.core.interfaces import EvidenceSink, IStore
+from gatewayd.core.model import Channel
 from gatewayd.work.outbox import Outbox
 
 BEAT = 1.0
@@ -45,8 +45,7 @@ class Keeper(Service):
         outboxes: Mapping[str, Outbox[Any]],
         *,
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
-        look_again: Callable[[Receipt], Awaitable[None]],
-        orphaned: Callable[[Receipt], None],
+        evidence: EvidenceSink,
         on_usurped: Callable[[], None],
         instance: str,
     ) -> None:
@@ -55,8 +54,7 @@ class Keeper(Service):
         self._boot = boot
         self._outboxes = outboxes
         self._on_paused = on_paused
-        self._look_again = look_again
-        self._orphaned = orphaned
+        self._evidence = evidence
         self._on_usurped = on_usurped
         self._instance = instance
         self._first = True
@@ -126,6 +124,6 @@ class Keeper(Service):
     async def _look_at_parked(self) -> None:
         due, orphans = await self._store.parked_receipts(200)
         for receipt in due:
-            await self._look_again(receipt)
+            await self._evidence.look_again(receipt)
         for receipt in orphans:
-            self._orphaned(receipt)
+            self._evidence.give_up(receipt)

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 
+from fakes import FakeEvidence
 from gatewayd.bounces.inbound import PREFIXES, ReturnedMail
 from gatewayd.bounces.lmtp import Limits, Session
 from gatewayd.core.errors import StoreUnavailable
@@ -115,18 +116,16 @@ class Transport(StringTransport):
 class Peer:
     """A client of a listener, over memory. `taken` is the evidence that was handed on."""
 
-    def __init__(
-        self, *, limits: Limits | None = None, on_evidence: Any = None, sent_to: str = "", **options: Any
-    ) -> None:
+    def __init__(self, *, limits: Limits | None = None, record: Any = None, sent_to: str = "", **options: Any) -> None:
         self.clock = Clock()
-        self.taken: list[Evidence] = []
+        self.evidence = FakeEvidence()
+        self.taken = self.evidence.facts
+        if record is not None:
+            self.evidence.record = record
 
         async def about(message_id: str) -> Known | None:
             name = KEYS.address_hashes(sent_to)[0]
             return Known(ID, "", "amazing", Channel.EMAIL, "", State.SENT, address_hash=name) if sent_to else None
-
-        async def keep(evidence: Evidence) -> None:
-            self.taken.append(evidence)
 
         async def at_once(call: Callable[..., Any], *args: Any) -> Any:
             return call(*args)
@@ -135,7 +134,7 @@ class Peer:
             self.clock,
             keys=KEYS,
             domains=[DOMAIN],
-            on_evidence=on_evidence or keep,
+            evidence=self.evidence,
             about=about,
             in_thread=at_once,
             limits=limits,
@@ -485,7 +484,7 @@ def test_the_answer_waits_for_the_store() -> None:
     async def slow(evidence: Evidence) -> None:
         await stored
 
-    peer = Peer(on_evidence=slow)
+    peer = Peer(record=slow)
     assert peer.send(dsn()) == ""
     assert peer.transport.producerState == "paused"
     assert peer.say("NOOP") == ""
@@ -509,7 +508,7 @@ def test_the_store_being_down_asks_to_come_again() -> None:
             raise trouble
         taken.append(evidence)
 
-    peer = Peer(on_evidence=flaky)
+    peer = Peer(record=flaky)
     for _ in range(30):
         assert peer.send(dsn()).startswith("451 4.3.0 ")
     assert peer.send(dsn()).startswith("250 ")
@@ -525,7 +524,7 @@ def test_a_bug_of_ours_does_not_lose_the_mail() -> None:
     seen: list[Any] = []
     globalLogPublisher.addObserver(seen.append)
     try:
-        peer = Peer(on_evidence=broken)
+        peer = Peer(record=broken)
         assert peer.send(dsn()).startswith("451 4.3.0 ")
     finally:
         globalLogPublisher.removeObserver(seen.append)
@@ -542,7 +541,7 @@ def test_a_lost_connection_does_not_stop_the_storing() -> None:
         await stored
         done.append(evidence)
 
-    peer = Peer(on_evidence=slow)
+    peer = Peer(record=slow)
     peer.send(dsn())
     assert peer.session is not None
     peer.session.connectionLost(None)  # type: ignore[arg-type]
@@ -559,7 +558,7 @@ def test_draining_ends_in_time() -> None:
     async def never(evidence: Evidence) -> None:
         await Deferred()
 
-    peer = Peer(on_evidence=never)
+    peer = Peer(record=never)
     peer.send(dsn())
     closing = ensureDeferred(peer.listener.drain(20))
     peer.clock.advance(19)

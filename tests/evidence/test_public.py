@@ -75,7 +75,7 @@ class World:
         self.public = Public(
             self.clock,
             KEYS,
-            on_evidence=self.take,
+            evidence=self,
             esp=esp,
             seen=self.store.seen,
             remember=self.store.remember,
@@ -84,7 +84,7 @@ class World:
         )
         self.site = self.public.site(self.clock)
 
-    async def take(self, evidence: Evidence) -> None:
+    async def record(self, evidence: Evidence) -> None:
         """Becomes durable, once `hold` lets it, unless the store is down."""
         if self.hold is not None:
             await self.hold

@@ -69,7 +69,7 @@ class Bench:
 
     def take(self, event: Event, *, hard: bool = False, message_id: str = ID) -> None:
         """Evidence from a DSN."""
-        run(self.tracker.take(Evidence(message_id, event, "dsn", hard=hard)))
+        run(self.tracker.record(Evidence(message_id, event, "dsn", hard=hard)))
 
     @property
     def state(self) -> State:
@@ -128,9 +128,9 @@ def test_a_store_that_is_away_is_the_callers_business() -> None:
     bench = Bench()
     bench.store.down = True
     for work in (
-        bench.tracker.take(Evidence(ID, Event.DELIVERED, "dsn")),
-        bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED)),
-        bench.tracker.take_inbound(Inbound("world", NUMBER, "STOP")),
+        bench.tracker.record(Evidence(ID, Event.DELIVERED, "dsn")),
+        bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED)),
+        bench.tracker.record_inbound(Inbound("world", NUMBER, "STOP")),
     ):
         with pytest.raises(StoreUnavailable):
             run(work)
@@ -140,7 +140,7 @@ def test_a_receipt_is_matched_by_its_id() -> None:
     """And reported."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "stat:DELIVRD", NUMBER)))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "stat:DELIVRD", NUMBER)))
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
     assert bench.meter.facts == [("receipt", "delivered", "matched")]
 
@@ -149,7 +149,7 @@ def test_a_receipt_that_settles_nothing_changes_nothing() -> None:
     """ENROUTE and its kin."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_receipt(Receipt("world", ("r1",), None, "stat:ENROUTE", NUMBER)))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), None, "stat:ENROUTE", NUMBER)))
     assert (bench.state, bench.told) == (State.SENT, "a")
     assert bench.meter.facts == [("receipt", "none", "ignored")]
 
@@ -159,10 +159,10 @@ def test_a_receipt_that_came_first_waits_for_its_message() -> None:
     bench = Bench()
     bench.marked()
     receipt = Receipt("world", ("r1",), Event.DELIVERED, "stat:DELIVRD", NUMBER)
-    run(bench.tracker.take_receipt(receipt))
+    run(bench.tracker.record_receipt(receipt))
     assert (bench.state, bench.meter.facts) == (State.UNCERTAIN, [("receipt", "delivered", "parked")])
     [parked] = run(bench.store.settle_sent(ID, Channel.SMS, Handed("world", ("r1",))))
-    run(bench.tracker.take_receipt(parked))
+    run(bench.tracker.record_receipt(parked))
     assert (bench.state, bench.told, bench.store.db.parked) == (State.DELIVERED, "ad", {})
 
 
@@ -170,7 +170,7 @@ def test_a_parked_receipt_resolves_an_uncertain_message_by_its_number() -> None:
     """The answer was lost for good: the receipt to that number proves that the SMSC took it."""
     bench = Bench()
     bench.marked()
-    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
     bench.clock.advance(10)
     [due], orphans = run(bench.store.parked_receipts(10))
     run(bench.tracker.look_again(due))
@@ -181,8 +181,8 @@ def test_a_parked_receipt_of_somebody_else_resolves_nothing() -> None:
     """Another number, or another SMSC: it stays parked, and is counted as an orphan when it is given up."""
     bench = Bench()
     bench.marked()
-    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", KEYS.number_hashes("+4520")[0])))
-    run(bench.tracker.take_receipt(Receipt("uk", ("r2",), Event.DELIVERED, "", NUMBER)))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", KEYS.number_hashes("+4520")[0])))
+    run(bench.tracker.record_receipt(Receipt("uk", ("r2",), Event.DELIVERED, "", NUMBER)))
     bench.clock.advance(10)
     due, _ = run(bench.store.parked_receipts(10))
     for receipt in due:
@@ -191,7 +191,7 @@ def test_a_parked_receipt_of_somebody_else_resolves_nothing() -> None:
     bench.clock.advance(3601)
     _, orphans = run(bench.store.parked_receipts(10))
     for receipt in orphans:
-        bench.tracker.orphaned(receipt)
+        bench.tracker.give_up(receipt)
     assert bench.meter.facts[-2:] == [("receipt", "delivered", "orphaned")] * 2
 
 
@@ -199,8 +199,8 @@ def test_a_late_answer_ends_the_uncertainty() -> None:
     """The submit was answered after its time: it counts as sent, and receipts that came meanwhile are folded in."""
     bench = Bench()
     bench.marked()
-    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
-    run(bench.tracker.late_answer(ID, "world", ("r1",)))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    run(bench.tracker.record_late_answer(ID, "world", ("r1",)))
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
 
 
@@ -209,7 +209,7 @@ def test_a_late_answer_waits_for_redis() -> None:
     bench = Bench()
     bench.marked()
     bench.store.down = True
-    waiting = Deferred.fromCoroutine(bench.tracker.late_answer(ID, "world", ("r1",)))
+    waiting = Deferred.fromCoroutine(bench.tracker.record_late_answer(ID, "world", ("r1",)))
     bench.clock.advance(AGAIN)
     assert not waiting.called
     bench.store.down = False
@@ -226,7 +226,7 @@ def test_a_late_refusal_sends_it_on_its_way_again() -> None:
     message = bench.store.db.rows[ID].message
     run(bench.store.settle_again(message, written + 3600, "no answer", uncertain=True, route="world"))
     for _ in range(2):
-        run(bench.tracker.goes_on(ID, "world", written, (), "world answered late: ESME_RSYSERR"))
+        run(bench.tracker.resume_from(ID, "world", written, (), "world answered late: ESME_RSYSERR"))
     assert (bench.state, bench.told) == (State.QUEUED, "")
     assert bench.meter.facts == [("late answer", "none", "matched")]
 
@@ -234,9 +234,9 @@ def test_a_late_refusal_sends_it_on_its_way_again() -> None:
 def test_a_late_answer_changes_nothing_that_is_settled() -> None:
     """A message that is not uncertain any more, or not known, is left alone."""
     bench = Bench()
-    run(bench.tracker.late_answer(ID, "world", ("r1",)))
+    run(bench.tracker.record_late_answer(ID, "world", ("r1",)))
     assert (bench.state, bench.told) == (State.QUEUED, "")
-    run(bench.tracker.late_answer(ID.replace("1", "2"), "world", ("r1",)))
+    run(bench.tracker.record_late_answer(ID.replace("1", "2"), "world", ("r1",)))
     assert bench.meter.facts == []
 
 
@@ -341,7 +341,7 @@ def test_a_relays_hard_refusal_stops_the_address() -> None:
     """5.1.1 at RCPT is as good as a bounce."""
     bench = Bench(Channel.EMAIL)
     bench.marked()
-    run(bench.tracker.hard_failure(ID))
+    run(bench.tracker.record_hard_failure(ID))
     assert bench.stopped(ADDRESS)
     assert bench.state is State.UNCERTAIN, "settling it is the outbox's work"
 
@@ -350,7 +350,7 @@ def test_an_sms_refusal_stops_no_number() -> None:
     """A number without a phone today may have one tomorrow."""
     bench = Bench()
     bench.marked()
-    run(bench.tracker.hard_failure(ID))
+    run(bench.tracker.record_hard_failure(ID))
     assert not bench.stopped(NUMBER)
 
 
@@ -391,7 +391,7 @@ def test_a_stop_word_unsubscribes(text: str) -> None:
     """The user of the latest message to that number, on the SMS channel of its label."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
     assert bench.told == "au"
     assert bench.stopped(USER)
 
@@ -401,7 +401,7 @@ def test_other_texts_do_nothing(text: str) -> None:
     """A word within a sentence is no command."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
     assert bench.told == "a"
     assert bench.meter.facts == [("inbound", "text", "ignored")]
 
@@ -411,7 +411,7 @@ def test_a_label_has_stop_words_of_its_own(text: str) -> None:
     """In its players' language, whatever the case and the form of an accent."""
     bench = Bench(stop_words=["BASTA", "Ne piši", "\U0001f6d1"])
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", NUMBER, text)))
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
     assert bench.told == "au"
 
 
@@ -419,8 +419,8 @@ def test_a_stop_word_is_no_receipt() -> None:
     """An SMS is delivered by its receipts alone: it stays as it is, and they may still come."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", NUMBER, "STOP")))
-    run(bench.tracker.take_receipt(Receipt("world", ("r1",), Event.FAILED)))
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, "STOP")))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.FAILED)))
     assert bench.told == "auf"
 
 
@@ -428,7 +428,7 @@ def test_a_stop_word_to_a_message_from_before_a_key_rotation_counts() -> None:
     """The message is known by the number's name under the key of its day."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", "today's name", "STOP", earlier_hashes=(NUMBER,))))
+    run(bench.tracker.record_inbound(Inbound("world", "today's name", "STOP", earlier_hashes=(NUMBER,))))
     assert bench.told == "au"
     assert bench.stopped(USER)
 
@@ -439,7 +439,7 @@ def test_who_was_erased_can_still_unsubscribe() -> None:
     bench.sent()
     run(bench.store.erase_some("0", "amazing", "p1"))
     evidence = Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=USER)
-    run(bench.tracker.take(evidence))
+    run(bench.tracker.record(evidence))
     assert bench.stopped(USER)
 
 
@@ -447,7 +447,7 @@ def test_a_stop_word_from_a_stranger_does_nothing() -> None:
     """No message of ours went to that number."""
     bench = Bench()
     bench.sent("r1")
-    run(bench.tracker.take_inbound(Inbound("world", KEYS.number_hashes("+4520123456")[0], "STOP")))
+    run(bench.tracker.record_inbound(Inbound("world", KEYS.number_hashes("+4520123456")[0], "STOP")))
     assert bench.told == "a"
 
 
@@ -455,7 +455,7 @@ def test_a_simulated_message_is_delivered() -> None:
     """Test mode: accepted and delivered, without a next hop."""
     bench = Bench()
     bench.sent()
-    run(bench.tracker.simulated(ID))
+    run(bench.tracker.record_simulated(ID))
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
 
 

@@ -41,7 +41,7 @@ class Listener:
         self.troubles = 0
         self.port = 0
 
-    async def on_evidence(self, evidence: Evidence) -> None:
+    async def record(self, evidence: Evidence) -> None:
         """Store it, or not, while `troubles` last."""
         if self.troubles:
             self.troubles -= 1
@@ -77,7 +77,7 @@ async def listening(**options: Any) -> AsyncIterator[Listener]:
         reactor,
         keys=KEYS,
         domains=[DOMAIN],
-        on_evidence=listener.on_evidence,
+        evidence=listener,
         about=listener.about,
         meter=listener,  # type: ignore[arg-type]
         **options,

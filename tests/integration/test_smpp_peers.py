@@ -55,8 +55,8 @@ async def test_npm_reads_our_texts(long_messages: str) -> None:
         assert {message["registered"] for message in report["messages"]} == {1}
         ids = [remote_id for each in handed for remote_id in each.remote_ids]
         assert ids == report["ids"]
-        await until(lambda: len(world.receipts) == len(ids))
-        assert {receipt.remote_ids[0] for receipt in world.receipts} == set(ids)
+        await until(lambda: len(world.evidence.receipts) == len(ids))
+        assert {receipt.remote_ids[0] for receipt in world.evidence.receipts} == set(ids)
 
 
 @pytest_twisted.ensureDeferred
@@ -86,10 +86,10 @@ async def test_npm_receipts_in_every_form(behaviour: dict[str, Any], changed: di
         handed = await world.send(order(body=GSM_LONG))
         assert len(handed.remote_ids) == 3
         copies = behaviour.get("copies", 1)
-        await until(lambda: len(world.receipts) == 3 * copies)
+        await until(lambda: len(world.evidence.receipts) == 3 * copies)
         for remote_id in handed.remote_ids:
-            assert sum(remote_id in receipt.remote_ids for receipt in world.receipts) == copies
-        assert {receipt.event for receipt in world.receipts} == {Event.DELIVERED}
+            assert sum(remote_id in receipt.remote_ids for receipt in world.evidence.receipts) == copies
+        assert {receipt.event for receipt in world.evidence.receipts} == {Event.DELIVERED}
         while (await peer.ask())["acknowledged"] < 3 * copies:
             pass
 
@@ -99,12 +99,12 @@ async def test_npm_brings_a_receipt_again_that_could_not_be_stored() -> None:
     """RX_T_APPN while the store is down; after that each receipt is taken once."""
     peer = await npm_smsc()
     async with bound(peer) as world:
-        world.store_is_down = True
+        world.evidence.down = True
         await world.send(order())
         while (await peer.ask())["refused"] < 3:
             pass
-        world.store_is_down = False
-        await until(lambda: len(world.receipts) == 1)
+        world.evidence.down = False
+        await until(lambda: len(world.evidence.receipts) == 1)
         while (report := await peer.ask())["acknowledged"] < 1:
             pass
         assert report["acknowledged"] == 1
@@ -252,7 +252,9 @@ async def test_npm_resets_at_random() -> None:
         assert max(numbers.values()) == 1, "something was sent twice"
         assert handed <= len(numbers) <= count
         assert report["most"] <= 20
-        await until(lambda: len({receipt.number_hash for receipt in world.receipts}) == len(numbers), seconds=30)
+        await until(
+            lambda: len({receipt.number_hash for receipt in world.evidence.receipts}) == len(numbers), seconds=30
+        )
 
 
 @pytest_twisted.ensureDeferred
@@ -276,7 +278,7 @@ async def test_npm_over_tls(tmp_path: Path) -> None:
             if works:
                 await until(world.all_bound)
                 assert (await world.send(order(body=LONG))).route == "world"
-                await until(lambda: len(world.receipts) > 0)  # noqa: B023
+                await until(lambda: len(world.evidence.receipts) > 0)  # noqa: B023
             else:
                 await until(lambda: bool(world.channel.binds()[0].links[0].last_error))  # noqa: B023
                 assert (await peer.ask())["binds"] == 0
@@ -332,8 +334,8 @@ async def test_smpp34_takes_texts_in_every_form(form: dict[str, Any], text: str,
         (message,) = (await peer.ask())["messages"]
         assert (message["octets"], message["dcs"]) == (octets, coding)
         assert message["registered"] == (0x11 if "receipts" in form else 1)
-        await until(lambda: len(world.receipts) == 1)
-        assert handed.remote_ids[0] in world.receipts[0].remote_ids
+        await until(lambda: len(world.evidence.receipts) == 1)
+        assert handed.remote_ids[0] in world.evidence.receipts[0].remote_ids
 
 
 @pytest_twisted.ensureDeferred
@@ -356,8 +358,8 @@ async def test_smpp34_takes_texts_and_receipts_come(form: str) -> None:
         ]
         assert b"".join(each[6:] for each in octets).decode("utf-16-be") == LONG
         ids = {*short.remote_ids, *long.remote_ids}
-        await until(lambda: len(world.receipts) == len(ids))
-        assert {receipt.remote_ids[0] for receipt in world.receipts} == ids
+        await until(lambda: len(world.evidence.receipts) == len(ids))
+        assert {receipt.remote_ids[0] for receipt in world.evidence.receipts} == ids
         while (await peer.ask())["acknowledged"] < len(ids):
             pass
 
@@ -368,7 +370,7 @@ async def test_smpp34_in_a_flow() -> None:
     peer = await smpp34_smsc()
     async with bound(peer, binds=2, rate="") as world:
         await gatherResults([world.send(order(n, phone=f"+4477{n:08d}")) for n in range(1000)])
-        await until(lambda: len(world.receipts) == 1000)
+        await until(lambda: len(world.evidence.receipts) == 1000)
         report = await peer.ask()
         assert max(Counter(message["destination"] for message in report["messages"]).values()) == 1
         assert report["binds"] == 2

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 
 from conftest import need
-from fakes import FakeMeter, FakeStore
+from fakes import FakeEvidence, FakeMeter, FakeStore
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys
@@ -115,15 +115,15 @@ class Browser(ProcessProtocol):
 
 
 class Served:
-    """A public listener on a free port; `took` is its evidence."""
+    """A public listener on a free port; `evidence` is what it recorded."""
 
     def __init__(self) -> None:
         store = FakeStore(reactor)
-        self.took: list[Evidence] = []
+        self.evidence = FakeEvidence()
         public = Public(
             reactor,  # type: ignore[arg-type]
             KEYS,
-            on_evidence=self.take,
+            evidence=self.evidence,
             esp={},
             seen=store.seen,
             remember=store.remember,
@@ -133,10 +133,6 @@ class Served:
         self.port = reactor.listenTCP(0, public.site(reactor), interface="127.0.0.1")  # type: ignore[attr-defined]
         token = KEYS.subscription(ID, "amazing", "hhu234556")
         self.url = f"http://127.0.0.1:{self.port.getHost().port}/u/{token}"
-
-    async def take(self, evidence: Evidence) -> None:
-        """Durable at once."""
-        self.took.append(evidence)
 
     async def fetch(self, url: str) -> tuple[int, bytes]:
         """Nobody asks."""
@@ -220,7 +216,7 @@ async def test_the_page_is_styled_in_light_and_dark_under_its_own_policy(tmp_pat
         # A policy that blocks something of ours, or a missing picture, would be told here.
         complaints = [event for event in browser.events if event["method"] == "Log.entryAdded"]
         assert [entry for entry in complaints if "favicon" not in str(entry)] == []
-        assert served.took == []
+        assert served.evidence.facts == []
 
 
 @pytest_twisted.ensureDeferred
@@ -242,13 +238,13 @@ async def test_the_button_unsubscribes_and_says_so(tmp_path: Path) -> None:
     """Under the page's own policy the form may be sent; the answer is the confirmation, at the same address."""
     async with browsing(tmp_path) as (browser, served):
         await browser.go(served.url, "de", device=PHONE)
-        assert served.took == []
+        assert served.evidence.facts == []
         loaded = browser.happens("Page.loadEventFired")
         await browser.value("document.querySelector('button').click()")
         await loaded
         name = KEYS.user_hashes("amazing", "hhu234556")[0]
         told = Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", "page", label="amazing", user_hash=name)
-        assert served.took == [told]
+        assert served.evidence.facts == [told]
         assert await browser.value("document.querySelector('h1').textContent") == "Sie sind abgemeldet"
         assert await browser.value("location.href") == served.url
         assert await browser.value("document.querySelector('form')") is None

@@ -28,8 +28,8 @@ async def test_one_sms_is_handed_over_and_its_receipt_comes() -> None:
         handed = await world.send(order(body="Hello €"))
         assert handed.route == "world"
         assert world.marks == ["world"]
-        await until(lambda: len(world.receipts) == 1)
-        (receipt,) = world.receipts
+        await until(lambda: len(world.evidence.receipts) == 1)
+        (receipt,) = world.evidence.receipts
         assert handed.remote_ids[0] in receipt.remote_ids
         assert receipt.event is Event.DELIVERED
         assert receipt.number_hashes == ("#447700900999", "once #447700900999")
@@ -53,7 +53,7 @@ async def test_a_long_sms_goes_in_segments_over_one_bind(long_messages: str) -> 
         assert [message.text for message in smsc.messages] == [LONG]
         assert len(handed.remote_ids) == len(smsc.submits) == (1 if long_messages == "payload" else 6)
         assert all(submit.registered_delivery == 1 for submit in smsc.submits)
-        await until(lambda: len(world.receipts) == len(handed.remote_ids))
+        await until(lambda: len(world.evidence.receipts) == len(handed.remote_ids))
 
 
 @pytest_twisted.ensureDeferred
@@ -126,7 +126,7 @@ async def test_a_thousand_messages_go_out() -> None:
     async with running(rate="2000/s") as (world, smsc):
         await gatherResults([world.send(order(number)) for number in range(1000)])
         assert len(smsc.messages) == 1000
-        await until(lambda: len(world.receipts) == 1000)
+        await until(lambda: len(world.evidence.receipts) == 1000)
         assert world.rates.calls < 400
 
 
@@ -158,9 +158,9 @@ async def test_receipts_in_every_form_name_the_submit(behaviour: dict[str, objec
     """Text, TLVs, capitals, data_sm, other id forms, early, on another bind, in crumbs: the stored id is met."""
     async with running(Behaviour(**behaviour), **changed) as (world, smsc):  # type: ignore[arg-type]
         handed = await world.send(order())
-        await until(lambda: len(world.receipts) == 1)
-        assert handed.remote_ids[0] in world.receipts[0].remote_ids
-        assert world.receipts[0].event is Event.DELIVERED
+        await until(lambda: len(world.evidence.receipts) == 1)
+        assert handed.remote_ids[0] in world.evidence.receipts[0].remote_ids
+        assert world.evidence.receipts[0].event is Event.DELIVERED
         await smsc.until(lambda: smsc.receipts_acknowledged == 1)
 
 
@@ -169,23 +169,23 @@ async def test_receipts_twice_and_on_the_way() -> None:
     """ENROUTE settles nothing, and two final receipts are two facts: matching them is the store's work."""
     async with running(Behaviour(intermediate=True, receipt_copies=2)) as (world, _):
         await world.send(order())
-        await until(lambda: len(world.receipts) == 3)
-        assert [receipt.event for receipt in world.receipts] == [None, Event.DELIVERED, Event.DELIVERED]
+        await until(lambda: len(world.evidence.receipts) == 3)
+        assert [receipt.event for receipt in world.evidence.receipts] == [None, Event.DELIVERED, Event.DELIVERED]
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_receipt_is_not_acknowledged_before_it_is_durable() -> None:
     """While the store is down the SMSC gets RX_T_APPN, and brings receipt and text again until they are taken."""
     async with running(Behaviour(receipt_retry=0.05)) as (world, smsc):
-        world.store_is_down = True
+        world.evidence.down = True
         await world.send(order())
         smsc.say("+447700900999", "12345", "STOP")
         await smsc.until(lambda: smsc.receipts_refused >= 4)
         assert smsc.receipts_acknowledged == 0
-        assert not world.receipts
-        world.store_is_down = False
+        assert not world.evidence.receipts
+        world.evidence.down = False
         await smsc.until(lambda: smsc.receipts_acknowledged == 2)
-        assert len(world.receipts) == len(world.inbound) == 1
+        assert len(world.evidence.receipts) == len(world.evidence.inbound) == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -194,8 +194,8 @@ async def test_a_players_text_comes_in_with_the_number_as_a_hash() -> None:
     async with running() as (world, smsc):
         smsc.say("+447700900999", "12345", "STOP €")
         smsc.say("+447700900998", "12345", "Стоп")
-        await until(lambda: len(world.inbound) == 2)
-        assert [(text.number_hash, text.text) for text in world.inbound] == [
+        await until(lambda: len(world.evidence.inbound) == 2)
+        assert [(text.number_hash, text.text) for text in world.evidence.inbound] == [
             ("#447700900999", "STOP €"),
             ("#447700900998", "Стоп"),
         ]
@@ -217,9 +217,9 @@ async def test_a_receipts_number_may_stand_at_either_end(source: str, destinatio
     """SMSCs turn the addresses round, leave them as they were, write them otherwise, or leave them out."""
     async with running() as (world, smsc):
         smsc.say(source, destination, "id:17 sub:001 dlvrd:001 stat:DELIVRD err:000")
-        await until(lambda: len(world.receipts) == 1)
+        await until(lambda: len(world.evidence.receipts) == 1)
         names = tuple(name for number in numbers for name in (f"#{number}", f"once #{number}"))
-        assert world.receipts[0].number_hashes == names
+        assert world.evidence.receipts[0].number_hashes == names
 
 
 @pytest_twisted.ensureDeferred
@@ -245,8 +245,8 @@ async def test_vendor_words_mean_what_the_operator_says() -> None:
     behaviour = Behaviour(receipt_form="text", receipt_word=lambda _: "BLOCKED")
     async with running(behaviour, receipt_states={"BLOCKED": "rejected"}) as (world, _):
         await world.send(order())
-        await until(lambda: len(world.receipts) == 1)
-        assert world.receipts[0].event is Event.REJECTED
+        await until(lambda: len(world.evidence.receipts) == 1)
+        assert world.evidence.receipts[0].event is Event.REJECTED
 
 
 # Refusals, routes ----------------------------------------------------------------------------------------------
@@ -430,8 +430,8 @@ async def test_a_reset_after_the_submit_is_uncertain() -> None:
         assert isinstance(failure, Uncertain)
         assert failure.route == "world"
         smsc.behaviour = Behaviour()
-        await until(lambda: len(world.receipts) == 1)
-        assert world.receipts[0].number_hash == "#447700900999"
+        await until(lambda: len(world.evidence.receipts) == 1)
+        assert world.evidence.receipts[0].number_hash == "#447700900999"
 
 
 def test_a_late_answer_is_evidence() -> None:
@@ -445,9 +445,9 @@ def test_a_late_answer_is_evidence() -> None:
     assert isinstance(failures[0], Uncertain)
     assert failures[0].progress == ()
     memory.advance(5)
-    assert world.late == []
+    assert world.evidence.late == []
     # The first of two segments is there, the second was never written: the message may go on behind it.
-    ((message_id, smsc, written_at, ids, reason),) = world.went_on
+    ((message_id, smsc, written_at, ids, reason),) = world.evidence.resumed
     assert (message_id, smsc, ids) == (order().message.id, "world", (memory.smsc.taken[0][0],))
     assert memory.smsc.submitted_at[0] == written_at
     assert reason == "world answered late: ESME_ROK"
@@ -455,7 +455,7 @@ def test_a_late_answer_is_evidence() -> None:
     short.addErrback(lambda failure: failures.append(failure.value))
     memory.advance(10)
     assert isinstance(failures[1], Uncertain)
-    ((message_id, smsc, remote_ids),) = world.late
+    ((message_id, smsc, remote_ids),) = world.evidence.late
     assert (message_id, smsc) == (order(2).message.id, "world")
     assert remote_ids == (memory.smsc.taken[-1][0],)
     world.channel.stopService()
@@ -471,8 +471,8 @@ def test_a_late_refusal_proves_that_nothing_was_taken() -> None:
     sending.addErrback(lambda failure: failures.append(failure.value))
     memory.advance(12)
     assert isinstance(failures[0], Uncertain)
-    ((message_id, smsc, _, ids, reason),) = world.went_on
-    assert (message_id, smsc, ids, world.late) == (order().message.id, "world", (), [])
+    ((message_id, smsc, _, ids, reason),) = world.evidence.resumed
+    assert (message_id, smsc, ids, world.evidence.late) == (order().message.id, "world", (), [])
     assert reason == "world answered late: ESME_RSYSERR"
     world.channel.stopService()
     memory.advance(30)

@@ -264,7 +264,7 @@ def test_transmitter_and_receiver_are_two_binds() -> None:
     sending = world.send(order(now=memory.clock.seconds()))
     memory.advance(1)
     assert sending.result.route == "world"
-    assert len(world.receipts) == 1
+    assert len(world.evidence.receipts) == 1
     receiver = next(session for session in memory.smsc.sessions if session.receives)
     receiver.abort()
     memory.pump()
@@ -422,7 +422,7 @@ def test_auto_binds_a_pair_where_there_is_no_transceiver(status: Status) -> None
     sending = world.send(order(now=memory.clock.seconds()))
     memory.advance(1)
     assert sending.result.route == "world"
-    assert len(world.receipts) == 1
+    assert len(world.evidence.receipts) == 1
     world.channel.stopService()
     memory.advance(10)
     assert memory.smsc.sessions == []

@@ -94,11 +94,11 @@ async def test_a_reload_switches_the_trace() -> None:
     try:
         async with running() as (world, smsc):
             await world.send(order())
-            await until(lambda: len(world.receipts) == 1)
+            await until(lambda: len(world.evidence.receipts) == 1)
             assert lines == []
             world.channel.reconfigure({"world": settings(smsc.port, trace=True)}, world.labels)
             await world.send(order(2, body="Meet at nine"))
-            await until(lambda: len(world.receipts) == 2 and smsc.receipts_acknowledged == 2)
+            await until(lambda: len(world.evidence.receipts) == 2 and smsc.receipts_acknowledged == 2)
             assert smsc.binds == 1
             ways = [line.split()[1:3] for line in lines]
             assert ["->", "submit_sm"] in ways
@@ -111,7 +111,7 @@ async def test_a_reload_switches_the_trace() -> None:
             world.channel.reconfigure({"world": settings(smsc.port)}, world.labels)
             seen = len(lines)
             await world.send(order(3))
-            await until(lambda: len(world.receipts) == 3)
+            await until(lambda: len(world.evidence.receipts) == 3)
             assert len(lines) == seen
     finally:
         globalLogPublisher.removeObserver(observe)

@@ -5,7 +5,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from fakes import Database, FakeStore
+from fakes import Database, FakeEvidence, FakeStore
 from gatewayd.core.model import Channel, Leased, Message, Receipt, Sms
 from gatewayd.core.status import Event
 from gatewayd.work.keeper import BEAT, DEAD_AFTER, STRAY_AFTER, Keeper
@@ -43,8 +43,7 @@ class Instance:
         self.work = Held()
         self.outbox: Outbox[Leased] = Outbox(clock, self.work, 10)
         self.paused: list[frozenset[tuple[str, Channel]]] = []
-        self.looked: list[Receipt] = []
-        self.orphans: list[Receipt] = []
+        self.evidence = FakeEvidence()
         self.usurped = 0
         self.keeper = Keeper(
             clock,
@@ -52,14 +51,10 @@ class Instance:
             boot,
             {"sms": self.outbox},
             on_paused=self.paused.append,
-            look_again=self._look,
-            orphaned=self.orphans.append,
+            evidence=self.evidence,
             on_usurped=self._usurped,
             instance=name,
         )
-
-    async def _look(self, receipt: Receipt) -> None:
-        self.looked.append(receipt)
 
     def _usurped(self) -> None:
         self.usurped += 1
@@ -214,12 +209,12 @@ def test_parked_receipts_are_looked_up_again_and_given_up() -> None:
     receipt = Receipt("world", ("r1",), Event.DELIVERED)
     run(one.store.receipt(receipt, park=True))
     beats(clock, 1)
-    assert one.looked == []
+    assert one.evidence.looked == []
     beats(clock, 2)
-    assert [found.remote_ids for found in one.looked] == [("r1",)]
+    assert [found.remote_ids for found in one.evidence.looked] == [("r1",)]
     beats(clock, 7300)
-    assert 5 < len(one.looked) < 20
-    assert [found.remote_ids for found in one.orphans] == [("r1",)]
+    assert 5 < len(one.evidence.looked) < 20
+    assert [found.remote_ids for found in one.evidence.given_up] == [("r1",)]
     assert database.parked == {}
 
 

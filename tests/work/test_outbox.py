@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from fakes import FakeMeter, FakeStore
+from fakes import FakeEvidence, FakeMeter, FakeStore
 from gatewayd.config import Smsc
 from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, ReportJob, Sms
@@ -33,8 +33,7 @@ class Bench:
         self.store = FakeStore(self.clock)
         self.meter = FakeMeter()
         self.attempts: list[Leased] = []
-        self.receipts: list[Receipt] = []
-        self.hard: list[str] = []
+        self.evidence = FakeEvidence()
         self.bound_since = 0.0
         self.outcome: Callable[[Leased], Awaitable[Handed]] = self.takes
         self.work = MessageWork(
@@ -42,9 +41,7 @@ class Bench:
             self.store,
             Channel.SMS,
             self._deliver,
-            on_receipt=self._on_receipt,
-            on_simulated=self._on_simulated,
-            on_hard_failure=self._on_hard,
+            evidence=self.evidence,
             retry=SMSC,
             policies={"world": policy},
             jitter=lambda: 0.5,
@@ -61,15 +58,6 @@ class Bench:
         """The next hop takes it."""
         await self.store.mark(leased.message, "world", "hash")
         return Handed("world", ("r1",))
-
-    async def _on_receipt(self, receipt: Receipt) -> None:
-        self.receipts.append(receipt)
-
-    async def _on_simulated(self, message_id: str) -> None:
-        raise AssertionError(message_id)
-
-    async def _on_hard(self, message_id: str) -> None:
-        self.hard.append(message_id)
 
     def accept(self, number: int = 1, deadline: float = 3600) -> Message:
         """A message in the queue."""
@@ -182,7 +170,7 @@ def test_a_permanent_failure_is_rejected(bench: Bench) -> None:
     bench.outcome = fails(PermanentFailure("550 5.1.1", hard=True))
     bench.accept()
     bench.outbox.startService()
-    assert (bench.state(), bench.told(), bench.hard) == (State.REJECTED, "r", [ID])
+    assert (bench.state(), bench.told(), bench.evidence.hard) == (State.REJECTED, "r", [ID])
 
 
 def test_an_unexpected_error_is_temporary_and_logged(bench: Bench) -> None:
@@ -349,7 +337,7 @@ def test_receipts_that_waited_are_passed_on(bench: Bench) -> None:
     run(bench.store.receipt(receipt, park=True))
     bench.accept()
     bench.outbox.startService()
-    assert [found.remote_ids for found in bench.receipts] == [("r1",)]
+    assert [found.remote_ids for found in bench.evidence.receipts] == [("r1",)]
 
 
 def test_the_window_bounds_what_is_in_work(bench: Bench) -> None:
