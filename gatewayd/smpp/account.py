@@ -16,12 +16,12 @@ from twisted.python.failure import Failure
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.model import BindState, WayState
+from gatewayd.core.pace import LONGEST_PAUSE, Pace, Reserve
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND
 from gatewayd.smpp.dial import places
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import Link, Mode, NotWritten, Token
-from gatewayd.smpp.pace import LONGEST_PAUSE, Pace, Reserve
 from gatewayd.smpp.receipt import IdsSeen
 from gatewayd.smpp.session import Phase, SubmitAnswered
 from gatewayd.smpp.waiting import Waiting

@@ -18,13 +18,13 @@ from gatewayd import config
 from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import BeforeWire, EvidenceSink, IChannel
 from gatewayd.core.model import Handed, Inbound, Order, Receipt, WayState
+from gatewayd.core.pace import Reserve
 from gatewayd.smpp import address, dial, incoming, receipt
 from gatewayd.smpp.account import Account, Down, OnAnswer, SmscState
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import MEANINGS
 from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.link import Link, NotWritten, Token, Unanswered
-from gatewayd.smpp.pace import Reserve
 from gatewayd.smpp.session import SubmitAnswered
 from gatewayd.smpp.submits import submits_of
 

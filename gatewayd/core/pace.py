@@ -1,7 +1,7 @@
-"""The pace of one SMSC: an even sequence of places, shared by all processes, that yields to throttling.
+"""The pace of one SMSC or provider: an even sequence of places, shared by all processes, that yields to throttling.
 
-Owns when the next submit_sm may be written, and how far the rate is down after the SMSC said "slow down". It knows no
-message, no link and no Redis: places come from `reserve` (store.IStore.reserve), a few at a time.
+Owns when the next submit or request may be written, and how far the rate is down after the other side said "slow
+down". It knows no message, no connection and no Redis: places come from `reserve` (IStore.reserve), a few at a time.
 """
 
 import itertools

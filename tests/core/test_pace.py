@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gatewayd.core.errors import TemporaryFailure
-from gatewayd.smpp.pace import Pace
+from gatewayd.core.pace import Pace
 from smpp_world import Rates
 
 
