@@ -16,7 +16,7 @@ from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.config import Config, ConfigError, Label
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel
-from gatewayd.directories import Directories
+from gatewayd.directories.recipients import Recipients
 from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
 from gatewayd.intake.accept import Acceptor
@@ -40,7 +40,7 @@ log = Logger()
 class Parts(Struct, frozen=True, kw_only=True):
     """What a reload reaches. `hasten` makes the messages of a channel due that were put off by its old settings."""
 
-    directories: Directories
+    recipients: Recipients
     acceptor: Acceptor
     deliverer: Deliverer
     tracker: Tracker
@@ -90,13 +90,12 @@ class Reload:
     def _apply(self, config: Config) -> None:
         parts, labels = self._parts, config.labels
         # First: what is new may fail to open, and then nothing else shall have changed.
-        directories = parts.directories
-        directories.reconfigure(config.directories)
+        parts.recipients.reconfigure(config.directories, labels)
         for table in _CONNECTED:
             if getattr(config, table) != getattr(self._config, table):
                 log.warn("[{part}] has changed: that takes a restart", part=table)
-        parts.acceptor.reconfigure(labels, directories.by_name, directories.tables)
-        parts.deliverer.reconfigure(labels, directories.by_name, directories.tables)
+        parts.acceptor.reconfigure(labels)
+        parts.deliverer.reconfigure(labels)
         parts.tracker.reconfigure(labels)
         parts.reporter.reconfigure(labels)
         parts.api.reconfigure(labels, config.api.trusted_proxies)

@@ -31,6 +31,7 @@ from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.core.tokens import Keys
 from gatewayd.directories import Directories, faults
+from gatewayd.directories.recipients import Recipients
 from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
 from gatewayd.http.web import Listener
@@ -129,6 +130,7 @@ class Gatewayd(MultiService):
         keys = _keys(config)
         labels = config.labels
         self._directories = directories = Directories(reactor, config.directories)
+        recipients = Recipients(directories, labels)
         self._link = redis_link(reactor, config.redis, instance, config.gatewayd.retention, jitter)
         store = self._store = RedisStore(self._link, reactor, RedisStore.key_prefix(config.redis.key_prefix), instance)
         self._metrics = metrics = Metrics(CollectorRegistry(), instance=instance, version=__version__)
@@ -164,11 +166,10 @@ class Gatewayd(MultiService):
             reactor,
             store,
             channels,
-            directories.by_name,
+            recipients,
             keys,
             segments=fit.segments,
             labels=labels,
-            tables=directories.tables,
         )
 
         def message_work(channel: Channel) -> MessageWork:
@@ -198,10 +199,9 @@ class Gatewayd(MultiService):
         self._acceptor = Acceptor(
             reactor,
             store,
-            directories.by_name,
+            recipients,
             keys,
             labels,
-            directories.tables,
             fit=fit,
             outboxes={channel: outboxes[channel] for channel in self._works},
             decided=decided,
@@ -250,7 +250,7 @@ class Gatewayd(MultiService):
             self._add(part)
         self._listen(config, store, keys)
         parts = Parts(
-            directories=directories,
+            recipients=recipients,
             acceptor=self._acceptor,
             deliverer=deliverer,
             tracker=tracker,

@@ -16,6 +16,8 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Channel, Leased, Recipient
 from gatewayd.core.tokens import Keys
+from gatewayd.directories import Directories
+from gatewayd.directories.recipients import Recipients
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
 
@@ -89,6 +91,12 @@ class Players:
         self.closed = True
 
 
+def recipients_of(labels: Mapping[str, config.Label], **directories: Any) -> Recipients:
+    """Recipients over directories of the test's own, by name."""
+    opened = Directories(None, dict.fromkeys(directories, TABLE), lambda reactor, name, table: directories[name])
+    return Recipients(opened, labels)
+
+
 class Tray:
     """An outbox with `places` for leased messages."""
 
@@ -140,15 +148,14 @@ class Intake:
         self.players = Players()
         self.trays = {Channel.EMAIL: Tray(), Channel.SMS: Tray()}
         self.meter = FakeMeter()
-        self.tables: dict[str, config.Directory] = {"players": TABLE}
         self.labels = labels or {"amazing": label()}
+        self.recipients = recipients_of(self.labels, players=self.players)
         self.acceptor = Acceptor(
             self.clock,
             self.store,
-            {"players": self.players},
+            self.recipients,
             KEYS,
             self.labels,
-            self.tables,
             fit=LikeSmscs(),
             outboxes=self.trays,
         )
@@ -165,6 +172,12 @@ class Intake:
         # The listener's own site and clock instead of the stub's plain ones.
         self.site = self.api.site(self.clock)
         self.client._agent._serverFactory = self.site
+
+    def reconfigure(self, labels: Mapping[str, config.Label]) -> None:
+        """As a reload does."""
+        self.recipients.reconfigure({"players": TABLE}, labels)
+        self.acceptor.reconfigure(labels)
+        self.api.reconfigure(labels, ())
 
     def call(self, path: str, data: bytes, method: str = "POST", **headers: str) -> Deferred[Any]:
         """Send `data` as it is; the answer comes when the memory is flushed."""

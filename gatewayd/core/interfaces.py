@@ -27,6 +27,7 @@ from gatewayd.core.model import (
     Receipt,
     Recipient,
     ReportJob,
+    Resolved,
     Stopped,
     Trace,
 )
@@ -112,6 +113,16 @@ class IRecipientDirectory(Interface):
 
     def close() -> Awaitable[None]:
         """Release connections and threads."""
+
+
+class IRecipients(Interface):
+    """The players of all labels, whatever directories they are in."""
+
+    async def address(label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
+        """Where a player of `label` is reached on `channel`, or why not. Raises nothing but CancelledError.
+
+        `fresh` asks for what is true now, never for a remembered answer.
+        """
 
 
 class IRecipientDirectoryMaker(Interface):

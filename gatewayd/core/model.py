@@ -83,6 +83,32 @@ class Recipient(Struct, frozen=True):
         return not (self.opted_out or self.excluded or out_of_channel)
 
 
+class WhyNot(StrEnum):
+    """Why nobody is written to, of whom a message would be for."""
+
+    UNKNOWN = "unknown"
+    MAY_NOT = "may not be contacted"
+    NO_ADDRESS = "no address"
+    UNAVAILABLE = "unavailable"
+
+
+class Resolved(Struct, frozen=True):
+    """What the directory says of one player for one channel: `address`, in the form that the channel takes, or why not.
+
+    `user` is the player's id. UNAVAILABLE is the directory's trouble: `reason` says it without anything of a player,
+    `not_before` when it may be asked again (seconds since the epoch, 0 where it does not know).
+    """
+
+    user: str
+    address: str = ""
+    why_not: WhyNot | None = None
+    reason: str = ""
+    not_before: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Resolved {self.why_not or 'with an address'}>"
+
+
 class Order(Struct, frozen=True):
     """What a channel is asked to do once: this message, to this address, by the first of `routes` that is up.
 

@@ -1,6 +1,6 @@
 """Recipient directories: what the configuration's [directories.NAME] tables open."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -27,13 +27,20 @@ def open_directory(reactor: Any, name: str, table: config.Directory) -> Remember
     return Remembered(reactor, name, inner, timeout=table.timeout, cache=table.cache)
 
 
+OpenOne = Callable[[Any, str, config.Directory], Remembered]
+
+
 class Directories:
-    """All directories that are open, with the tables that describe them: `by_name` and `tables`, new at each change."""
+    """All directories that are open, with the tables that describe them: `by_name` and `tables`, new at each change.
+
+    `open_one` is open_directory, unless a test has directories of its own.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, tables: Mapping[str, config.Directory]) -> None:
+    def __init__(self, reactor: Any, tables: Mapping[str, config.Directory], open_one: OpenOne | None = None) -> None:
         self._reactor = reactor
+        self._open_one = open_one or open_directory
         self.tables: Mapping[str, config.Directory] = {}
         self.by_name: Mapping[str, Remembered] = {}
         self.reconfigure(tables)
@@ -47,7 +54,7 @@ class Directories:
         opened: dict[str, Remembered] = {}
         try:
             for name in changed:
-                opened[name] = open_directory(self._reactor, name, tables[name])
+                opened[name] = self._open_one(self._reactor, name, tables[name])
         except Exception:
             self._close(opened.values())
             raise

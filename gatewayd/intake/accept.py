@@ -13,11 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gatewayd.config import Directory, Label
-from gatewayd.core.contact import address_of
+from gatewayd.config import Label
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched, TemporaryFailure
-from gatewayd.core.interfaces import Acceptance, Decided, IRecipientDirectory, IStore, unrecorded
-from gatewayd.core.model import Channel, Decision, Email, Leased, Message, Sms
+from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
+from gatewayd.core.model import Channel, Decision, Email, Leased, Message, Sms, WhyNot
 from gatewayd.core.persist import persist
 from gatewayd.core.tokens import Keys
 from gatewayd.intake.rules import (
@@ -69,19 +68,15 @@ class Fit(Protocol):
 
 
 class Acceptor:
-    """Takes requests on.
-
-    `directories` and their `tables` are by name; `outboxes` are those that this process works on.
-    """
+    """Takes requests on. `outboxes` are those that this process works on."""
 
     def __init__(
         self,
         clock: IReactorTime,
         store: IStore,
-        directories: Mapping[str, IRecipientDirectory],
+        recipients: IRecipients,
         keys: Keys,
         labels: Mapping[str, Label],
-        tables: Mapping[str, Directory],
         *,
         fit: Fit,
         outboxes: Mapping[Channel, Outbox],
@@ -89,10 +84,9 @@ class Acceptor:
     ) -> None:
         self._clock = clock
         self._store = store
-        self._directories = directories
+        self._recipients = recipients
         self._keys = keys
         self._labels = labels
-        self._tables = tables
         self._fit = fit
         self._outboxes = outboxes
         self._decided = decided
@@ -100,14 +94,9 @@ class Acceptor:
         self._attempts = itertools.count()
         self.shutting_down = False
 
-    def reconfigure(
-        self,
-        labels: Mapping[str, Label],
-        directories: Mapping[str, IRecipientDirectory],
-        tables: Mapping[str, Directory],
-    ) -> None:
-        """Go by these labels and directories from the next request on."""
-        self._labels, self._directories, self._tables = labels, directories, tables
+    def reconfigure(self, labels: Mapping[str, Label]) -> None:
+        """Go by these labels from the next request on."""
+        self._labels = labels
 
     async def accept(self, label_name: str, request: Request) -> str:
         """Store `request` once, and give its `ext_message_id`: a duplicate gets the same. Raises Refused.
@@ -145,7 +134,7 @@ class Acceptor:
         message = self._message(ids[0], label_name, label, request, sender, started)
         try:
             self._pace_previews(label_name, label, request)
-            address = await self._check_recipient(label_name, label, request)
+            address = await self._check_recipient(label_name, request)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)
         until, caller = self._until(started), _Caller()
@@ -184,29 +173,20 @@ class Acceptor:
         if not pace.take(self._clock.seconds()):
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
-    async def _check_recipient(self, label_name: str, label: Label, request: Request) -> str:
+    async def _check_recipient(self, label_name: str, request: Request) -> str:
         """The address that the directory has now, or "" where it could not say. Raises Refused."""
-        directory = self._directories[label.directory]
+        looking = self._recipients.address(label_name, request.ext_user_id, request.channel)
         try:
-            recipient = await _within(self._clock, DIRECTORY_WITHIN, directory.find(label_name, request.ext_user_id))
-        except CancelledError:
-            raise
-        except (TemporaryFailure, TimeoutError):
+            found = await _within(self._clock, DIRECTORY_WITHIN, looking)
+        except TimeoutError:
             return ""
-        except Exception:
-            log.failure("directory {directory} failed", directory=label.directory)
-            return ""
-        if recipient is None:
-            raise Refused(ErrorCode.USER_NOT_FOUND, "User was not found")
-        if request.to_email_address:
+        if request.to_email_address and found.why_not is not WhyNot.UNKNOWN:
             # It goes to the preview's address: what the player has and allows does not matter.
             return ""
-        if not recipient.may_be_contacted(request.channel):
-            raise Refused(ErrorCode.SUPPRESSED, "the user may not be contacted")
-        address = address_of(recipient, request.channel, self._tables[label.directory].default_region)
-        if address is None:
-            raise Refused(ErrorCode.NO_ADDRESS, f"the user has no readable address for {request.channel}")
-        return address
+        if found.why_not in _UNREACHED:
+            code, words = _UNREACHED[found.why_not]
+            raise Refused(code, words.format(channel=request.channel))
+        return found.address
 
     def _message(
         self, message_id: str, label_name: str, label: Label, request: Request, sender: str, now: float
@@ -308,6 +288,13 @@ class _Caller:
 
     refused = False
 
+
+_UNREACHED: dict[WhyNot | None, tuple[ErrorCode, str]] = {
+    WhyNot.UNKNOWN: (ErrorCode.USER_NOT_FOUND, "User was not found"),
+    WhyNot.MAY_NOT: (ErrorCode.SUPPRESSED, "the user may not be contacted"),
+    WhyNot.NO_ADDRESS: (ErrorCode.NO_ADDRESS, "the user has no readable address for {channel}"),
+}
+"""What a caller is told of a player who can't be written to. A directory that can't be asked refuses nobody."""
 
 _TAKEN = frozenset({Acceptance.LEASED, Acceptance.STORED})
 _VERDICTS: dict[Acceptance, tuple[ErrorCode, str]] = {

@@ -7,11 +7,10 @@ this call and in the channel's, nowhere else.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatewayd.config import Directory, Label, SmsRoute
-from gatewayd.core.contact import address_of
+from gatewayd.config import Label, SmsRoute
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
-from gatewayd.core.interfaces import IChannel, IRecipientDirectory, IStore
-from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Sms
+from gatewayd.core.interfaces import IChannel, IRecipients, IStore
+from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Sms, WhyNot
 from gatewayd.core.tokens import Keys
 
 RECENT = 2.0
@@ -22,6 +21,13 @@ SIMULATED = "test-mode"
 
 DIRECTORY_RETRY = 5.0
 
+_UNREACHED: dict[WhyNot | None, str] = {
+    WhyNot.UNKNOWN: "the directory does not know the user",
+    WhyNot.MAY_NOT: "the user may not be contacted",
+    WhyNot.NO_ADDRESS: "the user has no address that can be read",
+}
+"""Why a message ends as rejected, of a player who can't be written to any more."""
+
 
 class Deliverer:
     """Turns a leased message into an order for its channel."""
@@ -31,30 +37,23 @@ class Deliverer:
         clock: Any,
         store: IStore,
         channels: Mapping[Channel, IChannel],
-        directories: Mapping[str, IRecipientDirectory],
+        recipients: IRecipients,
         keys: Keys,
         *,
         segments: Callable[[str, Label, str], int],
         labels: Mapping[str, Label],
-        tables: Mapping[str, Directory],
     ) -> None:
         self._clock = clock
         self._store = store
         self._channels = channels
+        self._recipients = recipients
         self._keys = keys
         self._segments = segments
-        self.reconfigure(labels, directories, tables)
-
-    def reconfigure(
-        self,
-        labels: Mapping[str, Label],
-        directories: Mapping[str, IRecipientDirectory],
-        tables: Mapping[str, Directory],
-    ) -> None:
-        """Go by these labels and directories from the next message on."""
         self._labels = labels
-        self._directories = directories
-        self._tables = tables
+
+    def reconfigure(self, labels: Mapping[str, Label]) -> None:
+        """Go by these labels from the next message on."""
+        self._labels = labels
 
     async def deliver(self, leased: Leased) -> Handed:
         """Hand it to a next hop once. Raises what IChannel.send raises."""
@@ -70,34 +69,28 @@ class Deliverer:
         ways = _ways_out(label, message.channel)
         if ways and (trouble := channel.why_not(ways)):
             raise TemporaryFailure(trouble, progress=leased.progress)
-        address = await self._resolve(message, label)
+        address = await self._resolve(message)
         routes = label.relays if message.channel is Channel.EMAIL else sms_routes(label.sms_routes, address)
         if not routes:
             raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
         order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1, leased.route)
         return await channel.send(order, self._marker(message, label, address))
 
-    async def _resolve(self, message: Message, label: Label) -> str:
+    async def _resolve(self, message: Message) -> str:
         if message.sealed_to:
             try:
                 return self._keys.unseal(message.sealed_to, message.id)
             except ValueError as error:
                 raise PermanentFailure(str(error)) from None
         fresh = self._clock.seconds() - message.accepted_at > RECENT
-        try:
-            recipient = await self._directories[label.directory].find(message.label, message.ext_user_id, fresh=fresh)
-        except TemporaryFailure as failure:
+        found = await self._recipients.address(message.label, message.ext_user_id, message.channel, fresh=fresh)
+        if found.why_not in _UNREACHED:
+            raise PermanentFailure(_UNREACHED[found.why_not])
+        if found.why_not is WhyNot.UNAVAILABLE:
             # The directory is nobody's next hop: asking it again soon loads neither relay nor SMSC.
-            soon = failure.not_before or self._clock.seconds() + DIRECTORY_RETRY
-            raise TemporaryFailure(failure.reason, not_before=soon) from None
-        if recipient is None:
-            raise PermanentFailure("the directory does not know the user")
-        if not recipient.may_be_contacted(message.channel):
-            raise PermanentFailure("the user may not be contacted")
-        address = address_of(recipient, message.channel, self._tables[label.directory].default_region)
-        if address is None:
-            raise PermanentFailure("the user has no address that can be read")
-        return address
+            soon = found.not_before or self._clock.seconds() + DIRECTORY_RETRY
+            raise TemporaryFailure(found.reason, not_before=soon)
+        return found.address
 
     def _marker(self, message: Message, label: Label, address: str) -> Callable[[str], Any]:
         hashes = self._keys.number_hashes if message.channel is Channel.SMS else self._keys.address_hashes

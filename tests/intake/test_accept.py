@@ -220,7 +220,7 @@ async def test_a_missing_from_number_is_the_labels() -> None:
     assert await code(intake, text(from_number="")) == 0
     assert stored(intake).content == Sms("Amazing", SMS["body"])
     changed = {"amazing": label(sms_sender="+447700900998")}
-    intake.acceptor.reconfigure(changed, {"players": intake.players}, intake.tables)
+    intake.reconfigure(changed)
     assert await code(intake, text(from_number="")) == 0
 
 

@@ -321,9 +321,13 @@ async def test_what_is_refused_before_it_is_read_is_in_the_log() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_bug_is_answered_with_the_id_of_its_traceback() -> None:
     """error_code 99 names the request id, and the log has the traceback under it."""
+
+    async def broken(*args: Any, **options: Any) -> Any:
+        raise KeyError("bug")
+
     intake = Intake()
     events: list[Any] = []
-    intake.tables.clear()
+    intake.store.accept = broken
     globalLogPublisher.addObserver(events.append)
     try:
         status, answer = await intake.post("/amazing/email", EMAIL)
@@ -341,8 +345,7 @@ async def test_a_reload_changes_secrets_and_lists_at_once() -> None:
     """New labels open, removed ones close, on the running listener."""
     intake = Intake()
     labels = {"other": label(authorization=["new"])}
-    intake.api.reconfigure(labels, ())
-    intake.acceptor.reconfigure(labels, {"players": intake.players}, intake.tables)
+    intake.reconfigure(labels)
     assert await intake.code("/other/email", EMAIL, secret="new") == 0
     assert await intake.code("/amazing/email", EMAIL) == 4
 

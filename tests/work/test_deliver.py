@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from fakes import FakeStore
-from gatewayd.config import Label, SmsRoute, SqlDirectory
+from gatewayd.config import Label, SmsRoute
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import BeforeWire, IChannel, IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
@@ -18,6 +18,7 @@ from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys
 from gatewayd.smpp.fit import Fit
 from gatewayd.work.deliver import SIMULATED, Deliverer, sms_routes
+from intake_world import recipients_of
 
 KEYS = Keys(b"k" * 32)
 ID = "00000000-0000-4000-8000-000000000001"
@@ -98,20 +99,15 @@ class Bench:
         self.store = FakeStore(self.clock)
         self.directory = Directory()
         self.channels = {Channel.EMAIL: Way(), Channel.SMS: Way()}
-        self.tables = {
-            "players": SqlDirectory.model_validate(
-                {"type": "sql", "driver": "sqlite3", "query": "SELECT 1", "default_region": "GB"}
-            )
-        }
+        labels = {"amazing": label(**changed)}
         self.deliverer = Deliverer(
             self.clock,
             self.store,
             self.channels,
-            {"players": self.directory},
+            recipients_of(labels, players=self.directory),
             KEYS,
             segments=Fit({}).segments,
-            labels={"amazing": label(**changed)},
-            tables=self.tables,
+            labels=labels,
         )
 
     def leased(self, content: Email | Sms | None = None, **changed: Any) -> Leased:
@@ -283,7 +279,7 @@ def test_configuration_that_went_away_is_permanent() -> None:
     bench = Bench(relays=[], sms_routes=[{"prefix": "+45", "via": ["dk"]}])
     leased = bench.leased(EMAIL)
     assert "no email route" in bench.fails(leased, PermanentFailure).reason
-    bench.deliverer.reconfigure({}, {"players": bench.directory}, bench.tables)
+    bench.deliverer.reconfigure({})
     assert "label" in bench.fails(leased, PermanentFailure).reason
 
 

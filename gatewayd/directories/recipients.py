@@ -1,0 +1,68 @@
+"""Who a message is for: which directory a label asks, and what its answer means for one channel.
+
+The one place that turns a player's id into an address, at acceptance for the caller's sake and again at delivery. What
+the answer means for a caller or for a message is accept's and deliver's to say.
+"""
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from gatewayd import config
+from gatewayd.core.contact import address_of
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipients
+from gatewayd.core.model import Channel, Resolved, WhyNot
+from gatewayd.directories import Directories
+
+
+@implementer(IRecipients)
+class Recipients:
+    """The players of all labels, in `directories`."""
+
+    log = Logger()
+
+    def __init__(self, directories: Directories, labels: Mapping[str, config.Label]) -> None:
+        self._directories = directories
+        self._directory_of = _directory_of(labels)
+
+    def reconfigure(self, tables: Mapping[str, config.Directory], labels: Mapping[str, config.Label]) -> None:
+        """Ask these directories from the next look-up on; one that runs ends with what it began with.
+
+        Raises ValueError where one of them can't be opened; then nothing has changed.
+        """
+        self._directories.reconfigure(tables)
+        self._directory_of = _directory_of(labels)
+
+    async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
+        """See IRecipients."""
+        name = self._directory_of.get(label, "")
+        # Both are taken before the look-up: a reload in the middle of it may rename or close this directory.
+        directory, table = self._directories.by_name.get(name), self._directories.tables.get(name)
+        if directory is None or table is None:
+            return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason="the label has no directory")
+        try:
+            found = await directory.find(label, user, fresh=fresh)
+        except CancelledError:
+            raise
+        except TemporaryFailure as failure:
+            return Resolved(
+                user, why_not=WhyNot.UNAVAILABLE, reason=failure.reason, not_before=failure.not_before or 0.0
+            )
+        except Exception:
+            self.log.failure("directory {directory} failed", directory=name)
+            return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason=f"the directory {name} failed unexpectedly")
+        if found is None:
+            return Resolved(user, why_not=WhyNot.UNKNOWN)
+        if not found.may_be_contacted(channel):
+            return Resolved(user, why_not=WhyNot.MAY_NOT)
+        address = address_of(found, channel, table.default_region)
+        if address is None:
+            return Resolved(user, why_not=WhyNot.NO_ADDRESS)
+        return Resolved(user, address)
+
+
+def _directory_of(labels: Mapping[str, config.Label]) -> dict[str, str]:
+    return {name: label.directory for name, label in labels.items()}

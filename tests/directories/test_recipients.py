@@ -1,0 +1,80 @@
+"""Who a message is for: an address or why not, and that a reload in the middle of a look-up harms nobody."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs
+
+from gatewayd import config
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.model import Channel, Recipient, Resolved, WhyNot
+from gatewayd.directories import Directories
+from gatewayd.directories.recipients import Recipients
+from intake_world import ANNA, TABLE, Players, label, recipients_of
+
+LABELS = {"amazing": label()}
+
+
+def asked(recipients: Recipients, channel: Channel = Channel.EMAIL, name: str = "amazing") -> list[Resolved]:
+    """What a look-up gives, once it does."""
+    given: list[Resolved] = []
+    Deferred.fromCoroutine(recipients.address(name, "hhu234556", channel)).addCallback(given.append)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("player", "email", "sms"),
+    [
+        (ANNA, "anna@players.example", "+447700900123"),
+        (None, WhyNot.UNKNOWN, WhyNot.UNKNOWN),
+        (Recipient(phone="07700 900123"), WhyNot.NO_ADDRESS, "+447700900123"),
+        (replace(ANNA, email="nobody"), WhyNot.NO_ADDRESS, "+447700900123"),
+        (replace(ANNA, sms_opted_out=True), "anna@players.example", WhyNot.MAY_NOT),
+        (replace(ANNA, excluded=True), WhyNot.MAY_NOT, WhyNot.MAY_NOT),
+    ],
+)
+def test_an_address_or_why_not(player: Recipient | None, email: str, sms: str) -> None:
+    """The directory's answer, as each channel sees it."""
+    recipients = recipients_of(LABELS, players=Players({"hhu234556": player} if player else {}))
+    for channel, wanted in ((Channel.EMAIL, email), (Channel.SMS, sms)):
+        [given] = asked(recipients, channel)
+        assert (given.why_not or given.address) == wanted
+        assert given.user == "hhu234556"
+        assert "anna" not in repr(given)
+        assert "900123" not in repr(given)
+
+
+def test_a_directory_in_trouble_is_unavailable() -> None:
+    """With its reason and the time at which it may be asked again; a bug of a plug-in's is logged, too."""
+    players = Players()
+    recipients = recipients_of(LABELS, players=players)
+    players.failure = TemporaryFailure("busy", not_before=5.0)
+    assert asked(recipients) == [Resolved("hhu234556", why_not=WhyNot.UNAVAILABLE, reason="busy", not_before=5.0)]
+    players.failure = RuntimeError("anna@players.example")
+    with capturedLogs() as events:
+        [given] = asked(recipients)
+    assert (given.why_not, given.reason) == (WhyNot.UNAVAILABLE, "the directory players failed unexpectedly")
+    assert [event["log_level"] for event in events] == [LogLevel.critical]
+    [given] = asked(recipients, name="gone")
+    assert given.why_not is WhyNot.UNAVAILABLE
+
+
+@pytest.mark.parametrize("labels", [{"amazing": label(directory="pam")}, {}])
+def test_a_directory_is_renamed_in_the_middle_of_a_look_up(labels: dict[str, config.Label]) -> None:
+    """The look-up ends with the answer of the directory that was asked, read with that one's region."""
+    answer: Deferred[Any] = Deferred()
+
+    class Slow(Players):
+        async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
+            """Waits for the test."""
+            await answer
+            return ANNA
+
+    opened = Directories(None, {"players": TABLE}, lambda reactor, name, table: Slow())  # type: ignore[arg-type,return-value]
+    recipients = Recipients(opened, LABELS)
+    given = asked(recipients, Channel.SMS)
+    recipients.reconfigure({"pam": config.PluginDirectory(type="fake", default_region="DK")}, labels)
+    answer.callback(None)
+    assert [one.address for one in given] == ["+447700900123"]
