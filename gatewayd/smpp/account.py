@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.model import BindState, WayState
-from gatewayd.core.pace import LONGEST_PAUSE, Pace, Reserve
+from gatewayd.core.pace import Pace, Reserve
+from gatewayd.core.throttle import LONGEST_PAUSE
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND
 from gatewayd.smpp.dial import places
@@ -199,7 +200,7 @@ class Account:
     async def stop(self) -> None:
         """Nothing new is written; what is on the wire gets its answer; unbind."""
         self._stopping = True
-        self._fail_waiting(TemporaryFailure(f"{self.name} is being unbound", counts=False))
+        self._fail_waiting(lambda: TemporaryFailure(f"{self.name} is being unbound", counts=False))
         await gatherResults([link.stopService() for link in self._links])
         self._pace.stop()
         self._waiting.stop()
@@ -268,7 +269,7 @@ class Account:
         if len(self._put_off) > PUT_OFF_KEPT:
             del self._put_off[next(iter(self._put_off))]
         if until - self._clock.seconds() > BACKLOG:
-            self._fail_waiting(TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
+            self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
 
     # What links tell -----------------------------------------------------------------------------------------
@@ -326,7 +327,7 @@ class Account:
         while True:
             link = await self._hold(same, ahead=ahead)
             try:
-                await self._pace.place(ahead=ahead)
+                await self._pace.moment(ahead=ahead)
             except BaseException:
                 link.release()
                 raise
@@ -395,9 +396,9 @@ class Account:
         later = self._clock.seconds() + LONGEST_WAIT
         return TemporaryFailure(f"{self.name} leaves its window full", not_before=later, counts=False)
 
-    def _fail_waiting(self, failure: TemporaryFailure) -> None:
-        self._waiting.fail(failure)
-        self._pace.fail_waiting(failure)
+    def _fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
+        self._waiting.fail(why())
+        self._pace.fail_waiting(why)
 
     def _make(self, number: int) -> list[Link]:
         both = self.smsc.bind == "transmitter+receiver"

@@ -28,7 +28,7 @@ class Course:
     def ask(self, count: int) -> None:
         """Ask for places."""
         for _ in range(count):
-            self.pace.place().addCallbacks(
+            self.pace.moment().addCallbacks(
                 lambda _: self.given.append(self.clock.seconds()), lambda failure: self.failures.append(failure.value)
             )
 
@@ -201,7 +201,7 @@ def test_who_asks_to_go_ahead_goes_before_all_who_wait() -> None:
     course = Course(10)
     order: list[str] = []
     for name, ahead in (("a", False), ("b", False), ("first", True), ("second", True)):
-        course.pace.place(ahead=ahead).addCallback(lambda _, name=name: order.append(name))
+        course.pace.moment(ahead=ahead).addCallback(lambda _, name=name: order.append(name))
     assert course.pace.waiting == 4 - len(order)
     course.advance(1.0)
     assert order in (["first", "second", "a", "b"], ["a", "first", "second", "b"])
@@ -213,7 +213,7 @@ def test_who_waits_can_be_sent_away() -> None:
     course = Course(1)
     course.ask(5)
     course.advance(0.5)
-    course.pace.fail_waiting(TemporaryFailure("stop"))
+    course.pace.fail_waiting(lambda: TemporaryFailure("stop"))
     assert (len(course.given), len(course.failures)) == (1, 4)
     course.pace.stop()
     assert course.clock.getDelayedCalls() == []
