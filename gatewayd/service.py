@@ -156,7 +156,7 @@ class Gatewayd(MultiService):
             number_hashes=keys.number_hashes,
             reserve=store.reserve,
             evidence=tracker,
-            on_segment=store.took,
+            on_segment=store.record_segments,
             on_answer=metrics.submit_answered,
             jitter=jitter,
         )
@@ -264,7 +264,7 @@ class Gatewayd(MultiService):
             returned_mail=self._returned_mail,
             works=self._works,
             audit=self._audit,
-            hasten=store.hasten,
+            hasten=store.make_due,
         )
         self._reload = Reload(config, read_again, parts, os.environ)
 
@@ -368,7 +368,7 @@ class Gatewayd(MultiService):
         log.info("gatewayd has stopped")
 
     def _hasten_reports(self, message_ids: Collection[str]) -> None:
-        Deferred.fromCoroutine(self._store.hasten_reports(message_ids)).addErrback(
+        Deferred.fromCoroutine(self._store.make_reports_due(message_ids)).addErrback(
             lambda failure: log.failure("what waits for its callback host keeps its time", failure)
         )
 

@@ -260,7 +260,7 @@ class FakeStore:
             return known
         if until is not None and now > until:
             raise StoreUntouched("too late")
-        if await self.suppressed(message.label, message.channel, stop_hashes):
+        if await self._is_stopped(message.label, message.channel, stop_hashes):
             return Acceptance.SUPPRESSED, message.id
         if sum(1 for row in self.db.rows.values() if row.message) >= self.max_queued:
             return Acceptance.FULL, message.id
@@ -315,7 +315,7 @@ class FakeStore:
             del queue[message_id]
         return [message_id for _, message_id in due]
 
-    async def take(self, channel: Channel, limit: int) -> list[Leased]:
+    async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
         found = []
         for message_id in self._due(channel, limit):
             row = self.db.rows.get(message_id)
@@ -343,7 +343,7 @@ class FakeStore:
             raise LeaseLost(message.id)
         if (message.label, message.channel) in self.db.paused:
             raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
-        if await self.suppressed(message.label, message.channel, stop_hashes):
+        if await self._is_stopped(message.label, message.channel, stop_hashes):
             return False
         if row.route and row.route != route:
             row.progress, row.segments = (), ""
@@ -413,7 +413,7 @@ class FakeStore:
             self._note(row, event, reason)
         self.db.queues[message.channel][message.id] = due
 
-    async def took(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+    async def record_segments(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
         self._now()
         row = self.db.rows.get(message_id)
         if message_id not in self._lease(Channel.SMS) or row is None or row.state not in WAITING:
@@ -435,7 +435,7 @@ class FakeStore:
         self.db.lost.get(row.address, {}).pop(message_id, None)
         return True
 
-    async def go_on(
+    async def resume_from(
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         self._now()
@@ -459,7 +459,7 @@ class FakeStore:
         self._move(message.id, row, state, reports)
         self._note(row, state, reason)
 
-    async def park(self, message: Message) -> None:
+    async def set_aside(self, message: Message) -> None:
         now = self._now()
         if self._lease(message.channel).pop(message.id, None) is None:
             return
@@ -470,7 +470,7 @@ class FakeStore:
         self.db.aside.setdefault(place, {})[message.id] = message.deadline
         self._note(self.db.rows[message.id], "paused")
 
-    async def evidence(self, evidence: Evidence) -> str:
+    async def record_evidence(self, evidence: Evidence) -> str:
         now = self._now()
         row = self.db.rows.get(evidence.message_id)
         if row is None:
@@ -483,7 +483,7 @@ class FakeStore:
         self._note(row, evidence.event if changed else f"{evidence.event} (no news)", words)
         return "moved" if changed else "ignored"
 
-    async def receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
+    async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         now, message_id, index = self._now(), "", 0
         stranger: tuple[str, int] | None = None
         for rank, remote in enumerate(receipt.remote_ids):
@@ -572,7 +572,7 @@ class FakeStore:
     def feed_reports(self, room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
         self._room, self._take_report = room, offer
 
-    async def take_reports(self, limit: int) -> list[ReportJob]:
+    async def lease_reports(self, limit: int) -> list[ReportJob]:
         jobs = []
         for message_id in self._due("reports", limit):
             job = self._job(message_id)
@@ -581,7 +581,7 @@ class FakeStore:
                 jobs.append(job)
         return jobs
 
-    async def report_done(self, job: ReportJob) -> ReportJob | None:
+    async def report_heard(self, job: ReportJob) -> ReportJob | None:
         return self._told(job, "")
 
     async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
@@ -618,27 +618,29 @@ class FakeStore:
             self._note(row, "tell again", reason)
         self.db.queues["reports"][job.message_id] = due
 
-    async def suppress(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
-        self.db.stop[label, channel, name] = self._now() + seconds
-        self.db.stop_owners[label, channel, name] = owner
+    async def suppress(self, label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
+        self.db.stop[label, channel, keyed_hash] = self._now() + seconds
+        self.db.stop_owners[label, channel, keyed_hash] = owner
 
-    async def unsuppress(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
+    async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         self._now()
-        owned = [key[2] for key, owner in self.db.stop_owners.items() if key[:2] == (label, channel) and owner in names]
-        gone = [self.db.stop.pop((label, channel, name), None) for name in (*names, *owned)]
+        owned = [
+            key[2] for key, owner in self.db.stop_owners.items() if key[:2] == (label, channel) and owner in hashes
+        ]
+        gone = [self.db.stop.pop((label, channel, name), None) for name in (*hashes, *owned)]
         return any(gone)
 
-    async def suppressed(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
+    async def _is_stopped(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         now = self._now()
-        return any(self.db.stop.get((label, channel, name), 0) > now for name in names)
+        return any(self.db.stop.get((label, channel, name), 0) > now for name in hashes)
 
-    async def stopped(self, label: str, channel: Channel, names: Sequence[str]) -> Stopped | None:
+    async def stopped(self, label: str, channel: Channel, hashes: Sequence[str]) -> Stopped | None:
         now = self._now()
-        until = max(self.db.stop.get((label, channel, name), 0.0) for name in names)
+        until = max(self.db.stop.get((label, channel, name), 0.0) for name in hashes)
         owned = [
             key
             for key, owner in self.db.stop_owners.items()
-            if key[:2] == (label, channel) and owner in names and self.db.stop.get(key, 0) > now
+            if key[:2] == (label, channel) and owner in hashes and self.db.stop.get(key, 0) > now
         ]
         return Stopped(until if until > now else 0.0, len(owned)) if owned or until > now else None
 
@@ -825,7 +827,7 @@ class FakeStore:
             self.db.boots.pop(instance, None)
         return moved
 
-    async def sweep(self) -> int:
+    async def requeue_set_aside(self) -> int:
         now, moved = self._now(), 0
         for place, members in self.db.aside.items():
             for message_id, deadline in list(members.items()):
@@ -835,18 +837,18 @@ class FakeStore:
                     moved += 1
         return moved
 
-    async def hasten(self, channel: Channel) -> None:
+    async def make_due(self, channel: Channel) -> None:
         now = self._now()
         for message_id, due in self.db.queues[channel].items():
             row = self.db.rows[message_id]
             if due > now and (row.state is State.UNCERTAIN or not row.tries):
                 self.db.queues[channel][message_id] = now
 
-    async def hasten_reports(self, message_ids: Collection[str]) -> None:
+    async def make_reports_due(self, message_ids: Collection[str]) -> None:
         queue = self.db.queues["reports"]
         queue.update(dict.fromkeys(queue.keys() & message_ids, self._now()))
 
-    async def strays(self, kind: str, age: float) -> list[str]:
+    async def stray_leases(self, kind: str, age: float) -> list[str]:
         now = self._now()
         return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]
 

@@ -209,7 +209,7 @@ async def test_dead_letters_listed_retried_dropped(desk: Desk, world: World, mon
     assert (await desk.run("dead-letters", "drop", second.id))[0] == 1
     status, out, _ = await desk.run("dead-letters", "retry-all", "--json")
     assert (status, json.loads(out)) == (0, {"messages_retried": 1, "gone_meanwhile": 0})
-    jobs = world.run(world.store.take_reports(10))
+    jobs = world.run(world.store.lease_reports(10))
     assert {job.message_id for job in jobs} == {first.id, third.id}
 
 
@@ -225,7 +225,7 @@ async def test_dead_letters_of_a_range_of_time(desk: Desk, world: World) -> None
     words = ("--since", "2026-09-21T15:00:00+00:00", "--until", "2026-09-21T16:00:00+00:00", "--json")
     _, out, _ = await desk.run("dead-letters", "retry-all", *words)
     assert json.loads(out)["messages_retried"] == 1
-    assert [job.message_id for job in world.run(world.store.take_reports(10))] == [meant.id]
+    assert [job.message_id for job in world.run(world.store.lease_reports(10))] == [meant.id]
 
 
 @pytest_twisted.ensureDeferred
@@ -284,13 +284,13 @@ async def test_replay_of_a_range_of_time(desk: Desk, world: World) -> None:
     await desk.open(LOCAL)
     for uid in ("before", "meant"):
         world.sent(uid)
-        (job,) = world.run(world.store.take_reports(10))
-        world.run(world.store.report_done(job))
+        (job,) = world.run(world.store.lease_reports(10))
+        world.run(world.store.report_heard(job))
         world.clock.advance(3600)
     words = ("replay", "--since", "2026-09-21T15:00:00+00:00", "--until", "2026-09-21T16:00:00+00:00", "--json")
     status, out, _ = await desk.run(*words)
     assert (status, json.loads(out)) == (0, {"statuses_queued": 1})
-    assert [job.message_id for job in world.run(world.store.take_reports(10))] == [
+    assert [job.message_id for job in world.run(world.store.lease_reports(10))] == [
         KEYS.message_ids("amazing", SMS, "meant")[0]
     ]
     assert (await desk.run("replay", "--since", "2026-09-21T15:00", "--label", "nobody"))[0] == 1

@@ -197,8 +197,8 @@ class IStore(Interface):
     ) -> tuple[Acceptance, str]:
         """Store `message` once; the answer's second part is the id that the caller gets.
 
-        `fingerprint` tells the same content from other content; `stop_hashes` are the names under which the player
-        or the address may be on the stop list of this label and channel. With `lease` the message is ours to send
+        `fingerprint` tells the same content from other content; `stop_hashes` are keyed hashes of the player and of
+        the address: they may be on the stop list of this label and channel. With `lease` the message is ours to send
         at once (LEASED), else it waits for any instance (STORED). After `until` nothing is stored any more, however
         late the call reaches a server that was away (StoreUntouched). `attempt` is this call's own name among this
         instance's, for `take_back`.
@@ -214,7 +214,7 @@ class IStore(Interface):
     async def known(ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
         """SAME or CONFLICT where one of `ids` was taken before, else None."""
 
-    async def take(channel: Channel, limit: int) -> list[Leased]:
+    async def lease_messages(channel: Channel, limit: int) -> list[Leased]:
         """Lease up to `limit` due messages."""
 
     async def mark(
@@ -250,10 +250,10 @@ class IStore(Interface):
         then nothing was written since. The reason stands in the timeline; of tries that do not count, once in a row.
         """
 
-    async def took(message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+    async def record_segments(message_id: str, route: str, remote_ids: Sequence[str]) -> None:
         """The SMSC took these segments of a leased SMS, and there are more: it is uncertain of none until `mark`."""
 
-    async def go_on(
+    async def resume_from(
         message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         """A late answer told what `route` has of an uncertain SMS (`progress`, no more): queue it again, due now.
@@ -265,13 +265,13 @@ class IStore(Interface):
     async def settle_final(message: Message, state: State, reason: str, reports: str) -> None:
         """It ends here as failed or rejected; `reports` are status.LETTERS to queue."""
 
-    async def park(message: Message) -> None:
+    async def set_aside(message: Message) -> None:
         """Its label's channel is paused: it waits, off the queue, until resumed or past its deadline."""
 
-    async def evidence(evidence: Evidence) -> str:
+    async def record_evidence(evidence: Evidence) -> str:
         """Apply the transition table; "moved", "ignored", or "unknown" where the message is not kept any more."""
 
-    async def receipt(receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
+    async def record_receipt(receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches; and the message.
 
         An uncertain message that went to the receipt's number on that SMSC is taken for it, and with `by_number`, once
@@ -284,10 +284,10 @@ class IStore(Interface):
     def feed_reports(room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
         """From now on a new report is leased to this instance and offered to it, where there is room."""
 
-    async def take_reports(limit: int) -> list[ReportJob]:
+    async def lease_reports(limit: int) -> list[ReportJob]:
         """Lease up to `limit` messages that have a status to tell, each with its next one."""
 
-    async def report_done(job: ReportJob) -> ReportJob | None:
+    async def report_heard(job: ReportJob) -> ReportJob | None:
         """The status was heard; the next one of the same message, still leased, or None."""
 
     async def report_again(job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
@@ -296,19 +296,16 @@ class IStore(Interface):
     async def report_dead(job: ReportJob, reason: str) -> ReportJob | None:
         """Give it up: kept as a dead letter; the message's later statuses go on, with the one returned."""
 
-    async def suppress(label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
+    async def suppress(label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
         """Put a player or an address, by its keyed hash, on the stop list of one label and channel.
 
         `owner` is the keyed hash of the player whose address it is: who takes them off takes it off, too.
         """
 
-    async def unsuppress(label: str, channel: Channel, names: Sequence[str]) -> bool:
+    async def unsuppress(label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         """Take keyed hashes off, and what they own; False where none of it was on the list."""
 
-    async def suppressed(label: str, channel: Channel, names: Sequence[str]) -> bool:
-        """Whether one of these keyed hashes is on the list."""
-
-    async def stopped(label: str, channel: Channel, names: Sequence[str]) -> Stopped | None:
+    async def stopped(label: str, channel: Channel, hashes: Sequence[str]) -> Stopped | None:
         """How a player, by these keyed hashes of their id, stands on the list; None where they are not on it."""
 
     async def latest_to(number_hashes: Sequence[str]) -> str | None:
@@ -395,16 +392,16 @@ class IStore(Interface):
     async def recover(instance: str, *, before: float = 0.0) -> int:
         """Give back all that an instance had leased, or had leased before that time; how much it was."""
 
-    async def sweep() -> int:
+    async def requeue_set_aside() -> int:
         """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
 
-    async def hasten(channel: Channel) -> None:
+    async def make_due(channel: Channel) -> None:
         """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed."""
 
-    async def hasten_reports(message_ids: Collection[str]) -> None:
+    async def make_reports_due(message_ids: Collection[str]) -> None:
         """Make due what waits to be told of these messages."""
 
-    async def strays(kind: str, age: float) -> list[str]:
+    async def stray_leases(kind: str, age: float) -> list[str]:
         """What this instance has held for `age` or longer in the queue `kind`."""
 
     async def release(kind: str, message_id: str) -> None:

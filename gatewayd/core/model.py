@@ -252,7 +252,7 @@ class Known(Struct, frozen=True):
     """What the store keeps of a message beside its content.
 
     `sent_at` is when the next hop took it; before its answer is known, when the bytes were written; before that, 0.
-    `told` has the letters (status.LETTERS) of the reports that were queued.
+    `queued_reports` has the letters (status.LETTERS) of the reports that were ever queued.
     """
 
     message_id: str
@@ -264,7 +264,7 @@ class Known(Struct, frozen=True):
     activity_type: str = ""
     address_hash: str = ""
     sent_at: float = 0.0
-    told: str = ""
+    queued_reports: str = ""
 
 
 class Erased(Struct, frozen=True):

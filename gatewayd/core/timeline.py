@@ -15,8 +15,8 @@ _LETTERED = frozenset({"told", "given up", "told to retry", "told to drop", "rep
 """Events whose detail begins with status.LETTERS."""
 
 
-def reports_of(told: str, timeline: Sequence[TracedEvent]) -> tuple[TracedReport, ...]:
-    """The statuses `told` (letters, in order), each with when it was queued and when the caller heard it first."""
+def reports_of(queued: str, timeline: Sequence[TracedEvent]) -> tuple[TracedReport, ...]:
+    """The statuses `queued` (letters, in order), each with when it was queued and when the caller heard it first."""
     heard: dict[Report, float] = {}
     for event in timeline:
         if event.event == "told" and event.detail in REPORTS:
@@ -24,7 +24,7 @@ def reports_of(told: str, timeline: Sequence[TracedEvent]) -> tuple[TracedReport
     start = timeline[0].at if timeline else 0.0
     return tuple(
         TracedReport(status, _born(status, timeline, heard.get(status), start), heard.get(status, 0.0))
-        for status in (REPORTS[letter] for letter in told)
+        for status in (REPORTS[letter] for letter in queued)
     )
 
 

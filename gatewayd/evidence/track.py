@@ -72,7 +72,7 @@ class Tracker:
             evidence = self._judged(evidence, known)
             # First the stop list: if we die in between, the same fact told again still stops the next message.
             await self._stop(evidence, known)
-        result = await self._store.evidence(evidence)
+        result = await self._store.record_evidence(evidence)
         if result == "unknown":
             await self._stop_by_itself(evidence)
             return
@@ -89,12 +89,12 @@ class Tracker:
 
     async def record_receipt(self, receipt: Receipt) -> None:
         """A delivery receipt: matched, or parked until the submit's answer comes."""
-        result, message_id = await self._store.receipt(receipt, park=True)
+        result, message_id = await self._store.record_receipt(receipt, park=True)
         await self._receipted(receipt, result, message_id)
 
     async def look_again(self, receipt: Receipt) -> None:
         """A parked receipt once more: by its id, or by the number of a message that is uncertain."""
-        result, message_id = await self._store.receipt(receipt, park=False, by_number=True)
+        result, message_id = await self._store.record_receipt(receipt, park=False, by_number=True)
         if result != "unknown":
             await self._receipted(receipt, result, message_id)
 
@@ -137,14 +137,14 @@ class Tracker:
         """`route` has of an uncertain message what `remote_ids` say, and no more: it goes on from there at once."""
 
         async def resume() -> None:
-            if await self._store.go_on(message_id, route, written_at, reason, progress=remote_ids):
+            if await self._store.resume_from(message_id, route, written_at, reason, progress=remote_ids):
                 self._meter.evidence("late answer", "none", "matched")
 
         await persist(self._clock, resume)
 
     async def record_simulated(self, message_id: str) -> None:
         """A message of a label in test mode counts as delivered."""
-        if await self._store.evidence(Evidence(message_id, Event.DELIVERED, "test mode")) == "moved":
+        if await self._store.record_evidence(Evidence(message_id, Event.DELIVERED, "test mode")) == "moved":
             known = await self._store.about(message_id) if self._decided is not unrecorded else None
             if known is not None:
                 self._decide(known, known.state, "test mode")
@@ -174,7 +174,7 @@ class Tracker:
         if wanted and wanted(label) and name:
             await self._store.suppress(known.label, known.channel, name, label.suppress_for)
         # A bounce after a person's open is a forwarder's: the address was there.
-        hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.told
+        hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.queued_reports
         if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
             address = known.address_hash
             await self._store.suppress(known.label, known.channel, address, label.suppress_for, owner=name)

@@ -133,7 +133,7 @@ class RedisStore:
         code, owner = await self._run("known", fingerprint, list(ids))
         return (Acceptance(code.decode()), owner.decode()) if code else None
 
-    async def take(self, channel: Channel, limit: int) -> list[Leased]:
+    async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
         found = []
         for row in await self._run("take", channel, limit):
             try:
@@ -209,10 +209,10 @@ class RedisStore:
             rows.ms(marked_at),
         )
 
-    async def took(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+    async def record_segments(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
         await self._run("took", message_id, Channel.SMS, route, list(remote_ids))
 
-    async def go_on(
+    async def resume_from(
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         # The mark was stored before the write, in milliseconds that may have been rounded up.
@@ -225,12 +225,12 @@ class RedisStore:
         )
         self._offer(job)
 
-    async def park(self, message: Message) -> None:
+    async def set_aside(self, message: Message) -> None:
         await self._run("park", message.id, message.channel, message.label, rows.ms(message.deadline))
 
     # Evidence
 
-    async def evidence(self, evidence: Evidence) -> str:
+    async def record_evidence(self, evidence: Evidence) -> str:
         result, job = await self._run(
             "evidence",
             evidence.message_id,
@@ -243,7 +243,7 @@ class RedisStore:
         self._offer(job)
         return str(result.decode())
 
-    async def receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
+    async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         result, job, message_id = await self._run(
             "receipt",
             receipt.smsc,
@@ -265,10 +265,10 @@ class RedisStore:
 
     # Reports
 
-    async def take_reports(self, limit: int) -> list[ReportJob]:
+    async def lease_reports(self, limit: int) -> list[ReportJob]:
         return [rows.job(row) for row in await self._run("take_reports", limit)]
 
-    async def report_done(self, job: ReportJob) -> ReportJob | None:
+    async def report_heard(self, job: ReportJob) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], "")
         return rows.job(row) if row else None
 
@@ -288,30 +288,26 @@ class RedisStore:
 
     # Stop list and memory
 
-    async def suppress(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
+    async def suppress(self, label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
         lifetime = max(int(seconds), 1)
         if owner:
             # First: an address on the list that nobody owns could never be taken off by the player's id.
             key = f"{self._prefix}stopped-of:{label}:{channel}:{owner}"
-            await self._link.command("SADD", key, name)
+            await self._link.command("SADD", key, keyed_hash)
             await self._link.command("EXPIRE", key, lifetime)
-        await self._link.command("SET", self._stop_key(label, channel, name), "1", "EX", lifetime)
+        await self._link.command("SET", self._stop_key(label, channel, keyed_hash), "1", "EX", lifetime)
 
-    async def unsuppress(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
-        return bool(await self._run("unstop", label, channel, list(names)))
+    async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
+        return bool(await self._run("unstop", label, channel, list(hashes)))
 
-    async def suppressed(self, label: str, channel: Channel, names: Sequence[str]) -> bool:
-        keys = (self._stop_key(label, channel, name) for name in names)
-        return bool(await self._link.command("EXISTS", *keys))
-
-    async def stopped(self, label: str, channel: Channel, names: Sequence[str]) -> Stopped | None:
-        left, addresses = await self._run("stopped", label, channel, list(names))
+    async def stopped(self, label: str, channel: Channel, hashes: Sequence[str]) -> Stopped | None:
+        left, addresses = await self._run("stopped", label, channel, list(hashes))
         if not left and not addresses:
             return None
         return Stopped(self._clock.seconds() + left / 1000 if left else 0.0, addresses)
 
-    def _stop_key(self, label: str, channel: Channel, name: str) -> str:
-        return f"{self._prefix}stop:{label}:{channel}:{name}"
+    def _stop_key(self, label: str, channel: Channel, keyed_hash: str) -> str:
+        return f"{self._prefix}stop:{label}:{channel}:{keyed_hash}"
 
     async def seen(self, key: str) -> bool:
         return bool(await self._link.command("EXISTS", f"{self._prefix}seen:{key}"))
@@ -375,7 +371,7 @@ class RedisStore:
         await self._link.command("SREM", f"{self._prefix}paused", f"{label}|{channel}")
 
     async def paused(self) -> frozenset[tuple[str, Channel]]:
-        return rows.places(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
+        return rows.scopes(await self._link.command("SMEMBERS", f"{self._prefix}paused"))
 
     async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
         following, ids = await self._some(cursor)
@@ -438,7 +434,7 @@ class RedisStore:
         self._refused("")
         self._clocks_read(began, clock)
         peers = [name.decode() for name in dead]
-        return bool(ours), [name for name in peers if name != self._instance], rows.places(paused)
+        return bool(ours), [name for name in peers if name != self._instance], rows.scopes(paused)
 
     def _refused(self, reason: str) -> None:
         """Redis is there and takes no writes for this reason; "" where it does, or where the link knows better."""
@@ -454,22 +450,22 @@ class RedisStore:
             moved += step
         return moved
 
-    async def sweep(self) -> int:
+    async def requeue_set_aside(self) -> int:
         return int(await self._run("sweep", 500))
 
-    async def hasten(self, channel: Channel) -> None:
+    async def make_due(self, channel: Channel) -> None:
         after = str(rows.ms(self._clock.seconds()))
         while last := await self._run("hasten", channel, 500, after):
             after = last.decode()
 
-    async def hasten_reports(self, message_ids: Collection[str]) -> None:
+    async def make_reports_due(self, message_ids: Collection[str]) -> None:
         # Cut, as the scripts cut their now: rounded up it would not be due yet.
         left, now = iter(message_ids), int(self._clock.seconds() * 1000)
         while some := list(islice(left, 500)):
             members = (word for one in some for word in (now, one))
             await self._link.command("ZADD", f"{self._prefix}q:reports", "XX", *members)
 
-    async def strays(self, kind: str, age: float) -> list[str]:
+    async def stray_leases(self, kind: str, age: float) -> list[str]:
         return [name.decode() for name in await self._run("strays", kind, rows.ms(age))]
 
     async def release(self, kind: str, message_id: str) -> None:

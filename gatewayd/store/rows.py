@@ -79,7 +79,7 @@ def job(row: Sequence[Any]) -> ReportJob:
 
 def known(message_id: str, row: Sequence[Any]) -> Known | None:
     """A reply of about.lua."""
-    uid, label, channel, user, state, activity, address, sent, told = (value and value.decode() for value in row)
+    uid, label, channel, user, state, activity, address, sent, queued = (value and value.decode() for value in row)
     if not state:
         return None
     return Known(
@@ -92,7 +92,7 @@ def known(message_id: str, row: Sequence[Any]) -> Known | None:
         activity_type=activity or "",
         address_hash=address or "",
         sent_at=int(sent or 0) / 1000,
-        told=told or "",
+        queued_reports=queued or "",
     )
 
 
@@ -106,7 +106,7 @@ def trace(message: Known, lines: Sequence[bytes]) -> Trace:
         channel=message.channel,
         ext_user_id=message.ext_user_id,
         state=message.state,
-        reports=reports_of(message.told, timeline),
+        reports=reports_of(message.queued_reports, timeline),
         timeline=timeline,
     )
 
@@ -164,7 +164,7 @@ def counts(flat: Sequence[bytes]) -> dict[tuple[str, Channel, str], int]:
     return found
 
 
-def places(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:
+def scopes(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:
     """The set of what is paused, by label and channel."""
     pairs = (member.decode().rpartition("|") for member in members)
     return frozenset((label, Channel(channel)) for label, _, channel in pairs)

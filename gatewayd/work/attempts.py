@@ -91,13 +91,13 @@ class MessageWork:
 
     async def take(self, limit: int) -> list[Leased]:
         """Due messages of the channel."""
-        return await self._store.take(self._channel, limit)
+        return await self._store.lease_messages(self._channel, limit)
 
     async def do(self, item: Leased) -> None:
         """One attempt at a message: it ends as sent, again later, uncertain, failed or rejected."""
         message, now = item.message, self._clock.seconds()
         if (message.label, message.channel) in self.paused and now < message.deadline:
-            await self._settled(lambda: self._store.park(message))
+            await self._settled(lambda: self._store.set_aside(message))
             self._count(item, "parked")
         elif now >= message.deadline:
             await self._end(item, State.FAILED, "the deadline passed")
@@ -271,7 +271,7 @@ class ReportWork:
 
     async def take(self, limit: int) -> list[ReportJob]:
         """Messages with a status that is due to be told."""
-        return await self._store.take_reports(limit)
+        return await self._store.lease_reports(limit)
 
     async def do(self, item: ReportJob) -> ReportJob | None:
         """Tell one status; the message's next one once it was heard or given up."""
@@ -288,7 +288,7 @@ class ReportWork:
             return await self._again(item, "internal error", None, True)
         self._count(item, "told")
         log.info("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
-        return await self._after(lambda: self._store.report_done(item))
+        return await self._after(lambda: self._store.report_heard(item))
 
     async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
         now = self._clock.seconds()

@@ -99,7 +99,7 @@ class Keeper(Service):
             for peer in dead:
                 await self._take_over(peer)
         for _ in range(SWEEPS):
-            if not await self._store.sweep():
+            if not await self._store.requeue_set_aside():
                 break
         await self._give_back_strays()
         await self._look_at_parked()
@@ -117,7 +117,7 @@ class Keeper(Service):
 
     async def _give_back_strays(self) -> None:
         for kind, outbox in self._outboxes.items():
-            for message_id in await self._store.strays(kind, STRAY_AFTER):
+            for message_id in await self._store.stray_leases(kind, STRAY_AFTER):
                 if not outbox.holds(message_id):
                     await self._store.release(kind, message_id)
 

@@ -83,7 +83,8 @@ class Bench:
 
     def stopped(self, name: str) -> bool:
         """Whether a keyed hash is on the stop list of the message's channel."""
-        return bool(run(self.store.suppressed("amazing", self.message.channel, [name])))
+        found = run(self.store.stopped("amazing", self.message.channel, [name]))
+        return found is not None and found.until > 0
 
 
 def run(work: Any) -> Any:
@@ -306,8 +307,8 @@ def test_who_complains_or_unsubscribes_is_not_contacted_for_a_while(event: Event
     bench.take(event)
     assert bench.told == "ad" + {"complained": "c", "unsubscribed": "u"}[event]
     assert bench.stopped(USER)
-    assert not run(bench.store.suppressed("amazing", Channel.SMS, [USER]))
-    assert not run(bench.store.suppressed("other", Channel.EMAIL, [USER]))
+    assert not run(bench.store.stopped("amazing", Channel.SMS, [USER]))
+    assert not run(bench.store.stopped("other", Channel.EMAIL, [USER]))
     bench.clock.advance(30 * 86400)
     assert not bench.stopped(USER)
 

@@ -585,7 +585,7 @@ async def test_the_accepting_process_sends_from_memory_while_there_is_room() -> 
     for uid in ("1", "2"):
         await intake.acceptor.accept("amazing", mail(uid=uid))
     assert [leased.message.uid for leased in intake.trays[Channel.EMAIL].offered] == ["1"]
-    assert len(await intake.store.take(Channel.EMAIL, 5)) == 1
+    assert len(await intake.store.lease_messages(Channel.EMAIL, 5)) == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -125,7 +125,7 @@ class World:
     def dead(self, uid: str = "uid-1") -> Message:
         """An SMS with a dead letter."""
         message = self.sent(uid)
-        jobs = self.run(self.store.take_reports(10))
+        jobs = self.run(self.store.lease_reports(10))
         self.run(self.store.report_dead(next(job for job in jobs if job.message_id == message.id), "HTTP 500"))
         return message
 
@@ -226,9 +226,9 @@ def test_a_timeline_has_the_shape_of_the_contract(world: World) -> None:
     """CONTRACT.md, Shapes: these names, times in UTC with milliseconds, and null where Smartico has not answered."""
     message = world.sent()
     world.clock.advance(1.5)
-    (job,) = world.run(world.store.take_reports(10))
-    world.run(world.store.report_done(job))
-    world.run(world.store.evidence(Evidence(message.id, Event.DELIVERED, "receipt")))
+    (job,) = world.run(world.store.lease_reports(10))
+    world.run(world.store.report_heard(job))
+    world.run(world.store.record_evidence(Evidence(message.id, Event.DELIVERED, "receipt")))
     told = world.ask(f"/messages/{message.id}").json
     assert list(told) == [
         "ext_message_id", "uid", "label", "channel", "ext_user_id", "state", "reports", "timeline",
@@ -292,7 +292,7 @@ def test_dead_letters_are_listed_retried_and_dropped(world: World) -> None:
     assert {letter["ext_message_id"] for letter in letters} == {first.id, second.id}
     assert (letters[0]["status"], letters[0]["label"], letters[0]["reason"]) == ("accepted", "amazing", "HTTP 500")
     assert world.verb("dead-letters/retry", id=first.id).status == 200
-    assert [job.status for job in world.run(world.store.take_reports(10))] == [Report.ACCEPTED]
+    assert [job.status for job in world.run(world.store.lease_reports(10))] == [Report.ACCEPTED]
     assert world.verb("dead-letters/drop", id=second.id).status == 200
     assert world.verb("dead-letters/drop", id=second.id).status == 404
     assert world.ask("/verbs/dead-letters").json == {"dead_letters": []}
@@ -491,7 +491,7 @@ def test_dead_letters_on_the_dashboard(world: World) -> None:
     assert form(world, verb="retry", id=second.id, token=token).status == 303
     assert form(world, verb="retry-all", token=token).status == 303
     assert world.run(world.store.dead_letters(10)) == []
-    assert {job.message_id for job in world.run(world.store.take_reports(10))} == {second.id, third.id}
+    assert {job.message_id for job in world.run(world.store.lease_reports(10))} == {second.id, third.id}
 
 
 @pytest.mark.parametrize(

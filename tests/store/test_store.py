@@ -60,12 +60,12 @@ class World:
     async def told(self, store: Any = None) -> list[Report]:
         """All reports that are due, each answered at once, in order."""
         store, statuses = store or self.one, []
-        jobs = await store.take_reports(100)
+        jobs = await store.lease_reports(100)
         while jobs:
             job: ReportJob | None = jobs.pop(0)
             while job:
                 statuses.append(job.status)
-                job = await store.report_done(job)
+                job = await store.report_heard(job)
         return statuses
 
     async def state(self, message: Message) -> State:
@@ -121,8 +121,8 @@ async def test_the_same_uid_is_taken_once(world: World) -> None:
     assert await world.one.accept(message, "a") == (Acceptance.STORED, message.id)
     assert await world.two.accept(message, "a") == (Acceptance.SAME, message.id)
     assert await world.two.accept(message, "b") == (Acceptance.CONFLICT, message.id)
-    assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [message]
-    assert await world.one.take(Channel.SMS, 10) == []
+    assert [leased.message for leased in await world.two.lease_messages(Channel.SMS, 10)] == [message]
+    assert await world.one.lease_messages(Channel.SMS, 10) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -133,7 +133,7 @@ async def test_nothing_is_stored_once_its_caller_was_told_so(world: World) -> No
     with pytest.raises(StoreUnavailable):
         await world.one.accept(late, "a", until=over)
     assert await world.one.about(late.id) is None
-    assert await world.one.take(Channel.SMS, 10) == []
+    assert await world.one.lease_messages(Channel.SMS, 10) == []
     assert await world.one.accept(late, "b", until=ahead) == (Acceptance.STORED, late.id)
     assert await world.one.accept(again, "a", until=ahead) == (Acceptance.STORED, again.id)
     assert await world.one.accept(again, "a", until=over) == (Acceptance.SAME, again.id)
@@ -151,8 +151,8 @@ async def test_an_accept_whose_caller_was_refused_is_undone(world: World) -> Non
         await world.one.take_back(message.id, Channel.SMS, "one")
         assert await world.one.about(message.id) is None
         assert await world.one.trace([message.id]) is None
-        assert await world.one.take(Channel.SMS, 10) == []
-        assert await world.one.strays("sms", 0) == []
+        assert await world.one.lease_messages(Channel.SMS, 10) == []
+        assert await world.one.stray_leases("sms", 0) == []
         assert (await world.one.counts())["amazing", Channel.SMS, "in_flight"] == 0
         assert (await world.one.counts())["amazing", Channel.SMS, "accepted"] == 0
     assert (await world.one.accept(message, "b"))[0] is Acceptance.STORED
@@ -241,13 +241,13 @@ async def test_a_pause_counts_from_the_moment_it_is_stored(world: World) -> None
 async def test_a_leased_message_is_nobody_elses(world: World) -> None:
     """What was leased at acceptance is not taken by anybody until its instance is recovered."""
     message = await world.leased()
-    assert await world.two.take(Channel.SMS, 10) == []
+    assert await world.two.lease_messages(Channel.SMS, 10) == []
     with pytest.raises(LeaseLost):
         await world.two.mark(message, "world", "")
     assert await world.two.recover("one") == 1
     with pytest.raises(LeaseLost):
         await world.one.mark(message, "world", "")
-    assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [message]
+    assert [leased.message for leased in await world.two.lease_messages(Channel.SMS, 10)] == [message]
 
 
 @pytest_twisted.ensureDeferred
@@ -268,8 +268,8 @@ async def test_what_hangs_on_the_ways_out_is_hastened(world: World) -> None:
     await world.one.settle_again(busy, later, "busy", counts=False)
     await world.one.settle_again(failed, later, "451")
     await world.one.settle_again(unsure, later, "no answer", counts=False, uncertain=True)
-    await world.one.hasten(Channel.SMS)
-    taken = await world.one.take(Channel.SMS, 10)
+    await world.one.make_due(Channel.SMS)
+    taken = await world.one.lease_messages(Channel.SMS, 10)
     assert {leased.message.id for leased in taken} == {busy.id, unsure.id}
 
 
@@ -280,14 +280,14 @@ async def test_an_uncertain_message_stays_so_until_it_is_written_again(world: Wo
     now = world.clock.seconds() - 1
     await world.one.mark(message, "world", "hash")
     await world.one.settle_again(message, now, "no answer", uncertain=True)
-    (leased,) = await world.one.take(Channel.SMS, 1)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     await world.one.settle_again(message, now, "world is down", marked_at=leased.marked_at)
-    (leased,) = await world.one.take(Channel.SMS, 1)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     assert leased.state is State.UNCERTAIN
     world.clock.advance(1)
     await world.one.mark(message, "world", "hash")
     await world.one.settle_again(message, now, "throttled", marked_at=leased.marked_at)
-    (leased,) = await world.one.take(Channel.SMS, 1)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     assert leased.state is State.QUEUED
 
 
@@ -297,7 +297,7 @@ async def test_what_is_put_off_says_why_once(world: World) -> None:
     message = await world.leased()
     for reason in ("busy", "busy", "throttled", "busy"):
         await world.one.settle_again(message, world.clock.seconds() - 1, reason, counts=False)
-        await world.one.take(Channel.SMS, 1)
+        await world.one.lease_messages(Channel.SMS, 1)
     trace = await world.one.trace([message.id])
     assert trace is not None
     assert [line.detail for line in trace.timeline if line.event == "again"] == ["busy", "throttled", "busy"]
@@ -312,7 +312,7 @@ async def test_a_message_that_is_held_for_evidence_makes_no_queue_old(world: Wor
     world.clock.advance(100)
     queue = (await world.one.queues())["sms"]
     assert (queue.waiting, queue.leased, round(queue.oldest_age)) == (2, 0, 100)
-    assert [leased.message for leased in await world.one.take(Channel.SMS, 10)] == [late]
+    assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [late]
     await world.one.settle_final(late, State.FAILED, "gone", "f")
     queue = (await world.one.queues())["sms"]
     assert (queue.waiting, queue.oldest_age) == (1, 0.0)
@@ -326,7 +326,7 @@ async def test_suppression(world: World) -> None:
     assert (await world.one.accept(sms(world.clock), "a", stop_hashes=["other", "name"]))[0] is Acceptance.SUPPRESSED
     assert (await world.one.accept(sms(world.clock, label="else"), "a", stop_hashes=["name"]))[0] is Acceptance.STORED
     assert not await world.one.mark(early, "world", "", stop_hashes=["name"])
-    assert await world.one.suppressed("amazing", Channel.SMS, ["name"])
+    assert await world.one.stopped("amazing", Channel.SMS, ["name"])
     assert await world.one.unsuppress("amazing", Channel.SMS, ["name"])
     assert not await world.one.unsuppress("amazing", Channel.SMS, ["name"])
     assert await world.one.mark(early, "world", "", stop_hashes=["name"])
@@ -338,8 +338,8 @@ async def test_who_takes_a_player_off_the_list_takes_their_addresses_off(world: 
     for label, name in (("amazing", "one"), ("amazing", "two"), ("else", "one")):
         await world.one.suppress(label, Channel.EMAIL, name, 60, owner="player")
     assert await world.one.unsuppress("amazing", Channel.EMAIL, ["earlier key", "player"])
-    assert not await world.one.suppressed("amazing", Channel.EMAIL, ["one", "two"])
-    assert await world.one.suppressed("else", Channel.EMAIL, ["one"])
+    assert not await world.one.stopped("amazing", Channel.EMAIL, ["one", "two"])
+    assert await world.one.stopped("else", Channel.EMAIL, ["one"])
     assert not await world.one.unsuppress("amazing", Channel.EMAIL, ["player"])
 
 
@@ -348,12 +348,12 @@ async def test_a_sent_message_tells_accepted(world: World) -> None:
     """After settle_sent the state is sent, the content is gone and `accepted` waits with its callback URL."""
     message = await world.sent("id1")
     assert await world.state(message) is State.SENT
-    jobs = await world.two.take_reports(10)
+    jobs = await world.two.lease_reports(10)
     assert [(job.message_id, job.status, job.callback_url, job.label) for job in jobs] == [
         (message.id, Report.ACCEPTED, message.callback_url, "amazing")
     ]
-    assert await world.two.report_done(jobs[0]) is None
-    assert await world.two.take_reports(10) == []
+    assert await world.two.report_heard(jobs[0]) is None
+    assert await world.two.lease_reports(10) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -362,7 +362,7 @@ async def test_a_mark_outlives_a_crash(world: World) -> None:
     message = await world.leased()
     await world.one.mark(message, "world", "hash")
     await world.two.recover("one")
-    [leased] = await world.two.take(Channel.SMS, 10)
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
     assert (leased.state, leased.route) == (State.UNCERTAIN, "world")
     assert abs(leased.marked_at - world.clock.seconds()) < 5
 
@@ -373,9 +373,9 @@ async def test_a_retry_is_due_later_and_counted(world: World) -> None:
     message = await world.leased()
     await world.one.mark(message, "world", "hash")
     await world.one.settle_again(message, world.clock.seconds() + 30, "451", route="world", progress=["r1"])
-    assert await world.one.take(Channel.SMS, 10) == []
+    assert await world.one.lease_messages(Channel.SMS, 10) == []
     world.clock.advance(31)
-    [leased] = await world.two.take(Channel.SMS, 10)
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
     assert (leased.state, leased.attempts, leased.progress) == (State.QUEUED, 1, ("r1",))
     assert leased.first_tried > 0
 
@@ -386,7 +386,7 @@ async def test_receipts_of_a_half_sent_message_are_matched(world: World) -> None
     message = await world.leased()
     await world.one.mark(message, "world", "hash", segments=2)
     await world.one.settle_again(message, 0, "throttled", counts=False, progress=["h1"])
-    assert await world.one.receipt(Receipt("world", ("h1",), Event.FAILED), park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(Receipt("world", ("h1",), Event.FAILED), park=True) == ("moved", message.id)
     assert await world.told() == [Report.FAILED], "the SMSC never took all of it"
 
 
@@ -396,7 +396,7 @@ async def test_pacing_does_not_count(world: World) -> None:
     message = await world.leased()
     await world.one.mark(message, "world", "hash")
     await world.one.settle_again(message, 0, "throttled", counts=False, uncertain=True)
-    [leased] = await world.one.take(Channel.SMS, 10)
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
     assert (leased.attempts, leased.first_tried, leased.state) == (0, 0.0, State.UNCERTAIN)
 
 
@@ -415,8 +415,8 @@ async def test_a_receipt_after_the_answer(world: World) -> None:
     """A receipt finds its message by SMSC and id; the second of the same kind changes nothing."""
     message = await world.sent("id1")
     receipt = Receipt("world", ("x", "id1"), Event.DELIVERED)
-    assert await world.two.receipt(receipt, park=True) == ("moved", message.id)
-    assert await world.one.receipt(receipt, park=True) == ("ignored", message.id)
+    assert await world.two.record_receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
 
 
@@ -424,11 +424,11 @@ async def test_a_receipt_after_the_answer(world: World) -> None:
 async def test_a_receipt_before_the_answer(world: World) -> None:
     """A receipt without a message is parked, comes back with the answer, and is no orphan afterwards."""
     receipt = Receipt("world", ("early", "0early"), Event.DELIVERED)
-    assert (await world.one.receipt(receipt, park=True))[0] == "parked"
+    assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
     message = await world.leased()
     await world.one.mark(message, "world", "")
     [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("early",)))
-    assert await world.one.receipt(parked, park=False) == ("moved", message.id)
+    assert await world.one.record_receipt(parked, park=False) == ("moved", message.id)
     world.clock.advance(20)
     assert await world.one.parked_receipts(10) == ([], [])
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
@@ -437,12 +437,12 @@ async def test_a_receipt_before_the_answer(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_an_orphaned_receipt(world: World) -> None:
     """A parked receipt is looked up again after 2 s, ever more rarely, and given up after an hour."""
-    await world.one.receipt(Receipt("world", ("nobody",), Event.FAILED), park=True)
+    await world.one.record_receipt(Receipt("world", ("nobody",), Event.FAILED), park=True)
     assert await world.one.parked_receipts(10) == ([], [])
     world.clock.advance(11)
     [due], orphans = await world.one.parked_receipts(10)
     assert orphans == []
-    assert await world.one.receipt(due, park=False) == ("unknown", "")
+    assert await world.one.record_receipt(due, park=False) == ("unknown", "")
     world.clock.advance(5)
     assert await world.one.parked_receipts(10) == ([], [])
     world.clock.advance(3600)
@@ -464,13 +464,16 @@ async def uncertain(world: World) -> tuple[Message, float]:
 async def test_a_late_answer_lets_an_uncertain_message_go_on(world: World) -> None:
     """It is queued and due now, behind the segments that the answer says are there; told twice, it is told once."""
     message, written = await uncertain(world)
-    assert await world.two.take(Channel.SMS, 10) == []
-    assert await world.two.go_on(message.id, "world", written, "refused late", progress=("s1",))
-    assert not await world.two.go_on(message.id, "world", written, "refused late")
+    assert await world.two.lease_messages(Channel.SMS, 10) == []
+    assert await world.two.resume_from(message.id, "world", written, "refused late", progress=("s1",))
+    assert not await world.two.resume_from(message.id, "world", written, "refused late")
     assert await world.state(message) is State.QUEUED
-    [leased] = await world.two.take(Channel.SMS, 10)
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
     assert (leased.message, leased.state, leased.progress, leased.attempts) == (message, State.QUEUED, ("s1",), 1)
-    assert await world.one.receipt(Receipt("world", ("s1",), None, "ENROUTE"), park=True) == ("ignored", message.id)
+    assert await world.one.record_receipt(Receipt("world", ("s1",), None, "ENROUTE"), park=True) == (
+        "ignored",
+        message.id,
+    )
     trace = await world.one.trace([message.id])
     assert [event.event for event in trace.timeline][-2:] == ["again", "receipt"]
 
@@ -479,18 +482,18 @@ async def test_a_late_answer_lets_an_uncertain_message_go_on(world: World) -> No
 async def test_a_late_answer_says_nothing_of_another_copy(world: World) -> None:
     """Leased, marked again since, on another SMSC, settled or unknown: nothing changes."""
     message, written = await uncertain(world)
-    assert not await world.one.go_on(message.id, "uk", written, "late")
-    assert not await world.one.go_on("no-such-message", "world", written, "late")
+    assert not await world.one.resume_from(message.id, "uk", written, "late")
+    assert not await world.one.resume_from("no-such-message", "world", written, "late")
     world.clock.advance(3600)
-    [leased] = await world.two.take(Channel.SMS, 10)
-    assert not await world.one.go_on(message.id, "world", written, "late")
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert not await world.one.resume_from(message.id, "world", written, "late")
     assert await world.two.mark(leased.message, "world", "hash")
     await world.two.settle_again(message, world.clock.seconds() + 60, "no answer", uncertain=True, route="world")
-    assert not await world.one.go_on(message.id, "world", written, "late")
+    assert not await world.one.resume_from(message.id, "world", written, "late")
     assert await world.state(message) is State.UNCERTAIN
-    assert await world.one.go_on(message.id, "world", world.clock.seconds(), "late")
+    assert await world.one.resume_from(message.id, "world", world.clock.seconds(), "late")
     await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
-    assert not await world.one.go_on(message.id, "world", world.clock.seconds(), "late")
+    assert not await world.one.resume_from(message.id, "world", world.clock.seconds(), "late")
     assert await world.state(message) is State.SENT
 
 
@@ -500,14 +503,14 @@ async def test_a_late_answer_finds_a_message_that_was_laid_aside(world: World) -
     message, written = await uncertain(world)
     await world.one.pause("amazing", Channel.SMS)
     world.clock.advance(3600)
-    [leased] = await world.one.take(Channel.SMS, 10)
-    await world.one.park(leased.message)
-    assert await world.two.go_on(message.id, "world", written, "late")
-    assert await world.two.take(Channel.SMS, 10) == []
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
+    await world.one.set_aside(leased.message)
+    assert await world.two.resume_from(message.id, "world", written, "late")
+    assert await world.two.lease_messages(Channel.SMS, 10) == []
     await world.one.resume("amazing", Channel.SMS)
-    while await world.one.sweep():
+    while await world.one.requeue_set_aside():
         pass
-    [leased] = await world.one.take(Channel.SMS, 10)
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
     assert leased.state is State.QUEUED
 
 
@@ -516,8 +519,8 @@ async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> N
     """A receipt for the number of an uncertain message on that SMSC settles it: evidence comes before another copy."""
     message, _ = await uncertain(world)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
-    assert (await world.one.receipt(replace(receipt, smsc="other"), park=True))[0] == "parked"
-    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    assert (await world.one.record_receipt(replace(receipt, smsc="other"), park=True))[0] == "parked"
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
 
 
@@ -528,11 +531,11 @@ async def test_a_receipt_that_came_before_its_message_is_uncertain_is_looked_at_
     await world.one.mark(message, "world", "numberhash")
     world.clock.advance(1)
     for number in ("numberhash", "another"):
-        await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash=number), park=True)
+        await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash=number), park=True)
     assert (await world.one.parked_receipts(10))[0] == []
     await world.one.settle_again(message, world.clock.seconds() + 60, "no answer", counts=False, uncertain=True)
     [parked], [] = await world.one.parked_receipts(10)
-    assert await world.one.receipt(parked, park=False, by_number=True) == ("moved", message.id)
+    assert await world.one.record_receipt(parked, park=False, by_number=True) == ("moved", message.id)
 
 
 @pytest_twisted.ensureDeferred
@@ -540,17 +543,17 @@ async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_f
     """The try at another copy came to nothing, the first one may have arrived; not so after a late refusal."""
     message, written = await uncertain(world)
     world.clock.advance(3600)
-    [leased] = await world.one.take(Channel.SMS, 10)
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
     await world.one.settle_again(leased.message, world.clock.seconds() + 5, "world is down")
     assert await world.state(message) is State.QUEUED
     receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
-    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
     world.clock.advance(5)
-    assert await world.one.take(Channel.SMS, 10) == []
+    assert await world.one.lease_messages(Channel.SMS, 10) == []
     refused, written = await uncertain(world)
-    assert await world.one.go_on(refused.id, "world", written, "refused late")
+    assert await world.one.resume_from(refused.id, "world", written, "refused late")
     receipt = Receipt("world", ("other",), Event.DELIVERED, number_hash="hash")
-    assert (await world.one.receipt(receipt, park=True))[0] == "parked"
+    assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
 
 
 @pytest_twisted.ensureDeferred
@@ -559,12 +562,12 @@ async def test_a_receipt_waits_for_the_answer_of_a_later_message(world: World) -
     message, _ = await uncertain(world)
     later = await world.leased()
     await world.one.mark(later, "world", "hash")
-    await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
+    await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
     world.clock.advance(3)
     [parked], [] = await world.one.parked_receipts(10)
-    assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "unknown"
+    assert (await world.one.record_receipt(parked, park=False, by_number=True))[0] == "unknown"
     world.clock.advance(8)
-    assert await world.one.receipt(parked, park=False, by_number=True) == ("moved", message.id)
+    assert await world.one.record_receipt(parked, park=False, by_number=True) == ("moved", message.id)
     assert await world.state(later) is State.UNCERTAIN
 
 
@@ -573,12 +576,12 @@ async def test_a_receipt_without_an_answer_is_taken_for_the_latest_message(world
     """Its submit's answer is awaited still, and in ten seconds nothing else came that it could be about."""
     message = await world.leased()
     await world.one.mark(message, "world", "hash")
-    await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
+    await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
     world.clock.advance(3)
     [parked], [] = await world.one.parked_receipts(10)
-    assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "unknown"
+    assert (await world.one.record_receipt(parked, park=False, by_number=True))[0] == "unknown"
     world.clock.advance(8)
-    assert await world.one.receipt(parked, park=False, by_number=True) == ("moved", message.id)
+    assert await world.one.record_receipt(parked, park=False, by_number=True) == ("moved", message.id)
 
 
 @pytest_twisted.ensureDeferred
@@ -590,8 +593,8 @@ async def test_each_uncertain_message_to_a_number_gets_a_receipt_of_its_own(worl
         messages.append((await uncertain(world))[0])
     for message, remote in zip(messages[:2], ("x1", "x2"), strict=True):
         receipt = Receipt("world", (remote,), Event.DELIVERED, number_hash="hash")
-        assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
-        assert await world.two.receipt(receipt, park=True) == ("ignored", message.id)
+        assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+        assert await world.two.record_receipt(receipt, park=True) == ("ignored", message.id)
     assert await world.state(messages[2]) is State.UNCERTAIN
 
 
@@ -600,11 +603,11 @@ async def test_the_number_tells_ids_of_several_forms_apart(world: World) -> None
     """The message to the receipt's number is meant, whichever form of the id it has."""
     await world.sent("16")
     receipt = Receipt("world", ("16", "10"), Event.DELIVERED, number_hash="another")
-    assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
+    assert (await world.one.record_receipt(receipt, park=False))[0] == "unknown"
     meant = await world.leased()
     await world.one.mark(meant, "world", "another")
     await world.one.settle_sent(meant.id, Channel.SMS, Handed("world", ("10",)))
-    assert await world.one.receipt(receipt, park=False) == ("moved", meant.id)
+    assert await world.one.record_receipt(receipt, park=False) == ("moved", meant.id)
 
 
 @pytest_twisted.ensureDeferred
@@ -612,16 +615,16 @@ async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) 
     """A lone form of an id is enough, of several the first after the wait; a less likely one is a stranger's id."""
     first = await world.sent("id1")
     receipt = Receipt("world", ("id1",), Event.DELIVERED, number_hash="0044")
-    assert await world.one.receipt(receipt, park=True) == ("moved", first.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", first.id)
     second = await world.sent("id2")
     receipt = Receipt("world", ("id2", "2id"), Event.DELIVERED, number_hash="0044")
-    assert (await world.one.receipt(receipt, park=False))[0] == "unknown"
-    assert await world.one.receipt(receipt, park=False, by_number=True) == ("moved", second.id)
+    assert (await world.one.record_receipt(receipt, park=False))[0] == "unknown"
+    assert await world.one.record_receipt(receipt, park=False, by_number=True) == ("moved", second.id)
     await world.sent("id3")
     receipt = Receipt("world", ("3id", "id3"), Event.DELIVERED, number_hash="0044")
-    assert (await world.one.receipt(receipt, park=False, by_number=True))[0] == "unknown"
+    assert (await world.one.record_receipt(receipt, park=False, by_number=True))[0] == "unknown"
     again = Receipt("world", ("id1",), Event.FAILED, number_hash="a new message's")
-    assert (await world.one.receipt(again, park=False))[0] == "unknown"
+    assert (await world.one.record_receipt(again, park=False))[0] == "unknown"
 
 
 @pytest_twisted.ensureDeferred
@@ -633,7 +636,7 @@ async def test_an_id_that_the_smsc_gave_twice_is_no_excuse_for_another_players_r
     await world.one.settle_sent(second.id, Channel.SMS, Handed("world", ("again",)))
     receipt = Receipt("world", ("again",), Event.FAILED, number_hash="hash")
     for by_number in (False, True):
-        assert (await world.one.receipt(receipt, park=False, by_number=by_number))[0] == "unknown"
+        assert (await world.one.record_receipt(receipt, park=False, by_number=by_number))[0] == "unknown"
     assert await world.state(second) is State.SENT
 
 
@@ -643,10 +646,10 @@ async def test_a_receipt_finds_a_message_from_before_a_key_rotation(world: World
     by_id = await world.sent("rotated")
     names = {"number_hash": "new", "earlier_hashes": ("hash",)}
     receipt = Receipt("world", ("rotated",), Event.DELIVERED, **names)
-    assert await world.one.receipt(receipt, park=True) == ("moved", by_id.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", by_id.id)
     by_number, _ = await uncertain(world)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, **names)
-    assert await world.one.receipt(receipt, park=True) == ("moved", by_number.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", by_number.id)
 
 
 @pytest_twisted.ensureDeferred
@@ -655,11 +658,11 @@ async def test_another_smsc_begins_a_long_sms_anew(world: World) -> None:
     message = await world.leased()
     await world.one.mark(message, "world", "hash", segments=2)
     await world.one.settle_again(message, 0, "throttled", progress=["h1"])
-    [again] = await world.one.take(Channel.SMS, 10)
+    [again] = await world.one.lease_messages(Channel.SMS, 10)
     assert (again.progress, again.route) == (("h1",), "world")
     await world.one.mark(message, "other", "hash", segments=2)
     await world.one.settle_again(message, 0, "throttled")
-    [again] = await world.one.take(Channel.SMS, 10)
+    [again] = await world.one.lease_messages(Channel.SMS, 10)
     assert (again.progress, again.route) == ((), "other")
 
 
@@ -668,7 +671,7 @@ async def between_segments(world: World, taken: int) -> Message:
     message = await world.leased()
     for segment in range(taken):
         await world.one.mark(message, "world", "numberhash", segments=3)
-        await world.one.took(message.id, "world", [f"r{number}" for number in range(1, segment + 2)])
+        await world.one.record_segments(message.id, "world", [f"r{number}" for number in range(1, segment + 2)])
     return message
 
 
@@ -677,9 +680,12 @@ async def test_a_crash_between_segments_leaves_nothing_uncertain(world: World) -
     """Their answers are stored: it goes on behind them, and their receipts find it."""
     message = await between_segments(world, 2)
     assert await world.one.recover("one") == 1
-    [leased] = await world.one.take(Channel.SMS, 1)
+    [leased] = await world.one.lease_messages(Channel.SMS, 1)
     assert (leased.state, leased.route, leased.progress) == (State.QUEUED, "world", ("r1", "r2"))
-    assert await world.one.receipt(Receipt("world", ("r2",), Event.DELIVERED), park=True) == ("ignored", message.id)
+    assert await world.one.record_receipt(Receipt("world", ("r2",), Event.DELIVERED), park=True) == (
+        "ignored",
+        message.id,
+    )
 
 
 @pytest_twisted.ensureDeferred
@@ -688,7 +694,7 @@ async def test_a_crash_with_a_segment_on_the_wire_leaves_that_one_uncertain(worl
     message = await between_segments(world, 1)
     await world.one.mark(message, "world", "numberhash", segments=3)
     assert await world.one.recover("one") == 1
-    [leased] = await world.one.take(Channel.SMS, 1)
+    [leased] = await world.one.lease_messages(Channel.SMS, 1)
     assert (leased.state, leased.progress) == (State.UNCERTAIN, ("r1",))
     trace = await world.one.trace([message.id])
     assert trace is not None
@@ -705,13 +711,13 @@ async def test_a_receipt_of_the_uncertain_segment_lets_the_rest_follow(world: Wo
     await world.one.mark(message, "world", "numberhash", segments=3)
     await world.one.settle_again(message, message.deadline, "no answer", uncertain=True)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
-    assert await world.one.receipt(receipt, park=True) == ("ignored", message.id)
-    [leased] = await world.one.take(Channel.SMS, 1)
+    assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
+    [leased] = await world.one.lease_messages(Channel.SMS, 1)
     assert (leased.state, leased.progress) == (State.QUEUED, ("r1", "lost"))
     await world.one.mark(message, "world", "numberhash", segments=3)
     await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "lost", "r3")))
     for remote in ("r3", "lost", "r1"):
-        last = await world.one.receipt(replace(receipt, remote_ids=(remote,)), park=True)
+        last = await world.one.record_receipt(replace(receipt, remote_ids=(remote,)), park=True)
     assert last == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
 
@@ -723,12 +729,12 @@ async def test_a_receipt_of_the_uncertain_last_segment_shows_that_all_was_taken(
     await world.one.mark(message, "world", "numberhash", segments=3)
     await world.one.settle_again(message, world.clock.seconds() + 10, "no answer", uncertain=True)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
-    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED]
     world.clock.advance(20)
-    assert await world.one.take(Channel.SMS, 1) == []
+    assert await world.one.lease_messages(Channel.SMS, 1) == []
     for remote in ("lost", "r1", "r2"):
-        last = await world.one.receipt(replace(receipt, remote_ids=(remote,)), park=True)
+        last = await world.one.record_receipt(replace(receipt, remote_ids=(remote,)), park=True)
     assert last == ("moved", message.id)
     assert await world.told() == [Report.DELIVERED]
 
@@ -740,11 +746,11 @@ async def test_a_failed_uncertain_segment_ends_the_message(world: World) -> None
     await world.one.mark(message, "world", "numberhash", segments=3)
     await world.one.settle_again(message, message.deadline, "no answer", uncertain=True)
     receipt = Receipt("world", ("lost",), Event.FAILED, number_hash="numberhash")
-    assert await world.one.receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
     assert await world.state(message) is State.FAILED
     assert await world.told() == [Report.FAILED], "the SMSC never took all of it"
     world.clock.advance(7200)
-    assert await world.one.take(Channel.SMS, 1) == []
+    assert await world.one.lease_messages(Channel.SMS, 1) == []
 
 
 @pytest_twisted.ensureDeferred
@@ -752,10 +758,10 @@ async def test_a_segment_that_fails_early_waits_until_all_are_submitted(world: W
     """A receipt may outrun the last submit's answer: accepted, which is for all segments, is still told first."""
     message = await between_segments(world, 2)
     receipt = Receipt("world", ("r1",), Event.FAILED)
-    assert await world.one.receipt(receipt, park=True) == ("parked", "")
+    assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
     await world.one.mark(message, "world", "numberhash", segments=3)
     [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "r2", "r3")))
-    assert await world.one.receipt(parked, park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(parked, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.FAILED]
 
 
@@ -764,10 +770,10 @@ async def test_what_another_took_over_is_no_more_marked_as_taken(world: World) -
     """Its lease is gone: what it is now is its new holder's business."""
     message = await between_segments(world, 1)
     await world.two.recover("one")
-    await world.two.take(Channel.SMS, 1)
-    await world.one.took(message.id, "world", ["r1", "r2"])
+    await world.two.lease_messages(Channel.SMS, 1)
+    await world.one.record_segments(message.id, "world", ["r1", "r2"])
     await world.two.recover("two")
-    [leased] = await world.two.take(Channel.SMS, 1)
+    [leased] = await world.two.lease_messages(Channel.SMS, 1)
     assert leased.progress == ("r1",)
 
 
@@ -778,7 +784,7 @@ async def test_a_receipt_from_before_the_mark_is_about_another_message(world: Wo
     world.clock.advance(5)
     message = await world.leased()
     await world.one.mark(message, "world", "numberhash")
-    assert (await world.one.receipt(earlier, park=False, by_number=True))[0] == "unknown"
+    assert (await world.one.record_receipt(earlier, park=False, by_number=True))[0] == "unknown"
     assert await world.state(message) is State.UNCERTAIN
 
 
@@ -787,11 +793,11 @@ async def test_a_receipt_found_by_number_counts_for_one_segment(world: World) ->
     """The script may run twice for a lost reply: the second time changes nothing."""
     message = await world.leased()
     await world.one.mark(message, "world", "numberhash", segments=2)
-    await world.one.receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash"), park=True)
+    await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash"), park=True)
     world.clock.advance(11)
     [parked], [] = await world.one.parked_receipts(10)
     for _ in range(2):
-        assert (await world.one.receipt(parked, park=False, by_number=True))[0] == "ignored"
+        assert (await world.one.record_receipt(parked, park=False, by_number=True))[0] == "ignored"
     assert await world.state(message) is State.UNCERTAIN
 
 
@@ -804,7 +810,7 @@ async def test_a_successor_keeps_what_it_leased_itself(world: World) -> None:
     world.clock.advance(1)
     await world.leased()
     assert await world.one.recover("one", before=began) == 1
-    assert [leased.message for leased in await world.two.take(Channel.SMS, 10)] == [before]
+    assert [leased.message for leased in await world.two.lease_messages(Channel.SMS, 10)] == [before]
 
 
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
@@ -815,8 +821,8 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(world: World) -> 
     for message in (strange, plain):
         await world.one.accept(message, "print")
     await world.one._link.command("SET", f"{world.one._prefix}b:{strange.id}", b'{"id": "x"}')
-    assert [leased.message for leased in await world.one.take(Channel.SMS, 10)] == [plain]
-    assert await world.one.strays("sms", 0) == [strange.id, plain.id]
+    assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [plain]
+    assert await world.one.stray_leases("sms", 0) == [strange.id, plain.id]
 
 
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
@@ -832,18 +838,18 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
 
     message = await world.sent("k1")
     m, url = f"m:{message.id}", "w:" + hashlib.sha1(message.callback_url.encode()).hexdigest()[:12]
-    await world.one.receipt(Receipt("world", ("k1",), Event.DELIVERED), park=True)
-    [first] = await world.one.take_reports(10)
+    await world.one.record_receipt(Receipt("world", ("k1",), Event.DELIVERED), park=True)
+    [first] = await world.one.lease_reports(10)
     await expire(m, 60)
     await expire(url, 60)
-    second = await world.one.report_done(first)
+    second = await world.one.report_heard(first)
     assert second is not None
     assert await left(m) > 48 * 3600
     assert await left(url) > 48 * 3600
     await world.one.report_dead(second, "no answer")
     assert await left(m) > 29 * 86400
-    await world.one.evidence(Evidence(message.id, Event.UNSUBSCRIBED, "inbound"))
-    assert [job.status for job in await world.one.take_reports(10)] == [Report.UNSUBSCRIBED]
+    await world.one.record_evidence(Evidence(message.id, Event.UNSUBSCRIBED, "inbound"))
+    assert [job.status for job in await world.one.lease_reports(10)] == [Report.UNSUBSCRIBED]
     assert await left(m) > 29 * 86400
     await world.leased(deadline=world.clock.seconds() + 60)
     assert await left(url) > 29 * 86400
@@ -857,7 +863,10 @@ async def test_segments_are_folded(world: World) -> None:
     """A long SMS is delivered once all segments are, whatever the order and repetition of receipts."""
     message = await world.sent("s1", "s2", "s3")
     for remote, result in [("s2", "ignored"), ("s2", "ignored"), ("s3", "ignored"), ("s1", "moved")]:
-        assert await world.one.receipt(Receipt("world", (remote,), Event.DELIVERED), park=True) == (result, message.id)
+        assert await world.one.record_receipt(Receipt("world", (remote,), Event.DELIVERED), park=True) == (
+            result,
+            message.id,
+        )
     assert await world.state(message) is State.DELIVERED
 
 
@@ -865,8 +874,8 @@ async def test_segments_are_folded(world: World) -> None:
 async def test_one_lost_segment_fails_the_message(world: World) -> None:
     """One segment that did not arrive settles the message, and no later delivery undoes it."""
     message = await world.sent("t1", "t2")
-    await world.one.receipt(Receipt("world", ("t1",), Event.DELIVERED), park=True)
-    await world.one.receipt(Receipt("world", ("t2",), Event.FAILED), park=True)
+    await world.one.record_receipt(Receipt("world", ("t1",), Event.DELIVERED), park=True)
+    await world.one.record_receipt(Receipt("world", ("t2",), Event.FAILED), park=True)
     assert await world.state(message) is State.FAILED
     assert await world.told() == [Report.ACCEPTED, Report.FAILED]
 
@@ -875,44 +884,44 @@ async def test_one_lost_segment_fails_the_message(world: World) -> None:
 async def test_reports_keep_their_order(world: World) -> None:
     """A status that comes while an earlier one is being told waits behind it."""
     message = await world.sent("o1")
-    [first] = await world.one.take_reports(10)
-    await world.one.receipt(Receipt("world", ("o1",), Event.DELIVERED), park=True)
-    assert await world.two.take_reports(10) == []
+    [first] = await world.one.lease_reports(10)
+    await world.one.record_receipt(Receipt("world", ("o1",), Event.DELIVERED), park=True)
+    assert await world.two.lease_reports(10) == []
     await world.one.report_again(first, world.clock.seconds() + 5, "HTTP 500")
     world.clock.advance(6)
-    [again] = await world.two.take_reports(10)
+    [again] = await world.two.lease_reports(10)
     assert (again.status, again.attempts, again.message_id) == (Report.ACCEPTED, 1, message.id)
-    second = await world.two.report_done(again)
+    second = await world.two.report_heard(again)
     assert second is not None
     assert (second.status, second.attempts) == (Report.DELIVERED, 0)
-    assert await world.two.report_done(second) is None
+    assert await world.two.report_heard(second) is None
 
 
 @pytest_twisted.ensureDeferred
 async def test_reports_are_hastened_by_their_messages(world: World) -> None:
     """They are due at once; what nobody waits for, or somebody works on, is left as it is."""
     messages = [await world.sent(f"h{number}") for number in range(3)]
-    put_off, leased, other = await world.one.take_reports(10)
+    put_off, leased, other = await world.one.lease_reports(10)
     later = world.clock.seconds() + 300
     for waiting in (put_off, other):
         await world.one.report_again(waiting, later, "callback host is down", counts=False)
-    await world.one.hasten_reports({put_off.message_id, leased.message_id, "unknown"})
-    assert [found.message_id for found in await world.two.take_reports(10)] == [put_off.message_id]
+    await world.one.make_reports_due({put_off.message_id, leased.message_id, "unknown"})
+    assert [found.message_id for found in await world.two.lease_reports(10)] == [put_off.message_id]
     assert {put_off.message_id, leased.message_id, other.message_id} == {message.id for message in messages}
     world.clock.advance(301)
-    assert [found.message_id for found in await world.two.take_reports(10)] == [other.message_id]
+    assert [found.message_id for found in await world.two.lease_reports(10)] == [other.message_id]
 
 
 @pytest_twisted.ensureDeferred
 async def test_dead_reports(world: World) -> None:
     """A report given up is a dead letter; it can be told after all, or dropped; later statuses go on."""
     message = await world.sent("d1")
-    [job] = await world.one.take_reports(10)
-    await world.one.receipt(Receipt("world", ("d1",), Event.DELIVERED), park=True)
+    [job] = await world.one.lease_reports(10)
+    await world.one.record_receipt(Receipt("world", ("d1",), Event.DELIVERED), park=True)
     after = await world.one.report_dead(job, "48 h")
     assert after is not None
     assert after.status is Report.DELIVERED
-    await world.one.report_done(after)
+    await world.one.report_heard(after)
     [letter] = await world.one.dead_letters(10)
     assert (letter.message_id, letter.label, letter.status, letter.reason) == (
         message.id,
@@ -932,8 +941,8 @@ async def test_new_reports_are_offered(world: World) -> None:
     world.one.feed_reports(lambda: True, offered.append)
     message = await world.sent("f1")
     assert [(job.message_id, job.status) for job in offered] == [(message.id, Report.ACCEPTED)]
-    assert await world.two.take_reports(10) == []
-    assert await world.one.report_done(offered[0]) is None
+    assert await world.two.lease_reports(10) == []
+    assert await world.one.report_heard(offered[0]) is None
 
 
 @pytest_twisted.ensureDeferred
@@ -941,17 +950,17 @@ async def test_paused_messages_wait_aside(world: World) -> None:
     """Parked messages leave the queue and come back when resumed or past their deadline."""
     await world.one.pause("amazing", Channel.SMS)
     first, second = await world.leased(), await world.leased(deadline=world.clock.seconds() + 10)
-    await world.one.park(first)
-    await world.one.park(second)
-    assert await world.one.sweep() == 0
+    await world.one.set_aside(first)
+    await world.one.set_aside(second)
+    assert await world.one.requeue_set_aside() == 0
     assert (await world.one.queues())["sms"].waiting == 2
     world.clock.advance(11)
-    assert await world.one.sweep() == 1
-    assert [leased.message.id for leased in await world.two.take(Channel.SMS, 10)] == [second.id]
+    assert await world.one.requeue_set_aside() == 1
+    assert [leased.message.id for leased in await world.two.lease_messages(Channel.SMS, 10)] == [second.id]
     assert await world.one.paused() == frozenset({("amazing", Channel.SMS)})
     await world.one.resume("amazing", Channel.SMS)
-    assert await world.two.sweep() == 1
-    assert [leased.message.id for leased in await world.two.take(Channel.SMS, 10)] == [first.id]
+    assert await world.two.requeue_set_aside() == 1
+    assert [leased.message.id for leased in await world.two.lease_messages(Channel.SMS, 10)] == [first.id]
 
 
 @pytest_twisted.ensureDeferred
@@ -959,7 +968,7 @@ async def test_evidence_of_a_waiting_message_settles_it(world: World) -> None:
     """A DSN that overtakes the relay's answer is told in order, and the answer adds nothing."""
     message = await world.leased()
     await world.one.mark(message, "main", "hash")
-    assert await world.two.evidence(Evidence(message.id, Event.DELIVERED, "dsn")) == "moved"
+    assert await world.two.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn")) == "moved"
     await world.one.settle_sent(message.id, Channel.SMS, Handed("main"))
     assert await world.state(message) is State.DELIVERED
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
@@ -972,9 +981,12 @@ async def test_evidence_stops_a_retry(world: World) -> None:
     message = await world.leased()
     await world.one.mark(message, "main", "hash")
     await world.one.settle_again(message, world.clock.seconds(), "lost", uncertain=True, route="main")
-    await world.one.evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
-    assert await world.two.take(Channel.SMS, 10) == []
-    assert await world.one.evidence(Evidence("00000000-0000-4000-8000-ffffffffffff", Event.OPENED, "open")) == "unknown"
+    await world.one.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert await world.two.lease_messages(Channel.SMS, 10) == []
+    assert (
+        await world.one.record_evidence(Evidence("00000000-0000-4000-8000-ffffffffffff", Event.OPENED, "open"))
+        == "unknown"
+    )
 
 
 @pytest_twisted.ensureDeferred
@@ -982,10 +994,10 @@ async def test_a_late_bounce(world: World) -> None:
     """A bounce after delivery fails the message within five days, and not after."""
     early, late = await world.sent("b1"), await world.sent("b2")
     for message in (early, late):
-        await world.one.evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
-    assert await world.one.evidence(Evidence(early.id, Event.BOUNCED, "dsn")) == "moved"
+        await world.one.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert await world.one.record_evidence(Evidence(early.id, Event.BOUNCED, "dsn")) == "moved"
     world.clock.advance(5 * 86400 + 60)
-    assert await world.one.evidence(Evidence(late.id, Event.BOUNCED, "dsn")) == "ignored"
+    assert await world.one.record_evidence(Evidence(late.id, Event.BOUNCED, "dsn")) == "ignored"
     assert await world.state(early) is State.FAILED
     assert await world.state(late) is State.DELIVERED
 
@@ -994,12 +1006,12 @@ async def test_a_late_bounce(world: World) -> None:
 async def test_strays_are_given_back(world: World) -> None:
     """What an instance holds longer than it knows of is listed, and a release puts it back."""
     message = await world.leased()
-    assert await world.one.strays("sms", 3) == []
+    assert await world.one.stray_leases("sms", 3) == []
     world.clock.advance(4)
-    assert await world.one.strays("sms", 3) == [message.id]
+    assert await world.one.stray_leases("sms", 3) == [message.id]
     await world.one.release("sms", message.id)
-    assert await world.one.strays("sms", 3) == []
-    assert len(await world.two.take(Channel.SMS, 10)) == 1
+    assert await world.one.stray_leases("sms", 3) == []
+    assert len(await world.two.lease_messages(Channel.SMS, 10)) == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -1073,7 +1085,7 @@ async def test_nothing_is_exported_after_an_erasure(world: World) -> None:
     await world.sent("x2")
     await world.told()
     await erase(world.one)
-    await world.one.receipt(Receipt("world", ("x2",), Event.DELIVERED), park=True)
+    await world.one.record_receipt(Receipt("world", ("x2",), Event.DELIVERED), park=True)
     assert await exported(world) == []
 
 
@@ -1083,10 +1095,10 @@ async def test_late_news_of_an_erased_message_has_an_end(alone: tuple[World, Red
     world, link, prefix = alone
     message = await world.sent("late")
     receipt = Receipt("world", ("late",), Event.DELIVERED)
-    await world.one.receipt(receipt, park=True)
+    await world.one.record_receipt(receipt, park=True)
     await world.told()
     await erase(world.one)
-    assert await world.one.receipt(receipt, park=True) == ("ignored", message.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
     assert 0 < await link.command("TTL", f"{prefix}t:{message.id}") <= 7 * 86400
 
 
@@ -1123,7 +1135,7 @@ async def test_reports_are_replayed_by_time(world: World) -> None:
     world.clock.advance(100)
     start = world.clock.seconds()
     late = await world.sent("re2")
-    await world.one.receipt(Receipt("world", ("re2",), Event.DELIVERED), park=True)
+    await world.one.record_receipt(Receipt("world", ("re2",), Event.DELIVERED), park=True)
     await world.told()
     world.clock.advance(100)
 
@@ -1159,8 +1171,8 @@ async def test_counts_reconcile(world: World) -> None:
     """Accepted messages are those in each state and those in flight, which are counted by their content."""
     await world.leased()
     sent = await world.sent("c1")
-    await world.one.evidence(Evidence(sent.id, Event.DELIVERED, "dsn"))
-    await world.one.evidence(Evidence(sent.id, Event.BOUNCED, "dsn"))
+    await world.one.record_evidence(Evidence(sent.id, Event.DELIVERED, "dsn"))
+    await world.one.record_evidence(Evidence(sent.id, Event.BOUNCED, "dsn"))
     counts = {what: count for (_, _, what), count in (await world.one.counts()).items() if count}
     assert counts == {"accepted": 2, "in_flight": 1, "handed": 1, "failed": 1}
 
@@ -1208,7 +1220,7 @@ async def test_the_scripts_follow_the_table(world: World) -> None:
         state, told = State.QUEUED, ""
         for event in events:
             after = move(state, told, event)
-            result = await world.one.evidence(Evidence(message.id, event, "test"))
+            result = await world.one.record_evidence(Evidence(message.id, event, "test"))
             assert result == ("moved" if after else "ignored"), events
             if after:
                 state, told = after[0], told + after[1]
@@ -1228,7 +1240,7 @@ async def test_what_is_known_of_a_message(world: World) -> None:
     message = await world.leased()
     known = await world.one.about(message.id)
     assert (known.uid, known.label, known.ext_user_id) == (message.uid, "amazing", "player-1")
-    assert (known.state, known.told, known.sent_at) == (State.QUEUED, "", 0)
+    assert (known.state, known.queued_reports, known.sent_at) == (State.QUEUED, "", 0)
     await world.one.mark(message, "world", "hash")
     known = await world.one.about(message.id)
     assert (known.state, known.address_hash) == (State.UNCERTAIN, "hash")
@@ -1236,7 +1248,7 @@ async def test_what_is_known_of_a_message(world: World) -> None:
     world.clock.advance(60)
     await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x3",)))
     known = await world.one.about(message.id)
-    assert (known.state, known.told) == (State.SENT, "a")
+    assert (known.state, known.queued_reports) == (State.SENT, "a")
     assert known.sent_at == pytest.approx(world.clock.seconds(), abs=2)
-    await world.one.evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
-    assert (await world.one.about(message.id)).told == "ad"
+    await world.one.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert (await world.one.about(message.id)).queued_reports == "ad"

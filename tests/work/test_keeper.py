@@ -96,7 +96,7 @@ def test_a_new_process_takes_back_what_its_predecessor_held() -> None:
     after = Instance(clock, database, boot="after")
     after.keeper.startService()
     assert list(database.queues["sms"]) == [message.id]
-    run(after.store.take(Channel.SMS, 10))
+    run(after.store.lease_messages(Channel.SMS, 10))
     after.outbox.startService()
     after.outbox.offer(Leased(message))
     beats(clock, 2)
@@ -178,7 +178,7 @@ def test_what_is_paused_is_passed_on_with_each_heartbeat() -> None:
     beats(clock, 1)
     assert one.paused[-1] == {("amazing", Channel.SMS)}
     message = one.lease()
-    run(one.store.park(message))
+    run(one.store.set_aside(message))
     beats(clock, 1)
     assert database.queues["sms"] == {}
     run(one.store.resume("amazing", Channel.SMS))
@@ -207,7 +207,7 @@ def test_parked_receipts_are_looked_up_again_and_given_up() -> None:
     one = Instance(clock, database)
     one.keeper.startService()
     receipt = Receipt("world", ("r1",), Event.DELIVERED)
-    run(one.store.receipt(receipt, park=True))
+    run(one.store.record_receipt(receipt, park=True))
     beats(clock, 1)
     assert one.evidence.looked == []
     beats(clock, 2)

@@ -219,7 +219,7 @@ def test_an_uncertain_message_is_resent_where_the_route_says_so(bench: Bench) ->
 def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Bench) -> None:
     """A recovered message that bears the mark is held, as its route says."""
     message = bench.accept()
-    [leased] = run(bench.store.take(Channel.SMS, 1))
+    [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
     run(bench.store.mark(message, "world", "hash"))
     run(bench.store.recover("one"))
     bench.outbox.startService()
@@ -233,7 +233,7 @@ def test_a_second_copy_waits_for_the_receipts_that_a_new_bind_may_bring(bench: B
     """However long we were away: the SMSC could not tell us before we were bound again."""
     bench.work.reconfigure({"world": RESEND})
     message = bench.accept()
-    run(bench.store.take(Channel.SMS, 1))
+    run(bench.store.lease_messages(Channel.SMS, 1))
     run(bench.store.mark(message, "world", "hash"))
     bench.clock.advance(300)
     run(bench.store.recover("one"))
@@ -251,7 +251,7 @@ def test_a_second_copy_waits_for_the_receipts_that_a_new_bind_may_bring(bench: B
 def on_the_wire(bench: Bench, route: str) -> None:
     """A message that bears the mark of `route`, and is due: its process died."""
     message = bench.accept()
-    run(bench.store.take(Channel.SMS, 1))
+    run(bench.store.lease_messages(Channel.SMS, 1))
     run(bench.store.mark(message, route, "hash"))
     run(bench.store.recover("one"))
     bench.outbox.startService()
@@ -326,7 +326,7 @@ def test_paused_messages_are_laid_aside(bench: Bench) -> None:
     assert bench.attempts == []
     run(bench.store.resume("amazing", Channel.SMS))
     bench.work.paused = frozenset()
-    run(bench.store.sweep())
+    run(bench.store.requeue_set_aside())
     bench.clock.pump([1.0])
     assert bench.state() is State.SENT
 
@@ -334,7 +334,7 @@ def test_paused_messages_are_laid_aside(bench: Bench) -> None:
 def test_receipts_that_waited_are_passed_on(bench: Bench) -> None:
     """A receipt parked before the answer is tracked right after it."""
     receipt = Receipt("world", ("r1",), Event.DELIVERED)
-    run(bench.store.receipt(receipt, park=True))
+    run(bench.store.record_receipt(receipt, park=True))
     bench.accept()
     bench.outbox.startService()
     assert [found.remote_ids for found in bench.evidence.receipts] == [("r1",)]
@@ -420,7 +420,7 @@ def test_what_is_offered_after_the_stop_is_not_begun(bench: Bench) -> None:
     bench.outbox.startService()
     bench.outbox.stopService()
     message = bench.accept()
-    [leased] = run(bench.store.take(Channel.SMS, 1))
+    [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
     bench.outbox.offer(leased)
     assert not bench.outbox.holds(message.id)
     assert bench.state() is State.QUEUED
@@ -465,7 +465,7 @@ class Telling:
         self.work = ReportWork(self.bench.clock, self.bench.store, self._tell, jitter=lambda: 0.5, meter=self.meter)
         self.outbox = Outbox(self.bench.clock, self.work, 10)
         self.message = self.bench.accept()
-        [leased] = run(self.bench.store.take(Channel.SMS, 1))
+        [leased] = run(self.bench.store.lease_messages(Channel.SMS, 1))
         run(self.bench.store.mark(leased.message, "world", ""))
         run(self.bench.store.settle_sent(self.message.id, Channel.SMS, Handed("world", ("r1",))))
 
@@ -478,7 +478,7 @@ class Telling:
 def test_reports_are_told_in_order() -> None:
     """`accepted` is heard before `delivered` is told, each once."""
     telling = Telling()
-    run(telling.bench.store.receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True))
+    run(telling.bench.store.record_receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True))
     telling.outbox.startService()
     telling.bench.clock.pump([1.0] * 5)
     assert telling.told == [Report.ACCEPTED, Report.DELIVERED]
@@ -533,7 +533,7 @@ def test_a_report_that_is_refused_for_good_is_a_dead_letter() -> None:
     telling.failure = PermanentFailure("email was not found")
     telling.outbox.startService()
     telling.failure = None
-    run(telling.bench.store.receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True))
+    run(telling.bench.store.record_receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True))
     telling.bench.clock.pump([1.0] * 3)
     assert telling.told == [Report.DELIVERED]
     assert len(run(telling.bench.store.dead_letters(10))) == 1
