@@ -6,11 +6,11 @@ because it turns "000024" into 24.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hiredis
+import msgspec
 import txredisapi
 from msgspec import msgpack
 from twisted.application.service import Service
@@ -24,17 +24,15 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE
+from gatewayd.store.refusals import Refusal, refusal
 
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
 
 REPLY_TIMEOUT = 3.0
 CHUNK = 200
-_NOT_NOW = re.compile(
-    # Inside a script Redis 7.0 says ERR of a right that is missing, and Redis 6 puts its own words before the code.
-    r"(?:ERR .*: -)?(?:LOADING|READONLY|OOM|MISCONF|MASTERDOWN|BUSY|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b"
-    r"|ERR The user executing the script can't "
-)
+CHUNK_BYTES = 1_000_000
+"""Most items, and bytes of them, in one call: Redis does nothing else meanwhile."""
 
 
 class Script:
@@ -79,11 +77,10 @@ class RedisLink(Service):
         self._arguments = tuple(arguments)
         self._protocol: Any = None
         self._waiting: list[Deferred[None]] = []
-        self._pending: dict[Script, list[tuple[Sequence[Any], Deferred[Any]]]] = {}
+        self._pending: dict[Script, _Calls] = {}
         self._flush_due = False
         self._loop: Deferred[None] | None = None
         self._stopping = False
-        self.on_connected: Callable[[], None] = lambda: None
         self.trouble = "not connected yet"
 
     log = Logger()
@@ -122,7 +119,7 @@ class RedisLink(Service):
 
     async def command(self, *words: str | bytes | int | float) -> Any:
         """The reply to one plain command; bytes stay bytes."""
-        return await self._patiently(lambda: self._protocol.execute_command(*words))
+        return await self._patiently(lambda: Deferred.fromCoroutine(self._execute(self._protocol, *words)))
 
     async def _patiently(self, ask: Callable[[], Deferred[Any]]) -> Any:
         deadline, late = self._clock.seconds() + PATIENCE, False
@@ -149,11 +146,31 @@ class RedisLink(Service):
                 # The transport may not have told us yet that it is gone.
                 self._protocol = None
                 trouble = StoreUnavailable
-            except txredisapi.ResponseError as error:
-                if not _NOT_NOW.match(str(error)):
-                    raise
-                # What follows says only which of our scripts it was.
-                raise trouble(f"Redis says {str(error).partition(' script: ')[0]}") from None
+            except _Refused as error:
+                refused = error.refusal
+                if not refused.untouched:
+                    trouble = StoreUnavailable
+                if not refused.elsewhere or self._clock.seconds() >= deadline:
+                    raise trouble(f"Redis says {refused.reason}") from None
+
+    async def _execute(self, protocol: Any, *words: object) -> Any:
+        """A reply of the server itself. Raises _Refused, or what txredisapi raises."""
+        try:
+            return await protocol.execute_command(*words)
+        except txredisapi.ResponseError as error:
+            found = refusal(str(error))
+            if found is None:
+                raise
+            if found.elsewhere:
+                self._leave(protocol, found.reason)
+            raise _Refused(found) from None
+
+    def _leave(self, protocol: Any, reason: str) -> None:
+        """Connect anew: behind the same name, or by the Sentinels' word, there may be another server by now."""
+        if protocol is self._protocol:
+            self._protocol = None
+            self.log.warn("Redis says {reason}: connecting anew", reason=reason)
+            protocol.transport.abortConnection()
 
     def _connected(self, seconds: float) -> Deferred[None]:
         if seconds <= 0 or self._stopping:
@@ -181,7 +198,7 @@ class RedisLink(Service):
 
     def _join(self, script: Script, item: Sequence[Any]) -> Deferred[Any]:
         reply: Deferred[Any] = Deferred()
-        self._pending.setdefault(script, []).append((item, reply))
+        self._pending.setdefault(script, []).append((msgspec.Raw(msgpack.encode(item)), reply))
         if not self._flush_due:
             self._flush_due = True
             self._clock.callLater(0, self._flush)
@@ -191,16 +208,15 @@ class RedisLink(Service):
         self._flush_due = False
         pending, self._pending = self._pending, {}
         for script, calls in pending.items():
-            for start in range(0, len(calls), CHUNK):
-                part = calls[start : start + CHUNK]
+            for part in _chunks(calls):
                 sending = Deferred.fromCoroutine(self._send(script, part))
                 sending.addErrback(self._fail, part)
 
-    def _fail(self, failure: Any, part: list[tuple[Sequence[Any], Deferred[Any]]]) -> None:
+    def _fail(self, failure: Any, part: "_Calls") -> None:
         for _, reply in part:
             reply.errback(failure)
 
-    async def _send(self, script: Script, part: list[tuple[Sequence[Any], Deferred[Any]]]) -> None:
+    async def _send(self, script: Script, part: "_Calls") -> None:
         protocol = self._protocol
         if protocol is None:
             raise txredisapi.ConnectionError("not connected")
@@ -208,11 +224,11 @@ class RedisLink(Service):
         items = msgpack.encode([item for item, _ in part])
         rest = (1, self._prefix, now, items, *self._arguments)
         try:
-            replies = await protocol.execute_command("EVALSHA", script.sha, *rest)
+            replies = await self._execute(protocol, "EVALSHA", script.sha, *rest)
         except txredisapi.ResponseError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-            replies = await protocol.execute_command("EVAL", script.source, *rest)
+            replies = await self._execute(protocol, "EVAL", script.source, *rest)
         for (_, reply), value in zip(part, replies, strict=True):
             reply.callback(value)
 
@@ -235,7 +251,6 @@ class RedisLink(Service):
                 self._protocol = protocol
                 self.log.info("Redis is connected")
                 self._wake()
-                self.on_connected()
                 await gone
                 self._protocol = None
                 self.trouble = "the connection to Redis was lost"
@@ -259,10 +274,49 @@ class RedisLink(Service):
                 await protocol.execute_command("SELECT", self._database)
             # Redis that still reads its append-only file answers LOADING: not up yet.
             await protocol.execute_command("PING")
+            if await self._is_replica(protocol):
+                raise _Replica("a replica answers, which takes no writes")
         except BaseException:
             protocol.transport.abortConnection()
             raise
         return protocol
+
+    async def _is_replica(self, protocol: Any) -> bool:
+        try:
+            role: Sequence[bytes] = await protocol.execute_command("ROLE")
+        except txredisapi.ResponseError:
+            # This user may not ask, or a service hides it: then a write says so.
+            return False
+        return role[0] != b"master"
+
+
+_Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
+"""Items as they go out, and whom their replies are for."""
+
+
+class _Refused(Exception):
+    """Redis did not do it now."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+class _Replica(Exception):
+    """What answers is no master."""
+
+
+def _chunks(calls: _Calls) -> Iterator[_Calls]:
+    part: _Calls = []
+    size = 0
+    for call in calls:
+        weight = len(memoryview(call[0]))
+        if part and (len(part) >= CHUNK or size + weight > CHUNK_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(call)
+        size += weight
+    yield part
 
 
 def _reason(error: BaseException) -> str:

@@ -221,13 +221,13 @@ async def test_a_loading_redis_is_not_there_yet(server: RedisServer) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> None:
-    """A replica that takes no writes, full memory, rights taken away: StoreUnavailable at once, with Redis' word."""
+    """Full memory, rights taken away, too few replicas: StoreUnavailable at once, with Redis' word."""
     async with linked(server) as link:
-        await link.command("REPLICAOF", "127.0.0.1", "1")
+        await link.command("CONFIG", "SET", "min-replicas-to-write", "1")
         reason, seconds = await unavailable(link)
-        assert "READONLY" in reason
+        assert "NOREPLICAS" in reason
         assert seconds < 1
-        await link.command("REPLICAOF", "NO", "ONE")
+        await link.command("CONFIG", "SET", "min-replicas-to-write", "0")
         await link.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
         await link.command("CONFIG", "SET", "maxmemory", "1")
         reason, _ = await unavailable(link)
@@ -238,12 +238,78 @@ async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> N
         assert "NOPERM" in reason
         await link.command("ACL", "SETUSER", "default", "+eval", "+evalsha", "-@write")
         reason, _ = await unavailable(link)
-        assert "can't run this command" in reason or "NOPERM" in reason
+        assert "can't run this command" in reason or "ACL failure in script" in reason
         await link.command("ACL", "SETUSER", "default", "+@all", "resetkeys", "~t:")
         reason, _ = await unavailable(link)
-        assert "can't access" in reason or "NOPERM" in reason
+        assert "can't access" in reason or "NOPERM" in reason or "ACL failure in script" in reason
         await link.command("ACL", "SETUSER", "default", "~*")
         assert await link.run(COUNT, ["n", 1]) == 1
+
+
+class Name:
+    """A name or virtual address: an endpoint that leads to the server that it stands for now."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """To that one."""
+        return self.server.client().connect(factory)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_demoted_master_is_left_for_the_new_one(server: RedisServer) -> None:
+    """Its living connection says READONLY: the call that heard it is answered by whom the name leads to by now."""
+    other = RedisServer()
+    await other.start()
+    name = Name(server)
+    link = RedisLink(reactor, name, jitter=lambda: 0.5, prefix="t:")
+    link.startService()
+    try:
+        assert await link.run(COUNT, ["n", 1]) == 1
+        await tell(server, "REPLICAOF", "127.0.0.1", "1")
+        name.server = other
+        assert await link.run(COUNT, ["n", 5]) == 5
+    finally:
+        await link.stopService()
+        other.remove()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_replica_is_no_redis_of_ours(server: RedisServer) -> None:
+    """Calls fail in time with the reason, and nothing of them is done; promoted, it serves within 2.5 s."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["x"])
+        await tell(server, "REPLICAOF", "127.0.0.1", "1")
+        with pytest.raises(StoreUntouched, match="replica"):
+            await link.run(COUNT, ["n", 1])
+        assert not link.up
+        await tell(server, "REPLICAOF", "NO", "ONE")
+        began = reactor.seconds()
+        assert await link.run(COUNT, ["n", 1]) == 1
+        assert reactor.seconds() - began < 2.5
+
+
+async def tell(server: RedisServer, *words: str) -> None:
+    """One command over a connection of its own."""
+    endpoint: Any = server.client()
+    done: Deferred[bytes] = Deferred()
+    protocol: Any = await endpoint.connect(Factory.forProtocol(Protocol))
+    protocol.dataReceived = done.callback
+    protocol.transport.write((" ".join(words) + "\r\n").encode())
+    assert await done == b"+OK\r\n"
+    protocol.transport.loseConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_holds_a_megabyte_at_most(server: RedisServer) -> None:
+    """Ten items of 400 KB go two by two: what else Redis is asked for comes between them."""
+    async with linked(server) as link:
+        await link.run(ECHO, ["first"])
+        before = await calls(link, "evalsha")
+        replies = await together(link, ECHO, [["x" * 400_000] for _ in range(10)])
+        assert [len(reply) for _, reply in replies] == [400_000] * 10
+        assert await calls(link, "evalsha") == before + 5
 
 
 @pytest_twisted.ensureDeferred
@@ -334,6 +400,8 @@ class _Late(Protocol):
     """A Redis that lets one in after 3.5 s and then never answers again."""
 
     def dataReceived(self, data: bytes) -> None:
+        if b"ROLE" in data and self.transport is not None:
+            self.transport.write(b"*1\r\n$6\r\nmaster\r\n")
         if b"PING" in data and self.transport is not None:
             reactor.callLater(max(_Late.opens - reactor.seconds(), 0.0), self.transport.write, b"+PONG\r\n")
 
