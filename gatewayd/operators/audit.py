@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from twisted.logger import Logger
 
+from gatewayd.config import ConfigError, Gatewayd
 from gatewayd.core.model import Decision
 from gatewayd.operators.shapes import iso
 
@@ -129,6 +130,17 @@ class AuditLog:
         """Say the chain's head once more, and close the file."""
         log.info("the audit log's chain ends at {chain}", chain=self._chain)
         os.close(self._file)
+
+
+def open_audit(clock: Any, table: Gatewayd) -> AuditLog | None:
+    """The audit log that [gatewayd] asks for, or None. Raises ConfigError where its file can't be written."""
+    if not table.audit_log:
+        return None
+    path = Path(table.audit_log.replace("{instance}", table.instance))
+    try:
+        return AuditLog(clock, path, table.secret_key.reveal().encode(), table.instance)
+    except OSError as error:
+        raise ConfigError([f"gatewayd.audit_log: {path}: {error.strerror}"]) from None
 
 
 def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generator[str, None, str]:

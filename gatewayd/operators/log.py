@@ -3,9 +3,12 @@
 Owns levels, the limit on repeats, and the last redaction of what exceptions quote. Knows nothing of what is logged.
 """
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from time import gmtime, strftime
 from typing import Any, TextIO
 
@@ -207,6 +210,20 @@ class _Repeats:
         self.until = until
         self.level = level
         self.seen = 0
+
+
+def observer(
+    clock: IReactorTime, twistd: Mapping[str, Any], environ: Mapping[str, str], *, json: bool
+) -> Observer | None:
+    """Our own log format, where twistd (its options) logs to a file or to standard output; syslog keeps twistd's."""
+    if twistd.get("syslog") or twistd.get("logger"):
+        return None
+    name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
+    stream = sys.stdout if name == "-" else Path(name).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
+    at = os.fstat(stream.fileno())
+    return Observer(
+        stream, clock, json=json, journal=under_journal(environ.get("JOURNAL_STREAM", ""), at.st_dev, at.st_ino)
+    )
 
 
 def under_journal(journal_stream: str, device: int, inode: int) -> bool:
