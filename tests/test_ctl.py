@@ -17,11 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.threads import deferToThread
 
+from admin_world import KEYS, SMS, World
+from ctl_words import VERBS
 from gatewayd import ctl
 from gatewayd.core.model import BindState, Decision, WayState
 from gatewayd.operators.adminclient import _split, open_client
 from gatewayd.operators.audit import AuditLog
-from tests.operators.test_admin import KEYS, SMS, World
 
 Run = Any
 
@@ -358,12 +359,6 @@ def test_wrong_use_is_exit_status_2(words: list[str], capsys: pytest.CaptureFixt
     """And the usage is printed."""
     assert _status_of(words) == 2
     assert "usage: gatewayctl" in capsys.readouterr().err
-
-
-VERBS = {
-    *("check", "status", "trace", "dead-letters", "suppress", "unsuppress", "erase", "export", "pause", "resume"),
-    *("replay", "smpp-probe", "audit", "sandbox"),
-}
 
 
 def test_these_are_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:

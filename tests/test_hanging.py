@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 """
 
 
-def run(directory: Path, tests: str) -> subprocess.CompletedProcess[str]:
+def run(directory: Path, tests: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run these tests with a limit of 1 s and as much to clean up."""
     (directory / "test_it.py").write_text(HEAD + tests)
     (directory / "pytest.ini").write_text("[pytest]\ntimeout = 1\n")
@@ -22,9 +22,11 @@ def run(directory: Path, tests: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(HERE))),
         "GATEWAYD_TEST_GRACE": "1",
     }
-    words = ["-m", "pytest", "-v", "-p", "conftest", "-p", "no:cacheprovider", "test_it.py"]
+    # Our own environment may be a worker's.
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    command = ["-m", "pytest", "-v", "-p", "conftest", "-p", "no:cacheprovider", *words, "test_it.py"]
     return subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *command],
         cwd=directory,
         env=environment,
         capture_output=True,
@@ -91,3 +93,55 @@ def test_never_begins():
     assert "test_never_begins" not in done.stdout
     child = Path("/proc", (tmp_path / "child").read_text(), "status")
     assert not child.exists() or "zombie" in child.read_text()
+
+
+def test_a_worker_that_hangs_ends_the_run(tmp_path: Path) -> None:
+    """Its test is named, in the closing lines too; what was not begun is not run by another worker."""
+    done = run(
+        tmp_path,
+        """
+@pytest_twisted.ensureDeferred
+async def test_hangs():
+    while True:
+        try:
+            await Deferred()
+        except BaseException:
+            pass
+""",
+        *("-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"),
+    )
+    assert done.returncode == 1
+    assert "test_it.py::test_hangs hangs, 1 s after its 1 s: the run ends here" in done.stderr
+    assert "crashed while running 'test_it.py::test_hangs'" in done.stdout
+    assert "1 failed" in done.stdout
+
+
+def test_real_pace_comes_last_and_alone(tmp_path: Path) -> None:
+    """With several workers, and in one process."""
+    tests = """
+import pytest
+import threading
+from pathlib import Path
+
+def note(word):
+    with Path("said").open("a") as said:
+        said.write(word + " ")
+
+@pytest.mark.pace
+def test_pace():
+    note("pace")
+
+@pytest.mark.xdist_group("a")
+def test_ordinary():
+    threading.Event().wait(0.5)
+    note("ordinary")
+
+@pytest.mark.xdist_group("b")
+def test_another():
+    note("ordinary")
+"""
+    for words in ((), ("-n", "3", "--dist", "loadgroup")):
+        done = run(tmp_path, tests, *words)
+        assert "3 passed" in done.stdout, done.stdout
+        assert (tmp_path / "said").read_text().split() == ["ordinary", "ordinary", "pace"]
+        (tmp_path / "said").unlink()

@@ -78,6 +78,13 @@ def test_no_test_sleeps() -> None:
             assert not re.search(r"\b(sleep|deferLater|sigtimedwait)\(", path.read_text()), path
 
 
+def test_no_test_module_is_imported() -> None:
+    """What several tests share has a module of its own, in tests/ or tests/integration; one name, so one copy of it."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        found = re.findall(r"(?m)^\s*(?:from|import) (tests\.|integration\.|(?:\w+\.)*test_\w+)", path.read_text())
+        assert not found, (path, found)
+
+
 def test_modules_are_not_too_long() -> None:
     """A module of more than 600 lines does a second thing."""
     assert [path.name for path in SOURCES if len(path.read_text().splitlines()) > 600] == []

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from outside_ports import free_port, until
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.task import react
@@ -24,7 +25,6 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Login
 from gatewayd.smtp.mime import Brand, compose
 from gatewayd.smtp.pool import Pool, Settings
-from integration.outside_ports import free_port, until
 from smtp_world import KEYS, label, message
 
 CELLS = "<td>some more of it and = so on </td>\n" * 40

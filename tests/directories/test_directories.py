@@ -3,7 +3,6 @@
 import sqlite3
 import string
 import threading
-from collections.abc import Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -18,15 +17,13 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
-from twisted.plugin import IPlugin
 from twisted.web.http import Request
 from twisted.web.resource import Resource
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
-from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
+from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import Directories, open_directory
 from gatewayd.directories.http import HttpDirectory
@@ -763,27 +760,12 @@ async def test_trouble_is_told_once_and_its_end_too() -> None:
     assert world.directory.trouble == ""
 
 
-@implementer(IPlugin, IRecipientDirectoryMaker)
-class Maker:
-    """An operator's own kind of directory."""
-
-    type_name = "ours"
-
-    def make(self, reactor: Any, options: Mapping[str, Any]) -> IRecipientDirectory:
-        """Players by the options."""
-        if "email" not in options:
-            raise ValueError("options.email: is required")
-        players = Players({"1": Recipient(email=options["email"])})
-        options.get("made", []).append(players)
-        return players  # type: ignore[no-any-return]
-
-
 @pytest.fixture
 def own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator's plugin is installed."""
     import twisted.plugins
 
-    (tmp_path / "gatewayd_ours.py").write_text("from tests.directories.test_directories import Maker\nours = Maker()\n")
+    (tmp_path / "gatewayd_ours.py").write_text("from directory_plugin import Maker\nours = Maker()\n")
     monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(tmp_path)])
 
 

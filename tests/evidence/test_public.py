@@ -13,16 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
-from fakes import FakeMeter, FakeStore
-from gatewayd import config
-from gatewayd.config import Secret
-from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
-from gatewayd.core.model import Evidence
-from gatewayd.core.status import Event
-from gatewayd.core.tokens import Keys, Purpose
-from gatewayd.evidence.public import MAX_BODY, PIXEL, Public
-from gatewayd.evidence.unsubscribe import Pages
-from tests.evidence.test_esp import (
+from esp_requests import (
     ARN,
     CERTIFICATE_URL,
     EC_PUBLIC,
@@ -34,6 +25,15 @@ from tests.evidence.test_esp import (
     sendgrid_request,
     sns,
 )
+from fakes import FakeMeter, FakeStore
+from gatewayd import config
+from gatewayd.config import Secret
+from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
+from gatewayd.core.model import Evidence
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.public import MAX_BODY, PIXEL, Public
+from gatewayd.evidence.unsubscribe import Pages
 
 KEYS = Keys(b"k" * 32)
 ID = str(uuid.UUID(int=7, version=4))

@@ -22,6 +22,8 @@ from typing import Any, Self
 
 import msgspec
 import treq
+from outside_ports import free_port
+from outside_toml import toml
 from twisted.internet.endpoints import UNIXClientEndpoint, serverFromString
 from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
@@ -32,8 +34,6 @@ from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smartico import Said, Smartico
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.store.link import RedisLink
-from integration.outside_ports import free_port
-from integration.outside_toml import toml
 from redis_server import RedisServer, until
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

@@ -21,13 +21,14 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from outside_ports import free_port, until
+from outside_redis import Redis
 from outside_relay import Mail, Mute, Relay
 from outside_smartico import Heard, Smartico
 from outside_smsc import ENQUIRE_LINK, Smsc, Submit
@@ -144,8 +145,7 @@ class Outside:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="out-"))
-        self.redis_socket = self.directory / "redis.sock"
-        self.redis: subprocess.Popen[bytes] | None = None
+        self.redis = Redis(self.directory)
         self.smartico, self.relay, self.smsc = Smartico(), Relay(), Smsc()
         self.peers: list[Any] = [self.smartico, self.relay, self.smsc]
         self.database = self.directory / "players.db"
@@ -176,7 +176,7 @@ class Outside:
         }
         self.settings: dict[str, Any] = {
             "gatewayd": {"instance": "gw1", "secret_key": "0123456789abcdef" * 4},
-            "redis": {"endpoint": f"unix:{self.redis_socket}"},
+            "redis": {"endpoint": f"unix:{self.redis.socket}"},
             "api": {"listen": [f"tcp:{self.api}:interface=127.0.0.1"]},
             "admin": {"listen": [f"tcp:{self.admin}:interface=127.0.0.1"]},
             "public": {
@@ -224,65 +224,32 @@ class Outside:
 
     def start_redis(self, *words: str) -> None:
         """Run it."""
-        server = shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
-        assert server is not None
-        self.redis = subprocess.Popen(
-            [
-                server,
-                "--port",
-                "0",
-                "--unixsocket",
-                str(self.redis_socket),
-                "--dir",
-                str(self.directory),
-                "--appendonly",
-                "yes",
-                "--appendfsync",
-                "everysec",
-                "--save",
-                "",
-                "--maxmemory-policy",
-                "noeviction",
-                *words,
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        until(lambda: self.redis_cli("PING") == "PONG", 10)
+        self.redis.start(*words)
 
     def stop_redis(self) -> None:
         """kill -9."""
-        if self.redis is not None:
-            self.redis.kill()
-            self.redis.wait()
-            self.redis = None
+        self.redis.stop()
 
-    def redis_cli(self, *words: str, lines: Sequence[str] = ()) -> str:
-        """What redis-cli prints for one command, or for `lines` of them."""
-        run = subprocess.run(
-            ["redis-cli", "-s", str(self.redis_socket), *words],
-            input="\n".join(lines),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return run.stdout.strip()
+    def redis_cli(self, *words: str) -> str:
+        """What redis-cli prints for one command."""
+        return self.redis.ask(*words)
 
     def everything_in_redis(self) -> str:
         """All keys and values, as text."""
         reads = {
-            "string": "GET {}",
-            "hash": "HGETALL {}",
-            "list": "LRANGE {} 0 -1",
-            "set": "SMEMBERS {}",
-            "zset": "ZRANGE {} 0 -1 WITHSCORES",
-            "stream": "XRANGE {} - +",
+            "string": ("GET",),
+            "hash": ("HGETALL",),
+            "list": ("LRANGE", "0", "-1"),
+            "set": ("SMEMBERS",),
+            "zset": ("ZRANGE", "0", "-1", "WITHSCORES"),
+            "stream": ("XRANGE", "-", "+"),
         }
-        keys = [json.dumps(key) for key in self.redis_cli("KEYS", "*").splitlines()]
-        kinds = self.redis_cli(lines=[f"TYPE {key}" for key in keys]).splitlines()
+        keys = self.redis.ask("KEYS", "*").splitlines()
+        kinds = self.redis.ask(commands=[("TYPE", key) for key in keys]).splitlines() if keys else []
         # A key that ends meanwhile is of the kind "none".
-        values = [reads[kind].format(key) for key, kind in zip(keys, kinds, strict=True) if kind in reads]
-        return "\n".join((*keys, self.redis_cli(lines=values)))
+        found = [(reads[kind], key) for key, kind in zip(keys, kinds, strict=True) if kind in reads]
+        values = [(verb[0], key, *verb[1:]) for verb, key in found]
+        return "\n".join((*keys, self.redis.ask(commands=values) if values else ""))
 
     # the daemon
 

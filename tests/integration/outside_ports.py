@@ -1,5 +1,6 @@
 """Free ports and patience, for peers and tests that share no code with gatewayd."""
 
+import os
 import random
 import socket
 import time
@@ -23,9 +24,10 @@ def free_port() -> int:
     """A TCP port of loopback that nobody has, and that nobody gets before its owner listens.
 
     The system gives ports from 32768 on to outgoing connections: one of those would be taken by the next connection.
+    Below that, each worker of pytest-xdist has a range of its own.
     """
     while True:
-        port = _chance.randrange(12_000, 32_000)
+        port = _chance.choice(_OURS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:
@@ -33,6 +35,13 @@ def free_port() -> int:
                 return port
 
 
+def _range_of(worker: str, workers: str) -> range:
+    number, count = int(worker.removeprefix("gw") or 0), int(workers or 1)
+    size = 20_000 // count
+    return range(12_000 + number * size, 12_000 + (number + 1) * size)
+
+
+_OURS = _range_of(os.environ.get("PYTEST_XDIST_WORKER", ""), os.environ.get("PYTEST_XDIST_WORKER_COUNT", ""))
 # Not the common source: Hypothesis puts that back to where it was, in every process alike.
 _chance = random.SystemRandom()
 _given: set[int] = set()

@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from outside_ports import free_port
 from twisted.internet import defer, protocol
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.threads import deferToThread
@@ -33,7 +34,6 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.protocols.basic import LineOnlyReceiver
 
 from conftest import missing, need
-from integration.outside_ports import free_port
 from redis_server import until
 
 _MASTER = """\

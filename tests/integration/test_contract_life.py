@@ -445,14 +445,14 @@ def test_redis_down_is_try_again_within_5_s_and_comes_back_within_5_s(world: Out
 def test_a_redis_that_hangs_is_try_again_within_5_s(world: Outside) -> None:
     """SIGSTOP: it takes connections and answers nothing."""
     world.start()
-    assert world.redis is not None
-    world.redis.send_signal(signal.SIGSTOP)
+    assert world.redis.process is not None
+    world.redis.process.send_signal(signal.SIGSTOP)
     try:
         for _ in range(2):
             refused_for_now(world)
         until(lambda: admin(world, "/readyz").status == 503, 10)
     finally:
-        world.redis.send_signal(signal.SIGCONT)
+        world.redis.process.send_signal(signal.SIGCONT)
     answer = until(lambda: [answer for answer in [world.sms()] if answer["error_code"] == 0], 5)[0]
     world.until_heard(answer["ext_message_id"], "accepted", "delivered")
 
@@ -481,15 +481,15 @@ def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Out
 def test_a_frozen_redis_that_goes_on_stores_nothing_that_was_refused(world: Outside) -> None:
     """try_again means that nothing was stored: the same uid is free for other content once Redis has thawed."""
     world.start()
-    assert world.redis is not None
+    assert world.redis.process is not None
     # Redis knows the script from now on: it would run it.
     world.until_heard(world.sms()["ext_message_id"], "accepted", "delivered")
     fields = world.sms_fields()
-    world.redis.send_signal(signal.SIGSTOP)
+    world.redis.process.send_signal(signal.SIGSTOP)
     try:
         assert world.post("/amazing/sms", fields).json["error_code"] == 10
     finally:
-        world.redis.send_signal(signal.SIGCONT)
+        world.redis.process.send_signal(signal.SIGCONT)
     fields |= {"body": "other content"}
     answer = until(lambda: [one for one in [world.post("/amazing/sms", fields).json] if one["error_code"] != 10], 5)[0]
     assert answer["error_code"] == 0

@@ -7,81 +7,16 @@ from typing import Any
 
 import pytest_twisted
 from daemon import SECRET, World, all_keys, command, environment, toml
+from load import TOLD, Load, copies, mails
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
 
 from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import Player, PlayerService
-from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, Answer, Said
+from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, Answer
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.store.link import RedisLink
 from redis_server import later, until
-
-TOLD = ["accepted", "delivered"]
-
-
-class Load:
-    """Messages posted by several callers at once, each again under its uid until it is taken, as Smartico would.
-
-    `ids` is the id that each text or subject was answered with.
-    """
-
-    def __init__(self, world: World, channel: str, count: int, callers: int = 8) -> None:
-        self.world = world
-        self.channel = channel
-        self.ids: dict[str, str] = {}
-        self.refused: list[Said] = []
-        self._waiting = list(range(count, 0, -1))
-        callers_done = [Deferred.fromCoroutine(self._call()) for _ in range(callers)]
-        self.done = DeferredList(callers_done, fireOnOneErrback=True)
-
-    async def _call(self) -> None:
-        while self._waiting:
-            number = self._waiting.pop()
-            while not await self._post(number):
-                await later(0.1)
-
-    async def _post(self, number: int) -> bool:
-        text, player = f"{self.channel} number {number}", f"p{number}"
-        uid = f"load-{self.channel}-{number}"
-        try:
-            if self.channel == "sms":
-                answer = await self.world.sms(player, text, im_uid=uid)
-            else:
-                answer = await self.world.email(player, subject=text, email_uid=uid)
-        except Exception:
-            # Nobody listens, or the answer was lost.
-            return False
-        if answer.error_code:
-            self.refused.append(answer)
-            return False
-        assert self.ids.setdefault(text, answer.ext_message_id) == answer.ext_message_id
-        return True
-
-    def statuses(self, text: str) -> list[str]:
-        """What Smartico heard of it, each status the first time."""
-        return list(dict.fromkeys(self.world.smartico.statuses(self.ids[text])))
-
-    async def all_final(self, seconds: float = 60.0) -> None:
-        """Return once Smartico heard a final status of each."""
-        final = {"delivered", "failed", "rejected"}
-
-        def over() -> bool:
-            ended = {heard.ext_message_id for heard in self.world.smartico.heard if heard.status in final}
-            return ended >= set(self.ids.values())
-
-        await until(over, seconds)
-
-
-def copies(world: World) -> Counter[str]:
-    """How often the SMSC took each text."""
-    return Counter(message.text for message in world.smsc.messages)
-
-
-def mails(world: World) -> Counter[str]:
-    """How often the relay took each subject."""
-    return Counter(str(taken.headers["Subject"]) for taken in world.relay.taken)
 
 
 @pytest_twisted.ensureDeferred

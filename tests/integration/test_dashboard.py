@@ -19,10 +19,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.utils import getProcessOutputAndValue
 
+from admin_world import EMAIL, SMS, World
 from conftest import need
 from gatewayd.core.model import QueueState, WayState
 from gatewayd.operators.figures import Snapshot
-from tests.operators.test_admin import EMAIL, SMS, World
 
 QUIET = [
     "--headless",

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from daemon import World, free_port
+from postfix import Postfix
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -28,10 +30,8 @@ from twisted.web.client import Agent
 
 from gatewayd.sandbox.players import Player
 from gatewayd.sandbox.relay import SimulatedRelay, Taken
-from integration.daemon import World, free_port
-from integration.postfix import Postfix
 from redis_server import later, until
-from tests.bounces.test_inbound import arf, mail
+from returned_mail import arf, mail
 
 KEY = rsa.generate_private_key(65537, 2048)
 PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"

@@ -5,12 +5,12 @@ import re
 import pytest
 import pytest_twisted
 from daemon import free_port
+from foreign_smsc import around, copies
+from load import TOLD, Load
 from postfix import Postfix
 from twisted.internet import reactor
 
 from redis_server import until
-from tests.integration.test_daemon import TOLD, Load
-from tests.integration.test_smpp_daemon import around, copies
 
 COUNT = 200
 

@@ -7,11 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest_twisted
+from databases import mariadb, unprivileged
 from twisted.internet import reactor
 
 from gatewayd import config
 from gatewayd.directories import open_directory
-from tests.integration.test_directories_sql import mariadb, unprivileged
 
 CHAPTER = Path(__file__).parent.parent.parent / "debian" / "manual" / "6-players.md"
 

@@ -18,12 +18,12 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.threads import deferToThread
 
+from ctl_words import VERBS
 from gatewayd.sandbox.players import Player
 from gatewayd.sandbox.smartico import BROKEN, OK
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.store.link import RedisLink
 from redis_server import later, until
-from tests.test_ctl import VERBS
 
 TOLD = ["accepted", "delivered"]
 

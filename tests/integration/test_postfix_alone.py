@@ -1,9 +1,9 @@
 """The private Postfix itself: it starts, delivers, survives a kill -9, and leaves nothing behind."""
 
 import pytest_twisted
+from postfix import Postfix
 from twisted.internet import reactor
 
-from integration.postfix import Postfix
 from redis_server import until
 
 

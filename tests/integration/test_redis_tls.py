@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from postfix import free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -17,7 +18,6 @@ from gatewayd.config import Config, parse
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.store.access import redis_link
 from gatewayd.store.link import RedisLink
-from integration.postfix import free_port
 from redis_server import RedisServer
 
 HOST = "127.0.0.1"

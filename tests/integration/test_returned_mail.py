@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from postfix import Postfix
 from twisted.internet import defer, reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.threads import deferToThread
@@ -20,8 +21,7 @@ from gatewayd.bounces.lmtp import Limits
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
-from integration.postfix import Postfix
-from tests.bounces.test_inbound import ID, KEYS, arf, dsn, mail
+from returned_mail import ID, KEYS, arf, dsn, mail
 
 DOMAIN = "bounces.test"
 OTHER_ID = "b540f662-45b3-41ee-be56-0242ac120002"

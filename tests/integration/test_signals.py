@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest_twisted
 from daemon import World, get
+from load import TOLD, Load, copies, mails
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
@@ -17,7 +18,6 @@ from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.smartico import Answer, Said
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from redis_server import until
-from tests.integration.test_daemon import TOLD, Load, copies, mails
 
 
 async def reloaded(world: World) -> None:

@@ -1,35 +1,11 @@
 """The whole daemon against an SMSC that is not ours (npm `smpp`): kill -9, resets, a strict limiter."""
 
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest_twisted
-from daemon import World
-from smpp_peers import Peer, npm_smsc
-from twisted.internet import reactor
+from foreign_smsc import around, copies
+from load import TOLD, Load
+from smpp_counts import a_second, fullest_second, met
 
 from redis_server import until
-from tests.integration.test_daemon import TOLD, Load
-from tests.integration.test_smpp_peers import a_second, fullest_second, met
-
-
-@asynccontextmanager
-async def around(players: int, smsc: dict[str, Any], **behaviour: Any) -> AsyncIterator[tuple[World, Peer]]:
-    """A daemon that is not started yet, and an npm SMSC as its only way out."""
-    peer = await npm_smsc(**behaviour)
-    try:
-        async with World(reactor, players=players) as world:
-            world.settings["smscs"]["world"] |= {"port": peer.port} | smsc
-            yield world, peer
-    finally:
-        await peer.stop()
-
-
-def copies(report: dict[str, Any]) -> Counter[str]:
-    """How often the SMSC has each text."""
-    return Counter(message["text"] for message in report["messages"])
 
 
 @pytest_twisted.ensureDeferred

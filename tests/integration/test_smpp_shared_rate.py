@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest_twisted
+from smpp_counts import backlog, fullest_second
 from smpp_peers import npm_smsc
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
@@ -11,7 +12,6 @@ from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer, until
 from smpp_world import Rates, World, settings
-from tests.integration.test_smpp_peers import backlog, fullest_second
 
 
 class SharedRates(Rates):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest_twisted
 from daemon import SECRET, Daemon, World, get
+from smpp_counts import fullest_second
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -12,7 +13,6 @@ from gatewayd.sandbox.players import SAMPLES
 from gatewayd.sandbox.smartico import Said
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp.codec.pdu import Command, Status, SubmitSm
-from tests.integration.test_smpp_peers import fullest_second
 
 PLAYER = SAMPLES[0]
 PHONE = "+447700900123"

@@ -11,6 +11,7 @@ import pytest
 import pytest_twisted
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from postfix import Postfix, free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThread
@@ -21,7 +22,6 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Handed, Order
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.timeouts import Timeouts
-from integration.postfix import Postfix, free_port
 from redis_server import until
 from smtp_world import KEYS, label, message
 

@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from twisted.protocols.basic import LineOnlyReceiver
 
 from certificates import Authority
+from dkim_keys import RSA, is_valid, pem
 from gatewayd.config import Domains, Relay, Secret
 from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Handed, Order
@@ -26,7 +27,6 @@ from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience, Places
 from gatewayd.smtp.timeouts import Timeouts
 from redis_server import until
 from smtp_world import KEYS, label, message
-from tests.smtp.test_dkim import RSA, is_valid, pem
 
 R: Any = reactor
 NOW = IReactorTime(R)

@@ -1,57 +1,24 @@
 """DKIM signatures of ours, checked by dkimpy, which shares no code with them."""
 
-import base64
 from typing import Any
 
 import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dkim_keys import ED25519, RSA, is_valid, pem
 from gatewayd.config import Dkim, Secret
 from gatewayd.smtp.dkim import Signer, relaxed_body
 from gatewayd.smtp.mime import Brand, Mail, compose
 from smtp_world import KEYS, message
 
-RSA = generate_rsa(65537, 2048)
-ED25519 = Ed25519PrivateKey.generate()
 BRAND = Brand("bounces.amazing.co", "https://go.amazing.co", one_click=True)
-
-
-def pem(key: Any) -> str:
-    """The private key as it stands in a configuration."""
-    text: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return text.decode()
-
-
-def record(key: Any) -> bytes:
-    """The public key as it stands in DNS."""
-    if key is ED25519:
-        raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return b"v=DKIM1; k=ed25519; p=" + base64.b64encode(raw)
-    raw = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return b"v=DKIM1; k=rsa; p=" + base64.b64encode(raw)
 
 
 def signer(key: Any) -> Signer:
     """A signer for amazing.co with selector gw1."""
     return Signer(Dkim(domain="amazing.co", selector="gw1", private_key=Secret(pem(key))))
-
-
-def is_valid(raw: bytes, key: Any) -> bool:
-    """What dkimpy says."""
-    asked: list[bytes] = []
-
-    def dns(name: bytes, timeout: int = 5) -> bytes:
-        asked.append(name)
-        return record(key)
-
-    good: bool = dkim.verify(raw, dnsfunc=dns)
-    assert asked == [b"gw1._domainkey.amazing.co."] or not good
-    return good
 
 
 def wire(mail: Mail) -> bytes:

@@ -1,0 +1,6 @@
+"""Every verb of gatewayctl: the tests that go through all of them start from here."""
+
+VERBS = {
+    *("check", "status", "trace", "dead-letters", "suppress", "unsuppress", "erase", "export", "pause", "resume"),
+    *("replay", "smpp-probe", "audit", "sandbox"),
+}
