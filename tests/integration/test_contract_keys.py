@@ -202,7 +202,7 @@ def test_redis_prefix_and_database(world: Outside) -> None:
     world.start()
     found = world.sms()["ext_message_id"]
     world.until_heard(found, "accepted", "delivered")
-    keys = world.redis_cli("-n", "3", "KEYS", "*").split()
+    _, *keys = world.redis.ask(commands=[("SELECT", "3"), ("KEYS", "*")]).split()
     assert keys
     assert all(key.startswith("mine:") for key in keys)
     assert world.redis_cli("KEYS", "*") == ""
