@@ -120,6 +120,6 @@ class World:
     def dead(self, uid: str = "uid-1") -> Message:
         """An SMS with a dead letter."""
         message = self.sent(uid)
-        jobs = self.run(self.store.take_reports(10))
+        jobs = self.run(self.store.lease_reports(10))
         self.run(self.store.report_dead(next(job for job in jobs if job.message_id == message.id), "HTTP 500"))
         return message
