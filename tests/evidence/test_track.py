@@ -35,11 +35,11 @@ class Store(FakeStore):
 
     evidence_down = False
 
-    async def evidence(self, evidence: Evidence) -> str:
+    async def record_evidence(self, evidence: Evidence) -> str:
         """As IStore, or away."""
         if self.evidence_down:
             raise StoreUnavailable("away")
-        return await super().evidence(evidence)
+        return await super().record_evidence(evidence)
 
 
 class Bench:
