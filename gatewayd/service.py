@@ -46,6 +46,7 @@ from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_link
+from gatewayd.store.claims import EventClaims
 from gatewayd.store.link import RedisLink
 from gatewayd.work.attempts import MessageWork, ReportWork
 from gatewayd.work.deliver import Deliverer
@@ -393,8 +394,9 @@ def _public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Public | 
         shared.keys,
         evidence=tracker,
         esp=config.esp,
-        seen=shared.store.seen,
-        remember=shared.store.remember,
+        base_url=config.public.base_url,
+        claims=EventClaims(shared.link, RedisStore.key_prefix(config.redis.key_prefix), uuid.uuid4().hex),
+        ping=shared.store.ping,
         fetch=callbacks.get,
         meter=shared.metrics,
     )

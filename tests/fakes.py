@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from zope.interface import implementer
 
 from gatewayd.core.errors import ErrorCode, LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
-from gatewayd.core.interfaces import Acceptance, IMeter, IStore
+from gatewayd.core.interfaces import Acceptance, Claim, IEventClaims, IMeter, IStore
 from gatewayd.core.model import (
     Channel,
     DeadLetter,
@@ -33,6 +33,41 @@ from gatewayd.core.timeline import reports_of
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
+
+
+@implementer(IEventClaims)
+class FakeClaims:
+    """Claims in memory; `shared` is what two instances have in common. `down = True` makes every call fail."""
+
+    def __init__(self, clock: Any, shared: dict[str, tuple[Claim, float]] | None = None) -> None:
+        self._clock = clock
+        self._held = {} if shared is None else shared
+        self.down = False
+
+    async def claim(self, keys: Sequence[str]) -> list[Claim]:
+        self._check_up()
+        found = []
+        for key in keys:
+            state, until = self._held.get(key, (Claim.OURS, 0.0))
+            if until <= self._clock.seconds():
+                self._held[key] = (Claim.ANOTHERS, self._clock.seconds() + 60)
+                state = Claim.OURS
+            found.append(state)
+        return found
+
+    async def keep(self, keys: Sequence[str], seconds: float) -> None:
+        self._check_up()
+        for key in keys:
+            self._held[key] = (Claim.DONE, self._clock.seconds() + seconds)
+
+    async def release(self, keys: Sequence[str]) -> None:
+        self._check_up()
+        for key in keys:
+            self._held.pop(key, None)
+
+    def _check_up(self) -> None:
+        if self.down:
+            raise StoreUnavailable("the fake is down")
 
 
 class FakeEvidence:
@@ -656,12 +691,6 @@ class FakeStore:
         sent = row.sent_at or row.marked
         facts = (row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address)
         return Known(message_id, *facts, sent, row.told)
-
-    async def seen(self, key: str) -> bool:
-        return self.db.memory.get(key, 0) > self._now()
-
-    async def remember(self, key: str, seconds: float) -> None:
-        self.db.memory[key] = self._now() + seconds
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         self._now()

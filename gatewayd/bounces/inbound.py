@@ -5,7 +5,6 @@ verdicts to events. The LMTP session is in lmtp.py, the reading in dsn.py. Whose
 mail's own text only says what happened to it.
 """
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
@@ -25,6 +24,7 @@ from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Known
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
+from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
 
 PREFIXES: dict[str, Purpose] = {
@@ -41,7 +41,6 @@ SMALL = 16_384
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _WORDS = 10
-_TOKENS_REMEMBERED = 20_000
 
 EVENTS: dict[Kind, Event] = {
     Kind.FAILED: Event.FAILED,
@@ -110,7 +109,7 @@ class ReturnedMail(protocol.Factory):
         self._limits = limits or Limits()
         self._in_thread = in_thread or _threads_of(reactor)
         self._sessions: set[Session[Addressed]] = set()
-        self._taken: OrderedDict[str, int] = OrderedDict()
+        self._taken = Tally(_MAILS_A_TOKEN)
         self._emptied: Deferred[None] | None = None
         self.draining = False
         self.reconfigure(domains=domains, max_size=max_size, internal_relays=internal_relays)
@@ -175,7 +174,7 @@ class ReturnedMail(protocol.Factory):
     async def take(self, arrived: Arrived[Addressed]) -> None:
         """Deal with one mail for good. Raises StoreUnavailable where its fact could not be made durable."""
         message_id = arrived.recipient.message_id
-        if self._taken.get(message_id, 0) >= _MAILS_A_TOKEN:
+        if self._taken.is_full(message_id):
             self.log.warn("too many mails about {message_id}: dropped", message_id=message_id)
             return
         inspected: Inspected = await self._in_thread(inspect, arrived.raw, arrived.null_sender)
@@ -186,7 +185,8 @@ class ReturnedMail(protocol.Factory):
             await self._evidence.record(evidence)
         else:
             self._ignored(arrived.recipient, inspected.verdict)
-        self._count(message_id)
+        # Only what was dealt with counts: a mail that is refused while the store is down comes again.
+        self._taken.count(message_id)
 
     def _ignored(self, to: Addressed, verdict: Verdict) -> None:
         self.log.info(
@@ -241,12 +241,6 @@ class ReturnedMail(protocol.Factory):
         if verdict.kind is Kind.FAILED and verdict.parsed and verdict.status.startswith("5"):
             return Event.BOUNCED
         return EVENTS.get(verdict.kind)
-
-    def _count(self, message_id: str) -> None:
-        """Only what was dealt with counts: a mail that is refused while the store is down comes again."""
-        self._taken[message_id] = self._taken.pop(message_id, 0) + 1
-        if len(self._taken) > _TOKENS_REMEMBERED:
-            self._taken.popitem(last=False)
 
     def _over(self, session: Session[Addressed]) -> None:
         if session.busy:

@@ -101,7 +101,11 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     return _named(config)
 
 
-_PUBLIC_KEYS: Mapping[str, Callable[[str], object]] = {"sendgrid": pem.verifying_key, "ses": pem.certificate}
+_PUBLIC_KEYS: Mapping[str, Callable[[str], object]] = {
+    "sendgrid": pem.verifying_key,
+    "ses": pem.certificate,
+    "postal": pem.rsa_verifying_key,
+}
 
 
 def _unreadable_keys(config: Config) -> Iterator[str]:

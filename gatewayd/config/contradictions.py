@@ -9,9 +9,19 @@ from typing import Any
 
 from gatewayd.config import pem
 
-ESP_NAMES = ("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost")
+ESP_NAMES = (
+    *("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"),
+    *("brevo", "mandrill", "smtp2go", "resend", "postal", "kumomta"),
+)
 
-_ESP_NEEDS = {"mailgun": "signing_key", "sendgrid": "public_key", "ses": "topic_arns"}
+_ESP_NEEDS = {
+    "mailgun": "signing_key",
+    "mandrill": "signing_key",
+    "resend": "signing_key",
+    "sendgrid": "public_key",
+    "postal": "public_key",
+    "ses": "topic_arns",
+}
 
 
 _LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))

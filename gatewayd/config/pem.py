@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_private_key, load_pem_public_key
 
 RSA_LEAST_BITS = 1024
@@ -68,6 +68,20 @@ def verifying_key(text: str) -> EllipticCurvePublicKey:
         raise ValueError("is not a public key") from None
     if not isinstance(key, EllipticCurvePublicKey):
         raise ValueError("is not an ECDSA public key")
+    return key
+
+
+def rsa_verifying_key(text: str) -> RSAPublicKey:
+    """An RSA public key: PEM, bare base64, or the DKIM record in which Postal shows its own. Raises ValueError."""
+    try:
+        if "-----BEGIN" in text:
+            key = load_pem_public_key(text.encode())
+        else:
+            key = load_der_public_key(b64decode("".join(text.rpartition("p=")[2].split()).rstrip(";")))
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("is not a public key") from None
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("is not an RSA public key")
     return key
 
 

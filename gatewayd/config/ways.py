@@ -24,6 +24,22 @@ from gatewayd.config.values import (
     TonNpi,
 )
 
+Provider = Literal[
+    "",
+    "ses",
+    "sendgrid",
+    "mailgun",
+    "postmark",
+    "mailjet",
+    "sparkpost",
+    "brevo",
+    "mandrill",
+    "smtp2go",
+    "resend",
+    "postal",
+    "kumomta",
+]
+
 
 class Domains(Table):
     """[relays.NAME.domains."example.com"]: pacing for one recipient domain."""
@@ -45,7 +61,7 @@ class Relay(Table):
     password: SecretText = Secret("")
     connections: Count = 10
     rate: Rate = 0.0
-    provider: Literal["", "ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"] = ""
+    provider: Provider = ""
     on_uncertain: Literal["resend", "hold"] = "resend"
     uncertain_wait: Duration = 10.0
     headers: HeaderFields = {}

@@ -101,6 +101,30 @@ class Acceptance(StrEnum):
     FULL = "full"
 
 
+class Claim(StrEnum):
+    """Whose an outside event is that somebody wants to record."""
+
+    OURS = "ours"
+    ANOTHERS = "another's"
+    DONE = "done"
+
+
+class IEventClaims(Interface):
+    """Who records an outside event that may come twice, at once or days later. Any may raise StoreUnavailable."""
+
+    async def claim(keys: Sequence[str]) -> list[Claim]:
+        """OURS for each event that nobody has recorded and nobody is recording: for a minute nobody else may.
+
+        ANOTHERS where another call is at it, DONE where `keep` was called for it.
+        """
+
+    async def keep(keys: Sequence[str], seconds: float) -> None:
+        """These are recorded: they are DONE for so long."""
+
+    async def release(keys: Sequence[str]) -> None:
+        """These could not be recorded: whoever brings them again may claim them."""
+
+
 class IRecipientDirectory(Interface):
     """The operator's database of players."""
 
@@ -313,12 +337,6 @@ class IStore(Interface):
 
     async def about(message_id: str) -> Known | None:
         """What is kept of one message: whose it is, where it went and when."""
-
-    async def seen(key: str) -> bool:
-        """True where `remember` was called with this key in its time: an event told twice."""
-
-    async def remember(key: str, seconds: float) -> None:
-        """Make `seen` true for a while."""
 
     async def trace(ids: Sequence[str]) -> Trace | None:
         """The first of `ids` that is kept."""

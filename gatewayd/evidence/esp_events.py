@@ -5,10 +5,11 @@ modules of gatewayd.evidence.esp prove and read.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -16,15 +17,26 @@ from twisted.logger import Logger
 
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
-from gatewayd.core.interfaces import EvidenceSink, IMeter
+from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
-from gatewayd.evidence.esp import mailgun, mailjet, postmark, sendgrid, ses, sparkpost
+from gatewayd.evidence.esp import (
+    brevo,
+    kumomta,
+    mailgun,
+    mailjet,
+    mandrill,
+    postal,
+    postmark,
+    resend,
+    sendgrid,
+    ses,
+    smtp2go,
+    sparkpost,
+)
 from gatewayd.evidence.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable
 
-Seen = Callable[[str], Awaitable[bool]]
-Remember = Callable[[str, float], Awaitable[None]]
 Fetch = Callable[[str], Awaitable[tuple[int, bytes]]]
 """Status and body (at most 64 kB) of one GET that follows no redirect. Raises TemporaryFailure."""
 
@@ -35,10 +47,23 @@ READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
     "postmark": postmark.read,
     "mailjet": mailjet.read,
     "sparkpost": sparkpost.read,
+    "brevo": brevo.read,
+    "mandrill": mandrill.read,
+    "smtp2go": smtp2go.read,
+    "resend": resend.read,
+    "postal": postal.read,
+    "kumomta": kumomta.read,
 }
 
 # The key without which a provider's signature proves nothing.
-_PROOFS: dict[str, str] = {"ses": "topic_arns", "sendgrid": "public_key", "mailgun": "signing_key"}
+_PROOFS: dict[str, str] = {
+    "ses": "topic_arns",
+    "sendgrid": "public_key",
+    "postal": "public_key",
+    "mailgun": "signing_key",
+    "mandrill": "signing_key",
+    "resend": "signing_key",
+}
 
 REMEMBERED = 7 * 86400.0
 """How long an event's key is kept: longer than any provider repeats it, or its signature counts."""
@@ -46,7 +71,7 @@ REMEMBERED = 7 * 86400.0
 _FETCH_TIME = 5.0
 _FETCH_SIZE = 65536
 _CERTIFICATES = 8
-_AT_ONCE = 64
+_AT_ONCE = 1000
 
 _log = Logger()
 
@@ -67,8 +92,8 @@ class EspEvents:
         *,
         evidence: EvidenceSink,
         esp: Mapping[str, config.Esp],
-        seen: Seen,
-        remember: Remember,
+        base_url: str,
+        claims: IEventClaims,
         fetch: Fetch,
         meter: IMeter,
     ) -> None:
@@ -77,8 +102,8 @@ class EspEvents:
         self._evidence = evidence
         self._providers: dict[str, _Provider] = {}
         self.reload(esp)
-        self._seen = seen
-        self._remember = remember
+        self._claims = claims
+        self._base_url = base_url.rstrip("/")
         self._fetch = fetch
         self._meter = meter
         self._certificates: dict[str, bytes] = {}
@@ -99,37 +124,45 @@ class EspEvents:
         same = hmac.compare_digest(secret.encode(), known.secret if known is not None else b"")
         return same and known is not None
 
-    async def take(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Return once every event of a known provider's request is durable.
+    async def take(self, name: str, headers: Mapping[str, str], body: bytes, path: str = "") -> None:
+        """Return once every event of a known provider's request is durable. `path` is the request's, as it came.
 
         Raises Forged or Unreadable where the request is worth nothing; TemporaryFailure or StoreUnavailable where
         the provider must send it again, which repeats nothing that was already taken.
         """
         try:
-            events = await self._proven(name, headers, body)
+            events = await self._proven(name, headers, body, path)
         except (Forged, Unreadable) as fault:
             self._meter.evidence(name, "forged" if isinstance(fault, Forged) else "unreadable", "ignored")
             _log.warn("{provider} event not taken: {reason}", provider=name, reason=str(fault))
             raise
-        about: dict[str, list[EspEvent]] = {}
+        about: list[tuple[str, EspEvent]] = []
         for event in events:
-            message_id = self._keys.read(Purpose.ESP, event.token)
-            if message_id is None:
+            message_id = self._message(event)
+            if event.event is None:
+                self._meter.evidence(name, "none", "ignored" if message_id else "orphaned")
+            elif message_id is None:
                 self._meter.evidence(name, _word(event), "orphaned")
-            elif event.event is None:
-                self._meter.evidence(name, "none", "ignored")
             else:
-                about.setdefault(message_id, []).append(event)
+                about.append((message_id, event))
         await self._apply_all(name, about)
 
-    async def _proven(self, name: str, headers: Mapping[str, str], body: bytes) -> tuple[EspEvent, ...]:
+    def _message(self, event: EspEvent) -> str | None:
+        """Which message it is about: by our token, else by the signed part of our Message-ID or envelope sender."""
+        return (
+            self._keys.read(Purpose.ESP, event.token)
+            or self._keys.read(Purpose.MESSAGE_ID, _before_at(event.mail_id))
+            or self._keys.read(Purpose.BOUNCE, _before_at(event.sender).rpartition("+")[2])
+        )
+
+    async def _proven(self, name: str, headers: Mapping[str, str], body: bytes, path: str) -> tuple[EspEvent, ...]:
         provider = self._providers[name]
-        request = EspRequest(headers, body, self._clock.seconds())
+        request = EspRequest(headers, body, self._clock.seconds(), url=self._base_url + path)
         if name != "ses":
             return READERS[name](request, provider.settings)
         url = ses.certificate_url(body, provider.settings)
         if url:
-            request = EspRequest(headers, body, request.now, await self._certificate(url))
+            request = replace(request, certificate=await self._certificate(url))
         events = ses.read(request, provider.settings)
         confirmation = ses.confirmation_url(request, provider.settings)
         if confirmation:
@@ -166,27 +199,48 @@ class EspEvents:
             raise TemporaryFailure("Amazon's answer is too large")
         return status, body
 
-    async def _apply_all(self, name: str, about: Mapping[str, list[EspEvent]]) -> None:
-        """All messages side by side, the events of one in their order; every one is tried before any failure counts."""
+    async def _apply_all(self, name: str, about: Sequence[tuple[str, EspEvent]]) -> None:
+        """Claim all events at once, record those that are news, and keep the claims of those that are durable.
 
-        def apply(message_id: str, events: list[EspEvent]) -> Deferred[None]:
-            return Deferred.fromCoroutine(self._apply(name, message_id, events))
+        Claimed before it acts: the same event posted five times at once is one event. All messages side by side, the
+        events of one in their order; every one is tried before any failure counts.
+        """
+        news: dict[str, tuple[str, EspEvent]] = {}
+        for message_id, event in about:
+            if (key := f"{name}:{event.key}") in news:
+                self._meter.evidence(name, _word(event), "ignored")
+            else:
+                news[key] = (message_id, event)
+        if not news:
+            return
+        claims = dict(zip(news, await self._claims.claim(list(news)), strict=True))
+        of_message: dict[str, list[str]] = {}
+        for key, claim in claims.items():
+            if claim is Claim.OURS:
+                of_message.setdefault(news[key][0], []).append(key)
+            else:
+                self._meter.evidence(name, _word(news[key][1]), "ignored")
+        done: list[str] = []
 
-        running = [self._places.run(apply, message_id, events) for message_id, events in about.items()]
+        def record(of_one: list[str]) -> Deferred[None]:
+            return Deferred.fromCoroutine(self._record(name, [(key, *news[key]) for key in of_one], done))
+
+        running = [self._places.run(record, of_one) for of_one in of_message.values()]
         results: Any = await DeferredList(running, consumeErrors=True)
+        # Only now: a crash in between tells them again, which the transition table ignores.
+        await self._claims.keep(done, REMEMBERED)
+        if undone := [key for of_one in of_message.values() for key in of_one if key not in set(done)]:
+            await self._claims.release(undone)
         for succeeded, result in results:
             if not succeeded:
                 result.raiseException()
+        if Claim.ANOTHERS in claims.values():
+            raise TemporaryFailure("another request is recording the same event")
 
-    async def _apply(self, name: str, message_id: str, events: list[EspEvent]) -> None:
-        for event in events:
-            key = f"{name}:{event.key}"
-            if await self._seen(key):
-                self._meter.evidence(name, _word(event), "ignored")
-                continue
+    async def _record(self, name: str, events: Sequence[tuple[str, str, EspEvent]], done: list[str]) -> None:
+        for key, message_id, event in events:
             await self._evidence.record(Evidence(message_id, _meaning(event), name, event.detail, event.hard))
-            # Only now: a crash in between tells it twice, which the transition table ignores.
-            await self._remember(key, REMEMBERED)
+            done.append(key)
 
 
 async def _called(fetch: Fetch, url: str) -> tuple[int, bytes]:
@@ -207,6 +261,10 @@ def _provider(given: config.Esp) -> _Provider:
 def _meaning(event: EspEvent) -> Event:
     assert event.event is not None
     return Event.MACHINE_OPENED if event.machine and event.event is Event.OPENED else event.event
+
+
+def _before_at(address: str) -> str:
+    return address.strip().lstrip("<").partition("@")[0]
 
 
 def _word(event: EspEvent) -> str:

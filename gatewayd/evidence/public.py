@@ -4,7 +4,7 @@ Owns these paths and their answers, which are the same for a good token and a ba
 evidence, nor how a provider proves itself. Nothing here logs a peer, an address or a token.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -17,14 +17,15 @@ from twisted.web.iweb import IRequest
 from gatewayd import config
 from gatewayd.core import errors
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.interfaces import EvidenceSink, IMeter
+from gatewayd.core.interfaces import EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
+from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import form
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import Forged, Unreadable
-from gatewayd.evidence.esp_events import EspEvents, Fetch, Remember, Seen
+from gatewayd.evidence.esp_events import EspEvents, Fetch
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, Pages
 from gatewayd.http.door import BAD_REQUEST, Answer
 from gatewayd.http.routes import LeanResource, Route
@@ -32,6 +33,9 @@ from gatewayd.http.web import LeanSite
 
 MAX_BODY: Final = 1_048_576
 """The largest body that the listener should take, in bytes: a provider's batch."""
+
+_FACTS_A_TOKEN: Final = 50
+"""How often one message's pixel or link is recorded: whoever holds the mail can ask as often as he likes."""
 
 PIXEL: Final = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
@@ -69,14 +73,16 @@ class Public:
         *,
         evidence: EvidenceSink,
         esp: Mapping[str, config.Esp],
-        seen: Seen,
-        remember: Remember,
+        base_url: str,
+        claims: IEventClaims,
+        ping: Callable[[], Awaitable[object]],
         fetch: Fetch,
         meter: IMeter,
     ) -> None:
         self._keys = keys
         self._evidence = evidence
-        self._seen = seen
+        self._ping = ping
+        self._recorded = Tally(_FACTS_A_TOKEN)
         self._meter = meter
         self._pages = Pages()
         self._page_headers = (
@@ -88,7 +94,7 @@ class Public:
             (b"Vary", b"Accept-Language"),
         )
         self._events = EspEvents(
-            clock, keys, evidence=evidence, esp=esp, seen=seen, remember=remember, fetch=fetch, meter=meter
+            clock, keys, evidence=evidence, esp=esp, base_url=base_url, claims=claims, fetch=fetch, meter=meter
         )
 
     def site(self, reactor: Any) -> LeanSite:
@@ -123,6 +129,10 @@ class Public:
         if message_id is None:
             self._meter.evidence("open", event, "orphaned")
             return _SHOWN
+        if self._recorded.is_full(f"{event} {message_id}"):
+            self._meter.evidence("open", event, "ignored")
+            return _SHOWN
+        self._recorded.count(f"{event} {message_id}")
         try:
             await self._evidence.record(Evidence(message_id, event, "open"))
         except StoreUnavailable:
@@ -147,25 +157,30 @@ class Public:
         if who is None:
             self._meter.evidence("unsubscribe", Event.UNSUBSCRIBED, "orphaned")
             # With the store down a good token gets 503: a bad one must then get it too.
-            await self._seen("unsubscribe")
+            await self._ping()
+        elif self._recorded.is_full(f"{Event.UNSUBSCRIBED} {who.message_id}"):
+            self._meter.evidence("unsubscribe", Event.UNSUBSCRIBED, "ignored")
         else:
             await self._evidence.record(
                 Evidence(
                     who.message_id, Event.UNSUBSCRIBED, "unsubscribe", how, label=who.label, user_hash=who.user_hash
                 )
             )
+            self._recorded.count(f"{Event.UNSUBSCRIBED} {who.message_id}")
         return self._page(request, done=True)
 
-    @app.route("/esp/<provider>/<path:secret>", methods=["POST"])
+    @app.route("/esp/<provider>/<path:secret>", methods=["POST", "HEAD"])
     async def esp_event(self, request: IRequest, provider: str, secret: str) -> Reply:
-        """A provider's events; the answer comes once all of them are durable."""
+        """A provider's events; the answer comes once all of them are durable. HEAD (Mandrill) only looks."""
         if not self._events.knows(provider, secret):
             return _NOT_FOUND
+        if request.method == b"HEAD":
+            return _TAKEN
         headers = {
             name.decode("latin-1").lower(): values[-1].decode("latin-1")
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        await self._events.take(provider, headers, _body(request))
+        await self._events.take(provider, headers, _body(request), request.path.decode("latin-1"))
         return _TAKEN
 
     @app.handle_errors(Forged)
@@ -201,7 +216,7 @@ def find(method: bytes, path: bytes) -> Route | None:
         return "pixel", {"token": name.removesuffix(".gif")}
     if kind == "u" and name and not rest and (reading or method == b"POST"):
         return "unsubscribe_page" if reading else "unsubscribe", {"token": name}
-    if kind == "esp" and method == b"POST" and name and rest and rest[0]:
+    if kind == "esp" and method in (b"POST", b"HEAD") and name and rest and rest[0]:
         return "esp_event", {"provider": name, "secret": rest[0]}
     return None
 

@@ -79,13 +79,14 @@ class Tracker:
         self._meter.evidence(evidence.source, evidence.event, "matched" if result == "moved" else "ignored")
         if result == "moved" and known is not None:
             self._decide(known, evidence.event, evidence.source)
-        self.log.info(
-            "{event} by {source} for {message_id}: {result}",
-            event=evidence.event,
-            source=evidence.source,
-            message_id=evidence.message_id,
-            result=result,
-        )
+        if result == "moved":
+            # What is no news is counted above: whoever holds a mail can bring it as often as he likes.
+            self.log.info(
+                "{event} by {source} for {message_id}",
+                event=evidence.event,
+                source=evidence.source,
+                message_id=evidence.message_id,
+            )
 
     async def record_receipt(self, receipt: Receipt) -> None:
         """A delivery receipt: matched, or parked until the submit's answer comes."""

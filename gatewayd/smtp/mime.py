@@ -121,6 +121,13 @@ _ESP_HEADERS: dict[str, str] = {
     "postmark": "X-PM-Metadata-gw: %s",
     "mailjet": "X-MJ-CustomID: %s",
     "sparkpost": 'X-MSYS-API: {"metadata":{"gw":"%s"}}',
+    "brevo": "X-Mailin-custom: %s",
+    "mandrill": 'X-MC-Metadata: {"gw":"%s"}',
+    "postal": "X-Postal-Tag: %s",
+    # These give back any header that they are asked for.
+    "smtp2go": "X-Gw-Token: %s",
+    "resend": "X-Gw-Token: %s",
+    "kumomta": "X-Gw-Token: %s",
 }
 
 

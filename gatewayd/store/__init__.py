@@ -309,12 +309,6 @@ class RedisStore:
     def _stop_key(self, label: str, channel: Channel, keyed_hash: str) -> str:
         return f"{self._prefix}stop:{label}:{channel}:{keyed_hash}"
 
-    async def seen(self, key: str) -> bool:
-        return bool(await self._link.command("EXISTS", f"{self._prefix}seen:{key}"))
-
-    async def remember(self, key: str, seconds: float) -> None:
-        await self._link.command("SET", f"{self._prefix}seen:{key}", "1", "EX", max(int(seconds), 1))
-
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
         for name in number_hashes:
             found = await self._link.command("GET", f"{self._prefix}n:{name}")

@@ -233,6 +233,14 @@ def test_mailgun_refuses_what_its_key_did_not_sign(signature: dict[str, str], ke
         mailgun.read(request({"signature": signature, "event-data": {}}, now=now), Settings(signing_key=key))
 
 
+@pytest.mark.parametrize("stamp", ["1760000000.0", "1.76e9", " 1760000000", "01760000000", "+1760000000", "١٧٦٠٠٠٠٠٠٠"])
+def test_mailguns_time_has_one_spelling(stamp: str) -> None:
+    """A timestamp of 10 digits: another spelling would make the same moment sign another text."""
+    signed = {"signature": mailgun_signature(stamp=stamp), "event-data": {"event": "complained"}}
+    with pytest.raises(Forged):
+        mailgun.read(request(signed), Settings(signing_key="key"))
+
+
 def test_mailguns_key_is_the_token_that_was_signed() -> None:
     """The signature does not cover the event: its token is what makes it good for one event only."""
     assert mailgun_event(event="delivered", id="same").key == "t" * 50
@@ -453,6 +461,23 @@ def test_ses_refuses_what_amazon_did_not_sign_for_us(posted: dict[str, str], pem
     """Any other message, topic, key or certificate is forged, and signature version 1 is off."""
     with pytest.raises(Forged):
         ses.read(request(posted, now=now, certificate=pem), SES_SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["Message", "MessageId", "Timestamp", "TopicArn"])
+def test_ses_refuses_an_envelope_that_lacks_a_signed_field(name: str) -> None:
+    """The text that is signed would be that of another envelope."""
+    posted = sns({"eventType": "Complaint"})
+    del posted[name]
+    with pytest.raises((Forged, Unreadable)):
+        ses.verified(request(posted, certificate=PEM), SES_SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["MessageId", "Subject"])
+def test_ses_refuses_a_line_break_in_a_signed_field(name: str) -> None:
+    """Only Message may have lines: elsewhere one could move the border between two fields."""
+    posted = sns({"eventType": "Complaint"}, **{name: "1\nTimestamp\n2"})
+    with pytest.raises(Forged):
+        ses.verified(request(posted, certificate=PEM), SES_SETTINGS)
 
 
 def test_the_certificates_address_is_amazons_in_the_topics_region() -> None:

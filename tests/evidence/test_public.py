@@ -1,10 +1,13 @@
 """The public listener, over its real site in memory: the pixel, the unsubscribe page, the providers' events."""
 
+import base64
+import hmac
 import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import pytest_twisted
@@ -25,7 +28,7 @@ from esp_requests import (
     sendgrid_request,
     sns,
 )
-from fakes import FakeMeter, FakeStore
+from fakes import FakeClaims, FakeMeter, FakeStore
 from gatewayd import config
 from gatewayd.config import Secret
 from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
@@ -66,6 +69,7 @@ class World:
         self.clock = Clock()
         self.clock.advance(NOW)
         self.store = FakeStore(self.clock)
+        self.claims = FakeClaims(self.clock)
         self.meter = FakeMeter()
         self.took: list[Evidence] = []
         self.fetched: list[str] = []
@@ -77,8 +81,9 @@ class World:
             KEYS,
             evidence=self,
             esp=esp,
-            seen=self.store.seen,
-            remember=self.store.remember,
+            base_url="https://go.example",
+            claims=self.claims,
+            ping=self.store.ping,
             fetch=self.fetch,
             meter=self.meter,
         )
@@ -463,6 +468,77 @@ def test_an_event_told_twice_counts_once() -> None:
     ]
 
 
+def test_the_same_event_five_times_at_once_is_recorded_once() -> None:
+    """Claimed before it acts: the others are told to come again, and then hear that it is done."""
+    world = World(mailgun=esp(signing_key=Secret("key")))
+    world.hold = Deferred()
+    data = {"event": "complained", "user-variables": {"gw": token()}}
+    body = json.dumps({"signature": mailgun_signature(), "event-data": data}).encode()
+    waiting = [world.send("POST", f"/esp/mailgun/{PATH}", body) for _ in range(5)]
+    world.hold.callback(None)
+    assert sorted(Reply(transport.value()).status for transport in waiting) == [200, 503, 503, 503, 503]
+    assert world.ask("POST", f"/esp/mailgun/{PATH}", body).status == 200
+    assert [evidence.event for evidence in world.took] == [Event.COMPLAINED]
+
+
+def test_an_event_that_was_claimed_and_not_recorded_is_free_again() -> None:
+    """The store failed in between: whoever brings it again is heard at once, not after the claim's minute."""
+    world = World(mailjet=esp())
+    world.broken = frozenset({ID})
+    assert world.post("mailjet", [mailjet()]).status == 503
+    world.broken = frozenset()
+    assert world.post("mailjet", [mailjet()]).status == 200
+    assert len(world.took) == 1
+
+
+def test_a_pixel_that_is_fetched_for_ever_is_recorded_a_few_times() -> None:
+    """Whoever holds the mail can fetch as often as he likes; the picture comes each time."""
+    world = World()
+    path = f"/o/{KEYS.token(Purpose.OPEN, ID)}.gif"
+    assert {world.ask("GET", path).status for _ in range(230)} == {200}
+    assert len(world.took) == 50
+    world.ask("HEAD", path)
+    assert world.took[-1].event is Event.MACHINE_OPENED
+
+
+def test_an_unsubscribe_is_heard_however_often_the_pixel_was_fetched() -> None:
+    """What one kind of fact used up is not taken from another."""
+    world = World()
+    for _ in range(60):
+        world.ask("GET", f"/o/{KEYS.token(Purpose.OPEN, ID)}.gif")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    path = f"/u/{KEYS.subscription(ID, 'amazing', '1001')}"
+    for _ in range(60):
+        assert world.ask("POST", path, b"List-Unsubscribe=One-Click", form).status == 200
+    assert [evidence.event for evidence in world.took].count(Event.UNSUBSCRIBED) == 50
+
+
+def test_a_message_is_known_by_its_mail_where_no_token_came_back() -> None:
+    """By the signed part of the Message-ID, or of the envelope sender; not by what others signed."""
+    world = World(kumomta=esp(), brevo=esp())
+    own = KEYS.token(Purpose.MESSAGE_ID, ID)
+    world.post("brevo", {"event": "delivered", "message-id": f"<{own}@amazing.example>"})
+    sender = f"b+{KEYS.token(Purpose.BOUNCE, OTHER)}@bounces.example"
+    world.post("kumomta", {"type": "OOB", "sender": sender, "response": {"code": 550}})
+    assert [(one.message_id, one.event) for one in world.took] == [(ID, Event.DELIVERED), (OTHER, Event.BOUNCED)]
+    world.post("brevo", {"event": "delivered", "message-id": f"<{KEYS.token(Purpose.OPEN, ID)}@amazing.example>"})
+    assert len(world.took) == 2
+
+
+def test_mandrill_signs_the_public_address() -> None:
+    """What the operator wrote into Mandrill is [public] base_url and the path, whatever proxy is in between."""
+    world = World(mandrill=esp(signing_key=Secret("key")))
+    path = f"/esp/mandrill/{PATH}"
+    events = json.dumps([{"event": "spam", "_id": "1", "ts": 1, "msg": {"metadata": {"gw": token()}}}])
+    signed = f"https://go.example{path}mandrill_events{events}"
+    signature = base64.b64encode(hmac.digest(b"key", signed.encode(), "sha1")).decode()
+    head = {"Content-Type": "application/x-www-form-urlencoded", "X-Mandrill-Signature": signature}
+    assert world.ask("HEAD", path).status == 200
+    assert world.ask("HEAD", "/esp/mandrill/wrong").status == 404
+    assert world.ask("POST", path, urlencode({"mandrill_events": events}).encode(), head).status == 200
+    assert [evidence.event for evidence in world.took] == [Event.COMPLAINED]
+
+
 def test_an_event_is_known_for_a_week() -> None:
     """Longer than any provider repeats it, or its signature counts."""
     world = World(mailjet=esp())
@@ -514,7 +590,7 @@ def test_with_the_store_down_the_provider_comes_again() -> None:
 def test_a_large_batch_is_taken_whole() -> None:
     """More messages than are worked on at once."""
     world = World(mailjet=esp())
-    ids = [str(uuid.UUID(int=number, version=4)) for number in range(500)]
+    ids = [str(uuid.UUID(int=number, version=4)) for number in range(1500)]
     assert world.post("mailjet", [mailjet(message_id=one) for one in ids]).status == 200
     assert {evidence.message_id for evidence in world.took} == set(ids)
 

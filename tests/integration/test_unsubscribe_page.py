@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 
 from conftest import need
-from fakes import FakeEvidence, FakeMeter, FakeStore
+from fakes import FakeClaims, FakeEvidence, FakeMeter, FakeStore
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys
@@ -125,8 +125,9 @@ class Served:
             KEYS,
             evidence=self.evidence,
             esp={},
-            seen=store.seen,
-            remember=store.remember,
+            base_url="",
+            claims=FakeClaims(reactor),
+            ping=store.ping,
             fetch=self.fetch,
             meter=FakeMeter(),
         )

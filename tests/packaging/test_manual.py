@@ -28,9 +28,9 @@ MANUAL = TOP / "debian" / "manual"
 CHAPTERS = sorted(MANUAL.glob("*.md"))
 SECRETS = "/etc/gatewayd/secrets"
 
-RSA_KEY = (
-    rsa.generate_private_key(65537, 1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-)
+_RSA = rsa.generate_private_key(65537, 1024)
+RSA_KEY = _RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+RSA_PUBLIC = _RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 EC_PUBLIC = (
     ec.generate_private_key(ec.SECP256R1())
@@ -38,7 +38,7 @@ EC_PUBLIC = (
     .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     .decode()
 )
-KEYS = {"amazing.dkim.pem": RSA_KEY, "sendgrid.pem": EC_PUBLIC}
+KEYS = {"amazing.dkim.pem": RSA_KEY, "sendgrid.pem": EC_PUBLIC, "postal.dkim": RSA_PUBLIC}
 
 SMALL = """
 [gatewayd]
@@ -275,8 +275,8 @@ def test_every_status_is_explained() -> None:
 def test_every_provider_is_explained() -> None:
     """Each email service provider has a row and an example."""
     text = (MANUAL / "4-email.md").read_text()
-    assert set(re.findall(r"(?m)^\| `([a-z]+)` \| `", text)) == set(ESP_NAMES)
-    assert set(re.findall(r"(?m)^\[esp\.([a-z]+)\]", text)) == set(ESP_NAMES)
+    assert set(re.findall(r"(?m)^\| `([a-z0-9]+)` \| (?:`|your own)", text)) == set(ESP_NAMES)
+    assert set(re.findall(r"(?m)^\[esp\.([a-z0-9]+)\]", text)) == set(ESP_NAMES)
 
 
 @pytest.mark.parametrize("text", blocks("python"))

@@ -1203,15 +1203,6 @@ async def test_a_place_far_away_is_not_taken(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_memory(world: World) -> None:
-    """`seen` holds after `remember`, for that key only."""
-    assert not await world.one.seen("event")
-    await world.one.remember("event", 60)
-    assert await world.two.seen("event")
-    assert not await world.two.seen("other")
-
-
-@pytest_twisted.ensureDeferred
 async def test_the_scripts_follow_the_table(world: World) -> None:
     """Whatever three facts come, in whatever order, the store moves as status.move says and tells each report once."""
     world.one.max_queued = 1000

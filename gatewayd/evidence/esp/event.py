@@ -4,8 +4,9 @@ Owns the closed vocabulary at this edge. Knows no provider, no storage and no cl
 """
 
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,13 +34,15 @@ class Unreadable(Exception):
 class EspRequest(Struct, frozen=True):
     """One POST as it came. Header names are lower case; `body` is byte for byte what was signed.
 
-    `now` is seconds since the epoch. `certificate` is the PEM text that `ses.certificate_url` asked for.
+    `now` is seconds since the epoch. `certificate` is the PEM text that `ses.certificate_url` asked for. `url` is what
+    the provider was told to post to.
     """
 
     headers: Mapping[str, str]
     body: bytes
     now: float
     certificate: bytes = b""
+    url: str = ""
 
 
 class Settings(Struct, frozen=True):
@@ -60,7 +63,8 @@ class EspEvent(Struct, frozen=True):
 
     `token` is what stood where our signed token belongs: unchecked, empty where nothing did. `event` is None for what
     settles nothing. `key` tells this event from every other one of the provider's. `hard` marks an address that does
-    not exist, `machine` an open that no person made. `detail` holds the provider's words, without addresses.
+    not exist, `machine` an open that no person made. `detail` holds the provider's words, without addresses. Where
+    no token came back, `mail_id` (the mail's Message-ID) or `sender` (its envelope sender) may say which it was.
     """
 
     token: str
@@ -69,8 +73,13 @@ class EspEvent(Struct, frozen=True):
     detail: str = ""
     hard: bool = False
     machine: bool = False
+    mail_id: str = ""
+    sender: str = ""
 
 
+# core.tokens: 47 digits of base32, alone or in the provider's own form around it; that of a Message-ID is another.
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z2-7]{47}(?![A-Za-z0-9@])")
+_LONGEST = 1000
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 _NO_DOMAIN = re.compile(r"nxdomain|(?:domain|host)[^.]{0,20} not (?:found|exist)|no such domain", re.IGNORECASE)
 
@@ -134,6 +143,14 @@ def text(data: Json, *names: str) -> str:
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
+    return ""
+
+
+def first_token(*groups: Iterable[object]) -> str:
+    """The first value that has the form of a token of ours; empty where none has."""
+    for value in itertools.chain(*groups):
+        if isinstance(value, str) and (found := _TOKEN.search(value[:_LONGEST])):
+            return found[0]
     return ""
 
 

@@ -14,6 +14,11 @@ _NAME = re.compile(rb'content-disposition:[^\r\n]*?;\s*name=(?:"([^"\r\n]*)"|([^
 _BLANK = re.compile(rb"\r?\n\r?\n")
 
 
+def is_form(content_type: str) -> bool:
+    """Whether a body of this type is a form."""
+    return content_type.strip().lower().startswith(("multipart/form-data", "application/x-www-form-urlencoded"))
+
+
 def pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """The fields in their order, at most 200 of them; what cannot be read as a form has none."""
     if content_type.strip().lower().startswith("multipart/form-data"):

@@ -156,7 +156,19 @@ def _own_topic(data: Json, settings: Settings) -> tuple[str, str]:
 
 
 def _signed_text(data: Json) -> str:
-    lines = [f"{name}\n{data[name]}\n" for name in SIGNED[data["Type"]] if isinstance(data.get(name), str)]
+    """What SNS signs: each field's name and value, a line each.
+
+    A field that is left out, or that holds a line break, would let one signed text be read as another. Only Subject
+    may be missing, and only Message, which ends at the next field's name, may have lines.
+    """
+    lines = []
+    for name in SIGNED[data["Type"]]:
+        value = data.get(name)
+        if value is None and name == "Subject":
+            continue
+        if not isinstance(value, str) or (name != "Message" and "\n" in value):
+            raise Forged(f"the signed field {name} is not there, or has several lines")
+        lines.append(f"{name}\n{value}\n")
     return "".join(lines)
 
 

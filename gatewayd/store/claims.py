@@ -1,0 +1,63 @@
+"""Claims on outside events: a key each, so that an event posted five times at once is recorded once.
+
+Plain commands: SET NX is the whole decision. A claim that its process did not end runs out by itself.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from zope.interface import implementer
+
+from gatewayd.core.interfaces import Claim, IEventClaims
+from gatewayd.store.link import RedisLink
+
+CLAIMED_FOR = 60
+"""Seconds that recording an event may take; then whoever brings it again records it."""
+
+_DONE = b"1"
+
+
+@implementer(IEventClaims)
+class EventClaims:
+    """Keys `seen:EVENT`: "1" for a recorded event (as 0.1.0 wrote it), else the name of the claim that is at it.
+
+    `boot` is unique to the process: a claim's name must not return after a restart.
+    """
+
+    def __init__(self, link: RedisLink, prefix: str, boot: str) -> None:
+        self._link = link
+        self._prefix = f"{prefix}seen:"
+        self._names = (f"{boot}:{number}".encode() for number in itertools.count())
+
+    async def claim(self, keys: Sequence[str]) -> list[Claim]:
+        """As IEventClaims; the same call may reach Redis twice, and knows its own claim by its name."""
+        if not keys:
+            return []
+        name = next(self._names)
+        taken = await self._all([("SET", self._prefix + key, name, "NX", "EX", CLAIMED_FOR) for key in keys])
+        if all(taken):
+            return [Claim.OURS] * len(keys)
+        held = await self._link.command("MGET", *(self._prefix + key for key in keys))
+        return [
+            Claim.OURS if was_free or holder == name else Claim.DONE if holder == _DONE else Claim.ANOTHERS
+            for was_free, holder in zip(taken, held, strict=True)
+        ]
+
+    async def keep(self, keys: Sequence[str], seconds: float) -> None:
+        """As IEventClaims."""
+        await self._all([("SET", self._prefix + key, _DONE, "EX", max(int(seconds), 1)) for key in keys])
+
+    async def release(self, keys: Sequence[str]) -> None:
+        """As IEventClaims."""
+        if keys:
+            await self._link.command("DEL", *(self._prefix + key for key in keys))
+
+    async def _all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """All of them in one write to Redis."""
+        running = [Deferred.fromCoroutine(self._link.command(*words)) for words in commands]
+        try:
+            return list(await gatherResults(running, consumeErrors=True))
+        except FirstError as error:
+            error.subFailure.raiseException()
