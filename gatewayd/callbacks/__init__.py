@@ -8,34 +8,32 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from OpenSSL.SSL import Error as TlsError
-from service_identity import VerificationError
 from twisted.application.service import Service
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.callbacks.answers import AnswerReader, BadAnswer
-from gatewayd.callbacks.keepalive import Connection, Stale, TooLate
-from gatewayd.callbacks.lookups import OneAtATime, Resolving
-from gatewayd.callbacks.public_only import PublicOnly
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.retry import LINK
+from gatewayd.http_client import origin
+from gatewayd.http_client.answers import AnswerReader, BadAnswer, asked_for
+from gatewayd.http_client.keepalive import Stale, TooLate
+from gatewayd.http_client.lookups import OneAtATime, Resolving
+from gatewayd.http_client.origin import Origin
+from gatewayd.http_client.public_only import PublicOnly
+from gatewayd.http_client.requests import request
 
 log = Logger()
 
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
+_ACCEPT = (("Accept", "application/json"),)
 _TICK = 0.5
 _PATIENCE = 0.5
 _FAILURES_TO_BREAK = 5
@@ -45,19 +43,6 @@ _FARTHEST = 1_800.0
 _MOST_TURNED_AWAY = 100_000
 _MOST_HOSTS = 1_000
 _RETRY_AFTER = (429, 503)
-_LONGEST_RETRY_AFTER = 3_600.0
-
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (error.DNSLookupError, "callback host not found"),
-    (error.ConnectionRefusedError, "callback host refused the connection"),
-    (error.TimeoutError, "no connection to the callback host in time"),
-    (DeferredTimeoutError, "no connection to the callback host in time"),
-    (TlsError, "TLS with the callback host failed"),
-    (VerificationError, "the callback host's certificate is not its own"),
-    (error.ConnectError, "no connection to the callback host"),
-    (error.ConnectionDone, "the callback host closed the connection before it answered"),
-    (error.ConnectionLost, "the connection to the callback host was lost before it answered"),
-)
 
 
 @implementer(ICallbacks)
@@ -117,7 +102,8 @@ class Callbacks(Service):
         if turned_away := host.answered():
             self._on_return(turned_away)
         if answer.status in _RETRY_AFTER:
-            raise TemporaryFailure(f"callback answered HTTP {answer.status}", not_before=self._asked_for(answer))
+            later = asked_for(answer.retry_after, self._reactor.seconds())
+            raise TemporaryFailure(f"callback answered HTTP {answer.status}", not_before=later)
         return answer.status, answer.body
 
     def hosts(self) -> Mapping[str, str]:
@@ -136,14 +122,14 @@ class Callbacks(Service):
 
     def _new_host(self, key: tuple[str, str, bool]) -> "_Host":
         if len(self._hosts) >= _MOST_HOSTS:
-            for old in [key for key, host in self._hosts.items() if not host.connections and not host.busy]:
+            for old in [key for key, host in self._hosts.items() if not host.origin.connections and not host.busy]:
                 del self._hosts[old]
         scheme, netloc, allow_private = key
         guard = None if allow_private else PublicOnly(self._network)
         host = self._hosts[key] = _Host(
             self._reactor,
             self._random,
-            _endpoint(guard or self._network, scheme, netloc, self._timeout),
+            _origin(self._reactor, guard or self._network, scheme, netloc, self._timeout),
             guard,
             netloc,
             self._limit,
@@ -166,16 +152,7 @@ class Callbacks(Service):
             return f"no answer to the callback in {self._timeout:g} s"
         if isinstance(problem, error.DNSLookupError) and host.hides_addresses():
             return "the callback host is at a private address"
-        for kind, reason in _REASONS:
-            if isinstance(problem, kind):
-                return reason + _tls_words(problem)
-        return f"callback failed: {type(problem).__name__}"
-
-    def _asked_for(self, answer: AnswerReader) -> float | None:
-        if not answer.retry_after.isdecimal():
-            return None
-        wait = min(float(answer.retry_after[:9]), _LONGEST_RETRY_AFTER)
-        return float(self._reactor.seconds()) + wait
+        return origin.reason(problem, "callback host") or f"callback failed: {type(problem).__name__}"
 
 
 class _Host:
@@ -185,26 +162,19 @@ class _Host:
         self,
         clock: IReactorTime,
         random: Callable[[], float],
-        endpoint: IStreamClientEndpoint,
+        kept: Origin,
         guard: "PublicOnly | None",
         netloc: str,
         limit: int,
         timeout: float,
     ) -> None:
         self.busy = 0
-        self.connections: set[Connection] = set()
-        self.idle: list[Connection] = []
+        self.origin = kept
         self._clock = clock
         self._random = random
-        self._factory = Factory.forProtocol(lambda: Connection(clock, self))
-        self._factory.noisy = False
-        self._endpoint = endpoint
         self._guard = guard
         self._netloc = netloc
-        self._tail = (
-            f" HTTP/1.1\r\nHost: {_host_header(netloc)}\r\nUser-Agent: gatewayd\r\n"
-            "Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
-        ).encode()
+        self._host = origin.host_header(netloc)
         self._limit = limit
         self._timeout = timeout
         self._line: deque[tuple[float, Deferred[None]]] = deque()
@@ -262,7 +232,7 @@ class _Host:
             self._watch.cancel()
             self._watch = None
         self._send_away(self._clock.seconds(), len(self._line))
-        return [connection.abandon() for connection in list(self.connections)]
+        return self.origin.close()
 
     def hides_addresses(self) -> bool:
         """Whether the name was ever found at a private address that may not be asked."""
@@ -298,31 +268,14 @@ class _Host:
             self._down_until = LINK.next_due(self._probes, self._failing_since, now, self._random())
             self._send_away(now, len(self._line))
 
-    async def ask(self, path: bytes) -> AnswerReader:
+    async def ask(self, path: str) -> AnswerReader:
         """One GET on a kept or a new connection."""
         begun = self._clock.seconds()
-        while self.idle:
-            connection = self.idle.pop()
-            if begun < connection.until:
-                answer = await connection.ask(b"GET " + path + self._tail, begun + self._timeout)
-                break
-            connection.abandon()
-        else:
-            connection = await self._connect(begun)
-            answer = await connection.ask(b"GET " + path + self._tail, begun + self._timeout)
+        connection = await self.origin.connection()
+        octets = request("GET", path, self._host, _ACCEPT, has_body=False)
+        answer = await connection.ask(octets, begun + self._timeout)
         self._pace += (self._clock.seconds() - begun - self._pace) / 8
         return answer
-
-    async def _connect(self, begun: float) -> Connection:
-        connecting: Deferred[Any] = self._endpoint.connect(self._factory)
-        try:
-            connection: Connection = await connecting.addTimeout(self._timeout, self._clock)
-        except error.ConnectingCancelledError:
-            # It is no CancelledError, and addTimeout lets it through as well.
-            if self._clock.seconds() - begun >= self._timeout:
-                raise error.TimeoutError from None
-            raise CancelledError from None
-        return connection
 
     def _watch_line(self) -> None:
         now = self._clock.seconds()
@@ -350,36 +303,18 @@ class _Host:
         return self._next_place
 
 
-def _endpoint(reactor: Any, scheme: str, netloc: str, timeout: float) -> IStreamClientEndpoint:
+def _origin(clock: IReactorTime, network: Any, scheme: str, netloc: str, timeout: float) -> Origin:
     tls = scheme.lower() == "https"
     try:
-        parts = urlsplit(f"//{netloc}")
-        host, port = parts.hostname or "", parts.port
-        name = host if host.isascii() else host.encode("idna").decode()
+        name, _ = origin.host_of(netloc)
         # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself. A name that no certificate can have is refused.
         options = optionsForClientTLS(name, trustRoot=platformTrust()) if tls else None
+        endpoint = origin.endpoint_of(network, scheme, netloc, timeout, options)
     except (ValueError, UnicodeError):
         raise PermanentFailure("the callback URL is unusable") from None
-    if not name:
-        raise PermanentFailure("the callback URL is unusable")
-    plain = HostnameEndpoint(reactor, name.encode(), port or (443 if tls else 80), timeout=timeout)
-    return wrapClientTLS(options, plain) if options else plain
+    return Origin(clock, endpoint, tls=tls, timeout=timeout)
 
 
-def _tls_words(problem: Exception) -> str:
-    """OpenSSL's own constant words, such as "certificate verify failed"."""
-    if isinstance(problem, TlsError) and problem.args and isinstance(problem.args[0], list):
-        return ": " + ", ".join(str(entry[-1]) for entry in problem.args[0])
-    return ""
-
-
-def _host_header(netloc: str) -> str:
-    return netloc if netloc.isascii() else netloc.encode("idna").decode()
-
-
-def _path(text: str) -> bytes:
+def _path(text: str) -> str:
     """The request target, with whatever may not stand in it escaped."""
-    if _PLAIN_PATH.fullmatch(text):
-        return text.encode()
-    rooted = text if text.startswith("/") else "/" + text
-    return quote(rooted, safe="/%:=&?~+!$,;'@()*[]-._|").encode()
+    return text if _PLAIN_PATH.fullmatch(text) else origin.target(text)

@@ -16,6 +16,8 @@ from gatewayd.config.contradictions import contradictions, tables_of
 from gatewayd.config.labels import Dkim, Label, SmsRoute
 from gatewayd.config.players import DIRECTORIES, Directory, HttpDirectory, PluginDirectory, SqlDirectory, directory_of
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
+from gatewayd.config.profiles import filled, profiles
+from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, ProviderReports
 from gatewayd.config.table import Table
 from gatewayd.config.values import Secret
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
@@ -35,6 +37,10 @@ __all__ = [
     "HttpDirectory",
     "Label",
     "PluginDirectory",
+    "Provider",
+    "ProviderAnswer",
+    "ProviderMatch",
+    "ProviderReports",
     "Public",
     "Redis",
     "Relay",
@@ -68,6 +74,7 @@ class Config(Table):
     directories: dict[str, Annotated[Directory, BeforeValidator(directory_of)]] = {}
     relays: dict[str, Relay] = {}
     smscs: dict[str, Smsc] = {}
+    providers: dict[str, Provider] = {}
     esp: dict[str, Esp] = {}
 
 
@@ -89,6 +96,7 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     """As `load`, from the parsed TOML."""
     if instance and isinstance(raw.get("gatewayd"), dict):
         raw = dict(raw) | {"gatewayd": raw["gatewayd"] | {"instance": instance}}
+    raw = filled(raw, profiles())
     errors = []
     config = None
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatewayd.config import pem
+from gatewayd.config.provider_contradictions import provider_contradictions
 
 ESP_NAMES = (
     *("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"),
@@ -24,12 +25,13 @@ _ESP_NEEDS = {
 }
 
 
+_PARTS = ("labels", "relays", "smscs", "providers", "directories", "esp")
 _LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))
 
 
 def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     """A line for each fault: key path, colon, what is wrong."""
-    tables = {part: tables_of(raw.get(part)) for part in ("labels", "relays", "smscs", "directories", "esp")}
+    tables = {part: tables_of(raw.get(part)) for part in _PARTS}
     for name, label in tables["labels"].items():
         at = f"labels.{name}"
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
@@ -64,6 +66,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     for part in ("relays", "smscs"):
         for name, table in tables[part].items():
             yield from _certificates(f"{part}.{name}", table)
+    yield from provider_contradictions(raw, tables["providers"])
 
 
 def _certificates(at: str, table: Mapping[str, Any]) -> Iterator[str]:
@@ -81,9 +84,21 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
         if isinstance(relay, str) and relay and relay not in tables["relays"]:
             yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
     for index, route in enumerate(_items(label.get("sms_routes"))):
-        for place, smsc in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
-            if isinstance(smsc, str) and smsc and smsc not in tables["smscs"]:
-                yield f"{at}.sms_routes[{index}].via[{place}]: there is no [smscs.{smsc}]"
+        for place, name in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
+            if isinstance(name, str) and name and name not in tables["smscs"]:
+                yield from _no_provider(f"{at}.sms_routes[{index}].via[{place}]", name, "sms", tables)
+    for index, name in enumerate(_items(label.get("im_via"))):
+        if isinstance(name, str) and name:
+            yield from _no_provider(f"{at}.im_via[{index}]", name, "im", tables)
+
+
+def _no_provider(at: str, name: str, carries: str, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Why a provider can't stand where it is named."""
+    if name not in tables["providers"]:
+        kinds = f"[smscs.{name}], and no [providers.{name}]" if carries == "sms" else f"[providers.{name}]"
+        yield f"{at}: there is no {kinds}"
+    elif (other := tables["providers"][name].get("carries", "sms")) != carries:
+        yield f'{at}: [providers.{name}] has carries = "{other}", and not "{carries}"'
 
 
 def tables_of(value: object) -> dict[str, Mapping[str, Any]]:

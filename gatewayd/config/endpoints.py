@@ -1,7 +1,8 @@
 """Endpoint strings of the configuration, read by Twisted's own parsers; nothing listens and nothing connects."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, Strict
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from zope.interface import implementer
@@ -36,3 +37,7 @@ def client_endpoint(value: str) -> str:
     except Exception as error:
         raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
     return value
+
+
+Listens = Annotated[tuple[Annotated[str, AfterValidator(server_endpoint)], ...], Strict(False)]
+RedisEndpoint = Annotated[str, AfterValidator(client_endpoint)]

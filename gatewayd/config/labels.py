@@ -53,9 +53,11 @@ class Label(Table):
     preview_rate: Rate = 10 / 60
     directory: Text
     relays: Strings = ()
+    im_via: Strings = ()
     sms_routes: Annotated[tuple[SmsRoute, ...], Strict(False)] = ()
     email_deadline: Duration = 86400.0
     sms_deadline: Duration = 4 * 3600.0
+    im_deadline: Duration = 4 * 3600.0
     max_segments: Annotated[int, Field(ge=1, le=255)] = 10
     track_opens: bool = False
     report_machine_opens: bool = False

@@ -5,21 +5,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
+from gatewayd.config.endpoints import Listens, RedisEndpoint
 from gatewayd.config.table import Table
 from gatewayd.config.values import (
     Count,
     Domain,
     Duration,
     FullSecret,
-    Listens,
     Net,
-    RedisEndpoint,
     Secret,
     SecretKey,
     SecretText,
     Strings,
     Url,
 )
+
+Work = Literal["email", "sms", "im", "reports"]
 
 
 class Gatewayd(Table):
@@ -28,7 +29,7 @@ class Gatewayd(Table):
     secret_key: SecretKey
     previous_secret_keys: Annotated[tuple[SecretKey, ...], Strict(False)] = ()
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(default_factory=socket.gethostname)
-    work: Annotated[tuple[Literal["email", "sms", "reports"], ...], Strict(False)] = ("email", "sms", "reports")
+    work: Annotated[tuple[Work, ...], Strict(False)] = ("email", "sms", "reports")
     retention: Duration = 7 * 86400.0
     log: Literal["text", "json"] = "text"
     audit_log: str = ""

@@ -1,4 +1,4 @@
-"""The kinds of values in gatewayd.toml: times, rates, networks, secrets, endpoints, each with its own check.
+"""The kinds of values in gatewayd.toml: times, rates, networks, secrets, each with its own check.
 
 A wrong value is a ValueError whose text goes on behind the key's path; config/__init__.py puts the two together.
 """
@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
-from gatewayd.config.endpoints import client_endpoint, server_endpoint
 from gatewayd.config.pem import signing_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -250,8 +249,6 @@ SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secr
 SystemId = Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_smpp_text)]
 SystemType = Annotated[str, Field(max_length=12), AfterValidator(_smpp_text)]
 SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
-Listen = Annotated[str, AfterValidator(server_endpoint)]
-RedisEndpoint = Annotated[str, AfterValidator(client_endpoint)]
 Domain = Annotated[str, AfterValidator(_domain)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]
@@ -267,7 +264,6 @@ Count = Annotated[int, Field(ge=1)]
 Strings = Annotated[tuple[Text, ...], Strict(False)]
 Pins = Annotated[tuple[Annotated[str, AfterValidator(_pin)], ...], Strict(False)]
 """SHA-256 fingerprints of certificates, 64 hexadecimal digits each."""
-Listens = Annotated[tuple[Listen, ...], Strict(False)]
 HeaderFields = dict[Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_text)]]
 """Further header fields of a mail, each on one line."""
 SubmitStatuses = Annotated[dict[int, Literal["retry", "rejected", "throttled"]], BeforeValidator(_statuses)]

@@ -19,9 +19,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.callbacks import Callbacks
-from gatewayd.callbacks.answers import MAX_BODY, AnswerReader, BadAnswer
-from gatewayd.callbacks.public_only import is_public
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.http_client.answers import MAX_BODY, AnswerReader, BadAnswer
+from gatewayd.http_client.public_only import is_public
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 18\r\n\r\n{"error_code": 0,}'
 SECRET_URL = "https://api.example/cb?api_key=sesame&ext_message_id=1"

@@ -55,6 +55,7 @@ def test_every_key_is_there() -> None:
     """Each table of the file, its settings switched on, has all keys that the code knows for it."""
     raw = tomllib.loads(everything_on())
     label, relay = raw["labels"]["amazing"], raw["relays"]["main"]
+    vendor = raw["providers"]["vendor"]
     shown: dict[type[BaseModel], dict[str, Any]] = {
         config.Config: raw,
         config.Gatewayd: raw["gatewayd"],
@@ -73,6 +74,10 @@ def test_every_key_is_there() -> None:
         config.Domains: relay["domains"]["example.com"],
         config.Smsc: raw["smscs"]["world"],
         config.DataCodings: raw["smscs"]["world"]["data_codings"],
+        config.Provider: vendor,
+        config.ProviderAnswer: vendor["answer"],
+        config.ProviderReports: vendor["reports"],
+        config.ProviderMatch: vendor["answer"]["taken"][0],
         config.Esp: {key: value for provider in raw["esp"].values() for key, value in provider.items()},
     }
     known = {value for value in vars(config).values() if isinstance(value, type) and issubclass(value, BaseModel)}

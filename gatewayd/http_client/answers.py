@@ -1,10 +1,12 @@
 """The reading half of a small HTTP/1.1 client: bytes in, one bounded answer out (RFC 9112).
 
-Owns the framing of an answer to a GET. Knows no socket, no clock and no URL.
+Owns the framing of an answer to a GET or POST. Knows no socket, no clock and no URL.
 """
 
 import re
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 MAX_HEAD = 16_384
 MAX_BODY = 65_536
@@ -12,17 +14,48 @@ MAX_BODY = 65_536
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: |$)")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?")
+_KEEP_FOR = re.compile(rb"(?:^|[,;\s])timeout=(\d{1,6})\b", re.IGNORECASE)
 _LONGEST_CHUNK_LINE = 1_024
+LONGEST_WAIT = 3_600.0
+"""Seconds that a Retry-After counts for at most."""
 
 
 class BadAnswer(Exception):
     """What came is not an HTTP/1.1 answer, or larger than we read. The text holds nothing of it."""
 
 
-class AnswerReader:
-    """Reads one answer. `status`, `body`, `keep` (the connection may serve again) count once `complete` is true."""
+def asked_for(retry_after: str, now: float) -> float | None:
+    """When to come again, from a Retry-After in seconds or as a date (RFC 9110 10.2.3); None where it says nothing."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        wait = float(retry_after[:9])
+    else:
+        try:
+            when = parsedate_to_datetime(retry_after)
+        except (ValueError, OverflowError):
+            return None
+        wait = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
+    return now + min(max(wait, 0.0), LONGEST_WAIT)
 
-    __slots__ = ("_body", "_buffer", "_heads", "_step", "_wanted", "body", "complete", "keep", "retry_after", "status")
+
+class AnswerReader:
+    """Reads one answer. `status`, `body`, `keep` (the connection may serve again) count once `complete` is true.
+
+    `keep_for`: the seconds for which the other side keeps the connection, where it says so.
+    """
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_heads",
+        "_step",
+        "_wanted",
+        "body",
+        "complete",
+        "keep",
+        "keep_for",
+        "retry_after",
+        "status",
+    )
 
     def __init__(self) -> None:
         self.status = 0
@@ -30,6 +63,7 @@ class AnswerReader:
         self.keep = False
         self.complete = False
         self.retry_after = ""
+        self.keep_for: float | None = None
         self._buffer = b""
         self._body = bytearray()
         self._heads = 0
@@ -99,6 +133,8 @@ class AnswerReader:
                 self.keep = b"close" not in options and (modern or b"keep-alive" in options)
             elif name == b"retry-after":
                 self.retry_after = value.decode("latin-1")
+            elif name == b"keep-alive" and (found := _KEEP_FOR.search(value)):
+                self.keep_for = float(found[1])
         if self.status in (204, 304):
             self._finish(b"")
         elif coding is not None:

@@ -7,16 +7,20 @@ hold up all behind it.
 from typing import Any, cast
 from typing import Protocol as TypingProtocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from gatewayd.callbacks.answers import AnswerReader, BadAnswer
 from gatewayd.core.lateness import READING, overslept
+from gatewayd.http_client.answers import AnswerReader, BadAnswer
 
 IDLE = 50.0
 """Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""
+
+SPARE = 1.0
+"""Seconds before the moment at which the other side said it would close, so that it never closes first."""
 
 _TICK = 0.5
 
@@ -36,16 +40,23 @@ class Owner(TypingProtocol):
     idle: "list[Connection]"
 
 
+@implementer(IHandshakeListener)
 class Connection(Protocol):
-    """One connection: a request, its answer, and so on. One timer looks after whatever is due."""
+    """One connection: a request, its answer, and so on. One timer looks after whatever is due.
 
-    def __init__(self, clock: Any, owner: Owner) -> None:
+    It is kept `idle` seconds unused, or for as long as the other side's Keep-Alive says, if that is shorter.
+    """
+
+    def __init__(self, clock: Any, owner: Owner, idle: float = IDLE) -> None:
         self.until = 0.0  # when the answer is too late, or the idle connection is closed
         self._clock = clock
         self._owner = owner
+        self._idle = idle
         self._waiting: Deferred[AnswerReader] | None = None
         self._reader = AnswerReader()
         self._served = False
+        self._handshaken = False
+        self._securing: Deferred[None] | None = None
         self._closed: Deferred[None] = Deferred()
         self._timer: Any = None
 
@@ -56,6 +67,31 @@ class Connection(Protocol):
             self.transport.setTcpNoDelay(True)
         self._owner.connections.add(self)
         self._timer = self._clock.callLater(_TICK, self._tick)
+
+    @property
+    def alive(self) -> bool:
+        """Whether what is written now may still arrive, as far as we have heard."""
+        return self in self._owner.connections
+
+    def handshakeCompleted(self) -> None:
+        """Twisted: TLS stands."""
+        self._handshaken = True
+        waiting, self._securing = self._securing, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def secured(self) -> Deferred[None]:
+        """Fires once TLS stands; errs with why it never will. To be asked for once, of a connection with TLS."""
+        if self._handshaken:
+            return succeed(None)
+        waiting = self._securing = Deferred(self._give_up_handshake)
+        return waiting
+
+    def rest(self) -> None:
+        """Keep it for the next request, unless it is gone."""
+        if self.alive:
+            self.until = self._clock.seconds() + self._idle
+            self._owner.idle.append(self)
 
     def ask(self, request: bytes, until: float) -> Deferred[AnswerReader]:
         """Send `request`; the answer must be complete at `until`. Cancelling closes the connection."""
@@ -93,6 +129,9 @@ class Connection(Protocol):
         self._owner.connections.discard(self)
         if self in self._owner.idle:
             self._owner.idle.remove(self)
+        securing, self._securing = self._securing, None
+        if securing is not None:
+            securing.errback(reason)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             if self._reader.closed():
@@ -109,8 +148,10 @@ class Connection(Protocol):
         waiting, self._waiting = self._waiting, None
         if self._reader.keep:
             self._served = True
-            self.until = self._clock.seconds() + IDLE
-            self._owner.idle.append(self)
+            kept = self._reader.keep_for
+            self.rest()
+            if kept is not None:
+                self.until = min(self.until, self._clock.seconds() + kept - SPARE)
         else:
             self.transport.loseConnection()
             self.until = self._clock.seconds() + _TICK
@@ -131,6 +172,10 @@ class Connection(Protocol):
         self.abandon()
         if waiting is not None:
             waiting.errback(Failure(problem))
+
+    def _give_up_handshake(self, _: Deferred[None]) -> None:
+        self._securing = None
+        self.abandon()
 
     def _cancelled(self, _: Deferred[AnswerReader]) -> None:
         self._waiting = None

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from gatewayd.callbacks.lookups import Resolving
+from gatewayd.http_client.lookups import Resolving
 
 
 class PublicOnly(Resolving):

@@ -1,0 +1,108 @@
+"""What is wrong between the keys of [providers.*], and between them and the rest of the file.
+
+Of the file as it stands, the profiles filled in; one fault of several keys is named at the key that has to change.
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from gatewayd.config import pem
+from gatewayd.config.clear_text import beyond_loopback
+from gatewayd.config.profiles import profiles
+from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, leaves
+
+_POINTED = ("file:", "credential:", "env:")
+
+
+def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each fault: key path, colon, what is wrong."""
+    smscs = raw.get("smscs")
+    for name, table in providers.items():
+        at = f"providers.{name}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            yield f"{at}: a provider's name is a part of a path: letters, digits, dot, dash and underscore"
+        if isinstance(smscs, Mapping) and name in smscs:
+            yield f"{at}: there is an [smscs.{name}]: sms_routes could not tell them apart"
+        profile = table.get("profile")
+        if profile and isinstance(profile, str) and profile not in profiles():
+            yield f"{at}.profile: is none of {', '.join(profiles())}"
+            continue
+        yield from _request(at, table, "public" in raw)
+        yield from _way(at, table)
+        yield from _proof(f"{at}.reports", table.get("reports"))
+
+
+def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
+    """What the request is made of."""
+    if table.get("method") == "GET" and table.get("body", "none") != "none":
+        yield f'{at}.body: a GET has none: "none" puts the fields into the query'
+    where: dict[str, str] = {}
+    for path, text in _templates(at, table):
+        if not isinstance(text, str):
+            if not isinstance(text, bool | int | float):
+                yield f"{path}: is neither a text, a number, true or false, nor a table or list of these"
+            continue
+        for word in PLACE_HOLDER.findall(text):
+            if word not in PLACE_HOLDERS:
+                yield f"{path}: {{{word}}} is unknown; one of {', '.join(sorted(PLACE_HOLDERS))}"
+            where.setdefault(word, path)
+    if "report_url" in where and not public:
+        yield f"{where['report_url']}: {{report_url}} needs [public]"
+    for key in ("username", "password"):
+        if key in where and not table.get(key):
+            yield f"{at}.{key}: is required: {where[key]} has {{{key}}}"
+    if table.get("username") and not table.get("password") and "password" not in where:
+        yield f"{at}.password: is required with username"
+
+
+def _templates(at: str, table: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """The texts in which place-holders stand, and whatever else a field holds, each with its path."""
+    if isinstance(url := table.get("url"), str):
+        yield f"{at}.url", url
+    if isinstance(fields := table.get("fields"), Mapping):
+        yield from leaves(f"{at}.fields", fields)
+    if isinstance(headers := table.get("headers"), Mapping):
+        for name, text in headers.items():
+            # What a secret elsewhere holds is nobody's template.
+            if isinstance(text, str) and not text.startswith(_POINTED):
+                yield f"{at}.headers.{name}", text
+
+
+def _way(at: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """Whether it may go there, and with which certificates."""
+    url = table.get("url")
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        host, port = (parts.hostname or "", parts.port) if parts else ("", None)
+    except ValueError:
+        yield f"{at}.url: its host or port can't be read"
+        return
+    if parts is None or port == 0:
+        return
+    if parts.scheme == "http":
+        if host and beyond_loopback(host) and table.get("clear_text", False) is False:
+            yield f"{at}.url: goes in clear text to another machine (clear_text = true would allow it)"
+        for key in ("ca_file", "certificate"):
+            if table.get(key):
+                yield f"{at}.{key}: needs an https URL"
+    for key, fault in pem.faults(table):
+        yield f"{at}.{key}: {fault}"
+
+
+def _proof(at: str, reports: object) -> Iterator[str]:
+    """What its reports are proven with."""
+    if not isinstance(reports, Mapping):
+        return
+    signature, given = reports.get("signature"), reports.get("secret")
+    if signature and not given:
+        yield f"{at}.secret: is required: without it no report can be proven"
+    if signature == "telnyx" and isinstance(given, str) and given and not given.startswith(_POINTED):
+        try:
+            key = base64.b64decode(given, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            yield f"{at}.secret: is not a public key of Telnyx: 32 bytes in base64"

@@ -1,0 +1,165 @@
+"""[providers.NAME]: a vendor's HTTP API as a way out for SMS or instant messages."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
+
+from gatewayd.config.table import Table
+from gatewayd.config.values import Count, Duration, Rate, Secret, SecretText, secret
+
+PLACE_HOLDERS = frozenset(
+    {
+        "to",
+        "to_digits",
+        "sender",
+        "text",
+        "message_id",
+        "uid",
+        "label",
+        "ext_user_id",
+        "report_url",
+        "username",
+        "password",
+        "address",
+        "seconds_left",
+    }
+)
+"""What may stand in braces in `url`, `fields` and `headers` (CONTRACT.md, HTTP ways out)."""
+
+PLACE_HOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+"""One of them; other braces are text."""
+
+_POINTED = ("file:", "credential:", "env:")
+
+
+class Verbatim(Secret):
+    """A secret that stood elsewhere than in gatewayd.toml: braces in it are its own."""
+
+    __slots__ = ()
+
+
+def _url(text: str) -> str:
+    match = re.fullmatch(r"https?://([^\s/?#@\\]+)(?:[/?][^\s#]*)?", text)
+    if match is None:
+        raise ValueError("is not an http or https URL")
+    if "{" in match[1]:
+        raise ValueError("place-holders belong into the path or the query: the host is written out")
+    return text
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", value):
+        raise ValueError("is not the name of a header")
+    if value.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade"):
+        raise ValueError("is a header that gatewayd writes itself")
+    return value
+
+
+def _header_value(value: object, info: ValidationInfo) -> Secret:
+    given = secret(value, info)
+    text = given.reveal()
+    if not re.fullmatch(r"[\t\x20-\x7e]*", text):
+        raise ValueError("has a character that a header has no place for")
+    if isinstance(value, str) and value.startswith(_POINTED):
+        return Verbatim(text)
+    return Secret(text)
+
+
+def _status(value: object) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"(?:[1-5][0-9x]{2})?", text):
+        raise ValueError('is not a status such as "200", "4xx" or "2xx"')
+    return text
+
+
+def _word(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+Words = Annotated[tuple[Annotated[str, BeforeValidator(_word)], ...], Strict(False)]
+Path = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,500}$")]
+
+
+class ProviderMatch(Table):
+    """What an answer must be to fit: status, and where `path` leads to; what is not given does not matter."""
+
+    status: Annotated[str, BeforeValidator(_status)] = ""
+    path: Path = ""
+    values: Words = ()
+
+
+Matches = Annotated[tuple[ProviderMatch, ...], Strict(False)]
+
+
+class ProviderAnswer(Table):
+    """[providers.NAME.answer]"""
+
+    taken: Matches = (ProviderMatch(status="2xx"),)
+    rejected: Matches = ()
+    throttled: Matches = ()
+    ids: Path = ""
+
+
+class ProviderReports(Table):
+    """[providers.NAME.reports]"""
+
+    id: Path = ""
+    status: Path = ""
+    states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
+    signature: Literal["", "twilio", "vonage", "telnyx", "plivo"] = ""
+    secret: SecretText = Secret("")
+
+
+class Provider(Table):
+    """[providers.NAME], its profile's keys filled in."""
+
+    carries: Literal["sms", "im"] = "sms"
+    profile: str = ""
+    url: Annotated[str, AfterValidator(_url)]
+    method: Literal["POST", "GET"] = "POST"
+    body: Literal["json", "form", "none"] = "json"
+    fields: dict[str, Any] = {}
+    headers: dict[Annotated[str, AfterValidator(_header_name)], Annotated[Secret, BeforeValidator(_header_value)]] = {}
+    authorization: Annotated[Secret, BeforeValidator(_header_value)] = Secret("")
+    username: str = ""
+    password: SecretText = Secret("")
+    clear_text: bool = False
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
+    rate: Rate = 0.0
+    connections: Count = 10
+    timeout: Duration = 10.0
+    on_uncertain: Literal["hold", "resend"] = "hold"
+    uncertain_wait: Duration = 10.0
+    answer: ProviderAnswer = ProviderAnswer()
+    reports: ProviderReports = ProviderReports()
+
+    @property
+    def place_holders(self) -> frozenset[str]:
+        """Those that its url, fields and headers use."""
+        headers = [value.reveal() for value in self.headers.values() if not isinstance(value, Verbatim)]
+        return frozenset(place_holders_of([self.url, self.fields, headers]))
+
+
+def place_holders_of(value: object) -> Iterator[str]:
+    """The names in braces in all texts of a nested value."""
+    for _, leaf in leaves("", value):
+        if isinstance(leaf, str):
+            yield from PLACE_HOLDER.findall(leaf)
+
+
+def leaves(at: str, value: object) -> Iterator[tuple[str, object]]:
+    """Each value in nested tables and lists that is neither, with the path to it from `at` on."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from leaves(f"{at}.{key}", inner)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from leaves(f"{at}[{index}]", inner)
+    else:
+        yield at, value

@@ -1,0 +1,141 @@
+"""One origin (scheme, host, port) as a client: its kept connections, how one is opened, and why that failed, in words.
+
+Owns no limit, no back-off and no meaning of an answer: they are its user's.
+"""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from OpenSSL.SSL import Error as TlsError
+from service_identity import VerificationError
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+
+from gatewayd.http_client.keepalive import IDLE, Connection
+
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (error.DNSLookupError, "{0} not found"),
+    (error.ConnectionRefusedError, "{0} refused the connection"),
+    (error.TimeoutError, "no connection to the {0} in time"),
+    (DeferredTimeoutError, "no connection to the {0} in time"),
+    (TlsError, "TLS with the {0} failed"),
+    (VerificationError, "the {0}'s certificate is not its own"),
+    (error.ConnectError, "no connection to the {0}"),
+    (error.ConnectionDone, "the {0} closed the connection before it answered"),
+    (error.ConnectionLost, "the connection to the {0} was lost before it answered"),
+)
+
+
+class Origin:
+    """Kept connections to one origin; `timeout` bounds the opening of one, `idle` how long it is kept unused, in s.
+
+    With `tls` a connection counts as open once its handshake is complete: only then can anything be written to it that
+    the other side may read.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        *,
+        tls: bool = False,
+        timeout: float = 10.0,
+        idle: float = IDLE,
+    ) -> None:
+        self.connections: set[Connection] = set()
+        self.idle: list[Connection] = []
+        self.timeout = timeout
+        self._clock = clock
+        self._endpoint = endpoint
+        self._tls = tls
+        self._factory = Factory.forProtocol(lambda: Connection(clock, self, idle))
+        self._factory.noisy = False
+
+    async def connection(self) -> Connection:
+        """A kept connection, or a new one. Raises what opening one may raise: nothing was written then."""
+        now = self._clock.seconds()
+        while self.idle:
+            connection = self.idle.pop()
+            if now < connection.until:
+                connection.until = 0.0
+                return connection
+            connection.abandon()
+        return await self._connect(now)
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep one that was not used after all."""
+        connection.rest()
+
+    def close(self) -> "list[Deferred[None]]":
+        """Close every connection; each Deferred fires when one is closed."""
+        return [connection.abandon() for connection in list(self.connections)]
+
+    async def _connect(self, begun: float) -> Connection:
+        connecting: Deferred[Any] = self._endpoint.connect(self._factory)
+        try:
+            connection: Connection = await connecting.addTimeout(self.timeout, self._clock)
+        except error.ConnectingCancelledError:
+            # It is no CancelledError, and addTimeout lets it through as well.
+            if self._clock.seconds() - begun >= self.timeout:
+                raise error.TimeoutError from None
+            raise CancelledError from None
+        if self._tls:
+            left = max(0.0, begun + self.timeout - self._clock.seconds())
+            try:
+                await connection.secured().addTimeout(left, self._clock)
+            except BaseException:
+                connection.abandon()
+                raise
+        return connection
+
+
+def endpoint_of(reactor: Any, scheme: str, netloc: str, timeout: float, options: Any = None) -> IStreamClientEndpoint:
+    """Where to connect to. `options` is what Twisted's TLS needs for this host; None for plain TCP.
+
+    Raises ValueError where there is no such host or port.
+    """
+    name, port = host_of(netloc)
+    plain = HostnameEndpoint(
+        reactor, name.encode(), port or (443 if scheme.lower() == "https" else 80), timeout=timeout
+    )
+    return wrapClientTLS(options, plain) if options is not None else plain
+
+
+def host_of(netloc: str) -> tuple[str, int | None]:
+    """The host in its form for DNS, and the port. Raises ValueError."""
+    parts = urlsplit(f"//{netloc}")
+    host, port = parts.hostname or "", parts.port
+    name = host if host.isascii() else host.encode("idna").decode()
+    if not name:
+        raise ValueError("there is no host")
+    return name, port
+
+
+def host_header(netloc: str) -> str:
+    """The host as it stands in a request's head."""
+    return netloc if netloc.isascii() else netloc.encode("idna").decode()
+
+
+def target(text: str) -> str:
+    """A request's path and query, with whatever may not stand in them escaped."""
+    rooted = text if text.startswith("/") else "/" + text
+    return quote(rooted, safe="/%:=&?~+!$,;'@()*[]-._|")
+
+
+def reason(problem: BaseException, who: str) -> str:
+    """Why there was no connection or no answer, or "" for what this can't say. Names nobody but `who`."""
+    for kind, words in _REASONS:
+        if isinstance(problem, kind):
+            return words.format(who) + _tls_words(problem)
+    return ""
+
+
+def _tls_words(problem: BaseException) -> str:
+    """OpenSSL's own constant words, such as "certificate verify failed"."""
+    if isinstance(problem, TlsError) and problem.args and isinstance(problem.args[0], list):
+        return ": " + ", ".join(str(entry[-1]) for entry in problem.args[0])
+    return ""

@@ -1,0 +1,1 @@
+"""SMS and instant messages by HTTP: vendors, what they are asked, what their answers mean."""

@@ -1,0 +1,81 @@
+"""What a vendor's answer means, by the table of its configuration. Pure: status and body in, a reading out.
+
+Nothing here raises, whatever came; no word of the body gets out but the vendor's ids, and what the table itself names.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from gatewayd.config.providers import ProviderAnswer, ProviderMatch
+from gatewayd.core import paths
+
+MOST_IDS = 255
+"""As many as an SMS has segments; `LONGEST_ID` is in characters."""
+
+LONGEST_ID = 200
+
+
+class Verdict(StrEnum):
+    """What becomes of the message."""
+
+    TAKEN = "taken"
+    REJECTED = "rejected"
+    THROTTLED = "throttled"
+    TEMPORARY = "temporary"
+
+
+class Reading(Struct, frozen=True):
+    """`ids` are the vendor's, in its order, each once. `why` is the value of the table that fitted, if it has any."""
+
+    verdict: Verdict
+    ids: tuple[str, ...] = ()
+    why: str = ""
+
+
+def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
+    """The first of taken, rejected, throttled that has a match which fits; what fits none is temporary."""
+    data = _decoded(body)
+    for verdict, matches in (
+        (Verdict.TAKEN, table.taken),
+        (Verdict.REJECTED, table.rejected),
+        (Verdict.THROTTLED, table.throttled),
+    ):
+        for match in matches:
+            fit = _fits(match, status, data, body)
+            if fit is not None:
+                return Reading(verdict, _ids(table.ids, data) if verdict is Verdict.TAKEN else (), fit)
+    return Reading(Verdict.TEMPORARY)
+
+
+def _fits(match: ProviderMatch, status: int, data: Any, body: bytes) -> str | None:
+    """None where it does not; else the value that did, or "" where no value was asked for."""
+    if match.status and not all(want in ("x", have) for want, have in zip(match.status, str(status), strict=True)):
+        return None
+    if not match.path:
+        text = body.decode("utf-8", "replace").strip()
+        return _among([text], match.values) if match.values else ""
+    if not match.values:
+        return "" if any(True for _ in paths.nodes(data, match.path)) else None
+    return _among(paths.texts(data, match.path).values(), match.values)
+
+
+def _among(texts: Iterable[str], values: tuple[str, ...]) -> str | None:
+    return next((text for text in texts if text in values), None)
+
+
+def _ids(path: str, data: Any) -> tuple[str, ...]:
+    if not path:
+        return ()
+    found = dict.fromkeys(text.strip() for text in paths.texts(data, path).values())
+    return tuple(text for text in found if text and len(text) <= LONGEST_ID)[:MOST_IDS]
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,125 @@
+"""What a vendor is asked: url, fields and headers with their place-holders filled in. Pure.
+
+Owns the encoding of each place: path, query, form, JSON, header. No value is ever pasted raw, so that none can end a
+field, a line or the request. Knows no socket and no clock.
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from gatewayd.config.providers import PLACE_HOLDER, Provider, Verbatim
+from gatewayd.core.errors import PermanentFailure
+
+Words = Mapping[str, str]
+"""A value for each place-holder."""
+
+_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+_IN_HEADER = "".join(map(chr, (*range(0x20, 0x25), *range(0x26, 0x7F))))
+"""Printable ASCII but for the percent sign, which begins what is escaped."""
+
+
+class Asked(Struct, frozen=True):
+    """One request: `target` is path and query. Printing it shows nothing of it."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Asked {self.method}>"
+
+
+def filled(provider: Provider, words: Words) -> Asked:
+    """The request to `provider` for one message. Raises PermanentFailure where a value can't stand where it should."""
+    path, query = _target(provider.url)
+    pairs = [query] if query else []
+    body = b""
+    headers = dict(_headers(provider, words))
+    if provider.body == "none":
+        pairs += [f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in _pairs(provider.fields, words)]
+    else:
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = _TYPES[provider.body]
+        if provider.body == "form":
+            body = urlencode(list(_pairs(provider.fields, words)), errors="replace").encode()
+        else:
+            body = msgspec.json.encode(_nested(provider.fields, words))
+    target = _path(path, words)
+    if pairs:
+        pairs[0] = _put(pairs[0], words, _quoted) if query else pairs[0]
+        target = f"{target}?{'&'.join(pairs)}"
+    return Asked(provider.method, target, tuple(headers.items()), body)
+
+
+def _target(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.path or "/", parts.query
+
+
+def _path(path: str, words: Words) -> str:
+    segments = path.split("/")
+    done = [_put(segment, words, _quoted) for segment in segments]
+    if any(new in (".", "..") and new != old for new, old in zip(done, segments, strict=True)):
+        # Percent-encoded or not, it would mean another path (RFC 3986 6.2.2.2).
+        raise PermanentFailure("a value of the message can't stand in the provider's path")
+    return "/".join(done)
+
+
+def _headers(provider: Provider, words: Words) -> Iterator[tuple[str, str]]:
+    names = {name.lower() for name in provider.headers}
+    if provider.authorization:
+        yield "Authorization", provider.authorization.reveal()
+    elif provider.username and "authorization" not in names:
+        both = f"{provider.username}:{provider.password.reveal()}".encode()
+        yield "Authorization", f"Basic {base64.b64encode(both).decode()}"
+    for name, value in provider.headers.items():
+        text = value.reveal()
+        yield name, text if isinstance(value, Verbatim) else _put(text, words, _in_header)
+
+
+def _pairs(fields: Mapping[str, Any], words: Words) -> Iterator[tuple[str, str]]:
+    """Fields where there is only name and value: a list's element each by the same name, a table's as name[key]."""
+    for name, value in fields.items():
+        yield from _flat(_put(name, words, str), value, words)
+
+
+def _flat(name: str, value: Any, words: Words) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{name}[{_put(key, words, str)}]", inner, words)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _flat(name, inner, words)
+    elif isinstance(value, bool):
+        yield name, "true" if value else "false"
+    else:
+        yield name, _put(str(value), words, str)
+
+
+def _nested(value: Any, words: Words) -> Any:
+    if isinstance(value, Mapping):
+        return {_put(key, words, str): _nested(inner, words) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nested(inner, words) for inner in value]
+    return _put(value, words, str) if isinstance(value, str) else value
+
+
+def _put(template: str, words: Words, encode: Callable[[str], str]) -> str:
+    """`template` with each place-holder's value in its place; what a value has in braces stays as it is."""
+    if "{" not in template:
+        return template
+    return PLACE_HOLDER.sub(lambda found: encode(words.get(found[1], "")), template)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="replace")
+
+
+def _in_header(text: str) -> str:
+    return quote(text, safe=_IN_HEADER, errors="replace")

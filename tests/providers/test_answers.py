@@ -1,0 +1,89 @@
+"""What an answer means: the first match that fits, ids, and no word of the vendor's beside them."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.config.providers import ProviderAnswer
+from gatewayd.providers.answers import LONGEST_ID, MOST_IDS, Verdict, read
+
+VONAGE = ProviderAnswer.model_validate(
+    {
+        "taken": [{"status": "2xx", "path": "messages.*.status", "values": ["0"]}],
+        "rejected": [{"path": "messages.*.status", "values": ["6", "7"]}, {"status": "400", "path": "error.code"}],
+        "throttled": [{"path": "messages.*.status", "values": ["1"]}, {"status": "429"}],
+        "ids": "messages.*.message-id",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, {"messages": [{"status": "0", "message-id": "A"}]}, Verdict.TAKEN),
+        (200, {"messages": [{"status": 0}]}, Verdict.TAKEN),
+        (200, {"messages": [{"status": "0"}, {"status": "1"}]}, Verdict.TAKEN),
+        (200, {"messages": [{"status": "7"}]}, Verdict.REJECTED),
+        (200, {"messages": [{"status": "1"}]}, Verdict.THROTTLED),
+        (429, {}, Verdict.THROTTLED),
+        (400, {"error": {"code": 5}}, Verdict.REJECTED),
+        (400, {"error": {"code": None}}, Verdict.TEMPORARY),
+        (200, {"messages": [{"status": "5"}]}, Verdict.TEMPORARY),
+        (200, [], Verdict.TEMPORARY),
+        (500, {"messages": [{"status": "0"}]}, Verdict.TEMPORARY),
+        (302, {}, Verdict.TEMPORARY),
+    ],
+)
+def test_the_first_match_that_fits(status: int, body: Any, verdict: Verdict) -> None:
+    """taken before rejected before throttled; what fits none is temporary."""
+    assert read(VONAGE, status, json.dumps(body).encode()).verdict is verdict
+
+
+def test_without_a_table_any_2xx_is_taken() -> None:
+    """The contract's defaults."""
+    assert read(ProviderAnswer(), 204, b"").verdict is Verdict.TAKEN
+    assert read(ProviderAnswer(), 404, b"").verdict is Verdict.TEMPORARY
+    assert read(ProviderAnswer(), 429, b"").verdict is Verdict.TEMPORARY
+
+
+def test_ids_are_all_of_them_once_and_in_order() -> None:
+    """One, several or none; what can't be an id is left out."""
+    table = ProviderAnswer.model_validate({"ids": "m.*.id"})
+
+    def ids(*values: Any) -> tuple[str, ...]:
+        return read(table, 200, json.dumps({"m": [{"id": value} for value in values]}).encode()).ids
+
+    assert ids("b", 7, "b", None, "", " a ", "x" * (LONGEST_ID + 1)) == ("b", "7", "a")
+    assert len(ids(*range(999))) == MOST_IDS
+    assert read(table, 200, b"OK").ids == ()
+    assert read(ProviderAnswer(), 200, b'{"m": [{"id": 1}]}').ids == ()
+
+
+def test_values_without_a_path_are_the_whole_text() -> None:
+    """For vendors that answer in plain words."""
+    table = ProviderAnswer.model_validate(
+        {"taken": [{"status": "200", "values": ["OK"]}], "rejected": [{"values": ["BAD NUMBER"]}]}
+    )
+    assert read(table, 200, b" OK\r\n").verdict is Verdict.TAKEN
+    assert read(table, 200, b"BAD NUMBER").verdict is Verdict.REJECTED
+    assert read(table, 200, b"OK +447700900123").verdict is Verdict.TEMPORARY
+
+
+def test_why_is_the_tables_own_word() -> None:
+    """Never what the vendor said beside it, which may quote the number."""
+    assert read(VONAGE, 200, b'{"messages": [{"status": "7", "error-text": "+447700900123"}]}').why == "7"
+
+
+@given(
+    st.integers(100, 599),
+    st.binary()
+    | st.recursive(st.none() | st.integers() | st.text(), lambda i: st.lists(i) | st.dictionaries(st.text(), i)).map(
+        lambda data: json.dumps(data).encode()
+    ),
+)
+def test_nothing_fails(status: int, body: bytes) -> None:
+    """Whatever came."""
+    assert read(VONAGE, status, body).verdict in Verdict
