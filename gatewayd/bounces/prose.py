@@ -44,7 +44,7 @@ def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:
 def kind_of(text: str) -> Kind:
     """Delay before failure: a warning quotes the failure that it warns of. Success needs that nothing failed."""
     flat = wording.plain(text[:MAX_PROSE])
-    if wording.DELAY.search(wording.NO_DELAY.sub(" ", flat)):
+    if wording.DELAY.search(wording.NO_DELAY.without(flat)):
         return Kind.DELAYED
     if wording.FAILURE.search(flat):
         return Kind.FAILED

@@ -40,7 +40,7 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     return signed or bool(first_address(mail.flat) or wording.ABOUT_MAIL.search(subject))
 
 
-def _matches(mail: Mail, names: re.Pattern[str]) -> bool:
+def _matches(mail: Mail, names: wording.Phrases) -> bool:
     return any(names.search(mail.header(field) or "") for field in ("from", "sender"))
 
 

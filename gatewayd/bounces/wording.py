@@ -7,6 +7,7 @@ case. A phrase belongs here if a person who knows mail, but not this program, wo
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cached_property
 
 
 def plain(text: str) -> str:
@@ -17,11 +18,30 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(char for char in marked if not unicodedata.combining(char)))
 
 
-def _any(phrases: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(plain, phrases)), re.IGNORECASE)
+class Phrases:
+    """Any of several phrases. They are compiled when first looked for: most processes never read a bounce."""
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        self._phrases = phrases
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(plain, self._phrases)), re.IGNORECASE)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Where one of them stands in `text`."""
+        return self._pattern.search(text)
+
+    def match(self, text: str, start: int = 0) -> re.Match[str] | None:
+        """Whether `text` goes on with one of them at `start`."""
+        return self._pattern.match(text, start)
+
+    def without(self, text: str) -> str:
+        """`text` with a space in place of each."""
+        return self._pattern.sub(" ", text)
 
 
-DAEMON = _any(
+DAEMON = Phrases(
     (
         r"mailer[-_. ]?d(?:a?e)mon",
         r"\bpost[-_. ]?master\b",
@@ -37,7 +57,7 @@ DAEMON = _any(
 )
 """From, address or name: a machine that carries mail and writes of nothing else."""
 
-MAYBE_DAEMON = _any(
+MAYBE_DAEMON = Phrases(
     (
         r"\bmail(?:er)?[- ]?(?:administrator|admin|system|router|agent|robot|server|gateway|service|filter)\b",
         r"\bsystem administrator\b",
@@ -52,7 +72,7 @@ MAYBE_DAEMON = _any(
 )
 """From, address or name: a machine or its keeper, who also write of other things."""
 
-BOUNCE_SUBJECT = _any(
+BOUNCE_SUBJECT = Phrases(
     (
         r"\bundeliver",
         r"\bnon[- ]?deliver",
@@ -90,7 +110,7 @@ BOUNCE_SUBJECT = _any(
     )
 )
 
-SIGNATURE = _any(
+SIGNATURE = Phrases(
     (
         r"\bthis is the \S{0,40}\s?(?:qmail|mail|postfix|program at|mail delivery|mailer|email) ?\S{0,20} "
         r"?(?:program|system|server)?(?: at| for)\b",
@@ -112,7 +132,7 @@ SIGNATURE = _any(
 """Text that only a mail system writes, whoever the From says it is."""
 
 # Remote answers quoted in a final failure say "try again later": only what the writer itself is going to do counts.
-DELAY = _any(
+DELAY = Phrases(
     (
         r"\b(?:will|we'?ll|shall|i'?ll) (?:now |still |automatically |periodically )*"
         r"(?:be |keep (?:on )?|continue (?:to |being )?)*(?:try(?:ing)?(?: (?:again|"
@@ -152,7 +172,7 @@ DELAY = _any(
 )
 
 # Taken out before DELAY is looked for: the writer says that it will not, or tells its history.
-NO_DELAY = _any(
+NO_DELAY = Phrases(
     (
         r"\b(?:not|won'?t|n't|never|no longer) (?:be )?(?:going to )?(?:automatically )?(?:keep |continue "
         r")?(?:to )?(?:be )?(?:try|trying|retry|retried|tried|retrying|attempt)(?:ed|ing)?(?: again)?\b",
@@ -165,7 +185,7 @@ NO_DELAY = _any(
     )
 )
 
-FAILURE = _any(
+FAILURE = Phrases(
     (
         r"\b(?:could|can|may) ?(?:not|n'?t) (?:be|been|get) (?:\w+ ){0,2}(?:deliver|sent|reach|found|resolved|"
         r"process|complete|forward|route|accept)",
@@ -240,7 +260,7 @@ FAILURE = _any(
     )
 )
 
-DELIVERED = _any(
+DELIVERED = Phrases(
     (
         r"\b(?:was|has been|have been|is) (?:successfully )?(?:delivered|relayed)(?: successfully| to (?:the "
         r"following|one or more|its|mailbox|the recipient|this recipient|these recipients|the next)|\.)",
@@ -254,10 +274,10 @@ DELIVERED = _any(
     )
 )
 
-ABOUT_MAIL = _any((r"mail|message|undeliver|\bnd[nr]\b|failure notice|returned to sender",))
+ABOUT_MAIL = Phrases((r"mail|message|undeliver|\bnd[nr]\b|failure notice|returned to sender",))
 """Parcels, too, could not be delivered."""
 
-AUTO_REPLY_SUBJECT = _any(
+AUTO_REPLY_SUBJECT = Phrases(
     (
         r"^(?:re: ?|fwd?: ?|aw: ?|\[[^\]]{1,40}\] ?)*\(?\[?auto(?:mat(?:ic|ed|ically))?[-_ :.]*(?:generated[- "
         r"])?(?:re(?:ply|sponse|spons|sponder|spond)|answer|acknowledg|notification of absence|antwort|"
@@ -283,7 +303,7 @@ AUTO_REPLY_SUBJECT = _any(
     )
 )
 
-UNKNOWN_USER = _any(
+UNKNOWN_USER = Phrases(
     (
         r"\b(?:user|recipient|mailbox|addressee|account|address|alias|userid|local part)(?: name)?:? "
         r"?(?:<?\S{1,100}@\S{1,100}|\S{1,40})? ?(?:is |was )?(?:unknown|not (?:found|known|exist|listed|"
@@ -305,7 +325,7 @@ UNKNOWN_USER = _any(
 )
 """Says that nobody lives at the address, where no enhanced status code says so."""
 
-NO_DOMAIN = _any(
+NO_DOMAIN = Phrases(
     (
         r"\bnxdomain\b|\billegal host|\bcouldn'?t find (?:any host|a mail exchanger)|\bdomain name not found",
         r"\bhost (?:or domain name )?not found(?!, try)|\bhost unknown|\bunknown host",
@@ -316,7 +336,7 @@ NO_DOMAIN = _any(
 )
 """Says that the domain does not exist, which makes 5.4.4 an address fault."""
 
-NOT_THE_ADDRESS = _any(
+NOT_THE_ADDRESS = Phrases(
     (
         r"\bquota\b|\b(?:mail)?box (?:\w+ )?(?:is )?full|\bdisk (?:is )?full",
         r"\binsufficient (?:disk|storage|system)",

@@ -6,9 +6,6 @@ for a while, never anywhere else.
 
 from functools import lru_cache
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-
 from gatewayd.core.model import Channel, Recipient
 
 LOCAL_LIMIT = 64
@@ -37,6 +34,9 @@ def number_of(recipient: Recipient, default_region: str) -> str | None:
 @lru_cache(maxsize=_REMEMBERED)
 def readable_email(text: str) -> str | None:
     """`text` as one bare address, or None. Quoted local parts and address literals don't count as readable."""
+    # These two libraries take long to be imported, which every start and every command would wait for.
+    from email_validator import EmailNotValidError, validate_email
+
     text = text.strip()
     if not text or len(text) > 4 * ADDRESS_LIMIT:
         return None
@@ -55,6 +55,8 @@ def readable_email(text: str) -> str | None:
 @lru_cache(maxsize=_REMEMBERED)
 def readable_number(text: str, default_region: str) -> str | None:
     """`text` in E.164 form, or None where it is no number that could exist."""
+    import phonenumbers
+
     text = text.strip()
     if not text or len(text) > 64:
         return None

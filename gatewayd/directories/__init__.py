@@ -9,7 +9,6 @@ from twisted.plugin import getPlugins
 
 from gatewayd import config
 from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
-from gatewayd.directories.http import HttpDirectory
 from gatewayd.directories.remembered import Remembered
 from gatewayd.directories.sql import SqlDirectory
 
@@ -97,6 +96,9 @@ def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
     if isinstance(table, config.SqlDirectory):
         return SqlDirectory(reactor, table.driver, table.connect, table.query)
     if isinstance(table, config.HttpDirectory):
+        # Its HTTP client takes long to be imported, and most players are in a database.
+        from gatewayd.directories.http import HttpDirectory
+
         return HttpDirectory(reactor, table.url, table.authorization.reveal(), connect_timeout=table.timeout)
     made: IRecipientDirectory = _maker(table.type).make(reactor, table.options)
     return made

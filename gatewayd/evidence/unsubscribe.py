@@ -10,7 +10,6 @@ import tomllib
 from importlib import resources
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
 FALLBACK: Final = "en"
@@ -43,6 +42,9 @@ class Pages:
         texts = tomllib.loads(
             (resources.files("gatewayd.evidence") / "templates" / "unsubscribe.toml").read_text("utf-8")
         )
+        # Only a process with a public listener needs it.
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
         environment = Environment(
             loader=PackageLoader("gatewayd.evidence"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )

@@ -6,9 +6,10 @@ a small script of ours only refreshes them.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -17,6 +18,9 @@ from gatewayd.operators.figures import Snapshot, rate_of
 from gatewayd.operators.metrics import Counts
 from gatewayd.operators.plots import Points, Series, levels, per_minute, plot, short
 from gatewayd.operators.shapes import state_counts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 SPANS = {"10m": 600.0, "30m": 1800.0, "2h": 7200.0}
 _BINS = 60
@@ -49,12 +53,7 @@ class Pages:
     """Renders pages; `token` makes the secret of a form, by which it is known as ours when it comes back."""
 
     def __init__(self, *, instance: str, version: str, token: str) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("gatewayd.operators"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
-        )  # fmt: skip
-        self._environment.filters |= {"short": short, "age": age, "moment": moment, "group": group}
-        self._environment.globals |= {"instance": instance, "version": version, "token": token, "spans": list(SPANS)}
+        self._globals = {"instance": instance, "version": version, "token": token, "spans": list(SPANS)}
         folder = files("gatewayd.operators") / "static"
         self.static = {name: (kind, (folder / name).read_bytes()) for name, kind in _STATIC.items()}
 
@@ -106,6 +105,19 @@ class Pages:
 
     def _render(self, template: str, **view: object) -> str:
         return self._environment.get_template(template).render(**view)
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        # Imported with the first page: most processes are never looked at.
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        made = Environment(
+            loader=PackageLoader("gatewayd.operators"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )  # fmt: skip
+        made.filters |= {"short": short, "age": age, "moment": moment, "group": group}
+        made.globals |= self._globals
+        return made
 
 
 def _traffic(now: Snapshot, history: Sequence[Snapshot], label: str, channel: Channel, span: float) -> Traffic:
