@@ -116,7 +116,7 @@ class World:
 
     def all_bound(self) -> bool:
         """Whether every bind of every SMSC is there."""
-        return all(link.phase == "bound" for state in self.channel.binds() for link in state.links)
+        return all(bind.phase == "bound" for way in self.channel.states().values() for bind in way.binds)
 
 
 @asynccontextmanager

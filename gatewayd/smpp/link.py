@@ -1,11 +1,10 @@
 """One bind, kept alive: connect, bind, wait until closed, back off, again (ARCHITECTURE.md decision 12).
 
-Owns the connection, the session's timer and the delay between tries. It knows no message: a submit is octets and a
-token, and what comes in goes to its owner.
+Owns the connection and the delay between tries. It knows no message: a submit is octets and a token (window.py), and
+what comes in goes to its owner.
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -17,12 +16,16 @@ from twisted.python.failure import Failure
 from gatewayd import config
 from gatewayd.core import retry
 from gatewayd.core.model import BindState
-from gatewayd.smpp import session as rules
-from gatewayd.smpp import trace
+from gatewayd.smpp import events, trace
+from gatewayd.smpp.bind import Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.pdu import Command, Disposition, Status
+from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.dial import CONNECT_TIMEOUT
-from gatewayd.smpp.session import Phase, Session, SubmitAnswered, Timers
+from gatewayd.smpp.events import SubmitAnswered
+from gatewayd.smpp.record import BindRecord
+from gatewayd.smpp.session import Phase, SmppSession, Timers
+from gatewayd.smpp.token import Token, Unanswered
+from gatewayd.smpp.window import Window
 from gatewayd.smpp.wire import Wire, WireFactory
 
 STABLE = 60.0
@@ -35,70 +38,26 @@ DRAIN = 20.0
 REQUESTS_AT_ONCE = 2000
 """Receipts and texts of one link that are being stored; more are refused for now, and the SMSC brings them again."""
 
-
-class Mode(StrEnum):
-    """What a bind is for."""
-
-    TRANSCEIVER = "transceiver"
-    TRANSMITTER = "transmitter"
-    RECEIVER = "receiver"
+LONGEST_WAIT = 5.0
+"""Seconds that one submit may wait for a window: an SMSC that answers nothing must not hold messages."""
 
 
-COMMANDS = {
-    Mode.TRANSCEIVER: Command.BIND_TRANSCEIVER,
-    Mode.TRANSMITTER: Command.BIND_TRANSMITTER,
-    Mode.RECEIVER: Command.BIND_RECEIVER,
-}
-
-
-def bind_request(smsc: config.Smsc, mode: Mode) -> smpp.Bind:
-    """The bind of this account (SMPP 3.4 4.1); sequence number 0."""
-    return smpp.Bind(
-        0,
-        kind=COMMANDS[mode],
-        system_id=smsc.system_id.encode("latin-1"),
-        password=smsc.password.reveal().encode("latin-1"),
-        system_type=smsc.system_type.encode("latin-1"),
-    )
-
-
-class Unanswered(Exception):
-    """A submit was written, and no answer came while it was waited for."""
-
-
-class NotWritten(Exception):
-    """The link went down before the submit was written: nothing is on the wire."""
-
-
-class Token:
-    """Names one submit on the wire; `answer` fires with a SubmitAnswered or errs with Unanswered.
-
-    `taken` are the remote ids of the message's segments before this one; `last` says that none comes after it.
-    """
-
-    __slots__ = ("answer", "last", "message_id", "taken", "written_at")
-
-    def __init__(self, message_id: str, taken: tuple[str, ...] = (), *, last: bool = True) -> None:
-        self.message_id = message_id
-        self.taken = taken
-        self.last = last
-        self.answer: Deferred[SubmitAnswered] = Deferred()
-        self.written_at = 0.0
-
-
-class Owner(Protocol):
+class LinkOwner(Protocol):
     """What a link tells, and whom it asks."""
 
-    def freed(self) -> None:
+    def room(self) -> None:
         """There may be room in a window now."""
 
     def went_down(self) -> None:
         """The link takes no submits any more."""
 
-    async def take(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
+    def too_long(self) -> Exception:
+        """What somebody gets who waited `LONGEST_WAIT` for a window."""
+
+    async def record_request(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
         """Make a receipt or text durable; the command_status to answer it with."""
 
-    def late(self, token: Token, answer: SubmitAnswered) -> None:
+    def answered_late(self, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered after all."""
 
     def answered(self, answer: SubmitAnswered) -> None:
@@ -116,97 +75,63 @@ class Link(Service):
     def __init__(
         self,
         clock: IReactorTime,
-        name: str,
+        smsc: str,
         number: int,
         mode: Mode,
-        smsc: config.Smsc,
+        settings: config.Smsc,
         dial: Callable[[], IStreamClientEndpoint],
-        owner: Owner,
+        owner: LinkOwner,
         jitter: Callable[[], float],
     ) -> None:
-        self.mode = mode
-        self.held = 0
-        self.latency = 0.0
-        self._clock = clock
-        self._smsc_name = name
+        self.smsc = smsc
         self.number = number
-        self._smsc = smsc
+        self.mode = mode
+        self.record = BindRecord(clock.seconds())
+        self.window = Window(clock, owner.room, LONGEST_WAIT, owner.too_long)
+        self._clock = clock
+        self._settings = settings
         self._dial = dial
         self._owner = owner
         self._jitter = jitter
-        self._wire: Wire | None = None
-        self._phase = "down"
-        self._since = clock.seconds()
-        self._last_error = ""
-        self._fault: Disposition | None = None
-        self._reconnects = 0
-        self.handed = 0
-        self._unanswered = 0
-        self._requests = 0
-        self._leaving = False
+        self._fault: Disposition | None = None  # why the bind of this connection was refused
+        self._being_recorded = 0  # requests of the SMSC that are not answered yet
         self._loop: Deferred[None] | None = None
-        self._waiting: Deferred[Any] | None = None
-        self._idle: Deferred[None] | None = None
+        self._pausing: Deferred[Any] | None = None  # connecting, or the pause between two tries
 
     # What others see -----------------------------------------------------------------------------------------
 
     @property
     def bound(self) -> bool:
         """Whether receipts and submits flow."""
-        return self._wire is not None and self._wire.session.phase is Phase.BOUND and not self._leaving
+        return self.window.bound
 
     @property
     def submits(self) -> bool:
         """Whether this kind of bind takes submits at all."""
         return self.mode is not Mode.RECEIVER
 
-    @property
-    def free(self) -> int:
-        """How many more submits may be held or written."""
-        if self._wire is None or self._leaving:
-            return 0
-        return self._wire.session.free - self.held
-
-    def can_write(self) -> bool:
-        """Whether a submit that was held a place may be written at this moment."""
-        return self._wire is not None and self._wire.session.free > 0
-
     def state(self) -> BindState:
-        """For the admin page."""
-        session = self._wire.session if self._wire else None
-        return BindState(
-            self._smsc_name,
+        """For people."""
+        session = self.window.wire.session if self.window.wire else None
+        return self.record.state(
+            self.smsc,
             self.number,
             str(self.mode),
-            str(session.phase) if session else self._phase,
-            self._since,
-            self._smsc.window,
-            session.in_flight if session else 0,
-            self._reconnects,
-            self.handed,
-            self._unanswered,
-            self.latency,
-            self._last_error,
+            phase=str(session.phase) if session else "",
+            window=self._settings.window,
+            in_flight=session.in_flight if session else 0,
         )
 
-    def reconfigure(self, smsc: config.Smsc) -> None:
+    def reconfigure(self, settings: config.Smsc) -> None:
         """New window and times; they count at once, and the connection stays."""
-        self._smsc = smsc
-        if self._wire is not None:
-            self._wire.session.window = smsc.window
-            self._wire.session.timers = timers_of(smsc)
-            self._wire.session.tap = self._trace if smsc.trace else None
-            self._wire.schedule()
-            self._owner.freed()
-
-    def write(self, octets: bytes, token: Token) -> None:
-        """Write one submit in this very call. Raises NotWritten where the link went down meanwhile."""
-        wire = self._wire
-        if wire is None or wire.session.free <= 0:
-            raise NotWritten
-        token.written_at = self._clock.seconds()
-        wire.session.submit(octets, token, token.written_at)
-        wire.flush()
+        self._settings = settings
+        wire = self.window.wire
+        if wire is not None:
+            wire.session.window = settings.window
+            wire.session.timers = timers_of(settings)
+            wire.session.tap = self._trace if settings.trace else None
+            wire.schedule()
+            self.window.serve()
 
     # Life -----------------------------------------------------------------------------------------------------
 
@@ -214,7 +139,7 @@ class Link(Service):
         """Begin to keep the bind."""
         Service.startService(self)
         if self._loop is None:
-            self._leaving = False
+            self.window.closing = False
             self._loop = Deferred.fromCoroutine(self._keep())
             self._loop.addErrback(self._broken)
 
@@ -223,37 +148,38 @@ class Link(Service):
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
+    def _leaving(self) -> bool:
+        return self.window.closing
+
     async def _stop(self) -> None:
-        self._leaving = True
+        self.window.closing = True
+        self.window.give_up()
         self._owner.went_down()
-        wire = self._wire
+        wire = self.window.wire
         if wire is not None and wire.session.phase is Phase.BOUND:
-            if wire.session.in_flight or self.held:
-                idle = self._idle = Deferred()
-                idle.addTimeout(DRAIN, self._clock, onTimeoutCancel=lambda *_: None)
-                await idle
+            await self.window.drain(DRAIN)
             wire.leave()
         elif wire is not None:
             wire.hang_up()
-        elif self._waiting is not None:
-            self._waiting.cancel()
+        elif self._pausing is not None:
+            self._pausing.cancel()
         if self._loop is not None:
             await self._loop
             self._loop = None
 
     async def _keep(self) -> None:
         """The loop: only a bind that lasted resets the back-off."""
-        attempt, first_failed, handed = 0, 0.0, self.handed
-        while not self._stopping():
+        attempt, first_failed, handed = 0, 0.0, self.record.handed
+        while not self._leaving():
             bound_for = await self._once()
-            if self._stopping():
+            if self._leaving():
                 break
             now = self._clock.seconds()
             attempt = 1 if bound_for >= STABLE else attempt + 1
-            if self.handed > handed:
+            if self.record.handed > handed:
                 # A peer that resets in the middle of work is no peer that is down: its back-off stays short.
                 attempt = min(attempt, WORKING)
-            handed = self.handed
+            handed = self.record.handed
             if attempt == 1:
                 first_failed = now
             if self._fault is Disposition.CONFIGURATION:
@@ -261,54 +187,52 @@ class Link(Service):
             else:
                 delay = retry.LINK.next_due(attempt, first_failed, now, self._jitter()) - now
             self._enter("waiting")
-            self._reconnects += 1
+            self.record.reconnects += 1
             await self._pause(delay)
         self._enter("stopped")
-
-    def _stopping(self) -> bool:
-        return self._leaving
 
     async def _once(self) -> float:
         """One connection, from connect to close; the seconds for which it was bound."""
         self._fault = None
         self._enter("connecting")
         try:
-            request = bind_request(self._smsc, self.mode)
+            request = bind_request(self._settings, self.mode)
             endpoint = self._dial()
         except (OSError, ValueError) as error:
             self._fault = Disposition.CONFIGURATION
             self._failed(f"configuration: {type(error).__name__}: {error}")
             return 0.0
         factory = WireFactory(self._clock, self._session, request, self)
-        connecting = self._waiting = endpoint.connect(factory)
+        connecting = self._pausing = endpoint.connect(factory)
         connecting.addTimeout(CONNECT_TIMEOUT, self._clock)
         try:
             wire = await connecting
         except CancelledError:
             # Our own stop, and nobody else, cancels it.
-            if not self._leaving:
+            if not self._leaving():
                 raise
             return 0.0
         except Exception as error:
             # ConnectingCancelledError is no CancelledError: it comes here, and `_leaving` says that it is no failure.
-            if not self._leaving:
+            if not self._leaving():
                 self._failed(f"connect: {type(error).__name__}: {error}")
             return 0.0
         finally:
-            self._waiting = None
+            self._pausing = None
         assert isinstance(wire, Wire)
         await wire.gone
         return wire.bound_for
 
-    def _session(self) -> Session:
-        smsc = self._smsc
-        tap = self._trace if smsc.trace else None
-        return Session(smsc.window, timers_of(smsc), self._clock.seconds(), can_submit=self.submits, tap=tap)
+    def _session(self) -> SmppSession:
+        settings = self._settings
+        tap = self._trace if settings.trace else None
+        now = self._clock.seconds()
+        return SmppSession(settings.window, timers_of(settings), now, can_submit=self.submits, tap=tap)
 
     def _trace(self, sent: bool, octets: bytes) -> None:
         self.log.info(
             "{smsc}/{mode}/{number} {way} {pdu}",
-            smsc=self._smsc_name,
+            smsc=self.smsc,
             mode=str(self.mode),
             number=self.number,
             way="->" if sent else "<-",
@@ -317,16 +241,16 @@ class Link(Service):
 
     async def _pause(self, delay: float) -> None:
         pause: Deferred[None] = Deferred()
-        self._waiting = pause
+        self._pausing = pause
         timer = self._clock.callLater(delay, pause.callback, None)
         try:
             await pause
         except CancelledError:
             # Only our own stop cancels the pause, and the loop looks at `_leaving` next.
-            if not self._leaving:
+            if not self._leaving():
                 raise
         finally:
-            self._waiting = None
+            self._pausing = None
             if timer.active():
                 timer.cancel()
 
@@ -334,128 +258,128 @@ class Link(Service):
 
     def opened(self, wire: Wire) -> None:
         """The connection is there, and the bind is on it."""
-        self._wire = wire
+        self.window.wire = wire
         self._enter("binding")
-        if self._leaving:
+        if self._leaving():
             wire.hang_up()
 
     def lost(self, wire: Wire) -> None:
         """The connection is gone; why, the session's last event said."""
-        if self._wire is wire:
-            self._wire = None
+        if self.window.wire is wire:
+            self.window.wire = None
         self._enter("down")
-        self._check_idle()
-        self._owner.went_down()
+        self._takes_no_submits()
+        self.window.serve()
 
-    def happened(self, wire: Wire, event: rules.Event) -> None:
+    def happened(self, wire: Wire, event: events.Event) -> None:
         """One event of the session."""
         match event:
             case SubmitAnswered():
-                self._take_answer(event)
-            case rules.RequestCame():
-                Deferred.fromCoroutine(self._take_request(wire, event.pdu)).addErrback(self._request_broken)
-            case rules.SubmitUnanswered():
+                self._answered(event)
+            case events.RequestCame():
+                Deferred.fromCoroutine(self._record_request(wire, event.pdu)).addErrback(self._request_broken)
+            case events.SubmitUnanswered():
                 token = event.token
                 assert isinstance(token, Token)
-                self._unanswered += 1
+                self.record.unanswered += 1
                 if not token.answer.called:
                     token.answer.errback(Unanswered(event.reason))
-                self._freed()
-            case rules.Bound():
-                self._fault = None
-                self._last_error = ""
-                self._enter("bound")
-                self.log.info(
-                    "bound to {smsc} ({mode} {number})",
-                    smsc=self._smsc_name,
-                    mode=str(self.mode),
-                    number=self.number,
-                    version=event.interface_version,
-                )
-                self._owner.freed()
-            case rules.BindRefused():
+                self.window.serve()
+            case events.Bound():
+                self._bound(event)
+            case events.BindRefused():
                 self._refused(event.status)
-            case rules.PeerUnbinds():
-                self._owner.went_down()
-            case rules.Noticed():
-                self.log.debug("{smsc}: {what}", smsc=self._smsc_name, what=event.what)
-            case rules.Closed():
-                if not self._leaving and self._fault is None:
+            case events.PeerUnbinds():
+                self._takes_no_submits()
+            case events.Noticed():
+                self.log.debug("{smsc}: {what}", smsc=self.smsc, what=event.what)
+            case events.Closed():
+                if not self._leaving() and self._fault is None:
                     self._failed(event.reason)
-
-    def _take_answer(self, answer: SubmitAnswered) -> None:
-        token = answer.token
-        assert isinstance(token, Token)
-        self.handed += not answer.status
-        self._owner.answered(answer)
-        self.latency = answer.took if not self.latency else 0.9 * self.latency + 0.1 * answer.took
-        if answer.late or token.answer.called:
-            self._owner.late(token, answer)
-        else:
-            token.answer.callback(answer)
-        self._freed()
-
-    def _freed(self) -> None:
-        self._check_idle()
-        if not self._leaving:
-            self._owner.freed()
 
     def rebind(self, reason: str) -> None:
         """The peer says that this session is not in order: unbind, and bind again after the back-off."""
-        if self._wire is not None and self._wire.session.phase is Phase.BOUND:
+        wire = self.window.wire
+        if wire is not None and wire.session.phase is Phase.BOUND:
             self._failed(reason)
-            self._wire.leave()
-            self._owner.went_down()
+            wire.leave()
+            self._takes_no_submits()
 
-    def release(self) -> None:
-        """A held place is not needed any more."""
-        self.held -= 1
-        self._freed()
+    def _takes_no_submits(self) -> None:
+        self.window.give_up()
+        self._owner.went_down()
 
-    def _check_idle(self) -> None:
-        in_flight = self._wire.session.in_flight if self._wire is not None else 0
-        if self._idle is not None and not in_flight and not (self.held and self._wire is not None):
-            idle, self._idle = self._idle, None
-            if not idle.called:
-                idle.callback(None)
+    def _answered(self, answer: SubmitAnswered) -> None:
+        token = answer.token
+        assert isinstance(token, Token)
+        self.record.answered(answer.status, answer.seconds)
+        self._owner.answered(answer)
+        if answer.late or token.answer.called:
+            self._owner.answered_late(token, answer)
+        else:
+            token.answer.callback(answer)
+        self.window.serve()
 
-    async def _take_request(self, wire: Wire, request: smpp.DeliverSm | smpp.DataSm) -> None:
-        if self._requests >= REQUESTS_AT_ONCE:
+    async def _record_request(self, wire: Wire, request: smpp.DeliverSm | smpp.DataSm) -> None:
+        if self._being_recorded >= REQUESTS_AT_ONCE:
             wire.answer(request, Status.RX_T_APPN)
             return
-        self._requests += 1
+        self._being_recorded += 1
         try:
-            status = await self._owner.take(request)
+            status = await self._owner.record_request(request)
         finally:
-            self._requests -= 1
+            self._being_recorded -= 1
         wire.answer(request, status)
+
+    def _bound(self, event: events.Bound) -> None:
+        self._fault = None
+        self.record.last_error = ""
+        self._enter("bound")
+        self.log.info(
+            "SMPP {mode} {number} to {smsc} is bound",
+            smsc=self.smsc,
+            mode=str(self.mode),
+            number=self.number,
+            version=event.interface_version,
+        )
+        self.window.serve()
 
     def _refused(self, status: int) -> None:
         self._fault = smpp.disposition(status)
-        name = smpp.status_name(status)
+        reason = f"bind refused, {smpp.status_name(status)}"
         if self._fault is Disposition.CONFIGURATION:
-            reason = f"bind refused, {name}: system_id, password or system_type is wrong; next try in a minute"
-            self._last_error = reason
-            self.log.error("{smsc}: {reason}", smsc=self._smsc_name, reason=reason)
-        else:
-            self._failed(f"bind refused, {name}")
+            reason += ": system_id, password or system_type is wrong; next try in a minute"
+        self._failed(reason)
         self._owner.refused(self, status)
 
     def _failed(self, reason: str) -> None:
-        self._last_error = reason
-        self.log.warn("link to {smsc} is down: {reason}", smsc=self._smsc_name, reason=reason, number=self.number)
+        """Said louder where only the operator can mend it."""
+        self.record.last_error = reason
+        say = self.log.error if self._fault is Disposition.CONFIGURATION else self.log.warn
+        say(
+            "SMPP {mode} {number} to {smsc} is down: {reason}",
+            mode=str(self.mode),
+            number=self.number,
+            smsc=self.smsc,
+            reason=reason,
+        )
 
     def _enter(self, phase: str) -> None:
-        self._phase = phase
-        self._since = self._clock.seconds()
+        self.record.enter(phase, self._clock.seconds())
 
     def _broken(self, failure: Failure) -> None:
-        self.log.failure("the link loop of {smsc} ended", failure, smsc=self._smsc_name)
+        self.log.failure(
+            "the loop that keeps SMPP {mode} {number} to {smsc} ended",
+            failure,
+            mode=str(self.mode),
+            number=self.number,
+            smsc=self.smsc,
+        )
 
     def _request_broken(self, failure: Failure) -> None:
-        self.log.failure("a request of {smsc} was not answered", failure, smsc=self._smsc_name)
+        self.log.failure("a request of {smsc} was not answered", failure, smsc=self.smsc)
 
 
-def timers_of(smsc: config.Smsc) -> Timers:
+def timers_of(settings: config.Smsc) -> Timers:
     """The session's times for one SMSC."""
-    return Timers(response=smsc.response_timeout, enquire=smsc.enquire_link)
+    return Timers(response=settings.response_timeout, enquire=settings.enquire_link)

@@ -17,11 +17,11 @@ from twisted.internet.protocol import Factory
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.smpp import address, dial, receipt, text
+from gatewayd.smpp.bind import COMMANDS, WAYS, Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND, RECEIPTS
 from gatewayd.smpp.codec.pdu import Disposition, Status, Tag
 from gatewayd.smpp.fit import form_of
-from gatewayd.smpp.link import COMMANDS, Mode, bind_request
 from gatewayd.smpp.submits import segments_of
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
@@ -69,7 +69,7 @@ async def probe(reactor: Any, smsc: config.Smsc, *, endpoint_of: EndpointOf = di
     Sends no message, and takes none: a receipt that comes meanwhile is the daemon's.
     """
     found: list[Probed] = []
-    for modes in _ways(smsc):
+    for modes in WAYS[smsc.bind]:
         found = [await _probe(reactor, smsc, mode, endpoint_of) for mode in modes]
         if not found[0].lacking:
             break
@@ -171,7 +171,7 @@ class _Probe:
         return Learned(True, tuple(self._story), tuple(self._lines))
 
     async def _bind(self, talks: list[Talk]) -> None:
-        *others, last = _ways(self._smsc)
+        *others, last = WAYS[self._smsc.bind]
         for modes in others:
             try:
                 await self._bind_as(modes, talks)
@@ -272,7 +272,7 @@ class _Probe:
         for rule in _RULES:
             stored = {receipt.stored(remote_id, rule) for remote_id in self._ids}
             if all(stored.intersection(receipt.lookups(said, rule)) for said in receipts):
-                example = receipts[0].message_id
+                example = receipts[0].ids[0]
                 self._say(f"ids: answer {_shown(self._ids[0])}, receipt {_shown(example.encode())}: {rule}")
                 self._lines.append(f'message_ids = "{rule}"')
                 return
@@ -337,19 +337,6 @@ async def _bound(
         await talk.close()
         raise
     return talk, answer
-
-
-def _ways(smsc: config.Smsc) -> tuple[tuple[Mode, ...], ...]:
-    """The sets of binds that the daemon would try, in order."""
-    return _WAYS[smsc.bind]
-
-
-_ALONE, _PAIR = (Mode.TRANSCEIVER,), (Mode.TRANSMITTER, Mode.RECEIVER)
-_WAYS: dict[str, tuple[tuple[Mode, ...], ...]] = {
-    "transceiver": (_ALONE,),
-    "transmitter+receiver": (_PAIR,),
-    "auto": (_ALONE, _PAIR),
-}
 
 
 def _form(request: smpp.DeliverSm | smpp.DataSm) -> str:

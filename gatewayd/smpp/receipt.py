@@ -99,11 +99,6 @@ class ReceiptText(Struct, frozen=True):
     intermediate: bool = False
     detail: str = ""
 
-    @property
-    def message_id(self) -> str:
-        """The best id, or an empty string."""
-        return self.ids[0] if self.ids else ""
-
 
 def read(
     pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = None, *, by_content: bool = True

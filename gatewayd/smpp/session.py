@@ -12,12 +12,23 @@ from msgspec import Struct
 
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import BodyError, Command, Framer, FramingError, Status, encode
+from gatewayd.smpp.events import (
+    BindRefused,
+    Bound,
+    Closed,
+    Event,
+    Noticed,
+    PeerUnbinds,
+    RequestCame,
+    SubmitAnswered,
+    SubmitUnanswered,
+)
 
 LAST_SEQUENCE = 0x7FFFFFFF
 LATE_KEPT = 10_000
 """Submits whose answer came too late are remembered up to this number: a late answer is still evidence."""
 
-DEAF_LEAST, DEAF_MOST = 5, 50
+UNANSWERED_LEAST, UNANSWERED_MOST = 5, 50
 """A peer that leaves a window of submits in a row unanswered is bound anew; no window counts for less or more."""
 
 
@@ -43,66 +54,7 @@ class Timers(Struct, frozen=True):
     farewell: float = 5.0
 
 
-class Bound(Struct, frozen=True):
-    """The peer took our bind."""
-
-    system_id: bytes
-    interface_version: int
-
-
-class BindRefused(Struct, frozen=True):
-    """The peer did not take our bind; `Closed` follows."""
-
-    status: int
-
-
-class SubmitAnswered(Struct, frozen=True):
-    """A submit_sm_resp or generic_nack to the submit that `token` names.
-
-    `late`: it was declared unanswered before. `took` is in seconds.
-    """
-
-    token: object
-    status: int
-    message_id: bytes = b""
-    late: bool = False
-    took: float = 0.0
-
-
-class SubmitUnanswered(Struct, frozen=True):
-    """The submit went to the wire and no answer came: its outcome is unknown."""
-
-    token: object
-    reason: str
-
-
-class RequestCame(Struct, frozen=True):
-    """A receipt or a text for us; it waits for `Session.answer`."""
-
-    pdu: smpp.DeliverSm | smpp.DataSm
-
-
-class PeerUnbinds(Struct, frozen=True):
-    """The peer says good-bye: nothing more may be submitted, answers may still come."""
-
-
-class Noticed(Struct, frozen=True):
-    """Something harmless that a support engineer would like to know of."""
-
-    what: str
-
-
-class Closed(Struct, frozen=True):
-    """The session is over: write what is outgoing and close the connection. `clean` after an orderly unbind."""
-
-    reason: str
-    clean: bool = False
-
-
-Event = Bound | BindRefused | SubmitAnswered | SubmitUnanswered | RequestCame | PeerUnbinds | Noticed | Closed
-
-
-class Session:
+class SmppSession:
     """One session from connect to close. `can_submit` is false for a receiver.
 
     `tap(sent, octets)` sees every whole PDU of either direction, where somebody wants to see them.
@@ -128,7 +80,7 @@ class Session:
         self._sequence = 0
         self._pending: dict[int, tuple[object, float]] = {}
         self._late: dict[int, tuple[object, float]] = {}
-        self._deaf = 0
+        self._unanswered_in_a_row = 0
         self._bind_sequence = 0
         self._unbind_sequence = 0
         self._phase_ends = now + timers.bind
@@ -221,7 +173,7 @@ class Session:
         for octets in whole:
             if self.tap is not None:
                 self.tap(False, octets)
-            self._take(octets, now, events)
+            self._read(octets, now, events)
             if self.closed:
                 return events
         if broken:
@@ -269,8 +221,8 @@ class Session:
         elif self.phase is not Phase.BOUND:
             if now >= self._phase_ends:
                 self._close("bind was not answered", events)
-        elif self._deaf >= min(max(self.window, DEAF_LEAST), DEAF_MOST):
-            self._close(f"{self._deaf} submits in a row were not answered", events)
+        elif self._unanswered_in_a_row >= min(max(self.window, UNANSWERED_LEAST), UNANSWERED_MOST):
+            self._close(f"{self._unanswered_in_a_row} submits in a row were not answered", events)
         elif self._enquired_at is not None:
             if now >= self._enquired_at + timers.enquire_response:
                 self._close("enquire_link was not answered", events)
@@ -289,7 +241,7 @@ class Session:
 
     # What came in ---------------------------------------------------------------------------------------------
 
-    def _take(self, octets: bytes, now: float, events: list[Event]) -> None:
+    def _read(self, octets: bytes, now: float, events: list[Event]) -> None:
         try:
             pdu = smpp.decode(octets)
         except BodyError as error:
@@ -393,7 +345,7 @@ class Session:
         if waiting is None:
             events.append(Noticed("an answer to no submit of ours, or its second one"))
             return
-        self._deaf = 0
+        self._unanswered_in_a_row = 0
         token, sent_at = waiting
         events.append(SubmitAnswered(token, status, message_id, late, now - sent_at))
         self._farewell_if_done(events)
@@ -407,7 +359,7 @@ class Session:
             if now < sent_at + self.timers.response:
                 return
             del self._pending[sequence]
-            self._deaf += 1
+            self._unanswered_in_a_row += 1
             self._late[sequence] = (token, sent_at)
             if len(self._late) > LATE_KEPT:
                 del self._late[next(iter(self._late))]

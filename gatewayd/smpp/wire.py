@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 
 from gatewayd.core import tls
 from gatewayd.core.lateness import READING, overslept
-from gatewayd.smpp import session as rules
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.session import Session
+from gatewayd.smpp.events import Bound, Closed, Event
+from gatewayd.smpp.session import SmppSession
 
 ABORT_AFTER = 2.0
 """Seconds that a peer has to take our close; then the connection is cut."""
@@ -28,7 +28,7 @@ class Holder(Protocol):
     def opened(self, wire: "Wire") -> None:
         """The connection is there, and the bind is about to be written."""
 
-    def happened(self, wire: "Wire", event: rules.Event) -> None:
+    def happened(self, wire: "Wire", event: Event) -> None:
         """One event of the session."""
 
     def lost(self, wire: "Wire") -> None:
@@ -40,7 +40,7 @@ class Wire(TwistedProtocol):
 
     transport: Any
 
-    def __init__(self, clock: IReactorTime, session: Session, request: smpp.Bind, holder: Holder) -> None:
+    def __init__(self, clock: IReactorTime, session: SmppSession, request: smpp.Bind, holder: Holder) -> None:
         self.session = session
         self.gone: Deferred[None] = Deferred()
         self.bound_for = 0.0
@@ -120,13 +120,13 @@ class Wire(TwistedProtocol):
         when = self.session.when()
         self._done(self.session.tick(now) if when is not None and now >= when else [])
 
-    def _done(self, events: list[rules.Event]) -> None:
+    def _done(self, events: list[Event]) -> None:
         closed = False
         self.flush()
         for event in events:
-            if isinstance(event, rules.Bound):
+            if isinstance(event, Bound):
                 self._bound_at = self._clock.seconds()
-            closed = closed or isinstance(event, rules.Closed)
+            closed = closed or isinstance(event, Closed)
             self._holder.happened(self, event)
         self.flush()
         if closed:
@@ -142,7 +142,9 @@ class WireFactory(Factory):
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime, session: Callable[[], Session], request: smpp.Bind, holder: Holder) -> None:
+    def __init__(
+        self, clock: IReactorTime, session: Callable[[], SmppSession], request: smpp.Bind, holder: Holder
+    ) -> None:
         self._clock = clock
         self._session = session
         self._request = request

@@ -1,5 +1,6 @@
 """The SMPP channel against our own SMSC simulator, over real loopback sockets."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from twisted.internet.error import ConnectionLost
 
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import IChannel
+from gatewayd.core.model import WayState
 from gatewayd.core.status import Event
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Status, SubmitSm
@@ -18,6 +20,13 @@ from redis_server import until
 from smpp_world import Memory, World, order, running, settings
 
 LONG = "Ünï ¢ " * 60
+
+
+def rate_now(way: WayState) -> float:
+    """The rate to which an SMSC has throttled us, as people are told."""
+    said = re.match(r"throttled: ([\d.]+) of 100 a second", way.reason)
+    assert said is not None, way.reason
+    return float(said[1])
 
 
 @pytest_twisted.ensureDeferred
@@ -388,7 +397,7 @@ async def test_a_link_lost_during_the_mark_writes_nothing() -> None:
 
             async def mark(route: str) -> None:
                 next(session for session in smsc.sessions).abort()
-                await until(lambda: not all(link.phase == "bound" for link in world.channel.binds()[0].links))
+                await until(lambda: not all(link.phase == "bound" for link in world.channel.states()["world"].binds))
 
             ((ok, result),) = await DeferredList([world.send(order(), mark)], consumeErrors=True)
             if binds == 2:
@@ -544,7 +553,7 @@ async def test_the_window_is_never_exceeded() -> None:
     async with running(Behaviour(answer_delay=0.01), window=3, rate="1000/s") as (world, smsc):
 
         def judge(_: SubmitSm) -> int:
-            most[0] = max(most[0], sum(link.in_flight for link in world.channel.binds()[0].links))
+            most[0] = max(most[0], sum(link.in_flight for link in world.channel.states()["world"].binds))
             return 0
 
         smsc.behaviour = Behaviour(answer_delay=0.01, judge=judge)
@@ -564,8 +573,8 @@ async def test_throttling_sends_the_message_back_and_slows_down() -> None:
                 assert not failure.counts
                 assert failure.not_before is not None
                 assert least < failure.not_before - reactor.seconds() < most
-                (state,) = world.channel.binds()
-                assert state.rate_now == pytest.approx(rate, abs=5)
+                (state,) = world.channel.states().values()
+                assert rate_now(state) == pytest.approx(rate, abs=5)
             assert world.channel.states()["world"].throttled == 2
             assert "throttled" in world.channel.states()["world"].reason
             verdict[0] = Status.ROK
@@ -676,8 +685,8 @@ async def test_rates_and_windows_change_without_a_new_connection() -> None:
         port = smsc.port
         world.channel.reconfigure({"world": settings(port, rate="7/s", window=5)}, world.labels)
         assert smsc.binds == 1
-        (state,) = world.channel.binds()
-        assert (state.rate, state.links[0].window) == (7.0, 5)
+        (state,) = world.channel.states().values()
+        assert (state.rate, state.binds[0].window) == (7.0, 5)
         world.channel.reconfigure({"world": settings(port, binds=3)}, world.labels)
         await until(lambda: world.all_bound() and len(smsc.sessions) == 3)
         assert smsc.binds == 3

@@ -16,7 +16,7 @@ from smpp_world import Memory, World, order, settings
 
 def link_of(world: World) -> BindState:
     """The only bind's state."""
-    ((link,),) = [state.links for state in world.channel.binds()]
+    ((link,),) = [way.binds for way in world.channel.states().values()]
     return link
 
 
@@ -269,11 +269,11 @@ def test_transmitter_and_receiver_are_two_binds() -> None:
     receiver.abort()
     memory.pump()
     assert world.channel.routes() == {"world": True}
-    (state,) = world.channel.binds()
-    assert state.degraded
+    (state,) = world.channel.states().values()
+    assert state.word.startswith("degraded")
     assert world.channel.states()["world"].word == "degraded: 1 of 2 bound"
     memory.advance(5)
-    assert not world.channel.binds()[0].degraded
+    assert world.channel.states()["world"].word == "bound"
     stop(memory, world)
 
 
@@ -320,7 +320,7 @@ def test_a_segment_whose_bind_is_gone_follows_another() -> None:
     world = memory.world(binds=2, window=1)
     first = world.send(order(1, "x" * 300, now=memory.clock.seconds()))
     memory.advance(0.5)
-    busy = [link for link in world.channel.binds()[0].links if link.in_flight]
+    busy = [link for link in world.channel.states()["world"].binds if link.in_flight]
     assert len(busy) == 1
     carrier = memory.smsc.sessions[busy[0].number]
     carrier.abort()
@@ -417,8 +417,8 @@ def test_auto_binds_a_pair_where_there_is_no_transceiver(status: Status) -> None
     memory = Memory(Behaviour(judge_bind=lambda bind: status * (bind.kind == Command.BIND_TRANSCEIVER)))
     world = memory.world(bind="auto")
     memory.advance(3)
-    (state,) = world.channel.binds()
-    assert [(link.mode, link.phase) for link in state.links] == [("transmitter", "bound"), ("receiver", "bound")]
+    (state,) = world.channel.states().values()
+    assert [(link.mode, link.phase) for link in state.binds] == [("transmitter", "bound"), ("receiver", "bound")]
     sending = world.send(order(now=memory.clock.seconds()))
     memory.advance(1)
     assert sending.result.route == "world"
@@ -436,9 +436,9 @@ def test_auto_goes_back_to_a_transceiver() -> None:
     assert len(memory.tried) < 40
     memory.smsc.behaviour = Behaviour()
     memory.advance(30)
-    (state,) = world.channel.binds()
-    assert {link.phase for link in state.links} == {"bound"}
-    assert [link.mode for link in state.links] in (["transceiver"], ["transmitter", "receiver"])
+    (state,) = world.channel.states().values()
+    assert {link.phase for link in state.binds} == {"bound"}
+    assert [link.mode for link in state.binds] in (["transceiver"], ["transmitter", "receiver"])
     world.channel.stopService()
     memory.advance(10)
 

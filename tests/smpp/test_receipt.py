@@ -38,7 +38,7 @@ def settled(pdu: DeliverSm | DataSm, states: dict[str, str] | None = None) -> tu
     """The best id and what the receipt settles."""
     found = read(pdu, states)
     assert found is not None
-    return found.message_id, found.event
+    return found.ids[0] if found.ids else "", found.event
 
 
 @pytest.mark.parametrize(

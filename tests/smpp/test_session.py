@@ -4,34 +4,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES
-from gatewayd.smpp import session as rules
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status, decode, encode
-from gatewayd.smpp.session import (
+from gatewayd.smpp.events import (
+    BindRefused,
     Bound,
     Closed,
+    Event,
     Noticed,
     PeerUnbinds,
-    Phase,
     RequestCame,
-    Session,
     SubmitAnswered,
     SubmitUnanswered,
-    Timers,
 )
+    Bound,
+    Closed,
+    Event,
+    Noticed,
+    PeerUnbinds,
+    RequestCame,
+    SubmitAnswered,
+    SubmitUnanswered,
+)
+from gatewayd.smpp.session import LAST_SEQUENCE, Phase, SmppSession, Timers
 
 SUBMIT = encode(smpp.SubmitSm(0, destination_addr=b"4477", short_message=b"x"))
 TIMERS = Timers(bind=15, response=60, enquire=30, enquire_response=10, unbind=5, partial=10, farewell=5)
 
 
-def told(session: Session) -> list[smpp.Pdu]:
+def told(session: SmppSession) -> list[smpp.Pdu]:
     """What the session has to write, decoded."""
     return [decode(octets) for octets in smpp.Framer().feed(session.outgoing())]
 
 
-def bound(window: int = 10, now: float = 0.0, **more: bool) -> Session:
+def bound(window: int = 10, now: float = 0.0, **more: bool) -> SmppSession:
     """A session that is bound, with nothing left to write."""
-    session = Session(window, TIMERS, now, **more)
+    session = SmppSession(window, TIMERS, now, **more)
     session.bind(smpp.Bind(0, system_id=b"gw", password=b"pw"), now)
     (request,) = told(session)
     assert isinstance(request, smpp.Bind)
@@ -42,7 +50,7 @@ def bound(window: int = 10, now: float = 0.0, **more: bool) -> Session:
 
 def test_bind_goes_from_open_over_binding_to_bound() -> None:
     """A session is open, binding, then bound; only then may anything be submitted."""
-    session = Session(10, TIMERS, 0.0)
+    session = SmppSession(10, TIMERS, 0.0)
     assert (session.phase, session.free) == (Phase.OPEN, 0)
     session.bind(smpp.Bind(0, system_id=b"gw"), 0.0)
     assert (session.phase, session.free) == (Phase.BINDING, 0)
@@ -53,17 +61,17 @@ def test_bind_goes_from_open_over_binding_to_bound() -> None:
 def test_a_refused_bind_closes() -> None:
     """A bind_resp with a status, or a generic_nack of the bind, ends the session with that status."""
     for answer in (smpp.BindResp(1, Status.RINVPASWD), smpp.GenericNack(1, Status.RINVPASWD)):
-        session = Session(10, TIMERS, 0.0)
+        session = SmppSession(10, TIMERS, 0.0)
         session.bind(smpp.Bind(0), 0.0)
         first, last = session.received(encode(answer), 0.0)
-        assert first == rules.BindRefused(Status.RINVPASWD)
+        assert first == BindRefused(Status.RINVPASWD)
         assert isinstance(last, Closed)
         assert session.when() is None
 
 
 def test_a_bind_that_is_not_answered_closes() -> None:
     """The bind's time is a moment: nothing before it, the end at it."""
-    session = Session(10, TIMERS, 100.0)
+    session = SmppSession(10, TIMERS, 100.0)
     session.bind(smpp.Bind(0), 100.0)
     assert session.when() == 115.0
     assert session.tick(114.9) == []
@@ -150,7 +158,7 @@ def test_enquire_link_after_silence_and_its_answer() -> None:
 
 def test_the_peers_enquire_link_is_answered_in_every_state() -> None:
     """Open, binding, bound and unbinding: enquire_link always gets its answer."""
-    session = Session(10, TIMERS, 0.0)
+    session = SmppSession(10, TIMERS, 0.0)
     ask = encode(smpp.EnquireLink(7))
     session.received(ask, 0.0)
     assert told(session) == [smpp.EnquireLinkResp(7)]
@@ -179,7 +187,7 @@ def test_receipts_wait_for_their_answer() -> None:
 
 def test_a_receipt_before_the_bind_is_sent_back() -> None:
     """What comes before we are bound is answered with RINVBNDSTS: nobody takes it."""
-    session = Session(10, TIMERS, 0.0)
+    session = SmppSession(10, TIMERS, 0.0)
     assert session.received(encode(smpp.DeliverSm(3)), 0.0) == []
     assert told(session) == [smpp.DeliverSmResp(3, Status.RINVBNDSTS)]
 
@@ -308,8 +316,8 @@ def test_sequence_numbers_wrap_and_skip_what_is_open() -> None:
     """After 0x7FFFFFFF comes 1, but never a number that still waits for its answer."""
     session = bound(window=5)
     assert session.submit(SUBMIT, "old", 0.0) == 2
-    session._sequence = rules.LAST_SEQUENCE - 1
-    assert session.submit(SUBMIT, "a", 0.0) == rules.LAST_SEQUENCE
+    session._sequence = LAST_SEQUENCE - 1
+    assert session.submit(SUBMIT, "a", 0.0) == LAST_SEQUENCE
     assert session.submit(SUBMIT, "b", 0.0) == 1
     assert session.submit(SUBMIT, "c", 0.0) == 3
 
@@ -333,7 +341,7 @@ def test_however_the_stream_is_cut_the_events_are_the_same(cuts: list[int]) -> N
         session.submit(SUBMIT, "b", 0.0)
         session.outgoing()
     expected = whole.received(stream, 1.0)
-    events: list[rules.Event] = []
+    events: list[Event] = []
     at, turn = 0, 0
     while at < len(stream):
         size = cuts[turn % len(cuts)]

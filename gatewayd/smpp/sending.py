@@ -1,0 +1,138 @@
+"""One SMS over one SMSC: its segments in order, and what each answer means for the message.
+
+It tries once, and knows neither the other SMSCs nor how a bind is found.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gatewayd import config
+from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.core.failover import Setback
+from gatewayd.core.interfaces import BeforeWire
+from gatewayd.core.model import Handed, Order
+from gatewayd.smpp.account import Account, Down
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import MEANINGS
+from gatewayd.smpp.codec.pdu import Disposition, Status
+from gatewayd.smpp.submits import submits_of
+from gatewayd.smpp.token import NotWritten, Token, Unanswered
+from gatewayd.smpp.window import Window
+
+LIMITED_TRIES = 5
+"""Attempts after which a status that may mean anything counts as a refusal."""
+
+OnSegment = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
+"""`on_segment(message_id, smsc, remote_ids)`: these segments of an SMS were taken, and the next is not written yet."""
+
+
+class Sender:
+    """Sends by the texts' rules of `labels`, which a reload replaces."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, labels: Mapping[str, config.Label], on_segment: OnSegment) -> None:
+        self.labels = labels
+        self._clock = clock
+        self._on_segment = on_segment
+
+    async def send(
+        self, account: Account, order: Order, segments_taken: tuple[str, ...], before_wire: BeforeWire
+    ) -> Handed | Setback:
+        """Submit what the SMSC has not taken yet, one segment after the other, all over one bind while that lives.
+
+        A Setback where nothing of the message is there. Raises TemporaryFailure, PermanentFailure and Uncertain with
+        the segments that were taken as progress, and what `before_wire` raises.
+        """
+        name, message = account.name, order.message
+        with_validity = account.takes_validity
+        submits = self._submits(account, order)
+        # More segments taken than there are now: long_messages was changed meanwhile, and the text begins anew.
+        taken = list(segments_taken) if len(segments_taken) < len(submits) else []
+        window: Window | None = None
+
+        async def mark() -> None:
+            await before_wire(name)
+
+        for index in range(len(taken), len(submits)):
+            progress = tuple(taken)
+            token = Token(message.id, progress, last=index == len(submits) - 1)
+            try:
+                if window is not None:
+                    # Before this segment may have to wait: a crash must not leave uncertain what was answered.
+                    await self._on_segment(message.id, name, progress)
+                window, answer = await account.submit(submits[index], token, mark, window)
+            except Down as down:
+                if not taken:
+                    return Setback(str(down))
+                raise TemporaryFailure(str(down), progress=progress) from None
+            except NotWritten:
+                raise TemporaryFailure(f"{name} went down", progress=progress) from None
+            except Unanswered as lost:
+                raise Uncertain(f"{name}: {lost}", route=name, progress=progress) from None
+            except StoreUnavailable:
+                if not taken:
+                    raise
+                raise TemporaryFailure("Redis did not answer", counts=False, progress=progress) from None
+            except TemporaryFailure as failure:
+                failure.progress = progress
+                raise
+            if answer.status:
+                reason = self._refused(account, window, token, answer.status, order, with_validity)
+                if not taken:
+                    return Setback(reason)
+                raise TemporaryFailure(reason, progress=progress)
+            taken.append(account.remote_id(token, answer))
+        # An SMSC that names all segments alike says of all of them what it says of that name.
+        return Handed(name, tuple(dict.fromkeys(taken)), f"{len(taken)} segment(s)")
+
+    def _refused(
+        self, account: Account, window: Window, token: Token, status: int, order: Order, with_validity: bool
+    ) -> str:
+        """What a status other than OK means: raised where it is the message's, the reason where it is the SMSC's own.
+
+        The tables are codes.py's, and the operator's over them.
+        """
+        progress = token.segments_taken
+        reason = f"{account.name} answered {smpp.status_name(status)}"
+        if status in (Status.RINVEXPIRY, Status.RINVSCHED) and with_validity and account.settings.validity:
+            account.takes_validity = False
+            self.log.warn("{smsc} takes no validity_period: it is left out from now on", smsc=account.name)
+            raise TemporaryFailure(reason, counts=False, progress=progress)
+        meaning = account.settings.submit_statuses.get(status)
+        match MEANINGS[meaning] if meaning else smpp.disposition(status):
+            case Disposition.THROTTLED:
+                until = account.throttled(token)
+                raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)
+            case Disposition.PERMANENT:
+                raise PermanentFailure(reason, hard=status == Status.RINVDSTADR, progress=progress)
+            case Disposition.RETRY:
+                return reason
+            case Disposition.CONFIGURATION:
+                self.log.error("{reason}", reason=reason)
+                return reason
+            case Disposition.SESSION:
+                self.log.error("{reason}", reason=reason)
+                account.rebind(window, reason)
+                return reason
+            case other:
+                if other is Disposition.OUR_FAULT:
+                    self.log.error("{reason} to a submit of ours", reason=reason, message_id=order.message.id)
+                if order.attempt >= LIMITED_TRIES:
+                    raise PermanentFailure(f"{reason} {LIMITED_TRIES} times", progress=progress)
+                raise TemporaryFailure(reason, progress=progress)
+
+    def _submits(self, account: Account, order: Order) -> list[bytes]:
+        label = self.labels.get(order.message.label)
+        if label is None:
+            raise PermanentFailure("the label is not configured any more")
+        return submits_of(
+            order,
+            account.settings,
+            account.form,
+            transliterate=label.transliterate,
+            with_validity=account.takes_validity,
+            now=self._clock.seconds(),
+        )

@@ -1,0 +1,30 @@
+"""The name of one submit on the wire, and how it can end without an answer."""
+
+from twisted.internet.defer import Deferred
+
+from gatewayd.smpp.events import SubmitAnswered
+
+
+class Unanswered(Exception):
+    """A submit was written, and no answer came while it was waited for."""
+
+
+class NotWritten(Exception):
+    """The link went down before the submit was written: nothing is on the wire."""
+
+
+class Token:
+    """Names one submit on the wire; `answer` fires with a SubmitAnswered or errs with Unanswered.
+
+    `segments_taken` are the remote ids of the message's segments before this one; `last` says that none comes after
+    it. `written_at` is in seconds since the epoch, 0 until it is written.
+    """
+
+    __slots__ = ("answer", "last", "message_id", "segments_taken", "written_at")
+
+    def __init__(self, message_id: str, segments_taken: tuple[str, ...] = (), *, last: bool = True) -> None:
+        self.message_id = message_id
+        self.segments_taken = segments_taken
+        self.last = last
+        self.answer: Deferred[SubmitAnswered] = Deferred()
+        self.written_at = 0.0
