@@ -212,7 +212,7 @@ async def test_npm_over_tls(tmp_path: Path) -> None:
                 assert (await world.send(order(body=LONG))).route == "world"
                 await until(lambda: len(world.evidence.receipts) > 0)  # noqa: B023
             else:
-                await until(lambda: bool(world.channel.binds()[0].links[0].last_error))  # noqa: B023
+                await until(lambda: bool(world.channel.states()["world"].reason))  # noqa: B023
                 assert (await peer.ask())["binds"] == 0
         finally:
             await world.channel.stopService()

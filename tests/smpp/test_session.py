@@ -17,15 +17,6 @@ from gatewayd.smpp.events import (
     SubmitAnswered,
     SubmitUnanswered,
 )
-    Bound,
-    Closed,
-    Event,
-    Noticed,
-    PeerUnbinds,
-    RequestCame,
-    SubmitAnswered,
-    SubmitUnanswered,
-)
 from gatewayd.smpp.session import LAST_SEQUENCE, Phase, SmppSession, Timers
 
 SUBMIT = encode(smpp.SubmitSm(0, destination_addr=b"4477", short_message=b"x"))
