@@ -4,7 +4,7 @@ Owns what a part is given of the configuration, which service.py asks at the sta
 what it listens on, stays until a restart.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.config import Config, ConfigError, Label
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Channel
+from gatewayd.core.model import Channel, Degraded
 from gatewayd.directories.recipients import Recipients
 from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
@@ -23,6 +23,7 @@ from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.degraded import WaysOut
 from gatewayd.operators.systemd import notify
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
@@ -47,6 +48,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     reporter: Reporter
     api: Api
     admin: Admin
+    ways_out: WaysOut
     smtp: SmtpChannel
     smpp: SmppChannel
     fit: Fit
@@ -70,6 +72,14 @@ class Reload:
         self._read_again = read_again
         self._parts = parts
         self._environ = environ
+        self._refused: tuple[str, ...] = ()
+
+    def degraded(self) -> Iterator[Degraded]:
+        """That the file was refused, until a good one is read."""
+        if self._refused:
+            more = f" (and {len(self._refused) - 1} more)" if len(self._refused) > 1 else ""
+            text = f"the configuration file was refused, all labels go by the former one: {self._refused[0]}{more}"
+            yield Degraded("reload", "configuration", text)
 
     def run(self) -> None:
         """Read the configuration again, and the audit log's file; what is wrong is logged, a line for each error."""
@@ -79,11 +89,14 @@ class Reload:
         try:
             self._apply(self._read_again())
         except ConfigError as error:
+            self._refused = tuple(error.errors)
             for line in error.errors:
                 log.error("the configuration is kept as it was: {line}", line=line)
-        except Exception:
+        except Exception as error:
+            self._refused = (f"{type(error).__name__}, see the log",)
             log.failure("the configuration is kept as it was")
         else:
+            self._refused = ()
             log.info("the configuration was read again")
         notify("READY=1", self._environ)
 
@@ -100,6 +113,7 @@ class Reload:
         parts.reporter.reconfigure(labels)
         parts.api.reconfigure(labels, config.api.trusted_proxies)
         parts.admin.reload(stop_times(labels), configured(config, {Channel.EMAIL: parts.smtp, Channel.SMS: parts.smpp}))
+        parts.ways_out.reconfigure(labels)
         parts.smtp.reconfigure(config.relays, labels)
         parts.fit.reconfigure(config.smscs)
         parts.smpp.reconfigure(config.smscs, labels)

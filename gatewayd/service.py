@@ -28,6 +28,7 @@ from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.core.tokens import Keys
 from gatewayd.directories import Directories, faults
+from gatewayd.directories.probe import Probe
 from gatewayd.directories.recipients import Recipients
 from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
@@ -37,6 +38,7 @@ from gatewayd.intake.api import Api
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog, open_audit
 from gatewayd.operators.daemon import Daemon
+from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.systemd import Watchdog
@@ -47,6 +49,7 @@ from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_link
 from gatewayd.store.claims import EventClaims
+from gatewayd.store.condition import Condition
 from gatewayd.store.link import RedisLink
 from gatewayd.work.attempts import MessageWork, ReportWork
 from gatewayd.work.deliver import Deliverer
@@ -122,6 +125,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     link: RedisLink
     store: RedisStore
     metrics: Metrics
+    degraded: DegradedNow
     audit: AuditLog | None
     decided: Decided
 
@@ -176,6 +180,8 @@ def gatewayd(
     work = _work(shared, ways, tracker, reporter)
     acceptor = _acceptor(shared, ways, work)
     admin = _admin(shared, ways, callbacks)
+    condition = Condition(reactor, shared.link, config.gatewayd.instance)
+    ways_out = WaysOut(ways.by_channel, config.labels, _kind_of)
     api = _api(shared, acceptor)
     returned_mail = _returned_mail(shared, tracker)
     public = _public(shared, tracker, callbacks)
@@ -187,6 +193,7 @@ def gatewayd(
         reporter=reporter,
         api=api,
         admin=admin,
+        ways_out=ways_out,
         smtp=ways.smtp,
         smpp=ways.smpp,
         fit=ways.fit,
@@ -197,6 +204,10 @@ def gatewayd(
         hasten=shared.store.make_due,
     )
 
+    reload = Reload(config, read_again, parts, os.environ)
+    for part in (condition, ways_out, shared.recipients, callbacks, reload):
+        shared.degraded.ask(part.degraded)
+
     def draining() -> None:
         acceptor.shutting_down = True
         admin.drain()
@@ -206,6 +217,8 @@ def gatewayd(
         os.environ,
         [
             shared.link,
+            condition,
+            Probe(reactor, shared.recipients),
             callbacks,
             ways.smtp,
             ways.smpp,
@@ -220,7 +233,7 @@ def gatewayd(
         together=((Listener,), (Outbox, SmtpChannel, SmppChannel)),
         draining=draining,
         closing=shared.close,
-        reload=Reload(config, read_again, parts, os.environ).run,
+        reload=reload.run,
         observer=observer,
     )
 
@@ -240,6 +253,7 @@ def _shared(reactor: Any, config: Config) -> Shared:
         link=link,
         store=RedisStore(link, reactor, RedisStore.key_prefix(config.redis.key_prefix), table.instance),
         metrics=Metrics(CollectorRegistry(), instance=table.instance, version=__version__),
+        degraded=DegradedNow(),
         audit=audit,
         decided=audit.record if audit else unrecorded,
     )
@@ -271,6 +285,11 @@ def _ways(shared: Shared, tracker: Tracker) -> Ways:
         ),
         fit=Fit(config.smscs),
     )
+
+
+def _kind_of(channel: Channel, name: str) -> str:
+    """What a way out is called in what operators read."""
+    return "relay" if channel is Channel.EMAIL else "smsc"
 
 
 def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> Work:
@@ -365,6 +384,7 @@ def _admin(shared: Shared, ways: Ways, callbacks: Callbacks) -> Admin:
         hosts=config.admin.hosts,
         callback_hosts=callbacks.hosts,
         directories=shared.directories.trouble,
+        degraded=shared.degraded.now,
         decided=shared.decided,
     )
 

@@ -6,7 +6,7 @@ reaches an exception or the log: its query holds the API key.
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
+from gatewayd.core.model import Degraded
 from gatewayd.core.retry import LINK
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer, asked_for
@@ -113,6 +114,12 @@ class Callbacks(Service):
         """
         latest = sorted(self._hosts.items(), key=lambda entry: entry[1].left_at)
         return {netloc: host.trouble for (_, netloc, _), host in latest}
+
+    def degraded(self) -> Iterator[Degraded]:
+        """The hosts that take no status."""
+        for host, why in self.hosts().items():
+            if why:
+                yield Degraded("callbacks", host, f"Smartico at {host} hears no status: {why}; statuses wait")
 
     def stopService(self) -> Deferred[Any]:
         """Close every connection; fires once they are closed."""

@@ -10,6 +10,7 @@ from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.store.access import redis_endpoint
+from gatewayd.store.condition import fields
 from gatewayd.store.link import RedisLink
 
 OLDEST = (6, 2)
@@ -37,7 +38,7 @@ async def look(reactor: Any, table: config.Redis) -> list[Finding]:
         begun = reactor.seconds()
         await link.command("PING")
         took = reactor.seconds() - begun
-        about = _fields(await link.command("INFO"))
+        about = fields(await link.command("INFO"))
         version = about.get("redis_version", "?")
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
         return found + refusals(about) + judge(version, await _settings(link, about))
@@ -131,8 +132,3 @@ def _eviction(policy: str, maxmemory: str) -> Finding:
         return Finding(WARN, "redis maxmemory-policy", "could not be read")
     text = f"{policy}, {limit}: Redis may throw accepted messages away (CONFIG SET maxmemory-policy noeviction)"
     return Finding(FAIL, "redis maxmemory-policy", text)
-
-
-def _fields(info: bytes) -> dict[str, str]:
-    lines = info.decode("utf-8", "replace").splitlines()
-    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}

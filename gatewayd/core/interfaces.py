@@ -3,7 +3,7 @@
 The verbs (accept, outbox, deliver, track, report) see these and no neighbour. Times are seconds since the epoch.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from gatewayd.core.model import (
     Channel,
     DeadLetter,
     Decision,
+    Degraded,
     Erased,
     Evidence,
     Handed,
@@ -80,6 +81,13 @@ class EvidenceSink(Protocol):
 
     def give_up(self, receipt: Receipt) -> None:
         """A parked receipt waited for long enough: no message of ours bears its id."""
+
+
+SaysDegraded = Callable[[], Iterable[Degraded]]
+"""What of a part does not work for somebody at this moment; empty where all is well.
+
+Asked every few seconds and at each look at /readyz: it does no I/O, takes no time and raises nothing.
+"""
 
 
 Decided = Callable[[Decision], None]

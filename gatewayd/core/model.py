@@ -3,6 +3,7 @@
 Stored values are msgspec structs because the store writes them as they are. Nothing here does I/O or asks the clock.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -370,6 +371,26 @@ class WayState(Struct, frozen=True):
     handed: int = 0
     throttled: int = 0
     binds: tuple[BindState, ...] = ()
+
+
+class Degraded(Struct, frozen=True, order=True):
+    """Something that does not work for somebody at this moment, though the process runs.
+
+    `kind` is what it is about (label, relay, smsc, provider, directory, redis, clock, reload, callbacks, ...), `name`
+    which one: the two are the labels of a metric, so there are few. `text` is one line that names whom it hits, with
+    no address and no secret in it.
+    """
+
+    kind: str
+    name: str
+    text: str
+
+
+def some_names(names: Iterable[str], limit: int = 5) -> str:
+    """Names as a text has them: the first few, and how many more there are; "no label" where there is none."""
+    known = list(names)
+    more = f" and {len(known) - limit} more" if len(known) > limit else ""
+    return (", ".join(known[:limit]) or "no label") + more
 
 
 class Decision(Struct, frozen=True):

@@ -4,7 +4,7 @@ The one place that turns a player's id into an address, at acceptance for the ca
 the answer means for a caller or for a message is accept's and deliver's to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -14,8 +14,9 @@ from gatewayd import config
 from gatewayd.core.contact import address_of
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipients
-from gatewayd.core.model import Channel, Resolved, WhyNot
+from gatewayd.core.model import Channel, Degraded, Resolved, WhyNot, some_names
 from gatewayd.directories import Directories
+from gatewayd.directories.remembered import Remembered
 
 
 @implementer(IRecipients)
@@ -35,6 +36,21 @@ class Recipients:
         """
         self._directories.reconfigure(tables)
         self._directory_of = _directory_of(labels)
+
+    def in_use(self) -> Iterator[tuple[str, str, Remembered]]:
+        """Each directory that a label uses: its name, one of the labels, and itself."""
+        label_of = {name: label for label, name in self._directory_of.items()}
+        for name, directory in self._directories.by_name.items():
+            if name in label_of:
+                yield name, label_of[name], directory
+
+    def degraded(self) -> Iterator[Degraded]:
+        """The directories that do not answer, and whose players can't be looked up for that."""
+        for name, why in self._directories.trouble().items():
+            if why:
+                whom = some_names(label for label, directory in self._directory_of.items() if directory == name)
+                text = f"directory {name}: {why}; messages of {whom} are taken unchecked, and wait"
+                yield Degraded("directory", name, text)
 
     async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
         """See IRecipients."""

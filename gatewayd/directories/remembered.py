@@ -62,6 +62,8 @@ class Remembered:
         self._probe_at = 0.0
         self.trouble = ""
         """Why the latest look-up failed; "" where it did not."""
+        self.answered_at = 0.0
+        """When it last answered."""
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """As the directory's, from memory unless `fresh`. Raises TemporaryFailure after the time-out."""
@@ -98,6 +100,7 @@ class Remembered:
                 del self._flights[key]
             if not isinstance(result, Failure):
                 self._timeouts = 0
+                self.answered_at = self._clock.seconds()
                 self._say_well()
                 self._keep(key, result, asked)
             elif not result.check(CancelledError):

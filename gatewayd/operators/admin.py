@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import Decided, IChannel, IStore, unrecorded
-from gatewayd.core.model import Channel, Decision, Json, Trace
+from gatewayd.core.model import Channel, Decision, Degraded, Json, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
@@ -67,6 +67,7 @@ class Admin:
         hosts: Sequence[str] = (),
         callback_hosts: Callable[[], Mapping[str, str]] = dict,
         directories: Callable[[], Mapping[str, str]] = dict,
+        degraded: Callable[[], tuple[Degraded, ...]] = tuple,
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
@@ -84,7 +85,15 @@ class Admin:
         self._token = keys.user_hashes("\0form", "\0admin")[0]
         self._pages = Pages(instance=instance, version=version, token=self._token)
         self._static_files = {f"/static/{name}".encode(): asset(*file) for name, file in self._pages.static.items()}
-        self.watch = Watch(clock, store, channels, metrics, callback_hosts=callback_hosts, directories=directories)
+        self.watch = Watch(
+            clock,
+            store,
+            channels,
+            metrics,
+            callback_hosts=callback_hosts,
+            directories=directories,
+            degraded=degraded,
+        )
 
     def site(self, reactor: Any) -> LeanSite:
         """What the listener serves, with its door."""
@@ -117,9 +126,10 @@ class Admin:
 
     @app.route("/readyz", methods=["GET"])
     async def readyz(self, request: IRequest) -> Reply:
-        """200 where messages can be taken and sent now, else 503 and why."""
+        """200 where messages can be taken and sent now, else 503 and why; and what does not work for somebody."""
         reasons = self._and_draining(await self.watch.reasons())
-        return json_answer({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        degraded = [one.text for one in self.watch.degraded()]
+        return json_answer({"ready": not reasons, "reasons": reasons, "degraded": degraded}, 503 if reasons else 200)
 
     def _and_draining(self, reasons: tuple[str, ...]) -> tuple[str, ...]:
         return (*reasons, "draining: this process is about to stop") if self._draining else reasons

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IStore
-from gatewayd.core.model import Channel, DeadLetter, QueueState, WayState
+from gatewayd.core.model import Channel, DeadLetter, Degraded, QueueState, WayState
 from gatewayd.operators.metrics import Metrics
 
 log = Logger()
@@ -51,6 +51,7 @@ class Snapshot(Struct, frozen=True):
     ways: Mapping[Channel, Mapping[str, WayState]] = {}
     callback_hosts: Mapping[str, str] = {}
     directories: Mapping[str, str] = {}
+    degraded: tuple[Degraded, ...] = ()
 
     @property
     def dead_is_more(self) -> bool:
@@ -74,6 +75,7 @@ class Watch(Service):
         *,
         callback_hosts: Callable[[], Mapping[str, str]] = dict,
         directories: Callable[[], Mapping[str, str]] = dict,
+        degraded: Callable[[], tuple[Degraded, ...]] = tuple,
         every: float = 10.0,
         keep: int = 721,
     ) -> None:
@@ -83,6 +85,7 @@ class Watch(Service):
         self._metrics = metrics
         self._callback_hosts = callback_hosts
         self._directories = directories
+        self._degraded = degraded
         self._every = every
         self.samples: deque[Snapshot] = deque(maxlen=keep)
         self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
@@ -121,9 +124,10 @@ class Watch(Service):
         ways = {channel: states_of(way) for channel, way in self.channels.items()}
         for channel, states in ways.items():
             self._metrics.show_ways(channel, states)
+        degraded = self.degraded()
         at = self._clock.seconds()
         try:
-            return await Deferred.fromCoroutine(self._ask(at, ways)).addTimeout(PATIENCE, self._clock)
+            return await Deferred.fromCoroutine(self._ask(at, ways, degraded)).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
             self._metrics.redis_silent()
             return Snapshot(
@@ -132,9 +136,18 @@ class Watch(Service):
                 ways=ways,
                 callback_hosts=self._callback_hosts(),
                 directories=self._directories(),
+                degraded=degraded,
             )
 
-    async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
+    def degraded(self) -> tuple[Degraded, ...]:
+        """What does not work for somebody at this moment; sets its gauge on the way."""
+        found = self._degraded()
+        self._metrics.show_degraded(found)
+        return found
+
+    async def _ask(
+        self, at: float, ways: Mapping[Channel, Mapping[str, WayState]], degraded: tuple[Degraded, ...]
+    ) -> Snapshot:
         seconds = await self._store.ping()
         counts = await self._store.counts()
         queues = await self._store.queues()
@@ -154,6 +167,7 @@ class Watch(Service):
             ways=ways,
             callback_hosts=self._callback_hosts(),
             directories=self._directories(),
+            degraded=degraded,
         )
 
     async def reasons(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.interfaces import IMeter
-from gatewayd.core.model import Channel, QueueState, WayState
+from gatewayd.core.model import Channel, Degraded, QueueState, WayState
 from gatewayd.core.status import WAITING, Report, State
 
 _ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -140,6 +140,7 @@ class Metrics:
         self._queue_age = gauge("queue_oldest_age_seconds", "Age of a queue's oldest, without what is held.", "queue")
         self._dead = gauge("dead_letters", "Statuses given up and kept for a person (counted up to a limit).")
         self._paused = gauge("paused", "1 while a label's channel is paused.", "label", "channel")
+        self._degraded = gauge("degraded", "1 for each thing that does not work for somebody.", "kind", "name")
         way = ("channel", "route")
         self._way_up = gauge("route_up", "1 while a relay or SMSC is up.", *way)
         self._way_window = gauge("route_window", "How many may be unanswered at once.", *way)
@@ -237,6 +238,12 @@ class Metrics:
         self._paused.clear()
         for label, channel in paused:
             self._paused.labels(label, channel).set(1)
+
+    def show_degraded(self, degraded: Iterable[Degraded]) -> None:
+        """Set the gauge of what does not work for somebody; what works again is shown no more."""
+        self._degraded.clear()
+        for one in degraded:
+            self._degraded.labels(one.kind, one.name).set(1)
 
     def show_ways(self, channel: Channel, ways: Mapping[str, WayState]) -> None:
         """Set the gauges of the relays or SMSCs of one channel; one that a reload took away is shown no more."""

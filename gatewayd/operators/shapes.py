@@ -94,6 +94,7 @@ def status_json(
         "version": version,
         "at": iso(snapshot.at),
         "reasons": list(reasons),
+        "degraded": [{"kind": one.kind, "name": one.name, "text": one.text} for one in snapshot.degraded],
         "redis": {
             "up": not snapshot.redis_trouble,
             "seconds": snapshot.redis_seconds,

@@ -57,10 +57,14 @@ def status(value: Json) -> None:
     """All of `gatewayctl status`."""
     out = _out()
     reasons = value["reasons"]
-    word = f"[{_BAD}]not ready[/]" if reasons else f"[{_GOOD}]ready[/]"
+    degraded = value.get("degraded", ())
+    ready = f"[{_WARN}]ready, but not for all[/]" if degraded else f"[{_GOOD}]ready[/]"
+    word = f"[{_BAD}]not ready[/]" if reasons else ready
     out.print(f"gatewayd {escape(value['version'])} on {escape(value['instance'])}: {word}")
     for reason in reasons:
         out.print(f"  [{_BAD}]{escape(reason)}[/]")
+    for one in degraded:
+        out.print(f"  [{_WARN}]{escape(one['text'])}[/]")
     redis = value["redis"]
     if redis["up"]:
         out.print(f"Redis answers in {redis['seconds'] * 1000:.1f} ms")

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.interfaces import IMeter
-from gatewayd.core.model import BindState, Channel, QueueState, WayState
+from gatewayd.core.model import BindState, Channel, Degraded, QueueState, WayState
 from gatewayd.core.status import Report
 from gatewayd.operators.metrics import Metrics, unreconciled, waiting
 
@@ -187,6 +187,7 @@ def test_what_etc_watches_is_there(metrics: Metrics, expressions: str) -> None:
     metrics.reactor_late(0.001)
     metrics.show_messages({("amazing", EMAIL, "accepted"): 1}, {"email": QueueState(1, 0, 1.0)})
     metrics.show_dead(1)
+    metrics.show_degraded([Degraded("label", "amazing/email", "no way out")])
     metrics.show_paused([("amazing", EMAIL)])
     metrics.submit_answered("world", "ESME_ROK", 0.02)
     bind = BindState("world", 0, "transceiver", "bound", 1.0)

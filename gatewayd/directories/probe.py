@@ -1,0 +1,71 @@
+"""Asks a directory that nobody asks: one that is down must be seen before the next campaign finds it down."""
+
+from typing import Any
+from uuid import uuid4
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.directories.recipients import Recipients
+from gatewayd.directories.remembered import Remembered
+
+EVERY = 2.5
+"""Seconds between two looks."""
+
+QUIET = 5.0
+"""Seconds for which a directory that answered is believed to answer still; one in trouble is asked at each look."""
+
+log = Logger()
+
+
+class Probe(Service):
+    """Looks for a player that nobody can be, in each directory that was not asked lately or did not answer."""
+
+    def __init__(self, clock: Any, recipients: Recipients) -> None:
+        self._clock = clock
+        self._recipients = recipients
+        self._asking: dict[str, Deferred[None]] = {}
+        self._began = 0.0
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Begin to look."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._began = self._clock.seconds()
+        self._loop.start(EVERY).addErrback(lambda failure: log.failure("looking at directories has stopped", failure))
+
+    def stopService(self) -> None:
+        """End."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+        for asking in list(self._asking.values()):
+            asking.cancel()
+
+    def _look(self) -> None:
+        now = self._clock.seconds()
+        for name, label, directory in self._recipients.in_use():
+            if name not in self._asking and (
+                directory.trouble or now - max(directory.answered_at, self._began) >= QUIET
+            ):
+                asking = Deferred.fromCoroutine(self._ask(name, label, directory))
+                if not asking.called:
+                    self._asking[name] = asking
+                asking.addErrback(lambda failure: failure.trap(CancelledError))
+
+    async def _ask(self, name: str, label: str, directory: Remembered) -> None:
+        try:
+            await directory.find(label, f"gatewayd-probe-{uuid4().hex}", fresh=True)
+        except TemporaryFailure:
+            # It has said so itself, and is asked again at the next look.
+            return
+        except CancelledError:
+            raise
+        except Exception:
+            log.failure("directory {directory} failed", directory=name)
+        finally:
+            self._asking.pop(name, None)

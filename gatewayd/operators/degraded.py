@@ -1,0 +1,98 @@
+"""What does not work for somebody, though the process does its work: each part says so, and one place asks them all.
+
+/readyz, the dashboard, `gatewayctl status` and the metric show the same list. Owns the words for what nobody else can
+say: which label has no way out, and whom a neighbour that is down hits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from twisted.logger import Logger
+
+from gatewayd.config import Label
+from gatewayd.core.interfaces import IChannel, SaysDegraded
+from gatewayd.core.model import Channel, Degraded, some_names
+from gatewayd.operators.figures import states_of
+
+log = Logger()
+
+
+class DegradedNow:
+    """All parts that were named to `ask`, and what they say."""
+
+    def __init__(self) -> None:
+        self._parts: list[SaysDegraded] = []
+
+    def ask(self, says: SaysDegraded) -> None:
+        """Ask this part too, from now on."""
+        self._parts.append(says)
+
+    def now(self) -> tuple[Degraded, ...]:
+        """Everything, in order of kind and name; one text for each."""
+        found: dict[tuple[str, str], Degraded] = {}
+        for says in self._parts:
+            try:
+                found |= {(one.kind, one.name): one for one in says()}
+            except Exception:
+                # A part that can't speak must not hide what the others say, and is itself something to say.
+                log.failure("a part could not say what is degraded")
+                found["gatewayd", "degraded"] = Degraded(
+                    "gatewayd", "degraded", "a part could not say what is degraded; the log has the traceback"
+                )
+        return tuple(sorted(found.values()))
+
+
+class WaysOut:
+    """Which labels have no way out, and which ways are down.
+
+    `kind_of` names the kind of a way: relay, smsc, provider.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[Channel, IChannel],
+        labels: Mapping[str, Label],
+        kind_of: Callable[[Channel, str], str],
+    ) -> None:
+        self._channels = channels
+        self._labels = labels
+        self._kind_of = kind_of
+
+    def reconfigure(self, labels: Mapping[str, Label]) -> None:
+        """Look at these labels from now on."""
+        self._labels = labels
+
+    def degraded(self) -> Iterator[Degraded]:
+        """A label's channel, or those of its numbers, that no way is up for; then each way that is down."""
+        up = {channel: way.routes() for channel, way in self._channels.items()}
+        reasons = {channel: self._reasons(channel) for channel in self._channels}
+        users: dict[tuple[Channel, str], list[str]] = {}
+        for label, table in self._labels.items():
+            for channel, whose, names in _ways_of(table):
+                for name in names:
+                    of_way = users.setdefault((channel, name), [])
+                    if label not in of_way:
+                        of_way.append(label)
+                if channel in up and not any(up[channel].get(name) for name in names):
+                    why = "; ".join(f"{name}: {reasons[channel].get(name) or 'down'}" for name in names)
+                    scope = f"{label}/{channel}{whose and ' ' + whose}"
+                    to = f" to numbers that begin with {whose}" if whose else ""
+                    yield Degraded("label", scope, f"{label}: no {_WHAT[channel]}{to} can go out ({why}); it waits")
+        for channel, routes in up.items():
+            for name in (name for name, is_up in routes.items() if not is_up):
+                kind, reason = self._kind_of(channel, name), reasons[channel].get(name)
+                hit = f"{channel} of {some_names(hits)}" if (hits := users.get((channel, name))) else "no label"
+                yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; it carries {hit}")
+
+    def _reasons(self, channel: Channel) -> dict[str, str]:
+        return {name: state.reason for name, state in states_of(self._channels[channel]).items()}
+
+
+_WHAT = {Channel.EMAIL: "email", Channel.SMS: "SMS"}
+
+
+def _ways_of(label: Label) -> Iterator[tuple[Channel, str, Sequence[str]]]:
+    """What a label sends by which ways: channel, the prefix of the numbers ("" for all, or all others), names."""
+    if label.relays:
+        yield Channel.EMAIL, "", label.relays
+    for route in label.sms_routes:
+        yield Channel.SMS, route.prefix, route.via

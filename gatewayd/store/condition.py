@@ -1,0 +1,108 @@
+"""Whether this Redis keeps what it is given, looked at while we run: persistence, eviction, its disk, the two clocks.
+
+`gatewayctl check` looks deeper, once; this says it when somebody changes a setting under a running gateway.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import Degraded
+from gatewayd.store.link import RedisLink
+
+EVERY = 5.0
+"""Seconds between two looks."""
+
+CLOCK_OFF = 2.0
+"""Seconds by which two clocks may differ: with NTP they differ by milliseconds."""
+
+log = Logger()
+
+
+class Condition(Service):
+    """Looks at Redis every few seconds; `degraded` says what the latest look found."""
+
+    def __init__(self, clock: Any, link: RedisLink, instance: str) -> None:
+        self._clock = clock
+        self._link = link
+        self._instance = instance
+        self._found: tuple[Degraded, ...] = ()
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+        self._looking: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        """Begin to look."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._loop.start(EVERY).addErrback(lambda failure: log.failure("looking at Redis has stopped", failure))
+
+    def stopService(self) -> None:
+        """End."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def degraded(self) -> tuple[Degraded, ...]:
+        """What is wrong with Redis, or with one of the two clocks."""
+        return self._found
+
+    def _look(self) -> Deferred[None]:
+        self._looking = looking = Deferred.fromCoroutine(self._ask())
+        looking.addErrback(lambda failure: failure.trap(CancelledError))
+        return looking
+
+    async def _ask(self) -> None:
+        try:
+            about = fields(await self._link.command("INFO"))
+            began = self._clock.seconds()
+            seconds, microseconds = await self._link.command("TIME")
+            ended = self._clock.seconds()
+        except CancelledError:
+            raise
+        except StoreUnavailable as error:
+            text = f"Redis: {error}: nothing can be accepted or sent, for any label"
+            self._found = (Degraded("redis", "down", text),)
+        except Exception:
+            # INFO or TIME may be forbidden to us, which `check` says; what was not read is not claimed.
+            self._found = ()
+        else:
+            theirs = int(seconds) + int(microseconds) / 1e6
+            self._found = (*troubles(about), *clocks_apart(self._instance, theirs, began, ended))
+
+
+def troubles(about: Mapping[str, str]) -> Iterator[Degraded]:
+    """What the fields of INFO say against it."""
+    if about.get("aof_enabled") == "0":
+        text = "Redis keeps nothing over its restart (appendonly no): accepted messages of all labels would be lost"
+        yield Degraded("redis", "persistence", text)
+    policy = about.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        text = f"Redis may throw accepted messages of all labels away (maxmemory-policy {policy}, not noeviction)"
+        yield Degraded("redis", "eviction", text)
+    if about.get("aof_last_write_status", "ok") != "ok":
+        text = "Redis can't write its append-only file: accepted messages of all labels may be lost; is its disk full?"
+        yield Degraded("redis", "disk", text)
+
+
+def clocks_apart(instance: str, theirs: float, began: float, ended: float) -> Iterator[Degraded]:
+    """Our clock beside Redis's, which was read at some moment between `began` and `ended`."""
+    apart = max(began - theirs, theirs - ended)
+    if apart > CLOCK_OFF:
+        text = (
+            f"the clocks of {instance} and of Redis are {apart:.0f} s apart: times in callbacks and traces of all"
+            " labels are off; is NTP running on both?"
+        )
+        yield Degraded("clock", instance, text)
+
+
+def fields(info: bytes) -> dict[str, str]:
+    """The reply to INFO by its names."""
+    lines = info.decode("utf-8", "replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}

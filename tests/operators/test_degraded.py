@@ -1,0 +1,105 @@
+"""What does not work for somebody: the list that /readyz, the dashboard, status and the metric share."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from twisted.logger import capturedLogs
+
+from gatewayd.config import Label, SmsRoute
+from gatewayd.core.model import Channel, Degraded, WayState, some_names
+from gatewayd.operators.degraded import DegradedNow, WaysOut
+
+
+class Ways:
+    """A channel whose ways out a test switches, each down one with its reason."""
+
+    def __init__(self, **why_down: str) -> None:
+        self.why_down = why_down
+
+    def routes(self) -> Mapping[str, bool]:
+        """As IChannel."""
+        return {name: not why for name, why in self.why_down.items()}
+
+    def states(self) -> Mapping[str, WayState]:
+        """As the channels' optional method."""
+        return {name: WayState(not why, reason=why) for name, why in self.why_down.items()}
+
+
+def label(relays: tuple[str, ...], *routes: tuple[str, tuple[str, ...]]) -> Label:
+    """A label with these ways out, and nothing else."""
+    return Label.model_construct(
+        relays=relays, sms_routes=tuple(SmsRoute(prefix=prefix, via=via) for prefix, via in routes)
+    )
+
+
+def said(ways: WaysOut) -> dict[tuple[str, str], str]:
+    """What they say, by kind and name."""
+    return {(one.kind, one.name): one.text for one in ways.degraded()}
+
+
+def kind_of(channel: Channel, name: str) -> str:
+    """As service.py names them."""
+    return "relay" if channel is Channel.EMAIL else "smsc"
+
+
+def test_a_label_whose_only_relay_is_down_is_named_though_others_have_a_way_out() -> None:
+    """The label, the way and its reason; the other label is not said to be hit."""
+    ways = WaysOut(
+        {Channel.EMAIL: Ways(main="refused", backup="")},
+        {"amazing": label(("main",)), "other": label(("backup",))},
+        kind_of,
+    )
+    assert said(ways) == {
+        ("label", "amazing/email"): "amazing: no email can go out (main: refused); it waits",
+        ("relay", "main"): "relay main is down: refused; it carries email of amazing",
+    }
+
+
+def test_numbers_without_a_way_out_are_named_by_their_prefix() -> None:
+    """Of several routes the one that is down; a way that no label uses hits nobody."""
+    ways = WaysOut(
+        {Channel.SMS: Ways(uk="no bind", world="", spare="no bind")},
+        {"amazing": label((), ("+44", ("uk",)), ("", ("world", "uk")))},
+        kind_of,
+    )
+    assert said(ways) == {
+        ("label", "amazing/sms +44"): (
+            "amazing: no SMS to numbers that begin with +44 can go out (uk: no bind); it waits"
+        ),
+        ("smsc", "uk"): "smsc uk is down: no bind; it carries sms of amazing",
+        ("smsc", "spare"): "smsc spare is down: no bind; it carries no label",
+    }
+
+
+def test_a_reload_changes_whom_a_way_hits() -> None:
+    """The labels of the new configuration count."""
+    ways = WaysOut({Channel.EMAIL: Ways(main="refused")}, {"amazing": label(("main",))}, kind_of)
+    ways.reconfigure({"fresh": label(("main",))})
+    assert ("label", "fresh/email") in said(ways)
+    assert ("label", "amazing/email") not in said(ways)
+
+
+def test_all_parts_are_asked_and_one_that_fails_hides_no_other() -> None:
+    """In order of kind and name; the failure itself is said, and logged with its traceback."""
+
+    def good() -> Iterable[Degraded]:
+        return [Degraded("redis", "eviction", "two"), Degraded("directory", "players", "one")]
+
+    def broken() -> Iterator[Degraded]:
+        yield Degraded("clock", "gw1", "never seen")
+        raise ValueError("a bug")
+
+    every = DegradedNow()
+    assert every.now() == ()
+    every.ask(broken)
+    every.ask(good)
+    with capturedLogs() as events:
+        found = every.now()
+    assert [one.kind for one in found] == ["directory", "gatewayd", "redis"]
+    assert any("log_failure" in event for event in events)
+
+
+def test_a_text_names_a_few_labels_and_how_many_more() -> None:
+    """A hundred labels do not make a line of a thousand characters."""
+    assert some_names(["a", "b"]) == "a, b"
+    assert some_names(f"l{number}" for number in range(100)) == "l0, l1, l2, l3, l4 and 95 more"
+    assert some_names([]) == "no label"
