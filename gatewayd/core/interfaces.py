@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from zope.interface import Attribute, Interface
 
 from gatewayd.core.errors import ErrorCode
+from gatewayd.core.failover import Setback
 from gatewayd.core.model import (
     Channel,
     DeadLetter,
@@ -184,6 +185,16 @@ class IChannel(Interface):
 
     def heard_since(route: str) -> float:
         """Since when evidence about messages of `route` could come over it; 0 where none does, or it is down."""
+
+
+class ISharedRoutes(Interface):
+    """A channel whose routes stand in one order of preference with those of another kind (SMPP and HTTP)."""
+
+    async def attempt(route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
+        """As IChannel.send, by one route and no other; a Setback where the next route may take the message."""
+
+    def why_down(route: str) -> str:
+        """That a route is down, and why, for a message's timeline."""
 
 
 class ICallbacks(Interface):

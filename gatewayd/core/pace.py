@@ -104,11 +104,15 @@ class Pace:
         self._serve()
         return mine
 
-    def throttled(self, written_at: float) -> float:
-        """The next hop said "slow down" to a submit that was written at `written_at`: when to go on."""
+    def throttled(self, written_at: float, until: float = 0.0) -> float:
+        """The next hop said "slow down" to a submit that was written at `written_at`: when to go on.
+
+        Not before `until`, where it named a moment.
+        """
         now = self._clock.seconds()
         in_last_second = sum(1 for at in self._let_go if at > now - 1.0)
         self._throttle.slow_down(now, written_at, in_last_second, self._jitter())
+        self._throttle.paused_until = max(self._throttle.paused_until, until)
         self._serve()
         return self.paused_until
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 
 from gatewayd.http_client.keepalive import IDLE, Connection
 
@@ -75,14 +75,7 @@ class Origin:
         return [connection.abandon() for connection in list(self.connections)]
 
     async def _connect(self, begun: float) -> Connection:
-        connecting: Deferred[Any] = self._endpoint.connect(self._factory)
-        try:
-            connection: Connection = await connecting.addTimeout(self.timeout, self._clock)
-        except error.ConnectingCancelledError:
-            # It is no CancelledError, and addTimeout lets it through as well.
-            if self._clock.seconds() - begun >= self.timeout:
-                raise error.TimeoutError from None
-            raise CancelledError from None
+        connection: Connection = await _opened(self._clock, self._endpoint, self._factory, self.timeout)
         if self._tls:
             left = max(0.0, begun + self.timeout - self._clock.seconds())
             try:
@@ -91,6 +84,26 @@ class Origin:
                 connection.abandon()
                 raise
         return connection
+
+
+async def knock(clock: IReactorTime, endpoint: IStreamClientEndpoint, timeout: float) -> None:
+    """Open a connection and close it at once. Raises why there is none."""
+    factory: Any = Factory.forProtocol(Protocol)
+    factory.noisy = False
+    opened = await _opened(clock, endpoint, factory, timeout)
+    opened.transport.loseConnection()
+
+
+async def _opened(clock: IReactorTime, endpoint: IStreamClientEndpoint, factory: Any, timeout: float) -> Any:
+    begun = clock.seconds()
+    connecting: Deferred[Any] = endpoint.connect(factory)
+    try:
+        return await connecting.addTimeout(timeout, clock)
+    except error.ConnectingCancelledError:
+        # It is no CancelledError, and addTimeout lets it through as well.
+        if clock.seconds() - begun >= timeout:
+            raise error.TimeoutError from None
+        raise CancelledError from None
 
 
 def endpoint_of(reactor: Any, scheme: str, netloc: str, timeout: float, options: Any = None) -> IStreamClientEndpoint:

@@ -1,0 +1,198 @@
+"""SMS or instant messages by HTTP as a way out: all vendors of a kind, and what an answer means for the message.
+
+Owns the vendors. It tries once: it never retries a message, and imports no store, no track and no other channel. What
+is asked is templates.py's, what an answer says answers.py's, waiting and connections vendor.py's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd.config import Provider
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.failover import Setback, first_that_takes
+from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
+from gatewayd.core.model import Handed, Order, WayState
+from gatewayd.core.pace import Reserve
+from gatewayd.core.replace import replace_changed
+from gatewayd.http_client.answers import asked_for
+from gatewayd.http_client.lookups import OneAtATime, Resolving
+from gatewayd.providers.answers import Reading, Verdict, read
+from gatewayd.providers.templates import filled
+from gatewayd.providers.vendor import LIVE_KEYS, Answered, Down, NotWritten, Unanswered, Vendor
+from gatewayd.providers.words import words_of
+
+ReportUrl = Callable[[str, str], str]
+"""`report_url(provider, message_id)`: where reports about this message go; "" where nobody listens."""
+
+OnAnswer = Callable[[str, str, float], None]
+"""`on_answer(provider, status, seconds)`: one request was answered, or "none" came."""
+
+_OWN_TROUBLE = frozenset({401, 402, 403, 404, 405, 407, 408, 421})
+"""Statuses beside 3xx and 5xx that fault the vendor, or our account with it, and no message."""
+
+_SLOW_DOWN = 429
+_UNAVAILABLE = 503
+
+
+def _count_nothing(provider: str, status: str, seconds: float) -> None:
+    """For who counts no answers."""
+
+
+@implementer(IChannel, ISharedRoutes)
+class HttpChannel(Service):
+    """All vendors of one kind. `reserve` is IStore.reserve."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        providers: Mapping[str, Provider],
+        *,
+        report_url: ReportUrl,
+        reserve: Reserve,
+        jitter: Callable[[], float],
+        on_answer: OnAnswer = _count_nothing,
+    ) -> None:
+        self._reactor = reactor
+        self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
+        self._report_url = report_url
+        self._reserve = reserve
+        self._jitter = jitter
+        self._on_answer = on_answer
+        self._leaving: set[Deferred[None]] = set()
+        self._vendors = {name: self._vendor(name, settings) for name, settings in providers.items()}
+
+    # IChannel -------------------------------------------------------------------------------------------------
+
+    async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
+        """As IChannel.send."""
+
+        async def attempt(route: str) -> Handed | Setback:
+            return await self.attempt(route, order, before_wire)
+
+        return await first_that_takes(order.routes, attempt, none="no provider is routed to")
+
+    async def attempt(self, route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
+        """See ISharedRoutes."""
+        vendor = self._vendors.get(route)
+        if vendor is None or not vendor.up:
+            return Setback(self.why_down(route))
+        url = self._report_url(route, order.message.id)
+        asked = filled(vendor.settings, words_of(order, vendor.settings, url, self._reactor.seconds()))
+
+        async def mark() -> None:
+            await before_wire(route)
+
+        try:
+            answer = await vendor.ask(asked, order.message.id, mark)
+        except Down as down:
+            return Setback(str(down))
+        except NotWritten:
+            raise TemporaryFailure(f"{route} closed its connection", not_before=0.0, counts=False) from None
+        except Unanswered as lost:
+            self._on_answer(route, "none", vendor.settings.timeout)
+            raise Uncertain(f"{route}: {lost}", route=route) from None
+        self._on_answer(route, str(answer.status), answer.seconds)
+        reading = read(vendor.settings.answer, answer.status, answer.body)
+        return self._outcome(vendor, order, answer, reading)
+
+    def _outcome(self, vendor: Vendor, order: Order, answer: Answered, reading: Reading) -> Handed | Setback:
+        """What the answer means for the message: raised where it is the message's, a Setback where the vendor's own."""
+        name, now = vendor.name, self._reactor.seconds()
+        reason = f"{name} answered {answer.status}" + (f" ({reading.why})" if reading.why else "")
+        later = asked_for(answer.retry_after, now) or 0.0
+        verdict = reading.verdict
+        if verdict is Verdict.TEMPORARY and answer.status == _SLOW_DOWN:
+            verdict = Verdict.THROTTLED
+        if verdict is Verdict.TAKEN:
+            vendor.health.answered(now)
+            vendor.took(answer)
+            # A vendor that gives no id names none in its reports: then it is ours, which their URL bears.
+            return Handed(name, reading.ids or (order.message.id,), f"{len(reading.ids) or 'no'} id(s)")
+        if verdict is Verdict.REJECTED:
+            vendor.health.answered(now)
+            raise PermanentFailure(reason)
+        if verdict is Verdict.THROTTLED:
+            vendor.health.answered(now)
+            until = vendor.throttled(order.message.id, answer, later)
+            raise TemporaryFailure(reason, not_before=until, counts=False)
+        if answer.status in _OWN_TROUBLE or (not 200 <= answer.status < 300 and not 400 <= answer.status < 500):
+            vendor.health.failed(now, reason, later if answer.status == _UNAVAILABLE else 0.0)
+            self.log.warn("{reason}", reason=reason, message_id=order.message.id)
+        else:
+            vendor.health.answered(now)
+        return Setback(reason, not_before=later or None)
+
+    def why_not(self, routes: Sequence[str]) -> str:
+        """See IChannel."""
+        if any(name in self._vendors and self._vendors[name].up for name in routes):
+            return ""
+        return "; ".join(map(self.why_down, routes))
+
+    def why_down(self, route: str) -> str:
+        """See ISharedRoutes."""
+        vendor = self._vendors.get(route)
+        return vendor.why_down() if vendor is not None else f"{route} is configured no more"
+
+    def routes(self) -> Mapping[str, bool]:
+        """Each vendor, and whether it may be given messages."""
+        return {name: vendor.up for name, vendor in self._vendors.items()}
+
+    def heard_since(self, route: str) -> float:
+        """See IChannel: reports come to our public listener."""
+        vendor = self._vendors.get(route)
+        return vendor.heard_since if vendor is not None else 0.0
+
+    # Operating ------------------------------------------------------------------------------------------------
+
+    def states(self) -> Mapping[str, WayState]:
+        """How each vendor stands, for people."""
+        return {name: vendor.state() for name, vendor in self._vendors.items()}
+
+    def reconfigure(self, providers: Mapping[str, Provider]) -> None:
+        """New configuration: what stays as it was keeps its connections."""
+        self._vendors, gone = replace_changed(self._vendors, providers, LIVE_KEYS, self._started)
+        for vendor in gone:
+            self._let_go(vendor)
+
+    def startService(self) -> None:
+        """Begin to look after every vendor."""
+        Service.startService(self)
+        for vendor in self._vendors.values():
+            vendor.start()
+
+    def stopService(self) -> Deferred[None]:
+        """What is on the wire gets its answer (up to 20 s), then the connections close."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        stopping = [Deferred.fromCoroutine(vendor.stop()) for vendor in self._vendors.values()]
+        await gatherResults([*stopping, *self._leaving])
+
+    def _let_go(self, vendor: Vendor) -> None:
+        leaving = Deferred.fromCoroutine(vendor.stop())
+        self._leaving.add(leaving)
+
+        def gone(result: Failure | None) -> None:
+            self._leaving.discard(leaving)
+            if isinstance(result, Failure):
+                self.log.failure("{provider} did not stop well", result, provider=vendor.name)
+
+        leaving.addBoth(gone)
+
+    def _started(self, name: str, settings: Provider) -> Vendor:
+        vendor = self._vendor(name, settings)
+        if self.running:
+            vendor.start()
+        return vendor
+
+    def _vendor(self, name: str, settings: Provider) -> Vendor:
+        return Vendor(self._reactor, name, settings, network=self._network, reserve=self._reserve, jitter=self._jitter)

@@ -1,0 +1,455 @@
+"""The channel of vendors without sockets: one try, what an answer means, what is uncertain, pace, health, failover."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from fakes import FakeStore
+from gatewayd.config import Provider
+from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.core.model import Handed, Message, Order, Sms
+from gatewayd.providers.channel import HttpChannel
+from gatewayd.providers.health import IN_A_ROW, UNANSWERED_IN_A_ROW
+from gatewayd.providers.vendor import PROBE_AFTER
+from memory_network import Reactor, Transport
+
+VENDOR = {
+    "url": "http://api.example/send",
+    "fields": {"to": "{to}", "text": "{text}", "dlr": "{report_url}"},
+    "answer": {"rejected": [{"status": "400", "path": "error", "values": ["21211"]}], "ids": "ids.*"},
+}
+NUMBER = "+447700900123"
+
+
+def answer(body: str = '{"ids": ["A1"]}', status: int = 200, *headers: str) -> bytes:
+    """A vendor's answer."""
+    head = "".join(f"{header}\r\n" for header in headers)
+    return f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+class World:
+    """A channel over memory. `marks` are the routes that were marked; `on_mark` runs right before that."""
+
+    def __init__(self, **vendors: dict[str, Any]) -> None:
+        self.reactor = Reactor()
+        self.marks: list[str] = []
+        self.on_mark: Callable[[], None] = lambda: None
+        self.channel = HttpChannel(
+            self.reactor,
+            self.tables(vendors or {"vendor": {}}),
+            report_url=lambda provider, message_id: f"https://go.example/dlr/{provider}/{message_id}",
+            reserve=FakeStore(self.reactor).reserve,
+            jitter=lambda: 1.0,
+        )
+
+    def tables(self, vendors: dict[str, dict[str, Any]]) -> dict[str, Provider]:
+        """[providers.*] over VENDOR's keys."""
+        return {name: Provider.model_validate(VENDOR | keys) for name, keys in vendors.items()}
+
+    def send(self, *routes: str, number: int = 0) -> "Send":
+        """One message under way, by these routes."""
+        content = Sms(from_number="Amazing", body="Hello")
+        message = Message(
+            id=f"a540f662-45b3-41ee-be56-{number:012}",
+            uid=f"u{number}",
+            label="amazing",
+            ext_user_id="p1",
+            content=content,
+            accepted_at=0.0,
+            deadline=3600.0,
+        )
+        return Send(self, Order(message, NUMBER, routes or ("vendor",)))
+
+    async def mark(self, route: str) -> None:
+        """Stands for the store's mark."""
+        self.on_mark()
+        self.marks.append(route)
+
+    def up(self, route: str = "vendor") -> bool:
+        """Whether this vendor is up."""
+        return self.channel.routes()[route]
+
+
+class Send:
+    """An attempt under way; `outcome` is what it gave or raised."""
+
+    def __init__(self, world: World, order: Order) -> None:
+        self.outcome: Any = None
+        self._doing = Deferred.fromCoroutine(world.channel.send(order, world.mark))
+        self._doing.addBoth(self._ended)
+
+    def _ended(self, result: Any) -> None:
+        self.outcome = result.value if isinstance(result, Failure) else result
+
+
+def asked(transport: Transport) -> list[bytes]:
+    """The requests on a connection so far."""
+    return [b"POST " + part for part in transport.value().split(b"POST ")[1:]]
+
+
+def test_a_message_is_marked_and_asked_once() -> None:
+    """The mark comes right before the octets; the vendor's ids are the message's remote ids."""
+    world = World()
+    send = world.send()
+    assert world.marks == []
+    protocol, transport = world.reactor.connect()
+    assert world.marks == ["vendor"]
+    (request,) = asked(transport)
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /send HTTP/1.1\r\nHost: api.example\r\n")
+    assert b"Content-Length: %d" % len(body) in head
+    assert b'"to":"+447700900123"' in body
+    assert b"https://go.example/dlr/vendor/a540f662-45b3-41ee-be56-000000000000" in body
+    protocol.dataReceived(answer('{"ids": ["A1", "A2"]}'))
+    assert send.outcome == Handed("vendor", ("A1", "A2"), "2 id(s)")
+
+
+def test_without_an_id_ours_stands_for_it() -> None:
+    """Its reports bear ours in their URL."""
+    world = World()
+    send = world.send()
+    world.reactor.connect()[0].dataReceived(answer("{}"))
+    assert send.outcome.remote_ids == ("a540f662-45b3-41ee-be56-000000000000",)
+
+
+def test_a_kept_connection_serves_the_next_message() -> None:
+    """And one that was kept too long does not."""
+    world = World()
+    first = world.send()
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    second = world.send(number=1)
+    assert len(asked(transport)) == 2
+    protocol.dataReceived(answer())
+    assert first.outcome
+    assert second.outcome
+    world.reactor.advance(4.5)
+    world.send(number=2)
+    assert len(asked(transport)) == 2
+    assert len(world.reactor.tcpClients) == 2
+
+
+def test_a_connection_is_kept_no_longer_than_the_vendor_says() -> None:
+    """Keep-Alive: timeout=2 means that it closes at 2 s."""
+    world = World()
+    world.send()
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer("{}", 200, "Keep-Alive: timeout=2, max=100"))
+    world.reactor.advance(1.5)
+    world.send(number=1)
+    assert len(asked(transport)) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (answer('{"error": 21211}', 400), "vendor answered 400 (21211)"),
+    ],
+)
+def test_a_refusal_is_the_messages(data: bytes, reason: str) -> None:
+    """A `rejected` answer ends the message, and says nothing of the recipient."""
+    world = World()
+    send = world.send()
+    world.reactor.connect()[0].dataReceived(data)
+    assert isinstance(send.outcome, PermanentFailure)
+    assert send.outcome.reason == reason
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 500])
+def test_what_fits_nothing_is_temporary(status: int) -> None:
+    """A redirect is not followed; none of it uses the message up."""
+    world = World(vendor={"answer": {"taken": [{"status": "202"}]}})
+    send = world.send()
+    world.reactor.connect()[0].dataReceived(answer("{}", status, "Location: http://elsewhere.example/"))
+    assert isinstance(send.outcome, TemporaryFailure)
+    assert send.outcome.counts
+    assert len(world.reactor.tcpClients) == 1
+
+
+def test_no_connection_is_a_retry() -> None:
+    """Nothing was marked, nothing was written."""
+    world = World()
+    send = world.send()
+    world.reactor.refuse()
+    assert isinstance(send.outcome, TemporaryFailure)
+    assert world.marks == []
+    assert send.outcome.reason == "vendor is down: host refused the connection"
+
+
+def test_a_connection_that_takes_too_long_is_a_retry() -> None:
+    """A time-out before anything was written."""
+    world = World()
+    send = world.send()
+    for _ in range(11):
+        world.reactor.advance(1)
+    assert isinstance(send.outcome, TemporaryFailure)
+    assert world.marks == []
+
+
+def test_written_and_no_answer_is_uncertain() -> None:
+    """Whether the vendor has it nobody knows."""
+    world = World()
+    send = world.send()
+    world.reactor.connect()
+    for _ in range(21):
+        world.reactor.advance(0.5)
+    assert isinstance(send.outcome, Uncertain)
+    assert (send.outcome.route, send.outcome.reason) == ("vendor", "vendor: no answer in 10 s")
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{", b"SSH-2.0\r\n\r\n"])
+def test_a_connection_lost_after_the_write_is_uncertain(said: bytes) -> None:
+    """As is an answer that can't be read."""
+    world = World()
+    send = world.send()
+    protocol, transport = world.reactor.connect()
+    if said:
+        protocol.dataReceived(said)
+    transport.closed()
+    assert isinstance(send.outcome, Uncertain)
+
+
+def test_a_kept_connection_that_closes_under_the_request_is_uncertain() -> None:
+    """For a GET to Smartico it would be nothing; here the vendor may have it."""
+    world = World()
+    world.send()
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    send = world.send(number=1)
+    transport.closed()
+    assert isinstance(send.outcome, Uncertain)
+
+
+def test_a_connection_that_closes_while_it_is_marked_is_a_retry() -> None:
+    """Nothing was written to it, though the mark is there: the outbox takes that back."""
+    world = World()
+    world.send()
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    world.on_mark = transport.closed
+    send = world.send(number=1)
+    assert isinstance(send.outcome, TemporaryFailure)
+    assert not send.outcome.counts
+    assert world.up()
+
+
+def test_what_the_mark_raises_goes_on_and_nothing_is_written() -> None:
+    """The connection serves the next message."""
+    world = World()
+
+    def fail() -> None:
+        raise StoreUnavailable("away")
+
+    world.on_mark = fail
+    send = world.send()
+    _, transport = world.reactor.connect()
+    assert isinstance(send.outcome, StoreUnavailable)
+    assert asked(transport) == []
+    world.on_mark = lambda: None
+    world.send(number=1)
+    assert len(asked(transport)) == 1
+
+
+@pytest.mark.parametrize("status", [429, 420])
+def test_throttled_uses_up_no_attempt_and_slows_down(status: int) -> None:
+    """Retry-After is honoured, for this message and those behind it; 429 means that without a table, too."""
+    world = World(vendor={"answer": {"throttled": [{"status": "420"}]}, "rate": "10/s"})
+    send = world.send()
+    world.reactor.advance(0.1)
+    protocol, transport = world.reactor.connect()
+    world.reactor.advance(0.1)
+    protocol.dataReceived(answer("{}", status, "Retry-After: 7"))
+    assert isinstance(send.outcome, TemporaryFailure)
+    assert (send.outcome.counts, send.outcome.not_before) == (False, pytest.approx(7.2))
+    behind = world.send(number=1)
+    assert isinstance(behind.outcome, TemporaryFailure)
+    assert not behind.outcome.counts
+    assert behind.outcome.not_before >= 7.2
+    assert world.up()
+    assert len(asked(transport)) == 1
+
+
+def test_a_route_that_is_throttled_or_busy_is_no_reason_to_take_another() -> None:
+    """They differ in price."""
+    world = World(first={}, second={})
+    send = world.send("first", "second")
+    world.reactor.connect()[0].dataReceived(answer("{}", 429))
+    assert isinstance(send.outcome, TemporaryFailure)
+    assert world.marks == ["first"]
+
+
+@pytest.mark.parametrize("status", [500, 401, 503])
+def test_a_route_that_refuses_for_reasons_of_its_own_is(status: int) -> None:
+    """The next one takes the message."""
+    world = World(first={}, second={})
+    send = world.send("first", "second")
+    world.reactor.connect()[0].dataReceived(answer("{}", status))
+    world.reactor.connect()[0].dataReceived(answer())
+    assert send.outcome.route == "second"
+    assert world.marks == ["first", "second"]
+
+
+def test_a_vendor_that_is_unavailable_until_then_is_down_until_then() -> None:
+    """503 with Retry-After: messages go by the next route meanwhile."""
+    world = World(first={}, second={})
+    send = world.send("first", "second")
+    world.reactor.connect()[0].dataReceived(answer("{}", 503, "Retry-After: 30"))
+    assert not world.up("first")
+    world.reactor.connect()[0].dataReceived(answer())
+    assert send.outcome.route == "second"
+    world.reactor.advance(31)
+    assert world.up("first")
+
+
+def test_a_vendor_that_fails_in_a_row_is_left_alone() -> None:
+    """Then one message at a time finds out whether it is well again."""
+    world = World()
+    world.send()
+    protocol, _ = world.reactor.connect()
+    protocol.dataReceived(answer("{}", 500))
+    for number in range(1, IN_A_ROW):
+        world.send(number=number)
+        protocol.dataReceived(answer("{}", 500))
+    assert not world.up()
+    assert world.channel.why_not(["vendor"]) == "vendor is down: vendor answered 500"
+    world.reactor.advance(3)
+    assert world.up()
+    trial = world.send(number=20)
+    assert not world.up()
+    assert isinstance(world.send(number=21).outcome, TemporaryFailure)
+    protocol.dataReceived(answer())
+    assert isinstance(trial.outcome, Handed)
+    assert world.up()
+
+
+def test_a_vendor_that_answers_nothing_is_left_alone() -> None:
+    """Each unanswered request is a message of which nobody knows."""
+    world = World(vendor={"timeout": "1s"})
+    for number in range(UNANSWERED_IN_A_ROW):
+        world.send(number=number)
+        world.reactor.connect()
+        for _ in range(3):
+            world.reactor.advance(0.5)
+    assert not world.up()
+
+
+def test_answers_about_messages_fault_no_vendor() -> None:
+    """A campaign to wrong numbers must not close the way for the rest."""
+    world = World()
+    protocol = None
+    for number in range(3 * IN_A_ROW):
+        world.send(number=number)
+        if protocol is None:
+            protocol, _ = world.reactor.connect()
+        protocol.dataReceived(answer('{"error": 1}', 400))
+    assert world.up()
+
+
+def test_a_vendor_that_is_out_is_probed_and_found_again() -> None:
+    """By a connection, without a message."""
+    world = World()
+    world.channel.startService()
+    world.reactor.advance(0)
+    world.reactor.refuse()
+    assert not world.up()
+    for _ in range(20):
+        world.reactor.advance(0.5)
+        if len(world.reactor.tcpClients) > 1:
+            break
+    _, transport = world.reactor.connect()
+    assert world.up()
+    assert transport.value() == b""
+    world.channel.stopService()
+
+
+def test_a_vendor_that_nobody_asks_is_looked_after() -> None:
+    """Its outage is known before the next campaign begins."""
+    world = World()
+    world.channel.startService()
+    world.reactor.advance(0)
+    world.reactor.connect()
+    assert world.up()
+    for _ in range(int(PROBE_AFTER) + 2):
+        world.reactor.advance(1)
+    assert len(world.reactor.tcpClients) == 2
+    world.reactor.refuse()
+    assert not world.up()
+    world.channel.stopService()
+
+
+def test_as_many_requests_at_a_time_as_there_are_connections() -> None:
+    """The next one waits its turn, and no longer than is right."""
+    world = World(vendor={"connections": 1})
+    first, second = world.send(), world.send(number=1)
+    protocol, transport = world.reactor.connect()
+    assert len(asked(transport)) == 1
+    protocol.dataReceived(answer())
+    assert first.outcome
+    assert len(asked(transport)) == 2
+    third = world.send(number=2)
+    for _ in range(11):
+        world.reactor.advance(0.5)
+    assert isinstance(third.outcome, TemporaryFailure)
+    assert not third.outcome.counts
+    assert second.outcome is None
+
+
+def test_the_rate_spreads_requests_evenly() -> None:
+    """Shared by all processes: the moments come from the store."""
+    world = World(vendor={"rate": "10/s"})
+    sends = [world.send(number=number) for number in range(5)]
+    times: list[float] = []
+    done = 0
+    for _ in range(100):
+        world.reactor.advance(0.01)
+        while len(world.reactor.tcpClients) > done:
+            world.reactor.connect(done)[0].dataReceived(answer("{}", 200, "Connection: close"))
+            done += 1
+        times += [world.reactor.seconds()] * (len(world.marks) - len(times))
+    assert all(isinstance(send.outcome, Handed) for send in sends)
+    assert all(0.09 < later - earlier < 0.13 for earlier, later in pairwise(times))
+
+
+def test_a_drain_waits_for_what_is_on_the_wire() -> None:
+    """And writes nothing new."""
+    world = World()
+    world.channel.startService()
+    send = world.send()
+    protocol, transport = world.reactor.connect()
+    stopped = world.channel.stopService()
+    assert not stopped.called
+    assert isinstance(world.send(number=1).outcome, TemporaryFailure)
+    protocol.dataReceived(answer())
+    assert isinstance(send.outcome, Handed)
+    assert stopped.called
+    assert transport.disconnecting or transport.disconnected
+
+
+def test_a_reload_keeps_what_stays() -> None:
+    """Another text for the vendor needs no other connection; another host does."""
+    world = World()
+    world.send()
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    world.channel.reconfigure(world.tables({"vendor": {"fields": {"other": "{text}"}}}))
+    world.send(number=1)
+    assert b'{"other":"Hello"}' in asked(transport)[1]
+    protocol.dataReceived(answer())
+    world.channel.reconfigure(world.tables({"vendor": {"url": "http://other.example/"}}))
+    world.send(number=2)
+    assert len(world.reactor.tcpClients) == 2
+    world.channel.reconfigure({})
+    assert world.send(number=3).outcome.reason == "vendor is configured no more"
+
+
+def test_reports_can_come_since_the_start() -> None:
+    """Where the vendor is told where to; an uncertain message waits for them from then on."""
+    world = World(vendor={}, mute={"fields": {"to": "{to}"}})
+    world.reactor.advance(100)
+    world.channel.startService()
+    assert (world.channel.heard_since("vendor"), world.channel.heard_since("mute")) == (100, 0)
+    world.channel.stopService()
