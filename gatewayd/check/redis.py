@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
@@ -12,17 +13,45 @@ from gatewayd.core.errors import StoreUnavailable
 from gatewayd.store.access import redis_endpoint
 from gatewayd.store.condition import fields
 from gatewayd.store.link import RedisLink
+from gatewayd.store.sentinel import Master, Sentinels, chosen
 
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""
+
+CLOCKS_APART = 2.0
+"""Seconds between this host's clock and Redis' from which on somebody should look at both."""
 
 
 async def look(reactor: Any, table: config.Redis) -> list[Finding]:
     """PING, version, and the settings that decide whether an accepted message can be lost."""
     try:
-        endpoint = redis_endpoint(reactor, table)
+        endpoint = redis_endpoint(reactor, table, lambda: 0.5)
     except (OSError, ValueError) as error:
         return [Finding(FAIL, "redis", f"a certificate or key file can't be used: {error}")]
+    sentinels = await _sentinels(endpoint) if isinstance(endpoint, Sentinels) else []
+    if table.sentinels and table.endpoint:
+        sentinels.append(Finding(WARN, "redis endpoint", "is not looked at: the Sentinels say where the master is"))
+    return sentinels + await _server(reactor, endpoint, table)
+
+
+async def _sentinels(endpoint: Sentinels) -> list[Finding]:
+    """What each Sentinel says; three that agree are as it should be."""
+    answers = await endpoint.ask(everybody=True)
+    master = chosen(list(answers.values()))
+    found = []
+    for name, answer in answers.items():
+        if not isinstance(answer, Master):
+            found.append(Finding(FAIL, f"sentinel {name}", answer))
+        elif master and (answer.host, answer.port) != (master.host, master.port):
+            found.append(Finding(WARN, f"sentinel {name}", f"names another master: {answer.host}:{answer.port}"))
+        else:
+            found.append(Finding(OK, f"sentinel {name}", f"the master is {answer.host}:{answer.port}"))
+    if len(answers) < 3:
+        found.append(Finding(WARN, "sentinels", f"{len(answers)}: with fewer than three one that dies ends failovers"))
+    return found
+
+
+async def _server(reactor: Any, endpoint: IStreamClientEndpoint, table: config.Redis) -> list[Finding]:
     link = RedisLink(
         reactor,
         endpoint,
@@ -41,11 +70,35 @@ async def look(reactor: Any, table: config.Redis) -> list[Finding]:
         about = fields(await link.command("INFO"))
         version = about.get("redis_version", "?")
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
+        found += await _clock(reactor, link)
+        found += replication(about, table.replicas, sentinels=bool(table.sentinels))
         return found + refusals(about) + judge(version, await _settings(link, about))
     except StoreUnavailable as error:
         return [Finding(FAIL, "redis", str(error))]
     finally:
         await link.stopService()
+
+
+async def _clock(reactor: Any, link: RedisLink) -> list[Finding]:
+    """What processes share is timed by Redis' clock; deadlines and quiet hours, and logs, by the host's."""
+    seconds, _ = await link.command("TIME")
+    apart = int(seconds) - reactor.seconds()
+    if abs(apart) < CLOCKS_APART:
+        return [Finding(OK, "clock", "this host's and Redis' agree")]
+    side = "before" if apart > 0 else "behind"
+    return [Finding(WARN, "clock", f"Redis' clock is {abs(apart):.0f} s {side} this host's: is time-sync running?")]
+
+
+def replication(about: dict[str, str], wanted: int, *, sentinels: bool) -> list[Finding]:
+    """Whether there are as many replicas as each promise waits for, by Redis' INFO."""
+    there = int(about.get("connected_slaves") or 0)
+    if there < wanted:
+        text = f"{there} of {wanted} that [redis] replicas asks for: every request gets error_code 10"
+        return [Finding(FAIL, "redis replicas", text)]
+    if sentinels and not wanted:
+        text = f"{there} follow, and [redis] replicas = 0: a failover may lose its last second"
+        return [Finding(WARN, "redis replicas", text)]
+    return [Finding(OK, "redis replicas", f"{there} follow, {wanted} are waited for")] if there or wanted else []
 
 
 async def _settings(link: RedisLink, about: dict[str, str]) -> dict[str, str]:

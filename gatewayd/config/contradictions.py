@@ -52,8 +52,8 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         if needed and not tables["esp"][name].get(needed):
             yield f"esp.{name}.{needed}: is required: without it no event can be proven"
     redis = tables_of({"redis": raw.get("redis")})["redis"]
-    if (redis.get("ca_file") or redis.get("certificate")) and not str(redis.get("endpoint")).startswith("tls:"):
-        yield f"redis.{'ca_file' if redis.get('ca_file') else 'certificate'}: needs a tls: endpoint"
+    if isinstance(raw.get("redis"), Mapping):
+        yield from _redis(redis)
     for name, relay in tables["relays"].items():
         if relay.get("username") and not relay.get("password"):
             yield f"relays.{name}.password: is required with username"
@@ -67,6 +67,27 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         for name, table in tables[part].items():
             yield from _certificates(f"{part}.{name}", table)
     yield from provider_contradictions(raw, tables["providers"])
+
+
+def _redis(table: Mapping[str, Any]) -> Iterator[str]:
+    """What does not go together in [redis], which is reached by its endpoint or by the Sentinels' word."""
+    sentinels, endpoint = table.get("sentinels"), str(table.get("endpoint") or "")
+    if not endpoint and not sentinels:
+        yield "redis.endpoint: is required (or sentinels, and the name of the master that they watch)"
+    if sentinels and not table.get("master"):
+        yield "redis.master: is required with sentinels"
+    for key in ("master", "sentinel_username", "sentinel_password"):
+        if table.get(key) and not sentinels:
+            yield f"redis.{key}: needs sentinels"
+    if table.get("sentinel_username") and not table.get("sentinel_password"):
+        yield "redis.sentinel_password: is required with sentinel_username"
+    if table.get("tls") is True and endpoint.startswith("unix:") and not sentinels:
+        yield "redis.tls: a unix: endpoint has none"
+    if table.get("tls") is not True and not (endpoint.startswith("tls:") and not sentinels):
+        for key in ("ca_file", "certificate"):
+            if table.get(key):
+                yield f"redis.{key}: needs a tls: endpoint, or tls = true"
+                break
 
 
 def _certificates(at: str, table: Mapping[str, Any]) -> Iterator[str]:

@@ -29,7 +29,9 @@ class _Nowhere:
 
 
 def client_endpoint(value: str) -> str:
-    """`value`, where Twisted can connect by it: unix:, tcp: or tls:. Raises ValueError."""
+    """`value`, where Twisted can connect by it: unix:, tcp: or tls:; or empty. Raises ValueError."""
+    if not value:
+        return value
     if value.partition(":")[0] not in ("unix", "tcp", "tls"):
         raise ValueError("must begin with unix:, tcp: or tls:")
     try:
@@ -40,4 +42,4 @@ def client_endpoint(value: str) -> str:
 
 
 Listens = Annotated[tuple[Annotated[str, AfterValidator(server_endpoint)], ...], Strict(False)]
-RedisEndpoint = Annotated[str, AfterValidator(client_endpoint)]
+RedisEndpointOrNone = Annotated[str, AfterValidator(client_endpoint)]

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from gatewayd.config.endpoints import Listens, RedisEndpoint
+from gatewayd.config.endpoints import Listens, RedisEndpointOrNone
 from gatewayd.config.table import Table
 from gatewayd.config.values import (
     Count,
     Domain,
     Duration,
     FullSecret,
+    Hosts,
     Net,
     Secret,
     SecretKey,
@@ -38,12 +39,18 @@ class Gatewayd(Table):
 class Redis(Table):
     """[redis]"""
 
-    endpoint: RedisEndpoint
+    endpoint: RedisEndpointOrNone = ""
     database: Annotated[int, Field(ge=0)] = 0
     username: str = ""
     password: SecretText = Secret("")
     key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]*$")] = "gatewayd:"
     max_queued: Count = 1_000_000
+    sentinels: Hosts = ()
+    master: str = ""
+    sentinel_username: str = ""
+    sentinel_password: SecretText = Secret("")
+    tls: bool = False
+    replicas: Annotated[int, Field(ge=0)] = 0
     ca_file: str = ""
     certificate: str = ""
     private_key: str = ""

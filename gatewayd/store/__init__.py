@@ -41,6 +41,9 @@ REPORTING = 49 * 3600
 
 _FOR_EVER = 1e15
 _LATE = b"late"
+_PROMISED = frozenset({Acceptance.LEASED, Acceptance.STORED, Acceptance.SAME})
+"""Answers on which a caller relies: they leave once the replicas have what they say."""
+
 LATE_BOUNCE = 5 * 86400
 """Seconds after delivery in which a bounce still counts (notes: delivered is final after 5 days)."""
 
@@ -106,6 +109,7 @@ class RedisStore:
             list(earlier_ids),
             list(stop_hashes),
         )
+        self._link.check_replicas()
         code, owner = await self._run("accept", *item, self._theirs(until), attempt)
         if code == _LATE:
             # It answered in time, perhaps: then one of the two clocks was set since they were compared.
@@ -113,7 +117,10 @@ class RedisStore:
             code, owner = await self._run("accept", *item, self._theirs(until), attempt)
         if code == _LATE:
             raise StoreUntouched("Redis came to it too late")
-        return Acceptance(code.decode()), owner.decode()
+        outcome = Acceptance(code.decode())
+        if outcome in _PROMISED:
+            await self._link.confirmed()
+        return outcome, owner.decode()
 
     async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
         await self._run("takeback", message_id, channel, attempt)
@@ -131,7 +138,10 @@ class RedisStore:
 
     async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
         code, owner = await self._run("known", fingerprint, list(ids))
-        return (Acceptance(code.decode()), owner.decode()) if code else None
+        if not code:
+            return None
+        await self._link.confirmed()
+        return Acceptance(code.decode()), owner.decode()
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
         found = []
@@ -154,6 +164,7 @@ class RedisStore:
         segments: int = 1,
         stop_hashes: Sequence[str] = (),
     ) -> bool:
+        self._link.check_replicas()
         code = await self._run(
             "mark",
             message.id,
@@ -169,6 +180,8 @@ class RedisStore:
             raise LeaseLost(message.id)
         if code == 3:
             raise TemporaryFailure("paused", not_before=self._clock.seconds() + 1.0, counts=False)
+        if code == 1:
+            await self._link.confirmed()
         return bool(code == 1)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
@@ -410,6 +423,7 @@ class RedisStore:
             raise StoreUnavailable(self._link.trouble)
         began = self._clock.seconds()
         await self._link.command("PING")
+        self._link.check_replicas()
         if self._refusal:
             raise StoreUnavailable(self._refusal)
         return float(self._clock.seconds() - began)

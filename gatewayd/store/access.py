@@ -3,38 +3,85 @@
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.endpoints import clientFromString, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd.config import Redis
 from gatewayd.core.tls import client_options
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
+from gatewayd.store.sentinel import Sentinels
+
+SENTINEL_PORT = 26379
 
 
-def redis_endpoint(reactor: Any, table: Redis) -> IStreamClientEndpoint:
+def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> IStreamClientEndpoint:
     """How the configured Redis is reached; a TLS one with the certificates of the table, where it names any.
 
     Raises OSError or ValueError for a certificate or key file that can't be used.
     """
+    if table.sentinels:
+        return _sentinels(reactor, table, jitter)
     kind, _, rest = table.endpoint.partition(":")
-    host, _, port = rest.partition(":")
-    if kind != "tls" or not (table.ca_file or table.certificate):
+    if kind == "tcp" and table.tls:
+        kind = "tls"
+    if kind != "tls" or not (table.tls or table.ca_file or table.certificate):
         plain: IStreamClientEndpoint = clientFromString(reactor, table.endpoint)
         return plain
-    options = client_options(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
-    return wrapClientTLS(options, clientFromString(reactor, f"tcp:{host}:{port.partition(':')[0]}"))
+    host, _, port = rest.partition(":")
+    return _encrypted(table, host, clientFromString(reactor, f"tcp:{host}:{port.partition(':')[0]}"))
+
+
+def _sentinels(reactor: Any, table: Redis, jitter: Callable[[], float]) -> Sentinels:
+    def reach(host: str, port: int) -> IStreamClientEndpoint:
+        plain = HostnameEndpoint(reactor, host, port)
+        return _encrypted(table, host, plain) if table.tls else plain
+
+    if table.tls:
+        _options(table, "localhost")
+    return Sentinels(
+        reactor,
+        {name: reach(*_host_and_port(name)) for name in table.sentinels},
+        table.master,
+        reach,
+        username=table.sentinel_username,
+        password=table.sentinel_password.reveal(),
+        jitter=jitter,
+    )
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Of `host`, `host:port` or `[IPv6]:port`, as the configuration checked it."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return host, int(port.removeprefix(":") or SENTINEL_PORT)
+    host, _, port = text.partition(":")
+    return host, int(port or SENTINEL_PORT)
+
+
+def _encrypted(table: Redis, host: str, plain: IStreamClientEndpoint) -> IStreamClientEndpoint:
+    return wrapClientTLS(_options(table, host), plain)
+
+
+def _options(table: Redis, host: str) -> Any:
+    return client_options(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
 
 
 def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitter: Callable[[], float]) -> RedisLink:
     """The link to the configured Redis, with the arguments that the store's scripts take; `retention` in seconds."""
-    return RedisLink(
+    endpoint = redis_endpoint(reactor, table, jitter)
+    link = RedisLink(
         reactor,
-        redis_endpoint(reactor, table),
+        endpoint,
         database=table.database,
         username=table.username,
         password=table.password.reveal(),
+        replicas=table.replicas,
         jitter=jitter,
         arguments=RedisStore.script_arguments(instance, table.max_queued, retention),
         prefix=RedisStore.key_prefix(table.key_prefix),
     )
+    if isinstance(endpoint, Sentinels):
+        endpoint.on_switch = link.leave
+        endpoint.setServiceParent(link)  # type: ignore[no-untyped-call]
+    return link

@@ -13,8 +13,8 @@ import hiredis
 import msgspec
 import txredisapi
 from msgspec import msgpack
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.application.service import MultiService
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as Overdue
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE
 from gatewayd.store.refusals import Refusal, refusal
+from gatewayd.store.replicas import Replicas
 
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
@@ -47,12 +48,13 @@ class Script:
         return f"<Script {self.name}>"
 
 
-class RedisLink(Service):
-    """Keeps one connection, logged in and on its database; pipelines commands; batches scripts.
+class RedisLink(MultiService):
+    """Keeps one connection to a master, logged in and on its database; pipelines commands; batches scripts.
 
     Every script must be safe to run twice with the same item: after a lost connection nobody knows whether it ran,
     and it is run again. Raises StoreUnavailable from each call that could not be answered within `PATIENCE`;
-    StoreUntouched where it never left, or Redis said no.
+    StoreUntouched where it never left, or Redis said no. What is promised to somebody waits for `confirmed` besides:
+    `replicas` is how many must have it, on a second connection to the same server.
     """
 
     def __init__(
@@ -63,12 +65,17 @@ class RedisLink(Service):
         database: int = 0,
         username: str = "",
         password: str = "",
+        replicas: int = 0,
         jitter: Callable[[], float],
         arguments: Sequence[str] = (),
         prefix: str = "",
     ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._endpoint = endpoint
+        self._replicas_wanted = replicas
+        self._replicas: Replicas | None = None
+        self._second: Any = None
         self._database = database
         self._username = username
         self._password = password
@@ -100,18 +107,32 @@ class RedisLink(Service):
 
     def stopService(self) -> Deferred[None]:
         """Close the connection; calls that wait fail with StoreUnavailable."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        stopping = super().stopService()  # type: ignore[no-untyped-call]
         self._stopping = True
         self._wake()
         if self._protocol is not None:
             self._protocol.transport.loseConnection()
         loop = self._loop
-        if loop is None:
-            done: Deferred[None] = Deferred()
-            done.callback(None)
-            return done
-        loop.cancel()
-        return loop
+        if loop is not None:
+            loop.cancel()
+            stopping.addCallback(lambda _: loop)
+        done: Deferred[None] = stopping
+        return done
+
+    def check_replicas(self) -> None:
+        """Raise StoreUntouched where replicas are known to be missing: nothing can be promised now."""
+        if self._replicas is not None:
+            self._replicas.check()
+
+    async def confirmed(self) -> None:
+        """Return once the replicas have all that was answered so far. Raises StoreUnavailable where they don't.
+
+        Called in the turn of the reactor in which the answer came: the next connection may be to another server.
+        """
+        if self._replicas is not None:
+            await self._replicas.confirmed()
+        elif self._replicas_wanted:
+            raise StoreUnavailable(self.trouble)
 
     async def run(self, script: Script, item: Sequence[Any]) -> Any:
         """The reply of `script` for one item; items asked for in the same turn of the reactor share one call."""
@@ -162,14 +183,17 @@ class RedisLink(Service):
             if found is None:
                 raise
             if found.elsewhere:
-                self._leave(protocol, found.reason)
+                self._leave(protocol, f"it says {found.reason}")
             raise _Refused(found) from None
 
-    def _leave(self, protocol: Any, reason: str) -> None:
+    def leave(self, reason: str) -> None:
         """Connect anew: behind the same name, or by the Sentinels' word, there may be another server by now."""
-        if protocol is self._protocol:
+        self._leave(self._protocol, reason)
+
+    def _leave(self, protocol: Any, reason: str) -> None:
+        if protocol is not None and protocol is self._protocol:
             self._protocol = None
-            self.log.warn("Redis says {reason}: connecting anew", reason=reason)
+            self.log.warn("connecting to Redis anew: {reason}", reason=reason)
             protocol.transport.abortConnection()
 
     def _connected(self, seconds: float) -> Deferred[None]:
@@ -253,6 +277,7 @@ class RedisLink(Service):
                 self._wake()
                 await gone
                 self._protocol = None
+                self._forget_replicas()
                 self.trouble = "the connection to Redis was lost"
                 if self.running:
                     self.log.warn("the connection to Redis was lost")
@@ -263,6 +288,42 @@ class RedisLink(Service):
             await deferLater(self._clock, max(STORE.next_due(attempt, since, now, self._jitter()) - now, 0.05))
 
     async def _open(self, gone: Deferred[None]) -> Any:
+        protocol = await self._dial(gone)
+        if self._replicas_wanted:
+            try:
+                await self._open_second(protocol)
+            except BaseException:
+                protocol.transport.abortConnection()
+                raise
+        return protocol
+
+    async def _open_second(self, first: Any) -> None:
+        """The connection for WAIT: to the same server, or what it says of the replicas says nothing of ours."""
+        gone: Deferred[None] = Deferred()
+        second = await self._dial(gone)
+        try:
+            if await _run_id(first) != await _run_id(second):
+                raise _Replica("two connections lead to two servers: a failover, perhaps")
+        except BaseException:
+            second.transport.abortConnection()
+            raise
+
+        async def ask(*commands: Sequence[Any]) -> list[Any]:
+            asked = [Deferred.fromCoroutine(self._execute(second, *words)) for words in commands]
+            replies: list[Any] = await gatherResults(asked, consumeErrors=True)
+            return replies
+
+        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, f"{self._prefix}waited")
+        self._second = second
+        gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
+
+    def _forget_replicas(self) -> None:
+        if self._replicas is not None:
+            self._replicas.lost()
+            self._second.transport.abortConnection()
+            self._replicas = None
+
+    async def _dial(self, gone: Deferred[None]) -> Any:
         connecting = self._endpoint.connect(_Connections(gone))
         connecting.addTimeout(REPLY_TIMEOUT, self._clock)
         protocol: Any = await connecting
@@ -304,6 +365,12 @@ class _Refused(Exception):
 
 class _Replica(Exception):
     """What answers is no master."""
+
+
+async def _run_id(protocol: Any) -> bytes:
+    """The server's own name for this run of it."""
+    about: bytes = await protocol.execute_command("INFO", "server")
+    return about.partition(b"run_id:")[2].partition(b"\r")[0]
 
 
 def _chunks(calls: _Calls) -> Iterator[_Calls]:

@@ -540,3 +540,22 @@ async def test_smpp_probe_learns_and_advises(net: Net) -> None:
     out, _, status = await gatewayctl("--config", str(written(net)), "smpp-probe", "nowhere", "--to", "+44", "--json")
     assert status == 1
     assert "there is no [smscs.nowhere]" in json.loads(out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("followers", "wanted", "sentinels", "words"),
+    [
+        ("0", 0, False, []),
+        ("2", 0, False, [OK]),
+        ("2", 1, True, [OK]),
+        ("2", 0, True, [WARN]),
+        ("0", 1, True, [FAIL]),
+        ("", 2, False, [FAIL]),
+    ],
+)
+def test_replicas_that_each_promise_waits_for_are_counted(
+    followers: str, wanted: int, sentinels: bool, words: list[str]
+) -> None:
+    """Too few, and every request gets code 10; a failover without any may lose what was promised."""
+    found = redis_check.replication({"connected_slaves": followers}, wanted, sentinels=sentinels)
+    assert [finding.word for finding in found] == words

@@ -94,6 +94,16 @@ def test_defaults_are_the_contracts() -> None:
     assert (directory.timeout, directory.cache) == (2, 30)
 
 
+def test_sentinels_stand_in_the_endpoints_place() -> None:
+    """With the master's name, users of both kinds, TLS and a number of replicas."""
+    keys = {"sentinels": ["10.0.0.11", "[2001:db8::1]:26380"], "master": "gateway", "tls": True, "replicas": 1}
+    users = {"sentinel_username": "gw", "sentinel_password": "s", "username": "gw", "password": "p"}
+    config = parse(raw(redis={**keys, **users}), {})
+    assert config.redis.sentinels == ("10.0.0.11", "[2001:db8::1]:26380")
+    assert (config.redis.tls, config.redis.replicas, config.redis.master) == (True, 1, "gateway")
+    assert "is required with sentinel_username" in errors(redis={**keys, "sentinel_username": "gw"})[0]
+
+
 def test_the_contracts_example_is_a_configuration(tmp_path: Path) -> None:
     """The commented example that we install reads without an error once its secrets are there."""
     keys = {"amazing.dkim": DKIM, "sendgrid": EC_PUBLIC}
@@ -134,6 +144,14 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"gatewayd__retention": "7"}, "gatewayd.retention: is not a time"),
         ({"gatewayd__retention": "0s"}, "gatewayd.retention: must be longer than zero"),
         ({"redis__endpoint": "localhost"}, "redis.endpoint: must begin with"),
+        ({"redis__endpoint": ""}, "redis.endpoint: is required"),
+        ({"redis__sentinels": ["10.0.0.11:26379"]}, "redis.master: is required with sentinels"),
+        ({"redis__sentinels": ["a b"], "redis__master": "m"}, "redis.sentinels[0]: is not a host"),
+        ({"redis__master": "gateway"}, "redis.master: needs sentinels"),
+        ({"redis__sentinel_password": "x"}, "redis.sentinel_password: needs sentinels"),
+        ({"redis__tls": True}, "redis.tls: a unix: endpoint has none"),
+        ({"redis__replicas": -1}, "redis.replicas: "),
+        ({"redis__ca_file": "/etc/ssl/x.pem", "redis__endpoint": "tcp:localhost:1"}, "redis.ca_file: needs a tls:"),
         ({"redis__database": "0"}, "redis.database: must be a whole number"),
         ({"api__listen": ["tcp:xyz"]}, "api.listen[0]: is not a Twisted server endpoint"),
         ({"labels__amazing__directory": "nowhere"}, "labels.amazing.directory: there is no [directories.nowhere]"),

@@ -1,5 +1,6 @@
 """Redis over TLS, as [redis] endpoint = "tls:..." configures it, against a real redis-server."""
 
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from gatewayd.config import Config, parse
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.store.access import redis_link
 from gatewayd.store.link import RedisLink
-from redis_server import RedisServer
+from redis_server import RedisServer, until
 
 HOST = "127.0.0.1"
 
@@ -42,7 +43,7 @@ class TlsRedis:
         except TimeoutError:
             missing("redis-server with TLS")
 
-    def config(self, **files: str) -> Config:
+    def config(self, **files: Any) -> Config:
         """The configuration that reaches it."""
         redis = {"endpoint": f"tls:{HOST}:{self.port}"} | files
         return parse({"gatewayd": {"secret_key": "k" * 32}, "redis": redis}, {})
@@ -102,3 +103,27 @@ async def test_without_what_the_server_asks_for_nothing_is_kept(redis: TlsRedis)
         {},
     )
     await gatherResults([Deferred.fromCoroutine(refused(files)) for files in ways])
+
+
+@pytest_twisted.ensureDeferred
+async def test_sentinels_and_master_are_verified(redis: TlsRedis) -> None:
+    """`tls = true`: both by the same authority and our certificate; a Sentinel of strangers is not believed."""
+    certificate, key = redis.authority.files(HOST)
+    port = free_port()
+    words = [f"tls-port {port}", "port 0", f"bind {HOST}", f"dir {redis.server.directory}", "tls-replication yes"]
+    words += [f"tls-cert-file {certificate}", f"tls-key-file {key}", f"tls-ca-cert-file {redis.authority.ca_file}"]
+    file = redis.server.directory / "sentinel.conf"
+    file.write_text("\n".join([*words, f"sentinel monitor gateway {HOST} {redis.port} 1"]) + "\n")
+    sentinel = subprocess.Popen([redis.server.program, str(file), "--sentinel"], stdout=subprocess.DEVNULL)
+    keys = {"endpoint": "", "sentinels": [f"{HOST}:{port}"], "master": "gateway", "tls": True}
+    try:
+        async with link(redis.config(**keys, **redis.files(redis.authority))) as one:
+            await until(lambda: one.up)
+            await one.command("SET", "tls", "by Sentinel")
+            assert await one.command("GET", "tls") == b"by Sentinel"
+        async with link(redis.config(**keys, ca_file=redis.stranger.ca_file)) as one:
+            with pytest.raises(StoreUnavailable):
+                await one.command("PING")
+    finally:
+        sentinel.kill()
+        sentinel.wait()

@@ -1,0 +1,275 @@
+"""Where the master is: all Sentinels are asked at once at each connect, and heard when they name another one.
+
+Owns its short connections to the Sentinels, and the long ones on which they say `+switch-master`. Whether that server
+takes itself for the master is asked by the link. Why not txredisapi's: it takes up to 10 s, and has its own reactor.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import hiredis
+from msgspec import Struct
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gatewayd.core.retry import STORE
+
+ASK_WITHIN = 1.0
+"""Seconds that the Sentinels have for their answers; once more than half have answered, nobody is waited for."""
+
+PING_EVERY = 10.0
+"""Seconds between two signs of life on a connection that waits for `+switch-master`."""
+
+_SWITCHED = b"+switch-master"
+
+
+class Master(Struct, frozen=True):
+    """Where a Sentinel says that the master is; the higher `epoch` knows of the later failover."""
+
+    host: str
+    port: int
+    epoch: int
+
+
+class NoMaster(Exception):
+    """No Sentinel says where the master is; the text says of each why not."""
+
+
+@implementer(IStreamClientEndpoint)
+class Sentinels(Service):
+    """An endpoint that connects to the master. As a service it calls `on_switch` when another one became the master.
+
+    `sentinels` are their endpoints by what they are called in the configuration; `reach` makes the endpoint of a
+    master. A `password` is theirs, not the master's.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        sentinels: Mapping[str, IStreamClientEndpoint],
+        master: str,
+        reach: Callable[[str, int], IStreamClientEndpoint],
+        *,
+        username: str = "",
+        password: str = "",
+        jitter: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._sentinels = sentinels
+        self._name = master
+        self._reach = reach
+        self._login = [["AUTH", username, password] if username else ["AUTH", password]] if password else []
+        self._jitter = jitter
+        self._connected_to: tuple[str, int] | None = None
+        self._listening: list[Deferred[None]] = []
+        self.on_switch: Callable[[str], None] = lambda reason: None
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """A connection to the master that the Sentinels name. Raises NoMaster, or what connecting raises."""
+        return Deferred.fromCoroutine(self._connect(factory))
+
+    async def _connect(self, factory: Any) -> Any:
+        found = await self.ask()
+        master = chosen(list(found.values()))
+        if master is None:
+            raise NoMaster(", ".join(f"{name}: {answer}" for name, answer in found.items()))
+        self._connected_to = (master.host, master.port)
+        return await self._reach(master.host, master.port).connect(factory)
+
+    async def ask(self, *, everybody: bool = False) -> dict[str, "Master | str"]:
+        """What each Sentinel says of the master, or why it doesn't; within ASK_WITHIN seconds.
+
+        Returns once more than half have answered, but for `everybody`.
+        """
+        found: dict[str, Master | str] = dict.fromkeys(self._sentinels, "no answer")
+        enough: Deferred[None] = Deferred(lambda _: None)
+
+        async def one(name: str, endpoint: IStreamClientEndpoint) -> None:
+            try:
+                found[name] = await self._answer(endpoint)
+            except CancelledError:
+                return
+            except Exception as error:
+                found[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            answers = sum(isinstance(answer, Master) for answer in found.values())
+            if answers > len(found) // 2 and not everybody and not enough.called:
+                enough.callback(None)
+
+        asked = [Deferred.fromCoroutine(one(name, endpoint)) for name, endpoint in self._sentinels.items()]
+        finished: Deferred[Any] = gatherResults(asked, consumeErrors=True)
+        finished.addCallback(lambda _: None if enough.called else enough.callback(None))
+        enough.addTimeout(ASK_WITHIN, self._clock, onTimeoutCancel=lambda result, seconds: None)
+        try:
+            await enough
+        finally:
+            for each in asked:
+                each.cancel()
+        return found
+
+    async def _answer(self, endpoint: IStreamClientEndpoint) -> Master:
+        words = [*self._login, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name], ["SENTINEL", "MASTER", self._name]]
+        talk = _Talk(words)
+        protocol: Any = await endpoint.connect(_factory(talk))
+        try:
+            *_, address, about = await talk.replies
+        finally:
+            protocol.transport.abortConnection()
+        if not isinstance(address, list) or len(address) != 2:
+            raise NoMaster(f"knows no master {self._name}" if address is None else str(address))
+        return Master(address[0].decode(), int(address[1]), _epoch(about))
+
+    # Hearing of a failover
+
+    def startService(self) -> None:
+        """Listen to all Sentinels from now on."""
+        super().startService()  # type: ignore[no-untyped-call]
+        for endpoint in self._sentinels.values():
+            listening = Deferred.fromCoroutine(self._listen(endpoint))
+            listening.addErrback(lambda failure: failure.trap(CancelledError))
+            listening.addErrback(lambda failure: self.log.failure("listening to a Sentinel ended", failure))
+            self._listening.append(listening)
+
+    def stopService(self) -> None:
+        """Listen no more."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        listening, self._listening = self._listening, []
+        for each in listening:
+            each.cancel()
+
+    async def _listen(self, endpoint: IStreamClientEndpoint) -> None:
+        attempt, since = 0, self._clock.seconds()
+        while True:
+            talk = _Talk([*self._login, ["SUBSCRIBE", "+switch-master"]], self._heard)
+            try:
+                connecting = endpoint.connect(_factory(talk))
+                connecting.addTimeout(PING_EVERY, self._clock)
+                protocol: Any = await connecting
+                try:
+                    await self._keep(talk)
+                    attempt = 0
+                finally:
+                    protocol.transport.abortConnection()
+            except CancelledError:
+                raise
+            except Exception:
+                # Why it can't be reached is said where the master is asked for; here is nothing to wait for.
+                self.log.debug("a Sentinel can't be listened to")
+            attempt += 1
+            now = self._clock.seconds()
+            since = now if attempt == 1 else since
+            await deferLater(self._clock, STORE.next_due(attempt, since, now, self._jitter()) - now)
+
+    async def _keep(self, talk: "_Talk") -> None:
+        pinging = LoopingCall(talk.ping)
+        pinging.clock = self._clock
+        pinging.start(PING_EVERY, now=False).addErrback(lambda failure: None)
+        try:
+            await talk.gone
+        finally:
+            if pinging.running:
+                pinging.stop()
+
+    def _heard(self, words: Sequence[Any]) -> None:
+        if len(words) != 3 or words[0] != b"message" or words[1] != _SWITCHED:
+            return
+        name, _, _, host, port = words[2].decode().split()
+        # Each Sentinel says so, the last one perhaps when we are there already.
+        if name == self._name and (host, int(port)) != self._connected_to:
+            self.on_switch(f"the Sentinels name another master of {name}")
+
+
+def chosen(answers: Sequence["Master | str"]) -> Master | None:
+    """The answer of the latest failover, and of those the one that most Sentinels give."""
+    masters = [answer for answer in answers if isinstance(answer, Master)]
+    latest = max((master.epoch for master in masters), default=0)
+    counted = Counter(master for master in masters if master.epoch == latest)
+    return max(counted, key=lambda master: counted[master], default=None)
+
+
+def _epoch(about: Any) -> int:
+    """A Sentinel's own right may forbid the question: then its answers are as old as any."""
+    if not isinstance(about, list):
+        return 0
+    fields = dict(zip(about[::2], about[1::2], strict=False))
+    return int(fields.get(b"config-epoch", 0))
+
+
+class _Talk(Protocol):
+    """Questions in one go, their replies in order; what comes behind them goes to `heard`."""
+
+    def __init__(self, words: Sequence[Sequence[str]], heard: Callable[[Sequence[Any]], None] | None = None) -> None:
+        self._words = words
+        self._heard = heard
+        self._reader = hiredis.Reader()
+        self._found: list[Any] = []
+        self._silent = False
+        self.replies: Deferred[list[Any]] = Deferred(lambda _: None)
+        self.gone: Deferred[None] = Deferred(lambda _: None)
+
+    def connectionMade(self) -> None:
+        """Ask."""
+        assert self.transport is not None
+        self.transport.write(b"".join(_packed(each) for each in self._words))
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take replies as they become whole."""
+        self._silent = False
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._take(reply)
+        except (hiredis.ProtocolError, ValueError) as error:
+            self._end(Failure(ValueError(f"it speaks no Redis: {type(error).__name__}")))
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _take(self, reply: Any) -> None:
+        if len(self._found) < len(self._words):
+            self._found.append(reply)
+            if isinstance(reply, hiredis.ReplyError) and self._words[len(self._found) - 1][0] == "AUTH":
+                self._end(Failure(NoMaster(f"refuses our sentinel_password: {str(reply).partition(' ')[0]}")))
+            elif len(self._found) == len(self._words) and not self.replies.called:
+                self.replies.callback(self._found)
+        elif self._heard is not None and isinstance(reply, list):
+            self._heard(reply)
+
+    def ping(self) -> None:
+        """Ask for a sign of life, or end where none came since the last one."""
+        if self._silent:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+            return
+        self._silent = True
+        self.transport.write(_packed(("PING",)))  # type: ignore[union-attr]
+
+    def connectionLost(self, why: Failure = connectionDone) -> None:
+        """Twisted: it is over."""
+        self._end(why)
+        if not self.gone.called:
+            self.gone.callback(None)
+
+    def _end(self, why: Failure) -> None:
+        if not self.replies.called:
+            # Who listens waits for `gone`, not for these.
+            self.replies.addErrback(lambda failure: None) if self._heard else None
+            self.replies.errback(why)
+
+
+def _packed(words: Sequence[str]) -> bytes:
+    command: Any = tuple(words)
+    packed: bytes = hiredis.pack_command(command)
+    return packed
+
+
+def _factory(talk: _Talk) -> Factory:
+    factory = Factory()
+    factory.noisy = False
+    factory.buildProtocol = lambda addr: talk  # type: ignore[method-assign]
+    return factory
