@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import hiredis
+from outside_ports import free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from integration.outside_ports import free_port
 from redis_server import RedisServer, until
 
 HOST = "127.0.0.1"

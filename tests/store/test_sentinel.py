@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from outside_ports import free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
@@ -18,7 +19,6 @@ from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store.access import redis_link
 from gatewayd.store.link import PATIENCE, RedisLink, Script
 from gatewayd.store.sentinel import Master, chosen
-from integration.outside_ports import free_port
 from redis_server import until
 from redis_trio import HOST, NAME, Trio, ask
 
