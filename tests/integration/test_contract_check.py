@@ -3,12 +3,15 @@
 import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
+from subprocess import CompletedProcess
 from typing import Any
 
+import inside
 import pytest
 from outside import Outside, command, environment, toml
 
 from certificates import Authority
+from gatewayd.service import Options
 
 GOOD: dict[str, Any] = {
     "gatewayd": {"secret_key": "0123456789abcdef" * 2},
@@ -54,11 +57,29 @@ def changed(path: str, value: Any, tables: dict[str, Any] = GOOD) -> dict[str, A
     return tables
 
 
+def checked(world: Outside, text: str, **environ: str) -> CompletedProcess[str]:
+    """--check of a file with this text, in process."""
+    return inside.check(world.directory / "checked.toml", text, environ)
+
+
 def test_a_good_file_is_ok(world: Outside) -> None:
-    """`ok`, exit status 0, with and without -n; nothing is connected to."""
+    """`ok`, exit status 0, with and without -n; nothing is connected to; a real start says what one in process says."""
     for words in ((), ("-n",)):
         run = world.check(toml(GOOD), *words)
-        assert (run.returncode, run.stdout.strip()) == (0, "ok"), run
+        assert (run.returncode, run.stdout, run.stderr) == (0, "ok\n", ""), run
+    run = checked(world, toml(GOOD))
+    assert (run.returncode, run.stdout, run.stderr) == (0, "ok\n", ""), run
+
+
+def test_a_real_start_prints_the_errors_that_one_in_process_prints(world: Outside) -> None:
+    """On standard output, exit status 1, with and without -n: what the tests below see is what an operator sees."""
+    text = toml(changed("gatewayd.unknown", 1, changed("labels.amazing.allow_from", ["nowhere"])))
+    own = checked(world, text)
+    assert own.returncode == 1
+    assert own.stdout.count("\n") == 2
+    for words in ((), ("-n",)):
+        run = world.check(text, *words)
+        assert (run.returncode, run.stdout, run.stderr) == (own.returncode, own.stdout, own.stderr), run
 
 
 CONTRACT_KEYS = """
@@ -214,7 +235,7 @@ def test_every_key_of_the_contract_is_known(world: Outside) -> None:
     }.items():
         (world.directory / name).write_text(text)
     Authority(world.directory).client("c")
-    run = world.check(CONTRACT_KEYS.format(dir=world.directory, key=SENDGRID), "-n")
+    run = checked(world, CONTRACT_KEYS.format(dir=world.directory, key=SENDGRID))
     assert (run.returncode, run.stdout.strip()) == (0, "ok"), run
 
 
@@ -274,7 +295,7 @@ ERRORS = [
 
 
 def batches() -> list[list[tuple[str, Any]]]:
-    """ERRORS in groups that name no key twice: a start of Python for each would take minutes."""
+    """ERRORS in groups that name no key twice, for all errors are told at once."""
     found: list[dict[str, Any]] = []
     for path, value in ERRORS:
         for batch in found:
@@ -292,7 +313,7 @@ def test_all_errors_are_told_with_their_keys(world: Outside, batch: list[tuple[s
     tables = GOOD
     for path, value in batch:
         tables = changed(path, value, tables)
-    run = world.check(toml(tables), "-n")
+    run = checked(world, toml(tables))
     assert run.returncode == 1, run
     told = {line.partition(": ")[0] for line in run.stdout.splitlines()}
     for path, value in batch:
@@ -317,7 +338,7 @@ def test_an_error_in_a_list_is_told_with_its_index(world: Outside) -> None:
         ("gatewayd.previous_secret_keys", ["short"]),
     ):
         tables = changed(path, value, tables)
-    run = world.check(toml(tables))
+    run = checked(world, toml(tables))
     assert run.returncode == 1
     assert {line.partition(": ")[0] for line in run.stdout.splitlines()} == {
         "labels.amazing.allow_from[0]",
@@ -337,11 +358,11 @@ def test_an_error_in_a_list_is_told_with_its_index(world: Outside) -> None:
 
 def test_syntax_errors_and_missing_files_are_told(world: Outside) -> None:
     """Exit status 1, no traceback."""
-    run = world.check("[gatewayd\nx = 1")
+    run = checked(world, "[gatewayd\nx = 1")
     assert run.returncode == 1
     assert "line 1" in run.stdout
     assert "Traceback" not in run.stderr
-    run = world.ctl("check", config=world.directory / "not there.toml")
+    run = inside.ctl("--config", str(world.directory / "not there.toml"), "check")
     assert run.returncode == 1
     assert "not there.toml" in run.stdout + run.stderr
     assert "Traceback" not in run.stderr
@@ -354,41 +375,42 @@ def test_syntax_errors_and_missing_files_are_told(world: Outside) -> None:
         ("driver", "no_such_driver", "directories.players.driver: the module no_such_driver is not installed"),
     ],
 )
-def test_a_directory_that_can_not_be_opened_is_told(world: Outside, path: str, value: str, said: str) -> None:
+def test_a_directory_that_can_not_be_opened_is_told(
+    world: Outside, path: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The daemon would not start with it, so the file is not ok; both say it in one line."""
     tables = changed(f"directories.players.{path}", value)
-    run = world.check(toml(tables))
+    run = checked(world, toml(tables))
     assert (run.returncode, run.stdout.strip(), run.stderr) == (1, said, "")
-    path_of_file = world.directory / "bad.toml"
-    path_of_file.write_text(toml(tables))
-    words = [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(path_of_file)]
-    run = subprocess.run(words, capture_output=True, text=True, env=environment(), timeout=60, check=False)
-    assert (run.returncode, run.stderr.strip()) == (1, said)
+    with pytest.raises(SystemExit) as left:
+        Options().parseOptions(["--config", str(world.directory / "checked.toml")])
+    assert left.value.code == 1
+    assert capsys.readouterr().err.strip() == said
 
 
 def test_no_secret_is_told(world: Outside) -> None:
     """An error on a secret does not repeat it."""
-    run = world.check(toml(changed("gatewayd.secret_key", "canary-secret")))
+    run = checked(world, toml(changed("gatewayd.secret_key", "canary-secret")))
     assert "canary" not in run.stdout + run.stderr
 
 
 def test_secrets_come_from_where_they_say(world: Outside) -> None:
     """env:, credential: with systemd's directory, and file: with its newline dropped."""
     (world.directory / "key").write_text("k" * 32 + "\n")
-    assert world.check(toml(changed("gatewayd.secret_key", "env:THE_KEY")), THE_KEY="x" * 32).returncode == 0
-    run = world.check(
-        toml(changed("gatewayd.secret_key", "credential:key")), CREDENTIALS_DIRECTORY=str(world.directory)
+    assert checked(world, toml(changed("gatewayd.secret_key", "env:THE_KEY")), THE_KEY="x" * 32).returncode == 0
+    run = checked(
+        world, toml(changed("gatewayd.secret_key", "credential:key")), CREDENTIALS_DIRECTORY=str(world.directory)
     )
     assert run.returncode == 0
-    assert world.check(toml(changed("gatewayd.secret_key", f"file:{world.directory}/key"))).returncode == 0
+    assert checked(world, toml(changed("gatewayd.secret_key", f"file:{world.directory}/key"))).returncode == 0
     (world.directory / "key").write_text("k" * 31 + "\n")
-    assert world.check(toml(changed("gatewayd.secret_key", f"file:{world.directory}/key"))).returncode == 1
+    assert checked(world, toml(changed("gatewayd.secret_key", f"file:{world.directory}/key"))).returncode == 1
 
 
 def test_instance_stands_in_listen_strings(world: Outside) -> None:
     """{instance} in any listen string, and --instance by twistd."""
     tables = changed("api.listen", ["unix:/run/gatewayd/{instance}.sock"])
-    assert world.check(toml(tables)).returncode == 0
+    assert checked(world, toml(tables)).returncode == 0
 
 
 def test_the_daemon_does_not_start_on_a_wrong_file(world: Outside) -> None:
@@ -409,7 +431,9 @@ def test_the_daemon_does_not_start_on_a_wrong_file(world: Outside) -> None:
 
 
 def test_every_verb_has_help(world: Outside) -> None:
-    """Exit status 0."""
+    """Exit status 0; one real start prints what one in process prints."""
+    run = world.ctl("trace", "--help")
+    assert (run.returncode, run.stdout) == (0, inside.ctl("trace", "--help").stdout)
     for verb in (
         "",
         "check",
@@ -423,7 +447,7 @@ def test_every_verb_has_help(world: Outside) -> None:
         "resume",
         "sandbox",
     ):
-        run = world.ctl(*([verb] if verb else []), "--help")
+        run = inside.ctl(*([verb] if verb else []), "--help")
         assert run.returncode == 0
         assert "usage" in run.stdout.lower()
 
@@ -446,4 +470,11 @@ def test_every_verb_has_help(world: Outside) -> None:
 )
 def test_used_wrongly_is_2(world: Outside, words: list[str]) -> None:
     """Nothing is done."""
-    assert world.ctl(*words).returncode == 2
+    assert inside.ctl("--config", str(world.config), *words).returncode == 2
+
+
+def test_a_real_start_that_is_used_wrongly_is_2(world: Outside) -> None:
+    """With the usage on standard error."""
+    run = world.ctl("dead-letters", "eat", "x")
+    assert run.returncode == 2
+    assert "usage: gatewayctl" in run.stderr

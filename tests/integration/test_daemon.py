@@ -1,12 +1,11 @@
 """The whole way on real parts: the daemon as a child process between real Redis and simulators on real sockets."""
 
 import random
-import subprocess
 from collections import Counter
 from typing import Any
 
 import pytest_twisted
-from daemon import SECRET, World, all_keys, command, environment, toml
+from daemon import SECRET, World, all_keys
 from load import TOLD, Load, copies, mails
 from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -431,24 +430,3 @@ async def test_a_directory_that_is_down_refuses_nobody() -> None:
         assert world.smartico.statuses(unknown.ext_message_id) == ["rejected"]
         world.daemon.kill()
         await service.close()
-
-
-@pytest_twisted.ensureDeferred
-async def test_check_prints_ok_or_every_error() -> None:
-    """--check ends with 0 and `ok`, or with 1 and all errors by their keys, on standard output."""
-    async with World(reactor) as world:
-        world.write()
-
-        def check() -> tuple[int, str]:
-            words = command("--config", str(world.config), "--check")
-            ended = subprocess.run(words, env=environment(world.directory), capture_output=True, text=True, timeout=30)
-            return ended.returncode, ended.stdout
-
-        assert check() == (0, "ok\n")
-        world.label.update(allow_from=["nonsense"], colour="blue")
-        world.settings["relays"]["main"]["port"] = 99999
-        world.config.write_text(toml(world.settings), "utf-8")
-        status, said = check()
-        assert status == 1
-        for key in ("labels.amazing.allow_from[0]:", "labels.amazing.colour:", "relays.main.port:"):
-            assert key in said
