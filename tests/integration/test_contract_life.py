@@ -442,21 +442,6 @@ def test_redis_down_is_try_again_within_5_s_and_comes_back_within_5_s(world: Out
     until(lambda: admin(world, "/readyz").status == 200, 10)
 
 
-def test_a_redis_that_hangs_is_try_again_within_5_s(world: Outside) -> None:
-    """SIGSTOP: it takes connections and answers nothing."""
-    world.start()
-    assert world.redis.process is not None
-    world.redis.process.send_signal(signal.SIGSTOP)
-    try:
-        for _ in range(2):
-            refused_for_now(world)
-        until(lambda: admin(world, "/readyz").status == 503, 10)
-    finally:
-        world.redis.process.send_signal(signal.SIGCONT)
-    answer = until(lambda: [answer for answer in [world.sms()] if answer["error_code"] == 0], 5)[0]
-    world.until_heard(answer["ext_message_id"], "accepted", "delivered")
-
-
 def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Outside) -> None:
     """The log names the endpoint and the system's reason, without a traceback; the exit status is 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -478,8 +463,8 @@ def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Out
     assert "Traceback" not in printed
 
 
-def test_a_frozen_redis_that_goes_on_stores_nothing_that_was_refused(world: Outside) -> None:
-    """try_again means that nothing was stored: the same uid is free for other content once Redis has thawed."""
+def test_a_redis_that_hangs_is_try_again_within_5_s_and_stores_nothing_that_was_refused(world: Outside) -> None:
+    """SIGSTOP: it takes connections and answers nothing. The uids are free for other content once it goes on."""
     world.start()
     assert world.redis.process is not None
     # Redis knows the script from now on: it would run it.
@@ -488,6 +473,8 @@ def test_a_frozen_redis_that_goes_on_stores_nothing_that_was_refused(world: Outs
     world.redis.process.send_signal(signal.SIGSTOP)
     try:
         assert world.post("/amazing/sms", fields).json["error_code"] == 10
+        refused_for_now(world)
+        until(lambda: admin(world, "/readyz").status == 503, 10)
     finally:
         world.redis.process.send_signal(signal.SIGCONT)
     fields |= {"body": "other content"}
@@ -583,9 +570,12 @@ def test_an_http_directory(world: Outside) -> None:
         "/players/down": (500, {}),
     }
     seen: list[str] = []
+    goes_on = threading.Event()
 
     def answer(heard: Any) -> tuple[int, bytes, dict[str, str]]:
         seen.append(heard.headers.get("Authorization", ""))
+        if heard.target == "/players/hangs":
+            goes_on.wait(60)
         status, record = records.get(heard.target, (404, {}))
         return status, json.dumps(record).encode(), {}
 
@@ -604,7 +594,15 @@ def test_an_http_directory(world: Outside) -> None:
     assert world.sms(ext_user_id="nobody")["error_code"] == 1
     assert world.sms(ext_user_id="out")["error_code"] == 5
     assert world.sms(ext_user_id="a/b?")["error_code"] == 0
-    assert world.sms(ext_user_id="down")["error_code"] == 0
+    down = world.sms(ext_user_id="down")
+    began = time.time()
+    hangs = world.email(ext_user_id="hangs")
+    assert time.time() - began < 5
+    assert (down["error_code"], hangs["error_code"]) == (0, 0)
+    records["/players/down"] = records["/players/hangs"] = records["/players/anna"]
+    goes_on.set()
+    world.until_heard(down["ext_message_id"], "accepted", "delivered")
+    world.until_heard(hangs["ext_message_id"], "accepted")
     assert set(seen) == {"pam-secret"}
 
 

@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint
 
 from gatewayd.core.errors import ErrorCode
-from gatewayd.sandbox.players import Player, PlayerService
+from gatewayd.sandbox.players import Player
 from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, Answer
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.store.link import RedisLink
@@ -40,37 +40,6 @@ async def test_an_email_and_an_sms_go_all_the_way() -> None:
         assert kinds[sms.ext_message_id] == "sms"
         assert world.relay.taken[0].recipients == ("anna@players.example",)
         assert len(world.smsc.messages) == 2
-
-
-@pytest_twisted.ensureDeferred
-async def test_kill_9_under_load_loses_nothing_and_sends_no_sms_twice() -> None:
-    """Killed twice amid submits: every SMS that the SMSC has, it has once; every receipt and DSN is called back."""
-    behaviour = Behaviour(answer_delay=0.02, receipt_delay=0.3)
-    async with World(reactor, players=500, behaviour=behaviour) as world:
-        world.label["sms_deadline"] = "25s"
-        await world.start()
-        texts, subjects = Load(world, "sms", 500), Load(world, "email", 200, 4)
-        for so_many in (80, 250):
-            await world.smsc.until(lambda least=so_many: len(world.smsc.submits) >= least)
-            world.daemon.kill()
-            await world.daemon.start()
-        await texts.done
-        await subjects.done
-        await texts.all_final()
-        await subjects.all_final()
-
-        taken = copies(world)
-        assert max(taken.values()) == 1
-        lost = [text for text in texts.ids if text not in taken]
-        for text in texts.ids:
-            assert texts.statuses(text) == (["failed"] if text in lost else TOLD)
-        # These were marked, and the kill came before their bytes left: held, not sent again.
-        assert len(lost) <= 2 * 20
-        assert set(mails(world)) == set(subjects.ids)
-        for subject in subjects.ids:
-            assert subjects.statuses(subject) == TOLD
-        ids = {(str(mail.headers["Subject"]), mail.headers["Message-ID"]) for mail in world.relay.taken}
-        assert len(ids) == len(subjects.ids), "a second copy bears the Message-ID of the first"
 
 
 @pytest_twisted.ensureDeferred
@@ -158,6 +127,8 @@ async def test_everything_at_once() -> None:
         assert set(mails(world)) == set(subjects.ids)
         for subject in subjects.ids:
             assert subjects.statuses(subject) == TOLD
+        ids = {(str(mail.headers["Subject"]), mail.headers["Message-ID"]) for mail in world.relay.taken}
+        assert len(ids) == len(subjects.ids), "a second copy bears the Message-ID of the first"
         assert "Traceback" not in world.daemon.log
 
 
@@ -166,7 +137,7 @@ async def test_a_peer_takes_over_from_one_that_died() -> None:
     """What a killed instance had leased is finished by another one 15 s after its last heartbeat."""
     behaviour = Behaviour(answer_delay=0.3, receipt_delay=0.2)
     async with World(reactor, players=200, behaviour=behaviour) as world:
-        world.label["sms_deadline"] = "40s"
+        world.label["sms_deadline"] = "30s"
         await world.start()
         peer = world.another("gw2")
         await peer.start()
@@ -183,65 +154,6 @@ async def test_a_peer_takes_over_from_one_that_died() -> None:
             assert texts.statuses(text) == (TOLD if text in taken else ["failed"])
         assert len(taken) >= 150 - 20
         assert "leases of gw1" in peer.log
-
-
-@pytest_twisted.ensureDeferred
-async def test_sigterm_drains_and_exits_with_0() -> None:
-    """Submits on the wire get their answers, links unbind, and what was not begun waits for the next start."""
-    async with World(reactor, players=100, behaviour=Behaviour(answer_delay=0.5, receipt_delay=1.5)) as world:
-        await world.start()
-        texts = Load(world, "sms", 60)
-        await texts.done
-        world.daemon.terminate()
-        assert await world.daemon.exit_status() == 0
-        assert "gatewayd has stopped" in world.daemon.log
-        assert "Traceback" not in world.daemon.log
-        assert "unbind" in [step.what for step in world.smsc.steps]
-        begun = len(world.smsc.submits)
-        # Asked of Redis before the next start: a new process has marked its own submits as soon as it is there.
-        link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
-        link.startService()
-        for message_id in texts.ids.values():
-            state = await link.command("HGET", f"gatewayd:{{gw}}:m:{message_id}", "s")
-            assert state in (b"queued", b"sent", b"delivered"), "each submit's answer was waited for"
-        await link.stopService()
-        await world.daemon.start()
-        await texts.all_final()
-        assert copies(world) == Counter(list(texts.ids))
-        assert begun >= 20
-        for text in texts.ids:
-            assert texts.statuses(text) == TOLD
-
-
-@pytest_twisted.ensureDeferred
-async def test_sighup_changes_what_may_change_and_keeps_the_links() -> None:
-    """A broken file changes nothing and is logged; a good one changes secrets and allow-lists; the bind stays."""
-    async with World(reactor) as world:
-        await world.start()
-        good = world.config.read_text("utf-8")
-        world.config.write_text(good.replace('password = "smppsec"', "window = 0"), "utf-8")
-        world.daemon.hang_up()
-        await world.daemon.logged("the configuration is kept as it was: smscs.world.window")
-        await world.daemon.logged("the configuration is kept as it was: smscs.world.password")
-        assert (await world.sms()).error_code == 0
-
-        world.label["authorization"] = ["another-secret"]
-        world.write()
-        world.daemon.hang_up()
-        await world.daemon.logged("the configuration was read again")
-        assert (await world.sms()).error_code == ErrorCode.NOT_AUTHORISED
-        gateway = world.daemon.api
-        answer = await world.smartico.send_sms(gateway, "amazing", "another-secret")
-        await world.smartico.until_heard(answer.ext_message_id, *TOLD)
-
-        world.label["allow_from"] = ["203.0.113.0/24"]
-        world.write()
-        world.daemon.hang_up()
-        await world.daemon.logged("the configuration was read again", times=2)
-        shut = await world.smartico.send_sms(gateway, "amazing", "another-secret")
-        assert (shut.http_status, shut.error_code) == (403, ErrorCode.NOT_AUTHORISED)
-        assert world.smsc.binds == 1
-        assert [step.what for step in world.smsc.steps].count("session lost") == 0
 
 
 CANARY_EMAIL = "k4n4ry.zyx@canary-players.example"
@@ -399,34 +311,3 @@ async def test_a_slow_callback_host_does_not_slow_sending() -> None:
         await texts.all_final()
         for text in texts.ids:
             assert texts.statuses(text) == TOLD
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_directory_that_is_down_refuses_nobody() -> None:
-    """Taken while the directory is down, resolved when it is back: known users are sent to, unknown end rejected."""
-    async with World(reactor) as world:
-        service = PlayerService(reactor, world.players)
-        await service.listen()
-        world.settings["directories"]["players"] = {
-            "type": "http",
-            "url": service.url,
-            "cache": "0s",
-            "timeout": "1s",
-            "default_region": "GB",
-        }
-        service.status = 500
-        await world.start()
-        known, unknown = await world.sms(), await world.sms("nobody")
-        hanging = reactor.seconds()
-        service.hang = True
-        mail = await world.email()
-        assert reactor.seconds() - hanging < 5.0
-        assert [answer.error_code for answer in (known, unknown, mail)] == [0] * 3
-        assert world.smsc.messages == []
-        service.status, service.hang = 200, False
-        await world.smartico.until_heard(known.ext_message_id, *TOLD)
-        await world.smartico.until_heard(mail.ext_message_id, *TOLD)
-        await world.smartico.until_heard(unknown.ext_message_id, "rejected")
-        assert world.smartico.statuses(unknown.ext_message_id) == ["rejected"]
-        world.daemon.kill()
-        await service.close()

@@ -29,7 +29,7 @@ async def test_kill_9_under_load_between_postfix_and_a_foreign_smsc() -> None:
     ):
         world.settings["bounces"]["listen"] = [f"tcp:{lmtp}:interface=127.0.0.1"]
         world.settings["relays"]["main"]["port"] = postfix.port
-        world.label["sms_deadline"] = "30s"
+        world.label["sms_deadline"] = "20s"
         await world.start()
         texts, mails = Load(world, "sms", COUNT), Load(world, "email", COUNT)
         for so_many in (COUNT // 4, COUNT // 2):

@@ -10,6 +10,7 @@ from daemon import World, get
 from load import TOLD, Load, copies, mails
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
@@ -17,6 +18,7 @@ from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.smartico import Answer, Said
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.store.link import RedisLink
 from redis_server import until
 
 
@@ -90,9 +92,11 @@ async def test_a_reload_changes_all_that_it_may_and_drops_no_connection() -> Non
         assert times[-1] - times[0] > 2.0, "fifteen at five a second"
 
         # Who may call; a broken file meanwhile.
-        world.config.write_text("[labels.amazing]\nallow_from = 7\n", "utf-8")
+        good = world.config.read_text("utf-8")
+        world.config.write_text(good.replace('password = "smppsec"', "window = 0"), "utf-8")
         world.daemon.hang_up()
-        await world.daemon.logged("the configuration is kept as it was: labels.amazing.allow_from")
+        await world.daemon.logged("the configuration is kept as it was: smscs.world.window")
+        await world.daemon.logged("the configuration is kept as it was: smscs.world.password")
         assert (await world.email()).error_code == 0
         world.label["allow_from"] = ["203.0.113.0/24"]
         await reloaded(world)
@@ -202,8 +206,16 @@ async def test_sigterm_under_load_loses_nothing_and_answers_everybody() -> None:
         assert "Traceback" not in world.daemon.log
         assert "draining already" in world.daemon.log
         assert "the configuration was read again" not in world.daemon.log
+        assert "gatewayd has stopped" in world.daemon.log
+        assert "unbind" in [step.what for step in world.smsc.steps]
         begun = len(taken)
         assert 60 <= begun < 2000, "it ended amid the load"
+        # Asked of Redis before the next start: a new process has marked its own submits as soon as it is there.
+        link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
+        link.startService()
+        states = {await link.command("HGET", f"gatewayd:{{gw}}:m:{one}", "s") for one in taken.values()}
+        assert states <= {b"queued", b"sent", b"delivered"}, "each submit's answer was waited for"
+        await link.stopService()
 
         world.smartico.answers = lambda heard: Answer()
         await world.daemon.start()

@@ -1,5 +1,6 @@
 """The whole daemon against an SMSC that is not ours (npm `smpp`): kill -9, resets, a strict limiter."""
 
+import pytest
 import pytest_twisted
 from foreign_smsc import around, copies
 from load import TOLD, Load
@@ -56,7 +57,7 @@ async def test_random_resets_under_load() -> None:
     """The SMSC cuts the connection again and again, having taken the message or not: none twice, none forgotten."""
     smsc = {"binds": 2, "uncertain_wait": "1s"}
     async with around(300, smsc, reset=25, reset_takes=True, receipt_delay=100) as (world, peer):
-        world.label["sms_deadline"] = "30s"
+        world.label["sms_deadline"] = "20s"
         await world.start()
         load = Load(world, "sms", 300)
         await load.done
@@ -69,6 +70,7 @@ async def test_random_resets_under_load() -> None:
             assert load.statuses(text) == (TOLD if text in taken else ["failed"])
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_strict_limiter_is_met_by_the_whole_daemon() -> None:
     """100/s with a bucket of 10, a backlog of 800: at least 95 taken a second, under 2 % throttled, all delivered."""
