@@ -32,7 +32,7 @@ from gatewayd.directories.probe import Probe
 from gatewayd.directories.recipients import Recipients
 from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
-from gatewayd.http.web import Listener
+from gatewayd.http.ports import Listener
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
 from gatewayd.operators.admin import Admin

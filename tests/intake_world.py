@@ -8,6 +8,7 @@ import treq
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from fakes import FakeMeter, FakeStore
@@ -91,6 +92,13 @@ class Players:
         self.closed = True
 
 
+def client_of(site: Any) -> StubTreq:
+    """A client of a site of ours, over memory."""
+    client = StubTreq(Resource())
+    client._agent._serverFactory = site
+    return client
+
+
 def recipients_of(labels: Mapping[str, config.Label], **directories: Any) -> Recipients:
     """Recipients over directories of the test's own, by name."""
     opened = Directories(None, dict.fromkeys(directories, TABLE), lambda reactor, name, table: directories[name])
@@ -168,10 +176,8 @@ class Intake:
             max_body=20_000,
             new_id=lambda: "request-1",
         )
-        self.client = StubTreq(self.api.resource())
-        # The listener's own site and clock instead of the stub's plain ones.
         self.site = self.api.site(self.clock)
-        self.client._agent._serverFactory = self.site
+        self.client = client_of(self.site)
 
     def reconfigure(self, labels: Mapping[str, config.Label]) -> None:
         """As a reload does."""

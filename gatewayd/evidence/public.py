@@ -4,6 +4,7 @@ Owns these paths and their answers, which are the same for a good token and a ba
 evidence, nor how a provider proves itself. Nothing here logs a peer, an address or a token.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -12,7 +13,6 @@ from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 
 from gatewayd import config
 from gatewayd.core import errors
@@ -28,10 +28,19 @@ from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import EspEvents, Fetch
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, Pages
 from gatewayd.http.door import BAD_REQUEST, Answer
-from gatewayd.http.routes import LeanResource, Route
-from gatewayd.http.web import LeanSite
+from gatewayd.http.peers import address_in
+from gatewayd.http.request import Request
+from gatewayd.http.routes import Route, Routes
+from gatewayd.http.site import Site
 
 MAX_BODY: Final = 1_048_576
+FORM: Final = 1024
+"""Bytes of a body on the paths that are open to everybody."""
+
+MOST_FROM_ONE: Final = 64
+"""Connections of one address of the internet's, behind which a household or an office may be."""
+
+_OPEN_TO_ALL: Final = ("pixel", "unsubscribe_page", "unsubscribe")
 """The largest body that the listener should take, in bytes: a provider's batch."""
 
 _FACTS_A_TOKEN: Final = 50
@@ -58,7 +67,7 @@ _TRY_AGAIN: Final = Answer(b"try again\n", 503, _PLAIN, (_LATER, _NO_STORE))
 
 _log = Logger()
 Reply = Any
-"""An Answer: LeanResource takes it, Klein's own types do not know it."""
+"""An Answer: Routes takes it, Klein's own types do not know it."""
 
 
 class Public:
@@ -97,31 +106,39 @@ class Public:
             clock, keys, evidence=evidence, esp=esp, base_url=base_url, claims=claims, fetch=fetch, meter=meter
         )
 
-    def site(self, reactor: Any) -> LeanSite:
+    def site(self, reactor: Any) -> Site:
         """What the listener serves, with its door."""
-        return LeanSite(reactor, LeanResource(self.app, find), max_body=MAX_BODY, door=self)
+        routes = Routes(self.app, find)
+        return Site(reactor, routes.answer, name="public", max_body=MAX_BODY, door=self, most_from=_most_from)
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
         """Use these tables of [esp.NAME] from now on."""
         self._events.reload(esp)
 
-    def admit(self, request: Any) -> Answer | None:
+    def admit(self, request: Request) -> Answer | None:
         """None lets the request in."""
         found = find(request.method, request.path)
-        if found is not None and found[0] == "esp_event" and not self._events.knows(**found[1]):
+        if found is None or found[0] in _OPEN_TO_ALL:
+            # All that a stranger has to say is a form of one field.
+            request.most_body = FORM
+        elif found[0] == "esp_event" and not self._events.knows(**found[1]):
             return _NOT_FOUND
         return None
 
-    def too_large(self, request: IRequest) -> Answer:
+    def too_large(self, request: Request) -> Answer:
         """413."""
         return _TOO_LARGE
 
-    def not_http(self, request: IRequest) -> Answer:
+    def not_http(self, request: Request) -> Answer:
         """400."""
         return BAD_REQUEST
 
+    def busy(self, request: Request) -> Answer:
+        """503: whoever has a fact for us comes again."""
+        return _TRY_AGAIN
+
     @app.route("/o/<token>.gif", methods=["GET", "HEAD"])
-    async def pixel(self, request: IRequest, token: str) -> Reply:
+    async def pixel(self, request: Request, token: str) -> Reply:
         """A mail's picture was fetched: by a person, or by a machine that says so."""
         message_id = self._keys.read(Purpose.OPEN, token)
         machine = request.method == b"HEAD" or is_machine(_header(request, "user-agent"))
@@ -142,14 +159,14 @@ class Public:
         return _SHOWN
 
     @app.route("/u/<token>", methods=["GET", "HEAD"])
-    def unsubscribe_page(self, request: IRequest, token: str) -> Reply:
+    def unsubscribe_page(self, request: Request, token: str) -> Reply:
         """The question, with a button. Scanners follow links: asking for the page changes nothing."""
         return self._page(request, done=False)
 
     @app.route("/u/<token>", methods=["POST"])
-    async def unsubscribe(self, request: IRequest, token: str) -> Reply:
+    async def unsubscribe(self, request: Request, token: str) -> Reply:
         """One-click (RFC 8058 3.2) or the page's button; how often does not matter."""
-        fields = form.pairs(_header(request, "content-type"), _body(request))
+        fields = form.pairs(_header(request, "content-type"), request.body)
         how = next((name for name, field in (("one-click", ONE_CLICK), ("page", BUTTON)) if field in fields), "")
         if not how:
             return self._page(request, done=False, status=400)
@@ -170,35 +187,32 @@ class Public:
         return self._page(request, done=True)
 
     @app.route("/esp/<provider>/<path:secret>", methods=["POST", "HEAD"])
-    async def esp_event(self, request: IRequest, provider: str, secret: str) -> Reply:
+    async def esp_event(self, request: Request, provider: str, secret: str) -> Reply:
         """A provider's events; the answer comes once all of them are durable. HEAD (Mandrill) only looks."""
         if not self._events.knows(provider, secret):
             return _NOT_FOUND
         if request.method == b"HEAD":
             return _TAKEN
-        headers = {
-            name.decode("latin-1").lower(): values[-1].decode("latin-1")
-            for name, values in request.requestHeaders.getAllRawHeaders()
-        }
-        await self._events.take(provider, headers, _body(request), request.path.decode("latin-1"))
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+        await self._events.take(provider, headers, request.body, request.path.decode("latin-1"))
         return _TAKEN
 
     @app.handle_errors(Forged)
-    def forged(self, request: IRequest, failure: Failure) -> Reply:
+    def forged(self, request: Any, failure: Failure) -> Reply:
         """No proof that a provider sent it."""
         return _FORGED
 
     @app.handle_errors(Unreadable)
-    def unreadable(self, request: IRequest, failure: Failure) -> Reply:
+    def unreadable(self, request: Any, failure: Failure) -> Reply:
         """Not in the provider's form."""
         return _UNREADABLE
 
     @app.handle_errors(StoreUnavailable, errors.Failure)
-    def try_again(self, request: IRequest, failure: Failure) -> Reply:
+    def try_again(self, request: Any, failure: Failure) -> Reply:
         """Not durable: the caller keeps it and comes again."""
         return _TRY_AGAIN
 
-    def _page(self, request: IRequest, *, done: bool, status: int = 200) -> Answer:
+    def _page(self, request: Request, *, done: bool, status: int = 200) -> Answer:
         language = self._pages.choose(_header(request, "accept-language"))
         page = self._pages.page(language)
         headers = (*self._page_headers, (b"Content-Language", language.encode()))
@@ -221,12 +235,11 @@ def find(method: bytes, path: bytes) -> Route | None:
     return None
 
 
-def _header(request: IRequest, name: str) -> str:
-    values = request.requestHeaders.getRawHeaders(name)
-    return values[-1] if values else ""
+def _header(request: Request, name: str) -> str:
+    return (request.header(name.encode()) or b"").decode("utf-8", "replace")
 
 
-def _body(request: Any) -> bytes:
-    request.content.seek(0)
-    body: bytes = request.content.read()
-    return body
+def _most_from(host: str) -> int:
+    """The connections that one peer may have; a private address is a proxy's, and brings everybody."""
+    address = address_in(host)
+    return MOST_FROM_ONE if address is not None and address.is_global else sys.maxsize

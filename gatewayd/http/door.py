@@ -6,7 +6,8 @@ Decided on a request's head. Owns the form of an answer, and no rule of its own 
 from typing import Protocol
 
 from msgspec import Struct
-from twisted.web.iweb import IRequest
+
+from gatewayd.http.request import Request
 
 
 class Answer(Struct, frozen=True):
@@ -18,33 +19,46 @@ class Answer(Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-BAD_REQUEST = Answer(b"bad request\n", 400, b"text/plain; charset=utf-8")
+_PLAIN = b"text/plain; charset=utf-8"
+BAD_REQUEST = Answer(b"bad request\n", 400, _PLAIN)
+TOO_LARGE = Answer(b"too large\n", 413, _PLAIN)
+BUSY = Answer(b"busy, try again\n", 503, _PLAIN, ((b"Retry-After", b"5"),))
 
 
 class Door(Protocol):
     """Who may come in, decided on the request's head, and what is said to whom is turned away."""
 
-    def admit(self, request: IRequest) -> Answer | None:
-        """None lets the request in; an Answer is given at once, the body is not read, the connection closed."""
+    def admit(self, request: Request) -> Answer | None:
+        """None lets the request in; an Answer is given at once, the body is not read, the connection closed.
 
-    def too_large(self, request: IRequest) -> Answer:
+        May lower the request's `most_body`.
+        """
+
+    def too_large(self, request: Request) -> Answer:
         """What a body over the limit is answered with, before more of it is kept."""
 
-    def not_http(self, request: IRequest) -> Answer:
+    def not_http(self, request: Request) -> Answer:
         """What is answered where a request line is followed by what is not HTTP, or by more headers than we read."""
+
+    def busy(self, request: Request) -> Answer:
+        """What is answered where more is asked at once than can be answered in time."""
 
 
 class OpenDoor:
-    """Lets everybody in; a body over the limit gets 413, what is not HTTP 400."""
+    """Lets everybody in; whoever is turned away is told so in plain words."""
 
-    def admit(self, request: IRequest) -> Answer | None:
+    def admit(self, request: Request) -> Answer | None:
         """Everybody."""
         return None
 
-    def too_large(self, request: IRequest) -> Answer:
-        """413, in plain words."""
-        return Answer(b"too large\n", 413, b"text/plain; charset=utf-8")
+    def too_large(self, request: Request) -> Answer:
+        """413."""
+        return TOO_LARGE
 
-    def not_http(self, request: IRequest) -> Answer:
-        """400, in plain words."""
+    def not_http(self, request: Request) -> Answer:
+        """400."""
         return BAD_REQUEST
+
+    def busy(self, request: Request) -> Answer:
+        """503."""
+        return BUSY

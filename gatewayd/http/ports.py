@@ -10,13 +10,36 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import makeBinding
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 # mypy: disallow-untyped-calls=False
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; Twisted's 50 loses a burst of callers who connect for each request."""
+
+
+SAY_AGAIN = 60.0
+"""Seconds between two log lines about connections that could not be accepted."""
+
+
+@implementer(ILogObserver)
+class _OneOfAFlood:
+    """Says once a minute that connections can't be accepted, and not for each of them; a port logs nothing else."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._said_at = -SAY_AGAIN
+
+    def __call__(self, event: LogEvent) -> None:
+        now = self._clock.seconds()
+        if now - self._said_at >= SAY_AGAIN:
+            self._said_at = now
+            text = formatEvent(event)
+            if "EMFILE" in text:
+                text = "this process has as many files open as it may (LimitNOFILE)"
+            Listener.log.error("connections could not be accepted: {reason}", reason=text)
 
 
 class _SharedPorts:
@@ -56,7 +79,14 @@ def listen(reactor: Any, description: str, factory: Any, *, reuse_port: bool = F
     """
     endpoint = serverFromString(_SharedPorts(reactor, reuse_port=reuse_port), description)
     opening: Deferred[IListeningPort] = endpoint.listen(factory)
-    return opening
+
+    def quiet(port: Any) -> IListeningPort:
+        # Twisted says of each connection that it must drop at the file limit that it does, in two lines.
+        port._logger = Logger(namespace=__name__, observer=_OneOfAFlood(reactor))
+        opened: IListeningPort = port
+        return opened
+
+    return opening.addCallback(quiet)
 
 
 class Drainable(Protocol):
@@ -74,7 +104,7 @@ class Listener(Service):
     `drain_limit` is in seconds: as long as the slowest answer may take. `ports` are the open ones.
     """
 
-    _log = Logger()
+    log = Logger()
 
     def __init__(
         self,
@@ -113,9 +143,9 @@ class Listener(Service):
             if failed:
                 error: Any = failed[0].value
                 reason = getattr(error, "socketError", error)
-                self._log.critical("can't listen on {endpoint}: {reason}", endpoint=description, reason=str(reason))
+                self.log.critical("can't listen on {endpoint}: {reason}", endpoint=description, reason=str(reason))
                 failed[0].raiseException()
-            self._log.info("listening on {endpoint}", endpoint=description)
+            self.log.info("listening on {endpoint}", endpoint=description)
 
     def stopService(self) -> Deferred[None]:
         """Close the ports, let running requests be answered; fires when the last answer has left."""

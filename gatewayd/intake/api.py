@@ -6,6 +6,7 @@ request acceptable: that is accept's.
 
 import hmac
 import ipaddress
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,6 @@ from klein import Klein
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.iweb import IRequest
 
 from gatewayd.config import Label
 from gatewayd.core.errors import ErrorCode, Refused
@@ -24,18 +24,28 @@ from gatewayd.core.interfaces import IMeter
 from gatewayd.core.model import Channel
 from gatewayd.http.door import Answer
 from gatewayd.http.peers import Address, Network, Networks, address_in, behind_proxies
-from gatewayd.http.routes import LeanResource, Route
-from gatewayd.http.web import LeanSite
+from gatewayd.http.request import Request as HttpRequest
+from gatewayd.http.routes import Route, Routes
+from gatewayd.http.site import Site
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.request_json import read_request
 
 log = Logger()
 Reply = Any
-"""An Answer: LeanResource takes it, Klein's own types do not know it."""
+"""An Answer: Routes takes it, Klein's own types do not know it."""
 
 CHANNELS: Mapping[bytes, Channel] = {b"email": Channel.EMAIL, b"sms": Channel.SMS, b"im": Channel.SMS}
 """The last part of the path; an instant message is an SMS."""
 
+MOST_FROM_A_STRANGER = 16
+"""Connections of one peer to whom no label is open: all that it gets are refusals."""
+
+SAY_AGAIN = 10.0
+"""Seconds between two log lines about one closed peer."""
+
+MOST_SAID = 1000
+
+_Place = tuple[str, Channel]
 _NOT_FOUND = Answer(b"not found\n", 404, b"text/plain; charset=utf-8")
 _UNIX_PEER = ipaddress.IPv4Address("127.0.0.1")
 """A caller on a unix socket is on this machine."""
@@ -49,15 +59,16 @@ class _Gate:
         self._secrets = tuple(secret.reveal().encode() for secret in label.authorization)
         self._open_sms = not label.sms_authorization
 
-    def knows(self, headers: Sequence[bytes] | None, channel: Channel) -> bool:
-        """Whether the Authorization header is one of the accepted values, in a time that tells nothing of them."""
+    def why_unknown(self, headers: Sequence[bytes], channel: Channel) -> str:
+        """Why these Authorization headers do not do, in a time that tells nothing of the accepted values; "" if so."""
         if self._open_sms and channel is Channel.SMS:
-            return True
-        given = headers[0] if headers and len(headers) == 1 else b""
+            return ""
+        if len(headers) != 1:
+            return "more than one Authorization header" if headers else "no Authorization header"
         found = 0
         for secret in self._secrets:
-            found |= hmac.compare_digest(given, secret)
-        return bool(found)
+            found |= hmac.compare_digest(headers[0], secret)
+        return "" if found else "the Authorization header is none of the label's"
 
 
 class Api:
@@ -84,6 +95,7 @@ class Api:
         self._gates: dict[str, _Gate] = {}
         self._routes: dict[bytes, tuple[str, Channel]] = {}
         self._trusted = Networks(())
+        self._said_closed: dict[str, float] = {}
         self.reconfigure(labels, trusted_proxies)
 
     def reconfigure(self, labels: Mapping[str, Label], trusted_proxies: Sequence[Network]) -> None:
@@ -94,36 +106,29 @@ class Api:
             b"/%s/%s" % (name.encode(), kind): (name, channel) for name in labels for kind, channel in CHANNELS.items()
         }
 
-    def resource(self) -> LeanResource:
-        """The app for a site. `_find` knows every path, so that nothing is ever answered in Klein's words."""
-        return LeanResource(self.app, self._find)
-
-    def site(self, reactor: Any) -> LeanSite:
-        """The api listener's site."""
-        return LeanSite(reactor, self.resource(), max_body=self._max_body, door=self)
+    def site(self, reactor: Any) -> Site:
+        """What the listener serves. `_find` knows every path, so that nothing is ever answered in Klein's words."""
+        routes = Routes(self.app, self._find)
+        return Site(reactor, routes.answer, name="api", max_body=self._max_body, door=self, most_from=self._most_from)
 
     @app.route("/<label>/email")
     @app.route("/<label>/sms")
     @app.route("/<label>/im")
-    async def message(self, request: IRequest, label: str, channel: Channel) -> Reply:
-        """One email, SMS or instant message: always status 200 and JSON, but for a peer that is on no allow-list."""
+    async def message(self, request: HttpRequest, label: str, channel: Channel) -> Reply:
+        """One email, SMS or instant message of a caller whom `admit` let in: always status 200 and JSON."""
         began = self._clock.seconds()
-        status, code = 200, ErrorCode.TAKEN
+        code = ErrorCode.TAKEN
         asked = None
         try:
-            self._check_caller(request, label, channel)
-            asked = read_request(channel, self._body(request))
+            asked = read_request(channel, request.body)
             answer = _taken(await self._acceptor.accept(label, asked))
         except CancelledError:
             raise
-        except _Forbidden as refused:
-            status, code = 403, refused.code
-            answer = _refused(refused)
         except Refused as refused:
             code = refused.code
             answer = _refused(refused)
             if asked is None:
-                self._say(label, channel, refused)
+                self._say(label, channel, refused.code, refused.message)
         except Exception:
             code = ErrorCode.INTERNAL
             request_id = self._new_id()
@@ -134,54 +139,91 @@ class Api:
                 channel=channel.value,
             )
             answer = _refused(Refused(code, f"internal error, see the log for request {request_id}"))
-        known = label if label in self._gates else ""
-        self._meter.intake(known, channel, code, self._clock.seconds() - began)
-        return Answer(answer, status)
+        self._meter.intake(label if label in self._gates else "", channel, code, self._clock.seconds() - began)
+        return Answer(answer)
 
     @app.route("/")
-    def elsewhere(self, request: IRequest) -> Reply:
+    def elsewhere(self, request: HttpRequest) -> Reply:
         """Any other path."""
         return _NOT_FOUND
 
-    def admit(self, request: Any) -> Answer | None:
-        """Refuse on the request's head alone: other paths, and peers that the label isn't open to."""
+    # The door (http.door) ------------------------------------------------------------------------------------------
+
+    def admit(self, request: HttpRequest) -> Answer | None:
+        """Refuse on the head alone: other paths, closed peers, other methods, too much, and who has no secret."""
         place = self._place(request.path)
         if place is None:
             return _NOT_FOUND
-        label = place[0]
-        if self._is_open_to(request, label):
-            request.admitted_to = label
-            return None
-        log.info("refused a peer that {label} is not open to", label=label if label in self._gates else "(no label)")
-        return self._early(request, _Forbidden(), 403)
+        label, channel = place
+        gate = self._gates.get(label)
+        address = self._caller(request)
+        if fault := self._why_closed(address, label, request.peer):
+            self._say_closed(fault)
+            return self._early(place, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), 403)
+        if request.method != b"POST":
+            return self._refuse(place, Refused(ErrorCode.INVALID_REQUEST, "the method is not POST"))
+        if int(request.header(b"content-length") or 0) > self._max_body:
+            return self.too_large(request)
+        fault = "no label has this name"
+        if gate is not None:
+            fault = gate.why_unknown(request.all_headers(b"authorization"), channel)
+        if fault:
+            return self._refuse(place, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), f"not authorised: {fault}")
+        return None
 
-    def too_large(self, request: Any) -> Answer:
+    def too_large(self, request: HttpRequest) -> Answer:
         """The body is over the limit, by its Content-Length or as it came."""
-        return self._early(request, Refused(ErrorCode.TOO_LARGE, f"the body has more than {self._max_body} bytes"))
+        refused = Refused(ErrorCode.TOO_LARGE, f"the body has more than {self._max_body} bytes")
+        return self._refuse(self._place(request.path), refused)
 
-    def not_http(self, request: Any) -> Answer:
+    def not_http(self, request: HttpRequest) -> Answer:
         """What follows the request line is not HTTP; the peer is asked for first, as far as its headers were read."""
         refused = Refused(ErrorCode.INVALID_REQUEST, "the request's headers, or the chunks of its body, are not HTTP")
-        return self.admit(request) or self._early(request, refused)
+        return self.admit(request) or self._refuse(self._place(request.path), refused)
 
-    def _early(self, request: Any, refused: Refused, status: int = 200) -> Answer:
-        place = self._place(request.path)
+    def busy(self, request: HttpRequest) -> Answer:
+        """More is asked at once than can be answered in time: nothing was read of this one's content."""
+        return self._refuse(self._place(request.path), Refused(ErrorCode.TRY_AGAIN, "too many requests at once"))
+
+    def _most_from(self, host: str) -> int:
+        """The connections of one peer: few, unless some label is open to it, or it is a proxy."""
+        address = address_in(host) if host else _UNIX_PEER
+        if address is None:
+            return MOST_FROM_A_STRANGER
+        known = address in self._trusted or any(address in gate.networks for gate in self._gates.values())
+        return sys.maxsize if known else MOST_FROM_A_STRANGER
+
+    def _refuse(self, place: _Place | None, refused: Refused, reason: str = "") -> Answer:
+        if place is not None:
+            self._say(*place, refused.code, reason or refused.message)
+        return self._early(place, refused)
+
+    def _early(self, place: _Place | None, refused: Refused, status: int = 200) -> Answer:
         if place is not None:
             label, channel = place
             self._meter.intake(label if label in self._gates else "", channel, refused.code, 0.0)
-            if status == 200:
-                self._say(label, channel, refused)
         return Answer(_refused(refused), status)
 
-    def _say(self, label: str, channel: Channel, refused: Refused) -> None:
+    def _say(self, label: str, channel: Channel, code: ErrorCode, reason: str) -> None:
         """A request that went no further, so that nobody else has logged it; what a stranger calls a label is not."""
         log.warn(
             "refused a request to {label}/{channel}: {code} {reason}",
             label=label if label in self._gates else "(no label)",
             channel=channel.value,
-            code=refused.code.value,
-            reason=refused.message,
+            code=code.value,
+            reason=reason,
         )
+
+    def _say_closed(self, fault: str) -> None:
+        """Once in a while for each caller: strangers must not write our log."""
+        now = self._clock.seconds()
+        said = self._said_closed.get(fault)
+        if said is not None and said > now - SAY_AGAIN:
+            return
+        if len(self._said_closed) >= MOST_SAID:
+            self._said_closed.clear()
+        self._said_closed[fault] = now
+        log.info("403: {fault}", fault=fault)
 
     def _find(self, method: bytes, path: bytes) -> Route:
         place = self._place(path)
@@ -198,43 +240,22 @@ class Api:
         channel = CHANNELS.get(unquote_to_bytes(parts[2]))
         return (unquote_to_bytes(parts[1]).decode("utf-8", "replace"), channel) if channel else None
 
-    def _is_open_to(self, request: Any, label: str) -> bool:
-        address = self._caller(request)
+    def _why_closed(self, address: Address | None, label: str, peer: str) -> str:
+        """Why a caller at `address` has no business with this label; "" where it may ask."""
         if address is None:
-            return False
+            return f"the proxy {peer} names no readable caller in X-Forwarded-For"
         gate = self._gates.get(label)
-        if gate is None:
-            return any(address in other.networks for other in self._gates.values())
-        return address in gate.networks
+        if gate is not None:
+            return "" if address in gate.networks else f"{address} is not in labels.{label}.allow_from"
+        known = any(address in other.networks for other in self._gates.values())
+        return "" if known else f"{address} is in no label's allow_from"
 
-    def _caller(self, request: Any) -> Address | None:
-        host = getattr(request.client, "host", None)
-        peer = _UNIX_PEER if host is None else address_in(host)
+    def _caller(self, request: HttpRequest) -> Address | None:
+        peer = address_in(request.peer) if request.peer else _UNIX_PEER
         if peer is None or peer not in self._trusted:
             return peer
-        headers = request.requestHeaders.getRawHeaders(b"X-Forwarded-For", ())
+        headers = request.all_headers(b"x-forwarded-for")
         return behind_proxies(peer, [header.decode("latin-1") for header in headers], self._trusted)
-
-    def _check_caller(self, request: Any, label: str, channel: Channel) -> None:
-        # On our own site the door has asked already; on any other nobody has.
-        if getattr(request, "admitted_to", None) != label and not self._is_open_to(request, label):
-            raise _Forbidden
-        if request.method != b"POST":
-            raise Refused(ErrorCode.INVALID_REQUEST, "the method is not POST")
-        gate = self._gates.get(label)
-        if gate is None or not gate.knows(request.requestHeaders.getRawHeaders(b"Authorization"), channel):
-            raise Refused(ErrorCode.NOT_AUTHORISED, "not authorised")
-
-    def _body(self, request: Any) -> bytes:
-        body: bytes = request.content.read(self._max_body + 1)
-        if len(body) > self._max_body:
-            raise Refused(ErrorCode.TOO_LARGE, f"the body has more than {self._max_body} bytes")
-        return body
-
-
-class _Forbidden(Refused):
-    def __init__(self) -> None:
-        super().__init__(ErrorCode.NOT_AUTHORISED, "not authorised")
 
 
 def _taken(message_id: str) -> bytes:

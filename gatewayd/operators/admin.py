@@ -25,8 +25,8 @@ from gatewayd.core.model import Channel, Decision, Degraded, Json, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
-from gatewayd.http.routes import LeanResource, Route, static_routes
-from gatewayd.http.web import LeanSite
+from gatewayd.http.routes import Route, Routes, static_routes
+from gatewayd.http.site import Site
 from gatewayd.operators.actions import ACTIONS, PAGES
 from gatewayd.operators.dashboard import SPANS, Pages
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
@@ -38,7 +38,7 @@ from gatewayd.operators.shapes import dead_json, kept_json, status_json, stopped
 log = Logger()
 _DEAD_VERBS = ("retry", "drop")
 Reply = Any
-"""An Answer: LeanResource takes it, Klein's own types do not know it."""
+"""An Answer: Routes takes it, Klein's own types do not know it."""
 
 _BOTH = tuple(Channel)
 
@@ -95,9 +95,10 @@ class Admin:
             degraded=degraded,
         )
 
-    def site(self, reactor: Any) -> LeanSite:
+    def site(self, reactor: Any) -> Site:
         """What the listener serves, with its door."""
-        return LeanSite(reactor, LeanResource(self.app, self._find), max_body=MAX_BODY, door=HouseDoor(self._hosts))
+        routes = Routes(self.app, self._find)
+        return Site(reactor, routes.answer, name="admin", max_body=MAX_BODY, door=HouseDoor(self._hosts))
 
     def _find(self, method: bytes, path: bytes) -> Route | None:
         """The way to an endpoint that a caller's hanging up does not cancel; an id may hold any character."""
@@ -178,7 +179,7 @@ class Admin:
     async def dead_letters(self, request: IRequest) -> Reply:
         """The newest dead letters; `limit` in the query says how many (1 to 100000, default 100)."""
         text = (request.args or {}).get(b"limit", [b"100"])[0]
-        limit = int(text) if text.isdigit() else 0
+        limit = int(text) if text.isdigit() and len(text) <= 6 else 0
         if not 1 <= limit <= 100_000:
             raise Wrong(400, "limit must be a number from 1 to 100000")
         letters = await self._store.dead_letters(limit)
@@ -406,14 +407,9 @@ class Admin:
         return json_answer({"error": message}, status)
 
     @app.handle_errors(HTTPException)
-    def no_such_path(self, request: Any, failure: Any) -> bytes:
-        """404 and 405 come from Klein's own way, which takes bytes and no Answer."""
-        answer = json_answer({"error": failure.value.name.lower()}, failure.value.code)
-        request.setResponseCode(answer.status)
-        length = b"%d" % len(answer.body)
-        for name, value in ((b"Content-Type", answer.content_type), (b"Content-Length", length), *answer.headers):
-            request.setHeader(name, value)
-        return answer.body
+    def no_such_path(self, request: IRequest, failure: Any) -> Reply:
+        """404 and 405."""
+        return json_answer({"error": failure.value.name.lower()}, failure.value.code)
 
     @app.handle_errors(Exception)
     def bug(self, request: IRequest, failure: Any) -> Reply:

@@ -54,7 +54,7 @@ class HouseDoor:
         """None, or 403 in words."""
         if request.path in _PROBES:
             return None
-        host = request.getHeader(b"host") or b""
+        host = request.header(b"host") or b""
         if not _is_ours(host, self._hosts):
             return json_answer({"error": _UNKNOWN_NAME}, 403)
         if request.method not in (b"GET", b"HEAD") and _is_foreign(request, host):
@@ -68,6 +68,10 @@ class HouseDoor:
     def not_http(self, request: Any) -> Answer:
         """400 as JSON."""
         return json_answer({"error": "this is not HTTP"}, 400)
+
+    def busy(self, request: Any) -> Answer:
+        """503 as JSON."""
+        return json_answer({"error": "too many requests at once"}, 503)
 
 
 _UNKNOWN_NAME = "this host name is not known here: use the address, or name it in [admin] hosts"
@@ -94,8 +98,8 @@ def _is_address(name: str) -> bool:
 
 def _is_foreign(request: Any, host: bytes) -> bool:
     """Whether a browser says that another site's page makes this request."""
-    site = request.getHeader(b"sec-fetch-site")
+    site = request.header(b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")
-    origin = request.getHeader(b"origin")
+    origin = request.header(b"origin")
     return origin is not None and origin.partition(b"://")[2] != host

@@ -54,10 +54,10 @@ class Letter(Struct, forbid_unknown_fields=True):
 
 def body(request: Any, kind: type[Body]) -> Body:
     """The request's JSON. Its content type is asked for because no form of a stranger's page can send it."""
-    if not (request.getHeader(b"content-type") or b"").startswith(b"application/json"):
+    if not (request.header(b"content-type") or b"").startswith(b"application/json"):
         raise Wrong(415, "the body must be application/json")
     try:
-        return msgspec.json.decode(request.content.read(), type=kind)
+        return msgspec.json.decode(request.body, type=kind)
     except msgspec.DecodeError as error:
         raise Wrong(400, str(error)) from None
     except UnicodeDecodeError:
@@ -77,4 +77,4 @@ def channels(one: Channel | None) -> tuple[Channel, ...]:
 
 def form(request: Any) -> dict[str, str]:
     """The fields of a posted form; the first value where there are several."""
-    return {name: values[0] for name, values in parse_qs(request.content.read().decode("utf-8", "replace")).items()}
+    return {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}

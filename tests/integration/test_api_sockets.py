@@ -210,7 +210,7 @@ async def test_a_caller_who_hangs_up_is_stored_all_the_same() -> None:
         assert caller.transport is not None
         caller.transport.abortConnection()  # type: ignore[attr-defined]
         await caller.closed
-        await _until(lambda: not gateway.site.channels)
+        await _until(lambda: not gateway.site.connections)
         intake_store.gate.callback(None)
         assert len(intake_store.db.rows) == 1
         assert len(next(iter(gateway.intake.trays.values())).offered) == 1
@@ -235,7 +235,7 @@ async def test_who_has_said_all_still_hears_the_answers() -> None:
         await store.asked
         store.gate.callback(None)
         assert (await asking).count(b'"error_code":0') == 2
-        await _until(lambda: not gateway.site.channels)
+        await _until(lambda: not gateway.site.connections)
     finally:
         await gateway.listener.stopService()
 
@@ -258,7 +258,7 @@ async def test_who_is_refused_on_the_head_hears_it_and_the_end_at_once(header: s
         answer = await deferToThread(ask)
         assert answer.startswith(b"HTTP/1.1 %d " % status)
         assert b'{"error_code":%d,' % code in answer
-        await _until(lambda: not gateway.site.channels)
+        await _until(lambda: not gateway.site.connections)
     finally:
         await gateway.listener.stopService()
 
@@ -269,7 +269,7 @@ async def test_a_drain_lets_the_last_answer_leave() -> None:
     gateway = Gateway(store=GatedStore)
     store = gateway.intake.store
     idle, busy = await gateway.call(), await gateway.call()
-    idle.send(post(EMAIL, path="/amazing/email").replace(SECRET.encode(), b"wrong"))
+    idle.send(post(EMAIL | {"email_uid": ""}, path="/amazing/email"))
     await idle.hears(b"}")
     busy.send(post())
     await store.asked
@@ -299,7 +299,7 @@ async def test_treq_over_a_kept_connection(gateway: Gateway) -> None:
             reactor=reactor,
         )
         assert (await treq.json_content(response))["error_code"] == 0
-    assert len(gateway.site.channels) == 1
+    assert len(gateway.site.connections) == 1
     await pool.closeCachedConnections()
 
 

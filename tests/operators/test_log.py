@@ -237,7 +237,7 @@ def test_twisted_is_quiet_about_itself() -> None:
     written = Written()
     publisher = LogPublisher(written.observer)
     old = legacy.LogPublisher(publisher, publisher)
-    for words in ("LeanSite starting on 8080", "(TCP Port 8080 Closed)", "(Port '/run/x' Closed)"):
+    for words in ("Site starting on 8080", "(TCP Port 8080 Closed)", "(Port '/run/x' Closed)"):
         old.msg(words)
     Logger(namespace="twisted.web.client._HTTP11ClientFactory", observer=written.observer).info(
         "Starting factory {factory!r}", factory="x"

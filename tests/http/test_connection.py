@@ -3,19 +3,18 @@
 from typing import Any
 
 import pytest
-import pytest_twisted
-import treq
 from klein import Klein
-from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.iweb import IRequest
 
-from gatewayd.http.door import Answer
-from gatewayd.http.routes import LeanResource
-from gatewayd.http.web import ABORT, LAST_WORDS, LINGER, MAX_HEADER_BYTES, MAX_HEADERS, SLOW, LeanSite
+from gatewayd.http.connection import ABORT, AHEAD, LINGER, SLOW
+from gatewayd.http.door import Answer, OpenDoor
+from gatewayd.http.reader import MAX_HEADER_BYTES, MAX_HEADERS
+from gatewayd.http.routes import Routes
+from gatewayd.http.site import LAST_WORDS, Site
 
 NOW = 1_790_000_000.0
 DATE = b"Date: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
@@ -44,7 +43,7 @@ class Pages:
     @app.route("/body", methods=["POST"])
     def body(self, request: Any) -> Any:
         """An Answer; the body is kept."""
-        self.bodies.append(request.content.read())
+        self.bodies.append(request.body)
         return Answer(b"{}", headers=((b"X-More", b"yes"),))
 
     @app.route("/slow")
@@ -79,7 +78,7 @@ class Pages:
         return name
 
 
-class Guard:
+class Guard(OpenDoor):
     """A door that keeps /secret shut."""
 
     def __init__(self) -> None:
@@ -102,21 +101,24 @@ class Guard:
 class Line:
     """One connection to a site of Pages, over memory."""
 
-    def __init__(self, site: LeanSite | None = None, pages: Pages | None = None, max_body: int = 100) -> None:
+    def __init__(self, site: Site | None = None, pages: Pages | None = None, max_body: int = 100) -> None:
+        self.clock: Any
         self.pages = pages or Pages()
         if site is None:
             self.clock = Clock()
             self.clock.advance(NOW)
-            site = LeanSite(self.clock, LeanResource(self.pages.app), max_body=max_body, door=Guard())
+            site = Site(self.clock, Routes(self.pages.app).answer, max_body=max_body, door=Guard())
         self.site = site
+        self.clock = site.reactor
         self.transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 5))
         self.protocol: Any = site.buildProtocol(None)
         self.protocol.makeConnection(self.transport)
 
     def send(self, data: bytes) -> bytes:
-        """What comes back at once."""
+        """What comes back within this turn and those that follow it at once."""
         self.transport.clear()
         self.protocol.dataReceived(data)
+        self.clock.advance(0)
         return self.transport.value()
 
     @property
@@ -161,17 +163,12 @@ def test_an_answer_on_the_wire() -> None:
         ("/body", 405, "method not allowed\n"),
     ],
 )
-@pytest_twisted.ensureDeferred
-async def test_endpoints_of_each_kind(path: str, status: int, body: str) -> None:
-    """On the lean site and on any other; a failure says nothing of itself."""
-    client = StubTreq(LeanResource(Pages().app))
-    for _ in range(2):
-        response = await client.get("http://gw" + path)
-        assert response.code == status
-        told = await treq.text_content(response, "utf-8")
-        assert told == body
-        assert "canary" not in told
-        client._agent._serverFactory = LeanSite(Clock(), LeanResource(Pages().app))
+def test_endpoints_of_each_kind(path: str, status: int, body: str) -> None:
+    """A failure says nothing of itself."""
+    answer = Line().send(head(path))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.partition(b"\r\n\r\n")[2].decode() == body
+    assert b"canary" not in answer
 
 
 def test_head_has_no_body() -> None:
@@ -191,6 +188,7 @@ def test_pipelined_requests_are_answered_in_order() -> None:
     assert line.send(head("/slow") + head("/plain")) == b""
     line.transport.clear()
     line.pages.gate.callback(None)
+    line.clock.advance(0)
     first, second = line.transport.value().split(b"HTTP/1.1 200 OK\r\n")[1:]
     assert first.endswith(b"slow")
     assert second.endswith(b"plain")
@@ -214,10 +212,11 @@ def test_the_door_refuses_before_the_body(framing: str) -> None:
 
 
 def test_the_door_refuses_a_request_without_a_body() -> None:
-    """Answered and closed at once."""
+    """There is nothing to throw away: the connection goes on."""
     line = Line()
-    assert line.send(head("/secret") + head("/plain")).count(b"HTTP/1.1") == 1
-    assert line.closed
+    answer = line.send(head("/secret") + head("/plain"))
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"403", b"200"]
+    assert not line.closed
 
 
 def test_a_welcome_caller_is_told_to_continue() -> None:
@@ -260,7 +259,7 @@ def test_chunks_are_counted_as_they_come() -> None:
     assert answer.endswith(b"\r\n\r\ntoo large")
     for _ in range(10):
         assert line.send(b"\r\n64\r\n" + b"x" * 100) == b""
-    assert line.protocol.requests[0].content.getbuffer().nbytes == 100
+    assert line.protocol.held == 0
     line.send(b"\r\n0\r\n\r\n")
     assert line.closed
     assert not line.pages.bodies
@@ -368,6 +367,7 @@ def test_a_caller_who_does_not_read_is_not_read_either() -> None:
     assert line.transport.value().count(b"HTTP/1.1") == 1
     assert line.transport.producerState == "paused"
     line.protocol.resumeProducing()
+    line.clock.advance(0)
     assert line.transport.value().count(b"HTTP/1.1") == 2
     assert line.transport.producerState == "producing"
 
@@ -402,7 +402,7 @@ def test_a_caller_who_hangs_up_cancels_nothing() -> None:
     assert line.site.in_flight == 0
     line.pages.gate.callback(None)
     assert line.pages.ended == ["done"]
-    assert not line.site.channels
+    assert not line.site.connections
     assert not line.clock.getDelayedCalls()
 
 
@@ -456,4 +456,95 @@ def test_http_1_0_is_answered_and_closed() -> None:
     answer = line.send(head("/body", "Content-Length: 1", method="POST", version="1.0") + b"a")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"Connection: close\r\n" in answer
+    assert line.closed
+
+
+def test_an_unknown_method_reaches_the_door() -> None:
+    """However it is cut into pieces; the door knows which path was asked for."""
+    for size in (1, 3, 1000):
+        line, request = Line(), head("/body", method="BREW")
+        answer = b"".join(line.send(request[at : at + size]) for at in range(0, len(request), size))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.endswith(b"unreadable /body")
+
+
+def test_another_protocol_is_not_taken() -> None:
+    """An upgrade is answered as the request that it is, and the connection closes."""
+    line = Line()
+    answer = line.send(head("/plain", "Connection: Upgrade", "Upgrade: h2c") + b"PRI * HTTP/2.0\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 1
+    assert line.closed
+
+
+@pytest.mark.parametrize("endless", [b"5;x=", b"0\r\nX-Trailer: "])
+def test_what_comes_to_nothing_is_refused(endless: bytes) -> None:
+    """A chunk's extension or a trailer without end."""
+    line = Line()
+    line.send(head("/body", "Transfer-Encoding: chunked", method="POST") + endless)
+    sent = 0
+    answer = b""
+    while not answer:
+        sent += 1000
+        assert sent < 4 * MAX_HEADER_BYTES
+        answer = line.send(b"y" * 1000)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_of_small_chunks_is_one_body() -> None:
+    """Whatever way it was cut."""
+    line = Line(max_body=1000)
+    assert line.send(head("/body", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
+    assert line.pages.bodies == [b"x" * 1000]
+
+
+def test_who_pipelines_takes_one_turn_at_a_time() -> None:
+    """A thousand requests in one piece are answered in as many turns of the reactor: others come in between."""
+    greedy = Line()
+    other = Line(greedy.site)
+    greedy.transport.clear()
+    greedy.protocol.dataReceived(head("/plain") * 1000)
+    assert greedy.transport.value().count(b"HTTP/1.1 200") == 1
+    assert greedy.transport.producerState == "producing"
+    calls = greedy.clock.getDelayedCalls()
+    assert len([call for call in calls if call.getTime() <= greedy.clock.seconds()]) == 1
+    assert other.send(head("/plain")).count(b"HTTP/1.1 200") == 1
+    assert greedy.transport.value().count(b"HTTP/1.1 200") == 1000
+
+
+def test_who_sends_ahead_of_the_answers_is_not_read() -> None:
+    """Until there is room again; nothing is lost."""
+    line = Line()
+    line.send(head("/slow"))
+    sent = 0
+    while line.transport.producerState == "producing":
+        line.send(head("/plain") * 100)
+        sent += 100
+        assert sent * len(head("/plain")) < 4 * AHEAD
+    line.transport.clear()
+    line.pages.gate.callback(None)
+    line.clock.advance(0)
+    assert line.transport.value().count(b"HTTP/1.1 200") == 1 + sent
+    assert line.transport.producerState == "producing"
+
+
+def test_a_caller_who_has_said_all_gets_all_answers() -> None:
+    """A half-closed connection is answered to its end, and then closed."""
+    line = Line()
+    line.send(head("/slow") + head("/plain") + b"GET /half")
+    line.protocol.readConnectionLost()
+    assert not line.closed
+    line.pages.gate.callback(None)
+    line.clock.advance(0)
+    assert line.transport.value().count(b"HTTP/1.1 200") == 2
+    assert line.closed
+
+
+def test_a_drip_of_a_request_line_is_no_idleness() -> None:
+    """Bytes before the first line's end do not prolong the time either."""
+    line = Line()
+    for byte in b"GET /" + b"x" * (int(SLOW) - 6):
+        line.send(bytes([byte]))
+        line.clock.advance(1)
+    assert not line.closed
+    line.clock.advance(2)
     assert line.closed

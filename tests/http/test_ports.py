@@ -1,0 +1,51 @@
+"""Listening ports: what is said when no more connections can be accepted."""
+
+import errno
+import socket
+from typing import Any
+
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import capturedLogs, formatEvent
+
+from gatewayd.http.ports import listen
+
+
+class NoFiles:
+    """A listening socket of a process that may open no more files."""
+
+    def __init__(self, port: Any) -> None:
+        self._socket = port.socket
+        self.asked = 0
+        port.socket = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def accept(self) -> Any:
+        """Fails, but for every other call, which Twisted makes with the file that it kept in reserve."""
+        self.asked += 1
+        if self.asked % 3 == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        if self.asked % 3 == 0:
+            raise OSError(errno.EAGAIN, "nobody")
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        return ours, ("127.0.0.1", 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_at_the_file_limit_the_log_gets_one_line() -> None:
+    """However many connections are dropped."""
+    port: Any = await listen(reactor, "tcp:0:interface=127.0.0.1", Factory.forProtocol(Protocol))
+    full = NoFiles(port)
+    try:
+        with capturedLogs() as events:
+            for _ in range(100):
+                port.doRead()
+    finally:
+        port.socket = full._socket
+        await port.stopListening()
+    said = [formatEvent(event) for event in events]
+    assert said == ["connections could not be accepted: this process has as many files open as it may (LimitNOFILE)"]
