@@ -25,3 +25,8 @@ async def around(players: int, smsc: dict[str, Any], **behaviour: Any) -> AsyncI
 def copies(report: dict[str, Any]) -> Counter[str]:
     """How often the SMSC has each text."""
     return Counter(message["text"] for message in report["messages"])
+
+
+async def copies_there(peer: Peer) -> Counter[str]:
+    """As `copies`, of what it has now."""
+    return copies(await peer.ask())

@@ -1,6 +1,7 @@
 """Many messages at once, and what the simulators have of them."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from daemon import World
 from twisted.internet.defer import Deferred, DeferredList
@@ -63,6 +64,28 @@ class Load:
 
         await until(over, seconds)
 
+    async def all_settled(self, taken: Callable[[], Awaitable[Counter[str]]], seconds: float = 90.0) -> set[str]:
+        """Return once each that the SMSC has was told as delivered and each other one is held; those that are held.
+
+        Held is where the kill came between the mark and the wire: only the deadline ends that, for which no test waits.
+        """
+        held: set[str] = set()
+
+        async def over() -> bool:
+            delivered = {heard.ext_message_id for heard in self.world.smartico.heard if heard.status == "delivered"}
+            rest = {text: message_id for text, message_id in self.ids.items() if message_id not in delivered}
+            there = await taken()
+            for text, message_id in rest.items():
+                trace = await self.world.daemon.messages(message_id)
+                if text in there or trace is None or trace["state"] != "uncertain":
+                    return False
+            held.clear()
+            held.update(rest)
+            return True
+
+        await until(over, seconds)
+        return held
+
 
 def copies(world: World) -> Counter[str]:
     """How often the SMSC took each text."""
@@ -72,3 +95,8 @@ def copies(world: World) -> Counter[str]:
 def mails(world: World) -> Counter[str]:
     """How often the relay took each subject."""
     return Counter(str(taken.headers["Subject"]) for taken in world.relay.taken)
+
+
+async def copies_now(world: World) -> Counter[str]:
+    """As `copies`, for one who waits."""
+    return copies(world)
