@@ -98,7 +98,8 @@ class Reload:
         else:
             self._refused = ()
             log.info("the configuration was read again")
-        notify("READY=1", self._environ)
+        status = "\nSTATUS=" + next(self.degraded()).text if self._refused else ""
+        notify(f"READY=1{status}", self._environ)
 
     def _apply(self, config: Config) -> None:
         parts, labels = self._parts, config.labels

@@ -41,7 +41,7 @@ from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.metrics import Metrics
-from gatewayd.operators.systemd import Watchdog
+from gatewayd.operators.systemd import StatusLine, Watchdog
 from gatewayd.reload import Parts, Reload, configured, policies, return_domains, stop_times
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
@@ -106,7 +106,7 @@ def makeService(options: Options) -> IService:
             reactor,
             config,
             options.read,
-            observer(reactor, getattr(options, "parent", None) or {}, os.environ, json=config.gatewayd.log == "json"),
+            observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd),
         )
     except ConfigError as error:
         print("\n".join(error.errors), file=sys.stderr)  # noqa: T201
@@ -227,6 +227,7 @@ def gatewayd(
             admin.watch,
             *_listeners(shared, admin, returned_mail, public, api),
             Watchdog(reactor, os.environ, os.getpid()),
+            StatusLine(reactor, os.environ, admin.status_line),
             *([TimerService(5.0, observer.flush)] if observer is not None else []),
         ],
         name=f"gatewayd {__version__} runs as {config.gatewayd.instance}",
@@ -427,7 +428,7 @@ def _listeners(
 ) -> Iterator[Listener]:
     """Last in the list, as whoever can be asked must be able to answer; Smartico's comes last of them."""
     reactor, config = shared.reactor, shared.config
-    yield Listener(reactor, config.admin.listen, admin.site(reactor))
+    yield Listener(reactor, config.admin.listen, admin.site(reactor), socket_mode=0o660)
     if returned_mail is not None and config.bounces is not None:
         yield Listener(reactor, config.bounces.listen, returned_mail, reuse_port=config.bounces.reuse_port)
     if public is not None and config.public is not None:

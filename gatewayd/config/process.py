@@ -33,6 +33,7 @@ class Gatewayd(Table):
     work: Annotated[tuple[Work, ...], Strict(False)] = ("email", "sms", "reports")
     retention: Duration = 7 * 86400.0
     log: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warn"] = "info"
     audit_log: str = ""
 
 

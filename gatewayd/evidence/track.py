@@ -25,6 +25,8 @@ MACHINE = 5.0
 
 STOP_WORDS = frozenset({"stop", "end", "cancel", "unsubscribe", "quit"})
 
+_GOOD_NEWS = frozenset({Event.DELIVERED, Event.OPENED, Event.MACHINE_OPENED})
+
 _STOPPING: dict[Event, Callable[[Label], bool]] = {
     Event.COMPLAINED: lambda label: label.suppress_on_complaint,
     Event.UNSUBSCRIBED: lambda label: label.suppress_on_unsubscribe,
@@ -81,7 +83,10 @@ class Tracker:
             self._decide(known, evidence.event, evidence.source)
         if result == "moved":
             # What is no news is counted above: whoever holds a mail can bring it as often as he likes.
-            self.log.info(
+            # That an email arrived or was opened is no news to a journal: its line was the relay's answer.
+            good_news = known is not None and known.channel is Channel.EMAIL and evidence.event in _GOOD_NEWS
+            say = self.log.debug if good_news else self.log.info
+            say(
                 "{event} by {source} for {message_id}",
                 event=evidence.event,
                 source=evidence.source,
@@ -204,7 +209,8 @@ class Tracker:
                 self._decide(known, known.state, f"receipt from {receipt.smsc}")
         outcome = {"moved": "matched", "parked": "parked"}.get(result, "ignored")
         self._meter.evidence("receipt", receipt.event or "none", outcome)
-        self.log.info(
+        say = self.log.info if result == "moved" else self.log.debug
+        say(
             "receipt from {smsc} for {message_id}: {detail} ({result})",
             smsc=receipt.smsc,
             message_id=message_id or "no message yet",

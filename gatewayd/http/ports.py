@@ -45,9 +45,10 @@ class _OneOfAFlood:
 class _SharedPorts:
     """A reactor whose TCP listeners get SO_REUSEPORT where `reuse_port` says so, and a backlog fit for bursts."""
 
-    def __init__(self, reactor: Any, *, reuse_port: bool) -> None:
+    def __init__(self, reactor: Any, *, reuse_port: bool, socket_mode: int = 0o666) -> None:
         self._reactor = reactor
         self._reuse_port = reuse_port
+        self._socket_mode = socket_mode
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -62,6 +63,19 @@ class _SharedPorts:
         )
         return found
 
+    def listenUNIX(
+        self, address: str, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: bool = False
+    ) -> IListeningPort:
+        # Twisted's default is 0666, and it has no word for "none was given".
+        found: IListeningPort = self._reactor.listenUNIX(
+            address,
+            factory,
+            backlog=max(backlog, BACKLOG),
+            mode=self._socket_mode if mode == 0o666 else mode,
+            wantPID=wantPID,
+        )
+        return found
+
     def listenSSL(
         self, port: int, factory: Any, contextFactory: Any, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
@@ -72,12 +86,15 @@ class _SharedPorts:
         return found
 
 
-def listen(reactor: Any, description: str, factory: Any, *, reuse_port: bool = False) -> Deferred[IListeningPort]:
+def listen(
+    reactor: Any, description: str, factory: Any, *, reuse_port: bool = False, socket_mode: int = 0o666
+) -> Deferred[IListeningPort]:
     """Open the port that a Twisted server endpoint string describes.
 
-    With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT).
+    With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT). A unix socket gets
+    `socket_mode`, where the description names none.
     """
-    endpoint = serverFromString(_SharedPorts(reactor, reuse_port=reuse_port), description)
+    endpoint = serverFromString(_SharedPorts(reactor, reuse_port=reuse_port, socket_mode=socket_mode), description)
     opening: Deferred[IListeningPort] = endpoint.listen(factory)
 
     def quiet(port: Any) -> IListeningPort:
@@ -113,12 +130,14 @@ class Listener(Service):
         site: Drainable,
         *,
         reuse_port: bool = False,
+        socket_mode: int = 0o666,
         drain_limit: float = 5.0,
     ) -> None:
         self._reactor = reactor
         self._descriptions = tuple(descriptions)
         self._site = site
         self._reuse_port = reuse_port
+        self._socket_mode = socket_mode
         self._drain_limit = drain_limit
         self.ports: list[IListeningPort] = []
 
@@ -138,7 +157,13 @@ class Listener(Service):
         self._site.draining = False
         for description in self._descriptions:
             failed: list[Failure] = []
-            opening = listen(self._reactor, description, self._site, reuse_port=self._reuse_port)
+            opening = listen(
+                self._reactor,
+                description,
+                self._site,
+                reuse_port=self._reuse_port,
+                socket_mode=self._socket_mode,
+            )
             opening.addCallbacks(self.ports.append, failed.append)
             if failed:
                 error: Any = failed[0].value

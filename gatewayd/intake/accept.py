@@ -250,7 +250,7 @@ class Acceptor:
             return message_id
         if outcome is Acceptance.LEASED and outbox is not None:
             outbox.offer(Leased(message))
-        log.info(
+        log.debug(
             "{outcome} {message_id} of {label}/{channel}",
             outcome=outcome.value,
             message_id=message_id,

@@ -118,6 +118,10 @@ class Admin:
         """Be not ready from now on: this process is about to stop."""
         self._draining = True
 
+    def status_line(self) -> str:
+        """How this process is, in one line for systemd."""
+        return "draining" if self._draining else self.watch.line()
+
     # Health and figures ------------------------------------------------------------------------------------------
 
     @app.route("/healthz", methods=["GET"])

@@ -95,7 +95,7 @@ class Daemon(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """Drain: no new work, then what runs finishes, then the links unbind, Redis last."""
-        notify("STOPPING=1", self._environ)
+        notify("STOPPING=1\nSTATUS=draining: what is on the wire gets its answer", self._environ)
         self._draining()
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())

@@ -170,6 +170,17 @@ class Watch(Service):
             degraded=degraded,
         )
 
+    def line(self) -> str:
+        """How things are, in one line, by the latest sample: first what does not work, a refused reload before all."""
+        latest = self.samples[-1] if self.samples else None
+        waiting = sum(queue.waiting + queue.leased for queue in latest.queues.values()) if latest else 0
+        ways = {channel: states_of(way) for channel, way in self.channels.items()}
+        troubles = [*_reasons("", ways), *(one.text for one in sorted(self.degraded(), key=_reload_first))]
+        if troubles:
+            more = f" (and {len(troubles) - 1} more: gatewayctl status)" if len(troubles) > 1 else ""
+            return f"{troubles[0]}{more}"
+        return f"ready; {waiting} in the queues" if latest else "starting"
+
     async def reasons(self) -> tuple[str, ...]:
         """As Snapshot.reasons, asked now, with one short question to Redis."""
         ways = {channel: states_of(way) for channel, way in self.channels.items()}
@@ -224,6 +235,10 @@ def rate_of(history: Sequence[Snapshot], channel: Channel, name: str) -> float:
 def trouble(error: BaseException) -> str:
     """Why Redis could not be asked, in words for an operator."""
     return f"no answer within {PATIENCE:g} s" if isinstance(error, TooLate) else str(error) or "no answer"
+
+
+def _reload_first(one: Degraded) -> tuple[bool, Degraded]:
+    return one.kind != "reload", one
 
 
 def _reasons(redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]]) -> Iterator[str]:

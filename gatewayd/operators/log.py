@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+from gatewayd.config import Gatewayd
 from gatewayd.core.redact import redact
 
 REPEATS = 20
@@ -213,7 +214,7 @@ class _Repeats:
 
 
 def observer(
-    clock: IReactorTime, twistd: Mapping[str, Any], environ: Mapping[str, str], *, json: bool
+    clock: IReactorTime, twistd: Mapping[str, Any], environ: Mapping[str, str], table: Gatewayd
 ) -> Observer | None:
     """Our own log format, where twistd (its options) logs to a file or to standard output; syslog keeps twistd's."""
     if twistd.get("syslog") or twistd.get("logger"):
@@ -222,7 +223,11 @@ def observer(
     stream = sys.stdout if name == "-" else Path(name).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
     at = os.fstat(stream.fileno())
     return Observer(
-        stream, clock, json=json, journal=under_journal(environ.get("JOURNAL_STREAM", ""), at.st_dev, at.st_ino)
+        stream,
+        clock,
+        json=table.log == "json",
+        level=LogLevel.lookupByName(table.log_level),
+        journal=under_journal(environ.get("JOURNAL_STREAM", ""), at.st_dev, at.st_ino),
     )
 
 

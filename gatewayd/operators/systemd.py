@@ -1,7 +1,7 @@
 """What systemd wants to hear: state notifications and the watchdog (sd_notify(3)). Silent where systemd is not."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -56,3 +56,34 @@ class Watchdog(Service):
 
     def _ping(self) -> None:
         notify("WATCHDOG=1", self._environ)
+
+
+class StatusLine(Service):
+    """Says every few seconds in one line how we are: the Status of `systemctl status`. `line` gives it."""
+
+    def __init__(self, clock: Any, environ: Mapping[str, str], line: Callable[[], str], every: float = 5.0) -> None:
+        self._environ = environ
+        self._line = line
+        self._every = every
+        self._said = ""
+        self._call = LoopingCall(self._say)
+        self._call.clock = clock
+
+    def startService(self) -> None:
+        """Begin, where there is systemd to hear it."""
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._environ.get("NOTIFY_SOCKET"):
+            self._call.start(self._every, now=False).addErrback(
+                lambda failure: log.failure("the status line has stopped", failure)
+            )
+
+    def stopService(self) -> None:
+        """End; the last word is that we drain."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._call.running:
+            self._call.stop()
+
+    def _say(self) -> None:
+        line = self._line().translate({10: " ", 13: " "})
+        if line != self._said and notify(f"STATUS={line}", self._environ):
+            self._said = line

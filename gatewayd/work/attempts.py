@@ -161,7 +161,9 @@ class MessageWork:
         await self._settled(store)
         self._count(item, "sent")
         self._decide(item, "sent", handed.route)
-        log.info("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
+        # One line a message, when it ends: of an SMS that is its receipt's, of an email its relay's answer.
+        say = log.info if self._channel is Channel.EMAIL else log.debug
+        say("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
         for receipt in parked:
             await self._settled(lambda found=receipt: self._evidence.record_receipt(found))  # type: ignore[misc]
         if handed.detail.startswith("simulated"):
@@ -287,7 +289,7 @@ class ReportWork:
             log.failure("a report failed unexpectedly: {message_id}", message_id=item.message_id)
             return await self._again(item, "internal error", None, True)
         self._count(item, "told")
-        log.info("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
+        log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
         return await self._after(lambda: self._store.report_heard(item))
 
     async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:

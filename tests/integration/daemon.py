@@ -175,7 +175,7 @@ class World:
         self.config = self.directory / "gatewayd.toml"
         self.api, self.admin = free_port(), free_port()
         self.settings: dict[str, Any] = {
-            "gatewayd": {"instance": "gw1", "secret_key": "0123456789abcdef" * 4},
+            "gatewayd": {"instance": "gw1", "secret_key": "0123456789abcdef" * 4, "log_level": "debug"},
             "redis": {"endpoint": self.redis.endpoint},
             "api": {"listen": [f"tcp:{self.api}:interface=127.0.0.1"]},
             "admin": {"listen": [f"tcp:{self.admin}:interface=127.0.0.1"]},

@@ -99,6 +99,32 @@ def test_the_shape_of_messages(shared: Outside) -> None:
     assert shared.message(email["email_uid"])["channel"] == "email"
 
 
+def test_a_good_message_is_one_line_in_the_log(world: Outside) -> None:
+    """At level info, when it ends; a refused request is a line, too, and so is what went wrong before."""
+    world.start()
+    mail, sms = world.email()["ext_message_id"], world.sms()["ext_message_id"]
+    world.until_heard(mail, "accepted")
+    world.until_heard(sms, "accepted", "delivered")
+    world.idle()
+    lines = world.daemon.log.read_text().splitlines()
+    for found, words in ((mail, "is sent by main"), (sms, "receipt from world")):
+        (line,) = [line for line in lines if found in line]
+        assert words in line
+    world.post("/amazing/sms", world.sms_fields(), {"Authorization": "wrong"})
+    world.daemon.logged("not_authorised")
+
+
+def test_the_admin_socket_is_for_its_group(world: Outside) -> None:
+    """Mode 0660, so that not every user of the host may pause, suppress and erase; gatewayctl asks through it."""
+    path = world.directory / "admin.sock"
+    world.settings["admin"]["listen"].append(f"unix:{path}")
+    world.start()
+    assert path.stat().st_mode & 0o777 == 0o660
+    world.settings["admin"]["listen"] = [f"unix:{path}"]
+    world.write()
+    assert world.ctl("status").returncode == 0
+
+
 def test_the_dashboard_is_a_page(shared: Outside) -> None:
     """HTML, nothing of the api there."""
     reply = admin(shared, "/")
@@ -611,6 +637,7 @@ def test_an_http_directory(world: Outside) -> None:
 
 def test_two_instances_share_a_port(world: Outside) -> None:
     """reuse_port, --instance, {instance}; each uid once, whichever takes it; one goes, the other goes on."""
+    world.settings["gatewayd"]["log_level"] = "debug"
     world.settings["api"]["reuse_port"] = True
     world.settings["admin"]["listen"] = [f"unix:{world.directory}/admin-{{instance}}.sock"]
     world.settings["public"]["listen"] = [f"unix:{world.directory}/public-{{instance}}.sock"]

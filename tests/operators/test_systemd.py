@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from gatewayd.operators.systemd import Watchdog, notify
+from gatewayd.operators.systemd import StatusLine, Watchdog, notify
 
 
 @pytest.fixture
@@ -81,3 +81,18 @@ def test_no_watchdog_unless_it_is_asked_of_us(environ: dict[str, str]) -> None:
     watchdog.startService()
     assert clock.getDelayedCalls() == []
     watchdog.stopService()
+
+
+def test_the_status_line_is_said_when_it_changes(heard: socket.socket) -> None:
+    """Every few seconds it is looked at; a line that is as it was is not said again, and it is always one line."""
+    clock, lines = Clock(), ["ready; 0 in the queues"]
+    status = StatusLine(clock, {"NOTIFY_SOCKET": heard.getsockname()}, lambda: lines[-1])
+    status.startService()
+    assert everything(heard) == []
+    clock.pump([5.0] * 3)
+    assert everything(heard) == [b"STATUS=ready; 0 in the queues"]
+    lines.append("other: no email\ncan go out")
+    clock.advance(5.0)
+    assert everything(heard) == [b"STATUS=other: no email can go out"]
+    status.stopService()
+    assert clock.getDelayedCalls() == []

@@ -45,18 +45,26 @@ def test_units_never_forbid_tls() -> None:
         assert not [line for line in lines_of(unit) if line.startswith("MemoryDenyWriteExecute")]
 
 
+_RELOAD = (
+    "ExecReload=/bin/sh -c '/usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{} --check;"
+    " good=$$?; kill -HUP $MAINPID; exit $$good'"
+)
+
+
 def test_a_worker_is_shut_in_like_the_first() -> None:
     """The two units differ in their names, in --instance and in whom they belong to, and in nothing else."""
     one, more = set(lines_of("gatewayd.service")), set(lines_of("gatewayd@.service"))
     assert one - more == {
         "Description=gatewayd, email and SMS gateway for Smartico",
         "ExecStart=/usr/lib/gatewayd/bin/twistd -n --pidfile= gatewayd --config /etc/gatewayd/gatewayd.toml",
+        _RELOAD.format(""),
         "WantedBy=multi-user.target",
     }
     assert more - one == {
         "Description=gatewayd, further worker %i",
         "ExecStart=/usr/lib/gatewayd/bin/twistd -n --pidfile= gatewayd --config /etc/gatewayd/gatewayd.toml"
         " --instance %i",
+        _RELOAD.format(" --instance %i"),
         "PartOf=gatewayd.service",
         "ReloadPropagatedFrom=gatewayd.service",
         "WantedBy=gatewayd.service",
