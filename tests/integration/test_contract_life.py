@@ -111,7 +111,7 @@ def test_a_good_message_is_one_line_in_the_log(world: Outside) -> None:
         (line,) = [line for line in lines if found in line]
         assert words in line
     world.post("/amazing/sms", world.sms_fields(), {"Authorization": "wrong"})
-    world.daemon.logged("not_authorised")
+    world.daemon.logged("the Authorization header is none of the label's")
 
 
 def test_the_admin_socket_is_for_its_group(world: Outside) -> None:
