@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from gatewayd.config import pem
 from gatewayd.config.contradictions import contradictions, tables_of
+from gatewayd.config.data_coding import following
 from gatewayd.config.labels import Dkim, Label, SmsRoute
 from gatewayd.config.players import DIRECTORIES, Directory, HttpDirectory, PluginDirectory, SqlDirectory, directory_of
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
@@ -96,7 +97,7 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     """As `load`, from the parsed TOML."""
     if instance and isinstance(raw.get("gatewayd"), dict):
         raw = dict(raw) | {"gatewayd": raw["gatewayd"] | {"instance": instance}}
-    raw = filled(raw, profiles())
+    raw = _with_what_follows(filled(raw, profiles()))
     errors = []
     config = None
     try:
@@ -107,6 +108,23 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     if config is None or errors:
         raise ConfigError(errors)
     return _named(config)
+
+
+def _with_what_follows(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """`raw` with the defaults of [smscs.*] that other keys say: the alphabet, and the region of all the players."""
+    smscs = raw.get("smscs")
+    if not isinstance(smscs, Mapping):
+        return dict(raw)
+    directories = tables_of(raw.get("directories")).values()
+    regions = {directory.get("default_region", "") for directory in directories}
+    region = {"default_region": regions.pop()} if len(regions) == 1 else {}
+    changed = {}
+    for name, table in smscs.items():
+        if isinstance(table, Mapping):
+            own = {key: value for key, value in table.items() if (key, value) != ("default_region", "")}
+            table = region | following(table) | own
+        changed[name] = table
+    return dict(raw) | {"smscs": changed}
 
 
 _PUBLIC_KEYS: Mapping[str, Callable[[str], object]] = {

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatewayd.config import pem
+from gatewayd.config.data_coding import coding_contradictions
 from gatewayd.config.provider_contradictions import provider_contradictions
 
 ESP_NAMES = (
@@ -63,6 +64,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"smscs.{name}.certificate_pins: needs tls = true"
         if smsc.get("certificate_pins") and smsc.get("ca_file"):
             yield f"smscs.{name}.ca_file: is not looked at beside certificate_pins; give one of them"
+        yield from coding_contradictions(f"smscs.{name}", smsc)
     for part in ("relays", "smscs"):
         for name, table in tables[part].items():
             yield from _certificates(f"{part}.{name}", table)

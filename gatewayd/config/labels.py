@@ -22,10 +22,14 @@ from gatewayd.config.values import (
 
 
 class SmsRoute(Table):
-    """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`."""
+    """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`.
+
+    `sender` is theirs whatever the request or sms_sender names; "" for none of their own.
+    """
 
     prefix: Annotated[str, Field(pattern=r"^(\+\d{0,15})?$")]
     via: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
+    sender: SmsSender = ""
 
 
 class Dkim(Table):

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, ValidationInfo
 
 from gatewayd.config.table import Table
 from gatewayd.config.values import (
     Duration,
+    Region,
     RevealedSecret,
     Secret,
     SecretText,
@@ -26,7 +27,7 @@ class SqlDirectory(Table):
     query: Text
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+    default_region: Region = ""
 
     def __repr__(self) -> str:
         return f"<SqlDirectory {self.driver}>"
@@ -40,7 +41,7 @@ class HttpDirectory(Table):
     authorization: SecretText = Secret("")
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+    default_region: Region = ""
 
 
 class PluginDirectory(Table):
@@ -50,7 +51,7 @@ class PluginDirectory(Table):
     options: dict[str, Any] = {}
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+    default_region: Region = ""
 
 
 Directory = SqlDirectory | HttpDirectory | PluginDirectory

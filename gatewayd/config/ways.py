@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gatewayd.config.table import Table
 from gatewayd.config.values import (
+    AddressRange,
     Count,
     Duration,
     HeaderFields,
@@ -15,12 +16,15 @@ from gatewayd.config.values import (
     Pins,
     Port,
     Rate,
+    Region,
     Secret,
     SecretText,
+    ServiceType,
     SmppPassword,
     SubmitStatuses,
     SystemId,
     SystemType,
+    Tlvs,
     TonNpi,
 )
 
@@ -107,5 +111,9 @@ class Smsc(Table):
     dest_ton_npi: TonNpi = None
     submit_statuses: SubmitStatuses = {}
     receipt_states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
+    default_region: Region = ""
+    service_type: ServiceType = ""
+    address_range: AddressRange = ""
+    tlvs: Tlvs = ()
     on_uncertain: Literal["hold", "resend"] = "hold"
     uncertain_wait: Duration = 10.0

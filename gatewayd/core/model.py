@@ -358,7 +358,7 @@ class WayState(Struct, frozen=True):
     `word` says it in a word (up, down, bound, backing-off, ...), `reason` why, redacted; `since` is seconds since the
     epoch. `rate` is the configured limit per second (0: none), `in_flight` of `window` are unanswered now, `handed`
     and `throttled` count since the process started: taken by the next hop, and asked by it to slow down. `binds` are
-    those of an SMSC.
+    those of an SMSC, of which `unreadable` receipts and texts came.
     """
 
     up: bool
@@ -371,6 +371,7 @@ class WayState(Struct, frozen=True):
     handed: int = 0
     throttled: int = 0
     binds: tuple[BindState, ...] = ()
+    unreadable: int = 0
 
 
 class Degraded(Struct, frozen=True, order=True):

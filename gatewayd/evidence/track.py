@@ -108,7 +108,10 @@ class Tracker:
         """A parked receipt was given up: no message of ours bears its id."""
         self._meter.evidence("receipt", receipt.event or "none", "orphaned")
         self.log.warn(
-            "a receipt from {smsc} matches no message of ours: {detail}", smsc=receipt.smsc, detail=receipt.detail
+            "a receipt from {smsc} for {ids} matches no message of ours: {detail}",
+            smsc=receipt.smsc,
+            ids=" or ".join(receipt.remote_ids),
+            detail=receipt.detail,
         )
 
     async def record_inbound(self, inbound: Inbound) -> None:

@@ -110,6 +110,9 @@ def check_sender(label: Label, content: Email | Sms) -> str:
     """The sender of an SMS, "" for an email. Raises Refused."""
     if isinstance(content, Sms):
         number = content.from_number or label.sms_sender
+        if not number and label.sms_routes and all(route.sender for route in label.sms_routes):
+            # Whatever the player's number, its route has a sender of its own.
+            return ""
         # The operator's own choice needs no place in the list of what a caller may choose.
         allowed = label.sms_senders if content.from_number else (label.sms_sender,)
         fault = _why_no_sms_sender(number, allowed, label.sms_routes != ())

@@ -276,11 +276,17 @@ class _Totals(Collector):
         way = ("channel", "route")
         handed = CounterMetricFamily("gatewayd_route_handed", "What a next hop took of this process.", labels=way)
         throttled = CounterMetricFamily("gatewayd_route_throttled", "Times a next hop said slow down.", labels=way)
+        unreadable = CounterMetricFamily(
+            "gatewayd_smpp_unreadable", "Receipts and texts that could not be read in whole.", labels=("smsc",)
+        )
         for (channel, name), state in self.ways.items():
             handed.add_metric((channel, name), state.handed)
             throttled.add_metric((channel, name), state.throttled)
+            if state.binds:
+                unreadable.add_metric((name,), state.unreadable)
         yield handed
         yield throttled
+        yield unreadable
         yield from self._binds()
 
     def _binds(self) -> Iterator[Metric]:

@@ -19,9 +19,8 @@ from gatewayd.smpp import backlog, receipt
 from gatewayd.smpp.backlog import Backlog
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
-from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.dial import places
-from gatewayd.smpp.events import SubmitAnswered
+from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
 from gatewayd.smpp.receipt import IdsSeen
@@ -49,6 +48,9 @@ LIVE_KEYS = frozenset(
         "validity",
         "binds",
         "trace",
+        "default_region",
+        "service_type",
+        "tlvs",
     }
 )
 """Keys of [smscs.NAME] that change without a new connection (core.replace)."""
@@ -63,7 +65,7 @@ class Down(Exception):
 class AccountOwner(Protocol):
     """What an account tells, and whom it asks."""
 
-    async def record_request(self, account: "Account", request: smpp.DeliverSm | smpp.DataSm) -> int:
+    async def record_request(self, account: "Account", came: RequestCame) -> int:
         """Make a receipt or text durable; the command_status to answer it with."""
 
     def answered_late(self, account: "Account", token: Token, answer: SubmitAnswered) -> None:
@@ -76,7 +78,8 @@ class AccountOwner(Protocol):
 class Account:
     """The binds of one [smscs.NAME]. `settings` is the table in force, `form` what it makes of texts.
 
-    `takes_validity` becomes false once the SMSC refused a validity_period.
+    `takes_validity` becomes false once the SMSC refused a validity_period; `unreadable` counts receipts and texts that
+    could not be read in whole.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Account:
         self.form = form_of(settings)
         self.takes_validity = True
         self.ids = IdsSeen()
+        self.unreadable = 0
         self._clock = clock
         self._owner = owner
         self._stopping = False
@@ -144,6 +148,7 @@ class Account:
             handed=self._binds.handed,
             throttled=self._pace.throttles,
             binds=binds,
+            unreadable=self.unreadable,
         )
 
     def start(self) -> None:
@@ -235,9 +240,9 @@ class Account:
         if not self._stopping:
             self._binds.other_mode(link, status)
 
-    async def record_request(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
+    async def record_request(self, came: RequestCame) -> int:
         """A receipt or text came."""
-        return await self._owner.record_request(self, request)
+        return await self._owner.record_request(self, came)
 
     def answered_late(self, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from gatewayd.core.contact import readable_number
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.smpp.codec.gsm import UnencodableError, encode_gsm
 from gatewayd.smpp.text import DefaultAlphabet
@@ -22,6 +23,11 @@ Address = tuple[int, int, bytes]
 """TON, NPI, address."""
 
 LONGEST_NAME = 11
+SHORTEST_NUMBER = 6
+"""Digits; what is shorter is a short code, of which no country has two readings."""
+LONGEST_ADDRESS = 64
+"""Octets of an address that are looked at; the specification allows 20, and 64 in data_sm."""
+
 LONGEST_VALIDITY = 30 * 86400
 SHORTEST_VALIDITY = 60
 
@@ -68,9 +74,30 @@ def destination(number: str, ton_npi: tuple[int, int] | None = None) -> Address:
     return (*(ton_npi or (1, 1)), number.translate(_PUNCTUATION).lstrip("+").encode("ascii", "replace"))
 
 
+def readings(address: bytes, default_region: str = "") -> tuple[str, ...]:
+    """The numbers, as digits of E.164, that an address which came in may mean, whatever its TON and NPI say.
+
+    As it is written, then as a subscriber of `default_region` (ISO 3166; "" for none) would write it; none for what is
+    no number. SMSCs hand on what a phone wrote, with the TON of their own habit: `07700900021`, `7700900021`,
+    `00447700900021` and `447700900021` come as international, national or unknown alike.
+    """
+    plain = digits(address)
+    if not plain:
+        return ()
+    if not default_region or len(plain) < SHORTEST_NUMBER:
+        return (plain,)
+    found = [plain]
+    for spelling in (address.decode("latin-1").translate(_PUNCTUATION).lstrip("+"), plain):
+        for text in (spelling, f"+{spelling}"):
+            number = readable_number(text, default_region)
+            if number is not None:
+                found.append(number.lstrip("+"))
+    return tuple(dict.fromkeys(found))
+
+
 def digits(address: bytes) -> str:
     """The digits of a number that came in, without plus or 00; empty for what is none: a name, masked, not given."""
-    number = address.decode("latin-1").translate(_PUNCTUATION)
+    number = address[:LONGEST_ADDRESS].decode("latin-1").translate(_PUNCTUATION)
     return number.lstrip("+").removeprefix("00") if _NUMBER.fullmatch(number) else ""
 
 

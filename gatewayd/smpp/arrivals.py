@@ -17,7 +17,7 @@ from gatewayd.smpp import address, incoming, receipt
 from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
-from gatewayd.smpp.events import SubmitAnswered
+from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.token import Token
 
 NumberHashes = Callable[[str], Sequence[str]]
@@ -33,16 +33,38 @@ class Arrivals:
         self._number_hashes = number_hashes
         self._evidence = evidence
 
-    async def record(self, account: Account, request: smpp.DeliverSm | smpp.DataSm) -> int:
-        """Make a receipt or a text durable. Anything but OK, and the SMSC brings it again."""
+    async def record(self, account: Account, came: RequestCame) -> int:
+        """Make a receipt or a text durable; the status to answer it with.
+
+        RX_T_APPN, and the SMSC brings it again. What can't be read is said, counted and acknowledged: the next time it
+        would be no better.
+        """
+        request, settings = came.pdu, account.settings
         try:
-            said = receipt.read(request, account.settings.receipt_states)
+            if came.flaw:
+                self._say_unreadable(account, f"{came.flaw}; it is read as far as it goes")
+            said = receipt.read(request, settings.receipt_states)
+            text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
+            source = address.readings(request.source_addr, settings.default_region)
+            # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
+            target = address.readings(request.destination_addr, settings.default_region) if said is not None else ()
+        except Exception:
+            self.log.failure("{smsc}: a receipt or text could not be read", smsc=account.name)
+            account.unreadable += 1
+            return Status.ROK
+        number, *others = self._hashes(*source, *target) or ("",)
+        try:
             if said is None:
-                await self._record_text(account, request)
+                # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part, so
+                # that no joined text would be one. Parts that wait for others would need a store, for nothing.
+                await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(others)))
             elif said.ids:
-                await self._record_receipt(account, request, said)
+                ids = account.ids.lookups(said, settings.message_ids)
+                await self._evidence.record_receipt(
+                    Receipt(account.name, ids, said.event, said.detail, number, earlier_hashes=tuple(others))
+                )
             else:
-                self.log.warn("{smsc}: a receipt names no submit", smsc=account.name, detail=said.detail)
+                self._say_unreadable(account, f"a receipt names no submit, {said.detail or 'no state either'}")
         except CancelledError:
             raise
         except StoreUnavailable:
@@ -52,22 +74,9 @@ class Arrivals:
             return Status.RX_T_APPN
         return Status.ROK
 
-    async def _record_text(self, account: Account, request: smpp.DeliverSm | smpp.DataSm) -> None:
-        # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part, so that
-        # no joined text would be one. Parts that wait for others would need a store, for nothing.
-        number, *earlier = self._hashes(request.source_addr) or ("",)
-        text = incoming.text_of(request, account.settings.default_alphabet)
-        await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(earlier)))
-
-    async def _record_receipt(
-        self, account: Account, request: smpp.DeliverSm | smpp.DataSm, said: receipt.ReceiptText
-    ) -> None:
-        ids = account.ids.lookups(said, account.settings.message_ids)
-        # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
-        number, *earlier = self._hashes(request.source_addr, request.destination_addr) or ("",)
-        await self._evidence.record_receipt(
-            Receipt(account.name, ids, said.event, said.detail, number, earlier_hashes=tuple(earlier))
-        )
+    def _say_unreadable(self, account: Account, why: str) -> None:
+        account.unreadable += 1
+        self.log.warn("{smsc} brought what can't be read in whole: {why}", smsc=account.name, why=why)
 
     def record_late_answer(self, account: Account, token: Token, answer: SubmitAnswered) -> None:
         """A submit whose message was declared uncertain was answered after all: what the SMSC has of it is known."""
@@ -84,10 +93,9 @@ class Arrivals:
             reason = f"{name} answered late: {status}"
             self._record_soon(self._evidence.resume_from(token.message_id, name, token.written_at, ids, reason))
 
-    def _hashes(self, *addresses: bytes) -> list[str]:
-        """The hashes of the numbers among `addresses`."""
-        numbers = filter(None, map(address.digits, addresses))
-        return [name for number in numbers for name in self._number_hashes(number)]
+    def _hashes(self, *numbers: str) -> list[str]:
+        """The names of these numbers, today's of the first one first."""
+        return list(dict.fromkeys(name for number in numbers for name in self._number_hashes(number)))
 
     def _record_soon(self, recording: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(recording).addErrback(self._not_recorded)

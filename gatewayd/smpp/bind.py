@@ -32,11 +32,12 @@ WAYS: dict[str, tuple[tuple[Mode, ...], ...]] = {
 
 
 def bind_request(settings: config.Smsc, mode: Mode) -> smpp.Bind:
-    """The bind of this account (SMPP 3.4 4.1); sequence number 0."""
+    """The bind of this account (SMPP 3.4 4.1); sequence number 0. A transmitter serves no addresses."""
     return smpp.Bind(
         0,
         kind=COMMANDS[mode],
         system_id=settings.system_id.encode("latin-1"),
         password=settings.password.reveal().encode("latin-1"),
         system_type=settings.system_type.encode("latin-1"),
+        address_range=b"" if mode is Mode.TRANSMITTER else settings.address_range.encode("latin-1"),
     )

@@ -25,7 +25,7 @@ from gatewayd.smpp.account import LIVE_KEYS, Account
 from gatewayd.smpp.arrivals import Arrivals, NumberHashes
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
-from gatewayd.smpp.events import SubmitAnswered
+from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.sending import OnSegment, Sender
 from gatewayd.smpp.token import Token
 
@@ -174,11 +174,11 @@ class SmppChannel(Service):
 
     # What accounts tell ---------------------------------------------------------------------------------------
 
-    async def record_request(self, account: Account, request: smpp.DeliverSm | smpp.DataSm) -> int:
+    async def record_request(self, account: Account, came: RequestCame) -> int:
         """A receipt or a text came. Of an SMSC that the configuration has no more it is for another process."""
         if account.name not in self._accounts:
             return Status.RX_T_APPN
-        return await self._arrivals.record(account, request)
+        return await self._arrivals.record(account, came)
 
     def answered_late(self, account: Account, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered."""

@@ -39,9 +39,10 @@ class SubmitUnanswered(Struct, frozen=True):
 
 
 class RequestCame(Struct, frozen=True):
-    """A receipt or a text for us; it waits for `SmppSession.answer`."""
+    """A receipt or a text for us; it waits for `SmppSession.answer`. `flaw`: what is wrong with its octets, or ""."""
 
     pdu: smpp.DeliverSm | smpp.DataSm
+    flaw: str = ""
 
 
 class PeerUnbinds(Struct, frozen=True):

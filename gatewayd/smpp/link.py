@@ -54,7 +54,7 @@ class LinkOwner(Protocol):
     def too_long(self) -> Exception:
         """What somebody gets who waited `LONGEST_WAIT` for a window."""
 
-    async def record_request(self, request: smpp.DeliverSm | smpp.DataSm) -> int:
+    async def record_request(self, came: events.RequestCame) -> int:
         """Make a receipt or text durable; the command_status to answer it with."""
 
     def answered_late(self, token: Token, answer: SubmitAnswered) -> None:
@@ -277,7 +277,7 @@ class Link(Service):
             case SubmitAnswered():
                 self._answered(event)
             case events.RequestCame():
-                Deferred.fromCoroutine(self._record_request(wire, event.pdu)).addErrback(self._request_broken)
+                Deferred.fromCoroutine(self._record_request(wire, event)).addErrback(self._request_broken)
             case events.SubmitUnanswered():
                 token = event.token
                 assert isinstance(token, Token)
@@ -320,16 +320,16 @@ class Link(Service):
             token.answer.callback(answer)
         self.window.serve()
 
-    async def _record_request(self, wire: Wire, request: smpp.DeliverSm | smpp.DataSm) -> None:
+    async def _record_request(self, wire: Wire, came: events.RequestCame) -> None:
         if self._being_recorded >= REQUESTS_AT_ONCE:
-            wire.answer(request, Status.RX_T_APPN)
+            wire.answer(came.pdu, Status.RX_T_APPN)
             return
         self._being_recorded += 1
         try:
-            status = await self._owner.record_request(request)
+            status = await self._owner.record_request(came)
         finally:
             self._being_recorded -= 1
-        wire.answer(request, status)
+        wire.answer(came.pdu, status)
 
     def _bound(self, event: events.Bound) -> None:
         self._fault = None

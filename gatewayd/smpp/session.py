@@ -242,18 +242,23 @@ class SmppSession:
     # What came in ---------------------------------------------------------------------------------------------
 
     def _read(self, octets: bytes, now: float, events: list[Event]) -> None:
+        flaw = ""
+        pdu: smpp.Pdu
         try:
             pdu = smpp.decode(octets)
         except BodyError as error:
-            self._refuse(error, events)
-            return
+            if error.command_id not in (Command.DELIVER_SM, Command.DATA_SM):
+                self._refuse(error, events)
+                return
+            # Refused it would be brought for ever: it is read as far as it goes.
+            pdu, flaw = smpp.salvage(octets)
         match pdu:
             case smpp.SubmitSmResp():
                 self._answered(pdu.sequence, pdu.status, pdu.message_id, now, events)
             case smpp.DeliverSm() | smpp.DataSm():
                 if self.phase in (Phase.BOUND, Phase.UNBINDING):
                     self._owed_answers += 1
-                    events.append(RequestCame(pdu))
+                    events.append(RequestCame(pdu, flaw))
                 else:
                     self._out.append(_response(pdu, Status.RINVBNDSTS))
             case smpp.EnquireLink():
@@ -279,11 +284,7 @@ class SmppSession:
     def _refuse(self, error: BodyError, events: list[Event]) -> None:
         """A request whose body cannot be read: it is answered with the reason, and the session stays up."""
         events.append(Noticed(f"unreadable {smpp.command_name(error.command_id)}"))
-        if error.command_id == Command.DELIVER_SM:
-            self._out.append(encode(smpp.DeliverSmResp(error.sequence, error.status)))
-        elif error.command_id == Command.DATA_SM:
-            self._out.append(encode(smpp.DataSmResp(error.sequence, error.status)))
-        elif error.command_id not in (Command.ALERT_NOTIFICATION, Command.OUTBIND):
+        if error.command_id not in (Command.ALERT_NOTIFICATION, Command.OUTBIND):
             self._out.append(encode(smpp.GenericNack(error.sequence, error.status)))
 
     def _unknown(self, octets: bytes, sequence: int, events: list[Event]) -> None:

@@ -56,6 +56,7 @@ def segments_of(
     return [
         smpp.SubmitSm(
             0,
+            service_type=smsc.service_type.encode("latin-1"),
             source_addr_ton=source_ton,
             source_addr_npi=source_npi,
             source_addr=source,
@@ -67,7 +68,7 @@ def segments_of(
             registered_delivery=registered_delivery,
             data_coding=plan.data_coding,
             short_message=part.short_message,
-            tlvs=part.tlvs,
+            tlvs=(*part.tlvs, *smsc.tlvs),
         )
         for part in text.parts(plan, reference)
     ]

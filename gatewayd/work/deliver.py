@@ -7,6 +7,8 @@ this call and in the channel's, nowhere else.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from gatewayd.config import Label, SmsRoute
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import IChannel, IRecipients, IStore
@@ -70,9 +72,11 @@ class Deliverer:
         if ways and (trouble := channel.why_not(ways)):
             raise TemporaryFailure(trouble, progress=leased.progress)
         address = await self._resolve(message)
-        routes = label.relays if message.channel is Channel.EMAIL else sms_routes(label.sms_routes, address)
+        routes, sender = _way_out(label, message.channel, address)
         if not routes:
             raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
+        if sender and isinstance(message.content, Sms):
+            message = replace(message, content=replace(message.content, from_number=sender))
         order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1, leased.route)
         return await channel.send(order, self._marker(message, label, address))
 
@@ -115,7 +119,15 @@ def _ways_out(label: Label, channel: Channel) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for route in label.sms_routes for name in route.via))
 
 
-def sms_routes(routes: tuple[SmsRoute, ...], number: str) -> tuple[str, ...]:
-    """The SMSCs for `number` (E.164 with plus), in order: those of the longest prefix that fits."""
+def _way_out(label: Label, channel: Channel, address: str) -> tuple[tuple[str, ...], str]:
+    """The routes of this address in order, and the sender that they ask for, "" for any."""
+    if channel is Channel.EMAIL:
+        return tuple(label.relays), ""
+    route = sms_route(label.sms_routes, address)
+    return (route.via, route.sender) if route is not None else ((), "")
+
+
+def sms_route(routes: tuple[SmsRoute, ...], number: str) -> SmsRoute | None:
+    """The route for `number` (E.164 with plus): that of the longest prefix that fits."""
     fitting = [route for route in routes if number.startswith(route.prefix)]
-    return max(fitting, key=lambda route: len(route.prefix)).via if fitting else ()
+    return max(fitting, key=lambda route: len(route.prefix), default=None)

@@ -181,6 +181,36 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"smscs__world__data_codings": {"ucs2": 256}}, "smscs.world.data_codings.ucs2: "),
         ({"smscs__world__data_codings": {"gsm": 0}}, "smscs.world.data_codings.gsm: unknown key"),
         (
+            {"smscs__world__data_codings": {"default": 3}, "smscs__world__default_alphabet": "gsm"},
+            "smscs.world.data_codings.default: 3 names latin1, and default_alphabet is gsm",
+        ),
+        (
+            {"smscs__world__data_codings": {"default": 1}, "smscs__world__default_alphabet": "latin1"},
+            "smscs.world.data_codings.default: 1 names ascii, and default_alphabet is latin1",
+        ),
+        ({"smscs__world__data_codings": {"default": 8}}, "smscs.world.data_codings.default: 8 names UCS-2"),
+        ({"smscs__world__data_codings": {"default": 4}}, "smscs.world.data_codings.default: 4 names binary"),
+        ({"smscs__world__data_codings": {"default": 0x18}}, "smscs.world.data_codings.default: 24 names UCS-2"),
+        ({"smscs__world__data_codings": {"default": 0xF4}}, "smscs.world.data_codings.default: 244 names binary"),
+        ({"smscs__world__data_codings": {"ucs2": 3}}, "smscs.world.data_codings.ucs2: 3 names latin1, and not UCS-2"),
+        ({"smscs__world__data_codings": {"ucs2": 0}}, "smscs.world.data_codings.ucs2: 0 names the SMSC's default"),
+        ({"smscs__world__default_region": "gb"}, "smscs.world.default_region: "),
+        ({"smscs__world__service_type": "toolong"}, "smscs.world.service_type: must have at most 5 characters"),
+        ({"smscs__world__address_range": "9" * 41}, "smscs.world.address_range: must have at most 40 characters"),
+        ({"smscs__world__tlvs": {"x": "1"}}, "smscs.world.tlvs: x is not the tag of an optional parameter"),
+        ({"smscs__world__tlvs": {"0x10000": "1"}}, "smscs.world.tlvs: 0x10000 is not the tag"),
+        ({"smscs__world__tlvs": {"0x0424": "1"}}, "smscs.world.tlvs: 0x0424 is message_payload, which gatewayd writes"),
+        ({"smscs__world__tlvs": {"0x1400": "hex:0"}}, "smscs.world.tlvs: 0x1400: is not hexadecimal"),
+        ({"smscs__world__tlvs": {"0x1400": "π"}}, "smscs.world.tlvs: 0x1400: is not Latin-1"),
+        ({"smscs__world__tlvs": {"0x1400": 5}}, "smscs.world.tlvs: 0x1400: is neither a text nor octets"),
+        ({"smscs__world__tlvs": {"0x1400": "x" * 256}}, "smscs.world.tlvs: 0x1400: has more than 255 octets"),
+        ({"smscs__world__tlvs": {"0x1400": "1", "5120": "2"}}, "smscs.world.tlvs: 5120 is there twice"),
+        ({"smscs__world__tlvs": "0x1400"}, "smscs.world.tlvs: must be a table"),
+        (
+            {"labels__amazing__sms_routes__0__sender": "TwelveLetter"},
+            "labels.amazing.sms_routes[0].sender: is neither a number nor a name",
+        ),
+        (
             {"smscs__world__certificate_pins": ["ab:cd"]},
             "smscs.world.certificate_pins[0]: is not a SHA-256 fingerprint",
         ),
@@ -262,6 +292,39 @@ def test_certificate_files_that_can_not_be_used_are_named(table: str, tmp_path: 
     assert errors(**files(private_key=key)) == [f"{table}.certificate: is required with private_key"]
     (said,) = errors(**files(certificate=certificate))
     assert said.startswith(f"{table}.private_key: {certificate} holds no unencrypted private key")
+
+
+def test_the_alphabet_follows_the_value_that_it_goes_out_under() -> None:
+    """data_coding 1 and 3 name ASCII and Latin-1; what names no alphabet leaves it as it is."""
+    for value, alphabet in ((1, "ascii"), (3, "latin1"), (0, "gsm"), (0x10, "gsm"), (0xF0, "gsm")):
+        config = parse(raw(smscs__world__data_codings={"default": value}), {})
+        assert config.smscs["world"].default_alphabet == alphabet
+    config = parse(raw(smscs__world__data_codings={"default": 3}, smscs__world__default_alphabet="ascii"), {})
+    assert config.smscs["world"].default_alphabet == "ascii"
+
+
+def test_the_region_of_all_players_is_that_of_an_smsc() -> None:
+    """Where every directory names the same one; what [smscs.NAME] itself says counts over it."""
+    players = {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}
+    for regions, own, found in (
+        (("GB", "GB"), {}, "GB"),
+        (("GB", "IE"), {}, ""),
+        (("GB", ""), {}, ""),
+        (("GB", "GB"), {"smscs__world__default_region": "IE"}, "IE"),
+        (("GB", "GB"), {"smscs__world__default_region": ""}, "GB"),
+    ):
+        directories = {
+            name: players | ({"default_region": region} if region else {})
+            for name, region in zip(("players", "others"), regions, strict=True)
+        }
+        config = parse(raw(directories=directories, **own), {})
+        assert config.smscs["world"].default_region == found
+
+
+def test_tlvs_are_texts_or_octets() -> None:
+    """By tag, in hexadecimal or decimal, in the order of the file."""
+    config = parse(raw(smscs__world__tlvs={"0x1400": "1101234567", "5121": "hex:0a0B", "0x1402": ""}), {})
+    assert config.smscs["world"].tlvs == ((0x1400, b"1101234567"), (0x1401, b"\x0a\x0b"), (0x1402, b""))
 
 
 def test_names_of_the_admin_listener() -> None:

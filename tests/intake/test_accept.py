@@ -203,6 +203,14 @@ async def test_sms_senders(number: str, taken: bool) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_no_sender_is_needed_where_every_route_has_its_own() -> None:
+    """sms_routes[].sender counts whatever the request names; where one route has none, the request must."""
+    own = {"prefix": "+65", "via": ["world"], "sender": "AMAZING-SG"}
+    for routes, taken in (([own, {**own, "prefix": ""}], True), ([own, {"prefix": "", "via": ["world"]}], False)):
+        assert await code(Intake(amazing=label(sms_routes=routes)), text(from_number="")) == (0 if taken else 6)
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_impossible_sms_sender_is_refused_even_where_listed() -> None:
     """A name over 11 characters fits no PDU; nor one that the label's SMSCs have no characters for."""
     intake = Intake(amazing=label(sms_senders=["*"]))

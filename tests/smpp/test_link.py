@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from gatewayd.core.errors import TemporaryFailure, Uncertain
 from gatewayd.core.model import BindState
 from gatewayd.sandbox.smsc import Behaviour
-from gatewayd.smpp.codec.pdu import Command, Status
+from gatewayd.smpp.codec.pdu import Bind, Command, Status
 from smpp_world import Memory, World, order, settings
 
 
@@ -157,6 +157,22 @@ def test_a_wrong_account_stops_trying_fast_and_says_so(status: int) -> None:
     memory.advance(25)
     assert len(memory.tried) == 2
     stop(memory, world)
+
+
+def test_the_address_range_is_the_receivers_and_the_transceivers() -> None:
+    """What a bind serves is named where texts and receipts come in, and nowhere else."""
+    for kind, ranges in (("transceiver", [b"12345"]), ("transmitter+receiver", [b"", b"12345"])):
+        binds: list[bytes] = []
+
+        def judge(bind: Bind, binds: list[bytes] = binds) -> int:
+            binds.append(bind.address_range)
+            return 0
+
+        memory = Memory(Behaviour(judge_bind=judge))
+        world = memory.world(bind=kind, address_range="12345")
+        assert binds == ranges
+        world.channel.stopService()
+        memory.advance(10)
 
 
 def test_already_bound_is_no_fault_of_the_account() -> None:

@@ -184,16 +184,27 @@ def test_a_receipt_before_the_bind_is_sent_back() -> None:
 
 
 def test_an_unreadable_request_is_answered_and_the_session_stays() -> None:
-    """deliver_sm cut inside a field gets its own response with an error status; other PDUs go on."""
+    """A submit_sm cut inside a field gets a generic_nack with an error status; other PDUs go on."""
     session = bound()
-    broken = encode(smpp.Raw(5, 0, smpp.Command.DELIVER_SM, b"\0\1"))
+    broken = encode(smpp.Raw(5, 0, smpp.Command.SUBMIT_SM, b"\0\1"))
     events = session.received(broken + encode(smpp.EnquireLink(6)), 0.0)
     assert all(isinstance(event, Noticed) for event in events)
     answer, other = told(session)
-    assert isinstance(answer, smpp.DeliverSmResp)
+    assert isinstance(answer, smpp.GenericNack)
     assert (answer.sequence, other) == (5, smpp.EnquireLinkResp(6))
     assert answer.status != 0
     assert session.phase is Phase.BOUND
+
+
+def test_a_receipt_whose_lengths_lie_is_handed_over_as_far_as_it_goes() -> None:
+    """Refused, it would come for ever: whoever records it is told what is wrong, and answers it."""
+    session = bound()
+    broken = encode(smpp.Raw(5, 0, smpp.Command.DELIVER_SM, b"\0\1"))
+    (came,) = session.received(broken, 0.0)
+    assert isinstance(came, RequestCame)
+    assert came.flaw
+    session.answer(came.pdu, Status.ROK)
+    assert told(session) == [smpp.DeliverSmResp(5)]
 
 
 def test_unknown_commands_are_nacked_and_unknown_responses_ignored() -> None:

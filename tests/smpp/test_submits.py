@@ -80,3 +80,23 @@ def test_the_reference_is_the_messages_own() -> None:
     found = {reference(f"00000000-0000-4000-8000-{number:012d}") for number in range(500)}
     assert all(0 <= one <= 0xFFFF for one in found)
     assert len(found) > 480
+
+
+def test_what_the_carrier_wants_beside_is_in_every_segment() -> None:
+    """service_type and the optional parameters, those of the segment's own first."""
+    tlvs = {"0x1400": "1101234567", "0x1401": "hex:0a0b"}
+    parts = submits(order(body="x" * 400, now=NOW), service_type="WAP", tlvs=tlvs, long_messages="sar")
+    assert len(parts) == 3
+    for number, part in enumerate(parts, 1):
+        assert part.service_type == b"WAP"
+        assert part.tlvs[-2:] == ((0x1400, b"1101234567"), (0x1401, b"\x0a\x0b"))
+        assert part.tlv_int(0x020F) == number
+
+
+def test_under_latin_1_goes_latin_1() -> None:
+    """`@£é` under data_coding 3 are the octets that it names; what Latin-1 has not goes as UCS-2."""
+    form = {"data_codings": {"default": 3}, "default_alphabet": "latin1"}
+    (plain,) = submits(order(body="@£é", now=NOW), **form)
+    assert (plain.data_coding, plain.short_message) == (3, "@£é".encode("latin-1"))
+    (wide,) = submits(order(body="@€", now=NOW), **form)
+    assert (wide.data_coding, wide.short_message) == (8, "@€".encode("utf-16-be"))

@@ -17,7 +17,7 @@ from gatewayd.core.model import Channel, Email, Handed, Leased, Message, Order, 
 from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys
 from gatewayd.smpp.fit import Fit
-from gatewayd.work.deliver import SIMULATED, Deliverer, sms_routes
+from gatewayd.work.deliver import SIMULATED, Deliverer, sms_route
 from intake_world import recipients_of
 
 KEYS = Keys(b"k" * 32)
@@ -303,6 +303,18 @@ def test_in_test_mode_only_the_listed_users_are_really_sent_to() -> None:
     assert bench.deliver(bench.leased(ext_user_id="tester")).route == "uk"
 
 
+def test_a_route_of_registered_senders_has_its_own() -> None:
+    """For numbers of its prefix, whatever the request named; other numbers get what it named."""
+    routes = [{"prefix": "+447700", "via": ["world"], "sender": "AMAZING-GB"}, {"prefix": "", "via": ["world"]}]
+    for phone, sender in (("+447700900123", "AMAZING-GB"), ("+447911123456", "Amazing")):
+        bench = Bench(sms_routes=routes)
+        bench.directory.player = replace(PLAYER, phone=phone)
+        bench.deliver(bench.leased())
+        (order,) = bench.channels[Channel.SMS].orders
+        assert isinstance(order.message.content, Sms)
+        assert (order.message.content.from_number, order.message.content.body) == (sender, "Hello")
+
+
 @pytest.mark.parametrize(
     ("number", "via"),
     [
@@ -319,6 +331,7 @@ def test_the_longest_prefix_wins(number: str, via: tuple[str, ...]) -> None:
         SmsRoute(prefix="+4479", via=("mobile",)),
         SmsRoute(prefix="+44", via=("uk", "world")),
     )
-    assert sms_routes(routes, number) == via
-    assert sms_routes(routes[::-1], number) == via
-    assert sms_routes((), number) == ()
+    for ordered in (routes, routes[::-1]):
+        found = sms_route(ordered, number)
+        assert (found.via if found else ()) == via
+    assert sms_route((), number) is None

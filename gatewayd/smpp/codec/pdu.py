@@ -17,6 +17,7 @@ from gatewayd.smpp.codec.codes import (
 )
 from gatewayd.smpp.codec.frames import HEADER, MAX_LENGTH, Framer, FramingError
 from gatewayd.smpp.codec.reading import BodyError, decode
+from gatewayd.smpp.codec.salvage import salvage
 from gatewayd.smpp.codec.shapes import (
     AlertNotification,
     Bind,
@@ -75,5 +76,6 @@ __all__ = [
     "decode",
     "disposition",
     "encode",
+    "salvage",
     "status_name",
 ]

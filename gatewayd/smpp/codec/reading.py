@@ -152,6 +152,9 @@ def _short_message(form: type[SubmitSm | DeliverSm]) -> Callable[[bytes, int, in
         end = text + pdu[e + 5]
         if end > len(pdu):
             raise IndexError
+        if 0 < len(pdu) - end < 4 and pdu[end:].strip(b"\0"):
+            # No padding, which is of NULs: the text goes on behind its length.
+            raise IndexError
         return form(
             sequence,
             status,

@@ -1,0 +1,141 @@
+"""What can be read of a receipt or text whose lengths lie; reading.py refuses such a request.
+
+An SMSC that writes one length wrongly writes it so in every receipt, and brings what is refused again and again. So as
+much is read as makes sense, the text above all, and said in words what is wrong.
+"""
+
+from msgspec.structs import replace
+
+from gatewayd.smpp.codec.codes import Command, Tag
+from gatewayd.smpp.codec.frames import HEADER
+from gatewayd.smpp.codec.shapes import DataSm, DeliverSm, Tlvs
+
+_PRINTABLE = bytes({*range(0x20, 0x7F), *b"\t\r\n"})
+
+
+class _Octets:
+    """Reads on behind whatever is missing: what is not there reads as empty or 0. `flaw` is the first trouble."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self.at = HEADER
+        self.flaw = ""
+
+    @property
+    def rest(self) -> bytes:
+        """What is not read yet."""
+        return self.octets[self.at :]
+
+    def blame(self, flaw: str) -> None:
+        """Note what is wrong; the first trouble is the cause of the others."""
+        self.flaw = self.flaw or flaw
+
+    def text(self, name: str) -> bytes:
+        """A C-string."""
+        end = self.octets.find(0, self.at)
+        if end < 0:
+            self.blame(f"{name} does not end")
+            end = len(self.octets)
+        value, self.at = self.octets[self.at : end], end + 1
+        return value
+
+    def octet(self, name: str) -> int:
+        """A number of one octet."""
+        if self.at >= len(self.octets):
+            self.blame(f"it ends before {name}")
+            return 0
+        self.at += 1
+        return self.octets[self.at - 1]
+
+    def tlvs(self) -> list[tuple[int, bytes]]:
+        """All TLVs; the value of one that promises more than there is, as far as it goes."""
+        found = []
+        while len(self.rest) >= 4:
+            tag, length = int.from_bytes(self.rest[:2], "big"), int.from_bytes(self.rest[2:4], "big")
+            value = self.rest[4 : 4 + length]
+            if len(value) < length:
+                self.blame(f"TLV 0x{tag:04x} promises {length} octets and has {len(value)}")
+            found.append((tag, value))
+            self.at += 4 + length
+        return found
+
+
+def salvage(octets: bytes) -> tuple[DeliverSm | DataSm, str]:
+    """A whole deliver_sm or data_sm as far as it can be read, and what is wrong with it. Never raises."""
+    body = _Octets(octets)
+    sequence, status = (int.from_bytes(octets[at : at + 4], "big") for at in (12, 8))
+    if int.from_bytes(octets[4:8], "big") == Command.DATA_SM:
+        return _data_sm(body, sequence, status), body.flaw
+    return _deliver_sm(body, sequence, status), body.flaw
+
+
+def _data_sm(body: _Octets, sequence: int, status: int) -> DataSm:
+    return DataSm(
+        sequence,
+        status,
+        service_type=body.text("service_type"),
+        source_addr_ton=body.octet("source_addr_ton"),
+        source_addr_npi=body.octet("source_addr_npi"),
+        source_addr=body.text("source_addr"),
+        dest_addr_ton=body.octet("dest_addr_ton"),
+        dest_addr_npi=body.octet("dest_addr_npi"),
+        destination_addr=body.text("destination_addr"),
+        esm_class=body.octet("esm_class"),
+        registered_delivery=body.octet("registered_delivery"),
+        data_coding=body.octet("data_coding"),
+        tlvs=tuple(body.tlvs()),
+    )
+
+
+def _deliver_sm(body: _Octets, sequence: int, status: int) -> DeliverSm:
+    head = DeliverSm(
+        sequence,
+        status,
+        service_type=body.text("service_type"),
+        source_addr_ton=body.octet("source_addr_ton"),
+        source_addr_npi=body.octet("source_addr_npi"),
+        source_addr=body.text("source_addr"),
+        dest_addr_ton=body.octet("dest_addr_ton"),
+        dest_addr_npi=body.octet("dest_addr_npi"),
+        destination_addr=body.text("destination_addr"),
+        esm_class=body.octet("esm_class"),
+        protocol_id=body.octet("protocol_id"),
+        priority_flag=body.octet("priority_flag"),
+        schedule_delivery_time=body.text("schedule_delivery_time"),
+        validity_period=body.text("validity_period"),
+        registered_delivery=body.octet("registered_delivery"),
+        replace_if_present_flag=body.octet("replace_if_present_flag"),
+        data_coding=body.octet("data_coding"),
+        sm_default_msg_id=body.octet("sm_default_msg_id"),
+    )
+    text, tlvs = _text_and_tlvs(body)
+    return replace(head, short_message=text, tlvs=tlvs)
+
+
+def _text_and_tlvs(body: _Octets) -> tuple[bytes, Tlvs]:
+    length = body.octet("sm_length")
+    behind = body.rest
+    text = behind[:length]
+    if len(text) < length:
+        body.blame(f"sm_length promises {length} octets and there are {len(text)}")
+    body.at += length
+    tlvs: list[tuple[int, bytes]] = []
+    if body.rest and not body.rest.strip(_PRINTABLE):
+        # No TLV begins with a letter: the text goes on behind its length.
+        body.blame(f"sm_length promises {length} octets and there are {len(behind)}")
+        text = behind
+    else:
+        tlvs = body.tlvs()
+    if not _speaks(text) and not any(tag == Tag.MESSAGE_PAYLOAD for tag, _ in tlvs) and _speaks(body.octets):
+        # A field before it is longer or shorter than it says; a receipt is a receipt wherever it stands.
+        text, tlvs = body.octets[body.octets.lower().index(b"id:") :].partition(b"\0")[0], []
+    if _speaks(text):
+        # Among TLVs of which one length is wrong an id may be cut; the text's is whole.
+        tlvs = [(tag, value) for tag, value in tlvs if tag != Tag.RECEIPTED_MESSAGE_ID]
+    return text, tuple(tlvs)
+
+
+def _speaks(octets: bytes) -> bool:
+    """Whether a receipt's text stands in there (SMPP 3.4, appendix B)."""
+    lower = octets.lower()
+    return b"id:" in lower and b"stat" in lower

@@ -1,0 +1,163 @@
+"""What SMSCs bring, at its worst: numbers as phones wrote them, and receipts whose lengths lie."""
+
+import pytest
+from twisted.logger import capturedLogs
+
+from gatewayd.core.status import Event
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Command, Status, encode
+from smpp_world import Memory, World, settings
+
+RECEIPT = b"id:7b sub:001 dlvrd:001 stat:DELIVRD err:000 text:-"
+
+
+def bring(memory: Memory, body: bytes, command: int = Command.DELIVER_SM) -> int:
+    """Write a request of this body to the only bind; the status that it is answered with."""
+    (session,) = memory.smsc.sessions
+    (wire,) = memory.wires
+    session.transport.write(encode(smpp.Raw(9, 0, command, body)))
+    heard = b""
+    while wire.moving:
+        heard += b"".join(octets for end, octets in wire.moving if end == "link" and octets)
+        wire.pump()
+    (answer,) = smpp.Framer().feed(heard)
+    return int.from_bytes(answer[8:12], "big")
+
+
+def stopped(world: World, memory: Memory) -> None:
+    """End it."""
+    world.channel.stopService()
+    memory.advance(10)
+    assert memory.clock.getDelayedCalls() == []
+
+
+def text_from(source: bytes, ton: int, npi: int, text: bytes = b"STOP") -> bytes:
+    """The body of a deliver_sm that a player sent."""
+    return encode(
+        smpp.DeliverSm(
+            0,
+            source_addr_ton=ton,
+            source_addr_npi=npi,
+            source_addr=source,
+            destination_addr=b"12345",
+            short_message=text,
+        )
+    )[16:]
+
+
+@pytest.mark.parametrize("ton", range(7))
+@pytest.mark.parametrize("npi", [0, 1, 8])
+@pytest.mark.parametrize(
+    ("source", "region", "number"),
+    [
+        (b"07700900021", "GB", "447700900021"),
+        (b"7700900021", "GB", "447700900021"),
+        (b"447700900021", "GB", "447700900021"),
+        (b"+447700900021", "GB", "447700900021"),
+        (b"00447700900021", "GB", "447700900021"),
+        (b"+07700900021", "GB", "447700900021"),
+        (b"4407700900021", "GB", "447700900021"),
+        (b"2025550123", "US", "12025550123"),
+        (b"12025550123", "US", "12025550123"),
+        (b"011447700900021", "US", "447700900021"),
+        (b"89123456789", "RU", "79123456789"),
+        (b"0612345678", "FR", "33612345678"),
+        (b"3123456789", "IT", "393123456789"),
+    ],
+)
+def test_a_stop_from_a_number_without_country_code_names_its_player(
+    source: bytes, region: str, number: str, ton: int, npi: int
+) -> None:
+    """In every spelling and under every TON and NPI: what a phone wrote is handed on as the SMSC likes."""
+    memory = Memory()
+    world = memory.world(default_region=region)
+    assert bring(memory, text_from(source, ton, npi)) == Status.ROK
+    (text,) = world.evidence.inbound
+    assert f"#{number}" in (text.number_hash, *text.earlier_hashes)
+    stopped(world, memory)
+
+
+def test_a_short_code_is_no_national_number() -> None:
+    """Its digits alone name it."""
+    memory = Memory()
+    world = memory.world(default_region="GB")
+    bring(memory, text_from(b"60777", 3, 0))
+    (text,) = world.evidence.inbound
+    assert (text.number_hash, text.earlier_hashes) == ("#60777", ("once #60777",))
+    stopped(world, memory)
+
+
+def test_a_receipts_number_is_read_likewise() -> None:
+    """Its message may have to be found by its number."""
+    memory = Memory()
+    world = memory.world(default_region="GB")
+    body = encode(smpp.DeliverSm(0, source_addr=b"07700900021", esm_class=4, short_message=RECEIPT))[16:]
+    assert bring(memory, body) == Status.ROK
+    (receipt,) = world.evidence.receipts
+    assert "#447700900021" in receipt.number_hashes
+    stopped(world, memory)
+
+
+def test_a_reload_gives_another_region_without_a_new_bind() -> None:
+    """It is read at each text."""
+    memory = Memory()
+    world = memory.world()
+    bring(memory, text_from(b"07700900021", 2, 1))
+    world.channel.reconfigure({"world": settings(2775, default_region="GB")}, world.labels)
+    bring(memory, text_from(b"07700900021", 2, 1))
+    before, after = world.evidence.inbound
+    assert "#447700900021" not in (before.number_hash, *before.earlier_hashes)
+    assert "#447700900021" in (after.number_hash, *after.earlier_hashes)
+    assert len(memory.tried) == 1
+    stopped(world, memory)
+
+
+@pytest.mark.parametrize(
+    "behind", [b"\x00\x1e\x00\x04\x37\x62\x00", b"\x00\x1e\x00\x09", b"\x04\x27\x00\x02\x02", b"\x14\x00\xff\xff"]
+)
+def test_a_receipt_whose_last_tlv_promises_too_much_is_recorded(behind: bytes) -> None:
+    """Read as far as its text goes, said, counted and acknowledged: the SMSC does not bring it again."""
+    memory = Memory()
+    world = memory.world()
+    body = encode(smpp.DeliverSm(0, source_addr=b"447700900021", esm_class=4, short_message=RECEIPT))[16:]
+    with capturedLogs() as logs:
+        assert bring(memory, body + behind) == Status.ROK
+    (receipt,) = world.evidence.receipts
+    assert "7b" in receipt.remote_ids
+    assert receipt.event is Event.DELIVERED
+    (line,) = [event for event in logs if "read in whole" in event["log_format"]]
+    assert "promises" in line["why"]
+    assert world.channel.states()["world"].unreadable == 1
+    stopped(world, memory)
+
+
+def test_what_cannot_be_read_at_all_is_acknowledged_and_counted() -> None:
+    """A deliver_sm of three octets, and a receipt that names no submit: nobody could do better the next time."""
+    memory = Memory()
+    world = memory.world()
+    assert bring(memory, b"\0\1\1") == Status.ROK
+    assert bring(memory, encode(smpp.DeliverSm(0, esm_class=4, short_message=b"stat:DELIVRD"))[16:]) == Status.ROK
+    assert bring(memory, b"\0\0\0", Command.DATA_SM) == Status.ROK
+    assert world.evidence.receipts == []
+    assert world.channel.states()["world"].unreadable == 3
+    stopped(world, memory)
+
+
+def test_a_broken_receipt_waits_for_a_store_that_is_away() -> None:
+    """Nothing is acknowledged before it is durable, broken or not."""
+    memory = Memory()
+    world = memory.world()
+    world.evidence.down = True
+    body = encode(smpp.DeliverSm(0, esm_class=4, short_message=RECEIPT))[16:] + b"\x00\x1e\x00\x09"
+    assert bring(memory, body) == Status.RX_T_APPN
+    stopped(world, memory)
+
+
+def test_a_broken_text_is_a_text() -> None:
+    """A player's STOP with a lying length behind it still stops."""
+    memory = Memory()
+    world = memory.world()
+    assert bring(memory, text_from(b"447700900021", 1, 1) + b"\x02\x04\x00\x09\x01") == Status.ROK
+    (text,) = world.evidence.inbound
+    assert (text.number_hash, text.text) == ("#447700900021", "STOP")
+    stopped(world, memory)
