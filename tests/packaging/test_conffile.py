@@ -65,7 +65,7 @@ def test_every_key_is_there() -> None:
         config.Admin: raw["admin"],
         config.Bounces: raw["bounces"],
         config.Label: label,
-        config.SmsRoute: label["sms_routes"][0],
+        config.SmsRoute: label["sms_routes"][1],
         config.Dkim: label["dkim"],
         config.SqlDirectory: raw["directories"]["players"],
         config.HttpDirectory: raw["directories"]["pam"],
@@ -87,7 +87,7 @@ def test_every_key_is_there() -> None:
         assert set(keys) == set(table.model_fields), table.__name__
 
 
-EXAMPLES = ("receipt_states", "submit_statuses", "domains", "headers", "endpoint")
+EXAMPLES = ("receipt_states", "submit_statuses", "tlvs", "domains", "headers", "endpoint")
 """What the file shows a value of that is no default."""
 
 
