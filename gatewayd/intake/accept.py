@@ -11,14 +11,15 @@ from typing import Any, Protocol, TypeVar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gatewayd.config import Label
-from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched, TemporaryFailure
+from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
 from gatewayd.core.model import Channel, Decision, Email, Leased, Message, Sms, WhyNot
 from gatewayd.core.persist import persist
 from gatewayd.core.tokens import Keys
+from gatewayd.intake.pace import Pace
+from gatewayd.intake.patience import ON_THE_WAY, within
 from gatewayd.intake.rules import (
     Request,
     check_callback,
@@ -37,8 +38,6 @@ ANSWER_WITHIN = 4.0
 
 DIRECTORY_WITHIN = 2.5
 STORE_WITHIN = 3.0
-ON_THE_WAY = 0.25
-"""Seconds kept for the store's answer: what it stored in the last moment, its caller shall still hear of."""
 
 
 class Outbox(Protocol):
@@ -90,7 +89,7 @@ class Acceptor:
         self._fit = fit
         self._outboxes = outboxes
         self._decided = decided
-        self._previews: dict[str, _Pace] = {}
+        self._previews: dict[str, Pace] = {}
         self._attempts = itertools.count()
         self.shutting_down = False
 
@@ -142,7 +141,7 @@ class Acceptor:
         try:
             return await self._ask_store(storing, until)
         except Refused:
-            caller.refused = True
+            caller.has_heard_no = True
             raise
 
     def _label(self, name: str) -> Label:
@@ -169,7 +168,7 @@ class Acceptor:
             return
         pace = self._previews.get(label_name)
         if pace is None or pace.rate != label.preview_rate:
-            pace = self._previews[label_name] = _Pace(label.preview_rate, self._clock.seconds())
+            pace = self._previews[label_name] = Pace(label.preview_rate, self._clock.seconds())
         if not pace.take(self._clock.seconds()):
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
@@ -177,7 +176,7 @@ class Acceptor:
         """The address that the directory has now, or "" where it could not say. Raises Refused."""
         looking = self._recipients.address(label_name, request.ext_user_id, request.channel)
         try:
-            found = await _within(self._clock, DIRECTORY_WITHIN, looking)
+            found = await within(self._clock, DIRECTORY_WITHIN, looking)
         except TimeoutError:
             return ""
         if request.to_email_address and found.why_not is not WhyNot.UNKNOWN:
@@ -245,7 +244,7 @@ class Acceptor:
         except StoreUnavailable:
             self._take_back(message, attempt)
             raise
-        if caller.refused:
+        if caller.has_heard_no:
             self._take_back(message, attempt)
             return message_id
         if outcome is Acceptance.LEASED and outbox is not None:
@@ -278,15 +277,15 @@ class Acceptor:
 
     async def _ask_store(self, asking: Coroutine[Any, Any, T], until: float) -> T:
         try:
-            return await _within(self._clock, until - self._clock.seconds(), asking)
+            return await within(self._clock, until - self._clock.seconds(), asking)
         except (StoreUnavailable, TimeoutError):
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
 
 
 class _Caller:
-    """Whether the caller has heard by now that nothing was stored."""
+    """Who waits for the answer. `has_heard_no`: they were told that nothing was stored, so nothing may stay."""
 
-    refused = False
+    has_heard_no = False
 
 
 _UNREACHED: dict[WhyNot | None, tuple[ErrorCode, str]] = {
@@ -309,48 +308,3 @@ def _verdict(outcome: Acceptance, message_id: str) -> str:
     if refusal is not None:
         raise Refused(*refusal)
     return message_id
-
-
-def _within(clock: IReactorTime, seconds: float, work: Coroutine[Any, Any, T]) -> Deferred[T]:
-    """What `work` gives, or TimeoutError after `seconds`; the work itself goes on to its end, unheard."""
-    doing = Deferred.fromCoroutine(work)
-    if doing.called:
-        return doing
-    waiting: Deferred[T] = Deferred()
-
-    def done(result: T | Failure) -> None:
-        if timer.active():
-            timer.cancel()
-        if not waiting.called:
-            waiting.callback(result)
-        elif isinstance(result, Failure) and not result.check(*_EXPECTED):
-            log.failure("failed after its caller's time was up", result)
-
-    def too_late() -> None:
-        if not waiting.called:
-            waiting.errback(TimeoutError())
-
-    timer = clock.callLater(max(seconds, 0), too_late)
-    doing.addBoth(done)
-    return waiting
-
-
-_EXPECTED = (Refused, StoreUnavailable, TemporaryFailure, CancelledError)
-
-
-class _Pace:
-    """At most a minute's worth at once, then `rate` a second."""
-
-    def __init__(self, rate: float, now: float) -> None:
-        self.rate = rate
-        self._burst = max(1.0, rate * 60)
-        self._left = self._burst
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        self._left = min(self._burst, self._left + (now - self._at) * self.rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

@@ -19,6 +19,10 @@ FIELDS: Mapping[Channel, frozenset[str]] = {
 """What SMARTICO.md sections 1 and 2 name; any other field is ignored."""
 
 
+MOST_MEMBERS = 1000
+"""Members of a body's object; a request has a dozen, and each that is ignored costs time all the same."""
+
+
 class _Name:
     """A member's name that equals no other, so that a name which comes twice is seen twice."""
 
@@ -28,12 +32,31 @@ class _Name:
         self.text = text
 
 
-def _named(kind: type, text: Any) -> Any:
-    return kind(text)
+class _TooMany(ValueError):
+    """The object has more members than anybody needs."""
 
 
-# Python reads 1e999 as infinity, where the decoder's own float would refuse the whole body for it.
-_decoder = msgspec.json.Decoder(dict[_Name, Any], dec_hook=_named, float_hook=float)
+class _Members:
+    """Names and values of an object, of which the values are looked at by need only."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._decoder = msgspec.json.Decoder(dict[_Name, msgspec.Raw], dec_hook=self._named)
+
+    def _named(self, kind: type, text: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooMany
+        return kind(text)
+
+    def of(self, body: bytes) -> dict[_Name, msgspec.Raw]:
+        """The members of `body`. Raises ValueError, RecursionError."""
+        self._left = MOST_MEMBERS
+        return self._decoder.decode(body)
+
+
+_members = _Members().of
+_read_value = msgspec.json.Decoder().decode
 
 
 def read_request(channel: Channel, body: bytes) -> Request:
@@ -62,16 +85,17 @@ def read_request(channel: Channel, body: bytes) -> Request:
 
 def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
     try:
-        members = _decoder.decode(body)
+        members = _members(body)
     except (ValueError, RecursionError) as error:
         raise _invalid(_fault(error)) from None
     fields: dict[str, str] = {}
-    for name, value in members.items():
+    for name, raw in members.items():
         field = name.text
         if field not in known:
             continue
         if field in fields:
             raise _invalid(f"{field} comes twice")
+        value = _value(raw)
         if type(value) is not str:
             if field != "ext_user_id" or type(value) is not int:
                 raise _invalid(f"{field} is not a string")
@@ -80,12 +104,25 @@ def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
     return fields
 
 
+def _value(raw: msgspec.Raw) -> object:
+    """What a member holds; None for what is neither text nor a whole number that can be read."""
+    try:
+        value: object = _read_value(raw)
+    except UnicodeDecodeError:
+        raise _invalid("the body is not UTF-8") from None
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
 def _fault(error: Exception) -> str:
     """The decoder's own words may quote the body: say only which kind of fault it was."""
     if isinstance(error, UnicodeDecodeError):
         return "the body is not UTF-8"
     if isinstance(error, RecursionError):
         return "the body's JSON is nested too deeply"
+    if isinstance(error, _TooMany) or isinstance(error.__cause__, _TooMany):
+        return f"the body has more than {MOST_MEMBERS} members"
     if isinstance(error, msgspec.ValidationError):
         return "the body is not a JSON object of readable values"
     return "the body is not JSON"

@@ -20,7 +20,8 @@ from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable
 from gatewayd.core.interfaces import Acceptance, IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Message, Recipient, Sms
 from gatewayd.core.tokens import Keys
-from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, ON_THE_WAY, STORE_WITHIN
+from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, STORE_WITHIN
+from gatewayd.intake.patience import ON_THE_WAY
 from gatewayd.intake.request_json import read_request
 from gatewayd.intake.rules import Request, fingerprint
 from intake_world import ANNA, EMAIL, KEYS, NOW, SMS, TABLE, Intake, Players, label
@@ -524,12 +525,29 @@ async def test_what_is_stored_although_its_caller_was_told_otherwise_is_taken_ba
     intake = silent()
     intake.trays[Channel.EMAIL].places = 1
     answer = Deferred.fromCoroutine(code(intake, MAIL))
-    intake.clock.advance(4)
+    intake.clock.pump([0.5] * 8)
     assert await answer == 10
     intake.store.gate.callback(None)
     assert intake.trays[Channel.EMAIL].offered == []
     assert intake.store.db.rows == {}
     assert await code(intake, mail(subject="Other")) == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_that_overslept_reads_first_what_has_come() -> None:
+    """Its timers are called before its sockets: a message that is stored is not refused for that, and then sent."""
+    intake = silent()
+    intake.trays[Channel.EMAIL].places = 1
+    answer = Deferred.fromCoroutine(code(intake, MAIL))
+    intake.clock.advance(20)
+    intake.store.gate.callback(None)
+    assert await answer == 0
+    assert len(intake.trays[Channel.EMAIL].offered) == 1
+    late = silent()
+    answer = Deferred.fromCoroutine(code(late, MAIL))
+    late.clock.advance(20)
+    late.clock.advance(ON_THE_WAY)
+    assert await answer == 10, "but it does not wait again"
 
 
 @pytest_twisted.ensureDeferred
