@@ -151,7 +151,7 @@ def _dead_letter_verb(one: argparse.ArgumentParser) -> None:
 
 
 def _channel(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--channel", choices=["email", "sms"], help="only this channel (default: both)")
+    one.add_argument("--channel", choices=["email", "sms", "im"], help="only this channel (default: all)")
 
 
 def _count(text: str) -> int:

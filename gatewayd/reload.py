@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd.bounces.inbound import ReturnedMail
-from gatewayd.config import Config, ConfigError, Label
+from gatewayd.config import Config, ConfigError, Label, Provider
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Degraded
 from gatewayd.directories.recipients import Recipients
@@ -25,6 +25,7 @@ from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog
 from gatewayd.operators.degraded import WaysOut
 from gatewayd.operators.systemd import notify
+from gatewayd.providers.channel import HttpChannel
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
@@ -49,8 +50,11 @@ class Parts(Struct, frozen=True, kw_only=True):
     api: Api
     admin: Admin
     ways_out: WaysOut
+    channels: Mapping[Channel, Any]
     smtp: SmtpChannel
     smpp: SmppChannel
+    http: HttpChannel
+    im: HttpChannel
     fit: Fit
     public: Public | None
     returned_mail: ReturnedMail | None
@@ -113,11 +117,13 @@ class Reload:
         parts.tracker.reconfigure(labels)
         parts.reporter.reconfigure(labels)
         parts.api.reconfigure(labels, config.api.trusted_proxies)
-        parts.admin.reload(stop_times(labels), configured(config, {Channel.EMAIL: parts.smtp, Channel.SMS: parts.smpp}))
+        parts.admin.reload(stop_times(labels), configured(config, parts.channels))
         parts.ways_out.reconfigure(labels)
         parts.smtp.reconfigure(config.relays, labels)
         parts.fit.reconfigure(config.smscs)
         parts.smpp.reconfigure(config.smscs, labels)
+        parts.http.reconfigure(carrying(config, "sms"))
+        parts.im.reconfigure(carrying(config, "im"))
         if parts.public is not None:
             parts.public.reload(config.esp)
         if parts.returned_mail is not None and config.bounces is not None:
@@ -154,7 +160,15 @@ def return_domains(config: Config) -> frozenset[str]:
 
 def policies(config: Config, channel: Channel) -> Mapping[str, Any]:
     """How each way out of a channel treats a message whose answer was lost."""
-    return config.relays if channel is Channel.EMAIL else config.smscs
+    if channel is Channel.EMAIL:
+        return config.relays
+    providers = carrying(config, channel)
+    return {**config.smscs, **providers} if channel is Channel.SMS else providers
+
+
+def carrying(config: Config, carries: str) -> dict[str, Provider]:
+    """The providers of one kind: sms or im."""
+    return {name: table for name, table in config.providers.items() if table.carries == carries}
 
 
 def configured(config: Config, channels: Mapping[Channel, Any]) -> dict[Channel, Any]:

@@ -26,7 +26,7 @@ from gatewayd.config import Config, ConfigError, load
 from gatewayd.core.interfaces import Decided, unrecorded
 from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
-from gatewayd.core.tokens import Keys
+from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.directories import Directories, faults
 from gatewayd.directories.probe import Probe
 from gatewayd.directories.recipients import Recipients
@@ -42,7 +42,8 @@ from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.systemd import StatusLine, Watchdog
-from gatewayd.reload import Parts, Reload, configured, policies, return_domains, stop_times
+from gatewayd.providers.channel import HttpChannel
+from gatewayd.reload import Parts, Reload, carrying, configured, policies, return_domains, stop_times
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
@@ -56,8 +57,9 @@ from gatewayd.work.deliver import Deliverer
 from gatewayd.work.keeper import Keeper
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report import Reporter
+from gatewayd.work.shared_routes import SharedRoutes
 
-WINDOWS = {Channel.EMAIL: 256, Channel.SMS: 512}
+WINDOWS = {Channel.EMAIL: 256, Channel.SMS: 512, Channel.IM: 256}
 REPORT_WINDOW = 128
 """Items in work at a time, for each kind."""
 
@@ -143,16 +145,33 @@ class Shared(Struct, frozen=True, kw_only=True):
 
 
 class Ways(Struct, frozen=True, kw_only=True):
-    """The ways out. `fit` says into how many segments an SMS falls by the SMSCs that it may take."""
+    """The ways out. `fit` says into how many segments an SMS falls by the SMSCs that it may take.
+
+    `sms` are SMSCs and providers together, in each route's order.
+    """
 
     smtp: SmtpChannel
     smpp: SmppChannel
+    http: HttpChannel
+    im: HttpChannel
+    sms: SharedRoutes
     fit: Fit
 
     @property
     def by_channel(self) -> dict[Channel, Any]:
         """The way out of each channel."""
-        return {Channel.EMAIL: self.smtp, Channel.SMS: self.smpp}
+        return {Channel.EMAIL: self.smtp, Channel.SMS: self.sms, Channel.IM: self.im}
+
+    def kind_of(self, channel: Channel, name: str) -> str:
+        """What a way out is called in what operators read."""
+        if channel is Channel.EMAIL:
+            return "relay"
+        return "provider" if channel is Channel.IM or name in self.http.routes() else "smsc"
+
+
+def _works_on(work: Collection[str], channel: Channel) -> bool:
+    """Who works on SMS works on instant messages, too: CONTRACT.md has no word of their own for these."""
+    return channel in work or (channel is Channel.IM and Channel.SMS in work)
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -181,7 +200,7 @@ def gatewayd(
     acceptor = _acceptor(shared, ways, work)
     admin = _admin(shared, ways, callbacks)
     condition = Condition(reactor, shared.link, config.gatewayd.instance)
-    ways_out = WaysOut(ways.by_channel, config.labels, _kind_of)
+    ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
     api = _api(shared, acceptor)
     returned_mail = _returned_mail(shared, tracker)
     public = _public(shared, tracker, callbacks)
@@ -194,8 +213,11 @@ def gatewayd(
         api=api,
         admin=admin,
         ways_out=ways_out,
+        channels=ways.by_channel,
         smtp=ways.smtp,
         smpp=ways.smpp,
+        http=ways.http,
+        im=ways.im,
         fit=ways.fit,
         public=public,
         returned_mail=returned_mail,
@@ -222,6 +244,8 @@ def gatewayd(
             callbacks,
             ways.smtp,
             ways.smpp,
+            ways.http,
+            ways.im,
             _keeper(shared, work, tracker),
             *work.outboxes.values(),
             admin.watch,
@@ -231,7 +255,7 @@ def gatewayd(
             *([TimerService(5.0, observer.flush)] if observer is not None else []),
         ],
         name=f"gatewayd {__version__} runs as {config.gatewayd.instance}",
-        together=((Listener,), (Outbox, SmtpChannel, SmppChannel)),
+        together=((Listener,), (Outbox, SmtpChannel, SmppChannel, HttpChannel)),
         draining=draining,
         closing=shared.close,
         reload=reload.run,
@@ -262,6 +286,33 @@ def _shared(reactor: Any, config: Config) -> Shared:
 
 def _ways(shared: Shared, tracker: Tracker) -> Ways:
     config, keys, store = shared.config, shared.keys, shared.store
+    base_url = config.public.base_url.rstrip("/") if config.public else ""
+    smpp = SmppChannel(
+        shared.reactor,
+        config.smscs,
+        config.labels,
+        number_hashes=keys.number_hashes,
+        reserve=store.reserve,
+        evidence=tracker,
+        on_segment=store.record_segments,
+        on_answer=shared.metrics.submit_answered,
+        jitter=shared.jitter,
+    )
+
+    def report_url(provider: str, message_id: str) -> str:
+        return f"{base_url}/dlr/{provider}/{keys.token(Purpose.REPORT, message_id)}" if base_url else ""
+
+    def by_http(carries: str) -> HttpChannel:
+        return HttpChannel(
+            shared.reactor,
+            carrying(config, carries),
+            report_url=report_url,
+            reserve=store.reserve,
+            jitter=shared.jitter,
+            on_answer=shared.metrics.provider_answered,
+        )
+
+    http = by_http("sms")
     return Ways(
         smtp=SmtpChannel(
             shared.reactor,
@@ -269,28 +320,16 @@ def _ways(shared: Shared, tracker: Tracker) -> Ways:
             config.labels,
             keys=keys,
             return_domain=config.bounces.domain if config.bounces else "",
-            base_url=config.public.base_url.rstrip("/") if config.public else "",
+            base_url=base_url,
             jitter=shared.jitter,
             reserve=store.reserve_soon,
         ),
-        smpp=SmppChannel(
-            shared.reactor,
-            config.smscs,
-            config.labels,
-            number_hashes=keys.number_hashes,
-            reserve=store.reserve,
-            evidence=tracker,
-            on_segment=store.record_segments,
-            on_answer=shared.metrics.submit_answered,
-            jitter=shared.jitter,
-        ),
+        smpp=smpp,
+        http=http,
+        im=by_http("im"),
+        sms=SharedRoutes([smpp, http]),
         fit=Fit(config.smscs),
     )
-
-
-def _kind_of(channel: Channel, name: str) -> str:
-    """What a way out is called in what operators read."""
-    return "relay" if channel is Channel.EMAIL else "smsc"
 
 
 def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> Work:
@@ -321,7 +360,7 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
             decided=shared.decided,
         )
         for channel in Channel
-        if channel in config.gatewayd.work
+        if _works_on(config.gatewayd.work, channel)
     }
     outboxes: dict[str, Outbox[Any]] = {
         channel: Outbox(reactor, work, WINDOWS[channel]) for channel, work in messages.items()

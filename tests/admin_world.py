@@ -16,7 +16,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.metrics import Metrics
 
-EMAIL, SMS = Channel.EMAIL, Channel.SMS
+EMAIL, SMS, IM = Channel.EMAIL, Channel.SMS, Channel.IM
 NOW = 1_790_000_000.25
 KEYS = Keys(b"k" * 32)
 

@@ -171,7 +171,7 @@ class Database:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
-        self.queues: dict[str, dict[str, float]] = {"email": {}, "sms": {}, "reports": {}}
+        self.queues: dict[str, dict[str, float]] = {"email": {}, "sms": {}, "im": {}, "reports": {}}
         self.leases: dict[tuple[str, str], dict[str, float]] = {}
         self.aside: dict[tuple[str, Channel], dict[str, float]] = {}
         self.paused: set[tuple[str, Channel]] = set()
@@ -842,7 +842,7 @@ class FakeStore:
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
         now, moved = self._now(), 0
-        for kind in ("email", "sms", "reports"):
+        for kind in ("email", "sms", "im", "reports"):
             lease = self.db.leases.get((kind, instance), {})
             for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
                 del lease[message_id]

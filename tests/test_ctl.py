@@ -158,7 +158,7 @@ async def test_what_goes_to_a_pipe_is_not_wrapped(desk: Desk, world: World, monk
     _, out, _ = await desk.run("status")
     lines = [line.strip() for line in out.splitlines()]
     assert f"world: {reason}" in lines
-    assert f"sms: no SMSC is up (world: {reason})" in lines
+    assert f"sms: no SMSC or provider is up (world: {reason})" in lines
     assert "players: the database failed" in lines
 
 
@@ -272,7 +272,7 @@ async def test_export_is_json_for_people_too(desk: Desk, world: World) -> None:
         assert [one["uid"] for one in told["messages"]] == ["uid-1", "uid-2"]
         assert told["messages"][0]["content"]["body"] == "hello"
         assert (told["label"], told["ext_user_id"]) == ("amazing", "asks")
-        assert told["stop_list"] == {"email": None, "sms": None}
+        assert told["stop_list"] == {"email": None, "sms": None, "im": None}
     status, out, _ = await desk.run("export", "amazing", "unknown")
     assert (status, json.loads(out)["messages"]) == (0, [])
     assert (await desk.run("export", "nobody", "asks"))[0] == 1

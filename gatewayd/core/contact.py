@@ -16,9 +16,16 @@ _REMEMBERED = 4096
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
 
-def address_of(recipient: Recipient, channel: Channel, default_region: str) -> str | None:
-    """Where `recipient` is reached on `channel`: an email address, or a number in E.164 form with its plus."""
-    return email_of(recipient) if channel is Channel.EMAIL else number_of(recipient, default_region)
+def address_of(recipient: Recipient, channel: Channel, default_region: str, ext_user_id: str) -> str | None:
+    """Where `recipient` is reached on `channel`: an email address, a number in E.164 form with its plus, or any text.
+
+    The last is for instant messages: the player's own id, `ext_user_id`, where the directory knows no other.
+    """
+    if channel is Channel.EMAIL:
+        return email_of(recipient)
+    if channel is Channel.SMS:
+        return number_of(recipient, default_region)
+    return (ext_user_id if recipient.im is None else recipient.im) or None
 
 
 def email_of(recipient: Recipient) -> str | None:

@@ -5,12 +5,13 @@ one is tried; what a route says of the message itself is raised, and ends the at
 setback is the channel's to say: relays are alike, SMSCs differ in price (CONTRACT.md, Failover).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gatewayd.core.errors import Failure, PermanentFailure, TemporaryFailure
-from gatewayd.core.model import Handed
+from gatewayd.core.model import Handed, Order
 
 
 class Setback(Struct, frozen=True):
@@ -24,6 +25,18 @@ class Setback(Struct, frozen=True):
     not_before: float | None = None
     counts: bool = True
     final: bool = False
+
+
+def narrowed(order: Order, known: Container[str]) -> Order:
+    """An order that goes on where it was begun: what was taken of it counts for that one of the `known` routes only.
+
+    A receipt for the whole comes from one next hop or from none; where that is gone, the message begins anew.
+    """
+    if not order.progress or not order.begun_on:
+        return order
+    if order.begun_on in order.routes and order.begun_on in known:
+        return replace(order, routes=(order.begun_on,))
+    return replace(order, progress=())
 
 
 Attempt = Callable[[str], Awaitable[Handed | Setback]]

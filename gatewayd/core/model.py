@@ -3,7 +3,7 @@
 Stored values are msgspec structs because the store writes them as they are. Nothing here does I/O or asks the clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -13,10 +13,14 @@ from gatewayd.core.status import Event, Report, State
 
 
 class Channel(StrEnum):
-    """A way out; the words of the public paths and commands. An instant message is an SMS (SMARTICO.md 2)."""
+    """A way out; the words of the public paths and commands.
+
+    An instant message goes out as an SMS (SMARTICO.md 2) unless its label has ways of their own for it.
+    """
 
     EMAIL = "email"
     SMS = "sms"
+    IM = "im"
 
 
 class Email(Struct, frozen=True, tag="email"):
@@ -36,6 +40,18 @@ class Sms(Struct, frozen=True, tag="sms"):
     body: str
 
 
+class Im(Struct, frozen=True, tag="im"):
+    """The content of one instant message; `from_number` is empty where neither request nor label names a sender."""
+
+    from_number: str
+    body: str
+
+
+Content = Email | Sms | Im
+CHANNEL_OF: Mapping[type, Channel] = {Email: Channel.EMAIL, Sms: Channel.SMS, Im: Channel.IM}
+"""The channel that each content goes out on."""
+
+
 class Message(Struct, frozen=True):
     """One email or SMS that we took on. Holds the player's id, never the player's address.
 
@@ -48,7 +64,7 @@ class Message(Struct, frozen=True):
     uid: str
     label: str
     ext_user_id: str
-    content: Email | Sms
+    content: Content
     accepted_at: float
     deadline: float
     callback_url: str = ""
@@ -58,30 +74,39 @@ class Message(Struct, frozen=True):
     @property
     def channel(self) -> Channel:
         """The channel that this content goes out on."""
-        return Channel.EMAIL if isinstance(self.content, Email) else Channel.SMS
+        return CHANNEL_OF[type(self.content)]
 
     def __repr__(self) -> str:
         return f"<Message {self.id} {self.label}/{self.channel}>"
 
 
 class Recipient(Struct, frozen=True):
-    """What the operator's directory says of a player. Printing it shows no address."""
+    """What the operator's directory says of a player. Printing it shows no address.
+
+    `im` is None where the directory has no such column: then the player's id is the address there.
+    """
 
     email: str = ""
     phone: str = ""
+    im: str | None = None
     opted_out: bool = False
     email_opted_out: bool = False
     sms_opted_out: bool = False
+    im_opted_out: bool = False
     excluded: bool = False
 
     def __repr__(self) -> str:
-        has = [name for name, value in (("email", self.email), ("phone", self.phone)) if value]
+        has = [name for name, value in (("email", self.email), ("phone", self.phone), ("im", self.im)) if value]
         return f"<Recipient with {' and '.join(has) or 'no address'}>"
 
     def may_be_contacted(self, channel: Channel) -> bool:
         """False for an excluded player, one who opted out of everything, or of this channel."""
-        out_of_channel = self.email_opted_out if channel is Channel.EMAIL else self.sms_opted_out
-        return not (self.opted_out or self.excluded or out_of_channel)
+        out_of = {
+            Channel.EMAIL: self.email_opted_out,
+            Channel.SMS: self.sms_opted_out,
+            Channel.IM: self.im_opted_out,
+        }
+        return not (self.opted_out or self.excluded or out_of[channel])
 
 
 class WhyNot(StrEnum):
@@ -113,9 +138,9 @@ class Resolved(Struct, frozen=True):
 class Order(Struct, frozen=True):
     """What a channel is asked to do once: this message, to this address, by the first of `routes` that is up.
 
-    `address` is a checked email address, or a number in E.164 form with its plus. `routes` are names of relays or
-    SMSCs in order of preference. `progress` holds the remote ids of segments that an earlier attempt got taken, by
-    `begun_on` where that is known: an id means nothing to another SMSC.
+    `address` is a checked email address, a number in E.164 form with its plus, or any text (im). `routes` are names of
+    relays, SMSCs or providers in order of preference. `progress` holds the remote ids of segments that an earlier
+    attempt got taken, by `begun_on` where that is known: an id means nothing to another SMSC.
     """
 
     message: Message

@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     OPEN = "open"
     ESP = "esp"
     MESSAGE_ID = "message-id"
+    REPORT = "report"
 
 
 class Subscription(NamedTuple):

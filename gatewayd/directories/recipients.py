@@ -74,7 +74,7 @@ class Recipients:
             return Resolved(user, why_not=WhyNot.UNKNOWN)
         if not found.may_be_contacted(channel):
             return Resolved(user, why_not=WhyNot.MAY_NOT)
-        address = address_of(found, channel, table.default_region)
+        address = address_of(found, channel, table.default_region, user)
         if address is None:
             return Resolved(user, why_not=WhyNot.NO_ADDRESS)
         return Resolved(user, address)

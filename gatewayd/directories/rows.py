@@ -6,7 +6,7 @@ from typing import Any
 
 from gatewayd.core.model import Recipient
 
-FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "excluded")
+FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "im_opted_out", "excluded")
 _NO = frozenset({"", "0", "f", "false", "n", "no", "off", "none", "null"})
 
 
@@ -16,6 +16,7 @@ def recipient_of(row: Mapping[str, Any]) -> Recipient:
     return Recipient(
         email=text_of(given.get("email")),
         phone=text_of(given.get("phone")),
+        im=text_of(given["im"]) if "im" in given else None,
         **{flag: flag_of(given.get(flag)) for flag in FLAGS},
     )
 

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 from gatewayd.config import Label
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
-from gatewayd.core.model import Channel, Decision, Email, Leased, Message, Sms, WhyNot
+from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Sms, WhyNot
 from gatewayd.core.persist import persist
 from gatewayd.core.tokens import Keys
 from gatewayd.intake.pace import Pace
@@ -123,7 +124,8 @@ class Acceptor:
         label = self._label(label_name)
         check_well_formed(request)
         sender = check_sender(label, request.content)
-        fault = sender and self._fit.why_no_sender(sender, label)
+        is_sms = request.channel is Channel.SMS
+        fault = is_sms and self._fit.why_no_sender(sender, label)
         if fault:
             raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
         check_callback(label, request.callback_url)
@@ -152,8 +154,8 @@ class Acceptor:
             raise Refused(ErrorCode.NOT_AUTHORISED, "not authorised")
         return label
 
-    def _check_length(self, label: Label, content: Email | Sms) -> None:
-        if isinstance(content, Email):
+    def _check_length(self, label: Label, content: Content) -> None:
+        if not isinstance(content, Sms):
             return
         most = label.max_segments
         # Far over the limit is not worth counting, whatever transliteration may save.
@@ -192,9 +194,13 @@ class Acceptor:
     ) -> Message:
         content = request.content
         to = request.to_email_address
-        if isinstance(content, Sms):
-            content = Sms(from_number=sender, body=content.body)
-        lifetime = label.email_deadline if isinstance(content, Email) else label.sms_deadline
+        if isinstance(content, Sms | Im):
+            content = replace(content, from_number=sender)
+        lifetimes = {
+            Channel.EMAIL: label.email_deadline,
+            Channel.SMS: label.sms_deadline,
+            Channel.IM: label.im_deadline,
+        }
         return Message(
             id=message_id,
             uid=request.uid,
@@ -202,7 +208,7 @@ class Acceptor:
             ext_user_id=request.ext_user_id,
             content=content,
             accepted_at=now,
-            deadline=now + lifetime,
+            deadline=now + lifetimes[request.channel],
             callback_url=request.callback_url,
             activity_type=request.activity_type,
             sealed_to=self._keys.seal(to, message_id) if to else "",
@@ -226,7 +232,7 @@ class Acceptor:
         if not request.activity_type:
             stops = keys.user_hashes(message.label, message.ext_user_id)
             if address:
-                stops += keys.address_hashes(address) if channel is Channel.EMAIL else keys.number_hashes(address)
+                stops += keys.number_hashes(address) if channel is Channel.SMS else keys.address_hashes(address)
         outbox = self._outboxes.get(channel)
         attempt = f"{self._clock.seconds():.3f}/{next(self._attempts)}"
         try:

@@ -35,7 +35,7 @@ Reply = Any
 """An Answer: Routes takes it, Klein's own types do not know it."""
 
 CHANNELS: Mapping[bytes, Channel] = {b"email": Channel.EMAIL, b"sms": Channel.SMS, b"im": Channel.SMS}
-"""The last part of the path; an instant message is an SMS."""
+"""The last part of the path; an instant message is an SMS where its label has no ways of their own for it."""
 
 MOST_FROM_A_STRANGER = 16
 """Connections of one peer to whom no label is open: all that it gets are refusals."""
@@ -61,7 +61,7 @@ class _Gate:
 
     def why_unknown(self, headers: Sequence[bytes], channel: Channel) -> str:
         """Why these Authorization headers do not do, in a time that tells nothing of the accepted values; "" if so."""
-        if self._open_sms and channel is Channel.SMS:
+        if self._open_sms and channel is not Channel.EMAIL:
             return ""
         if len(headers) != 1:
             return "more than one Authorization header" if headers else "no Authorization header"
@@ -104,7 +104,7 @@ class Api:
         self._trusted = Networks(trusted_proxies)
         self._routes = {
             b"/%s/%s" % (name.encode(), kind): (name, channel) for name in labels for kind, channel in CHANNELS.items()
-        }
+        } | {b"/%s/im" % name.encode(): (name, Channel.IM) for name, label in labels.items() if label.im_via}
 
     def site(self, reactor: Any) -> Site:
         """What the listener serves. `_find` knows every path, so that nothing is ever answered in Klein's words."""
@@ -237,8 +237,10 @@ class Api:
         parts = path.split(b"/")
         if len(parts) != 3 or parts[0] or not parts[1]:
             return None
-        channel = CHANNELS.get(unquote_to_bytes(parts[2]))
-        return (unquote_to_bytes(parts[1]).decode("utf-8", "replace"), channel) if channel else None
+        label, kind = unquote_to_bytes(parts[1]), unquote_to_bytes(parts[2])
+        if kind not in CHANNELS:
+            return None
+        return self._routes.get(b"/%s/%s" % (label, kind)) or (label.decode("utf-8", "replace"), CHANNELS[kind])
 
     def _why_closed(self, address: Address | None, label: str, peer: str) -> str:
         """Why a caller at `address` has no business with this label; "" where it may ask."""

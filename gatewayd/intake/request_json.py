@@ -6,17 +6,21 @@ from typing import Any
 import msgspec
 
 from gatewayd.core.errors import ErrorCode, Refused
-from gatewayd.core.model import Channel, Email, Sms
+from gatewayd.core.model import Channel, Content, Email, Im, Sms
 from gatewayd.intake.rules import Request
 
 _SHARED = ("ext_user_id", "callback_url")
 _EMAIL = ("from_email_address", "reply_to_email_address", "subject", "body", "text_body", "email_uid")
+_SHORT = ("from_number", "body", "im_uid")
 _PREVIEW = ("activity_type", "to_email_address")
 FIELDS: Mapping[Channel, frozenset[str]] = {
     Channel.EMAIL: frozenset(_SHARED + _EMAIL + _PREVIEW),
-    Channel.SMS: frozenset((*_SHARED, "from_number", "body", "im_uid")),
+    Channel.SMS: frozenset((*_SHARED, *_SHORT)),
+    Channel.IM: frozenset((*_SHARED, *_SHORT)),
 }
 """What SMARTICO.md sections 1 and 2 name; any other field is ignored."""
+
+_SHORT_KINDS: Mapping[Channel, type[Sms | Im]] = {Channel.SMS: Sms, Channel.IM: Im}
 
 
 MOST_MEMBERS = 1000
@@ -64,7 +68,7 @@ def read_request(channel: Channel, body: bytes) -> Request:
     fields = _fields(FIELDS[channel], body)
     given = fields.get
     if channel is Channel.EMAIL:
-        content: Email | Sms = Email(
+        content: Content = Email(
             from_email_address=given("from_email_address", ""),
             subject=given("subject", ""),
             reply_to_email_address=given("reply_to_email_address", ""),
@@ -72,7 +76,7 @@ def read_request(channel: Channel, body: bytes) -> Request:
             text_body=given("text_body", ""),
         )
     else:
-        content = Sms(from_number=given("from_number", ""), body=given("body", ""))
+        content = _SHORT_KINDS[channel](from_number=given("from_number", ""), body=given("body", ""))
     return Request(
         ext_user_id=given("ext_user_id", ""),
         uid=given("email_uid" if channel is Channel.EMAIL else "im_uid", ""),

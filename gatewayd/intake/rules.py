@@ -15,7 +15,7 @@ from gatewayd.core import mailbox
 from gatewayd.core.callback_urls import why_refused
 from gatewayd.core.contact import readable_email
 from gatewayd.core.errors import ErrorCode, Refused
-from gatewayd.core.model import Channel, Email, Sms
+from gatewayd.core.model import CHANNEL_OF, Channel, Content, Email, Im, Sms
 
 LONGEST = 998
 """Characters of an id, a sender or a subject; a line of a mail must not be longer (RFC 5322 2.1.1)."""
@@ -30,7 +30,7 @@ class Request(Struct, frozen=True):
 
     ext_user_id: str
     uid: str
-    content: Email | Sms
+    content: Content
     callback_url: str = ""
     activity_type: str = ""
     to_email_address: str = ""
@@ -38,7 +38,7 @@ class Request(Struct, frozen=True):
     @property
     def channel(self) -> Channel:
         """The channel that this is meant for."""
-        return Channel.EMAIL if isinstance(self.content, Email) else Channel.SMS
+        return CHANNEL_OF[type(self.content)]
 
     def __repr__(self) -> str:
         return f"<Request for {self.channel}>"
@@ -56,8 +56,8 @@ def fingerprint(request: Request) -> str:
     return blake2b(msgspec.msgpack.encode(fields), digest_size=16).hexdigest()
 
 
-def _strings(content: Email | Sms) -> tuple[str, ...]:
-    if isinstance(content, Sms):
+def _strings(content: Content) -> tuple[str, ...]:
+    if isinstance(content, Sms | Im):
         return (content.from_number, content.body)
     return (
         content.from_email_address,
@@ -77,7 +77,7 @@ def check_well_formed(request: Request) -> None:
     content = request.content
     required: tuple[tuple[str, str], ...]
     plain: tuple[tuple[str, str], ...]
-    if isinstance(content, Sms):
+    if isinstance(content, Sms | Im):
         required = (("ext_user_id", request.ext_user_id), ("im_uid", request.uid), ("body", content.body))
         plain = (("from_number", content.from_number), *required[:2])
     else:
@@ -106,16 +106,20 @@ def check_well_formed(request: Request) -> None:
             raise _invalid(f"{field} is too long")
 
 
-def check_sender(label: Label, content: Email | Sms) -> str:
-    """The sender of an SMS, "" for an email. Raises Refused."""
-    if isinstance(content, Sms):
+def check_sender(label: Label, content: Content) -> str:
+    """The sender of an SMS or instant message, "" for an email, or where the latter has none. Raises Refused."""
+    if isinstance(content, Sms | Im):
         number = content.from_number or label.sms_sender
         if not number and label.sms_routes and all(route.sender for route in label.sms_routes):
             # Whatever the player's number, its route has a sender of its own.
             return ""
         # The operator's own choice needs no place in the list of what a caller may choose.
         allowed = label.sms_senders if content.from_number else (label.sms_sender,)
-        fault = _why_no_sms_sender(number, allowed, label.sms_routes != ())
+        if isinstance(content, Im):
+            # An operator's inbox may know its sender without being told.
+            fault = _why_no_sms_sender(number, allowed, has_routes=True) if number else ""
+        else:
+            fault = _why_no_sms_sender(number, allowed, label.sms_routes != ())
         if fault:
             raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
         return number

@@ -40,7 +40,7 @@ _DEAD_VERBS = ("retry", "drop")
 Reply = Any
 """An Answer: Routes takes it, Klein's own types do not know it."""
 
-_BOTH = tuple(Channel)
+_ALL = tuple(Channel)
 
 
 class Admin:
@@ -170,7 +170,7 @@ class Admin:
     async def _trace(self, name: str) -> Trace:
         ids = [name.lower()]
         for label in self._labels:
-            for channel in _BOTH:
+            for channel in _ALL:
                 ids += self._keys.message_ids(label, channel, name)
         trace = await self._store.trace(ids)
         if trace is None:
@@ -268,7 +268,7 @@ class Admin:
             log.info("A player of {label} is being exported by an operator", label=player.label)
             names = self._keys.user_hashes(player.label, player.ext_user_id)
             told["stop_list"] = {
-                channel: stopped_json(await self._store.stopped(player.label, channel, names)) for channel in _BOTH
+                channel: stopped_json(await self._store.stopped(player.label, channel, names)) for channel in _ALL
             }
         return json_answer(told)
 
@@ -389,7 +389,7 @@ class Admin:
         """Raises Wrong where a form names a label or channel that is not there."""
         if "label" in fields:
             self._known_label(fields["label"])
-        if fields.get("channel", "email") not in _BOTH:
+        if fields.get("channel", "email") not in _ALL:
             raise Wrong(400, "channel must be email or sms")
 
     # Where every failure becomes an answer -----------------------------------------------------------------------

@@ -164,7 +164,7 @@ def _queue_plot(
     history: Sequence[Snapshot], now: float, span: float, figure: Callable[..., float], title: str, unit: str
 ) -> Markup:
     series = []
-    for name in ("email", "sms", "reports"):
+    for name in (*Channel, "reports"):
         points = [(sample.at, figure(sample.queues[name])) for sample in history if name in sample.queues]
         series.append(Series(name, f"q-{name}", levels(points, now, span, _BINS)))
     return plot(series, title=title, span=span, unit=unit)

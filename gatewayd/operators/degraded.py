@@ -87,7 +87,7 @@ class WaysOut:
         return {name: state.reason for name, state in states_of(self._channels[channel]).items()}
 
 
-_WHAT = {Channel.EMAIL: "email", Channel.SMS: "SMS"}
+_WHAT = {Channel.EMAIL: "email", Channel.SMS: "SMS", Channel.IM: "instant message"}
 
 
 def _ways_of(label: Label) -> Iterator[tuple[Channel, str, Sequence[str]]]:
@@ -96,3 +96,5 @@ def _ways_of(label: Label) -> Iterator[tuple[Channel, str, Sequence[str]]]:
         yield Channel.EMAIL, "", label.relays
     for route in label.sms_routes:
         yield Channel.SMS, route.prefix, route.via
+    if label.im_via:
+        yield Channel.IM, "", label.im_via

@@ -32,7 +32,7 @@ DEAD_LIMIT = 500
 RATE_OVER = 60.0
 """Seconds over which the rate that is shown beside a limit is taken."""
 
-_NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC"}
+_NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC or provider", Channel.IM: "provider"}
 
 
 class Snapshot(Struct, frozen=True):

@@ -49,6 +49,7 @@ class Metrics:
         self._reported: dict[tuple[str, Report, str], tuple[Counter, Histogram]] = {}
         self._evidence: dict[tuple[str, str, str], Counter] = {}
         self._answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._http_answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def _declare_flow(self, registry: CollectorRegistry) -> None:
         self._intake_total = Counter(
@@ -106,6 +107,19 @@ class Metrics:
             "gatewayd_smpp_answer_seconds",
             "From a submit_sm on the wire to its answer.",
             ("smsc",),
+            buckets=_ANSWER,
+            registry=registry,
+        )
+        self._http_total = Counter(
+            "gatewayd_provider_answers_total",
+            "Answers of providers by HTTP status; none is a request that got no answer.",
+            ("provider", "status"),
+            registry=registry,
+        )
+        self._http_time = Histogram(
+            "gatewayd_provider_answer_seconds",
+            "From a request on the wire to the provider's answer.",
+            ("provider",),
             buckets=_ANSWER,
             registry=registry,
         )
@@ -188,6 +202,15 @@ class Metrics:
         if counter is None:
             counter = self._evidence[source, event, result] = self._evidence_total.labels(source, event, result)
         counter.inc()
+
+    def provider_answered(self, provider: str, status: str, seconds: float) -> None:
+        """A provider answered a request with this HTTP status, or "none" where it did not."""
+        pair = self._http_answers.get((provider, status))
+        if pair is None:
+            pair = (self._http_total.labels(provider, status), self._http_time.labels(provider))
+            self._http_answers[provider, status] = pair
+        pair[0].inc()
+        pair[1].observe(seconds)
 
     def submit_answered(self, smsc: str, status: str, seconds: float) -> None:
         """An SMSC answered a submit, well or not, `seconds` after it was written; `status` by its name."""

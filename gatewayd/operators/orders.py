@@ -22,7 +22,7 @@ class Wrong(Exception):
 
 
 class Player(Struct, forbid_unknown_fields=True):
-    """Body of suppress, unsuppress, erase and export. `cursor` goes on with the last two; no `channel` means both."""
+    """Body of suppress, unsuppress, erase and export. `cursor` goes on with the last two; no `channel` means all."""
 
     label: str
     ext_user_id: str
@@ -71,7 +71,7 @@ def asked(request: Any, name: str, default: str = "") -> str:
 
 
 def channels(one: Channel | None) -> tuple[Channel, ...]:
-    """The channels meant: one, or both where none is named."""
+    """The channels meant: one, or all where none is named."""
     return tuple(Channel) if one is None else (one,)
 
 

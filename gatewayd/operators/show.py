@@ -171,7 +171,7 @@ def trace(value: Json) -> None:
     out = _out()
     style = _STATE_STYLES.get(value["state"], "bold")
     out.print(f"[bold]{value['ext_message_id']}[/]  [{style}]{value['state']}[/]")
-    what = {"email": "an email", "sms": "an SMS"}[value["channel"]]
+    what = {"email": "an email", "sms": "an SMS", "im": "an instant message"}[value["channel"]]
     out.print(f"{what} of label {escape(value['label'])} to player {escape(value['ext_user_id'])}")
     out.print(f"uid {escape(value['uid'])}")
     out.print()

@@ -11,12 +11,13 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from gatewayd import config
+from gatewayd.core import backlog
+from gatewayd.core.backlog import Backlog
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.line import Line
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
-from gatewayd.smpp import backlog, receipt
-from gatewayd.smpp.backlog import Backlog
+from gatewayd.smpp import receipt
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
 from gatewayd.smpp.dial import places

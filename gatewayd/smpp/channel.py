@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd import config
-from gatewayd.core.failover import Setback, first_that_takes
-from gatewayd.core.interfaces import BeforeWire, EvidenceSink, IChannel
+from gatewayd.core.failover import Setback, first_that_takes, narrowed
+from gatewayd.core.interfaces import BeforeWire, EvidenceSink, IChannel, ISharedRoutes
 from gatewayd.core.model import Handed, Order, WayState
 from gatewayd.core.pace import Reserve
 from gatewayd.core.replace import replace_changed
@@ -44,7 +44,7 @@ def _count_nothing(smsc: str, status: str, seconds: float) -> None:
     """For who counts no answers."""
 
 
-@implementer(IChannel)
+@implementer(IChannel, ISharedRoutes)
 class SmppChannel(Service):
     """All SMSCs; of `labels` it takes the rules for their texts.
 
@@ -81,31 +81,30 @@ class SmppChannel(Service):
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
         """As IChannel.send: one SMS with all its segments, over one SMSC."""
-        segments_taken, routes = order.progress, order.routes
-        if segments_taken and order.begun_on:
-            if order.begun_on in routes and order.begun_on in self._accounts:
-                # Its first segments are there: a receipt for the whole comes from one SMSC or from none.
-                routes = (order.begun_on,)
-            else:
-                segments_taken = ()
+        order = narrowed(order, self._accounts)
 
         async def attempt(route: str) -> Handed | Setback:
-            account = self._accounts.get(route)
-            if account is None or not account.up:
-                return Setback(self._why_down(route))
-            return await self._sender.send(account, order, segments_taken, before_wire)
+            return await self.attempt(route, order, before_wire)
 
-        return await first_that_takes(routes, attempt, none="no SMSC is routed to", progress=segments_taken)
+        return await first_that_takes(order.routes, attempt, none="no SMSC is routed to", progress=order.progress)
+
+    async def attempt(self, route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
+        """See ISharedRoutes. The order's progress is this SMSC's."""
+        account = self._accounts.get(route)
+        if account is None or not account.up:
+            return Setback(self.why_down(route))
+        return await self._sender.send(account, order, order.progress, before_wire)
 
     def why_not(self, routes: Sequence[str]) -> str:
         """See IChannel."""
         if any(name in self._accounts and self._accounts[name].up for name in routes):
             return ""
-        return "; ".join(map(self._why_down, routes))
+        return "; ".join(map(self.why_down, routes))
 
-    def _why_down(self, name: str) -> str:
-        account = self._accounts.get(name)
-        return account.why_down() if account is not None else f"{name} is configured no more"
+    def why_down(self, route: str) -> str:
+        """See ISharedRoutes."""
+        account = self._accounts.get(route)
+        return account.why_down() if account is not None else f"{route} is configured no more"
 
     def routes(self) -> Mapping[str, bool]:
         """Each SMSC, and whether some bind of it takes submits."""

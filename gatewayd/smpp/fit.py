@@ -33,8 +33,9 @@ class Fit:
         A text that goes whole in message_payload is one submit, and yet as many segments on the air.
         """
         if route:
-            form = self._forms.get(route, text.PLAIN)
-            if form.long_messages == "payload":
+            form = self._forms.get(route)
+            if form is None or form.long_messages == "payload":
+                # A provider cuts a long text itself, and names its parts in its answer.
                 return 1
             forms = {form}
         else:

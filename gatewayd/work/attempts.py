@@ -40,7 +40,11 @@ class _Usual(Struct, frozen=True):
     uncertain_wait: float = 10.0
 
 
-_USUAL: Mapping[Channel, Policy] = {Channel.EMAIL: _Usual("resend"), Channel.SMS: _Usual("hold")}
+_USUAL: Mapping[Channel, Policy] = {
+    Channel.EMAIL: _Usual("resend"),
+    Channel.SMS: _Usual("hold"),
+    Channel.IM: _Usual("hold"),
+}
 """For a route that this process never had in its configuration: its channel's default (CONTRACT.md)."""
 
 

@@ -77,7 +77,7 @@ class Deliverer:
             raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
         if sender and isinstance(message.content, Sms):
             message = replace(message, content=replace(message.content, from_number=sender))
-        order = Order(message, address, tuple(routes), leased.progress, leased.attempts + 1, leased.route)
+        order = Order(message, address, routes, leased.progress, leased.attempts + 1, leased.route)
         return await channel.send(order, self._marker(message, label, address))
 
     async def _resolve(self, message: Message) -> str:
@@ -113,16 +113,16 @@ class Deliverer:
 
 
 def _ways_out(label: Label, channel: Channel) -> tuple[str, ...]:
-    """All relays or SMSCs that may ever take one of the label's messages."""
-    if channel is Channel.EMAIL:
-        return tuple(label.relays)
+    """All ways that may ever take one of the label's messages."""
+    if channel is not Channel.SMS:
+        return _way_out(label, channel, "")[0]
     return tuple(dict.fromkeys(name for route in label.sms_routes for name in route.via))
 
 
 def _way_out(label: Label, channel: Channel, address: str) -> tuple[tuple[str, ...], str]:
     """The routes of this address in order, and the sender that they ask for, "" for any."""
-    if channel is Channel.EMAIL:
-        return tuple(label.relays), ""
+    if channel is not Channel.SMS:
+        return label.relays if channel is Channel.EMAIL else label.im_via, ""
     route = sms_route(label.sms_routes, address)
     return (route.via, route.sender) if route is not None else ((), "")
 

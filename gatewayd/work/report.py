@@ -92,7 +92,8 @@ def address(callback_url: str, api_key: str, channel: Channel, ext_message_id: s
 def _address(callback_url: str, quoted_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:
     before, _, _ = callback_url.partition("#")
     joint = "?" if "?" not in before else "" if before[-1] in "?&" else "&"
-    ours = f"type={channel}&ext_message_id={ext_message_id}&status={status}&api_key={quoted_key}"
+    kind = Channel.SMS if channel is Channel.IM else channel
+    ours = f"type={kind}&ext_message_id={ext_message_id}&status={status}&api_key={quoted_key}"
     return f"{before}{joint}{ours}"
 
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
-from admin_world import EMAIL, KEYS, NOW, SMS, Reply, Ways, World
+from admin_world import EMAIL, IM, KEYS, NOW, SMS, Reply, Ways, World
 from gatewayd.core.model import Evidence, WayState
 from gatewayd.core.status import Event, Report
 
@@ -63,7 +63,7 @@ def test_not_ready_says_why(world: World) -> None:
     world.sms.ways = {"world": False}
     reply = world.ask("/readyz")
     assert reply.status == 503
-    assert reply.json["reasons"] == ["redis: the fake is down", "sms: no SMSC is up (world)"]
+    assert reply.json["reasons"] == ["redis: the fake is down", "sms: no SMSC or provider is up (world)"]
     world.store.down = False
     world.sms.ways = {"world": True}
     assert world.ask("/readyz").status == 200
@@ -185,11 +185,11 @@ def test_dead_letters_are_listed_retried_and_dropped(world: World) -> None:
 
 def test_a_player_goes_on_the_stop_list_and_off(world: World) -> None:
     """By a keyed hash, on both channels where none is named, for as long as the label says."""
-    assert world.verb("suppress", label="amazing", ext_user_id="p").json["suppressed"] == ["email", "sms"]
+    assert world.verb("suppress", label="amazing", ext_user_id="p").json["suppressed"] == ["email", "sms", "im"]
     name = KEYS.user_hashes("amazing", "p")[0]
-    assert world.store.db.stop == {("amazing", channel, name): NOW + 86400.0 for channel in (EMAIL, SMS)}
+    assert world.store.db.stop == {("amazing", channel, name): NOW + 86400.0 for channel in (EMAIL, SMS, IM)}
     assert world.verb("unsuppress", label="amazing", ext_user_id="p", channel="sms").json["unsuppressed"] == ["sms"]
-    assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == ["email"]
+    assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == ["email", "im"]
     assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == []
 
 
@@ -234,16 +234,20 @@ def test_export_has_all_that_is_stored_of_a_player(world: World) -> None:
     assert "content" not in out
     assert inside["content"] == {"from_number": "Amazing", "body": "hello"}
     assert inside["sent_at"] is None
-    assert told["stop_list"] == {"email": None, "sms": {"player_until": "2026-09-22T14:13:20.250Z", "addresses": 0}}
+    assert told["stop_list"] == {
+        "email": None,
+        "sms": {"player_until": "2026-09-22T14:13:20.250Z", "addresses": 0},
+        "im": None,
+    }
     assert world.verb("export", label="nobody", ext_user_id="player-1").status == 404
 
 
 def test_pause_and_resume(world: World) -> None:
     """The kill switch, for one channel or for both."""
-    assert world.verb("pause", label="amazing").json["paused"] == ["email", "sms"]
-    assert world.run(world.store.paused()) == {("amazing", EMAIL), ("amazing", SMS)}
+    assert world.verb("pause", label="amazing").json["paused"] == ["email", "sms", "im"]
+    assert world.run(world.store.paused()) == {("amazing", channel) for channel in (EMAIL, SMS, IM)}
     assert world.verb("resume", label="amazing", channel="email").json["resumed"] == ["email"]
-    assert world.run(world.store.paused()) == {("amazing", SMS)}
+    assert world.run(world.store.paused()) == {("amazing", SMS), ("amazing", IM)}
 
 
 @pytest.mark.parametrize(
@@ -464,7 +468,7 @@ def test_a_reload_changes_labels_and_ways_out(world: World) -> None:
     world.admin.reload({"new": 60.0}, {SMS: Ways(fresh=False)})
     assert world.verb("pause", label="new").status == 200
     assert world.verb("pause", label="amazing").status == 404
-    assert world.ask("/readyz").json["reasons"] == ["sms: no SMSC is up (fresh)"]
+    assert world.ask("/readyz").json["reasons"] == ["sms: no SMSC or provider is up (fresh)"]
 
 
 def test_the_rate_beside_a_limit_is_of_the_last_minute(world: World) -> None:

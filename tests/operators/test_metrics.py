@@ -16,7 +16,7 @@ from gatewayd.core.model import BindState, Channel, Degraded, QueueState, WaySta
 from gatewayd.core.status import Report
 from gatewayd.operators.metrics import Metrics, unreconciled, waiting
 
-EMAIL, SMS = Channel.EMAIL, Channel.SMS
+EMAIL, SMS, IM = Channel
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_message_lost_by_the_queue_is_seen() -> None:
     """Accepted 5, delivered 2, queued 2: one is nowhere, and the reconciliation says so."""
     counts = {("amazing", SMS, "accepted"): 5, ("amazing", SMS, "delivered"): 2}
     assert waiting(counts, "amazing", SMS) == 3
-    assert unreconciled(counts, {"sms": QueueState(1, 1, 0.0)}) == {EMAIL: 0, SMS: 1}
+    assert unreconciled(counts, {"sms": QueueState(1, 1, 0.0)}) == {EMAIL: 0, SMS: 1, IM: 0}
 
 
 def test_a_message_lost_by_its_label_is_seen(metrics: Metrics, registry: CollectorRegistry) -> None:
@@ -136,7 +136,7 @@ def test_a_message_lost_by_its_label_is_seen(metrics: Metrics, registry: Collect
     st.lists(
         st.tuples(
             st.sampled_from(["a", "b"]),
-            st.sampled_from([EMAIL, SMS]),
+            st.sampled_from([EMAIL, SMS, IM]),
             st.sampled_from(["waiting", "sent", "delivered", "failed", "rejected"]),
         )
     )
@@ -144,7 +144,7 @@ def test_a_message_lost_by_its_label_is_seen(metrics: Metrics, registry: Collect
 def test_messages_that_are_all_somewhere_reconcile(lives: list[tuple[str, Channel, str]]) -> None:
     """Whatever states the messages are in, the difference is 0 while each of them is in one."""
     counts: dict[tuple[str, Channel, str], int] = {}
-    queued = {EMAIL: 0, SMS: 0}
+    queued = {EMAIL: 0, SMS: 0, IM: 0}
     for label, channel, state in lives:
         counts[label, channel, "accepted"] = counts.get((label, channel, "accepted"), 0) + 1
         if state == "waiting":
@@ -152,7 +152,7 @@ def test_messages_that_are_all_somewhere_reconcile(lives: list[tuple[str, Channe
         else:
             counts[label, channel, state] = counts.get((label, channel, state), 0) + 1
     queues = {str(channel): QueueState(number, 0, 0.0) for channel, number in queued.items()}
-    assert unreconciled(counts, queues) == {EMAIL: 0, SMS: 0}
+    assert unreconciled(counts, queues) == {EMAIL: 0, SMS: 0, IM: 0}
 
 
 ETC = Path(__file__).resolve().parent.parent.parent / "etc"

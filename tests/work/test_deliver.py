@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from fakes import FakeStore
-from gatewayd.config import Label, SmsRoute
+from gatewayd.config import Label, Secret, Smsc, SmsRoute
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import BeforeWire, IChannel, IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
@@ -90,6 +90,9 @@ class Way:
         return 0.0
 
 
+SMSC = Smsc(host="127.0.0.1", system_id="gw", password=Secret("secret"))
+
+
 class Bench:
     """A deliverer over a fake store with one message of each channel leased."""
 
@@ -106,7 +109,7 @@ class Bench:
             self.channels,
             recipients_of(labels, players=self.directory),
             KEYS,
-            segments=Fit({}).segments,
+            segments=Fit({"uk": SMSC}).segments,
             labels=labels,
         )
 

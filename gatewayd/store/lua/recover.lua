@@ -4,7 +4,7 @@
 -- holds   with `before`, what our successor leased under the same name meanwhile stays its own
 local function each(it)
   local moved, upto = 0, it[3] > 0 and ('(' .. it[3]) or '+inf'
-  for _, kind in ipairs({'email', 'sms', 'reports'}) do
+  for _, kind in ipairs({'email', 'sms', 'im', 'reports'}) do
     local l = P .. 'l:' .. kind .. ':' .. it[1]
     for _, id in ipairs(call('ZRANGEBYSCORE', l, '-inf', upto, 'LIMIT', 0, it[2])) do
       call('ZREM', l, id)
