@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gatewayd import __version__
 from gatewayd.core.model import Json
@@ -55,8 +56,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says of a word that it does not know which one was perhaps meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with 2, as argparse does."""
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice:
+            known = re.findall(r"[\w-]+", choice[2])
+            close = get_close_matches(choice[1], known, 1)
+            message = f"there is no {choice[1]!r} here; " + (
+                f"did you mean {close[0]!r}?" if close else f"one of {', '.join(known)}"
+            )
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gatewayctl",
         description="Look after gatewayd, the email and SMS gateway.",
         epilog="Exit status: 0 done, 1 it failed, 2 used wrongly. Every verb has its own --help.",

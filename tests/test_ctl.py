@@ -431,3 +431,21 @@ async def test_audit_verify(desk: Desk) -> None:
     assert (await desk.run("audit", "verify", str(path)))[0] == 1
     status, out, _ = await desk.run("audit", "verify", "--json", str(path))
     assert (status, json.loads(out)["ok"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["staus"], "there is no 'staus' here; did you mean 'status'?"),
+        (["dead-letters", "retri"], "did you mean 'retry'?"),
+        (["zz"], "there is no 'zz' here; one of check, status"),
+    ],
+)
+def test_an_unknown_verb_says_what_was_perhaps_meant(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the usage, and exit status 2."""
+    with pytest.raises(SystemExit) as left:
+        ctl.main(words)
+    assert left.value.code == 2
+    assert said in capsys.readouterr().err

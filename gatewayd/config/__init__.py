@@ -5,13 +5,13 @@ nothing. Nobody keeps the root `Config`: `makeService` hands each part the few v
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError
 
-from gatewayd.config import pem
+from gatewayd.config import doors, pem
 from gatewayd.config.contradictions import contradictions, tables_of
 from gatewayd.config.data_coding import following
 from gatewayd.config.labels import Dkim, Label, SmsRoute
@@ -22,6 +22,7 @@ from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, P
 from gatewayd.config.table import Table
 from gatewayd.config.values import Secret
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
+from gatewayd.config.wording import fault, toml_error
 
 __all__ = [
     "Admin",
@@ -85,11 +86,15 @@ def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Co
     Raises ConfigError with all that is wrong: unreadable file, TOML syntax with its line, each bad key.
     """
     try:
-        raw = tomllib.loads(Path(path).read_text("utf-8"))
+        text = Path(path).read_text("utf-8")
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not TOML: {error}"]) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path}: {toml_error(error, text)}"]) from None
     return parse(raw, environ, instance)
 
 
@@ -103,8 +108,10 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     try:
         config = Config.model_validate(dict(raw), context={"environ": environ})
     except ValidationError as error:
-        errors = [_line(fault["loc"], fault["type"], fault["msg"], fault.get("ctx", {})) for fault in error.errors()]
+        errors = [fault(Config, one["loc"], one["type"], one["msg"], one.get("ctx", {})) for one in error.errors()]
     errors += [*contradictions(raw), *_misplaced(raw), *(_unreadable_keys(config) if config else ())]
+    if config is not None:
+        errors += _guessable(config, errors)
     if config is None or errors:
         raise ConfigError(errors)
     return _named(config)
@@ -144,6 +151,18 @@ def _unreadable_keys(config: Config) -> Iterator[str]:
                 yield f"esp.{name}.public_key: {error}"
 
 
+def _guessable(config: Config, known: Sequence[str]) -> Iterator[str]:
+    """Secret paths of ESPs that are too short for what they are, where a file or the environment holds them."""
+    for line in doors.guessable(
+        {
+            name: {"secret": table.secret.reveal(), "username": table.username, "password": bool(table.password)}
+            for name, table in config.esp.items()
+        }
+    ):
+        if line not in known:
+            yield line
+
+
 def _named(config: Config) -> Config:
     """`config` with {instance} in its listen strings replaced."""
     changed: dict[str, Any] = {}
@@ -153,36 +172,6 @@ def _named(config: Config) -> Config:
             listen = tuple(text.replace("{instance}", config.gatewayd.instance) for text in part.listen)
             changed[table] = part.model_copy(update={"listen": listen})
     return config.model_copy(update=changed)
-
-
-_WORDS = {
-    "missing": "is required",
-    "extra_forbidden": "unknown key",
-    "model_type": "must be a table",
-    "dict_type": "must be a table",
-    "tuple_type": "must be a list",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-}
-
-
-def _line(loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[str, Any]) -> str:
-    path = ""
-    for part in loc:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part != "[key]":
-            path += f".{part}" if path else part
-    if kind == "literal_error":
-        message = f"must be one of {context.get('expected')}"
-    elif kind == "string_too_long":
-        message = f"must have at most {context.get('max_length')} characters"
-    else:
-        message = _WORDS.get(kind, message.removeprefix("Value error, "))
-    return f"{path}: {message}"
 
 
 def _misplaced(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gatewayd.config import pem
+from gatewayd.config import doors, pem
 from gatewayd.config.data_coding import coding_contradictions
 from gatewayd.config.provider_contradictions import provider_contradictions
+from gatewayd.config.wording import meant
 
 ESP_NAMES = (
     *("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"),
@@ -52,6 +53,8 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         needed = _ESP_NEEDS.get(name)
         if needed and not tables["esp"][name].get(needed):
             yield f"esp.{name}.{needed}: is required: without it no event can be proven"
+    yield from doors.open_doors(raw)
+    yield from doors.guessable(tables["esp"])
     redis = tables_of({"redis": raw.get("redis")})["redis"]
     if isinstance(raw.get("redis"), Mapping):
         yield from _redis(redis)
@@ -73,6 +76,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
 
 def _redis(table: Mapping[str, Any]) -> Iterator[str]:
     """What does not go together in [redis], which is reached by its endpoint or by the Sentinels' word."""
+    yield from doors.clear_redis(table)
     sentinels, endpoint = table.get("sentinels"), str(table.get("endpoint") or "")
     if not endpoint and not sentinels:
         yield "redis.endpoint: is required (or sentinels, and the name of the master that they watch)"
@@ -102,10 +106,10 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
     """A label's names of tables that are not there."""
     directory = label.get("directory")
     if isinstance(directory, str) and directory and directory not in tables["directories"]:
-        yield f"{at}.directory: there is no [directories.{directory}]"
+        yield f"{at}.directory: there is no [directories.{directory}]{meant(directory, tables['directories'])}"
     for index, relay in enumerate(_items(label.get("relays"))):
         if isinstance(relay, str) and relay and relay not in tables["relays"]:
-            yield f"{at}.relays[{index}]: there is no [relays.{relay}]"
+            yield f"{at}.relays[{index}]: there is no [relays.{relay}]{meant(relay, tables['relays'])}"
     for index, route in enumerate(_items(label.get("sms_routes"))):
         for place, name in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
             if isinstance(name, str) and name and name not in tables["smscs"]:

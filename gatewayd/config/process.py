@@ -12,6 +12,7 @@ from gatewayd.config.values import (
     Domain,
     Duration,
     FullSecret,
+    HostName,
     Hosts,
     Net,
     Secret,
@@ -51,6 +52,7 @@ class Redis(Table):
     sentinel_username: str = ""
     sentinel_password: SecretText = Secret("")
     tls: bool = False
+    clear_text: bool = False
     replicas: Annotated[int, Field(ge=0)] = 0
     ca_file: str = ""
     certificate: str = ""
@@ -78,7 +80,8 @@ class Admin(Table):
     """[admin]"""
 
     listen: Listens = ("tcp:9090:interface=127.0.0.1",)
-    hosts: Annotated[tuple[Domain, ...], Strict(False)] = ()
+    open: bool = False
+    hosts: Annotated[tuple[HostName, ...], Strict(False)] = ()
 
 
 class Bounces(Table):
@@ -87,6 +90,7 @@ class Bounces(Table):
     domain: Domain
     listen: Listens = ("tcp:2424:interface=127.0.0.1",)
     reuse_port: bool = False
+    open: bool = False
     max_size: Count = 5_242_880
     internal_relays: Strings = ()
 

@@ -144,6 +144,12 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _host_name(value: str) -> str:
+    if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
+        raise ValueError("is not a host name")
+    return value.lower()
+
+
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
         raise ValueError("is not an http or https URL")
@@ -295,6 +301,7 @@ Region = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]
 """ISO 3166: GB; or none."""
 SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
 Domain = Annotated[str, AfterValidator(_domain)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]
 UrlOrNone = Annotated[str, AfterValidator(_if_any(_url))]

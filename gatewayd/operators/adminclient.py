@@ -78,7 +78,9 @@ class AdminClient:
 
     def _ask(self, method: str, path: str, body: str | None) -> Json:
         connection = self._connect()
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {})
+        # By a listener's own host name nobody is let in: strangers could claim it.
+        headers = {"Host": "localhost", "Accept": "application/json"}
+        headers |= {"Content-Type": "application/json"} if body is not None else {}
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

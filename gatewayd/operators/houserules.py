@@ -76,16 +76,19 @@ class HouseDoor:
 
 _UNKNOWN_NAME = "this host name is not known here: use the address, or name it in [admin] hosts"
 _PROBES = (b"/healthz", b"/readyz", b"/metrics")
-_PRIVATE_ENDINGS = (".localhost", ".internal", ".local", ".lan", ".home.arpa")
 
 
 def _is_ours(host: bytes, known: frozenset[str]) -> bool:
-    """Whether `host` (a Host header) is a name that no stranger can point at us: DNS rebinding stops here."""
+    """Whether `host` (a Host header) is a name that no stranger can point at us: DNS rebinding stops here.
+
+    Addresses, localhost and what ends so, and what the operator named. Not dotless names, .local, .lan or .home.arpa:
+    any device of the same network may claim one of those.
+    """
     name = host.decode("ascii", "replace").lower()
     name = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
     if not name:
         return False
-    return "." not in name or name in known or name.endswith(_PRIVATE_ENDINGS) or _is_address(name)
+    return name in known or name == "localhost" or name.endswith(".localhost") or _is_address(name)
 
 
 def _is_address(name: str) -> bool:

@@ -158,6 +158,10 @@ def test_no_bytes_break_the_reader(data: bytes, cuts: list[int]) -> None:
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::101:101", True),
         ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::101:101", False),
+        ("::127.0.0.1", False),
+        ("::1.1.1.1", False),
         ("localhost", False),
     ],
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 import gatewayd.config as configuration
 from certificates import Authority
-from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, load, parse
+from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, doors, load, parse
 
 SMALL = """
 [gatewayd]
@@ -327,10 +327,115 @@ def test_tlvs_are_texts_or_octets() -> None:
     assert config.smscs["world"].tlvs == ((0x1400, b"1101234567"), (0x1401, b"\x0a\x0b"), (0x1402, b""))
 
 
+@pytest.mark.parametrize(
+    ("listen", "is_open"),
+    [
+        ("tcp:9090", True),
+        ("tcp:9090:interface=0.0.0.0", True),
+        ("tcp:9090:interface=10.0.0.5", True),
+        ("tcp:9090:interface=gw1.lan", True),
+        ("tcp6:9090", True),
+        ("ssl:9090:privateKey=a:certKey=b", True),
+        ("haproxy:tcp:9090", True),
+        ("tcp:9090:interface=127.0.0.1", False),
+        ("tcp:9090:interface=localhost", False),
+        ("tcp6:9090:interface=\\:\\:1", False),
+        ("unix:/run/gatewayd/admin.sock", False),
+        ("systemd:domain=UNIX:index=0", False),
+        ("systemd:domain=INET:index=0", True),
+        ("haproxy:tcp:9090:interface=127.0.0.1", False),
+    ],
+)
+@pytest.mark.parametrize("part", ["admin", "bounces"])
+def test_a_door_without_a_lock_is_open_to_others_on_purpose_only(part: str, listen: str, is_open: bool) -> None:
+    """Not loopback and no socket: an error unless the table says that it is meant."""
+    domain = {"bounces__domain": "bounces.amazing.co"} if part == "bounces" else {}
+    said = [line for line in doors.open_doors(raw(**{f"{part}__listen": [listen]} | domain)) if line]
+    assert [line.partition(":")[0] for line in said] == ([f"{part}.listen[0]"] if is_open else [])
+    assert list(doors.open_doors(raw(**{f"{part}__listen": [listen], f"{part}__open": True} | domain))) == []
+
+
+@pytest.mark.parametrize(
+    ("redis", "wrong"),
+    [
+        ({"endpoint": "tcp:10.1.2.3:6379"}, "redis.endpoint"),
+        ({"endpoint": "tcp:redis.internal:6379"}, "redis.endpoint"),
+        ({"endpoint": "tcp:host=10.1.2.3:port=6379"}, "redis.endpoint"),
+        ({"sentinels": ["10.0.0.11:26379"], "master": "m"}, "redis.sentinels[0]"),
+        ({"endpoint": "tcp:10.1.2.3:6379", "clear_text": True}, ""),
+        ({"endpoint": "tls:10.1.2.3:6379"}, ""),
+        ({"endpoint": "tcp:127.0.0.1:6379"}, ""),
+        ({"endpoint": "tcp:localhost:6379"}, ""),
+        ({"endpoint": "unix:/run/redis.sock"}, ""),
+    ],
+)
+def test_redis_on_another_machine_goes_by_tls(redis: dict[str, Any], wrong: str) -> None:
+    """Or its table says that clear text is meant."""
+    assert [line.partition(":")[0] for line in doors.clear_redis(redis)] == ([wrong] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ({"secret": "short"}, True),
+        ({"secret": "env:SHORT"}, True),
+        ({"secret": "short", "username": "u", "password": "p"}, False),
+        ({"secret": "long-enough-to-be-no-guess"}, False),
+    ],
+)
+def test_a_path_that_can_be_guessed_is_no_proof(table: dict[str, Any], wrong: bool) -> None:
+    """An ESP without a signature and without Basic has a path of at least 16 characters, wherever that is kept."""
+    given = raw(esp__mailjet=table, public__base_url="https://go.amazing.co")
+    try:
+        parse(given, {"SHORT": "short"})
+        said: list[str] = []
+    except ConfigError as error:
+        said = error.errors
+    assert [line.partition(":")[0] for line in said] == (["esp.mailjet.secret"] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"labels__amazing__calback_url": "x"}, "labels.amazing.calback_url: unknown key (did you mean callback_url?)"),
+        ({"lables": {}}, "lables: unknown key (did you mean labels?)"),
+        ({"relays__main__usrname": "x"}, "relays.main.usrname: unknown key (did you mean username?)"),
+        ({"smscs__world__data_codings": {"defualt": 1}}, "smscs.world.data_codings.defualt: unknown key (did you mean"),
+        ({"directories__players__qwery": "x"}, "directories.players.qwery: unknown key (did you mean query?)"),
+        ({"redis__zzz": 1}, "redis.zzz: unknown key"),
+        ({"labels__amazing__relays": ["mian"]}, "there is no [relays.mian] (did you mean main?)"),
+    ],
+)
+def test_an_unknown_word_says_what_was_perhaps_meant(changes: dict[str, Any], said: str) -> None:
+    """The nearest key of that very table, or the nearest table."""
+    assert any(said in line for line in errors(**changes)), errors(**changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[redis]\nrate = 100/s\n", "line 2: not TOML"),
+        ("[redis]\nrate = 100/s\n", ": rate = 100/s"),
+        ('[redis]\npassword = "hunter2\n', ": password = …"),
+        ("[redis]\npassword = hunter2\n", ": password = …"),
+        ("[redis\n", ": [redis"),
+    ],
+)
+def test_a_syntax_error_shows_its_line_and_no_secret(tmp_path: Path, text: str, said: str) -> None:
+    """The line at which the reader gave up; what may be a secret is cut."""
+    path = tmp_path / "gatewayd.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    (line,) = caught.value.errors
+    assert said in line
+    assert "hunter2" not in line
+
+
 def test_names_of_the_admin_listener() -> None:
     """Domain names, in lower case as Host headers are compared; whatever else is an error."""
     assert parse(raw(admin__hosts=["GW.Amazing.co"]), {}).admin.hosts == ("gw.amazing.co",)
-    assert errors(admin__hosts=["gw.amazing.co", "a b"]) == ["admin.hosts[1]: is not a domain name"]
+    assert errors(admin__hosts=["gw.amazing.co", "a b"]) == ["admin.hosts[1]: is not a host name"]
 
 
 def test_all_errors_come_at_once() -> None:

@@ -73,8 +73,8 @@ def world() -> Iterator[Outside]:
             "sendgrid": {"secret": "sg-secret", "public_key": base64.b64encode(public).decode()},
             "mailgun": {"secret": "mg-secret", "signing_key": SIGNING_KEY},
             "postmark": {"secret": "pm-secret", "username": "u", "password": "p"},
-            "mailjet": {"secret": "mj-secret"},
-            "sparkpost": {"secret": "sp-secret"},
+            "mailjet": {"secret": "mj-secret-long-enough"},
+            "sparkpost": {"secret": "sp-secret-long-enough"},
         }
         world.write()
         world.daemon.start(ready=False)
@@ -232,8 +232,8 @@ SECRETS = {
     "sendgrid": "sg-secret",
     "mailgun": "mg-secret",
     "postmark": "pm-secret",
-    "mailjet": "mj-secret",
-    "sparkpost": "sp-secret",
+    "mailjet": "mj-secret-long-enough",
+    "sparkpost": "sp-secret-long-enough",
 }
 
 

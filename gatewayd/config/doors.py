@@ -1,0 +1,116 @@
+"""Who could come in by what the file says: ports that are open beyond this machine, and proofs that can be guessed.
+
+Pure: endpoint strings are read by their words, nothing is looked up.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gatewayd.config.clear_text import beyond_loopback
+
+_OWN_DOORS = {
+    "admin": "whoever reaches it may do everything",
+    "bounces": "whoever reaches it may write about any message whose token he has",
+}
+"""Listeners that have no log-in: for this machine, unless the file says `open = true`."""
+
+_WITHOUT_SIGNATURE = ("postmark", "mailjet", "sparkpost", "brevo", "smtp2go", "kumomta")
+_GUESSABLE = 16
+"""Characters that a secret must have where it alone keeps strangers out."""
+
+
+def open_doors(raw: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each listener without a log-in that is open to other machines, and not on purpose."""
+    for part, what in _OWN_DOORS.items():
+        table = raw.get(part)
+        listens = table.get("listen") if isinstance(table, Mapping) else None
+        if not isinstance(table, Mapping) or table.get("open") is True or not isinstance(listens, Sequence):
+            continue
+        for index, text in enumerate(() if isinstance(listens, str) else listens):
+            if isinstance(text, str) and is_open(text):
+                yield (
+                    f"{part}.listen[{index}]: is open beyond this machine, and {what}: name an interface such as"
+                    f" interface=127.0.0.1, or say that it is meant: open = true in [{part}]"
+                )
+
+
+def is_open(endpoint: str) -> bool:
+    """Whether a Twisted server endpoint string may listen beyond loopback; of what can't be known: yes."""
+    kind, *words = _words(endpoint)
+    named = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z]+=", word))
+    if kind == "unix" or (kind == "systemd" and named.get("domain", "").upper() == "UNIX"):
+        return False
+    if kind == "haproxy":
+        return is_open(endpoint.partition(":")[2])
+    if kind not in ("tcp", "tcp6", "ssl"):
+        return True
+    interface = named.get("interface", "")
+    if interface == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(interface).is_loopback
+    except ValueError:
+        return True
+
+
+def _words(endpoint: str) -> list[str]:
+    """The words of an endpoint string, without the backslashes that keep a colon in one."""
+    return [re.sub(r"\\(.)", r"\1", word) for word in re.split(r"(?<!\\):", endpoint)]
+
+
+def clear_redis(table: Mapping[str, Any]) -> Iterator[str]:
+    """A Redis on another machine that is spoken to in clear text, and not on purpose."""
+    if table.get("clear_text") is True or table.get("tls") is True:
+        return
+    hosts = [
+        (f"redis.sentinels[{index}]", str(text).rpartition(":")[0].strip("[]"))
+        for index, text in enumerate(_items(table.get("sentinels")))
+    ]
+    endpoint = str(table.get("endpoint") or "")
+    kind, *words = _words(endpoint)
+    if kind == "tcp" and not hosts:
+        hosts = [("redis.endpoint", _host(words))]
+    for at, host in hosts:
+        if host and beyond_loopback(host):
+            yield (
+                f"{at}: players' messages and the password would go to another machine in clear text: tls = true, or"
+                " say that it is meant: clear_text = true in [redis]"
+            )
+            return
+
+
+def guessable(esp: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Secret paths that anybody could try out, and that are the only proof of who posts."""
+    for name in _WITHOUT_SIGNATURE:
+        table = esp.get(name, {})
+        secret = table.get("secret")
+        # One that stands elsewhere has no length yet; what it points to is looked at once it was read.
+        if isinstance(secret, str) and re.match(r"(file|credential|env):", secret):
+            continue
+        if isinstance(secret, str) and too_short(secret, table):
+            yield guessable_line(name)
+
+
+def too_short(secret: str, table: Mapping[str, Any]) -> bool:
+    """Whether a path's secret can be guessed, and nothing else keeps strangers out."""
+    return 0 < len(secret) < _GUESSABLE and not (table.get("username") and table.get("password"))
+
+
+def guessable_line(name: str) -> str:
+    """The error about one ESP."""
+    return (
+        f"esp.{name}.secret: has fewer than {_GUESSABLE} characters and is the only proof of who posts: a longer one"
+        " (openssl rand -hex 16), or username and password as well"
+    )
+
+
+def _host(words: Sequence[str]) -> str:
+    named = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z]+=", word))
+    plain = [word for word in words if not re.match(r"[A-Za-z]+=", word)]
+    return str(named.get("host") or (plain[0] if plain else ""))
+
+
+def _items(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -1,0 +1,86 @@
+"""How an error in gatewayd.toml is said: its key path, what is wrong, and what was perhaps meant.
+
+Pure. No error quotes a value that may be a secret.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from gatewayd.config.table import Table
+
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "unknown key",
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "tuple_type": "must be a list",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+}
+
+_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_SECRET = re.compile(r"pass|secret|key|auth|token|pin", re.IGNORECASE)
+
+
+def fault(root: type[Table], loc: tuple[int | str, ...], kind: str, message: str, context: Mapping[str, Any]) -> str:
+    """One of pydantic's errors as a line."""
+    path = ""
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part != "[key]":
+            path += f".{part}" if path else part
+    if kind == "literal_error":
+        message = f"must be one of {context.get('expected')}"
+    elif kind == "string_too_long":
+        message = f"must have at most {context.get('max_length')} characters"
+    else:
+        message = _WORDS.get(kind, message.removeprefix("Value error, "))
+    if kind == "extra_forbidden":
+        message += meant(str(loc[-1]), _keys_at(root, loc[:-1]))
+    return f"{path}: {message}"
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The end of an error about a word that is not known: which one it looks like, or nothing."""
+    close = get_close_matches(word, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def toml_error(error: ValueError, text: str) -> str:
+    """A syntax error with the line at which the reader gave up, as far as it holds no secret."""
+    at = _LINE.search(str(error))
+    if at is None:
+        return f"not TOML: {error}"
+    number = int(at[1])
+    lines = text.splitlines()
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    # What stands in quotes, and any value of a key that sounds like one, may be a secret.
+    shown = re.split(r"[\"']", line, maxsplit=1)[0]
+    key, equals, _ = shown.partition("=")
+    if equals and _SECRET.search(key):
+        shown = f"{key}= "
+    shown = shown if len(shown) == len(line) else f"{shown.rstrip()} …"
+    return f"line {number}: not TOML: {str(error).replace(at[0], '').strip()}: {shown}"
+
+
+def _keys_at(root: type[Table], path: Sequence[int | str]) -> list[str]:
+    """The keys of the table at `path`: of a dictionary's entries, and of all kinds that a table may be of."""
+    tables = [root]
+    for part in path:
+        fields = [table.model_fields[part] for table in tables if isinstance(part, str) and part in table.model_fields]
+        if fields:
+            tables = [found for field in fields for found in _tables_in(field.annotation)]
+    return [key for table in tables for key in table.model_fields]
+
+
+def _tables_in(annotation: Any) -> Iterator[type[Table]]:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _tables_in(inner)
