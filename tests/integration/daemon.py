@@ -43,7 +43,10 @@ TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
 class Daemon:
-    """One gatewayd process. `ended` is its exit status: None while it runs, negative for the signal that ended it."""
+    """One gatewayd process. `ended` is its exit status: None while it runs, negative for the signal that ended it.
+
+    `prefix` are words in front of its command line: a tool that it runs under.
+    """
 
     def __init__(self, config: Path, directory: Path, api: int, admin: int, instance: str = "") -> None:
         self.config = config
@@ -51,6 +54,7 @@ class Daemon:
         self.api = f"http://127.0.0.1:{api}"
         self.admin = f"http://127.0.0.1:{admin}"
         self.instance = instance
+        self.prefix: tuple[str, ...] = ()
         self._log = directory / f"log-{instance or 'gw1'}.txt"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +67,10 @@ class Daemon:
         """Run it, as `twistd -n gatewayd --config FILE` does."""
         with self._log.open("ab") as stream:
             self._process = subprocess.Popen(
-                command("--config", str(self.config), *(("--instance", self.instance) if self.instance else ())),
+                [
+                    *self.prefix,
+                    *command("--config", str(self.config), *(("--instance", self.instance) if self.instance else ())),
+                ],
                 env=environment(self.directory),
                 cwd=self.directory,
                 stdout=stream,
