@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from callers import Flow
 from daemon import SECRET, World
 from figures import Figures, Meter
-from callers import Flow
 from twisted.internet import reactor
 
 from gatewayd.sandbox.smsc import Behaviour

@@ -41,9 +41,7 @@ async def of_gateway(kind: str, *, cold: bool) -> float:
     for messages in (FEW, MANY):
         with TemporaryDirectory(prefix="callgrind-") as name:
             directory, players = Path(name), messages if cold else FEW
-            async with gateway(
-                messages, 1, cold=cold, players=messages if cold else FEW, prefix=_under(directory)
-            ) as one:
+            async with gateway(messages, 1, cold=cold, players=players, prefix=_under(directory)) as one:
                 await one.round(kind, Figures(kind), 32)
                 one.world.daemon.terminate()
                 await one.world.daemon.exit_status(120)

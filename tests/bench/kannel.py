@@ -13,8 +13,8 @@ from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import quote
 
-from figures import Figures, Meter
 from callers import Flow
+from figures import Figures, Meter
 from outside_ports import free_port
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
