@@ -218,7 +218,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _smpp_probe(options: argparse.Namespace) -> int:
-    from gatewayd.smpp.probe import smpp_probe
+    from gatewayd.smpp.lesson import smpp_probe
 
     config = _config(options)
     smsc = config.smscs.get(options.smsc)

@@ -334,7 +334,8 @@ class SmscSession(Protocol):
         if self.mute:
             return
         try:
-            for octets in self._framer.feed(data):
+            whole = self._framer.feed(data)
+            for octets in whole[:1] if self.smsc.behaviour.one_pdu_a_segment else whole:
                 if not self.mute:
                     self._take(smpp.decode(octets))
         except smpp.FramingError:

@@ -27,6 +27,7 @@ class Behaviour(Struct, frozen=True):
 
     `reset_every`, `garbage_after` and `mute_after` count submits of the whole SMSC; 0 is never. `judge` gives each
     submit its command_status; `receipt_word` each taken one the word of its receipt, "" for none.
+    With `one_pdu_a_segment` it drops what came behind the first PDU of what it read.
     """
 
     system_id: str = ""
@@ -43,7 +44,7 @@ class Behaviour(Struct, frozen=True):
     receipt_on_other_bind: bool = False
     receipt_retry: float = 0.3
     intermediate: bool = False
-    submit_ids: Literal["decimal", "hex", "zeros", "text"] = "decimal"
+    submit_ids: Literal["decimal", "hex", "zeros", "text", "none"] = "decimal"
     receipt_ids: Literal["same", "decimal", "hex"] = "same"
     rate: float = 0.0
     bucket: float = 10.0
@@ -53,6 +54,7 @@ class Behaviour(Struct, frozen=True):
     garbage_after: int = 0
     mute_after: int = 0
     fragment: int = 0
+    one_pdu_a_segment: bool = False
     enquire_every: float = 0.0
     unbind_after: int = 0
     judge: Callable[[smpp.SubmitSm], int] | None = None
@@ -65,6 +67,7 @@ ID_FORMS: dict[str, Callable[[int], str]] = {
     "hex": lambda number: f"{number:X}",
     "zeros": lambda number: f"{number:020d}",
     "text": lambda number: f"smsc-{number:x}-a",
+    "none": lambda number: "",
 }
 RECEIPT_IDS: dict[str, Callable[[str], str]] = {
     "same": lambda remote_id: remote_id,

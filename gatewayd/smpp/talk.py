@@ -17,6 +17,9 @@ from gatewayd.smpp.codec import pdu as smpp
 PATIENCE = 10.0
 """Seconds for one answer."""
 
+FAREWELL = 2.0
+"""Seconds that a peer has to take our close; then the connection is cut."""
+
 
 class Trouble(Exception):
     """The conversation is over; the text says why, without number or password."""
@@ -41,7 +44,13 @@ class Talk(Protocol):
         self._waiting: dict[int, Deferred[smpp.Pdu]] = {}
         self._gone: Deferred[None] = Deferred()
         self._lost = False
+        self._unbound = False
         self._why = "the connection was closed"
+
+    @property
+    def lost(self) -> bool:
+        """The connection is gone."""
+        return self._lost
 
     def put(self, pdu: smpp.Pdu) -> Deferred[smpp.Pdu]:
         """Write a request; what fires is its answer. Raises Trouble for what SMPP has no place for."""
@@ -57,23 +66,31 @@ class Talk(Protocol):
         self.transport.write(octets[:12] + self._sequence.to_bytes(4, "big") + octets[16:])
         return waiting
 
-    async def answer(self, waiting: Deferred[smpp.Pdu]) -> smpp.Pdu:
+    async def answer(self, waiting: Deferred[smpp.Pdu], patience: float = PATIENCE) -> smpp.Pdu:
         """Wait for it, but not for ever."""
-        waiting.addTimeout(PATIENCE, self._reactor)
+        waiting.addTimeout(patience, self._reactor)
         try:
             return await waiting
         except TooLate:
-            raise Trouble(f"no answer in {PATIENCE:.0f} s") from None
+            raise Trouble(f"no answer in {patience:.0f} s") from None
 
     async def ask(self, pdu: smpp.Pdu) -> smpp.Pdu:
         """`put` and `answer`."""
         return await self.answer(self.put(pdu))
 
     async def close(self) -> None:
-        """End it, whatever state it is in."""
-        if not self._lost:
+        """End it, whatever state it is in: in peace after unbind_resp, for a reset is an alarm over there."""
+        if self._lost:
+            return
+        if not self._unbound:
             self.transport.abortConnection()
+            await self._gone
+            return
+        self.transport.loseConnection()
+        cut = self._reactor.callLater(FAREWELL, self.transport.abortConnection)
         await self._gone
+        if cut.active():
+            cut.cancel()
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted: bytes."""
@@ -107,6 +124,7 @@ class Talk(Protocol):
             case smpp.EnquireLink():
                 self.transport.write(smpp.encode(smpp.EnquireLinkResp(pdu.sequence)))
             case _:
+                self._unbound = self._unbound or isinstance(pdu, smpp.UnbindResp)
                 waiting = self._waiting.pop(pdu.sequence, None)
                 if waiting is not None and not waiting.called:
                     waiting.callback(pdu)

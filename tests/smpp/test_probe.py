@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
 
 from certificates import Authority
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Bind, Command, Status
-from gatewayd.smpp.probe import Learned, probe, smpp_probe
+from gatewayd.smpp.lesson import smpp_probe
+from gatewayd.smpp.probe import probe
 from smpp_world import PHONE, settings
 
 
@@ -25,11 +32,6 @@ async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
         yield smsc
     finally:
         await smsc.stop()
-
-
-async def learn(smsc: SmscSimulator, wait: float = 5.0, **changed: Any) -> Learned:
-    """smpp_probe on it."""
-    return await smpp_probe(reactor, settings(smsc.port, **changed), PHONE, sender="Amazing", wait=wait)
 
 
 @pytest_twisted.ensureDeferred
@@ -98,72 +100,6 @@ async def test_probe_says_what_tls_disliked(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize(
-    ("behaviour", "line", "form"),
-    [
-        ({}, 'message_ids = "as-is"', "deliver_sm with text and TLVs"),
-        (
-            {"submit_ids": "hex", "receipt_ids": "decimal", "receipt_form": "text"},
-            'message_ids = "decimal"',
-            "deliver_sm with text",
-        ),
-        ({"receipt_ids": "hex", "receipt_form": "tlv"}, 'message_ids = "hex"', "deliver_sm with TLVs"),
-        ({"receipt_by": "data_sm"}, 'message_ids = "as-is"', "data_sm with text and TLVs"),
-        ({"receipt_before_answer": True, "intermediate": True}, 'message_ids = "as-is"', "deliver_sm"),
-    ],
-)
-async def test_smpp_probe_learns_ids_and_forms(behaviour: dict[str, Any], line: str, form: str) -> None:
-    """The lines to paste name the rule by which this SMSC's receipts meet its answers."""
-    async with simulator(**behaviour) as smsc:
-        learned = await learn(smsc)
-        assert learned.ok, learned.story
-        assert line in learned.lines
-        assert 'long_messages = "udh"' in learned.lines
-        assert any(each.startswith("window = ") for each in learned.lines)
-        assert any(form in each for each in learned.story)
-        assert [message.segments for message in smsc.messages] == [1, 2]
-
-
-@pytest_twisted.ensureDeferred
-async def test_smpp_probe_finds_the_way_of_long_messages() -> None:
-    """An SMSC that refuses a UDH is asked for SAR; one that refuses validity is asked without."""
-
-    def judge(submit: Any) -> int:
-        if submit.validity_period:
-            return Status.RINVEXPIRY
-        return Status.RINVESMCLASS if submit.esm_class & 0x40 else 0
-
-    async with simulator(judge=judge) as smsc:
-        learned = await learn(smsc)
-        assert learned.ok, learned.story
-        assert 'long_messages = "sar"' in learned.lines
-        assert 'validity = ""' in learned.lines
-
-
-@pytest_twisted.ensureDeferred
-async def test_smpp_probe_without_receipts() -> None:
-    """No receipt within the wait is said, and no rule is invented."""
-    async with simulator(receipt_word=lambda _: "") as smsc:
-        learned = await learn(smsc, wait=0.3)
-        assert learned.ok
-        assert any("0 of 3 receipts" in line for line in learned.story)
-        assert not any(line.startswith("message_ids") for line in learned.lines)
-
-
-@pytest_twisted.ensureDeferred
-async def test_smpp_probe_a_vendors_word_and_a_refused_sender() -> None:
-    """An unknown word becomes a line to decide on; a refused sender ends the probe with a hint."""
-    async with simulator(receipt_word=lambda _: "BLOCKED", receipt_form="text") as smsc:
-        learned = await learn(smsc)
-        assert any(line.startswith('receipt_states = {BLOCKED = "failed"}') for line in learned.lines)
-    async with simulator(judge=lambda _: Status.RINVSRCADR) as smsc:
-        learned = await learn(smsc)
-        assert not learned.ok
-        assert "they do not know this sender" in learned.story[-1]
-        assert "447700900999" not in str(learned)
-
-
-@pytest_twisted.ensureDeferred
 async def test_both_probes_follow_bind_auto() -> None:
     """Where there is no transceiver, the pair is looked at, and named among the lines to paste."""
 
@@ -175,9 +111,49 @@ async def test_both_probes_follow_bind_auto() -> None:
         assert [each.ok for each in found] == [True, True]
         (alone,) = await probe(reactor, settings(smsc.port))
         assert (alone.ok, alone.lacking) == (False, True)
-        learned = await learn(smsc, bind="auto")
+        learned = await smpp_probe(reactor, settings(smsc.port, bind="auto"), PHONE, sender="Amazing", wait=5.0)
         assert learned.ok
         assert 'bind = "transmitter+receiver"' in learned.lines
-        assert not (await learn(smsc)).ok
+        assert not (await smpp_probe(reactor, settings(smsc.port), PHONE, sender="Amazing", wait=5.0)).ok
     async with simulator() as smsc:
-        assert 'bind = "transmitter+receiver"' not in (await learn(smsc, bind="auto")).lines
+        learned = await smpp_probe(reactor, settings(smsc.port, bind="auto"), PHONE, sender="Amazing", wait=5.0)
+        assert 'bind = "transmitter+receiver"' not in learned.lines
+
+
+class Guest(Protocol):
+    """An SMSC that answers, leaves the closing to the other side, and notes how it came about."""
+
+    def __init__(self) -> None:
+        self.framer = smpp.Framer()
+        self.gone: Deferred[list[Failure]] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answers whatever it is asked."""
+        for octets in self.framer.feed(data):
+            pdu = smpp.decode(octets)
+            form = {smpp.Unbind: smpp.UnbindResp, smpp.EnquireLink: smpp.EnquireLinkResp}.get(type(pdu))
+            answer = form(pdu.sequence) if form is not None else smpp.BindResp(pdu.sequence, system_id=b"GUEST")
+            self.transport.write(smpp.encode(answer))  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """How it ended."""
+        self.gone.callback([reason])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_look_closes_in_peace() -> None:
+    """After unbind_resp the connection is closed, not reset: over there a reset is an alarm."""
+    guests: list[Guest] = []
+
+    def guest() -> Guest:
+        guests.append(Guest())
+        return guests[-1]
+
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(guest))
+    try:
+        (found,) = await probe(reactor, settings(port.getHost().port))
+        assert found.ok, found.text
+        (reason,) = await guests[0].gone
+        assert reason.check(ConnectionDone), reason
+    finally:
+        await port.stopListening()

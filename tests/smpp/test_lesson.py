@@ -1,0 +1,138 @@
+"""What smpp-probe learns of an SMSC, as lines to paste; over real loopback sockets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.smpp.codec.pdu import Status
+from gatewayd.smpp.lesson import Learned, smpp_probe
+from smpp_world import PHONE, settings
+
+
+@asynccontextmanager
+async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
+    """A running SMSC."""
+    smsc = SmscSimulator(reactor, Behaviour(**behaviour))
+    await smsc.start()
+    try:
+        yield smsc
+    finally:
+        await smsc.stop()
+
+
+async def learn(smsc: SmscSimulator, wait: float = 5.0, patience: float = 10.0, **changed: Any) -> Learned:
+    """smpp_probe on it."""
+    table = settings(smsc.port, **changed)
+    return await smpp_probe(reactor, table, PHONE, sender="Amazing", wait=wait, patience=patience)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("behaviour", "line", "form"),
+    [
+        ({}, 'message_ids = "as-is"', "deliver_sm with text and TLVs"),
+        (
+            {"submit_ids": "hex", "receipt_ids": "decimal", "receipt_form": "text"},
+            'message_ids = "decimal"',
+            "deliver_sm with text",
+        ),
+        ({"receipt_ids": "hex", "receipt_form": "tlv"}, 'message_ids = "hex"', "deliver_sm with TLVs"),
+        ({"receipt_by": "data_sm"}, 'message_ids = "as-is"', "data_sm with text and TLVs"),
+        ({"receipt_before_answer": True, "intermediate": True}, 'message_ids = "as-is"', "deliver_sm"),
+    ],
+)
+async def test_smpp_probe_learns_ids_and_forms(behaviour: dict[str, Any], line: str, form: str) -> None:
+    """The lines to paste name the rule by which this SMSC's receipts meet its answers."""
+    async with simulator(**behaviour) as smsc:
+        learned = await learn(smsc)
+        assert learned.ok, learned.story
+        assert line in learned.lines
+        assert 'long_messages = "udh"' in learned.lines
+        assert any(each.startswith("window = ") for each in learned.lines)
+        assert any(form in each for each in learned.story)
+        assert [message.segments for message in smsc.messages] == [1, 2]
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_finds_the_way_of_long_messages() -> None:
+    """An SMSC that refuses a UDH is asked for SAR; one that refuses validity is asked without."""
+
+    def judge(submit: Any) -> int:
+        if submit.validity_period:
+            return Status.RINVEXPIRY
+        return Status.RINVESMCLASS if submit.esm_class & 0x40 else 0
+
+    async with simulator(judge=judge) as smsc:
+        learned = await learn(smsc)
+        assert learned.ok, learned.story
+        assert 'long_messages = "sar"' in learned.lines
+        assert 'validity = ""' in learned.lines
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_without_receipts() -> None:
+    """No receipt within the wait is said, and no rule is invented."""
+    async with simulator(receipt_word=lambda _: "") as smsc:
+        learned = await learn(smsc, wait=0.3)
+        assert learned.ok
+        assert any("0 of 3 receipts" in line for line in learned.story)
+        assert not any(line.startswith("message_ids") for line in learned.lines)
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_a_vendors_word_and_a_refused_sender() -> None:
+    """An unknown word becomes a line to decide on; a refused sender ends the probe with a hint."""
+    async with simulator(receipt_word=lambda _: "BLOCKED", receipt_form="text") as smsc:
+        learned = await learn(smsc)
+        assert any(line.startswith('receipt_states = {BLOCKED = "failed"}') for line in learned.lines)
+    async with simulator(judge=lambda _: Status.RINVSRCADR) as smsc:
+        learned = await learn(smsc)
+        assert not learned.ok
+        assert "they do not know this sender" in learned.story[-1]
+        assert "447700900999" not in str(learned)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("method", ["udh", "payload"])
+async def test_smpp_probe_finds_an_smsc_that_reads_one_pdu_of_a_segment(method: str) -> None:
+    """Of two submits written at once it answers the first alone: `window = 1`, and the long text goes one by one."""
+    async with simulator(one_pdu_a_segment=True) as smsc:
+        learned = await learn(smsc, patience=0.5, long_messages=method)
+        assert learned.ok, learned.story
+        assert "window = 1" in learned.lines
+        assert f'long_messages = "{method}"' in learned.lines
+        assert any("only the first was answered" in line for line in learned.story)
+        assert len([line for line in learned.lines if line.startswith("window")]) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_finds_an_smsc_that_throttles_a_second_submit() -> None:
+    """The second before the first one's answer is refused with RTHROTTLED: one at a time, too."""
+    at_once = [0]
+
+    def judge(submit: Any) -> int:
+        at_once[0] += 1
+        reactor.callLater(0, at_once.__setitem__, 0, 0)  # type: ignore[attr-defined]
+        return Status.RTHROTTLED if at_once[0] > 1 else 0
+
+    async with simulator(judge=judge) as smsc:
+        learned = await learn(smsc)
+        assert learned.ok, learned.story
+        assert "window = 1" in learned.lines
+        assert 'long_messages = "udh"' in learned.lines
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_finds_an_smsc_without_message_ids() -> None:
+    """No receipt can ever be matched: none is to be asked for, and no rule is invented."""
+    async with simulator(submit_ids="none") as smsc:
+        learned = await learn(smsc, wait=0.5)
+        assert learned.ok, learned.story
+        assert 'receipts = "none"' in learned.lines
+        assert not any(line.startswith("message_ids") for line in learned.lines)
+        assert any("no message id" in line for line in learned.story)
