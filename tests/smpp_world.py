@@ -156,6 +156,12 @@ class _Pipe:
         self.closing = True
         self._wire.cut(ConnectionLost())
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """What is written is read at once: nobody has to be paused."""
+
+    def unregisterProducer(self) -> None:
+        """As above."""
+
     def getPeer(self) -> IPv4Address:
         return IPv4Address("TCP", "127.0.0.1", 2775)
 

@@ -263,6 +263,10 @@ class Link(Service):
         if self._leaving():
             wire.hang_up()
 
+    def room(self, wire: Wire) -> None:
+        """The peer reads again what we write."""
+        self.window.serve()
+
     def lost(self, wire: Wire) -> None:
         """The connection is gone; why, the session's last event said."""
         if self.window.wire is wire:

@@ -12,6 +12,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gatewayd.core import tls
+from gatewayd.core.unread import UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
 
 PATIENCE = 10.0
@@ -45,6 +46,7 @@ class Talk(Protocol):
         self._gone: Deferred[None] = Deferred()
         self._lost = False
         self._unbound = False
+        self._unread: UnreadGuard | None = None
         self._why = "the connection was closed"
 
     @property
@@ -86,6 +88,8 @@ class Talk(Protocol):
             self.transport.abortConnection()
             await self._gone
             return
+        if self._unread is not None:
+            self._unread.end()
         self.transport.loseConnection()
         cut = self._reactor.callLater(FAREWELL, self.transport.abortConnection)
         await self._gone
@@ -94,6 +98,10 @@ class Talk(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted: bytes."""
+        if self._unread is None:
+            # Not before: in its handshake TLS pauses us while it waits to read.
+            self._unread = UnreadGuard(self._reactor, self.transport, self.transport.abortConnection)
+            self._unread.begin()
         try:
             for octets in self._framer.feed(data):
                 self._take(smpp.decode(octets))
@@ -104,6 +112,8 @@ class Talk(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Twisted: gone."""
         self._lost = True
+        if self._unread is not None:
+            self._unread.end()
         self._why = tls.fault(reason.value) or self._why
         waiting, self._waiting = self._waiting, {}
         for each in waiting.values():

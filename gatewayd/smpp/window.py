@@ -62,7 +62,7 @@ class Window:
     @property
     def free(self) -> int:
         """How many more submits may begin."""
-        if self.wire is None or self.closing:
+        if self.wire is None or self.closing or self.wire.congested:
             return 0
         return self.wire.session.free - self._held
 

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from gatewayd.core import tls
 from gatewayd.core.lateness import READING, overslept
+from gatewayd.core.unread import LONGEST, UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.events import Bound, Closed, Event
 from gatewayd.smpp.session import SmppSession
@@ -30,6 +31,9 @@ class Holder(Protocol):
 
     def happened(self, wire: "Wire", event: Event) -> None:
         """One event of the session."""
+
+    def room(self, wire: "Wire") -> None:
+        """The peer reads again, and more may be written."""
 
     def lost(self, wire: "Wire") -> None:
         """The connection is gone; why, the session's last event said."""
@@ -50,6 +54,12 @@ class Wire(TwistedProtocol):
         self._bound_at: float | None = None
         self._timer: IDelayedCall | None = None
         self._abort: IDelayedCall | None = None
+        self._unread: UnreadGuard | None = None
+
+    @property
+    def congested(self) -> bool:
+        """The peer does not read what we wrote: nothing new is to be written."""
+        return self._unread is not None and self._unread.full
 
     def connectionMade(self) -> None:
         """Twisted: connected; the bind goes out at once."""
@@ -62,6 +72,10 @@ class Wire(TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted: bytes."""
+        if self._unread is None:
+            # Not before: in its handshake TLS pauses us while it waits to read.
+            self._unread = UnreadGuard(self._clock, self.transport, self._give_up, on_room=self._read_again)
+            self._unread.begin()
         self._done(self.session.received(data, self._clock.seconds()))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -70,6 +84,8 @@ class Wire(TwistedProtocol):
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._abort = None
+        if self._unread is not None:
+            self._unread.end()
         why = tls.fault(reason.value) or f"{type(reason.value).__name__}: {reason.value}"
         text = f"connection lost: {why}"[:200]
         for event in self.session.connection_lost(text):
@@ -86,6 +102,8 @@ class Wire(TwistedProtocol):
 
     def hang_up(self) -> None:
         """Close without a word, as an unbound session does."""
+        if self._unread is not None:
+            self._unread.end()
         self.transport.loseConnection()
         self._abort_later()
 
@@ -114,7 +132,8 @@ class Wire(TwistedProtocol):
     def _tick(self) -> None:
         timer, self._timer = self._timer, None
         now = self._clock.seconds()
-        if overslept(timer, now):
+        if overslept(timer, now) or self.congested:
+            # What the peer said may lie unread: it is not judged by the clock before that is read.
             self._timer = self._clock.callLater(READING, self._tick)
             return
         when = self.session.when()
@@ -131,6 +150,15 @@ class Wire(TwistedProtocol):
         self.flush()
         if closed:
             self.hang_up()
+
+    def _give_up(self) -> None:
+        """The peer has not read for long: cut it, with whatever it has not read."""
+        for event in self.session.connection_lost(f"the peer did not read what we wrote for {LONGEST:.0f} s"):
+            self._holder.happened(self, event)
+        self.transport.abortConnection()
+
+    def _read_again(self) -> None:
+        self._holder.room(self)
 
     def _abort_later(self) -> None:
         if self._abort is None:
