@@ -6,6 +6,8 @@ believed from a mail system. Whose message it is about is not decided here: that
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -57,7 +59,9 @@ _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _SPACE = re.compile(r"\s+")
 _TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\s*;\s*(.*)", re.IGNORECASE)
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-_MAX_BLOCKS = 25
+_MAX_BLOCKS = 50
+_MAX_VALUE = 2048
+_MAX_WORDS = 2048
 
 
 def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
@@ -100,16 +104,37 @@ def _has_report_part(mail: Mail) -> bool:
 
 
 def _from_blocks(mail: Mail, null_sender: bool | None) -> Verdict | None:
-    blocks = [block for part in mail.parts if part.type in REPORTS for block in _blocks(part.text, _ANY_FIELD)]
+    reports = (part.text for part in mail.parts if part.type in REPORTS)
+    blocks = list(islice(chain.from_iterable(_blocks(text, _ANY_FIELD) for text in reports), _MAX_BLOCKS))
     if not any(map(_about_recipient, blocks)) and (is_report(mail) or from_daemon(mail, null_sender)):
         text = "\n\n".join(part.text for part in mail.parts)
-        blocks = [*blocks, *_blocks(text, _FIELD)]
+        blocks = [*blocks, *islice(_blocks(text, _FIELD), _MAX_BLOCKS)]
     whole: Block = next((block for block in blocks if "reporting-mta" in block), {})
-    verdicts = [_verdict(mail, block, whole) for block in blocks if _about_recipient(block)]
+    telling = _Telling(mail)
+    verdicts = [_verdict(telling, block, whole) for block in blocks if _about_recipient(block)]
     if not verdicts:
         return None
     worst = min(verdicts, key=lambda verdict: _WEIGHT[verdict.kind])
     return replace(worst, others=tuple(one for one in verdicts if one is not worst)) if len(verdicts) > 1 else worst
+
+
+class _Telling:
+    """What the text for people says beside the blocks, found out once for all of them and only where one needs it."""
+
+    def __init__(self, mail: Mail) -> None:
+        self._mail = mail
+
+    @cached_property
+    def delayed(self) -> bool:
+        return kind_of(self._mail.story) is Kind.DELAYED
+
+    @cached_property
+    def recipient(self) -> str:
+        return recipient_of(self._mail, self._mail.story)
+
+    @cached_property
+    def words(self) -> str:
+        return self._mail.flat[:_MAX_WORDS]
 
 
 def _about_recipient(block: Block) -> bool:
@@ -121,44 +146,42 @@ def _blocks(text: str, field: re.Pattern[str]) -> Iterator[Block]:
     """Groups of fields. A blank line ends one, and so does a field that a recipient has only once."""
     block: Block = {}
     last = ""
-    count = 0
     for line in text.split("\n"):
         found = field.match(line) if ":" in line else None
         if found is None:
             if line[:1] in (" ", "\t") and last and line.strip():
-                block[last] = f"{block[last]} {line.strip()}"[:4096]
+                if len(block[last]) < _MAX_VALUE:
+                    block[last] = f"{block[last]} {line.strip()}"[:_MAX_VALUE]
             elif block:
                 yield block
-                block, last, count = {}, "", count + 1
-                if count > _MAX_BLOCKS:
-                    return
+                block, last = {}, ""
             continue
         name, value = found.group(1).lower(), found.group(2).strip()
         if name in _REPEATED and name in block:
             yield block
             # What was said of the whole message stays with the block that said it.
-            block, count = {}, count + 1
+            block = {}
         last = name
-        block.setdefault(name, value[:4096])
+        block.setdefault(name, value[:_MAX_VALUE])
     if block:
         yield block
 
 
-def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
+def _verdict(telling: _Telling, block: Block, whole: Block) -> Verdict:
     diagnostic = _SPACE.sub(" ", block.get("diagnostic-code", "")).strip()
     status = _status(block.get("status", ""), diagnostic)
     action = (_WORD.findall(block.get("action", "").lower()) or [""])[0]
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
-    if kind is Kind.FAILED and action not in ACTIONS and kind_of(mail.story) is Kind.DELAYED:
+    if kind is Kind.FAILED and action not in ACTIONS and telling.delayed:
         kind = Kind.DELAYED
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return Verdict(
         kind=kind,
         status=status,
         action=action,
-        recipient=recipient or recipient_of(mail, mail.story),
+        recipient=recipient or telling.recipient,
         diagnostic=(diagnostic or _SPACE.sub(" ", block.get("status", "")))[:500],
-        hard=kind is Kind.FAILED and is_hard(status, _words(mail, block, status, diagnostic)),
+        hard=kind is Kind.FAILED and is_hard(status, _words(telling, block, status, diagnostic)),
         parsed=True,
         remote_mta=_typed(block.get("remote-mta", "")),
         reporting_mta=_typed(whole.get("reporting-mta", "")),
@@ -167,10 +190,10 @@ def _verdict(mail: Mail, block: Block, whole: Block) -> Verdict:
     )
 
 
-def _words(mail: Mail, block: Block, status: str, diagnostic: str) -> str:
+def _words(telling: _Telling, block: Block, status: str, diagnostic: str) -> str:
     """Where the block gives no reason, the text for people may; a code that is clear needs none."""
     words = wording.plain(f"{block.get('status', '')} {diagnostic}")
-    return words if diagnostic or status in HARD else f"{words} {mail.flat[:4096]}"
+    return words if diagnostic or status in HARD else f"{words} {telling.words}"
 
 
 def _status(stated: str, diagnostic: str) -> str:

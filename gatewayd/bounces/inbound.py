@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet import interfaces, protocol
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -35,7 +35,7 @@ PREFIXES: dict[str, Purpose] = {
 """What stands before the plus in an address of ours: MAIL FROM, CFBL-Address, and the mailto in List-Unsubscribe."""
 
 LOOP_HEADER = "x-gw-id"
-SMALL = 16_384
+SMALL = 8192
 """Octets up to which a mail is read at once: the way to a thread and back costs more than a usual report does."""
 
 _MAX_RECEIVED = 50
@@ -257,7 +257,7 @@ def inspect(raw: bytes, null_sender: bool) -> Inspected:
         verdict=judge(mail, null_sender=null_sender),
         report=is_report(mail),
         auto_submitted=(mail.header("auto-submitted") or "no").partition(";")[0].strip().lower() != "no",
-        loops=len(mail.values("received")) > _MAX_RECEIVED or mail.header(LOOP_HEADER) is not None,
+        loops=mail.count("received") > _MAX_RECEIVED or mail.header(LOOP_HEADER) is not None,
         subject=mail.header("subject") or "",
     )
 
@@ -268,10 +268,13 @@ def _detail(verdict: Verdict) -> str:
 
 
 def _threads_of(reactor: Any) -> InThread:
+    """One at a time: several threads would leave the reactor's own only a small share of the interpreter."""
+    turn = DeferredLock()
+
     def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Awaitable[Any]:
         if len(raw) <= SMALL:
             return maybeDeferred(call, raw, *args)
-        return deferToThreadPool(reactor, reactor.getThreadPool(), call, raw, *args)
+        return turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, raw, *args)
 
     return run
 

@@ -65,7 +65,7 @@ def read_notice(mail: Mail) -> Verdict | None:
         return None
     try:
         notice = _DECODER.decode(text[: text.rfind("}", 0, text.find("\n--\n") + 1 or len(text)) + 1])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     kind = _KINDS.get(notice.notification_type or notice.event_type)
     return None if kind is None else _verdict(kind, notice)

@@ -6,7 +6,6 @@ knows MIME; it knows nothing of bounces beyond where a mail stops speaking for i
 
 import base64
 import binascii
-import html
 import re
 from contextlib import suppress
 from email.errors import HeaderParseError
@@ -16,13 +15,24 @@ from functools import cached_property
 from msgspec import Struct
 
 from gatewayd.bounces import wording
+from gatewayd.bounces.html_words import readable
 
 MAX_MAIL = 1 << 20
 MAX_HEADER = 64 << 10
-MAX_TEXT = 256 << 10
-MAX_PROSE = 48 << 10
+MAX_FIELDS = 500
+MAX_VALUE = 4 << 10
+MAX_TEXT = 64 << 10
+MAX_REPORT = 64 << 10
+MAX_PROSE = 16 << 10
 MAX_PARTS = 100
 MAX_DEPTH = 10
+MAX_RETURNED = 16 << 10
+MAX_LINES = 1000
+"""Octets of a mail, of a header, fields in it, octets of one; of what is said to people, of its reports, of what is
+searched for phrases; parts, how deep they nest; octets of the returned original, and lines that may look like a
+boundary. Real reports stay far below each. Together they bound the time of a mail that was made to take long."""
+
+_MAX_VALUES = 20
 
 # It begins with the line break itself, which a search finds quickly; the carriage return before it is the head's.
 _HEADER_END = re.compile(rb"\n[ \t]*\r?\n|\r\r")
@@ -33,12 +43,9 @@ _CHARSET = re.compile(
     r"utf-?8|us-ascii|ascii|latin-?1|iso[-_]?8859[-_]?\d{1,2}|windows-?125\d|cp\d{3,4}|koi8-[ru]|iso-?2022-?(jp|kr)(-\w+)?"
     r"|shift[-_]?jis|sjis|euc-?(jp|kr|tw)|gb2312|gbk|gb18030|big5(-?hkscs)?|utf-?16(le|be)?|tis-620|macintosh"
 )
-_TAG = re.compile(r"<(?:!--.{0,2000}?--|(/?[a-zA-Z!][^<>]{0,2000}))>", re.DOTALL)
-_STYLE = re.compile(r"<(style|script|head)\b[^<>]{0,2000}>.{0,20000}?</\1\s*>", re.DOTALL | re.IGNORECASE)
-_BREAKS = re.compile(r"/?(br|p|div|tr|td|th|li|h\d|table|pre)\b", re.IGNORECASE)
 _LOOKS_LIKE_REPORT = re.compile(rb"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
-_DASHED_LINE = re.compile(rb"\n--([^\r\n]*)(?=\r?\n|\Z)")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _BASE64)
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ORIGINALS = frozenset(
@@ -63,7 +70,7 @@ class Part(Struct, frozen=True):
 
 
 class Mail(Struct, frozen=True, dict=True):
-    """A mail taken apart: `headers` in order, names in lower case, values unfolded and decoded; `parts` are its leaves.
+    """A mail taken apart: `fields` are its header in order, names in lower case, values unfolded; `parts` its leaves.
 
     `text` is what it says to a person: its plain text parts, or its HTML where it has no other. `embedded` is the
     original that came as a part of its own (at least its headers), or empty. What most reports need not is made when
@@ -72,7 +79,7 @@ class Mail(Struct, frozen=True, dict=True):
 
     type: str
     parameters: dict[str, str]
-    headers: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     text: str
     embedded: str
@@ -98,15 +105,16 @@ class Mail(Struct, frozen=True, dict=True):
         return wording.ORIGINAL.search(self.text)
 
     def header(self, name: str) -> str | None:
-        """The first value under `name` (lower case), None where there is none."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        """The first value under `name` (lower case), decoded; None where there is none."""
+        return next((decoded(value) for key, value in self.fields if key == name), None)
 
     def values(self, name: str) -> list[str]:
-        """All values under `name`."""
-        return [value for key, value in self.headers if key == name]
+        """The values under `name`, decoded, as many of them as a real mail may have."""
+        return [decoded(value) for key, value in self.fields if key == name][:_MAX_VALUES]
+
+    def count(self, name: str) -> int:
+        """How often `name` is there."""
+        return sum(key == name for key, _ in self.fields)
 
 
 def take_apart(raw: bytes) -> Mail:
@@ -114,23 +122,22 @@ def take_apart(raw: bytes) -> Mail:
     raw = raw[:MAX_MAIL].lstrip(b"\r\n\t ")
     head, body = _split(raw)
     fields = _fields(head)
-    headers = tuple((name, decoded(value)) for name, value in fields)
     first = dict(reversed(fields))
     top, parameters = _content_type(first)
     walk = _Walk()
     walk.go(top, parameters, first, body)
-    return Mail(top, parameters, headers, tuple(walk.parts), _text_of(walk.parts), walk.returned)
+    return Mail(top, parameters, tuple(fields), tuple(walk.parts), _text_of(walk.parts), walk.returned)
 
 
 def header_fields(text: str) -> list[tuple[str, str]]:
-    """The header fields that `text` begins with, as `Mail.headers` has them."""
-    head, _ = _split(text[:MAX_HEADER].lstrip().encode("utf-8", "replace"))
+    """The header fields that `text` begins with, decoded."""
+    head, _ = _split(text[:MAX_RETURNED].lstrip().encode("utf-8", "replace"))
     return [(name, decoded(value)) for name, value in _fields(head)]
 
 
 def decoded(value: str) -> str:
     """A header value with its encoded words (RFC 2047) decoded, as far as they can be."""
-    if "=?" not in value or len(value) > 8192:
+    if "=?" not in value:
         return value
     try:
         pieces = decode_header(value)
@@ -139,20 +146,9 @@ def decoded(value: str) -> str:
     return "".join(_text(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces)
 
 
-def readable(markup: str) -> str:
-    """HTML as a person reads it, roughly: without tags, lines broken where a block ends."""
-    shorn = _STYLE.sub(" ", markup)
-    shorn = shorn.replace("\n", " ")
-    return html.unescape(_TAG.sub(lambda m: "\n" if _BREAKS.match(m.group(1) or "") else " ", shorn))
-
-
 def _text_of(parts: list[Part]) -> str:
     plain = "\n".join(part.text for part in parts if _is_plain(part.type))
-    return (
-        plain
-        if plain.strip()
-        else "\n".join(readable(part.text[: 128 << 10]) for part in parts if part.type == "text/html")
-    )
+    return plain if plain.strip() else "\n".join(readable(part.text) for part in parts if part.type == "text/html")
 
 
 def _is_plain(kind: str) -> bool:
@@ -165,7 +161,8 @@ class _Walk:
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self.returned = ""
-        self._left = MAX_TEXT
+        self._left = {True: MAX_REPORT, False: MAX_TEXT}
+        self._lines = MAX_LINES
         self._seen = 0
 
     def go(self, kind: str, parameters: dict[str, str], fields: dict[str, str], body: bytes, depth: int = 0) -> None:
@@ -177,17 +174,20 @@ class _Walk:
                 self.returned = self._leaf(parameters, fields, body, MAX_HEADER)
             return
         if kind.startswith("multipart/"):
-            sections = _sections(body, parameters.get("boundary", ""))
+            sections = self._sections(body, parameters.get("boundary", ""))
             if sections is not None:
                 for section in sections:
-                    self._section(section, depth)
+                    if self._seen <= MAX_PARTS:
+                        self._section(section, depth)
                 return
             kind = "text/plain"
         if not kind.startswith(("text/", "message/")) and _LOOKS_LIKE_REPORT.match(body[:200]):
             kind = "message/delivery-status"
         if kind.startswith(("text/", "message/")) or depth == 0:
-            text = self._leaf(parameters, fields, body, self._left)
-            self._left -= len(text)
+            # Words for people, however many, leave the report its own room.
+            for_machines = kind.startswith("message/")
+            text = self._leaf(parameters, fields, body, self._left[for_machines])
+            self._left[for_machines] -= len(text)
             self.parts.append(Part(type=kind, text=text))
 
     def _section(self, section: bytes, depth: int) -> None:
@@ -204,6 +204,35 @@ class _Walk:
         kind, parameters = _content_type(fields)
         self.go(kind, parameters, fields, body, depth + 1)
 
+    def _sections(self, body: bytes, boundary: str) -> list[bytes] | None:
+        """What lies between the delimiter lines; None where there is no such line (then all of it is text)."""
+        if not boundary:
+            return None
+        try:
+            delimiter = b"\n--" + boundary.rstrip().encode("utf-8")
+        except UnicodeEncodeError:
+            return None
+        pieces: list[bytes] = []
+        # Now the first line begins like all others: after a line break.
+        body = b"\n" + body
+        at = 1
+        start = body.find(delimiter)
+        while start >= 0 and self._lines > 0 and len(pieces) < MAX_PARTS:
+            self._lines -= 1
+            end = body.find(b"\n", start + len(delimiter))
+            end = len(body) if end < 0 else end
+            if body[start + len(delimiter) : min(end, start + len(delimiter) + 80)].strip() in (b"", b"--"):
+                pieces.append(body[at:start].removesuffix(b"\r"))
+                at = end
+            start = body.find(delimiter, end)
+        if not pieces:
+            return None if self._lines > 0 else []
+        pieces.append(body[at:])
+        # The line break after the delimiter goes: what follows is the part's header, or an empty line for none.
+        sections = [piece.removeprefix(b"\n") for piece in pieces]
+        filled = [section for section in sections[1:] if not section.isspace() and section]
+        return filled or [b"\n" + sections[0]]
+
     def _leaf(self, parameters: dict[str, str], fields: dict[str, str], body: bytes, limit: int) -> str:
         encoding = fields.get("content-transfer-encoding", "").strip().lower()
         if encoding.startswith("base64"):
@@ -217,22 +246,25 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     """Header and body. A part that begins with an empty line has no header."""
     if raw.startswith((b"\n", b"\r\n")):
         return b"", raw.lstrip(b"\r\n")
-    end = _HEADER_END.search(raw)
+    end = _HEADER_END.search(raw, 0, MAX_HEADER)
     if end is None:
         return raw[:MAX_HEADER], b""
     start = end.start() - raw.endswith(b"\r", 0, end.start())
-    return raw[: min(start, MAX_HEADER)], raw[end.end() :]
+    return raw[:start], raw[end.end() :]
 
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
     fields: list[tuple[str, list[bytes]]] = []
-    for line in head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+    lines = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", MAX_LINES)
+    for line in lines[:MAX_LINES]:
         match = _FIELD.match(line)
         if match:
+            if len(fields) == MAX_FIELDS:
+                break
             fields.append((match[1].decode().lower(), [match[2].strip()]))
         elif fields and line.startswith((b" ", b"\t")):
             fields[-1][1].append(line.strip())
-    return [(name, _text(b" ".join(lines)).strip()) for name, lines in fields]
+    return [(name, _text(b" ".join(lines)[:MAX_VALUE]).strip()) for name, lines in fields]
 
 
 def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -244,34 +276,8 @@ def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
     return match.group(1).lower(), parameters
 
 
-def _sections(body: bytes, boundary: str) -> list[bytes] | None:
-    """What lies between the delimiter lines; None where there is no such line (then all of it is text)."""
-    if not boundary:
-        return None
-    try:
-        delimiter = boundary.rstrip().encode("utf-8")
-    except UnicodeEncodeError:
-        return None
-    wanted = (delimiter, delimiter + b"--")
-    pieces: list[bytes] = []
-    # Now the first line begins like all others: after a line break, which a search finds quickly.
-    body = b"\n" + body
-    at = 1
-    for line in _DASHED_LINE.finditer(body):
-        if line[1].rstrip(b" \t") in wanted and len(pieces) < MAX_PARTS:
-            pieces.append(body[at : line.start()].removesuffix(b"\r"))
-            at = line.end()
-    if not pieces:
-        return None
-    pieces.append(body[at:])
-    # The line break after the delimiter goes: what follows is the part's header, or an empty line for none.
-    sections = [piece[2:] if piece.startswith(b"\r\n") else piece.removeprefix(b"\n") for piece in pieces]
-    filled = [section for section in sections[1:] if section.strip()]
-    return filled or [b"\n" + sections[0]]
-
-
 def _base64(body: bytes) -> bytes:
-    clean = _NOT_BASE64.sub(b"", body)
+    clean = body.translate(None, _NOT_BASE64)
     clean = clean[:-1] if len(clean) % 4 == 1 else clean
     return base64.b64decode(clean + b"=" * (-len(clean) % 4))
 

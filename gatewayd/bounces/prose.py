@@ -19,7 +19,7 @@ def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:
     kind = Kind.DELAYED if kind_of(subject) is Kind.DELAYED else kind_of(story)
     if kind is Kind.NONE:
         kind = kind_of(subject)
-    if kind is Kind.NONE:
+    if kind is Kind.NONE and len(story) < len(mail.text):
         # Some show the returned mail first and the reason below it.
         story = mail.text[:MAX_PROSE]
         kind = kind_of(story)
@@ -63,24 +63,24 @@ def _excerpt(flat: str) -> str:
 _MESSAGE_ID = re.compile(r"^[ \t>]*message-id[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)
 _CERTAIN_LINES = (
     re.compile(r"^[ \t]*<([^<>\s]{1,320})>[ \t]*:", re.MULTILINE),
-    re.compile(r"^[ \t]*([^<>\s:]{1,64}@[^<>\s:]{1,255})[ \t]*:[ \t]*$", re.MULTILINE),
+    re.compile(r"^[ \t]*([^<>\s:@]{1,64}@[^<>\s:@]{1,255})[ \t]*:[ \t]*$", re.MULTILINE),
     re.compile(
-        r"\b(?:deliver\w*|mail|message|sent)\b[^\n<>@]{0,30} to:? ?<([^<>\s]{1,64}@[^<>\s]{1,255})>", re.IGNORECASE
+        r"\b(?:deliver\w*|mail|message|sent)\b[^\n<>@]{0,30} to:? ?<([^<>\s@]{1,64}@[^<>\s@]{1,255})>", re.IGNORECASE
     ),
-    re.compile(r"\bRCPT TO:? ?[:<] ?<?([^<>\s]{3,320}@[^<>\s]{1,255})>", re.IGNORECASE),
+    re.compile(r"\bRCPT TO:? ?[:<] ?<?([^<>\s@]{1,320}@[^<>\s@]{1,255})>", re.IGNORECASE),
 )
 """Forms that name the failed address and nothing else, even where it is also in this mail's own headers."""
 
 _LIKELY_LINES = (
-    re.compile(r"\bSMTP=([^<>\s;]{1,64}@[^<>\s;]{3,255})", re.IGNORECASE),
+    re.compile(r"\bSMTP=([^<>\s;@]{1,64}@[^<>\s;@]{3,255})", re.IGNORECASE),
     re.compile(
         r"(?:unknown (?:user|recipient)|user unknown|recipient|addressee|failed address|delivery to|deliver to|"
         r"invalid (?:address|final delivery userid)|address(?:ed(?: to)?,)?|user|mailbox|account|empfänger|"
-        r"destinataire|destinatario|получател\w+)[ \t]*[,:\"'<(]+[ \t]*<?([^<>\s\"']{1,64}@[^<>\s\"']{3,255})",
+        r"destinataire|destinatario|получател\w{1,4})[ \t]*[,:\"'<(]+[ \t]*<?([^<>\s\"'@]{1,64}@[^<>\s\"'@]{3,255})",
         re.IGNORECASE,
     ),
     re.compile(
-        r"^[ \t*-]*<?([^<>\s:;,\"']{1,64}@[^<>\s:;,\"']{3,255})>?[ \t]*(?:$|:|\.\.\.|,|;|[\[(-])",
+        r"^[ \t*-]*<?([^<>\s:;,\"'@]{1,64}@[^<>\s:;,\"'@]{3,255})>?[ \t]*(?:$|:|\.\.\.|,|;|[\[(-])",
         re.MULTILINE,
     ),
 )

@@ -5,7 +5,8 @@ looks like; html.parser goes back, and a broken page of 100 kB costs it 20 s.
 """
 
 import re
-from html import unescape
+
+from gatewayd.core.entities import unescape
 
 _HIDDEN = frozenset({"head", "title", "template", "noscript", "svg", "object"})
 _DEEPEST = 50
@@ -41,16 +42,20 @@ _BLOCK, _PARAGRAPH = "\x01", "\x02"
 _BREAK = re.compile("[\n\x01\x02][ \n\x01\x02]*")
 _LINKS = ("http://", "https://", "mailto:", "tel:")
 
-_ATTRIBUTE = r"""([^\s/>=]+)(?:\s*=\s*(?:"([^"]*)(?:"|\Z)|'([^']*)(?:'|\Z)|([^\s>]*)))?"""
-_ATTRIBUTES = re.compile(_ATTRIBUTE)
-# Each alternative, once begun, matches: there is nothing to go back for.
+_LONGEST = 256 << 10
+"""Characters of a page that are read; Gmail shows no more than 102 kB of one."""
+
+_ATTRIBUTE = re.compile(r"""([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)(?:"|\Z)|'([^']*+)(?:'|\Z)|([^\s>]*+)))?""")
+# The same without groups: what they hold would be kept for each of a tag's attributes.
+_ANY_ATTRIBUTE = r"""[^\s/>=]++(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>]*+))?"""
+# Each alternative, once begun, matches: there is nothing to go back for, and nothing is kept to go back to.
 _TOKEN = re.compile(
     rf"""
-    (?P<text>(?:[^<]+|<(?![a-z/!?]))+)
+    (?P<text>[^<]++|<(?![a-z/!?]))
     |<!--(?:-?>|.*?(?:--!?>|\Z))
     |<(script|style)(?=[\s/>]).*?(?:</\2(?=[\s/>])[^>]*(?:>|\Z)|\Z)
     |<(?:[!?]|/(?![a-z]))[^>]*(?:>|\Z)
-    |<(?P<end>/?)(?P<name>[a-z][^\s/>]*)(?P<attributes>(?:[\s/=]+|{_ATTRIBUTE})*)(?:>|\Z)
+    |<(?P<end>/?)(?P<name>[a-z][^\s/>]*)(?P<attributes>(?:[\s/=]++|{_ANY_ATTRIBUTE})*)(?:>|\Z)
     """,
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
@@ -59,7 +64,7 @@ _TOKEN = re.compile(
 def text_of(html: str) -> str:
     """What a reader without HTML needs: words, lines, list dashes, and each link's address behind its text."""
     reader = _Reader()
-    for token in _TOKEN.finditer(html):
+    for token in _TOKEN.finditer(html[:_LONGEST]):
         if token["text"] is not None:
             reader.words(unescape(token["text"]))
         elif token["end"]:
@@ -126,7 +131,7 @@ class _Reader:
 
 
 def _attribute(name: str, attributes: str) -> str:
-    for found in _ATTRIBUTES.finditer(attributes):
+    for found in _ATTRIBUTE.finditer(attributes):
         if found[1].lower() == name:
             return unescape(found[2] or found[3] or found[4] or "")
     return ""

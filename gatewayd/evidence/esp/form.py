@@ -10,7 +10,8 @@ _FIELDS = 200
 # No form of ours has a longer head; without a limit a stranger's would cost the square of its length.
 _HEAD = 1000
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_NAME = re.compile(rb'content-disposition:[^\r\n]*?;\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
+_DISPOSITION = re.compile(rb"content-disposition:[^\r\n]*", re.IGNORECASE)
+_NAME = re.compile(rb';\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
 _BLANK = re.compile(rb"\r?\n\r?\n")
 
 
@@ -41,7 +42,8 @@ def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
     for part in (b"\n" + body).split(line, _FIELDS + 1)[1:-1]:
         # From the rest of the boundary's own line on, so that a head of no lines has its blank line too.
         split = _BLANK.split(part, maxsplit=1)
-        name = _NAME.search(split[0][:_HEAD]) if len(split) == 2 else None
+        line_of_name = _DISPOSITION.search(split[0][:_HEAD]) if len(split) == 2 else None
+        name = _NAME.search(line_of_name[0]) if line_of_name is not None else None
         if name is not None:
             value = split[1].removesuffix(b"\r")
             fields.append(((name[1] or name[2] or b"").decode("utf-8", "replace"), value.decode("utf-8", "replace")))
