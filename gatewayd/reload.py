@@ -125,7 +125,7 @@ class Reload:
         parts.http.reconfigure(carrying(config, "sms"))
         parts.im.reconfigure(carrying(config, "im"))
         if parts.public is not None:
-            parts.public.reload(config.esp)
+            parts.public.reload(config.esp, config.providers)
         if parts.returned_mail is not None and config.bounces is not None:
             parts.returned_mail.reconfigure(
                 domains=return_domains(config),

@@ -459,6 +459,8 @@ def _public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Public | 
         ping=shared.store.ping,
         fetch=callbacks.get,
         meter=shared.metrics,
+        providers=config.providers,
+        about=shared.store.about,
     )
 
 

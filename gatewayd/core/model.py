@@ -165,6 +165,11 @@ class Handed(Struct, frozen=True):
     detail: str = ""
 
 
+def part_of(message_id: str, remote_id: str) -> str:
+    """A provider's id of one part of a message, as a remote id: no other message's report can name it."""
+    return f"{message_id}/{remote_id}"
+
+
 class Leased(Struct, frozen=True):
     """A message that this instance holds, with what earlier attempts left behind. Times: seconds since the epoch."""
 
@@ -208,12 +213,13 @@ class Evidence(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """A delivery receipt from an SMSC. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
+    """A delivery receipt from an SMSC or provider. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
 
     `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
     keyed hash of a number in it (first of tokens.Keys.number_hashes), empty where the receipt names none, and
     `earlier_hashes` are those of its other number and those under previous keys: the submit may be older than today's
-    key. The store sets `parked_at` on one that waits for its message.
+    key. The store sets `parked_at` on one that waits for its message. A provider's report names its message by itself
+    (`message_id`); from `whole_after` on one whose id nobody knows is about the whole of it.
     """
 
     smsc: str
@@ -223,6 +229,8 @@ class Receipt(Struct, frozen=True):
     number_hash: str = ""
     parked_at: float = 0.0
     earlier_hashes: tuple[str, ...] = ()
+    message_id: str = ""
+    whole_after: float = 0.0
 
     @property
     def number_hashes(self) -> tuple[str, ...]:
@@ -278,7 +286,8 @@ class Known(Struct, frozen=True):
     """What the store keeps of a message beside its content.
 
     `sent_at` is when the next hop took it; before its answer is known, when the bytes were written; before that, 0.
-    `queued_reports` has the letters (status.LETTERS) of the reports that were ever queued.
+    `queued_reports` has the letters (status.LETTERS) of the reports that were ever queued, `route` is the way of its
+    latest copy.
     """
 
     message_id: str
@@ -291,6 +300,7 @@ class Known(Struct, frozen=True):
     address_hash: str = ""
     sent_at: float = 0.0
     queued_reports: str = ""
+    route: str = ""
 
 
 class Erased(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the world may reach: the open pixel, the unsubscribe page and its button, the providers' events.
+"""What the world may reach: the open pixel, the unsubscribe page and its button, events of providers and of vendors.
 
 Owns these paths and their answers, which are the same for a good token and a bad one. Must not know what becomes of
 evidence, nor how a provider proves itself. Nothing here logs a peer, an address or a token.
@@ -18,7 +18,7 @@ from gatewayd import config
 from gatewayd.core import errors
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink, IEventClaims, IMeter
-from gatewayd.core.model import Evidence
+from gatewayd.core.model import Evidence, Known
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
@@ -27,6 +27,7 @@ from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import EspEvents, Fetch
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, Pages
+from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
 from gatewayd.http.peers import address_in
 from gatewayd.http.request import Request
@@ -34,6 +35,9 @@ from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
 
 MAX_BODY: Final = 1_048_576
+REPORT: Final = 65_536
+"""Bytes of a report: it is about one message."""
+
 FORM: Final = 1024
 """Bytes of a body on the paths that are open to everybody."""
 
@@ -87,6 +91,8 @@ class Public:
         ping: Callable[[], Awaitable[object]],
         fetch: Fetch,
         meter: IMeter,
+        providers: Mapping[str, config.Provider],
+        about: Callable[[str], Awaitable[Known | None]],
     ) -> None:
         self._keys = keys
         self._evidence = evidence
@@ -106,14 +112,26 @@ class Public:
             clock, keys, evidence=evidence, esp=esp, base_url=base_url, claims=claims, fetch=fetch, meter=meter
         )
 
+        self._reports = VendorReports(
+            clock,
+            keys,
+            evidence=evidence,
+            about=about,
+            ping=ping,
+            providers=providers,
+            base_url=base_url,
+            meter=meter,
+        )
+
     def site(self, reactor: Any) -> Site:
         """What the listener serves, with its door."""
         routes = Routes(self.app, find)
         return Site(reactor, routes.answer, name="public", max_body=MAX_BODY, door=self, most_from=_most_from)
 
-    def reload(self, esp: Mapping[str, config.Esp]) -> None:
-        """Use these tables of [esp.NAME] from now on."""
+    def reload(self, esp: Mapping[str, config.Esp], providers: Mapping[str, config.Provider]) -> None:
+        """Use these tables of [esp.NAME] and [providers.NAME] from now on."""
         self._events.reload(esp)
+        self._reports.reload(providers)
 
     def admit(self, request: Request) -> Answer | None:
         """None lets the request in."""
@@ -123,6 +141,10 @@ class Public:
             request.most_body = FORM
         elif found[0] == "esp_event" and not self._events.knows(**found[1]):
             return _NOT_FOUND
+        elif found[0] == "report":
+            if not self._reports.knows(found[1]["provider"]):
+                return _NOT_FOUND
+            request.most_body = REPORT
         return None
 
     def too_large(self, request: Request) -> Answer:
@@ -197,6 +219,15 @@ class Public:
         await self._events.take(provider, headers, request.body, request.path.decode("latin-1"))
         return _TAKEN
 
+    @app.route("/dlr/<provider>/<token>", methods=["GET", "HEAD", "POST"])
+    async def report(self, request: Request, provider: str, token: str) -> Reply:
+        """What a vendor says of a message; the answer comes once it is durable, and is the same for a bad token."""
+        if not self._reports.knows(provider):
+            return _NOT_FOUND
+        if request.method != b"HEAD":
+            await self._reports.take(provider, token, request)
+        return _TAKEN
+
     @app.handle_errors(Forged)
     def forged(self, request: Any, failure: Failure) -> Reply:
         """No proof that a provider sent it."""
@@ -232,6 +263,8 @@ def find(method: bytes, path: bytes) -> Route | None:
         return "unsubscribe_page" if reading else "unsubscribe", {"token": name}
     if kind == "esp" and method in (b"POST", b"HEAD") and name and rest and rest[0]:
         return "esp_event", {"provider": name, "secret": rest[0]}
+    if kind == "dlr" and (reading or method == b"POST") and name and rest and rest[0]:
+        return "report", {"provider": name, "token": rest[0]}
     return None
 
 

@@ -17,7 +17,7 @@ from gatewayd.config import Label
 from gatewayd.core.interfaces import Decided, IMeter, IStore, unrecorded
 from gatewayd.core.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.core.persist import persist
-from gatewayd.core.status import LETTERS, Event, Report, State
+from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.core.tokens import Keys
 
 MACHINE = 5.0
@@ -95,17 +95,34 @@ class Tracker:
 
     async def record_receipt(self, receipt: Receipt) -> None:
         """A delivery receipt: matched, or parked until the submit's answer comes."""
-        result, message_id = await self._store.record_receipt(receipt, park=True)
-        await self._receipted(receipt, result, message_id)
+        result, message_id = await self._store.record_receipt(receipt, park=not self._is_about_the_whole(receipt))
+        if result == "unknown":
+            await self._record_whole(receipt)
+        else:
+            await self._receipted(receipt, result, message_id)
 
     async def look_again(self, receipt: Receipt) -> None:
         """A parked receipt once more: by its id, or by the number of a message that is uncertain."""
         result, message_id = await self._store.record_receipt(receipt, park=False, by_number=True)
         if result != "unknown":
             await self._receipted(receipt, result, message_id)
+        elif self._is_about_the_whole(receipt):
+            await self._record_whole(receipt)
+
+    def _is_about_the_whole(self, receipt: Receipt) -> bool:
+        """A provider's report of a part that no answer named, and none is awaited any more."""
+        return bool(receipt.message_id) and self._clock.seconds() >= receipt.whole_after
+
+    async def _record_whole(self, receipt: Receipt) -> None:
+        known = await self._store.about(receipt.message_id)
+        # It is looked at again for as long as it is parked: what it said once, it has said.
+        if receipt.event is not None and known is not None and known.state not in FINAL:
+            await self.record(Evidence(receipt.message_id, receipt.event, receipt.smsc, receipt.detail))
 
     def give_up(self, receipt: Receipt) -> None:
         """A parked receipt was given up: no message of ours bears its id."""
+        if self._is_about_the_whole(receipt):
+            return
         self._meter.evidence("receipt", receipt.event or "none", "orphaned")
         self.log.warn(
             "a receipt from {smsc} for {ids} matches no message of ours: {detail}",

@@ -17,8 +17,9 @@ from gatewayd.config import Provider
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.failover import Setback, first_that_takes
 from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
-from gatewayd.core.model import Handed, Order, WayState
+from gatewayd.core.model import Handed, Order, WayState, part_of
 from gatewayd.core.pace import Reserve
+from gatewayd.core.redact import redact
 from gatewayd.core.replace import replace_changed
 from gatewayd.http_client.answers import asked_for
 from gatewayd.http_client.lookups import OneAtATime, Resolving
@@ -114,8 +115,10 @@ class HttpChannel(Service):
         if verdict is Verdict.TAKEN:
             vendor.health.answered(now)
             vendor.took(answer)
-            # A vendor that gives no id names none in its reports: then it is ours, which their URL bears.
-            return Handed(name, reading.ids or (order.message.id,), f"{len(reading.ids) or 'no'} id(s)")
+            # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
+            several = "*" in vendor.settings.answer.ids
+            parts = tuple(part_of(order.message.id, one) for one in reading.ids) if several else ()
+            return Handed(name, parts, redact(" ".join(reading.ids), 200))
         if verdict is Verdict.REJECTED:
             vendor.health.answered(now)
             raise PermanentFailure(reason)

@@ -79,7 +79,8 @@ def job(row: Sequence[Any]) -> ReportJob:
 
 def known(message_id: str, row: Sequence[Any]) -> Known | None:
     """A reply of about.lua."""
-    uid, label, channel, user, state, activity, address, sent, queued = (value and value.decode() for value in row)
+    words = (value and value.decode() for value in row)
+    uid, label, channel, user, state, activity, address, sent, queued, route = words
     if not state:
         return None
     return Known(
@@ -93,6 +94,7 @@ def known(message_id: str, row: Sequence[Any]) -> Known | None:
         address_hash=address or "",
         sent_at=int(sent or 0) / 1000,
         queued_reports=queued or "",
+        route=route or "",
     )
 
 

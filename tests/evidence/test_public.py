@@ -86,6 +86,8 @@ class World:
             ping=self.store.ping,
             fetch=self.fetch,
             meter=self.meter,
+            providers={},
+            about=self.store.about,
         )
         self.site = self.public.site(self.clock)
 
@@ -650,7 +652,7 @@ def test_mailguns_signature_is_good_for_one_event() -> None:
 def test_settings_can_change_while_running() -> None:
     """A new secret counts from now on, the old one no more."""
     world = World(mailjet=esp())
-    world.public.reload({"mailjet": config.Esp(secret=Secret("new"))})
+    world.public.reload({"mailjet": config.Esp(secret=Secret("new"))}, {})
     assert world.post("mailjet", []).status == 404
     assert world.post("mailjet", [], secret="new").status == 200
 

@@ -130,6 +130,8 @@ class Served:
             ping=store.ping,
             fetch=self.fetch,
             meter=FakeMeter(),
+            providers={},
+            about=store.about,
         )
         self.port = reactor.listenTCP(0, public.site(reactor), interface="127.0.0.1")  # type: ignore[attr-defined]
         token = KEYS.subscription(ID, "amazing", "hhu234556")

@@ -1,0 +1,137 @@
+"""The way of a vendor's report: is it the vendor's, is it about a message of ours, does it say anything? Then evidence.
+
+Owns the order of these questions. Knows no HTTP server: the modules of gatewayd.evidence.vendors prove and read. Which
+message a report is about says the signed token in its URL, and nothing in the report itself.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gatewayd.config import Provider
+from gatewayd.core.interfaces import EvidenceSink, IMeter
+from gatewayd.core.model import Evidence, Known, Receipt, part_of
+from gatewayd.core.redact import redact
+from gatewayd.core.status import WAITING, Event, State
+from gatewayd.core.tally import Tally
+from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.esp.event import Forged
+from gatewayd.evidence.vendors.proofs import PROOFS
+from gatewayd.evidence.vendors.reading import Said, read
+from gatewayd.evidence.vendors.request import ReportRequest
+
+EVENTS: Mapping[str, Event] = {
+    "accepted": Event.SENT,
+    "delivered": Event.DELIVERED,
+    "failed": Event.FAILED,
+    "rejected": Event.REJECTED,
+}
+"""What each status of [providers.NAME.reports] states says of a message."""
+
+FACTS_A_MESSAGE = 600
+"""How many are recorded of one message: whoever holds its URL can call as often as he likes."""
+
+ANSWERS_LATE = 1.0
+"""Seconds beyond a provider's timeout after which no answer is awaited any more."""
+
+_BAD = frozenset({Event.FAILED, Event.REJECTED})
+
+
+class VendorReports:
+    """Takes reports of `providers`, the tables of [providers.NAME]."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        keys: Keys,
+        *,
+        evidence: EvidenceSink,
+        about: Callable[[str], Awaitable[Known | None]],
+        ping: Callable[[], Awaitable[object]],
+        providers: Mapping[str, Provider],
+        base_url: str,
+        meter: IMeter,
+    ) -> None:
+        self._clock = clock
+        self._keys = keys
+        self._evidence = evidence
+        self._about = about
+        self._ping = ping
+        self._providers = providers
+        self._base_url = base_url.rstrip("/")
+        self._meter = meter
+        self._recorded = Tally(FACTS_A_MESSAGE)
+
+    def reload(self, providers: Mapping[str, Provider]) -> None:
+        """Use these tables from now on."""
+        self._providers = providers
+
+    def knows(self, provider: str) -> bool:
+        """Whether it is configured."""
+        return provider in self._providers
+
+    async def take(self, name: str, token: str, request: Any) -> None:
+        """Return once all that a known provider's report says is durable.
+
+        A bad token, a report that says nothing and one that was told before are no reason to ask again. Raises Forged
+        where the provider signs and this is not signed; StoreUnavailable where it must come again.
+        """
+        provider = self._providers[name]
+        report = ReportRequest(
+            request.method.decode("latin-1"),
+            f"{self._base_url}/dlr/{name}/{token}",
+            request.query.decode("latin-1"),
+            {key.decode("latin-1"): value.decode("latin-1") for key, value in request.headers},
+            request.body,
+            self._clock.seconds(),
+        )
+        self._prove(name, provider, report)
+        message_id = self._keys.read(Purpose.REPORT, token)
+        facts = read(provider.reports, report)
+        if message_id is None or not facts or self._recorded.is_full(message_id):
+            self._meter.evidence(name, "none", "orphaned" if message_id is None else "ignored")
+            # With the store down a report that counts gets 503: whatever does not must then get it too.
+            await self._ping()
+            return
+        known = await self._about(message_id)
+        for said in facts:
+            await self._record(name, provider, message_id, known, said)
+            self._recorded.count(message_id)
+
+    def _prove(self, name: str, provider: Provider, report: ReportRequest) -> None:
+        signature = provider.reports.signature
+        if not signature:
+            return
+        try:
+            PROOFS[signature](report, provider.reports.secret.reveal())
+        except Forged as fault:
+            self._meter.evidence(name, "forged", "ignored")
+            self.log.warn("a report of {provider} was not taken: {reason}", provider=name, reason=str(fault))
+            raise
+
+    async def _record(self, name: str, provider: Provider, message_id: str, known: Known | None, said: Said) -> None:
+        state = provider.reports.states.get(said.word)
+        event = EVENTS[state] if state else None
+        if event is None or known is None or known.route != name:
+            # Another word, a message that is kept no more, or one that another way has by now.
+            result = "orphaned" if known is None else "ignored"
+            self._meter.evidence(name, event or "none", result)
+            return
+        if event in _BAD and known.state is State.QUEUED:
+            # This way said no, and the message is tried again: what it says of its own copy settles nothing.
+            self._meter.evidence(name, event, "ignored")
+            return
+        detail = redact(said.word, 100)
+        if said.remote_id and "*" in provider.answer.ids:
+            awaited = known.state in WAITING
+            patience = known.sent_at + provider.timeout + ANSWERS_LATE if awaited else 0.0
+            part = part_of(message_id, said.remote_id)
+            await self._evidence.record_receipt(
+                Receipt(name, (part,), event, detail, message_id=message_id, whole_after=patience)
+            )
+        else:
+            await self._evidence.record(Evidence(message_id, event, name, detail))

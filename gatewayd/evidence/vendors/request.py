@@ -1,0 +1,65 @@
+"""One report as it came, and the forms in which its fields may stand: JSON, a posted form, the query. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+
+from gatewayd.evidence.esp import form
+
+MOST_FIELDS = 200
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class ReportRequest(Struct, frozen=True):
+    """A GET or POST to a report's URL. Header names are lower case; `body` is byte for byte what was signed.
+
+    `url` is what the vendor was told to ask, without query; `now` is seconds since the epoch.
+    """
+
+    method: str
+    url: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    now: float
+
+    @property
+    def is_form(self) -> bool:
+        """Whether its body says that it is a form."""
+        return self.headers.get("content-type", "").strip().lower().startswith(_FORMS)
+
+    def form(self) -> list[tuple[str, str]]:
+        """The fields of its body in their order; none where it is no form."""
+        return form.pairs(self.headers.get("content-type", ""), self.body) if self.is_form else []
+
+    def query_fields(self) -> list[tuple[str, str]]:
+        """The fields of its query in their order."""
+        try:
+            return parse_qsl(self.query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:
+            return []
+
+    def data(self) -> list[Any]:
+        """What it may be read as, likeliest first: the body's JSON or fields, then the query's."""
+        found: list[Any] = []
+        if self.is_form:
+            found.append(_table(self.form()))
+        elif self.body:
+            try:
+                found.append(msgspec.json.decode(self.body))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                # Some send a form and name no type, or another.
+                found.append(_table(form.pairs("", self.body)))
+        found.append(_table(self.query_fields()))
+        return found
+
+    def __repr__(self) -> str:
+        return f"<ReportRequest {self.method}>"
+
+
+def _table(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """Fields by name; the last of a name counts."""
+    return dict(pairs)

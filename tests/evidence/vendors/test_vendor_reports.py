@@ -1,0 +1,359 @@
+"""Reports of vendors at the public listener: matched in any order, told once, durable before they are answered."""
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
+
+from fakes import FakeClaims, FakeMeter, FakeStore
+from gatewayd.config import Label, Provider
+from gatewayd.core.model import Handed, Im, Message, Sms, part_of
+from gatewayd.core.status import State
+from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.public import Public
+from gatewayd.evidence.track import Tracker
+from gatewayd.evidence.vendor_reports import FACTS_A_MESSAGE
+
+KEYS = Keys(b"k" * 32)
+ID = "00000000-0000-4000-8000-000000000001"
+OTHER = "00000000-0000-4000-8000-000000000002"
+TOKEN = KEYS.token(Purpose.REPORT, ID)
+NUMBER = KEYS.number_hashes("+447700900123")[0]
+LABEL = {
+    "allow_from": ["127.0.0.1/32"],
+    "authorization": ["secret"],
+    "api_key": "key",
+    "callback_hosts": ["localhost"],
+    "directory": "players",
+}
+STATES = {"DELIVERED": "delivered", "UNDELIVERABLE": "failed", "REJECTED": "rejected", "SENT": "accepted"}
+ONE = {"answer": {"ids": "id"}, "reports": {"id": "id", "status": "status", "states": STATES}}
+MANY = {
+    "answer": {"ids": "parts.*.id"},
+    "reports": {"id": "results.*.id", "status": "results.*.status", "states": STATES},
+}
+
+
+def run(doing: Any) -> Any:
+    """What a coroutine that waits for nothing gives."""
+    try:
+        doing.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
+class World:
+    """A public listener before a tracker and a store in memory; one message of [providers.vendor]."""
+
+    def __init__(self, im: bool = False, **keys: Any) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_800_000_000)
+        self.store = FakeStore(self.clock)
+        self.meter = FakeMeter()
+        label = Label.model_validate(LABEL)
+        self.tracker = Tracker(self.clock, self.store, KEYS, {"amazing": label}, self.meter)
+        table = {"url": "https://api.vendor.example/"} | (keys or ONE)
+        self.public = Public(
+            self.clock,
+            KEYS,
+            evidence=self.tracker,
+            esp={},
+            base_url="https://go.example",
+            claims=FakeClaims(self.clock),
+            ping=self.store.ping,
+            fetch=None,  # type: ignore[arg-type]
+            meter=self.meter,
+            providers={"vendor": Provider.model_validate(table)},
+            about=self.store.about,
+        )
+        self.site = self.public.site(self.clock)
+        content = Im("A", "b") if im else Sms("A", "b")
+        for number, message_id in enumerate((ID, OTHER)):
+            now = self.clock.seconds()
+            message = Message(message_id, f"u{number}", "amazing", "p1", content, now, now + 3600)
+            run(self.store.accept(message, "f", lease=True))
+            setattr(self, "other" if number else "message", message)
+
+    def mark(self, message_id: str = ID) -> None:
+        """It is on the wire."""
+        message = self.message if message_id == ID else self.other
+        run(self.store.mark(message, "vendor", NUMBER))
+
+    def answered(self, *ids: str, message_id: str = ID) -> None:
+        """The vendor took it; what was parked is recorded."""
+        parts = tuple(part_of(message_id, one) for one in ids)
+        channel = self.message.channel
+        for receipt in run(self.store.settle_sent(message_id, channel, Handed("vendor", parts))):
+            run(self.tracker.record_receipt(receipt))
+
+    def look_again(self, seconds: float) -> None:
+        """What is parked is looked at, that much later."""
+        self.clock.advance(seconds)
+        due, _ = run(self.store.parked_receipts(100))
+        for receipt in due:
+            run(self.tracker.look_again(receipt))
+
+    def ask(self, method: str = "GET", query: str = "", body: bytes = b"", kind: str = "", token: str = TOKEN) -> int:
+        """The status of the answer to a report."""
+        protocol = self.site.buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        head = f"{method} /dlr/vendor/{token}{query and '?' + query} HTTP/1.1\r\nHost: go.example\r\n"
+        if kind:
+            head += f"Content-Type: {kind}\r\n"
+        protocol.dataReceived(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        for _ in range(50):
+            if transport.value():
+                break
+            self.clock.advance(0.01)
+        return int(transport.value().split(b" ", 2)[1])
+
+    def post(self, data: Any, token: str = TOKEN) -> int:
+        """A report in JSON."""
+        return self.ask("POST", body=json.dumps(data).encode(), kind="application/json", token=token)
+
+    @property
+    def state(self) -> tuple[State, str]:
+        """Of the message: where it stands, and the letters of what was told."""
+        row = self.store.db.rows[ID]
+        return row.state, row.told
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body", "kind"),
+    [
+        ("GET", "id=A&status=DELIVERED", b"", ""),
+        ("POST", "", b"id=A&status=DELIVERED", FORM),
+        ("POST", "", b"id=A&status=DELIVERED\n", ""),
+        ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "application/json"),
+        ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "text/plain"),
+        ("POST", "status=DELIVERED", b"", ""),
+        ("POST", "status=DELIVERED", b'{"other": 1}', "application/json"),
+    ],
+)
+def test_json_form_and_query_are_read(method: str, query: str, body: bytes, kind: str) -> None:
+    """Whatever the vendor calls it."""
+    world = World()
+    world.mark()
+    world.answered()
+    assert world.ask(method, query, body, kind) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("UNDELIVERABLE", (State.FAILED, "af")),
+        ("REJECTED", (State.REJECTED, "ar")),
+        ("delivered", (State.SENT, "a")),
+        ("SENT", (State.SENT, "a")),
+    ],
+)
+def test_words_mean_what_the_table_says(word: str, state: tuple[State, str]) -> None:
+    """Others change nothing, and are counted."""
+    world = World()
+    world.mark()
+    world.answered()
+    assert world.ask(query=urlencode({"status": word})) == 200
+    assert world.state == state
+    assert len(world.meter.facts) == 1
+
+
+def test_a_report_before_the_answer_and_twice() -> None:
+    """Both statuses are told, once each."""
+    world = World()
+    world.mark()
+    assert world.ask(query="status=DELIVERED") == 200
+    assert world.ask(query="status=DELIVERED") == 200
+    world.answered()
+    assert world.ask(query="status=UNDELIVERABLE") == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+@pytest.mark.parametrize("im", [False, True])
+def test_a_report_resolves_what_is_uncertain(im: bool) -> None:
+    """The answer was lost; that the vendor has it the report shows, for SMS and instant messages."""
+    world = World(im)
+    world.mark()
+    run(world.store.settle_again(world.message, world.clock.seconds() + 100, "lost", uncertain=True, route="vendor"))
+    assert world.ask(query="status=SENT") == 200
+    assert world.state == (State.SENT, "a")
+    assert world.ask(query="status=DELIVERED") == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_what_failed_on_a_way_that_is_tried_again_settles_nothing() -> None:
+    """The vendor answered 500 and reports a failure: the next try may succeed."""
+    world = World()
+    world.mark()
+    run(world.store.settle_again(world.message, world.clock.seconds() + 5, "500"))
+    assert world.ask(query="status=UNDELIVERABLE") == 200
+    assert world.state == (State.QUEUED, "")
+
+
+def test_another_ways_report_settles_nothing() -> None:
+    """The message went on to another route meanwhile."""
+    world = World()
+    world.mark()
+    run(world.store.mark(world.message, "world", NUMBER))
+    assert world.ask(query="status=DELIVERED") == 200
+    assert world.state[0] is State.UNCERTAIN
+
+
+def test_parts_are_folded() -> None:
+    """Delivered once all of them are; a part counts once."""
+    world = World(**MANY)
+    world.mark()
+    world.answered("A", "B")
+    assert world.post({"results": [{"id": "A", "status": "DELIVERED"}]}) == 200
+    assert world.post({"results": [{"id": "A", "status": "DELIVERED"}]}) == 200
+    assert world.state == (State.SENT, "a")
+    assert world.post({"results": [{"id": "x", "status": "x"}, {"id": "B", "status": "DELIVERED"}]}) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_one_bad_part_settles_the_whole() -> None:
+    """As with segments."""
+    world = World(**MANY)
+    world.mark()
+    world.answered("A", "B")
+    world.post({"results": [{"id": "B", "status": "UNDELIVERABLE"}, {"id": "A", "status": "DELIVERED"}]})
+    assert world.state == (State.FAILED, "af")
+
+
+def test_parts_reported_before_the_answer_wait_for_it() -> None:
+    """How many there are only the answer says."""
+    world = World(**MANY)
+    world.mark()
+    assert world.post({"results": [{"id": "A", "status": "DELIVERED"}]}) == 200
+    assert world.state[0] is State.UNCERTAIN
+    world.answered("A", "B")
+    assert world.state == (State.SENT, "a")
+    world.post({"results": [{"id": "B", "status": "DELIVERED"}]})
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_part_whose_answer_never_came_speaks_for_the_whole() -> None:
+    """Once no answer is awaited any more."""
+    world = World(**MANY)
+    world.mark()
+    world.post({"results": [{"id": "A", "status": "DELIVERED"}]})
+    run(world.store.settle_again(world.message, world.clock.seconds() + 900, "lost", uncertain=True, route="vendor"))
+    world.look_again(5)
+    assert world.state[0] is State.UNCERTAIN
+    world.look_again(10)
+    assert world.state == (State.DELIVERED, "ad")
+    world.look_again(20)
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_part_that_the_answer_did_not_name() -> None:
+    """The URL says whose it is."""
+    world = World(**MANY)
+    world.mark()
+    world.answered("A")
+    world.post({"results": [{"id": "Z", "status": "DELIVERED"}]})
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_url_settles_its_own_message_only() -> None:
+    """Whoever holds one can't speak of another message by its id."""
+    world = World(**MANY)
+    for message_id, names in ((ID, ("A", "B")), (OTHER, ("C", "D"))):
+        world.mark(message_id)
+        world.answered(*names, message_id=message_id)
+    other = KEYS.token(Purpose.REPORT, OTHER)
+    world.post({"results": [{"id": "A", "status": "UNDELIVERABLE"}]}, token=other)
+    assert world.state == (State.SENT, "a")
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_a_bad_token_is_answered_like_a_good_one(down: bool) -> None:
+    """While the store is down, too: then nothing is durable, and both come again."""
+    world = World()
+    world.mark()
+    world.answered()
+    world.store.down = down
+    good = world.ask(query="status=DELIVERED")
+    bad = [
+        world.ask(query="status=DELIVERED", token=token)
+        for token in (TOKEN[:-1] + "q", KEYS.token(Purpose.OPEN, ID), "x", "%2e%2e", "%C3%A9")
+    ]
+    assert {good, *bad} == {503 if down else 200}
+
+
+def test_a_message_that_is_kept_no_more() -> None:
+    """A late report is counted, and not asked for again."""
+    world = World()
+    token = KEYS.token(Purpose.REPORT, "00000000-0000-4000-8000-00000000000f")
+    assert world.ask(query="status=DELIVERED", token=token) == 200
+    assert world.meter.facts == [("vendor", "delivered", "orphaned")]
+
+
+def test_an_unknown_vendor_is_not_found() -> None:
+    """Before its body is read."""
+    world = World()
+    world.public.reload({}, {})
+    assert world.ask(query="status=DELIVERED") == 404
+
+
+def test_one_url_is_not_recorded_for_ever() -> None:
+    """Whoever holds it can ask as often as he likes."""
+    world = World()
+    world.mark()
+    world.answered()
+    for _ in range(FACTS_A_MESSAGE + 5):
+        world.ask(query="status=x")
+    assert world.ask(query="status=DELIVERED") == 200
+    assert world.state == (State.SENT, "a")
+
+
+def test_nothing_of_a_report_is_logged() -> None:
+    """Vendors put the number into it."""
+    world = World(answer={}, reports={"status": "status", "states": {"+447700900123": "delivered"}})
+    world.mark()
+    world.answered()
+    with capturedLogs() as events:
+        world.ask("POST", "to=447700900123&status=%2B447700900123", b"to=447700900123", FORM)
+    assert world.state == (State.DELIVERED, "ad")
+    assert "7700900123" not in "\n".join(filter(None, map(formatEvent, events)))
+    assert "7700900123" not in str(world.store.db.rows[ID].timeline)
+
+
+NAMES = st.sampled_from(["results", "id", "status", ""])
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["DELIVERED", "A"]),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["results", "id", "status", ""]) | st.text(), inner)
+    ),
+)
+BODIES = st.binary() | JUNK.map(lambda data: json.dumps(data).encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([ONE, MANY]),
+    st.sampled_from(["GET", "POST"]),
+    st.text(alphabet="abcstatuid=&%+;.0é"),
+    BODIES,
+    st.sampled_from(["", "application/json", FORM, "multipart/form-data; boundary=x", "x/y"]),
+)
+def test_no_report_is_a_failure_inside(keys: Any, method: str, query: str, body: bytes, kind: str) -> None:
+    """Junk of every kind is answered, and the message ends in a state that the table knows."""
+    world = World(**keys)
+    world.mark()
+    world.answered("A")
+    with capturedLogs() as events:
+        assert world.ask(method, quote(query, safe="=&%+;."), body if method == "POST" else b"", kind) == 200
+    assert not [event for event in events if event.get("log_failure")]
+    assert world.state[0] in State
