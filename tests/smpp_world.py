@@ -157,10 +157,20 @@ class _Pipe:
         self._wire.cut(ConnectionLost())
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """What is written is read at once: nobody has to be paused."""
+        """Whom a test tells that what was written is not read."""
+        self._wire.producers[self._mine] = producer
 
     def unregisterProducer(self) -> None:
         """As above."""
+        self._wire.producers.pop(self._mine, None)
+
+    def pauseProducing(self) -> None:
+        """What comes lies in the socket."""
+        self._wire.unread.add(self._mine)
+
+    def resumeProducing(self) -> None:
+        """It is read."""
+        self._wire.unread.discard(self._mine)
 
     def getPeer(self) -> IPv4Address:
         return IPv4Address("TCP", "127.0.0.1", 2775)
@@ -175,6 +185,8 @@ class Wire:
         self.moving: list[tuple[str, bytes | None]] = []
         self.ends = {"link": link, "smsc": session}
         self.open = True
+        self.producers: dict[str, Any] = {}
+        self.unread: set[str] = set()
         session.makeConnection(_Pipe(self, "smsc"))
         link.makeConnection(_Pipe(self, "link"))
 
@@ -183,14 +195,20 @@ class Wire:
         if not self.moving or not self.open:
             return False
         moving, self.moving = self.moving, []
+        moved = False
         for writer, octets in moving:
+            reader = "smsc" if writer == "link" else "link"
             if not self.open:
                 break
+            if reader in self.unread and octets is not None:
+                self.moving.append((writer, octets))
+                continue
+            moved = True
             if octets is None:
                 self.cut(ConnectionDone())
             else:
-                self.ends["smsc" if writer == "link" else "link"].dataReceived(octets)
-        return True
+                self.ends[reader].dataReceived(octets)
+        return moved
 
     def cut(self, reason: Exception) -> None:
         """End it for both."""

@@ -1,70 +1,87 @@
 """An SMSC that floods us and never reads, over real loopback sockets: what waits for it in memory has an end."""
 
-import pytest
+import socket
+from typing import Any
+
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import encode
 from redis_server import until
-from smpp_world import World, settings
+from smpp_world import Memory, World, order, settings
 
-FLOOD = encode(smpp.EnquireLink(1)) * 4096
-"""64 kB of them."""
+FLOOD = encode(smpp.EnquireLink(1)) * 1024
+"""16 kB of them."""
+
+
+def with_little_room(transport: Any) -> None:
+    """The system keeps little between two sockets: what is too much is soon in our own memory."""
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        transport.socket.setsockopt(socket.SOL_SOCKET, option, 8192)
 
 
 class Flood(Protocol):
-    """Answers the bind, reads no more, and asks whether we are there as fast as it can."""
+    """Answers the bind, and from `begin` on asks whether we are there as fast as it can, and reads nothing."""
+
+    transport: Any
 
     def __init__(self) -> None:
         self.bound = False
-        self.sent = 0
-        self.paused = 0
-        self.reads = False
+        self.floods = False
 
     def connectionMade(self) -> None:
-        """A small window makes it full soon."""
-        self.transport.socket.setsockopt(1, 8, 4096)  # type: ignore[union-attr]
+        """Somebody connected."""
+        with_little_room(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """The bind, or what we read again."""
+        """The bind; or, once it reads again, whatever we answered."""
         if not self.bound:
             self.bound = True
-            self.transport.write(encode(smpp.BindResp(1)))  # type: ignore[union-attr]
-            self.transport.pauseProducing()  # type: ignore[union-attr]
-            self.transport.registerProducer(self, True)  # type: ignore[union-attr]
-            self.resumeProducing()
+            self.transport.write(encode(smpp.BindResp(1)))
+
+    def begin(self) -> None:
+        """Read no more, and write."""
+        self.floods = True
+        self.transport.pauseProducing()
+        self.transport.registerProducer(self, True)
+        self.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """The ESME reads: more."""
-        if self.reads:
-            return
-        self.sent += len(FLOOD)
-        self.transport.write(FLOOD)  # type: ignore[union-attr]
-        if self.sent < 64 * len(FLOOD):
-            reactor.callLater(0, self.resumeProducing)  # type: ignore[attr-defined]
+        """Twisted: there is room for more."""
+        if self.floods:
+            self.transport.write(FLOOD)
+            self.more = reactor.callLater(0, self.resumeProducing)  # type: ignore[attr-defined]
 
     def pauseProducing(self) -> None:
-        """The ESME does not read any more."""
-        self.paused += 1
+        """Twisted: the ESME does not read any more."""
+        if self.more.active():
+            self.more.cancel()
 
     def stopProducing(self) -> None:
-        """It is gone."""
+        """Twisted: it is gone."""
+        self.end()
+
+    def end(self) -> None:
+        """Write no more."""
+        if self.floods:
+            self.floods = False
+            self.pauseProducing()
 
     def read(self) -> None:
-        """Read all after all."""
-        self.reads = True
-        self.transport.unregisterProducer()  # type: ignore[union-attr]
-        self.transport.resumeProducing()  # type: ignore[union-attr]
+        """Read all after all, and ask no more."""
+        self.end()
+        self.transport.unregisterProducer()
+        self.transport.resumeProducing()
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("reads", [False, True])
-async def test_a_flood_that_is_never_read_has_an_end(reads: bool) -> None:
-    """We stop reading; whoever reads within ten seconds keeps the bind, whoever does not is given up and bound anew."""
+async def test_a_flood_that_is_not_read_has_an_end() -> None:
+    """We stop reading, and hold little; who reads again keeps the bind."""
     floods: list[Flood] = []
 
     def flood() -> Flood:
@@ -75,23 +92,64 @@ async def test_a_flood_that_is_never_read_has_an_end(reads: bool) -> None:
     world = World({"world": settings(port.getHost().port)})
     world.channel.startService()
     try:
-        await until(lambda: bool(floods and floods[0].paused))
+        await until(world.all_bound)
         (wire,) = [link.window.wire for link in world.channel._accounts["world"]._binds._links]
         assert wire is not None
+        with_little_room(wire.transport)
+        floods[0].begin()
         await until(lambda: wire.congested)
         waiting = len(wire.transport.dataBuffer) + wire.transport._tempDataLen
-        assert waiting < 3 * len(FLOOD)
-        if reads:
-            floods[0].read()
-            await until(lambda: not wire.congested)
-            assert world.channel.routes() == {"world": True}
-        else:
-            with capturedLogs() as logs:
-                await until(lambda: len(floods) == 2, 30)
-            (line,) = [event for event in logs if "is down" in event["log_format"]]
-            assert line["reason"] == "the peer did not read what we wrote for 10 s"
+        assert waiting <= 3 * 65536
+        floods[0].read()
+        await until(lambda: not wire.congested)
+        assert world.channel.routes() == {"world": True}
+        assert len(floods) == 1
     finally:
         for each in floods:
-            each.transport.abortConnection()  # type: ignore[union-attr]
+            each.end()
+            each.transport.abortConnection()
         await world.channel.stopService()
         await port.stopListening()
+
+
+def test_who_never_reads_is_given_up_and_bound_anew() -> None:
+    """Meanwhile nothing new is written, and nothing unread is judged by the clock; after ten seconds we go."""
+    memory = Memory()
+    world = memory.world(window=5)
+    memory.smsc.sessions[0].send(smpp.EnquireLink(1))
+    memory.pump()
+    with capturedLogs() as logs:
+        memory.wires[0].producers["link"].pauseProducing()
+        sending = world.send(order(now=memory.clock.seconds()))
+        failures: list[Failure] = []
+        sending.addErrback(failures.append)
+        memory.advance(4)
+        assert world.marks == []
+        assert world.all_bound()
+        memory.advance(10)
+    assert failures
+    lines = [event["reason"] for event in logs if "is down" in event["log_format"]]
+    assert lines == ["the peer did not read what we wrote for 10 s"]
+    assert len(memory.tried) == 2
+    assert world.all_bound()
+    world.channel.stopService()
+    memory.advance(10)
+    assert memory.clock.getDelayedCalls() == []
+
+
+def test_who_reads_again_gets_what_waited() -> None:
+    """A submit that waited for room is written once there is some."""
+    memory = Memory()
+    world = memory.world()
+    memory.smsc.sessions[0].send(smpp.EnquireLink(1))
+    memory.pump()
+    guard = memory.wires[0].producers["link"]
+    guard.pauseProducing()
+    sending = world.send(order(now=memory.clock.seconds()))
+    memory.advance(3)
+    assert not sending.called
+    guard.resumeProducing()
+    memory.advance(1)
+    assert sending.result.route == "world"
+    world.channel.stopService()
+    memory.advance(10)
