@@ -40,7 +40,10 @@ log = Logger()
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What a reload reaches. `hasten` makes the messages of a channel due that were put off by its old settings."""
+    """What a reload reaches.
+
+    `hasten` makes the messages of a channel due that were put off by its old settings; with True all that wait.
+    """
 
     recipients: Recipients
     acceptor: Acceptor
@@ -60,7 +63,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     returned_mail: ReturnedMail | None
     works: Mapping[Channel, MessageWork]
     audit: AuditLog | None
-    hasten: Callable[[Channel], Coroutine[Any, Any, None]]
+    hasten: Callable[[Channel, bool], Coroutine[Any, Any, None]]
 
 
 class Reload:
@@ -135,9 +138,11 @@ class Reload:
         for channel, work in parts.works.items():
             work.reconfigure(policies(config, channel))
         for channel in Channel:
-            if policies(config, channel) != policies(self._config, channel):
-                # Messages were put off by the old rates, perhaps for minutes, or are held as the old table said.
-                hastened = Deferred.fromCoroutine(parts.hasten(channel)).addErrback(_not_hastened)
+            other_ways = _ways(config) != _ways(self._config)
+            if other_ways or policies(config, channel) != policies(self._config, channel):
+                # Messages were put off by the old rates, perhaps for minutes, are held as the old table said, or wait
+                # for a label or route that was not there.
+                hastened = Deferred.fromCoroutine(parts.hasten(channel, other_ways)).addErrback(_not_hastened)
                 hastened.addErrback(lambda failure: log.failure("hastening what waits for its way out", failure))
         self._config = config
 
@@ -145,6 +150,11 @@ class Reload:
 def _not_hastened(failure: Failure) -> None:
     failure.trap(StoreUnavailable)
     log.warn("what waits for its way out keeps its time: the store is down")
+
+
+def _ways(config: Config) -> Mapping[str, Any]:
+    """By which ways each label sends."""
+    return {name: (label.relays, label.sms_routes, label.im_via) for name, label in config.labels.items()}
 
 
 def stop_times(labels: Mapping[str, Label]) -> dict[str, float]:

@@ -223,7 +223,7 @@ def gatewayd(
         returned_mail=returned_mail,
         works=work.messages,
         audit=shared.audit,
-        hasten=shared.store.make_due,
+        hasten=lambda channel, every: shared.store.make_due(channel, every=every),
     )
 
     reload = Reload(config, read_again, parts, os.environ)

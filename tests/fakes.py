@@ -866,11 +866,11 @@ class FakeStore:
                     moved += 1
         return moved
 
-    async def make_due(self, channel: Channel) -> None:
+    async def make_due(self, channel: Channel, *, every: bool = False) -> None:
         now = self._now()
         for message_id, due in self.db.queues[channel].items():
             row = self.db.rows[message_id]
-            if due > now and (row.state is State.UNCERTAIN or not row.tries):
+            if due > now and (row.state is State.UNCERTAIN or every or not row.tries):
                 self.db.queues[channel][message_id] = now
 
     async def make_reports_due(self, message_ids: Collection[str]) -> None:

@@ -32,6 +32,12 @@ class SmsRoute(Table):
     sender: SmsSender = ""
 
 
+def sms_route(routes: tuple[SmsRoute, ...], number: str) -> SmsRoute | None:
+    """The route for `number` (E.164 with plus): that of the longest prefix that fits."""
+    fitting = [route for route in routes if number.startswith(route.prefix)]
+    return max(fitting, key=lambda route: len(route.prefix), default=None)
+
+
 class Dkim(Table):
     """[labels.NAME.dkim]: sign the label's mail ourselves."""
 

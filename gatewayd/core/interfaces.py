@@ -432,8 +432,11 @@ class IStore(Interface):
     async def requeue_set_aside() -> int:
         """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
 
-    async def make_due(channel: Channel) -> None:
-        """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed."""
+    async def make_due(channel: Channel, *, every: bool = False) -> None:
+        """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed.
+
+        With `every`, what was tried and failed, too: it may have waited for a label or route that is back.
+        """
 
     async def make_reports_due(message_ids: Collection[str]) -> None:
         """Make due what waits to be told of these messages."""

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.config import Label
+from gatewayd.config.labels import sms_route
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
 from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Sms, WhyNot
@@ -135,7 +136,7 @@ class Acceptor:
         message = self._message(ids[0], label_name, label, request, sender, started)
         try:
             self._pace_previews(label_name, label, request)
-            address = await self._check_recipient(label_name, request)
+            address = await self._check_recipient(label_name, label, request)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)
         until, caller = self._until(started), _Caller()
@@ -174,7 +175,7 @@ class Acceptor:
         if not pace.take(self._clock.seconds()):
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
-    async def _check_recipient(self, label_name: str, request: Request) -> str:
+    async def _check_recipient(self, label_name: str, label: Label, request: Request) -> str:
         """The address that the directory has now, or "" where it could not say. Raises Refused."""
         looking = self._recipients.address(label_name, request.ext_user_id, request.channel)
         try:
@@ -187,6 +188,9 @@ class Acceptor:
         if found.why_not in _UNREACHED:
             code, words = _UNREACHED[found.why_not]
             raise Refused(code, words.format(channel=request.channel))
+        if request.channel is Channel.SMS and found.address and sms_route(label.sms_routes, found.address) is None:
+            # Now or never: a message that was taken waits for a route that is there no more, until its deadline.
+            raise Refused(ErrorCode.NO_ADDRESS, "the label has no SMS route for the user's number")
         return found.address
 
     def _message(

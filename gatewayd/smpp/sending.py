@@ -127,7 +127,7 @@ class Sender:
     def _submits(self, account: Account, order: Order) -> list[bytes]:
         label = self.labels.get(order.message.label)
         if label is None:
-            raise PermanentFailure("the label is not configured any more")
+            raise TemporaryFailure("the label is in the configuration no more", counts=False)
         return submits_of(
             order,
             account.settings,

@@ -461,9 +461,9 @@ class RedisStore:
     async def requeue_set_aside(self) -> int:
         return int(await self._run("sweep", 500))
 
-    async def make_due(self, channel: Channel) -> None:
+    async def make_due(self, channel: Channel, *, every: bool = False) -> None:
         after = str(rows.ms(self._clock.seconds()))
-        while last := await self._run("hasten", channel, 500, after):
+        while last := await self._run("hasten", channel, 500, after, int(every)):
             after = last.decode()
 
     async def make_reports_due(self, message_ids: Collection[str]) -> None:

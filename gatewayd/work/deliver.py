@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gatewayd.config import Label, SmsRoute
+from gatewayd.config import Label
+from gatewayd.config.labels import sms_route
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import IChannel, IRecipients, IStore
 from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Sms, WhyNot
@@ -20,6 +21,9 @@ RECENT = 2.0
 
 SIMULATED = "test-mode"
 """The route of a message that a label in test mode did not really send."""
+
+RETURN_LOOK = 300.0
+"""Seconds between two looks at whether a label or route that was taken out of the file is back."""
 
 DIRECTORY_RETRY = 5.0
 
@@ -62,7 +66,7 @@ class Deliverer:
         message = leased.message
         label = self._labels.get(message.label)
         if label is None:
-            raise PermanentFailure("the label is not configured any more")
+            raise self._not_there(f"label {message.label} is in the configuration no more")
         if label.only_users is not None and message.ext_user_id not in label.only_users:
             # Nothing goes to a wire, so there is no mark: a crash now must not leave it held as uncertain.
             return Handed(SIMULATED, detail="simulated: the label is in test mode")
@@ -74,11 +78,18 @@ class Deliverer:
         address = await self._resolve(message)
         routes, sender = _way_out(label, message.channel, address)
         if not routes:
-            raise PermanentFailure(f"the label has no {message.channel} route for this message any more")
+            raise self._not_there(f"label {message.label} has no {message.channel} route for this message any more")
         if sender and isinstance(message.content, Sms):
             message = replace(message, content=replace(message.content, from_number=sender))
         order = Order(message, address, routes, leased.progress, leased.attempts + 1, leased.route)
         return await channel.send(order, self._marker(message, label, address))
+
+    def _not_there(self, reason: str) -> TemporaryFailure:
+        """What an operator took out of the file may come back with the next reload, which makes the message due.
+
+        A slip of the editor must not reject a backlog for good: it waits, until its deadline.
+        """
+        return TemporaryFailure(f"{reason}: it waits", not_before=self._clock.seconds() + RETURN_LOOK, counts=False)
 
     async def _resolve(self, message: Message) -> str:
         if message.sealed_to:
@@ -125,9 +136,3 @@ def _way_out(label: Label, channel: Channel, address: str) -> tuple[tuple[str, .
         return label.relays if channel is Channel.EMAIL else label.im_via, ""
     route = sms_route(label.sms_routes, address)
     return (route.via, route.sender) if route is not None else ((), "")
-
-
-def sms_route(routes: tuple[SmsRoute, ...], number: str) -> SmsRoute | None:
-    """The route for `number` (E.164 with plus): that of the longest prefix that fits."""
-    fitting = [route for route in routes if number.startswith(route.prefix)]
-    return max(fitting, key=lambda route: len(route.prefix), default=None)

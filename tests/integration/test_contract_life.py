@@ -384,6 +384,32 @@ def test_sighup_reads_the_configuration_again(world: Outside) -> None:
     assert len(world.smsc.binds) == binds
 
 
+def test_the_backlog_of_what_was_taken_out_of_the_file_waits(world: Outside) -> None:
+    """A label, a relay and a route that are gone reject nothing; their messages go out once the file has them again."""
+    world.start()
+    world.relay.stop()
+    world.smsc.stop()
+    until(lambda: admin(world, "/readyz").status == 503, 10)
+    waiting = [world.email()["ext_message_id"], world.sms()["ext_message_id"]]
+    whole = dict(world.label)
+    for less in ({"relays": [], "sms_routes": []}, None):
+        world.settings["labels"] = {"amazing": whole | less} if less else {"other": whole}
+        world.write()
+        reloads = world.daemon.log.read_text().count("was read again")
+        world.daemon.signal(signal.SIGHUP)
+        until(lambda reloads=reloads: world.daemon.log.read_text().count("was read again") > reloads, 10)
+        word = "has no email route" if less else "in the configuration no more"
+        until(lambda word=word: word in str(world.message(waiting[0])["timeline"]), 20)
+        assert [world.state(found) for found in waiting] == ["queued", "queued"]
+    world.relay.start()
+    world.smsc.start()
+    world.settings["labels"] = {"amazing": whole}
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    world.until_heard(waiting[0], "accepted", seconds=15)
+    world.until_heard(waiting[1], "accepted", "delivered", seconds=15)
+
+
 def test_sighup_adds_ways_out_and_removes_them(world: Outside) -> None:
     """A new SMSC is bound, one that is gone is unbound, the other stays."""
     more = Smsc()

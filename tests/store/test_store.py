@@ -271,6 +271,9 @@ async def test_what_hangs_on_the_ways_out_is_hastened(world: World) -> None:
     await world.one.make_due(Channel.SMS)
     taken = await world.one.lease_messages(Channel.SMS, 10)
     assert {leased.message.id for leased in taken} == {busy.id, unsure.id}
+    await world.one.make_due(Channel.SMS, every=True)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 10)
+    assert leased.message.id == failed.id
 
 
 @pytest_twisted.ensureDeferred
