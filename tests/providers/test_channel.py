@@ -92,7 +92,7 @@ def asked(transport: Transport) -> list[bytes]:
 
 
 def test_a_message_is_marked_and_asked_once() -> None:
-    """The mark comes right before the octets; the vendor's ids are the message's remote ids."""
+    """The mark comes right before the octets; ids of parts are remote ids, under the message's own."""
     world = World()
     send = world.send()
     assert world.marks == []
@@ -105,15 +105,19 @@ def test_a_message_is_marked_and_asked_once() -> None:
     assert b'"to":"+447700900123"' in body
     assert b"https://go.example/dlr/vendor/a540f662-45b3-41ee-be56-000000000000" in body
     protocol.dataReceived(answer('{"ids": ["A1", "A2"]}'))
-    assert send.outcome == Handed("vendor", ("A1", "A2"), "2 id(s)")
+    parts = tuple(f"a540f662-45b3-41ee-be56-000000000000/{one}" for one in ("A1", "A2"))
+    assert send.outcome == Handed("vendor", parts, "A1 A2")
 
 
-def test_without_an_id_ours_stands_for_it() -> None:
-    """Its reports bear ours in their URL."""
-    world = World()
+@pytest.mark.parametrize(
+    ("path", "body", "detail"), [("ids.*", "{}", ""), ("id", '{"id": "A1"}', "A1"), ("", '{"id": "A1"}', "")]
+)
+def test_where_there_is_one_id_at_most_the_url_says_all(path: str, body: str, detail: str) -> None:
+    """Only parts need ids to be told apart; the one id stands in the timeline."""
+    world = World(vendor={"answer": {"ids": path}})
     send = world.send()
-    world.reactor.connect()[0].dataReceived(answer("{}"))
-    assert send.outcome.remote_ids == ("a540f662-45b3-41ee-be56-000000000000",)
+    world.reactor.connect()[0].dataReceived(answer(body))
+    assert send.outcome == Handed("vendor", (), detail)
 
 
 def test_a_kept_connection_serves_the_next_message() -> None:

@@ -1,0 +1,329 @@
+"""CONTRACT.md, HTTP ways out and IM: against vendors of the standard library, through the installed daemon."""
+
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from outside import Outside, until
+from outside_vendor import Asked, Vendor, call
+
+STATES = {"DELIVERED": "delivered", "UNDELIVERABLE": "failed", "REJECTED": "rejected"}
+FIELDS = {
+    "to": "{to}",
+    "digits": "{to_digits}",
+    "from": "{sender}",
+    "text": "{text}",
+    "id": "{message_id}",
+    "uid": "{uid}",
+    "label": "{label}",
+    "user": "{ext_user_id}",
+    "dlr": "{report_url}",
+    "left": "{seconds_left}",
+}
+REPORTS = {"id": "id", "status": "status", "states": STATES}
+
+
+class World(Outside):
+    """With two vendors, `first` and `second`, and one of instant messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.inbox = Vendor(), Vendor(), Vendor()
+        self.peers += [self.first, self.second, self.inbox]
+        common = {"fields": FIELDS, "answer": self.answer_table(), "reports": REPORTS, "timeout": "2s"}
+        self.settings["providers"] = {
+            "first": {"url": self.first.url} | common,
+            "second": {"url": self.second.url, "method": "GET", "body": "none"} | common,
+            "form": {"url": self.first.url, "body": "form"} | common,
+            "resending": {"url": self.first.url, "on_uncertain": "resend", "uncertain_wait": "1s"} | common,
+            "inbox": {"url": self.inbox.url, "carries": "im"} | common | {"fields": FIELDS | {"to": "{address}"}},
+        }
+        ways = {
+            "http": ["first"],
+            "got": ["second"],
+            "form": ["form"],
+            "resending": ["resending"],
+            "mixed": ["world", "first", "second"],
+            "back": ["first", "world", "second"],
+        }
+        for name, via in ways.items():
+            self.settings["labels"][name] = self.label | {"sms_routes": [{"prefix": "", "via": via}]}
+        self.label["im_via"] = ["inbox"]
+
+    @staticmethod
+    def answer_table() -> dict[str, Any]:
+        """What the vendors' answers mean."""
+        return {
+            "rejected": [{"status": "400", "path": "error", "values": ["bad number"]}],
+            "throttled": [{"status": "429"}],
+            "ids": "id",
+        }
+
+    def send(self, label: str, kind: str = "sms", **changes: Any) -> str:
+        """POST one; its id."""
+        answer = self.post(f"/{label}/{kind}", self.sms_fields(**changes)).json
+        assert answer["error_code"] == 0, answer
+        return str(answer["ext_message_id"])
+
+    def report(self, asked: Asked, status: str, **fields: str) -> int:
+        """As the vendor reports on what it was asked."""
+        return call(self.public, f"{asked.fields['dlr']}?{urlencode({'status': status} | fields)}")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One daemon for the tests that change no more than a vendor's behaviour."""
+    with World() as world:
+        world.start()
+        yield world
+
+
+@pytest.fixture(autouse=True)
+def well(world: World) -> Iterator[None]:
+    """Every vendor answers again after each test."""
+    before = [(vendor, vendor.answer) for vendor in (world.first, world.second, world.inbox)]
+    yield
+    for vendor, answer in before:
+        vendor.answer = answer
+
+
+def asked_of(vendor: Vendor, message_id: str) -> Asked:
+    """The one request about a message."""
+    until(lambda: [asked for asked in vendor.asked if asked.fields.get("id") == message_id])
+    (found,) = [asked for asked in vendor.asked if asked.fields.get("id") == message_id]
+    return found
+
+
+@pytest.mark.parametrize(("label", "name"), [("http", "first"), ("got", "second"), ("form", "first")])
+def test_an_sms_by_http_is_accepted_and_delivered(world: World, label: str, name: str) -> None:
+    """JSON, a form or a query; accepted by the answer, delivered by the report."""
+    uid = uuid.uuid4().hex
+    message_id = world.send(label, body='Ünï & {to} "x"', im_uid=uid)
+    asked = asked_of(getattr(world, name), message_id)
+    assert asked.method == ("GET" if label == "got" else "POST")
+    fields = asked.fields
+    assert (fields["to"], fields["digits"], fields["from"]) == ("+447700900101", "447700900101", "Amazing")
+    assert (fields["text"], fields["uid"], fields["label"], fields["user"]) == ('Ünï & {to} "x"', uid, label, "anna")
+    assert fields["dlr"].startswith(f"https://go.amazing.co/dlr/{'form' if label == 'form' else name}/")
+    assert 14000 < int(fields["left"]) <= 14400
+    world.told(message_id, "accepted")
+    assert world.report(asked, "DELIVERED") == 200
+    world.told(message_id, "accepted", "delivered")
+    assert world.report(asked, "DELIVERED") == 200
+    world.told(message_id, "accepted", "delivered")
+    assert world.state(message_id) == "delivered"
+
+
+def test_a_report_may_come_before_the_answer(world: World) -> None:
+    """accepted and delivered are told in order."""
+    world.first.answer = lambda asked: (world.report(asked, "DELIVERED"), time.sleep(0.3)) and (200, b'{"id": "x"}', {})
+    message_id = world.send("http")
+    world.told(message_id, "accepted", "delivered")
+
+
+@pytest.mark.parametrize(("word", "status"), [("UNDELIVERABLE", "failed"), ("REJECTED", "rejected")])
+def test_bad_reports(world: World, word: str, status: str) -> None:
+    """As the table says."""
+    message_id = world.send("http")
+    asked = asked_of(world.first, message_id)
+    world.told(message_id, "accepted")
+    assert world.report(asked, "OTHER") == 200
+    assert world.report(asked, word) == 200
+    world.told(message_id, "accepted", status)
+
+
+def test_a_refusal_is_rejected(world: World) -> None:
+    """For this recipient: no other route is tried."""
+    world.first.answer = lambda asked: (400, b'{"error": "bad number"}', {})
+    before = len(world.smsc.submits)
+    message_id = world.send("back")
+    world.told(message_id, "rejected")
+    assert len(world.smsc.submits) == before
+
+
+def test_throttled_waits_as_long_as_it_is_asked_to(world: World) -> None:
+    """Retry-After; no attempt is used up, and no other route is taken."""
+    first = []
+
+    def answer(asked: Asked) -> Any:
+        first.append(time.time())
+        return (429, b"{}", {"Retry-After": "2"}) if len(first) == 1 else (200, b'{"id": "1"}', {})
+
+    world.first.answer = answer
+    message_id = world.send("back")
+    world.told(message_id, "accepted")
+    assert first[1] - first[0] >= 2.0
+    assert len(first) == 2
+
+
+def test_failover_goes_across_both_kinds(world: World) -> None:
+    """SMPP to HTTP to HTTP, and HTTP to SMPP: each in the route's order."""
+    world.first.answer = lambda asked: (500, b"{}", {})
+    message_id = world.send("back")
+    world.until_heard(message_id, "accepted", "delivered")
+    assert [submit for submit in world.smsc.submits if submit][-1] is not None
+    world.smsc.stop()
+    until(lambda: not world.message(message_id) or "world" in world.ctl("status").stdout)
+    message_id = world.send("mixed")
+    asked = asked_of(world.second, message_id)
+    assert asked.fields["to"] == "+447700900101"
+    world.told(message_id, "accepted", seconds=30)
+    world.smsc.start()
+    until(lambda: world.http("GET", "/readyz", port=world.admin).status == 200, 40)
+
+
+def test_no_answer_is_held(world: World) -> None:
+    """Written, and nothing came: no second copy; a report resolves it."""
+    world.first.answer = lambda asked: None
+    message_id = world.send("http")
+    until(lambda: world.state(message_id) == "uncertain")
+    asked = asked_of(world.first, message_id)
+    time.sleep(2.5)
+    assert len([one for one in world.first.asked if one.fields["id"] == message_id]) == 1
+    assert world.report(asked, "DELIVERED") == 200
+    world.told(message_id, "accepted", "delivered")
+
+
+def test_no_answer_is_sent_again_where_the_table_says_so(world: World) -> None:
+    """With on_uncertain = "resend": the same message id, for a vendor that knows copies by it."""
+    lost = []
+
+    def answer(asked: Asked) -> Any:
+        lost.append(asked)
+        return None if len(lost) == 1 else (200, b'{"id": "1"}', {})
+
+    world.first.answer = answer
+    message_id = world.send("resending")
+    world.told(message_id, "accepted")
+    assert [asked.fields["id"] for asked in lost] == [message_id, message_id]
+
+
+def test_an_instant_message_is_a_channel_of_its_own(world: World) -> None:
+    """Without a column im, the address is the player's id; the callback's type stays sms."""
+    message_id = world.send("amazing", "im")
+    asked = asked_of(world.inbox, message_id)
+    assert asked.fields["to"] == "anna"
+    world.told(message_id, "accepted")
+    assert world.report(asked, "DELIVERED") == 200
+    world.told(message_id, "accepted", "delivered")
+    assert world.message(message_id)["channel"] == "im"
+    heard = [dict(one.query)["type"] for one in world.smartico.heard if one.message_id == message_id]
+    assert heard == ["sms", "sms"]
+    uid = uuid.uuid4().hex
+    assert world.send("amazing", "im", im_uid=uid) != world.send("amazing", "sms", im_uid=uid)
+
+
+def test_im_without_ways_of_its_own_is_an_sms(world: World) -> None:
+    """As the first revision says."""
+    message_id = world.send("http", "im")
+    assert world.message(message_id)["channel"] == "sms"
+    asked_of(world.first, message_id)
+
+
+def test_pause_and_stop_list_know_im(world: World) -> None:
+    """By themselves: SMS goes on."""
+    assert world.ctl("pause", "amazing", "--channel", "im").returncode == 0
+    waiting = world.send("amazing", "im")
+    sms = world.send("amazing", "sms")
+    world.until_heard(sms, "accepted", "delivered")
+    assert world.state(waiting) == "queued"
+    assert world.ctl("resume", "amazing", "--channel", "im").returncode == 0
+    world.told(waiting, "accepted")
+    assert world.ctl("suppress", "amazing", "ben", "--channel", "im").returncode == 0
+    fields = world.sms_fields(ext_user_id="ben")
+    assert world.post("/amazing/im", fields).json["error_code"] == 5
+    assert world.post("/amazing/sms", world.sms_fields(ext_user_id="ben")).json["error_code"] == 0
+    assert world.ctl("unsuppress", "amazing", "ben", "--channel", "im").returncode == 0
+    page = world.http("GET", "/metrics", port=world.admin).body.decode()
+    assert 'gatewayd_queue_messages{queue="im",state="waiting"}' in page
+
+
+def test_a_vendor_that_is_out_is_said_and_found_again(world: World) -> None:
+    """In `degraded`, status and the metric, and in readyz where a channel has no way out."""
+
+    def degraded() -> str:
+        return json.dumps(world.http("GET", "/readyz", port=world.admin).json["degraded"])
+
+    world.inbox.stop()
+    until(lambda: "inbox" in degraded(), 15)
+    assert world.http("GET", "/readyz", port=world.admin).status == 503
+    waiting = world.send("amazing", "im")
+    assert "inbox" in world.ctl("status").stdout
+    world.inbox.start()
+    world.told(waiting, "accepted", seconds=30)
+    until(lambda: "inbox" not in degraded(), 15)
+
+
+def test_numbers_texts_and_secrets_are_nowhere(world: World) -> None:
+    """Neither in Redis, once the vendor has taken it, nor in log, metrics or timelines."""
+    marker = f"canary-{uuid.uuid4().hex}"
+    message_id = world.send("http", body=marker)
+    asked = asked_of(world.first, message_id)
+    world.told(message_id, "accepted")
+    call(world.public, asked.fields["dlr"], json.dumps({"status": "+447700900101"}).encode())
+    world.report(asked, "DELIVERED", to="447700900101", text=marker)
+    world.told(message_id, "accepted", "delivered")
+    places = [
+        world.everything_in_redis(),
+        world.daemon.log.read_text(),
+        world.http("GET", "/metrics", port=world.admin).body.decode(),
+        json.dumps(world.message(message_id)),
+    ]
+    for place in places:
+        for secret in ("7700900101", marker, asked.fields["dlr"].rpartition("/")[2]):
+            assert secret not in place
+
+
+def test_columns_im_and_im_opted_out() -> None:
+    """Any text is an address; an empty one is none, and who opted out of it is not written to."""
+    with World() as world:
+        with closing(sqlite3.connect(world.database)) as players, players:
+            players.execute("ALTER TABLE players ADD COLUMN im TEXT")
+            players.execute("ALTER TABLE players ADD COLUMN im_opted_out INT DEFAULT 0")
+            players.execute("UPDATE players SET im = 'inbox/Änna' WHERE id = 'anna'")
+            players.execute("UPDATE players SET im = 'b', im_opted_out = 1 WHERE id = 'ben'")
+        query = "SELECT email, phone, opted_out, excluded, im, im_opted_out FROM players WHERE id = :ext_user_id"
+        world.settings["directories"]["players"]["query"] = query
+        world.start()
+        message_id = world.send("amazing", "im")
+        assert asked_of(world.inbox, message_id).fields["to"] == "inbox/Änna"
+        for user, code in (("ben", 5), ("42", 2), ("nobody", 1)):
+            assert world.post("/amazing/im", world.sms_fields(ext_user_id=user)).json["error_code"] == code
+        assert world.post("/amazing/sms", world.sms_fields(ext_user_id="ben")).json["error_code"] == 0
+
+
+def test_a_killed_daemon_loses_nothing_and_sends_nothing_twice() -> None:
+    """kill -9 amid requests: what was written without an answer is held, all else goes out, each once."""
+    with World() as world:
+        world.start()
+        gate = threading.Event()
+
+        def answer(asked: Asked) -> Any:
+            if len(world.first.asked) == 20:
+                gate.set()
+            if 20 <= len(world.first.asked) < 30:
+                time.sleep(0.4)
+            return 200, json.dumps({"id": asked.fields["id"]}).encode(), {}
+
+        world.first.answer = answer
+        ids = [world.send("http") for _ in range(60)]
+        gate.wait(20)
+        world.daemon.kill()
+        asked = [dict(one.fields) for one in world.first.asked]
+        world.daemon.start()
+        until(lambda: {one.fields["id"] for one in world.first.asked} >= set(ids), 40)
+        copies = Counter(one.fields["id"] for one in world.first.asked)
+        assert set(copies.values()) == {1}
+        assert len(asked) >= 20
+        for one in list(world.first.asked):
+            assert world.report(one, "DELIVERED") == 200
+        for message_id in ids:
+            world.until_heard(message_id, "accepted", "delivered", seconds=30)
