@@ -47,6 +47,7 @@ from gatewayd.reload import Parts, Reload, carrying, configured, policies, retur
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smpp.fit import Fit
 from gatewayd.smtp.channel import SmtpChannel
+from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_link
 from gatewayd.store.claims import EventClaims
@@ -321,6 +322,7 @@ def _ways(shared: Shared, tracker: Tracker) -> Ways:
             keys=keys,
             return_domain=config.bounces.domain if config.bounces else "",
             base_url=base_url,
+            own_name=HostsOwnName(shared.reactor),
             jitter=shared.jitter,
             reserve=store.reserve_soon,
         ),

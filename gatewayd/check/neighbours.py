@@ -27,6 +27,7 @@ from gatewayd.smpp.dial import places as hosts_of
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
@@ -80,7 +81,8 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
     what = f"relay {name}"
     certificates = ClientTls(table)
     starttls = certificates.options if table.tls == "starttls" else None
-    login = Login(starttls, table.username, table.password.reveal())
+    name = table.helo or await HostsOwnName(reactor)()
+    login = Login(starttls, table.username, table.password.reveal(), name)
     gone: Deferred[Any] = Deferred()
     quick = Timeouts(greeting=PATIENCE, ehlo=PATIENCE, starttls=PATIENCE, auth=PATIENCE, quit=2.0)
     session = Session(reactor, login, timeouts=quick, on_lost=gone.callback)

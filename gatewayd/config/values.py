@@ -150,6 +150,15 @@ def _host_name(value: str) -> str:
     return value.lower()
 
 
+def _helo(value: str) -> str:
+    """A domain or an address literal (RFC 5321 4.1.3), as EHLO takes them."""
+    if value and not re.fullmatch(
+        r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[(?:\d{1,3}(\.\d{1,3}){3}|IPv6:[0-9A-Fa-f:.]+)\]", value
+    ):
+        raise ValueError("is neither a host name nor an address in square brackets")
+    return value
+
+
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
         raise ValueError("is not an http or https URL")
@@ -301,6 +310,7 @@ Region = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]
 """ISO 3166: GB; or none."""
 SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
 Domain = Annotated[str, AfterValidator(_domain)]
+Helo = Annotated[str, AfterValidator(_helo)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]

@@ -10,6 +10,7 @@ from gatewayd.config.values import (
     Count,
     Duration,
     HeaderFields,
+    Helo,
     Host,
     Hosts,
     Octet,
@@ -66,6 +67,7 @@ class Relay(Table):
     connections: Count = 10
     rate: Rate = 0.0
     provider: Provider = ""
+    helo: Helo = ""
     on_uncertain: Literal["resend", "hold"] = "resend"
     uncertain_wait: Duration = 10.0
     headers: HeaderFields = {}

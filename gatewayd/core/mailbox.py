@@ -14,6 +14,8 @@ import idna
 LOCAL_LIMIT = 64
 ADDRESS_LIMIT = 254
 NAME_LIMIT = 200
+TEXT_LIMIT = 1000
+"""Characters of all of it, quotes and escapes included."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -23,6 +25,7 @@ _LABEL = r"(?!-)[A-Za-z0-9\u00a1-\U0010ffff-]{1,63}(?<!-)"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _ASCII_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_IN_BRACKETS = re.compile(r"<[^<>]*@[^<>]*>")
 # What a reader may take for an address, in the full-width forms of @ and dot too.
 _LOOKS_LIKE = re.compile(r"[^\s<>\"'(),;:]+[@\ufe6b\uff20]([^\s<>\"'(),;:]+[.\u3002\uff0e\uff61][^\s<>\"'(),;:]+)")
 
@@ -52,10 +55,12 @@ class Mailbox:
 def parse(text: str) -> Mailbox:
     """The one mailbox in ``addr``, ``<addr>``, ``name <addr>`` or ``"name" <addr>``; the last ``<...>`` is the address.
 
-    A name may hold commas, colons and at signs, but must not look like an address of another domain. Raises
-    ValueError, with a reason that holds no address, for several mailboxes, groups, comments, control characters,
-    bidirectional controls, and for whatever is no address.
+    A name may hold whatever people type (commas, brackets, quotes, at signs, emoji), but must not look like an address
+    of another domain; it is for whoever writes it to quote or encode it. Raises ValueError, with a reason that holds no
+    address, for several mailboxes, groups, control characters, bidirectional controls, and for whatever is no address.
     """
+    if len(text) > TEXT_LIMIT:
+        raise ValueError("too long")
     if _CONTROL.search(text):
         raise ValueError("control characters")
     text = text.strip()
@@ -68,10 +73,13 @@ def parse(text: str) -> Mailbox:
         raise ValueError("unbalanced angle brackets")
     mailbox = Mailbox(_name(before.strip()), _address(inside.strip()))
     for match in _LOOKS_LIKE.finditer(mailbox.name):
-        shown = match[1].rstrip(".").translate({0x3002: ".", 0xFF0E: ".", 0xFF61: "."})
-        if shown.lower() not in (mailbox.domain, mailbox.address.rpartition("@")[2].lower()):
+        if _plainly(match[1]) not in (mailbox.domain, mailbox.address.rpartition("@")[2].lower()):
             raise ValueError("the display name looks like an address of another domain")
     return mailbox
+
+
+def _plainly(domain: str) -> str:
+    return domain.rstrip(".").translate({0x3002: ".", 0xFF0E: ".", 0xFF61: "."}).lower()
 
 
 def ascii_domain(domain: str) -> str:
@@ -97,11 +105,7 @@ def _bare(text: str) -> str:
 def _name(text: str) -> str:
     whole = _QUOTED.fullmatch(text)
     name = re.sub(r"\\(.)", r"\1", whole[1]) if whole else text
-    if not whole and ("<" in text or ">" in text):
-        raise ValueError("more than one mailbox")
-    if not whole and ("(" in text or ")" in text):
-        raise ValueError("a comment")
-    if not whole and re.search(r"[^\s,]+@[^\s,]+\s*,", text):
+    if not whole and (_IN_BRACKETS.search(text) or _before_comma(text)):
         raise ValueError("more than one mailbox")
     if _BIDI.search(name):
         raise ValueError("bidirectional control characters in the display name")
@@ -109,6 +113,11 @@ def _name(text: str) -> str:
     if len(name) > NAME_LIMIT:
         raise ValueError("the display name is too long")
     return name
+
+
+def _before_comma(text: str) -> bool:
+    """Whether an address stands before a comma; "Bet@Home, Ltd" is none."""
+    return any(text[found.end() :].lstrip()[:1] in (",", ";") for found in _LOOKS_LIKE.finditer(text))
 
 
 def _address(text: str) -> str:

@@ -24,6 +24,7 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.dkim import Signer
 from gatewayd.smtp.mime import Brand, Mail, Unsendable, compose, esp_header, header_lines
+from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.pacing import NotNow, Pacer, Patience, Places
 from gatewayd.smtp.pool import Pool, Settings
 from gatewayd.smtp.rate import Rate, Reserve
@@ -102,8 +103,9 @@ class SmtpChannel(Service):
     """Hands email to relays. A Service: starting it probes the relays, stopping it lets what is on the wire finish.
 
     `return_domain` is [bounces] domain, empty without that table; `base_url` is [public]'s, empty without it.
-    `host_name` is what EHLO says, empty for the address literal of our end. `reserve` (IStore.reserve_soon) makes the
-    rates of relays and domains count for all processes; without it they count for this one.
+    `own_name` is what EHLO says where a relay's table has no `helo`, empty for the address literal. `reserve`
+    (IStore.reserve_soon) makes the rates of relays and domains count for all processes; without it they count for this
+    one.
     """
 
     name = "smtp"
@@ -118,7 +120,7 @@ class SmtpChannel(Service):
         keys: Keys,
         return_domain: str = "",
         base_url: str = "",
-        host_name: str = "",
+        own_name: OwnName = no_name,
         jitter: Callable[[], float] = lambda: 0.5,
         reserve: Reserve | None = None,
         timeouts: Timeouts | None = None,
@@ -129,7 +131,7 @@ class SmtpChannel(Service):
         self._drain = drain
         self._return_domain = return_domain
         self._base_url = base_url
-        self._settings = Settings(timeouts or Timeouts(), host_name, jitter, reserve)
+        self._settings = Settings(timeouts or Timeouts(), own_name, jitter, reserve)
         self._ways: dict[str, _Way] = {}
         self._houses: dict[str, _House] = {}
         self._leaving: list[Deferred[None]] = []
@@ -391,7 +393,7 @@ async def _marked_already(route: str) -> None:
     """The same attempt on the same route: the mark stands."""
 
 
-_CONNECTION_KEYS = ("host", "port", "tls", "ca_file", "certificate", "private_key", "username", "password")
+_CONNECTION_KEYS = ("host", "port", "tls", "ca_file", "certificate", "private_key", "username", "password", "helo")
 
 
 def _same_way(one: Relay, other: Relay) -> bool:

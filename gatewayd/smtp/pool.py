@@ -19,6 +19,7 @@ from gatewayd.config import Relay
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope, Offer
 from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.pacing import Backoff, NotNow
 from gatewayd.smtp.rate import Rate, Reserve, Turn
 from gatewayd.smtp.replies import Answer, Stage
@@ -41,10 +42,10 @@ LASTING_CAP = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What every pool of an installation shares. `host_name` is what EHLO says, empty for the address literal."""
+    """What every pool of an installation shares. `own_name` is what EHLO says where a relay's table names nothing."""
 
     timeouts: Timeouts = field(default_factory=Timeouts)
-    host_name: str = ""
+    own_name: OwnName = no_name
     jitter: Callable[[], float] = lambda: 0.5
     reserve: Reserve | None = None
 
@@ -294,7 +295,8 @@ class Pool:
     async def _connect(self) -> Session:
         relay, timeouts = self.relay, self._settings.timeouts
         starttls = self._tls.options if relay.tls == "starttls" else None
-        login = Login(starttls, relay.username, relay.password.reveal(), self._settings.host_name)
+        name = relay.helo or await self._settings.own_name()
+        login = Login(starttls, relay.username, relay.password.reveal(), name)
         endpoint: Any = HostnameEndpoint(self._reactor, relay.host, relay.port, timeout=timeouts.connect)
         if relay.tls == "implicit":
             endpoint = wrapClientTLS(self._tls.options(), endpoint)

@@ -425,3 +425,17 @@ def test_a_number_of_a_thousand_digits_is_no_character() -> None:
 def test_any_html_makes_a_text(html: str) -> None:
     """Broken markup is no reason to fail."""
     text_of(html)
+
+
+@given(st.text(alphabet="ab 1@.,;:()<>[]{}\\\"'`|!#$%&*+-/=?^_~é—\u3000\U0001f468\u200dلש", min_size=1, max_size=60))
+def test_whatever_is_typed_as_a_name_leaves_one_mailbox(name: str) -> None:
+    """From and Reply-To are read back as that one name and that one address, or were refused."""
+    try:
+        mail = made(PLAIN, from_email_address=f"{name} <news@amazing.co>")
+    except Unsendable:
+        return
+    parsed = read(mail)
+    (mailbox,) = parsed["From"].addresses
+    assert mailbox.addr_spec == "news@amazing.co"
+    assert mailbox.display_name == " ".join(name.split()) or name.strip().startswith('"')
+    assert [field for field in parsed if field not in made(PLAIN).head.decode()] == []
