@@ -1,6 +1,7 @@
 """CONTRACT.md over time: signals, kills, Redis away, several processes, and the operator's commands."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -782,7 +784,9 @@ def test_ctrl_c_ends_a_sandbox_that_a_script_has_put_behind_itself(world: Outsid
     run = sandbox(world, "--json", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     assert run.stdout is not None
     told = json.loads(run.stdout.readline())
-    answers = {subprocess.check_output(told["curl"], shell=True, stderr=subprocess.DEVNULL) for _ in range(2)}
+    path = os.pathsep.join((os.environ["PATH"], str(Path(__file__).parent / "stand_in")))
+    env = os.environ | {"PATH": path}
+    answers = {subprocess.check_output(told["curl"], shell=True, stderr=subprocess.DEVNULL, env=env) for _ in range(2)}
     assert len(answers) == 1
     assert json.loads(answers.pop())["error_code"] == 0
     run.send_signal(signal.SIGINT)

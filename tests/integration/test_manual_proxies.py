@@ -64,6 +64,7 @@ async def test_who_gets_in(proxy: Command, wide: bool, tmp_path: Path) -> None:
 
     With a wide list in the proxy it is gatewayd's own that keeps the stranger out.
     """
+    need(proxy.__name__)
     curl = need("curl")
     async with World(reactor) as world:
         ports = {"443": free_port(), "8080": world.api, "8081": free_port(), "9090": world.admin}

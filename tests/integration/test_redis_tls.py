@@ -41,7 +41,7 @@ class TlsRedis:
         try:
             await self.server.start(*words, "--tls-ca-cert-file", self.authority.ca_file, patience=10.0)
         except TimeoutError:
-            missing("redis-server with TLS")
+            missing("a redis-server with TLS", "apt-get install redis-server")
 
     def config(self, **files: Any) -> Config:
         """The configuration that reaches it."""

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import need
+from conftest import IN_CI, need
 from gatewayd import ctl
 
 TOP = Path(__file__).parent.parent.parent
 COMPLETION = TOP / "etc" / "completion" / "gatewayctl"
+
+MAN = frozenset("B BI BR I IB IP IR PP RB RE RI RS SH SS TH TP fi nf".split())  # noqa: SIM905
+"""The requests of man(7) that a page may use."""
 
 
 def verbs_of_program(capsys: pytest.CaptureFixture[str]) -> set[str]:
@@ -64,8 +67,7 @@ def test_labels_are_completed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", ["gatewayd.8", "gatewayctl.1", "gatewayd.toml.5"])
 def test_pages_are_clean_roff(page: str, tmp_path: Path) -> None:
-    """groff has nothing to say about them."""
-    groff = need("groff")
+    """groff has nothing to say about them; where there is none, each request is at least one of man(7)."""
     source = TOP / "debian" / "man" / page
     if page == "gatewayd.toml.5":
         source = tmp_path / page
@@ -73,5 +75,10 @@ def test_pages_are_clean_roff(page: str, tmp_path: Path) -> None:
         python = shutil.which("python3") or "python3"
         done = subprocess.run([python, TOP / "debian/man/toml5.py"], input=text, capture_output=True, check=True)
         source.write_bytes(done.stdout)
+    groff = need("groff") if IN_CI else shutil.which("groff")
+    if groff is None:
+        requests = {line.split()[0] for line in source.read_text().splitlines() if line.startswith((".", "'"))}
+        assert {word.lstrip(".'") for word in requests} <= MAN | {'\\"'}
+        return
     said = subprocess.run([groff, "-man", "-ww", "-z", "-Tutf8", source], capture_output=True, text=True, check=True)
     assert said.stderr == ""
