@@ -1,0 +1,202 @@
+"""Each ready profile against what its vendor documents: request, answers, reports."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from gatewayd.config import Provider
+from gatewayd.config.profiles import filled, profiles
+from gatewayd.evidence.vendors.reading import Said
+from gatewayd.evidence.vendors.reading import read as read_report
+from gatewayd.evidence.vendors.request import ReportRequest
+from gatewayd.providers.answers import Verdict, read
+from gatewayd.providers.templates import Asked
+from gatewayd.providers.templates import filled as ask
+
+WORDS = {
+    "to": "+447700900123",
+    "to_digits": "447700900123",
+    "sender": "Amazing",
+    "text": "Hi & ünï",
+    "message_id": "a540f662-45b3-41ee-be56-0242ac120002",
+    "report_url": "https://go.example/dlr/v/tok",
+    "username": "acc",
+    "password": "key",
+}
+OWN: dict[str, dict[str, Any]] = {"infobip": {"url": "https://x.api.infobip.com/sms/3/messages"}}
+FORM = "application/x-www-form-urlencoded"
+
+
+def provider(name: str) -> Provider:
+    """[providers.v] with this profile."""
+    table = {"profile": name, "username": "acc", "password": "key"} | OWN.get(name, {})
+    return Provider.model_validate(filled({"providers": {"v": table}}, profiles())["providers"]["v"])
+
+
+def asked(name: str) -> Asked:
+    """What the vendor is asked."""
+    return ask(provider(name), WORDS)
+
+
+def said(name: str, data: Any, *, query: str = "", form: bool = False) -> list[tuple[str, str | None]]:
+    """The ids and statuses of a report."""
+    body = b"" if data is None else urlencode(data).encode() if form else json.dumps(data).encode()
+    kind = FORM if form else "application/json"
+    request = ReportRequest("POST" if body else "GET", "https://x", query, {"content-type": kind}, body, 0.0)
+    table = provider(name).reports
+    facts: tuple[Said, ...] = read_report(table, request)
+    return [(fact.remote_id, table.states.get(fact.word)) for fact in facts]
+
+
+def answered(name: str, status: int, data: Any) -> tuple[Verdict, tuple[str, ...]]:
+    """What an answer means."""
+    body = data.encode() if isinstance(data, str) else json.dumps(data).encode()
+    reading = read(provider(name).answer, status, body)
+    return reading.verdict, reading.ids
+
+
+def test_every_profile_is_here_and_says_where_it_is_from() -> None:
+    """Source and date in each file's head, and what the operator has to bring."""
+    assert sorted(profiles()) == ["infobip", "kannel", "plivo", "sinch", "telnyx", "twilio", "vonage"]
+    for name, profile in profiles().items():
+        assert {"Title", "Source", "Read", "Console"} <= profile.head.keys(), name
+        assert ("Secret" in profile.head) == ("signature" in profile.keys["reports"]), name
+        assert "report_url" in provider(name).place_holders
+
+
+def test_infobip() -> None:
+    """v3 messages: the status of the one message inside a 200."""
+    request = asked("infobip")
+    assert request.target == "/sms/3/messages"
+    assert dict(request.headers)["Authorization"] == "App key"
+    assert json.loads(request.body) == {
+        "messages": [
+            {
+                "sender": "Amazing",
+                "destinations": [{"to": "447700900123"}],
+                "content": {"text": "Hi & ünï"},
+                "webhooks": {"delivery": {"url": "https://go.example/dlr/v/tok"}, "contentType": "application/json"},
+            }
+        ]
+    }
+
+    def message(group: str) -> Any:
+        return {"bulkId": "b", "messages": [{"messageId": "M1", "status": {"groupId": 1, "groupName": group}}]}
+
+    assert answered("infobip", 200, message("PENDING")) == (Verdict.TAKEN, ("M1",))
+    assert answered("infobip", 200, message("REJECTED"))[0] is Verdict.REJECTED
+    assert answered("infobip", 401, {"requestError": {}})[0] is Verdict.TEMPORARY
+    assert answered("infobip", 429, {})[0] is Verdict.THROTTLED
+    report = {"results": [{"messageId": "M1", "to": "447700900123", "status": {"id": 5, "groupName": "DELIVERED"}}]}
+    assert said("infobip", report) == [("M1", "delivered")]
+
+
+def test_twilio() -> None:
+    """A form with Basic; 201 with a sid; a form comes back."""
+    request = asked("twilio")
+    assert request.target == "/2010-04-01/Accounts/acc/Messages.json"
+    assert dict(request.headers)["Authorization"] == "Basic YWNjOmtleQ=="
+    assert dict(parse_qsl(request.body.decode())) == {
+        "To": "+447700900123",
+        "From": "Amazing",
+        "Body": "Hi & ünï",
+        "StatusCallback": "https://go.example/dlr/v/tok",
+    }
+    assert answered("twilio", 201, {"sid": "SM1", "status": "queued"}) == (Verdict.TAKEN, ("SM1",))
+    assert answered("twilio", 400, {"code": 21211, "status": 400})[0] is Verdict.REJECTED
+    assert answered("twilio", 400, {"code": 21606})[0] is Verdict.TEMPORARY
+    assert answered("twilio", 429, {"code": 20429})[0] is Verdict.THROTTLED
+    for word, status in (("delivered", "delivered"), ("undelivered", "failed"), ("sent", None)):
+        assert said("twilio", {"MessageSid": "SM1", "MessageStatus": word}, form=True) == [("SM1", status)]
+
+
+def test_vonage() -> None:
+    """A status and an id for each part inside a 200; receipts by GET or POST."""
+    request = asked("vonage")
+    assert dict(parse_qsl(request.body.decode())) == {
+        "api_key": "acc",
+        "api_secret": "key",
+        "from": "Amazing",
+        "to": "447700900123",
+        "text": "Hi & ünï",
+        "callback": "https://go.example/dlr/v/tok",
+        "client-ref": "a540f662-45b3-41ee-be56-0242ac120002",
+    }
+
+    def parts(*statuses: str) -> Any:
+        messages = [{"status": status, "message-id": f"P{n}"} for n, status in enumerate(statuses)]
+        return {"message-count": str(len(statuses)), "messages": messages}
+
+    assert answered("vonage", 200, parts("0", "0")) == (Verdict.TAKEN, ("P0", "P1"))
+    assert answered("vonage", 200, parts("1"))[0] is Verdict.THROTTLED
+    assert answered("vonage", 200, parts("4"))[0] is Verdict.TEMPORARY
+    assert answered("vonage", 200, parts("7"))[0] is Verdict.REJECTED
+    receipt = {"msisdn": "447700900123", "messageId": "P1", "status": "delivered", "err-code": "0"}
+    assert said("vonage", None, query=urlencode(receipt)) == [("P1", "delivered")]
+    assert said("vonage", receipt) == [("P1", "delivered")]
+    assert said("vonage", receipt | {"status": "buffered"}) == [("P1", None)]
+
+
+def test_sinch() -> None:
+    """A batch of one; a report for the recipient."""
+    request = asked("sinch")
+    assert request.target == "/xms/v1/acc/batches"
+    assert dict(request.headers)["Authorization"] == "Bearer key"
+    assert json.loads(request.body)["to"] == ["+447700900123"]
+    assert answered("sinch", 201, {"id": "01FC", "to": ["447700900123"]}) == (Verdict.TAKEN, ("01FC",))
+    assert answered("sinch", 503, {})[0] is Verdict.TEMPORARY
+    report = {"type": "recipient_delivery_report_sms", "batch_id": "01FC", "status": "Delivered", "code": 0}
+    assert said("sinch", report) == [("01FC", "delivered")]
+    assert said("sinch", report | {"status": "Dispatched"}) == [("01FC", None)]
+
+
+def test_telnyx() -> None:
+    """JSON with a bearer key; the final status stands at the recipient."""
+    request = asked("telnyx")
+    assert dict(request.headers)["Authorization"] == "Bearer key"
+    assert json.loads(request.body) == {
+        "from": "Amazing",
+        "to": "+447700900123",
+        "text": "Hi & ünï",
+        "webhook_url": "https://go.example/dlr/v/tok",
+        "use_profile_webhooks": False,
+    }
+    assert answered("telnyx", 200, {"data": {"id": "T1"}}) == (Verdict.TAKEN, ("T1",))
+    assert answered("telnyx", 422, {"errors": [{"code": "40310"}]})[0] is Verdict.REJECTED
+    assert answered("telnyx", 401, {"errors": [{"code": "10009"}]})[0] is Verdict.TEMPORARY
+
+    def event(status: str) -> Any:
+        to = [{"phone_number": "+447700900123", "status": status}]
+        return {"data": {"event_type": "message.finalized", "payload": {"id": "T1", "to": to}}}
+
+    assert said("telnyx", event("delivered")) == [("T1", "delivered")]
+    assert said("telnyx", event("delivery_failed")) == [("T1", "failed")]
+    assert said("telnyx", event("queued")) == [("T1", None)]
+
+
+def test_plivo() -> None:
+    """JSON with Basic; 202 with a list of one id; a form comes back."""
+    request = asked("plivo")
+    assert request.target == "/v1/Account/acc/Message/"
+    assert json.loads(request.body)["dst"] == "447700900123"
+    assert answered("plivo", 202, {"message_uuid": ["U1"], "api_id": "a"}) == (Verdict.TAKEN, ("U1",))
+    assert answered("plivo", 400, {"error": "invalid"})[0] is Verdict.TEMPORARY
+    report = {"MessageUUID": "U1", "Status": "undelivered", "To": "447700900123"}
+    assert said("plivo", report, form=True) == [("U1", "failed")]
+
+
+@pytest.mark.parametrize(("text", "status"), [("0: Accepted for delivery", 202), ("3: Queued for later delivery", 202)])
+def test_kannel(text: str, status: int) -> None:
+    """A GET; plain words; what smsbox puts into the URL for reports stays for it to fill."""
+    request = asked("kannel")
+    parts = urlsplit(request.target)
+    fields = dict(parse_qsl(parts.query))
+    assert (request.method, parts.path, request.body) == ("GET", "/cgi-bin/sendsms", b"")
+    assert fields["dlr-url"] == "https://go.example/dlr/v/tok?type=%d&id=%F"
+    assert (fields["to"], fields["text"], fields["charset"]) == ("+447700900123", "Hi & ünï", "UTF-8")
+    assert answered("kannel", status, text) == (Verdict.TAKEN, ())
+    assert answered("kannel", 503, "Temporal failure, try again later.")[0] is Verdict.TEMPORARY
+    assert said("kannel", None, query="type=1&id=F1") == [("F1", "delivered")]
+    assert said("kannel", None, query="type=8&id=F1") == [("F1", None)]
