@@ -32,7 +32,10 @@ _STOPPING: dict[Event, Callable[[Label], bool]] = {
     Event.UNSUBSCRIBED: lambda label: label.suppress_on_unsubscribe,
     Event.STOPPED: lambda label: label.suppress_on_unsubscribe,
 }
-_AROUND = re.compile(r"^\W+|\W+$")
+_LETTER = re.compile(r"\w")
+_LONGEST_WORD = 500
+"""Characters of a text that may be a stop word, with what is around it; Unicode's forms of longer ones take long."""
+
 _FAILURES = frozenset({Event.FAILED, Event.BOUNCED, Event.REJECTED})
 _CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING})
 
@@ -138,7 +141,7 @@ class Tracker:
         known = await self._store.about(message_id) if message_id else None
         label = self._labels.get(known.label) if known else None
         own = set(map(_plain, label.stop_words)) if label else set()
-        if known is None or word not in STOP_WORDS | own:
+        if known is None or not word or word not in STOP_WORDS | own:
             self._meter.evidence("inbound", "text", "ignored")
             return
         await self.record(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
@@ -241,5 +244,8 @@ class Tracker:
 
 def _plain(text: str) -> str:
     """Words as they are compared: in any letter case and Unicode form, whatever blanks, quotes and dots are around."""
+    if len(text) > _LONGEST_WORD:
+        return ""
     word = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return _AROUND.sub("", word) or word
+    first, last = _LETTER.search(word), _LETTER.search(word[::-1])
+    return word[first.start() : len(word) - last.start()] if first and last else word

@@ -1,5 +1,6 @@
 """Evidence in, status moves on, report queued, who is not contacted any more: on the fake store and a test clock."""
 
+import time
 from typing import Any
 
 import pytest
@@ -414,6 +415,22 @@ def test_a_label_has_stop_words_of_its_own(text: str) -> None:
     bench.sent("r1")
     run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
     assert bench.told == "au"
+
+
+@pytest.mark.parametrize("piece", ["!", " ", "\u0301\u0323", "\ufdfa", "! a", "stop ", "\U0001f6d1"])
+def test_a_long_text_keeps_nobody_waiting(piece: str) -> None:
+    """It is no stop word, whatever it is made of, and looking at it costs next to nothing."""
+    bench = Bench(stop_words=["..."])
+    bench.sent("r1")
+    texts = [(piece * (size // len(piece) + 1))[:size] + "a" for size in (499, 32_000)]
+    spent = []
+    for text in texts:
+        began = time.thread_time()
+        for _ in range(10):
+            run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
+        spent.append(time.thread_time() - began)
+    assert bench.told == "a"
+    assert spent[1] <= 3 * spent[0] + 0.01
 
 
 def test_a_stop_word_is_no_receipt() -> None:

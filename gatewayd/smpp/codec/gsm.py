@@ -36,6 +36,10 @@ _ESCAPED = re.compile(_ESCAPE + "(.?)", re.DOTALL)
 _FILLER = 0x0D
 
 
+_PIECE = 64
+"""Octets, and septets, which are fewer bits: so many of these are in so many of those, wherever the first begins."""
+
+
 class UnencodableError(ValueError):
     """The text has a character that is not in the alphabet asked for."""
 
@@ -82,7 +86,11 @@ def pack(data: bytes, header: int = 0) -> bytes:
 def unpack(octets: bytes, header: int = 0) -> bytes:
     """The septets in `octets`, which stood behind `header` octets of UDH, without what only fills the last octet."""
     fill = -8 * header % 7
-    bits = int.from_bytes(octets, "little") >> fill
     count, spare = divmod(8 * len(octets) - fill, 7)
-    septets = bytes(bits >> 7 * place & 0x7F for place in range(count))
-    return septets[:-1] if not spare and septets[-1:] == bytes([_FILLER]) else septets
+    septets = bytearray()
+    while len(septets) < count:
+        # A piece at a time: to shift a number as long as the text for each septet costs the square of its length.
+        at, shift = divmod(fill + 7 * len(septets), 8)
+        bits = int.from_bytes(octets[at : at + _PIECE], "little") >> shift
+        septets += bytes(bits >> 7 * place & 0x7F for place in range(min(_PIECE, count - len(septets))))
+    return bytes(septets[:-1] if not spare and septets[-1:] == bytes([_FILLER]) else septets)

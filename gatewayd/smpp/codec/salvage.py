@@ -4,12 +4,15 @@ An SMSC that writes one length wrongly writes it so in every receipt, and brings
 much is read as makes sense, the text above all, and said in words what is wrong.
 """
 
+import struct
+
 from msgspec.structs import replace
 
 from gatewayd.smpp.codec.codes import Command, Tag
 from gatewayd.smpp.codec.frames import HEADER
 from gatewayd.smpp.codec.shapes import DataSm, DeliverSm, Tlvs
 
+_TLV = struct.Struct(">HH")
 _PRINTABLE = bytes({*range(0x20, 0x7F), *b"\t\r\n"})
 
 
@@ -49,10 +52,10 @@ class _Octets:
 
     def tlvs(self) -> list[tuple[int, bytes]]:
         """All TLVs; the value of one that promises more than there is, as far as it goes."""
-        found = []
-        while len(self.rest) >= 4:
-            tag, length = int.from_bytes(self.rest[:2], "big"), int.from_bytes(self.rest[2:4], "big")
-            value = self.rest[4 : 4 + length]
+        found, octets, size = [], self.octets, len(self.octets)
+        while size - self.at >= 4:
+            tag, length = _TLV.unpack_from(octets, self.at)
+            value = octets[self.at + 4 : self.at + 4 + length]
             if len(value) < length:
                 self.blame(f"TLV 0x{tag:04x} promises {length} octets and has {len(value)}")
             found.append((tag, value))
