@@ -15,6 +15,8 @@ from gateway import gateway
 from redis_server import until
 
 FEW, MANY = 60, 360
+UNDER_WAY = 8
+"""Lives at a time: under callgrind all is fifty times slower, and an accept that takes 3 s is refused."""
 
 
 def is_there() -> bool:
@@ -42,7 +44,7 @@ async def of_gateway(kind: str, *, cold: bool) -> float:
         with TemporaryDirectory(prefix="callgrind-") as name:
             directory, players = Path(name), messages if cold else FEW
             async with gateway(messages, 1, cold=cold, players=players, prefix=_under(directory)) as one:
-                await one.round(kind, Figures(kind), 32)
+                await one.round(kind, Figures(kind), UNDER_WAY)
                 one.world.daemon.terminate()
                 await one.world.daemon.exit_status(120)
             counts.append(_counted(directory))
@@ -56,7 +58,7 @@ async def of_kannel() -> float:
         with TemporaryDirectory(prefix="callgrind-") as name:
             directory = Path(name)
             async with kannels.kannel(_under(directory)) as boxes:
-                await boxes.round(messages, Figures("Kannel"), 32)
+                await boxes.round(messages, Figures("Kannel"), UNDER_WAY)
                 boxes.stop()
                 await until(lambda directory=directory: len(list(directory.iterdir())) >= 2, 60)  # type: ignore[misc]
             counts.append(_counted(directory))
