@@ -142,8 +142,12 @@ class Daemon:
 
     def hang_up(self) -> None:
         """SIGHUP: read the configuration again."""
+        self.signal(signal.SIGHUP)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGHUP)
+        self._process.send_signal(number)
 
     async def messages(self, message_id: str) -> dict[str, Any] | None:
         """/messages/<id>, None where it is not known."""

@@ -50,6 +50,11 @@ class Load:
         assert self.ids.setdefault(text, answer.ext_message_id) == answer.ext_message_id
         return True
 
+    @property
+    def left(self) -> int:
+        """How many have not been posted yet."""
+        return len(self._waiting)
+
     def statuses(self, text: str) -> list[str]:
         """What Smartico heard of it, each status the first time."""
         return list(dict.fromkeys(self.world.smartico.statuses(self.ids[text])))

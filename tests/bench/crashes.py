@@ -1,0 +1,208 @@
+"""Crash rounds with real processes: what is lost and what goes out twice, as a table.
+
+Run: PYTHONPATH=.:tests:tests/integration python tests/bench/crashes.py [--rounds 50] [--messages 500] [--seed N]
+
+A round is a world of its own: 70 % SMS and 30 % emails are posted under load while something dies, each again under
+its uid until it is taken, as Smartico would. It is over when every message was told as delivered, or is held because
+the crash came between its mark and the wire. The exit status is 1 where anything was lost, told wrongly or (SMS) sent
+twice.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from daemon import Daemon, World
+from load import TOLD, Load, copies, copies_now, mails
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from gatewayd.sandbox.smsc import Behaviour
+from redis_server import later
+
+HEADINGS = (
+    "what dies",
+    "rounds",
+    "accepted",
+    "delivered",
+    "held",
+    "lost",
+    "SMS twice",
+    "mail twice",
+    "wrong",
+    "seconds",
+)
+
+
+@dataclass
+class Round:
+    """One of them, while it runs."""
+
+    world: World
+    chance: random.Random
+    texts: Load
+
+    async def amid(self, share: float) -> None:
+        """Return once this share of the SMS has been submitted."""
+        least = share * (len(self.texts.ids) + self.texts.left)
+        await self.world.smsc.until(lambda: len(self.world.smsc.submits) >= least, 60)
+
+    async def peer(self, name: str) -> Daemon:
+        """Another process, ready."""
+        one = self.world.another(name)
+        await one.start()
+        await one.ready()
+        return one
+
+
+async def killed(at: Round) -> None:
+    """kill -9, twice, and a restart at once."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.world.daemon.kill()
+        await at.world.daemon.start()
+
+
+async def stopped(at: Round) -> None:
+    """SIGSTOP for some seconds, SIGCONT, twice."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.world.daemon.signal(signal.SIGSTOP)
+        await later(at.chance.uniform(1, 6))
+        at.world.daemon.signal(signal.SIGCONT)
+
+
+async def redis_killed(at: Round) -> None:
+    """Redis is killed, twice, and comes back with what it had."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.world.redis.kill()
+        await later(at.chance.uniform(0.1, 4))
+        await at.world.redis.start()
+
+
+async def both_killed(at: Round) -> None:
+    """Redis and the daemon at once."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.world.redis.kill()
+        at.world.daemon.kill()
+        await later(at.chance.uniform(0, 1))
+        await at.world.redis.start()
+        await at.world.daemon.start()
+
+
+async def taken_over(at: Round) -> None:
+    """One of two is killed for good; the other one takes its work over."""
+    peer = await at.peer("gw2")
+    await at.amid(0.3)
+    at.world.daemon.kill()
+    at.world.daemon = peer
+
+
+async def outslept(at: Round) -> None:
+    """One of two is stopped until the other one has taken its work over, and goes on then."""
+    peer = await at.peer("gw2")
+    await at.amid(0.3)
+    sleeper, at.world.daemon = at.world.daemon, peer
+    sleeper.signal(signal.SIGSTOP)
+    await peer.logged("leases of gw1", 60)
+    await later(at.chance.uniform(0, 2))
+    sleeper.signal(signal.SIGCONT)
+
+
+async def succeeded(at: Round) -> None:
+    """The older process of a name is stopped, and goes on after its successor has begun."""
+    await at.amid(0.3)
+    older = at.world.daemon
+    older.signal(signal.SIGSTOP)
+    at.world.daemon = await at.peer("gw1")
+    await later(at.chance.uniform(0.1, 1.5))
+    older.signal(signal.SIGCONT)
+
+
+KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
+    "the daemon (kill -9)": killed,
+    "nobody (SIGSTOP, SIGCONT)": stopped,
+    "Redis (kill -9)": redis_killed,
+    "both (kill -9)": both_killed,
+    "one of two (kill -9)": taken_over,
+    "one of two sleeps (SIGSTOP)": outslept,
+    "the older of one name (SIGSTOP)": succeeded,
+}
+
+
+async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: random.Random) -> Counter[str]:
+    """One round's figures."""
+    behaviour = Behaviour(answer_delay=chance.uniform(0.005, 0.05), receipt_delay=chance.uniform(0.05, 0.5))
+    sms = messages * 7 // 10
+    found: Counter[str] = Counter(rounds=1)
+    began = time.monotonic()
+    async with World(reactor, players=messages, behaviour=behaviour) as world:
+        world.label["sms_deadline"] = "1h"
+        await world.start()
+        texts, subjects = Load(world, "sms", sms), Load(world, "email", messages - sms, 4)
+        try:
+            await kind(Round(world, chance, texts))
+            await texts.done
+            await subjects.done
+            held = await texts.all_settled(lambda: copies_now(world), 180)
+            await subjects.all_final(180)
+        except AssertionError:
+            traceback.print_exc()
+            held = set()
+        told = [load.statuses(text) for load in (texts, subjects) for text in load.ids]
+        found["accepted"] = len(told)
+        found["delivered"] = sum(statuses == TOLD for statuses in told)
+        found["held"] = len(held)
+        found["lost"] = found["accepted"] - found["delivered"] - found["held"]
+        found["wrong"] = sum(statuses not in (TOLD, []) for statuses in told)
+        found["SMS twice"] = sum(many > 1 for many in copies(world).values())
+        found["mail twice"] = sum(many > 1 for many in mails(world).values())
+        found["tracebacks"] = sum(one.log.count("Traceback") for one in (world.daemon, *world.others))
+    found["seconds"] = round(time.monotonic() - began)
+    return found
+
+
+async def rounds(options: argparse.Namespace) -> int:
+    """All rounds, the kinds in turn. The exit status."""
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    chance = random.Random(seed)
+    print(f"seed {seed}, {options.rounds} rounds of {options.messages} messages", flush=True)
+    table: dict[str, Counter[str]] = {name: Counter() for name in KINDS}
+    for number in range(options.rounds):
+        name = list(KINDS)[number % len(KINDS)]
+        found = await play(KINDS[name], options.messages, chance)
+        table[name] += found
+        print(f"{number + 1:3d} {name}: {', '.join(f'{key} {found[key]}' for key in found if found[key])}", flush=True)
+    total = sum(table.values(), Counter[str]())
+    print("\n| what dies | " + " | ".join(FIGURES) + " |\n|---|" + "---|" * len(FIGURES))
+    for name, row in (*table.items(), ("all", total)):
+        print("| " + " | ".join([name, *(str(row[heading]) for heading in FIGURES)]) + " |")
+    return 1 if total["lost"] or total["wrong"] or total["SMS twice"] or total["tracebacks"] else 0
+
+
+def main(_: Any, *words: str) -> Deferred[None]:
+    """For twisted.internet.task.react."""
+    parser = argparse.ArgumentParser(description="crash rounds with real processes")
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--messages", type=int, default=500)
+    parser.add_argument("--seed", type=int)
+
+    async def run() -> None:
+        if status := await rounds(parser.parse_args(words)):
+            raise SystemExit(status)
+
+    return Deferred.fromCoroutine(run())
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])
