@@ -28,18 +28,7 @@ from twisted.internet.task import react
 from gatewayd.sandbox.smsc import Behaviour
 from redis_server import later
 
-HEADINGS = (
-    "what dies",
-    "rounds",
-    "accepted",
-    "delivered",
-    "held",
-    "lost",
-    "SMS twice",
-    "mail twice",
-    "wrong",
-    "seconds",
-)
+FIGURES = ("rounds", "accepted", "delivered", "held", "lost", "wrong", "SMS twice", "mail twice", "seconds")
 
 
 @dataclass
