@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
 
-from gatewayd.check import dns, neighbours, redis
+from gatewayd.check import dns, neighbours, players, redis
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
 from gatewayd.config import Config
 
@@ -45,10 +45,9 @@ async def look_at_everything(
 
 def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
     yield "redis", redis.look(reactor, config.redis)
-    users = {label.directory: name for name, label in reversed(config.labels.items())}
     for name, table in config.directories.items():
-        label = users.get(name, "gatewayd-check")
-        yield f"directory {name}", neighbours.directory(reactor, name, table, label)
+        users = {label: own for label, own in config.labels.items() if own.directory == name}
+        yield f"directory {name}", players.look(reactor, name, table, users)
     for name, relay in config.relays.items():
         yield f"relay {name}", neighbours.relay(reactor, name, relay)
     for name, table_of_smsc in config.smscs.items():

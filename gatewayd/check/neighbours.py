@@ -1,9 +1,8 @@
-"""Directories, relays, SMSCs and callback hosts: each is reached the way the daemon reaches it, and left politely."""
+"""Relays, SMSCs and callback hosts: each is reached the way the daemon reaches it, and left politely."""
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooLate
@@ -19,9 +18,7 @@ from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.core import tls
 from gatewayd.core.callback_urls import why_refused
-from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.redact import redact
-from gatewayd.directories import open_directory
 from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import places as hosts_of
 from gatewayd.smpp.probe import probe
@@ -30,9 +27,6 @@ from gatewayd.smtp.connection import Login, Trouble
 from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
-
-_NUMBER = "2147483646"
-"""An id that a directory with numbers for ids can be asked for, too."""
 
 
 def words(error: BaseException) -> str:
@@ -43,37 +37,6 @@ def words(error: BaseException) -> str:
         return words(getattr(inner[0], "value", inner[0]))
     text = tls.fault(error) or str(error) or type(error).__name__
     return redact(text.splitlines()[0], 300)
-
-
-async def directory(reactor: Any, name: str, table: config.Directory, label: str) -> list[Finding]:
-    """Look up a player whom nobody has: a directory that knows them does not look at the id."""
-    what = f"directory {name}"
-    try:
-        opened = open_directory(reactor, name, table)
-    except ValueError as error:
-        return [Finding(FAIL, what, words(error))]
-    try:
-        begun = reactor.seconds()
-        found, kind = await _ask(opened, label)
-        took = (reactor.seconds() - begun) * 1000
-    except TemporaryFailure as error:
-        return [Finding(FAIL, what, error.reason)]
-    finally:
-        await opened.close()
-    if found:
-        return [Finding(FAIL, what, "knows a player who does not exist: does the query look at :ext_user_id?")]
-    return [Finding(OK, what, f"answers in {took:.0f} ms; an unknown {kind} is not found, as it should be")]
-
-
-async def _ask(opened: Any, label: str) -> tuple[bool, str]:
-    """Whether an invented player is known. Where ids are numbers, a text may be an error to the database."""
-    try:
-        return await opened.find(label, f"gatewayd-check-{uuid4().hex}") is not None, "id"
-    except TemporaryFailure as first:
-        try:
-            return await opened.find(label, _NUMBER) is not None, "number"
-        except TemporaryFailure:
-            raise first from None
 
 
 async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatewayd.config import doors, pem
+from gatewayd.config.clear_text import directory_faults
 from gatewayd.config.data_coding import coding_contradictions
 from gatewayd.config.provider_contradictions import provider_contradictions
 from gatewayd.config.wording import meant
@@ -61,6 +62,8 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     for name, relay in tables["relays"].items():
         if relay.get("username") and not relay.get("password"):
             yield f"relays.{name}.password: is required with username"
+    for name, directory in tables["directories"].items():
+        yield from directory_faults(f"directories.{name}", directory)
     yield from _certificates("redis", redis)
     for name, smsc in tables["smscs"].items():
         if smsc.get("certificate_pins") and smsc.get("tls") is not True:

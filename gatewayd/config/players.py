@@ -1,9 +1,10 @@
 """[directories.NAME]: where the operator's players are looked up."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from gatewayd.config.table import Table
 from gatewayd.config.values import (
@@ -15,7 +16,38 @@ from gatewayd.config.values import (
     Text,
     Url,
     duration,
+    header_name,
+    secret,
 )
+
+Column = Literal[
+    "id",
+    "email",
+    "phone",
+    "im",
+    "opted_out",
+    "email_opted_out",
+    "sms_opted_out",
+    "im_opted_out",
+    "excluded",
+    "consented_at",
+]
+"""What a directory may say of a player."""
+
+
+def _header_value(value: Secret) -> Secret:
+    if not re.fullmatch(r"[\t\x20-\x7e]*", value.reveal()):
+        raise ValueError("has a character that a header has no place for")
+    return value
+
+
+def _json_path(value: str) -> str:
+    if not value or "" in value.split("."):
+        raise ValueError('is not a path such as "data.contact.email"')
+    return value
+
+
+HeaderValue = Annotated[Secret, BeforeValidator(secret), AfterValidator(_header_value)]
 
 
 class SqlDirectory(Table):
@@ -25,6 +57,7 @@ class SqlDirectory(Table):
     driver: Text
     connect: dict[str, RevealedSecret] = {}
     query: Text
+    clear_text: bool = False
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Region = ""
@@ -39,6 +72,10 @@ class HttpDirectory(Table):
     type: Literal["http"]
     url: Url
     authorization: SecretText = Secret("")
+    headers: dict[Annotated[str, AfterValidator(header_name)], HeaderValue] = {}
+    fields: dict[Column, Annotated[str, AfterValidator(_json_path)]] = {}
+    not_found: Annotated[tuple[Annotated[int, Field(ge=200, le=599)], ...], Strict(False)] = (404,)
+    clear_text: bool = False
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Region = ""

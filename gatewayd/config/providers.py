@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from gatewayd.config.table import Table
-from gatewayd.config.values import Count, Duration, Rate, Secret, SecretText, secret
+from gatewayd.config.values import Count, Duration, Rate, Secret, SecretText, header_name, secret
 
 PLACE_HOLDERS = frozenset(
     {
@@ -47,14 +47,6 @@ def _url(text: str) -> str:
     if "{" in match[1]:
         raise ValueError("place-holders belong into the path or the query: the host is written out")
     return text
-
-
-def _header_name(value: str) -> str:
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", value):
-        raise ValueError("is not the name of a header")
-    if value.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade"):
-        raise ValueError("is a header that gatewayd writes itself")
-    return value
 
 
 def _header_value(value: object, info: ValidationInfo) -> Secret:
@@ -123,7 +115,7 @@ class Provider(Table):
     method: Literal["POST", "GET"] = "POST"
     body: Literal["json", "form", "none"] = "json"
     fields: dict[str, Any] = {}
-    headers: dict[Annotated[str, AfterValidator(_header_name)], Annotated[Secret, BeforeValidator(_header_value)]] = {}
+    headers: dict[Annotated[str, AfterValidator(header_name)], Annotated[Secret, BeforeValidator(_header_value)]] = {}
     authorization: Annotated[Secret, BeforeValidator(_header_value)] = Secret("")
     username: str = ""
     password: SecretText = Secret("")

@@ -20,12 +20,22 @@ _PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class Secret:
-    """A value that prints as stars; `reveal` gives the text."""
+    """A value that prints as stars; `reveal` gives the text. `path` is the file that it was read from."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_path", "_text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, path: Path | None = None) -> None:
         self._text = text
+        self._path = path
+
+    def again(self) -> "Secret":
+        """As its file has it now; as it is, where it stands in none, or that one can't be read."""
+        if self._path is None:
+            return self
+        try:
+            return _secret_file(self._path)
+        except ValueError:
+            return self
 
     def reveal(self) -> str:
         """The secret itself: for the wire and for comparisons only."""
@@ -98,7 +108,7 @@ def secret(value: object, info: ValidationInfo) -> Secret:
 
 def _secret_file(path: Path) -> Secret:
     try:
-        return Secret(path.read_text("utf-8").removesuffix("\n").removesuffix("\r"))
+        return Secret(path.read_text("utf-8").removesuffix("\n").removesuffix("\r"), path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ValueError(f"cannot read secret file {path}: {reason}") from None
@@ -130,6 +140,15 @@ def _smpp_text(value: str) -> str:
 def _smpp_password(value: Secret) -> Secret:
     if len(_smpp_text(value.reveal())) > 128:
         raise ValueError("must have at most 128 characters")
+    return value
+
+
+def header_name(value: str) -> str:
+    """`value`, where it is the name of a header that we don't write ourselves. Raises ValueError."""
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", value):
+        raise ValueError("is not the name of a header")
+    if value.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade"):
+        raise ValueError("is a header that gatewayd writes itself")
     return value
 
 

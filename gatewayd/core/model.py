@@ -83,7 +83,9 @@ class Message(Struct, frozen=True):
 class Recipient(Struct, frozen=True):
     """What the operator's directory says of a player. Printing it shows no address.
 
-    `im` is None where the directory has no such column: then the player's id is the address there.
+    `im` is None where the directory has no such column: then the player's id is the address there. `id` is the
+    database's own spelling of the player's id, "" where it gives none; `consented_at` is when the player last agreed to
+    be written to (seconds since the epoch, 0 where that is not known).
     """
 
     email: str = ""
@@ -94,6 +96,8 @@ class Recipient(Struct, frozen=True):
     sms_opted_out: bool = False
     im_opted_out: bool = False
     excluded: bool = False
+    id: str = ""
+    consented_at: float = 0.0
 
     def __repr__(self) -> str:
         has = [name for name, value in (("email", self.email), ("phone", self.phone), ("im", self.im)) if value]
@@ -121,8 +125,9 @@ class WhyNot(StrEnum):
 class Resolved(Struct, frozen=True):
     """What the directory says of one player for one channel: `address`, in the form that the channel takes, or why not.
 
-    `user` is the player's id. UNAVAILABLE is the directory's trouble: `reason` says it without anything of a player,
-    `not_before` when it may be asked again (seconds since the epoch, 0 where it does not know).
+    `user` is the player's id, in the directory's own spelling where it has one; `consented_at` when the player last
+    agreed to be written to. UNAVAILABLE is the directory's own trouble: `reason` says it without anything of a player,
+    `not_before` when it may be asked again. Times are seconds since the epoch, 0 where they are not known.
     """
 
     user: str
@@ -130,6 +135,7 @@ class Resolved(Struct, frozen=True):
     why_not: WhyNot | None = None
     reason: str = ""
     not_before: float = 0.0
+    consented_at: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Resolved {self.why_not or 'with an address'}>"

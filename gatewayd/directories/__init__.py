@@ -99,9 +99,24 @@ def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
         # Its HTTP client takes long to be imported, and most players are in a database.
         from gatewayd.directories.http import HttpDirectory
 
-        return HttpDirectory(reactor, table.url, table.authorization.reveal(), connect_timeout=table.timeout)
+        return HttpDirectory(
+            reactor,
+            table.url,
+            lambda again=False: _headers(table, again),
+            fields={str(name): path for name, path in table.fields.items()},
+            not_found=table.not_found,
+            connect_timeout=table.timeout,
+        )
     made: IRecipientDirectory = _maker(table.type).make(reactor, table.options)
     return made
+
+
+def _headers(table: config.HttpDirectory, again: bool) -> dict[str, str]:
+    """The headers of a look-up, with their secrets as they were read at the start, or as they are now."""
+    given = dict(table.headers)
+    if table.authorization:
+        given["Authorization"] = table.authorization
+    return {name: (value.again() if again else value).reveal() for name, value in given.items()}
 
 
 def _maker(type_name: str) -> IRecipientDirectoryMaker:

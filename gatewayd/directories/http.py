@@ -1,24 +1,32 @@
-"""Players behind an operator's HTTP service: one GET for each look-up, JSON back, 404 for an unknown id."""
+"""Players behind an operator's HTTP service: one GET for each look-up, JSON back.
 
-from collections.abc import Awaitable
+Owns what of an answer means "not known", and what is trouble. Must not know what a column means.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 import treq
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
+from twisted.internet import error as net
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.web.client import Agent, HTTPConnectionPool
 from zope.interface import implementer
 
+from gatewayd.core import tls
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
-from gatewayd.directories.rows import recipient_of
+from gatewayd.directories.rows import COLUMNS, recipient_of
 
 LARGEST = 65536
 CONNECTIONS = 16
+NOT_KNOWN = frozenset({204, 404, 410})
+"""Statuses that always mean: there is no such player."""
+
 _PLACES = ("{ext_user_id}", "{label}")
 
 
@@ -26,14 +34,23 @@ _PLACES = ("{ext_user_id}", "{label}")
 class HttpDirectory:
     """`url` holds {ext_user_id} and may hold {label}, percent-encoded into path or query; redirects are not followed.
 
-    `authorization` goes into the Authorization header, unless it is "". Raises ValueError for a URL without
-    {ext_user_id}, or with a place-holder in its host.
+    `headers()` gives the headers of a request, and `headers(again=True)` the same with secrets as their files have them
+    now. `fields` says where in the answer a column is, if not at the top under its own name; `not_found` are further
+    statuses that mean: not known. Raises ValueError for a URL without {ext_user_id}, or with place-holders in its host.
     """
 
     def __init__(
-        self, reactor: Any, url: str, authorization: str = "", *, client: Any = None, connect_timeout: float = 5.0
+        self,
+        reactor: Any,
+        url: str,
+        headers: Callable[..., Mapping[str, str]] = lambda again=False: {},
+        *,
+        fields: Mapping[str, str] | None = None,
+        not_found: Collection[int] = (),
+        client: Any = None,
+        connect_timeout: float = 5.0,
     ) -> None:
-        host, slash, _ = url.partition("://")[2].partition("/")
+        host, slash, rest = url.partition("://")[2].partition("/")
         if "{" in host or not slash:
             raise ValueError("url: place-holders belong into the path or the query")
         if "{ext_user_id}" not in url:
@@ -41,9 +58,11 @@ class HttpDirectory:
         if "{" in url.replace(_PLACES[0], "").replace(_PLACES[1], ""):
             raise ValueError("url: the place-holders are {ext_user_id} and {label}")
         self._url = url
-        self._headers: dict[bytes | str, bytes | str] = {b"Accept": b"application/json"}
-        if authorization:
-            self._headers[b"Authorization"] = authorization.encode()
+        self._host = host
+        self._id_is_in_path = "{ext_user_id}" in rest.partition("?")[0]
+        self._headers = headers
+        self._paths = {name: tuple(path.split(".")) for name, path in (fields or {}).items()}
+        self._not_known = NOT_KNOWN | frozenset(not_found)
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = CONNECTIONS
         # The pool's own retry would hide a failure for as long again; the outbox is who tries again.
@@ -52,28 +71,56 @@ class HttpDirectory:
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """The player that the service tells of, always asked anew. Raises TemporaryFailure."""
-        if ext_user_id in (".", ".."):
-            # As a segment of a path they would mean another path, percent-encoded or not (RFC 3986 6.2.2.2).
+        if self._id_is_in_path and _leaves_its_segment(ext_user_id):
             return None
         url = self._url.replace("{ext_user_id}", quote(ext_user_id, safe="")).replace("{label}", quote(label, safe=""))
+        status, body = await self._get(url, again=False)
+        if status == 401:
+            # The secret was rotated, and nobody has reloaded us.
+            status, body = await self._get(url, again=True)
+        if status in self._not_known:
+            return None
+        if status != 200:
+            hint = ": check authorization and headers" if status in (401, 403) else ""
+            raise TemporaryFailure(f"the directory at {self._host} answered with status {status}{hint}")
+        row = _player_in(body, self._host)
+        return None if row is None else recipient_of(self._columns(row))
+
+    async def _get(self, url: str, *, again: bool) -> tuple[int, bytes]:
+        headers: dict[bytes | str, bytes | str] = {"Accept": "application/json"}
+        headers.update(self._headers(again=again).items())
         try:
             response = await self._client.get(
-                EncodedURL.from_text(url), headers=self._headers, allow_redirects=False, unbuffered=True
+                EncodedURL.from_text(url), headers=headers, allow_redirects=False, unbuffered=True
             )
-            body = await _bounded(response)
+            return response.code, await self._bounded(response)
         except (CancelledError, TemporaryFailure):
             raise
         except Exception as error:
-            raise TemporaryFailure(f"the directory can't be asked: {type(error).__name__}") from None
-        if response.code == 404:
-            return None
-        if response.code != 200:
-            raise TemporaryFailure(f"the directory answered with status {response.code}")
-        try:
-            row = msgspec.json.decode(body, type=dict[str, Any])
-        except (ValueError, RecursionError):
-            raise TemporaryFailure("the directory's answer is not a JSON object") from None
-        return recipient_of(row)
+            raise TemporaryFailure(f"the directory at {self._host} can't be asked: {_why(error)}") from None
+
+    async def _bounded(self, response: Any) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+
+        def keep(data: bytes) -> None:
+            nonlocal size
+            size += len(data)
+            if size > LARGEST:
+                raise TemporaryFailure(f"the answer of the directory at {self._host} is too long")
+            parts.append(data)
+
+        await treq.collect(response, keep)
+        return b"".join(parts)
+
+    def _columns(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name.lower(): value for name, value in row.items() if name.lower() in COLUMNS}
+        for name, path in self._paths.items():
+            found.pop(name, None)
+            value = _at(row, path)
+            if value is not None:
+                found[name] = value
+        return found
 
     def close(self) -> Awaitable[None]:
         """Close the kept connections."""
@@ -81,16 +128,62 @@ class HttpDirectory:
         return closing if isinstance(closing, Deferred) else succeed(None)
 
 
-async def _bounded(response: Any) -> bytes:
-    parts: list[bytes] = []
-    size = 0
+def _leaves_its_segment(ext_user_id: str) -> bool:
+    """Whether an id could mean another path to some server: one with slashes or dot segments (RFC 3986 6.2.2.3).
 
-    def keep(data: bytes) -> None:
-        nonlocal size
-        size += len(data)
-        if size > LARGEST:
-            raise TemporaryFailure("the directory's answer is too long")
-        parts.append(data)
+    Percent-encoding does not help where a proxy decodes it before it looks.
+    """
+    text = ext_user_id
+    for _ in range(3):
+        if "/" in text or "\\" in text or text in (".", ".."):
+            return True
+        text = unquote(text)
+    return False
 
-    await treq.collect(response, keep)
-    return b"".join(parts)
+
+def _player_in(body: bytes, host: str) -> Mapping[str, Any] | None:
+    """The one player that an answer tells of: an object, or a list of one. Nothing, null and other lists tell of none.
+
+    Raises TemporaryFailure for what is no such JSON.
+    """
+    if not body.strip():
+        return None
+    try:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        raise TemporaryFailure(f"the answer of the directory at {host} is not JSON") from None
+    if isinstance(found, list):
+        found = found[0] if len(found) == 1 else None
+    if found is not None and not isinstance(found, dict):
+        raise TemporaryFailure(f"the answer of the directory at {host} is not a JSON object")
+    return found
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    """What stands at `path`, of which a number may be a place in a list; None where there is nothing."""
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and len(part) < 6 and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+_WHY: tuple[tuple[type[Exception], str], ...] = (
+    (net.ConnectionRefusedError, "connection refused"),
+    (net.DNSLookupError, "its host is not known"),
+    (net.TimeoutError, "no connection in time"),
+    (net.ConnectError, "no connection"),
+)
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong, without what a server said."""
+    inner = getattr(error, "reasons", None)
+    if inner:
+        return _why(getattr(inner[0], "value", inner[0]))
+    if fault := tls.fault(error):
+        return fault
+    return next((words for kind, words in _WHY if isinstance(error, kind)), type(error).__name__)

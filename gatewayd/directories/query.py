@@ -1,7 +1,7 @@
 """An operator's SQL with :ext_user_id and :label, rewritten to what a DB-API driver binds (PEP 249). Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -10,18 +10,21 @@ _DOLLAR = r"\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$"
 _PLAIN_STRING = r"'(?:[^']|'')*'"
 _MYSQL_STRING = r"'(?:[^'\\]|\\.|'')*'" + r'|"(?:[^"\\]|\\.|"")*"'
 _ESCAPE_STRING = r"\b[eE]'(?:[^'\\]|\\.|'')*'"
-_PARAMETER = r"::|:=|(?<![\w:]):(?P<name>[A-Za-z_]\w*)"
+_PARAMETER = r";|::|:=|(?<![\w:]):(?P<name>[A-Za-z_]\w*)"
 
 
 class Bound(Struct, frozen=True):
-    """A query as a driver wants it: `names` are the parameters in order, empty where they are bound by name."""
+    """A query as a driver wants it: `names` are the parameters in order, with `by_name` those that it has."""
 
     sql: str
     names: tuple[str, ...]
+    by_name: bool = False
 
     def arguments(self, values: Mapping[str, str]) -> Sequence[str] | Mapping[str, str]:
-        """What goes beside `sql` into execute()."""
-        return tuple(values[name] for name in self.names) if self.names else values
+        """What goes beside `sql` into execute(): no more than the query has, for oracledb refuses others."""
+        return (
+            {name: values[name] for name in self.names} if self.by_name else tuple(map(values.__getitem__, self.names))
+        )
 
 
 def bind(query: str, paramstyle: str, *, mysql: bool = False) -> Bound:
@@ -36,6 +39,7 @@ def bind(query: str, paramstyle: str, *, mysql: bool = False) -> Bound:
     made: list[str] = []
     names: list[str] = []
     at = 0
+    query = _one_statement(query, mysql)
     for start, end, name in _parameters(query, mysql):
         made.append(_text(query[at:start], percent))
         if name not in NAMES:
@@ -47,7 +51,7 @@ def bind(query: str, paramstyle: str, *, mysql: bool = False) -> Bound:
     if "ext_user_id" not in names:
         raise ValueError("query: has no :ext_user_id")
     by_name = paramstyle in ("named", "pyformat")
-    return Bound("".join(made), () if by_name else tuple(names))
+    return Bound("".join(made), tuple(dict.fromkeys(names)) if by_name else tuple(names), by_name)
 
 
 _STYLES = {
@@ -65,16 +69,40 @@ def _text(sql: str, percent: bool) -> str:
 
 
 def _parameters(query: str, mysql: bool) -> list[tuple[int, int, str]]:
-    found = []
+    return [(start, end, name) for start, end, name in _parts(query, mysql) if name]
+
+
+def _one_statement(query: str, mysql: bool) -> str:
+    """`query` up to its semicolon, behind which only blanks and comments may stand: not every database takes it.
+
+    Raises ValueError.
+    """
+    parts = list(_parts(query, mysql))
+    end = next((start for start, _, _ in parts if query[start] == ";"), None)
+    if end is None:
+        return query
+    at = end
+    for start, behind, _ in parts:
+        if start < end:
+            continue
+        is_nothing = query[start] == ";" or query.startswith(("--", "/*", "#"), start)
+        if query[at:start].strip() or not is_nothing:
+            break
+        at = behind
+    if query[at:].strip():
+        raise ValueError("query: has more than one statement")
+    return query[:end]
+
+
+def _parts(query: str, mysql: bool) -> Iterator[tuple[int, int, str]]:
+    """Where strings, comments, semicolons and the like begin and end; and parameters, with their names."""
     at = 0
     pattern = _MYSQL if mysql else _STANDARD
     while match := pattern.search(query, at):
         at = match.end()
         if match[0] == "/*":
             at = _end_of_comment(query, at, nested=not mysql)
-        elif match["name"]:
-            found.append((match.start(), match.end(), match["name"]))
-    return found
+        yield match.start(), at, match["name"] or ""
 
 
 def _end_of_comment(query: str, at: int, *, nested: bool) -> int:

@@ -72,12 +72,13 @@ class Recipients:
             return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason=f"the directory {name} failed unexpectedly")
         if found is None:
             return Resolved(user, why_not=WhyNot.UNKNOWN)
+        user = found.id or user
         if not found.may_be_contacted(channel):
             return Resolved(user, why_not=WhyNot.MAY_NOT)
         address = address_of(found, channel, table.default_region, user)
         if address is None:
             return Resolved(user, why_not=WhyNot.NO_ADDRESS)
-        return Resolved(user, address)
+        return Resolved(user, address, consented_at=found.consented_at)
 
 
 def _directory_of(labels: Mapping[str, config.Label]) -> dict[str, str]:

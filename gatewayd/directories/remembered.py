@@ -51,7 +51,7 @@ class Remembered:
     ) -> None:
         self._clock = clock
         self._name = name
-        self._directory = directory
+        self.directory = directory
         self._timeout = timeout
         self._cache = cache
         self._size = size
@@ -82,7 +82,7 @@ class Remembered:
     async def close(self) -> None:
         """Close the directory, and forget."""
         self._kept.clear()
-        await self._directory.close()
+        await self.directory.close()
 
     def _ask(self, key: _Key, *, fresh: bool) -> "Deferred[Recipient | None]":
         self._check_rested()
@@ -123,7 +123,7 @@ class Remembered:
             tell(Failure(failure))
             looking.cancel()
 
-        looking = Deferred.fromCoroutine(self._directory.find(*key, fresh=fresh))
+        looking = Deferred.fromCoroutine(self.directory.find(*key, fresh=fresh))
         timer = self._clock.callLater(self._timeout, too_late)
         looking.addBoth(landed)
         return first

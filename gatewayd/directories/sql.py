@@ -8,13 +8,15 @@ import importlib
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from twisted.internet.defer import CancelledError, succeed
+from msgspec import Struct
+from twisted.internet.defer import succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
+from gatewayd.directories import drivers
 from gatewayd.directories.query import Bound, bind
 from gatewayd.directories.rows import recipient_of
 from gatewayd.directories.threads import Threads
@@ -24,8 +26,8 @@ log = Logger()
 CONNECTIONS = 8
 """Threads, each with a connection of its own."""
 
-_NO_SUCH_ID = frozenset({"22P02", "22003"})
-"""SQLSTATEs that say: an id that cannot even be compared with the column's type; no player has it."""
+ADDRESSES = ("email", "phone", "im")
+"""The columns of which a query gives one at least."""
 
 
 @implementer(IRecipientDirectory)
@@ -43,22 +45,32 @@ class SqlDirectory:
         style = getattr(module, "paramstyle", None)
         if not isinstance(style, str) or not callable(getattr(module, "connect", None)):
             raise ValueError(f"driver: {driver} is not a DB-API 2.0 module")
-        self._bound = bind(query, style, mysql=any(name in driver.lower() for name in ("mysql", "maria")))
+        self._bound = bind(query, style, mysql=drivers.is_mysql(driver))
+        self._driver = driver
+        self._query = query
+        self._connect = drivers.adjusted(driver, connect)
+        self.columns: tuple[str, ...] = ()
+        self._refused_an_id = False
         self._threads: Threads[_Session] = Threads(
-            reactor, f"directory-{driver}", CONNECTIONS, lambda: _Session(module.connect, connect), _Session.close
+            reactor, f"directory-{driver}", CONNECTIONS, lambda: _Session(module.connect, self._connect), _Session.close
         )
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """The player that the query finds, always asked anew. Raises TemporaryFailure."""
         values = {"ext_user_id": ext_user_id, "label": label}
-        try:
-            return await self._threads.run(lambda session: session.find(self._bound, values))
-        except (CancelledError, TemporaryFailure):
-            raise
-        except Exception as error:
-            if _state(error) in _NO_SUCH_ID:
-                return None
-            raise TemporaryFailure(f"the database failed: {type(error).__name__}{_code(error)}") from None
+        found = await self._threads.run(lambda session: session.find(self._bound, values))
+        self.columns = found.columns or self.columns
+        self._refused_an_id = self._refused_an_id or found.refused
+        return found.recipient
+
+    def why_it_may_coerce(self) -> str:
+        """Why a player may be found by another spelling of the id than the stop list has, or "".
+
+        For the look-ups that were made: before the first, nothing is known of the columns.
+        """
+        if not self.columns or "id" in self.columns:
+            return ""
+        return drivers.why_it_may_coerce(self._driver, self._query, refused_a_word=self._refused_an_id)
 
     def close(self) -> Awaitable[None]:
         """End the threads, and their connections with them."""
@@ -66,49 +78,78 @@ class SqlDirectory:
         return succeed(None)
 
 
+class _Found(Struct, frozen=True):
+    """What one look-up gave: `columns` in lower case; `refused` where the id can't be compared with their type."""
+
+    recipient: Recipient | None
+    columns: tuple[str, ...] = ()
+    refused: bool = False
+
+
 class _Session:
     """One thread's connection, made when it is needed."""
 
     def __init__(self, connect: Any, arguments: Mapping[str, Any]) -> None:
         self._connect = connect
-        self._arguments = dict(arguments)
+        self._arguments = arguments
         self._connection: Any = None
 
-    def find(self, bound: Bound, values: Mapping[str, str]) -> Recipient | None:
-        """Ask once; once more over a new connection where an older one turned out to be dead."""
+    def find(self, bound: Bound, values: Mapping[str, str]) -> _Found:
+        """Ask once; once more over a new connection where an older one turned out to be dead.
+
+        Raises TemporaryFailure with what a person can act on.
+        """
         used_before = self._connection is not None
         try:
-            return self._ask(bound, values)
-        except Exception as error:
-            self.close()
-            if not used_before or _state(error) in _NO_SUCH_ID or isinstance(error, TemporaryFailure):
+            return self._find(bound, values)
+        except TemporaryFailure:
+            if not used_before:
                 raise
-        try:
-            return self._ask(bound, values)
-        except Exception:
-            self.close()
-            raise
+        return self._find(bound, values)
 
-    def _ask(self, bound: Bound, values: Mapping[str, str]) -> Recipient | None:
-        if self._connection is None:
-            self._connection = self._connect(**self._arguments)
+    def _find(self, bound: Bound, values: Mapping[str, str]) -> _Found:
+        connecting = self._connection is None
+        try:
+            if connecting:
+                self._connection = self._connect(**self._arguments)
+                connecting = False
+            found = self._ask(bound, values)
+            self._end_transaction()
+        except Exception as error:
+            if not connecting and drivers.is_no_such_id(error):
+                self._end_transaction()
+                return _Found(None, refused=True)
+            self.close()
+            reason = drivers.reason(error, self._arguments, connecting=connecting)
+            raise TemporaryFailure(f"the database failed: {reason}") from None
+        if not set(ADDRESSES) & set(found.columns):
+            raise TemporaryFailure("the query gives neither a column email nor a column phone")
+        return found
+
+    def _ask(self, bound: Bound, values: Mapping[str, str]) -> _Found:
         cursor = self._connection.cursor()
         try:
             cursor.execute(bound.sql, bound.arguments(values))
             row = cursor.fetchone()
-            names = [column[0] for column in cursor.description or ()]
+            names = [str(column[0]) for column in cursor.description or ()]
         finally:
             cursor.close()
-        # Ends the transaction: under REPEATABLE READ the next look-up would still see this one's snapshot, and miss
-        # an opt-out made since. A driver without transactions need not have it (PEP 249).
-        rollback = getattr(self._connection, "rollback", None)
-        if rollback is not None:
-            rollback()
-        if not {"email", "phone"} & {str(name).lower() for name in names}:
-            raise TemporaryFailure("the query gives neither a column email nor a column phone")
+        columns = tuple(name.lower() for name in names)
         if row is None:
-            return None
-        return recipient_of(row if isinstance(row, Mapping) else dict(zip(names, row, strict=True)))
+            return _Found(None, columns)
+        return _Found(recipient_of(row if isinstance(row, Mapping) else dict(zip(names, row, strict=True))), columns)
+
+    def _end_transaction(self) -> None:
+        """Under REPEATABLE READ the next look-up would still see this one's snapshot, and miss an opt-out made since.
+
+        A driver without transactions need not have it (PEP 249).
+        """
+        rollback = getattr(self._connection, "rollback", None)
+        try:
+            if rollback is not None:
+                rollback()
+        except Exception:
+            self.close()
 
     def close(self) -> None:
         """Drop the connection, whatever state it is in."""
@@ -118,17 +159,3 @@ class _Session:
                 connection.close()
             except Exception as error:
                 log.debug("a connection did not close cleanly: {kind}", kind=type(error).__name__)
-
-
-def _state(error: BaseException) -> str:
-    """The SQLSTATE, where the driver has it."""
-    found = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return found if isinstance(found, str) else ""
-
-
-def _code(error: BaseException) -> str:
-    """The driver's own code for an error, where it has one: a number or five letters, never its text."""
-    name = getattr(error, "sqlite_errorname", None)
-    first = error.args[0] if error.args else None
-    found = _state(error) or name or (first if isinstance(first, int) else "")
-    return f" {found}" if found else ""

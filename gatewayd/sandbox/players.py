@@ -20,7 +20,9 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-QUERY = "SELECT email, phone, opted_out, email_opted_out, sms_opted_out, excluded FROM players WHERE id = :ext_user_id"
+QUERY = (
+    "SELECT id, email, phone, opted_out, email_opted_out, sms_opted_out, excluded FROM players WHERE id = :ext_user_id"
+)
 """The query for [directories.NAME]."""
 
 FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "excluded")

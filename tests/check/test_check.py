@@ -82,7 +82,7 @@ class Net:
                     "type": "sql",
                     "driver": "sqlite3",
                     "connect": {"database": str(players)},
-                    "query": "SELECT email, phone FROM players WHERE id = :ext_user_id",
+                    "query": "SELECT id, email, phone FROM players WHERE id = :ext_user_id",
                 }
             },
             "relays": {
@@ -170,6 +170,26 @@ async def test_an_smsc_that_takes_a_longer_password_than_smpp_has_room_for(net: 
     assert found.found.startswith("smscs.world.password has more than the 8 characters")
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_query_without_an_address_is_seen_by_its_columns(net: Net) -> None:
+    """Before the first player is missed: the column, the label and what it sends are named."""
+    net.raw["directories"]["players"]["query"] = "SELECT id, phone FROM players WHERE id = :ext_user_id"
+    found = (await net.look())["directory players"]
+    assert found.word == FAIL
+    assert found.found == "the query has no column email, and labels.amazing sends email: nobody would get any"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_look_up_that_may_coerce_is_a_warning(net: Net) -> None:
+    """Without the database's own spelling another one passes the stop list; comparing texts is safe."""
+    players = net.raw["directories"]["players"]
+    players["query"] = "SELECT email, phone FROM players WHERE id = :ext_user_id"
+    found = (await net.look())["directory players"]
+    assert (found.word, "no column id" in found.found) == (WARN, True)
+    players["query"] = "SELECT email, phone FROM players WHERE CAST(id AS TEXT) = :ext_user_id"
+    assert (await net.look())["directory players"].word == OK
+
+
 @pytest.mark.parametrize(
     ("what", "break_it", "words"),
     [
@@ -178,7 +198,7 @@ async def test_an_smsc_that_takes_a_longer_password_than_smpp_has_room_for(net: 
         (
             "directory players",
             lambda raw: raw["directories"]["players"].update(
-                query="SELECT email, phone FROM players WHERE :ext_user_id <> ''"
+                query="SELECT id, email, phone FROM players WHERE :ext_user_id <> ''"
             ),
             "does not exist",
         ),

@@ -2,8 +2,9 @@
 
 import shutil
 import signal
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from databases import QUERY, ROWS, Server, mariadb, postgres, unprivileged
 from outside_ports import free_port
 from twisted.internet import reactor
 
+from conftest import missing, need
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
@@ -20,8 +22,6 @@ from gatewayd.directories import open_directory
 from gatewayd.directories.http import HttpDirectory
 from gatewayd.sandbox.players import PlayerDatabase, PlayerService
 from redis_server import until
-
-LOCKS = {"psycopg": "LOCK TABLE players IN ACCESS EXCLUSIVE MODE", "pymysql": "LOCK TABLES players WRITE"}
 
 
 @pytest.fixture(scope="module", params=[postgres, mariadb])
@@ -151,18 +151,115 @@ async def test_a_typed_id_column(server: Server) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_odbc_says_the_same(server: Server) -> None:
+    """Through pyodbc and an ODBC driver: unknown ids are answers, a wrong query and a closed port have reasons."""
+    if server.driver != "psycopg":
+        pytest.skip("psqlODBC is the one that Debian has with its database")
+    pyodbc = pytest.importorskip("pyodbc")
+    if "PostgreSQL Unicode" not in pyodbc.drivers():
+        missing("odbc-postgresql")
+    connect = {"driver": "PostgreSQL Unicode", "server": "127.0.0.1", "uid": "gw", "pwd": "canary"}
+    connect |= {"port": str(server.connect["port"]), "database": "postgres"}
+    server.execute(("DROP TABLE IF EXISTS odbc", ()), ("CREATE TABLE odbc (id INTEGER, email VARCHAR(50))", ()))
+    server.execute(("INSERT INTO odbc VALUES (7, 'seven@players.example')", ()))
+
+    def opened(query: str, **changed: str) -> IRecipientDirectory:
+        table = config.SqlDirectory(type="sql", driver="pyodbc", connect=connect | changed, query=query, timeout="10s")
+        return open_directory(reactor, "players", table)
+
+    directory = opened("SELECT email, id FROM odbc WHERE id = :ext_user_id")
+    try:
+        for unknown in ("hhu234556", "9" * 40, "1.5", ""):
+            assert await directory.find("amazing", unknown) is None
+        for spelling in ("7", "007", " 7"):
+            assert await directory.find("amazing", spelling) == Recipient("seven@players.example", id="7")
+    finally:
+        await directory.close()
+    for query, changed, said in (
+        ("SELECT email FROM nowhere WHERE id = :ext_user_id", {}, "nowhere"),
+        ("SELECT email FROM odbc WHERE id = :ext_user_id", {"port": str(free_port())}, "refused"),
+    ):
+        broken = opened(query, **changed)
+        with pytest.raises(TemporaryFailure, match=said) as caught:
+            await broken.find("amazing", "7")
+        assert "127.0.0.1" in str(caught.value)
+        assert "canary" not in str(caught.value)
+        await broken.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_behind_pgbouncer(server: Server, tmp_path: Path) -> None:
+    """Each transaction may meet another session of the server's: nothing is prepared, and no look-up fails."""
+    if server.driver != "psycopg":
+        pytest.skip("PostgreSQL's")
+    port, place = free_port(), Path(tempfile.mkdtemp(prefix="gw-pgb-"))
+    settings = place / "pgbouncer.ini"
+    there = f"host=127.0.0.1 port={server.connect['port']} dbname=postgres user=gw"
+    settings.write_text(
+        f"[databases]\npostgres = {there}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+        f"auth_type = any\npool_mode = transaction\nunix_socket_dir =\nserver_reset_query = DISCARD ALL\n"
+        "server_reset_query_always = 1\n"
+    )
+    if user := unprivileged():
+        shutil.chown(place, user)
+    command = [need("pgbouncer"), str(settings)]
+    process = subprocess.Popen(command, user=user or None, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    connect = dict(server.connect, port=port)
+    query = "SELECT email FROM players WHERE id = :ext_user_id"
+    table = config.SqlDirectory(type="sql", driver="psycopg", connect=connect, query=query, timeout="10s", cache="0s")
+    directory = open_directory(reactor, "players", table)
+
+    async def answers() -> bool:
+        try:
+            return await directory.find("amazing", "1", fresh=True) is not None
+        except TemporaryFailure:
+            return False
+
+    try:
+        await until(answers, seconds=30)
+        for _ in range(20):
+            assert await directory.find("amazing", "1", fresh=True) is not None
+    finally:
+        await directory.close()
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(place)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_person_can_act_on(server: Server) -> None:
+    """A closed port and a missing table are told apart, with the host and the driver's own code."""
+    closed = {**server.connect, "port": free_port()}
+    for connect, table_name, said in ((closed, "players", "refused"), (server.connect, "nowhere", "nowhere")):
+        query = f"SELECT email FROM {table_name} WHERE id = :ext_user_id"
+        table = config.SqlDirectory(type="sql", driver=server.driver, connect=connect, query=query, timeout="5s")
+        directory = open_directory(reactor, "players", table)
+        with pytest.raises(TemporaryFailure, match=said) as caught:
+            await directory.find("amazing", "1")
+        assert f"127.0.0.1:{connect['port']}" in str(caught.value)
+        await directory.close()
+
+
+def with_secret(text: str) -> Callable[..., dict[str, str]]:
+    """An Authorization header."""
+    return lambda again=False: {"Authorization": text}
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_sandbox_player_service(tmp_path: Path) -> None:
     """A real HTTP round trip: players, an unknown id, a wrong secret, trouble, and no answer at all."""
     service = PlayerService(reactor, PlayerDatabase(tmp_path / "players.db"), "secret")
     await service.listen()
     try:
-        directory = HttpDirectory(reactor, service.url, "secret")
-        assert await directory.find("amazing", "hhu234556") == Recipient("anna@players.example", "+447700900123")
-        assert await directory.find("amazing", "no-email") == Recipient(
-            "emil@players.example", "+447700900127", email_opted_out=True
+        directory = HttpDirectory(reactor, service.url, with_secret("secret"))
+        assert await directory.find("amazing", "hhu234556") == Recipient(
+            "anna@players.example", "+447700900123", id="hhu234556"
         )
-        assert await directory.find("amazing", "a/b ü") is None
-        assert service.asked[-1] == "a/b ü"
+        assert await directory.find("amazing", "no-email") == Recipient(
+            "emil@players.example", "+447700900127", email_opted_out=True, id="no-email"
+        )
+        assert await directory.find("amazing", "a:b ü") is None
+        assert service.asked[-1] == "a:b ü"
         service.status = 503
         with pytest.raises(TemporaryFailure):
             await directory.find("amazing", "1001")
@@ -171,7 +268,7 @@ async def test_the_sandbox_player_service(tmp_path: Path) -> None:
         with pytest.raises(TemporaryFailure, match="in time"):
             await open_directory(reactor, "players", impatient).find("amazing", "1001")
         service.hang = False
-        stranger = HttpDirectory(reactor, service.url, "wrong")
+        stranger = HttpDirectory(reactor, service.url, with_secret("wrong"))
         with pytest.raises(TemporaryFailure):
             await stranger.find("amazing", "1001")
         await directory.close()

@@ -21,6 +21,7 @@ from gatewayd import config, ctl
 from gatewayd.config.contradictions import ESP_NAMES
 from gatewayd.core import errors, status
 from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
+from gatewayd.directories.rows import COLUMNS
 from gatewayd.operators.metrics import Metrics
 
 TOP = Path(__file__).parent.parent.parent
@@ -70,6 +71,7 @@ password = "secret"
 OTHERS = frozenset(
     # Smartico's fields and answers, columns of a player, and what belongs to other programs.
     [
+        "ssl_ca",
         "ext_user_id",
         "from_email_address",
         "reply_to_email_address",
@@ -190,6 +192,7 @@ def test_every_key_is_one_of_ours() -> None:
     """A word with an underscore in backticks is a key of the configuration, or a name that others made."""
     known = {key for fields in keys().values() for key in fields}
     known |= {code.name.lower() for code in errors.ErrorCode} | {str(word) for word in status.Report} | OTHERS
+    known |= set(COLUMNS)
     metrics = {metric.name for metric in Metrics(CollectorRegistry()).registry.collect()}
     for name, text in prose():
         for code in inline(text):

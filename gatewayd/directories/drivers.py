@@ -1,0 +1,177 @@
+"""What database drivers say and want, each in its own way: codes, reasons, hosts, and what is no id to them.
+
+Tables of codes, for who knows a database and not Python. Pure. A text is repeated only where no player's data can be in
+it: while a connection is made, or for faults of the query and of rights, which name tables, columns and users.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from gatewayd.core.redact import redact
+
+NO_SUCH_ID = frozenset(
+    {
+        "22P02",  # PostgreSQL: invalid input syntax for type integer, uuid ...
+        "22003",  # out of the type's range
+        "22018",  # SQL Server, Db2 by ODBC: invalid character value for cast
+        "245",  # SQL Server: conversion failed ... to data type int
+        "248",  # SQL Server: the conversion overflowed an int column
+        "8114",  # SQL Server: error converting data type varchar to bigint, numeric
+        "8115",  # SQL Server: arithmetic overflow converting
+        "8169",  # SQL Server: conversion failed ... to uniqueidentifier
+        "ORA-01722",  # invalid number
+        "ORA-01426",  # numeric overflow
+        "ORA-01465",  # invalid hex number, for RAW ids
+    }
+)
+"""Codes that say: an id that cannot even be compared with the column's type; no player has it."""
+
+_TOLD = frozenset(
+    {
+        *(
+            "1044",
+            "1045",
+            "1049",
+            "1054",
+            "1142",
+            "1143",
+            "1146",
+            "1698",
+            "2002",
+            "2003",
+            "2005",
+            "2006",
+            "2013",
+        ),  # MySQL
+        *("207", "208", "229", "230", "916", "4060", "18456", "20002", "20009"),  # SQL Server
+        *("ORA-00904", "ORA-00942", "ORA-01017", "ORA-01031", "ORA-12154", "ORA-12514", "ORA-12541", "ORA-28000"),
+        *("SQLITE_ERROR", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB", "SQLITE_PERM"),
+    }
+)
+"""Codes whose texts name tables, columns, users and hosts, and nothing of a row."""
+
+_TOLD_CLASSES = ("08", "28", "3D", "3F", "42", "53", "57", "HYT", "IM0")
+"""The same by the first letters of SQLSTATEs: connections, log-ins, schemas, rights and syntax, time and resources."""
+
+_HOST_KEYS = ("host", "server", "hostaddr", "hostname", "unix_socket", "dsn", "database", "conninfo")
+_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
+_DSN_IN_TEXT = re.compile(r"(?:^|[;\s])dsn\s*=\s*([^;\s]+)", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+_SECRET_IN_TEXT = re.compile(r"(?:password|passwd|pwd)\s*=\s*([^;\s]+)", re.IGNORECASE)
+_NATIVE = re.compile(r"\((\d{3,5})\)")
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+
+
+def codes(error: BaseException) -> Iterator[str]:
+    """All codes that a driver gives an error, the most common first: SQLSTATE, the database's own, its name."""
+    for name in ("sqlstate", "pgcode", "sqlite_errorname"):
+        if isinstance(found := getattr(error, name, None), str):
+            yield found
+    first = error.args[0] if error.args else None
+    if isinstance(first, int):
+        yield str(first)  # pymysql, pymssql
+    elif isinstance(full := getattr(first, "full_code", None), str) and full:
+        yield full  # oracledb: "ORA-01722", "DPY-6005"
+    elif isinstance(first, str) and len(error.args) > 1 and _SQLSTATE.fullmatch(first):
+        yield first  # pyodbc, whose text ends in the database's own number
+        yield from _NATIVE.findall(str(error.args[1])[-200:])
+
+
+def is_no_such_id(error: BaseException) -> bool:
+    """Whether the database says that this id can't be compared with the column: an answer, and no outage."""
+    return any(code in NO_SUCH_ID for code in codes(error))
+
+
+def reason(error: BaseException, connect: Mapping[str, Any], *, connecting: bool) -> str:
+    """Where, what and which code, as a person can act on it; nothing of a player, and no secret."""
+    known = list(codes(error))
+    kind = " ".join([type(error).__name__, *known[:1]])
+    tell = connecting or any(code in _TOLD or code.startswith(_TOLD_CLASSES) for code in known)
+    text = _without_secrets(_text(error), connect) if tell else ""
+    return f"{where(connect)}: {text} ({kind})" if text else f"{where(connect)}: {kind}"
+
+
+def where(connect: Mapping[str, Any]) -> str:
+    """Which database a connect() with these arguments reaches: host and port, a socket or a file."""
+    port = connect.get("port")
+    for key in _HOST_KEYS:
+        text = connect.get(key)
+        if isinstance(text, str) and text:
+            host = _host_in(text)
+            if host:
+                return f"{host}:{port}" if port and key != "unix_socket" else host
+    return next((host for text in connect.values() if isinstance(text, str) and (host := _in(text))), "the database")
+
+
+def _host_in(text: str) -> str:
+    """The host of a URL or of a connection string; else the text itself, where it can be no such string."""
+    if "://" in text:
+        try:
+            parts = urlsplit(text)
+            return f"{parts.hostname or ''}:{parts.port}" if parts.port else parts.hostname or ""
+        except ValueError:
+            return ""
+    return _in(text) if "=" in text else text
+
+
+def _in(text: str) -> str:
+    found = _IN_TEXT.search(text) or _DSN_IN_TEXT.search(text)
+    return found[1] if found else ""
+
+
+def _text(error: BaseException) -> str:
+    """The driver's own words: the last of its arguments, of which the first line."""
+    said = error.args[-1] if error.args else ""
+    said = getattr(said, "message", said)
+    if isinstance(said, bytes):
+        said = said.decode("utf-8", "replace")
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _without_secrets(text: str, connect: Mapping[str, Any]) -> str:
+    for key, value in connect.items():
+        if not isinstance(value, str):
+            continue
+        secrets = [value] if _SECRET_KEY.search(key) else _SECRET_IN_TEXT.findall(value)
+        if "://" in value:
+            try:
+                secrets.append(urlsplit(value).password or "")
+            except ValueError:
+                secrets.append(value)
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+    return redact(text, 300)
+
+
+def adjusted(driver: str, connect: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of connect(), with what a driver needs to be told besides."""
+    found = dict(connect)
+    if driver == "psycopg":
+        # A prepared statement is of one session of the server's; pgbouncer gives each transaction another.
+        found.setdefault("prepare_threshold", None)
+    return found
+
+
+def is_mysql(driver: str) -> bool:
+    """Whether strings and comments in a query are read as MySQL reads them."""
+    return any(name in driver.lower() for name in ("mysql", "maria"))
+
+
+_BINARY = re.compile(r"\bbinary\b|_bin\b|_cs\b|_cs_|_bin2\b", re.IGNORECASE)
+_AS_TEXT = re.compile(
+    r"::\s*(?:text|varchar|char)|\bas\s+(?:text|n?varchar|n?char|varchar2|string)\b|\bto_char\b", re.IGNORECASE
+)
+_STRICT = ("psycopg", "psycopg2", "oracledb", "cx_Oracle")
+"""Their databases refuse an id that is no number where the column holds numbers, and tell letters apart."""
+
+
+def why_it_may_coerce(driver: str, query: str, *, refused_a_word: bool) -> str:
+    """Why the database may find a player by another spelling of the id than the stop list has, or ""."""
+    if driver in _STRICT:
+        return "the id's column holds numbers" if refused_a_word and not _AS_TEXT.search(query) else ""
+    if driver == "sqlite3":
+        return "" if _AS_TEXT.search(query) else "SQLite reads '01001' as 1001 where the column holds numbers"
+    return "" if _BINARY.search(query) else "the database may compare numbers by value, or letters in any case"

@@ -1,0 +1,218 @@
+"""What drivers say: codes in each one's form, reasons that a person can act on, no secret, nothing of a player."""
+
+from typing import Any
+
+import pytest
+
+from gatewayd.directories.drivers import adjusted, codes, is_no_such_id, reason, where, why_it_may_coerce
+from gatewayd.directories.query import bind
+
+
+class Error(Exception):
+    """A driver's error, by its documented attributes."""
+
+    def __init__(self, *args: object, **attributes: object) -> None:
+        super().__init__(*args)
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+class OracleError:
+    """What oracledb puts into an exception's arguments."""
+
+    def __init__(self, full_code: str, message: str) -> None:
+        self.full_code = full_code
+        self.message = message
+
+
+ODBC = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
+NO_NUMBER = "Conversion failed when converting the varchar value 'anna@players.example' to data type int."
+ORACLE = "ORA-01722: unable to convert string value containing 'a' to a number: PLAYERS.ID"
+
+
+@pytest.mark.parametrize(
+    ("error", "first"),
+    [
+        (Error("invalid input syntax for type integer", sqlstate="22P02"), "22P02"),
+        (Error("value out of range", pgcode="22003"), "22003"),
+        (Error("22018", f"[22018] {ODBC}{NO_NUMBER} (245) (SQLExecDirectW)"), "22018"),
+        (Error("42000", f"[42000] [FreeTDS][SQL Server]{NO_NUMBER} (245) (SQLExecDirectW)"), "42000"),
+        (Error("22003", f"[22003] {ODBC}The conversion of the varchar value '99999999999' overflowed. (248)"), "22003"),
+        (Error("22P02", "[22P02] ERROR: invalid input syntax for type integer;\nError while executing (1)"), "22P02"),
+        (Error(245, NO_NUMBER.encode() + b"DB-Lib error message 20018, severity 16"), "245"),
+        (Error(8114, b"Error converting data type varchar to bigint."), "8114"),
+        (Error(8169, b"Conversion failed when converting from a character string to uniqueidentifier."), "8169"),
+        (Error(OracleError("ORA-01722", ORACLE)), "ORA-01722"),
+        (Error(OracleError("ORA-01465", "ORA-01465: invalid hex number")), "ORA-01465"),
+    ],
+)
+def test_an_id_that_cannot_be_one_is_an_answer(error: Exception, first: str) -> None:
+    """Nobody has it; each driver says so in its own way. Nothing of the id or of a row is repeated."""
+    assert next(codes(error)) == first
+    assert is_no_such_id(error)
+    assert "anna" not in reason(error, {"host": "db.internal"}, connecting=False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Error("no such table", sqlite_errorname="SQLITE_ERROR"),
+        Error(1054, "Unknown column 'x' in 'where clause'"),
+        Error("42S22", f"[42S22] {ODBC}Invalid column name 'x'. (207) (SQLExecDirectW)"),
+        Error(OracleError("ORA-00942", 'ORA-00942: table or view "PAM"."X" does not exist')),
+        Error("57014", sqlstate="57014"),
+        Error(),
+        Error(None),
+    ],
+)
+def test_other_errors_are_trouble(error: Exception) -> None:
+    """Not an answer."""
+    assert not is_no_such_id(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "connect", "connecting", "told"),
+    [
+        (
+            Error(
+                'connection failed: connection to server at "10.1.2.3", port 5432 failed: Connection refused\n\tIs it'
+            ),
+            {"host": "db.internal", "port": 5432, "password": "canary"},
+            True,
+            'db.internal:5432: connection failed: connection to server at "10.1.2.3", port 5432 failed: '
+            "Connection refused (Error)",
+        ),
+        (
+            Error('password authentication failed for user "gw"', sqlstate="28P01"),
+            {"conninfo": "host=db.internal user=gw password=canary"},
+            True,
+            'db.internal: password authentication failed for user "gw" (Error 28P01)',
+        ),
+        (
+            Error(1045, "Access denied for user 'gw'@'10.0.0.9' (using password: YES)"),
+            {"host": "db.internal", "user": "gw", "password": "canary"},
+            True,
+            "db.internal: Access denied for user 'gw'@'10.0.0.9' (using password: YES) (Error 1045)",
+        ),
+        (
+            Error(2003, "Can't connect to MySQL server on 'db.internal' ([Errno 111] Connection refused)"),
+            {"host": "db.internal"},
+            True,
+            "db.internal: Can't connect to MySQL server on 'db.internal' ([Errno 111] Connection refused) (Error 2003)",
+        ),
+        (
+            Error("28000", f"[28000] {ODBC}Login failed for user 'gw'. (18456) (SQLDriverConnect)"),
+            {"connstring": "DRIVER={ODBC Driver 18 for SQL Server};SERVER=db.internal,1433;UID=gw;PWD=canary"},
+            True,
+            f"db.internal,1433: [28000] {ODBC}Login failed for user 'gw'. (18456) (SQLDriverConnect) (Error 28000)",
+        ),
+        (
+            Error("08001", "[08001] the word canary is in the text of PWD=canary"),
+            {"dsn": "pam", "password": "canary"},
+            True,
+            "pam: [08001] the word *** is in the text of PWD=*** (Error 08001)",
+        ),
+        (
+            Error(OracleError("DPY-6005", 'DPY-6005: cannot connect to database. Connection failed with "refused"')),
+            {"dsn": "db.internal:1521/PAM"},
+            True,
+            'db.internal:1521/PAM: DPY-6005: cannot connect to database. Connection failed with "refused" '
+            "(Error DPY-6005)",
+        ),
+        (
+            Error('relation "playerz" does not exist\nLINE 1: SELECT', sqlstate="42P01"),
+            {"conninfo": "postgresql://gw:canary@db.internal:5432/pam"},
+            False,
+            'db.internal:5432: relation "playerz" does not exist (Error 42P01)',
+        ),
+        (
+            Error('duplicate key: "anna@players.example"', sqlstate="23505"),
+            {"host": "db.internal"},
+            False,
+            "db.internal: Error 23505",
+        ),
+        (Error("anna@players.example"), {"database": "/var/lib/players.db"}, False, "/var/lib/players.db: Error"),
+        (Error("no route for anna@players.example"), {}, True, "the database: no route for [redacted] (Error)"),
+    ],
+)
+def test_a_reason_says_where_what_and_which_code(
+    error: Exception, connect: dict[str, Any], connecting: bool, told: str
+) -> None:
+    """The text only where nothing of a row can be in it, and never a password."""
+    said = reason(error, connect, connecting=connecting)
+    assert said == told
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("connect", "host"),
+    [
+        ({"unix_socket": "/run/mysqld/mysqld.sock", "port": 3306}, "/run/mysqld/mysqld.sock"),
+        ({"server": "db.internal", "port": 1433}, "db.internal:1433"),
+        ({"dsn": "DSN=pam;HOST=db.internal;PWD=x"}, "db.internal"),
+        ({"host": "http://[::1"}, "the database"),
+        ({}, "the database"),
+    ],
+)
+def test_where_a_database_is(connect: dict[str, Any], host: str) -> None:
+    """By the arguments of any driver's connect()."""
+    assert where(connect) == host
+
+
+def test_psycopg_prepares_nothing() -> None:
+    """Behind pgbouncer the next transaction may meet another session of the server's."""
+    assert adjusted("psycopg", {"host": "h"}) == {"host": "h", "prepare_threshold": None}
+    assert adjusted("psycopg", {"prepare_threshold": 5}) == {"prepare_threshold": 5}
+    assert adjusted("pymysql", {"host": "h"}) == {"host": "h"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "condition", "refused", "may"),
+    [
+        ("psycopg", "id = :ext_user_id", True, True),
+        ("psycopg", "id = :ext_user_id", False, False),
+        ("psycopg", "id::text = :ext_user_id", True, False),
+        ("oracledb", "id = :ext_user_id", True, True),
+        ("oracledb", "TO_CHAR(id) = :ext_user_id", False, False),
+        ("sqlite3", "id = :ext_user_id", False, True),
+        ("sqlite3", "CAST(id AS TEXT) = :ext_user_id", False, False),
+        ("pymysql", "CAST(id AS CHAR) = :ext_user_id", False, True),
+        ("pymysql", "BINARY id = :ext_user_id", False, False),
+        ("pyodbc", "id = :ext_user_id", True, True),
+        ("pymssql", "id COLLATE Latin1_General_CS_AS = :ext_user_id", False, False),
+    ],
+)
+def test_where_another_spelling_finds_the_same_player(driver: str, condition: str, refused: bool, may: bool) -> None:
+    """01001 for 1001, or other letters' case: the stop list would not know them."""
+    query = f"SELECT email FROM players WHERE {condition}"
+    assert bool(why_it_may_coerce(driver, query, refused_a_word=refused)) is may
+
+
+def test_a_driver_gets_the_names_that_the_query_has() -> None:
+    """oracledb refuses others (ORA-01036, DPY-4008)."""
+    values = {"ext_user_id": "u", "label": "l"}
+    assert bind("SELECT :ext_user_id", "named").arguments(values) == {"ext_user_id": "u"}
+    assert bind("SELECT :ext_user_id, :label, :ext_user_id", "pyformat").arguments(values) == values
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1 WHERE :ext_user_id; DROP TABLE players",
+        "SELECT 1 WHERE :ext_user_id; -- a\n SELECT 2",
+        "SET x; SELECT :ext_user_id",
+        ";;SELECT :ext_user_id",
+        "SELECT :ext_user_id /* a */ ; /* b */ 'x'",
+    ],
+)
+def test_several_statements_are_refused(query: str) -> None:
+    """At the start, and not by the one driver that takes them."""
+    with pytest.raises(ValueError, match="more than one statement"):
+        bind(query, "qmark")
+
+
+@pytest.mark.parametrize("end", [";", " ; ", ";;", "; -- done", "; /* done; really */\n", ";\n-- a\n-- b"])
+def test_a_semicolon_at_the_end_is_no_second_statement(end: str) -> None:
+    """It is left out, because Oracle takes none; those in texts and comments stay."""
+    bound = bind(f"SELECT ';' /* ; */ WHERE id = :ext_user_id{end}", "qmark")
+    assert bound.sql.rstrip() == "SELECT ';' /* ; */ WHERE id = ?"
