@@ -7,6 +7,7 @@ needs as arguments. Owns the order of starting and stopping; what a reload chang
 import os
 import random
 import sys
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -37,6 +38,7 @@ from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog, open_audit
+from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.log import Observer, observer
@@ -104,9 +106,12 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     config: Config = options["loaded"]
+    clock = SteadyClock(time.monotonic, time.time)
+    set_clock(reactor, clock)
     try:
         return gatewayd(
             reactor,
+            clock,
             config,
             options.read,
             observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd),
@@ -189,9 +194,16 @@ class Work(Struct, frozen=True, kw_only=True):
 
 
 def gatewayd(
-    reactor: Any, config: Config, read_again: Callable[[], Config], observer: Observer | None = None
+    reactor: Any,
+    clock: SteadyClock,
+    config: Config,
+    read_again: Callable[[], Config],
+    observer: Observer | None = None,
 ) -> Daemon:
-    """All parts. `read_again` is how a reload reads the configuration; raises ConfigError as it does."""
+    """All parts. `read_again` is how a reload reads the configuration; raises ConfigError as it does.
+
+    The reactor's timers go by `clock`.
+    """
     shared = _shared(reactor, config)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.hasten_reports)
     reporter = Reporter(reactor, callbacks, config.labels)
@@ -200,7 +212,7 @@ def gatewayd(
     work = _work(shared, ways, tracker, reporter)
     acceptor = _acceptor(shared, ways, work)
     admin = _admin(shared, ways, callbacks)
-    condition = Condition(reactor, shared.link, config.gatewayd.instance)
+    condition = Condition(reactor, shared.link, config.gatewayd.instance, time.time)
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
     api = _api(shared, acceptor)
     returned_mail = _returned_mail(shared, tracker)
@@ -251,6 +263,7 @@ def gatewayd(
             *work.outboxes.values(),
             admin.watch,
             *_listeners(shared, admin, returned_mail, public, api),
+            WallWatch(reactor, clock),
             Watchdog(reactor, os.environ, os.getpid()),
             StatusLine(reactor, os.environ, admin.status_line),
             *([TimerService(5.0, observer.flush)] if observer is not None else []),

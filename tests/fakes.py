@@ -186,6 +186,7 @@ class Database:
         self.counts: dict[tuple[str, Channel, str], int] = {}
         self.rates: dict[str, float] = {}
         self.beats: dict[str, float] = {}
+        self.steady: tuple[float, float] | None = None
         self.boots: dict[str, str] = {}
 
 
@@ -836,9 +837,14 @@ class FakeStore:
             self.db.boots[self.instance] = boot
         if self.db.boots.setdefault(self.instance, boot) != boot:
             return False, [], frozenset()
+        last, steady = self.db.steady or (0.0, now)
+        self.db.steady = (now, steady if now - last <= 5 else now)
         self.db.beats[self.instance] = now
-        dead = [name for name, at in self.db.beats.items() if at <= now - dead_after and name != self.instance]
-        return True, dead, frozenset(self.db.paused)
+        late = [name for name, at in self.db.beats.items() if at <= now - dead_after and name != self.instance]
+        return True, late if now - self.db.steady[1] >= dead_after else [], frozenset(self.db.paused)
+
+    async def come_forward(self) -> None:
+        """The fake's clock is its caller's."""
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
         now, moved = self._now(), 0

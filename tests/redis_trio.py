@@ -95,6 +95,11 @@ class Trio:
         answer = await ask(self.ports[index], "ROLE")
         return bytes(answer[0]) if isinstance(answer, list) else b""
 
+    async def followed(self) -> bool:
+        """Whether both replicas of the present master have caught up with it, as the Sentinels see it, too."""
+        found = await ask(self.ports[await self.master()], "INFO", "replication")
+        return isinstance(found, bytes) and found.count(b"state=online") == 2
+
     def kill(self, index: int) -> None:
         """kill -9 of a server."""
         self.servers[index].kill()

@@ -423,8 +423,13 @@ class IStore(Interface):
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         """This instance lives: is its name still its own, which peers had no beat for `dead_after`, what is paused.
 
+        By the store's clock. Nobody is dead before there were heartbeats for as long, without a gap of 5 s.
+
         `boot` is unique to the process; the one that said `first` last owns the name.
         """
+
+    async def come_forward() -> None:
+        """Where the last heartbeat heard that the store's clock was set back: what stands in the future moves along."""
 
     async def recover(instance: str, *, before: float = 0.0) -> int:
         """Give back all that an instance had leased, or had leased before that time; how much it was."""

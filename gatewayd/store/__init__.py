@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -34,6 +34,7 @@ from gatewayd.core.model import (
 from gatewayd.core.status import LETTERS, State
 from gatewayd.store import rows
 from gatewayd.store.link import RedisLink
+from gatewayd.store.moments import JUMP, Moments
 from gatewayd.store.scripts import all_scripts
 
 REPORTING = 49 * 3600
@@ -64,7 +65,8 @@ class RedisStore:
         self._instance = instance
         self._scripts = all_scripts()
         self._refusal = ""
-        self._ahead = 0.0  # seconds by which Redis' clock is before ours
+        self._moments = Moments()
+        self._set_back = 0  # ms, of Redis' clock, for which nothing was moved yet
         self._report_room: Callable[[], bool] = lambda: False
         self._report_offer: Callable[[ReportJob], None] = _unexpected
 
@@ -80,6 +82,10 @@ class RedisStore:
 
     async def _run(self, name: str, *item: Any) -> Any:
         return await self._link.run(self._scripts[name], item)
+
+    def _now(self) -> float:
+        """The present moment by Redis' clock, as well as we know it, in seconds."""
+        return float(self._clock.seconds()) + self._moments.ahead
 
     # Messages
 
@@ -101,20 +107,20 @@ class RedisStore:
             message.channel,
             message.ext_user_id,
             message.uid,
-            rows.ms(message.deadline),
+            rows.ms(self._moments.kept(message.deadline)),
             message.activity_type,
             message.callback_url,
-            rows.body(message),
+            rows.body(message, self._moments),
             int(lease),
             list(earlier_ids),
             list(stop_hashes),
         )
         self._link.check_replicas()
-        code, owner = await self._run("accept", *item, self._theirs(until), attempt)
+        code, owner = await self._run("accept", *item, self._until(until), attempt)
         if code == _LATE:
             # It answered in time, perhaps: then one of the two clocks was set since they were compared.
             await self._compare_clocks()
-            code, owner = await self._run("accept", *item, self._theirs(until), attempt)
+            code, owner = await self._run("accept", *item, self._until(until), attempt)
         if code == _LATE:
             raise StoreUntouched("Redis came to it too late")
         outcome = Acceptance(code.decode())
@@ -125,16 +131,19 @@ class RedisStore:
     async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
         await self._run("takeback", message_id, channel, attempt)
 
-    def _theirs(self, until: float | None) -> int:
-        return rows.ms(until + self._ahead) if until else 0
+    def _until(self, until: float | None) -> int:
+        return self._moments.theirs(until) if until else 0
 
     async def _compare_clocks(self) -> None:
         began = self._clock.seconds()
-        self._clocks_read(began, await self._link.command("TIME"))
+        self._clocks_read(began, await self._link.time())
 
-    def _clocks_read(self, began: float, theirs: Sequence[bytes]) -> None:
-        seconds, microseconds = theirs
-        self._ahead = int(seconds) + int(microseconds) / 1e6 - (began + self._clock.seconds()) / 2
+    def _clocks_read(self, began: float, theirs: Sequence[int]) -> float:
+        jump = self._moments.compared(began, self._clock.seconds(), theirs)
+        if jump:
+            word = "on" if jump > 0 else "back"
+            self.log.warn("Redis' clock was set {word} by {seconds:.1f} s", word=word, seconds=abs(jump))
+        return jump
 
     async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
         code, owner = await self._run("known", fingerprint, list(ids))
@@ -147,7 +156,7 @@ class RedisStore:
         found = []
         for row in await self._run("take", channel, limit):
             try:
-                found.append(rows.leased(row))
+                found.append(rows.leased(row, self._moments))
             except ValueError:
                 # Another version wrote it, perhaps: it must not hold up those that were leased with it.
                 self.log.failure(
@@ -213,13 +222,13 @@ class RedisStore:
             "again",
             message.id,
             message.channel,
-            rows.ms(due),
+            self._moments.theirs(due),
             reason,
             int(counts),
             int(uncertain),
             route,
             list(progress),
-            rows.ms(marked_at),
+            self._moments.theirs(marked_at),
         )
 
     async def record_segments(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
@@ -229,7 +238,7 @@ class RedisStore:
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         # The mark was stored before the write, in milliseconds that may have been rounded up.
-        until = rows.ms(written_at) + 1
+        until = self._moments.theirs(written_at) + 1
         return bool(await self._run("goon", message_id, Channel.SMS, route, until, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
@@ -239,7 +248,9 @@ class RedisStore:
         self._offer(job)
 
     async def set_aside(self, message: Message) -> None:
-        await self._run("park", message.id, message.channel, message.label, rows.ms(message.deadline))
+        await self._run(
+            "park", message.id, message.channel, message.label, rows.ms(self._moments.kept(message.deadline))
+        )
 
     # Evidence
 
@@ -254,6 +265,7 @@ class RedisStore:
             LATE_BOUNCE * 1000,
         )
         self._offer(job)
+        await self._link.confirmed()
         return str(result.decode())
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
@@ -265,11 +277,12 @@ class RedisStore:
             receipt.detail,
             list(receipt.number_hashes),
             int(park),
-            rows.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._clock.seconds())),
+            rows.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._now())),
             int(self._report_room()),
             int(by_number),
         )
         self._offer(job)
+        await self._link.confirmed()
         return result.decode(), message_id.decode()
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
@@ -279,25 +292,25 @@ class RedisStore:
     # Reports
 
     async def lease_reports(self, limit: int) -> list[ReportJob]:
-        return [rows.job(row) for row in await self._run("take_reports", limit)]
+        return [rows.job(row, self._moments) for row in await self._run("take_reports", limit)]
 
     async def report_heard(self, job: ReportJob) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], "")
-        return rows.job(row) if row else None
+        return rows.job(row, self._moments) if row else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
-        await self._run("retell", job.message_id, rows.ms(due), reason, int(counts))
+        await self._run("retell", job.message_id, self._moments.theirs(due), reason, int(counts))
 
     async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
         row = await self._run("told", job.message_id, LETTERS[job.status], reason)
-        return rows.job(row) if row else None
+        return rows.job(row, self._moments) if row else None
 
     def feed_reports(self, room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
         self._report_room, self._report_offer = room, offer
 
     def _offer(self, row: Any) -> None:
         if row:
-            self._report_offer(rows.job(row))
+            self._report_offer(rows.job(row, self._moments))
 
     # Stop list and memory
 
@@ -309,6 +322,7 @@ class RedisStore:
             await self._link.command("SADD", key, keyed_hash)
             await self._link.command("EXPIRE", key, lifetime)
         await self._link.command("SET", self._stop_key(label, channel, keyed_hash), "1", "EX", lifetime)
+        await self._link.confirmed()
 
     async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         return bool(await self._run("unstop", label, channel, list(hashes)))
@@ -332,7 +346,7 @@ class RedisStore:
     # What is known
 
     async def about(self, message_id: str) -> Known | None:
-        return rows.known(message_id, await self._run("about", message_id))
+        return rows.known(message_id, await self._run("about", message_id), self._moments)
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         for message_id in ids:
@@ -344,7 +358,7 @@ class RedisStore:
         return None
 
     async def queues(self) -> Mapping[str, QueueState]:
-        now = self._clock.seconds()
+        now = self._now()
         found = {}
         for kind in (*Channel, "reports"):
             waiting, leased, born = await self._run("queues", str(kind))
@@ -401,7 +415,10 @@ class RedisStore:
     async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
         # Asked for in one turn of the reactor, they share a call.
         asked = [Deferred.fromCoroutine(self._run(name, *item)) for item in items]
-        replies: list[Any] = await gatherResults(asked, consumeErrors=True)
+        try:
+            replies: list[Any] = await gatherResults(asked, consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()
         return replies
 
     async def _some(self, cursor: str) -> tuple[str, list[str]]:
@@ -411,12 +428,17 @@ class RedisStore:
         return following.decode(), [key.decode()[len(head) :] for key in keys]
 
     async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
-        _, first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000, _FOR_EVER)
-        return float(first) / 1000
+        _, *first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000, _FOR_EVER)
+        return self._slot(*first)
 
     async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
-        taken, first = await self._run("reserve", bucket, 1, interval * 1000, 0, patience * 1000)
-        return bool(taken), float(first) / 1000
+        taken, *first = await self._run("reserve", bucket, 1, interval * 1000, 0, patience * 1000)
+        return bool(taken), self._slot(*first)
+
+    def _slot(self, when: bytes, wait: bytes) -> float:
+        moment, soon = self._moments.ours(float(when)), float(self._clock.seconds()) + float(wait) / 1000
+        # A clock that was set since the two were compared would send all at once, or nothing for long.
+        return moment if abs(moment - soon) < JUMP else soon
 
     async def ping(self) -> float:
         if not self._link.up:
@@ -435,12 +457,15 @@ class RedisStore:
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         began = self._clock.seconds()
         try:
-            ours, dead, paused, clock = await self._run("beat", boot, int(first), rows.ms(dead_after))
+            ours, dead, paused, clock, back = await self._run("beat", boot, int(first), rows.ms(dead_after))
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
-        self._clocks_read(began, clock)
+        jump = self._clocks_read(began, clock)
+        if back:
+            # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
+            self._set_back += max(int(back), round(-jump * 1000))
         peers = [name.decode() for name in dead]
         return bool(ours), [name for name in peers if name != self._instance], rows.scopes(paused)
 
@@ -452,9 +477,19 @@ class RedisStore:
             self.log.info("Redis takes writes again")
         self._refusal = reason
 
+    async def come_forward(self) -> None:
+        back, self._set_back = self._set_back, 0
+        if not back:
+            return
+        kinds = [*map(str, Channel), "reports"]
+        for key in ("parked", *(f"q:{kind}" for kind in kinds), *(f"l:{kind}:{self._instance}" for kind in kinds)):
+            after = str(rows.ms(self._now()))
+            while last := await self._run("rescore", key, after, back, 500):
+                after = last.decode()
+
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
         moved = 0
-        while step := await self._run("recover", instance, 500, int(before * 1000)):
+        while step := await self._run("recover", instance, 500, self._moments.theirs(before)):
             moved += step
         return moved
 
@@ -462,13 +497,13 @@ class RedisStore:
         return int(await self._run("sweep", 500))
 
     async def make_due(self, channel: Channel, *, every: bool = False) -> None:
-        after = str(rows.ms(self._clock.seconds()))
+        after = str(rows.ms(self._now()))
         while last := await self._run("hasten", channel, 500, after, int(every)):
             after = last.decode()
 
     async def make_reports_due(self, message_ids: Collection[str]) -> None:
         # Cut, as the scripts cut their now: rounded up it would not be due yet.
-        left, now = iter(message_ids), int(self._clock.seconds() * 1000)
+        left, now = iter(message_ids), int(self._now() * 1000)
         while some := list(islice(left, 500)):
             members = (word for one in some for word in (now, one))
             await self._link.command("ZADD", f"{self._prefix}q:reports", "XX", *members)

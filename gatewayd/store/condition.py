@@ -3,7 +3,7 @@
 `gatewayctl check` looks deeper, once; this says it when somebody changes a setting under a running gateway.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -25,10 +25,11 @@ log = Logger()
 
 
 class Condition(Service):
-    """Looks at Redis every few seconds; `degraded` says what the latest look found."""
+    """Looks at Redis every few seconds; `degraded` says what the latest look found. `wall` is this host's clock."""
 
-    def __init__(self, clock: Any, link: RedisLink, instance: str) -> None:
+    def __init__(self, clock: Any, link: RedisLink, instance: str, wall: Callable[[], float]) -> None:
         self._clock = clock
+        self._wall = wall
         self._link = link
         self._instance = instance
         self._found: tuple[Degraded, ...] = ()
@@ -61,9 +62,9 @@ class Condition(Service):
     async def _ask(self) -> None:
         try:
             about = fields(await self._link.command("INFO"))
-            began = self._clock.seconds()
+            began = self._wall()
             seconds, microseconds = await self._link.command("TIME")
-            ended = self._clock.seconds()
+            ended = self._wall()
         except CancelledError:
             raise
         except StoreUnavailable as error:

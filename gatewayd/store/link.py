@@ -54,7 +54,8 @@ class RedisLink(MultiService):
     Every script must be safe to run twice with the same item: after a lost connection nobody knows whether it ran,
     and it is run again. Raises StoreUnavailable from each call that could not be answered within `PATIENCE`;
     StoreUntouched where it never left, or Redis said no. What is promised to somebody waits for `confirmed` besides:
-    `replicas` is how many must have it, on a second connection to the same server.
+    `replicas` is how many must have it, on a second connection to the same server. `shift` is by how many seconds a
+    test pushes the clock that the scripts go by.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class RedisLink(MultiService):
         jitter: Callable[[], float],
         arguments: Sequence[str] = (),
         prefix: str = "",
+        shift: Callable[[], float] = lambda: 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
@@ -81,6 +83,7 @@ class RedisLink(MultiService):
         self._password = password
         self._jitter = jitter
         self._prefix = prefix
+        self._shift = shift
         self._arguments = tuple(arguments)
         self._protocol: Any = None
         self._waiting: list[Deferred[None]] = []
@@ -141,6 +144,12 @@ class RedisLink(MultiService):
     async def command(self, *words: str | bytes | int | float) -> Any:
         """The reply to one plain command; bytes stay bytes."""
         return await self._patiently(lambda: Deferred.fromCoroutine(self._execute(self._protocol, *words)))
+
+    async def time(self) -> tuple[int, int]:
+        """The present moment by the clock that the scripts go by: seconds and microseconds."""
+        seconds, microseconds = await self.command("TIME")
+        whole = int(seconds) * 1_000_000 + int(microseconds) + int(self._shift() * 1_000_000)
+        return whole // 1_000_000, whole % 1_000_000
 
     async def _patiently(self, ask: Callable[[], Deferred[Any]]) -> Any:
         deadline, late = self._clock.seconds() + PATIENCE, False
@@ -244,9 +253,8 @@ class RedisLink(MultiService):
         protocol = self._protocol
         if protocol is None:
             raise txredisapi.ConnectionError("not connected")
-        now = str(int(self._clock.seconds() * 1000))
         items = msgpack.encode([item for item, _ in part])
-        rest = (1, self._prefix, now, items, *self._arguments)
+        rest = (1, self._prefix, int(self._shift() * 1000), items, *self._arguments)
         try:
             replies = await self._execute(protocol, "EVALSHA", script.sha, *rest)
         except txredisapi.ResponseError as error:

@@ -3,6 +3,11 @@
 WAIT speaks for the writes of its own connection. So each round is a small write and a WAIT, on a connection that does
 nothing else: all that was answered before the round began stands before that write in Redis' stream, and nothing queues
 behind the waiting. Those who ask during a round share the next one. Knows no script and no message.
+
+`count` replicas are enough for a promise, and two things make it good where more follow. All of them are waited for a
+little: killed, a master leaves its replicas a few milliseconds apart, and Sentinel, which knows their offsets of a
+second ago, may choose the one that is behind. And where one leaves, nothing is confirmed for a while: it may be the one
+that was just made master, while this one, which does not know it yet, is still followed by the others.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,6 +20,15 @@ from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 
 WAIT = 1.0
 """Seconds that the replicas have: a caller of the API is answered within 5."""
+
+WAIT_FOR_ALL = 0.1
+"""Seconds that the others have once `count` replicas are enough."""
+
+SETTLES = 5.0
+"""Seconds after which one that left was no failover, or this server would be a replica by now."""
+
+LAGS_FOR = 1.0
+"""Seconds for which one that did not answer in that time is not waited for."""
 
 PROBE = 0.5
 """Seconds between two rounds while replicas are missing."""
@@ -34,6 +48,9 @@ class Replicas:
         self._waiting: list[Deferred[None]] = []
         self._round: Deferred[None] | None = None
         self._gone = False
+        self._following = 0
+        self._left_at: float | None = None
+        self._lags_until = 0.0
         self.missing = "the replicas were not asked yet"
         self._begin()
 
@@ -72,8 +89,7 @@ class Replicas:
         while self._waiting or self.missing:
             asked, self._waiting = self._waiting, []
             try:
-                _, have = await self._ask(("SET", self._key, "1", "EX", 60), ("WAIT", self._count, int(WAIT * 1000)))
-                reason = "" if have >= self._count else f"{have} of {self._count} replicas have what Redis was told"
+                reason = await self._why_not()
             except CancelledError:
                 self._end(asked, "the connection to Redis was lost")
                 raise
@@ -84,6 +100,35 @@ class Replicas:
             if reason:
                 await deferLater(self._clock, PROBE)
         self._round = None
+
+    async def _why_not(self) -> str:
+        """Why what was answered before can't be promised; empty where it can."""
+        mark, role = ("SET", self._key, "1", "EX", 60), ("ROLE",)
+        everybody = max(self._following, self._count)
+        if self._clock.seconds() < self._lags_until or everybody == self._count:
+            _, have, about = await self._ask(mark, ("WAIT", self._count, int(WAIT * 1000)), role)
+        else:
+            _, have, about = await self._ask(mark, ("WAIT", everybody, int(WAIT_FOR_ALL * 1000)), role)
+            if have < everybody:
+                self._lags_until = self._clock.seconds() + LAGS_FOR
+            if have < self._count:
+                have, about = await self._ask(("WAIT", self._count, int(WAIT * 1000)), role)
+        left = self._has_one_left(len(about[2]))
+        if have < self._count:
+            return f"{have} of {self._count} replicas have what Redis was told"
+        return "a replica has left, perhaps to be the master: nothing is promised for 5 s" if left else ""
+
+    def _has_one_left(self, following: int) -> bool:
+        """Whether fewer follow than a moment ago. Who confirmed it before leaving does not count: it was enough."""
+        now = self._clock.seconds()
+        if following >= self._following:
+            self._following, self._left_at = following, None
+            return False
+        self._left_at = now if self._left_at is None else self._left_at
+        if now - self._left_at < SETTLES:
+            return True
+        self._following, self._left_at = following, None
+        return False
 
     def _end(self, waiting: list[Deferred[None]], reason: str) -> None:
         for waiter in waiting:

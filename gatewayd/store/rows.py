@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gatewayd.core.model import (
     Channel,
@@ -22,6 +23,7 @@ from gatewayd.core.model import (
 )
 from gatewayd.core.status import REPORTS, State
 from gatewayd.core.timeline import reports_of
+from gatewayd.store.moments import Moments
 
 _encode = msgspec.json.Encoder().encode
 _message = msgspec.json.Decoder(Message).decode
@@ -33,21 +35,26 @@ def ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def body(message: Message) -> str:
-    """A message as it waits."""
-    return _encode(message).decode()
+def body(message: Message, moments: Moments) -> str:
+    """A message as it waits, with its times by Redis' clock."""
+    kept = replace(message, accepted_at=moments.kept(message.accepted_at), deadline=moments.kept(message.deadline))
+    return _encode(kept).decode()
 
 
-def leased(row: Sequence[Any]) -> Leased:
-    """A row of take.lua. Raises ValueError where another version wrote a body that can't be read."""
+def leased(row: Sequence[Any], moments: Moments) -> Leased:
+    """A row of take.lua, with its times by our clock.
+
+    Raises ValueError where another version wrote a body that can't be read.
+    """
     _id, text, state, tries, first, route, marked, progress = row
+    kept = _message(text)
     return Leased(
-        message=_message(text),
+        message=replace(kept, accepted_at=moments.read(kept.accepted_at), deadline=moments.read(kept.deadline)),
         state=State(state.decode()),
         attempts=int(tries),
-        first_tried=int(first) / 1000,
+        first_tried=moments.ours(int(first)),
         route=route.decode(),
-        marked_at=int(marked) / 1000,
+        marked_at=moments.ours(int(marked)),
         progress=tuple(progress.decode().split()),
     )
 
@@ -62,7 +69,7 @@ def unparked(payload: bytes) -> Receipt:
     return _receipt(payload.split(b"|", 1)[1])
 
 
-def job(row: Sequence[Any]) -> ReportJob:
+def job(row: Sequence[Any], moments: Moments) -> ReportJob:
     """A job as prelude.lua gives it."""
     message_id, letter, label, channel, url, queued, tries, first = row
     return ReportJob(
@@ -71,13 +78,13 @@ def job(row: Sequence[Any]) -> ReportJob:
         channel=Channel(channel.decode()),
         status=REPORTS[letter.decode()],
         callback_url=url.decode(),
-        queued_at=int(queued) / 1000,
+        queued_at=moments.ours(int(queued)),
         attempts=int(tries),
-        first_tried=int(first) / 1000,
+        first_tried=moments.ours(int(first)),
     )
 
 
-def known(message_id: str, row: Sequence[Any]) -> Known | None:
+def known(message_id: str, row: Sequence[Any], moments: Moments) -> Known | None:
     """A reply of about.lua."""
     words = (value and value.decode() for value in row)
     uid, label, channel, user, state, activity, address, sent, queued, route = words
@@ -92,7 +99,7 @@ def known(message_id: str, row: Sequence[Any]) -> Known | None:
         state=State(state),
         activity_type=activity or "",
         address_hash=address or "",
-        sent_at=int(sent or 0) / 1000,
+        sent_at=moments.ours(int(sent or 0)),
         queued_reports=queued or "",
         route=route or "",
     )

@@ -4,11 +4,11 @@ One heartbeat for each instance, no renewal for each message. Also the small reg
 paused and may go on, receipts that wait for their message, leases that a lost reply left behind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -20,13 +20,11 @@ from gatewayd.work.outbox import Outbox
 BEAT = 1.0
 DEAD_AFTER = 15.0
 STRAY_AFTER = 3.0
-STEADY = 5.0
-"""Seconds: between heartbeats; without one until peers take the leases; a lease may be held without being in work; and
-how long our own heartbeats must have gone without a gap before we believe that a peer's have ended: after an outage of
-Redis nobody's are there yet."""
+"""Seconds: between heartbeats; without one until peers take the leases; a lease may be held without being in work."""
 
 SWEEPS = 20
-"""Steps of a sweep in one heartbeat: a million messages that were paused must not keep us from the next beat."""
+PARKED = 200
+"""Steps of a sweep, and receipts that are looked up again, in one round of chores: each round is a part of a second."""
 
 
 class Keeper(Service):
@@ -59,56 +57,64 @@ class Keeper(Service):
         self._instance = instance
         self._first = True
         self._began = 0.0
-        self._last_beat = self._steady_since = 0.0
-        self._loop: LoopingCall | None = None
-        self._beating: Deferred[None] | None = None
+        self._is_ours = self._took_back = False
+        self._dead: Sequence[str] = ()
+        self._loops: list[LoopingCall] = []
+        self._running: dict[str, Deferred[None]] = {}
 
     def startService(self) -> None:
-        """Begin to beat."""
+        """Begin to beat, and with the chores."""
         super().startService()  # type: ignore[no-untyped-call]
         self._began = self._clock.seconds()
-        self._loop = LoopingCall(self._beat)
-        self._loop.clock = self._clock
-        self._loop.start(BEAT).addErrback(lambda failure: self.log.failure("the heartbeat ended", failure))
+        # Each for itself: a heartbeat that waited for chores made peers take a living process' leases.
+        for name, work in (("heartbeat", self._beat), ("chores", self._chores)):
+            loop = LoopingCall(self._run, name, work)
+            loop.clock = self._clock
+            self._loops.append(loop)
+            loop.start(BEAT).addErrback(lambda failure: self.log.failure("a loop of the keeper ended", failure))
 
-    def stopService(self) -> Deferred[None] | None:
+    def stopService(self) -> Deferred[Any]:
         """Stop beating: peers take over after DEAD_AFTER what is still leased, our successor at once."""
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        return self._beating
+        loops, self._loops = self._loops, []
+        for loop in loops:
+            if loop.running:
+                loop.stop()
+        return DeferredList(list(self._running.values()))
 
-    def _beat(self) -> Deferred[None]:
-        self._beating = beating = Deferred.fromCoroutine(self._chores())
-        beating.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
-        beating.addErrback(lambda failure: self.log.failure("a heartbeat failed", failure))
-        return beating
+    def _run(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
+        running = Deferred.fromCoroutine(work())
+        self._running[name] = running
+        running.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
+        running.addErrback(lambda failure: self.log.failure("{name} of the keeper failed", failure, name=name))
+        return running
 
-    async def _chores(self) -> None:
+    async def _beat(self) -> None:
         ours, dead, paused = await self._store.beat(self._boot, first=self._first, dead_after=DEAD_AFTER)
+        self._is_ours = ours
         if not ours:
             self.log.critical("another process uses the instance name {instance}: stopping", instance=self._instance)
             self._on_usurped()
             return
-        if self._first:
+        self._first, self._dead = False, dead
+        self._on_paused(paused)
+        if not self._took_back:
             # What this process leased since is in work already: given back, a peer would tell it a second time.
             await self._take_over(self._instance, before=self._began)
-            self._first = False
-        self._on_paused(paused)
-        if self._is_steady(self._clock.seconds()):
-            for peer in dead:
-                await self._take_over(peer)
+            self._took_back = True
+
+    async def _chores(self) -> None:
+        if not self._is_ours or not self._took_back:
+            return
+        await self._store.come_forward()
+        dead, self._dead = self._dead, ()
+        for peer in dead:
+            await self._take_over(peer)
         for _ in range(SWEEPS):
             if not await self._store.requeue_set_aside():
                 break
         await self._give_back_strays()
         await self._look_at_parked()
-
-    def _is_steady(self, now: float) -> bool:
-        if now - self._last_beat > 3 * BEAT:
-            self._steady_since = now
-        self._last_beat = now
-        return now - self._steady_since >= STEADY
 
     async def _take_over(self, instance: str, before: float = 0.0) -> None:
         moved = await self._store.recover(instance, before=before)
@@ -117,13 +123,18 @@ class Keeper(Service):
 
     async def _give_back_strays(self) -> None:
         for kind, outbox in self._outboxes.items():
-            for message_id in await self._store.stray_leases(kind, STRAY_AFTER):
-                if not outbox.holds(message_id):
-                    await self._store.release(kind, message_id)
+            held = await self._store.stray_leases(kind, STRAY_AFTER)
+            await self._together(self._store.release(kind, one) for one in held if not outbox.holds(one))
 
     async def _look_at_parked(self) -> None:
-        due, orphans = await self._store.parked_receipts(200)
-        for receipt in due:
-            await self._evidence.look_again(receipt)
+        due, orphans = await self._store.parked_receipts(PARKED)
+        await self._together(self._evidence.look_again(receipt) for receipt in due)
         for receipt in orphans:
             self._evidence.give_up(receipt)
+
+    async def _together(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """All at once: what is asked of the store in one turn of the reactor is one call to it."""
+        try:
+            await gatherResults([Deferred.fromCoroutine(one) for one in work], consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()

@@ -15,12 +15,13 @@ TOLD = ["accepted", "delivered"]
 class Load:
     """Messages posted by several callers at once, each again under its uid until it is taken, as Smartico would.
 
-    `ids` is the id that each text or subject was answered with.
+    `ids` is the id that each text or subject was answered with. `name` keeps the uids of one load from another's.
     """
 
-    def __init__(self, world: World, channel: str, count: int, callers: int = 8) -> None:
+    def __init__(self, world: World, channel: str, count: int, callers: int = 8, name: str = "load") -> None:
         self.world = world
         self.channel = channel
+        self.name = name
         self.ids: dict[str, str] = {}
         self.refused: list[Said] = []
         self._waiting = list(range(count, 0, -1))
@@ -34,8 +35,10 @@ class Load:
                 await later(0.1)
 
     async def _post(self, number: int) -> bool:
+        uid = f"{self.name}-{self.channel}-{number}"
         text, player = f"{self.channel} number {number}", f"p{number}"
-        uid = f"load-{self.channel}-{number}"
+        if self.name != "load":
+            text = f"{text} of {self.name}"
         try:
             if self.channel == "sms":
                 answer = await self.world.sms(player, text, im_uid=uid)

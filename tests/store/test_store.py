@@ -102,7 +102,9 @@ def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
 def on_redis(server: RedisServer, clock: ShiftedClock, prefix: str, name: str) -> tuple[RedisLink, RedisStore]:
     """A started link, and the store of the instance called `name` on it."""
     arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0)
-    link = RedisLink(clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
+    link = RedisLink(
+        clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix, shift=lambda: clock.offset
+    )
     link.startService()
     return link, RedisStore(link, clock, prefix, name)
 
@@ -1022,10 +1024,22 @@ async def test_heartbeats(world: World) -> None:
     """A peer without a beat is reported dead; an older process of the same name learns that it lost the name."""
     assert await world.one.beat("boot-1", first=True, dead_after=15) == (True, [], frozenset())
     assert await world.two.beat("boot-2", first=True, dead_after=15) == (True, [], frozenset())
-    world.clock.advance(16)
-    assert await world.two.beat("boot-2", first=False, dead_after=15) == (True, ["one"], frozenset())
+    for _ in range(5):
+        world.clock.advance(3.1)
+        beaten = await world.two.beat("boot-2", first=False, dead_after=15)
+    assert beaten == (True, ["one"], frozenset())
     assert (await world.one.beat("boot-3", first=True, dead_after=15))[0]
     assert not (await world.one.beat("boot-1", first=False, dead_after=15))[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_a_gap_of_all_heartbeats_nobody_is_dead_yet(world: World) -> None:
+    """An outage, or a clock that was set on by minutes: the first one back finds every peer late."""
+    await world.one.beat("boot-1", first=True, dead_after=15)
+    await world.two.beat("boot-2", first=True, dead_after=15)
+    world.clock.advance(60)
+    assert await world.two.beat("boot-2", first=False, dead_after=15) == (True, [], frozenset())
+    assert await world.one.beat("boot-1", first=False, dead_after=15) == (True, [], frozenset())
 
 
 @pytest_twisted.ensureDeferred

@@ -7,8 +7,6 @@
 --         run again for a lost reply it says what it said; `v` names the calls that heard of the message, and it stays
 --         until each of them has taken that back
 local MAX = tonumber(ARGV[4])
-local clock = call('TIME')
-local CLOCK = clock[1] * 1000 + clock[2] / 1000
 local function each(it)
   local id, m = it[1], P .. 'm:' .. it[1]
   local known, owner = call('HGET', m, 'h'), id
@@ -34,7 +32,7 @@ local function each(it)
     end
     return {'same', owner}
   end
-  if it[14] > 0 and CLOCK > it[14] then return {'late', id} end
+  if it[14] > 0 and NOW > it[14] then return {'late', id} end
   if stopped(it[3], it[4], it[13]) then return {'suppressed', id} end
   if tonumber(call('GET', P .. 'waiting') or '0') >= MAX then return {'full', id} end
   local url = ''

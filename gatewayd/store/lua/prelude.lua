@@ -1,11 +1,15 @@
 -- Words that all scripts share; put before each of them, with `coda.lua` behind.
 -- KEYS[1]  the prefix of every key, with its hash tag (one slot of a cluster)
--- ARGV     now (ms) | items (msgpack) | instance | high-water mark | keep (s) | retention (s)
+-- ARGV     what a test adds to the clock (ms) | items (msgpack) | instance | high-water mark | keep (s) | retention (s)
 -- Result   one reply for each item, in order
 -- Above stands, written by scripts.py from status.py: QUEUED, UNCERTAIN, WAITING, FINAL, COLUMN (transition table), OUTCOME.
-local P, now, NOW, INSTANCE = KEYS[1], ARGV[1], tonumber(ARGV[1]), ARGV[3]
+local P, INSTANCE = KEYS[1], ARGV[3]
 local KEEP, RETENTION = ARGV[5], ARGV[6]
 local call, find, sub = redis.call, string.find, string.sub
+-- What processes share is timed by this server's clock: theirs may differ.
+local clock = call('TIME')
+local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[1]
+local now = string.format('%.0f', NOW)
 
 local function note(id, event, detail)
   local t = P .. 't:' .. id
