@@ -51,6 +51,7 @@ CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 
 
 PACKAGES = {
+    "bearerbox": "kannel",
     "chromium": "chromium",
     "curl": "curl",
     "groff": "groff-base",
@@ -62,6 +63,7 @@ PACKAGES = {
     "npm": "npm",
     "postfix": "postfix",
     "postqueue": "postfix",
+    "smsbox": "kannel",
     "smtp-sink": "postfix",
 }
 """Debian's packages of the programs that a test may need and the README's machine lacks."""

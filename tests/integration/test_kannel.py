@@ -1,0 +1,74 @@
+"""A real Kannel as the vendor, by its ready profile: out by HTTP and SMPP, receipts back, kill -9 amid 500 messages."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from kannel import PASSWORD, USER, Kannel
+from outside import Outside, until
+
+MESSAGES = 500
+
+
+@pytest.fixture
+def world() -> Iterator[Outside]:
+    """All SMS go by Kannel, which reports to our public listener."""
+    with Outside() as world:
+        kannel = Kannel(world.directory / "kannel", ids="decimal", receipt_delay=50)
+        world.peers.append(kannel)
+        world.kannel = kannel  # type: ignore[attr-defined]
+        world.settings["public"]["base_url"] = f"http://127.0.0.1:{world.public}"
+        world.settings["providers"] = {
+            "kannel": {"profile": "kannel", "url": kannel.url, "username": USER, "password": PASSWORD}
+        }
+        world.settings["smscs"] = {}
+        world.label["sms_routes"] = [{"prefix": "", "via": ["kannel"]}]
+        yield world
+
+
+def test_one_each_way(world: Outside) -> None:
+    """Text, sender and number arrive at the SMSC behind Kannel; its receipts come back as delivered, and as failed."""
+    kannel = world.kannel  # type: ignore[attr-defined]
+    world.start()
+    message_id = world.sms(body="Hello & 100% {to}?")["ext_message_id"]
+    world.told(message_id, "accepted", "delivered", seconds=30)
+    (took,) = kannel.report()["messages"]
+    assert (took["text"], took["source"], took["destination"]) == ("Hello & 100% {to}?", "Amazing", "447700900101")
+    kannel.report(word="UNDELIV")
+    failed = world.sms()["ext_message_id"]
+    world.told(failed, "accepted", "failed", seconds=30)
+    long = world.sms(body="x" * 400)["ext_message_id"]
+    world.told(long, "accepted", "failed", seconds=30)
+    assert world.ctl("check").returncode == 0
+    for place in (world.everything_in_redis(), world.daemon.log.read_text()):
+        for secret in ("7700900101", PASSWORD, "Hello & 100%"):
+            assert secret not in place
+
+
+def test_nothing_is_lost_and_nothing_comes_twice(world: Outside) -> None:
+    """500 messages, and the daemon killed amid them: each arrives once, and both statuses of each are heard."""
+    kannel = world.kannel  # type: ignore[attr-defined]
+    world.start()
+
+    def send(number: int) -> str:
+        answer: dict[str, Any] = world.sms(body=f"message {number}")
+        return str(answer.get("ext_message_id", ""))
+
+    with ThreadPoolExecutor(8) as pool:
+        first = list(pool.map(send, range(MESSAGES // 2)))
+        until(lambda: kannel.report()["taken"] >= 50, 30, "50 messages are through")
+        world.daemon.kill()
+        world.daemon.start()
+        ids = first + list(pool.map(send, range(MESSAGES // 2, MESSAGES)))
+    assert all(ids)
+    until(lambda: kannel.report()["taken"] >= MESSAGES, 90, f"{MESSAGES} messages are through")
+    heard = world.smartico.statuses
+    until(lambda: all("delivered" in heard(one) for one in ids), 90, "all are delivered")
+    copies = Counter(message["text"] for message in kannel.report()["messages"])
+    assert copies == Counter({f"message {number}": 1 for number in range(MESSAGES)})
+    assert Counter(world.state(one) for one in ids) == {"delivered": MESSAGES}
+    for one in ids:
+        # Over a kill -9 a status may be told again, but none is missing and none is out of order.
+        assert list(dict.fromkeys(heard(one))) == ["accepted", "delivered"], world.message(one)
