@@ -61,6 +61,7 @@ PACKAGES = {
     "nginx": "nginx",
     "node": "nodejs",
     "npm": "npm",
+    "perl": "perl",
     "postfix": "postfix",
     "postqueue": "postfix",
     "smsbox": "kannel",

@@ -1,4 +1,4 @@
-"""SMSCs that we did not write, as processes of their own: npm `smpp` and PyPI `smpp34`."""
+"""SMSCs that we did not write, as processes of their own: npm `smpp`, PyPI `smpp34` and `smppy`, Perl `Net::SMPP`."""
 
 import json
 import os
@@ -18,6 +18,8 @@ from conftest import missing, need
 
 HERE = Path(__file__).resolve().parent
 NPM_SMPP = "smpp@0.5.1"
+SMPPY = ("smppy==0.3.2", "setuptools<80")
+"""With what it needs and does not say: it lies in a directory of its own, and is no part of our environment."""
 
 
 class Peer(ProcessProtocol):
@@ -72,7 +74,7 @@ def npm_modules() -> Path:
     """Where the npm package lies; installed once into a cache directory. Skips where it cannot be."""
     npm = need("npm")
     need("node")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewayd-tests" / "npm-smpp"
+    cache = cached("npm-smpp")
     modules = cache / "node_modules"
     if not (modules / "smpp").is_dir():
         cache.mkdir(parents=True, exist_ok=True)
@@ -87,11 +89,8 @@ def npm_modules() -> Path:
 async def npm_smsc(**behaviour: Any) -> Peer:
     """A running SMSC on the npm package."""
     modules = npm_modules()
-    peer = Peer()
     command = [need("node"), str(HERE / "smpp_npm_peer.js"), json.dumps(behaviour)]
-    reactor.spawnProcess(peer, command[0], command, env=os.environ | {"NODE_PATH": str(modules)})
-    await peer.started
-    return peer
+    return await started(command, NODE_PATH=str(modules))
 
 
 async def smpp34_smsc(**behaviour: Any) -> Peer:
@@ -100,8 +99,43 @@ async def smpp34_smsc(**behaviour: Any) -> Peer:
         import smpp34  # noqa: F401
     except ImportError:
         missing("the package smpp34")
+    return await started([sys.executable, str(HERE / "smpp34_peer.py"), json.dumps(behaviour)])
+
+
+def smppy_modules() -> Path:
+    """Where the package smppy lies; installed once into a cache directory. Skips where it cannot be."""
+    modules = cached("smppy")
+    if not (modules / "smppy").is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(modules), *SMPPY]
+        done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+        if done.returncode:
+            shutil.rmtree(modules, ignore_errors=True)
+            missing("the package smppy")
+    return modules
+
+
+async def smppy_smsc() -> Peer:
+    """A running SMSC on smppy."""
+    path = os.pathsep.join((str(HERE), str(smppy_modules())))
+    return await started([sys.executable, "-W", "ignore", str(HERE / "smppy_peer.py")], PYTHONPATH=path)
+
+
+async def net_smpp_smsc(**behaviour: Any) -> Peer:
+    """A running SMSC on Net::SMPP."""
+    perl = need("perl")
+    if subprocess.run([perl, "-MNet::SMPP", "-e1"], capture_output=True, check=False).returncode:
+        missing("Net::SMPP", "apt-get install libnet-smpp-perl")
+    return await started([perl, str(HERE / "smpp_net_peer.pl"), json.dumps(behaviour)])
+
+
+async def started(command: list[str], **environment: str) -> Peer:
+    """A peer that listens."""
     peer = Peer()
-    command = [sys.executable, str(HERE / "smpp34_peer.py"), json.dumps(behaviour)]
-    reactor.spawnProcess(peer, command[0], command, env=dict(os.environ))
+    reactor.spawnProcess(peer, command[0], command, env=os.environ | environment)
     await peer.started
     return peer
+
+
+def cached(name: str) -> Path:
+    """Where what a test installs for itself is kept for the next time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewayd-tests" / name
