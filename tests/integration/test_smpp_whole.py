@@ -183,7 +183,7 @@ async def test_a_wrong_password_is_said() -> None:
         code, body = await get(f"{world.daemon.admin}/readyz")
         assert code == 503
         (reason,) = json.loads(body)["reasons"]
-        assert reason.startswith("sms: no SMSC is up (world: bind refused, ESME_RINVPASWD")
+        assert reason.startswith("sms: no SMSC or provider is up (world: bind refused, ESME_RINVPASWD")
         assert [step.what for step in world.smsc.steps].count("connected") == 1
         assert "smppsec" not in world.daemon.log
 
