@@ -10,6 +10,9 @@ ID = "a540f662-45b3-41ee-be56-0242ac120002"
 DOMAIN = "bounces.amazing.test"
 CANARY = "canary.player@canary.test"
 
+ASKED = f"unsubscribe {KEYS.subscription(ID, 'amazing', 'player-1')}"
+"""The subject of the List-Unsubscribe link in the message ID."""
+
 
 def address(prefix: str = "b", message_id: str = ID, keys: Keys = KEYS) -> str:
     """An address of ours."""

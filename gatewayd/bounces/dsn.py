@@ -16,7 +16,7 @@ from gatewayd.bounces.arf import read_complaint, read_unsubscription
 from gatewayd.bounces.notice import read_notice
 from gatewayd.bounces.parts import REPORTS, Mail, take_apart
 from gatewayd.bounces.prose import kind_of, read_prose, recipient_of
-from gatewayd.bounces.reasons import HARD, code_in, is_hard
+from gatewayd.bounces.reasons import HARD, code_in, is_hard, precision
 from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
@@ -59,6 +59,7 @@ _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 _SPACE = re.compile(r"\s+")
 _TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\s*;\s*(.*)", re.IGNORECASE)
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_EXPIRED = ".4.7"
 _MAX_BLOCKS = 50
 _MAX_VALUE = 2048
 _MAX_WORDS = 2048
@@ -128,6 +129,10 @@ class _Telling:
     def delayed(self) -> bool:
         return kind_of(self._mail.story) is Kind.DELAYED
 
+    def given_up(self, diagnostic: str) -> bool:
+        """Whether a mail that is called delayed will not be tried again: OpenSMTPD says of an expired one no more."""
+        return wording.EXPIRED.search(diagnostic or self._mail.flat) is not None
+
     @cached_property
     def recipient(self) -> str:
         return recipient_of(self._mail, self._mail.story)
@@ -174,6 +179,8 @@ def _verdict(telling: _Telling, block: Block, whole: Block) -> Verdict:
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
     if kind is Kind.FAILED and action not in ACTIONS and telling.delayed:
         kind = Kind.DELAYED
+    if kind is Kind.DELAYED and status.endswith(_EXPIRED) and telling.given_up(diagnostic):
+        kind = Kind.FAILED
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return Verdict(
         kind=kind,
@@ -197,12 +204,11 @@ def _words(telling: _Telling, block: Block, status: str, diagnostic: str) -> str
 
 
 def _status(stated: str, diagnostic: str) -> str:
-    """The enhanced code: what Status says, unless it says nothing in particular and the diagnostic does."""
+    """The enhanced code: what Status says, unless the diagnostic says it more precisely."""
     found = _STATUS.search(stated)
     status = ".".join(str(int(number)) for number in found.groups()) if found else ""
-    if status and not status.endswith(".0.0"):
-        return status
-    return code_in(diagnostic) or status
+    other = code_in(diagnostic)
+    return other if precision(other) > precision(status) else status
 
 
 def _typed(value: str) -> str:

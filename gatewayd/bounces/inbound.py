@@ -225,12 +225,15 @@ class ReturnedMail(protocol.Factory):
         event = self._event(verdict)
         return None if event is None else Evidence(to.message_id, event, "dsn", _detail(verdict), verdict.hard)
 
-    def _unsubscribed(self, message_id: str, subject: str) -> Evidence:
-        """Whose it is stands in the subject that our link gave, for the time when the message's record is gone."""
+    def _unsubscribed(self, message_id: str, subject: str) -> Evidence | None:
+        """Only what bears the subject of our link asks for it: vacation notices and replies come here too.
+
+        The subject also says whose it is, for the time when the message's record is gone.
+        """
         given = (self._keys.read_subscription(word) for word in subject.split()[:_WORDS])
         who = next((one for one in given if one is not None and one.message_id == message_id), None)
         if who is None:
-            return Evidence(message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail")
+            return None
         return Evidence(
             message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail", label=who.label, user_hash=who.user_hash
         )

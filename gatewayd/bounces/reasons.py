@@ -7,7 +7,7 @@ from gatewayd.bounces import wording
 HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """The address does not exist, or not any more. Full boxes, policy, content and authentication never count."""
 
-UNSPECIFIC = re.compile(r"|5\.[05]\.0")
+UNSPECIFIC = re.compile(r"|5\.[015]\.0")
 """Codes that give no reason: the words have to."""
 
 _REPLY_CODE = re.compile(r"(?<!\d)[45]\d\d[ -]['\"#(]{0,2}([45])\.([0-7])\.(\d{1,3})(?![\d@-]|\.\d)")
@@ -15,12 +15,19 @@ _CODE = re.compile(r"(?<![\w.,/@-])(?:[245]\d\d-)?#?([245])\.([0-7])\.(\d{1,3})(
 
 
 def code_in(text: str) -> str:
-    """The first enhanced code in free text; x.0.0 only where there is nothing better."""
+    """The first enhanced code in free text of those that say most."""
     after_reply = [match.groups() for match in _REPLY_CODE.finditer(text)]
     anywhere = [match.groups() for match in _CODE.finditer(text)]
     codes = [".".join(str(int(number)) for number in groups) for groups in after_reply + anywhere]
     codes = [code for code in codes if not code.startswith("2.")]
-    return next((code for code in codes if not code.endswith(".0.0")), codes[0] if codes else "")
+    return max(codes, key=precision, default="")
+
+
+def precision(code: str) -> int:
+    """How much an enhanced code says: 0 for none, 1 for x.0.0, 2 for "other" of its kind (x.y.0), 3 for a reason."""
+    if not code:
+        return 0
+    return 1 if code.endswith(".0.0") else 2 if code.endswith(".0") else 3
 
 
 def is_hard(status: str, words: str) -> bool:

@@ -280,6 +280,9 @@ DELIVERED = Phrases(
     )
 )
 
+EXPIRED = Phrases((r"\b(?:envelope|message|mail|delivery time|retry time|queue lifetime) (?:has |is |was )?expired\b",))
+"""Said of a mail: nobody will try it again."""
+
 ABOUT_MAIL = Phrases((r"mail|message|undeliver|\bnd[nr]\b|failure notice|returned to sender",))
 """Parcels, too, could not be delivered."""
 

@@ -94,7 +94,7 @@ def questions(config_: config.Config) -> Iterator[Callable[[Lookup], Awaitable[l
     for domain in sorted(returning):
         yield lambda lookup, domain=domain: spf(lookup, domain)  # type: ignore[misc]
         yield lambda lookup, domain=domain: mx(lookup, domain, "bounces")  # type: ignore[misc]
-    keys = {(one.domain, one.selector): one for label in config_.labels.values() if (one := label.dkim)}
+    keys = {(one.domain, one.selector): one for label in config_.labels.values() for one in label.dkim_keys}
     for key in keys.values():
         yield lambda lookup, key=key: dkim(lookup, key)  # type: ignore[misc]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, Strict
+from pydantic import Discriminator, Field, Strict, Tag
 
 from gatewayd.config.table import Table
 from gatewayd.config.values import (
@@ -39,11 +39,18 @@ def sms_route(routes: tuple[SmsRoute, ...], number: str) -> SmsRoute | None:
 
 
 class Dkim(Table):
-    """[labels.NAME.dkim]: sign the label's mail ourselves."""
+    """[labels.NAME.dkim], or one of [[labels.NAME.dkim]]: sign the label's mail ourselves."""
 
     domain: Domain
     selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     private_key: SigningKey
+
+
+DkimKeys = Annotated[
+    Annotated[Dkim, Tag("[table]")] | Annotated[tuple[Dkim, ...], Strict(False), Tag("[tables]")],
+    Discriminator(lambda raw: "[tables]" if isinstance(raw, list | tuple) else "[table]"),
+]
+"""One key, or several: each signs every mail (an RSA and an Ed25519 key, RFC 8463 section 3)."""
 
 
 class Label(Table):
@@ -82,4 +89,9 @@ class Label(Table):
     suppress_on_complaint: bool = True
     suppress_on_hard_bounce: bool = True
     only_users: Strings | None = None
-    dkim: Dkim | None = None
+    dkim: DkimKeys | None = None
+
+    @property
+    def dkim_keys(self) -> tuple[Dkim, ...]:
+        """The keys of `dkim`, none, one or several."""
+        return self.dkim if isinstance(self.dkim, tuple) else () if self.dkim is None else (self.dkim,)

@@ -33,7 +33,7 @@ def fault(root: type[Table], loc: tuple[int | str, ...], kind: str, message: str
     for part in loc:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part != "[key]":
+        elif not part.startswith("["):
             path += f".{part}" if path else part
     if kind == "literal_error":
         message = f"must be one of {context.get('expected')}"

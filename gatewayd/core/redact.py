@@ -8,15 +8,22 @@ import re
 
 _SHOWN = "[redacted]"
 
+_ADDRESS = r"""
+        "(?: [^"\\\r\n] | \\. ){1,128}" @ (?: \[[^\]\s]{1,64}\]? | [^\s<>"'(),;=\[\]{}|]{1,320} )     # "a b"@c
+      | [^\s<>"(),:;\[\]{}|]{1,320} (?:@|%40|=40) (?: \[[^\]\s]{1,64}\]? | [^\s<>"'(),;=\[\]{}|]{1,320} )  # a@b, a@[c]
+"""
+_ADDRESSES = re.compile(_ADDRESS, re.VERBOSE | re.IGNORECASE)
 _PATTERN = re.compile(
     r"""(?P<keep> (?: \b (?:[0-9a-f]{16}-)? [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} (?:-\d{6})? \b  # UUIDs
-                   | \b (?=\d*[a-f]) [0-9a-f]{20,} \b                  # digests and queue ids: no number has letters
+                   | \b (?=\d*[a-f]) [0-9a-f]{20,64} \b               # digests and queue ids: no number has letters
                    | \b queued [ ] as [ ] (?=\d*[a-z]) [0-9a-z]{6,20} \b  # short queue ids, to be found in logs
-                   | \b0x[0-9a-f]+\b )
-          (?! [^\s<>"(),:;]* (?:@|%40|=40) )                           # unless it is somebody's local part
+                   | \b id= [0-9a-z]{6} - [0-9a-z]{6,11} - [0-9a-z]{2,4} \b  # Exim's
+                   | \b0x[0-9a-f]{1,32}\b )
+          (?! [^\s<>"(),:;]{0,320} (?:@|%40|=40) )                     # unless it is somebody's local part
         )
-      | "(?: [^"\\\r\n] | \\. ){1,128}" @ (?: \[[^\]\s]+\]? | [^\s<>"'(),;=\[\]{}|]+ )     # "a b"@c
-      | [^\s<>"(),:;\[\]{}|]{1,320} (?:@|%40|=40) (?: \[[^\]\s]+\]? | [^\s<>"'(),;=\[\]{}|]+ )  # a@b, a@[c], URLs
+      |"""
+    + _ADDRESS
+    + r"""
       | \+ \d (?: [ ().-]{0,2} \d ){6,}                              # +44 (7700) 900-123
       | \b 0\d{2,5} (?: [ -] \d{3,4} ){2} \b                         # 07700 900 123
       | \d{7,}
@@ -36,3 +43,8 @@ def redact(text: str, limit: int = 0) -> str:
     if not clean.isprintable():
         clean = "".join(char if char.isprintable() else " " for char in clean)
     return clean[:limit].strip()
+
+
+def without_addresses(text: str) -> str:
+    """`text` without email addresses, and with all numbers: for words that are about nobody, such as a relay's id."""
+    return _ADDRESSES.sub(_SHOWN, text)

@@ -196,7 +196,7 @@ class SmtpChannel(Service):
             header_lines(label.headers),
             label.complaint_address,
         )
-        signer = None if label.dkim is None else Signer(label.dkim)
+        signer = Signer(label.dkim_keys) if label.dkim_keys else None
         return _House(label, brand, signer, Pacer(label.preview_rate, PREVIEW_BURST))
 
     def routes(self) -> Mapping[str, bool]:
@@ -279,7 +279,9 @@ class SmtpChannel(Service):
 
     def _compose(self, order: Order, house: _House) -> Mail:
         mail = compose(order.message, order.address, house.brand, self._keys)
-        return mail if house.signer is None else house.signer.sign(mail, order.message.accepted_at)
+        if house.signer is None:
+            return mail
+        return house.signer.sign(mail, order.message.accepted_at, order.message.deadline)
 
     def _check_usable(self, pool: Pool, order: Order) -> None:
         if self._reactor.seconds() >= order.message.deadline:

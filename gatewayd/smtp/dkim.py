@@ -7,8 +7,9 @@ can add another. Signing costs about 0.4 ms with RSA; the caller decides where t
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,62 +18,72 @@ from gatewayd.config import Dkim
 from gatewayd.config.pem import signing_key
 from gatewayd.smtp.mime import Mail
 
-OVERSIGNED = ("from", "subject", "date", "reply-to")
-SIGNED = (
-    *OVERSIGNED,
+OVERSIGNED = (
+    "from",
+    "subject",
+    "date",
+    "reply-to",
+    "sender",
     "to",
+    "cc",
     "message-id",
     "mime-version",
     "content-type",
     "content-transfer-encoding",
     "list-unsubscribe",
     "list-unsubscribe-post",
-    "list-id",
-    "feedback-id",
-    "cfbl-address",
-    "cfbl-feedback-id",
 )
+SIGNED = (*OVERSIGNED, "list-id", "feedback-id", "cfbl-address", "cfbl-feedback-id")
+QUEUED_FOR = 5 * 86400.0
+"""Seconds after a message's deadline for which its signature is good: Postfix keeps a mail that long."""
 
-_FIELD = re.compile(rb"([^:\r\n]+):((?:[^\r\n]|\r\n[ \t])*)\r\n")
+# A field's lines, each taken at one go.
+_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n")
 _SPACE = re.compile(rb"[ \t]+")
 _LINE_END = re.compile(rb"[ \t]+\r\n")
 
+_Key = RSAPrivateKey | Ed25519PrivateKey
+
 
 class Signer:
-    """Signs for one domain and selector. Raises ValueError where the key is not RSA or Ed25519 in PEM form."""
+    """Signs with each of a label's keys. Raises ValueError where one is not RSA or Ed25519 in PEM form."""
 
-    def __init__(self, dkim: Dkim) -> None:
-        self._key = signing_key(dkim.private_key.reveal())
-        self._domain = dkim.domain
-        self._selector = dkim.selector
+    def __init__(self, keys: Sequence[Dkim]) -> None:
+        self._keys = [(signing_key(one.private_key.reveal()), one.domain, one.selector) for one in keys]
 
     @property
     def slow(self) -> bool:
-        """Whether one signature costs enough to be made off the reactor (RSA: 0.4 ms; Ed25519: 0.05 ms)."""
-        return isinstance(self._key, RSAPrivateKey)
+        """Whether signing costs enough to be done off the reactor (RSA: 0.4 ms; Ed25519: 0.05 ms)."""
+        return any(isinstance(key, RSAPrivateKey) for key, _, _ in self._keys)
 
-    def sign(self, mail: Mail, now: float) -> Mail:
-        """`mail` with a DKIM-Signature in front, dated `now`. Nothing in it may change from here on."""
+    def sign(self, mail: Mail, now: float, deadline: float) -> Mail:
+        """`mail` with its DKIM-Signatures in front, dated `now`. Nothing in it may change from here on.
+
+        They are good for as long as a relay may still hold a mail that it took at `deadline`; both are seconds since
+        the epoch.
+        """
         digest = base64.b64encode(hashlib.sha256(relaxed_body(mail.body)).digest()).decode()
         fields = fields_of(mail.head)
         names = list(_names(fields))
-        algorithm = "rsa-sha256" if self.slow else "ed25519-sha256"
-        unsigned = (
-            f"DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; d={self._domain};\r\n"
-            f" s={self._selector}; t={int(now)}; bh={digest};\r\n"
-            f" h={_folded(names)};\r\n b="
-        ).encode()
         text = b"".join(_relaxed_fields(fields, names))
-        text += _relaxed("dkim-signature", unsigned.partition(b":")[2])
-        signature = base64.b64encode(self._signature(text)).decode()
-        lines = "\r\n ".join(signature[place : place + 72] for place in range(0, len(signature), 72))
-        head = unsigned + lines.encode() + b"\r\n" + mail.head
-        return Mail(head, mail.body, mail.sender, mail.recipient, mail.needs_smtputf8)
+        rest = f" t={int(now)}; x={int(deadline + QUEUED_FOR)};\r\n bh={digest};\r\n h={_folded(names)};\r\n b="
+        signatures = [
+            _signature(key, text, f"d={domain};\r\n s={selector};{rest}") for key, domain, selector in self._keys
+        ]
+        return Mail(b"".join([*signatures, mail.head]), mail.body, mail.sender, mail.recipient, mail.needs_smtputf8)
 
-    def _signature(self, text: bytes) -> bytes:
-        if isinstance(self._key, RSAPrivateKey):
-            return self._key.sign(text, PKCS1v15(), SHA256())
-        return self._key.sign(hashlib.sha256(text).digest())
+
+def _signature(key: _Key, text: bytes, tags: str) -> bytes:
+    algorithm = "rsa-sha256" if isinstance(key, RSAPrivateKey) else "ed25519-sha256"
+    unsigned = f"DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; {tags}".encode()
+    signed = text + _relaxed("dkim-signature", unsigned.partition(b":")[2])
+    if isinstance(key, RSAPrivateKey):
+        raw = key.sign(signed, PKCS1v15(), SHA256())
+    else:
+        raw = key.sign(hashlib.sha256(signed).digest())
+    signature = base64.b64encode(raw).decode()
+    lines = "\r\n ".join(signature[place : place + 72] for place in range(0, len(signature), 72))
+    return unsigned + lines.encode() + b"\r\n"
 
 
 def fields_of(head: bytes) -> dict[str, list[bytes]]:

@@ -29,6 +29,7 @@ _NEWLINE = re.compile("\r\n|\r")
 _UNSAFE_START = re.compile(rb"^(?:\.|From )[^\n]*", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LOCAL = re.compile(r"[^\x00-\x20\x7f-\xa0<>@\ud800-\udfff]+")
+_ANY_TAG = re.compile(r"<[a-zA-Z!/]")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _OPAQUE_END = re.compile(r"-->|</(?:script|style|textarea|title|xmp|template|noframes)", re.IGNORECASE)
 _OPAQUE_OR_BODY_END = re.compile(
@@ -277,7 +278,7 @@ def _unsubscribe_url(message: Message, brand: Brand, keys: Keys) -> str:
 
 
 def _unsubscribe_headers(message: Message, brand: Brand, keys: Keys, url: str) -> str:
-    """List-Unsubscribe and its -Post (RFC 2369, RFC 8058), each on one line whatever its length."""
+    """List-Unsubscribe and its -Post (RFC 2369, RFC 8058); each way has a line of its own and is never broken."""
     if not brand.one_click:
         return ""
     ways = [f"<{url}>"] if url else []
@@ -289,7 +290,7 @@ def _unsubscribe_headers(message: Message, brand: Brand, keys: Keys, url: str) -
     if not ways:
         return ""
     post = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if url.startswith("https://") else ""
-    return f"List-Unsubscribe: {', '.join(ways)}\r\n{post}"
+    return "List-Unsubscribe: " + ",\r\n ".join(ways) + f"\r\n{post}"
 
 
 def _complaint_headers(message: Message, brand: Brand, keys: Keys) -> str:
@@ -340,6 +341,9 @@ def _parts(content: Email, unsubscribe: str) -> tuple[str, str]:
         text = text.replace(PLACEHOLDER, unsubscribe)
     if not html.strip():
         return "", text
+    if not _ANY_TAG.search(html):
+        # Filters distrust HTML whose only markup is a picture of one pixel.
+        html = f"<p>{html.strip()}</p>\n"
     return html, text if text.strip() else text_of(html)
 
 

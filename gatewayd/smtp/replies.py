@@ -5,12 +5,13 @@ wins (RFC 5321). What no row lists is temporary. Knows no sockets, timers or rou
 """
 
 import re
+from collections.abc import Callable
 from enum import Enum, StrEnum
 
 from msgspec import Struct
 
 from gatewayd.bounces.reasons import HARD
-from gatewayd.core.redact import redact
+from gatewayd.core.redact import redact, without_addresses
 
 LINE_LIMIT = 4096
 LINES_LIMIT = 100
@@ -145,16 +146,22 @@ def is_hard(answer: Answer) -> bool:
 
 
 def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> Answer:
-    """The answer that `reply` makes at `stage`, without the recipient's address or local part in it."""
-    return Answer(stage, reply.code, reply.enhanced, cleaned(reply.text, recipient))
+    """The answer that `reply` makes at `stage`, without the recipient's address or local part in it.
+
+    Of a mail that was taken it names the relay's id, whatever its form: the one thing that a postmaster asks for.
+    """
+    taken = stage is Stage.DOT and 200 <= reply.code < 300
+    return Answer(
+        stage, reply.code, reply.enhanced, cleaned(reply.text, recipient, without_addresses if taken else redact)
+    )
 
 
-def cleaned(text: str, recipient: str = "") -> str:
-    """`text` fit for a timeline: no addresses or long numbers, no control characters, not long."""
+def cleaned(text: str, recipient: str = "", blotted: Callable[[str], str] = redact) -> str:
+    """`text` fit for a timeline: `blotted` (no addresses or long numbers), no control characters, not long."""
     if len(text) > _READ:
         # A reply may have 400 kB, and what is cut must not leave half an address.
         text = text[:_READ].rpartition(" ")[0]
-    text = redact(text)[:_SHOWN]
+    text = blotted(text)[:_SHOWN]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
     local = recipient.rpartition("@")[0]

@@ -113,10 +113,15 @@ def test_all_that_a_block_says() -> None:
         ("5.01.001", "", "5.1.1"),
         ("", "smtp; 550 #5.1.10 nobody", "5.1.10"),
         ("unknown", "x", ""),
+        ("5.1.0", "smtp; 550 5.1.1 no such user", "5.1.1"),
+        ("5.7.0", "smtp; 550-5.7.0 no\n 550 5.7.1 policy", "5.7.1"),
+        ("5.1.1", "smtp; 550 5.1.0 address rejected", "5.1.1"),
+        ("5.2.0", "smtp; 552 5.2.2 over quota", "5.2.2"),
+        ("5.1.0", "smtp; 550 5.0.0 no", "5.1.0"),
     ],
 )
 def test_the_enhanced_code(stated: str, diagnostic: str, status: str) -> None:
-    """Status counts, unless it is x.0.0, which says nothing: then the code in the diagnostic."""
+    """Of Status and the code in the diagnostic the more precise one counts; of two that say as much, Status."""
     assert read(report(block("failed", stated, diagnostic))).status == status
 
 
@@ -135,6 +140,10 @@ def test_the_enhanced_code(stated: str, diagnostic: str, status: str) -> None:
         ("5.1.1", "smtp; 552 5.2.2 Over quota", False),
         ("5.1.1", "smtp; 550 rejected: 192.0.2.1 is on our blacklist", False),
         ("5.7.1", "smtp; 550 User unknown", False),
+        ("5.1.0", "smtp; 550 5.1.1 <x>: rejected", True),
+        ("5.1.0", "smtp; 550 5.7.1 <x>: rejected", False),
+        ("5.1.1", "smtp; 550 5.1.0 <x>: rejected", True),
+        ("5.1.0", "smtp; 550 sender rejected", False),
     ],
 )
 def test_only_the_address_s_own_faults_are_hard(status: str, diagnostic: str, hard: bool) -> None:
@@ -200,6 +209,18 @@ def test_damage() -> None:
     for shape in shapes:
         verdict = read(shape)
         assert (verdict.kind, verdict.status, verdict.recipient) == (Kind.FAILED, "5.2.2", PLAYER), shape
+
+
+def test_opensmtpd_calls_an_expired_mail_delayed() -> None:
+    """`Action: delayed`, 4.4.7 and "Envelope expired" is the end; a warning under the same code is none."""
+    expired = read(report(block("delayed", "4.4.7"), f"The list of recipients:\n\n{PLAYER}: Envelope expired"))
+    assert (expired.kind, expired.status, expired.hard) == (Kind.FAILED, "4.4.7", False)
+    for text, diagnostic in (
+        ("Your message is delayed. It will be tried until it has expired.", ""),
+        (f"{PLAYER}: Envelope expired", "smtp; 400 4.4.7 Message delayed"),
+        ("It is delayed for more than 4 hours.", "smtp; 400 4.4.7 message delayed"),
+    ):
+        assert read(report(block("delayed", "4.4.7", diagnostic), text)).kind is Kind.DELAYED
 
 
 def test_the_worst_of_several_recipients_counts() -> None:

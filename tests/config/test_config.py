@@ -245,8 +245,12 @@ def test_a_key_that_can_not_sign_is_named(text: str, tmp_path: Path) -> None:
     (said,) = errors(labels__amazing__dkim=table)
     assert said.startswith("labels.amazing.dkim.private_key: ")
     assert "BEGIN" not in said
+    (said,) = errors(labels__amazing__dkim=[table | {"private_key": DKIM}, table])
+    assert said.startswith("labels.amazing.dkim[1].private_key: ")
     (tmp_path / "key").write_text(DKIM)
-    parse(raw(labels__amazing__dkim=table), {})
+    assert len(parse(raw(labels__amazing__dkim=table), {}).labels["amazing"].dkim_keys) == 1
+    assert len(parse(raw(labels__amazing__dkim=[table, table]), {}).labels["amazing"].dkim_keys) == 2
+    assert errors(labels__amazing__dkim="x") == ["labels.amazing.dkim: must be a table"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gatewayd.bounces.lmtp import Limits
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
-from returned_mail import ID, KEYS, arf, dsn, mail
+from returned_mail import ASKED, ID, KEYS, arf, dsn, mail
 
 DOMAIN = "bounces.test"
 OTHER_ID = "b540f662-45b3-41ee-be56-0242ac120002"
@@ -131,7 +131,7 @@ async def test_unknown_success_and_unsubscribe() -> None:
         assert (fact.message_id, fact.event, fact.hard) == (OTHER_ID, Event.DELIVERED, False)
         assert len(relay.mailbox()) == 1
 
-        await relay.send("player@player.test", address("u"), body=mail(), rcpt_options=())
+        await relay.send("player@player.test", address("u"), body=mail(ASKED), rcpt_options=())
         fact = await listener.fact()
         assert (fact.message_id, fact.event, fact.source) == (ID, Event.UNSUBSCRIBED, "unsubscribe")
 

@@ -39,7 +39,12 @@ EC_PUBLIC = (
     .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     .decode()
 )
-KEYS = {"amazing.dkim.pem": RSA_KEY, "sendgrid.pem": EC_PUBLIC, "postal.dkim": RSA_PUBLIC}
+KEYS = {
+    "amazing.dkim.pem": RSA_KEY,
+    "amazing.ed25519.pem": RSA_KEY,
+    "sendgrid.pem": EC_PUBLIC,
+    "postal.dkim": RSA_PUBLIC,
+}
 
 SMALL = """
 [gatewayd]

@@ -16,9 +16,11 @@ from gatewayd.smtp.replies import (
     LINES_LIMIT,
     Answer,
     BadReply,
+    Reply,
     ReplyReader,
     Stage,
     Verdict,
+    answer_of,
     cleaned,
     is_hard,
     verdict_of,
@@ -677,3 +679,26 @@ def test_a_reply_without_end_costs_nothing() -> None:
     many = cleaned("jane.very.long.name@players.example.org " * 10_000)
     assert "jane" not in many
     assert many.startswith("[redacted] [redacted]")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2.0.0 Ok: queued as 1234567890",
+        "2.0.0 Ok: queued as 4T5xYz1QbJz9sW",
+        "OK id=1rAbCd-00000001234-0XyZ",
+        "OK id=1abcde-000123-Xy",
+        "2.0.0 38R0123456789012 Message accepted for delivery",
+        "2.0.0 12345678 Message accepted for delivery",
+        "2.6.0 [InternalId=12345678901234, Hostname=AM0PR01.prod.outlook.test] 9876543 bytes, Queued mail for delivery",
+        "2.0.0 OK  1700000000 ffacd0b85a97d-3333333333333si12345678wrx.123 - gsmtp",
+        "ok 1700000000 qp 1234567",
+        "Ok 0100018c2c3b1f2a-6f9d2c3e-1111-2222-3333-444444444444-000000",
+    ],
+)
+def test_the_id_that_a_relay_gives_stays(said: str) -> None:
+    """What follows the final dot names the mail in the relay's own log: all of it but addresses is kept."""
+    assert answer_of(Stage.DOT, Reply(250, said), "447700900123@player.test").text == said
+    told = answer_of(Stage.DOT, Reply(250, f"{said} for <Jane@player.test> (jane)"), "jane@player.test").text
+    assert told == f"{said} for <[redacted]> (jane)".replace("(jane)", "([redacted])")
+    assert "12345678" not in answer_of(Stage.RCPT, Reply(550, "12345678 unknown")).text

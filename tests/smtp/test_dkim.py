@@ -16,9 +16,9 @@ from smtp_world import KEYS, message
 BRAND = Brand("bounces.amazing.co", "https://go.amazing.co", one_click=True)
 
 
-def signer(key: Any) -> Signer:
+def signer(*keys: Any) -> Signer:
     """A signer for amazing.co with selector gw1."""
-    return Signer(Dkim(domain="amazing.co", selector="gw1", private_key=Secret(pem(key))))
+    return Signer([Dkim(domain="amazing.co", selector="gw1", private_key=Secret(pem(key))) for key in keys])
 
 
 def wire(mail: Mail) -> bytes:
@@ -31,7 +31,7 @@ def wire(mail: Mail) -> bytes:
 def test_an_independent_verifier_accepts_our_signature(key: Any, subject: str) -> None:
     """With both algorithms, folded and encoded headers, all features on."""
     mail = compose(message(subject=subject, reply_to_email_address="help@amazing.co"), "jane@x.test", BRAND, KEYS)
-    signed = signer(key).sign(mail, 1_000_000_000.0)
+    signed = signer(key).sign(mail, 1_000_000_000.0, 9e9)
     assert is_valid(wire(signed), key)
     assert max(map(len, signed.head.split(b"\r\n"))) <= 400
 
@@ -47,11 +47,25 @@ def test_an_independent_verifier_accepts_our_signature(key: Any, subject: str) -
         (b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\nReply-To: evil@x.test\r\n"),
         (b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\nSubject: another\r\n"),
         (b"From: Amazing", b"From: Evil <evil@x.test>\r\nFrom: Amazing"),
+        *[
+            (b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\n" + name + b": x\r\n")
+            for name in (
+                b"Content-Type",
+                b"To",
+                b"Cc",
+                b"Sender",
+                b"Mime-Version",
+                b"Content-Transfer-Encoding",
+                b"Message-Id",
+                b"List-Unsubscribe",
+                b"List-Unsubscribe-Post",
+            )
+        ],
     ],
 )
 def test_no_signed_field_can_be_changed_or_added(old: bytes, new: bytes) -> None:
     """What a reader sees is covered, also against a second field of the same name (oversigning)."""
-    raw = wire(signer(ED25519).sign(compose(message(), "jane@x.test", BRAND, KEYS), 1e9))
+    raw = wire(signer(ED25519).sign(compose(message(), "jane@x.test", BRAND, KEYS), 1e9, 9e9))
     assert old in raw
     assert is_valid(raw, ED25519)
     assert not is_valid(raw.replace(old, new, 1), ED25519)
@@ -59,10 +73,10 @@ def test_no_signed_field_can_be_changed_or_added(old: bytes, new: bytes) -> None
 
 def test_the_one_click_headers_are_covered() -> None:
     """RFC 8058 4: both List-Unsubscribe fields must be in h=."""
-    head = signer(ED25519).sign(compose(message(), "jane@x.test", BRAND, KEYS), 1e9).head
+    head = signer(ED25519).sign(compose(message(), "jane@x.test", BRAND, KEYS), 1e9, 9e9).head
     covered = head.partition(b"\r\n h=")[2].partition(b";")[0].replace(b"\r\n ", b"").split(b":")
     assert {b"list-unsubscribe", b"list-unsubscribe-post", b"message-id", b"to"} <= set(covered)
-    assert covered.count(b"from") == 2
+    assert covered.count(b"from") == covered.count(b"list-unsubscribe") == 2
     assert covered.count(b"reply-to") == 1
 
 
@@ -79,3 +93,13 @@ def test_rsa_is_signed_off_the_reactor() -> None:
     """It costs ten times an Ed25519 signature."""
     assert signer(RSA).slow
     assert not signer(ED25519).slow
+
+
+def test_each_of_a_label_s_keys_signs() -> None:
+    """An RSA signature for all and an Ed25519 one for who can; each is valid beside the other, and both end."""
+    mail = compose(message(), "jane@x.test", BRAND, KEYS)
+    raw = wire(signer(RSA, ED25519).sign(mail, 1e9, 9e9))
+    assert raw.count(b"DKIM-Signature: ") == 2
+    for number, key in enumerate((RSA, ED25519)):
+        assert is_valid(raw, key, number)
+    assert raw.count(b"t=1000000000; x=9000432000;") == 2

@@ -69,8 +69,8 @@ def test_what_a_mail_looks_like() -> None:
         "Subject: The best offer",
         "Date: Sun, 09 Sep 2001 01:46:40 +0000",
         f"Message-ID: <{token[Purpose.MESSAGE_ID]}@amazing.co>",
-        f"List-Unsubscribe: <https://go.amazing.co/u/{subscription}>, "
-        f"<mailto:u+{token[Purpose.UNSUBSCRIBE_MAIL]}@bounces.amazing.co?subject=unsubscribe%20{subscription}>",
+        f"List-Unsubscribe: <https://go.amazing.co/u/{subscription}>,",
+        f" <mailto:u+{token[Purpose.UNSUBSCRIBE_MAIL]}@bounces.amazing.co?subject=unsubscribe%20{subscription}>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         f"X-Gw-Id: {message().id}",
         "X-Auto-Response-Suppress: OOF, AutoReply",
@@ -439,3 +439,14 @@ def test_whatever_is_typed_as_a_name_leaves_one_mailbox(name: str) -> None:
     assert mailbox.addr_spec == "news@amazing.co"
     assert mailbox.display_name == " ".join(name.split()) or name.strip().startswith('"')
     assert [field for field in parsed if field not in made(PLAIN).head.decode()] == []
+
+
+@pytest.mark.parametrize("body", ["Hello", "5 < 6 & 7 > 3", "Hi &amp; bye\n", "I <3 you"])
+def test_a_body_without_tags_gets_a_paragraph(body: str) -> None:
+    """The pixel is not the only markup of a mail; what has tags stays as it is."""
+    html = read(made(body=body)).get_body(("html",))
+    assert html is not None
+    assert re.sub(r"\s+", " ", html.get_content()).startswith(f"<p>{body.strip()}</p> <img ")
+    plain = read(made(PLAIN, body="<b>Hello</b>")).get_body(("html",))
+    assert plain is not None
+    assert plain.get_content().strip() == "<b>Hello</b>"
