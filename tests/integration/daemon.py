@@ -24,6 +24,7 @@ import msgspec
 import treq
 from outside_ports import free_port
 from outside_toml import toml
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import UNIXClientEndpoint, serverFromString
 from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
@@ -84,6 +85,8 @@ class Daemon:
             assert self.ended is None, f"the daemon ended with {self.ended}:\n{self.log[-4000:]}"
             try:
                 status, _ = await get(f"{self.admin}/healthz")
+            except CancelledError:
+                raise
             except Exception:
                 return False
             return status == 200

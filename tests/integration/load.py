@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from daemon import World
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gatewayd.sandbox.smartico import Said
 from redis_server import later, until
@@ -44,6 +44,8 @@ class Load:
                 answer = await self.world.sms(player, text, im_uid=uid)
             else:
                 answer = await self.world.email(player, subject=text, email_uid=uid)
+        except CancelledError:
+            raise
         except Exception:
             # Nobody listens, or the answer was lost.
             return False

@@ -252,6 +252,7 @@ def test_concurrent_messages_each_keep_their_order(world: Outside) -> None:
         assert world.smartico.statuses(found) == ["accepted", "delivered"]
 
 
+@pytest.mark.pace
 def test_a_slow_host_does_not_hold_up_another(world: Outside) -> None:
     """One callback host hangs; the other's statuses come."""
     slow, let_go = Smartico(), threading.Event()

@@ -92,6 +92,7 @@ def test_star_is_no_way_inside(world: Outside) -> None:
         assert answer["error_code"] == 7, url
 
 
+@pytest.mark.pace
 def test_relay_rate_and_connections(world: Outside) -> None:
     """`rate` is even, `connections` are the most at once; one more is the probe."""
     world.settings["relays"]["main"] |= {"rate": "10/s", "connections": 2}
@@ -208,6 +209,7 @@ def test_redis_prefix_and_database(world: Outside) -> None:
     assert world.redis_cli("KEYS", "*") == ""
 
 
+@pytest.mark.pace
 def test_a_relay_that_never_greets_is_passed_over(world: Outside) -> None:
     """The first message finds out in a few seconds, the next ones don't wait for it any more."""
     mute = Mute()
@@ -223,6 +225,7 @@ def test_a_relay_that_never_greets_is_passed_over(world: Outside) -> None:
         assert time.time() - began < 2
 
 
+@pytest.mark.pace
 def test_an_smsc_that_never_answers_a_bind_is_passed_over(world: Outside) -> None:
     """At once: it is not bound."""
     mute = Mute()
@@ -236,6 +239,7 @@ def test_an_smsc_that_never_answers_a_bind_is_passed_over(world: Outside) -> Non
     assert time.time() - began < 2
 
 
+@pytest.mark.pace
 def test_an_smsc_that_unbinds_us_is_bound_again_within_5_s(world: Outside) -> None:
     """And one that closes without a word."""
     world.start()

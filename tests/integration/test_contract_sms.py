@@ -575,6 +575,7 @@ def test_a_number_without_a_route_is_not_sent(world: Outside) -> None:
 # ── rates, windows, links ──
 
 
+@pytest.mark.pace
 def test_the_rate_is_even(world: Outside) -> None:
     """20/s in submit_sm PDUs: no window of a second above 110 %."""
     paced = centres(world)["paced"]

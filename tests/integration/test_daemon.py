@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
 import pytest_twisted
 from daemon import SECRET, World, all_keys
 from load import TOLD, Load, copies, copies_now, mails
@@ -250,6 +251,7 @@ async def everything(world: World) -> str:
     return "\n".join(found)
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_dead_callback_host_does_not_slow_sending() -> None:
     """With a Smartico that never answers 300 SMS reach the SMSC as quickly as ever, and the statuses wait."""
@@ -265,6 +267,7 @@ async def test_a_dead_callback_host_does_not_slow_sending() -> None:
         await texts.all_final()
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_away() -> None:
     """What waits only because the host was down is told when it is up again, however much later it was due."""
@@ -293,6 +296,7 @@ async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_awa
         assert all(texts.statuses(text) == TOLD for text in texts.ids)
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_slow_callback_host_does_not_slow_sending() -> None:
     """With 2 s for each callback the SMS go out at once; each message's statuses stay in order."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import dkim
+import pytest
 import pytest_twisted
 import treq
 from cryptography import x509
@@ -556,6 +557,7 @@ async def events_of(world: Life, name: str) -> None:
 # -- sending well ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_two_processes_share_a_relays_rate() -> None:
     """20 a second in all, evenly, however many ask; the rest waits and arrives."""
@@ -578,6 +580,7 @@ async def test_two_processes_share_a_relays_rate() -> None:
         assert times[-1] - times[0] < 12
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_slow_relay_holds_up_no_other_label() -> None:
     """With 600 messages waiting for a relay of one a second, those of another label go at once."""

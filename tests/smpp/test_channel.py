@@ -636,6 +636,7 @@ async def test_texts_go_out_in_the_form_that_the_smsc_wants() -> None:
         assert smsc.binds == 1
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_slow_smsc_does_not_gather_messages_in_memory() -> None:
     """Past two seconds' worth the message goes back with a time of its own; another SMSC is not touched by it."""

@@ -635,6 +635,7 @@ async def test_a_certificate_file_that_is_gone_is_trouble_not_a_crash(tmp_path: 
 # -- pacing ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_relays_rate_is_paced_evenly() -> None:
     """20/s: 11 messages take half a second, and no two come closer than that by much."""
