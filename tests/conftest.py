@@ -54,6 +54,7 @@ PACKAGES = {
     "bearerbox": "kannel",
     "chromium": "chromium",
     "curl": "curl",
+    "libfaketime": "faketime",
     "groff": "groff-base",
     "haproxy": "haproxy",
     "initdb": "postgresql",

@@ -35,10 +35,10 @@ class Moments:
         apart = ahead - self._followed
         if last is None or abs(apart) <= JUMP:
             self._followed = ahead
-            return 0.0
-        step = FOLLOW * max(ended - last, 0.0)
-        self._followed += max(-step, min(apart, step))
-        return ahead - before if abs(ahead - before) > JUMP else 0.0
+        else:
+            step = FOLLOW * max(ended - last, 0.0)
+            self._followed += max(-step, min(apart, step))
+        return ahead - before if last is not None and abs(ahead - before) > JUMP else 0.0
 
     def theirs(self, moment: float) -> int:
         """A moment of ours in milliseconds of Redis' clock; 0 for none."""

