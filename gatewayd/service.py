@@ -43,6 +43,7 @@ from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.metrics import Metrics
+from gatewayd.operators.recent import Recent
 from gatewayd.operators.systemd import StatusLine, Watchdog
 from gatewayd.providers.channel import HttpChannel
 from gatewayd.reload import Parts, Reload, carrying, configured, policies, return_domains, stop_times
@@ -134,6 +135,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     store: RedisStore
     metrics: Metrics
     degraded: DegradedNow
+    recent: Recent
     audit: AuditLog | None
     decided: Decided
 
@@ -207,11 +209,19 @@ def gatewayd(
     shared = _shared(reactor, config)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.hasten_reports)
     reporter = Reporter(reactor, callbacks, config.labels)
-    tracker = Tracker(reactor, shared.store, shared.keys, config.labels, shared.metrics, shared.decided)
+    tracker = Tracker(
+        reactor,
+        shared.store,
+        shared.keys,
+        config.labels,
+        shared.metrics,
+        shared.decided,
+        audited=shared.audit is not None,
+    )
     ways = _ways(shared, tracker)
     work = _work(shared, ways, tracker, reporter)
     acceptor = _acceptor(shared, ways, work)
-    admin = _admin(shared, ways, callbacks)
+    admin = _admin(shared, ways, callbacks, reporter)
     condition = Condition(reactor, shared.link, config.gatewayd.instance, time.time)
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
     api = _api(shared, acceptor)
@@ -240,7 +250,7 @@ def gatewayd(
     )
 
     reload = Reload(config, read_again, parts, os.environ)
-    for part in (condition, ways_out, shared.recipients, callbacks, reload):
+    for part in (condition, ways_out, shared.recipients, callbacks, reporter, reload):
         shared.degraded.ask(part.degraded)
 
     def draining() -> None:
@@ -281,6 +291,7 @@ def _shared(reactor: Any, config: Config) -> Shared:
     table, jitter = config.gatewayd, random.Random().random
     link = redis_link(reactor, config.redis, table.instance, table.retention, jitter)
     audit = open_audit(reactor, table)
+    recent = Recent(reactor, audit.record if audit else unrecorded)
     directories = Directories(reactor, config.directories)
     return Shared(
         reactor=reactor,
@@ -294,7 +305,8 @@ def _shared(reactor: Any, config: Config) -> Shared:
         metrics=Metrics(CollectorRegistry(), instance=table.instance, version=__version__),
         degraded=DegradedNow(),
         audit=audit,
-        decided=audit.record if audit else unrecorded,
+        recent=recent,
+        decided=recent.record,
     )
 
 
@@ -425,7 +437,7 @@ def _api(shared: Shared, acceptor: Acceptor) -> Api:
     )
 
 
-def _admin(shared: Shared, ways: Ways, callbacks: Callbacks) -> Admin:
+def _admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter) -> Admin:
     config = shared.config
     return Admin(
         shared.reactor,
@@ -437,9 +449,11 @@ def _admin(shared: Shared, ways: Ways, callbacks: Callbacks) -> Admin:
         instance=config.gatewayd.instance,
         version=__version__,
         hosts=config.admin.hosts,
-        callback_hosts=callbacks.hosts,
+        callback_hosts=lambda: {**callbacks.hosts(), **reporter.refusing()},
         directories=shared.directories.trouble,
         degraded=shared.degraded.now,
+        recent=shared.recent,
+        retention=config.gatewayd.retention,
         decided=shared.decided,
     )
 

@@ -11,10 +11,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from fakes import FakeStore
+from gatewayd.core.interfaces import unrecorded
 from gatewayd.core.model import Channel, Handed, Message, Sms
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.metrics import Metrics
+from gatewayd.operators.recent import Recent
 
 EMAIL, SMS, IM = Channel.EMAIL, Channel.SMS, Channel.IM
 NOW = 1_790_000_000.25
@@ -54,6 +56,7 @@ class World:
         self.store = FakeStore(self.clock)
         self.email, self.sms = Ways(main=True, backup=False), Ways(world=True)
         self.metrics = Metrics(CollectorRegistry())
+        self.recent = Recent(self.clock, unrecorded)
         self.admin = Admin(
             self.clock,
             self.store,
@@ -66,6 +69,7 @@ class World:
             hosts=("gateway.amazing.example",),
             callback_hosts=lambda: self.callback_hosts,
             directories=lambda: self.directories,
+            recent=self.recent,
         )
         self.callback_hosts: dict[str, str] = {}
         self.directories: dict[str, str] = {}

@@ -26,6 +26,7 @@ from gatewayd.core.model import (
     Stopped,
     Trace,
     TracedEvent,
+    Waiting,
 )
 from gatewayd.core.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
 from gatewayd.core.timeline import reports_of
@@ -703,6 +704,23 @@ class FakeStore:
             reports = reports_of(row.told, timeline)
             return Trace(message_id, row.uid, row.label, row.channel, row.user, row.state, reports, timeline)
         return None
+
+    async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
+        self._now()
+        due = self.db.queues[channel].get(message_id)
+        return None if due is None else Waiting(due, self.db.rows[message_id].deadline)
+
+    async def longest_waiting(self, limit: int) -> list[Trace]:
+        self._now()
+        found = [await self.trace([name]) for channel in Channel for name in self.db.queues[channel]]
+        return sorted((one for one in found if one), key=lambda one: one.timeline[0].at)[:limit]
+
+    async def try_now(self, message_id: str, channel: Channel) -> bool:
+        now = self._now()
+        if message_id not in self.db.queues[channel]:
+            return False
+        self.db.queues[channel][message_id] = now
+        return True
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
         self._now()

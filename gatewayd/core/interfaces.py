@@ -32,6 +32,7 @@ from gatewayd.core.model import (
     Resolved,
     Stopped,
     Trace,
+    Waiting,
 )
 from gatewayd.core.status import Report, State
 
@@ -359,6 +360,15 @@ class IStore(Interface):
 
     async def trace(ids: Sequence[str]) -> Trace | None:
         """The first of `ids` that is kept."""
+
+    async def waiting(message_id: str, channel: Channel) -> Waiting | None:
+        """When a message is tried next and until when; None where it is in no queue (in work, or not waiting)."""
+
+    async def longest_waiting(limit: int) -> list[Trace]:
+        """Of the messages that are due first, those that were taken first, with their timelines."""
+
+    async def try_now(message_id: str, channel: Channel) -> bool:
+        """Make a message due that waits for its next try; False where it is in no queue."""
 
     async def dead_letters(limit: int) -> list[DeadLetter]:
         """The newest first."""

@@ -288,6 +288,13 @@ class TracedEvent(Struct, frozen=True):
     detail: str = ""
 
 
+class Waiting(Struct, frozen=True):
+    """A message in its queue: when it is tried next, and its deadline (seconds since the epoch)."""
+
+    due: float
+    deadline: float
+
+
 class Known(Struct, frozen=True):
     """What the store keeps of a message beside its content.
 

@@ -74,6 +74,9 @@ class _Pinned:
         return True
 
 
+_UNVERIFIED = "certificate verify failed"
+
+
 def fault(error: BaseException | None) -> str:
     """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS."""
     if isinstance(error, VerificationError):
@@ -81,5 +84,8 @@ def fault(error: BaseException | None) -> str:
     if isinstance(error, SSL.Error):
         faults = error.args[0] if error.args else ()
         words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
-        return f"TLS failed: {', '.join(words) or 'no reason given'}"
+        told = ", ".join(words) or "no reason given"
+        # OpenSSL says no more than this of a chain; what an operator can do about it is the same for all of them.
+        unknown = ": self-signed, or of an authority that this host does not know: set ca_file" * (told == _UNVERIFIED)
+        return f"TLS failed: {told}{unknown}"
     return ""

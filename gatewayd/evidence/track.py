@@ -25,6 +25,7 @@ MACHINE = 5.0
 
 STOP_WORDS = frozenset({"stop", "end", "cancel", "unsubscribe", "quit"})
 
+_DID_NOT_ARRIVE = frozenset({Event.FAILED, Event.REJECTED})
 _GOOD_NEWS = frozenset({Event.DELIVERED, Event.OPENED, Event.MACHINE_OPENED})
 
 _STOPPING: dict[Event, Callable[[Label], bool]] = {
@@ -37,7 +38,7 @@ _LONGEST_WORD = 500
 """Characters of a text that may be a stop word, with what is around it; Unicode's forms of longer ones take long."""
 
 _FAILURES = frozenset({Event.FAILED, Event.BOUNCED, Event.REJECTED})
-_CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING})
+_CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING, *_DID_NOT_ARRIVE})
 
 
 class Tracker:
@@ -53,12 +54,14 @@ class Tracker:
         labels: Mapping[str, Label],
         meter: IMeter,
         decided: Decided = unrecorded,
+        audited: bool = False,
     ) -> None:
         self._clock = clock
         self._store = store
         self._keys = keys
         self._meter = meter
         self._decided = decided
+        self._audited = audited
         self.reconfigure(labels)
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
@@ -69,7 +72,7 @@ class Tracker:
         """One fact about one message."""
         known = None
         # A plain fact moves its message whatever else is known of it: that saves a question to the store.
-        if evidence.hard or evidence.event in _CONSIDERED or self._decided is not unrecorded:
+        if evidence.hard or evidence.event in _CONSIDERED or self._audited:
             known = await self._store.about(evidence.message_id)
             if known is None:
                 await self._stop_by_itself(evidence)
@@ -174,7 +177,7 @@ class Tracker:
     async def record_simulated(self, message_id: str) -> None:
         """A message of a label in test mode counts as delivered."""
         if await self._store.record_evidence(Evidence(message_id, Event.DELIVERED, "test mode")) == "moved":
-            known = await self._store.about(message_id) if self._decided is not unrecorded else None
+            known = await self._store.about(message_id) if self._audited else None
             if known is not None:
                 self._decide(known, known.state, "test mode")
 
@@ -226,7 +229,7 @@ class Tracker:
         )
 
     async def _receipted(self, receipt: Receipt, result: str, message_id: str) -> None:
-        if result == "moved" and self._decided is not unrecorded:
+        if result == "moved" and (self._audited or receipt.event in _DID_NOT_ARRIVE):
             known = await self._store.about(message_id)
             if known is not None:
                 self._decide(known, known.state, f"receipt from {receipt.smsc}")

@@ -34,6 +34,12 @@ ACTIONS: dict[str, Action] = {
         "Retry",
         ("id",),
     ),
+    "try-now": Action(
+        "Try {id} now?",
+        "It does not wait for its next try any longer. What is held as uncertain stays held: no second copy goes out.",
+        "Try now",
+        ("id",),
+    ),
     "drop": Action(
         "Forget the dead statuses of {id}?",
         "Smartico will never hear of them. The message and its timeline stay.",

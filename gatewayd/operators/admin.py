@@ -9,7 +9,7 @@ resolves to us) is refused here.
 from collections.abc import Callable, Mapping, Sequence
 from hmac import compare_digest
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from klein import Klein
 from msgspec.structs import replace
@@ -28,11 +28,12 @@ from gatewayd.http.door import Answer
 from gatewayd.http.routes import Route, Routes, static_routes
 from gatewayd.http.site import Site
 from gatewayd.operators.actions import ACTIONS, PAGES
-from gatewayd.operators.dashboard import SPANS, Pages
+from gatewayd.operators.dashboard import LISTED, SPANS, Lists, Pages, age
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, see_other
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
+from gatewayd.operators.recent import Recent
 from gatewayd.operators.shapes import dead_json, kept_json, status_json, stopped_json, trace_json
 
 log = Logger()
@@ -68,6 +69,8 @@ class Admin:
         callback_hosts: Callable[[], Mapping[str, str]] = dict,
         directories: Callable[[], Mapping[str, str]] = dict,
         degraded: Callable[[], tuple[Degraded, ...]] = tuple,
+        recent: Recent | None = None,
+        retention: float = 7 * 86400.0,
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
@@ -78,6 +81,8 @@ class Admin:
         self._instance = instance
         self._version = version
         self._decided = decided
+        self._recent = recent or Recent(clock, decided)
+        self._retention = retention
         self._hosts = frozenset(hosts)
         self._draining = False
         self._routes = static_routes(self.app)
@@ -174,7 +179,11 @@ class Admin:
                 ids += self._keys.message_ids(label, channel, name)
         trace = await self._store.trace(ids)
         if trace is None:
-            raise Wrong(404, "no message with this id or uid is kept")
+            raise Wrong(
+                404,
+                "no message with this id or uid is kept. Requests that were refused never are (the log has a line for"
+                f" each, and the overview those of late); others are for {age(self._retention)} after their end",
+            )
         return in_words(trace)
 
     # Dead letters ------------------------------------------------------------------------------------------------
@@ -335,7 +344,18 @@ class Admin:
         span = asked(request, "span", fitting)
         if span not in SPANS:
             raise Wrong(400, f"span must be one of {', '.join(SPANS)}")
-        return page(self._pages.overview(snapshot, self.watch.samples, self._labels, reasons, span))
+        lists = await self._lists(redis=not snapshot.redis_trouble)
+        return page(self._pages.overview(snapshot, self.watch.samples, self._labels, reasons, span, lists))
+
+    async def _lists(self, *, redis: bool) -> Lists:
+        waiting: list[Trace] = []
+        if redis:
+            try:
+                waiting = await self._store.longest_waiting(LISTED)
+            except StoreUnavailable:
+                # It went away since the snapshot: the next look says so.
+                log.debug("the messages that wait longest could not be read")
+        return Lists(tuple(waiting), tuple(self._recent.failed(LISTED)), tuple(self._recent.refused(LISTED)))
 
     @app.route("/static/<name>", methods=["GET"])
     def static(self, request: IRequest, name: str) -> Reply:
@@ -345,7 +365,9 @@ class Admin:
     @app.route("/trace", methods=["GET"])
     async def trace_page(self, request: IRequest) -> Reply:
         """One message's timeline, by our id or the caller's uid."""
-        return page(self._pages.timeline(await self._trace(asked(request, "id").strip())))
+        trace = await self._trace(asked(request, "id").strip())
+        waiting = await self._store.waiting(trace.ext_message_id, trace.channel)
+        return page(self._pages.timeline(trace, waiting, self._clock.seconds()))
 
     @app.route("/dead-letters", methods=["GET"])
     async def dead_letters_page(self, request: IRequest) -> Reply:
@@ -379,6 +401,13 @@ class Admin:
         if verb == "retry-all":
             for message_id in {letter.message_id for letter in await self._store.dead_letters(DEAD_LIMIT)}:
                 await self._store.retry_dead(message_id)
+        elif verb == "try-now":
+            message_id = fields.get("id", "")
+            trace = await self._trace(message_id)
+            if not await self._store.try_now(trace.ext_message_id, trace.channel):
+                raise Wrong(409, "this message does not wait for another try")
+            log.info("{message_id} is tried now, by an operator", message_id=trace.ext_message_id)
+            return see_other(b"/trace?id=" + quote(trace.ext_message_id).encode())
         elif verb in _DEAD_VERBS:
             await self._dead_letter(verb, fields.get("id", ""))
         else:

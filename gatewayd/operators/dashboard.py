@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 from msgspec import Struct
 
-from gatewayd.core.model import Channel, DeadLetter, Trace, WayState
+from gatewayd.core.model import Channel, DeadLetter, Trace, Waiting, WayState
 from gatewayd.operators.figures import Snapshot, rate_of
+from gatewayd.operators.folding import folded
 from gatewayd.operators.metrics import Counts
 from gatewayd.operators.plots import Points, Series, levels, per_minute, plot, short
+from gatewayd.operators.recent import Dated
 from gatewayd.operators.shapes import state_counts
 
 if TYPE_CHECKING:
@@ -49,6 +51,21 @@ class Way(Struct, frozen=True):
     rate: float
 
 
+LISTED = 10
+"""Lines in each of the lists."""
+
+
+class Lists(Struct, frozen=True):
+    """What a person asks for by name: the messages that wait longest, and of late those that failed or were refused.
+
+    The latter two are this process's own.
+    """
+
+    waiting: tuple[Trace, ...] = ()
+    failed: tuple[Dated, ...] = ()
+    refused: tuple[Dated, ...] = ()
+
+
 class Pages:
     """Renders pages; `token` makes the secret of a form, by which it is known as ours when it comes back."""
 
@@ -58,7 +75,13 @@ class Pages:
         self.static = {name: (kind, (folder / name).read_bytes()) for name, kind in _STATIC.items()}
 
     def overview(
-        self, now: Snapshot, samples: Sequence[Snapshot], labels: Iterable[str], reasons: Sequence[str], span: str
+        self,
+        now: Snapshot,
+        samples: Sequence[Snapshot],
+        labels: Iterable[str],
+        reasons: Sequence[str],
+        span: str,
+        lists: Lists,
     ) -> str:
         """The dashboard itself; `span` is one of SPANS."""
         history = [*samples, now] if not now.redis_trouble else list(samples)
@@ -67,6 +90,7 @@ class Pages:
             "dashboard.html",
             now=now,
             reasons=reasons,
+            lists=lists,
             span=span,
             traffic=[
                 _traffic(now, history, label, channel, seconds)
@@ -85,9 +109,13 @@ class Pages:
             ],
         )
 
-    def timeline(self, trace: Trace) -> str:
-        """One message's life."""
-        return self._render("dashboard_trace.html", trace=trace)
+    def timeline(self, trace: Trace, waiting: Waiting | None, now: float) -> str:
+        """One message's life; `waiting` says when it is tried next."""
+        given_up = any(step.event == "given up" for step in trace.timeline)
+        dead = given_up and any(not report.answered_at for report in trace.reports)
+        return self._render(
+            "dashboard_trace.html", trace=trace, steps=folded(trace.timeline), waiting=waiting, now=now, dead=dead
+        )
 
     def dead_letters(self, letters: Sequence[DeadLetter], *, more: bool) -> str:
         """What was given up, with what can be done about it."""
@@ -115,7 +143,7 @@ class Pages:
             loader=PackageLoader("gatewayd.operators"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        made.filters |= {"short": short, "age": age, "moment": moment, "group": group}
+        made.filters |= {"short": short, "age": age, "moment": moment, "clock": clock, "group": group}
         made.globals |= self._globals
         return made
 
@@ -184,6 +212,11 @@ def moment(at: float) -> str:
         return "–"
     whole, milliseconds = divmod(round(at * 1000), 1000)
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%d %H:%M:%S}.{milliseconds:03}"
+
+
+def clock(at: float) -> str:
+    """The time of day in UTC; with the day where that is not enough to know it."""
+    return moment(at)[5:19]
 
 
 def group(number: int) -> str:

@@ -82,6 +82,9 @@ def plot(series: Sequence[Series], *, title: str, span: float, unit: str) -> Mar
         *_times(span),
     ]
     for line in series:
+        if line.kind == "failed" and not any(line.values):
+            # A red line at the bottom is read as trouble: where nothing failed there is none.
+            continue
         parts += [f'<path class="line {escape(line.kind)}" d="{path}"/>' for path in _paths(line.values, top)]
     return Markup("".join(parts) + "</svg>")
 

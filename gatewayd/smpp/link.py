@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from gatewayd import config
 from gatewayd.core import retry
 from gatewayd.core.model import BindState
+from gatewayd.core.reaching import plain
 from gatewayd.smpp import events, trace
 from gatewayd.smpp.bind import Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
@@ -215,7 +216,7 @@ class Link(Service):
         except Exception as error:
             # ConnectingCancelledError is no CancelledError: it comes here, and `_leaving` says that it is no failure.
             if not self._leaving():
-                self._failed(f"connect: {type(error).__name__}: {error}")
+                self._failed(f"no connection: {plain(error)}")
             return 0.0
         finally:
             self._pausing = None
@@ -352,7 +353,7 @@ class Link(Service):
         self._fault = smpp.disposition(status)
         reason = f"bind refused, {smpp.status_name(status)}"
         if self._fault is Disposition.CONFIGURATION:
-            reason += ": system_id, password or system_type is wrong; next try in a minute"
+            reason += ": log-in refused: system_id, password or system_type is wrong; next try in a minute"
         self._failed(reason)
         self._owner.refused(self, status)
 

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
 from gatewayd import config
+from gatewayd.core.reaching import plain
 from gatewayd.smpp import dial
 from gatewayd.smpp.bind import COMMANDS, WAYS, Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
@@ -104,7 +105,7 @@ async def bound(
     except CancelledError:
         raise
     except Exception as error:
-        raise Trouble(f"no connection: {type(error).__name__}: {error}") from None
+        raise Trouble(f"no connection: {plain(error)}") from None
     assert isinstance(talk, Talk)
     try:
         answer = await talk.ask(bind_request(smsc, mode))

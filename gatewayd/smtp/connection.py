@@ -281,7 +281,9 @@ class Connection(LineOnlyReceiver, ABC):
             self._is_ready()
         else:
             # What a relay says to a refused log-in may repeat the user name or more: only its code is kept.
-            self._fail(Trouble(f"{reply.code} {reply.enhanced}".strip() + " (AUTH)", lasting=reply.code >= 500))
+            code = f"{reply.code} {reply.enhanced}".strip()
+            wrong = f"log-in refused: check username and password ({code}, AUTH)"
+            self._fail(Trouble(wrong if reply.code >= 500 else f"{code} (AUTH)", lasting=reply.code >= 500))
 
     def _is_ready(self) -> None:
         self._steps = []

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gatewayd.config import Relay
+from gatewayd.core.reaching import plain
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope, Offer
 from gatewayd.smtp.connection import Login, Trouble
@@ -308,7 +309,7 @@ class Pool:
         except CancelledError:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
-            raise Trouble(f"no connection: {_plain(error)}") from None
+            raise Trouble(f"no connection: {plain(error)}") from None
         self._unanswered += 1
         try:
             ready: Session = await session.ready
@@ -480,10 +481,3 @@ class Pool:
         elif not self.up:
             self._say(True, "")
         self._release(session)
-
-
-def _plain(error: BaseException) -> str:
-    """The kind of connection error in words; its own text may name hosts and numbers."""
-    words = {"ConnectionRefusedError": "refused", "DNSLookupError": "the name can't be looked up"}
-    words |= {"TimeoutError": "no answer in time", "TCPTimedOutError": "no answer in time", "NoRouteError": "no route"}
-    return words.get(type(error).__name__, type(error).__name__)

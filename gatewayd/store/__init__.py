@@ -30,6 +30,7 @@ from gatewayd.core.model import (
     ReportJob,
     Stopped,
     Trace,
+    Waiting,
 )
 from gatewayd.core.status import LETTERS, State
 from gatewayd.store import rows
@@ -356,6 +357,30 @@ class RedisStore:
             lines = await self._link.command("LRANGE", f"{self._prefix}t:{message_id}", 0, -1)
             return rows.trace(known, lines)
         return None
+
+    async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
+        due = await self._link.command("ZSCORE", f"{self._prefix}q:{channel}", message_id)
+        if due is None:
+            return None
+        deadline = await self._link.command("HGET", f"{self._prefix}m:{message_id}", "d")
+        return Waiting(float(due) / 1000, int(deadline or 0) / 1000)
+
+    async def longest_waiting(self, limit: int) -> list[Trace]:
+        found = []
+        for channel in Channel:
+            for name in await self._link.command("ZRANGE", f"{self._prefix}q:{channel}", 0, 2 * limit - 1):
+                trace = await self.trace([name.decode()])
+                if trace is not None and trace.timeline:
+                    found.append(trace)
+        return sorted(found, key=lambda trace: trace.timeline[0].at)[:limit]
+
+    async def try_now(self, message_id: str, channel: Channel) -> bool:
+        key = f"{self._prefix}q:{channel}"
+        if await self._link.command("ZSCORE", key, message_id) is None:
+            return False
+        # XX: one that was leased meanwhile must not come back.
+        await self._link.command("ZADD", key, "XX", int(self._clock.seconds() * 1000), message_id)
+        return True
 
     async def queues(self) -> Mapping[str, QueueState]:
         now = self._now()

@@ -5,7 +5,8 @@ Owns the callback's address and the reading of its answer. It tries once: when t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -14,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from gatewayd.config import Label
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
-from gatewayd.core.model import Channel, ReportJob
+from gatewayd.core.model import Channel, Degraded, ReportJob
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Report
 
@@ -22,7 +23,7 @@ YOUNG = 600.0
 """Seconds during which Smartico may not know our id yet: until then "was not found" is asked again."""
 
 NOT_FOUND = 1
-_LONGEST_REASON = 200
+_LONGEST_REASON = 180
 
 _USUAL_ANSWER = re.compile(rb'\s*\{\s*"error_code"\s*:\s*"?(\d{1,9})"?\s*,?\s*\}\s*')
 _STRING_OR_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
@@ -34,6 +35,27 @@ class _Target(msgspec.Struct, frozen=True):
     hosts: frozenset[str]
 
 
+REFUSED_IN_A_ROW = 5
+"""Refusals without a status taken between them, after which a host is said to take none."""
+
+MAX_HOSTS = 1000
+
+
+class _Refusals(NamedTuple):
+    in_a_row: int = 0
+    reason: str = ""
+    label: str = ""
+
+
+class _Refused(Exception):
+    """The host heard us and took nothing; `failure` says what that means for the status."""
+
+    def __init__(self, host: str, failure: TemporaryFailure | PermanentFailure) -> None:
+        super().__init__(host)
+        self.host = host
+        self.failure = failure
+
+
 class Reporter:
     """Tells statuses, by the labels' keys and URLs. Results are counted by who settles them: the outbox."""
 
@@ -41,6 +63,7 @@ class Reporter:
         self._clock = clock
         self._callbacks = callbacks
         self._targets: dict[str, _Target] = {}
+        self._refusals: dict[str, _Refusals] = {}
         self.reconfigure(labels)
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
@@ -50,11 +73,38 @@ class Reporter:
             for name, label in labels.items()
         }
 
+    def refusing(self) -> dict[str, str]:
+        """Hosts that answer, and take no status: why, by host. A host that says no to all is not up."""
+        return {
+            host: f"{refusals.reason} ({refusals.in_a_row} times in a row)"
+            for host, refusals in self._refusals.items()
+            if refusals.in_a_row >= REFUSED_IN_A_ROW
+        }
+
+    def degraded(self) -> Iterator[Degraded]:
+        """Those hosts, and the label whose status was refused last."""
+        for host, why in self.refusing().items():
+            label = self._refusals[host].label
+            text = f"Smartico at {host} takes no status: {why}; is api_key of {label} right? Statuses wait"
+            yield Degraded("callbacks", host, text)
+
     async def tell(self, job: ReportJob) -> None:
         """Tell one status, and return once Smartico took it.
 
         Raises TemporaryFailure where another try may succeed, PermanentFailure where none will: a dead letter.
         """
+        try:
+            host = await self._tell(job)
+        except _Refused as refused:
+            before = self._refusals.get(refused.host, _Refusals())
+            # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
+            if refused.host in self._refusals or len(self._refusals) < MAX_HOSTS:
+                self._refusals[refused.host] = _Refusals(before.in_a_row + 1, str(refused.failure.reason), job.label)
+            raise refused.failure from None
+        self._refusals.pop(host, None)
+
+    async def _tell(self, job: ReportJob) -> str:
+        """The host that took it."""
         target = self._targets.get(job.label)
         if target is None:
             raise TemporaryFailure("the label is not configured any more")
@@ -66,17 +116,18 @@ class Reporter:
             allow_private=bool(target.hosts) and _host(url) in target.hosts,
             asker=job.message_id,
         )
+        host = urlsplit(url).netloc.rpartition("@")[2]
         if not 200 <= status <= 299:
-            raise TemporaryFailure(f"callback answered HTTP {status}")
+            raise _Refused(host, TemporaryFailure(f"callback answered HTTP {status} ({host})"))
         code, words = read_answer(body)
         if code == 0:
-            return
+            return host
         if code is None:
-            raise TemporaryFailure("callback's answer is not JSON with an error_code")
-        reason = f"callback answered error_code {code}" + (f": {words}" if words else "")
+            raise _Refused(host, TemporaryFailure(f"callback's answer is not JSON with an error_code ({host})"))
+        reason = f"callback answered error_code {code}" + (f": {words}" if words else "") + f" ({host})"
         if code == NOT_FOUND and not self._is_young(job):
-            raise PermanentFailure(reason)
-        raise TemporaryFailure(reason)
+            raise _Refused(host, PermanentFailure(reason))
+        raise _Refused(host, TemporaryFailure(reason))
 
     def _is_young(self, job: ReportJob) -> bool:
         now = self._clock.seconds()

@@ -316,5 +316,10 @@ async def test_when_all_is_down(browser: Browser) -> None:
     await browser.open(busy=False)
     await browser.shoot("overview-down", "/", width=1000, height=900)
     page = await browser.text("/")
-    for words in ("Not ready", "redis: the fake is down", "no SMSC is up (world)", "Nothing is known while Redis"):
+    for words in (
+        "Not ready",
+        "redis: the fake is down",
+        "no SMSC or provider is up (world)",
+        "Nothing is known while Redis",
+    ):
         assert words in page, words

@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
 from admin_world import EMAIL, IM, KEYS, NOW, SMS, Reply, Ways, World
-from gatewayd.core.model import Evidence, WayState
+from gatewayd.core.model import Decision, Evidence, WayState
 from gatewayd.core.status import Event, Report
 
 
@@ -489,3 +489,41 @@ def test_the_rate_beside_a_limit_is_of_the_last_minute(world: World) -> None:
     assert (told["rate"], told["rate_limit"]) == (2.0, 10.0)
     assert b"2.0/s of 10/s" in world.ask("/").body
     world.admin.watch.stopService()
+
+
+def test_the_lists_name_what_went_wrong_and_what_waits(world: World) -> None:
+    """Ids, label and reason, each a link to its trace; a refused request has no trace, and the page says why."""
+    waiting = world.accept("uid-waits")
+    world.run(world.store.settle_again(waiting, world.clock.seconds() + 60, "451 main says no"))
+    world.recent.record(Decision("failed", "amazing", SMS, "id-1", "uid-f", "player-1", "the deadline passed"))
+    world.recent.record(Decision("refused", "amazing", EMAIL, "", "uid-r", "player-2", "6 sender not allowed"))
+    page = world.ask("/").body.decode()
+    for words in ("uid-waits", "451 main says no", "uid-f", "the deadline passed", "uid-r", "error_code 6 sender"):
+        assert words in page
+    assert "player-" not in page
+    assert f"/trace?id={waiting.id}" in page
+    notice = world.ask("/trace?id=uid-r").body.decode()
+    assert "Requests that were refused never are" in notice
+    assert "7 d" in notice
+
+
+def test_a_trace_folds_its_tries_and_offers_the_next_one(world: World) -> None:
+    """How often since when, the next try and the deadline; "Try now" makes it due, and says so in the log."""
+    message = world.accept()
+    for number in range(33):
+        world.run(world.store.settle_again(message, world.clock.seconds() + (number == 32) * 3600, f"451 no, {number}"))
+        world.run(world.store.lease_messages(SMS, 1))
+    page = world.ask(f"/trace?id={message.id}").body.decode()
+    assert "33 times since" in page
+    assert "next try in 60 min" in page
+    assert "until its deadline at" in page
+    assert "Try now" in page
+    form = world.ask(f"/confirm?verb=try-now&id={message.id}").body.decode()
+    token = re.findall(r'name="token" value="([^"]+)"', form)[0]
+    body = urlencode({"token": token, "verb": "try-now", "id": message.id}).encode()
+    reply = world.ask("/do", body, Content_Type="application/x-www-form-urlencoded")
+    assert (reply.status, reply.headers["location"]) == (303, f"/trace?id={message.id}")
+    (leased,) = world.run(world.store.lease_messages(SMS, 1))
+    assert leased.message.id == message.id
+    reply = world.ask("/do", body, Content_Type="application/x-www-form-urlencoded")
+    assert reply.status == 409

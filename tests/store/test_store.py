@@ -1260,3 +1260,26 @@ async def test_what_is_known_of_a_message(world: World) -> None:
     assert known.sent_at == pytest.approx(world.clock.seconds(), abs=2)
     await world.one.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
     assert (await world.one.about(message.id)).queued_reports == "ad"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_waits_longest_is_listed_and_may_be_tried_now(world: World) -> None:
+    """The oldest first, with the reason; made due by an operator, and not brought back once somebody leased it."""
+    old = await world.leased(uid="old")
+    world.clock.advance(5)
+    young = await world.leased(uid="young")
+    later = world.clock.seconds() + 300
+    for message in (young, old):
+        await world.one.settle_again(message, later, "451")
+    assert [trace.uid for trace in await world.one.longest_waiting(10)] == ["old", "young"]
+    assert len(await world.one.longest_waiting(1)) == 1
+    found = await world.one.waiting(old.id, Channel.SMS)
+    assert found is not None
+    assert abs(found.due - later) < 0.01
+    assert abs(found.deadline - old.deadline) < 0.01
+    assert await world.one.try_now(old.id, Channel.SMS)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 10)
+    assert leased.message.id == old.id
+    assert not await world.one.try_now(old.id, Channel.SMS)
+    assert await world.one.waiting(old.id, Channel.SMS) is None
+    assert await world.one.lease_messages(Channel.SMS, 10) == []

@@ -247,3 +247,22 @@ async def test_without_any_url_a_report_waits() -> None:
     """A label whose callback_url was taken away does not lose its reports."""
     with pytest.raises(TemporaryFailure):
         await reporter(Callbacks(), callback_url="").tell(job())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_host_that_says_no_to_every_status_is_said_to_take_none() -> None:
+    """Reachable is not enough; one status that it takes ends that."""
+    callbacks = Callbacks(body=b'{"error_code": 2, "error_message": "wrong api_key"}')
+    telling = reporter(callbacks)
+    for _ in range(5):
+        assert list(telling.degraded()) == []
+        with pytest.raises(TemporaryFailure):
+            await telling.tell(job())
+    (said,) = telling.degraded()
+    assert said.kind == "callbacks"
+    assert "error_code 2" in said.text
+    assert "api_key of amazing" in said.text
+    assert list(telling.refusing()) == [said.name] == ["api.smartico.ai"]
+    callbacks.answer = (200, b'{"error_code": 0}')
+    await telling.tell(job())
+    assert telling.refusing() == {}
