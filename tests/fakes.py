@@ -359,7 +359,10 @@ class FakeStore:
             if row is None or row.message is None:
                 continue
             self._lease(channel)[message_id] = self._now()
-            found.append(Leased(row.message, row.state, row.tries, row.first, row.route, row.marked, row.progress))
+            stamp = round(row.marked * 1000)
+            found.append(
+                Leased(row.message, row.state, row.tries, row.first, row.route, row.marked, row.progress, stamp)
+            )
         return found
 
     async def mark(
@@ -425,13 +428,13 @@ class FakeStore:
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
-        marked_at: float = 0.0,
+        stamp: int = 0,
     ) -> None:
         now = self._now()
         row = self.db.rows.get(message.id)
         if self._lease(message.channel).pop(message.id, None) is None or row is None or row.state not in WAITING:
             return
-        still = uncertain or 0 < marked_at == row.marked
+        still = uncertain or 0 < stamp == round(row.marked * 1000)
         row.state = State.UNCERTAIN if still else State.QUEUED
         row.route = route or row.route
         if still:

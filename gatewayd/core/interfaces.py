@@ -286,11 +286,11 @@ class IStore(Interface):
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
-        marked_at: float = 0.0,
+        stamp: int = 0,
     ) -> None:
         """Try it again at `due`; `uncertain` keeps the mark that it may have been taken.
 
-        So does `marked_at`, the mark that an uncertain message bore when it was leased, where it has no newer one:
+        So does `stamp`, that of the mark that an uncertain message bore when it was leased, where it has no newer one:
         then nothing was written since. The reason stands in the timeline; of tries that do not count, once in a row.
         """
 

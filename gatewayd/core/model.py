@@ -177,7 +177,10 @@ def part_of(message_id: str, remote_id: str) -> str:
 
 
 class Leased(Struct, frozen=True):
-    """A message that this instance holds, with what earlier attempts left behind. Times: seconds since the epoch."""
+    """A message that this instance holds, with what earlier attempts left behind. Times: seconds since the epoch.
+
+    `stamp` is the store's own word for the mark of `marked_at`, to be given back to it as it is.
+    """
 
     message: Message
     state: State = State.QUEUED
@@ -186,6 +189,7 @@ class Leased(Struct, frozen=True):
     route: str = ""
     marked_at: float = 0.0
     progress: tuple[str, ...] = ()
+    stamp: int = 0
 
 
 class ReportJob(Struct, frozen=True):

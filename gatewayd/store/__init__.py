@@ -217,7 +217,7 @@ class RedisStore:
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
-        marked_at: float = 0.0,
+        stamp: int = 0,
     ) -> None:
         await self._run(
             "again",
@@ -229,7 +229,7 @@ class RedisStore:
             int(uncertain),
             route,
             list(progress),
-            self._moments.theirs(marked_at),
+            stamp,
         )
 
     async def record_segments(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
@@ -238,8 +238,8 @@ class RedisStore:
     async def resume_from(
         self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
-        # The mark was stored before the write, in milliseconds that may have been rounded up.
-        until = self._moments.theirs(written_at) + 1
+        # The mark was stored before the write, by a clock of which we know the difference to some milliseconds.
+        until = self._moments.theirs(written_at) + 200
         return bool(await self._run("goon", message_id, Channel.SMS, route, until, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:

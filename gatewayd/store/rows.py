@@ -55,6 +55,7 @@ def leased(row: Sequence[Any], moments: Moments) -> Leased:
         first_tried=moments.ours(int(first)),
         route=route.decode(),
         marked_at=moments.ours(int(marked)),
+        stamp=int(marked),
         progress=tuple(progress.decode().split()),
     )
 

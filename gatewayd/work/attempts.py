@@ -194,7 +194,7 @@ class MessageWork:
                 uncertain=uncertain,
                 route=route,
                 progress=progress,
-                marked_at=item.marked_at if item.state is State.UNCERTAIN else 0.0,
+                stamp=item.stamp if item.state is State.UNCERTAIN else 0,
             )
         )
         if counts:

@@ -11,6 +11,7 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import Channel, Message, Sms
+from gatewayd.core.status import State
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import FOLLOW, Moments
@@ -121,3 +122,25 @@ async def test_a_clock_that_is_set_back_stops_nothing(redis: tuple[RedisLink, Sh
     assert await store.stray_leases("sms", 0.0)
     second = await store.reserve("uk", 1, 1.0, 0.0)
     assert first < second < first + 5
+
+
+@pytest.mark.parametrize("drift", [0.0007, -0.0007, 3600.0, -3600.0])
+@pytest_twisted.ensureDeferred
+async def test_an_uncertain_message_stays_so_whatever_the_clocks_do(
+    redis: tuple[RedisLink, ShiftedClock], drift: float
+) -> None:
+    """It bears the mark that it bore when it was leased: nothing was written since, and no second copy may leave."""
+    link, clock = redis
+    store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
+    await store.beat("boot", first=True, dead_after=15)
+    message = sms(Away(reactor, 0.0))
+    await store.accept(message, "f", lease=True)
+    await store.mark(message, "uk", "hash")
+    await store.settle_again(message, reactor.seconds() - 1, "lost", uncertain=True, route="uk")
+    (leased,) = await store.lease_messages(Channel.SMS, 1)
+    clock.advance(drift)
+    await store.beat("boot", first=False, dead_after=15)
+    await store.settle_again(leased.message, reactor.seconds(), "uk is down", stamp=leased.stamp)
+    known = await store.about(message.id)
+    assert known is not None
+    assert known.state is State.UNCERTAIN

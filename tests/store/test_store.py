@@ -286,12 +286,12 @@ async def test_an_uncertain_message_stays_so_until_it_is_written_again(world: Wo
     await world.one.mark(message, "world", "hash")
     await world.one.settle_again(message, now, "no answer", uncertain=True)
     (leased,) = await world.one.lease_messages(Channel.SMS, 1)
-    await world.one.settle_again(message, now, "world is down", marked_at=leased.marked_at)
+    await world.one.settle_again(message, now, "world is down", stamp=leased.stamp)
     (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     assert leased.state is State.UNCERTAIN
     world.clock.advance(1)
     await world.one.mark(message, "world", "hash")
-    await world.one.settle_again(message, now, "throttled", marked_at=leased.marked_at)
+    await world.one.settle_again(message, now, "throttled", stamp=leased.stamp)
     (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     assert leased.state is State.QUEUED
 

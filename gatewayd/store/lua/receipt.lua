@@ -27,6 +27,8 @@ local function each(it)
   if not id then
     -- What came before a message was written is about an earlier one.
     local born = tonumber(string.match(it[7], '^(%d+)|')) or NOW
+    -- One that is here for the first time comes now, whatever the other host's clock is off by.
+    if NOW - born < 1000 then born = NOW end
     local patient = it[9] == 1 and NOW - born >= 10000
     local function about(candidate, states)
       local f = call('HMGET', P .. 'm:' .. candidate, 's', 'r', 'k')
