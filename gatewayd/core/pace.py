@@ -95,6 +95,10 @@ class Pace:
         rate = self.rate_now()
         return max(0.0, self.paused_until - self._clock.seconds()) + (ahead / rate if rate else 0.0)
 
+    def take_now(self) -> bool:
+        """Take the moment that has come, where there is one and nobody waits for it: then one submit may be written."""
+        return not self._line and self._take(self._clock.seconds())
+
     def moment(self, *, ahead: bool = False) -> Deferred[None]:
         """Fires when one submit may be written, in the order of asking; `ahead` of those who ask for no more.
 
@@ -143,31 +147,39 @@ class Pace:
     def _give(self) -> None:
         now = self._clock.seconds()
         moments = self._moments
-        while self._line:
-            if now < self._throttle.paused_until:
-                self._wake_at(self._throttle.paused_until)
-                return
-            rate = self._throttle.rate_now(now)
-            if rate:
-                if not moments:
-                    break
-                lag, catch_up = (LAG, CATCH_UP) if rate >= FEW else (0.0, 1.0)
-                due = max(moments[0], self._earliest, now - lag)
-                if due > now + _TOLERANCE:
-                    self._wake_at(due)
-                    break
-                moments.popleft()
-                self._earliest = due + catch_up * _interval(rate)
-            self._let_go.append(now)
-            while self._let_go[0] <= now - 1.0:
-                self._let_go.popleft()
+        while self._line and self._take(now):
             self._line.serve(None)
+        if now < self._throttle.paused_until:
+            return
         short = len(self._line) - len(moments)
         if short > 0 and self._asking is None and (not moments or moments[-1] < now + _SOON):
             asking = self._asking = Deferred.fromCoroutine(self._ask(short))
             if asking.called:
                 self._asking = None
             asking.addErrback(self._not_asked)
+
+    def _take(self, now: float) -> bool:
+        """Whether the next moment has come; it is used then. Where it has not, and somebody waits, we wake for it."""
+        if now < self._throttle.paused_until:
+            if self._line:
+                self._wake_at(self._throttle.paused_until)
+            return False
+        rate = self._throttle.rate_now(now)
+        if rate:
+            if not self._moments:
+                return False
+            lag, catch_up = (LAG, CATCH_UP) if rate >= FEW else (0.0, 1.0)
+            due = max(self._moments[0], self._earliest, now - lag)
+            if due > now + _TOLERANCE:
+                if self._line:
+                    self._wake_at(due)
+                return False
+            self._moments.popleft()
+            self._earliest = due + catch_up * _interval(rate)
+        self._let_go.append(now)
+        while self._let_go[0] <= now - 1.0:
+            self._let_go.popleft()
+        return True
 
     async def _ask(self, short: int) -> None:
         now = self._clock.seconds()

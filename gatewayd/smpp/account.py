@@ -213,8 +213,10 @@ class Account:
 
     def remote_id(self, token: Token, answer: SubmitAnswered) -> str:
         """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
-        self.ids.answered(answer.message_id)
-        remote_id = receipt.stored(answer.message_id, self.settings.message_ids)
+        rule = self.settings.message_ids
+        if rule == "auto":
+            self.ids.answered(answer.message_id)
+        remote_id = receipt.stored(answer.message_id, rule)
         return remote_id or f"{token.message_id}/{len(token.segments_taken)}"
 
     # What links tell -----------------------------------------------------------------------------------------
@@ -266,7 +268,8 @@ class Account:
         while True:
             slot = await self._slot(same, ahead=ahead)
             try:
-                await self._pace.moment(ahead=ahead)
+                if not self._pace.take_now():
+                    await self._pace.moment(ahead=ahead)
             except BaseException:
                 slot.release()
                 raise

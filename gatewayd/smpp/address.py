@@ -6,6 +6,7 @@ Pure. No exception here holds a number or a sender.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gatewayd.core.contact import readable_number
 from gatewayd.core.errors import PermanentFailure
@@ -35,6 +36,7 @@ _NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " ()-./")
 
 
+@lru_cache(maxsize=1024)
 def source(
     sender: str, ton_npi: tuple[int, int] | None = None, *, default_alphabet: DefaultAlphabet = "gsm"
 ) -> Address:
@@ -105,10 +107,15 @@ def validity(deadline: float, now: float, form: str) -> bytes:
     """validity_period until `deadline`, "relative" or "absolute" (in UTC); empty for any other form."""
     left = min(max(deadline - now, SHORTEST_VALIDITY), LONGEST_VALIDITY)
     if form == "relative":
-        minutes, seconds = divmod(int(left), 60)
-        hours, minutes = divmod(minutes, 60)
-        days, hours = divmod(hours, 24)
-        return f"0000{days:02d}{hours:02d}{minutes:02d}{seconds:02d}000R".encode()
+        return _relative(int(left))
     if form == "absolute":
         return datetime.fromtimestamp(now + left, UTC).strftime("%y%m%d%H%M%S000+").encode()
     return b""
+
+
+@lru_cache(maxsize=1024)
+def _relative(left: int) -> bytes:
+    minutes, seconds = divmod(left, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"0000{days:02d}{hours:02d}{minutes:02d}{seconds:02d}000R".encode()

@@ -38,7 +38,7 @@ class Binds:
     @property
     def up(self) -> bool:
         """Whether some bind takes submits."""
-        return any(link.bound and link.submits for link in self._links)
+        return any(link.window.bound and link.submits for link in self._links)
 
     @property
     def heard_since(self) -> float:

@@ -6,6 +6,7 @@ forms of message ids. It knows no store, no link and no message of ours.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -215,7 +216,7 @@ def stored(message_id: bytes | str, rule: IdRule) -> str:
 
     Empty where the answer brought no id.
     """
-    plain = _canonical(_cleaned(message_id))
+    plain = _plain(message_id)
     if rule == "decimal":
         return _to_decimal(plain) or plain
     if rule == "hex":
@@ -229,7 +230,7 @@ def forms(message_id: bytes | str, rule: IdRule, guess: IdRule = "auto") -> tupl
     `rule` says how the ids in receipts are written: `decimal` where submit answers are hexadecimal, `hex` the other
     way round, `auto` where nobody knows: what `guess` says, as it is, then either conversion that is possible.
     """
-    plain = _canonical(_cleaned(message_id))
+    plain = _plain(message_id)
     if not plain:
         return ()
     if rule == "auto":
@@ -268,6 +269,8 @@ class IdsSeen:
 
     def lookups(self, receipt: ReceiptText, rule: IdRule) -> tuple[str, ...]:
         """As `lookups`; this receipt is seen, too."""
+        if rule != "auto":
+            return lookups(receipt, rule)
         self._receipts = self._receipts or any(map(_has_hex_letters, receipt.ids))
         guess: IdRule = "auto"
         if self._answers is not self._receipts:
@@ -276,8 +279,14 @@ class IdsSeen:
 
 
 def _has_hex_letters(message_id: bytes | str) -> bool:
-    plain = _canonical(_cleaned(message_id))
+    plain = _plain(message_id)
     return bool(_HEX.fullmatch(plain)) and not _DECIMAL.fullmatch(plain)
+
+
+@lru_cache(maxsize=1024)
+def _plain(message_id: bytes | str) -> str:
+    """The id as it is compared. Of one submit it is asked several times, and its receipt comes soon."""
+    return _canonical(_cleaned(message_id))
 
 
 def _cleaned(message_id: bytes | str) -> str:

@@ -31,9 +31,15 @@ class WindowSlot(Slot):
         self.window = window
 
     def write(self, octets: bytes, token: Token) -> None:
-        """Write one submit in this very call. Raises NotWritten where the bind went down meanwhile."""
-        with self:
-            self.window.write(octets, token)
+        """Write one submit in this very call. Raises NotWritten where the bind went down meanwhile.
+
+        Then the session holds its place until it is answered: nobody gets room by it.
+        """
+        if not self.window.writable:
+            self.release()
+            raise NotWritten
+        self._give_back = None
+        self.window.write_held(octets, token)
 
 
 class Window:
@@ -87,14 +93,12 @@ class Window:
         """Waits for a slot; to be awaited at once. Errs with BindGone, or with what `too_long` makes."""
         return self._line.join()
 
-    def write(self, octets: bytes, token: Token) -> None:
-        """For a slot's holder: write one submit. Raises NotWritten where there is no bind for it any more."""
-        wire = self.wire
-        if wire is None or wire.session.free <= 0:
-            raise NotWritten
+    def write_held(self, octets: bytes, token: Token) -> None:
+        """For a slot that ends with it: write one submit on a window that is writable."""
+        self._held -= 1
+        assert self.wire is not None
         token.written_at = self._clock.seconds()
-        wire.session.submit(octets, token, token.written_at)
-        wire.flush()
+        self.wire.submit(octets, token, token.written_at)
 
     def serve(self) -> None:
         """There may be room: first for those who wait for this very bind, then for all others."""

@@ -109,14 +109,24 @@ class Wire(TwistedProtocol):
 
     def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
         """Answer a receipt or text, where the session still lives."""
-        self._done(self.session.answer(request, status))
+        events = self.session.answer(request, status)
+        if events:
+            self._done(events)
+        else:
+            self._write()
 
-    def flush(self) -> None:
-        """Write what the session has to say, now."""
+    def submit(self, octets: bytes, token: object, now: float) -> None:
+        """Put an encoded submit_sm on the wire in this very call, as SmppSession.submit."""
+        self.session.submit(octets, token, now)
+        self._write()
+        # Its answer is all that is new to wait for, and seldom what the timer has to ring for first.
+        if self._timer is None or self._timer.getTime() > now + self.session.timers.response:
+            self.schedule()
+
+    def _write(self) -> None:
         octets = self.session.outgoing()
         if octets:
             self.transport.write(octets)
-        self.schedule()
 
     def schedule(self) -> None:
         """Keep one timer, at or before the session's moment: it is cheaper to wake early than to move it often."""
@@ -141,13 +151,13 @@ class Wire(TwistedProtocol):
 
     def _done(self, events: list[Event]) -> None:
         closed = False
-        self.flush()
         for event in events:
             if isinstance(event, Bound):
                 self._bound_at = self._clock.seconds()
             closed = closed or isinstance(event, Closed)
             self._holder.happened(self, event)
-        self.flush()
+        self._write()
+        self.schedule()
         if closed:
             self.hang_up()
 
