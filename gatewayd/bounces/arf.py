@@ -3,7 +3,7 @@
 import re
 
 from gatewayd.bounces.parts import Mail, header_fields
-from gatewayd.bounces.verdict import Kind, Verdict, first_address
+from gatewayd.bounces.reading import BounceReading, Kind, first_address
 
 FEEDBACK: dict[str, Kind] = {
     "abuse": Kind.COMPLAINED,
@@ -30,7 +30,7 @@ _UNSUBSCRIBE_SUBJECT = re.compile(r"\s*unsubscribe(?:\s+[a-z2-7]{60,400})?\s*", 
 _UNSUBSCRIBE_TEXT = re.compile(r"\bto unsubscribe\b|\A\s*unsubscribe\s*\Z", re.IGNORECASE)
 
 
-def read_complaint(mail: Mail) -> Verdict | None:
+def read_complaint(mail: Mail) -> BounceReading | None:
     """What a feedback report says; None where `mail` is none."""
     for part in mail.parts:
         found = _FEEDBACK.search(part.text) if _may_hold_feedback(mail, part.type) else None
@@ -41,10 +41,10 @@ def read_complaint(mail: Mail) -> Verdict | None:
         return None
     if not (mail.returned or mail.type.startswith("multipart/")):
         return None
-    return Verdict(kind=Kind.COMPLAINED, feedback_type="abuse", parsed=True, recipient=_returned_recipient(mail))
+    return BounceReading(kind=Kind.COMPLAINED, feedback_type="abuse", parsed=True, recipient=_returned_recipient(mail))
 
 
-def read_unsubscription(mail: Mail) -> Verdict | None:
+def read_unsubscription(mail: Mail) -> BounceReading | None:
     """What a mail program sends to a List-Unsubscribe mailto: subject and text ask for nothing else.
 
     Apple's marks it `Auto-Submitted: auto-replied`, so that header can't tell it from an auto-reply.
@@ -53,7 +53,7 @@ def read_unsubscription(mail: Mail) -> Verdict | None:
         return None
     if not _UNSUBSCRIBE_TEXT.search(mail.text[:2000]):
         return None
-    return Verdict(kind=Kind.UNSUBSCRIBED, recipient=first_address(mail.header("from") or ""))
+    return BounceReading(kind=Kind.UNSUBSCRIBED, recipient=first_address(mail.header("from") or ""))
 
 
 def _may_hold_feedback(mail: Mail, kind: str) -> bool:
@@ -64,12 +64,12 @@ def _may_hold_feedback(mail: Mail, kind: str) -> bool:
     )
 
 
-def _from_report(mail: Mail, text: str, word: str) -> Verdict:
+def _from_report(mail: Mail, text: str, word: str) -> BounceReading:
     fields: dict[str, str] = {}
     for match in _FIELD.finditer(text):
         fields.setdefault(match.group(1).lower(), match.group(2).strip())
     named = next((first_address(fields[name]) for name in _RECIPIENT_FIELDS if first_address(fields.get(name, ""))), "")
-    return Verdict(
+    return BounceReading(
         kind=FEEDBACK.get(word, Kind.COMPLAINED),
         feedback_type=word,
         parsed=True,

@@ -16,9 +16,9 @@ from gatewayd.bounces.arf import read_complaint, read_unsubscription
 from gatewayd.bounces.notice import read_notice
 from gatewayd.bounces.parts import REPORTS, Mail, take_apart
 from gatewayd.bounces.prose import kind_of, read_prose, recipient_of
+from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import HARD, code_in, is_hard, precision
 from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
-from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
 Block = dict[str, str]
 
@@ -65,7 +65,7 @@ _MAX_VALUE = 2048
 _MAX_WORDS = 2048
 
 
-def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
+def read(raw: bytes, *, null_sender: bool | None = None) -> BounceReading:
     """What the mail `raw` says. `null_sender`: whether MAIL FROM was empty, where the caller knows.
 
     Bounded in time and memory by the limits in parts.py, whatever the bytes are.
@@ -73,7 +73,7 @@ def read(raw: bytes, *, null_sender: bool | None = None) -> Verdict:
     return judge(take_apart(raw), null_sender=null_sender)
 
 
-def judge(mail: Mail, *, null_sender: bool | None = None) -> Verdict:
+def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:
     """`read`, for a mail that is taken apart already."""
     mail = _unwrapped(mail)
     return (
@@ -85,7 +85,7 @@ def judge(mail: Mail, *, null_sender: bool | None = None) -> Verdict:
         or read_answer(mail, null_sender)
         or read_prose(mail, null_sender)
         or read_auto_reply(mail)
-        or Verdict()
+        or BounceReading()
     )
 
 
@@ -104,7 +104,7 @@ def _has_report_part(mail: Mail) -> bool:
 # --- machine-readable blocks ------------------------------------------------------------------------------------------
 
 
-def _from_blocks(mail: Mail, null_sender: bool | None) -> Verdict | None:
+def _from_blocks(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     reports = (part.text for part in mail.parts if part.type in REPORTS)
     blocks = list(islice(chain.from_iterable(_blocks(text, _ANY_FIELD) for text in reports), _MAX_BLOCKS))
     if not any(map(_about_recipient, blocks)) and (is_report(mail) or from_daemon(mail, null_sender)):
@@ -172,7 +172,7 @@ def _blocks(text: str, field: re.Pattern[str]) -> Iterator[Block]:
         yield block
 
 
-def _verdict(telling: _Telling, block: Block, whole: Block) -> Verdict:
+def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
     diagnostic = _SPACE.sub(" ", block.get("diagnostic-code", "")).strip()
     status = _status(block.get("status", ""), diagnostic)
     action = (_WORD.findall(block.get("action", "").lower()) or [""])[0]
@@ -182,7 +182,7 @@ def _verdict(telling: _Telling, block: Block, whole: Block) -> Verdict:
     if kind is Kind.DELAYED and status.endswith(_EXPIRED) and telling.given_up(diagnostic):
         kind = Kind.FAILED
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
-    return Verdict(
+    return BounceReading(
         kind=kind,
         status=status,
         action=action,

@@ -16,10 +16,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from gatewayd.bounces.dsn import judge
-from gatewayd.bounces.lmtp import Arrived, Limits, Session
+from gatewayd.bounces.lmtp import Arrived, Limits, LmtpSession
 from gatewayd.bounces.parts import take_apart
+from gatewayd.bounces.reading import BounceReading, Kind
 from gatewayd.bounces.senders import is_report
-from gatewayd.bounces.verdict import Kind, Verdict
 from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Known
 from gatewayd.core.redact import redact
@@ -67,7 +67,7 @@ class Addressed(Struct, frozen=True):
 class Inspected(Struct, frozen=True):
     """A verdict, and what else of the mail decides whether it counts."""
 
-    verdict: Verdict
+    verdict: BounceReading
     report: bool
     auto_submitted: bool
     loops: bool
@@ -108,7 +108,7 @@ class ReturnedMail(protocol.Factory):
         self._hostname = hostname
         self._limits = limits or Limits()
         self._in_thread = in_thread or _threads_of(reactor)
-        self._sessions: set[Session[Addressed]] = set()
+        self._sessions: set[LmtpSession[Addressed]] = set()
         self._taken = Tally(_MAILS_A_TOKEN)
         self._emptied: Deferred[None] | None = None
         self.draining = False
@@ -135,7 +135,7 @@ class ReturnedMail(protocol.Factory):
         """A session; a peer too many is told so and dropped."""
         if self.draining or len(self._sessions) >= self._limits.connections:
             return _Busy()
-        session: Session[Addressed] = Session(
+        session: LmtpSession[Addressed] = LmtpSession(
             self._reactor, self._sized, self._hostname, find=self.find, take=self.take, over=self._over
         )
         self._sessions.add(session)
@@ -188,7 +188,7 @@ class ReturnedMail(protocol.Factory):
         # Only what was dealt with counts: a mail that is refused while the store is down comes again.
         self._taken.count(message_id)
 
-    def _ignored(self, to: Addressed, verdict: Verdict) -> None:
+    def _ignored(self, to: Addressed, verdict: BounceReading) -> None:
         self.log.info(
             "{purpose} mail about {message_id} changes nothing: {kind} {status}",
             purpose=str(to.purpose),
@@ -200,7 +200,7 @@ class ReturnedMail(protocol.Factory):
         if self._meter is not None:
             self._meter.evidence("dsn", str(verdict.kind), "ignored")
 
-    async def _of_ours(self, message_id: str, worst: Verdict) -> Verdict:
+    async def _of_ours(self, message_id: str, worst: BounceReading) -> BounceReading:
         """What a report on several recipients says of the message's own; the worst where it does not name that one."""
         known = await self._about(message_id)
         name = known.address_hash if known else ""
@@ -238,14 +238,14 @@ class ReturnedMail(protocol.Factory):
             message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail", label=who.label, user_hash=who.user_hash
         )
 
-    def _event(self, verdict: Verdict) -> Event | None:
+    def _event(self, verdict: BounceReading) -> Event | None:
         if verdict.kind is Kind.RELAYED and verdict.remote_mta.rstrip(".").lower() in self._internal_relays:
             return None
         if verdict.kind is Kind.FAILED and verdict.parsed and verdict.status.startswith("5"):
             return Event.BOUNCED
         return EVENTS.get(verdict.kind)
 
-    def _over(self, session: Session[Addressed]) -> None:
+    def _over(self, session: LmtpSession[Addressed]) -> None:
         if session.busy:
             return
         self._sessions.discard(session)
@@ -265,7 +265,7 @@ def inspect(raw: bytes, null_sender: bool) -> Inspected:
     )
 
 
-def _detail(verdict: Verdict) -> str:
+def _detail(verdict: BounceReading) -> str:
     said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, verdict.diagnostic)))
     return redact(said if verdict.parsed else f"unparsed bounce: {said}", 200)
 

@@ -50,7 +50,7 @@ _BODIES = frozenset({"7BIT", "8BITMIME"})
 
 
 @implementer(IPushProducer)
-class Session(protocol.Protocol, Generic[R]):
+class LmtpSession(protocol.Protocol, Generic[R]):
     """One connection. `find` gives the recipient behind an address, or None where we have no such one.
 
     `take` returns once the mail is dealt with for good; until then the peer has no answer. Where it raises
@@ -68,7 +68,7 @@ class Session(protocol.Protocol, Generic[R]):
         *,
         find: Callable[[str], R | None],
         take: Callable[[Arrived[R]], Awaitable[None]],
-        over: Callable[["Session[R]"], None],
+        over: Callable[["LmtpSession[R]"], None],
     ) -> None:
         self._clock = clock
         self._limits = limits
@@ -364,21 +364,21 @@ class Session(protocol.Protocol, Generic[R]):
         self._over(self)
 
 
-_COMMANDS: dict[bytes, Callable[[Session[Any], str], None]] = {
-    b"LHLO": Session._lhlo,
-    b"EHLO": Session._not_lmtp,
-    b"HELO": Session._not_lmtp,
-    b"MAIL": Session._mail_from,
-    b"RCPT": Session._rcpt_to,
-    b"DATA": Session._data,
-    b"RSET": Session._rset,
-    b"NOOP": Session._noop,
-    b"VRFY": Session._vrfy,
-    b"QUIT": Session._quit,
-    b"EXPN": Session._refuse,
-    b"HELP": Session._refuse,
-    b"AUTH": Session._refuse,
-    b"ETRN": Session._refuse,
-    b"BDAT": Session._refuse,
-    b"STARTTLS": Session._refuse,
+_COMMANDS: dict[bytes, Callable[[LmtpSession[Any], str], None]] = {
+    b"LHLO": LmtpSession._lhlo,
+    b"EHLO": LmtpSession._not_lmtp,
+    b"HELO": LmtpSession._not_lmtp,
+    b"MAIL": LmtpSession._mail_from,
+    b"RCPT": LmtpSession._rcpt_to,
+    b"DATA": LmtpSession._data,
+    b"RSET": LmtpSession._rset,
+    b"NOOP": LmtpSession._noop,
+    b"VRFY": LmtpSession._vrfy,
+    b"QUIT": LmtpSession._quit,
+    b"EXPN": LmtpSession._refuse,
+    b"HELP": LmtpSession._refuse,
+    b"AUTH": LmtpSession._refuse,
+    b"ETRN": LmtpSession._refuse,
+    b"BDAT": LmtpSession._refuse,
+    b"STARTTLS": LmtpSession._refuse,
 }

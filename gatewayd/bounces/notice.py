@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct, field
 
 from gatewayd.bounces.parts import Mail
+from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
-from gatewayd.bounces.verdict import Kind, Verdict, first_address
 
 _KINDS: dict[str, Kind] = {
     "Bounce": Kind.FAILED,
@@ -57,7 +57,7 @@ class _Notice(Struct, rename="camel"):
 _DECODER = msgspec.json.Decoder(_Notice)
 
 
-def read_notice(mail: Mail) -> Verdict | None:
+def read_notice(mail: Mail) -> BounceReading | None:
     """What an SES notification says; None where `mail` is none."""
     # Sendmail breaks lines that are too long with an exclamation mark, and JSON is one line.
     text = mail.text.lstrip().replace("!\n ", "")
@@ -71,7 +71,7 @@ def read_notice(mail: Mail) -> Verdict | None:
     return None if kind is None else _verdict(kind, notice)
 
 
-def _verdict(kind: Kind, notice: _Notice) -> Verdict:
+def _verdict(kind: Kind, notice: _Notice) -> BounceReading:
     bounce, delivery = notice.bounce or _Bounce(), notice.delivery or _Delivery()
     complaint, delay = notice.complaint or _Complaint(), notice.delivery_delay or _Delay()
     one = next(
@@ -79,7 +79,7 @@ def _verdict(kind: Kind, notice: _Notice) -> Verdict:
     )
     said = one.diagnostic_code or delivery.smtp_response
     status = one.status or code_in(said) or _success(said)
-    return Verdict(
+    return BounceReading(
         kind=kind,
         status=status,
         action=one.action.lower(),

@@ -4,12 +4,12 @@ import re
 
 from gatewayd.bounces import wording
 from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
+from gatewayd.bounces.reading import ADDRESS, BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
 from gatewayd.bounces.senders import from_daemon
-from gatewayd.bounces.verdict import ADDRESS, Kind, Verdict, first_address
 
 
-def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:
+def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     """A bounce from before RFC 3464, or from a system that never heard of it."""
     story, flat = mail.story, mail.flat
     subject = wording.plain(mail.header("subject") or "")
@@ -32,7 +32,7 @@ def read_prose(mail: Mail, null_sender: bool | None) -> Verdict | None:
     status = code_in(flat) or code_in(subject)
     if kind is Kind.DELIVERED:
         status = ""
-    return Verdict(
+    return BounceReading(
         kind=kind,
         status=status,
         recipient=recipient_of(mail, story),

@@ -7,7 +7,7 @@ import re
 
 from gatewayd.bounces import wording
 from gatewayd.bounces.parts import REPORTS, Mail
-from gatewayd.bounces.verdict import Kind, Verdict, first_address
+from gatewayd.bounces.reading import BounceReading, Kind, first_address
 
 _CONVERSATION = re.compile(r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw)\s*:\s*)+", re.IGNORECASE)
 _RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
@@ -59,20 +59,20 @@ def _is_answer(mail: Mail) -> bool:
     return any(mail.header(name) for name in _ANSWERS) and not _matches(mail, wording.DAEMON)
 
 
-def read_receipt(mail: Mail) -> Verdict | None:
+def read_receipt(mail: Mail) -> BounceReading | None:
     """A read receipt (RFC 8098) says nothing of delivery, whatever fields it has."""
     stated = mail.parameters.get("report-type", "").lower() == "disposition-notification"
-    return Verdict() if stated or any(part.type in _RECEIPTS for part in mail.parts) else None
+    return BounceReading() if stated or any(part.type in _RECEIPTS for part in mail.parts) else None
 
 
-def read_answer(mail: Mail, null_sender: bool | None) -> Verdict | None:
+def read_answer(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     """A person's auto-reply says nothing of delivery, whatever words it uses."""
     if _is_answer(mail) and not from_daemon(mail, null_sender):
         return read_auto_reply(mail)
     return None
 
 
-def read_auto_reply(mail: Mail) -> Verdict | None:
+def read_auto_reply(mail: Mail) -> BounceReading | None:
     """An answer that nobody wrote for this mail; whoever asks has ruled out that it is a bounce."""
     submitted = (mail.header("auto-submitted") or "no").strip().lower()
     precedence = (mail.header("precedence") or "").strip().lower()
@@ -83,5 +83,5 @@ def read_auto_reply(mail: Mail) -> Verdict | None:
         or precedence in ("auto_reply", "auto-reply")
         or _is_answer(mail)
     ):
-        return Verdict(kind=Kind.AUTO_REPLY, recipient=first_address(mail.header("from") or ""))
+        return BounceReading(kind=Kind.AUTO_REPLY, recipient=first_address(mail.header("from") or ""))
     return None

@@ -100,6 +100,7 @@ class Session(Connection):
         self._transactions.append(transaction)
         if self._needs_reset:
             self._needs_reset = False
+            self.chores += 1
             self._expected.append(Stage.RSET)
             before += b"RSET\r\n"
         if self.pipelining:

@@ -79,6 +79,8 @@ class Connection(LineOnlyReceiver, ABC):
         self.pipelining = False
         self.secure = False
         self.alive = False
+        self.chores = 0
+        """Commands so far that bring no mail, which relays count."""
         self.last_reply = 0.0
         self.timed_out = False
         self.why = ""
@@ -100,6 +102,7 @@ class Connection(LineOnlyReceiver, ABC):
         """NOOP on an idle connection; fires with whether it was answered well."""
         noop: Deferred[bool] = Deferred()
         self._noop = noop
+        self.chores += 1
         self._send(b"NOOP\r\n", Stage.NOOP)
         return noop
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gatewayd.config import Dkim
 from gatewayd.config.pem import signing_key
-from gatewayd.smtp.mime import Mail
+from gatewayd.smtp.mime import ComposedMail
 
 OVERSIGNED = (
     "from",
@@ -56,7 +56,7 @@ class Signer:
         """Whether signing costs enough to be done off the reactor (RSA: 0.4 ms; Ed25519: 0.05 ms)."""
         return any(isinstance(key, RSAPrivateKey) for key, _, _ in self._keys)
 
-    def sign(self, mail: Mail, now: float, deadline: float) -> Mail:
+    def sign(self, mail: ComposedMail, now: float, deadline: float) -> ComposedMail:
         """`mail` with its DKIM-Signatures in front, dated `now`. Nothing in it may change from here on.
 
         They are good for as long as a relay may still hold a mail that it took at `deadline`; both are seconds since
@@ -70,7 +70,9 @@ class Signer:
         signatures = [
             _signature(key, text, f"d={domain};\r\n s={selector};{rest}") for key, domain, selector in self._keys
         ]
-        return Mail(b"".join([*signatures, mail.head]), mail.body, mail.sender, mail.recipient, mail.needs_smtputf8)
+        return ComposedMail(
+            b"".join([*signatures, mail.head]), mail.body, mail.sender, mail.recipient, mail.needs_smtputf8
+        )
 
 
 def _signature(key: _Key, text: bytes, tags: str) -> bytes:

@@ -58,7 +58,7 @@ class Brand:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class ComposedMail:
     """Ready but for the relay's own header. `head` are whole header lines, `body` begins behind the empty line.
 
     `sender` is the envelope sender, `recipient` the address with its domain in A-labels. `needs_smtputf8` where an
@@ -72,10 +72,10 @@ class Mail:
     needs_smtputf8: bool = False
 
     def __repr__(self) -> str:
-        return f"<Mail of {len(self.head) + len(self.body) + 2} octets>"
+        return f"<ComposedMail of {len(self.head) + len(self.body) + 2} octets>"
 
 
-def compose(message: Message, address: str, brand: Brand, keys: Keys) -> Mail:
+def compose(message: Message, address: str, brand: Brand, keys: Keys) -> ComposedMail:
     """The mail for `message` to `address`. Raises Unsendable."""
     content = message.content
     if not isinstance(content, Email):
@@ -106,7 +106,9 @@ def compose(message: Message, address: str, brand: Brand, keys: Keys) -> Mail:
     if brand.return_domain:
         sender = f"b+{keys.token(Purpose.BOUNCE, message.id)}@{brand.return_domain}"
     lines = "".join(head).encode() + fields
-    return Mail(lines, body, sender, recipient, not (recipient.isascii() and sender.isascii() and lines.isascii()))
+    return ComposedMail(
+        lines, body, sender, recipient, not (recipient.isascii() and sender.isascii() and lines.isascii())
+    )
 
 
 def esp_header(provider: str, message_id: str, keys: Keys) -> bytes:

@@ -1,13 +1,10 @@
-"""How fast: even rates, places with a bounded queue before them, and domains that asked us to slow down.
+"""How fast: even rates, growing pauses, and domains that asked us to slow down.
 
 Nothing here waits long or without bound: whoever can't go soon is told when, and comes back through the outbox.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 FIRST = 2.0
 EARLY = 60.0
@@ -41,51 +38,6 @@ class Pacer:
             raise NotNow("the rate is used up", place)
         self._next = place + self._interval
         return max(0.0, place - now)
-
-
-class Places:
-    """`limit` places; those who find none wait in order, `queue` of them at most and `patience` seconds at most."""
-
-    def __init__(self, clock: Any, limit: int, queue: int, patience: float) -> None:
-        self._clock = clock
-        self._limit = limit
-        self._queue = queue
-        self._patience = patience
-        self._taken = 0
-        self._waiting: deque[Deferred[None]] = deque()
-
-    @property
-    def unused(self) -> bool:
-        """Nobody holds or awaits a place."""
-        return not self._taken
-
-    async def take(self) -> None:
-        """Returns with a place taken. Raises NotNow."""
-        if self._taken < self._limit:
-            self._taken += 1
-            return
-        soon = self._clock.seconds() + 1.0
-        if len(self._waiting) >= self._queue:
-            raise NotNow("as many as allowed are under way to that domain", soon)
-        turn: Deferred[None] = Deferred()
-        self._waiting.append(turn)
-        timer = self._clock.callLater(self._patience, turn.errback, NotNow("no place became free in time", soon))
-        try:
-            await turn
-        finally:
-            if timer.active():
-                timer.cancel()
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-
-    def give_back(self) -> None:
-        """The next in line gets the place."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.called:
-                turn.callback(None)
-                return
-        self._taken -= 1
 
 
 class Backoff:

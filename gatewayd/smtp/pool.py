@@ -10,35 +10,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
-from twisted.internet.protocol import Factory
+from twisted.internet.error import ConnectingCancelledError
 from twisted.logger import Logger
 
 from gatewayd.config import Relay
-from gatewayd.core.reaching import plain
+from gatewayd.core.line import Line
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope, Offer
-from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.connection import Trouble
+from gatewayd.smtp.health import NO_ANSWER, Health
+from gatewayd.smtp.openings import SLOW, Openings
 from gatewayd.smtp.own_name import OwnName, no_name
-from gatewayd.smtp.pacing import Backoff, NotNow
+from gatewayd.smtp.pacing import NotNow
 from gatewayd.smtp.rate import Rate, Reserve, Turn
 from gatewayd.smtp.replies import Answer, Stage
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
 TICK = 1.0
-PROBE_AFTER = 3.0
-SLOW = 5.0
+PROBE_AFTER = 4.0
 SILENT = 8.5
-GREETING = 8.0
 PATIENCE = 5.0
 IDLE = 30.0
 MESSAGES = 100
 QUEUE = 30
-NOOPS = 50
-BROKEN_CAP = 8.0
-LASTING_CAP = 300.0
+CHORES = 8
+"""NOOP and RSET on one connection: Exim drops it at the eleventh command that brings no mail, others later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,25 @@ class Settings:
     reserve: Reserve | None = None
 
 
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """An open connection: how many messages have it, and since when none had (seconds since the epoch)."""
+
+    session: Session
+    lent: int = 0
+    idle_since: float = 0.0
+
+    @property
+    def worn(self) -> bool:
+        """It has carried as much as is good for one."""
+        return self.session.started >= MESSAGES or self.session.chores >= CHORES
+
+    @property
+    def takes_another(self) -> bool:
+        """Whether a second message may be pipelined behind the one that it carries."""
+        return self.lent == 1 and self.session.pipelining and self.session.started < MESSAGES - 1
+
+
 class Pool:
     """Connections to the relay `name`. `start` begins probing, `stop` ends it and takes leave of the relay."""
 
@@ -58,30 +74,26 @@ class Pool:
 
     def __init__(self, reactor: Any, name: str, relay: Relay, settings: Settings) -> None:
         self.name = name
+        self.health = Health(reactor, name, settings.jitter)
         self._reactor = reactor
         self._settings = settings
         self._tls = ClientTls(relay)
-        self._sessions: set[Session] = set()
-        self._idle: list[Session] = []
-        self._half: deque[Session] = deque()
-        self._held: dict[Session, int] = {}
-        self._idle_since: dict[Session, float] = {}
-        self._probes: dict[Session, int] = {}
-        self._opening: dict[Deferred[Any], float] = {}
-        self._greeting = GREETING
-        self._unanswered = 0
-        self._waiting: deque[tuple[float, Deferred[Session]]] = deque()
-        self._broken = Backoff(BROKEN_CAP, settings.jitter)
-        self._lasting = Backoff(LASTING_CAP, settings.jitter)
-        self._not_before = 0.0
-        self._worked = False
-        self._suspect = False
-        self._mute = False
-        self._changed = 0.0
+        self._kept: dict[Session, _Kept] = {}
+        self._idle: list[_Kept] = []
+        self._half: deque[_Kept] = deque()
+        self._line: Line[_Kept] = Line(reactor, PATIENCE, self._too_long)
+        self._openings = Openings(
+            reactor,
+            name,
+            timeouts=settings.timeouts,
+            own_name=settings.own_name,
+            opened=self._opened,
+            failed=self._failed,
+            lost=self._lost,
+        )
         self._timer: Any = None
         self._stopping: Deferred[None] | None = None
         self._offer: Offer | None = None
-        self.trouble = ""
         self.configure(relay)
 
     def configure(self, relay: Relay) -> None:
@@ -89,39 +101,33 @@ class Pool:
         self.relay = relay
         self.rate = Rate(self._reactor, f"relay:{self.name}", relay.rate, PATIENCE, self._settings.reserve)
         while self._idle and self._are_too_many():
-            self._idle.pop(0).quit()
+            self._idle.pop(0).session.quit()
 
     # -- how it stands ------------------------------------------------------------------------------------------
 
     @property
-    def up(self) -> bool:
-        """Whether mail would go out now, as far as the latest connection tells."""
-        return self._worked and not self._suspect
-
-    @property
     def may_be_used(self) -> bool:
         """False while the relay is known to be down, or leaves us waiting for its greeting: only probes go there."""
-        if self._stopping is not None or self._mute:
+        if self._stopping is not None or self.health.mute:
             return False
-        if self._held or self._idle:
+        if self._idle or self.in_flight:
             return True
-        now = self._reactor.seconds()
-        return now >= self._not_before and (self.up or not self._leaves_us_waiting(now))
-
-    @property
-    def since(self) -> float:
-        """Since when it is up or down."""
-        return self._changed
+        hangs = not self.health.up and self._openings.some_hang(self._reactor.seconds())
+        return self.health.may_open and not hangs
 
     @property
     def in_flight(self) -> int:
         """How many connections have mail under way; a second one that is pipelined behind the first counts no more."""
-        return len(self._held)
+        return sum(kept.lent > 0 for kept in self._kept.values())
 
     @property
-    def connections(self) -> int:
-        """How many connections are open."""
-        return len(self._sessions)
+    def size_limit(self) -> int:
+        """The largest message that the relay takes, as its latest EHLO answer says; 0 for no limit known."""
+        return self._offer.size if self._offer else 0
+
+    def knows(self, keyword: str) -> bool | None:
+        """Whether the relay's latest EHLO answer has `keyword`; None before the first one."""
+        return keyword in self._offer if self._offer else None
 
     # -- start and stop -----------------------------------------------------------------------------------------
 
@@ -137,23 +143,21 @@ class Pool:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            for opening in list(self._opening):
-                opening.cancel()
-            while self._waiting:
-                self._waiting.popleft()[1].errback(Trouble("the relay is not used any more"))
-            for session in list(self._sessions):
+            self._openings.cancel()
+            self._line.fail(_not_used)
+            for session in list(self._kept):
                 session.quit()
             self._maybe_stopped()
         return self._stopping
 
     def abort(self) -> None:
         """Close all connections at once: messages whose dot was written become uncertain."""
-        for session in list(self._sessions):
+        for session in list(self._kept):
             session.drop("shutting down")
 
     def _maybe_stopped(self) -> None:
         stopping = self._stopping
-        if stopping is not None and not self._sessions and not self._opening and not stopping.called:
+        if stopping is not None and not self._kept and not self._openings and not stopping.called:
             stopping.callback(None)
 
     # -- one message --------------------------------------------------------------------------------------------
@@ -181,7 +185,8 @@ class Pool:
     ) -> Answer:
         marked = False
         while True:
-            session = await self._acquire()
+            kept = await self._acquire()
+            session = kept.session
             try:
                 if not marked:
                     if turn is not None:
@@ -191,293 +196,176 @@ class Pool:
                 used = session.started > 0
                 answer = await session.submit(envelope, content, bare=bare)
             finally:
-                self._release(session)
+                self._release(kept)
             # A connection kept open may have been closed by the relay meanwhile: only a fresh one proves trouble.
             gone = answer.code == 0 or (answer.code == 421 and answer.stage is Stage.MAIL)
             again = gone and used and not answer.ambiguous and not session.timed_out and self.may_be_used
             if not again or self._reactor.seconds() >= envelope.until:
                 return answer
 
-    @property
-    def size_limit(self) -> int:
-        """The largest message that the relay takes, as its latest EHLO answer says; 0 for no limit known."""
-        return self._offer.size if self._offer else 0
-
-    def knows(self, keyword: str) -> bool | None:
-        """Whether the relay's latest EHLO answer has `keyword`; None before the first one."""
-        return keyword in self._offer if self._offer else None
-
     # -- connections lent and given back ------------------------------------------------------------------------
 
-    async def _acquire(self) -> Session:
+    async def _acquire(self) -> _Kept:
         if self._stopping is not None:
-            raise Trouble("the relay is not used any more")
+            raise _not_used()
         while self._idle:
-            session = self._idle.pop()
-            self._idle_since.pop(session, None)
-            if session.alive:
-                self._hold(session)
-                return session
-        now = self._reactor.seconds()
+            kept = self._idle.pop()
+            if kept.session.alive:
+                self._lend(kept)
+                return kept
         # Until the relay has proved that it works, one connection is enough to find out.
-        most = self.relay.connections if self.up else 1
-        if len(self._sessions) + len(self._opening) < most and now >= self._not_before:
+        most = self.relay.connections if self.health.up else 1
+        if len(self._kept) + len(self._openings) < most and self.health.may_open:
             self._open()
         elif self._half:
-            session = self._half.popleft()
-            self._hold(session)
-            return session
-        if not self._sessions and not self._opening:
-            raise Trouble(self.trouble or "it is down")
-        if len(self._waiting) >= QUEUE * self.relay.connections:
-            raise NotNow("all connections to the relay are busy", now + 0.5 + 0.5 * self._settings.jitter())
-        turn: Deferred[Session] = Deferred()
-        self._waiting.append((now + PATIENCE, turn))
-        return await turn
+            kept = self._half.popleft()
+            self._lend(kept)
+            return kept
+        if not self._kept and not self._openings:
+            raise Trouble(self.health.trouble or "it is down")
+        if len(self._line) >= QUEUE * self.relay.connections:
+            soon = self._reactor.seconds() + 0.5 + 0.5 * self._settings.jitter()
+            raise NotNow("all connections to the relay are busy", soon)
+        return await self._line.join()
 
-    def _hold(self, session: Session) -> None:
-        count = self._held.get(session, 0) + 1
-        self._held[session] = count
-        if count == 1 and session.pipelining and session.started < MESSAGES - 1:
-            self._half.append(session)
+    def _too_long(self) -> Exception:
+        if not self.health.up:
+            return Trouble(NO_ANSWER)
+        return NotNow("no connection to the relay became free in time", self._reactor.seconds() + 1.0)
 
-    def _release(self, session: Session) -> None:
-        count = self._held[session] - 1
-        if count:
-            self._held[session] = count
-        else:
-            del self._held[session]
-        if session not in self._sessions:
+    def _lend(self, kept: _Kept) -> None:
+        kept.lent += 1
+        if kept.takes_another:
+            self._half.append(kept)
+
+    def _release(self, kept: _Kept) -> None:
+        kept.lent -= 1
+        session = kept.session
+        if session not in self._kept:
             return
-        worn = session.started >= MESSAGES or self._are_too_many()
-        if not session.alive or worn or self._stopping is not None:
+        if not session.alive or kept.worn or self._stopping is not None or self._are_too_many():
             # Lent again, a dead one would end its message at once, which would take it again, and for ever.
-            if session in self._half:
-                self._half.remove(session)
+            self._lend_no_more(kept)
             session.quit()
-            return
-        while self._waiting:
-            turn = self._waiting.popleft()[1]
-            if not turn.called:
-                self._hold_again(session)
-                turn.callback(session)
-                return
-        if count:
-            self._half.append(session)
+        elif self._line:
+            self._lend_no_more(kept)
+            self._lend(kept)
+            self._line.serve(kept)
+        elif kept.lent:
+            self._half.append(kept)
         else:
-            if session in self._half:
-                self._half.remove(session)
-            self._rest(session)
+            self._lend_no_more(kept)
+            kept.idle_since = self._reactor.seconds()
+            self._idle.append(kept)
+
+    def _lend_no_more(self, kept: _Kept) -> None:
+        if kept in self._half:
+            self._half.remove(kept)
 
     def _are_too_many(self) -> bool:
         """More than a reload left us."""
         most = self.relay.connections
-        return len(self._sessions) > most and sum(session.alive for session in self._sessions) > most
-
-    def _hold_again(self, session: Session) -> None:
-        if session in self._half:
-            self._half.remove(session)
-        self._hold(session)
-
-    def _rest(self, session: Session) -> None:
-        self._idle.append(session)
-        self._idle_since[session] = self._reactor.seconds()
+        return len(self._kept) > most and sum(session.alive for session in self._kept) > most
 
     # -- opening and losing -------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        opening: Deferred[Any] = Deferred.fromCoroutine(self._connect())
-        self._opening[opening] = self._reactor.seconds()
-        opening.addBoth(self._opened, opening)
-        opening.addErrback(
-            lambda failure: self._log.failure("opening a connection to {relay}", failure, relay=self.name)
-        )
+        self._openings.begin(self.relay, self._tls)
 
-    async def _connect(self) -> Session:
-        relay, timeouts = self.relay, self._settings.timeouts
-        starttls = self._tls.options if relay.tls == "starttls" else None
-        name = relay.helo or await self._settings.own_name()
-        login = Login(starttls, relay.username, relay.password.reveal(), name)
-        endpoint: Any = HostnameEndpoint(self._reactor, relay.host, relay.port, timeout=timeouts.connect)
-        if relay.tls == "implicit":
-            endpoint = wrapClientTLS(self._tls.options(), endpoint)
-        session = Session(self._reactor, login, timeouts=timeouts, on_lost=self._lost)
-        factory = Factory.forProtocol(lambda: session)
-        factory.noisy = False
-        try:
-            await endpoint.connect(factory)
-        except CancelledError:
-            raise
-        except (ConnectError, DNSLookupError, OSError) as error:
-            raise Trouble(f"no connection: {plain(error)}") from None
-        self._unanswered += 1
-        try:
-            ready: Session = await session.ready
-        finally:
-            self._unanswered -= 1
-        return ready
-
-    def _opened(self, result: Any, opening: Deferred[Any]) -> None:
-        began = self._opening.pop(opening)
-        if isinstance(result, Session):
-            # Where it is lost already nobody would ever take it out again.
-            if result.alive:
-                self._sessions.add(result)
-            self._forget_those_that_hang(began)
-            # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
-            self._offer = result.offer
-            self._say(True, "")
-            self._broken.worked()
-            self._lasting.worked()
-            self._not_before = 0.0
-            if self._stopping is not None:
-                result.quit()
-                return
-            self._held[result] = 1
-            self._release(result)
-            while self._waiting and len(self._sessions) + len(self._opening) < self.relay.connections:
-                if len(self._waiting) <= len(self._opening):
-                    break
-                self._open()
-        else:
-            self._failed(result)
-            self._maybe_stopped()
-
-    def _forget_those_that_hang(self, began: float) -> None:
-        """One that was begun at `began` is ready: those begun long before it will hardly ever be."""
-        if began + SLOW > self._reactor.seconds():
-            self._greeting = GREETING
-        for opening in [one for one, since in self._opening.items() if since + SLOW <= began]:
-            opening.cancel()
+    def _opened(self, session: Session, began: float) -> None:
+        kept = _Kept(session, lent=1)
+        # Where it is lost already nobody would ever take it out again.
+        if session.alive:
+            self._kept[session] = kept
+        self._openings.one_is_ready(began)
+        # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
+        self._offer = session.offer
+        self.health.worked()
+        if self._stopping is not None:
+            session.quit()
+            return
+        self._release(kept)
+        while len(self._line) > len(self._openings) and len(self._kept) + len(self._openings) < self.relay.connections:
+            self._open()
 
     def _failed(self, failure: Any) -> None:
-        if self._stopping is not None or failure.check(CancelledError, ConnectingCancelledError):
-            return
-        now = self._reactor.seconds()
-        if not failure.check(Trouble):
-            self._log.failure("connecting to {relay}", failure, relay=self.name)
-        reason = failure.value.reason if failure.check(Trouble) else "an internal fault"
-        backoff = self._lasting if failure.check(Trouble) and failure.value.lasting else self._broken
-        self._not_before = max(self._not_before, backoff.failed(now))
-        self.trouble = reason
-        if not self._held and not self._idle:
-            self._say(False, reason)
-            if not self._opening:
-                self._turn_away(Trouble(reason))
-
-    def _turn_away(self, error: Exception) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for _, turn in waiting:
-            if not turn.called:
-                turn.errback(error)
-
-    def _lost(self, session: Session) -> None:
-        self._sessions.discard(session)
-        self._idle_since.pop(session, None)
-        self._probes.pop(session, None)
-        if session in self._idle:
-            self._idle.remove(session)
-        if session in self._half:
-            self._half.remove(session)
-        if session.timed_out and session.ready.called:
-            self._suspect = True
-            self._say(False, session.why)
-        if self._waiting and not self._sessions and not self._opening:
-            if self._reactor.seconds() >= self._not_before and self._stopping is None:
-                self._open()
-            else:
-                self._turn_away(Trouble(session.why))
+        if self._stopping is None and not failure.check(CancelledError, ConnectingCancelledError):
+            trouble = failure.value
+            if not failure.check(Trouble):
+                self._log.failure("connecting to {relay}", failure, relay=self.name)
+                trouble = Trouble("an internal fault")
+            alone = not self._idle and not self.in_flight
+            self.health.failed(trouble.reason, lasting=trouble.lasting, alone=alone)
+            if alone and not self._openings:
+                self._line.fail(lambda: Trouble(trouble.reason))
         self._maybe_stopped()
 
-    def _say(self, up: bool, reason: str) -> None:
-        was = self.up
-        self._worked = up
-        self._mute = False
-        self._suspect = False if up else self._suspect
-        self.trouble = reason
-        if was != self.up or not self._changed:
-            self._changed = self._reactor.seconds()
-            if up:
-                self._log.info("relay {relay} is up", relay=self.name)
+    def _lost(self, session: Session) -> None:
+        kept = self._kept.pop(session, None)
+        if kept is not None:
+            self._lend_no_more(kept)
+            if kept in self._idle:
+                self._idle.remove(kept)
+        if session.timed_out and session.ready.called:
+            self.health.silent(session.why)
+        if self._line and not self._kept and not self._openings:
+            if self.health.may_open and self._stopping is None:
+                self._open()
             else:
-                self._log.warn("relay {relay} is down: {reason}", relay=self.name, reason=reason)
+                self._line.fail(lambda: Trouble(session.why))
+        self._maybe_stopped()
 
     # -- every second -------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         self._timer = self._reactor.callLater(TICK, self._tick)
-        now = self._reactor.seconds()
-        while self._waiting and (self._waiting[0][1].called or self._waiting[0][0] <= now):
-            turn = self._waiting.popleft()[1]
-            if not turn.called:
-                late = NotNow("no connection to the relay became free in time", now + 1.0)
-                turn.errback(late if self.up else Trouble("it does not answer"))
-        if (self.up or not self.trouble) and not self._heard_since(now - SLOW) and self._leaves_us_waiting(now):
-            self._say(False, "it does not answer")
-        elif self.up and self._says_nothing(now):
-            self._say(False, "it does not answer")
-            self._mute = True
-        elif self._mute and self._heard_since(self._changed):
-            self._say(True, "")
+        now, health = self._reactor.seconds(), self.health
+        if (health.up or not health.trouble) and not self._heard_since(now - SLOW) and self._openings.some_hang(now):
+            health.silent()
+        elif health.up and self._says_nothing(now):
+            health.silent(mute=True)
+        elif health.mute and self._heard_since(health.since):
+            health.answers()
         self._rest_no_longer(now)
         self._probe(now)
 
-    def _leaves_us_waiting(self, now: float) -> bool:
-        return any(began + SLOW <= now for began in self._opening.values())
-
     def _says_nothing(self, now: float) -> bool:
         """All connections are busy, so that none is left to find out by, and nothing came on any of them for long."""
-        return len(self._held) >= self.relay.connections and not self._heard_since(now - SILENT)
+        return self.in_flight >= self.relay.connections and not self._heard_since(now - SILENT)
 
     def _heard_since(self, time: float) -> bool:
-        return any(session.alive and session.last_reply > time for session in self._sessions)
+        return any(session.alive and session.last_reply > time for session in self._kept)
 
     def _rest_no_longer(self, now: float) -> None:
         """Idle connections end, but for the latest: that one shows whether the relay is up."""
-        for session in list(self._idle[:-1]):
-            if now - self._idle_since[session] >= IDLE:
-                self._idle.remove(session)
-                session.quit()
+        for kept in self._idle[:-1]:
+            if now - kept.idle_since >= IDLE:
+                self._idle.remove(kept)
+                kept.session.quit()
 
     def _probe(self, now: float) -> None:
         if self._heard_since(now - PROBE_AFTER):
             return
         if self._idle:
-            session = self._idle.pop()
-            self._probes[session] = self._probes.get(session, 0) + 1
-            self._held[session] = 1
-            answered = session.probe()
-            answered.addCallback(self._probed, session)
+            kept = self._idle.pop()
+            kept.lent += 1
+            answered = kept.session.probe()
+            answered.addCallback(self._probed, kept)
             answered.addErrback(lambda failure: self._log.failure("probing {relay}", failure, relay=self.name))
-        elif now >= self._not_before and self._hang(now):
-            self._open_another(now)
+        elif self.health.may_open and self._openings.all_hang(now):
+            # Those that hang may do so for ever, though the relay is back: a new one finds out.
+            if len(self._kept) + len(self._openings) < self.relay.connections:
+                self._open()
+            else:
+                self._openings.make_room(now)
 
-    def _hang(self, now: float) -> bool:
-        """Whether all that are being opened, if any, are connected and were left waiting.
+    def _probed(self, well: bool, kept: _Kept) -> None:
+        if not well:
+            kept.session.quit()
+        elif not self.health.up:
+            self.health.answers()
+        self._release(kept)
 
-        What is not even connected comes through by itself, and each look-up of a name holds a thread.
-        """
-        slow = all(began + SLOW <= now for began in self._opening.values())
-        return slow and self._unanswered == len(self._opening)
 
-    def _open_another(self, now: float) -> None:
-        """Those that hang may do so for ever, though the relay is back: a new one finds out.
-
-        Where there is no place for it, the oldest makes room: soon at first, later after longer, for it may be the
-        relay's way to greet late.
-        """
-        if len(self._sessions) + len(self._opening) < self.relay.connections:
-            self._open()
-        elif self._opening:
-            oldest, began = next(iter(self._opening.items()))
-            if began + self._greeting <= now:
-                self._greeting = min(2 * self._greeting, self._settings.timeouts.greeting)
-                oldest.cancel()
-
-    def _probed(self, well: bool, session: Session) -> None:
-        # Relays count commands without mail and lose patience: a new connection before that (Postfix: 100).
-        if not well or self._probes.get(session, 0) >= NOOPS:
-            session.quit()
-        elif not self.up:
-            self._say(True, "")
-        self._release(session)
+def _not_used() -> Trouble:
+    return Trouble("the relay is not used any more")

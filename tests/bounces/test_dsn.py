@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gatewayd.bounces.dsn import read
 from gatewayd.bounces.parts import MAX_PARTS, take_apart
-from gatewayd.bounces.verdict import Kind, Verdict
+from gatewayd.bounces.reading import BounceReading, Kind
 
 PLAYER = "player.one@far.example"
 
@@ -85,7 +85,7 @@ def test_all_that_a_block_says() -> None:
     """Recipient, code, diagnostic, both MTAs and the envelope id are kept; printing shows no address."""
     more = "Remote-MTA: dns; mail.far.example\nWill-Retry-Until: Mon, 1 Jan 2029 00:00:00 +0000"
     verdict = read(report(block("failed", "5.1.1", f"smtp; 550 5.1.1 <{PLAYER}>: unknown\n  user", more)))
-    assert verdict == Verdict(
+    assert verdict == BounceReading(
         kind=Kind.FAILED,
         status="5.1.1",
         action="failed",

@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 
 from fakes import FakeEvidence
 from gatewayd.bounces.inbound import PREFIXES, SMALL, ReturnedMail, _threads_of
-from gatewayd.bounces.lmtp import Limits, Session
+from gatewayd.bounces.lmtp import Limits, LmtpSession
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Evidence, Known
 from gatewayd.core.status import Event, State
@@ -285,7 +285,7 @@ def test_dots_come_back_as_they_went(pieces: list[bytes], size: int) -> None:
     async def take(mail: Any) -> None:
         arrived.append(mail.raw)
 
-    session: Session[str] = Session(Clock(), Limits(), "x", find=lambda a: a, take=take, over=lambda s: None)
+    session: LmtpSession[str] = LmtpSession(Clock(), Limits(), "x", find=lambda a: a, take=take, over=lambda s: None)
     session.makeConnection(Transport())
     wire = b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\nDATA\r\n"
     wire += (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\nNOOP\r\n"

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
-from twisted.internet.task import Clock
 from twisted.protocols.basic import LineOnlyReceiver
 
 from certificates import Authority
@@ -23,7 +22,8 @@ from gatewayd.core.model import Handed, Order
 from gatewayd.core.tokens import Purpose
 from gatewayd.sandbox.relay import Act, SimulatedRelay
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience, Places
+from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience
+from gatewayd.smtp.pool import CHORES
 from gatewayd.smtp.timeouts import Timeouts
 from redis_server import until
 from smtp_world import KEYS, label, message
@@ -737,26 +737,6 @@ def test_a_pacer_is_even() -> None:
     assert Pacer(0.0).take(1.0, 0.0) == 0.0
 
 
-@pytest_twisted.ensureDeferred
-async def test_places_are_given_in_order_and_never_wait_long() -> None:
-    """One place, one in the queue: the third is sent away, the second is after its patience."""
-    clock = Clock()
-    places = Places(clock, 1, 1, 2.0)
-    await places.take()
-    second = Deferred.fromCoroutine(places.take())
-    with pytest.raises(NotNow):
-        await places.take()
-    clock.advance(2.0)
-    with pytest.raises(NotNow):
-        await second
-    third = Deferred.fromCoroutine(places.take())
-    places.give_back()
-    await third
-    places.give_back()
-    assert places.unused
-    assert clock.getDelayedCalls() == []
-
-
 def test_back_off_grows_within_its_bounds() -> None:
     """First within 5 s, none over 10 s in the first minute, then up to the longest."""
     backoff, now = Backoff(300.0, lambda: 1.0), 1000.0
@@ -928,3 +908,23 @@ async def test_why_nothing_goes_out_is_known_without_a_try() -> None:
         assert w.channel.why_not(("main",)).startswith("main is down: ")
         assert w.channel.why_not(("main", "backup")) == ""
         assert w.channel.why_not(("unknown",)) == "none of its relays is configured"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_ends_before_the_relay_loses_patience() -> None:
+    """Exim drops a connection at its eleventh command that brings no mail: NOOP and RSET together stay below that."""
+    connections: list[int] = []
+
+    def decide(step: str, _: str) -> bytes | None:
+        if step == "EHLO":
+            connections.append(0)
+        elif step in ("NOOP", "RSET"):
+            connections[-1] += 1
+        return b"550 5.1.1 no" if step == "RCPT" else None
+
+    async with world(table={"connections": 1}) as there:
+        there.relays["main"].decide = decide
+        for number in range(2 * CHORES + 4):
+            await failure(there.send(order(number)))
+    assert len(connections) > 1
+    assert max(connections) == CHORES < 10

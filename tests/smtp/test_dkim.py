@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dkim_keys import ED25519, RSA, is_valid, pem
 from gatewayd.config import Dkim, Secret
 from gatewayd.smtp.dkim import Signer, relaxed_body
-from gatewayd.smtp.mime import Brand, Mail, compose
+from gatewayd.smtp.mime import Brand, ComposedMail, compose
 from smtp_world import KEYS, message
 
 BRAND = Brand("bounces.amazing.co", "https://go.amazing.co", one_click=True)
@@ -21,7 +21,7 @@ def signer(*keys: Any) -> Signer:
     return Signer([Dkim(domain="amazing.co", selector="gw1", private_key=Secret(pem(key))) for key in keys])
 
 
-def wire(mail: Mail) -> bytes:
+def wire(mail: ComposedMail) -> bytes:
     """The whole message."""
     return mail.head + b"\r\n" + mail.body
 

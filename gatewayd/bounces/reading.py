@@ -19,7 +19,7 @@ class Kind(StrEnum):
     NONE = "none"
 
 
-class Verdict(Struct, frozen=True):
+class BounceReading(Struct, frozen=True):
     """What one returned mail says of one recipient.
 
     `status` is an enhanced code (RFC 3463) or empty, `action` the DSN's own word in lower case, `diagnostic` the raw
@@ -40,10 +40,10 @@ class Verdict(Struct, frozen=True):
     envelope_id: str = ""
     will_retry_until: str = ""
     feedback_type: str = ""
-    others: tuple["Verdict", ...] = ()
+    others: tuple["BounceReading", ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.kind} {self.status or '-'}{' hard' if self.hard else ''}>"
+        return f"<BounceReading {self.kind} {self.status or '-'}{' hard' if self.hard else ''}>"
 
 
 ADDRESS = re.compile(

@@ -1,0 +1,202 @@
+"""One relay as a way for messages: its pool, how its recipient domains are paced, and what its answers mean.
+
+Owns one try by one relay, and what of its answer concerns others than the message. Must not know labels, the other
+relays or the store.
+"""
+
+from contextlib import nullcontext
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gatewayd.config import Relay
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.failover import Setback
+from gatewayd.core.interfaces import BeforeWire
+from gatewayd.core.model import Handed, WayState
+from gatewayd.core.slots import Slot, Slots
+from gatewayd.smtp.commands import Envelope
+from gatewayd.smtp.connection import Trouble
+from gatewayd.smtp.mime import ComposedMail, header_lines
+from gatewayd.smtp.pacing import NotNow, Patience
+from gatewayd.smtp.pool import Pool, Settings
+from gatewayd.smtp.rate import Rate
+from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
+
+DOMAIN_QUEUE = 20
+DOMAIN_WAIT = 2.0
+LONGEST_PAUSE = 300.0
+BARE_FOR = 3600.0
+
+LIVE_KEYS = frozenset({"connections", "rate", "provider", "on_uncertain", "uncertain_wait", "headers", "domains"})
+"""Keys of a relay's table that a reload may change on living connections."""
+
+
+class RelayRoute:
+    """The relay `name`. It tries once; who tries again, and where, is not decided here."""
+
+    def __init__(self, reactor: Any, name: str, relay: Relay, settings: Settings) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._shared = settings
+        self._pool = Pool(reactor, name, relay, settings)
+        self._patience = Patience(LONGEST_PAUSE, settings.jitter)
+        self._bare_until = 0.0
+        self._handed = 0
+        self._throttled = 0
+        self._limit(relay)
+
+    # -- how it stands ------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Relay:
+        """The table that it goes by."""
+        return self._pool.relay
+
+    @property
+    def up(self) -> bool:
+        """Whether mail would go out now, as far as the latest connection tells."""
+        return self._pool.health.up
+
+    @property
+    def why_not(self) -> str:
+        """Why no message may be tried now; empty where one may."""
+        if self._pool.may_be_used:
+            return ""
+        trouble = self._pool.health.trouble
+        return f"{self.name} is down: {trouble}" if trouble else f"{self.name} is not used now"
+
+    def state(self) -> WayState:
+        """For people."""
+        health = self._pool.health
+        closed = self._patience.closed(self._reactor.seconds())
+        slowed = f"{closed} recipient domains asked us to slow down" if closed else ""
+        return WayState(
+            up=health.up,
+            word="up" if health.up else "down" if health.trouble else "connecting",
+            reason=health.trouble or slowed,
+            since=health.since,
+            in_flight=self._pool.in_flight,
+            window=self.settings.connections,
+            rate=self.settings.rate,
+            handed=self._handed,
+            throttled=self._throttled,
+        )
+
+    # -- its life -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Probe at once and from now on."""
+        self._pool.start()
+
+    def stop(self) -> Deferred[None]:
+        """Take nothing new; fires when what is on the wire has its answer."""
+        return self._pool.stop()
+
+    def abort(self) -> None:
+        """Close all connections at once."""
+        self._pool.abort()
+
+    def reconfigure(self, relay: Relay) -> None:
+        """Go by `relay`, which differs in LIVE_KEYS only."""
+        self._pool.configure(relay)
+        self._limit(relay)
+
+    def _limit(self, relay: Relay) -> None:
+        self.headers = header_lines(relay.headers).encode()
+        limits = {name.lower(): limit for name, limit in relay.domains.items()}
+        self._rates = {
+            name: Rate(self._reactor, f"relay:{self.name}:{name}", limit.rate, DOMAIN_WAIT, self._shared.reserve)
+            for name, limit in limits.items()
+            if limit.rate
+        }
+        self._slots = {
+            name: Slots(self._reactor, limit.connections, DOMAIN_WAIT, self._no_slot_in_time)
+            for name, limit in limits.items()
+            if limit.connections
+        }
+
+    # -- one message --------------------------------------------------------------------------------------------
+
+    async def try_once(
+        self, envelope: Envelope, mail: ComposedMail, headers: bytes, before_wire: BeforeWire
+    ) -> Handed | Setback:
+        """Send it, with `headers` in front. Raises what ends the message's attempt as a whole."""
+        domain = mail.recipient.rpartition("@")[2].lower()
+        content = b"".join((headers, self.headers, mail.head, b"\r\n", mail.body))
+        try:
+            with await self._slot(domain):
+                refused = self._will_not_take(mail, content)
+                if refused:
+                    return Setback(f"{self.name} {refused}", final=True)
+                answer = await self._submit(envelope, content, before_wire)
+        except NotNow as error:
+            return Setback(f"{self.name}: {error.reason}", not_before=error.not_before, counts=False)
+        except Trouble as trouble:
+            return Setback(f"{self.name} is in trouble: {trouble.reason}")
+        return self._judge(domain, answer)
+
+    async def _slot(self, domain: str) -> Slot | nullcontext[None]:
+        """Wait, a little, until a message to `domain` may go. Raises NotNow."""
+        self._patience.check(domain, self._reactor.seconds())
+        slots, rate = self._slots.get(domain), self._rates.get(domain)
+        if slots is None and rate is None:
+            return nullcontext()
+        slot: Slot | nullcontext[None] = nullcontext()
+        if slots is not None:
+            if slots.waiting >= DOMAIN_QUEUE:
+                raise NotNow("as many as allowed are under way to that domain", self._reactor.seconds() + 1.0)
+            slot = await slots.take()
+        if rate is not None:
+            try:
+                self._pool.rate.check()
+                with rate.line() as turn:
+                    await turn()
+            except BaseException:
+                slot.__exit__(None, None, None)
+                raise
+        return slot
+
+    def _no_slot_in_time(self) -> NotNow:
+        return NotNow("no place became free in time", self._reactor.seconds() + 1.0)
+
+    def _will_not_take(self, mail: ComposedMail, content: bytes) -> str:
+        """What the relay said in advance that it can't do, empty where it may."""
+        if mail.needs_smtputf8 and self._pool.knows("SMTPUTF8") is False:
+            return "does not take addresses beyond ASCII (5.6.7)"
+        if 0 < self._pool.size_limit < len(content):
+            return "does not take messages of that size (5.3.4)"
+        return ""
+
+    async def _submit(self, envelope: Envelope, content: bytes, before_wire: BeforeWire) -> Answer:
+        """Once, and once more without parameters where the relay dislikes those; it is spared them for an hour."""
+        now = self._reactor.seconds()
+        bare = now < self._bare_until
+        answer = await self._pool.submit(envelope, content, before_wire, bare=bare)
+        if not bare and verdict_of(answer) is Verdict.BARE:
+            answer = await self._pool.submit(envelope, content, _marked_already, bare=True)
+            if verdict_of(answer) is not Verdict.BARE:
+                self._bare_until = now + BARE_FOR
+        return answer
+
+    def _judge(self, domain: str, answer: Answer) -> Handed | Setback:
+        said = f"{self.name} said {answer}" if answer.code else f"{self.name}: {answer}"
+        verdict = verdict_of(answer)
+        if verdict is Verdict.TAKEN:
+            self._handed += 1
+            self._patience.took(domain)
+            return Handed(route=self.name, detail=f"{answer.code} {answer.text}")
+        if answer.ambiguous:
+            raise Uncertain(said, route=self.name)
+        if verdict in (Verdict.REFUSED, Verdict.BARE):
+            raise PermanentFailure(said, hard=is_hard(answer))
+        if verdict is Verdict.ROUTE:
+            return Setback(said)
+        if verdict is Verdict.DOMAIN:
+            self._throttled += 1
+            self._patience.refused(domain, self._reactor.seconds(), at_once=answer.code == 421)
+        raise TemporaryFailure(said)
+
+
+async def _marked_already(route: str) -> None:
+    """The same attempt on the same route: the mark stands."""
