@@ -21,6 +21,7 @@ from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
+from gatewayd.intake.guard import IntakeGuard
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog
 from gatewayd.operators.degraded import WaysOut
@@ -46,6 +47,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     """
 
     recipients: Recipients
+    guard: IntakeGuard
     acceptor: Acceptor
     deliverer: Deliverer
     tracker: Tracker
@@ -116,6 +118,7 @@ class Reload:
             if getattr(config, table) != getattr(self._config, table):
                 log.warn("[{part}] has changed: that takes a restart", part=table)
         parts.acceptor.reconfigure(labels)
+        parts.guard.reconfigure(labels)
         parts.deliverer.reconfigure(labels)
         parts.tracker.reconfigure(labels)
         parts.reporter.reconfigure(labels)

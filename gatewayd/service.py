@@ -24,6 +24,7 @@ from gatewayd import __version__
 from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
+from gatewayd.core.consent import Consent
 from gatewayd.core.interfaces import Decided, unrecorded
 from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
@@ -36,6 +37,7 @@ from gatewayd.evidence.track import Tracker
 from gatewayd.http.ports import Listener
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
+from gatewayd.intake.guard import IntakeGuard
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog, open_audit
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
@@ -55,7 +57,9 @@ from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_link
 from gatewayd.store.claims import EventClaims
 from gatewayd.store.condition import Condition
+from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
+from gatewayd.store.stop_list import StopList
 from gatewayd.work.attempts import MessageWork, ReportWork
 from gatewayd.work.deliver import Deliverer
 from gatewayd.work.keeper import Keeper
@@ -138,6 +142,10 @@ class Shared(Struct, frozen=True, kw_only=True):
     recent: Recent
     audit: AuditLog | None
     decided: Decided
+    stops: StopList
+    consent: Consent
+    guard: IntakeGuard
+    lifted: LiftedGuards
 
     def hasten_reports(self, message_ids: Collection[str]) -> None:
         """Make due what waits to be told of these messages: their callback host is back."""
@@ -212,6 +220,7 @@ def gatewayd(
     tracker = Tracker(
         reactor,
         shared.store,
+        shared.stops,
         shared.keys,
         config.labels,
         shared.metrics,
@@ -229,6 +238,7 @@ def gatewayd(
     public = _public(shared, tracker, callbacks)
     parts = Parts(
         recipients=shared.recipients,
+        guard=shared.guard,
         acceptor=acceptor,
         deliverer=work.deliverer,
         tracker=tracker,
@@ -250,7 +260,7 @@ def gatewayd(
     )
 
     reload = Reload(config, read_again, parts, os.environ)
-    for part in (condition, ways_out, shared.recipients, callbacks, reporter, reload):
+    for part in (condition, ways_out, shared.recipients, shared.guard, callbacks, reporter, reload):
         shared.degraded.ask(part.degraded)
 
     def draining() -> None:
@@ -293,6 +303,9 @@ def _shared(reactor: Any, config: Config) -> Shared:
     audit = open_audit(reactor, table)
     recent = Recent(reactor, audit.record if audit else unrecorded)
     directories = Directories(reactor, config.directories)
+    prefix = RedisStore.key_prefix(config.redis.key_prefix)
+    stops, lifted = StopList(link, prefix), LiftedGuards(link, prefix)
+    store = RedisStore(link, reactor, prefix, table.instance)
     return Shared(
         reactor=reactor,
         config=config,
@@ -301,12 +314,16 @@ def _shared(reactor: Any, config: Config) -> Shared:
         directories=directories,
         recipients=Recipients(directories, config.labels),
         link=link,
-        store=RedisStore(link, reactor, RedisStore.key_prefix(config.redis.key_prefix), table.instance),
+        store=store,
         metrics=Metrics(CollectorRegistry(), instance=table.instance, version=__version__),
         degraded=DegradedNow(),
         audit=audit,
         recent=recent,
         decided=recent.record,
+        stops=stops,
+        consent=Consent(stops, recent.record),
+        guard=IntakeGuard(reactor, store.reserve_soon, lifted, config.labels),
+        lifted=lifted,
     )
 
 
@@ -371,6 +388,7 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
         shared.keys,
         segments=ways.fit.segments,
         labels=config.labels,
+        consent=shared.consent,
     )
     messages = {
         channel: MessageWork(
@@ -421,6 +439,8 @@ def _acceptor(shared: Shared, ways: Ways, work: Work) -> Acceptor:
         shared.config.labels,
         fit=ways.fit,
         outboxes={channel: work.outboxes[channel] for channel in work.messages},
+        consent=shared.consent,
+        guard=shared.guard,
         decided=shared.decided,
     )
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from zope.interface import implementer
 
 from gatewayd.core.errors import ErrorCode, LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
-from gatewayd.core.interfaces import Acceptance, Claim, IEventClaims, IMeter, IStore
+from gatewayd.core.interfaces import Acceptance, Claim, IEventClaims, IMeter, IStopList, IStore
 from gatewayd.core.model import (
     Channel,
     DeadLetter,
@@ -23,6 +23,7 @@ from gatewayd.core.model import (
     QueueState,
     Receipt,
     ReportJob,
+    Stop,
     Stopped,
     Trace,
     TracedEvent,
@@ -69,6 +70,73 @@ class FakeClaims:
     def _check_up(self) -> None:
         if self.down:
             raise StoreUnavailable("the fake is down")
+
+
+@implementer(IStopList)
+class FakeStopList:
+    """IStopList over a FakeStore's list."""
+
+    def __init__(self, store: "FakeStore") -> None:
+        self._store = store
+
+    async def put(
+        self,
+        label: str,
+        channel: Channel,
+        keyed_hash: str,
+        seconds: float,
+        *,
+        user: str = "",
+        reason: str = "",
+        of_address: bool = False,
+        owner: str = "",
+        since: float = 0.0,
+    ) -> None:
+        """See IStopList."""
+        now = self._store._now()
+        known, key = self._store.db.stops, (label, channel, keyed_hash)
+        before = known.get(key)
+        began, until = min(since or now, now), now + max(seconds, 1.0)
+        if before is not None and before.until > now:
+            began, until, user = max(began, before.since), max(until, before.until), user or before.user
+        known[key] = Stop(label, channel, keyed_hash, began, until, of_address, reason, user)
+        self._store.db.stop[key] = until
+        self._store.db.stop_owners[key] = owner
+
+    def _theirs(self, label: str, channel: Channel, hashes: Sequence[str]) -> list[tuple[str, Channel, str]]:
+        now, db = self._store._now(), self._store.db
+        return [
+            key
+            for key in db.stops
+            if key[:2] == (label, channel)
+            and (key[2] in hashes or db.stop_owners.get(key) in hashes)
+            and db.stop.get(key, 0) > now
+        ]
+
+    async def lift(self, label: str, channel: Channel, hashes: Sequence[str], consented_at: float) -> int:
+        """See IStopList."""
+        if consented_at > self._store._now():
+            return 0
+        gone = [key for key in self._theirs(label, channel, hashes) if self._store.db.stops[key].since < consented_at]
+        for key in gone:
+            del self._store.db.stop[key], self._store.db.stops[key]
+        return len(gone)
+
+    async def forget(self, label: str, channel: Channel, hashes: Sequence[str]) -> None:
+        """See IStopList."""
+        for key in self._theirs(label, channel, hashes):
+            self._store.db.stops[key] = replace(self._store.db.stops[key], user="")
+
+    async def some(self, label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
+        """See IStopList."""
+        now, db = self._store._now(), self._store.db
+        found = [
+            stop
+            for key, stop in db.stops.items()
+            if key[:2] == (label, channel) and stop.since >= since and db.stop.get(key, 0) > now
+        ]
+        at = int(cursor)
+        return ("0" if at + 2 >= len(found) else str(at + 2)), found[at : at + 2]
 
 
 class FakeEvidence:
@@ -177,6 +245,7 @@ class Database:
         self.aside: dict[tuple[str, Channel], dict[str, float]] = {}
         self.paused: set[tuple[str, Channel]] = set()
         self.stop: dict[tuple[str, Channel, str], float] = {}
+        self.stops: dict[tuple[str, Channel, str], Stop] = {}
         self.stop_owners: dict[tuple[str, Channel, str], str] = {}
         self.memory: dict[str, float] = {}
         self.remote: dict[tuple[str, str], tuple[str, int, str]] = {}

@@ -11,16 +11,18 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from zope.interface import implementer
 
-from fakes import FakeMeter, FakeStore
+from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd import config
+from gatewayd.core.consent import Consent
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
-from gatewayd.core.model import Channel, Leased, Recipient
+from gatewayd.core.model import Channel, Decision, Leased, Recipient
 from gatewayd.core.tokens import Keys
 from gatewayd.directories import Directories
 from gatewayd.directories.recipients import Recipients
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
+from gatewayd.intake.guard import IntakeGuard
 
 NOW = 1_790_000_000.0
 SECRET = "let me in"
@@ -140,6 +142,17 @@ class LikeSmscs:
         return "body is a star" if body == "*" else ""
 
 
+class Lifted:
+    """Seconds for which labels' guards are lifted."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    async def lifted(self, label: str) -> float:
+        """As LiftedGuards."""
+        return self.seconds.get(label, 0.0)
+
+
 class Intake:
     """An Api over an Acceptor over fakes, and a client that reaches it over memory."""
 
@@ -158,6 +171,9 @@ class Intake:
         self.meter = FakeMeter()
         self.labels = labels or {"amazing": label()}
         self.recipients = recipients_of(self.labels, players=self.players)
+        self.decisions: list[Decision] = []
+        self.lifted = Lifted()
+        self.guard = IntakeGuard(self.clock, lambda *asked: self.store.reserve_soon(*asked), self.lifted, self.labels)
         self.acceptor = Acceptor(
             self.clock,
             self.store,
@@ -166,6 +182,9 @@ class Intake:
             self.labels,
             fit=LikeSmscs(),
             outboxes=self.trays,
+            guard=self.guard,
+            consent=Consent(FakeStopList(self.store), self.decisions.append),
+            decided=self.decisions.append,
         )
         self.api = Api(
             self.clock,

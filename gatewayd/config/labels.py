@@ -12,12 +12,15 @@ from gatewayd.config.values import (
     FullSecret,
     HeaderFields,
     Net,
+    QuietHoursOrNone,
+    QuotaOrNone,
     Rate,
     SigningKey,
     SmsSender,
     Strings,
     Text,
     UrlOrNone,
+    Zone,
 )
 
 
@@ -75,6 +78,9 @@ class Label(Table):
     email_deadline: Duration = 86400.0
     sms_deadline: Duration = 4 * 3600.0
     im_deadline: Duration = 4 * 3600.0
+    intake_rate: QuotaOrNone = None
+    quiet_hours: QuietHoursOrNone = None
+    quiet_timezone: Zone = "UTC"
     max_segments: Annotated[int, Field(ge=1, le=255)] = 10
     track_opens: bool = False
     report_machine_opens: bool = False

@@ -8,11 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
+from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from gatewayd.config.pem import signing_key
+from gatewayd.config.quiet import QuietHours
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -75,6 +78,48 @@ def _rate(value: object) -> float:
     if match is None or not float(match[1]):
         raise ValueError('is not a rate such as "100/s" (or "" for no limit)')
     return float(match[1]) / _PER[match[2]]
+
+
+_SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+class Quota(Struct, frozen=True):
+    """So many in so many seconds, as "6000/m"; `text` is how it was written."""
+
+    count: float
+    seconds: float
+    text: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _quota(value: object) -> Quota | None:
+    if value is None or isinstance(value, Quota):
+        return value
+    if not _rate(value):
+        return None
+    count, _, unit = str(value).partition("/")
+    return Quota(float(count), _PER[unit], str(value))
+
+
+def _quiet_hours(value: object) -> QuietHours | None:
+    if value is None or isinstance(value, QuietHours):
+        return value
+    if value == "":
+        return None
+    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match.group(1, 2) == match.group(3, 4):
+        raise ValueError('is not a span of hours such as "22:00-08:00" (or "" for none)')
+    return QuietHours(int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4]))
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError('is not the name of a time zone such as "Europe/London"') from None
+    return value
 
 
 def _network(value: object) -> Network:
@@ -312,6 +357,9 @@ def _pin(value: str) -> str:
 
 Duration = Annotated[float, BeforeValidator(duration), AfterValidator(_positive)]
 Rate = Annotated[float, BeforeValidator(_rate)]
+QuotaOrNone = Annotated[Quota | None, BeforeValidator(_quota)]
+QuietHoursOrNone = Annotated[QuietHours | None, BeforeValidator(_quiet_hours)]
+Zone = Annotated[str, AfterValidator(_zone)]
 Net = Annotated[Network, BeforeValidator(_network)]
 SecretText = Annotated[Secret, BeforeValidator(secret)]
 RevealedSecret = Annotated[Any, BeforeValidator(_revealed)]

@@ -30,6 +30,7 @@ from gatewayd.core.model import (
     Recipient,
     ReportJob,
     Resolved,
+    Stop,
     Stopped,
     Trace,
     Waiting,
@@ -224,6 +225,37 @@ class IMeter(Interface):
 
     def evidence(source: str, event: str, result: str) -> None:
         """Evidence came: matched, parked, orphaned or ignored."""
+
+
+class IStopList(Interface):
+    """Who must not be contacted, by label and channel. Each method may raise StoreUnavailable."""
+
+    async def put(
+        label: str,
+        channel: Channel,
+        keyed_hash: str,
+        seconds: float,
+        *,
+        user: str = "",
+        reason: str = "",
+        of_address: bool = False,
+        owner: str = "",
+        since: float = 0.0,
+    ) -> None:
+        """Put a player or an address, by its keyed hash, on the list; a stop never becomes shorter or older.
+
+        `user` is the player's id where it is known; `owner` is the keyed hash of the player whose address it is: who
+        takes them off takes it off, too. `since` is when it began (seconds since the epoch), 0 for now.
+        """
+
+    async def lift(label: str, channel: Channel, hashes: Sequence[str], consented_at: float) -> int:
+        """Lift the stops of these players and addresses that are older than the consent; how many there were."""
+
+    async def forget(label: str, channel: Channel, hashes: Sequence[str]) -> None:
+        """The stops of these players hold, and do not say any more whose they are."""
+
+    async def some(label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
+        """One step over the list: those that began at `since` or later. Starts and ends with cursor "0"."""
 
 
 class IStore(Interface):

@@ -362,6 +362,23 @@ class Stopped(Struct, frozen=True):
     addresses: int
 
 
+class Stop(Struct, frozen=True):
+    """One entry of a stop list: a player, or with `of_address` an address, by its keyed hash.
+
+    `user` is the player's id, "" where nobody knows it or it was erased; `reason` says what put them there. Times are
+    seconds since the epoch.
+    """
+
+    label: str
+    channel: Channel
+    keyed_hash: str
+    since: float
+    until: float
+    of_address: bool = False
+    reason: str = ""
+    user: str = ""
+
+
 class DeadLetter(Struct, frozen=True):
     """A status that Smartico did not take in 48 hours: kept for a person."""
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -118,6 +118,13 @@ class Keys:
     def number_hashes(self, number: str) -> tuple[str, ...]:
         """How a phone number is named, whatever its punctuation: only its digits count; today's key first."""
         return self._hashes("number\0" + "".join(filter(str.isdigit, number)))
+
+    def stop_hashes(self, label: str, users: Iterable[str], channel: str, address: str = "") -> tuple[str, ...]:
+        """Every name under which a player, by any spelling of their id, or an address may be on the stop list."""
+        found = [name for user in dict.fromkeys(users) for name in self.user_hashes(label, user)]
+        if address:
+            found += self.number_hashes(address) if channel == "sms" else self.address_hashes(address)
+        return tuple(found)
 
     def seal(self, text: str, message_id: str) -> str:
         """`text` encrypted for this installation and bound to `message_id` (AES-SIV: the same twice is harmless)."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 
 from gatewayd.config import Label
-from gatewayd.core.interfaces import Decided, IMeter, IStore, unrecorded
+from gatewayd.core.interfaces import Decided, IMeter, IStopList, IStore, unrecorded
 from gatewayd.core.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
@@ -50,6 +50,7 @@ class Tracker:
         self,
         clock: Any,
         store: IStore,
+        stops: IStopList,
         keys: Keys,
         labels: Mapping[str, Label],
         meter: IMeter,
@@ -58,6 +59,7 @@ class Tracker:
     ) -> None:
         self._clock = clock
         self._store = store
+        self._stops = stops
         self._keys = keys
         self._meter = meter
         self._decided = decided
@@ -204,12 +206,27 @@ class Tracker:
         # A player who was erased is named by the link alone.
         name = self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else evidence.user_hash
         if wanted and wanted(label) and name:
-            await self._store.suppress(known.label, known.channel, name, label.suppress_for)
+            await self._stops.put(
+                known.label,
+                known.channel,
+                name,
+                label.suppress_for,
+                user=known.ext_user_id,
+                reason=f"{evidence.event} by {evidence.source}",
+            )
         # A bounce after a person's open is a forwarder's: the address was there.
         hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.queued_reports
         if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
-            address = known.address_hash
-            await self._store.suppress(known.label, known.channel, address, label.suppress_for, owner=name)
+            await self._stops.put(
+                known.label,
+                known.channel,
+                known.address_hash,
+                label.suppress_for,
+                user=known.ext_user_id,
+                reason=f"{evidence.event} by {evidence.source}: no such address",
+                of_address=True,
+                owner=name,
+            )
 
     async def _stop_by_itself(self, evidence: Evidence) -> None:
         label = self._labels.get(evidence.label)
@@ -217,7 +234,8 @@ class Tracker:
         if label is None or wanted is None or not wanted(label) or not evidence.user_hash:
             self._meter.evidence(evidence.source, evidence.event, "orphaned")
             return
-        await self._store.suppress(evidence.label, Channel.EMAIL, evidence.user_hash, label.suppress_for)
+        reason = f"{evidence.event} by {evidence.source}"
+        await self._stops.put(evidence.label, Channel.EMAIL, evidence.user_hash, label.suppress_for, reason=reason)
         self._meter.evidence(evidence.source, evidence.event, "matched")
         self.log.info(
             "{event} by {source} for a message that is kept no more", event=evidence.event, source=evidence.source

@@ -15,11 +15,13 @@ from twisted.logger import Logger
 
 from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
+from gatewayd.core.consent import Consent
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
-from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Sms, WhyNot
+from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Resolved, Sms, WhyNot
 from gatewayd.core.persist import persist
 from gatewayd.core.tokens import Keys
+from gatewayd.intake.guard import IntakeGuard
 from gatewayd.intake.pace import Pace
 from gatewayd.intake.patience import ON_THE_WAY, within
 from gatewayd.intake.rules import (
@@ -81,6 +83,8 @@ class Acceptor:
         *,
         fit: Fit,
         outboxes: Mapping[Channel, Outbox],
+        consent: Consent,
+        guard: IntakeGuard,
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
@@ -90,6 +94,8 @@ class Acceptor:
         self._labels = labels
         self._fit = fit
         self._outboxes = outboxes
+        self._consent = consent
+        self._guard = guard
         self._decided = decided
         self._previews: dict[str, Pace] = {}
         self._attempts = itertools.count()
@@ -104,8 +110,9 @@ class Acceptor:
 
         Answers within ANSWER_WITHIN seconds. Cancelling does not stop what has been asked of the store.
         """
+        caller = _Caller(request.ext_user_id)
         try:
-            return await self._accept(label_name, request)
+            return await self._accept(label_name, request, caller)
         except Refused as refused:
             log.info(
                 "refused {uid} of {label}/{channel}: {code} {reason}",
@@ -116,11 +123,11 @@ class Acceptor:
                 reason=refused.message,
             )
             reason = f"{refused.code.value} {refused.message}"
-            uid, user = printable(request.uid), printable(request.ext_user_id)
+            uid, user = printable(request.uid), printable(caller.user)
             self._decided(Decision("refused", label_name, request.channel, "", uid, user, reason))
             raise
 
-    async def _accept(self, label_name: str, request: Request) -> str:
+    async def _accept(self, label_name: str, request: Request, caller: "_Caller") -> str:
         started = self._clock.seconds()
         label = self._label(label_name)
         check_well_formed(request)
@@ -136,11 +143,15 @@ class Acceptor:
         message = self._message(ids[0], label_name, label, request, sender, started)
         try:
             self._pace_previews(label_name, label, request)
-            address = await self._check_recipient(label_name, label, request)
+            await self._ask_store(self._guard.check(label_name, label), self._until(started))
+            found = await self._check_recipient(label_name, label, request)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)
-        until, caller = self._until(started), _Caller()
-        storing = self._store_once(message, ids, request, address, until - ON_THE_WAY, caller)
+        # The directory's own spelling of the id counts, whatever the caller's: one player, one name.
+        caller.user = found.user
+        message = replace(message, ext_user_id=found.user)
+        until = self._until(started)
+        storing = self._store_once(message, ids, request, found, until - ON_THE_WAY, caller)
         try:
             return await self._ask_store(storing, until)
         except Refused:
@@ -175,23 +186,23 @@ class Acceptor:
         if not pace.take(self._clock.seconds()):
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
-    async def _check_recipient(self, label_name: str, label: Label, request: Request) -> str:
-        """The address that the directory has now, or "" where it could not say. Raises Refused."""
+    async def _check_recipient(self, label_name: str, label: Label, request: Request) -> Resolved:
+        """Who the directory says it is now, without an address where it could not say. Raises Refused."""
         looking = self._recipients.address(label_name, request.ext_user_id, request.channel)
         try:
             found = await within(self._clock, DIRECTORY_WITHIN, looking)
         except TimeoutError:
-            return ""
+            return Resolved(request.ext_user_id)
         if request.to_email_address and found.why_not is not WhyNot.UNKNOWN:
             # It goes to the preview's address: what the player has and allows does not matter.
-            return ""
+            return Resolved(found.user)
         if found.why_not in _UNREACHED:
             code, words = _UNREACHED[found.why_not]
             raise Refused(code, words.format(channel=request.channel))
         if request.channel is Channel.SMS and found.address and sms_route(label.sms_routes, found.address) is None:
             # Now or never: a message that was taken waits for a route that is there no more, until its deadline.
             raise Refused(ErrorCode.NO_ADDRESS, "the label has no SMS route for the user's number")
-        return found.address
+        return found
 
     def _message(
         self, message_id: str, label_name: str, label: Label, request: Request, sender: str, now: float
@@ -228,19 +239,19 @@ class Acceptor:
         return _verdict(*found)
 
     async def _store_once(
-        self, message: Message, ids: tuple[str, ...], request: Request, address: str, until: float, caller: "_Caller"
+        self, message: Message, ids: tuple[str, ...], request: Request, found: Resolved, until: float, caller: "_Caller"
     ) -> str:
         """Runs to its end even if the caller's time is up: what was stored after all must be taken back."""
-        keys, channel = self._keys, message.channel
+        channel = message.channel
         stops: tuple[str, ...] = ()
         if not request.activity_type:
-            stops = keys.user_hashes(message.label, message.ext_user_id)
-            if address:
-                stops += keys.number_hashes(address) if channel is Channel.SMS else keys.address_hashes(address)
+            users = (found.user, request.ext_user_id)
+            stops = self._keys.stop_hashes(message.label, users, channel, found.address)
         outbox = self._outboxes.get(channel)
         attempt = f"{self._clock.seconds():.3f}/{next(self._attempts)}"
-        try:
-            outcome, message_id = await self._store.accept(
+
+        async def ask() -> tuple[Acceptance, str]:
+            return await self._store.accept(
                 message,
                 fingerprint(request),
                 earlier_ids=ids[1:],
@@ -249,6 +260,11 @@ class Acceptor:
                 until=until,
                 attempt=attempt,
             )
+
+        try:
+            outcome, message_id = await ask()
+            if outcome is Acceptance.SUPPRESSED and await self._consent.lifts(message, stops, found.consented_at):
+                outcome, message_id = await ask()
         except StoreUntouched:
             raise
         except StoreUnavailable:
@@ -293,9 +309,14 @@ class Acceptor:
 
 
 class _Caller:
-    """Who waits for the answer. `has_heard_no`: they were told that nothing was stored, so nothing may stay."""
+    """Who waits for the answer, about which player (`user`, by the best spelling of the id that is known).
 
-    has_heard_no = False
+    `has_heard_no`: they were told that nothing was stored, so nothing may stay.
+    """
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.has_heard_no = False
 
 
 _UNREACHED: dict[WhyNot | None, tuple[ErrorCode, str]] = {

@@ -11,13 +11,17 @@ from msgspec.structs import replace
 
 from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
+from gatewayd.core.consent import Consent
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import IChannel, IRecipients, IStore
-from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Sms, WhyNot
+from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Resolved, Sms, WhyNot
 from gatewayd.core.tokens import Keys
 
 RECENT = 2.0
 """Seconds after acceptance in which the answer that the directory gave then is still taken for true."""
+
+PROMPT = 300.0
+"""Seconds after acceptance in which a message goes out in quiet hours, too: somebody does something right now."""
 
 SIMULATED = "test-mode"
 """The route of a message that a label in test mode did not really send."""
@@ -48,6 +52,7 @@ class Deliverer:
         *,
         segments: Callable[[str, Label, str], int],
         labels: Mapping[str, Label],
+        consent: Consent,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -56,6 +61,7 @@ class Deliverer:
         self._keys = keys
         self._segments = segments
         self._labels = labels
+        self._consent = consent
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
         """Go by these labels from the next message on."""
@@ -71,18 +77,35 @@ class Deliverer:
             # Nothing goes to a wire, so there is no mark: a crash now must not leave it held as uncertain.
             return Handed(SIMULATED, detail="simulated: the label is in test mode")
         channel = self._channels[message.channel]
+        self._check_quiet(label, leased)
         # Thousands may wait for what is down: their players are not looked up at each try, to be looked up again.
         ways = _ways_out(label, message.channel)
         if ways and (trouble := channel.why_not(ways)):
             raise TemporaryFailure(trouble, progress=leased.progress)
-        address = await self._resolve(message)
-        routes, sender = _way_out(label, message.channel, address)
+        found = await self._resolve(message)
+        routes, sender = _way_out(label, message.channel, found.address)
         if not routes:
             raise self._not_there(f"label {message.label} has no {message.channel} route for this message any more")
         if sender and isinstance(message.content, Sms):
             message = replace(message, content=replace(message.content, from_number=sender))
-        order = Order(message, address, routes, leased.progress, leased.attempts + 1, leased.route)
-        return await channel.send(order, self._marker(message, label, address))
+        mark = self._marker(message, label, found)
+        # What goes out names the player as the directory does: an unsubscribe link's player is on the stop list so.
+        message = replace(message, ext_user_id=found.user)
+        order = Order(message, found.address, routes, leased.progress, leased.attempts + 1, leased.route)
+        return await channel.send(order, mark)
+
+    def _check_quiet(self, label: Label, leased: Leased) -> None:
+        """A campaign that is late must not wake anybody; what somebody waits for, and half an SMS, goes on.
+
+        Raises TemporaryFailure.
+        """
+        message, now = leased.message, self._clock.seconds()
+        if label.quiet_hours is None or message.activity_type or leased.progress or now - message.accepted_at <= PROMPT:
+            return
+        if until := label.quiet_hours.until(label.quiet_timezone, now):
+            hours = f"{label.quiet_hours} {label.quiet_timezone}"
+            reason = f"quiet hours of {message.label} ({hours}): it waits until they end"
+            raise TemporaryFailure(reason, not_before=until, counts=False)
 
     def _not_there(self, reason: str) -> TemporaryFailure:
         """What an operator took out of the file may come back with the next reload, which makes the message due.
@@ -91,10 +114,10 @@ class Deliverer:
         """
         return TemporaryFailure(f"{reason}: it waits", not_before=self._clock.seconds() + RETURN_LOOK, counts=False)
 
-    async def _resolve(self, message: Message) -> str:
+    async def _resolve(self, message: Message) -> Resolved:
         if message.sealed_to:
             try:
-                return self._keys.unseal(message.sealed_to, message.id)
+                return Resolved(message.ext_user_id, self._keys.unseal(message.sealed_to, message.id))
             except ValueError as error:
                 raise PermanentFailure(str(error)) from None
         fresh = self._clock.seconds() - message.accepted_at > RECENT
@@ -105,20 +128,28 @@ class Deliverer:
             # The directory is nobody's next hop: asking it again soon loads neither relay nor SMSC.
             soon = found.not_before or self._clock.seconds() + DIRECTORY_RETRY
             raise TemporaryFailure(found.reason, not_before=soon)
-        return found.address
+        return found
 
-    def _marker(self, message: Message, label: Label, address: str) -> Callable[[str], Any]:
+    def _marker(self, message: Message, label: Label, found: Resolved) -> Callable[[str], Any]:
         hashes = self._keys.number_hashes if message.channel is Channel.SMS else self._keys.address_hashes
-        names = hashes(address)
+        address_hash = hashes(found.address)[0]
         stop: tuple[str, ...] = ()
         if not message.activity_type:
-            stop = (*self._keys.user_hashes(message.label, message.ext_user_id), *names)
+            users = (found.user, message.ext_user_id)
+            stop = self._keys.stop_hashes(message.label, users, message.channel, found.address)
         content = message.content
 
         async def before_wire(route: str) -> None:
             segments = self._segments(content.body, label, route) if isinstance(content, Sms) else 1
-            if not await self._store.mark(message, route, names[0], segments=segments, stop_hashes=stop):
-                raise PermanentFailure("the user is on the stop list")
+
+            async def mark() -> bool:
+                return await self._store.mark(message, route, address_hash, segments=segments, stop_hashes=stop)
+
+            if await mark():
+                return
+            if await self._consent.lifts(message, stop, found.consented_at) and await mark():
+                return
+            raise PermanentFailure("the user is on the stop list")
 
         return before_wire
 

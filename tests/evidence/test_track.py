@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from fakes import FakeMeter, FakeStore
+from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
@@ -52,7 +52,7 @@ class Bench:
         self.store = Store(self.clock)
         self.meter = FakeMeter()
         labels = {"amazing": Label.model_validate(LABEL | changed)}
-        self.tracker = Tracker(self.clock, self.store, KEYS, labels, self.meter)
+        self.tracker = Tracker(self.clock, self.store, FakeStopList(self.store), KEYS, labels, self.meter)
         now = self.clock.seconds()
         content = Sms("A", "b") if channel is Channel.SMS else Email("a@amazing.co", "s")
         self.message = Message(ID, "u1", "amazing", "p1", content, now, now + 3600)

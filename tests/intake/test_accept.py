@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs, formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from fakes import FakeStore
+from fakes import FakeStopList, FakeStore
 from gatewayd import config
 from gatewayd.core.callback_urls import why_refused
 from gatewayd.core.contact import email_of, number_of
@@ -387,6 +387,42 @@ async def test_previews_have_a_low_rate_of_their_own() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_label_takes_so_many_messages_and_no_more() -> None:
+    """Of the twice as many that come at once the rest is told to try again; a duplicate gets its id all the same."""
+    intake = Intake(amazing=label(intake_rate="5/m"), other=label())
+    with capturedLogs() as events:
+        codes = [await code(intake, mail(uid=f"uid-{number}")) for number in range(10)]
+    assert codes == [0] * 5 + [10] * 5
+    warnings = [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+    assert warnings == [
+        "amazing is asked for more than 5/m (intake_rate): refused with code 10 until it is less;"
+        " gatewayctl guard amazing --lift 1h takes them"
+    ]
+    assert await code(intake, mail(uid="uid-1")) == 0
+    assert await code(intake, mail(), "other") == 0
+    [degraded] = intake.guard.degraded()
+    assert (degraded.kind, degraded.name) == ("guard", "amazing")
+    assert "6 messages were refused" in degraded.text
+    intake.clock.advance(12)
+    assert [await code(intake, mail(uid=f"later-{number}")) for number in range(2)] == [0, 10]
+    intake.clock.advance(61)
+    assert not list(intake.guard.degraded())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_guard_that_an_operator_lifted_takes_all() -> None:
+    """Within seconds of its being lifted, and until it stands again."""
+    intake = Intake(amazing=label(intake_rate="1/m"))
+    assert [await code(intake, mail(uid=f"a{number}")) for number in range(3)] == [0, 10, 10]
+    intake.lifted.seconds["amazing"] = 3600
+    intake.clock.advance(5)
+    assert [await code(intake, mail(uid=f"b{number}")) for number in range(3)] == [0, 0, 0]
+    intake.lifted.seconds.clear()
+    intake.clock.advance(5)
+    assert await code(intake, mail(uid="c")) == 10
+
+
+@pytest_twisted.ensureDeferred
 async def test_preview_fields_mean_nothing_in_an_sms() -> None:
     """They are not fields of that request."""
     intake = Intake()
@@ -472,6 +508,41 @@ async def test_the_stop_list_holds_players_and_addresses() -> None:
     intake = Intake()
     await intake.store.suppress("amazing", Channel.SMS, KEYS.number_hashes("+447700900123")[0], 3600)
     assert await code(intake, TEXT) == 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_directorys_own_spelling_of_an_id_counts() -> None:
+    """For the stop list, for what is kept and for the audit log, however Smartico spells it."""
+    intake = Intake()
+    intake.players.players = dict.fromkeys(("1001", "01001", " 1001"), replace(ANNA, id="1001"))
+    assert await code(intake, mail(ext_user_id="01001")) == 0
+    assert stored(intake).ext_user_id == "1001"
+    assert intake.decisions[-1].ext_user_id == "1001"
+    await intake.store.suppress("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "1001")[0], 3600)
+    for number, spelling in enumerate(("1001", "01001", " 1001")):
+        assert await code(intake, mail(ext_user_id=spelling, uid=f"uid-{number}")) == 5
+        assert intake.decisions[-1].ext_user_id == "1001"
+    # What was stopped under a spelling of the caller's, before the directory told its own, is stopped still.
+    intake = Intake()
+    intake.players.players = {"01001": replace(ANNA, id="1001")}
+    await intake.store.suppress("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "01001")[0], 3600)
+    assert await code(intake, mail(ext_user_id="01001")) == 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_newer_consent_lifts_an_older_stop() -> None:
+    """The message is taken, and the audit log says why; an older consent, or none, lifts nothing."""
+    intake = Intake()
+    stops = FakeStopList(intake.store)
+    await stops.put("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "hhu234556")[0], 3600)
+    for consented_at in (0.0, NOW - 1):
+        intake.players.players["hhu234556"] = replace(ANNA, consented_at=consented_at)
+        assert await code(intake, MAIL) == 5
+    intake.clock.advance(10)
+    intake.players.players["hhu234556"] = replace(ANNA, consented_at=NOW + 5)
+    assert await code(intake, MAIL) == 0
+    lifted, accepted = intake.decisions[-2:]
+    assert (lifted.what, lifted.ext_user_id, accepted.what) == ("stop lifted", "hhu234556", "accepted")
 
 
 class SilentStore(FakeStore):

@@ -9,12 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from fakes import FakeStore
+from fakes import FakeStopList, FakeStore
 from gatewayd.config import Label, Secret, Smsc, SmsRoute
 from gatewayd.config.labels import sms_route
+from gatewayd.core.consent import Consent
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import BeforeWire, IChannel, IRecipientDirectory
-from gatewayd.core.model import Channel, Email, Handed, Leased, Message, Order, Recipient, Sms
+from gatewayd.core.model import Channel, Decision, Email, Handed, Leased, Message, Order, Recipient, Sms
 from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys
 from gatewayd.smpp.fit import Fit
@@ -104,6 +105,7 @@ class Bench:
         self.directory = Directory()
         self.channels = {Channel.EMAIL: Way(), Channel.SMS: Way()}
         labels = {"amazing": label(**changed)}
+        self.decisions: list[Decision] = []
         self.deliverer = Deliverer(
             self.clock,
             self.store,
@@ -112,6 +114,7 @@ class Bench:
             KEYS,
             segments=Fit({"uk": SMSC}).segments,
             labels=labels,
+            consent=Consent(FakeStopList(self.store), self.decisions.append),
         )
 
     def leased(self, content: Email | Sms | None = None, **changed: Any) -> Leased:
@@ -259,6 +262,23 @@ def test_the_stop_list_counts_until_the_last_moment(kind: str) -> None:
     assert "stop list" in bench.fails(leased, PermanentFailure).reason
 
 
+def test_a_newer_consent_lifts_an_older_stop_right_before_the_wire() -> None:
+    """Of the player by either spelling, and of the address; it is said in the audit log."""
+    bench = Bench()
+    leased = bench.leased(EMAIL)
+    for name in (*KEYS.user_hashes("amazing", "1001"), *KEYS.address_hashes("anna@players.example")):
+        run(FakeStopList(bench.store).put("amazing", Channel.EMAIL, name, 60))
+    bench.directory.player = replace(PLAYER, id="1001", consented_at=999.0)
+    assert "stop list" in bench.fails(leased, PermanentFailure).reason
+    assert bench.decisions == []
+    bench.clock.advance(10)
+    bench.directory.player = replace(PLAYER, id="1001", consented_at=1005.0)
+    bench.deliver(leased)
+    assert [decision.what for decision in bench.decisions] == ["stop lifted"]
+    [order] = bench.channels[Channel.EMAIL].orders[-1:]
+    assert order.message.ext_user_id == "1001"
+
+
 def test_a_preview_passes_the_stop_list_and_goes_to_its_own_address() -> None:
     """activity_type: the sealed address is opened for this message, the directory is not asked."""
     bench = Bench()
@@ -268,6 +288,23 @@ def test_a_preview_passes_the_stop_list_and_goes_to_its_own_address() -> None:
     [order] = bench.channels[Channel.EMAIL].orders
     assert order.address == "boss@amazing.co"
     assert bench.directory.asked == []
+
+
+def test_quiet_hours_keep_what_is_late() -> None:
+    """Not within 5 minutes of acceptance, not with activity_type, not half an SMS; the reason and the time are told."""
+    bench = Bench(quiet_hours="00:00-08:00")
+    leased = bench.leased()
+    bench.clock.advance(300)
+    assert bench.deliver(leased).route == "uk"
+    bench.clock.advance(1)
+    with pytest.raises(TemporaryFailure) as waiting:
+        bench.deliver(leased)
+    assert (waiting.value.not_before, waiting.value.counts) == (8 * 3600.0, False)
+    assert waiting.value.reason == "quiet hours of amazing (00:00-08:00 UTC): it waits until they end"
+    assert bench.deliver(replace(leased, progress=("r1",), route="uk")).route == "uk"
+    assert bench.deliver(Leased(replace(leased.message, activity_type="password"))).route == "uk"
+    bench.clock.advance(8 * 3600)
+    assert bench.deliver(leased).route == "uk"
 
 
 def test_an_address_sealed_for_another_message_is_rejected() -> None:

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
-from fakes import FakeClaims, FakeMeter, FakeStore
+from fakes import FakeClaims, FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label, Provider
 from gatewayd.core.model import Handed, Im, Message, Sms, part_of
 from gatewayd.core.status import State
@@ -58,7 +58,7 @@ class World:
         self.store = FakeStore(self.clock)
         self.meter = FakeMeter()
         label = Label.model_validate(LABEL)
-        self.tracker = Tracker(self.clock, self.store, KEYS, {"amazing": label}, self.meter)
+        self.tracker = Tracker(self.clock, self.store, FakeStopList(self.store), KEYS, {"amazing": label}, self.meter)
         table = {"url": "https://api.vendor.example/"} | (keys or ONE)
         self.public = Public(
             self.clock,

@@ -1,0 +1,23 @@
+"""That an operator lifted a label's guard for a time: a key each, which goes by itself. Plain commands."""
+
+from gatewayd.store.link import RedisLink
+
+
+class LiftedGuards:
+    """Keys `lifted:LABEL`, "1", that live for as long as the guard is lifted."""
+
+    def __init__(self, link: RedisLink, prefix: str) -> None:
+        self._link = link
+        self._prefix = f"{prefix}lifted:"
+
+    async def lift(self, label: str, seconds: float) -> None:
+        """From now on; again, it counts from then, and with 0 the guard stands again. Raises StoreUnavailable."""
+        if seconds <= 0:
+            await self._link.command("DEL", self._prefix + label)
+        else:
+            await self._link.command("SET", self._prefix + label, "1", "PX", max(int(seconds * 1000), 1))
+
+    async def lifted(self, label: str) -> float:
+        """Seconds for which it is lifted still; 0 where it is not. Raises StoreUnavailable."""
+        left = await self._link.command("PTTL", self._prefix + label)
+        return max(int(left), 0) / 1000
