@@ -63,7 +63,7 @@ class SimulatedRelay:
         self.decide: Callable[[str, str], Said | None] = lambda step, argument: None
         self.action = action
         self.reported = 0
-        self._dsn_to = dsn_to
+        self.dsn_to = dsn_to
         self._dsn_delay = dsn_delay
         self._connections: set[Conversation] = set()
         self._made = 0
@@ -149,7 +149,7 @@ class SimulatedRelay:
         self.count += 1
         self.taken.append(mail)
         wanted = any("SUCCESS" in one.get("NOTIFY", "").upper() for one in mail.rcpt_parameters)
-        if self._dsn_to is not None and wanted and mail.sender:
+        if self.dsn_to is not None and wanted and mail.sender:
             timer = self.reactor.callLater(self._dsn_delay, self._report_later, mail)
             self._timers.add(timer)
 
@@ -178,7 +178,7 @@ class SimulatedRelay:
             if lmtp.alive:
                 break
         else:
-            lmtp = await connectProtocol(self._dsn_to, LmtpClient())
+            lmtp = await connectProtocol(self.dsn_to, LmtpClient())
             await lmtp.greeted
         await lmtp.send(mail.sender, success_dsn(mail, self.name, self.action))
         self._resting.append(lmtp)

@@ -23,6 +23,7 @@ from daemon import Daemon, World
 from load import TOLD, Load, copies, copies_now, mails
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.task import react
 
 from gatewayd.sandbox.smsc import Behaviour
@@ -49,6 +50,8 @@ class Round:
         one = self.world.another(name)
         await one.start()
         await one.ready()
+        # Success reports come to who is there in the end.
+        self.world.relay.dsn_to = UNIXClientEndpoint(reactor, str(self.world.directory / f"lmtp-{name}"))
         return one
 
 
@@ -156,7 +159,11 @@ async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: 
         found["wrong"] = sum(statuses not in (TOLD, []) for statuses in told)
         found["SMS twice"] = sum(many > 1 for many in copies(world).values())
         found["mail twice"] = sum(many > 1 for many in mails(world).values())
-        found["tracebacks"] = sum(one.log.count("Traceback") for one in (world.daemon, *world.others))
+        logs = {one.log for one in (world.daemon, *world.others)}
+        found["tracebacks"] = sum(log.count("Traceback") for log in logs)
+        for log in logs:
+            if "Traceback" in log:
+                print(log[max(log.index("Traceback") - 200, 0) :][:3000])
     found["seconds"] = round(time.monotonic() - began)
     return found
 
