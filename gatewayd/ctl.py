@@ -193,6 +193,7 @@ def _moment(text: str) -> float:
 def _check(options: argparse.Namespace) -> int:
     # Imported here, as in the verbs below: this brings the whole daemon's parts, which the other verbs can do without.
     from gatewayd.check import Finding, failed, look_at_everything
+    from gatewayd.check.house import secrets
     from gatewayd.config import ConfigError, load
 
     try:
@@ -209,7 +210,10 @@ def _check(options: argparse.Namespace) -> int:
             show.findings([(finding.word, finding.what, finding.found)])
 
     tell(Finding("ok", "configuration", options.config))
-    found = _in_reactor(lambda reactor: look_at_everything(reactor, config, tell))
+    readable = secrets(Path(options.config))
+    for finding in readable:
+        tell(finding)
+    found = [*readable, *_in_reactor(lambda reactor: look_at_everything(reactor, config, tell))]
     bad = failed(found)
     if options.json:
         rows = [{"result": one.word.lower(), "what": one.what, "found": one.found} for one in found]

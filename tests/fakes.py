@@ -992,6 +992,8 @@ class FakeMeter:
         self.outcomes: list[tuple[str, Channel, str]] = []
         self.reports: list[tuple[str, Report, str]] = []
         self.facts: list[tuple[str, str, str]] = []
+        self.mails: list[tuple[str, str]] = []
+        self.complaints: list[tuple[str, str]] = []
 
     def intake(self, label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
         self.intakes.append((label, channel, result))
@@ -1001,6 +1003,12 @@ class FakeMeter:
 
     def reported(self, label: str, status: Report, result: str, seconds: float) -> None:
         self.reports.append((label, status, result))
+
+    def mailed(self, label: str, route: str) -> None:
+        self.mails.append((label, route))
+
+    def complained(self, label: str, route: str) -> None:
+        self.complaints.append((label, route))
 
     def evidence(self, source: str, event: str, result: str) -> None:
         self.facts.append((source, event, result))

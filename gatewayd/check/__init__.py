@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
 
-from gatewayd.check import dns, neighbours, players, redis
+from gatewayd.check import bulk, dns, house, neighbours, players, redis
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
 from gatewayd.config import Config
 
@@ -44,6 +44,7 @@ async def look_at_everything(
 
 
 def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
+    yield "configuration", _now([*house.look(config), *bulk.unsubscribing(config)])
     yield "redis", redis.look(reactor, config.redis)
     for name, table in config.directories.items():
         users = {label: own for label, own in config.labels.items() if own.directory == name}
@@ -58,6 +59,8 @@ def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
         yield f"callback host {host}:{port}", neighbours.callback(reactor, scheme, host, port)
     for question in dns.questions(config):
         yield "dns", question(lookup)
+    for asking in bulk.questions(config):
+        yield "dns", asking(lookup)
 
 
 async def _now(findings: list[Finding]) -> list[Finding]:

@@ -7,6 +7,7 @@ missing record is a warning to the person who can publish it.
 import base64
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +20,7 @@ from gatewayd import config
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
 
 Lookup = Callable[[str, str], Awaitable[list[str]]]
-"""The records of one name and type (TXT, MX, A, AAAA), as texts; empty where there are none. Raises CannotLookUp."""
+"""The records of one name and type (TXT, MX, A, AAAA, PTR), as texts; none: empty. Raises CannotLookUp."""
 
 
 class CannotLookUp(Exception):
@@ -40,6 +41,7 @@ class Resolver:
             "MX": self._resolver.lookupMailExchange,
             "A": self._resolver.lookupAddress,
             "AAAA": self._resolver.lookupIPV6Address,
+            "PTR": self._resolver.lookupPointer,
         }[kind]
         try:
             answers, _, _ = await ask(name)
@@ -59,8 +61,12 @@ def _text(payload: Any) -> str:
         return b"".join(payload.data).decode("utf-8", "replace")
     if isinstance(payload, dns.Record_MX):
         return str(payload.name)
-    if isinstance(payload, dns.Record_A | dns.Record_AAAA):
-        return "an address"
+    if isinstance(payload, dns.Record_PTR):
+        return str(payload.name)
+    if isinstance(payload, dns.Record_A):
+        return str(payload.dottedQuad())
+    if isinstance(payload, dns.Record_AAAA):
+        return str(ip_address(payload.address))
     return ""
 
 

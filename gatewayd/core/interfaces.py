@@ -226,6 +226,12 @@ class IMeter(Interface):
     def evidence(source: str, event: str, result: str) -> None:
         """Evidence came: matched, parked, orphaned or ignored."""
 
+    def mailed(label: str, route: str) -> None:
+        """A relay took an email of this label."""
+
+    def complained(label: str, route: str) -> None:
+        """A recipient complained about an email of this label that went by this relay, for the first time."""
+
 
 class IStopList(Interface):
     """Who must not be contacted, by label and channel. Each method may raise StoreUnavailable."""

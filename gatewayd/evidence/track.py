@@ -87,6 +87,8 @@ class Tracker:
             await self._stop_by_itself(evidence)
             return
         self._meter.evidence(evidence.source, evidence.event, "matched" if result == "moved" else "ignored")
+        if result == "moved" and known is not None and evidence.event is Event.COMPLAINED:
+            self._meter.complained(known.label, known.route)
         if result == "moved" and known is not None:
             self._decide(known, evidence.event, evidence.source)
         if result == "moved":

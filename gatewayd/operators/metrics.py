@@ -97,6 +97,15 @@ class Metrics:
             ("source", "event", "result"),
             registry=registry,
         )
+        self._mails = Counter(
+            "gatewayd_mails_total", "Emails that a relay took.", ("label", "route"), registry=registry
+        )
+        self._complaints = Counter(
+            "gatewayd_complaints_total",
+            "Emails that a recipient complained about: 0.1 % of the mails is too many, 0.3 % stops delivery.",
+            ("label", "route"),
+            registry=registry,
+        )
         self._answers_total = Counter(
             "gatewayd_smpp_answers_total",
             "Answers to submit_sm by command_status; other is what neither SMPP 3.4 nor its vendors' range names.",
@@ -195,6 +204,14 @@ class Metrics:
             self._reported[label, status, result] = pair
         pair[0].inc()
         pair[1].observe(seconds)
+
+    def mailed(self, label: str, route: str) -> None:
+        """A relay took an email of this label."""
+        self._mails.labels(label, route).inc()
+
+    def complained(self, label: str, route: str) -> None:
+        """A recipient complained about one of them, for the first time."""
+        self._complaints.labels(label, route).inc()
 
     def evidence(self, source: str, event: str, result: str) -> None:
         """Evidence came."""

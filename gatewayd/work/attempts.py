@@ -164,6 +164,8 @@ class MessageWork:
 
         await self._settled(store)
         self._count(item, "sent")
+        if self._channel is Channel.EMAIL:
+            self._meter.mailed(item.message.label, handed.route)
         self._decide(item, "sent", handed.route)
         # One line a message, when it ends: of an SMS that is its receipt's, of an email its relay's answer.
         say = log.info if self._channel is Channel.EMAIL else log.debug

@@ -267,6 +267,7 @@ async def test_neighbours_that_say_nothing_do_not_hold_the_others_up(net: Net) -
     words = {finding.what: finding.word for finding in found}
     assert words.pop("dns") == SKIP
     assert words.pop("directory players") == OK
+    assert words.pop("label amazing") == WARN
     assert words == {
         "redis": FAIL,
         "relay main": FAIL,

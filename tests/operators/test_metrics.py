@@ -187,6 +187,8 @@ def test_what_etc_watches_is_there(metrics: Metrics, expressions: str) -> None:
     metrics.reactor_late(0.001)
     metrics.show_messages({("amazing", EMAIL, "accepted"): 1}, {"email": QueueState(1, 0, 1.0)})
     metrics.show_dead(1)
+    metrics.mailed("amazing", "main")
+    metrics.complained("amazing", "main")
     metrics.show_degraded([Degraded("label", "amazing/email", "no way out")])
     metrics.show_paused([("amazing", EMAIL)])
     metrics.submit_answered("world", "ESME_ROK", 0.02)

@@ -1,0 +1,153 @@
+"""What Gmail and Yahoo (2024) and Microsoft (2025) ask of bulk senders, as far as the DNS and our file say it.
+
+DMARC alignment of each From domain with the return path (SPF) and with the DKIM key, the way back from our address to
+our name, and a BIMI record's form. Nothing here fails the check; each line says what the rule wants.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import ip_address
+
+from gatewayd import config
+from gatewayd.check.dns import CannotLookUp, Lookup
+from gatewayd.check.finding import OK, SKIP, WARN, Finding
+
+Question = Callable[[Lookup], Awaitable[list[Finding]]]
+
+_SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "net", "org"})
+"""Under a country's domain these are no one's own: amazing.co.uk is the organisation, co.uk is not."""
+
+
+def questions(config_: config.Config) -> Iterator[Question]:
+    """Each thing to find out; all can be asked at once."""
+    for name, label in config_.labels.items():
+        for domain in _from_domains(label):
+            yield lambda lookup, name=name, domain=domain: alignment(lookup, config_, name, domain)  # type: ignore[misc]
+            yield lambda lookup, domain=domain: bimi(lookup, domain)  # type: ignore[misc]
+    for name, relay in config_.relays.items():
+        if relay.helo and not relay.provider:
+            yield lambda lookup, name=name, helo=relay.helo: way_back(lookup, name, helo)  # type: ignore[misc]
+
+
+def unsubscribing(config_: config.Config) -> list[Finding]:
+    """One-click unsubscribe (RFC 8058), which the rule wants in marketing mail."""
+    return [
+        Finding(WARN, f"label {name}", "one_click_unsubscribe is off: Gmail and Yahoo want it in marketing mail")
+        for name, label in config_.labels.items()
+        if label.relays and not label.one_click_unsubscribe
+    ]
+
+
+async def alignment(lookup: Lookup, config_: config.Config, name: str, domain: str) -> list[Finding]:
+    """RFC 7489 3.1: the return path or a DKIM key is of From's own domain, or DMARC fails whatever SPF says."""
+    what = f"dns alignment {domain} ({name})"
+    label = config_.labels[name]
+    try:
+        record = await _dmarc(lookup, domain)
+    except CannotLookUp as error:
+        return [Finding(SKIP, what, f"could not look up: no resolver answered ({error})")]
+    bounces = label.bounce_domain or (config_.bounces.domain if config_.bounces else domain)
+    by_spf = aligned(domain, bounces, strict=_tag(record, "aspf") == "s")
+    keys = [key.domain for key in label.dkim_keys]
+    by_dkim = any(aligned(domain, key, strict=_tag(record, "adkim") == "s") for key in keys)
+    signs = f"DKIM d={', '.join(keys)}" if keys else "no DKIM key of ours (its relay may sign)"
+    if by_spf and by_dkim:
+        return [
+            Finding(OK, what, f"return path {bounces} and {signs} are both of From's domain: DMARC passes by either")
+        ]
+    if by_spf or by_dkim:
+        # A forwarder breaks SPF: without an aligned signature forwarded mail fails.
+        other = f"{signs} is not" if by_spf else f"return path {bounces} is not"
+        good = f"return path {bounces}" if by_spf else signs
+        word = OK if by_dkim else WARN
+        return [
+            Finding(word, what, f"aligned by {good} alone ({other}); the rule wants one, forwarded mail needs DKIM")
+        ]
+    wanted = f"neither return path {bounces} nor {signs} is of From's domain: DMARC fails, and bulk mail is refused"
+    return [
+        Finding(WARN, what, f"{wanted}, unless the relay signs as {organisation(domain)} (Gmail, Yahoo, Microsoft)")
+    ]
+
+
+async def bimi(lookup: Lookup, domain: str) -> list[Finding]:
+    """A BIMI record, where there is one: its form, and the DMARC policy that it needs. None is no fault."""
+    what = f"dns BIMI {domain}"
+    try:
+        records = [text for text in await lookup(f"default._bimi.{domain}", "TXT") if "bimi1" in text.lower()]
+        policy = _tag(await _dmarc(lookup, domain), "p") if records else ""
+    except CannotLookUp:
+        return []
+    if not records:
+        return []
+    text = records[0]
+    if not re.match(r"v=BIMI1\s*;", text):
+        return [Finding(WARN, what, f"must begin with v=BIMI1; : {text}")]
+    logo, proof = _tag(text, "l"), _tag(text, "a")
+    if not re.fullmatch(r"https://\S+\.svgz?", logo, re.IGNORECASE):
+        return [Finding(WARN, what, f"l= must be the https address of an SVG Tiny PS file: {text}")]
+    if proof and not re.fullmatch(r"https://\S+\.pem", proof, re.IGNORECASE):
+        return [Finding(WARN, what, f"a= must be the https address of a PEM certificate: {text}")]
+    if policy not in ("quarantine", "reject"):
+        return [Finding(WARN, what, f"needs a DMARC policy of quarantine or reject; it is p={policy or 'none'}")]
+    note = "" if proof else "; without a= (a certificate) Gmail shows no logo"
+    return [Finding(OK, what, f"{text}{note}")]
+
+
+async def way_back(lookup: Lookup, relay: str, helo: str) -> list[Finding]:
+    """The rule wants an address whose PTR names a host, and that host's address to be the same one."""
+    what = f"dns PTR {helo} (relay {relay})"
+    try:
+        addresses = [*await lookup(helo, "A"), *await lookup(helo, "AAAA")]
+        if not addresses:
+            return [Finding(WARN, what, "helo has no address: Gmail and Yahoo want a name that leads to the sender's")]
+        found = []
+        for address in addresses:
+            names = [name.rstrip(".").lower() for name in await lookup(ip_address(address).reverse_pointer, "PTR")]
+            forward = [back for name in names for kind in ("A", "AAAA") for back in await lookup(name, kind)]
+            if not names:
+                text = f"{address} has no PTR: Gmail and Yahoo refuse mail from it"
+                found.append(Finding(WARN, what, text))
+            elif address not in forward:
+                text = f"the PTR of {address} is {names[0]}, which does not lead back to it: Gmail refuses mail"
+                found.append(Finding(WARN, what, text))
+            else:
+                found.append(
+                    Finding(OK, what, f"{address} is {names[0]}, and back; right if the mail leaves from there")
+                )
+        return found
+    except CannotLookUp as error:
+        return [Finding(SKIP, what, f"could not look up: no resolver answered ({error})")]
+
+
+def aligned(domain: str, other: str, *, strict: bool) -> bool:
+    """Whether two domains are the same, or, unless `strict`, of one organisation (RFC 7489 3.1)."""
+    one, two = domain.lower().rstrip("."), other.lower().rstrip(".")
+    return one == two if strict else organisation(one) == organisation(two)
+
+
+def organisation(domain: str) -> str:
+    """The organisation's domain, without the Public Suffix List: two labels, three under co.uk and the like."""
+    labels = domain.lower().rstrip(".").split(".")
+    wide = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
+    return ".".join(labels[-3 if wide else -2 :])
+
+
+async def _dmarc(lookup: Lookup, domain: str) -> str:
+    """The record of the domain, else that of its organisation; "" for none."""
+    for name in dict.fromkeys((domain, organisation(domain))):
+        for text in await lookup(f"_dmarc.{name}", "TXT"):
+            if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text):
+                return text
+    return ""
+
+
+def _tag(record: str, name: str) -> str:
+    found = re.search(rf"(?:^|;)\s*{name}\s*=\s*([^;]*)", record)
+    return found[1].strip() if found else ""
+
+
+def _from_domains(label: config.Label) -> list[str]:
+    if not label.relays:
+        return []
+    domains = [pattern.rpartition("@")[2].strip("<> ").lower() for pattern in label.email_senders]
+    return [name for name in dict.fromkeys(domains) if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]

@@ -1,0 +1,109 @@
+"""What the file itself says that an operator would want to hear: nothing is connected to.
+
+A label without a way out, a way that nobody uses, clear text where carriers leave a choice, a secret that others on
+this host can read, a DKIM key that many receivers can't use.
+"""
+
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gatewayd import config
+from gatewayd.check.finding import WARN, Finding
+from gatewayd.config.clear_text import beyond_loopback
+
+_SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorization|signing_key|private_key)$")
+
+
+def look(config_: config.Config) -> list[Finding]:
+    """What the tables say together."""
+    return [*_without_a_way(config_), *_unused(config_), *_clear(config_), *_keys(config_)]
+
+
+def _without_a_way(config_: config.Config) -> Iterator[Finding]:
+    for name, label in config_.labels.items():
+        if not (label.relays or label.sms_routes or label.im_via):
+            yield Finding(WARN, f"label {name}", "has no way out: no relays, sms_routes or im_via; it takes no message")
+
+
+def _unused(config_: config.Config) -> Iterator[Finding]:
+    labels = config_.labels.values()
+    relays = {name for label in labels for name in label.relays}
+    by_sms = {name for label in labels for route in label.sms_routes for name in route.via}
+    by_im = {name for label in labels for name in label.im_via}
+    tables = (
+        ("relay", config_.relays, relays, "relays"),
+        ("smsc", config_.smscs, by_sms, "sms_routes"),
+        ("provider", config_.providers, by_sms | by_im, "sms_routes or im_via"),
+        ("directory", config_.directories, {label.directory for label in labels}, "directory"),
+    )
+    for kind, names, used, key in tables:
+        for name in names:
+            if name not in used:
+                yield Finding(WARN, f"{kind} {name}", f"is used by no label: {key} names it nowhere")
+
+
+def _clear(config_: config.Config) -> Iterator[Finding]:
+    for name, relay in config_.relays.items():
+        if relay.tls == "none" and beyond_loopback(relay.host):
+            yield Finding(WARN, f"relay {name}", "mail goes to another machine in clear text: starttls, if offered")
+    for name, smsc in config_.smscs.items():
+        if not smsc.tls and beyond_loopback(smsc.host):
+            text = "password and texts go to another machine in clear text: tls = true, a tunnel or a private line"
+            yield Finding(WARN, f"smsc {name}", text)
+
+
+def _keys(config_: config.Config) -> Iterator[Finding]:
+    for name, label in config_.labels.items():
+        keys = [load_pem_private_key(key.private_key.reveal().encode(), None) for key in label.dkim_keys]
+        if keys and all(isinstance(key, Ed25519PrivateKey) for key in keys):
+            text = "every DKIM key is ed25519, which Gmail and Microsoft do not verify: an rsa key beside it"
+            yield Finding(WARN, f"label {name}", text)
+
+
+def secrets(path: Path) -> list[Finding]:
+    """Secrets that other users of this host can read: in the file itself, or in one that it names."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+        open_file = bool(path.stat().st_mode & stat.S_IROTH)
+    except (OSError, ValueError):
+        return []
+    found = []
+    for at, text in _texts(raw, ""):
+        kind, _, rest = text.partition(":")
+        if kind == "file" and _others_read(Path(rest)):
+            found.append(Finding(WARN, at, f"every user of this host can read {rest} (chmod o= {rest})"))
+        elif open_file and text and kind not in ("file", "credential", "env") and _SECRET_KEYS.search(_key(at)):
+            found.append(
+                Finding(WARN, at, f"stands in {path}, which every user of this host can read (chmod o= {path})")
+            )
+    return found
+
+
+def _others_read(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _key(at: str) -> str:
+    return re.sub(r"\[\d+\]$", "", at).rpartition(".")[2]
+
+
+def _texts(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Every text in a table, with its key path."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, f"{at}[{index}]")
+    elif isinstance(value, str):
+        yield at, value

@@ -1,0 +1,176 @@
+"""What the large mailbox providers ask of bulk senders, by a DNS server on loopback and by values."""
+
+from collections.abc import Awaitable, Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import succeed
+from twisted.names import dns
+from twisted.names.common import ResolverBase
+from twisted.names.error import DomainError
+from twisted.names.server import DNSServerFactory
+
+from gatewayd.check.bulk import aligned, alignment, bimi, organisation, unsubscribing, way_back
+from gatewayd.check.dns import Resolver
+from gatewayd.check.finding import OK, SKIP, WARN, Finding
+from gatewayd.config import Config, parse
+
+LOOPBACK = "127.0.0.1"
+DKIM = "amazing.co"
+
+
+class Zone(ResolverBase):
+    """Answers from a table of (name, type)."""
+
+    def __init__(self, table: dict[tuple[str, int], Any]) -> None:
+        super().__init__()
+        self.table = table
+
+    def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> Any:
+        record = self.table.get((name.decode().lower(), kind))
+        if record is None:
+            from twisted.internet.defer import fail
+
+            return fail(DomainError(name))
+        return succeed(([dns.RRHeader(name, kind, payload=record)], [], []))
+
+
+@pytest.fixture
+def served() -> Iterator[Any]:
+    """A resolver that asks a DNS server on loopback, and its table."""
+    table: dict[tuple[str, int], Any] = {}
+    factory = DNSServerFactory(clients=[Zone(table)])
+    factory.noisy = False
+    port = reactor.listenUDP(0, dns.DNSDatagramProtocol(factory), interface=LOOPBACK)  # type: ignore[attr-defined]
+    yield table, Resolver(reactor, servers=[(LOOPBACK, port.getHost().port)])
+    pytest_twisted.blockon(port.stopListening())
+
+
+def text(*words: bytes) -> Any:
+    """A TXT record."""
+    return dns.Record_TXT(*words)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_way_back_that_leads_home_and_ones_that_do_not(served: Any) -> None:
+    """helo's address has a PTR, whose host has that address; else Gmail refuses, and the line says so."""
+    table, lookup = served
+    (found,) = await way_back(lookup, "main", "mail.amazing.co")
+    assert (found.word, "helo has no address" in found.found) == (WARN, True)
+    table["mail.amazing.co", dns.A] = dns.Record_A("192.0.2.25")
+    (found,) = await way_back(lookup, "main", "mail.amazing.co")
+    assert (found.word, "has no PTR" in found.found) == (WARN, True)
+    table["25.2.0.192.in-addr.arpa", dns.PTR] = dns.Record_PTR("other.amazing.co")
+    (found,) = await way_back(lookup, "main", "mail.amazing.co")
+    assert (found.word, "does not lead back" in found.found) == (WARN, True)
+    table["25.2.0.192.in-addr.arpa", dns.PTR] = dns.Record_PTR("mail.amazing.co")
+    (found,) = await way_back(lookup, "main", "mail.amazing.co")
+    assert (found.word, "192.0.2.25 is mail.amazing.co, and back" in found.found) == (OK, True)
+
+
+def label(key: str, **changes: Any) -> Config:
+    """A configuration of one label that signs as `key`, "" for not at all."""
+    own: dict[str, Any] = {
+        "allow_from": ["127.0.0.0/8"],
+        "authorization": ["secret"],
+        "api_key": "key",
+        "callback_hosts": ["*.smartico.ai"],
+        "email_senders": ["*@amazing.co"],
+        "directory": "players",
+        "relays": ["main"],
+        **changes,
+    }
+    if key:
+        own["dkim"] = {"domain": key, "selector": "s", "private_key": ED25519}
+    return parse(
+        {
+            "gatewayd": {"secret_key": "k" * 32, "instance": "gw1"},
+            "redis": {"endpoint": "unix:/run/redis.sock"},
+            "bounces": {"domain": "bounces.amazing.co"},
+            "labels": {"amazing": own},
+            "directories": {"players": {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}},
+            "relays": {"main": {"host": LOOPBACK}},
+        },
+        {},
+    )
+
+
+ED25519 = """-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF
+-----END PRIVATE KEY-----
+"""
+
+
+@pytest.mark.parametrize(
+    ("record", "key", "returning", "word", "said"),
+    [
+        (b"v=DMARC1; p=none", "amazing.co", "", OK, "DMARC passes by either"),
+        (b"v=DMARC1; p=none", "news.amazing.co", "", OK, "DMARC passes by either"),
+        (b"v=DMARC1; p=none; adkim=s", "news.amazing.co", "", WARN, "aligned by return path"),
+        (b"v=DMARC1; p=none; aspf=s", "amazing.co", "", OK, "aligned by DKIM"),
+        (b"v=DMARC1; p=none", "", "", WARN, "aligned by return path bounces.amazing.co alone"),
+        (b"v=DMARC1; p=none", "", "mail.esp.example", WARN, "DMARC fails, and bulk mail is refused"),
+        (b"v=DMARC1; p=none", "esp.example", "mail.esp.example", WARN, "unless the relay signs as amazing.co"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_alignment(served: Any, record: bytes, key: str, returning: str, word: str, said: str) -> None:
+    """The return path or a DKIM key must be of From's domain; strict means the very same."""
+    table, lookup = served
+    table["_dmarc.amazing.co", dns.TXT] = text(record)
+    changes = {"bounce_domain": returning} if returning else {}
+    (found,) = await alignment(lookup, label(key, **changes), "amazing", "amazing.co")
+    assert (found.word, said in found.found) == (word, True), found
+
+
+@pytest_twisted.ensureDeferred
+async def test_bimi(served: Any) -> None:
+    """None is no fault; one that is there has the form, an https SVG, and a policy that lets it count."""
+    table, lookup = served
+    assert await bimi(lookup, "amazing.co") == []
+    at = "default._bimi.amazing.co"
+    for record, policy, word in (
+        (b"v=bimi1; l=https://amazing.co/logo.svg", b"reject", WARN),
+        (b"v=BIMI1; l=http://amazing.co/logo.svg", b"reject", WARN),
+        (b"v=BIMI1; l=https://amazing.co/logo.png", b"reject", WARN),
+        (b"v=BIMI1; l=https://amazing.co/logo.svg", b"none", WARN),
+        (b"v=BIMI1; l=https://amazing.co/logo.svg; a=https://amazing.co/x.txt", b"reject", WARN),
+        (b"v=BIMI1; l=https://amazing.co/logo.svg; a=https://amazing.co/vmc.pem", b"quarantine", OK),
+    ):
+        table[at, dns.TXT] = text(record)
+        table["_dmarc.amazing.co", dns.TXT] = text(b"v=DMARC1; p=" + policy)
+        (found,) = await bimi(lookup, "amazing.co")
+        assert found.word == word, (record, found)
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_a_resolver_nothing_is_claimed() -> None:
+    """No answer is no fault of the domain's."""
+    lookup = Resolver(reactor, servers=[(LOOPBACK, 9)])
+
+    async def all_of(*looks: Awaitable[list[Finding]]) -> list[Finding]:
+        return [finding for look in looks for finding in await look]
+
+    found = await all_of(
+        alignment(lookup, label("amazing.co"), "amazing", "amazing.co"),
+        bimi(lookup, "amazing.co"),
+        way_back(lookup, "main", "mail.amazing.co"),
+    )
+    assert [one.word for one in found] == [SKIP, SKIP]
+
+
+def test_whose_a_domain_is() -> None:
+    """Two labels, three where a country's registry has a level of its own."""
+    assert organisation("news.amazing.co") == "amazing.co"
+    assert organisation("news.amazing.co.uk") == "amazing.co.uk"
+    assert organisation("amazing.com.mt") == "amazing.com.mt"
+    assert aligned("news.amazing.co.uk", "bounce.amazing.co.uk", strict=False)
+    assert not aligned("amazing.co.uk", "evil.co.uk", strict=False)
+    assert not aligned("news.amazing.co", "amazing.co", strict=True)
+
+
+def test_one_click_unsubscribe_is_part_of_the_rule() -> None:
+    """A label that sends mail without it is named."""
+    assert [one.what for one in unsubscribing(label(""))] == ["label amazing"]

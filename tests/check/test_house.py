@@ -1,0 +1,78 @@
+"""What the file itself says that an operator would want to hear."""
+
+from pathlib import Path
+from typing import Any
+
+from gatewayd.check.house import look, secrets
+from gatewayd.config import parse
+
+LABEL = {
+    "allow_from": ["127.0.0.0/8"],
+    "authorization": ["secret"],
+    "api_key": "key",
+    "callback_hosts": ["*.smartico.ai"],
+    "directory": "players",
+}
+PLAYERS = {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}
+
+
+def said(**tables: Any) -> dict[str, str]:
+    """What is found in these tables, by subject."""
+    raw = {
+        "gatewayd": {"secret_key": "k" * 32, "instance": "gw1"},
+        "redis": {"endpoint": "unix:/run/redis.sock"},
+        "directories": {"players": PLAYERS},
+        **tables,
+    }
+    return {one.what: one.found for one in look(parse(raw, {}))}
+
+
+def test_a_label_without_a_way_out_and_ways_that_nobody_uses() -> None:
+    """Each is named, with the key that would change it."""
+    found = said(
+        labels={"amazing": LABEL},
+        relays={"main": {"host": "127.0.0.1"}},
+        smscs={"world": {"host": "127.0.0.1", "system_id": "gw", "password": "p"}},
+        directories={"players": PLAYERS, "old": PLAYERS},
+    )
+    assert set(found) == {"label amazing", "relay main", "smsc world", "directory old"}
+    assert "no way out" in found["label amazing"]
+
+
+def test_clear_text_to_another_machine() -> None:
+    """Relays and SMSCs, where carriers leave no choice: a warning; on loopback there is nobody to read it."""
+    label = LABEL | {"relays": ["near", "far"], "sms_routes": [{"prefix": "", "via": ["uk", "us"]}]}
+    found = said(
+        labels={"amazing": label},
+        relays={"near": {"host": "127.0.0.1"}, "far": {"host": "10.1.2.3"}},
+        smscs={
+            "uk": {"host": "smsc.example.com", "system_id": "gw", "password": "p"},
+            "us": {"host": "smsc.example.com", "system_id": "gw", "password": "p", "tls": True},
+        },
+    )
+    assert set(found) == {"relay far", "smsc uk"}
+
+
+def test_secrets_that_others_can_read(tmp_path: Path) -> None:
+    """One in the file itself, where that is open, and one in a file that is; closed ones are no news."""
+    open_file, closed = tmp_path / "open.key", tmp_path / "closed.key"
+    for path, mode in ((open_file, 0o644), (closed, 0o600)):
+        path.write_text("x" * 32)
+        path.chmod(mode)
+    config = tmp_path / "gatewayd.toml"
+    config.write_text(
+        f'[gatewayd]\nsecret_key = "file:{open_file}"\nprevious_secret_keys = ["file:{closed}"]\n'
+        '[redis]\npassword = "hunter2"\nendpoint = "unix:/run/redis.sock"\n'
+        '[labels.amazing]\nauthorization = ["a", "b"]\n'
+    )
+    config.chmod(0o644)
+    found = secrets(config)
+    assert [one.what for one in found] == [
+        "gatewayd.secret_key",
+        "redis.password",
+        "labels.amazing.authorization[0]",
+        "labels.amazing.authorization[1]",
+    ]
+    assert not any("hunter2" in one.found for one in found)
+    config.chmod(0o640)
+    assert [one.what for one in secrets(config)] == ["gatewayd.secret_key"]
