@@ -483,7 +483,7 @@ class FakeStore:
             row.segments = ""
         parked = []
         for index, remote in enumerate(handed.remote_ids, 1):
-            self.db.remote[handed.route, remote] = (message_id, index, row.address)
+            self._name(handed.route, remote, (message_id, index, row.address))
             parked += [r for r in self.db.parked if r.smsc == handed.route and remote in r.remote_ids]
         return parked
 
@@ -512,7 +512,7 @@ class FakeStore:
         if progress:
             row.progress = tuple(progress)
             for index, remote in enumerate(progress, 1):
-                self.db.remote[row.route, remote] = (message.id, index, row.address)
+                self._name(row.route, remote, (message.id, index, row.address))
         if counts:
             row.tries += 1
             row.first = row.first or now
@@ -529,7 +529,14 @@ class FakeStore:
             return
         row.state, row.progress = State.QUEUED, tuple(remote_ids)
         for index, remote in enumerate(remote_ids, 1):
-            self.db.remote[route, remote] = (message_id, index, row.address)
+            self._name(route, remote, (message_id, index, row.address))
+
+    def _name(self, route: str, remote: str, segment: tuple[str, int, str]) -> None:
+        """Another number's message that bore the id keeps it, under that number."""
+        before = self.db.remote.get((route, remote))
+        if before and before[2] and before[2] != segment[2]:
+            self.db.remote[route, f"{remote}:{before[2]}"] = before
+        self.db.remote[route, remote] = segment
 
     def _in_work(self, message_id: str, row: Row) -> bool:
         aside = self.db.aside.get((row.label, row.channel), {})
@@ -556,7 +563,7 @@ class FakeStore:
         if progress:
             row.progress = tuple(progress)
         for index, remote in enumerate(progress, 1):
-            self.db.remote[route, remote] = (message_id, index, row.address)
+            self._name(route, remote, (message_id, index, row.address))
         self._note(row, "again", reason)
         return True
 
@@ -597,6 +604,9 @@ class FakeStore:
         stranger: tuple[str, int] | None = None
         for rank, remote in enumerate(receipt.remote_ids):
             found = self.db.remote.get((receipt.smsc, remote))
+            if found and receipt.number_hash and found[2] not in receipt.number_hashes:
+                named = (self.db.remote.get((receipt.smsc, f"{remote}:{name}")) for name in receipt.number_hashes)
+                found = next(filter(None, named), found)
             if found and (not receipt.number_hash or not found[2] or found[2] in receipt.number_hashes):
                 message_id, index = found[0], found[1]
                 break
@@ -755,7 +765,11 @@ class FakeStore:
 
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
         self._now()
-        return next((self.db.latest[name] for name in number_hashes if name in self.db.latest), None)
+        found = {self.db.latest[name]: None for name in number_hashes if name in self.db.latest}
+        if len(found) < 2:
+            return next(iter(found), None)
+        known = [each for message_id in found if (each := await self.about(message_id)) is not None]
+        return max(known, key=lambda each: each.sent_at).message_id if known else None
 
     async def about(self, message_id: str) -> Known | None:
         self._now()

@@ -391,7 +391,7 @@ class IStore(Interface):
         """How a player, by these keyed hashes of their id, stands on the list; None where they are not on it."""
 
     async def latest_to(number_hashes: Sequence[str]) -> str | None:
-        """The id of the latest message that went to a number."""
+        """The id of the latest message that went to a number, by any of its names; or to any of several numbers."""
 
     async def about(message_id: str) -> Known | None:
         """What is kept of one message: whose it is, where it went and when."""

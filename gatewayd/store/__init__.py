@@ -338,11 +338,16 @@ class RedisStore:
         return f"{self._prefix}stop:{label}:{channel}:{keyed_hash}"
 
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
-        for name in number_hashes:
-            found = await self._link.command("GET", f"{self._prefix}n:{name}")
-            if found:
-                return str(found.decode())
-        return None
+        found: dict[str, None] = {}
+        for name in dict.fromkeys(number_hashes):
+            message_id = await self._link.command("GET", f"{self._prefix}n:{name}")
+            if message_id:
+                found[message_id.decode()] = None
+        if len(found) < 2:
+            return next(iter(found), None)
+        known = [await self.about(message_id) for message_id in found]
+        written = [each for each in known if each is not None]
+        return max(written, key=lambda each: each.sent_at).message_id if written else None
 
     # What is known
 

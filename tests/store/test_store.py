@@ -616,6 +616,52 @@ async def test_the_number_tells_ids_of_several_forms_apart(world: World) -> None
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("first", ["hash", "another"])
+async def test_an_id_that_two_nodes_gave_is_told_apart_by_the_number(world: World, first: str) -> None:
+    """Each message gets the receipt of its own number, in either order; one without a number is the later one's."""
+    messages = {"hash": await world.sent("5001")}
+    for number in ("another", "a third one's"):
+        world.clock.advance(1)
+        messages[number] = await world.leased()
+        await world.one.mark(messages[number], "world", number)
+        await world.one.settle_sent(messages[number].id, Channel.SMS, Handed("world", ("5001",)))
+    for number in (first, *({"hash", "another"} - {first})):
+        receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="its earlier name", earlier_hashes=(number,))
+        assert await world.two.record_receipt(receipt, park=True) == ("moved", messages[number].id)
+        assert await world.one.record_receipt(receipt, park=True) == ("ignored", messages[number].id)
+    assert await world.state(messages["a third one's"]) is State.SENT
+    receipt = Receipt("world", ("5001",), Event.FAILED)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", messages["a third one's"].id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_two_nodes_gave_meets_a_receipt_that_came_first(world: World) -> None:
+    """The receipt of the one whose answer is awaited still waits for it, and does not go to the other."""
+    await world.sent("5001")
+    waiting = await world.leased()
+    await world.one.mark(waiting, "world", "another")
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="another")
+    assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
+    [parked] = await world.one.settle_sent(waiting.id, Channel.SMS, Handed("world", ("5001",)))
+    assert await world.one.record_receipt(parked, park=True) == ("moved", waiting.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_several_numbers_the_one_that_was_written_to_last_is_meant(world: World) -> None:
+    """A number without a country code may be several: whatever their order, the latest message counts."""
+    messages = []
+    for number in ("first", "second"):
+        world.clock.advance(1)
+        message = await world.leased()
+        await world.one.mark(message, "world", number)
+        messages.append(message.id)
+    assert await world.one.latest_to(["first", "second"]) == messages[1]
+    assert await world.one.latest_to(["second", "first", "unknown"]) == messages[1]
+    assert await world.one.latest_to(["unknown", "first"]) == messages[0]
+    assert await world.one.latest_to(["unknown"]) is None
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) -> None:
     """A lone form of an id is enough, of several the first after the wait; a less likely one is a stranger's id."""
     first = await world.sent("id1")
@@ -638,8 +684,8 @@ async def test_an_id_that_the_smsc_gave_twice_is_no_excuse_for_another_players_r
     await world.sent("again")
     second = await world.leased()
     await world.one.mark(second, "world", "another")
-    await world.one.settle_sent(second.id, Channel.SMS, Handed("world", ("again",)))
-    receipt = Receipt("world", ("again",), Event.FAILED, number_hash="hash")
+    await world.one.settle_sent(second.id, Channel.SMS, Handed("world", ("other",)))
+    receipt = Receipt("world", ("again",), Event.FAILED, number_hash="another")
     for by_number in (False, True):
         assert (await world.one.record_receipt(receipt, park=False, by_number=by_number))[0] == "unknown"
     assert await world.state(second) is State.SENT

@@ -131,10 +131,14 @@ local function segments_in(progress)
   return taken
 end
 
--- Under what ids an SMSC's receipts name the segments that it took, from the first on.
+-- Under what ids an SMSC's receipts name the segments that it took, from the first on. Nodes of one account may count
+-- alike, and a counter begins anew: what another number's message was known by stays, under that number.
 local function name_segments(id, smsc, remotes, address)
   for i, remote in ipairs(remotes) do
-    call('SET', P .. 'r:' .. smsc .. ':' .. remote, id .. '|' .. i .. '|' .. (address or ''), 'EX', RETENTION)
+    local key, value = P .. 'r:' .. smsc .. ':' .. remote, id .. '|' .. i .. '|' .. (address or '')
+    local before = call('SET', key, value, 'EX', RETENTION, 'GET')
+    local number = before and string.match(before, '^[^|]*|%d+|(.+)$')
+    if number and number ~= address then call('SET', key .. ':' .. number, before, 'EX', RETENTION) end
   end
 end
 

@@ -14,12 +14,20 @@ local function each(it)
     return false
   end
   local stranger, place, ours
+  local function named(key)
+    local v = call('GET', key)
+    if v then id, index, address = string.match(v, '^([^|]*)|(%d+)|(.*)$') end
+    return v
+  end
   for rank, remote in ipairs(it[2]) do
-    local v = call('GET', P .. 'r:' .. smsc .. ':' .. remote)
-    if v then
-      id, index, address = string.match(v, '^([^|]*)|(%d+)|(.*)$')
+    local key = P .. 'r:' .. smsc .. ':' .. remote
+    if named(key) then
       -- Ids of other forms can collide: the message to this number goes first.
       if same(address) then break end
+      -- So can ids of another node, or of a counter that began anew: an earlier message to this number bears it, too.
+      local earlier
+      for _, number in ipairs(numbers) do earlier = earlier or named(key .. ':' .. number) end
+      if earlier then break end
       if rank == 1 then stranger, place = id, index end
       id, index = nil, nil
     end
