@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import PACKAGES
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SOURCES = sorted((ROOT / "gatewayd").rglob("*.py"))
@@ -62,6 +64,13 @@ def test_only_the_top_touches_the_global_reactor() -> None:
         text = path.read_text()
         assert not re.search(r"^\s*from twisted\.internet import .*\breactor\b", text, re.M), path
         assert not re.search(r"\bos\.environ\b|\btime\.(time|monotonic)\(|\bdatetime\.now\(", text), path
+
+
+def test_ci_installs_what_a_test_may_need() -> None:
+    """Whatever package a skip names, .ci/run brings."""
+    wanted = re.search(r"wanted=\((.*?)\)", (ROOT / ".ci" / "run").read_text(), re.S)
+    assert wanted is not None
+    assert set(PACKAGES.values()) <= set(wanted[1].split())
 
 
 def test_nothing_is_left_for_later() -> None:

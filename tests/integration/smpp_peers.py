@@ -1,10 +1,13 @@
 """SMSCs that we did not write, as processes of their own: npm `smpp`, PyPI `smpp34` and `smppy`, Perl `Net::SMPP`."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +77,11 @@ def npm_modules() -> Path:
     """Where the npm package lies; installed once into a cache directory. Skips where it cannot be."""
     npm = need("npm")
     need("node")
-    cache = cached("npm-smpp")
-    modules = cache / "node_modules"
-    if not (modules / "smpp").is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(cache), NPM_SMPP]
-        done = subprocess.run(command, capture_output=True, timeout=100, check=False)
-        if done.returncode:
-            shutil.rmtree(modules, ignore_errors=True)
-            missing(f"npm package {NPM_SMPP}")
+    with cached("npm-smpp") as cache:
+        modules = cache / "node_modules"
+        if not (modules / "smpp").is_dir():
+            command = [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(cache), NPM_SMPP]
+            _install(command, modules, f"npm package {NPM_SMPP}")
     return modules
 
 
@@ -104,14 +103,19 @@ async def smpp34_smsc(**behaviour: Any) -> Peer:
 
 def smppy_modules() -> Path:
     """Where the package smppy lies; installed once into a cache directory. Skips where it cannot be."""
-    modules = cached("smppy")
-    if not (modules / "smppy").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(modules), *SMPPY]
-        done = subprocess.run(command, capture_output=True, timeout=100, check=False)
-        if done.returncode:
-            shutil.rmtree(modules, ignore_errors=True)
-            missing("the package smppy")
+    with cached(f"smppy-{sys.version_info.major}.{sys.version_info.minor}") as cache:
+        modules = cache / "modules"
+        if not (modules / "smppy").is_dir():
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(modules), *SMPPY]
+            _install(command, modules, "the package smppy")
     return modules
+
+
+def _install(command: list[str], modules: Path, what: str) -> None:
+    done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+    if done.returncode:
+        shutil.rmtree(modules, ignore_errors=True)
+        missing(what)
 
 
 async def smppy_smsc() -> Peer:
@@ -136,6 +140,11 @@ async def started(command: list[str], **environment: str) -> Peer:
     return peer
 
 
-def cached(name: str) -> Path:
-    """Where what a test installs for itself is kept for the next time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewayd-tests" / name
+@contextmanager
+def cached(name: str) -> Iterator[Path]:
+    """Where what a test installs for itself is kept for the next time; one process at a time is there."""
+    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewayd-tests" / name
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield place
