@@ -182,7 +182,7 @@ class Ways(Struct, frozen=True, kw_only=True):
         """What a way out is called in what operators read."""
         if channel is Channel.EMAIL:
             return "relay"
-        return "provider" if channel is Channel.IM or name in self.http.routes() else "smsc"
+        return "provider" if channel is Channel.IM or self.http.knows(name) else "smsc"
 
 
 def _works_on(work: Collection[str], channel: Channel) -> bool:

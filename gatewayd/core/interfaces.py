@@ -195,6 +195,9 @@ class ISharedRoutes(Interface):
     async def attempt(route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
         """As IChannel.send, by one route and no other; a Setback where the next route may take the message."""
 
+    def knows(route: str) -> bool:
+        """Whether this route is one of this channel's."""
+
     def why_down(route: str) -> str:
         """That a route is down, and why, for a message's timeline."""
 

@@ -139,6 +139,10 @@ class HttpChannel(Service):
             return ""
         return "; ".join(map(self.why_down, routes))
 
+    def knows(self, route: str) -> bool:
+        """See ISharedRoutes."""
+        return route in self._vendors
+
     def why_down(self, route: str) -> str:
         """See ISharedRoutes."""
         vendor = self._vendors.get(route)

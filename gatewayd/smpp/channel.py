@@ -101,6 +101,10 @@ class SmppChannel(Service):
             return ""
         return "; ".join(map(self.why_down, routes))
 
+    def knows(self, route: str) -> bool:
+        """See ISharedRoutes."""
+        return route in self._accounts
+
     def why_down(self, route: str) -> str:
         """See ISharedRoutes."""
         account = self._accounts.get(route)

@@ -23,7 +23,7 @@ class SharedRoutes:
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
         """See IChannel."""
-        order = narrowed(order, self.routes())
+        order = narrowed(order, [route for route in order.routes if self._kind(route) is not None])
 
         async def attempt(route: str) -> Handed | Setback:
             kind = self._kind(route)
@@ -59,4 +59,4 @@ class SharedRoutes:
         return kind.why_down(route) if kind is not None else f"{route} is configured no more"
 
     def _kind(self, route: str) -> Any:
-        return next((kind for kind in self._kinds if route in kind.routes()), None)
+        return next((kind for kind in self._kinds if kind.knows(route)), None)

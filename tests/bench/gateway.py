@@ -13,7 +13,9 @@ import msgspec
 from callers import Flow
 from daemon import SECRET, World
 from figures import Figures, Meter
+from outside_ports import free_port
 from twisted.internet import reactor
+from vendor import TABLE, Vendor
 
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.store.link import RedisLink
@@ -88,17 +90,25 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    count: int, rounds: int, *, cold: bool, work: bool = True, players: int = 0, prefix: tuple[str, ...] = ()
+    count: int,
+    rounds: int,
+    *,
+    cold: bool,
+    work: bool = True,
+    players: int = 0,
+    prefix: tuple[str, ...] = (),
+    by_http: bool = False,
 ) -> Any:
     """A daemon that runs, for so many rounds of `count` messages to `players` (all different, where it is 0).
 
-    With `prefix` it runs under a tool such as valgrind.
+    With `prefix` it runs under a tool such as valgrind; with `by_http` SMS go by a vendor, which reports to us.
     """
     players = players or count
     known = count * (rounds + 2) if cold else players
     async with World(reactor, players=known, behaviour=Behaviour(receipt_delay=0.05)) as world:
         await _configure(world, "appendfsync", "everysec")
         world.settings["smscs"]["world"] |= {"rate": "", "window": 100}
+        vendor = await _by_http(world) if by_http else None
         if not work:
             world.settings["gatewayd"]["work"] = []
         world.daemon.prefix = prefix
@@ -106,7 +116,24 @@ async def gateway(
         await world.daemon.start(300.0 if prefix else 20.0)
         if work:
             await world.daemon.ready(300.0 if prefix else 20.0)
+        if vendor is not None:
+            await vendor.connect()
         yield Gateway(world, cold=cold, count=count, players=players)
+        if vendor is not None:
+            await vendor.stop()
+
+
+async def _by_http(world: World) -> Vendor:
+    public = free_port()
+    vendor = Vendor(public)
+    await vendor.start()
+    world.settings["public"] = {
+        "base_url": f"http://127.0.0.1:{public}",
+        "listen": [f"tcp:{public}:interface=127.0.0.1"],
+    }
+    world.settings["providers"] = {"vendor": TABLE | {"url": f"http://127.0.0.1:{vendor.port}/send"}}
+    world.settings["labels"]["amazing"]["sms_routes"] = [{"prefix": "", "via": ["vendor"]}]
+    return vendor
 
 
 async def _configure(world: World, name: str, value: str) -> None:

@@ -3,10 +3,10 @@
 Run: PYTHONPATH=.:tests:tests/integration:tests/bench python tests/bench/speed.py [--rounds N] [--messages N]
      [--only PART ...] [--in-flight N] [--instructions] [--json FILE] [--table] [--profile FILE]
 
-Parts: intake (stored, worked on by nobody), sms, email, beside (one SMS's life here and in Kannel). `sms` and `beside`
-run cold, as a campaign does: no player was looked up before. `remembered` is sms with players who were. CPU is user
-and system time of the processes named, all threads; other load on the machine inflates it, so look at ratios of one
-run, and at instructions.
+Parts: intake (stored, worked on by nobody), sms, http (SMS by a vendor's API and by SMPP, turn by turn), email, beside
+(one SMS's life here and in Kannel). `sms` and `beside` run cold, as a campaign does: no player was looked up before.
+`remembered` is sms with players who were. CPU is user and system time of the processes named, all threads; other load
+on the machine inflates it, so look at ratios of one run, and at instructions.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from gateway import Gateway, gateway
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 
-PARTS = ("intake", "sms", "remembered", "email", "beside")
+PARTS = ("intake", "sms", "remembered", "http", "email", "beside")
 
 
 class Bench:
@@ -84,6 +84,24 @@ class Bench:
     async def remembered(self) -> None:
         """The same to players whose look-up is remembered."""
         await self._lives("SMS, remembered players", "SMS", cold=False)
+
+    async def http(self) -> None:
+        """SMS by a vendor's HTTP API and its reports, and the same by SMPP, turn by turn."""
+        given = self._given
+        smpp, http = Figures("SMS by SMPP, remembered"), Figures("SMS by HTTP, remembered")
+        async with (
+            gateway(given.messages, given.rounds, cold=False) as one,
+            gateway(given.messages, given.rounds, cold=False, by_http=True) as other,
+        ):
+            for number in range(given.rounds + 1):
+                await one.round("SMS", smpp if number else Figures("warming up"), given.in_flight)
+                await other.round("SMS", http if number else Figures("warming up"), given.in_flight)
+        self._say(smpp)
+        self._say(http)
+        ratios = [there / here for here, there in zip(smpp.totals(), http.totals(), strict=True)]
+        words = f"{statistics.median(ratios):.2f} (rounds: {' '.join(f'{ratio:.2f}' for ratio in ratios)})"
+        print(f"HTTP / SMPP                     {words}", flush=True)
+        self.rows.append(("HTTP / SMPP", words))
 
     async def email(self) -> None:
         """Emails with their success DSNs."""

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -36,7 +37,8 @@ class Vendor:
     Without one of its own it answers 200 and {"id": ...}; `after` runs once that was sent.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self.asked: list[Asked] = []
         self.answer: Callable[[Asked], Answer | None] = lambda asked: (
             200,
@@ -51,7 +53,7 @@ class Vendor:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}/send"
+        return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}/send"
 
     def start(self) -> None:
         """Listen."""
@@ -100,6 +102,10 @@ class Vendor:
 
         self._open: set[socket.socket] = set()
         self._server = Server(("127.0.0.1", self.port), Calls)
+        if self._context is not None:
+            self._server.socket = self._context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:

@@ -1,19 +1,25 @@
 """CONTRACT.md, HTTP ways out and IM: against vendors of the standard library, through the installed daemon."""
 
 import json
+import signal
 import sqlite3
+import ssl
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from outside import Outside, until
 from outside_vendor import Asked, Vendor, call
+
+from certificates import Authority
 
 STATES = {"DELIVERED": "delivered", "UNDELIVERABLE": "failed", "REJECTED": "rejected"}
 FIELDS = {
@@ -306,6 +312,78 @@ def test_columns_im_and_im_opted_out() -> None:
         for user, code in (("ben", 5), ("42", 2), ("nobody", 1)):
             assert world.post("/amazing/im", world.sms_fields(ext_user_id=user)).json["error_code"] == code
         assert world.post("/amazing/sms", world.sms_fields(ext_user_id="ben")).json["error_code"] == 0
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_certificates_are_verified_before_anything_is_written(tmp_path: Path, good: bool) -> None:
+    """By the authority that the table names; one that is not good is a retry, and nothing is uncertain."""
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.files("127.0.0.1"))
+    with World() as world:
+        vendor = Vendor(context=context)
+        world.peers.append(vendor)
+        other = tmp_path / "other"
+        other.mkdir()
+        ca_file = authority.ca_file if good else Authority(other).ca_file
+        world.settings["providers"]["first"] |= {"url": vendor.url, "ca_file": ca_file}
+        world.start(ready=False)
+        message_id = world.send("http")
+        if good:
+            world.told(message_id, "accepted")
+            assert "TLS with a good certificate" in world.ctl("check").stdout
+        else:
+            until(lambda: "TLS with the host failed" in json.dumps(world.message(message_id)), 15)
+            assert "TLS with the host failed" in world.ctl("check").stdout
+            assert world.state(message_id) == "queued"
+            assert "submitting" not in json.dumps(world.message(message_id))
+            assert vendor.asked == []
+
+
+def test_a_reload_changes_tables_without_a_restart(world: World) -> None:
+    """Fields and routes at once; a provider that is gone lets its label's messages wait."""
+    before = world.config.read_text()
+    table = world.settings["providers"]["first"]
+    changed = table | {"fields": table["fields"] | {"extra": "{label}"}}
+    world.write(providers=world.settings["providers"] | {"first": changed})
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("the configuration was read again")
+    assert asked_of(world.first, world.send("http")).fields["extra"] == "http"
+    world.config.write_text(before)
+    world.daemon.signal(signal.SIGHUP)
+    until(lambda: "extra" not in asked_of(world.first, world.send("http")).fields)
+
+
+def test_failover_under_load_loses_nothing_and_sends_nothing_twice() -> None:
+    """SMPP, then HTTP while the SMSC is away, then SMPP again: each of 400 messages goes out once."""
+    with World() as world:
+        world.start()
+        ids: list[str] = []
+
+        def send(count: int) -> None:
+            with ThreadPoolExecutor(8) as pool:
+                ids.extend(pool.map(lambda number: world.send("mixed", body=f"text {number}"), range(count)))
+
+        send(100)
+        world.smsc.stop()
+        send(200)
+        until(lambda: len(world.first.asked) >= 100, 40, "the vendor takes over")
+        world.smsc.start()
+        until(lambda: world.ctl("status").stdout.count("bound") >= 1, 30)
+        send(100)
+        for one in list(world.first.asked):
+            assert world.report(one, "DELIVERED") == 200
+
+        def heard() -> bool:
+            return all("accepted" in world.smartico.statuses(one) for one in ids)
+
+        until(heard, 60, "all are accepted")
+        by_http = Counter(one.fields["id"] for one in world.first.asked)
+        assert set(by_http.values()) == {1}
+        sent_by = Counter("http" if one in by_http else "smpp" for one in ids)
+        assert sent_by["http"] >= 100
+        assert sent_by["smpp"] >= 100
+        assert len(world.smsc.submits) + len(by_http) == len(ids)
 
 
 def test_a_killed_daemon_loses_nothing_and_sends_nothing_twice() -> None:
