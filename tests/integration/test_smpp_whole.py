@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from gatewayd.sandbox.players import SAMPLES
 from gatewayd.sandbox.smartico import Said
-from gatewayd.sandbox.smsc import Behaviour
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Command, Status, SubmitSm
 
 PLAYER = SAMPLES[0]
@@ -210,3 +210,56 @@ async def test_length_and_sender_are_judged_by_the_labels_smsc() -> None:
 
 def _answer(world: World, **fields: Any) -> Any:
     return Deferred.fromCoroutine(world.sms(PLAYER.id, **fields))
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("source", ["07700900123", "7700900123", "00447700900123"])
+async def test_a_stop_from_a_number_without_country_code_unsubscribes(source: str) -> None:
+    """As a phone wrote it and the SMSC handed it on: the players' country is that of the SMSC."""
+    async with World(reactor) as world:
+        await world.start()
+        first = await world.sms(PLAYER.id, "An offer")
+        await world.smartico.until_heard(first.ext_message_id, *TOLD)
+        world.smsc.say(source, "Amazing", "STOP")
+        await world.smartico.until_heard(first.ext_message_id, "unsubscribed")
+        refused = await world.sms(PLAYER.id, "After all")
+        assert (refused.error_code, refused.ext_message_id) == (5, "")
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_nodes_of_one_account_that_count_alike() -> None:
+    """Each answers 5001 to another player's message, and each receipt bears its number: both are delivered, once."""
+    behaviour = Behaviour(answer_delay=0.5, receipt_delay=1.0)
+    second = SmscSimulator(reactor, behaviour)
+    port = await second.start()
+    async with World(reactor, behaviour=behaviour) as world:
+        try:
+            world.settings["smscs"]["world"] |= {"binds": 2, "more_hosts": [f"127.0.0.1:{port}"]}
+            await world.start()
+            await world.smsc.until(lambda: bool(world.smsc.sessions))
+            await second.until(lambda: bool(second.sessions))
+            sending = [world.sms(player.id, "An offer") for player in SAMPLES[:2]]
+            said = await gatherResults([Deferred.fromCoroutine(each) for each in sending])
+            for each in said:
+                await world.smartico.until_heard(each.ext_message_id, *TOLD)
+            # Both went by different nodes under one id, or there was nothing to tell apart.
+            taken = [[remote_id for remote_id, _ in smsc.taken] for smsc in (world.smsc, second)]
+            assert taken[0] == taken[1] != []
+            for each in said:
+                assert world.smartico.statuses(each.ext_message_id) == TOLD
+        finally:
+            await second.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_route_has_a_sender_and_an_smsc_its_parameters() -> None:
+    """sms_routes[].sender counts over what the request names; service_type and tlvs are in each submit."""
+    async with World(reactor) as world:
+        world.settings["smscs"]["world"] |= {"service_type": "CMT", "tlvs": {"0x1400": "1101234567"}}
+        world.label["sms_routes"] = [{"prefix": "+44", "via": ["world"], "sender": "AMAZING-GB"}]
+        await world.start()
+        said = await world.sms(PLAYER.id, "An offer")
+        await world.smartico.until_heard(said.ext_message_id, *TOLD)
+        ((_, submit),) = world.smsc.taken
+        assert (submit.source_addr, submit.service_type) == (b"AMAZING-GB", b"CMT")
+        assert submit.tlvs == ((0x1400, b"1101234567"),)
