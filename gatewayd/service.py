@@ -63,6 +63,7 @@ from gatewayd.store.stop_list import StopList
 from gatewayd.work.attempts import MessageWork, ReportWork
 from gatewayd.work.deliver import Deliverer
 from gatewayd.work.keeper import Keeper
+from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report import Reporter
 from gatewayd.work.shared_routes import SharedRoutes
@@ -137,6 +138,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     recipients: Recipients
     link: RedisLink
     store: RedisStore
+    marks: Marks
     metrics: Metrics
     degraded: DegradedNow
     recent: Recent
@@ -260,7 +262,7 @@ def gatewayd(
     )
 
     reload = Reload(config, read_again, parts, os.environ)
-    for part in (condition, ways_out, shared.recipients, shared.guard, callbacks, reporter, reload):
+    for part in (shared.store, condition, ways_out, shared.recipients, shared.guard, callbacks, reporter, reload):
         shared.degraded.ask(part.degraded)
 
     def draining() -> None:
@@ -315,6 +317,7 @@ def _shared(reactor: Any, config: Config) -> Shared:
         recipients=Recipients(directories, config.labels),
         link=link,
         store=store,
+        marks=Marks(reactor, store),
         metrics=Metrics(CollectorRegistry(), instance=table.instance, version=__version__),
         degraded=DegradedNow(),
         audit=audit,
@@ -386,6 +389,7 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
         channels,
         shared.recipients,
         shared.keys,
+        marks=shared.marks,
         segments=ways.fit.segments,
         labels=config.labels,
         consent=shared.consent,
@@ -396,6 +400,7 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
             store,
             channel,
             deliverer.deliver,
+            marks=shared.marks,
             evidence=tracker,
             retry=RELAY if channel is Channel.EMAIL else SMSC,
             policies=policies(config, channel),
@@ -425,6 +430,7 @@ def _keeper(shared: Shared, work: Work, tracker: Tracker) -> Keeper:
         work.outboxes,
         on_paused=work.pause,
         evidence=tracker,
+        marks=shared.marks,
         on_usurped=shared.reactor.stop,
         instance=shared.config.gatewayd.instance,
     )

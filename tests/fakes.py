@@ -257,6 +257,7 @@ class Database:
         self.rates: dict[str, float] = {}
         self.beats: dict[str, float] = {}
         self.steady: tuple[float, float] | None = None
+        self.forgot = 0.0
         self.boots: dict[str, str] = {}
 
 
@@ -946,6 +947,22 @@ class FakeStore:
         self.db.beats[self.instance] = now
         late = [name for name, at in self.db.beats.items() if at <= now - dead_after and name != self.instance]
         return True, late if now - self.db.steady[1] >= dead_after else [], frozenset(self.db.paused)
+
+    def forgotten_since(self) -> float:
+        """What a test said, once."""
+        seconds, self.db.forgot = self.db.forgot, 0.0
+        return seconds
+
+    async def restate_marks(self, marks: Sequence[tuple[str, str, float]]) -> list[str]:
+        """As RedisStore."""
+        forgotten = []
+        for message_id, route, since in marks:
+            row = self.db.rows.get(message_id)
+            if row is not None and row.marked < since and row.state in WAITING:
+                row.state, row.route, row.marked = State.UNCERTAIN, route, self._now()
+                self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
+                forgotten.append(message_id)
+        return forgotten
 
     async def come_forward(self) -> None:
         """The fake's clock is its caller's."""

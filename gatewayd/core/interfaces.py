@@ -479,6 +479,15 @@ class IStore(Interface):
         `boot` is unique to the process; the one that said `first` last owns the name.
         """
 
+    def forgotten_since() -> float:
+        """How many seconds of what was written the store may have forgotten since this was asked last; mostly 0."""
+
+    async def restate_marks(marks: Sequence[tuple[str, str, float]]) -> list[str]:
+        """Messages, each with its route and since when a mark of it is to be known: which of these were forgotten.
+
+        They are uncertain from now on, unless they are settled.
+        """
+
     async def come_forward() -> None:
         """Where the last heartbeat heard that the store's clock was set back: what stands in the future moves along."""
 

@@ -4,25 +4,23 @@ Owns nothing but the waiting. For what the other side brings again by itself, St
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.task import deferLater
 
 from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.retry import FACT_AGAIN
 
-AGAIN = 0.5
-"""Seconds between two tries: it is a fact, so it is stored as soon as Redis is back."""
+T = TypeVar("T")
 
 
-async def persist(clock: Any, store: Callable[[], Awaitable[None]]) -> None:
-    """Call `store` until Redis takes it; it must be right to do twice.
+async def persist(clock: Any, store: Callable[[], Awaitable[T]]) -> T:
+    """Call `store` until Redis takes it, and give what it gives; it must be right to do twice.
 
     Who waits here holds its memory meanwhile, and slows the intake of work.
     """
     while True:
         try:
-            await store()
+            return await store()
         except StoreUnavailable:
-            await deferLater(clock, AGAIN)
-        else:
-            return
+            await deferLater(clock, FACT_AGAIN)

@@ -46,3 +46,5 @@ SMSC = RetryPolicy(longest=60.0)
 CALLBACK = RetryPolicy(longest=3600.0)
 LINK = RetryPolicy(longest=60.0)
 STORE = RetryPolicy(longest=2.0, first=0.1)
+FACT_AGAIN = 0.5
+"""Seconds between two tries to store a fact: as soon as Redis is back, and the same for each."""

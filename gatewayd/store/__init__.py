@@ -4,7 +4,7 @@ Of what stands in it, and of what the scripts reply, rows.py makes values; what 
 scripts.py. Holds ids, never an address; content only until the next hop took the message or it is final.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from gatewayd.core.interfaces import Acceptance, IStore
 from gatewayd.core.model import (
     Channel,
     DeadLetter,
+    Degraded,
     Erased,
     Evidence,
     Handed,
@@ -34,6 +35,7 @@ from gatewayd.core.model import (
 )
 from gatewayd.core.status import LETTERS, State
 from gatewayd.store import rows
+from gatewayd.store.dataset import Dataset
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import JUMP, Moments
 from gatewayd.store.scripts import all_scripts
@@ -67,6 +69,7 @@ class RedisStore:
         self._scripts = all_scripts()
         self._refusal = ""
         self._moments = Moments()
+        self._dataset = Dataset()
         self._set_back = 0  # ms, of Redis' clock, for which nothing was moved yet
         self._report_room: Callable[[], bool] = lambda: False
         self._report_offer: Callable[[ReportJob], None] = _unexpected
@@ -154,6 +157,8 @@ class RedisStore:
         return Acceptance(code.decode()), owner.decode()
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
+        if not self._dataset.is_known(self._clock.seconds(), self._link.connections):
+            return []
         found = []
         for row in await self._run("take", channel, limit):
             try:
@@ -487,15 +492,19 @@ class RedisStore:
     ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         began = self._clock.seconds()
         try:
-            ours, dead, paused, clock, back = await self._run("beat", boot, int(first), rows.ms(dead_after))
+            connection = self._link.connections
+            reply = await self._run("beat", boot, int(first), rows.ms(dead_after))
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
+        ours, dead, paused, clock, back, name, count = reply
         jump = self._clocks_read(began, clock)
         if back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
             self._set_back += max(int(back), round(-jump * 1000))
+        if ours and (lost := self._dataset.seen(began, connection, name.decode(), count)):
+            self.log.error("{what}", what=lost)
         peers = [name.decode() for name in dead]
         return bool(ours), [name for name in peers if name != self._instance], rows.scopes(paused)
 
@@ -506,6 +515,23 @@ class RedisStore:
         elif self._refusal and not reason and self._link.up:
             self.log.info("Redis takes writes again")
         self._refusal = reason
+
+    def forgotten_since(self) -> float:
+        return self._dataset.to_restate()
+
+    async def restate_marks(self, marks: Sequence[tuple[str, str, float]]) -> list[str]:
+        items = [(one, route, self._moments.theirs(at)) for one, route, at in marks]
+        replies = await self._run_all("restate", items)
+        forgotten = [one for (one, _, _), reply in zip(marks, replies, strict=True) if reply]
+        if forgotten:
+            self.log.error("{what}", what=self._dataset.forgot(self._clock.seconds(), len(forgotten)))
+        return forgotten
+
+    def degraded(self) -> Iterator[Degraded]:
+        """Whether Redis came back with an older or an empty dataset lately."""
+        text = self._dataset.trouble(self._clock.seconds())
+        if text:
+            yield Degraded("redis", "forgot", text)
 
     async def come_forward(self) -> None:
         back, self._set_back = self._set_back, 0

@@ -91,6 +91,7 @@ class RedisLink(MultiService):
         self._flush_due = False
         self._loop: Deferred[None] | None = None
         self._stopping = False
+        self.connections = 0
         self.trouble = "not connected yet"
 
     log = Logger()
@@ -281,6 +282,7 @@ class RedisLink(MultiService):
             else:
                 attempt = 0
                 self._protocol = protocol
+                self.connections += 1
                 self.log.info("Redis is connected")
                 self._wake()
                 await gone

@@ -12,7 +12,7 @@ from gatewayd.store.link import Script
 _NAMES = (
     "accept known take mark sent again goon final park sweep evidence receipt parked"
     " take_reports told retell dead recover beat strays release erase export replay reserve"
-    " queues unstop stopped about hasten took takeback rescore"
+    " queues unstop stopped about hasten took takeback rescore restate"
 )
 
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}

@@ -4,7 +4,7 @@ The one place where the retry policy is applied. It sees failures, not protocols
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import CancelledError
@@ -12,14 +12,16 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IStore, unrecorded
-from gatewayd.core.model import Channel, Decision, Handed, Known, Leased, Receipt, ReportJob
+from gatewayd.core.model import Channel, Decision, Handed, Leased, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import CALLBACK, RetryPolicy
 from gatewayd.core.status import State
+from gatewayd.work.marks import Mark, Marks
 
 REPORT_FOR = 48 * 3600.0
 """Seconds for which a status is told again before it is given up."""
 
+T = TypeVar("T")
 log = Logger()
 
 
@@ -62,6 +64,7 @@ class MessageWork:
         channel: Channel,
         deliver: Callable[[Leased], Awaitable[Handed]],
         *,
+        marks: Marks,
         evidence: EvidenceSink,
         retry: RetryPolicy,
         policies: Mapping[str, Policy],
@@ -76,6 +79,7 @@ class MessageWork:
         self._heard_since = heard_since
         self._channel = channel
         self._deliver = deliver
+        self._marks = marks
         self._evidence = evidence
         self._retry = retry
         self._policies = policies
@@ -105,10 +109,20 @@ class MessageWork:
             self._count(item, "parked")
         elif now >= message.deadline:
             await self._end(item, State.FAILED, "the deadline passed")
+        elif (mark := self._marks.forgotten(item)) is not None:
+            await self._remember(item, mark)
         elif item.state is State.UNCERTAIN and self._resend_at(item) > now:
             await self._again(item, self._resend_at(item), self._what_it_waits_for(item), counts=False, uncertain=True)
         else:
             await self._try(item)
+
+    async def _remember(self, item: Leased, mark: Mark) -> None:
+        """The store has forgotten that it was written: no copy because of that, whatever the route's policy."""
+        if mark.handed is not None:
+            await self._sent(item, mark.handed)
+            return
+        reason = f"Redis had forgotten that it was written to {mark.route}: held until its deadline"
+        await self._again(item, item.message.deadline, reason, counts=False, uncertain=True, route=mark.route)
 
     async def _try(self, item: Leased) -> None:
         try:
@@ -148,21 +162,13 @@ class MessageWork:
             await self._sent(item, handed)
 
     async def _is_marked(self, item: Leased) -> bool:
-        known: list[Known | None] = []
-
-        async def ask() -> None:
-            known.append(await self._store.about(item.message.id))
-
-        await self._settled(ask)
-        return known[-1] is not None and known[-1].state is State.UNCERTAIN
+        known = await self._settled(lambda: self._store.about(item.message.id))
+        return known is not None and known.state is State.UNCERTAIN
 
     async def _sent(self, item: Leased, handed: Handed) -> None:
-        parked: list[Receipt] = []
-
-        async def store() -> None:
-            parked.extend(await self._store.settle_sent(item.message.id, item.message.channel, handed))
-
-        await self._settled(store)
+        message = item.message
+        parked = await self._settled(lambda: self._store.settle_sent(message.id, message.channel, handed))
+        self._marks.sent(item.message.id, handed)
         self._count(item, "sent")
         if self._channel is Channel.EMAIL:
             self._meter.mailed(item.message.label, handed.route)
@@ -187,6 +193,8 @@ class MessageWork:
         progress: tuple[str, ...] = (),
     ) -> None:
         due = min(due, item.message.deadline)
+        if not uncertain and not progress and item.state is State.QUEUED:
+            self._marks.refused(item.message.id)
         await self._settled(
             lambda: self._store.settle_again(
                 item.message,
@@ -249,8 +257,8 @@ class MessageWork:
         message = item.message
         self._meter.settled(message.label, message.channel, outcome, self._clock.seconds() - message.accepted_at)
 
-    async def _settled(self, store: Callable[[], Awaitable[None]]) -> None:
-        await persist(self._clock, store)
+    async def _settled(self, store: Callable[[], Awaitable[T]]) -> T:
+        return await persist(self._clock, store)
 
 
 class ReportWork:
@@ -296,7 +304,7 @@ class ReportWork:
             return await self._again(item, "internal error", None, True)
         self._count(item, "told")
         log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
-        return await self._after(lambda: self._store.report_heard(item))
+        return await persist(self._clock, lambda: self._store.report_heard(item))
 
     async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
         now = self._clock.seconds()
@@ -328,16 +336,7 @@ class ReportWork:
             reason=reason,
         )
         self._count(item, "dead")
-        return await self._after(lambda: self._store.report_dead(item, reason))
-
-    async def _after(self, settle: Callable[[], Awaitable[ReportJob | None]]) -> ReportJob | None:
-        following: list[ReportJob | None] = []
-
-        async def store() -> None:
-            following.append(await settle())
-
-        await persist(self._clock, store)
-        return following[-1]
+        return await persist(self._clock, lambda: self._store.report_dead(item, reason))
 
     def _count(self, item: ReportJob, result: str) -> None:
         self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)

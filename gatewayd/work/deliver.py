@@ -16,6 +16,7 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import IChannel, IRecipients, IStore
 from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Resolved, Sms, WhyNot
 from gatewayd.core.tokens import Keys
+from gatewayd.work.marks import Marks
 
 RECENT = 2.0
 """Seconds after acceptance in which the answer that the directory gave then is still taken for true."""
@@ -50,6 +51,7 @@ class Deliverer:
         recipients: IRecipients,
         keys: Keys,
         *,
+        marks: Marks,
         segments: Callable[[str, Label, str], int],
         labels: Mapping[str, Label],
         consent: Consent,
@@ -59,6 +61,7 @@ class Deliverer:
         self._channels = channels
         self._recipients = recipients
         self._keys = keys
+        self._marks = marks
         self._segments = segments
         self._labels = labels
         self._consent = consent
@@ -143,7 +146,11 @@ class Deliverer:
             segments = self._segments(content.body, label, route) if isinstance(content, Sms) else 1
 
             async def mark() -> bool:
-                return await self._store.mark(message, route, address_hash, segments=segments, stop_hashes=stop)
+                at = self._clock.seconds()
+                marked = await self._store.mark(message, route, address_hash, segments=segments, stop_hashes=stop)
+                if marked:
+                    self._marks.written(message.id, message.channel, route, at)
+                return marked
 
             if await mark():
                 return

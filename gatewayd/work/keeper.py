@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.core.model import Channel
+from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 
 BEAT = 1.0
@@ -44,6 +45,7 @@ class Keeper(Service):
         *,
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
         evidence: EvidenceSink,
+        marks: Marks,
         on_usurped: Callable[[], None],
         instance: str,
     ) -> None:
@@ -53,6 +55,7 @@ class Keeper(Service):
         self._outboxes = outboxes
         self._on_paused = on_paused
         self._evidence = evidence
+        self._marks = marks
         self._on_usurped = on_usurped
         self._instance = instance
         self._first = True
@@ -107,6 +110,8 @@ class Keeper(Service):
         if not self._is_ours or not self._took_back:
             return
         await self._store.come_forward()
+        if since := self._store.forgotten_since():
+            await self._marks.restate(since)
         dead, self._dead = self._dead, ()
         for peer in dead:
             await self._take_over(peer)

@@ -11,7 +11,7 @@ from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
-from gatewayd.core.persist import AGAIN
+from gatewayd.core.retry import FACT_AGAIN
 from gatewayd.core.status import Event, State
 from gatewayd.core.tokens import Keys
 from gatewayd.evidence.track import MACHINE, Tracker
@@ -212,10 +212,10 @@ def test_a_late_answer_waits_for_redis() -> None:
     bench.marked()
     bench.store.down = True
     waiting = Deferred.fromCoroutine(bench.tracker.record_late_answer(ID, "world", ("r1",)))
-    bench.clock.advance(AGAIN)
+    bench.clock.advance(FACT_AGAIN)
     assert not waiting.called
     bench.store.down = False
-    bench.clock.advance(AGAIN)
+    bench.clock.advance(FACT_AGAIN)
     assert waiting.called
     assert (bench.state, bench.told) == (State.SENT, "a")
 

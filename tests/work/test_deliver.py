@@ -20,6 +20,7 @@ from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys
 from gatewayd.smpp.fit import Fit
 from gatewayd.work.deliver import SIMULATED, Deliverer
+from gatewayd.work.marks import Marks
 from intake_world import recipients_of
 
 KEYS = Keys(b"k" * 32)
@@ -112,6 +113,7 @@ class Bench:
             self.channels,
             recipients_of(labels, players=self.directory),
             KEYS,
+            marks=Marks(self.clock, self.store),
             segments=Fit({"uk": SMSC}).segments,
             labels=labels,
             consent=Consent(FakeStopList(self.store), self.decisions.append),

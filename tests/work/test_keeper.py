@@ -9,6 +9,7 @@ from fakes import Database, FakeEvidence, FakeStore
 from gatewayd.core.model import Channel, Leased, Message, Receipt, Sms
 from gatewayd.core.status import Event
 from gatewayd.work.keeper import BEAT, DEAD_AFTER, STRAY_AFTER, Keeper
+from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 
 ID = "00000000-0000-4000-8000-00000000000"
@@ -44,6 +45,7 @@ class Instance:
         self.outbox: Outbox[Leased] = Outbox(clock, self.work, 10)
         self.paused: list[frozenset[tuple[str, Channel]]] = []
         self.evidence = FakeEvidence()
+        self.marks = Marks(clock, self.store)
         self.usurped = 0
         self.keeper = Keeper(
             clock,
@@ -52,6 +54,7 @@ class Instance:
             {"sms": self.outbox},
             on_paused=self.paused.append,
             evidence=self.evidence,
+            marks=self.marks,
             on_usurped=self._usurped,
             instance=name,
         )

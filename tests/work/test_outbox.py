@@ -17,6 +17,7 @@ from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, Repor
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import Event, Report, State
 from gatewayd.work.attempts import MessageWork, ReportWork
+from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import DRAIN, Outbox
 
 ID = "00000000-0000-4000-8000-000000000001"
@@ -36,11 +37,13 @@ class Bench:
         self.evidence = FakeEvidence()
         self.bound_since = 0.0
         self.outcome: Callable[[Leased], Awaitable[Handed]] = self.takes
+        self.marks = Marks(self.clock, self.store)
         self.work = MessageWork(
             self.clock,
             self.store,
             Channel.SMS,
             self._deliver,
+            marks=self.marks,
             evidence=self.evidence,
             retry=SMSC,
             policies={"world": policy},
@@ -56,7 +59,9 @@ class Bench:
 
     async def takes(self, leased: Leased) -> Handed:
         """The next hop takes it."""
+        at = self.clock.seconds()
         await self.store.mark(leased.message, "world", "hash")
+        self.marks.written(leased.message.id, Channel.SMS, "world", at)
         return Handed("world", ("r1",))
 
     def accept(self, number: int = 1, deadline: float = 3600) -> Message:

@@ -1,0 +1,143 @@
+"""What left is not sent again because Redis forgot it: empty, older, or less than a heartbeat behind."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from fakes import Database, FakeEvidence, FakeMeter, FakeStore
+from gatewayd.core.model import Channel, Handed, Leased, Message, Sms
+from gatewayd.core.retry import SMSC
+from gatewayd.core.status import State
+from gatewayd.store.dataset import ALL, LATELY, QUIET, TOLD_FOR, Dataset
+from gatewayd.work.attempts import MessageWork
+from gatewayd.work.marks import KEPT_FOR, Marks
+
+ID = "00000000-0000-4000-8000-00000000000"
+
+
+def run(work: Any) -> Any:
+    """The result of a coroutine that does not have to wait."""
+    results: list[Any] = []
+    Deferred.fromCoroutine(work).addCallback(results.append)
+    assert results, "it waits"
+    return results[0]
+
+
+class Bench:
+    """One process, its store, and a way out that counts what is written."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.database = Database()
+        self.store = FakeStore(self.clock, "one", self.database)
+        self.marks = Marks(self.clock, self.store)
+        self.written: list[str] = []
+        self.handed: Handed | None = Handed("world", ("r1",))
+        self.work = MessageWork(
+            self.clock,
+            self.store,
+            Channel.SMS,
+            self._deliver,
+            marks=self.marks,
+            evidence=FakeEvidence(),
+            retry=SMSC,
+            policies={},
+            jitter=lambda: 0.5,
+            meter=FakeMeter(),
+        )
+
+    async def _deliver(self, leased: Leased) -> Handed:
+        at = self.clock.seconds()
+        await self.store.mark(leased.message, "world", "hash")
+        self.marks.written(leased.message.id, Channel.SMS, "world", at)
+        self.written.append(leased.message.id)
+        if self.handed is None:
+            await Deferred()
+        assert self.handed is not None
+        return self.handed
+
+    def accept(self) -> Message:
+        """A message that this instance takes on, or takes on anew."""
+        now = self.clock.seconds()
+        message = Message(f"{ID}1", "u1", "amazing", "p", Sms("A", "b"), now, now + 3600)
+        run(self.store.accept(message, "f", lease=True))
+        return message
+
+    def forget_all(self) -> None:
+        """FLUSHALL."""
+        self.database.__init__()  # type: ignore[misc]
+        self.clock.advance(30)
+
+
+def test_what_was_sent_is_not_sent_again_under_its_uid() -> None:
+    """Redis was emptied, and the caller sends the request once more: it counts as sent, and that is told."""
+    bench = Bench()
+    run(bench.work.do(Leased(bench.accept())))
+    bench.forget_all()
+    message = bench.accept()
+    run(bench.work.do(Leased(message)))
+    assert bench.written == [message.id]
+    assert bench.database.rows[message.id].state is State.SENT
+
+
+def test_what_may_have_been_taken_is_held() -> None:
+    """Its answer is not known, and Redis is as it was before the mark: it is uncertain until its deadline."""
+    bench = Bench()
+    bench.handed = None
+    Deferred.fromCoroutine(bench.work.do(Leased(bench.accept())))
+    bench.forget_all()
+    message = bench.accept()
+    run(bench.work.do(Leased(message)))
+    assert bench.written == [message.id]
+    assert bench.database.rows[message.id].state is State.UNCERTAIN
+    assert bench.database.queues["sms"][message.id] == message.deadline
+
+
+def test_marks_are_restated_for_the_others() -> None:
+    """What another process would lease as queued is uncertain, or sent, once this one has said what it wrote."""
+    bench = Bench()
+    run(bench.work.do(Leased(bench.accept())))
+    row = bench.database.rows[f"{ID}1"]
+    row.state, row.marked = State.QUEUED, 0.0
+    bench.clock.advance(5)
+    assert run(bench.marks.restate(LATELY)) == 1
+    assert row.state is State.SENT
+    assert run(bench.marks.restate(LATELY)) == 0
+
+
+def test_what_was_refused_may_leave_again() -> None:
+    """Nothing of it was taken: whatever Redis forgets, it is tried again."""
+    bench = Bench()
+    bench.marks.written(f"{ID}1", Channel.SMS, "world", bench.clock.seconds())
+    bench.marks.refused(f"{ID}1")
+    run(bench.work.do(Leased(bench.accept())))
+    assert bench.written == [f"{ID}1"]
+
+
+def test_marks_are_bounded_in_age() -> None:
+    """Ten minutes."""
+    bench = Bench()
+    message = bench.accept()
+    bench.marks.written(message.id, Channel.SMS, "world", bench.clock.seconds())
+    bench.clock.advance(KEPT_FOR + 1)
+    bench.marks.written(f"{ID}2", Channel.SMS, "world", bench.clock.seconds())
+    assert bench.marks.forgotten(Leased(message)) is None
+
+
+def test_a_dataset_that_is_empty_or_older_is_noticed() -> None:
+    """With the first heartbeat; nothing is leased meanwhile, and operators are told for an hour."""
+    dataset = Dataset()
+    assert dataset.is_known(0, 1), "before the first heartbeat there is nothing to know better"
+    assert dataset.seen(1, 1, "a", 1) == ""
+    assert dataset.seen(2, 1, "a", 3) == ""
+    assert dataset.to_restate() == 0
+    assert not dataset.is_known(3, 2), "the connection is new, and nobody has looked"
+    assert dataset.seen(3, 2, "a", 4) == ""
+    assert (dataset.is_known(3, 2), dataset.to_restate(), dataset.to_restate()) == (True, LATELY, 0)
+    assert "older dataset: 2 heartbeats" in dataset.seen(4, 3, "a", 3)
+    assert (dataset.is_known(4, 3), dataset.is_known(4 + QUIET, 3), dataset.to_restate()) == (False, True, ALL)
+    assert "empty" in dataset.seen(5, 3, "b", 1)
+    assert "empty" in dataset.trouble(5)
+    assert dataset.trouble(5 + TOLD_FOR) == ""
