@@ -4,6 +4,7 @@ Pipelining is left out on purpose: a lost connection would leave several answers
 hold up all behind it.
 """
 
+from socket import MSG_DONTWAIT, MSG_PEEK
 from typing import Any, cast
 from typing import Protocol as TypingProtocol
 
@@ -70,8 +71,8 @@ class Connection(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether what is written now may still arrive, as far as we have heard."""
-        return self in self._owner.connections
+        """Whether what is written now may still arrive, as far as this machine has heard."""
+        return self in self._owner.connections and not _is_ended(self.transport)
 
     def handshakeCompleted(self) -> None:
         """Twisted: TLS stands."""
@@ -180,3 +181,17 @@ class Connection(Protocol):
     def _cancelled(self, _: Deferred[AnswerReader]) -> None:
         self._waiting = None
         self.abandon()
+
+
+def _is_ended(transport: Any) -> bool:
+    """Whether the peer's end of the connection lies unread in the socket: the reactor would tell it a turn later."""
+    # Under TLS the socket is the inner transport's; in memory there is none.
+    socket = getattr(getattr(transport, "transport", transport), "socket", None)
+    if socket is None:
+        return False
+    try:
+        return not socket.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -48,12 +48,17 @@ class Vendor:
         self.after: Callable[[Asked], None] = lambda asked: None
         self.port = port or free_port()
         self._server: ThreadingHTTPServer | None = None
+        self._closing = threading.Event()
         self.start()
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}/send"
+
+    def hang_up(self, *, after_all: bool = True) -> None:
+        """From now on close each connection after its answer, without a word of it; or do so no more."""
+        (self._closing.set if after_all else self._closing.clear)()
 
     def start(self) -> None:
         """Listen."""
@@ -82,6 +87,9 @@ class Vendor:
                 self.wfile.write(text)
                 self.wfile.flush()
                 outer.after(asked)
+
+                if outer._closing.is_set():
+                    self.close_connection = True
 
             do_GET = do_POST
 

@@ -52,6 +52,7 @@ class World(Outside):
             "first": {"url": self.first.url} | common,
             "second": {"url": self.second.url, "method": "GET", "body": "none"} | common,
             "form": {"url": self.first.url, "body": "form"} | common,
+            "parts": {"url": self.second.url} | common | {"answer": {"ids": "ids.*"}},
             "resending": {"url": self.first.url, "on_uncertain": "resend", "uncertain_wait": "1s"} | common,
             "inbox": {"url": self.inbox.url, "carries": "im"} | common | {"fields": FIELDS | {"to": "{address}"}},
         }
@@ -59,6 +60,7 @@ class World(Outside):
             "http": ["first"],
             "got": ["second"],
             "form": ["form"],
+            "parts": ["parts"],
             "resending": ["resending"],
             "mixed": ["world", "first", "second"],
             "back": ["first", "world", "second"],
@@ -312,6 +314,58 @@ def test_columns_im_and_im_opted_out() -> None:
         for user, code in (("ben", 5), ("42", 2), ("nobody", 1)):
             assert world.post("/amazing/im", world.sms_fields(ext_user_id=user)).json["error_code"] == code
         assert world.post("/amazing/sms", world.sms_fields(ext_user_id="ben")).json["error_code"] == 0
+
+
+def test_the_parts_of_a_long_text_are_told_apart(world: World) -> None:
+    """Reports of parts before the answer and after it; delivered once all are; one that failed settles the whole."""
+
+    def answer(asked: Asked) -> Any:
+        name = asked.fields["id"]
+        assert world.report(asked, "DELIVERED", id=f"{name}-1") == 200
+        return 200, json.dumps({"ids": [f"{name}-1", f"{name}-2"]}).encode(), {}
+
+    world.second.answer = answer
+    message_id = world.send("parts")
+    asked = asked_of(world.second, message_id)
+    world.told(message_id, "accepted")
+    assert world.report(asked, "DELIVERED", id=f"{message_id}-1") == 200
+    world.told(message_id, "accepted")
+    assert world.report(asked, "DELIVERED", id=f"{message_id}-2") == 200
+    world.told(message_id, "accepted", "delivered")
+    bad = world.send("parts")
+    asked = asked_of(world.second, bad)
+    world.told(bad, "accepted")
+    assert world.report(asked, "UNDELIVERABLE", id=f"{bad}-2") == 200
+    world.told(bad, "accepted", "failed")
+
+
+def test_a_vendor_that_closes_after_each_answer_costs_no_certainty(world: World) -> None:
+    """And does not say so: whatever was not written is tried again, and nothing is written into the void."""
+    world.first.hang_up()
+    ids = [world.send("http") for _ in range(60)]
+    for message_id in ids:
+        world.until_heard(message_id, "accepted", seconds=30)
+    world.first.hang_up(after_all=False)
+    assert {len([one for one in world.first.asked if one.fields["id"] == name]) for name in ids} == {1}
+
+
+def test_a_drain_waits_for_an_answer() -> None:
+    """SIGTERM while a request is on the wire: its answer counts, and nothing new is begun."""
+    with World() as world:
+        world.start()
+        slow = threading.Event()
+
+        def answer(asked: Asked) -> Any:
+            slow.wait(1.0)
+            return 200, b'{"id": "1"}', {}
+
+        world.first.answer = answer
+        message_id = world.send("http")
+        until(lambda: world.first.asked)
+        assert world.daemon.terminate() == 0
+        world.daemon.start()
+        world.told(message_id, "accepted")
+        assert len(world.first.asked) == 1
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -373,6 +373,23 @@ async def test_a_mark_outlives_a_crash(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_known_names_the_way_of_the_latest_copy(world: World) -> None:
+    """A provider's report counts only while its message is there and nowhere else."""
+    message = await world.leased()
+    ways = []
+    for route in ("", "vendor", "world"):
+        if route:
+            await world.one.mark(message, route, "hash")
+        known = await world.one.about(message.id)
+        assert known is not None
+        ways.append(known.route)
+    await world.one.settle_sent(message.id, message.channel, Handed("world", ("r1",)))
+    known = await world.one.about(message.id)
+    assert known is not None
+    assert [*ways, known.route] == ["", "vendor", "world", "world"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_retry_is_due_later_and_counted(world: World) -> None:
     """settle_again makes it due at its time, with the attempts, the first try and the progress kept."""
     message = await world.leased()

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
+from conftest import IN_CI
 from fakes import FakeClaims, FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label, Provider
 from gatewayd.core.model import Handed, Im, Message, Sms, part_of
@@ -340,7 +341,7 @@ JUNK = st.recursive(
 BODIES = st.binary() | JUNK.map(lambda data: json.dumps(data).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=6000 if IN_CI else 300, deadline=None)
 @given(
     st.sampled_from([ONE, MANY]),
     st.sampled_from(["GET", "POST"]),
