@@ -136,6 +136,7 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     text = "was anything changed, added or removed?"
     verify = audit.add_subparsers(metavar="ACTION", required=True).add_parser("verify", help=text, description=text)
     verify.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    verify.add_argument("--head", action="store_true", help="and ask Redis whether lines were cut off the end")
     verify.add_argument(
         "file", metavar="FILE", nargs="*", help="oldest first; default: [gatewayd] audit_log as it is now"
     )
@@ -250,7 +251,8 @@ def _smpp_probe(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     from gatewayd.operators.audit import verify
 
-    own = _config(options).gatewayd
+    config = _config(options)
+    own = config.gatewayd
     own_log = own.audit_log.replace("{instance}", own.instance)
     names = options.file or ([own_log] if own_log else [])
     if not names:
@@ -269,10 +271,33 @@ def _audit(options: argparse.Namespace) -> int:
         if not options.json:
             show.findings(("FAIL", name, fault) for fault in faults)
             show.findings([("FAIL" if faults else "ok", name, summary)])
-    ok = not any(one["faults"] for one in files)
+    cut = _cut_off(config, Path(names[-1])) if options.head else ""
+    ok = not cut and not any(one["faults"] for one in files)
     if options.json:
-        show.as_json({"ok": ok, "files": files})
+        show.as_json({"ok": ok, "files": files} | ({"head": cut or "whole"} if options.head else {}))
+    elif options.head:
+        whole = "the file holds the head that Redis remembers: nothing was cut off its end"
+        show.findings([("FAIL" if cut else "ok", names[-1], cut or whole)])
     return 0 if ok else 1
+
+
+def _cut_off(config: "Config", newest: Path) -> str:
+    """Why the newest file's end cannot be whole, by the head that Redis remembers; "" where it is."""
+    from gatewayd.operators.audit import line_of
+    from gatewayd.store.access import remembered_head
+
+    try:
+        head = _in_reactor(lambda reactor: remembered_head(reactor, config))
+    except OSError as error:
+        raise Failed(str(error)) from None
+    if head is None:
+        raise Failed(f"Redis remembers no audit log of {config.gatewayd.instance}")
+    number = line_of(newest, head.chain)
+    if not number:
+        return f"Redis remembers {head.chain} after {head.lines} lines, which no line has: the end was cut off"
+    if number != head.lines:
+        return f"line {number} has the head that Redis remembers as line {head.lines}: lines are missing before it"
+    return ""
 
 
 def _heard(told: Generator[str, None, str]) -> tuple[list[str], str]:

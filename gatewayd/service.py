@@ -40,6 +40,7 @@ from gatewayd.intake.api import Api
 from gatewayd.intake.guard import IntakeGuard
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.audit import AuditLog, open_audit
+from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import DegradedNow, WaysOut
@@ -261,9 +262,20 @@ def gatewayd(
         hasten=lambda channel, every: shared.store.make_due(channel, every=every),
     )
 
+    head_keeper = _head_keeper(shared)
     reload = Reload(config, read_again, parts, os.environ)
-    for part in (shared.store, condition, ways_out, shared.recipients, shared.guard, callbacks, reporter, reload):
-        shared.degraded.ask(part.degraded)
+    parts_that_say = (
+        shared.store.degraded,
+        condition.degraded,
+        ways_out.degraded,
+        shared.recipients.degraded,
+        shared.guard.degraded,
+        callbacks.degraded,
+        reporter.degraded,
+        reload.degraded,
+    )
+    for says in (*parts_that_say, *(one.degraded for one in head_keeper)):
+        shared.degraded.ask(says)
 
     def draining() -> None:
         acceptor.shutting_down = True
@@ -275,6 +287,7 @@ def gatewayd(
         [
             shared.link,
             condition,
+            *head_keeper,
             Probe(reactor, shared.recipients),
             callbacks,
             ways.smtp,
@@ -420,6 +433,21 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
         outboxes["reports"] = outbox = Outbox(reactor, reports, REPORT_WINDOW)
         store.feed_reports(outbox.room, outbox.offer)
     return Work(deliverer=deliverer, messages=messages, outboxes=outboxes)
+
+
+def _head_keeper(shared: Shared) -> list[HeadKeeper]:
+    """One where there is an audit log, else none."""
+    if shared.audit is None:
+        return []
+    store, instance = shared.store, shared.config.gatewayd.instance
+    return [
+        HeadKeeper(
+            shared.reactor,
+            shared.audit,
+            lambda: store.audit_head(instance),
+            lambda head: store.keep_audit_head(instance, head),
+        )
+    ]
 
 
 def _keeper(shared: Shared, work: Work, tracker: Tracker) -> Keeper:

@@ -10,6 +10,7 @@ from zope.interface import implementer
 from gatewayd.core.errors import ErrorCode, LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
 from gatewayd.core.interfaces import Acceptance, Claim, IEventClaims, IMeter, IStopList, IStore
 from gatewayd.core.model import (
+    AuditHead,
     Channel,
     DeadLetter,
     Erased,
@@ -251,6 +252,7 @@ class Database:
         self.remote: dict[tuple[str, str], tuple[str, int, str]] = {}
         self.parked: dict[Receipt, float] = {}
         self.latest: dict[str, str] = {}
+        self.audit_heads: dict[str, AuditHead] = {}
         self.lost: dict[str, dict[str, None]] = {}
         self.dead: dict[tuple[str, str], DeadLetter] = {}
         self.counts: dict[tuple[str, Channel, str], int] = {}
@@ -791,6 +793,14 @@ class FakeStore:
             reports = reports_of(row.told, timeline)
             return Trace(message_id, row.uid, row.label, row.channel, row.user, row.state, reports, timeline)
         return None
+
+    async def audit_head(self, instance: str) -> AuditHead | None:
+        self._now()
+        return self.db.audit_heads.get(instance)
+
+    async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
+        self._now()
+        self.db.audit_heads[instance] = head
 
     async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
         self._now()

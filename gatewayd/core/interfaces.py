@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.failover import Setback
 from gatewayd.core.model import (
+    AuditHead,
     Channel,
     DeadLetter,
     Decision,
@@ -446,6 +447,12 @@ class IStore(Interface):
 
         Starts and ends with cursor "0"; an empty `label` means all. The second part is how many were queued.
         """
+
+    async def audit_head(instance: str) -> AuditHead | None:
+        """The head of that instance's audit log as it was kept last."""
+
+    async def keep_audit_head(instance: str, head: AuditHead) -> None:
+        """Keep it, for the comparison at the next start."""
 
     async def queues() -> Mapping[str, QueueState]:
         """Figures of the queues email, sms and reports."""

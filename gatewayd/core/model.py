@@ -456,6 +456,13 @@ class Degraded(Struct, frozen=True, order=True):
     text: str
 
 
+class AuditHead(Struct, frozen=True):
+    """Where an audit log's chain stands, and after how many lines of its file."""
+
+    chain: str
+    lines: int
+
+
 def some_names(names: Iterable[str], limit: int = 5) -> str:
     """Names as a text has them: the first few, and how many more there are; "no label" where there is none."""
     known = list(names)

@@ -10,6 +10,7 @@ import fcntl
 import gzip
 import hashlib
 import hmac
+import mmap
 import os
 from collections.abc import Generator
 from contextlib import suppress
@@ -20,7 +21,7 @@ import msgspec
 from twisted.logger import Logger
 
 from gatewayd.config import ConfigError, Gatewayd
-from gatewayd.core.model import Decision
+from gatewayd.core.model import AuditHead, Decision
 from gatewayd.operators.shapes import iso
 
 HEAD_EVERY = 3600.0
@@ -72,6 +73,20 @@ class AuditLog:
         self._next_head = 0.0
         self._file = _open(path)
         self._chain = _last_chain(self._file)
+        self._lines = _count(self._file)
+
+    def head(self) -> AuditHead:
+        """Where the chain stands, after how many lines of this file."""
+        return AuditHead(self._chain, self._lines)
+
+    def holds(self, chain: str) -> bool:
+        """Whether a line of the file has this chain, or the file goes on from it."""
+        size = os.fstat(self._file).st_size
+        if not size:
+            return False
+        with mmap.mmap(self._file, size, access=mmap.ACCESS_READ) as everything:
+            # A rotated file's first line names the head of the one before it as its reason.
+            return everything.rfind(f'"chain":"{chain}"'.encode()) >= 0 or chain.encode() in everything[:4096]
 
     def record(self, decision: Decision) -> None:
         """Write one line."""
@@ -90,6 +105,7 @@ class AuditLog:
                 fresh = _open(self._path)
                 os.close(self._file)
                 self._file = fresh
+                self._lines = _count(fresh)
         except OSError as error:
             log.critical("the audit log stays where it was: {reason}", reason=error.strerror)
             return
@@ -125,6 +141,7 @@ class AuditLog:
             log.critical("the audit log cannot be written: {reason}", reason=error.strerror)
             return
         self._chain = chain
+        self._lines += 1
 
     def close(self) -> None:
         """Say the chain's head once more, and close the file."""
@@ -171,6 +188,13 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
     return chain
 
 
+def line_of(path: Path, chain: str) -> int:
+    """The number of the line whose chain this is; 0 where there is none. Raises OSError where it cannot be read."""
+    wanted = f'"chain":"{chain}"'.encode()
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        return next((number for number, raw in enumerate(lines, 1) if wanted in raw), 0)
+
+
 def _key(secret: bytes) -> bytes:
     return hashlib.blake2b(b"audit", key=hashlib.blake2b(secret).digest(), digest_size=32).digest()
 
@@ -190,6 +214,14 @@ def _open(path: Path) -> int:
             raise Taken(error.errno, "another process writes it; {instance} in its name keeps several apart") from None
         raise
     return file
+
+
+def _count(file: int) -> int:
+    size = os.fstat(file).st_size
+    if not size:
+        return 0
+    with mmap.mmap(file, size, access=mmap.ACCESS_READ) as everything:
+        return sum(1 for _ in iter(everything.readline, b""))
 
 
 def _last_chain(file: int) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from gatewayd.core.model import Channel, DeadLetter, Trace, Waiting, WayState
+from gatewayd.core.visible import visible_lines
 from gatewayd.operators.figures import Snapshot, rate_of
 from gatewayd.operators.folding import folded
 from gatewayd.operators.metrics import Counts
@@ -141,6 +142,7 @@ class Pages:
 
         made = Environment(
             loader=PackageLoader("gatewayd.operators"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            finalize=_visible,
             lstrip_blocks=True,
         )  # fmt: skip
         made.filters |= {"short": short, "age": age, "moment": moment, "clock": clock, "group": group}
@@ -196,6 +198,11 @@ def _queue_plot(
         points = [(sample.at, figure(sample.queues[name])) for sample in history if name in sample.queues]
         series.append(Series(name, f"q-{name}", levels(points, now, span, _BINS)))
     return plot(series, title=title, span=span, unit=unit)
+
+
+def _visible(value: object) -> object:
+    """Text of others, such as an id or a reason, cannot turn the reading order of a line round."""
+    return visible_lines(value) if type(value) is str else value
 
 
 def age(seconds: float) -> str:

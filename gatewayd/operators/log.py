@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from gatewayd.config import Gatewayd
 from gatewayd.core.redact import redact
+from gatewayd.core.visible import INVISIBLE
 
 REPEATS = 20
 """How often in `WINDOW` seconds the same warning is written before its repeats are only counted."""
@@ -46,10 +47,10 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} 
     9: " ",
     10: "\\n",
     13: "\\r",
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
+    **{code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, 0x2028, 0x2029)},
+    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
 }
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(f"[{INVISIBLE}]")
 # What Twisted tells of itself: which factory began and which port closed. Whoever listens says so in our words.
 _CHATTERERS = frozenset(("twisted.internet.base", "twisted.scripts._twistd_unix.UnixAppLogger"))
 _FACTORIES = ("Starting factory ", "Stopping factory ")

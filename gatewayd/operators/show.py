@@ -7,12 +7,13 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
 from gatewayd.core.model import Json
+from gatewayd.core.visible import visible_json, visible_lines
 
 _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}
@@ -28,8 +29,13 @@ def _out() -> Console:
 
 
 def as_json(value: Any) -> None:
-    """Print `value` for programs, or to be handed on."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Print `value` for programs, or to be handed on; a terminal's controls in it are escaped, as JSON allows."""
+    sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def escape(text: str) -> str:
+    """`text` as it may stand in what is printed: no markup of ours in it, no control of a terminal's."""
+    return without_markup(visible_lines(text))
 
 
 def trouble(text: str) -> None:

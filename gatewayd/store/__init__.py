@@ -16,6 +16,7 @@ from zope.interface import implementer
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
 from gatewayd.core.interfaces import Acceptance, IStore
 from gatewayd.core.model import (
+    AuditHead,
     Channel,
     DeadLetter,
     Degraded,
@@ -367,6 +368,14 @@ class RedisStore:
             lines = await self._link.command("LRANGE", f"{self._prefix}t:{message_id}", 0, -1)
             return rows.trace(known, lines)
         return None
+
+    async def audit_head(self, instance: str) -> AuditHead | None:
+        kept = await self._link.command("HMGET", f"{self._prefix}audit:{instance}", "chain", "lines")
+        return AuditHead(kept[0].decode(), int(kept[1] or 0)) if kept[0] else None
+
+    async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
+        key = f"{self._prefix}audit:{instance}"
+        await self._link.command("HSET", key, "chain", head.chain, "lines", head.lines)
 
     async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
         due = await self._link.command("ZSCORE", f"{self._prefix}q:{channel}", message_id)

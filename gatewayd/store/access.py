@@ -6,7 +6,9 @@ from typing import Any
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from gatewayd.config import Redis
+from gatewayd.config import Config, Redis
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import AuditHead
 from gatewayd.core.tls import client_options
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
@@ -85,3 +87,20 @@ def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitt
         endpoint.on_switch = link.leave
         endpoint.setServiceParent(link)  # type: ignore[no-untyped-call]
     return link
+
+
+async def remembered_head(reactor: Any, config: Config) -> AuditHead | None:
+    """The head of this instance's audit log that Redis remembers, for a command. Raises OSError where it is away."""
+    table, own = config.redis, config.gatewayd
+    try:
+        link = redis_link(reactor, table, own.instance, own.retention, lambda: 0.5)
+    except ValueError as error:
+        raise OSError(f"Redis: a certificate or key file can't be used: {error}") from None
+    link.startService()
+    try:
+        store = RedisStore(link, reactor, RedisStore.key_prefix(table.key_prefix), own.instance)
+        return await store.audit_head(own.instance)
+    except StoreUnavailable as error:
+        raise OSError(f"Redis: {error}") from None
+    finally:
+        await link.stopService()

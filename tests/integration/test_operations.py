@@ -115,6 +115,10 @@ async def test_the_audit_log_tells_every_decision_and_shows_what_was_changed() -
         old.write_text("".join(lines[:-1]), "utf-8")
         assert (await ctl(world, "audit", "verify", str(old)))[0] == 0, "an end cut off shows only by what follows"
         assert (await ctl(world, "audit", "verify", str(old), str(path)))[0] == 1
+        assert (await ctl(world, "audit", "verify", "--head", str(path)))[0] == 0
+        path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
+        assert (await ctl(world, "audit", "verify", str(path)))[0] == 0
+        assert (await ctl(world, "audit", "verify", "--head", str(path)))[0] == 1, "Redis remembers the end"
 
 
 @pytest_twisted.ensureDeferred

@@ -527,3 +527,12 @@ def test_a_trace_folds_its_tries_and_offers_the_next_one(world: World) -> None:
     assert leased.message.id == message.id
     reply = world.ask("/do", body, Content_Type="application/x-www-form-urlencoded")
     assert reply.status == 409
+
+
+def test_a_bidirectional_control_in_an_id_turns_nothing_round(world: World) -> None:
+    """The page shows it as an escape; JSON for programs has it as it is."""
+    message = world.accept("uid-\u202egpj")
+    page = world.ask(f"/trace?id={message.id}").body.decode()
+    assert "\u202e" not in page
+    assert "uid-\\u202egpj" in page
+    assert world.ask(f"/messages/{message.id}").json["uid"] == "uid-\u202egpj"

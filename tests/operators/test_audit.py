@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
-from gatewayd.core.model import Channel, Decision
-from gatewayd.operators.audit import AuditLog, Taken, verify
+from gatewayd.core.model import AuditHead, Channel, Decision
+from gatewayd.operators.audit import AuditLog, Taken, line_of, verify
+from gatewayd.operators.audit_head import HeadKeeper
 
 SECRET = b"s" * 32
 
@@ -161,7 +162,7 @@ def test_a_full_disk_leaves_no_torn_line(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from twisted.internet.task import Clock\n"
         "from gatewayd.operators.audit import AuditLog\n"
-        "from gatewayd.core.model import Channel, Decision\n"
+        "from gatewayd.core.model import AuditHead, Channel, Decision\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "audit = AuditLog(Clock(), Path(sys.argv[1]), b's' * 32, 'gw1')\n"
         "what = Decision('accepted', 'amazing', Channel.EMAIL)\n"
@@ -181,3 +182,69 @@ def test_an_empty_log_is_a_beginning(tmp_path: Path) -> None:
     path.touch()
     written(path, 1)
     assert problems(path) == []
+
+
+class Kept:
+    """What Redis remembers of one audit log."""
+
+    def __init__(self) -> None:
+        self.head: AuditHead | None = None
+
+    async def read(self) -> AuditHead | None:
+        """As the store."""
+        return self.head
+
+    async def write(self, head: AuditHead) -> None:
+        """As the store."""
+        self.head = head
+
+
+def kept(path: Path, redis: Kept, *numbers: int) -> tuple[list[str], list[str]]:
+    """One life of a process that records these decisions: what it said is degraded, and what it logged as critical."""
+    clock = Clock()
+    clock.advance(1_800_000_000.25)
+    audit = AuditLog(clock, path, SECRET, "gw1")
+    keeper = HeadKeeper(clock, audit, redis.read, redis.write)
+    with capturedLogs() as events:
+        keeper.startService()
+        for number in numbers:
+            audit.record(decision(number))
+            clock.advance(1.0)
+        said = [one.text for one in keeper.degraded()]
+        keeper.stopService()
+    audit.close()
+    return said, [formatEvent(event) for event in events if event["log_level"].name == "critical"]
+
+
+def test_an_end_that_was_cut_off_over_a_restart_is_noticed(tmp_path: Path) -> None:
+    """The chain of what is left is whole; Redis remembers the head that was there."""
+    path, redis = tmp_path / "audit.log", Kept()
+    assert kept(path, redis, 1, 2, 3) == ([], [])
+    assert kept(path, redis, 4) == ([], [])
+    head = redis.head
+    assert head is not None
+    assert (head.lines, line_of(path, head.chain)) == (4, 4)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert problems(path) == []
+    assert line_of(path, head.chain) == 0
+    said, logged = kept(path, redis)
+    assert "Redis remembers" in said[0]
+    assert "after 4 lines" in logged[0]
+
+
+def test_a_file_that_went_on_after_the_last_look_and_one_that_was_rotated_are_whole(tmp_path: Path) -> None:
+    """A crash loses the latest heads, not lines; a new file's first line names the head of the old one."""
+    path, redis = tmp_path / "audit.log", Kept()
+    kept(path, redis, 1, 2)
+    before = redis.head
+    kept(path, redis, 3)
+    redis.head = before
+    assert kept(path, redis) == ([], [])
+    clock = Clock()
+    clock.advance(1_800_000_100)
+    audit = AuditLog(clock, path, SECRET, "gw1")
+    path.rename(tmp_path / "audit.log.1")
+    audit.reopen()
+    audit.close()
+    assert kept(path, redis, 5) == ([], [])

@@ -1,0 +1,78 @@
+"""The audit log's head is kept in Redis as well: an end that was cut off the file, over a restart too, shows there.
+
+The file's chain proves whatever stands in it, and nothing about what once stood behind its end. Whoever wants to hide
+that must change Redis, too.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.model import AuditHead, Degraded
+from gatewayd.operators.audit import START, AuditLog
+
+EVERY = 1.0
+"""Seconds between two looks at whether the head has moved."""
+
+log = Logger()
+
+
+class HeadKeeper(Service):
+    """Compares the file with what Redis remembers, once Redis answers, and from then on keeps that up to date."""
+
+    def __init__(
+        self,
+        clock: Any,
+        audit: AuditLog,
+        read: Callable[[], Awaitable[AuditHead | None]],
+        write: Callable[[AuditHead], Awaitable[None]],
+    ) -> None:
+        self._audit = audit
+        self._read = read
+        self._write = write
+        self._compared = False
+        self._kept: AuditHead | None = None
+        self._cut = ""
+        self._loop = LoopingCall(self._keep)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Compare as soon as Redis answers."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._loop.start(EVERY).addErrback(lambda failure: log.failure("keeping the audit log's head stopped", failure))
+
+    def stopService(self) -> Deferred[None]:
+        """Keep the last head; ends once Redis has it, or does not answer."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+        return self._keep()
+
+    def degraded(self) -> tuple[Degraded, ...]:
+        """That lines are missing at the end, until the next start."""
+        return (Degraded("audit", "head", self._cut),) if self._cut else ()
+
+    def _keep(self) -> Deferred[None]:
+        keeping = Deferred.fromCoroutine(self._step())
+        keeping.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
+        return keeping
+
+    async def _step(self) -> None:
+        if not self._compared:
+            known = await self._read()
+            self._compared = True
+            if known is not None and not self._audit.holds(known.chain):
+                self._cut = (
+                    f"the audit log's end is missing: Redis remembers {known.chain[:16]}... after {known.lines} lines,"
+                    " which the file does not hold. Lines were cut off, or the file was moved away while gatewayd stood"
+                )
+                log.critical("{fault}", fault=self._cut)
+        head = self._audit.head()
+        if head != self._kept and head.chain != START:
+            await self._write(head)
+            self._kept = head
