@@ -19,8 +19,11 @@ Words = Mapping[str, str]
 """A value for each place-holder."""
 
 _TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
-_IN_HEADER = "".join(map(chr, (*range(0x20, 0x25), *range(0x26, 0x7F))))
-"""Printable ASCII but for the percent sign, which begins what is escaped."""
+_IN_HEADER = "".join(map(chr, range(0x20, 0x7F)))
+"""Printable ASCII: a key with a percent sign must arrive as it is."""
+
+_IN_TARGET = "/%:=&?~+!$,;'@()*[]-._|"
+"""What stays as the operator wrote it in a URL; values are escaped by then."""
 
 
 class Asked(Struct, frozen=True):
@@ -54,7 +57,7 @@ def filled(provider: Provider, words: Words) -> Asked:
     if pairs:
         pairs[0] = _put(pairs[0], words, _quoted) if query else pairs[0]
         target = f"{target}?{'&'.join(pairs)}"
-    return Asked(provider.method, target, tuple(headers.items()), body)
+    return Asked(provider.method, quote(target, safe=_IN_TARGET), tuple(headers.items()), body)
 
 
 def _target(url: str) -> tuple[str, str]:

@@ -251,11 +251,16 @@ class Vendor:
             raise
         except Exception as problem:
             reason = self.reason(problem)
+            self._note_latency(written_at)
             self.health.unanswered(self._clock.seconds(), reason)
             raise Unanswered(reason) from None
         now = self._heard_at = self._clock.seconds()
-        self._latency += (now - written_at - self._latency) / 8
+        self._note_latency(written_at)
         return Answered(answer.status, answer.body, answer.retry_after, written_at, now - written_at)
+
+    def _note_latency(self, written_at: float) -> None:
+        """Of what got no answer, too: who hangs must not keep a crowd waiting in memory."""
+        self._latency += (self._clock.seconds() - written_at - self._latency) / 8
 
     async def _connection(self) -> Connection:
         try:
