@@ -314,7 +314,7 @@ def gatewayd(
 
 def _shared(reactor: Any, config: Config) -> Shared:
     table, jitter = config.gatewayd, random.Random().random
-    link = redis_link(reactor, config.redis, table.instance, table.retention, jitter)
+    link = redis_link(reactor, config.redis, table.instance, table.retention, uuid.uuid4().hex[:12], jitter)
     audit = open_audit(reactor, table)
     recent = Recent(reactor, audit.record if audit else unrecorded)
     directories = Directories(reactor, config.directories)
@@ -454,7 +454,6 @@ def _keeper(shared: Shared, work: Work, tracker: Tracker) -> Keeper:
     return Keeper(
         shared.reactor,
         shared.store,
-        uuid.uuid4().hex,
         work.outboxes,
         on_paused=work.pause,
         evidence=tracker,

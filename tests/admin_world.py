@@ -117,7 +117,7 @@ class World:
     def sent(self, uid: str = "uid-1", **more: str) -> Message:
         """An SMS that the SMSC took."""
         message = self.accept(uid, **more)
-        self.run(self.store.mark(message, "world", "hash"))
+        self.run(self.store.mark(message, "world", "hash", lease=""))
         self.run(self.store.settle_sent(message.id, SMS, Handed("world", ("42",))))
         return message
 

@@ -1,5 +1,6 @@
 """Fakes that keep the promises of the real parts: FakeStore passes the same contract suite as Redis."""
 
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -233,6 +234,10 @@ class Row:
     ended: float = 0.0
     segments: str = ""
     progress: tuple[str, ...] = ()
+    lease: tuple[str, str] | None = None
+    marked_since: bool = False
+    report_lease: tuple[str, str] | None = None
+    no_news: int = 0
     timeline: list[TracedEvent] = field(default_factory=list)
 
 
@@ -268,13 +273,20 @@ class FakeStore:
     """IStore in memory. `down = True` makes every call raise StoreUntouched."""
 
     def __init__(
-        self, clock: Any, instance: str = "one", database: Database | None = None, max_queued: int = 1000
+        self,
+        clock: Any,
+        instance: str = "one",
+        database: Database | None = None,
+        max_queued: int = 1000,
+        boot: str = "",
     ) -> None:
         self.clock = clock
         self.instance = instance
         self.db = database or Database()
         self.max_queued = max_queued
+        self.boot = boot or f"boot of {instance}"
         self.down = False
+        self._lease_names = (f"q{number}" for number in itertools.count())
         self._room: Callable[[], bool] = lambda: False
         self._take_report: Callable[[ReportJob], None] = lambda job: None
 
@@ -289,7 +301,23 @@ class FakeStore:
         return self.db.leases.setdefault((kind, self.instance), {})
 
     def _note(self, row: Row, event: str, detail: str = "") -> None:
-        row.timeline.append(TracedEvent(at=self._now(), event=event, detail=detail))
+        now = self._now()
+        for place, step in enumerate(row.timeline):
+            if (step.event, step.detail) == (event, detail):
+                row.timeline[place] = replace(step, until=now, times=step.times + 1)
+                return
+        row.timeline.append(TracedEvent(at=now, event=event, detail=detail))
+
+    def _holds(self, row: Row | None, lease: str) -> bool:
+        return row is not None and row.lease == (self.boot, lease)
+
+    def _requeue(self, kind: str, message_id: str) -> None:
+        row = self.db.rows.get(message_id)
+        if row is not None and kind == "reports":
+            row.report_lease = None
+        elif row is not None:
+            row.lease = None
+        self.db.queues[kind][message_id] = self._now()
 
     def _count(self, row: Row, what: str, by: int) -> None:
         key = (row.label, row.channel, what)
@@ -308,6 +336,7 @@ class FakeStore:
             queued_at=row.report_born,
             attempts=row.report_tries,
             first_tried=row.report_first,
+            lease=row.report_lease[1] if row.report_lease else "",
         )
 
     def _tell(self, message_id: str, row: Row, letters: str, lease: bool) -> bool:
@@ -315,6 +344,7 @@ class FakeStore:
             row.pending += letters
             return False
         row.pending, row.report_born, row.report_tries, row.report_first = letters, self._now(), 0, 0.0
+        row.report_lease = (self.boot, next(self._lease_names)) if lease else None
         place = self._lease("reports") if lease else self.db.queues["reports"]
         place[message_id] = self._now()
         return lease
@@ -328,7 +358,7 @@ class FakeStore:
         if new is not old:
             self._count(row, new, 1)
             if old in WAITING:
-                row.message = None
+                row.message, row.lease = None, None
                 self._count(row, "in_flight", -1)
                 self.db.queues[row.channel].pop(message_id, None)
             else:
@@ -350,6 +380,7 @@ class FakeStore:
         message: Message,
         fingerprint: str,
         *,
+        player_hash: str = "",
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
@@ -358,7 +389,7 @@ class FakeStore:
     ) -> tuple[Acceptance, str]:
         now = self._now()
         row = self.db.rows.get(message.id)
-        me = (self.instance, attempt)
+        me = (self.boot, attempt)
         if row is not None and attempt and row.heard[:1] == [me]:
             return (Acceptance.LEASED if message.id in self._lease(message.channel) else Acceptance.STORED), message.id
         heard = [*row.heard, *({me} - set(row.heard))] if row is not None and row.heard and attempt else []
@@ -385,6 +416,7 @@ class FakeStore:
             accepted_at=self._now(),
             deadline=message.deadline,
             heard=[me] if attempt else [],
+            lease=me if lease else None,
         )
         self.db.rows[message.id] = row
         self._count(row, "accepted", 1)
@@ -396,9 +428,9 @@ class FakeStore:
     async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
         self._now()
         row = self.db.rows.get(message_id)
-        if row is None or (self.instance, attempt) not in row.heard or row.state is not State.QUEUED or row.marked:
+        if row is None or (self.boot, attempt) not in row.heard or row.state is not State.QUEUED or row.marked:
             return
-        row.heard.remove((self.instance, attempt))
+        row.heard.remove((self.boot, attempt))
         if row.heard:
             return
         self._count(row, "in_flight", -1)
@@ -425,16 +457,15 @@ class FakeStore:
         return [message_id for _, message_id in due]
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
-        found = []
+        found, name = [], next(self._lease_names)
         for message_id in self._due(channel, limit):
             row = self.db.rows.get(message_id)
             if row is None or row.message is None:
                 continue
             self._lease(channel)[message_id] = self._now()
-            stamp = round(row.marked * 1000)
-            found.append(
-                Leased(row.message, row.state, row.tries, row.first, row.route, row.marked, row.progress, stamp)
-            )
+            row.lease, row.marked_since = (self.boot, f"{name}.{len(found)}"), False
+            earlier = (row.state, row.tries, row.first, row.route, row.marked, row.progress)
+            found.append(Leased(row.message, *earlier, row.lease[1]))
         return found
 
     async def mark(
@@ -443,15 +474,13 @@ class FakeStore:
         route: str,
         address_hash: str,
         *,
+        lease: str,
         segments: int = 1,
         stop_hashes: Sequence[str] = (),
     ) -> bool:
-        now, lease = self._now(), self._lease(message.channel)
+        now = self._now()
         row = self.db.rows.get(message.id)
-        if message.id not in lease:
-            raise LeaseLost(message.id)
-        if row is None or row.state not in WAITING:
-            del lease[message.id]
+        if row is None or not self._holds(row, lease) or row.state not in WAITING:
             raise LeaseLost(message.id)
         if (message.label, message.channel) in self.db.paused:
             raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
@@ -461,6 +490,7 @@ class FakeStore:
             row.progress, row.segments = (), ""
         segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
         row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, now, address_hash
+        row.marked_since = True
         if segments > 1 and not row.segments:
             row.segments = "." * segments
         if message.channel is Channel.SMS and address_hash:
@@ -496,17 +526,21 @@ class FakeStore:
         due: float,
         reason: str,
         *,
+        lease: str,
         counts: bool = True,
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
-        stamp: int = 0,
     ) -> None:
         now = self._now()
         row = self.db.rows.get(message.id)
-        if self._lease(message.channel).pop(message.id, None) is None or row is None or row.state not in WAITING:
+        if row is None or not self._holds(row, lease):
             return
-        still = uncertain or 0 < stamp == round(row.marked * 1000)
+        self._lease(message.channel).pop(message.id, None)
+        row.lease = None
+        if row.state not in WAITING:
+            return
+        still = uncertain or (row.state is State.UNCERTAIN and not row.marked_since)
         row.state = State.UNCERTAIN if still else State.QUEUED
         row.route = route or row.route
         if still:
@@ -519,16 +553,13 @@ class FakeStore:
         if counts:
             row.tries += 1
             row.first = row.first or now
-        event = "uncertain" if uncertain else "again"
-        last = row.timeline[-1]
-        if counts or (last.event, last.detail) != (event, reason):
-            self._note(row, event, reason)
+        self._note(row, "uncertain" if uncertain else "again", reason)
         self.db.queues[message.channel][message.id] = due
 
-    async def record_segments(self, message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+    async def record_segments(self, message_id: str, lease: str, route: str, remote_ids: Sequence[str]) -> None:
         self._now()
         row = self.db.rows.get(message_id)
-        if message_id not in self._lease(Channel.SMS) or row is None or row.state not in WAITING:
+        if row is None or not self._holds(row, lease) or row.state not in WAITING:
             return
         row.state, row.progress = State.QUEUED, tuple(remote_ids)
         for index, remote in enumerate(remote_ids, 1):
@@ -570,18 +601,23 @@ class FakeStore:
         self._note(row, "again", reason)
         return True
 
-    async def settle_final(self, message: Message, state: State, reason: str, reports: str) -> None:
+    async def settle_final(self, message: Message, state: State, reason: str, reports: str, *, lease: str) -> None:
         self._now()
         row = self.db.rows.get(message.id)
-        if self._lease(message.channel).pop(message.id, None) is None or row is None or row.state not in WAITING:
+        if row is None or not self._holds(row, lease):
             return
-        self._move(message.id, row, state, reports)
-        self._note(row, state, reason)
+        self._lease(message.channel).pop(message.id, None)
+        if row.state in WAITING:
+            self._move(message.id, row, state, reports)
+            self._note(row, state, reason)
 
-    async def set_aside(self, message: Message) -> None:
+    async def set_aside(self, message: Message, *, lease: str) -> None:
         now = self._now()
-        if self._lease(message.channel).pop(message.id, None) is None:
+        row = self.db.rows.get(message.id)
+        if row is None or not self._holds(row, lease):
             return
+        self._lease(message.channel).pop(message.id, None)
+        row.lease = None
         place = (message.label, message.channel)
         if place not in self.db.paused:
             self.db.queues[message.channel][message.id] = now
@@ -599,7 +635,9 @@ class FakeStore:
             after = None
         changed = after is not None and self._move(evidence.message_id, row, *after)
         words = f"{evidence.source}: {evidence.detail}" if evidence.detail else evidence.source
-        self._note(row, evidence.event if changed else f"{evidence.event} (no news)", words)
+        if changed:
+            self._note(row, evidence.event, words)
+        row.no_news += not changed
         return "moved" if changed else "ignored"
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
@@ -644,7 +682,7 @@ class FakeStore:
         if event is not None and len(row.segments) > 1:
             at = index - 1
             if at >= len(row.segments) or row.segments[at] != ".":
-                self._note(row, "receipt (again)", receipt.detail)
+                row.no_news += 1
                 return "ignored", message_id
             letter = _OUTCOME[event]
             row.segments = row.segments[:at] + letter + row.segments[at + 1 :]
@@ -655,12 +693,15 @@ class FakeStore:
                     return "ignored", message_id
                 row.sent_at = now
                 return "moved", message_id
-        else:
+        elif event is None:
             self._note(row, "receipt", receipt.detail)
         after = move(row.state, row.told, event) if event is not None else None
         if after is not None and unsent and "." in row.segments:
             after = after[0], after[1].replace("a", "")
         changed = after is not None and self._move(message_id, row, *after)
+        if changed and len(row.segments) <= 1:
+            self._note(row, "receipt", receipt.detail)
+        row.no_news += event is not None and not changed
         return ("moved" if changed else "ignored"), message_id
 
     def _lost_to(self, receipt: Receipt, by_number: bool) -> str:
@@ -695,12 +736,12 @@ class FakeStore:
         self._room, self._take_report = room, offer
 
     async def lease_reports(self, limit: int) -> list[ReportJob]:
-        jobs = []
+        jobs, name = [], next(self._lease_names)
         for message_id in self._due("reports", limit):
-            job = self._job(message_id)
-            if job:
+            if self._job(message_id):
+                self.db.rows[message_id].report_lease = (self.boot, f"{name}.{len(jobs)}")
                 self._lease("reports")[message_id] = self._now()
-                jobs.append(job)
+                jobs += [job for job in [self._job(message_id)] if job]
         return jobs
 
     async def report_heard(self, job: ReportJob) -> ReportJob | None:
@@ -725,15 +766,18 @@ class FakeStore:
         if not row.pending:
             lease.pop(job.message_id, None)
             self.db.queues["reports"].pop(job.message_id, None)
+            row.report_lease = None
             return None
         row.report_born, row.report_tries, row.report_first = now, 0, 0.0
-        return self._job(job.message_id) if job.message_id in lease else None
+        return self._job(job.message_id) if row.report_lease == (self.boot, job.lease) else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
         now = self._now()
         row = self.db.rows.get(job.message_id)
-        if self._lease("reports").pop(job.message_id, None) is None or row is None:
+        if row is None or row.report_lease != (self.boot, job.lease):
             return
+        self._lease("reports").pop(job.message_id, None)
+        row.report_lease = None
         if counts:
             row.report_tries += 1
             row.report_first = row.report_first or now
@@ -851,7 +895,9 @@ class FakeStore:
         self._now()
         return frozenset(self.db.paused)
 
-    async def erase_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
+    async def erase_some(
+        self, cursor: str, label: str, ext_user_id: str, *, hashes: Sequence[str] = ()
+    ) -> tuple[str, Erased]:
         self._now()
         removed, ended = 0, []
         for message_id, row in self.db.rows.items():
@@ -868,7 +914,9 @@ class FakeStore:
             row.timeline.clear()
         return "0", Erased(seen=len(self.db.rows), removed=removed, ended=tuple(ended))
 
-    async def export_some(self, cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
+    async def export_some(
+        self, cursor: str, label: str, ext_user_id: str, *, hashes: Sequence[str] = ()
+    ) -> tuple[str, int, list[Kept]]:
         self._now()
         found = []
         for message_id, row in self.db.rows.items():
@@ -896,7 +944,11 @@ class FakeStore:
         self._now()
         queued = 0
         for message_id, row in self.db.rows.items():
-            told = [event.detail for event in row.timeline if event.event == "told" and start <= event.at < end]
+            told = [
+                event.detail
+                for event in row.timeline
+                if event.event == "told" and (start <= event.at < end or start <= event.until < end)
+            ]
             letters = "".join(dict.fromkeys(letter for letter in told if letter not in row.pending))
             if letters and label in ("", row.label):
                 self._note(row, "replayed", letters)
@@ -944,10 +996,8 @@ class FakeStore:
         self._now()
         return 0.0
 
-    async def beat(
-        self, boot: str, *, first: bool, dead_after: float
-    ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
-        now = self._now()
+    async def beat(self, *, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+        now, boot = self._now(), self.boot
         if first:
             self.db.boots[self.instance] = boot
         if self.db.boots.setdefault(self.instance, boot) != boot:
@@ -978,12 +1028,12 @@ class FakeStore:
         """The fake's clock is its caller's."""
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
-        now, moved = self._now(), 0
+        moved = 0
         for kind in ("email", "sms", "im", "reports"):
             lease = self.db.leases.get((kind, instance), {})
             for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
                 del lease[message_id]
-                self.db.queues[kind][message_id] = now
+                self._requeue(kind, message_id)
                 moved += 1
                 row = self.db.rows[message_id]
                 if kind != "reports" and row.state is State.UNCERTAIN:
@@ -1018,10 +1068,12 @@ class FakeStore:
         now = self._now()
         return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]
 
-    async def release(self, kind: str, message_id: str) -> None:
-        now = self._now()
-        if self._lease(kind).pop(message_id, None) is not None:
-            self.db.queues[kind][message_id] = now
+    async def release(self, kind: str, message_id: str, *, age: float) -> None:
+        leases = self._lease(kind)
+        owner = self.db.boots.get(self.instance, self.boot)
+        if owner == self.boot and leases.get(message_id, self._now()) <= self._now() - age:
+            del leases[message_id]
+            self._requeue(kind, message_id)
 
 
 @implementer(IMeter)

@@ -17,8 +17,8 @@ from gatewayd.sandbox.redis_process import RedisProcess, find_server
 class RedisServer(RedisProcess):
     """One append-only Redis in a directory of its own; `kill` and `start` again keep the data."""
 
-    def __init__(self) -> None:
-        program = find_server(os.environ)
+    def __init__(self, program: str | None = None) -> None:
+        program = program or find_server(os.environ)
         if program is None:
             missing("redis-server")
         assert program is not None

@@ -275,6 +275,7 @@ class IStore(Interface):
         message: Message,
         fingerprint: str,
         *,
+        player_hash: str = "",
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
         lease: bool = False,
@@ -283,11 +284,12 @@ class IStore(Interface):
     ) -> tuple[Acceptance, str]:
         """Store `message` once; the answer's second part is the id that the caller gets.
 
-        `fingerprint` tells the same content from other content; `stop_hashes` are keyed hashes of the player and of
-        the address: they may be on the stop list of this label and channel. With `lease` the message is ours to send
-        at once (LEASED), else it waits for any instance (STORED). After `until` nothing is stored any more, however
-        late the call reaches a server that was away (StoreUntouched). `attempt` is this call's own name among this
-        instance's, for `take_back`.
+        `fingerprint` tells the same content from other content; `player_hash` is the keyed hash by which an erasure
+        finds the message; `stop_hashes` are keyed hashes of the player and of the address: they may be on the stop
+        list of this label and channel. With `lease` the message is ours to send at once (LEASED), else it waits for
+        any instance (STORED). After `until` nothing is stored any more, however late the call reaches a server that
+        was away (StoreUntouched). `attempt` is this call's own name among this process's, for `take_back`; it is the
+        lease's, too.
         """
 
     async def take_back(message_id: str, channel: Channel, attempt: str) -> None:
@@ -304,13 +306,20 @@ class IStore(Interface):
         """Lease up to `limit` due messages."""
 
     async def mark(
-        message: Message, route: str, address_hash: str, *, segments: int = 1, stop_hashes: Sequence[str] = ()
+        message: Message,
+        route: str,
+        address_hash: str,
+        *,
+        lease: str,
+        segments: int = 1,
+        stop_hashes: Sequence[str] = (),
     ) -> bool:
         """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
 
-        Of a long SMS, each segment anew. Raises LeaseLost where it is not ours any more, TemporaryFailure where its
-        label's channel is paused: a pause counts from the moment it is stored, on all instances. `address_hash` is the
-        keyed hash of where it goes; for an SMS of so many `segments` this becomes the latest message to that number.
+        Of a long SMS, each segment anew. Raises LeaseLost where `lease` is not its lease any more, whoever holds it
+        now and under whatever name; TemporaryFailure where its label's channel is paused: a pause counts from the
+        moment it is stored, on all instances. `address_hash` is the keyed hash of where it goes; for an SMS of so many
+        `segments` this becomes the latest message to that number.
         """
 
     async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
@@ -324,19 +333,20 @@ class IStore(Interface):
         due: float,
         reason: str,
         *,
+        lease: str,
         counts: bool = True,
         uncertain: bool = False,
         route: str = "",
         progress: Sequence[str] = (),
-        stamp: int = 0,
     ) -> None:
         """Try it again at `due`; `uncertain` keeps the mark that it may have been taken.
 
-        So does `stamp`, that of the mark that an uncertain message bore when it was leased, where it has no newer one:
-        then nothing was written since. The reason stands in the timeline; of tries that do not count, once in a row.
+        A message that was uncertain when it was leased, and was not marked since, stays so. The reason stands in the
+        timeline once, with how often it came. Nothing happens where `lease` is not its lease any more; so with all
+        that take one.
         """
 
-    async def record_segments(message_id: str, route: str, remote_ids: Sequence[str]) -> None:
+    async def record_segments(message_id: str, lease: str, route: str, remote_ids: Sequence[str]) -> None:
         """The SMSC took these segments of a leased SMS, and there are more: it is uncertain of none until `mark`."""
 
     async def resume_from(
@@ -348,10 +358,10 @@ class IStore(Interface):
         copy after `written_at`, of which the answer says nothing.
         """
 
-    async def settle_final(message: Message, state: State, reason: str, reports: str) -> None:
+    async def settle_final(message: Message, state: State, reason: str, reports: str, *, lease: str) -> None:
         """It ends here as failed or rejected; `reports` are status.LETTERS to queue."""
 
-    async def set_aside(message: Message) -> None:
+    async def set_aside(message: Message, *, lease: str) -> None:
         """Its label's channel is paused: it waits, off the queue, until resumed or past its deadline."""
 
     async def record_evidence(evidence: Evidence) -> str:
@@ -430,14 +440,18 @@ class IStore(Interface):
     async def paused() -> frozenset[tuple[str, Channel]]:
         """What waits."""
 
-    async def erase_some(cursor: str, label: str, ext_user_id: str) -> tuple[str, Erased]:
-        """One step over the kept messages: those of this player are removed. Starts and ends with cursor "0".
+    async def erase_some(
+        cursor: str, label: str, ext_user_id: str, *, hashes: Sequence[str] = ()
+    ) -> tuple[str, Erased]:
+        """One step over this player's messages, found by the keyed `hashes`: they are removed. From cursor "0" to "0".
 
         Waiting ones end as failed, which is still reported.
         """
 
-    async def export_some(cursor: str, label: str, ext_user_id: str) -> tuple[str, int, list[Kept]]:
-        """One step over the kept messages: how many it looked at, and all that is stored of this player's.
+    async def export_some(
+        cursor: str, label: str, ext_user_id: str, *, hashes: Sequence[str] = ()
+    ) -> tuple[str, int, list[Kept]]:
+        """One step as `erase_some`: how many messages it looked at, and all that is stored of this player's.
 
         Starts and ends with cursor "0"; a message may come twice.
         """
@@ -476,14 +490,11 @@ class IStore(Interface):
     async def ping() -> float:
         """Seconds that Redis took to answer. Raises StoreUnavailable where it is away, or took no writes lately."""
 
-    async def beat(
-        boot: str, *, first: bool, dead_after: float
-    ) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+    async def beat(*, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         """This instance lives: is its name still its own, which peers had no beat for `dead_after`, what is paused.
 
-        By the store's clock. Nobody is dead before there were heartbeats for as long, without a gap of 5 s.
-
-        `boot` is unique to the process; the one that said `first` last owns the name.
+        By the store's clock. Nobody is dead before there were heartbeats for as long, without a gap of 5 s. The
+        process that said `first` last owns the name.
         """
 
     def forgotten_since() -> float:
@@ -516,5 +527,5 @@ class IStore(Interface):
     async def stray_leases(kind: str, age: float) -> list[str]:
         """What this instance has held for `age` or longer in the queue `kind`."""
 
-    async def release(kind: str, message_id: str) -> None:
-        """Give a lease back."""
+    async def release(kind: str, message_id: str, *, age: float) -> None:
+        """Give a lease back that this instance has held for `age` or longer."""

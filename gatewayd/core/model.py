@@ -146,7 +146,8 @@ class Order(Struct, frozen=True):
 
     `address` is a checked email address, a number in E.164 form with its plus, or any text (im). `routes` are names of
     relays, SMSCs or providers in order of preference. `progress` holds the remote ids of segments that an earlier
-    attempt got taken, by `begun_on` where that is known: an id means nothing to another SMSC.
+    attempt got taken, by `begun_on` where that is known: an id means nothing to another SMSC. `lease` is the name of
+    the message's lease.
     """
 
     message: Message
@@ -155,6 +156,7 @@ class Order(Struct, frozen=True):
     progress: tuple[str, ...] = ()
     attempt: int = 1
     begun_on: str = ""
+    lease: str = ""
 
     def __repr__(self) -> str:
         return f"<Order {self.message.id} attempt {self.attempt}>"
@@ -177,9 +179,9 @@ def part_of(message_id: str, remote_id: str) -> str:
 
 
 class Leased(Struct, frozen=True):
-    """A message that this instance holds, with what earlier attempts left behind. Times: seconds since the epoch.
+    """A message that this process holds, with what earlier attempts left behind. Times: seconds since the epoch.
 
-    `stamp` is the store's own word for the mark of `marked_at`, to be given back to it as it is.
+    `lease` is this very lease's name: after it was given back, who held it can neither mark nor settle the message.
     """
 
     message: Message
@@ -189,7 +191,7 @@ class Leased(Struct, frozen=True):
     route: str = ""
     marked_at: float = 0.0
     progress: tuple[str, ...] = ()
-    stamp: int = 0
+    lease: str = ""
 
 
 class ReportJob(Struct, frozen=True):
@@ -203,6 +205,7 @@ class ReportJob(Struct, frozen=True):
     queued_at: float
     attempts: int = 0
     first_tried: float = 0.0
+    lease: str = ""
 
 
 class Evidence(Struct, frozen=True):
@@ -285,11 +288,16 @@ class TracedReport(Struct, frozen=True):
 
 
 class TracedEvent(Struct, frozen=True):
-    """One step in a message's life; `detail` is free text without addresses."""
+    """One step in a message's life; `detail` is free text without addresses.
+
+    What came again stands once: first `at`, last `until` (0 where it came once), `times` in all.
+    """
 
     at: float
     event: str
     detail: str = ""
+    until: float = 0.0
+    times: int = 1
 
 
 class Waiting(Struct, frozen=True):

@@ -254,6 +254,7 @@ class Acceptor:
             return await self._store.accept(
                 message,
                 fingerprint(request),
+                player_hash=keys.user_hashes(message.label, message.ext_user_id)[0],
                 earlier_ids=ids[1:],
                 stop_hashes=stops,
                 lease=outbox is not None and outbox.room(),
@@ -274,7 +275,7 @@ class Acceptor:
             self._take_back(message, attempt)
             return message_id
         if outcome is Acceptance.LEASED and outbox is not None:
-            outbox.offer(Leased(message))
+            outbox.offer(Leased(message, lease=attempt))
         log.debug(
             "{outcome} {message_id} of {label}/{channel}",
             outcome=outcome.value,

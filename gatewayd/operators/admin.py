@@ -241,6 +241,9 @@ class Admin:
             self._say_of_stop_list(player, channel, "taken off")
         return json_answer({"label": player.label, "unsuppressed": cleared})
 
+    def _hashes(self, player: Player) -> tuple[str, ...]:
+        return self._keys.user_hashes(player.label, player.ext_user_id)
+
     def _say_of_stop_list(self, player: Player, channel: Channel, done: str) -> None:
         log.info(
             "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
@@ -254,7 +257,9 @@ class Admin:
     async def erase(self, request: IRequest) -> Reply:
         """One step of an erasure; the asker goes on with the answer's cursor until that is "0" again."""
         player = self._player(request)
-        cursor, erased = await self._store.erase_some(player.cursor, player.label, player.ext_user_id)
+        cursor, erased = await self._store.erase_some(
+            player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
+        )
         if player.cursor == "0":
             log.info("A player of {label} is being erased by an operator", label=player.label)
         for message_id, channel in erased.ended:
@@ -267,7 +272,9 @@ class Admin:
     async def export(self, request: IRequest) -> Reply:
         """One step of an export; the asker goes on as with an erasure. The first has the stop list besides."""
         player = self._player(request)
-        cursor, seen, found = await self._store.export_some(player.cursor, player.label, player.ext_user_id)
+        cursor, seen, found = await self._store.export_some(
+            player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
+        )
         told: Json = {
             "cursor": cursor,
             "seen": seen,

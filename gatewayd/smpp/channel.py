@@ -36,7 +36,7 @@ _ANSWER_NAMES = {status: smpp.status_name(status) for status in (*Status, *range
 """Of statuses without a name only the vendors' range is told apart, so that an SMSC can't fill us with names."""
 
 
-async def _keep_no_count(message_id: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+async def _keep_no_count(message_id: str, lease: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
     """For who keeps no count of segments."""
 
 

@@ -24,8 +24,8 @@ from gatewayd.smpp.window import Window
 LIMITED_TRIES = 5
 """Attempts after which a status that may mean anything counts as a refusal."""
 
-OnSegment = Callable[[str, str, tuple[str, ...]], Awaitable[None]]
-"""`on_segment(message_id, smsc, remote_ids)`: these segments of an SMS were taken, and the next is not written yet."""
+OnSegment = Callable[[str, str, str, tuple[str, ...]], Awaitable[None]]
+"""`on_segment(message_id, lease, smsc, remote_ids)`: these segments were taken, and the next is not written yet."""
 
 
 class Sender:
@@ -62,7 +62,7 @@ class Sender:
             try:
                 if window is not None:
                     # Before this segment may have to wait: a crash must not leave uncertain what was answered.
-                    await self._on_segment(message.id, name, progress)
+                    await self._on_segment(message.id, order.lease, name, progress)
                 window, answer = await account.submit(submits[index], token, mark, window)
             except Down as down:
                 if not taken:

@@ -69,8 +69,13 @@ def _options(table: Redis, host: str) -> Any:
     return client_options(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
 
 
-def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitter: Callable[[], float]) -> RedisLink:
-    """The link to the configured Redis, with the arguments that the store's scripts take; `retention` in seconds."""
+def redis_link(
+    reactor: Any, table: Redis, instance: str, retention: float, boot: str, jitter: Callable[[], float]
+) -> RedisLink:
+    """The link to the configured Redis, with the arguments that the store's scripts take; `retention` in seconds.
+
+    `boot` is unique to the process: what it leased is not the lease of another one of the same name.
+    """
     endpoint = redis_endpoint(reactor, table, jitter)
     link = RedisLink(
         reactor,
@@ -80,7 +85,7 @@ def redis_link(reactor: Any, table: Redis, instance: str, retention: float, jitt
         password=table.password.reveal(),
         replicas=table.replicas,
         jitter=jitter,
-        arguments=RedisStore.script_arguments(instance, table.max_queued, retention),
+        arguments=RedisStore.script_arguments(instance, table.max_queued, retention, boot),
         prefix=RedisStore.key_prefix(table.key_prefix),
     )
     if isinstance(endpoint, Sentinels):
@@ -93,7 +98,7 @@ async def remembered_head(reactor: Any, config: Config) -> AuditHead | None:
     """The head of this instance's audit log that Redis remembers, for a command. Raises OSError where it is away."""
     table, own = config.redis, config.gatewayd
     try:
-        link = redis_link(reactor, table, own.instance, own.retention, lambda: 0.5)
+        link = redis_link(reactor, table, own.instance, own.retention, "command", lambda: 0.5)
     except ValueError as error:
         raise OSError(f"Redis: a certificate or key file can't be used: {error}") from None
     link.startService()

@@ -97,6 +97,11 @@ class RedisLink(MultiService):
     log = Logger()
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What every script gets behind its items."""
+        return self._arguments
+
+    @property
     def up(self) -> bool:
         """Whether commands can be sent at this moment."""
         return self._protocol is not None

@@ -1,17 +1,22 @@
-"""What stands in Redis and what the scripts reply, as values of model.py: rows, lines and payloads, both ways. Pure.
+"""What stands in Redis and what the scripts reply, as values of model.py: records, rows and payloads, both ways. Pure.
 
-Moments are milliseconds there and seconds here; what is not there is None or empty there.
+Moments are milliseconds there and seconds here; what is not there is None or empty there. A record is the hash of a
+message, by the short names of legend.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from gatewayd.core.model import (
+    CHANNEL_OF,
     Channel,
+    Content,
     DeadLetter,
+    Email,
     Kept,
     Known,
     Leased,
@@ -22,12 +27,20 @@ from gatewayd.core.model import (
     TracedEvent,
 )
 from gatewayd.core.status import REPORTS, State
-from gatewayd.core.timeline import reports_of
+from gatewayd.store.legend import FIELDS, LONG
 from gatewayd.store.moments import Moments
+from gatewayd.store.story import reports, timeline
 
 _encode = msgspec.json.Encoder().encode
+_texts = msgspec.json.Decoder(list[str]).decode
 _message = msgspec.json.Decoder(Message).decode
 _receipt = msgspec.json.Decoder(Receipt).decode
+
+_CONTENT: Mapping[Channel, Callable[..., Content]] = {channel: kind for kind, channel in CHANNEL_OF.items()}
+_LONGEST_ENVELOPE = 8 * LONG
+"""Bytes of an envelope in the hash: move.lua removes so many fields. A longer one goes with the content."""
+
+Record = Mapping[bytes, bytes]
 
 
 def ms(seconds: float) -> int:
@@ -35,29 +48,111 @@ def ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def body(message: Message, moments: Moments) -> str:
-    """A message as it waits, with its times by Redis' clock."""
-    kept = replace(message, accepted_at=moments.kept(message.accepted_at), deadline=moments.kept(message.deadline))
-    return _encode(kept).decode()
+def record(flat: Sequence[bytes]) -> Record:
+    """A hash of a message as HGETALL gives it."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def leased(row: Sequence[Any], moments: Moments) -> Leased:
-    """A row of take.lua, with its times by our clock.
+def text(kept: Record, name: str) -> str:
+    """A field by its name in the legend; a long text with what stands in further fields."""
+    short = FIELDS[name].short.encode()
+    value, number = kept.get(short, b""), 1
+    while len(value) >= LONG - 3 and (more := kept.get(short + b"%d" % number)):
+        value += more
+        number += 1
+    return value.decode()
 
-    Raises ValueError where another version wrote a body that can't be read.
+
+def stamp(kept: Record, name: str) -> int:
+    """A moment by its name, in milliseconds of Redis' clock; 0 where there is none."""
+    return int(kept.get(FIELDS[name].short.encode()) or 0)
+
+
+def moment(kept: Record, name: str) -> float:
+    """The same in seconds."""
+    return stamp(kept, name) / 1000
+
+
+def _long(name: str, value: str) -> Iterator[str]:
+    """A text as fields and values, cut between characters: none for an empty one."""
+    short, raw, start, number = FIELDS[name].short, value.encode(), 0, 0
+    while start < len(raw):
+        piece = raw[start : start + LONG].decode(errors="ignore")
+        yield f"{short}{number}" if number else short
+        yield piece
+        start, number = start + len(piece.encode()), number + 1
+
+
+# Messages that wait
+
+
+def stored(message: Message) -> tuple[str, str, list[str]]:
+    """A message as it waits: the digest of what it says, what it says, and the texts of its hash.
+
+    Only what many messages of a campaign may have in common is content; it stands once for all of them.
     """
-    _id, text, state, tries, first, route, marked, progress = row
-    kept = _message(text)
+    content = message.content
+    if isinstance(content, Email):
+        envelope = [content.from_email_address, content.subject, content.reply_to_email_address, message.sealed_to]
+        said = [content.body, content.text_body]
+    else:
+        envelope, said = [content.from_number, message.sealed_to], [content.body]
+    head = _encode(envelope).decode()
+    if len(head.encode()) > _LONGEST_ENVELOPE:
+        said, head = said + envelope, ""
+    texts = [
+        *_long("user", message.ext_user_id),
+        *_long("uid", message.uid),
+        *_long("activity", message.activity_type),
+        *_long("envelope", head),
+    ]
+    whole = _encode(said)
+    return blake2b(whole, digest_size=15).hexdigest(), whole.decode(), texts
+
+
+def leased(
+    message_id: str, lease: str, kept: Record, moments: Moments, content: bytes, url: bytes, body: bytes
+) -> Leased:
+    """A row of lease_messages, with its times by our clock.
+
+    Raises ValueError where another version wrote what can't be read."""
+    short = FIELDS["segments_taken"].short
+    count = int(text(kept, "segments_taken") or 0)
+    taken = tuple(kept[f"{short}{number}".encode()].decode() for number in range(1, count + 1))
+    message = _message(body) if body else _waiting(message_id, kept, content, url)
     return Leased(
-        message=replace(kept, accepted_at=moments.read(kept.accepted_at), deadline=moments.read(kept.deadline)),
-        state=State(state.decode()),
-        attempts=int(tries),
-        first_tried=moments.ours(int(first)),
-        route=route.decode(),
-        marked_at=moments.ours(int(marked)),
-        stamp=int(marked),
-        progress=tuple(progress.decode().split()),
+        message=replace(
+            message, accepted_at=moments.read(message.accepted_at), deadline=moments.read(message.deadline)
+        ),
+        state=State(text(kept, "state") or State.QUEUED),
+        attempts=int(text(kept, "tries") or 0),
+        first_tried=moments.ours(stamp(kept, "first_try")),
+        route=text(kept, "route"),
+        marked_at=moments.ours(stamp(kept, "marked_at")),
+        progress=taken or tuple(text(kept, "old_segments").split()),
+        lease=lease,
     )
+
+
+def _waiting(message_id: str, kept: Record, content: bytes, url: bytes) -> Message:
+    channel, said, head = Channel(text(kept, "channel")), _texts(content), text(kept, "envelope")
+    bodies = 2 if channel is Channel.EMAIL else 1
+    *senders, sealed_to = _texts(head) if head else said[bodies:]
+    return Message(
+        id=message_id,
+        uid=text(kept, "uid"),
+        label=text(kept, "label"),
+        ext_user_id=text(kept, "user"),
+        content=_CONTENT[channel](*senders, *said[:bodies]),
+        accepted_at=moment(kept, "accepted_at"),
+        deadline=moment(kept, "deadline"),
+        callback_url=url.decode(),
+        activity_type=text(kept, "activity"),
+        sealed_to=sealed_to,
+    )
+
+
+# Receipts and reports
 
 
 def parked(receipt: Receipt) -> str:
@@ -71,44 +166,46 @@ def unparked(payload: bytes) -> Receipt:
 
 
 def job(row: Sequence[Any], moments: Moments) -> ReportJob:
-    """A job as prelude.lua gives it."""
-    message_id, letter, label, channel, url, queued, tries, first = row
+    """A report as shared/reports.lua gives it."""
+    message_id, letter, label, channel, url, since, tries, first, lease = row
     return ReportJob(
         message_id=message_id.decode(),
         label=label.decode(),
         channel=Channel(channel.decode()),
         status=REPORTS[letter.decode()],
         callback_url=url.decode(),
-        queued_at=moments.ours(int(queued)),
+        queued_at=moments.ours(int(since)),
         attempts=int(tries),
         first_tried=moments.ours(int(first)),
+        lease=lease.decode(),
     )
 
 
-def known(message_id: str, row: Sequence[Any], moments: Moments) -> Known | None:
-    """A reply of about.lua."""
-    words = (value and value.decode() for value in row)
-    uid, label, channel, user, state, activity, address, sent, queued, route = words
-    if not state:
+# What is kept
+
+
+def known(message_id: str, kept: Record, moments: Moments) -> Known | None:
+    """What is known of a message; None for a hash that is not there."""
+    if not kept:
         return None
     return Known(
         message_id=message_id,
-        uid=uid or "",
-        label=label or "",
-        channel=Channel(channel),
-        ext_user_id=user or "",
-        state=State(state),
-        activity_type=activity or "",
-        address_hash=address or "",
-        sent_at=moments.ours(int(sent or 0)),
-        queued_reports=queued or "",
-        route=route or "",
+        uid=text(kept, "uid"),
+        label=text(kept, "label"),
+        channel=Channel(text(kept, "channel")),
+        ext_user_id=text(kept, "user"),
+        state=State(text(kept, "state")),
+        activity_type=text(kept, "activity"),
+        address_hash=text(kept, "address_hash"),
+        sent_at=moments.ours(stamp(kept, "sent_at") or stamp(kept, "marked_at")),
+        queued_reports=text(kept, "queued_reports"),
+        route=text(kept, "route"),
     )
 
 
-def trace(message: Known, lines: Sequence[bytes]) -> Trace:
-    """What is known of a message and its timeline, in one."""
-    timeline = tuple(map(_event, lines))
+def trace(message: Known, kept: Record, old_lines: Sequence[bytes]) -> Trace:
+    """What is known of a message and its story, in one; `old_lines` are those of 0.1.0's timeline."""
+    events = timeline(kept, tuple(map(_old_event, old_lines)))
     return Trace(
         ext_message_id=message.message_id,
         uid=message.uid,
@@ -116,45 +213,36 @@ def trace(message: Known, lines: Sequence[bytes]) -> Trace:
         channel=message.channel,
         ext_user_id=message.ext_user_id,
         state=message.state,
-        reports=reports_of(message.queued_reports, timeline),
-        timeline=timeline,
+        reports=reports(kept, message.queued_reports, events),
+        timeline=events,
     )
 
 
-def kept(row: Sequence[Any]) -> Kept:
-    """A row of export.lua."""
-    lines, text = row[-2:]
-    values = [(value or b"").decode() for value in row[:-2]]
-    (
-        message_id,
-        uid,
-        label,
-        channel,
-        user,
-        state,
-        told,
-        taken,
-        deadline,
-        sent,
-        activity,
-        address,
-        route,
-        tries,
-        url,
-    ) = values
-    timeline = tuple(map(_event, lines))
-    reports = reports_of(told, timeline)
+def whole(
+    message_id: str,
+    kept: Record,
+    old_lines: Sequence[bytes],
+    moments: Moments,
+    content: bytes,
+    url: bytes,
+    body: bytes,
+) -> Kept | None:
+    """All that is kept of one message; None for a hash that is not there."""
+    message = known(message_id, kept, moments)
+    if message is None:
+        return None
+    waits = body or content
     return Kept(
-        trace=Trace(message_id, uid, label, Channel(channel), user, State(state), reports, timeline),
-        accepted_at=int(taken or 0) / 1000,
-        deadline=int(deadline or 0) / 1000,
-        sent_at=int(sent or 0) / 1000,
-        activity_type=activity,
-        address_hash=address,
-        route=route,
-        attempts=int(tries or 0),
-        callback_url=url,
-        waiting=_message(text) if text else None,
+        trace=trace(message, kept, old_lines),
+        accepted_at=moment(kept, "accepted_at"),
+        deadline=moment(kept, "deadline"),
+        sent_at=moment(kept, "sent_at"),
+        activity_type=message.activity_type,
+        address_hash=message.address_hash,
+        route=text(kept, "route"),
+        attempts=int(text(kept, "tries") or 0),
+        callback_url=url.decode(),
+        waiting=leased(message_id, "", kept, moments, content, url, body).message if waits else None,
     )
 
 
@@ -180,6 +268,17 @@ def scopes(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:
     return frozenset((label, Channel(channel)) for label, _, channel in pairs)
 
 
-def _event(line: bytes) -> TracedEvent:
+def named(kept: Record) -> dict[str, str]:
+    """A record by the legend's names, for whoever supports it: moments and all as they stand in Redis."""
+    names = {field.short: name for name, field in FIELDS.items()}
+    found = {}
+    for short, value in kept.items():
+        raw = short.decode("utf-8", "replace")
+        name = names[raw] if raw in names else f"{names.get(raw[:1], raw[:1])} {raw[1:]}"
+        found[name] = value.decode("utf-8", "replace")
+    return found
+
+
+def _old_event(line: bytes) -> TracedEvent:
     at, event, detail = line.decode().split("|", 2)
     return TracedEvent(at=int(at) / 1000, event=event, detail=detail)

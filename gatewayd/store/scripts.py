@@ -1,18 +1,31 @@
-"""The Lua scripts as Redis gets them: the states and words of status.py, what all share, and each script itself.
+"""The Lua scripts as Redis gets them: the states and words of status.py, what a script shares with others, itself.
 
-They are atomic, safe to repeat, and know states only through what `_words` writes above them.
+They are atomic, safe to repeat, and know states only through what `_words` writes above them; the names of keys and
+fields become short forms (legend.py). A function of lua/shared/ is put before the scripts that use it.
 """
 
+import re
 from collections.abc import Iterable
+from functools import cache
 from importlib import resources
 
+from gatewayd.core.model import Channel
 from gatewayd.core.status import FINAL, TRANSITIONS, WAITING, Event, State
+from gatewayd.store.legend import spell
 from gatewayd.store.link import Script
 
 _NAMES = (
-    "accept known take mark sent again goon final park sweep evidence receipt parked"
-    " take_reports told retell dead recover beat strays release erase export replay reserve"
-    " queues unstop stopped about hasten took takeback rescore restate"
+    "accept known take_back lease_messages mark record_segments settle_sent settle_again settle_final set_aside"
+    " requeue_set_aside resume_from make_due record_evidence record_receipt parked_receipts latest_to lease_reports"
+    " end_report report_again bring_forward end_dead beat come_forward restate requeue_leases stop unstop stop_of stop_put stop_lift stop_forget stop_page pause"
+    " of_player of_player_among listed_players list_lengths erase replay queues reserve"
+)
+
+_REFUSED_WHEN_FULL = frozenset({"accept"})
+"""All others end, hand over or forget something, or are needed for it: a full memory must not stop them."""
+
+_READ_ONLY = frozenset(
+    {"stop_of", "of_player", "of_player_among", "listed_players", "list_lengths", "latest_to", "queues"}
 )
 
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
@@ -28,20 +41,71 @@ def _words() -> str:
     def table(pairs: Iterable[tuple[str, str]]) -> str:
         return "{" + ", ".join(f"['{key}'] = {value}" for key, value in pairs) + "}"
 
+    kinds = ", ".join(f"'{kind}'" for kind in (*Channel, "reports"))
     return (
         f"local QUEUED, UNCERTAIN = '{State.QUEUED}', '{State.UNCERTAIN}'\n"
         f"local WAITING = {table((state, 'true') for state in sorted(WAITING))}\n"
         f"local FINAL = {table((state, 'true') for state in sorted(FINAL))}\n"
         f"local OUTCOME = {table((event, repr(letter)) for event, letter in _OUTCOME.items())}\n"
         f"local COLUMN = {table((event, repr(column(event))) for event in Event)}\n"
+        f"local KINDS = {{{kinds}}}\n"
     )
 
 
+@cache
 def all_scripts() -> dict[str, Script]:
     """Each script of lua/ by its name."""
-    before, after = _words() + _source("prelude"), _source("coda")
-    return {name: Script(name, before + _source(name) + after) for name in _NAMES.split()}
+    return {name: Script(name, _assembled(name)) for name in _NAMES.split()}
 
 
-def _source(part: str) -> str:
-    return resources.files("gatewayd.store").joinpath("lua", f"{part}.lua").read_text("utf-8")
+def _assembled(name: str) -> str:
+    own = _source(f"{name}.lua")
+    words = _words()
+    shared = _shared_by(own)
+    # Of the words, too, only those that are used: Redis runs what stands here at each call.
+    used = [line for line in words.splitlines() if _defined(line) & _named(own + "".join(shared))]
+    parts = ["\n".join(used) + "\n", _source("shared/base.lua")]
+    if name not in _REFUSED_WHEN_FULL | _READ_ONLY:
+        parts.append(_source("shared/when_full.lua"))
+    return spell("".join([*parts, *shared, own, _source("shared/coda.lua")]))
+
+
+def _shared_by(source: str) -> list[str]:
+    """The files of lua/shared/ whose functions `source` uses, those first that others of them use."""
+    found: list[str] = []
+
+    def add(text: str) -> None:
+        for function, file in _functions().items():
+            part = _source(file)
+            if part not in found and part != text and re.search(rf"\b{function}\(", text):
+                add(part)
+                if part not in found:
+                    found.append(part)
+
+    add(source)
+    return found
+
+
+@cache
+def _functions() -> dict[str, str]:
+    """Each function of lua/shared/ and the file in which it stands."""
+    folder = resources.files("gatewayd.store").joinpath("lua", "shared")
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".lua"))
+    return {
+        function: f"shared/{file}"
+        for file in files
+        for function in re.findall(r"^local function (\w+)", _source(f"shared/{file}"), re.MULTILINE)
+    }
+
+
+def _defined(line: str) -> set[str]:
+    return _named(line.partition("=")[0])
+
+
+def _named(source: str) -> set[str]:
+    return set(re.findall(r"\b[A-Z_]{3,}\b", source))
+
+
+@cache
+def _source(file: str) -> str:
+    return resources.files("gatewayd.store").joinpath("lua", file).read_text("utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
@@ -105,7 +106,7 @@ class MessageWork:
         """One attempt at a message: it ends as sent, again later, uncertain, failed or rejected."""
         message, now = item.message, self._clock.seconds()
         if (message.label, message.channel) in self.paused and now < message.deadline:
-            await self._settled(lambda: self._store.set_aside(message))
+            await self._settled(lambda: self._store.set_aside(message, lease=item.lease))
             self._count(item, "parked")
         elif now >= message.deadline:
             await self._end(item, State.FAILED, "the deadline passed")
@@ -200,11 +201,11 @@ class MessageWork:
                 item.message,
                 due,
                 reason,
+                lease=item.lease,
                 counts=counts,
                 uncertain=uncertain,
                 route=route,
                 progress=progress,
-                stamp=item.stamp if item.state is State.UNCERTAIN else 0,
             )
         )
         if counts:
@@ -223,7 +224,7 @@ class MessageWork:
 
     async def _end(self, item: Leased, state: State, reason: str) -> None:
         letters = "f" if state is State.FAILED else "r"
-        await self._settled(lambda: self._store.settle_final(item.message, state, reason, letters))
+        await self._settled(lambda: self._store.settle_final(item.message, state, reason, letters, lease=item.lease))
         self._count(item, state)
         self._decide(item, state, reason)
         log.info("message {message_id} is {state}: {reason}", message_id=item.message.id, state=state, reason=reason)
@@ -351,4 +352,4 @@ def _is_worth_a_line(tries: int) -> bool:
 
 
 def _marked(item: Leased, route: str, now: float) -> Leased:
-    return Leased(item.message, State.UNCERTAIN, item.attempts, item.first_tried, route, now, item.progress)
+    return replace(item, state=State.UNCERTAIN, route=route, marked_at=now)

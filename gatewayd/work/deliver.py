@@ -91,10 +91,10 @@ class Deliverer:
             raise self._not_there(f"label {message.label} has no {message.channel} route for this message any more")
         if sender and isinstance(message.content, Sms):
             message = replace(message, content=replace(message.content, from_number=sender))
-        mark = self._marker(message, label, found)
+        mark = self._marker(message, leased.lease, label, found)
         # What goes out names the player as the directory does: an unsubscribe link's player is on the stop list so.
         message = replace(message, ext_user_id=found.user)
-        order = Order(message, found.address, routes, leased.progress, leased.attempts + 1, leased.route)
+        order = Order(message, found.address, routes, leased.progress, leased.attempts + 1, leased.route, leased.lease)
         return await channel.send(order, mark)
 
     def _check_quiet(self, label: Label, leased: Leased) -> None:
@@ -133,7 +133,7 @@ class Deliverer:
             raise TemporaryFailure(found.reason, not_before=soon)
         return found
 
-    def _marker(self, message: Message, label: Label, found: Resolved) -> Callable[[str], Any]:
+    def _marker(self, message: Message, lease: str, label: Label, found: Resolved) -> Callable[[str], Any]:
         hashes = self._keys.number_hashes if message.channel is Channel.SMS else self._keys.address_hashes
         address_hash = hashes(found.address)[0]
         stop: tuple[str, ...] = ()
@@ -147,7 +147,9 @@ class Deliverer:
 
             async def mark() -> bool:
                 at = self._clock.seconds()
-                marked = await self._store.mark(message, route, address_hash, segments=segments, stop_hashes=stop)
+                marked = await self._store.mark(
+                    message, route, address_hash, lease=lease, segments=segments, stop_hashes=stop
+                )
                 if marked:
                     self._marks.written(message.id, message.channel, route, at)
                 return marked

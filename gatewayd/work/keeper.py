@@ -40,7 +40,6 @@ class Keeper(Service):
         self,
         clock: Any,
         store: IStore,
-        boot: str,
         outboxes: Mapping[str, Outbox[Any]],
         *,
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
@@ -51,7 +50,6 @@ class Keeper(Service):
     ) -> None:
         self._clock = clock
         self._store = store
-        self._boot = boot
         self._outboxes = outboxes
         self._on_paused = on_paused
         self._evidence = evidence
@@ -93,7 +91,7 @@ class Keeper(Service):
         return running
 
     async def _beat(self) -> None:
-        ours, dead, paused = await self._store.beat(self._boot, first=self._first, dead_after=DEAD_AFTER)
+        ours, dead, paused = await self._store.beat(first=self._first, dead_after=DEAD_AFTER)
         self._is_ours = ours
         if not ours:
             self.log.critical("another process uses the instance name {instance}: stopping", instance=self._instance)
@@ -129,7 +127,9 @@ class Keeper(Service):
     async def _give_back_strays(self) -> None:
         for kind, outbox in self._outboxes.items():
             held = await self._store.stray_leases(kind, STRAY_AFTER)
-            await self._together(self._store.release(kind, one) for one in held if not outbox.holds(one))
+            await self._together(
+                self._store.release(kind, one, age=STRAY_AFTER) for one in held if not outbox.holds(one)
+            )
 
     async def _look_at_parked(self) -> None:
         due, orphans = await self._store.parked_receipts(PARKED)

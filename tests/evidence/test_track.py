@@ -61,7 +61,7 @@ class Bench:
 
     def marked(self) -> None:
         """It is on the wire."""
-        run(self.store.mark(self.message, "world", self.address))
+        run(self.store.mark(self.message, "world", self.address, lease=""))
 
     def sent(self, *remote_ids: str) -> None:
         """The next hop took it."""
@@ -226,7 +226,7 @@ def test_a_late_refusal_sends_it_on_its_way_again() -> None:
     bench.marked()
     written = bench.clock.seconds()
     message = bench.store.db.rows[ID].message
-    run(bench.store.settle_again(message, written + 3600, "no answer", uncertain=True, route="world"))
+    run(bench.store.settle_again(message, written + 3600, "no answer", lease="", uncertain=True, route="world"))
     for _ in range(2):
         run(bench.tracker.resume_from(ID, "world", written, (), "world answered late: ESME_RSYSERR"))
     assert (bench.state, bench.told) == (State.QUEUED, "")

@@ -67,7 +67,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
 async def link(config: Config) -> AsyncIterator[RedisLink]:
     """The daemon's own link."""
     clock: Any = reactor
-    one = redis_link(clock, config.redis, "gw1", 60.0, lambda: 0.5)
+    one = redis_link(clock, config.redis, "gw1", 60.0, "boot", lambda: 0.5)
     one.startService()
     try:
         yield one

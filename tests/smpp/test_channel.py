@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.error import ConnectionLost
@@ -68,7 +69,7 @@ async def test_a_long_sms_goes_in_segments_over_one_bind(long_messages: str) -> 
 @pytest_twisted.ensureDeferred
 async def test_what_was_taken_of_a_long_sms_is_kept_before_its_next_segment_waits() -> None:
     """A crash then leaves nothing uncertain that was answered: each answer but the last is told with all before it."""
-    told: list[tuple[str, str, tuple[str, ...]]] = []
+    told: list[tuple[str, str, str, tuple[str, ...]]] = []
     marks: list[int] = []
 
     async def taken(*said: Any) -> None:
@@ -78,9 +79,9 @@ async def test_what_was_taken_of_a_long_sms_is_kept_before_its_next_segment_wait
         marks.append(len(told))
 
     async with running(options={"on_segment": taken}) as (world, _smsc):
-        sent = order(body=LONG)
+        sent = replace(order(body=LONG), lease="a lease")
         ids = (await world.send(sent, mark)).remote_ids
-    assert told == [(sent.message.id, "world", ids[:count]) for count in range(1, 6)]
+    assert told == [(sent.message.id, "a lease", "world", ids[:count]) for count in range(1, 6)]
     assert marks == list(range(6))
 
 

@@ -25,7 +25,7 @@ _serial = itertools.count()
 def redis(redis_server: RedisServer) -> Iterator[tuple[RedisLink, ShiftedClock]]:
     """A link whose scripts go by a clock that can be set; nothing of another test."""
     clock = ShiftedClock()
-    arguments = RedisStore.script_arguments("one", 5000, 7 * 86400.0)
+    arguments = RedisStore.script_arguments("one", 5000, 7 * 86400.0, "boot")
     client = redis_server.client()
     link = RedisLink(clock, client, jitter=lambda: 0.5, arguments=arguments, prefix=PREFIX, shift=lambda: clock.offset)
     link.startService()
@@ -85,15 +85,15 @@ async def test_hosts_whose_clocks_differ_share_their_work(redis: tuple[RedisLink
     link, clock = redis
     here, late, early = (RedisStore(link, Away(clock, off), PREFIX, f"{off}") for off in (0.0, -40.0, 40.0))
     for _ in range(7):
-        for store, boot in ((here, "a"), (late, "b"), (early, "c")):
-            assert (await store.beat(boot, first=False, dead_after=15))[1] == []
+        for store in (here, late, early):
+            assert (await store.beat(first=False, dead_after=15))[1] == []
         clock.advance(3)
     message = sms(clock)
     await here.accept(message, "f")
     (leased,) = await late.lease_messages(Channel.SMS, 10)
     theirs = clock.seconds() - 40
     assert leased.message.deadline - theirs == pytest.approx(message.deadline - clock.seconds(), abs=0.1)
-    await late.settle_again(leased.message, theirs + 10, "busy")
+    await late.settle_again(leased.message, theirs + 10, "busy", lease=leased.lease)
     assert await early.lease_messages(Channel.SMS, 10) == []
     clock.advance(10.1)
     (leased,) = await early.lease_messages(Channel.SMS, 10)
@@ -107,14 +107,14 @@ async def test_a_clock_that_is_set_back_stops_nothing(redis: tuple[RedisLink, Sh
     link, clock = redis
     host = Away(reactor, 0.0)
     store = RedisStore(link, host, PREFIX, "one")
-    await store.beat("boot", first=True, dead_after=15)
+    await store.beat(first=True, dead_after=15)
     await gatherResults([ensureDeferred(store.accept(sms(host), "f")) for _ in range(1200)])
     held = sms(host)
     await store.accept(held, "f", lease=True)
     first = await store.reserve("uk", 1, 1.0, 0.0)
     clock.advance(-back)
     with capturedLogs() as told:
-        await store.beat("boot", first=False, dead_after=15)
+        await store.beat(first=False, dead_after=15)
         await store.come_forward()
     assert any("was set back by" in formatEvent(event) for event in told)
     found = [one for _ in range(7) for one in await store.lease_messages(Channel.SMS, 200)]
@@ -132,15 +132,15 @@ async def test_an_uncertain_message_stays_so_whatever_the_clocks_do(
     """It bears the mark that it bore when it was leased: nothing was written since, and no second copy may leave."""
     link, clock = redis
     store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
-    await store.beat("boot", first=True, dead_after=15)
+    await store.beat(first=True, dead_after=15)
     message = sms(Away(reactor, 0.0))
     await store.accept(message, "f", lease=True)
-    await store.mark(message, "uk", "hash")
-    await store.settle_again(message, reactor.seconds() - 1, "lost", uncertain=True, route="uk")
+    await store.mark(message, "uk", "hash", lease="")
+    await store.settle_again(message, reactor.seconds() - 1, "lost", lease="", uncertain=True, route="uk")
     (leased,) = await store.lease_messages(Channel.SMS, 1)
     clock.advance(drift)
-    await store.beat("boot", first=False, dead_after=15)
-    await store.settle_again(leased.message, reactor.seconds(), "uk is down", stamp=leased.stamp)
+    await store.beat(first=False, dead_after=15)
+    await store.settle_again(leased.message, reactor.seconds(), "uk is down", lease=leased.lease)
     known = await store.about(message.id)
     assert known is not None
     assert known.state is State.UNCERTAIN

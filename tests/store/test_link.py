@@ -319,26 +319,40 @@ async def test_a_call_holds_a_megabyte_at_most(server: RedisServer) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_redis_that_takes_no_writes_counts_as_away(server: RedisServer) -> None:
     """From the next heartbeat on a ping says Redis' own reason, the log says it once, and both say when it is over."""
-    arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0)
+    arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0, "boot")
     async with linked(server, arguments=arguments) as link:
         store = RedisStore(link, reactor, "t:", "one")
-        await store.beat("boot", first=True, dead_after=15)
+        await store.beat(first=True, dead_after=15)
         assert await store.ping() < 1
-        await link.command("CONFIG", "SET", "maxmemory", "1")
+        await link.command("CONFIG", "SET", "min-replicas-to-write", "1")
         with capturedLogs() as told:
             for _ in range(3):
                 with pytest.raises(StoreUnavailable):
-                    await store.beat("boot", first=False, dead_after=15)
-            with pytest.raises(StoreUnavailable, match=r"Redis says OOM command not allowed .*'maxmemory'\.$"):
+                    await store.beat(first=False, dead_after=15)
+            with pytest.raises(StoreUnavailable, match=r"Redis says NOREPLICAS Not enough good replicas to write\.$"):
                 await store.ping()
-            await link.command("CONFIG", "SET", "maxmemory", "0")
-            await store.beat("boot", first=False, dead_after=15)
+            await link.command("CONFIG", "SET", "min-replicas-to-write", "0")
+            await store.beat(first=False, dead_after=15)
         assert await store.ping() < 1
         lines = [formatEvent(event) for event in told]
         assert [line.partition(":")[0] for line in lines] == ["Redis takes no writes", "Redis takes writes again"]
 
 
 @pytest.mark.pace
+@pytest_twisted.ensureDeferred
+async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
+    """The heartbeat passes, and all that sends; but no new message is taken on."""
+    arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0, "boot")
+    async with linked(server, arguments=arguments) as link:
+        store = RedisStore(link, reactor, "t:", "one")
+        await link.command("CONFIG", "SET", "maxmemory", "1")
+        await store.beat(first=True, dead_after=15)
+        with pytest.raises(StoreUnavailable, match=r"Redis says OOM command not allowed .*'maxmemory'\.$"):
+            await store.ping()
+        await link.command("CONFIG", "SET", "maxmemory", "0")
+        assert await store.ping() < 1
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_ping_says_at_once_why_redis_is_away(server: RedisServer) -> None:
     """Nobody who asks how things stand waits for a connection that is not there."""

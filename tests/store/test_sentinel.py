@@ -54,7 +54,7 @@ async def linked(trio: Trio, **keys: Any) -> AsyncIterator[RedisLink]:
     table = {"sentinels": trio.sentinels, "master": NAME} | keys
     config = parse({"gatewayd": {"secret_key": "k" * 32}, "redis": table}, {})
     clock: Any = reactor
-    link = redis_link(clock, config.redis, "gw1", 60.0, lambda: 0.5)
+    link = redis_link(clock, config.redis, "gw1", 60.0, "boot", lambda: 0.5)
     link.startService()
     try:
         yield link

@@ -16,7 +16,7 @@ from gatewayd.store.link import RedisLink
 from gatewayd.store.stop_list import StopList
 
 _serial = itertools.count()
-ARGUMENTS = RedisStore.script_arguments("a", 10, 60)
+ARGUMENTS = RedisStore.script_arguments("a", 10, 60, "boot")
 SMS, EMAIL = Channel.SMS, Channel.EMAIL
 
 

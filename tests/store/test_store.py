@@ -2,118 +2,29 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
-from fakes import Database, FakeStore
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import Acceptance
-from gatewayd.core.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Sms, Stopped
+from gatewayd.core.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Stopped
 from gatewayd.core.status import LETTERS, Event, Report, State, move
-from gatewayd.store import RedisStore
+from gatewayd.store.legend import FIELDS
 from gatewayd.store.link import RedisLink
-from redis_server import RedisServer, ShiftedClock
+from redis_server import ShiftedClock
+from store_world import PLAYERS, World, alone, sms, world
 
-_serial = itertools.count()
-
-
-def sms(clock: ShiftedClock, **changes: Any) -> Message:
-    """A fresh SMS."""
-    number = next(_serial)
-    now = clock.seconds()
-    message = Message(
-        id=f"00000000-0000-4000-8000-{number:012d}",
-        uid=f"uid-{number}",
-        label="amazing",
-        ext_user_id="player-1",
-        content=Sms("Amazing", "Hello €"),
-        accepted_at=now,
-        deadline=now + 3600,
-        callback_url="https://api.smartico.ai/back?x=1",
-    )
-    return replace(message, **changes)
-
-
-class World:
-    """Two instances on one database, and the time they share."""
-
-    def __init__(self, clock: ShiftedClock, one: Any, two: Any) -> None:
-        self.clock, self.one, self.two = clock, one, two
-
-    async def leased(self, **changes: Any) -> Message:
-        """A message that instance one accepted and leased."""
-        message = sms(self.clock, **changes)
-        assert await self.one.accept(message, "print", lease=True) == (Acceptance.LEASED, message.id)
-        return message
-
-    async def sent(self, *remote: str, **changes: Any) -> Message:
-        """A message that the SMSC "world" took."""
-        message = await self.leased(**changes)
-        await self.one.mark(message, "world", "hash", segments=len(remote) or 1)
-        await self.one.settle_sent(message.id, Channel.SMS, Handed("world", remote))
-        return message
-
-    async def told(self, store: Any = None) -> list[Report]:
-        """All reports that are due, each answered at once, in order."""
-        store, statuses = store or self.one, []
-        jobs = await store.lease_reports(100)
-        while jobs:
-            job: ReportJob | None = jobs.pop(0)
-            while job:
-                statuses.append(job.status)
-                job = await store.report_heard(job)
-        return statuses
-
-    async def state(self, message: Message) -> State:
-        """What the store holds of it."""
-        known = await self.one.about(message.id)
-        return State(known.state)
-
-
-@pytest.fixture(params=["fake", "redis"])
-def world(request: Any) -> Iterator[World]:
-    """The contract's subject."""
-    clock = ShiftedClock()
-    if request.param == "fake":
-        database = Database()
-        yield World(clock, FakeStore(clock, "one", database, 20), FakeStore(clock, "two", database, 20))
-        return
-    server: RedisServer = request.getfixturevalue("redis_server")
-    prefix = RedisStore.key_prefix(f"t{next(_serial)}:")
-    (one_link, one), (two_link, two) = (on_redis(server, clock, prefix, name) for name in ("one", "two"))
-    yield World(clock, one, two)
-    for link in (one_link, two_link):
-        pytest_twisted.blockon(link.stopService())
-
-
-@pytest.fixture
-def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
-    """One store on real Redis, the link to look behind it, and the prefix of its keys."""
-    clock, prefix = ShiftedClock(), RedisStore.key_prefix(f"t{next(_serial)}:")
-    link, store = on_redis(redis_server, clock, prefix, "one")
-    yield World(clock, store, store), link, prefix
-    pytest_twisted.blockon(link.stopService())
-
-
-def on_redis(server: RedisServer, clock: ShiftedClock, prefix: str, name: str) -> tuple[RedisLink, RedisStore]:
-    """A started link, and the store of the instance called `name` on it."""
-    arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0)
-    link = RedisLink(
-        clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix, shift=lambda: clock.offset
-    )
-    link.startService()
-    return link, RedisStore(link, clock, prefix, name)
+__all__ = ["alone", "world"]
 
 
 async def erase(store: Any) -> None:
     """All that is stored of player-1."""
     cursor = ""
     while cursor != "0":
-        cursor, _ = await store.erase_some(cursor or "0", "amazing", "player-1")
+        cursor, _ = await store.erase_some(cursor or "0", "amazing", "player-1", hashes=[PLAYERS["player-1"]])
 
 
 @pytest_twisted.ensureDeferred
@@ -209,7 +120,7 @@ async def test_the_server_may_have_another_clock(alone: tuple[World, RedisLink, 
     world.clock.advance(apart)
     for compared in (False, True):
         if compared:
-            await world.one.beat("boot", first=True, dead_after=15)
+            await world.one.beat(first=True, dead_after=15)
             with pytest.raises(StoreUnavailable):
                 await world.one.accept(sms(world.clock), "a", until=world.clock.seconds() - 0.5)
         outcome, _ = await world.one.accept(sms(world.clock), "a", until=world.clock.seconds() + 1)
@@ -286,26 +197,29 @@ async def test_an_uncertain_message_stays_so_until_it_is_written_again(world: Wo
     await world.one.mark(message, "world", "hash")
     await world.one.settle_again(message, now, "no answer", uncertain=True)
     (leased,) = await world.one.lease_messages(Channel.SMS, 1)
-    await world.one.settle_again(message, now, "world is down", stamp=leased.stamp)
+    await world.one.settle_again(message, now, "world is down")
     (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     assert leased.state is State.UNCERTAIN
     world.clock.advance(1)
     await world.one.mark(message, "world", "hash")
-    await world.one.settle_again(message, now, "throttled", stamp=leased.stamp)
+    await world.one.settle_again(message, now, "throttled")
     (leased,) = await world.one.lease_messages(Channel.SMS, 1)
     assert leased.state is State.QUEUED
 
 
 @pytest_twisted.ensureDeferred
 async def test_what_is_put_off_says_why_once(world: World) -> None:
-    """Throttled, busy or paused: the timeline has the reason, and again only after something else happened."""
+    """Throttled, busy or paused: the timeline has each reason once, with when it came last and how often."""
     message = await world.leased()
     for reason in ("busy", "busy", "throttled", "busy"):
         await world.one.settle_again(message, world.clock.seconds() - 1, reason, counts=False)
         await world.one.lease_messages(Channel.SMS, 1)
     trace = await world.one.trace([message.id])
     assert trace is not None
-    assert [line.detail for line in trace.timeline if line.event == "again"] == ["busy", "throttled", "busy"]
+    busy, throttled = (line for line in trace.timeline if line.event == "again")
+    assert (busy.detail, busy.times, throttled.detail, throttled.times) == ("busy", 3, "throttled", 1)
+    assert busy.at <= throttled.at <= busy.until
+    assert throttled.until == 0
 
 
 @pytest_twisted.ensureDeferred
@@ -566,7 +480,8 @@ async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_f
     message, written = await uncertain(world)
     world.clock.advance(3600)
     [leased] = await world.one.lease_messages(Channel.SMS, 10)
-    await world.one.settle_again(leased.message, world.clock.seconds() + 5, "world is down")
+    await world.one.mark(leased.message, "world", "hash")
+    await world.one.settle_again(leased.message, world.clock.seconds() + 5, "throttled")
     assert await world.state(message) is State.QUEUED
     receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
     assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
@@ -884,13 +799,20 @@ async def test_a_successor_keeps_what_it_leased_itself(world: World) -> None:
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_a_message_that_cannot_be_read_holds_up_no_other(world: World) -> None:
-    """What another version stored may be strange to this one; the rest of the batch goes out."""
+    """What another version stored may be strange to this one; the rest goes out, and it ends by its deadline."""
     strange, plain = sms(world.clock), sms(world.clock)
     for message in (strange, plain):
         await world.one.accept(message, "print")
-    await world.one._link.command("SET", f"{world.one._prefix}b:{strange.id}", b'{"id": "x"}')
+    key = world.one._key("message", strange.id)
+    await world.one._link.command("HSET", key, FIELDS["envelope"].short, b'{"id": "x"}')
     assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [plain]
-    assert await world.one.stray_leases("sms", 0) == [strange.id, plain.id]
+    assert await world.one.stray_leases("sms", 0) == [plain.id]
+    for seconds in (61, 3600):
+        assert await world.state(strange) is State.QUEUED
+        world.clock.advance(seconds)
+        assert await world.one.lease_messages(Channel.SMS, 10) == []
+    assert await world.state(strange) is State.FAILED
+    assert await world.told() == [Report.FAILED]
 
 
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
@@ -908,6 +830,7 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     m, url = f"m:{message.id}", "w:" + hashlib.sha1(message.callback_url.encode()).hexdigest()[:12]
     await world.one.record_receipt(Receipt("world", ("k1",), Event.DELIVERED), park=True)
     [first] = await world.one.lease_reports(10)
+    world.clock.advance(2 * 3600)
     await expire(m, 60)
     await expire(url, 60)
     second = await world.one.report_heard(first)
@@ -1077,7 +1000,7 @@ async def test_strays_are_given_back(world: World) -> None:
     assert await world.one.stray_leases("sms", 3) == []
     world.clock.advance(4)
     assert await world.one.stray_leases("sms", 3) == [message.id]
-    await world.one.release("sms", message.id)
+    await world.one.release("sms", message.id, age=3)
     assert await world.one.stray_leases("sms", 3) == []
     assert len(await world.two.lease_messages(Channel.SMS, 10)) == 1
 
@@ -1085,24 +1008,24 @@ async def test_strays_are_given_back(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_heartbeats(world: World) -> None:
     """A peer without a beat is reported dead; an older process of the same name learns that it lost the name."""
-    assert await world.one.beat("boot-1", first=True, dead_after=15) == (True, [], frozenset())
-    assert await world.two.beat("boot-2", first=True, dead_after=15) == (True, [], frozenset())
+    assert await world.one.beat(first=True, dead_after=15) == (True, [], frozenset())
+    assert await world.two.beat(first=True, dead_after=15) == (True, [], frozenset())
     for _ in range(5):
         world.clock.advance(3.1)
-        beaten = await world.two.beat("boot-2", first=False, dead_after=15)
+        beaten = await world.two.beat(first=False, dead_after=15)
     assert beaten == (True, ["one"], frozenset())
-    assert (await world.one.beat("boot-3", first=True, dead_after=15))[0]
-    assert not (await world.one.beat("boot-1", first=False, dead_after=15))[0]
+    assert (await world.successor.beat(first=True, dead_after=15))[0]
+    assert not (await world.one.beat(first=False, dead_after=15))[0]
 
 
 @pytest_twisted.ensureDeferred
 async def test_after_a_gap_of_all_heartbeats_nobody_is_dead_yet(world: World) -> None:
     """An outage, or a clock that was set on by minutes: the first one back finds every peer late."""
-    await world.one.beat("boot-1", first=True, dead_after=15)
-    await world.two.beat("boot-2", first=True, dead_after=15)
+    await world.one.beat(first=True, dead_after=15)
+    await world.two.beat(first=True, dead_after=15)
     world.clock.advance(60)
-    assert await world.two.beat("boot-2", first=False, dead_after=15) == (True, [], frozenset())
-    assert await world.one.beat("boot-1", first=False, dead_after=15) == (True, [], frozenset())
+    assert await world.two.beat(first=False, dead_after=15) == (True, [], frozenset())
+    assert await world.one.beat(first=False, dead_after=15) == (True, [], frozenset())
 
 
 @pytest_twisted.ensureDeferred
@@ -1112,7 +1035,7 @@ async def test_erase(world: World) -> None:
     await world.told()
     cursor, removed, kept_waiting = "0", 0, 0
     while True:
-        cursor, step = await world.one.erase_some(cursor, "amazing", "player-1")
+        cursor, step = await world.one.erase_some(cursor, "amazing", "player-1", hashes=[PLAYERS["player-1"]])
         removed += step.removed
         kept_waiting += step.waiting
         if cursor == "0":
@@ -1133,7 +1056,7 @@ async def exported(world: World, player: str = "player-1") -> list[Kept]:
     """All that an export of a player gives."""
     cursor, found = "0", []
     while True:
-        cursor, _seen, some = await world.one.export_some(cursor, "amazing", player)
+        cursor, _seen, some = await world.one.export_some(cursor, "amazing", player, hashes=[PLAYERS[player]])
         found += some
         if cursor == "0":
             return sorted(found, key=lambda kept: kept.accepted_at)
@@ -1179,18 +1102,22 @@ async def test_late_news_of_an_erased_message_has_an_end(alone: tuple[World, Red
     await world.told()
     await erase(world.one)
     assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
-    assert 0 < await link.command("TTL", f"{prefix}t:{message.id}") <= 7 * 86400
+    assert await link.command("KEYS", f"{prefix}*{message.id}*") == [f"{prefix}m:{message.id}".encode()]
+    assert 0 < await link.command("TTL", f"{prefix}m:{message.id}") <= 7 * 86400
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_erased_uncertain_message_is_under_no_number(alone: tuple[World, RedisLink, str]) -> None:
     """The keyed hash of the number leads to it neither as the latest one nor as one whose answer was lost."""
     world, link, prefix = alone
-    await uncertain(world)
-    under_number = [f"{prefix}n:hash".encode(), f"{prefix}u:hash".encode()]
-    assert sorted(await link.command("KEYS", f"{prefix}[nu]:*")) == under_number
+    message, _ = await uncertain(world)
+    assert await link.command("KEYS", f"{prefix}u:*") == [f"{prefix}u:hash".encode()]
+    assert await world.one.latest_to(["hash"]) == message.id
     await erase(world.one)
-    assert await link.command("KEYS", f"{prefix}[nu]:*") == []
+    assert await link.command("KEYS", f"{prefix}u:*") == []
+    assert await world.one.latest_to(["hash"]) is None
+    [latest] = await link.command("KEYS", f"{prefix}la:*")
+    assert await link.command("GET", latest) == bytes(24)
 
 
 @pytest_twisted.ensureDeferred
@@ -1285,7 +1212,7 @@ async def test_a_place_far_away_is_not_taken(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_the_scripts_follow_the_table(world: World) -> None:
     """Whatever three facts come, in whatever order, the store moves as status.move says and tells each report once."""
-    world.one.max_queued = 1000
+    world.one.store.max_queued = 1000
     for events in itertools.product(Event, repeat=3):
         message = await world.leased()
         state, told = State.QUEUED, ""

@@ -40,7 +40,7 @@ class Instance:
 
     def __init__(self, clock: Clock, database: Database, name: str = "one", boot: str = "boot") -> None:
         self.clock = clock
-        self.store = FakeStore(clock, name, database)
+        self.store = FakeStore(clock, name, database, boot=boot)
         self.work = Held()
         self.outbox: Outbox[Leased] = Outbox(clock, self.work, 10)
         self.paused: list[frozenset[tuple[str, Channel]]] = []
@@ -50,7 +50,6 @@ class Instance:
         self.keeper = Keeper(
             clock,
             self.store,
-            boot,
             {"sms": self.outbox},
             on_paused=self.paused.append,
             evidence=self.evidence,
@@ -181,7 +180,7 @@ def test_what_is_paused_is_passed_on_with_each_heartbeat() -> None:
     beats(clock, 1)
     assert one.paused[-1] == {("amazing", Channel.SMS)}
     message = one.lease()
-    run(one.store.set_aside(message))
+    run(one.store.set_aside(message, lease=""))
     beats(clock, 1)
     assert database.queues["sms"] == {}
     run(one.store.resume("amazing", Channel.SMS))

@@ -60,7 +60,7 @@ class Bench:
     async def takes(self, leased: Leased) -> Handed:
         """The next hop takes it."""
         at = self.clock.seconds()
-        await self.store.mark(leased.message, "world", "hash")
+        await self.store.mark(leased.message, "world", "hash", lease=leased.lease)
         self.marks.written(leased.message.id, Channel.SMS, "world", at)
         return Handed("world", ("r1",))
 
@@ -96,7 +96,7 @@ def fails(error: Exception, mark: str = "") -> Callable[[Leased], Awaitable[Hand
 
     async def outcome(leased: Leased) -> Handed:
         if mark:
-            await bench_of[0].store.mark(leased.message, mark, "hash")
+            await bench_of[0].store.mark(leased.message, mark, "hash", lease=leased.lease)
         raise error
 
     return outcome
@@ -124,11 +124,10 @@ def test_a_due_message_is_sent(bench: Bench) -> None:
 
 def test_an_offered_message_is_sent_without_a_look_at_the_queue(bench: Bench) -> None:
     """What was leased at acceptance is begun at once."""
-    message = bench.accept()
-    bench.store.db.queues["sms"].clear()
-    bench.store.db.leases["sms", "one"] = {message.id: 1000.0}
+    bench.accept()
+    [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
     bench.outbox.startService()
-    bench.outbox.offer(Leased(message))
+    bench.outbox.offer(leased)
     assert bench.state() is State.SENT
 
 
@@ -225,7 +224,7 @@ def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Be
     """A recovered message that bears the mark is held, as its route says."""
     message = bench.accept()
     [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
-    run(bench.store.mark(message, "world", "hash"))
+    run(bench.store.mark(message, "world", "hash", lease=leased.lease))
     run(bench.store.recover("one"))
     bench.outbox.startService()
     bench.clock.pump([1.0] * 60)
@@ -238,8 +237,8 @@ def test_a_second_copy_waits_for_the_receipts_that_a_new_bind_may_bring(bench: B
     """However long we were away: the SMSC could not tell us before we were bound again."""
     bench.work.reconfigure({"world": RESEND})
     message = bench.accept()
-    run(bench.store.lease_messages(Channel.SMS, 1))
-    run(bench.store.mark(message, "world", "hash"))
+    [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
+    run(bench.store.mark(message, "world", "hash", lease=leased.lease))
     bench.clock.advance(300)
     run(bench.store.recover("one"))
     bench.outcome = fails(TemporaryFailure("world is down"))
@@ -256,8 +255,8 @@ def test_a_second_copy_waits_for_the_receipts_that_a_new_bind_may_bring(bench: B
 def on_the_wire(bench: Bench, route: str) -> None:
     """A message that bears the mark of `route`, and is due: its process died."""
     message = bench.accept()
-    run(bench.store.lease_messages(Channel.SMS, 1))
-    run(bench.store.mark(message, route, "hash"))
+    [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
+    run(bench.store.mark(message, route, "hash", lease=leased.lease))
     run(bench.store.recover("one"))
     bench.outbox.startService()
 
@@ -471,7 +470,7 @@ class Telling:
         self.outbox = Outbox(self.bench.clock, self.work, 10)
         self.message = self.bench.accept()
         [leased] = run(self.bench.store.lease_messages(Channel.SMS, 1))
-        run(self.bench.store.mark(leased.message, "world", ""))
+        run(self.bench.store.mark(leased.message, "world", "", lease=leased.lease))
         run(self.bench.store.settle_sent(self.message.id, Channel.SMS, Handed("world", ("r1",))))
 
     async def _tell(self, job: ReportJob) -> None:

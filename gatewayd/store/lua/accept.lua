@@ -1,54 +1,78 @@
--- Take a message on, once for its id.
--- item    id fingerprint label channel user uid deadline(ms) activity url body lease(0|1) earlier-ids stop-names
---         until(ms, by the server's clock; 0: for ever) attempt(this call's own name on this instance)
+-- Store a message, once for its id.
+-- item    id fingerprint label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
+--         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own name)
 -- reply   {code, id}: leased stored same conflict suppressed full late
--- holds   a message is stored whole or not at all; the body, the queue entry and `waiting` come and go together
+-- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
---         run again for a lost reply it says what it said; `v` names the calls that heard of the message, and it stays
---         until each of them has taken that back
+--         run again for a lost reply it says what it said; `heard_by` names the calls that heard of the message, and it
+--         stays until each of them has taken that back
+--         a full memory refuses it at its first write, and nothing else: see shared/base.lua
 local MAX = tonumber(ARGV[4])
+local waiting = tonumber(call('GET', KEY.waiting) or '0')
+local callbacks = {}
+
+-- What a call hears of a message that is there already.
+local function heard_again(id, same, attempt, me, channel)
+  local key = KEY.message .. id
+  local heard, state, marked_at, lease =
+    unpack(call('HMGET', key, FIELD.heard_by, FIELD.state, FIELD.marked_at, FIELD.lease))
+  heard = heard or ''
+  if me ~= '' and sub(heard, 1, #me) == me then
+    return {lease == BOOT .. attempt and 'leased' or 'stored', id}
+  end
+  if not same then return {'conflict', id} end
+  if me == '' or #heard > 2000 then
+    call('HDEL', key, FIELD.heard_by)
+  elseif heard ~= '' and state == QUEUED and not marked_at and not find(heard, me, 1, true) then
+    call('HSET', key, FIELD.heard_by, heard .. sub(me, 2))
+  end
+  return {'same', id}
+end
+
+-- A URL stands once, however many messages name it.
+local function name_callback(url, deadline)
+  if url == '' then return '' end
+  local name = callbacks[url]
+  if not name then
+    name = sub(redis.sha1hex(url), 1, 12)
+    callbacks[url] = name
+    local seconds = math.ceil((deadline - NOW) / 1000) + KEEP
+    if call('TTL', KEY.callback .. name) < seconds then call('SET', KEY.callback .. name, url, 'EX', seconds + 86400) end
+  end
+  return name
+end
+
 local function each(it)
-  local id, m = it[1], P .. 'm:' .. it[1]
-  local known, owner = call('HGET', m, 'h'), id
-  local me = it[15] == '' and '' or (';' .. INSTANCE .. ' ' .. it[15] .. ';')
-  if not known then
-    for _, earlier in ipairs(it[12]) do
-      known = call('HGET', P .. 'm:' .. earlier, 'h')
-      if known then owner = earlier break end
-    end
+  local id, fingerprint, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
+    earlier_ids, stop_hashes, last_moment, attempt = unpack(it)
+  local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
+  local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
+  if known then return heard_again(id, known == fingerprint, attempt, me, channel) end
+  for _, earlier in ipairs(earlier_ids) do
+    known = call('HGET', KEY.message .. earlier, FIELD.fingerprint)
+    if known then return heard_again(earlier, known == fingerprint, attempt, '', channel) end
   end
-  if known then
-    local key = P .. 'm:' .. owner
-    local f = call('HMGET', key, 'v', 's', 'k')
-    local heard = f[1] or ''
-    if me ~= '' and sub(heard, 1, #me) == me then
-      return {call('ZSCORE', P .. 'l:' .. it[4] .. ':' .. INSTANCE, owner) and 'leased' or 'stored', owner}
-    end
-    if known ~= it[2] then return {'conflict', owner} end
-    if me == '' or owner ~= id or #heard > 2000 then
-      call('HDEL', key, 'v')
-    elseif heard ~= '' and f[2] == QUEUED and not f[3] and not find(heard, me, 1, true) then
-      call('HSET', key, 'v', heard .. sub(me, 2))
-    end
-    return {'same', owner}
+  if last_moment > 0 and NOW > last_moment then return {'late', id} end
+  if is_stopped(label, channel, stop_hashes) then return {'suppressed', id} end
+  if waiting + more_waiting >= MAX then return {'full', id} end
+  if not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
+  local fields = {FIELD.state, QUEUED, FIELD.fingerprint, fingerprint, FIELD.label, label, FIELD.channel, channel,
+    FIELD.accepted_at, accepted_at, FIELD.deadline, deadline, FIELD.callback, name_callback(url, deadline),
+    FIELD.content, digest, FIELD.player_bucket, bucket, unpack(texts)}
+  if me ~= '' then
+    fields[#fields + 1] = FIELD.heard_by
+    fields[#fields + 1] = me
   end
-  if it[14] > 0 and NOW > it[14] then return {'late', id} end
-  if stopped(it[3], it[4], it[13]) then return {'suppressed', id} end
-  if tonumber(call('GET', P .. 'waiting') or '0') >= MAX then return {'full', id} end
-  local url = ''
-  if it[9] ~= '' then
-    url = sub(redis.sha1hex(it[9]), 1, 12)
-    local lifetime = math.ceil((it[7] - NOW) / 1000) + KEEP
-    if call('TTL', P .. 'w:' .. url) < lifetime then call('SET', P .. 'w:' .. url, it[9], 'EX', lifetime) end
+  if to_lease == 1 then
+    fields[#fields + 1] = FIELD.lease
+    fields[#fields + 1] = BOOT .. attempt
   end
-  call('HSET', m, 's', QUEUED, 'h', it[2], 'l', it[3], 'c', it[4], 'x', it[5], 'i', it[6], 't', now, 'd', it[7],
-    'y', it[8], 'w', url, 'o', '', 'n', 0, 'v', me)
-  call('SET', P .. 'b:' .. id, it[10])
-  call('INCR', P .. 'waiting')
-  count(it[3], it[4], 'accepted', 1)
-  count(it[3], it[4], 'in_flight', 1)
-  note(id, 'taken', '')
-  local lease = it[11] == 1
-  call('ZADD', lease and (P .. 'l:' .. it[4] .. ':' .. INSTANCE) or (P .. 'q:' .. it[4]), now, id)
-  return {lease and 'leased' or 'stored', id}
+  call('HSET', KEY.message .. id, unpack(fields))
+  local set = to_lease == 1 and (KEY.leases .. channel .. ':' .. INSTANCE) or (KEY.queue .. channel)
+  call('ZADD', set, now, id)
+  list_under_player(id, bucket, deadline + KEEP * 1000)
+  count(label, channel, 'accepted', 1)
+  count(label, channel, 'in_flight', 1)
+  more_waiting = more_waiting + 1
+  return {to_lease == 1 and 'leased' or 'stored', id}
 end

@@ -1,22 +1,28 @@
 -- Remove what is stored of one player in one message. A keyed fingerprint stays, so that the uid is not sent again.
--- item    id label user failed-state
--- reply   0 not this player's, 1 removed, or the channel on which it was still waiting
+-- item    id failed-state
+-- reply   1 removed, or the channel on which it was still waiting
 local function each(it)
-  local id, m = it[1], P .. 'm:' .. it[1]
-  local f = state_of(id, 'x', 'a')
-  if not f or f[7] ~= it[3] or f[3] ~= it[2] then return 0 end
-  local waited = WAITING[f[1]]
+  local id, failed = unpack(it)
+  local m = record(id)
+  if not m then return 0 end
+  local waited = WAITING[m.state]
   if waited then
-    move(id, f, it[4], 'f', false)
-    call('ZREM', P .. 'x:' .. f[3] .. '|' .. f[4], id)
+    call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, id)
+    move(m, failed, 'f', '', failed, '')
   end
-  local address = f[8]
-  if address then
-    if call('GET', P .. 'n:' .. address) == id then call('DEL', P .. 'n:' .. address) end
-    call('ZREM', P .. 'u:' .. address, id)
+  if m.address ~= '' then
+    forget_latest(m.address, id)
+    call('ZREM', KEY.unanswered .. m.address, id)
   end
-  call('HDEL', m, 'x', 'i', 'a', 'y')
-  call('DEL', P .. 't:' .. id)
-  call('EXPIRE', m, KEEP)
-  return waited and f[4] or 1
+  for _, name in ipairs(call('HKEYS', KEY.message .. id)) do
+    local first = sub(name, 1, 1)
+    if first == FIELD.step or first == FIELD.detail or first == FIELD.report or first == FIELD.user
+      or first == FIELD.uid or first == FIELD.activity or name == FIELD.address_hash then
+      clear(m, name)
+    end
+  end
+  save(m)
+  call('DEL', KEY.timeline .. id)
+  call('EXPIRE', KEY.message .. id, KEEP)
+  return waited and m.channel or 1
 end

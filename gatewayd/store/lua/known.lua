@@ -2,10 +2,11 @@
 -- item    fingerprint ids
 -- reply   {code, id}: same conflict, or {'', ''}
 local function each(it)
-  for _, id in ipairs(it[2]) do
-    local known = call('HGET', P .. 'm:' .. id, 'h')
-    if known == it[1] then call('HDEL', P .. 'm:' .. id, 'v') end
-    if known then return {known == it[1] and 'same' or 'conflict', id} end
+  local fingerprint, ids = unpack(it)
+  for _, id in ipairs(ids) do
+    local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
+    if known == fingerprint then call('HDEL', KEY.message .. id, FIELD.heard_by) end
+    if known then return {known == fingerprint and 'same' or 'conflict', id} end
   end
   return {'', ''}
 end

@@ -1,28 +1,31 @@
 -- Mark a leased message, or the next segment of a long SMS, as being on the wire, right before its bytes are written.
--- item    id channel route address-hash latest(0|1) segments label stop-names
+-- item    id channel lease route address-hash latest(0|1) segments label stop-hashes
 -- reply   1; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
+--         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
 local function each(it)
-  local id, l = it[1], P .. 'l:' .. it[2] .. ':' .. INSTANCE
-  if not call('ZSCORE', l, id) then return 0 end
-  local m = state_of(id, 'r', 'j')
-  if not m or not WAITING[m[1]] then
-    call('ZREM', l, id)
-    return 0
-  end
-  if call('SISMEMBER', P .. 'paused', it[7] .. '|' .. it[2]) == 1 then return 3 end
-  if stopped(it[7], it[2], it[8]) then return 2 end
-  local key = P .. 'm:' .. id
+  local id, channel, lease, route, address, is_latest, segments, label, stop_hashes = unpack(it)
+  local m = record(id)
+  if not m or not holds(m, lease) then return 0 end
+  if not WAITING[m.state] then return 0 end
+  if is_paused(label .. '|' .. channel) then return 3 end
+  if is_stopped(label, channel, stop_hashes) then return 2 end
+  local taken = m.segments_taken
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
-  if m[7] and m[7] ~= it[3] then
-    call('HDEL', key, 'j', 'g')
-    m[8] = nil
+  if m.route and m.route ~= route and (taken > 0 or m.segments) then
+    clear(m, FIELD.segments, FIELD.segments_taken, FIELD.old_segments)
+    for i = 1, taken do clear(m, FIELD.segments_taken .. i) end
+    taken, m.segments = 0, nil
   end
-  call('HSET', key, 's', UNCERTAIN, 'r', it[3], 'k', now, 'a', it[4])
+  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now, FIELD.address_hash, address,
+    FIELD.lease, BOOT .. lease .. '+')
+  if is_latest == 1 and address ~= '' and (m.address ~= address or m.marked_at == 0) then
+    list_entry(KEY.latest, address, packed(id))
+  end
+  note(m, 'submitting', taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route)
+  local new_outcomes = segments > 1 and not m.segments
+  save(m)
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.
-  if it[6] > 1 then call('HSETNX', key, 'g', string.rep('.', it[6])) end
-  if it[5] == 1 and it[4] ~= '' then call('SET', P .. 'n:' .. it[4], id, 'EX', RETENTION) end
-  local taken = segments_in(m[8])
-  note(id, 'submitting', taken > 0 and (it[3] .. ', segment ' .. (taken + 1) .. ' of ' .. it[6]) or it[3])
+  if new_outcomes then call('HSET', KEY.message .. id, FIELD.segments, string.rep('.', segments)) end
   return 1
 end

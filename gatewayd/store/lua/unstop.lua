@@ -1,12 +1,13 @@
 -- Take a player off the stop list of one label and channel, with the addresses that are on it on their account.
--- item    label channel names
+-- item    label channel keyed-hashes
 -- reply   how many entries there were
 local function each(it)
-  local at, gone = it[1] .. ':' .. it[2] .. ':', 0
-  for _, name in ipairs(it[3]) do
-    local owned = P .. 'stopped-of:' .. at .. name
-    gone = gone + call('DEL', P .. 'stop:' .. at .. name)
-    for _, address in ipairs(call('SMEMBERS', owned)) do gone = gone + call('DEL', P .. 'stop:' .. at .. address) end
+  local label, channel, hashes = unpack(it)
+  local scope, gone = label .. ':' .. channel .. ':', 0
+  for _, hash in ipairs(hashes) do
+    local owned = KEY.stop_of .. scope .. hash
+    gone = gone + call('DEL', KEY.stop .. scope .. hash)
+    for _, address in ipairs(call('SMEMBERS', owned)) do gone = gone + call('DEL', KEY.stop .. scope .. address) end
     call('DEL', owned)
   end
   return gone

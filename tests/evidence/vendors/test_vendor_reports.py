@@ -85,7 +85,7 @@ class World:
     def mark(self, message_id: str = ID) -> None:
         """It is on the wire."""
         message = self.message if message_id == ID else self.other
-        run(self.store.mark(message, "vendor", NUMBER))
+        run(self.store.mark(message, "vendor", NUMBER, lease=""))
 
     def answered(self, *ids: str, message_id: str = ID) -> None:
         """The vendor took it; what was parked is recorded."""
@@ -186,7 +186,11 @@ def test_a_report_resolves_what_is_uncertain(im: bool) -> None:
     """The answer was lost; that the vendor has it the report shows, for SMS and instant messages."""
     world = World(im)
     world.mark()
-    run(world.store.settle_again(world.message, world.clock.seconds() + 100, "lost", uncertain=True, route="vendor"))
+    run(
+        world.store.settle_again(
+            world.message, world.clock.seconds() + 100, "lost", lease="", uncertain=True, route="vendor"
+        )
+    )
     assert world.ask(query="status=SENT") == 200
     assert world.state == (State.SENT, "a")
     assert world.ask(query="status=DELIVERED") == 200
@@ -197,7 +201,7 @@ def test_what_failed_on_a_way_that_is_tried_again_settles_nothing() -> None:
     """The vendor answered 500 and reports a failure: the next try may succeed."""
     world = World()
     world.mark()
-    run(world.store.settle_again(world.message, world.clock.seconds() + 5, "500"))
+    run(world.store.settle_again(world.message, world.clock.seconds() + 5, "500", lease=""))
     assert world.ask(query="status=UNDELIVERABLE") == 200
     assert world.state == (State.QUEUED, "")
 
@@ -206,7 +210,7 @@ def test_another_ways_report_settles_nothing() -> None:
     """The message went on to another route meanwhile."""
     world = World()
     world.mark()
-    run(world.store.mark(world.message, "world", NUMBER))
+    run(world.store.mark(world.message, "world", NUMBER, lease=""))
     assert world.ask(query="status=DELIVERED") == 200
     assert world.state[0] is State.UNCERTAIN
 
@@ -249,7 +253,11 @@ def test_a_part_whose_answer_never_came_speaks_for_the_whole() -> None:
     world = World(**MANY)
     world.mark()
     world.post({"results": [{"id": "A", "status": "DELIVERED"}]})
-    run(world.store.settle_again(world.message, world.clock.seconds() + 900, "lost", uncertain=True, route="vendor"))
+    run(
+        world.store.settle_again(
+            world.message, world.clock.seconds() + 900, "lost", lease="", uncertain=True, route="vendor"
+        )
+    )
     world.look_again(5)
     assert world.state[0] is State.UNCERTAIN
     world.look_again(10)

@@ -1,0 +1,123 @@
+"""The part of RedisStore that records outside facts and the statuses that come of them."""
+
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
+from typing import Any
+
+from msgspec.structs import replace
+
+from gatewayd.core.model import Evidence, Known, Receipt, ReportJob
+from gatewayd.core.status import LETTERS
+from gatewayd.store import rows
+from gatewayd.store.link import RedisLink
+from gatewayd.store.part import AT_ONCE, Part
+
+LATE_BOUNCE = 5 * 86400
+"""Seconds after delivery in which a bounce still counts (notes: delivered is final after 5 days)."""
+
+PARKED_FOR = 3600
+"""Seconds that an unmatched receipt is looked up again before it is an orphan."""
+
+
+class Facts(Part):
+    """Evidence, receipts, and the reports for Smartico."""
+
+    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
+        super().__init__(link, clock, prefix, instance)
+        self._report_room: Callable[[], bool] = lambda: False
+        self._report_offer: Callable[[ReportJob], None] = _unexpected
+
+    async def record_evidence(self, evidence: Evidence) -> str:
+        """As IStore."""
+        result, report = await self._run(
+            "record_evidence",
+            evidence.message_id,
+            evidence.event,
+            evidence.source,
+            evidence.detail,
+            self._report_lease(),
+            LATE_BOUNCE * 1000,
+        )
+        self._offer(report)
+        await self._link.confirmed()
+        return str(result.decode())
+
+    async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
+        """As IStore."""
+        result, report, message_id = await self._run(
+            "record_receipt",
+            receipt.smsc,
+            list(receipt.remote_ids),
+            receipt.event or "",
+            receipt.detail,
+            list(receipt.number_hashes),
+            int(park),
+            rows.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._now())),
+            int(receipt.parked_at > 0),
+            self._report_lease(),
+            int(by_number),
+        )
+        self._offer(report)
+        await self._link.confirmed()
+        return result.decode(), message_id.decode()
+
+    async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
+        """As IStore."""
+        due, orphans = await self._run("parked_receipts", limit, PARKED_FOR * 1000)
+        return [rows.unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
+
+    async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
+        """As IStore."""
+        found = await self._run("latest_to", list(number_hashes))
+        return found.decode() or None
+
+    async def about(self, message_id: str) -> Known | None:
+        """As IStore."""
+        return rows.known(message_id, await self._record(message_id), self._moments)
+
+    async def _record(self, message_id: str) -> rows.Record:
+        return rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+
+    # Reports
+
+    def feed_reports(self, room: Callable[[], bool], offer: Callable[[ReportJob], None]) -> None:
+        """As IStore."""
+        self._report_room, self._report_offer = room, offer
+
+    def _report_lease(self) -> str:
+        """The name of the lease under which a report that is born is told by this process; "" where it has no room."""
+        return next(self._lease_names) if self._report_room() else ""
+
+    def _offer(self, row: Any) -> None:
+        if row:
+            self._report_offer(rows.job(row, self._moments))
+
+    async def lease_reports(self, limit: int) -> list[ReportJob]:
+        """As IStore."""
+        return [
+            rows.job(row, self._moments) for row in await self._run("lease_reports", limit, next(self._lease_names))
+        ]
+
+    async def report_heard(self, job: ReportJob) -> ReportJob | None:
+        """As IStore."""
+        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, "")
+        return rows.job(row, self._moments) if row else None
+
+    async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
+        """As IStore."""
+        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, reason)
+        return rows.job(row, self._moments) if row else None
+
+    async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
+        """As IStore."""
+        await self._run("report_again", job.message_id, job.lease, self._moments.theirs(due), reason, int(counts))
+
+    async def make_reports_due(self, message_ids: Collection[str]) -> None:
+        """As IStore."""
+        left = iter(message_ids)
+        while some := list(islice(left, AT_ONCE)):
+            await self._run("bring_forward", "reports", some)
+
+
+def _unexpected(job: ReportJob) -> None:
+    raise AssertionError("a report was leased for which no room was promised")

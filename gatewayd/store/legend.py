@@ -1,0 +1,212 @@
+"""The legend of Redis: every key and every hash field by name, with its meaning, type, who writes it and when it goes.
+
+Scripts say `KEY.message .. id` and `FIELD.state`; `spell` puts the short forms in when they are loaded, so that Redis
+holds short ones and nobody reads them. Python reads records by these names, too (rows.py). Pure.
+
+A family is what stands between the prefix and the rest of a key. Moments are milliseconds since the epoch unless it
+says otherwise; "0.1.0" marks what only that version wrote, and this one reads until it has run out.
+"""
+
+import re
+
+from msgspec import Struct
+
+
+class Key(Struct, frozen=True):
+    """A family of keys: `short` begins it, `rest` says what follows, `kind` is its Redis type."""
+
+    short: str
+    rest: str
+    kind: str
+    meaning: str
+    written_by: str
+    goes: str
+
+
+class Field(Struct, frozen=True):
+    """A field of the hash `message`."""
+
+    short: str
+    kind: str
+    meaning: str
+    written_by: str
+    goes: str
+
+
+_KEPT = "max(retention, 49 h) after the next hop took it or it ended; longer while a status is to be told"
+_FINAL = "when the next hop took the message or it ended"
+
+KEYS: dict[str, Key] = {
+    # Messages
+    "message": Key("m:", "id", "hash", "what is kept of a message: FIELDS", "accept", _KEPT),
+    "content": Key("c:", "digest", "string", "what messages say, once for all that say the same", "accept", _FINAL),
+    "content_more": Key(
+        "c+:", "digest", "integer", "how many messages beside one say it", "accept", "with the content"
+    ),
+    "callback": Key("w:", "digest", "string", "a callback URL", "accept", "after the last message that names it"),
+    "players": Key(
+        "pl:",
+        "day:bucket",
+        "string",
+        "ids (16 bytes each) of players' messages; a bucket is a part of the player's keyed hash",
+        "accept, and what keeps a message for longer",
+        "on that day: the one on which the last of these messages goes",
+    ),
+    "body": Key("b:", "id", "string", "0.1.0: a whole message while it waits", "0.1.0", _FINAL),
+    "timeline": Key("t:", "id", "list", "0.1.0: at|event|detail", "0.1.0", "with its message"),
+    # Queues. KIND is a channel or `reports`
+    "queue": Key("q:", "KIND", "zset", "ids by when they are due", "accept, settle_again ...", "when leased"),
+    "leases": Key(
+        "l:", "KIND:instance", "zset", "ids by when they were leased", "accept, lease_messages", "when settled"
+    ),
+    "aside": Key("x:", "label|channel", "zset", "messages that wait for `resume`, by deadline", "set_aside", "resumed"),
+    "asides": Key("parks", "", "set", "the scopes (label|channel) that have any", "set_aside", "with the last of them"),
+    "paused": Key("paused", "", "set", "scopes that an operator paused", "pause", "resume"),
+    "waiting": Key("waiting", "", "integer", "messages whose content is kept", "accept", "never"),
+    "counts": Key("counts", "", "hash", "label|channel|what to how many", "accept, whatever moves a message", "never"),
+    # Receipts
+    "remotes": Key(
+        "rm:",
+        "day:bucket",
+        "string",
+        "remote ids of segments that were taken: hash (8 bytes), message (16), segment (1)",
+        "settle_sent, record_segments ...",
+        "retention after that day",
+    ),
+    "remote": Key("r:", "smsc:remote id", "string", "0.1.0: message|segment|address hash", "0.1.0", "retention"),
+    "latest": Key(
+        "la:",
+        "day:bucket",
+        "string",
+        "the latest message to a number: hash (8 bytes) of the keyed hash, message (16)",
+        "mark",
+        "retention after that day",
+    ),
+    "latest_to": Key("n:", "number hash", "string", "0.1.0: the latest message to it", "0.1.0", "retention"),
+    "unanswered": Key("u:", "number hash", "zset", "uncertain messages to a number", "settle_again", "retention"),
+    "parked": Key("parked", "", "zset", "receipts that found no message, by the next look", "record_receipt", "1 h"),
+    "early": Key("p:", "smsc:remote id", "list", "the same receipts, for the submit's answer", "record_receipt", "2 h"),
+    # Reports
+    "dead": Key("dead", "", "zset", "id|letter of statuses given up, by when", "end_report", "30 days, or an operator"),
+    "dead_why": Key("deadwhy", "", "hash", "id|letter to label|reason", "end_report", "with its member of `dead`"),
+    # Stop list, memory, rates, instances
+    "stop": Key(
+        "stop:",
+        "label:channel:keyed hash",
+        "string",
+        "not to be contacted: since ms|player or address|why|player's id or nothing; 1 is 0.1.0's",
+        "stop_put",
+        "suppress_for",
+    ),
+    "stops": Key("stops:", "label:channel", "zset", "those hashes by since when", "stop_put", "with their stops"),
+    "lifted": Key("lifted:", "label", "flag", "its guard is lifted", "lifted_guards.py", "as long as it is"),
+    "stop_of": Key(
+        "stopped-of:", "label:channel:player hash", "set", "their addresses on it", "stop_put", "suppress_for"
+    ),
+    "claim": Key(
+        "seen:", "event", "string", "an outside event that was, or is being, recorded", "claims.py", "its time"
+    ),
+    "rate": Key(
+        "rate:",
+        "bucket",
+        "text",
+        "the next free moment of an even sequence | when it was written",
+        "reserve",
+        "soon after it",
+    ),
+    "instances": Key("inst", "", "zset", "instances by their last heartbeat", "beat", "once recovered by a peer"),
+    "boots": Key("boots", "", "hash", "instance to the process that owns the name", "beat", "with the instance"),
+    "beats": Key(
+        "beats",
+        "",
+        "hash",
+        "heartbeats of all: `last`, `steady` without a gap since, `count`; `name` of the dataset",
+        "beat",
+        "never",
+    ),
+    "audit": Key("audit:", "instance", "hash", "`chain` and `lines`: its audit log's head", "keep_audit_head", "never"),
+    "layout": Key("layout", "", "number", "2 since this version wrote here", "beat", "never"),
+    "old_data": Key("old-data", "", "flag", "messages of 0.1.0 may be kept", "beat", "retention and 62 days"),
+    "alive": Key("alive", "", "text", "the instance that last tried whether writes pass", "ping", "60 s"),
+    "nothing": Key("-", "", "none", "never there: deleted first, see shared/base.lua", "nobody", "at once"),
+}
+
+FIELDS: dict[str, Field] = {
+    # Whose it is and what it is
+    "fingerprint": Field("h", "text", "tells the same content from other content, keyed", "accept", "with the hash"),
+    "label": Field("l", "text", "whose Smartico label", "accept", "with the hash"),
+    "channel": Field("c", "text", "email, sms, im", "accept", "with the hash"),
+    "user": Field("x", "long text", "ext_user_id", "accept", "erase"),
+    "uid": Field("i", "long text", "the caller's id of it", "accept", "erase"),
+    "activity": Field("y", "long text", "activity_type; not there for none", "accept", "erase"),
+    "accepted_at": Field("t", "moment", "when it was accepted", "accept", "with the hash"),
+    "deadline": Field("d", "moment", "when it ends as failed", "accept", "with the hash"),
+    "callback": Field("w", "text", "digest of its callback URL; empty: the label's", "accept", "with the hash"),
+    "player_bucket": Field("B", "number", "its bucket of KEY.players", "accept", "with the hash"),
+    # While it waits
+    "content": Field("C", "text", "digest of KEY.content; there while it waits", "accept", _FINAL),
+    "envelope": Field("E", "long text", "sender, subject ...: JSON, see rows.py", "accept", _FINAL),
+    "heard_by": Field("v", "text", ";boot attempt; of each call that heard of it", "accept", "known, or " + _FINAL),
+    "lease": Field(
+        "L", "text", "who holds it: boot, the lease's own name, and + once marked", "accept, lease_messages", "settled"
+    ),
+    "tries": Field("n", "number", "tries that counted", "settle_again", "with the hash"),
+    "first_try": Field("f", "moment", "the first of them", "settle_again", "with the hash"),
+    "segments_taken": Field(
+        "J", "number", "how many segments were taken; J1 ... are their remote ids", "mark ...", _FINAL
+    ),
+    "old_segments": Field("j", "text", "0.1.0: those remote ids", "0.1.0", _FINAL),
+    # Where it stands
+    "state": Field("s", "text", "status.State", "all that move it", "with the hash"),
+    "route": Field("r", "text", "the relay, SMSC or provider of the latest copy", "mark, settle_sent", "with the hash"),
+    "marked_at": Field("k", "moment", "right before the latest copy was written", "mark", _FINAL),
+    "address_hash": Field("a", "text", "keyed hash of where it went", "mark", "erase"),
+    "segments": Field("g", "text", "a letter of OUTCOME for each segment, a dot for none yet", "mark", "with the hash"),
+    "sent_at": Field("e", "moment", "when the next hop took it", "settle_sent", "with the hash"),
+    "ended_at": Field("z", "moment", "when it came to a final state", "all that move it", "with the hash"),
+    # What Smartico hears
+    "queued_reports": Field(
+        "o", "letters", "statuses that were ever queued, in order", "all that move it", "with the hash"
+    ),
+    "pending_reports": Field("p", "letters", "those that are still to be heard", "all that move it", "end_report"),
+    "report_since": Field(
+        "pq", "moment", "since when the first of these is to be told", "all that move it", "end_report"
+    ),
+    "report_tries": Field("pn", "number", "tries at it", "report_again", "end_report"),
+    "report_first_try": Field("pf", "moment", "the first of them", "report_again", "end_report"),
+    "report_lease": Field("K", "text", "who tells it: as `lease`", "lease_reports, all that move it", "end_report"),
+    # Its story. These are families: what follows the short form is said
+    "report": Field(
+        "R",
+        "numbers",
+        "+ letter: when queued, heard first, heard last, how often heard; ms since accepted_at",
+        "all that move it, end_report",
+        "erase",
+    ),
+    "step": Field(
+        ":", "numbers", "+ event|detail: first, last, how often; ms since accepted_at", "shared/note.lua", "erase"
+    ),
+    "detail": Field(
+        "+", "text", "+ hash and number: the rest of a detail of over 64 bytes", "shared/note.lua", "erase"
+    ),
+    "no_news": Field("#", "number", "facts that changed nothing", "record_evidence, record_receipt", "with the hash"),
+}
+
+LONG = 64
+"""Bytes that a value of a hash may have: one that is longer turns the hash into another kind, of twice the memory.
+
+A long text goes on in fields of the same name with 1, 2 ... behind it.
+"""
+
+_NAME = re.compile(r"\b(KEY|FIELD)\.([a-z_]+)")
+
+
+def spell(source: str) -> str:
+    """A script with the short forms in the place of the names. Raises KeyError for a name that is not here."""
+
+    def short(match: re.Match[str]) -> str:
+        if match[1] == "KEY":
+            return f"P .. '{KEYS[match[2]].short}'"
+        return f"'{FIELDS[match[2]].short}'"
+
+    return _NAME.sub(short, source)

@@ -1,0 +1,22 @@
+-- Queue a message's dead reports again, or forget them.
+-- item    id retry(0|1)
+-- reply   how many there were
+local function each(it)
+  local id, retry = unpack(it)
+  local letters = ''
+  for letter in string.gmatch('adfrcou', '%a') do
+    local member = id .. '|' .. letter
+    if call('ZREM', KEY.dead, member) == 1 then
+      call('HDEL', KEY.dead_why, member)
+      letters = letters .. letter
+    end
+  end
+  local m = letters ~= '' and record(id)
+  if m then
+    note(m, retry == 1 and 'told to retry' or 'told to drop', letters)
+    if retry == 1 then queue_reports(m, letters, '') end
+    save(m)
+    if retry == 1 then keep(m, KEEP) end
+  end
+  return #letters
+end

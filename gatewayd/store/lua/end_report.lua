@@ -1,0 +1,58 @@
+-- A status was heard, or given up: the message's next one, if any, stays leased.
+-- item    id letter lease dead-reason('' heard)
+-- reply   the next report or false
+-- holds   `pending_reports` only ever loses its head, and only to who told it: that it was heard is a fact, whoever
+--         holds the lease by now; but the next one is told by the holder alone
+local function each(it)
+  local id, letter, lease, reason = unpack(it)
+  local leases = KEY.leases .. 'reports:' .. INSTANCE
+  local m = record(id, FIELD.report .. letter)
+  if not m then
+    call('ZREM', leases, id)
+    return false
+  end
+  local holder = call('HGET', KEY.message .. id, FIELD.report_lease)
+  local ours = holder == BOOT .. lease
+  if sub(m.pending, 1, 1) ~= letter then
+    if m.pending == '' then call('ZREM', leases, id) end
+    return false
+  end
+  local at = NOW - m.accepted_at
+  if reason == '' then
+    local queued, heard, times = string.match(m.more or '', '^(%-?%d+) ?(%-?%d*) ?%-?%d* ?(%d*)$')
+    if (heard or '') == '' then
+      set(m, FIELD.report .. letter, (queued or at) .. ' ' .. at)
+    else
+      set(m, FIELD.report .. letter, queued .. ' ' .. heard .. ' ' .. at .. ' ' .. (tonumber(times) or 1) + 1)
+    end
+  else
+    note(m, 'given up', letter .. ' ' .. reason)
+    call('ZADD', KEY.dead, now, id .. '|' .. letter)
+    call('HSET', KEY.dead_why, id .. '|' .. letter, m.label .. '|' .. reason)
+    -- A person has 30 days to look at it; what is older goes, a few at a time.
+    keep(m, 2592000)
+    for _, old in ipairs(call('ZRANGEBYSCORE', KEY.dead, '-inf', NOW - 2592000000, 'LIMIT', 0, 10)) do
+      call('ZREM', KEY.dead, old)
+      call('HDEL', KEY.dead_why, old)
+    end
+  end
+  local left = sub(m.pending, 2)
+  if left == '' then
+    clear(m, FIELD.pending_reports, FIELD.report_since, FIELD.report_tries, FIELD.report_first_try, FIELD.report_lease)
+    save(m)
+    call('ZREM', leases, id)
+    if not ours then call('ZREM', KEY.queue .. 'reports', id) end
+    -- All was heard, and more is not to come: no need to keep it for the reports' sake any more.
+    if reason == '' and FINAL[m.state] and tonumber(RETENTION) < tonumber(KEEP)
+      and call('TTL', KEY.message .. id) <= tonumber(KEEP) then
+      call('EXPIRE', KEY.message .. id, RETENTION)
+    end
+    return false
+  end
+  set(m, FIELD.pending_reports, left, FIELD.report_since, now)
+  clear(m, FIELD.report_tries, FIELD.report_first_try)
+  save(m)
+  -- It has its 48 hours from now on, however long the one before took.
+  keep(m, KEEP)
+  return ours and next_report(id, left, m.label, m.channel, m.url, now, '0', '0', lease)
+end

@@ -1,0 +1,21 @@
+-- The latest message that went to a number, by any of its names; or to any of several numbers.
+-- item    number-hashes
+-- reply   its id, or ''
+local function each(it)
+  local ids, seen = {}, {}
+  for _, number in ipairs(it[1]) do
+    local id = latest_to(number)
+    if id and not seen[id] then
+      seen[id] = true
+      ids[#ids + 1] = id
+    end
+  end
+  if #ids < 2 then return ids[1] or '' end
+  local latest, written_at = '', -1
+  for _, id in ipairs(ids) do
+    local m = record(id)
+    local at = m and math.max(m.sent_at, m.marked_at)
+    if at and at > written_at then latest, written_at = id, at end
+  end
+  return latest
+end

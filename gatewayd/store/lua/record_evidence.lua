@@ -1,0 +1,18 @@
+-- An outside fact about one message.
+-- item    id event source detail report-lease freeze(ms)
+-- reply   {result, report or false}: moved ignored unknown
+-- holds   `freeze` after delivery a late bounce changes nothing any more
+--         what changes nothing adds to a count, and to no timeline: strangers can bring it as often as they like
+local function each(it)
+  local id, event, source, detail, report_lease, freeze = unpack(it)
+  local m = record(id)
+  if not m then return {'unknown', false} end
+  local new, letters = cell(m, event)
+  if event == 'bounced' and FINAL[m.state] and NOW - m.ended_at > freeze then new = nil end
+  local changed, report = false, false
+  if new then
+    changed, report = move(m, new, letters, report_lease, event, detail == '' and source or (source .. ': ' .. detail))
+  end
+  if not changed then call('HINCRBY', KEY.message .. id, FIELD.no_news, 1) end
+  return {changed and 'moved' or 'ignored', report}
+end

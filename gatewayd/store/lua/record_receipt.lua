@@ -1,0 +1,152 @@
+-- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
+-- item    smsc ids event('' settles nothing) detail number-hashes park(0|1) payload was-parked(0|1) report-lease
+--         by-number(0|1)
+-- reply   {result, report or false, message id}: moved ignored parked unknown
+-- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
+--         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
+--         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
+
+-- Whether this hash is one of the receipt's number, which may have been named under a previous key; or either is unknown.
+local function same_number(numbers, address)
+  if #numbers == 0 or address == '' then return true end
+  for _, number in ipairs(numbers) do if number == address then return true end end
+  return false
+end
+
+-- By its id: the message and segment; then what the likeliest form names where the number is another one.
+local function by_id(smsc, remotes, numbers)
+  local m, segment, stranger, segment_there
+  for rank, remote in ipairs(remotes) do
+    each_named(smsc, remote, function(id, number)
+      local one = record(id)
+      -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
+      if one and same_number(numbers, one.address) then
+        m, segment = one, number
+        return true
+      end
+      if one and rank == 1 and not stranger then stranger, segment_there = one, number end
+      return false
+    end)
+    if m then break end
+  end
+  return m, segment, stranger, segment_there
+end
+
+-- By its number: the oldest uncertain message to it on that SMSC; with patience the latest one, too.
+-- Result: the message or nil, whether any of ours went to that number.
+local function by_number_of(smsc, numbers, born, patient)
+  local ours, found = false, nil
+  local function fits(id, states)
+    local m = record(id)
+    -- What came before a message was written is about an earlier one.
+    if m and states[m.state] and m.route == smsc and m.marked_at <= born then found = m end
+    return m and WAITING[m.state]
+  end
+  for _, number in ipairs(numbers) do
+    local unanswered, latest = KEY.unanswered .. number, latest_to(number)
+    ours = ours or latest
+    -- While a later one's answer is awaited, it may be that one's.
+    local awaited = latest and call('HGET', KEY.message .. latest, FIELD.state) == UNCERTAIN
+      and not call('ZSCORE', unanswered, latest)
+    for _, id in ipairs((patient or not awaited) and not found and call('ZRANGE', unanswered, 0, 99) or {}) do
+      if not fits(id, WAITING) then call('ZREM', unanswered, id) end
+      if found then break end
+    end
+    if patient and latest and not found then fits(latest, {[UNCERTAIN] = true}) end
+  end
+  return found, ours
+end
+
+local function each(it)
+  local smsc, remotes, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number = unpack(it)
+  local born = tonumber(string.match(payload, '^(%d+)|')) or NOW
+  -- One that is here for the first time comes now, whatever the other host's clock is off by.
+  if NOW - born < 1000 then born = NOW end
+  local m, segment, stranger, segment_there = by_id(smsc, remotes, numbers)
+  if not m then
+    local ours
+    m, ours = by_number_of(smsc, numbers, born, by_number == 1 and NOW - born >= 10000)
+    -- Carriers write numbers as they like. An id's likeliest form is that message's whatever the number, where it is none
+    -- that we wrote to: its only form at once, one of several after the right one had its time to come. Under a less
+    -- likely one, it is somebody else's.
+    local sure = stranger and not ours and (#remotes == 1 or by_number == 1)
+    if not m and sure and not FINAL[stranger.state] then m, segment = stranger, segment_there end
+  end
+  local letter = OUTCOME[event]
+  local bad = letter and letter ~= 'd'
+  -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
+  local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
+  if not m or too_early then
+    if may_park == 0 then return {'unknown', false, ''} end
+    for _, remote in ipairs(remotes) do
+      local early = KEY.early .. smsc .. ':' .. remote
+      call('LREM', early, 0, payload)
+      call('RPUSH', early, payload)
+      call('EXPIRE', early, 7200)
+    end
+    call('ZADD', KEY.parked, 'NX', NOW + 2000, payload)
+    return {'parked', false, ''}
+  end
+  if was_parked == 1 then call('ZREM', KEY.parked, payload) end
+  local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
+  local shown = not segment and not bad and m.state == UNCERTAIN and outcomes
+  local resumes = shown and awaited < #outcomes
+  local all_taken = shown and awaited == #outcomes and sub(outcomes, awaited) == '.'
+  if not segment then
+    -- Found by its number it names no segment. Brought or looked up again, it must not count for the next one too.
+    segment = outcomes and find(outcomes, '.', awaited, true) or outcomes and find(outcomes, '.', 1, true) or 1
+    local named = false
+    each_named(smsc, remotes[1], function(other)
+      named = other == id
+      return named
+    end)
+    if not named then name_segments(id, smsc, {remotes[1]}, segment) end
+  end
+  if resumes and resume(m) then
+    set(m, FIELD.segments_taken, awaited, FIELD.segments_taken .. awaited, remotes[1])
+    note(m, 'again', 'a receipt shows that segment ' .. segment .. ' was taken')
+  end
+  if event == '' then
+    note_while_short(m, 'receipt', detail)
+    save(m)
+    return {'ignored', false, id}
+  end
+  local words = detail
+  if outcomes and #outcomes > 1 then
+    if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then
+      set(m, FIELD.no_news, (call('HGET', KEY.message .. id, FIELD.no_news) or 0) + 1)
+      save(m)
+      return {'ignored', false, id}
+    end
+    outcomes = sub(outcomes, 1, segment - 1) .. letter .. sub(outcomes, segment + 1)
+    words = 'segment ' .. segment .. ' of ' .. #outcomes .. ': ' .. detail
+    set(m, FIELD.segments, outcomes)
+    -- One segment that did not arrive settles the whole; delivery needs all of them.
+    if letter == 'd' and find(outcomes, '[^d]') then
+      -- Its last segment was taken, so all were: no other copy is to leave.
+      local sent, letters = cell(m, 'sent')
+      local changed, report = false, false
+      if all_taken and sent then
+        set(m, FIELD.sent_at, now)
+        changed, report = move(m, sent, letters, report_lease, 'receipt', words)
+      end
+      if not changed then
+        note(m, 'receipt', words)
+        save(m)
+      end
+      return {changed and 'moved' or 'ignored', report, id}
+    end
+  end
+  local new, letters = cell(m, event)
+  -- What ends with segments of which nothing is known was not taken as a whole.
+  if new and WAITING[m.state] and outcomes and #outcomes > 1 and find(outcomes, '.', 1, true) then
+    letters = string.gsub(letters, 'a', '')
+  end
+  local changed, report = false, false
+  if new then changed, report = move(m, new, letters, report_lease, 'receipt', words) end
+  if not changed then
+    if #m.changes > 0 then save(m) end
+    call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
+  end
+  return {changed and 'moved' or 'ignored', report, id}
+end

@@ -1,0 +1,15 @@
+-- The SMSC took a segment of a long SMS, and there are more.
+-- item    id lease route remote-ids(of all its segments that were taken)
+-- reply   1, or 0 where it is not ours
+-- holds   until the next mark nothing of it is on the wire: after a crash it goes on behind these segments
+local function each(it)
+  local id, lease, route, remotes = unpack(it)
+  local m = record(id)
+  if not m or not holds(m, lease) or not WAITING[m.state] then return 0 end
+  set(m, FIELD.state, QUEUED)
+  set_taken(m, remotes)
+  save(m)
+  -- Those before it were named when they were taken.
+  name_segments(id, route, {remotes[#remotes]}, #remotes)
+  return 1
+end

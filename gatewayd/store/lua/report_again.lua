@@ -1,0 +1,21 @@
+-- Tell a status again later.
+-- item    id lease due(ms) reason counts(0|1)
+-- reply   1, or 0 where it is not ours
+local function each(it)
+  local id, lease, due, reason, counts = unpack(it)
+  local m = record(id, FIELD.report_lease)
+  if not m or m.more ~= BOOT .. lease then
+    -- Not kept any more: what is written to it now would have no end.
+    if not m then call('ZREM', KEY.leases .. 'reports:' .. INSTANCE, id) end
+    return 0
+  end
+  call('ZREM', KEY.leases .. 'reports:' .. INSTANCE, id)
+  clear(m, FIELD.report_lease)
+  if counts == 1 then
+    if call('HINCRBY', KEY.message .. id, FIELD.report_tries, 1) == 1 then set(m, FIELD.report_first_try, now) end
+    note_while_short(m, 'tell again', reason)
+  end
+  save(m)
+  call('ZADD', KEY.queue .. 'reports', due, id)
+  return 1
+end

@@ -1,0 +1,38 @@
+-- Give leases of an instance back to their queues: our own former self's, a dead peer's, or one that nobody works on.
+-- item    instance limit before(ms, 0 for all) kind('' all) id('' all)
+-- reply   how many moved; call again until 0
+-- holds   with `before`, what our successor leased under the same name meanwhile stays its own
+--         a lease that was given back is nobody's: who held it, if alive, can't mark or settle the message any more
+local function each(it)
+  local instance, limit, before, only_kind, only_id = unpack(it)
+  local moved, upto = 0, before > 0 and ('(' .. before) or '+inf'
+  local function give_back(kind, leases, id)
+    local m = record(id)
+    call('ZREM', leases, id)
+    call('ZADD', KEY.queue .. kind, now, id)
+    moved = moved + 1
+    if not m then return end
+    clear(m, kind == 'reports' and FIELD.report_lease or FIELD.lease)
+    if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
+      note(m, 'uncertain', instance .. ' ended while it was on the wire')
+    end
+    save(m)
+  end
+  if only_id ~= '' then
+    -- Another process may own the name by now, and this lease be its.
+    local owner = call('HGET', KEY.boots, INSTANCE)
+    local leases = KEY.leases .. only_kind .. ':' .. instance
+    local since = (not owner or owner == BOOT) and call('ZSCORE', leases, only_id)
+    if since and (before == 0 or tonumber(since) < before) then give_back(only_kind, leases, only_id) end
+    return moved
+  end
+  for _, kind in ipairs(KINDS) do
+    local leases = KEY.leases .. kind .. ':' .. instance
+    for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', upto, 'LIMIT', 0, limit)) do give_back(kind, leases, id) end
+  end
+  if moved == 0 and instance ~= INSTANCE then
+    call('ZREM', KEY.instances, instance)
+    call('HDEL', KEY.boots, instance)
+  end
+  return moved
+end

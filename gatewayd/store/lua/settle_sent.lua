@@ -1,0 +1,29 @@
+-- The next hop took it.
+-- item    id channel route detail remote-ids report-lease
+-- reply   {committed, parked receipts, report or false}
+-- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
+local some_are_parked = call('EXISTS', KEY.parked) == 1
+local function each(it)
+  local id, channel, route, detail, remotes, report_lease = unpack(it)
+  call('ZREM', KEY.leases .. channel .. ':' .. INSTANCE, id)
+  local m = record(id)
+  if not m then return {0, {}, false} end
+  local new, letters = cell(m, 'sent')
+  local changed, report, parked = false, false, {}
+  set(m, FIELD.sent_at, now, FIELD.route, route)
+  if #remotes > 1 and (not m.segments or #m.segments ~= #remotes) then
+    set(m, FIELD.segments, string.rep('.', #remotes))
+  elseif #remotes == 1 and m.segments then
+    clear(m, FIELD.segments)
+  end
+  if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
+  if not changed then save(m) end
+  name_segments(id, route, remotes)
+  for _, remote in ipairs(some_are_parked and remotes or {}) do
+    local early = KEY.early .. route .. ':' .. remote
+    local waiting = call('LRANGE', early, 0, -1)
+    for _, payload in ipairs(waiting) do parked[#parked + 1] = payload end
+    if #waiting > 0 then call('DEL', early) end
+  end
+  return {changed and 1 or 0, parked, report}
+end

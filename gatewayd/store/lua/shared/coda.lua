@@ -1,0 +1,7 @@
+local items, out = cmsgpack.unpack(ARGV[2]), {}
+for i = 1, #items do out[i] = each(items[i]) end
+for what, by in pairs(counted) do
+  if by ~= 0 then call('HINCRBY', KEY.counts, what, by) end
+end
+if more_waiting ~= 0 then call('INCRBY', KEY.waiting, more_waiting) end
+return out

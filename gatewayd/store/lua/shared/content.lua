@@ -1,0 +1,13 @@
+-- Content is there exactly while a message waits: `waiting` and each label's `in_flight` count that, not states.
+local function drop_content(m)
+  if m.content then
+    -- Messages that say the same share it: it goes with the last of them.
+    if call('DECR', KEY.content_more .. m.content) < 0 then
+      call('DEL', KEY.content .. m.content, KEY.content_more .. m.content)
+    end
+  elseif call('DEL', KEY.body .. m.id) == 0 then
+    return
+  end
+  more_waiting = more_waiting - 1
+  count(m.label, m.channel, 'in_flight', -1)
+end

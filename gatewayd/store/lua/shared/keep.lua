@@ -1,0 +1,22 @@
+-- Keep something for so long at least: what was promised more before (a dead letter, another message's URL) stays.
+-- Result: whether that was longer.
+local function keep_key(key, seconds)
+  return call('TTL', key) < tonumber(seconds) and call('EXPIRE', key, seconds) == 1
+end
+
+-- Find a message by its player: in the list of the day on which it goes, under a part of the player's keyed hash.
+local function list_under_player(id, bucket, goes_at)
+  local day = math.floor(goes_at / DAY)
+  local key = KEY.players .. day .. ':' .. bucket
+  if call('APPEND', key, packed(id)) == 16 then call('PEXPIRE', key, (day + 1) * DAY - NOW) end
+end
+
+-- A message that waits no more, and the URL that it names, while a status of it is to be told.
+-- One that is born within an hour after the message was sent or ended has its 48 hours anyway.
+local function keep(m, seconds)
+  local since = math.max(m.sent_at, m.ended_at)
+  if WAITING[m.state] or seconds == KEEP and NOW >= since and NOW - since < 3600000 then return end
+  local longer = keep_key(KEY.message .. m.id, seconds)
+  if m.url ~= '' then keep_key(KEY.callback .. m.url, seconds) end
+  if longer and m.bucket then list_under_player(m.id, m.bucket, NOW + seconds * 1000) end
+end

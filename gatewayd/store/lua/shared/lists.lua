@@ -1,0 +1,52 @@
+-- Lists of short entries in a few thousand strings for each day: an entry costs its bytes, where a key of its own costs
+-- two hundred. An entry begins with 8 bytes that name it, then a message's id; the last one of a name counts.
+local function bucket_of(name)
+  local hash = redis.sha1hex(name)
+  local hex = function(from, to) return tonumber(sub(hash, from, to), 16) end
+  return hex(17, 19) % 2048, struct.pack('>I4I4', hex(1, 8), hex(9, 16))
+end
+
+local function list_entry(family, name, bytes)
+  local bucket, tag = bucket_of(name)
+  local day = math.floor(NOW / DAY)
+  local key = family .. day .. ':' .. bucket
+  local entry = tag .. bytes
+  if call('APPEND', key, entry) == #entry then call('PEXPIRE', key, (day + 1) * DAY - NOW + RETENTION * 1000) end
+end
+
+-- The position of the last entry of this name in a list whose entries have so many bytes; nil for none.
+local function last_entry(list, tag, size)
+  local found, from = nil, 1
+  while true do
+    local at = find(list, tag, from, true)
+    if not at then return found end
+    if (at - 1) % size == 0 then found, from = at, at + size else from = at + 1 end
+  end
+end
+
+-- Visit what stands behind the name of each entry within retention, the latest first, until `visit` says true.
+-- Result: whether it did.
+local function each_listed(family, name, size, visit)
+  local bucket, tag = bucket_of(name)
+  local today = math.floor(NOW / DAY)
+  for day = today, today - math.ceil(RETENTION / 86400), -1 do
+    local list = call('GET', family .. day .. ':' .. bucket)
+    local at = list and last_entry(list, tag, size)
+    while at do
+      if visit(sub(list, at + 8, at + size - 1)) then return true end
+      list = sub(list, 1, at - 1)
+      at = last_entry(list, tag, size)
+    end
+  end
+  return false
+end
+
+-- The bytes behind the name of the latest entry within retention; nil for none.
+local function listed(family, name, size)
+  local found
+  each_listed(family, name, size, function(bytes)
+    found = bytes
+    return true
+  end)
+  return found
+end

@@ -1,0 +1,52 @@
+-- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore".
+local function cell(m, event)
+  local told = m.queued_reports
+  local facts = (find(told, 'o', 1, true) and 'o' or '')
+    .. ((find(told, 'c', 1, true) or find(told, 'u', 1, true)) and 'c' or '')
+  local row = facts == '' and m.state or (m.state .. '+' .. facts)
+  local _, at = find(COLUMN[event], ';' .. row .. '>', 1, true)
+  if not at then return nil end
+  local _, _, new, letters = find(COLUMN[event], '^(%a+):(%a*)', at + 1)
+  return new, letters
+end
+
+-- Move a message to `new`, queue those of `letters` that were never queued, note the step; all in one write.
+-- Result: whether that changed anything, and the report that this process is to tell or false.
+local function move(m, new, letters, report_lease, event, detail)
+  local fresh = ''
+  for letter in string.gmatch(letters, '%a') do
+    if not find(m.queued_reports, letter, 1, true) then fresh = fresh .. letter end
+  end
+  if new == m.state and fresh == '' then return false, false end
+  local waited = WAITING[m.state]
+  if new ~= m.state then note_once(m, event, detail) else note(m, event, detail) end
+  set(m, FIELD.state, new)
+  if fresh ~= '' then
+    set(m, FIELD.queued_reports, m.queued_reports .. fresh)
+    for letter in string.gmatch(fresh, '%a') do set(m, FIELD.report .. letter, NOW - m.accepted_at) end
+  end
+  if new ~= m.state then
+    count(m.label, m.channel, new, 1)
+    if not waited then count(m.label, m.channel, m.state, -1) end
+    if FINAL[new] then set(m, FIELD.ended_at, now) end
+    if waited then
+      drop_content(m)
+      -- One that is leased stands in no queue.
+      if not m.lease then call('ZREM', KEY.queue .. m.channel, m.id) end
+      clear(m, FIELD.content, FIELD.lease, FIELD.heard_by, FIELD.marked_at, FIELD.segments_taken, FIELD.old_segments,
+        FIELD.envelope, FIELD.envelope .. 1, FIELD.envelope .. 2, FIELD.envelope .. 3, FIELD.envelope .. 4,
+        FIELD.envelope .. 5, FIELD.envelope .. 6, FIELD.envelope .. 7)
+      for i = 1, m.segments_taken do clear(m, FIELD.segments_taken .. i) end
+    end
+  end
+  if find(fresh, 'a', 1, true) then count(m.label, m.channel, 'handed', 1) end
+  local leased = fresh ~= '' and queue_reports(m, fresh, report_lease)
+  save(m)
+  if waited and new ~= m.state then
+    -- From here on it has an end; what waits has its deadline.
+    call('EXPIRE', KEY.message .. m.id, KEEP)
+  else
+    keep(m, KEEP)
+  end
+  return true, leased and next_report(m.id, fresh, m.label, m.channel, m.url, now, '0', '0', report_lease)
+end

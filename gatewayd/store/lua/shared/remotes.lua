@@ -1,0 +1,25 @@
+-- Under what ids an SMSC's receipts name the segments that it took, from the first on.
+local function name_segments(id, smsc, remotes, first)
+  for i, remote in ipairs(remotes) do
+    list_entry(KEY.remotes, smsc .. ':' .. remote, packed(id) .. string.char((first or 1) + i - 1))
+  end
+end
+
+-- Visit the messages and segments that an SMSC's id names, the latest first, until `visit` says true. Nodes of one
+-- account may count alike, and a counter begins anew: what another message was known by stays.
+local function each_named(smsc, remote, visit)
+  local seen = {}
+  local function new(id, segment)
+    if seen[id] then return false end
+    seen[id] = true
+    return visit(id, segment)
+  end
+  local found = each_listed(KEY.remotes, smsc .. ':' .. remote, 25, function(bytes)
+    return new(unpacked(sub(bytes, 1, 16)), string.byte(bytes, 17))
+  end)
+  local old = not found and call('GET', KEY.remote .. smsc .. ':' .. remote)
+  if old then
+    local id, segment = string.match(old, '^([^|]*)|(%d+)|')
+    new(id, tonumber(segment))
+  end
+end

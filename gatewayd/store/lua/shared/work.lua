@@ -1,0 +1,24 @@
+-- Whether a waiting message is neither queued nor set aside: one that is leased is being sent or ended right now.
+local function in_work(m)
+  if m.lease then return true end
+  return not call('ZSCORE', KEY.queue .. m.channel, m.id)
+    and not call('ZSCORE', KEY.aside .. m.label .. '|' .. m.channel, m.id)
+end
+
+-- Let an uncertain message go on at once, now that it is known what the next hop has of it; false where it is in work.
+local function resume(m)
+  if in_work(m) then return false end
+  call('ZADD', KEY.queue .. m.channel, 'XX', now, m.id)
+  call('ZREM', KEY.unanswered .. m.address, m.id)
+  set(m, FIELD.state, QUEUED)
+  m.state = QUEUED
+  return true
+end
+
+-- These segments of it were taken, and no others.
+local function set_taken(m, remotes)
+  if #remotes > 0 then
+    set(m, FIELD.segments_taken, #remotes)
+    for i, remote in ipairs(remotes) do set(m, FIELD.segments_taken .. i, remote) end
+  end
+end

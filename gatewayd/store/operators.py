@@ -1,0 +1,90 @@
+"""The part of RedisStore that people ask: a message's trace, counts, dead letters, pauses."""
+
+from collections.abc import Mapping, Sequence
+
+from gatewayd.core.model import AuditHead, Channel, DeadLetter, Trace, Waiting
+from gatewayd.store import rows
+from gatewayd.store.part import AT_ONCE, Part
+
+
+class Operators(Part):
+    """What gatewayctl and the dashboard show and do."""
+
+    async def trace(self, ids: Sequence[str]) -> Trace | None:
+        """As IStore."""
+        for message_id in ids:
+            kept = rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+            known = rows.known(message_id, kept, self._moments)
+            if known is None:
+                continue
+            lines = await self._link.command("LRANGE", self._key("timeline", message_id), 0, -1)
+            return rows.trace(known, kept, lines)
+        return None
+
+    async def audit_head(self, instance: str) -> AuditHead | None:
+        """As IStore."""
+        kept = await self._link.command("HMGET", self._key("audit", instance), "chain", "lines")
+        return AuditHead(kept[0].decode(), int(kept[1] or 0)) if kept[0] else None
+
+    async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
+        """As IStore."""
+        await self._link.command("HSET", self._key("audit", instance), "chain", head.chain, "lines", head.lines)
+
+    async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
+        """As IStore."""
+        due = await self._link.command("ZSCORE", self._key("queue", channel), message_id)
+        if due is None:
+            return None
+        kept = rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+        return Waiting(float(due) / 1000, rows.moment(kept, "deadline"))
+
+    async def longest_waiting(self, limit: int) -> list[Trace]:
+        """As IStore."""
+        found = []
+        for channel in Channel:
+            for name in await self._link.command("ZRANGE", self._key("queue", channel), 0, 2 * limit - 1):
+                trace = await self.trace([name.decode()])
+                if trace is not None and trace.timeline:
+                    found.append(trace)
+        return sorted(found, key=lambda trace: trace.timeline[0].at)[:limit]
+
+    async def try_now(self, message_id: str, channel: Channel) -> bool:
+        """As IStore."""
+        return bool(await self._run("bring_forward", channel, [message_id]))
+
+    async def counts(self) -> Mapping[tuple[str, Channel, str], int]:
+        """As IStore."""
+        return rows.counts(await self._link.command("HGETALL", self._key("counts")))
+
+    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """As IStore; page by page, so that a hundred thousand of them keep nobody waiting."""
+        letters: list[DeadLetter] = []
+        while len(letters) < limit:
+            last = min(len(letters) + AT_ONCE, limit) - 1
+            found = await self._link.command("ZREVRANGE", self._key("dead"), len(letters), last, "WITHSCORES")
+            if not found:
+                break
+            reasons = await self._link.command("HMGET", self._key("dead_why"), *found[::2])
+            pairs = zip(found[::2], found[1::2], reasons, strict=True)
+            letters += [rows.dead_letter(member, score, why) for member, score, why in pairs]
+        return letters
+
+    async def retry_dead(self, message_id: str) -> bool:
+        """As IStore."""
+        return bool(await self._run("end_dead", message_id, 1))
+
+    async def drop_dead(self, message_id: str) -> bool:
+        """As IStore."""
+        return bool(await self._run("end_dead", message_id, 0))
+
+    async def pause(self, label: str, channel: Channel) -> None:
+        """As IStore."""
+        await self._run("pause", f"{label}|{channel}", 1)
+
+    async def resume(self, label: str, channel: Channel) -> None:
+        """As IStore."""
+        await self._run("pause", f"{label}|{channel}", 0)
+
+    async def paused(self) -> frozenset[tuple[str, Channel]]:
+        """As IStore."""
+        return rows.scopes(await self._link.command("SMEMBERS", self._key("paused")))

@@ -1,0 +1,47 @@
+"""What the parts of RedisStore share: the link, the scripts, the prefix of every key."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+
+from gatewayd.store.legend import KEYS
+from gatewayd.store.link import RedisLink
+from gatewayd.store.moments import Moments
+from gatewayd.store.scripts import all_scripts
+
+AT_ONCE = 500
+"""Members of a set, or messages, that one call looks at: Redis does nothing else meanwhile."""
+
+
+class Part:
+    """A part of RedisStore: methods of IStore, each a script or a plain command."""
+
+    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
+        self._link = link
+        self._clock = clock
+        self._prefix = prefix
+        self._instance = instance
+        self._scripts = all_scripts()
+        self._moments = Moments()
+        self._lease_names: Iterator[str] = (f"q{number}" for number in itertools.count())
+
+    def _key(self, name: str, rest: str = "") -> str:
+        return self._prefix + KEYS[name].short + rest
+
+    def _now(self) -> float:
+        """The present moment by Redis' clock, as well as we know it, in seconds."""
+        return float(self._clock.seconds()) + self._moments.ahead
+
+    async def _run(self, name: str, *item: Any) -> Any:
+        return await self._link.run(self._scripts[name], item)
+
+    async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
+        # Asked for in one turn of the reactor, they share a call.
+        asked = [Deferred.fromCoroutine(self._run(name, *item)) for item in items]
+        try:
+            replies: list[Any] = await gatherResults(asked, consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()
+        return replies

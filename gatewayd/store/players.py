@@ -1,0 +1,167 @@
+"""The part of RedisStore that looks by player: the stop list, erasure and export; and replay, which looks by time.
+
+A player's messages are found in lists: one for each day on which messages go, and each of BUCKETS parts of the players'
+keyed hashes. What 0.1.0 stored stands in none of them, and is looked for among all that is kept.
+"""
+
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+
+from gatewayd.core.model import Channel, Erased, Kept, Stopped
+from gatewayd.core.status import State
+from gatewayd.store import rows
+from gatewayd.store.part import AT_ONCE, Part
+
+BUCKETS = 2048
+"""Ten million kept messages are five thousand in each; a few thousand kept ones have few lists for themselves."""
+
+DAY = 86400.0
+LONGEST = 62
+"""Days that a message may be kept beyond `retention`: until its deadline, and as a dead letter."""
+
+_SCANNING = 10**15
+"""Cursors from here on are Redis' own, of a look at all that is kept."""
+
+_LISTS_AT_ONCE = 8
+_LISTS_A_STEP = 64
+
+
+def bucket(player_hash: str) -> int:
+    """The part of the players' keyed hashes that this one is in."""
+    return int(player_hash[:8] or "0", 16) % BUCKETS
+
+
+class Players(Part):
+    """Who must not be contacted, and what is stored of whom."""
+
+    log = Logger()
+
+    async def suppress(self, label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
+        """As IStore."""
+        await self._run("stop", label, channel, keyed_hash, max(int(seconds), 1), owner)
+        await self._link.confirmed()
+
+    async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
+        """As IStore."""
+        return bool(await self._run("unstop", label, channel, list(hashes)))
+
+    async def stopped(self, label: str, channel: Channel, hashes: Sequence[str]) -> Stopped | None:
+        """As IStore."""
+        left, addresses = await self._run("stop_of", label, channel, list(hashes))
+        if not left and not addresses:
+            return None
+        return Stopped(self._clock.seconds() + left / 1000 if left else 0.0, addresses)
+
+    async def erase_some(
+        self, cursor: str, label: str, ext_user_id: str, *, hashes: Sequence[str] = ()
+    ) -> tuple[str, Erased]:
+        """As IStore."""
+        following, seen, ids = await self._theirs_of(cursor, label, ext_user_id, hashes)
+        replies = await self._run_all("erase", [(one, State.FAILED) for one in ids])
+        removed = sum(1 for reply in replies if reply)
+        pairs = zip(ids, replies, strict=True)
+        ended = tuple((one, Channel(reply.decode())) for one, reply in pairs if isinstance(reply, bytes))
+        if following == "0":
+            await self._forget_the_file()
+        return following, Erased(seen=seen, removed=removed, ended=ended)
+
+    async def export_some(
+        self, cursor: str, label: str, ext_user_id: str, *, hashes: Sequence[str] = ()
+    ) -> tuple[str, int, list[Kept]]:
+        """As IStore."""
+        following, seen, ids = await self._theirs_of(cursor, label, ext_user_id, hashes)
+        found = [await self._whole(one) for one in ids]
+        return following, seen, [kept for kept in found if kept is not None]
+
+    async def _whole(self, message_id: str) -> Kept | None:
+        flat = await self._link.command("HGETALL", self._key("message", message_id))
+        kept = rows.record(flat)
+        old_lines = await self._link.command("LRANGE", self._key("timeline", message_id), 0, -1)
+        texts = [
+            await self._link.command("GET", self._key(family, name)) or b""
+            for family, name in (
+                ("content", rows.text(kept, "content")),
+                ("callback", rows.text(kept, "callback")),
+                ("body", message_id),
+            )
+        ]
+        return rows.whole(message_id, kept, old_lines, self._moments, *texts)
+
+    async def fields(self, message_id: str) -> dict[str, str]:
+        """A message's record by the names of the legend; empty where none is kept."""
+        return rows.named(rows.record(await self._link.command("HGETALL", self._key("message", message_id))))
+
+    # Lists of messages
+
+    async def _theirs_of(self, cursor: str, label: str, user: str, hashes: Sequence[str]) -> tuple[str, int, list[str]]:
+        """One step: the next cursor, how many were looked at, and the ids of this player's among them."""
+        at = int(cursor)
+        if at >= _SCANNING:
+            following, ids = await self._some(str(at - _SCANNING))
+            found = await self._run("of_player_among", ids, label, user) if ids else []
+            after = "0" if following == "0" else str(_SCANNING + int(following))
+            return after, len(ids), [one.decode() for one in found]
+        days, buckets = self._days(), {bucket(name) for name in hashes}
+        first = at * AT_ONCE
+        lists = [(day, number, first, AT_ONCE, label, user) for day in days for number in sorted(buckets)]
+        ids, seen, longest = [], 0, 0
+        for start in range(0, len(lists), _LISTS_AT_ONCE):
+            for length, some in await self._run_all("of_player", lists[start : start + _LISTS_AT_ONCE]):
+                seen += max(min(int(length) - first, AT_ONCE), 0)
+                longest = max(longest, int(length))
+                ids += [one.decode() for one in some]
+        if longest > first + AT_ONCE:
+            return str(at + 1), seen, list(dict.fromkeys(ids))
+        scan = await self._link.command("EXISTS", self._key("old_data"))
+        return str(_SCANNING) if scan else "0", seen, list(dict.fromkeys(ids))
+
+    def _days(self) -> range:
+        today = int(self._now() / DAY)
+        return range(today, today + int(self._keep / DAY) + LONGEST)
+
+    @property
+    def _keep(self) -> float:
+        return float(self._link.arguments[2])
+
+    async def _some(self, cursor: str) -> tuple[str, list[str]]:
+        head = self._key("message")
+        pattern = head.replace("[", r"\[").replace("*", r"\*").replace("?", r"\?") + "*"
+        following, keys = await self._link.command("SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE)
+        return following.decode(), [key.decode()[len(head) :] for key in keys]
+
+    async def _forget_the_file(self) -> None:
+        """The append-only file has what was erased until it is written anew."""
+        try:
+            await self._link.command("BGREWRITEAOF")
+        except Exception as error:
+            self.log.warn("the append-only file could not be rewritten after an erasure: {reason}", reason=str(error))
+
+    # Replay
+
+    async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
+        """As IStore."""
+        at, span = int(cursor), (rows.ms(start), rows.ms(end))
+        if at >= _SCANNING:
+            following, ids = await self._some(str(at - _SCANNING))
+            queued = await self._run("replay", ids, label, *span) if ids else 0
+            return "0" if following == "0" else str(_SCANNING + int(following)), int(queued)
+        days = self._days()
+        day, first = days[at // BUCKETS], at % BUCKETS
+        lists = [(number, length) for number, length in await self._lists_of(day) if number >= first]
+        queued = 0
+        for number, length in lists[:_LISTS_A_STEP]:
+            for begin in range(0, length, AT_ONCE):
+                ids = await self._run("listed_players", day, number, begin, AT_ONCE)
+                queued += int(await self._run("replay", [one.decode() for one in ids], label, *span))
+        if len(lists) > _LISTS_A_STEP:
+            return str(at // BUCKETS * BUCKETS + lists[_LISTS_A_STEP][0]), queued
+        if day != days[-1]:
+            return str((at // BUCKETS + 1) * BUCKETS), queued
+        scan = await self._link.command("EXISTS", self._key("old_data"))
+        return str(_SCANNING) if scan else "0", queued
+
+    async def _lists_of(self, day: int) -> list[tuple[int, int]]:
+        """The parts that have messages which go on this day, and how many."""
+        found = await self._run("list_lengths", day, BUCKETS)
+        return list(zip(found[::2], found[1::2], strict=True))

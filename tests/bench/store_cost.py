@@ -1,0 +1,173 @@
+"""Prints what Redis pays for a message: memory while it waits and while it is kept, commands and CPU of its life.
+
+Run: PYTHONPATH=.:tests python tests/bench/store_cost.py [--messages N]
+
+A private Redis without persistence; the store's own scripts, as many at once as a busy daemon has. Manual 8.1 is made
+from the lines that begin with a bar. The body of an email is 2,281 bytes, an SMS has 70 characters; each message has a
+player, a number, a uid and remote ids of its own, and its life's two callbacks were heard.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor, task
+from twisted.internet.defer import Deferred, gatherResults
+
+from gatewayd.core.interfaces import Acceptance
+from gatewayd.core.model import Channel, Email, Evidence, Handed, Message, Receipt, Sms
+from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys
+from gatewayd.store import RedisStore
+from gatewayd.store.link import RedisLink
+from redis_server import RedisServer
+
+BODY = "<p>The offer of the week, and more words of it.</p>" * 44
+AT_ONCE = 20
+ATTEMPT = "1764000000.123/4"
+WEEK = 7 * 86400.0
+
+
+class Bench:
+    """A store on an empty Redis, and its messages."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.keys = Keys(b"k" * 32)
+        prefix = RedisStore.key_prefix("gatewayd:")
+        arguments = RedisStore.script_arguments("gw1", 10_000_000, WEEK, "3f9c0d2e1a7b")
+        self.link = RedisLink(reactor, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
+        self.store = RedisStore(self.link, reactor, prefix, "gw1")
+        self.server = server
+
+    def message(self, number: int, channel: Channel, *, same_body: bool = False, uid: str = "") -> Message:
+        """The content that the table is about."""
+        now = time.time()
+        text = "" if same_body else f"{number:08d}"
+        body = (text + BODY)[:2281]
+        uid = uid or f"5f2c7a90-1e7b-4a6e-9d3f-{number:012d}"
+        content = (
+            Email("news@amazing.co", "The offer of the week", body=body)
+            if channel is Channel.EMAIL
+            else Sms("Amazing", text.ljust(70, "x"))
+        )
+        deadline = now + (86400 if channel is Channel.EMAIL else 14400)
+        message_id = self.keys.message_ids("amazing", channel, uid)[0]
+        url = "https://api.smartico.ai/4711/callback"
+        return Message(message_id, uid, "amazing", f"{10_000_000 + number}", content, now, deadline, url)
+
+    async def accept(self, message: Message, *, lease: bool) -> None:
+        """As intake does."""
+        stops = self.keys.user_hashes("amazing", message.ext_user_id) + self.keys.number_hashes(self.number(message))
+        outcome, _ = await self.store.accept(
+            message,
+            "f" * 22,
+            player_hash=stops[0],
+            stop_hashes=stops,
+            lease=lease,
+            until=time.time() + 60,
+            attempt=ATTEMPT,
+        )
+        assert outcome in (Acceptance.STORED, Acceptance.LEASED)
+
+    def number(self, message: Message) -> str:
+        """A number for each player."""
+        return "+4477" + message.ext_user_id
+
+    async def sms(self, message: Message) -> None:
+        """An SMS from its acceptance to the second callback's answer."""
+        await self.accept(message, lease=True)
+        number = self.keys.number_hashes(self.number(message))[0]
+        await self.store.mark(message, "world", number, lease=ATTEMPT, stop_hashes=(number,))
+        remote = message.id[:8]
+        await self.store.settle_sent(message.id, Channel.SMS, Handed("world", (remote,), remote))
+        await self.heard()
+        receipt = Receipt("world", (remote,), Event.DELIVERED, "stat:DELIVRD err:000", number)
+        await self.store.record_receipt(receipt, park=True)
+        await self.heard()
+
+    async def email(self, message: Message) -> None:
+        """An email from its acceptance to the second callback's answer."""
+        await self.accept(message, lease=True)
+        address = self.keys.address_hashes(message.ext_user_id + "@player.test")[0]
+        await self.store.mark(message, "main", address, lease=ATTEMPT, stop_hashes=(address,))
+        await self.store.settle_sent(message.id, Channel.EMAIL, Handed("main", (), "250 2.0.0 Ok: queued as 4XyZ1234"))
+        await self.heard()
+        await self.store.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn", "2.0.0 delivered"))
+        await self.heard()
+
+    async def heard(self) -> None:
+        """Whatever is to be told was heard."""
+        for job in await self.store.lease_reports(AT_ONCE):
+            await self.store.report_heard(job)
+
+    async def figures(self) -> tuple[int, int, float]:
+        """Bytes, commands run and CPU seconds of Redis so far."""
+        memory = _value(await self.link.command("INFO", "memory"), "used_memory")
+        stats = await self.link.command("INFO", "commandstats")
+        calls = sum(
+            int(line.partition("calls=")[2].partition(",")[0])
+            for line in stats.decode().split()
+            if "calls=" in line and "evalsha" not in line
+        )
+        with Path(f"/proc/{self.server.pid}/stat").open() as file:
+            times = file.read().rpartition(")")[2].split()[11:13]
+        return int(memory), calls, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+    async def measured(self, what: str, number: int, one: Callable[[int], Awaitable[None]]) -> None:
+        """Do `one` for each of `number` messages on an empty Redis, and print what one cost."""
+        await self.link.command("FLUSHALL")
+        await one(-1)
+        bytes_before, calls_before, cpu_before = await self.figures()
+        for start in range(0, number, AT_ONCE):
+            some = [Deferred.fromCoroutine(one(each)) for each in range(start, min(start + AT_ONCE, number))]
+            await gatherResults(some)
+        memory, calls, cpu = await self.figures()
+        each = (memory - bytes_before) / number, (calls - calls_before) / number, (cpu - cpu_before) / number * 1e6
+        print(f"| {what} | {each[0]:,.0f} B | {each[1]:.1f} | {each[2]:.0f} µs |", flush=True)
+
+
+def _value(info: bytes, name: str) -> str:
+    return next(line.partition(":")[2] for line in info.decode().splitlines() if line.startswith(name + ":"))
+
+
+async def run(options: argparse.Namespace) -> None:
+    """All lines of the table."""
+    server = RedisServer()
+    await server.start("--appendonly", "no")
+    bench = Bench(server)
+    bench.link.startService()
+    number, message = options.messages, bench.message
+    print("| one message | memory of Redis | commands | CPU of Redis |\n|---|---|---|---|")
+    cases: dict[str, Callable[[int], Any]] = {
+        "SMS, waits": lambda n: bench.accept(message(n, Channel.SMS), lease=False),
+        "SMS, kept": lambda n: bench.sms(message(n, Channel.SMS)),
+        "email of 2,281 bytes, waits": lambda n: bench.accept(message(n, Channel.EMAIL), lease=False),
+        "email, kept": lambda n: bench.email(message(n, Channel.EMAIL)),
+        "email of a campaign with one body, waits": lambda n: bench.accept(
+            message(n, Channel.EMAIL, same_body=True), lease=False
+        ),
+        "SMS with a uid of 100 characters, kept": lambda n: bench.sms(
+            message(n, Channel.SMS, uid=f"{n:08d}".rjust(100, "u"))
+        ),
+    }
+    try:
+        for what, one in cases.items():
+            await bench.measured(what, number, one)
+    finally:
+        await bench.link.stopService()
+        server.remove()
+
+
+def main() -> None:
+    """Read the options, and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--messages", type=int, default=20_000, help="of each kind (20000)")
+    options = parser.parse_args()
+    task.react(lambda _: Deferred.fromCoroutine(run(options)))
+
+
+if __name__ == "__main__":
+    main()

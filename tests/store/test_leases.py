@@ -1,0 +1,100 @@
+"""Never a second copy under `hold`: a step that trusts a lease, and not the name of who holds it."""
+
+import pytest
+import pytest_twisted
+
+from gatewayd.core.errors import LeaseLost
+from gatewayd.core.model import Channel, Handed
+from gatewayd.core.status import Report, State
+from store_world import World, world
+
+__all__ = ["world"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_leases_a_message_again_does_not_give_its_former_lease_back(world: World) -> None:
+    """A waits for its window, B recovers, marks and dies, A leases it again: A's old attempt may not write copy 2."""
+    message = await world.leased()
+    old = world.one.leases[message.id]
+    await world.two.recover("one")
+    [theirs] = await world.two.lease_messages(Channel.SMS, 1)
+    assert await world.two.mark(theirs.message, "world", "hash")
+    await world.one.recover("two")
+    [again] = await world.one.lease_messages(Channel.SMS, 1)
+    assert (again.state, again.lease != old) == (State.UNCERTAIN, True)
+    with pytest.raises(LeaseLost):
+        await world.one.mark(message, "world", "hash", lease=old)
+    assert await world.one.mark(message, "world", "hash", lease=again.lease)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_that_comes_back_holds_nothing_under_its_successors_name(world: World) -> None:
+    """Stopped and continued beside its successor of the same name, it can mark and settle nothing that it held."""
+    message = await world.leased()
+    world.clock.advance(1)
+    await world.successor.beat(first=True, dead_after=15)
+    await world.successor.recover("one", before=world.clock.seconds())
+    [taken_over] = await world.successor.lease_messages(Channel.SMS, 1)
+    with pytest.raises(LeaseLost):
+        await world.one.mark(message, "world", "hash")
+    now = world.clock.seconds()
+    await world.one.settle_again(message, now, "late", uncertain=True)
+    await world.one.settle_final(message, State.FAILED, "late", "f")
+    await world.one.set_aside(message)
+    await world.one.record_segments(message.id, "world", ["r1"])
+    world.clock.advance(10)
+    await world.one.release("sms", message.id, age=3)
+    assert await world.state(message) is State.QUEUED
+    assert await world.two.lease_messages(Channel.SMS, 1) == []
+    assert await world.successor.mark(taken_over.message, "world", "hash")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_recovered_and_waits_can_be_marked_by_nobody(world: World) -> None:
+    """Its former holder may be alive: it lies in the queue, and whoever leases it next will write it."""
+    message = await world.leased()
+    await world.two.recover("one")
+    with pytest.raises(LeaseLost):
+        await world.one.mark(message, "world", "hash")
+
+
+@pytest_twisted.ensureDeferred
+async def test_that_it_was_sent_is_a_fact_whoever_holds_it(world: World) -> None:
+    """An answer that comes after the lease was lost counts; the new holder finds nothing left to write."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.two.recover("one")
+    [theirs] = await world.two.lease_messages(Channel.SMS, 1)
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    with pytest.raises(LeaseLost):
+        await world.two.mark(theirs.message, "world", "hash")
+    await world.two.settle_again(theirs.message, world.clock.seconds(), "again")
+    assert await world.state(message) is State.SENT
+    assert await world.one.lease_messages(Channel.SMS, 1) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_lease_that_is_younger_than_a_stray_is_not_given_back(world: World) -> None:
+    """Between the look and the release the message was settled, and leased anew."""
+    message = await world.leased()
+    world.clock.advance(4)
+    assert await world.one.stray_leases("sms", 3) == [message.id]
+    await world.one.settle_again(message, world.clock.seconds() - 1, "busy", counts=False)
+    [leased] = await world.one.lease_messages(Channel.SMS, 1)
+    await world.one.release("sms", message.id, age=3)
+    assert await world.one.mark(leased.message, "world", "hash")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_report_is_told_by_who_holds_it_now(world: World) -> None:
+    """Heard by a process that lost the lease it is heard; the next one is told by the holder alone."""
+    message = await world.sent("r1")
+    [old] = await world.one.lease_reports(10)
+    await world.two.recover("one")
+    [new] = await world.two.lease_reports(10)
+    await world.one.report_again(old, world.clock.seconds(), "late")
+    assert await world.one.lease_reports(10) == []
+    await world.successor.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    assert await world.one.report_heard(old) is None
+    assert (new.status, await world.two.report_heard(new)) == (Report.ACCEPTED, None)
+    assert await world.told() == []
