@@ -45,10 +45,11 @@ def folded(timeline: Sequence[TracedEvent]) -> list[Step]:
     while index < len(timeline):
         length, times = _cycle(timeline, index)
         for place in range(length):
-            first = timeline[index + place]
-            latest = timeline[index + place + (times - 1) * length]
+            alike = timeline[index + place : index + length * times : length]
+            # The store folds what is alike to the letter: such an event came often by itself.
+            latest, often = alike[-1], sum(event.times for event in alike)
             tone = _TONES.get(latest.event.partition(" (")[0], "")
-            steps.append(Step(latest.at, latest.event, latest.detail, tone, times, first.at))
+            steps.append(Step(latest.until or latest.at, latest.event, latest.detail, tone, often, alike[0].at))
         index += length * times
     return steps
 

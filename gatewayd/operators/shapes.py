@@ -36,7 +36,9 @@ def trace_json(trace: Trace) -> Json:
             for report in trace.reports
         ],
         "timeline": [
-            {"at": iso(event.at), "event": event.event} | ({"detail": event.detail} if event.detail else {})
+            {"at": iso(event.at), "event": event.event}
+            | ({"detail": event.detail} if event.detail else {})
+            | ({"until": iso(event.until), "times": event.times} if event.times > 1 else {})
             for event in trace.timeline
         ],
     }

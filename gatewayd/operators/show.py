@@ -183,7 +183,8 @@ def trace(value: Json) -> None:
     out.print()
     timeline = _table("Timeline", "at (UTC)", "event", "")
     for event in value["timeline"]:
-        timeline.add_row(_moment(event["at"]), escape(event["event"]), escape(event.get("detail", "")))
+        again = f" ({event['times']} times, until {_moment(event['until'])})" if "times" in event else ""
+        timeline.add_row(_moment(event["at"]), escape(event["event"]), escape(event.get("detail", "") + again))
     out.print(timeline)
     out.print()
     reports = _table("Told to Smartico", "status", "queued (UTC)", "heard (UTC)")

@@ -494,7 +494,7 @@ def test_the_rate_beside_a_limit_is_of_the_last_minute(world: World) -> None:
 def test_the_lists_name_what_went_wrong_and_what_waits(world: World) -> None:
     """Ids, label and reason, each a link to its trace; a refused request has no trace, and the page says why."""
     waiting = world.accept("uid-waits")
-    world.run(world.store.settle_again(waiting, world.clock.seconds() + 60, "451 main says no"))
+    world.run(world.store.settle_again(waiting, world.clock.seconds() + 60, "451 main says no", lease=""))
     world.recent.record(Decision("failed", "amazing", SMS, "id-1", "uid-f", "player-1", "the deadline passed"))
     world.recent.record(Decision("refused", "amazing", EMAIL, "", "uid-r", "player-2", "6 sender not allowed"))
     page = world.ask("/").body.decode()
@@ -509,10 +509,11 @@ def test_the_lists_name_what_went_wrong_and_what_waits(world: World) -> None:
 
 def test_a_trace_folds_its_tries_and_offers_the_next_one(world: World) -> None:
     """How often since when, the next try and the deadline; "Try now" makes it due, and says so in the log."""
-    message = world.accept()
+    message, lease = world.accept(), ""
     for number in range(33):
-        world.run(world.store.settle_again(message, world.clock.seconds() + (number == 32) * 3600, f"451 no, {number}"))
-        world.run(world.store.lease_messages(SMS, 1))
+        due = world.clock.seconds() + (number == 32) * 3600
+        world.run(world.store.settle_again(message, due, f"451 no, {number}", lease=lease))
+        lease = "".join(leased.lease for leased in world.run(world.store.lease_messages(SMS, 1)))
     page = world.ask(f"/trace?id={message.id}").body.decode()
     assert "33 times since" in page
     assert "next try in 60 min" in page
