@@ -254,7 +254,7 @@ class Acceptor:
             return await self._store.accept(
                 message,
                 fingerprint(request),
-                player_hash=keys.user_hashes(message.label, message.ext_user_id)[0],
+                player_hash=self._keys.user_hashes(message.label, message.ext_user_id)[0],
                 earlier_ids=ids[1:],
                 stop_hashes=stops,
                 lease=outbox is not None and outbox.room(),

@@ -50,7 +50,7 @@ class Bench:
 
     async def _deliver(self, leased: Leased) -> Handed:
         at = self.clock.seconds()
-        await self.store.mark(leased.message, "world", "hash")
+        await self.store.mark(leased.message, "world", "hash", lease=leased.lease)
         self.marks.written(leased.message.id, Channel.SMS, "world", at)
         self.written.append(leased.message.id)
         if self.handed is None:
