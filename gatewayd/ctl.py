@@ -1,7 +1,8 @@
 """gatewayctl: the operator's commands. A thin client of the admin listener, plus what starts something of its own.
 
 Owns the command line, its exit statuses (0 done, 1 failed, 2 used wrongly), and the verbs that need no daemon: `check`,
-`smpp-probe`, `audit` and `sandbox`. Knows nothing of the store: the daemon does what operators/asking.py asks of it.
+`smpp-probe`, `providers`, `provider-probe`, `audit` and `sandbox`. Knows nothing of the store: the daemon does what
+operators/asking.py asks of it.
 """
 
 import argparse
@@ -132,6 +133,13 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     )
     probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
+    verb("providers", _providers, "the ready profiles of vendors that take SMS over HTTP, with the lines to paste")
+    probe = verb("provider-probe", _provider_probe, "send one test message by one provider, and learn how it answers")
+    probe.add_argument("provider", metavar="NAME", help="its name in the configuration: [providers.NAME]")
+    probe.add_argument(
+        "--to", metavar="NUMBER", required=True, help="a phone of your own, as +447700900123 (im: any address)"
+    )
+    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
     audit = verb("audit", _audit, "the audit log of what was accepted, refused, sent and ended")
     text = "was anything changed, added or removed?"
     verify = audit.add_subparsers(metavar="ACTION", required=True).add_parser("verify", help=text, description=text)
@@ -245,6 +253,52 @@ def _smpp_probe(options: argparse.Namespace) -> int:
         show.as_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
     elif learned.lines:
         print(f"\nTo put under [smscs.{options.smsc}]:\n" + "\n".join(learned.lines))
+    return 0 if learned.ok else 1
+
+
+def _providers(options: argparse.Namespace) -> int:
+    from gatewayd.config.profiles import profiles
+
+    ready = [show.profile_json(profile) for profile in profiles().values()]
+    if options.json:
+        show.as_json(ready)
+    else:
+        show.profiles(ready)
+    return 0
+
+
+def _provider_probe(options: argparse.Namespace) -> int:
+    from gatewayd.check.provider_lesson import provider_probe
+
+    config = _config(options)
+    table = config.providers.get(options.provider)
+    if table is None:
+        raise Failed(f"there is no [providers.{options.provider}] in {options.config}")
+    name = options.provider
+    routes = ((label, way) for label in config.labels.values() for route in label.sms_routes for way in route.via)
+    senders = (label.sms_sender for label, way in routes if way == name)
+    sender = options.sender or next(filter(None, senders), "")
+    base_url = config.public.base_url.rstrip("/") if config.public else ""
+
+    def tell(line: str) -> None:
+        if not options.json:
+            print(line, flush=True)
+
+    learned = _in_reactor(
+        lambda reactor: provider_probe(
+            reactor,
+            name,
+            table,
+            options.to,
+            sender=sender,
+            report_url=f"{base_url}/dlr/{name}/probe" if base_url else "",
+            tell=tell,
+        )
+    )
+    if options.json:
+        show.as_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
+    elif learned.lines:
+        print(f"\nTo put under [providers.{name}.answer]:\n" + "\n".join(learned.lines))
     return 0 if learned.ok else 1
 
 

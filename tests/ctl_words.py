@@ -2,5 +2,5 @@
 
 VERBS = {
     *("check", "status", "trace", "dead-letters", "suppress", "unsuppress", "erase", "export", "pause", "resume"),
-    *("replay", "smpp-probe", "audit", "sandbox"),
+    *("replay", "smpp-probe", "providers", "provider-probe", "audit", "sandbox"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
 
-from gatewayd.check import bulk, dns, house, neighbours, players, redis
+from gatewayd.check import bulk, dns, house, neighbours, players, providers, redis
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
 from gatewayd.config import Config
 
@@ -53,6 +53,8 @@ def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
         yield f"relay {name}", neighbours.relay(reactor, name, relay)
     for name, table_of_smsc in config.smscs.items():
         yield f"smsc {name}", neighbours.smsc(reactor, name, table_of_smsc)
+    for name, table_of_provider in config.providers.items():
+        yield f"provider {name}", providers.look(reactor, name, table_of_provider)
     for name, own in config.labels.items():
         yield f"callback of {name}", _now(neighbours.callback_rules(name, own))
     for scheme, host, port in neighbours.callback_places(config.labels):

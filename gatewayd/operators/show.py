@@ -271,3 +271,48 @@ def findings(lines: Iterable[tuple[str, str, str]]) -> None:
     styles: dict[str, Any] = {"ok": _GOOD, "warn": _WARN, "skip": "dim", "FAIL": _BAD}
     for word, what, found in lines:
         out.print(f"[{styles.get(word, 'bold')}]{word:<4}[/]  {escape(what)}: {escape(found)}")
+
+
+_TO_PASTE = (
+    ("Url", "url", '"{}"'),
+    ("Username", "username", '"..."    # {}'),
+    ("Password", "password", '"file:/etc/gatewayd/secrets/NAME"    # {}'),
+)
+
+
+def profile_json(profile: Any) -> Json:
+    """A ready profile of a provider, as `gatewayctl providers` shows it: where it is from, and the lines to paste."""
+    head = profile.head
+    lines = ["[providers.NAME]", f'profile = "{profile.name}"']
+    for title, key, form in _TO_PASTE:
+        if title in head and (key != "url" or "url" not in profile.keys):
+            text = head[title]
+            lines.append(f'url = "..."    # {text}' if key == "url" else f"{key} = {form.format(text)}")
+    if "Secret" in head:
+        lines += [
+            "[providers.NAME.reports]",
+            f'secret = "file:/etc/gatewayd/secrets/NAME.reports"    # {head["Secret"]}',
+        ]
+    return {
+        "profile": profile.name,
+        "title": head.get("Title", ""),
+        "source": head.get("Source", ""),
+        "read": head.get("Read", ""),
+        "console": head.get("Console", ""),
+        "note": head.get("Note", ""),
+        "lines": lines,
+    }
+
+
+def profiles(ready: Iterable[Json]) -> None:
+    """All of `gatewayctl providers`."""
+    out = Console(highlight=False, soft_wrap=True)
+    for one in ready:
+        out.print(f"[bold]{escape(one['profile'])}[/]  {escape(one['title'])}")
+        out.print(f"[dim]from {escape(one['source'])}, read {escape(one['read'])}[/]")
+        for line in one["lines"]:
+            out.print(f"    {escape(line)}")
+        out.print(f"  In the vendor's console: {escape(one['console'])}")
+        if one["note"]:
+            out.print(f"  Note: {escape(one['note'])}")
+        out.print()

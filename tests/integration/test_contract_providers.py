@@ -298,6 +298,57 @@ def test_numbers_texts_and_secrets_are_nowhere(world: World) -> None:
             assert secret not in place
 
 
+def test_check_connects_and_asks_who_we_are(world: World) -> None:
+    """A line for each vendor; with a profile that knows a harmless request, whether the credentials are good."""
+    text = world.ctl("check").stdout
+    for name in ("first", "second", "inbox"):
+        assert f"ok    provider {name}: 127.0.0.1:" in text
+    asked = len(world.inbox.asked)
+    config = world.directory / "twilio.toml"
+    url = f"http://127.0.0.1:{world.inbox.port}/2010-04-01/Accounts/{{username}}/Messages.json"
+    table = {"profile": "twilio", "url": url, "username": "AC1", "password": "token", "carries": "im"}
+    world.write(config, providers=world.settings["providers"] | {"inbox": table})
+    for status, word in (
+        (200, "the credentials are good"),
+        (401, "the credentials are refused"),
+        (500, "is not known"),
+    ):
+        world.inbox.answer = lambda asked, status=status: (status, b"{}", {})
+        done = world.ctl("check", config=config)
+        assert word in done.stdout
+        assert done.returncode == (1 if status == 401 else 0), done.stdout
+    assert [one.target for one in world.inbox.asked[asked:]] == ["/2010-04-01/Accounts/AC1.json"] * 3
+    world.inbox.stop()
+    assert "FAIL  provider inbox: 127.0.0.1:" in world.ctl("check").stdout
+    world.inbox.start()
+
+
+def test_provider_probe_sends_one_and_says_what_it_learned(world: World) -> None:
+    """Whether it counts as taken, and lines to paste for what the table does not say."""
+    before = len(world.first.asked)
+    done = world.ctl("provider-probe", "first", "--to", "+447700900199", "--from", "Amazing")
+    assert done.returncode == 0, done.stdout
+    assert "taken" in done.stdout
+    world.first.answer = lambda asked: (302, b'{"data": {"message_id": "M7"}}', {})
+    done = world.ctl("provider-probe", "first", "--to", "+447700900199", "--json")
+    learned = json.loads(done.stdout)
+    assert (done.returncode, learned["ok"]) == (1, False)
+    assert [line.partition("    #")[0] for line in learned["lines"]] == [
+        'taken = [{status = "302"}]',
+        'ids = "data.message_id"',
+    ]
+    assert [one.fields["to"] for one in world.first.asked[before:]] == ["+447700900199"] * 2
+    assert world.ctl("provider-probe", "nobody", "--to", "1").returncode == 1
+
+
+def test_ready_profiles_are_listed(world: World) -> None:
+    """With the lines to paste."""
+    text = world.ctl("providers").stdout
+    assert 'profile = "twilio"' in text
+    listed = json.loads(world.ctl("providers", "--json").stdout)
+    assert {one["profile"] for one in listed} >= {"infobip", "twilio", "vonage", "sinch", "telnyx", "plivo", "kannel"}
+
+
 def test_columns_im_and_im_opted_out() -> None:
     """Any text is an address; an empty one is none, and who opted out of it is not written to."""
     with World() as world:

@@ -183,7 +183,7 @@ async def test_every_verb_that_asks_the_daemon_prints_json() -> None:
         "resume": ("amazing",),
         "replay": ("--since", "2026-01-31T12:00"),
     }
-    assert set(asking) | {"check", "smpp-probe", "audit", "sandbox"} == VERBS
+    assert set(asking) | {"check", "smpp-probe", "providers", "provider-probe", "audit", "sandbox"} == VERBS
     async with World(reactor) as world:
         await world.start()
         answer = await world.email()
