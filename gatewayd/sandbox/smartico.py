@@ -156,15 +156,15 @@ class Smartico:
         }
         return await self.post(f"{gateway}/{label}/email", secret, usual | fields)
 
-    async def send_sms(self, gateway: str, label: str, secret: str, **fields: Any) -> Said:
-        """POST one SMS as Smartico does; `fields` as in `send_email`."""
+    async def send_sms(self, gateway: str, label: str, secret: str, *, kind: str = "sms", **fields: Any) -> Said:
+        """POST one SMS or instant message (`kind` im) as Smartico does; `fields` as in `send_email`."""
         usual = {
             "ext_user_id": "hhu234556",
             "from_number": "Amazing",
             "body": "Get the offer",
             "im_uid": uuid.uuid4().hex,
         }
-        return await self.post(f"{gateway}/{label}/sms", secret, usual | fields)
+        return await self.post(f"{gateway}/{label}/{kind}", secret, usual | fields)
 
     async def post(self, url: str, secret: str, fields: dict[str, Any]) -> Said:
         """POST `fields` as JSON."""

@@ -31,8 +31,9 @@ from gatewayd.sandbox.players import QUERY, PlayerDatabase
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 from gatewayd.sandbox.smartico import Heard, Said, Smartico
 from gatewayd.sandbox.story import JsonStory, Story
+from gatewayd.sandbox.vendor import HttpVendor
 
-LABEL, SECRET, API_KEY = "amazing", "sandbox-secret", "sandbox-api-key"
+LABEL, BY_HTTP, SECRET, API_KEY = "amazing", "by-http", "sandbox-secret", "sandbox-api-key"
 PATIENCE = 60.0
 """Seconds for the round trip of one message of each kind; more messages get more time."""
 
@@ -75,8 +76,21 @@ sms_sender = "Amazing"
 directory = "players"
 relays = ["sandbox"]
 sms_routes = [{{prefix = "", via = ["sandbox"]}}]
+im_via = ["inbox"]
 track_opens = true
 one_click_unsubscribe = true
+
+[labels.by-http]
+allow_from = ["127.0.0.0/8", "::1/128"]
+authorization = ["{secret}"]
+api_key = "{api_key}"
+callback_url = "{callback}"
+callback_hosts = ["127.0.0.1"]
+callback_http = true
+sms_senders = ["Amazing"]
+sms_sender = "Amazing"
+directory = "players"
+sms_routes = [{{prefix = "", via = ["vendor"]}}]
 
 [directories.players]
 type = "sql"
@@ -96,6 +110,18 @@ system_id = "sandbox"
 password = "sandbox"
 rate = ""
 window = 100
+
+[providers.vendor]
+url = "{vendor}sms"
+fields = {{to = "{{to}}", from = "{{sender}}", text = "{{text}}", id = "{{message_id}}", dlr = "{{report_url}}"}}
+answer = {{taken = [{{path = "messages.*.status", values = ["0"]}}], ids = "messages.*.id"}}
+reports = {{id = "id", status = "status", states = {{DELIVERED = "delivered"}}}}
+
+[providers.inbox]
+carries = "im"
+url = "{vendor}im"
+fields = {{to = "{{address}}", from = "{{sender}}", text = "{{text}}", id = "{{message_id}}", dlr = "{{report_url}}"}}
+reports = {{status = "status", states = {{shown = "delivered"}}}}
 """
 
 
@@ -134,6 +160,8 @@ class Sandbox:
         try:
             await self._start()
             worked, seconds = await self._round_trip()
+            if worked and self._wish.messages == 1:
+                worked = await self._by_http()
             facts = {"worked": worked, "messages": 2 * self._wish.messages, "seconds": round(seconds, 3)}
             if self._wish.once:
                 self._story.result(facts)
@@ -183,6 +211,10 @@ class Sandbox:
         smsc_port = await smsc.start()
         self._stops.append(("smsc", smsc.stop))
         story.tell("smsc", f"takes SMS on port {smsc_port}")
+        self._vendor = HttpVendor(self._reactor, self._vendor_step)
+        await self._vendor.listen()
+        self._stops.append(("vendor", self._vendor.close))
+        story.tell("vendor", f"takes SMS and instant messages by HTTP; inbox: {self._vendor.url}")
         self._players = PlayerDatabase(directory / "players.db", numbered=self._wish.messages)
         story.tell("players", f"{directory / 'players.db'}")
         callback = await self.smartico.listen()
@@ -201,6 +233,7 @@ class Sandbox:
                 query=QUERY,
                 relay=relay_port,
                 smsc=smsc_port,
+                vendor=self._vendor.url,
                 **self._ports,
             )
         )
@@ -241,6 +274,29 @@ class Sandbox:
         await deferLater(self._reactor, 0.3)
         seconds = self._reactor.seconds() - began - 0.3
         return self._judge(ids, count, seconds), seconds
+
+    async def _by_http(self) -> bool:
+        """Whether an SMS by a vendor's API and an instant message went all the way, too."""
+        user, sent = "hhu234556", {}
+        for label, kind in ((BY_HTTP, "sms"), (LABEL, "im")):
+            said = await self.smartico.send_sms(self.gateway, label, SECRET, kind=kind, ext_user_id=user)
+            self._posted(kind, user, said, label)
+            sent[said.ext_message_id] = kind
+        waiting = Deferred.fromCoroutine(self.smartico.until(lambda heard: all(map(self._is_through, sent))))
+        waiting.addTimeout(PATIENCE, self._reactor, onTimeoutCancel=lambda result, seconds: None)
+        await waiting
+        for one, kind in sent.items():
+            if not self._is_through(one):
+                heard = ", ".join(self.smartico.statuses(one)) or "nothing"
+                self._story.tell("sandbox", f"{kind} by HTTP: {one}: Smartico heard {heard}")
+        if not all(map(self._is_through, sent)):
+            self._show_log()
+            return False
+        self._story.say("So were an SMS by a vendor's HTTP API and an instant message, by their reports.")
+        return True
+
+    def _is_through(self, message_id: str) -> bool:
+        return self.smartico.statuses(message_id) == EXPECTED
 
     async def _send_all(self, count: int) -> list[str]:
         places = DeferredSemaphore(IN_FLIGHT)
@@ -292,12 +348,17 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 
   {curl}
 
+  the same as an instant message: {self.gateway}/{LABEL}/im; as an SMS by HTTP: {self.gateway}/{BY_HTTP}/sms
+
   dashboard  {dashboard}
+  inbox      {self._vendor.url}
   timeline   gatewayctl --config {config} trace ID
   files      {self._directory}
 """
         )
-        self._story.result(facts | {"curl": curl, "dashboard": dashboard, "config": str(config)})
+        self._story.result(
+            facts | {"curl": curl, "dashboard": dashboard, "inbox": self._vendor.url, "config": str(config)}
+        )
 
     def _show_log(self) -> None:
         log = self._directory / "gatewayd.log"
@@ -317,9 +378,13 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 
     # What happens, as it happens
 
-    def _posted(self, kind: str, user: str, said: Said) -> None:
+    def _vendor_step(self, who: str, what: str) -> None:
         if not self._quiet:
-            self._story.tell("smartico", f"POST /{LABEL}/{kind} for user {user}: {said.body.decode()}")
+            self._story.tell(who, what)
+
+    def _posted(self, kind: str, user: str, said: Said, label: str = LABEL) -> None:
+        if not self._quiet:
+            self._story.tell("smartico", f"POST /{label}/{kind} for user {user}: {said.body.decode()}")
 
     def _relay_step(self, step: relays.Step) -> None:
         if self._quiet:

@@ -62,7 +62,11 @@ def test_labels_are_completed(tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text("[labels.amazing]\n[labels.amazing.dkim]\n[labels.other-1]\n")
     assert complete("gatewayctl", "--config", str(config), "pause", "a") == ["amazing"]
-    assert complete("gatewayctl", "--config", str(config), "pause", "amazing", "--channel", "") == ["email", "sms"]
+    assert complete("gatewayctl", "--config", str(config), "pause", "amazing", "--channel", "") == [
+        "email",
+        "sms",
+        "im",
+    ]
 
 
 @pytest.mark.parametrize("page", ["gatewayd.8", "gatewayctl.1", "gatewayd.toml.5"])

@@ -91,6 +91,7 @@ OTHERS = frozenset(
         "error_message",
         "ext_message_id",
         "opted_out",
+        "im_opted_out",
         "email_opted_out",
         "sms_opted_out",
         "smtpd_discard_ehlo_keywords",
@@ -156,7 +157,7 @@ def test_every_configuration_is_valid(text: str, tmp_path: Path) -> None:
         for relay in label.get("relays", ()):
             raw["relays"].setdefault(relay, {"host": "127.0.0.1"})
         for route in label.get("sms_routes", ()):
-            for smsc in route["via"]:
+            for smsc in set(route["via"]) - raw.get("providers", {}).keys():
                 raw["smscs"].setdefault(smsc, raw["smscs"]["world"])
     config.parse(raw, {})
 
@@ -223,6 +224,7 @@ def test_every_table_is_one_of_ours() -> None:
         "smscs": config.Smsc,
         "directories": config.SqlDirectory,
         "esp": config.Esp,
+        "providers": config.Provider,
     }
     found = 0
     for name, text in prose():
