@@ -422,3 +422,18 @@ def test_a_hostile_receipt_is_read_in_time() -> None:
         pdu = DeliverSm(1, esm_class=4, tlvs=((Tag.MESSAGE_PAYLOAD, piece * (60000 // len(piece))),))
         for _ in range(20):
             assert read(pdu) is not None
+
+
+_VALUE = st.text(st.characters(codec="latin-1"), min_size=1, max_size=12) | st.sampled_from(
+    ["id", "a:b", "stat:X", "'1'"]
+)
+
+
+@FUZZ
+@given(_VALUE, st.sampled_from(sorted(EVENTS)) | _VALUE, st.sampled_from(["000", "0x1F"]) | _VALUE, st.booleans())
+def test_the_usual_form_says_what_any_form_says(message_id: str, state: str, error: str, echo: bool) -> None:
+    """Appendix B to the letter has a way of its own, which a blank before it closes: both read the same."""
+    usual = f"id:{message_id} sub:001 dlvrd:001 submit date:2611271200 done date:2611271201 stat:{state} err:{error}"
+    usual += " text:id:9 stat:UNDELIV" if echo else ""
+    for esm_class in (0, 4):
+        assert read(receipt(usual, esm_class)) == read(receipt(" " + usual, esm_class))
