@@ -131,7 +131,7 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument(
         "--to", metavar="NUMBER", type=_phone, required=True, help="a phone of your own, as +447700900123"
     )
-    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
+    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: that of a route or label")
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
     verb("providers", _providers, "the ready profiles of vendors that take SMS over HTTP, with the lines to paste")
     probe = verb("provider-probe", _provider_probe, "send one test message by one provider, and learn how it answers")
@@ -238,7 +238,10 @@ def _smpp_probe(options: argparse.Namespace) -> int:
     if smsc is None:
         raise Failed(f"there is no [smscs.{options.smsc}] in {options.config}")
     senders = (
-        label.sms_sender for label in config.labels.values() for route in label.sms_routes if options.smsc in route.via
+        route.sender or label.sms_sender
+        for label in config.labels.values()
+        for route in label.sms_routes
+        if options.smsc in route.via
     )
     sender = options.sender or next((name for name in senders if name), "")
 

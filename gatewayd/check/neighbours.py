@@ -20,7 +20,7 @@ from gatewayd.core import tls
 from gatewayd.core.callback_urls import why_refused
 from gatewayd.core.redact import redact
 from gatewayd.smpp.codec.codes import PASSWORD_ROOM
-from gatewayd.smpp.dial import places as hosts_of
+from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.connection import Login, Trouble
@@ -81,7 +81,7 @@ async def smsc(reactor: Any, name: str, table: config.Smsc) -> list[Finding]:
     what, words_of = f"smsc {name}", {True: OK, False: FAIL}
     findings = [
         Finding(WARN if found.held else words_of[found.ok], what, f"{place.host}:{place.port}: {found.text}")
-        for place in hosts_of(table)
+        for place in each_host(table)
         for found in await probe(reactor, place)
     ]
     if len(table.password.reveal()) > PASSWORD_ROOM:

@@ -20,7 +20,7 @@ from gatewayd.core.pace import Pace, Reserve
 from gatewayd.smpp import receipt
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
-from gatewayd.smpp.dial import places
+from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
@@ -113,7 +113,7 @@ class Account:
             turns = itertools.count(number)
 
             def call() -> IStreamClientEndpoint:
-                hosts = places(self.settings)
+                hosts = each_host(self.settings)
                 return dial(hosts[next(turns) % len(hosts)])
 
             return Link(clock, name, number, mode, self.settings, call, self, jitter)

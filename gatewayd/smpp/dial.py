@@ -14,7 +14,7 @@ from gatewayd.core.tls import client_options
 CONNECT_TIMEOUT = 10.0
 
 
-def places(smsc: config.Smsc) -> tuple[config.Smsc, ...]:
+def each_host(smsc: config.Smsc) -> tuple[config.Smsc, ...]:
     """The account once for each of its hosts, the first one first; a further host without a port has the first's."""
     others = []
     for text in smsc.more_hosts:

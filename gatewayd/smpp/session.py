@@ -104,7 +104,8 @@ class SmppSession:
         """How many submits may be written now."""
         if self.phase is not Phase.BOUND or self._owed_unbind is not None or not self._can_submit:
             return 0
-        return max(0, self.window - len(self._pending))
+        free = self.window - len(self._pending)
+        return free if free > 0 else 0
 
     def outgoing(self) -> bytes:
         """What is to be written now; each byte is given once."""
