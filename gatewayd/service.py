@@ -34,6 +34,7 @@ from gatewayd.directories.probe import Probe
 from gatewayd.directories.recipients import Recipients
 from gatewayd.evidence.public import Public
 from gatewayd.evidence.track import Tracker
+from gatewayd.evidence.unmatched import UnmatchedReceipts
 from gatewayd.http.ports import Listener
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
@@ -220,6 +221,7 @@ def gatewayd(
     shared = _shared(reactor, config)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.hasten_reports)
     reporter = Reporter(reactor, callbacks, config.labels)
+    unmatched = UnmatchedReceipts(reactor)
     tracker = Tracker(
         reactor,
         shared.store,
@@ -229,6 +231,7 @@ def gatewayd(
         shared.metrics,
         shared.decided,
         audited=shared.audit is not None,
+        unmatched=unmatched,
     )
     ways = _ways(shared, tracker)
     work = _work(shared, ways, tracker, reporter)
@@ -272,6 +275,7 @@ def gatewayd(
         shared.guard.degraded,
         callbacks.degraded,
         reporter.degraded,
+        unmatched.degraded,
         reload.degraded,
     )
     for says in (*parts_that_say, *(one.degraded for one in head_keeper)):

@@ -19,6 +19,7 @@ from gatewayd.core.model import Channel, Decision, Evidence, Handed, Inbound, Kn
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.core.tokens import Keys
+from gatewayd.evidence.unmatched import UnmatchedReceipts
 
 MACHINE = 5.0
 """Seconds after `accepted` in which an open counts as a machine's (CONTRACT.md, Email)."""
@@ -56,6 +57,7 @@ class Tracker:
         meter: IMeter,
         decided: Decided = unrecorded,
         audited: bool = False,
+        unmatched: UnmatchedReceipts | None = None,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -64,6 +66,7 @@ class Tracker:
         self._meter = meter
         self._decided = decided
         self._audited = audited
+        self._unmatched = unmatched or UnmatchedReceipts(clock)
         self.reconfigure(labels)
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
@@ -118,6 +121,8 @@ class Tracker:
             await self._receipted(receipt, result, message_id)
         elif self._is_about_the_whole(receipt):
             await self._record_whole(receipt)
+        else:
+            self._unmatched.stranger(receipt.smsc, receipt.parked_at)
 
     def _is_about_the_whole(self, receipt: Receipt) -> bool:
         """A provider's report of a part that no answer named, and none is awaited any more."""
@@ -254,6 +259,8 @@ class Tracker:
             if known is not None:
                 self._decide(known, known.state, f"receipt from {receipt.smsc}")
         outcome = {"moved": "matched", "parked": "parked"}.get(result, "ignored")
+        if result != "parked":
+            self._unmatched.matched(receipt.smsc)
         self._meter.evidence("receipt", receipt.event or "none", outcome)
         say = self.log.info if result == "moved" else self.log.debug
         say(

@@ -263,3 +263,17 @@ async def test_a_route_has_a_sender_and_an_smsc_its_parameters() -> None:
         ((_, submit),) = world.smsc.taken
         assert (submit.source_addr, submit.service_type) == (b"AMAZING-GB", b"CMT")
         assert submit.tlvs == ((0x1400, b"1101234567"),)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_wrong_rule_for_ids_is_said_within_a_minute() -> None:
+    """Receipts in hexadecimal read as they are match nothing: the log and /readyz name the key that is wrong."""
+    async with World(reactor, behaviour=Behaviour(receipt_ids="hex")) as world:
+        world.settings["smscs"]["world"]["message_ids"] = "as-is"
+        await world.start()
+        for number in range(4):
+            said = await world.sms(PLAYER.id, f"Number {number}")
+            await world.smartico.until_heard(said.ext_message_id, "accepted")
+        await world.daemon.logged("is its message_ids right", 60)
+        _, body = await get(f"{world.daemon.admin}/readyz")
+        assert any("is its message_ids right" in text for text in json.loads(body)["degraded"])
