@@ -1,3 +1,3 @@
 """gatewayd: the on-premises email and SMS gateway between Smartico and an operator's players."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -69,3 +69,30 @@ def test_a_worker_is_shut_in_like_the_first() -> None:
         "ReloadPropagatedFrom=gatewayd.service",
         "WantedBy=gatewayd.service",
     }
+
+
+def test_the_copyright_has_a_paragraph_for_each_package_and_each_licence() -> None:
+    """What the package carries is named, package by package, and no licence is named without its text."""
+    text = (DEBIAN / "copyright").read_text()
+    paragraphs = [block for block in text.split("\n\n") if block]
+    pins = re.findall(r"(?m)^([a-z0-9-]+)==", (DEBIAN / "requirements.txt").read_text())
+    named = re.findall(r"(?m)^Files: usr/lib/gatewayd/lib/\*/site-packages/(\w+)\*$", text)
+    assert sorted(named) == sorted(name.replace("-", "_") for name in pins)
+    used = {word for line in re.findall(r"(?m)^License: (.+)$", text) for word in re.split(r" or | and ", line)}
+    texts = {block.partition("\n")[0].removeprefix("License: ") for block in paragraphs if block.startswith("License:")}
+    assert used == texts
+    assert all("\nCopyright:" in block for block in paragraphs if block.startswith("Files:"))
+
+
+def test_nobody_is_promised_an_address_that_does_not_exist() -> None:
+    """The maintainer's mail address leads nowhere, and says so (RFC 2606)."""
+    for name in ("control", "changelog"):
+        for address in re.findall(r"<([^<>]+@[^<>]+)>", (DEBIAN / name).read_text()):
+            assert address.endswith(".invalid"), address
+
+
+def test_the_package_is_named_after_the_release_whose_python_it_carries() -> None:
+    """~deb12u1 or ~deb13u1, by the builder's own /etc/os-release."""
+    rules = (DEBIAN / "rules").read_text()
+    assert '~deb$${VERSION_ID}u1' in rules
+    assert "-v$$(dpkg-parsechangelog -S Version)$(RELEASE)" in rules
