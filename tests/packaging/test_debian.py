@@ -94,5 +94,5 @@ def test_nobody_is_promised_an_address_that_does_not_exist() -> None:
 def test_the_package_is_named_after_the_release_whose_python_it_carries() -> None:
     """~deb12u1 or ~deb13u1, by the builder's own /etc/os-release."""
     rules = (DEBIAN / "rules").read_text()
-    assert '~deb$${VERSION_ID}u1' in rules
+    assert "~deb$${VERSION_ID}u1" in rules
     assert "-v$$(dpkg-parsechangelog -S Version)$(RELEASE)" in rules
