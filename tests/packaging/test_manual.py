@@ -189,7 +189,7 @@ def test_every_command_is_one_of_ours(capsys: pytest.CaptureFixture[str]) -> Non
             said.add(verb[1])
             for option in set(re.findall(r"--[a-z-]+", words)) - {"--config", "--instance", "--json"}:
                 with pytest.raises(SystemExit):
-                    ctl.main([verb[1], *(("retry-all",) if "retry-all" in words else ()), "--help"])
+                    ctl.main([verb[1], *(action for action in ("retry-all", "verify") if action in words), "--help"])
                 assert option in capsys.readouterr().out, f"{name}: gatewayctl{words}"
     assert said >= verbs - {"suppress", "sandbox"}
 
