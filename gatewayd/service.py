@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
 from gatewayd.core.consent import Consent
-from gatewayd.core.interfaces import Decided, unrecorded
+from gatewayd.core.interfaces import Decided, IChannel, unrecorded
 from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.core.tokens import Keys, Purpose
@@ -424,6 +425,7 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
             jitter=shared.jitter,
             meter=shared.metrics,
             heard_since=channels[channel].heard_since,
+            why_not=partial(_why_not, channels[channel]),
             decided=shared.decided,
         )
         for channel in Channel
@@ -452,6 +454,11 @@ def _head_keeper(shared: Shared) -> list[HeadKeeper]:
             lambda head: store.keep_audit_head(instance, head),
         )
     ]
+
+
+def _why_not(channel: IChannel) -> str:
+    """Why nothing can go out by any way of the channel."""
+    return channel.why_not(tuple(channel.routes()))
 
 
 def _keeper(shared: Shared, work: Work, tracker: Tracker) -> Keeper:

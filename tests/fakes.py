@@ -234,6 +234,7 @@ class Row:
     ended: float = 0.0
     segments: str = ""
     progress: tuple[str, ...] = ()
+    copies: int = 0
     lease: tuple[str, str] | None = None
     marked_since: bool = False
     report_lease: tuple[str, str] | None = None
@@ -457,15 +458,26 @@ class FakeStore:
         return [message_id for _, message_id in due]
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
+        return self._leased(channel, self._due(channel, limit))
+
+    async def lease_overdue(self, channel: Channel, rank: int, limit: int) -> tuple[int, list[Leased]]:
+        now, queue = self._now(), self.db.queues[channel]
+        ids = sorted(queue, key=lambda one: queue[one])[rank : rank + limit]
+        overdue = [one for one in ids if self.db.rows[one].deadline <= now]
+        for one in overdue:
+            del queue[one]
+        return len(ids) - len(overdue), self._leased(channel, overdue)
+
+    def _leased(self, channel: Channel, ids: Sequence[str]) -> list[Leased]:
         found, name = [], next(self._lease_names)
-        for message_id in self._due(channel, limit):
+        for message_id in ids:
             row = self.db.rows.get(message_id)
             if row is None or row.message is None:
                 continue
             self._lease(channel)[message_id] = self._now()
             row.lease, row.marked_since = (self.boot, f"{name}.{len(found)}"), False
             earlier = (row.state, row.tries, row.first, row.route, row.marked, row.progress)
-            found.append(Leased(row.message, *earlier, row.lease[1]))
+            found.append(Leased(row.message, *earlier, row.lease[1], row.copies))
         return found
 
     async def mark(
@@ -553,6 +565,7 @@ class FakeStore:
         if counts:
             row.tries += 1
             row.first = row.first or now
+            row.copies += uncertain
         self._note(row, "uncertain" if uncertain else "again", reason)
         self.db.queues[message.channel][message.id] = due
 
@@ -724,11 +737,11 @@ class FakeStore:
         orphans: list[Receipt] = []
         for receipt in [r for r, at in self.db.parked.items() if at <= now][:limit]:
             age = now - receipt.parked_at
-            if age > PARKED_FOR:
+            if age >= PARKED_FOR:
                 del self.db.parked[receipt]
                 orphans.append(receipt)
             else:
-                self.db.parked[receipt] = now + max(age, 2)
+                self.db.parked[receipt] = receipt.parked_at + next(at for at in (12, 60, PARKED_FOR) if age < at)
                 due.append(receipt)
         return due, orphans
 
@@ -1037,6 +1050,7 @@ class FakeStore:
                 moved += 1
                 row = self.db.rows[message_id]
                 if kind != "reports" and row.state is State.UNCERTAIN:
+                    row.copies += 1
                     self._note(row, "uncertain", f"{instance} ended while it was on the wire")
         if instance != self.instance:
             self.db.beats.pop(instance, None)

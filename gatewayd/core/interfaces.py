@@ -305,6 +305,9 @@ class IStore(Interface):
     async def lease_messages(channel: Channel, limit: int) -> list[Leased]:
         """Lease up to `limit` due messages."""
 
+    async def lease_overdue(channel: Channel, rank: int, limit: int) -> tuple[int, list[Leased]]:
+        """Lease those of `limit` waiting ones, from `rank` on, whose deadline has passed; how many of these stay."""
+
     async def mark(
         message: Message,
         route: str,

@@ -157,6 +157,7 @@ class Order(Struct, frozen=True):
     attempt: int = 1
     begun_on: str = ""
     lease: str = ""
+    copies: int = 0
 
     def __repr__(self) -> str:
         return f"<Order {self.message.id} attempt {self.attempt}>"
@@ -182,6 +183,7 @@ class Leased(Struct, frozen=True):
     """A message that this process holds, with what earlier attempts left behind. Times: seconds since the epoch.
 
     `lease` is this very lease's name: after it was given back, who held it can neither mark nor settle the message.
+    `copies` counts those that may have been taken.
     """
 
     message: Message
@@ -192,6 +194,7 @@ class Leased(Struct, frozen=True):
     marked_at: float = 0.0
     progress: tuple[str, ...] = ()
     lease: str = ""
+    copies: int = 0
 
 
 class ReportJob(Struct, frozen=True):

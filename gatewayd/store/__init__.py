@@ -133,15 +133,23 @@ class RedisStore(Facts, Players, Operators):
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
         if not self._dataset.is_known(self._clock.seconds(), self._link.connections):
             return []
+        return (await self._lease_some(channel, limit, -1))[0]
+
+    async def lease_overdue(self, channel: Channel, rank: int, limit: int) -> tuple[int, list[Leased]]:
+        found, stay = await self._lease_some(channel, limit, rank)
+        return stay, found
+
+    async def _lease_some(self, channel: Channel, limit: int, rank: int) -> tuple[list[Leased], int]:
         found = []
         name = next(self._lease_names)
-        for message_id, lease, fields, *texts in await self._run("lease_messages", channel, limit, LEASED_BYTES, name):
+        leased, stay = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank)
+        for message_id, lease, fields, *texts in leased:
             kept = rows.record(fields)
             try:
                 found.append(rows.leased(message_id.decode(), lease.decode(), kept, self._moments, *texts))
             except (ValueError, KeyError, IndexError):
                 await self._put_off_unreadable(message_id.decode(), channel, lease.decode(), kept)
-        return found
+        return found, stay
 
     async def _put_off_unreadable(self, message_id: str, channel: Channel, lease: str, kept: rows.Record) -> None:
         """It must not hold up those that were leased with it, and it ends by its deadline as all do."""

@@ -15,6 +15,7 @@ from gatewayd.store.part import AT_ONCE, Part
 LATE_BOUNCE = 5 * 86400
 """Seconds after delivery in which a bounce still counts (notes: delivered is final after 5 days)."""
 
+PARKED_MOST = 10_000
 PARKED_FOR = 3600
 """Seconds that an unmatched receipt is looked up again before it is an orphan."""
 
@@ -63,7 +64,7 @@ class Facts(Part):
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         """As IStore."""
-        due, orphans = await self._run("parked_receipts", limit, PARKED_FOR * 1000)
+        due, orphans = await self._run("parked_receipts", limit, PARKED_FOR * 1000, PARKED_MOST)
         return [rows.unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
 
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:

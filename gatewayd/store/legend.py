@@ -152,6 +152,7 @@ FIELDS: dict[str, Field] = {
     ),
     "tries": Field("n", "number", "tries that counted", "settle_again", "with the hash"),
     "first_try": Field("f", "moment", "the first of them", "settle_again", "with the hash"),
+    "copies": Field("q", "number", "copies that may have been taken", "settle_again, requeue_leases", _FINAL),
     "segments_taken": Field(
         "J", "number", "how many segments were taken; J1 ... are their remote ids", "mark ...", _FINAL
     ),

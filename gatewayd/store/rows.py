@@ -131,6 +131,7 @@ def leased(
         marked_at=moments.ours(stamp(kept, "marked_at")),
         progress=taken or tuple(text(kept, "old_segments").split()),
         lease=lease,
+        copies=int(text(kept, "copies") or 0),
     )
 
 

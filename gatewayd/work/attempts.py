@@ -19,6 +19,9 @@ from gatewayd.core.retry import CALLBACK, RetryPolicy
 from gatewayd.core.status import State
 from gatewayd.work.marks import Mark, Marks
 
+COPIES = 3
+"""How many copies leave at most where answers are lost and the policy is `resend` (CONTRACT.md, Copies)."""
+
 REPORT_FOR = 48 * 3600.0
 """Seconds for which a status is told again before it is given up."""
 
@@ -55,7 +58,8 @@ class MessageWork:
     """Work on the messages of one channel.
 
     `policies` are those of the routes that are configured. `heard_since` tells since when evidence of a route could
-    reach us: before a second copy leaves, it has `uncertain_wait` from then on.
+    reach us: before a second copy leaves, it has `uncertain_wait` from then on. `why_not` says why nothing can go out
+    by any way of the channel, "" where something may.
     """
 
     def __init__(
@@ -72,9 +76,12 @@ class MessageWork:
         jitter: Callable[[], float],
         meter: IMeter,
         heard_since: Callable[[str], float] = lambda route: 0.0,
+        why_not: Callable[[], str] = lambda: "",
         decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
+        self._why_not = why_not
+        self._rank = 0
         self._store = store
         self._decided = decided
         self._heard_since = heard_since
@@ -99,8 +106,16 @@ class MessageWork:
         return item.message.id
 
     async def take(self, limit: int) -> list[Leased]:
-        """Due messages of the channel."""
-        return await self._store.lease_messages(self._channel, limit)
+        """Due messages of the channel; while none of its ways is up, those only whose deadline has passed.
+
+        Nothing else is tried then, looked up or written into timelines, however many wait.
+        """
+        if not self._why_not():
+            self._rank = 0
+            return await self._store.lease_messages(self._channel, limit)
+        behind, found = await self._store.lease_overdue(self._channel, self._rank, limit)
+        self._rank = self._rank + behind if behind + len(found) >= limit else 0
+        return found
 
     async def do(self, item: Leased) -> None:
         """One attempt at a message: it ends as sent, again later, uncertain, failed or rejected."""
@@ -239,13 +254,17 @@ class MessageWork:
         return self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
 
     def _resend_at(self, item: Leased) -> float:
-        if self._is_held(item.route):
+        if self._is_held(item.route) or item.copies >= COPIES:
             return item.message.deadline
-        return max(item.marked_at, self._heard_since(item.route)) + self._policy(item.route).uncertain_wait
+        marked = min(item.marked_at, self._clock.seconds())
+        backed_off = self._retry.next_due(max(item.copies, 1), item.first_tried or marked, marked, 1.0)
+        heard_since: float = max(marked, self._heard_since(item.route))
+        return max(heard_since + self._policy(item.route).uncertain_wait, backed_off)
 
     def _what_it_waits_for(self, item: Leased) -> str:
         route = item.route if item.route in self._policies else f"{item.route}, which is configured no more"
-        until = "held until its deadline" if self._is_held(item.route) else "sent again where no evidence comes soon"
+        held = self._is_held(item.route) or item.copies >= COPIES
+        until = "held until its deadline" if held else "sent again where no evidence comes soon"
         return f"no answer is known from {route}: {until}"
 
     def _is_held(self, route: str) -> bool:
@@ -352,4 +371,6 @@ def _is_worth_a_line(tries: int) -> bool:
 
 
 def _marked(item: Leased, route: str, now: float) -> Leased:
-    return replace(item, state=State.UNCERTAIN, route=route, marked_at=now)
+    return replace(
+        item, state=State.UNCERTAIN, attempts=item.attempts + 1, route=route, marked_at=now, copies=item.copies + 1
+    )

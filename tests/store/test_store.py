@@ -14,6 +14,7 @@ from gatewayd.core.model import Channel, Evidence, Handed, Kept, Leased, Message
 from gatewayd.core.status import LETTERS, Event, Report, State, move
 from gatewayd.store.legend import FIELDS
 from gatewayd.store.link import RedisLink
+from gatewayd.store.scripts import all_scripts
 from redis_server import ShiftedClock
 from store_world import PLAYERS, World, alone, sms, world
 
@@ -372,18 +373,35 @@ async def test_a_receipt_before_the_answer(world: World) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_an_orphaned_receipt(world: World) -> None:
-    """A parked receipt is looked up again after 2 s, ever more rarely, and given up after an hour."""
+    """A parked receipt is looked up again after 2, 12 and 60 s, and given up after an hour."""
     await world.one.record_receipt(Receipt("world", ("nobody",), Event.FAILED), park=True)
     assert await world.one.parked_receipts(10) == ([], [])
-    world.clock.advance(11)
-    [due], orphans = await world.one.parked_receipts(10)
-    assert orphans == []
-    assert await world.one.record_receipt(due, park=False) == ("unknown", "")
-    world.clock.advance(5)
-    assert await world.one.parked_receipts(10) == ([], [])
+    for seconds in (2.5, 10, 48):
+        world.clock.advance(seconds)
+        [due], orphans = await world.one.parked_receipts(10)
+        assert orphans == []
+        assert await world.one.record_receipt(due, park=False) == ("unknown", "")
+        world.clock.advance(5 if seconds == 48 else 0.1)
+        assert await world.one.parked_receipts(10) == ([], [])
     world.clock.advance(3600)
     due_now, [orphan] = await world.one.parked_receipts(10)
     assert (due_now, orphan.remote_ids) == ([], ("nobody",))
+
+
+@pytest_twisted.ensureDeferred
+async def test_foreign_receipts_are_bounded(alone: tuple[World, RedisLink, str]) -> None:
+    """Past a number those that were looked up most often are orphans at once: what is new finds its message soon."""
+    world, link, prefix = alone
+    parked = all_scripts()["parked_receipts"]
+    for number in range(120):
+        await world.one.record_receipt(Receipt("world", (f"old{number}",), Event.FAILED), park=True)
+    world.clock.advance(3)
+    given_up = 0
+    for _ in range(6):
+        _, orphans = await link.run(parked, (20, 3_600_000, 50))
+        given_up += len(orphans)
+    assert given_up == 70
+    assert await link.command("ZCARD", f"{prefix}parked") == 50
 
 
 async def uncertain(world: World) -> tuple[Message, float]:

@@ -36,6 +36,7 @@ class Bench:
         self.attempts: list[Leased] = []
         self.evidence = FakeEvidence()
         self.bound_since = 0.0
+        self.down = ""
         self.outcome: Callable[[Leased], Awaitable[Handed]] = self.takes
         self.marks = Marks(self.clock, self.store)
         self.work = MessageWork(
@@ -50,6 +51,7 @@ class Bench:
             jitter=lambda: 0.5,
             meter=self.meter,
             heard_since=lambda route: self.bound_since,
+            why_not=lambda: self.down,
         )
         self.outbox = Outbox(self.clock, self.work, window)
 
@@ -218,6 +220,37 @@ def test_an_uncertain_message_is_resent_where_the_route_says_so(bench: Bench) ->
     bench.clock.pump([0.5] * 3)
     assert len(bench.attempts) == 2
     assert bench.state() is State.SENT
+
+
+def test_three_copies_leave_and_no_fourth(bench: Bench) -> None:
+    """A next hop that loses every answer: each copy later than the one before, then it is held until its deadline."""
+    bench.work.reconfigure({"world": RESEND})
+    bench.outcome = fails(Uncertain("no answer", route="world"), mark="world")
+    message = bench.accept()
+    bench.outbox.startService()
+    bench.clock.pump([1.0] * 600)
+    assert len(bench.attempts) == 3
+    assert bench.state() is State.UNCERTAIN
+    assert bench.store.db.queues["sms"][message.id] == message.deadline
+    bench.clock.pump([1.0] * 3100)
+    assert (len(bench.attempts), bench.state()) == (3, State.FAILED)
+
+
+def test_while_no_way_is_up_nothing_is_taken(bench: Bench) -> None:
+    """No try, no look-up and no line in a timeline, however long; what is overdue ends, and all goes on at once."""
+    bench.down = "world is down"
+    for number in range(1, 400):
+        bench.accept(number, deadline=60 if number % 100 == 7 else 3600)
+    bench.outbox.startService()
+    bench.clock.pump([0.2] * 250)
+    assert bench.attempts == []
+    bench.clock.pump([0.2] * 120)
+    assert [number for number in range(1, 400) if bench.state(number) is State.FAILED] == [7, 107, 207, 307]
+    assert all(len(row.timeline) == 1 for row in bench.store.db.rows.values() if row.state is State.QUEUED)
+    assert bench.attempts == []
+    bench.down = ""
+    bench.clock.pump([0.2] * 50)
+    assert len(bench.attempts) == 395
 
 
 def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Bench) -> None:

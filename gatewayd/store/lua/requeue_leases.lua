@@ -14,6 +14,7 @@ local function each(it)
     if not m then return end
     clear(m, kind == 'reports' and FIELD.report_lease or FIELD.lease)
     if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
+      call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')
     end
     save(m)

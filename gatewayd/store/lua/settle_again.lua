@@ -34,6 +34,7 @@ local function each(it)
   if counts == 1 then
     call('HINCRBY', KEY.message .. id, FIELD.tries, 1)
     call('HSETNX', KEY.message .. id, FIELD.first_try, now)
+    if was_written == 1 then call('HINCRBY', KEY.message .. id, FIELD.copies, 1) end
   end
   note_while_short(m, was_written == 1 and 'uncertain' or 'again', reason)
   save(m)
