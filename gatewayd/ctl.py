@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gatewayd import __version__
 from gatewayd.core.model import Json
-from gatewayd.operators import asking, show
+from gatewayd.operators import asking, show, stop_files
 from gatewayd.operators.adminclient import NoDaemon, Unhappy
 
 if TYPE_CHECKING:
@@ -116,6 +116,17 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("label", metavar="LABEL")
         one.set_defaults(name=name)
         _channel(one)
+    stops = verb("stops", stop_files.stops, "a label's stop list, by player id where that is known")
+    stops.add_argument("label", metavar="LABEL")
+    _channel(stops)
+    text = "only what began then or later: 2026-01-31T12:00, or 7d"
+    stops.add_argument("--since", metavar="TIME", type=_back_to, default=0.0, help=text)
+    way = stops.add_mutually_exclusive_group()
+    way.add_argument("--export", metavar="FILE", dest="export_file", default="", help="write it as CSV (-: print it)")
+    way.add_argument("--import", metavar="FILE", dest="import_file", default="", help="put on it what a CSV file says")
+    guard = verb("guard", stop_files.guard, "let more than a label's intake_rate in for a time")
+    guard.add_argument("label", metavar="LABEL")
+    guard.add_argument("--lift", metavar="TIME", type=stop_files.length, required=True, help="for how long: 30m, 1h")
     replay = verb("replay", asking.replay, "tell Smartico again what it heard in a range of time, and lost")
     replay.add_argument("--since", metavar="TIME", type=_moment, required=True, help="from then, as 2026-01-31T12:00")
     now = datetime.now().timestamp()
@@ -189,6 +200,10 @@ def _phone(text: str) -> str:
     if not re.fullmatch(r"\+?[0-9]{1,15}", text):
         raise argparse.ArgumentTypeError("must be a number such as +447700900123")
     return text
+
+
+def _back_to(text: str) -> float:
+    return stop_files.since(text, datetime.now().timestamp())
 
 
 def _moment(text: str) -> float:

@@ -49,6 +49,7 @@ from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.recent import Recent
+from gatewayd.operators.stop_orders import StopOrders
 from gatewayd.operators.systemd import StatusLine, Watchdog
 from gatewayd.providers.channel import HttpChannel
 from gatewayd.reload import Parts, Reload, carrying, configured, policies, return_domains, stop_times
@@ -510,6 +511,8 @@ def _admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter)
         shared.metrics,
         stop_times(config.labels),
         channels=configured(config, ways.by_channel),
+        stops=StopOrders(shared.reactor, shared.store, shared.stops, shared.keys, shared.recipients),
+        lift_guard=shared.lifted.lift,
         instance=config.gatewayd.instance,
         version=__version__,
         hosts=config.admin.hosts,

@@ -5,18 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from fakes import FakeStore
+from fakes import FakeStopList, FakeStore
 from gatewayd.core.interfaces import unrecorded
 from gatewayd.core.model import Channel, Handed, Message, Sms
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.recent import Recent
+from gatewayd.operators.stop_orders import StopOrders
+from intake_world import ANNA, Players, label, recipients_of
 
 EMAIL, SMS, IM = Channel.EMAIL, Channel.SMS, Channel.IM
 NOW = 1_790_000_000.25
@@ -56,6 +59,10 @@ class World:
         self.store = FakeStore(self.clock)
         self.email, self.sms = Ways(main=True, backup=False), Ways(world=True)
         self.metrics = Metrics(CollectorRegistry())
+        self.players = Players({"01001": replace(ANNA, id="1001"), "1001": replace(ANNA, id="1001")})
+        labels = {name: label() for name in ("amazing", "other")}
+        self.recipients = recipients_of(labels, players=self.players)
+        self.lifted: list[tuple[str, float]] = []
         self.recent = Recent(self.clock, unrecorded)
         self.admin = Admin(
             self.clock,
@@ -64,6 +71,8 @@ class World:
             self.metrics,
             {"amazing": 86400.0, "other": 60.0},
             channels={EMAIL: self.email, SMS: self.sms},
+            stops=StopOrders(self.clock, self.store, FakeStopList(self.store), KEYS, self.recipients),
+            lift_guard=self._lift,
             instance="gw1",
             version="1.2.3",
             hosts=("gateway.amazing.example",),
@@ -74,6 +83,9 @@ class World:
         self.callback_hosts: dict[str, str] = {}
         self.directories: dict[str, str] = {}
         self.site = self.admin.site(self.clock)
+
+    async def _lift(self, name: str, seconds: float) -> None:
+        self.lifted.append((name, seconds))
 
     def ask(self, path: str, body: bytes | None = None, method: str = "", **headers: str) -> Reply:
         """The reply to one request over a connection of its own."""

@@ -6,7 +6,7 @@ reverse proxy that has one. What a browser must not be tricked into (a foreign p
 resolves to us) is refused here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote, unquote
@@ -32,9 +32,10 @@ from gatewayd.operators.dashboard import LISTED, SPANS, Lists, Pages, age
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import MAX_BODY, HouseDoor, asset, json_answer, page, see_other
 from gatewayd.operators.metrics import Metrics
-from gatewayd.operators.orders import Letter, Player, Span, Switch, Wrong, asked, body, channels, form
+from gatewayd.operators.orders import Letter, Lift, Player, Span, Switch, Wrong, asked, body, channels, form
 from gatewayd.operators.recent import Recent
 from gatewayd.operators.shapes import dead_json, kept_json, status_json, stopped_json, trace_json
+from gatewayd.operators.stop_orders import MOST_ROWS, StopOrders, StopsAsked, StopsBrought
 
 log = Logger()
 _DEAD_VERBS = ("retry", "drop")
@@ -63,6 +64,8 @@ class Admin:
         labels: Mapping[str, float],
         *,
         channels: Mapping[Channel, IChannel],
+        stops: StopOrders,
+        lift_guard: Callable[[str, float], Awaitable[None]],
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
@@ -78,6 +81,8 @@ class Admin:
         self._keys = keys
         self._metrics = metrics
         self._labels = labels
+        self._stop_orders = stops
+        self._lift_guard = lift_guard
         self._instance = instance
         self._version = version
         self._decided = decided
@@ -221,51 +226,71 @@ class Admin:
     async def suppress(self, request: IRequest) -> Reply:
         """Put a player on a label's stop list."""
         player = self._player(request)
-        name = self._keys.user_hashes(player.label, player.ext_user_id)[0]
-        for channel in channels(player.channel):
-            await self._store.suppress(player.label, channel, name, self._labels[player.label])
-            self._say_of_stop_list(player, channel, "put on")
+        await self._stop_orders.put(player, self._labels[player.label])
         return json_answer({"label": player.label, "suppressed": channels(player.channel)})
 
     @app.route("/verbs/unsuppress", methods=["POST"])
     async def unsuppress(self, request: IRequest) -> Reply:
         """Take a player off a label's stop list; tells where they were on it."""
         player = self._player(request)
-        names = self._keys.user_hashes(player.label, player.ext_user_id)
-        cleared = [
-            channel
-            for channel in channels(player.channel)
-            if await self._store.unsuppress(player.label, channel, names)
-        ]
-        for channel in cleared:
-            self._say_of_stop_list(player, channel, "taken off")
-        return json_answer({"label": player.label, "unsuppressed": cleared})
+        return json_answer({"label": player.label, "unsuppressed": await self._stop_orders.take_off(player)})
 
     def _hashes(self, player: Player) -> tuple[str, ...]:
         return self._keys.user_hashes(player.label, player.ext_user_id)
 
-    def _say_of_stop_list(self, player: Player, channel: Channel, done: str) -> None:
+    @app.route("/verbs/stops", methods=["POST"])
+    async def stops(self, request: IRequest) -> Reply:
+        """One step over a label's stop list; the asker goes on as with an erasure."""
+        order = body(request, StopsAsked)
+        self._known_label(order.label)
+        return json_answer(await self._stop_orders.page(order))
+
+    @app.route("/verbs/stops/import", methods=["POST"])
+    async def import_stops(self, request: IRequest) -> Reply:
+        """Put many on a label's stop list."""
+        order = body(request, StopsBrought)
+        self._known_label(order.label)
+        if len(order.rows) > MOST_ROWS:
+            raise Wrong(400, f"no more than {MOST_ROWS} rows at once")
+        return json_answer(await self._stop_orders.bring(order, self._labels[order.label]))
+
+    @app.route("/verbs/guard", methods=["POST"])
+    async def guard(self, request: IRequest) -> Reply:
+        """Lift a label's guard (intake_rate) for a time."""
+        order = body(request, Lift)
+        self._known_label(order.label)
+        await self._lift_guard(order.label, order.seconds)
         log.info(
-            "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
-            ext_user_id=player.ext_user_id,
-            label=player.label,
-            channel=channel,
-            done=done,
+            "the guard of {label} is lifted for {seconds} s by an operator", label=order.label, seconds=order.seconds
         )
+        return json_answer({"label": order.label, "lifted_for_seconds": order.seconds})
 
     @app.route("/verbs/erase", methods=["POST"])
     async def erase(self, request: IRequest) -> Reply:
-        """One step of an erasure; the asker goes on with the answer's cursor until that is "0" again."""
+        """One step of an erasure; the asker goes on with the answer's cursor until that is "0" again.
+
+        The first tells how else the directory spells the id: what is stored under that is to be erased besides.
+        """
         player = self._player(request)
+        also: list[str] = []
+        if player.cursor == "0":
+            log.info("A player of {label} is being erased by an operator", label=player.label)
+            users = await self._stop_orders.spellings(player.label, player.ext_user_id)
+            await self._stop_orders.forget(player.label, users)
+            also = [user for user in users if user != player.ext_user_id]
         cursor, erased = await self._store.erase_some(
             player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
         )
-        if player.cursor == "0":
-            log.info("A player of {label} is being erased by an operator", label=player.label)
         for message_id, channel in erased.ended:
             self._decided(Decision("failed", player.label, channel, message_id, reason="erased by an operator"))
         return json_answer(
-            {"cursor": cursor, "seen": erased.seen, "removed": erased.removed, "waiting": erased.waiting}
+            {
+                "cursor": cursor,
+                "seen": erased.seen,
+                "removed": erased.removed,
+                "waiting": erased.waiting,
+                "also": also,
+            }
         )
 
     @app.route("/verbs/export", methods=["POST"])
@@ -282,7 +307,9 @@ class Admin:
         }
         if player.cursor == "0":
             log.info("A player of {label} is being exported by an operator", label=player.label)
-            names = self._keys.user_hashes(player.label, player.ext_user_id)
+            users = await self._stop_orders.spellings(player.label, player.ext_user_id)
+            names = self._keys.stop_hashes(player.label, users, "")
+            told["also"] = [user for user in users if user != player.ext_user_id]
             told["stop_list"] = {
                 channel: stopped_json(await self._store.stopped(player.label, channel, names)) for channel in _ALL
             }

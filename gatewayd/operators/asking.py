@@ -51,7 +51,7 @@ def erase(options: Namespace) -> int:
     """All that is stored of one player goes."""
     total = {"seen": 0, "removed": 0, "waiting": 0}
     with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
-        for step in _steps(_client(options), "/verbs/erase", _whose(options)):
+        for step in _of_each_spelling(options, "/verbs/erase"):
             for name in total:
                 total[name] += step[name]
             progress.step(step["seen"])
@@ -64,7 +64,7 @@ def export(options: Namespace) -> int:
     # By id: a look at all keys may see one twice.
     messages: dict[str, Json] = {}
     with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
-        for step in _steps(_client(options), "/verbs/export", _whose(options)):
+        for step in _of_each_spelling(options, "/verbs/export"):
             stop_list = step.get("stop_list", stop_list)
             messages |= {one["ext_message_id"]: one for one in step["messages"]}
             progress.step(step["seen"])
@@ -133,6 +133,16 @@ def _client(options: Namespace) -> AdminClient:
 
 def _whose(options: Namespace) -> Json:
     return {"label": options.label, "ext_user_id": options.ext_user_id}
+
+
+def _of_each_spelling(options: Namespace, path: str) -> Iterator[Json]:
+    """The steps for the id that was given, then for what else the directory calls the player."""
+    client = _client(options)
+    users = [options.ext_user_id]
+    for user in users:
+        for step in _steps(client, path, {"label": options.label, "ext_user_id": user}):
+            users += [other for other in step.get("also", ()) if other not in users]
+            yield step
 
 
 def _steps(client: AdminClient, path: str, order: Json) -> Iterator[Json]:

@@ -37,6 +37,13 @@ class Switch(Struct, forbid_unknown_fields=True):
     channel: Channel | None = None
 
 
+class Lift(Struct, forbid_unknown_fields=True):
+    """Body of guard: for how many seconds it is lifted; 0, and it stands again."""
+
+    label: str
+    seconds: Annotated[float, Meta(ge=0, le=7 * 86400)]
+
+
 class Span(Struct, forbid_unknown_fields=True):
     """Body of replay: statuses heard in [since, until), seconds since the epoch; an empty label means all."""
 

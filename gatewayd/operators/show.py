@@ -222,6 +222,16 @@ def erased(value: Json) -> None:
     )
 
 
+def stops(label: str, found: Iterable[Json]) -> None:
+    """A stop list as a table."""
+    table = _table(f"Stop list of {label}", "player", "channel", "since", "until", "why")
+    for stop in found:
+        who = stop["ext_user_id"] or f"({stop['kind']} {stop['keyed_hash'][:8]})"
+        whose = f"{who} (an address)" if stop["kind"] == "address" and stop["ext_user_id"] else who
+        table.add_row(*map(escape, (whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"])))
+    _out().print(table)
+
+
 def done(value: Json) -> None:
     """The answer of a verb that has little to say: its names and values."""
     out = _out()

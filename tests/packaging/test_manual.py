@@ -77,6 +77,7 @@ OTHERS = frozenset(
     # Smartico's fields and answers, columns of a player, and what belongs to other programs.
     [
         "ssl_ca",
+        "keyed_hash",
         "ext_user_id",
         "from_email_address",
         "reply_to_email_address",

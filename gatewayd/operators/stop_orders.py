@@ -1,0 +1,148 @@
+"""What the verbs do with the stop list: a player on it or off it, by every spelling of their id; a page; many at once.
+
+Owns the bodies of these orders. Must not know HTTP or how the list is kept.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gatewayd.core.interfaces import IRecipients, IStopList, IStore
+from gatewayd.core.model import Channel, Json, Stop
+from gatewayd.core.tokens import Keys
+from gatewayd.operators.orders import Cursor, Player, channels
+from gatewayd.operators.shapes import iso
+
+log = Logger()
+
+MOST_ROWS = 500
+"""Rows of one import order: Redis and the listener do nothing else meanwhile."""
+
+
+class StopsAsked(Struct, forbid_unknown_fields=True):
+    """Body of stops: those of one channel that began at `since` or later (seconds since the epoch)."""
+
+    label: str
+    channel: Channel
+    since: float = 0.0
+    cursor: Cursor = "0"
+
+
+class StopRow(Struct, forbid_unknown_fields=True):
+    """One stop to be brought: a player by their id, or whoever has this keyed hash of this installation's.
+
+    `since` and `until` are seconds since the epoch; 0 for now, and for as long as the label keeps a player.
+    """
+
+    channel: Channel
+    ext_user_id: str = ""
+    keyed_hash: str = ""
+    since: float = 0.0
+    until: float = 0.0
+    of_address: bool = False
+    reason: str = ""
+
+
+class StopsBrought(Struct, forbid_unknown_fields=True):
+    """Body of stops/import."""
+
+    label: str
+    rows: list[StopRow]
+
+
+class StopOrders:
+    """Carries them out. A player is looked up in the directory, which may spell the id otherwise."""
+
+    def __init__(
+        self, clock: IReactorTime, store: IStore, stops: IStopList, keys: Keys, recipients: IRecipients
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._stops = stops
+        self._keys = keys
+        self._recipients = recipients
+
+    async def spellings(self, label: str, user: str) -> tuple[str, ...]:
+        """The player's id as the directory spells it, and as the asker did; once where that is the same."""
+        found = await self._recipients.address(label, user, Channel.EMAIL)
+        return tuple(dict.fromkeys((found.user, user)))
+
+    async def put(self, player: Player, seconds: float) -> None:
+        """On the list, under the directory's own spelling."""
+        user = (await self.spellings(player.label, player.ext_user_id))[0]
+        name = self._keys.user_hashes(player.label, user)[0]
+        for channel in channels(player.channel):
+            await self._stops.put(player.label, channel, name, seconds, user=user, reason="operator")
+            _say(player.label, channel, user, "put on")
+
+    async def take_off(self, player: Player) -> list[Channel]:
+        """Off the list, under every spelling; where they were on it."""
+        users = await self.spellings(player.label, player.ext_user_id)
+        names = self._keys.stop_hashes(player.label, users, "")
+        cleared = [
+            channel
+            for channel in channels(player.channel)
+            if await self._store.unsuppress(player.label, channel, names)
+        ]
+        for channel in cleared:
+            _say(player.label, channel, users[0], "taken off")
+        return cleared
+
+    async def forget(self, label: str, users: Sequence[str]) -> None:
+        """Their stops hold, and do not say any more whose they are."""
+        names = self._keys.stop_hashes(label, users, "")
+        for channel in Channel:
+            await self._stops.forget(label, channel, names)
+
+    async def page(self, order: StopsAsked) -> Json:
+        """One step over the list."""
+        cursor, found = await self._stops.some(order.label, order.channel, order.cursor, order.since)
+        return {"cursor": cursor, "stops": [_stop_json(stop) for stop in found]}
+
+    async def bring(self, order: StopsBrought, seconds: float) -> Json:
+        """Put many on the list; what ended already is left out. Doing so twice changes nothing."""
+        now = self._clock.seconds()
+        rows = [row for row in order.rows if not row.until or row.until > now]
+        await gatherResults([Deferred.fromCoroutine(self._bring(order.label, row, seconds)) for row in rows])
+        return {"imported": len(rows), "ended": len(order.rows) - len(rows)}
+
+    async def _bring(self, label: str, row: StopRow, seconds: float) -> None:
+        name = self._keys.user_hashes(label, row.ext_user_id)[0] if row.ext_user_id else row.keyed_hash
+        if row.of_address:
+            name = row.keyed_hash
+        lifetime = row.until - self._clock.seconds() if row.until else seconds
+        await self._stops.put(
+            label,
+            row.channel,
+            name,
+            lifetime,
+            user=row.ext_user_id,
+            reason=row.reason or "imported",
+            of_address=row.of_address,
+            since=row.since,
+        )
+
+
+def _stop_json(stop: Stop) -> Json:
+    return {
+        "channel": stop.channel,
+        "kind": "address" if stop.of_address else "player",
+        "ext_user_id": stop.user,
+        "keyed_hash": stop.keyed_hash,
+        "since": iso(stop.since),
+        "until": iso(stop.until),
+        "reason": stop.reason,
+    }
+
+
+def _say(label: str, channel: Channel, user: str, done: str) -> None:
+    log.info(
+        "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
+        ext_user_id=user,
+        label=label,
+        channel=channel.value,
+        done=done,
+    )

@@ -1,0 +1,189 @@
+"""The verbs of the stop list and of the guard: by every spelling of an id, in steps, to a file and from one."""
+
+import csv
+import io
+import json
+from argparse import ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from admin_world import KEYS, World
+from gatewayd.core.model import Channel
+from gatewayd.operators import stop_files
+from gatewayd.operators.adminclient import Unhappy
+
+
+class Client:
+    """The client's way to an Admin in memory."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.orders: list[str] = []
+
+    def post(self, path: str, order: Any) -> Any:
+        """As AdminClient."""
+        raw = json.dumps(order)
+        self.orders.append(raw)
+        reply = self.world.ask(path, raw.encode(), Content_Type="application/json")
+        if reply.status != 200:
+            raise Unhappy(reply.status, reply.json["error"])
+        return reply.json
+
+
+@pytest.fixture
+def client() -> Client:
+    """An admin listener with an empty stop list."""
+    return Client(World())
+
+
+def options(tmp_path: Path, **changed: Any) -> Namespace:
+    """What argparse makes of the command line."""
+    asked: dict[str, Any] = {"label": "amazing", "channel": None, "since": 0.0, "json": True}
+    asked |= {"export_file": str(tmp_path / "out.csv"), "import_file": str(tmp_path / "in.csv")}
+    return Namespace(**asked | changed)
+
+
+def every(client: Client, asked: Namespace) -> list[Any]:
+    """The whole list."""
+    return [stop for channel in Channel for stop in stop_files.every(client, asked, channel)]
+
+
+def test_a_player_is_on_and_off_the_list_by_any_spelling(client: Client, tmp_path: Path) -> None:
+    """What was put on as 01001 is listed as the directory spells it, and taken off as 1001, and the other way round."""
+    for there, back in (("01001", "1001"), ("1001", "01001")):
+        client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": there, "channel": "sms"})
+        [stop] = every(client, options(tmp_path))
+        assert (stop["ext_user_id"], stop["channel"], stop["reason"]) == ("1001", "sms", "operator")
+        told = client.post("/verbs/unsuppress", {"label": "amazing", "ext_user_id": back})
+        assert told["unsuppressed"] == ["sms"]
+        assert every(client, options(tmp_path)) == []
+
+
+def test_erasing_a_player_takes_the_id_off_the_list(client: Client, tmp_path: Path) -> None:
+    """The stop holds; and the asker is told how else the player is called."""
+    client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": "1001"})
+    told = client.post("/verbs/erase", {"label": "amazing", "ext_user_id": "01001"})
+    assert told["also"] == ["1001"]
+    assert {stop["ext_user_id"] for stop in every(client, options(tmp_path))} == {""}
+
+
+def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the players' ids, and where these are not known by the hashes; twice is once."""
+    world = client.world
+    for number in range(5):
+        client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": f"p,{number}", "channel": "email"})
+    client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": "1001"})
+    client.post("/verbs/erase", {"label": "amazing", "ext_user_id": "1001"})
+    asked = options(tmp_path)
+    before = every(client, asked)
+    assert stop_files.write(asked, iter(before)) == 0
+    assert json.loads(capsys.readouterr().out) == {"label": "amazing", "exported": 8, "without_player_id": 3}
+    assert Path(asked.export_file).stat().st_mode & 0o077 == 0
+    world.store.db.stop.clear()
+    world.store.db.stops.clear()
+    asked.import_file = asked.export_file
+    for _ in range(2):
+        assert stop_files.bring(asked, client) == 0
+        assert json.loads(capsys.readouterr().out) == {"label": "amazing", "imported": 8, "ended": 0}
+    assert sorted(every(client, asked), key=str) == sorted(before, key=str)
+
+
+def test_a_file_of_players_is_enough(client: Client, tmp_path: Path) -> None:
+    """One column; without --channel they are stopped everywhere, for as long as the label keeps them."""
+    asked = options(tmp_path, channel="sms")
+    Path(asked.import_file).write_text('\ufeffext_user_id\n1001\n"a, b"\n', "utf-8")
+    stop_files.bring(asked, client)
+    found = {(stop["ext_user_id"], stop["channel"]) for stop in every(client, asked)}
+    assert found == {("1001", "sms"), ("a, b", "sms")}
+    name = KEYS.user_hashes("amazing", "1001")[0]
+    assert client.world.store.db.stop["amazing", Channel.SMS, name] == client.world.clock.seconds() + 86400
+    stop_files.bring(options(tmp_path), client)
+    assert len(every(client, options(tmp_path))) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("name\nx\n", "line 1: the first line names neither"),
+        ("ext_user_id,channel\na,email\nb,fax\n", "line 3: channel is none of email, sms, im"),
+        ("ext_user_id,since\na,yesterday\n", "line 2: since is no time"),
+        ('ext_user_id\n""\n', "line 2: neither ext_user_id nor keyed_hash"),
+        ("keyed_hash\nxyz\n", "line 2: keyed_hash is none"),
+        ("ext_user_id,kind\na,address\n", "line 2: keyed_hash is none"),
+        ("ext_user_id,kind\na,person\n", "line 2: kind is neither"),
+        ("ext_user_id\na\x07b\n", "line 2: ext_user_id is no id"),
+    ],
+)
+def test_nothing_is_imported_of_a_file_with_a_fault(client: Client, tmp_path: Path, text: str, fault: str) -> None:
+    """The lines are named, and nothing has changed."""
+    asked = options(tmp_path)
+    Path(asked.import_file).write_text(text, "utf-8")
+    with pytest.raises(Unhappy, match=fault):
+        stop_files.bring(asked, client)
+    assert client.orders == []
+
+
+def test_a_file_that_can_not_be_read_is_said(client: Client, tmp_path: Path) -> None:
+    """One that is not there, and one that is no text."""
+    asked = options(tmp_path)
+    with pytest.raises(Unhappy, match="can't be read: No such file"):
+        stop_files.bring(asked, client)
+    Path(asked.import_file).write_bytes(b"ext_user_id\n\xff\n")
+    with pytest.raises(Unhappy, match="can't be read"):
+        stop_files.bring(asked, client)
+
+
+def test_orders_of_an_import_are_small(client: Client, tmp_path: Path) -> None:
+    """Whatever stands in the lines: the listener takes 64 KiB, and answers others meanwhile."""
+    asked = options(tmp_path, channel="email")
+    out = io.StringIO()
+    lines = csv.writer(out)
+    lines.writerow(["ext_user_id", "reason"])
+    lines.writerows([f"p{number}" * (number % 90 + 1), "\u20ac" * 250] for number in range(1000))
+    Path(asked.import_file).write_text(out.getvalue(), "utf-8")
+    stop_files.bring(asked, client)
+    assert len(every(client, asked)) == 1000
+    assert max(len(order) for order in client.orders if "rows" in order) < 65536
+
+
+def test_what_ended_is_not_imported(client: Client, tmp_path: Path) -> None:
+    """It is counted."""
+    asked = options(tmp_path, channel="email")
+    Path(asked.import_file).write_text("ext_user_id,until\na,2001-01-01\nb,2999-01-01T00:00:00Z\n", "utf-8")
+    stop_files.bring(asked, client)
+    assert [stop["ext_user_id"] for stop in every(client, asked)] == ["b"]
+
+
+def test_wrong_orders_are_refused(client: Client) -> None:
+    """An unknown label, too many rows, a guard that would be lifted for ever."""
+    rows = [{"channel": "sms", "ext_user_id": str(number)} for number in range(501)]
+    orders: list[tuple[str, dict[str, Any], str]] = [
+        ("/verbs/stops", {"label": "nobody", "channel": "sms"}, "there is no label"),
+        ("/verbs/stops/import", {"label": "nobody", "rows": []}, "there is no label"),
+        ("/verbs/stops/import", {"label": "amazing", "rows": rows}, "no more than 500"),
+        ("/verbs/guard", {"label": "nobody", "seconds": 60}, "there is no label"),
+        ("/verbs/guard", {"label": "amazing", "seconds": 1e9}, "seconds"),
+    ]
+    for path, order, fault in orders:
+        with pytest.raises(Unhappy, match=fault):
+            client.post(path, order)
+
+
+def test_a_guard_is_lifted(client: Client) -> None:
+    """For so many seconds."""
+    assert client.post("/verbs/guard", {"label": "amazing", "seconds": 3600})["lifted_for_seconds"] == 3600
+    assert client.world.lifted == [("amazing", 3600.0)]
+
+
+def test_times_on_the_command_line() -> None:
+    """A moment, or so long ago; a length of time."""
+    assert stop_files.length("90m") == 5400
+    assert stop_files.since("2026-09-21T14:13:20+00:00", 0.0) == 1_790_000_000
+    assert stop_files.since("1d", 100_000.0) == 13_600
+    for wrong in ("1", "h", "-1h", ""):
+        with pytest.raises(ArgumentTypeError):
+            stop_files.length(wrong)
+        with pytest.raises(ArgumentTypeError):
+            stop_files.since(wrong, 0.0)
