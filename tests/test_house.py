@@ -97,3 +97,15 @@ def test_no_test_module_is_imported() -> None:
 def test_modules_are_not_too_long() -> None:
     """A module of more than 600 lines does a second thing."""
     assert [path.name for path in SOURCES if len(path.read_text().splitlines()) > 600] == []
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every file and folder that gatewayd/README.md names exists, seen from gatewayd/ or from the top."""
+    text = (ROOT / "gatewayd" / "README.md").read_text()
+    named = set(re.findall(r"`([\w./-]+(?:\.(?:py|lua|toml|yml|json|cfg)|/))`", text))
+    scripts = {path.name for path in (ROOT / "gatewayd").rglob("*.lua")}
+    tests = {path.name for path in (ROOT / "tests").rglob("*.py")}
+    for name in named - scripts - tests:
+        inside = [ROOT / "gatewayd" / name, ROOT / name]
+        beside = [room / name for room in [*(ROOT / "gatewayd").rglob("*/"), ROOT / "tests" / "bench"]]
+        assert any(path.exists() for path in [*inside, *beside]), name
