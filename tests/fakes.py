@@ -381,6 +381,7 @@ class FakeStore:
         message: Message,
         fingerprint: str,
         *,
+        earlier_fingerprints: Sequence[str] = (),
         player_hash: str = "",
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
@@ -394,7 +395,7 @@ class FakeStore:
         if row is not None and attempt and row.heard[:1] == [me]:
             return (Acceptance.LEASED if message.id in self._lease(message.channel) else Acceptance.STORED), message.id
         heard = [*row.heard, *({me} - set(row.heard))] if row is not None and row.heard and attempt else []
-        known = await self.known([message.id, *earlier_ids], fingerprint)
+        known = await self.known([message.id, *earlier_ids], fingerprint, earlier_fingerprints=earlier_fingerprints)
         if known:
             if row is not None and known[0] is Acceptance.SAME:
                 row.heard = heard
@@ -440,12 +441,14 @@ class FakeStore:
             place.pop(message_id, None)
         del self.db.rows[message_id]
 
-    async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
+    async def known(
+        self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
+    ) -> tuple[Acceptance, str] | None:
         self._now()
         for message_id in ids:
             row = self.db.rows.get(message_id)
             if row:
-                same = row.fingerprint == fingerprint
+                same = row.fingerprint in (fingerprint, *earlier_fingerprints)
                 row.heard = [] if same else row.heard
                 return (Acceptance.SAME if same else Acceptance.CONFLICT), message_id
         return None

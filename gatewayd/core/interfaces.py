@@ -275,6 +275,7 @@ class IStore(Interface):
         message: Message,
         fingerprint: str,
         *,
+        earlier_fingerprints: Sequence[str] = (),
         player_hash: str = "",
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
@@ -284,7 +285,8 @@ class IStore(Interface):
     ) -> tuple[Acceptance, str]:
         """Store `message` once; the answer's second part is the id that the caller gets.
 
-        `fingerprint` tells the same content from other content; `player_hash` is the keyed hash by which an erasure
+        `fingerprint` tells the same content from other content, as do the earlier ones, by which it may have been
+        stored under a previous key; `player_hash` is the keyed hash by which an erasure
         finds the message; `stop_hashes` are keyed hashes of the player and of the address: they may be on the stop
         list of this label and channel. With `lease` the message is ours to send at once (LEASED), else it waits for
         any instance (STORED). After `until` nothing is stored any more, however late the call reaches a server that
@@ -299,7 +301,9 @@ class IStore(Interface):
         marked already.
         """
 
-    async def known(ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
+    async def known(
+        ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
+    ) -> tuple[Acceptance, str] | None:
         """SAME or CONFLICT where one of `ids` was taken before, else None."""
 
     async def lease_messages(channel: Channel, limit: int) -> list[Leased]:

@@ -57,6 +57,7 @@ class Keys:
         self._seal = AESSIV(_derive(secret, "seal", 64))
         self._unseal = tuple(AESSIV(_derive(key, "seal", 64)) for key in self._ring)
         self._id_keys = tuple(_derive(key, "id", 32) for key in self._ring)
+        self._print_keys = tuple(_derive(key, "fingerprint", 32) for key in self._ring)
         self._hash_keys = tuple(_derive(key, "hash", 32) for key in self._ring)
         # A player and an address are named at acceptance and, as a rule soon after, at delivery.
         self._hashes = lru_cache(maxsize=_REMEMBERED)(self._make_hashes)
@@ -125,6 +126,15 @@ class Keys:
         if address:
             found += self.number_hashes(address) if channel == "sms" else self.address_hashes(address)
         return tuple(found)
+
+    def fingerprints(self, content: bytes) -> tuple[str, ...]:
+        """What tells this content from other content, and of which nobody without a key can guess it.
+
+        Under today's key first, then under the previous ones, and last without one, as 0.1.0 stored it.
+        """
+        keyed = (hashlib.blake2b(content, key=key, digest_size=15).digest() for key in self._print_keys)
+        plain = hashlib.blake2b(content, digest_size=16).hexdigest()
+        return (*(base64.b64encode(digest).decode() for digest in keyed), plain)
 
     def seal(self, text: str, message_id: str) -> str:
         """`text` encrypted for this installation and bound to `message_id` (AES-SIV: the same twice is harmless)."""

@@ -30,7 +30,7 @@ from gatewayd.intake.rules import (
     check_preview,
     check_sender,
     check_well_formed,
-    fingerprint,
+    content_of,
     printable,
 )
 
@@ -233,7 +233,9 @@ class Acceptor:
         self, ids: tuple[str, ...], request: Request, refused: Refused, started: float
     ) -> str:
         """A duplicate gets its id even if the player has changed since; otherwise raises `refused`."""
-        found = await self._ask_store(self._store.known(ids, fingerprint(request)), self._until(started))
+        prints = self._keys.fingerprints(content_of(request))
+        asking = self._store.known(ids, prints[0], earlier_fingerprints=prints[1:])
+        found = await self._ask_store(asking, self._until(started))
         if found is None:
             raise refused
         return _verdict(*found)
@@ -248,12 +250,14 @@ class Acceptor:
             users = (found.user, request.ext_user_id)
             stops = self._keys.stop_hashes(message.label, users, channel, found.address)
         outbox = self._outboxes.get(channel)
+        prints = self._keys.fingerprints(content_of(request))
         attempt = f"{self._clock.seconds():.3f}/{next(self._attempts)}"
 
         async def ask() -> tuple[Acceptance, str]:
             return await self._store.accept(
                 message,
-                fingerprint(request),
+                prints[0],
+                earlier_fingerprints=prints[1:],
                 player_hash=self._keys.user_hashes(message.label, message.ext_user_id)[0],
                 earlier_ids=ids[1:],
                 stop_hashes=stops,

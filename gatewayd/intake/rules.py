@@ -5,7 +5,6 @@ Each message names a field and a rule, and never repeats what the field held.
 
 import re
 from functools import lru_cache
-from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
@@ -49,11 +48,11 @@ def printable(uid: str) -> str:
     return "" if _CONTROL.search(uid) else uid[:LONGEST]
 
 
-def fingerprint(request: Request) -> str:
+def content_of(request: Request) -> bytes:
     """Equal for equal content: every field that the protocol names except callback_url, as the request had it."""
     content = request.content
     fields = (request.ext_user_id, *_strings(content), request.activity_type, request.to_email_address)
-    return blake2b(msgspec.msgpack.encode(fields), digest_size=16).hexdigest()
+    return msgspec.msgpack.encode(fields)
 
 
 def _strings(content: Content) -> tuple[str, ...]:

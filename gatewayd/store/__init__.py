@@ -4,6 +4,7 @@ Of what stands in it, and of what the scripts reply, rows.py makes values; what 
 scripts.py. Holds ids, never an address; content only until the next hop took the message or it is final.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,7 @@ class RedisStore(Facts, Players, Operators):
         message: Message,
         fingerprint: str,
         *,
+        earlier_fingerprints: Sequence[str] = (),
         player_hash: str = "",
         earlier_ids: Sequence[str] = (),
         stop_hashes: Sequence[str] = (),
@@ -76,10 +78,10 @@ class RedisStore(Facts, Players, Operators):
         until: float | None = None,
         attempt: str = "",
     ) -> tuple[Acceptance, str]:
-        digest, content, texts = rows.stored(message)
+        digest, content, texts = rows.stored(message, small=not lease)
         item = (
             message.id,
-            fingerprint,
+            [fingerprint, *earlier_fingerprints],
             message.label,
             message.channel,
             rows.ms(self._moments.kept(message.deadline)),
@@ -123,8 +125,10 @@ class RedisStore(Facts, Players, Operators):
             self.log.warn("Redis' clock was set {word} by {seconds:.1f} s", word=word, seconds=abs(jump))
         return jump
 
-    async def known(self, ids: Sequence[str], fingerprint: str) -> tuple[Acceptance, str] | None:
-        code, owner = await self._run("known", fingerprint, list(ids))
+    async def known(
+        self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
+    ) -> tuple[Acceptance, str] | None:
+        code, owner = await self._run("known", [fingerprint, *earlier_fingerprints], list(ids))
         if not code:
             return None
         await self._link.confirmed()
@@ -147,7 +151,7 @@ class RedisStore(Facts, Players, Operators):
             kept = rows.record(fields)
             try:
                 found.append(rows.leased(message_id.decode(), lease.decode(), kept, self._moments, *texts))
-            except (ValueError, KeyError, IndexError):
+            except (ValueError, KeyError, IndexError, zlib.error):
                 await self._put_off_unreadable(message_id.decode(), channel, lease.decode(), kept)
         return found, stay
 

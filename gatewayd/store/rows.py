@@ -4,6 +4,8 @@ Moments are milliseconds there and seconds here; what is not there is None or em
 message, by the short names of legend.py.
 """
 
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -39,6 +41,9 @@ _receipt = msgspec.json.Decoder(Receipt).decode
 _CONTENT: Mapping[Channel, Callable[..., Content]] = {channel: kind for kind, channel in CHANNEL_OF.items()}
 _LONGEST_ENVELOPE = 8 * LONG
 """Bytes of an envelope in the hash: move.lua removes so many fields. A longer one goes with the content."""
+
+_WORTH_DEFLATING = 512
+"""Bytes."""
 
 Record = Mapping[bytes, bytes]
 
@@ -86,10 +91,11 @@ def _long(name: str, value: str) -> Iterator[str]:
 # Messages that wait
 
 
-def stored(message: Message) -> tuple[str, str, list[str]]:
+def stored(message: Message, *, small: bool) -> tuple[str, str, list[str]]:
     """A message as it waits: the digest of what it says, what it says, and the texts of its hash.
 
-    Only what many messages of a campaign may have in common is content; it stands once for all of them.
+    Only what many messages of a campaign may have in common is content; it stands once for all of them. `small` is for
+    one that waits in a queue, where memory counts for more than the time to deflate it.
     """
     content = message.content
     if isinstance(content, Email):
@@ -107,7 +113,23 @@ def stored(message: Message) -> tuple[str, str, list[str]]:
         *_long("envelope", head),
     ]
     whole = _encode(said)
-    return blake2b(whole, digest_size=15).hexdigest(), whole.decode(), texts
+    return _digest(whole), _deflated(whole) if small else whole.decode(), texts
+
+
+def _digest(whole: bytes) -> str:
+    return b64encode(blake2b(whole, digest_size=15).digest()).decode()
+
+
+def _deflated(whole: bytes) -> str:
+    """Base64 of the deflated text, where that is shorter: a script's arguments are text."""
+    if len(whole) < _WORTH_DEFLATING:
+        return whole.decode()
+    packed = b64encode(zlib.compress(whole, 1))
+    return (packed if len(packed) < len(whole) else whole).decode()
+
+
+def _inflated(content: bytes) -> bytes:
+    return content if content.startswith(b"[") else zlib.decompress(b64decode(content))
 
 
 def leased(
@@ -136,7 +158,7 @@ def leased(
 
 
 def _waiting(message_id: str, kept: Record, content: bytes, url: bytes) -> Message:
-    channel, said, head = Channel(text(kept, "channel")), _texts(content), text(kept, "envelope")
+    channel, said, head = Channel(text(kept, "channel")), _texts(_inflated(content)), text(kept, "envelope")
     bodies = 2 if channel is Channel.EMAIL else 1
     *senders, sealed_to = _texts(head) if head else said[bodies:]
     return Message(

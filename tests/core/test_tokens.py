@@ -1,5 +1,6 @@
 """Ids, tokens, hashes and seals that the secret key makes."""
 
+import hashlib
 import uuid
 
 import pytest
@@ -98,3 +99,17 @@ def test_a_changed_subscription_is_refused(place: int, letter: str) -> None:
     assert (KEYS.read_subscription(forged) is not None) == (forged == token)
     assert KEYS.read_subscription(KEYS.token(Purpose.UNSUBSCRIBE, MESSAGE)) is None
     assert KEYS.read_subscription(Keys(b"x" * 32).subscription(MESSAGE, "amazing", "player")) is None
+
+
+def test_a_fingerprint_of_content_can_be_guessed_by_nobody_without_the_key() -> None:
+    """Equal under one key, another under another one; a former key's and the keyless one of 0.1.0 stand behind it."""
+    today, former = Keys(b"n" * 32), Keys(b"o" * 32)
+    both = Keys(b"n" * 32, [b"o" * 32])
+    content = b"player-1, whoever asks"
+    assert today.fingerprints(content) == Keys(b"n" * 32).fingerprints(content)
+    assert today.fingerprints(content)[0] != former.fingerprints(content)[0]
+    assert both.fingerprints(content) == (
+        today.fingerprints(content)[0],
+        former.fingerprints(content)[0],
+        hashlib.blake2b(content, digest_size=16).hexdigest(),
+    )

@@ -23,7 +23,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, STORE_WITHIN
 from gatewayd.intake.patience import ON_THE_WAY
 from gatewayd.intake.request_json import read_request
-from gatewayd.intake.rules import Request, fingerprint
+from gatewayd.intake.rules import Request, content_of
 from intake_world import ANNA, EMAIL, KEYS, NOW, SMS, TABLE, Intake, Players, label
 
 MAIL = read_request(Channel.EMAIL, json.dumps(EMAIL).encode())
@@ -753,8 +753,8 @@ def test_fingerprints_are_equal_for_equal_content_only(one: list[str], other: li
     def request(words: list[str], uid: str, url: str) -> Request:
         return Request(words[0], uid, Email(*words[1:6]), url, words[6], words[7])
 
-    assert fingerprint(request(one, "1", "a")) == fingerprint(request(one, "2", "b"))
-    assert (fingerprint(request(one, "1", "a")) == fingerprint(request(other, "1", "a"))) is (one == other)
+    assert content_of(request(one, "1", "a")) == content_of(request(one, "2", "b"))
+    assert (content_of(request(one, "1", "a")) == content_of(request(other, "1", "a"))) is (one == other)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def judged(channel: Channel, body: bytes) -> str:
         rules.check_sender(LABEL, request.content)
         rules.check_callback(LABEL, request.callback_url)
         rules.check_preview(LABEL, request)
-        rules.fingerprint(request)
+        rules.content_of(request)
     except Refused as refused:
         return refused.message
     return ""

@@ -139,6 +139,17 @@ async def test_a_uid_keeps_its_id_over_a_key_rotation(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_fingerprint_of_a_previous_key_still_compares(world: World) -> None:
+    """The same content is the same whatever key its fingerprint was made with; other content is not."""
+    old = sms(world.clock)
+    await world.one.accept(old, "old print")
+    earlier = {"earlier_fingerprints": ["older print", "old print"]}
+    assert await world.one.accept(old, "new print", **earlier) == (Acceptance.SAME, old.id)
+    assert await world.one.known([old.id], "new print", **earlier) == (Acceptance.SAME, old.id)
+    assert await world.one.accept(old, "new print") == (Acceptance.CONFLICT, old.id)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_pause_counts_from_the_moment_it_is_stored(world: World) -> None:
     """A message that another instance was about to write is not marked any more, and stays queued."""
     message = await world.leased()

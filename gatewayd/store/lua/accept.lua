@@ -1,5 +1,5 @@
 -- Store a message, once for its id.
--- item    id fingerprint label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
+-- item    id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
 --         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own name)
 -- reply   {code, id}: leased stored same conflict suppressed full late
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
@@ -43,20 +43,20 @@ local function name_callback(url, deadline)
 end
 
 local function each(it)
-  local id, fingerprint, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
+  local id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
     earlier_ids, stop_hashes, last_moment, attempt = unpack(it)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
   local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
-  if known then return heard_again(id, known == fingerprint, attempt, me, channel) end
+  if known then return heard_again(id, is_same(known, fingerprints), attempt, me, channel) end
   for _, earlier in ipairs(earlier_ids) do
     known = call('HGET', KEY.message .. earlier, FIELD.fingerprint)
-    if known then return heard_again(earlier, known == fingerprint, attempt, '', channel) end
+    if known then return heard_again(earlier, is_same(known, fingerprints), attempt, '', channel) end
   end
   if last_moment > 0 and NOW > last_moment then return {'late', id} end
   if is_stopped(label, channel, stop_hashes) then return {'suppressed', id} end
   if waiting + more_waiting >= MAX then return {'full', id} end
   if not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
-  local fields = {FIELD.state, QUEUED, FIELD.fingerprint, fingerprint, FIELD.label, label, FIELD.channel, channel,
+  local fields = {FIELD.state, QUEUED, FIELD.fingerprint, fingerprints[1], FIELD.label, label, FIELD.channel, channel,
     FIELD.accepted_at, accepted_at, FIELD.deadline, deadline, FIELD.callback, name_callback(url, deadline),
     FIELD.content, digest, FIELD.player_bucket, bucket, unpack(texts)}
   if me ~= '' then

@@ -11,8 +11,7 @@ local function each(it)
     call('ZREM', leases, id)
     return false
   end
-  local holder = call('HGET', KEY.message .. id, FIELD.report_lease)
-  local ours = holder == BOOT .. lease
+  local ours = m.report_lease == BOOT .. lease
   if sub(m.pending, 1, 1) ~= letter then
     if m.pending == '' then call('ZREM', leases, id) end
     return false

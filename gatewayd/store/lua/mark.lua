@@ -22,7 +22,8 @@ local function each(it)
   if is_latest == 1 and address ~= '' and (m.address ~= address or m.marked_at == 0) then
     list_entry(KEY.latest, address, packed(id))
   end
-  note(m, 'submitting', taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route)
+  local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
+  if m.marked_at == 0 then note_once(m, 'submitting', words) else note(m, 'submitting', words) end
   local new_outcomes = segments > 1 and not m.segments
   save(m)
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.

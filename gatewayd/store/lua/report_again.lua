@@ -3,8 +3,8 @@
 -- reply   1, or 0 where it is not ours
 local function each(it)
   local id, lease, due, reason, counts = unpack(it)
-  local m = record(id, FIELD.report_lease)
-  if not m or m.more ~= BOOT .. lease then
+  local m = record(id)
+  if not m or m.report_lease ~= BOOT .. lease then
     -- Not kept any more: what is written to it now would have no end.
     if not m then call('ZREM', KEY.leases .. 'reports:' .. INSTANCE, id) end
     return 0
