@@ -36,6 +36,7 @@ from gatewayd.core.timeline import reports_of
 
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600
+LOOKS = (12, 30, 60, 300, PARKED_FOR)
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
 
 
@@ -744,7 +745,7 @@ class FakeStore:
                 del self.db.parked[receipt]
                 orphans.append(receipt)
             else:
-                self.db.parked[receipt] = receipt.parked_at + next(at for at in (12, 60, PARKED_FOR) if age < at)
+                self.db.parked[receipt] = receipt.parked_at + next(at for at in LOOKS if age < at)
                 due.append(receipt)
         return due, orphans
 

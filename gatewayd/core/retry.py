@@ -45,6 +45,12 @@ RELAY = RetryPolicy(longest=300.0)
 SMSC = RetryPolicy(longest=60.0)
 CALLBACK = RetryPolicy(longest=3600.0)
 LINK = RetryPolicy(longest=60.0)
+RELAY_FIRST = 2.0
+RELAY_BROKEN = 8.0
+RELAY_LASTING = 300.0
+"""Seconds: a relay's or a domain's first pause; the longest where it may be back at any moment, and where only a person
+can mend it (a refused log-in)."""
+
 STORE = RetryPolicy(longest=2.0, first=0.1)
 FACT_AGAIN = 0.5
 """Seconds between two tries to store a fact: as soon as Redis is back, and the same for each."""

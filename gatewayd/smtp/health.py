@@ -9,13 +9,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from gatewayd.core.retry import RELAY_BROKEN, RELAY_LASTING
 from gatewayd.smtp.pacing import Backoff
-
-BROKEN_CAP = 8.0
-"""Most seconds between two tries where the relay may be back at any moment."""
-
-LASTING_CAP = 300.0
-"""The same where only a person can mend it: a refused log-in."""
 
 NO_ANSWER = "it does not answer"
 
@@ -28,8 +23,8 @@ class Health:
     def __init__(self, clock: IReactorTime, name: str, jitter: Callable[[], float]) -> None:
         self._clock = clock
         self._name = name
-        self._broken = Backoff(BROKEN_CAP, jitter)
-        self._lasting = Backoff(LASTING_CAP, jitter)
+        self._broken = Backoff(RELAY_BROKEN, jitter)
+        self._lasting = Backoff(RELAY_LASTING, jitter)
         self.up = False
         self.mute = False
         """It is down because all connections are busy and none of them says anything."""

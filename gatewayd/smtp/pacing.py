@@ -6,9 +6,8 @@ Nothing here waits long or without bound: whoever can't go soon is told when, an
 from collections import OrderedDict
 from collections.abc import Callable
 
-FIRST = 2.0
-EARLY = 60.0
-EARLY_CAP = 10.0
+from gatewayd.core.retry import EARLY, EARLY_CAP, RELAY_FIRST
+
 _KEPT = 10_000
 
 
@@ -54,7 +53,7 @@ class Backoff:
         """Another failure; when to try again."""
         if not self._failures:
             self._began = now
-        delay = min(FIRST * 2.0 ** min(self._failures, 20), self._longest)
+        delay = min(RELAY_FIRST * 2.0 ** min(self._failures, 20), self._longest)
         if now - self._began < EARLY:
             delay = min(delay, EARLY_CAP)
         self._failures += 1

@@ -1,7 +1,9 @@
--- Parked receipts whose next look-up is due: 2, 12 and 60 s after they came. What comes later finds them by their ids,
--- when the submit's answer is stored; after `limit` ms, or where there are more than `most`, they are orphans.
+-- Parked receipts whose next look-up is due: 2, 12, 30, 60 and 300 s after they came. What comes later finds them by
+-- their ids, when the submit's answer is stored; after `limit` ms, or where there are more than `most`, they are orphans.
 -- item    count limit(ms) most
 -- reply   {receipts to look up, orphans}
+local LOOKS = {12000, 30000, 60000, 300000}
+
 local function each(it)
   local count, limit, most = unpack(it)
   local due, orphans = {}, {}
@@ -12,7 +14,9 @@ local function each(it)
       call('ZREM', KEY.parked, payload)
       orphans[#orphans + 1] = payload
     else
-      call('ZADD', KEY.parked, born + (age < 12000 and 12000 or age < 60000 and 60000 or limit), payload)
+      local next_look = limit
+      for i = #LOOKS, 1, -1 do if age < LOOKS[i] then next_look = LOOKS[i] end end
+      call('ZADD', KEY.parked, born + next_look, payload)
       due[#due + 1] = payload
     end
   end
