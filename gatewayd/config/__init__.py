@@ -142,13 +142,19 @@ _PUBLIC_KEYS: Mapping[str, Callable[[str], object]] = {
 
 
 def _unreadable_keys(config: Config) -> Iterator[str]:
-    """What an ESP's events are to be proven with and can't be: each of them would be refused."""
+    """What events and reports are to be proven with and can't be: each of them would be refused."""
     for name, read in _PUBLIC_KEYS.items():
         if name in config.esp and (text := config.esp[name].public_key.reveal()):
             try:
                 read(text)
             except ValueError as error:
                 yield f"esp.{name}.public_key: {error}"
+    for name, table in config.providers.items():
+        if table.reports.signature == "telnyx" and table.reports.secret:
+            try:
+                pem.ed25519_key(table.reports.secret.reveal())
+            except ValueError as error:
+                yield f"providers.{name}.reports.secret: {error}"
 
 
 def _guessable(config: Config, known: Sequence[str]) -> Iterator[str]:

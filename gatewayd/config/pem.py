@@ -119,3 +119,14 @@ def _unreadable(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield key, f"cannot read {path}: {error.strerror}"
         except ValueError as error:
             yield key, str(error)
+
+
+def ed25519_key(text: str) -> bytes:
+    """The 32 bytes of an Ed25519 public key in base64, as Telnyx gives it. Raises ValueError."""
+    try:
+        key = b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("is not a public key of Telnyx: 32 bytes in base64")
+    return key

@@ -3,7 +3,6 @@
 Of the file as it stands, the profiles filled in; one fault of several keys is named at the key that has to change.
 """
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -99,10 +98,3 @@ def _proof(at: str, reports: object) -> Iterator[str]:
     signature, given = reports.get("signature"), reports.get("secret")
     if signature and not given:
         yield f"{at}.secret: is required: without it no report can be proven"
-    if signature == "telnyx" and isinstance(given, str) and given and not given.startswith(_POINTED):
-        try:
-            key = base64.b64decode(given, validate=True)
-        except ValueError:
-            key = b""
-        if len(key) != 32:
-            yield f"{at}.secret: is not a public key of Telnyx: 32 bytes in base64"

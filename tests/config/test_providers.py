@@ -108,6 +108,10 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
         ({"reports": {"states": {"A": "sent"}}}, "providers.vendor.reports.states.A: must be one of"),
         ({"reports": {"signature": "twilio"}}, "providers.vendor.reports.secret: is required"),
         ({"reports": {"signature": "telnyx", "secret": "abc"}}, "providers.vendor.reports.secret: is not a public key"),
+        (
+            {"reports": {"signature": "telnyx", "secret": "env:KEY"}},
+            "providers.vendor.reports.secret: is not a public key",
+        ),
         ({"file": {"smscs": {"vendor": {}}}}, "providers.vendor: there is an [smscs.vendor]"),
     ],
 )

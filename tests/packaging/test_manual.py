@@ -44,6 +44,7 @@ KEYS = {
     "amazing.ed25519.pem": RSA_KEY,
     "sendgrid.pem": EC_PUBLIC,
     "postal.dkim": RSA_PUBLIC,
+    "telnyx.public": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
 }
 
 SMALL = """
