@@ -589,6 +589,15 @@ def test_with_the_store_down_the_provider_comes_again() -> None:
     assert [evidence.message_id for evidence in world.took] == [ID, OTHER]
 
 
+def test_a_stranger_may_say_a_kilobyte() -> None:
+    """What everybody may post to is a form of one field; a provider's events are larger."""
+    world = World(mailjet=esp())
+    assert world.ask("POST", leaving(), b"a" * 1024, FORM).status == 400
+    assert world.ask("POST", leaving(), b"a" * 1025, FORM).status == 413
+    assert world.ask("POST", "/nowhere", b"a" * 1025, FORM).status == 413
+    assert world.post("mailjet", b"{" + b"a" * 100_000).status == 400
+
+
 def test_a_large_batch_is_taken_whole() -> None:
     """More messages than are worked on at once."""
     world = World(mailjet=esp())

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.threads import deferToThread
 from twisted.web.client import Agent, HTTPConnectionPool
 
+from certificates import Authority
 from conftest import missing
 from fakes import FakeStore
 from gatewayd.core.interfaces import Acceptance
@@ -284,6 +286,35 @@ async def test_a_drain_lets_the_last_answer_leave() -> None:
     assert b'"error_code":0' in busy.heard
     assert b"Connection: close\r\n" in busy.heard
     await stopped
+
+
+@pytest_twisted.ensureDeferred
+async def test_over_tls(tmp_path: Path) -> None:
+    """A listener of its own certificate: small and large, kept and refused, and a caller who reads until we close."""
+    authority = Authority(tmp_path)
+    gateway = Gateway()
+    port: Any = await authority.endpoint(reactor, "127.0.0.1").listen(gateway.site)
+    trusting = ssl.create_default_context(cafile=authority.ca_file)
+
+    def ask(data: bytes, ends: bytes) -> bytes:
+        plain = socket.create_connection(("127.0.0.1", port.getHost().port), timeout=20)
+        with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as caller:
+            caller.sendall(data)
+            heard = b""
+            while not heard.endswith(ends) and (more := caller.recv(65536)):
+                heard += more
+            return heard
+
+    try:
+        large = EMAIL | {"body": "x" * 15_000}
+        asked = post() + post(large | {"email_uid": "2"}) + b"GET /x HTTP/1.1\r\nHost: gw\r\n\r\n"
+        answers = await deferToThread(ask, asked, b"not found\n")
+        assert answers.count(b'{"error_code":0,') == 2
+        refused = await deferToThread(ask, post(large).replace(SECRET.encode(), b"wrong"), b'not authorised"}')
+        assert b"Connection: close" in refused
+    finally:
+        await port.stopListening()
+        await gateway.listener.stopService()
 
 
 @pytest_twisted.ensureDeferred

@@ -170,6 +170,12 @@ def test_a_channel_tells_more_where_it_can(world: World) -> None:
     assert (told["word"], told["reason"]) == ("backing-off", "bind refused: ESME_RINVPASWD")
 
 
+@pytest.mark.parametrize("limit", ["0", "100001", "-1", "x", "9" * 5000, "", "1e3"])
+def test_a_limit_that_is_none_is_refused(world: World, limit: str) -> None:
+    """However many digits it has: Python reads no number of 5,000."""
+    assert world.ask(f"/verbs/dead-letters?limit={limit}").status == 400
+
+
 def test_dead_letters_are_listed_retried_and_dropped(world: World) -> None:
     """Retry queues the status again; drop forgets it; a second time there is none."""
     first, second = world.dead("uid-1"), world.dead("uid-2")
