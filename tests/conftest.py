@@ -31,6 +31,10 @@ import distribution
 
 IN_CI = os.environ.get("CI") == "true"
 
+# Some machines have this set: then each daemon that a test starts would compile all of gatewayd anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 GRACE = float(os.environ.get("GATEWAYD_TEST_GRACE", "30"))
 """Seconds past its time that a test has to clean up, before it ends the run."""
 
