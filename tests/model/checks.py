@@ -1,0 +1,138 @@
+"""What must hold of all that Redis keeps, after each of its steps and at the end."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from gatewayd.store.legend import FIELDS, KEYS
+
+from gatewayd.core.status import FINAL, REPORTS, State
+
+SNAPSHOT = """
+local out = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local kind = redis.call('TYPE', key).ok
+  local value = false
+  if kind == 'hash' then value = redis.call('HGETALL', key)
+  elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1)
+  elseif kind == 'set' then value = redis.call('SMEMBERS', key)
+  elseif kind == 'string' then value = redis.call('GET', key) end
+  out[#out + 1] = {key, value, redis.call('PTTL', key)}
+end
+return out
+"""
+ENDLESS = (
+    "asides",
+    "beats",
+    "boots",
+    "counts",
+    "dead",
+    "dead_why",
+    "instances",
+    "layout",
+    "parked",
+    "paused",
+    "waiting",
+)
+"""Families that never go, and those whose members have an end each."""
+
+
+def field(name: str) -> str:
+    """A field's short form."""
+    return FIELDS[name].short
+
+
+@dataclass
+class Kept:
+    """All keys: `messages` by id, and who stands in which place."""
+
+    messages: dict[str, dict[str, str]]
+    places: Counter[tuple[str, str]]
+    leased: Counter[tuple[str, str]]
+    lifetimes: dict[str, int]
+    waiting: int
+    counts: dict[str, int]
+    contents: dict[str, int]
+
+    @classmethod
+    def read(cls, server: Any, prefix: str) -> "Kept":
+        """What Redis keeps now."""
+        kept = cls({}, Counter(), Counter(), {}, 0, {}, {})
+        for raw_key, value, lifetime in server.ask("EVAL", SNAPSHOT, 0, _glob(prefix) + "*"):
+            key = raw_key.decode("utf-8", "backslashreplace")[len(prefix) :]
+            kept.lifetimes[key] = lifetime
+            if key.startswith(KEYS["message"].short):
+                words = [word.decode("utf-8", "backslashreplace") for word in value]
+                kept.messages[key[len(KEYS["message"].short) :]] = dict(zip(words[::2], words[1::2], strict=True))
+            elif key.startswith((KEYS["queue"].short, KEYS["leases"].short)):
+                kind = "reports" if key.split(":")[1] == "reports" else "messages"
+                kept.places.update((kind, member.decode()) for member in value)
+                if key.startswith(KEYS["leases"].short):
+                    kept.leased.update((kind, member.decode()) for member in value)
+            elif key.startswith(KEYS["aside"].short):
+                kept.places.update(("messages", member.decode()) for member in value)
+            elif key == KEYS["waiting"].short:
+                kept.waiting = int(value)
+            elif key == KEYS["counts"].short:
+                words = [word.decode() for word in value]
+                kept.counts = {name: int(number) for name, number in zip(words[::2], words[1::2], strict=True)}
+            elif key.startswith(KEYS["content_more"].short):
+                kept.contents[key[len(KEYS["content_more"].short) :]] = int(value) + 1
+            elif key.startswith(KEYS["content"].short):
+                kept.contents.setdefault(key[len(KEYS["content"].short) :], 1)
+        return kept
+
+    def judge(self) -> None:
+        """After each step: AssertionError where something is in no place or in two, or where a count is off."""
+        waits = {State.QUEUED, State.UNCERTAIN}
+        contents: Counter[str] = Counter()
+        states: Counter[str] = Counter()
+        for message_id, m in self.messages.items():
+            state, short = State(m[field("state")]), message_id[:8]
+            content = m.get(field("content"))
+            assert (state in waits) == (content is not None), f"{short} is {state}, content: {content is not None}"
+            places = self.places["messages", message_id]
+            if content is None:
+                # Evidence may end what is being sent: its lease goes when the sender comes to settle it.
+                places -= self.leased["messages", message_id]
+            assert places == (content is not None), f"{short} ({state}) stands in {places} places"
+            if content is not None:
+                contents[content] += 1
+            pending = m.get(field("pending_reports"), "")
+            told = self.places["reports", message_id]
+            if not pending:
+                # Told by one whose lease a peer had taken over: the peer's goes when it comes to end it.
+                told -= self.leased["reports", message_id]
+            assert told == (pending != ""), f"{short} has {pending!r} to tell and stands in {told} places"
+            channel = m[field("channel")]
+            states[f"amazing|{channel}|accepted"] += 1
+            states[f"amazing|{channel}|{'in_flight' if state in waits else state}"] += 1
+        # One that was taken back while a peer had leased it: the peer's lease goes when it comes to mark or settle.
+        places = self.places - self.leased
+        strangers = {place for place in places if place[1] not in self.messages}
+        assert not strangers, f"in a queue, and not kept: {strangers}"
+        assert self.waiting == sum(contents.values()), f"`waiting` is {self.waiting}, of {sum(contents.values())}"
+        assert self.contents == dict(contents), f"contents: {self.contents}, used: {dict(contents)}"
+        for name, number in self.counts.items():
+            if not name.endswith("|handed"):
+                assert number == states[name], f"{name} is {number}, of {states[name]}"
+
+    def judge_end(self, heard: dict[str, list[str]]) -> None:
+        """When nothing moves any more: all have ended, all was heard in order, and all that is kept has an end."""
+        self.judge()
+        for message_id, m in self.messages.items():
+            short, state = message_id[:8], State(m[field("state")])
+            assert state in FINAL | {State.SENT}, f"{short} is {state} at the end"
+            queued = [str(REPORTS[letter]) for letter in m[field("queued_reports")]]
+            first = list(dict.fromkeys(heard.get(message_id, [])))
+            assert first == queued, f"{short}: heard {heard.get(message_id)}, queued {queued}"
+            if m[field("channel")] == "sms":
+                ends = [status for status in first if status in ("delivered", "failed", "rejected")]
+                assert len(ends) <= 1, f"{short} ended as {ends}"
+        shorts = {KEYS[name].short for name in ENDLESS if name in KEYS}
+        endless = [key for key, left in self.lifetimes.items() if left == -1 and key not in shorts]
+        assert not endless, f"without an end: {endless}"
+
+
+def _glob(prefix: str) -> str:
+    return "".join("\\" + char if char in "[]*?\\" else char for char in prefix)
