@@ -4,9 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from gatewayd.store.legend import FIELDS, KEYS
-
 from gatewayd.core.status import FINAL, REPORTS, State
+from gatewayd.store.legend import FIELDS, KEYS
 
 SNAPSHOT = """
 local out = {}

@@ -17,8 +17,10 @@ from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.core.tokens import Keys
 from gatewayd.evidence.track import Tracker
 from gatewayd.store import RedisStore
+from gatewayd.store.stop_list import StopList
 from gatewayd.work.attempts import MessageWork, ReportWork
 from gatewayd.work.keeper import Keeper
+from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from model.redis_wire import Link
 
@@ -43,7 +45,15 @@ class Instance:
         self.link = Link(world.server, self.clock, PREFIX, RedisStore.script_arguments(name, 1000, RETENTION, boot))
         self.store = RedisStore(self.link, self.clock, PREFIX, name)
         meter = FakeMeter()
-        self.tracker = Tracker(self.clock, self.store, Keys(b"k" * 32), {"amazing": Label.model_construct()}, meter)
+        self.marks = Marks(self.clock, self.store)
+        self.tracker = Tracker(
+            self.clock,
+            self.store,
+            StopList(self.link, PREFIX),
+            Keys(b"k" * 32),
+            {"amazing": Label.model_construct()},
+            meter,
+        )
         jitter = world.chance.random
         self.works = {
             channel: MessageWork(
@@ -51,6 +61,7 @@ class Instance:
                 self.store,
                 channel,
                 self._sender(channel),
+                marks=self.marks,
                 evidence=self.tracker,
                 retry=RELAY if channel is Channel.EMAIL else SMSC,
                 policies={},
@@ -71,6 +82,7 @@ class Instance:
             self.outboxes,
             on_paused=self._pause,
             evidence=self.tracker,
+            marks=self.marks,
             on_usurped=self._usurp,
             instance=name,
         )

@@ -87,6 +87,7 @@ class Link:
     arguments: Sequence[str]
     up: bool = True
     trouble: str = "the model has cut it"
+    connections: int = 1
     outgoing: deque[Call] = field(default_factory=deque)
     incoming: deque[Call] = field(default_factory=deque)
 
@@ -140,6 +141,7 @@ class Link:
         there = [call for call in self.outgoing if chance.random() < 0.5]
         self.incoming.clear()
         self.outgoing.clear()
+        self.connections += 1
         now = self.clock.seconds()
         for call in waiting:
             if call.answer.called:

@@ -61,6 +61,7 @@ class Wire:
                 if index > begun:
                     await instance.store.record_segments(message.id, leased.lease, route, progress)
                 await self._slot(instance)
+                at = instance.clock.seconds()
                 lets = await instance.store.mark(
                     message, route, f"hash-of-{message.id}", lease=leased.lease, segments=segments
                 )
@@ -70,6 +71,7 @@ class Wire:
                 raise TemporaryFailure("Redis did not answer", counts=False, progress=progress) from None
             if not lets:
                 raise PermanentFailure("the user is on the stop list")
+            instance.marks.written(message.id, channel, route, at)
             word, remote = await self._write(instance, leased, index)
             if word == LOST:
                 raise Uncertain(f"{route}: the connection was lost", route=route, progress=progress)

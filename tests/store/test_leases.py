@@ -4,8 +4,8 @@ import pytest
 import pytest_twisted
 
 from gatewayd.core.errors import LeaseLost
-from gatewayd.core.model import Channel, Handed
-from gatewayd.core.status import Report, State
+from gatewayd.core.model import Channel, Evidence, Handed
+from gatewayd.core.status import Event, Report, State
 from store_world import World, world
 
 __all__ = ["world"]
@@ -98,3 +98,24 @@ async def test_a_report_is_told_by_who_holds_it_now(world: World) -> None:
     assert await world.one.report_heard(old) is None
     assert (new.status, await world.two.report_heard(new)) == (Report.ACCEPTED, None)
     assert await world.told() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_ended_while_it_was_leased_is_given_back_to_no_queue(world: World) -> None:
+    """Evidence may end what a process that died still held: a queue holds only what has content."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.two.record_evidence(Evidence(message.id, Event.DELIVERED, "receipt"))
+    await world.two.recover("one")
+    assert (await world.two.queues())["sms"].waiting == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_ended_while_it_was_set_aside_waits_for_no_resume(world: World) -> None:
+    """A label is paused, and a receipt of a former copy comes."""
+    message = await world.leased()
+    await world.one.pause("amazing", Channel.SMS)
+    await world.one.set_aside(message)
+    await world.one.record_evidence(Evidence(message.id, Event.FAILED, "receipt"))
+    await world.one.resume("amazing", Channel.SMS)
+    assert await world.one.requeue_set_aside() == 0

@@ -9,9 +9,10 @@ local function each(it)
   local function give_back(kind, leases, id)
     local m = record(id)
     call('ZREM', leases, id)
-    call('ZADD', KEY.queue .. kind, now, id)
     moved = moved + 1
-    if not m then return end
+    -- While it was leased evidence ended it, its caller took it back, or another process told its last status.
+    if not m or kind == 'reports' and m.pending == '' or kind ~= 'reports' and not WAITING[m.state] then return end
+    call('ZADD', KEY.queue .. kind, now, id)
     clear(m, kind == 'reports' and FIELD.report_lease or FIELD.lease)
     if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)

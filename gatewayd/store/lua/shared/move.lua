@@ -31,8 +31,10 @@ local function move(m, new, letters, report_lease, event, detail)
     if FINAL[new] then set(m, FIELD.ended_at, now) end
     if waited then
       drop_content(m)
-      -- One that is leased stands in no queue.
-      if not m.lease then call('ZREM', KEY.queue .. m.channel, m.id) end
+      -- One that is leased stands in no queue; one whose label is paused may be set aside.
+      if not m.lease and call('ZREM', KEY.queue .. m.channel, m.id) == 0 then
+        call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, m.id)
+      end
       clear(m, FIELD.content, FIELD.lease, FIELD.heard_by, FIELD.marked_at, FIELD.segments_taken, FIELD.old_segments,
         FIELD.envelope, FIELD.envelope .. 1, FIELD.envelope .. 2, FIELD.envelope .. 3, FIELD.envelope .. 4,
         FIELD.envelope .. 5, FIELD.envelope .. 6, FIELD.envelope .. 7)
