@@ -363,6 +363,7 @@ class FakeStore:
                 row.message, row.lease = None, None
                 self._count(row, "in_flight", -1)
                 self.db.queues[row.channel].pop(message_id, None)
+                self.db.aside.get((row.label, row.channel), {}).pop(message_id, None)
             else:
                 self._count(row, old, -1)
             if new in FINAL:
@@ -1050,9 +1051,11 @@ class FakeStore:
             lease = self.db.leases.get((kind, instance), {})
             for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
                 del lease[message_id]
-                self._requeue(kind, message_id)
                 moved += 1
-                row = self.db.rows[message_id]
+                row = self.db.rows.get(message_id)
+                if row is None or (not row.pending if kind == "reports" else row.state not in WAITING):
+                    continue
+                self._requeue(kind, message_id)
                 if kind != "reports" and row.state is State.UNCERTAIN:
                     row.copies += 1
                     self._note(row, "uncertain", f"{instance} ended while it was on the wire")
