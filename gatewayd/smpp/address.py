@@ -97,6 +97,17 @@ def readings(address: bytes, default_region: str = "") -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def repeated(address: bytes, default_region: str = "") -> tuple[str, ...]:
+    """As `readings`, of a number that a receipt repeats: it is what the submit said, but for a trunk prefix.
+
+    Receipts are as many as submits, and to think of a number costs more than all the rest of one.
+    """
+    plain = digits(address)
+    if plain.startswith("0"):
+        return readings(address, default_region)
+    return (plain,) if plain else ()
+
+
 def digits(address: bytes) -> str:
     """The digits of a number that came in, without plus or 00; empty for what is none: a name, masked, not given."""
     number = address[:LONGEST_ADDRESS].decode("latin-1").translate(_PUNCTUATION)

@@ -45,14 +45,12 @@ class Arrivals:
                 self._say_unreadable(account, f"{came.flaw}; it is read as far as it goes")
             said = receipt.read(request, settings.receipt_states)
             text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
-            source = address.readings(request.source_addr, settings.default_region)
-            # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
-            target = address.readings(request.destination_addr, settings.default_region) if said is not None else ()
+            numbers = self._numbers(request, settings.default_region, repeated=said is not None)
         except Exception:
             self.log.failure("{smsc}: a receipt or text could not be read", smsc=account.name)
             account.unreadable += 1
             return Status.ROK
-        number, *others = self._hashes(*source, *target) or ("",)
+        number, *others = self._hashes(numbers) or ("",)
         try:
             if said is None:
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part, so
@@ -93,7 +91,15 @@ class Arrivals:
             reason = f"{name} answered late: {status}"
             self._record_soon(self._evidence.resume_from(token.message_id, name, token.written_at, ids, reason))
 
-    def _hashes(self, *numbers: str) -> list[str]:
+    def _numbers(self, request: smpp.DeliverSm | smpp.DataSm, region: str, *, repeated: bool) -> tuple[str, ...]:
+        """The player's number in every reading: whose text it is, or whom the submit was for."""
+        if not repeated:
+            return address.readings(request.source_addr, region)
+        # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
+        source, target = request.source_addr, request.destination_addr
+        return (*address.repeated(source, region), *address.repeated(target, region))
+
+    def _hashes(self, numbers: Sequence[str]) -> list[str]:
         """The names of these numbers, today's of the first one first."""
         return list(dict.fromkeys(name for number in numbers for name in self._number_hashes(number)))
 

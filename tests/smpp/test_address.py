@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.core.errors import PermanentFailure
-from gatewayd.smpp.address import destination, digits, source, validity
+from gatewayd.smpp.address import destination, digits, repeated, source, validity
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,12 @@ def test_validity_reads_back(left: int, now: float) -> None:
 def test_a_number_that_came_in_has_digits_only(octets: bytes, expected: str) -> None:
     """However it is written; what is no number has none."""
     assert digits(octets) == expected
+
+
+def test_what_a_receipt_repeats_is_read_as_the_submit_had_it() -> None:
+    """But for a trunk prefix, which no number of ours has: to think of each would cost more than its receipt."""
+    assert repeated(b"447700900021", "GB") == ("447700900021",)
+    assert repeated(b"+44 7700 900021", "GB") == ("447700900021",)
+    assert "447700900021" in repeated(b"07700900021", "GB")
+    assert repeated(b"07700900021") == ("07700900021",)
+    assert repeated(b"Amazing", "GB") == ()
