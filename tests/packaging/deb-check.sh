@@ -74,7 +74,7 @@ build() {
     DEB=$(ls "$WORK"/source/gatewayd_*.deb)
     ls -l "$DEB"
     say "lintian"
-    lintian --allow-root --fail-on error "${DEB%.deb}.changes" || die "lintian"
+    lintian --allow-root --fail-on error "$WORK"/source/gatewayd_*.changes || die "lintian"
     say "hardening"
     for unit in gatewayd gatewayd@; do
         systemd-analyze security --offline=yes --threshold=20 "$top/debian/$unit.service" | tail -1
@@ -243,6 +243,13 @@ PROBE
     say "reload, crash, hang"
     inside systemctl reload gatewayd
     eventually "no health after reload" healthy
+    # A file with an error: the reload fails, the status names the error, and the daemon goes on.
+    inside sh -c 'cp -p /etc/gatewayd/gatewayd.toml /root/good.toml; echo "[labels.x]" >> /etc/gatewayd/gatewayd.toml'
+    inside systemctl reload gatewayd && die "a reload with a broken file succeeds"
+    inside systemctl status gatewayd --no-pager | grep -q 'Status: .*labels\.x' || die "the status does not name the error"
+    healthy || die "no health after a broken reload"
+    inside sh -c 'cp -p /root/good.toml /etc/gatewayd/gatewayd.toml'
+    inside systemctl reload gatewayd
     before=$(unit NRestarts)
     inside systemctl kill -s KILL gatewayd
     eventually "not restarted after kill -9" restarted "$before"
