@@ -103,6 +103,7 @@ class Admin:
             callback_hosts=callback_hosts,
             directories=directories,
             degraded=degraded,
+            labels=lambda: self._labels,
         )
 
     def site(self, reactor: Any) -> Site:

@@ -5,7 +5,7 @@ is told on the way.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IStore
 from gatewayd.core.model import Channel, DeadLetter, Degraded, QueueState, WayState
-from gatewayd.operators.metrics import Metrics
+from gatewayd.operators.metrics import Counts, Metrics
 
 log = Logger()
 
@@ -76,6 +76,7 @@ class Watch(Service):
         callback_hosts: Callable[[], Mapping[str, str]] = dict,
         directories: Callable[[], Mapping[str, str]] = dict,
         degraded: Callable[[], tuple[Degraded, ...]] = tuple,
+        labels: Callable[[], Collection[str]] | None = None,
         every: float = 10.0,
         keep: int = 721,
     ) -> None:
@@ -86,6 +87,8 @@ class Watch(Service):
         self._callback_hosts = callback_hosts
         self._directories = directories
         self._degraded = degraded
+        self._labels = labels
+        self._left_behind: tuple[Degraded, ...] = ()
         self._every = every
         self.samples: deque[Snapshot] = deque(maxlen=keep)
         self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
@@ -141,7 +144,7 @@ class Watch(Service):
 
     def degraded(self) -> tuple[Degraded, ...]:
         """What does not work for somebody at this moment; sets its gauge on the way."""
-        found = self._degraded()
+        found = tuple(sorted((*self._degraded(), *self._left_behind)))
         self._metrics.show_degraded(found)
         return found
 
@@ -150,6 +153,7 @@ class Watch(Service):
     ) -> Snapshot:
         seconds = await self._store.ping()
         counts = await self._store.counts()
+        self._left_behind = tuple(left_behind(counts, self._labels())) if self._labels else ()
         queues = await self._store.queues()
         dead = tuple(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
@@ -209,6 +213,15 @@ class Watch(Service):
         now = self._clock.seconds()
         self._metrics.reactor_late(max(0.0, now - self._due))
         self._due = now + 1.0
+
+
+def left_behind(counts: Counts, labels: Collection[str]) -> Iterator[Degraded]:
+    """Labels that the configuration has no more, and whose messages wait for its return, by the latest counts."""
+    for label, channel, what in counts:
+        number = counts.get((label, channel, "in_flight"), 0)
+        if what == "in_flight" and number > 0 and label not in labels:
+            text = f"{label} is in the configuration no more: {number} of its messages ({channel}) wait for its return"
+            yield Degraded("label", f"{label}/{channel}", f"{text}, or for their deadline")
 
 
 def states_of(channel: IChannel) -> Mapping[str, WayState]:

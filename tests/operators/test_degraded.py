@@ -7,6 +7,7 @@ from twisted.logger import capturedLogs
 from gatewayd.config import Label, SmsRoute
 from gatewayd.core.model import Channel, Degraded, WayState, some_names
 from gatewayd.operators.degraded import DegradedNow, WaysOut
+from gatewayd.operators.figures import left_behind
 
 
 class Ways:
@@ -103,3 +104,16 @@ def test_a_text_names_a_few_labels_and_how_many_more() -> None:
     assert some_names(["a", "b"]) == "a, b"
     assert some_names(f"l{number}" for number in range(100)) == "l0, l1, l2, l3, l4 and 95 more"
     assert some_names([]) == "no label"
+
+
+def test_a_label_that_was_taken_out_with_messages_in_its_queue_is_named() -> None:
+    """Nobody else would say why they wait; a label without any, and one that is there, are not."""
+    counts = {
+        ("gone", Channel.EMAIL, "in_flight"): 7,
+        ("gone", Channel.SMS, "in_flight"): 0,
+        ("gone", Channel.EMAIL, "accepted"): 9,
+        ("amazing", Channel.EMAIL, "in_flight"): 3,
+    }
+    (found,) = left_behind(counts, ["amazing"])
+    assert (found.kind, found.name) == ("label", "gone/email")
+    assert "7 of its messages (email) wait for its return" in found.text
