@@ -103,6 +103,9 @@ class Session(Connection):
             self.chores += 1
             self._expected.append(Stage.RSET)
             before += b"RSET\r\n"
+            if not self.pipelining:
+                self._write(before)
+                return
         if self.pipelining:
             self._expected.extend(_COMMANDS)
             self._write(before + transaction.mail + transaction.rcpt + b"DATA\r\n")
@@ -124,6 +127,10 @@ class Session(Connection):
     def _write(self, data: bytes) -> None:
         self._allow(self._timeouts.of(self._expected[0]))
         self.transport.write(data)
+
+    def _was_reset(self) -> None:
+        if not self.pipelining:
+            self._send(self._transactions[0].mail, Stage.MAIL)
 
     # -- replies ------------------------------------------------------------------------------------------------
 

@@ -125,6 +125,9 @@ class Connection(LineOnlyReceiver, ABC):
     def _replied(self, stage: Stage, reply: Reply) -> None:
         """A reply to a command of a transaction came."""
 
+    def _was_reset(self) -> None:
+        """RSET was answered well."""
+
     def _went_away(self, stage: Stage, reply: Reply) -> None:
         """421 came; the connection is closed next, nothing may be written any more."""
 
@@ -297,6 +300,8 @@ class Connection(LineOnlyReceiver, ABC):
     def _reset(self, reply: Reply) -> None:
         if reply.code != 250:
             self.drop("it does not take RSET")
+        else:
+            self._was_reset()
 
     def _nooped(self, reply: Reply) -> None:
         noop, self._noop = self._noop, None

@@ -702,3 +702,17 @@ def test_the_id_that_a_relay_gives_stays(said: str) -> None:
     told = answer_of(Stage.DOT, Reply(250, f"{said} for <Jane@player.test> (jane)"), "jane@player.test").text
     assert told == f"{said} for <[redacted]> (jane)".replace("(jane)", "([redacted])")
     assert "12345678" not in answer_of(Stage.RCPT, Reply(550, "12345678 unknown")).text
+
+
+def test_without_pipelining_a_reset_is_answered_before_the_next_message() -> None:
+    """OpenSMTPD hangs up on whoever writes MAIL behind RSET before its answer."""
+    wire = Wire(ehlo=SLOW_EHLO)
+    first = wire.session.submit(ONE, b"x\r\n")
+    wire.said()
+    wire.tell(b"250 ok\r\n550 5.1.1 nobody\r\n")
+    assert result(first).code == 550
+    wire.said()
+    wire.session.submit(TWO, b"x\r\n")
+    assert wire.said() == b"RSET\r\n"
+    wire.tell(b"250 ok\r\n")
+    assert wire.said().startswith(b"MAIL FROM:<b+other")
