@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from lmtp_listener import DOMAIN, listening
 from other_mtas import EXIM, OPENSMTPD, SENDMAIL, Kind, Mta
-from test_returned_mail import DOMAIN, listening
 from twisted.internet import defer, reactor
 
 from gatewayd.config import Relay

@@ -3,7 +3,6 @@
 import resource
 import smtplib
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,91 +10,22 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from lmtp_listener import DOMAIN, Listener, listening
 from postfix import Postfix
 from twisted.internet import defer, reactor
-from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.threads import deferToThread
 
-from gatewayd.bounces.inbound import PREFIXES, ReturnedMail
+from gatewayd.bounces.inbound import PREFIXES
 from gatewayd.bounces.lmtp import Limits
-from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from returned_mail import ASKED, ID, KEYS, arf, dsn, mail
 
-DOMAIN = "bounces.test"
 OTHER_ID = "b540f662-45b3-41ee-be56-0242ac120002"
 
 
 def address(prefix: str = "b", message_id: str = ID) -> str:
     """An address of ours."""
     return f"{prefix}+{KEYS.token(PREFIXES[prefix], message_id)}@{DOMAIN}"
-
-
-class Listener:
-    """The listener on a port of loopback; what it hands on, and what it drops, can be waited for."""
-
-    def __init__(self) -> None:
-        self._facts: defer.DeferredQueue[Evidence] = defer.DeferredQueue()
-        self._ignored: defer.DeferredQueue[str] = defer.DeferredQueue()
-        self.troubles = 0
-        self.port = 0
-
-    async def record(self, evidence: Evidence) -> None:
-        """Store it, or not, while `troubles` last."""
-        if self.troubles:
-            self.troubles -= 1
-            raise StoreUnavailable
-        self._facts.put(evidence)
-
-    def evidence(self, source: str, event: str, result: str) -> None:
-        """The meter's side: what was no evidence."""
-        assert result == "ignored"
-        self._ignored.put(event)
-
-    async def fact(self) -> Evidence:
-        """The next evidence."""
-        return await self._facts.get().addTimeout(60, reactor)
-
-    async def ignored(self) -> str:
-        """The next mail that was none."""
-        return str(await self._ignored.get().addTimeout(60, reactor))
-
-    async def about(self, message_id: str) -> None:
-        """No message of these is in a store."""
-
-    def nothing_more(self) -> bool:
-        """True where no evidence waits."""
-        return not self._facts.pending
-
-
-@asynccontextmanager
-async def listening(**options: Any) -> AsyncIterator[Listener]:
-    """A listener, closed in the end."""
-    listener = Listener()
-    factory = ReturnedMail(
-        reactor,
-        keys=KEYS,
-        domains=[DOMAIN],
-        evidence=listener,
-        about=listener.about,
-        meter=listener,  # type: ignore[arg-type]
-        **options,
-    )
-    path = Path(tempfile.mkdtemp(prefix="lmtp-")) / "s"
-    ports = [
-        await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory),
-        await UNIXServerEndpoint(reactor, str(path)).listen(factory),
-    ]
-    listener.port = ports[0].getHost().port
-    listener.path = str(path)  # type: ignore[attr-defined]
-    try:
-        yield listener
-    finally:
-        for port in ports:
-            await port.stopListening()
-        await factory.drain(20)
-        path.parent.rmdir()
 
 
 @asynccontextmanager
