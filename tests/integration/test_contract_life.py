@@ -623,7 +623,7 @@ def test_an_http_directory(world: Outside) -> None:
     records = {
         "/players/anna": (200, {"email": "anna@pam.example", "phone": "+447700900555"}),
         "/players/out": (200, {"email": "out@pam.example", "phone": "+447700900556", "opted_out": True}),
-        "/players/a%2Fb%3F": (200, {"email": "odd@pam.example", "phone": "07700 900557"}),
+        "/players/a%20b%3F": (200, {"email": "odd@pam.example", "phone": "07700 900557"}),
         "/players/down": (500, {}),
     }
     seen: list[str] = []
@@ -650,7 +650,9 @@ def test_an_http_directory(world: Outside) -> None:
     assert world.smsc.submits[0].dest == "447700900555"
     assert world.sms(ext_user_id="nobody")["error_code"] == 1
     assert world.sms(ext_user_id="out")["error_code"] == 5
-    assert world.sms(ext_user_id="a/b?")["error_code"] == 0
+    assert world.sms(ext_user_id="a b?")["error_code"] == 0
+    for other_path in ("../admin", "a/b", "a\\b", ".."):
+        assert world.sms(ext_user_id=other_path)["error_code"] == 1, "it could be another path to some server"
     down = world.sms(ext_user_id="down")
     began = time.time()
     hangs = world.email(ext_user_id="hangs")
