@@ -43,7 +43,7 @@ log = Logger()
 class Parts(Struct, frozen=True, kw_only=True):
     """What a reload reaches.
 
-    `hasten` makes the messages of a channel due that were put off by its old settings; with True all that wait.
+    `make_due` makes the messages of a channel due that were put off by its old settings; with True all that wait.
     """
 
     recipients: Recipients
@@ -65,7 +65,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     returned_mail: ReturnedMail | None
     works: Mapping[Channel, MessageWork]
     audit: AuditLog | None
-    hasten: Callable[[Channel, bool], Coroutine[Any, Any, None]]
+    make_due: Callable[[Channel, bool], Coroutine[Any, Any, None]]
 
 
 class Reload:
@@ -145,12 +145,14 @@ class Reload:
             if other_ways or policies(config, channel) != policies(self._config, channel):
                 # Messages were put off by the old rates, perhaps for minutes, are held as the old table said, or wait
                 # for a label or route that was not there.
-                hastened = Deferred.fromCoroutine(parts.hasten(channel, other_ways)).addErrback(_not_hastened)
-                hastened.addErrback(lambda failure: log.failure("hastening what waits for its way out", failure))
+                done = Deferred.fromCoroutine(parts.make_due(channel, other_ways)).addErrback(_not_made_due)
+                done.addErrback(
+                    lambda failure: log.failure("what waits for its way out could not be made due", failure)
+                )
         self._config = config
 
 
-def _not_hastened(failure: Failure) -> None:
+def _not_made_due(failure: Failure) -> None:
     failure.trap(StoreUnavailable)
     log.warn("what waits for its way out keeps its time: the store is down")
 

@@ -153,7 +153,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     guard: IntakeGuard
     lifted: LiftedGuards
 
-    def hasten_reports(self, message_ids: Collection[str]) -> None:
+    def make_reports_due(self, message_ids: Collection[str]) -> None:
         """Make due what waits to be told of these messages: their callback host is back."""
         Deferred.fromCoroutine(self.store.make_reports_due(message_ids)).addErrback(
             lambda failure: log.failure("could not reschedule callbacks of a host that is back", failure)
@@ -221,7 +221,7 @@ def gatewayd(
     The reactor's timers go by `clock`.
     """
     shared = _shared(reactor, config)
-    callbacks = Callbacks(reactor, shared.jitter, on_return=shared.hasten_reports)
+    callbacks = Callbacks(reactor, shared.jitter, on_return=shared.make_reports_due)
     reporter = Reporter(reactor, callbacks, config.labels)
     unmatched = UnmatchedReceipts(reactor)
     tracker = Tracker(
@@ -264,7 +264,7 @@ def gatewayd(
         returned_mail=returned_mail,
         works=work.messages,
         audit=shared.audit,
-        hasten=lambda channel, every: shared.store.make_due(channel, every=every),
+        make_due=lambda channel, every: shared.store.make_due(channel, every=every),
     )
 
     head_keeper = _head_keeper(shared)

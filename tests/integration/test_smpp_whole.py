@@ -125,7 +125,7 @@ async def test_a_late_refusal_sends_the_message_again() -> None:
         events = [(event["event"], event.get("detail", "")) for event in trace["timeline"]]
         assert ("again", "world answered late: ESME_RSYSERR") in events
         assert events[0][0] == "taken"
-        assert [event for event, _ in events].count("submitting") == 2
+        assert sum(one.get("times", 1) for one in trace["timeline"] if one["event"] == "submitting") == 2
 
 
 @pytest_twisted.ensureDeferred
