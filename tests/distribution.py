@@ -41,12 +41,12 @@ def weight(item: pytest.Item) -> tuple[int, int]:
     return (1 if item.get_closest_marker(PACE) else 0, 0 if "/integration/" in str(item.path) else 1)
 
 
-def mark(items: list[pytest.Item]) -> None:
-    """Put the items in order, and those of real pace into one group."""
+def mark(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the items in order; for one who shares them out, the names of those of real pace say so."""
     items.sort(key=weight)
     for item in items:
-        if item.get_closest_marker(PACE):
-            item.add_marker(pytest.mark.xdist_group(PACE))
+        if hasattr(config, "workerinput") and item.get_closest_marker(PACE):
+            item._nodeid = f"{item.nodeid}@{PACE}"  # as xdist itself does, which has looked for groups before us
 
 
 class Controller:

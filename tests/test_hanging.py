@@ -14,9 +14,10 @@ from twisted.internet.defer import Deferred
 """
 
 
-def run(directory: Path, tests: str, *words: str) -> subprocess.CompletedProcess[str]:
+def run(directory: Path, tests: str, *words: str, **files: str) -> subprocess.CompletedProcess[str]:
     """Run these tests with a limit of 1 s and as much to clean up."""
-    (directory / "test_it.py").write_text(HEAD + tests)
+    for name, text in ({"test_it": tests} | files).items():
+        (directory / f"{name}.py").write_text(HEAD + text)
     (directory / "pytest.ini").write_text("[pytest]\ntimeout = 1\n")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(HERE))),
@@ -24,7 +25,17 @@ def run(directory: Path, tests: str, *words: str) -> subprocess.CompletedProcess
     }
     # Our own environment may be a worker's.
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
-    command = ["-m", "pytest", "-v", "-p", "conftest", "-p", "no:cacheprovider", *words, "test_it.py"]
+    command = [
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "conftest",
+        "-p",
+        "no:cacheprovider",
+        *words,
+        *(f"{name}.py" for name in (*files, "test_it")),
+    ]
     return subprocess.run(
         [sys.executable, *command],
         cwd=directory,
@@ -117,8 +128,8 @@ async def test_hangs():
 
 
 def test_real_pace_comes_last_and_alone(tmp_path: Path) -> None:
-    """With several workers, and in one process."""
-    tests = """
+    """With several workers, and in one process: after all others have ended, though its file comes first."""
+    say = """
 import pytest
 import threading
 from pathlib import Path
@@ -126,22 +137,25 @@ from pathlib import Path
 def note(word):
     with Path("said").open("a") as said:
         said.write(word + " ")
-
+"""
+    pace = """
 @pytest.mark.pace
 def test_pace():
     note("pace")
 
-@pytest.mark.xdist_group("a")
 def test_ordinary():
+    note("ordinary")
+"""
+    slow = """
+def test_slow():
     threading.Event().wait(0.5)
     note("ordinary")
 
-@pytest.mark.xdist_group("b")
 def test_another():
     note("ordinary")
 """
-    for words in ((), ("-n", "3", "--dist", "loadgroup")):
-        done = run(tmp_path, tests, *words)
-        assert "3 passed" in done.stdout, done.stdout
-        assert (tmp_path / "said").read_text().split() == ["ordinary", "ordinary", "pace"]
+    for words in ((), ("-n", "2", "--dist", "loadgroup")):
+        done = run(tmp_path, say + slow, *words, test_a=say + pace)
+        assert "4 passed" in done.stdout, done.stdout
+        assert (tmp_path / "said").read_text().split() == ["ordinary", "ordinary", "ordinary", "pace"]
         (tmp_path / "said").unlink()
