@@ -112,7 +112,7 @@ _COUNTS = ("accepted", "waiting", "sent", "delivered", "failed", "rejected")
 
 def _routes(out: Console, routes: Sequence[Json]) -> None:
     columns = ("channel", "name", "state", "#unanswered", "#rate", "#limit", "#taken", "#throttled")
-    table = _table("Relays and SMSCs", *columns)
+    table = _table("Relays, SMSCs and providers", *columns)
     for route in routes:
         style = _GOOD if route["up"] else _BAD
         window = f"{route['in_flight']}/{route['window']}" if route["window"] else str(route["in_flight"])

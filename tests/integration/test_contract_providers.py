@@ -460,7 +460,7 @@ def test_a_reload_changes_tables_without_a_restart(world: World) -> None:
 
 
 def test_failover_under_load_loses_nothing_and_sends_nothing_twice() -> None:
-    """SMPP, then HTTP while the SMSC is away, then SMPP again: each of 400 messages goes out once."""
+    """SMPP, then HTTP while the SMSC is away, then SMPP again: each of 400 messages goes out once or is held."""
     with World() as world:
         world.start()
         ids: list[str] = []
@@ -479,16 +479,25 @@ def test_failover_under_load_loses_nothing_and_sends_nothing_twice() -> None:
         for one in list(world.first.asked):
             assert world.report(one, "DELIVERED") == 200
 
-        def heard() -> bool:
-            return all("accepted" in world.smartico.statuses(one) for one in ids)
+        def unheard() -> list[str]:
+            return [one for one in ids if "accepted" not in world.smartico.statuses(one)]
 
-        until(heard, 60, "all are accepted")
+        def settled() -> bool:
+            # What was on its way when the connection was cut is held: no more than a window, and nothing else.
+            left = unheard()
+            return len(left) <= 20 and all(
+                world.ctl("trace", one).stdout.splitlines()[0].endswith(" uncertain") for one in left
+            )
+
+        until(settled, 60, "all are accepted or held")
+        held = unheard()
         by_http = Counter(one.fields["id"] for one in world.first.asked)
         assert set(by_http.values()) == {1}
+        assert not by_http.keys() & set(held)
         sent_by = Counter("http" if one in by_http else "smpp" for one in ids)
         assert sent_by["http"] >= 100
         assert sent_by["smpp"] >= 100
-        assert len(world.smsc.submits) + len(by_http) == len(ids)
+        assert len(ids) - len(held) <= len(world.smsc.submits) + len(by_http) <= len(ids)
 
 
 def test_a_killed_daemon_loses_nothing_and_sends_nothing_twice() -> None:
