@@ -121,7 +121,7 @@ newer() {
 
 clean_tree() {
     [ -f "$WORK/$suite.tar" ] || mmdebstrap --quiet --variant=apt \
-        --include=systemd-sysv,dbus,redis-server,curl,python3,procps,ca-certificates "$suite" "$WORK/$suite.tar"
+        --include=systemd-sysv,dbus,redis-server,curl,python3,procps,ca-certificates,tzdata "$suite" "$WORK/$suite.tar"
     rm -rf "$tree"
     mkdir -p "$tree"
     tar -x -C "$tree" -f "$WORK/$suite.tar"
