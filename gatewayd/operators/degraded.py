@@ -62,7 +62,7 @@ class WaysOut:
         self._labels = labels
 
     def degraded(self) -> Iterator[Degraded]:
-        """A label's channel, or those of its numbers, that no way is up for; then each way that is down."""
+        """A label's channel, or those of its numbers, that no way is up for; then each way that is down and that a label uses."""
         up = {channel: way.routes() for channel, way in self._channels.items()}
         reasons = {channel: self._reasons(channel) for channel in self._channels}
         users: dict[tuple[Channel, str], list[str]] = {}
@@ -80,8 +80,9 @@ class WaysOut:
         for channel, routes in up.items():
             for name in (name for name, is_up in routes.items() if not is_up):
                 kind, reason = self._kind_of(channel, name), reasons[channel].get(name)
-                hit = f"{channel} of {some_names(hits)}" if (hits := users.get((channel, name))) else "no label"
-                yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; it carries {hit}")
+                if hits := users.get((channel, name)):
+                    hit = f"it carries {channel} of {some_names(hits)}"
+                    yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; {hit}")
 
     def _reasons(self, channel: Channel) -> dict[str, str]:
         return {name: state.reason for name, state in states_of(self._channels[channel]).items()}

@@ -56,7 +56,7 @@ def test_a_label_whose_only_relay_is_down_is_named_though_others_have_a_way_out(
 
 
 def test_numbers_without_a_way_out_are_named_by_their_prefix() -> None:
-    """Of several routes the one that is down; a way that no label uses hits nobody."""
+    """Of several routes the one that is down; a way that no label uses hits nobody, and is not named."""
     ways = WaysOut(
         {Channel.SMS: Ways(uk="no bind", world="", spare="no bind")},
         {"amazing": label((), ("+44", ("uk",)), ("", ("world", "uk")))},
@@ -67,7 +67,6 @@ def test_numbers_without_a_way_out_are_named_by_their_prefix() -> None:
             "amazing: no SMS to numbers that begin with +44 can go out (uk: no bind); it waits"
         ),
         ("smsc", "uk"): "smsc uk is down: no bind; it carries sms of amazing",
-        ("smsc", "spare"): "smsc spare is down: no bind; it carries no label",
     }
 
 
