@@ -62,7 +62,7 @@ class WaysOut:
         self._labels = labels
 
     def degraded(self) -> Iterator[Degraded]:
-        """A label's channel, or those of its numbers, that no way is up for; then each way that is down and that a label uses."""
+        """A label's channel, or those of its numbers, that no way is up for; then each used way that is down."""
         up = {channel: way.routes() for channel, way in self._channels.items()}
         reasons = {channel: self._reasons(channel) for channel in self._channels}
         users: dict[tuple[Channel, str], list[str]] = {}
