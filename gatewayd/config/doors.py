@@ -60,12 +60,18 @@ def _words(endpoint: str) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", word) for word in re.split(r"(?<!\\):", endpoint)]
 
 
+def _host_of_sentinel(text: str) -> str:
+    """Of `host` or `host:port`; what is neither has a fault of its own."""
+    match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", text)
+    return match[1].strip("[]") if match else ""
+
+
 def clear_redis(table: Mapping[str, Any]) -> Iterator[str]:
     """A Redis on another machine that is spoken to in clear text, and not on purpose."""
     if table.get("clear_text") is True or table.get("tls") is True:
         return
     hosts = [
-        (f"redis.sentinels[{index}]", str(text).rpartition(":")[0].strip("[]"))
+        (f"redis.sentinels[{index}]", _host_of_sentinel(str(text)))
         for index, text in enumerate(_items(table.get("sentinels")))
     ]
     endpoint = str(table.get("endpoint") or "")

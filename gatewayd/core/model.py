@@ -234,8 +234,9 @@ class Receipt(Struct, frozen=True):
     `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
     keyed hash of a number in it (first of tokens.Keys.number_hashes), empty where the receipt names none, and
     `earlier_hashes` are those of its other number and those under previous keys: the submit may be older than today's
-    key. The store sets `parked_at` on one that waits for its message. A provider's report names its message by itself
-    (`message_id`); from `whole_after` on one whose id nobody knows is about the whole of it.
+    key. The store sets `parked_at`, by its own clock, on one that waits for its message, and `came_at`, the same by
+    ours, where it gives it back. A provider's report names its message by itself (`message_id`); from `whole_after` on
+    one whose id nobody knows is about the whole of it.
     """
 
     smsc: str
@@ -247,6 +248,7 @@ class Receipt(Struct, frozen=True):
     earlier_hashes: tuple[str, ...] = ()
     message_id: str = ""
     whole_after: float = 0.0
+    came_at: float = 0.0
 
     @property
     def number_hashes(self) -> tuple[str, ...]:

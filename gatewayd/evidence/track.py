@@ -122,7 +122,7 @@ class Tracker:
         elif self._is_about_the_whole(receipt):
             await self._record_whole(receipt)
         else:
-            self._unmatched.stranger(receipt.smsc, receipt.parked_at)
+            self._unmatched.stranger(receipt.smsc, receipt.came_at or receipt.parked_at)
 
     def _is_about_the_whole(self, receipt: Receipt) -> bool:
         """A provider's report of a part that no answer named, and none is awaited any more."""

@@ -53,7 +53,8 @@ class Facts(Part):
             receipt.detail,
             list(receipt.number_hashes),
             int(park),
-            rows.parked(receipt if receipt.parked_at else replace(receipt, parked_at=self._now())),
+            # As it was when it was parked, to the letter: by that it is found again.
+            rows.parked(replace(receipt, came_at=0.0, parked_at=receipt.parked_at or self._now())),
             int(receipt.parked_at > 0),
             self._report_lease(),
             int(by_number),
@@ -65,7 +66,11 @@ class Facts(Part):
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         """As IStore."""
         due, orphans = await self._run("parked_receipts", limit, PARKED_FOR * 1000, PARKED_MOST)
-        return [rows.unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
+        return [self._unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
+
+    def _unparked(self, payload: bytes) -> Receipt:
+        receipt = rows.unparked(payload)
+        return replace(receipt, came_at=self._moments.ours(receipt.parked_at * 1000))
 
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
         """As IStore."""

@@ -553,3 +553,11 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
     broken.write_text("[gatewayd]\nx = = 1\n")
     with pytest.raises(ConfigError, match="line 2"):
         load(broken, {})
+
+
+@pytest.mark.parametrize("sentinel", ["10.0.0.11", "10.0.0.11:26379", "[2001:db8::1]:26379", "redis.internal"])
+def test_a_sentinel_on_another_machine_goes_by_tls(sentinel: str) -> None:
+    """With a port or without: the password and the messages go the same way."""
+    (said,) = errors(redis={"sentinels": [sentinel], "master": "gateway"})
+    assert said.startswith("redis.sentinels[0]: ")
+    parse(raw(redis={"sentinels": [sentinel], "master": "gateway", "tls": True}), {})
