@@ -109,9 +109,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """pytest: the order of all tests."""
-    distribution.mark(config, items)
+    distribution.mark(items)
 
 
 @pytest.fixture(scope="session")

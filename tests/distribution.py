@@ -1,18 +1,19 @@
 """How the tests are shared out among the workers of pytest-xdist.
 
-A file is run by one worker, the heavy rooms first so that none is left for the end; a file whose tests have nothing in
-common may be cut up by `pytest.mark.xdist_group`. Tests marked `pace` bound real rates or elapsed time: they come
-last, one after the other, when all other workers have ended.
+A file is run by one worker, the heavy rooms first so that none is left for the end. Tests that are marked `pace`
+themselves bound real rates or elapsed time: they come last, one after the other, when all other workers have ended.
 """
 
 import fcntl
+import functools
+import re
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 
 WORKERS = 4
 """Half of a test's time is waiting, so that two cores carry four."""
@@ -20,12 +21,13 @@ WORKERS = 4
 PACE = "pace"
 
 
-class Distribution(LoadGroupScheduling):
+class Distribution(LoadScopeScheduling):
     """Whole files in order of weight, and what is marked `pace` on the one worker that is left at the end."""
 
     def _split_scope(self, nodeid: str) -> str:
-        group: str = super()._split_scope(nodeid)
-        return group.split("::")[0]
+        file, _, rest = nodeid.partition("::")
+        name = rest.rpartition("::")[2].partition("[")[0]
+        return PACE if name in _of_real_pace(self.config.rootpath / file) else file
 
     def _reschedule(self, node: Any) -> None:
         others = [other for other in self.nodes if other is not node and not other.shutting_down]
@@ -41,12 +43,16 @@ def weight(item: pytest.Item) -> tuple[int, int]:
     return (1 if item.get_closest_marker(PACE) else 0, 0 if "/integration/" in str(item.path) else 1)
 
 
-def mark(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the items in order; for one who shares them out, the names of those of real pace say so."""
+@functools.cache
+def _of_real_pace(file: Path) -> frozenset[str]:
+    """The tests of a file that bear the mark. Who shares out sees names only, so this reads the file."""
+    text = file.read_text("utf-8")
+    return frozenset(re.findall(r"(?m)^@pytest\.mark\.pace\n(?:[^\n]+\n)*?(?:async )?def (test_\w+)", text))
+
+
+def mark(items: list[pytest.Item]) -> None:
+    """Put the items in order."""
     items.sort(key=weight)
-    for item in items:
-        if hasattr(config, "workerinput") and item.get_closest_marker(PACE):
-            item._nodeid = f"{item.nodeid}@{PACE}"  # as xdist itself does, which has looked for groups before us
 
 
 class Controller:

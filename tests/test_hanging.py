@@ -119,7 +119,7 @@ async def test_hangs():
         except BaseException:
             pass
 """,
-        *("-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"),
+        *("-n", "2", "--dist", "loadfile", "--max-worker-restart", "0"),
     )
     assert done.returncode == 1
     assert "test_it.py::test_hangs hangs, 1 s after its 1 s: the run ends here" in done.stderr
@@ -154,7 +154,7 @@ def test_slow():
 def test_another():
     note("ordinary")
 """
-    for words in ((), ("-n", "2", "--dist", "loadgroup")):
+    for words in ((), ("-n", "2", "--dist", "loadfile")):
         done = run(tmp_path, say + slow, *words, test_a=say + pace)
         assert "4 passed" in done.stdout, done.stdout
         assert (tmp_path / "said").read_text().split() == ["ordinary", "ordinary", "ordinary", "pace"]
