@@ -24,7 +24,8 @@ R = TypeVar("R")
 class Limits(Struct, frozen=True):
     """What one session, and all of them together, may use. Seconds and bytes.
 
-    Of a mail the first `kept` bytes are kept; the rest is read, counted and thrown away.
+    Of a mail the first `kept` bytes are kept; the rest is read, counted and thrown away. A peer that leaves our replies
+    unread for `unread` is hung up on.
     """
 
     max_size: int = 5_242_880
@@ -35,6 +36,7 @@ class Limits(Struct, frozen=True):
     connections: int = 50
     idle: float = 60.0
     session: float = 600.0
+    unread: float = 10.0
 
 
 class Arrived(Struct, Generic[R], frozen=True):
@@ -122,10 +124,12 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         """The peer does not read our replies: hear no more commands, or they would pile up in memory."""
         self._unread = True
         self.transport.pauseProducing()
+        self._timer("unread", self._limits.unread, self._does_not_read)
 
     def resumeProducing(self) -> None:
         """It does again."""
         self._unread = False
+        self._no_longer("unread")
         if not self.busy and not self._closing:
             self.transport.resumeProducing()
             self._work()
@@ -147,6 +151,16 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             self._timer("idle", self._limits.idle, self._idle)
         else:
             self.expire("4.4.2 idle for too long")
+
+    def _does_not_read(self) -> None:
+        """A mail that is being stored goes on; its answer would have been read by nobody."""
+        self._closing = True
+        self.transport.abortConnection()
+
+    def _no_longer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None and timer.active():
+            timer.cancel()
 
     def _timer(self, name: str, seconds: float, then: Callable[[], None]) -> None:
         self._timers[name] = self._clock.callLater(seconds, then)

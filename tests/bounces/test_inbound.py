@@ -368,6 +368,21 @@ def test_idle_and_endless_sessions_end() -> None:
     assert peer.heard().startswith("421 4.4.2 ")
 
 
+def test_a_peer_that_reads_no_replies_is_dropped() -> None:
+    """While it reads nothing, nothing is heard from it either; after a while its connection is closed."""
+    peer = Peer()
+    assert peer.session is not None
+    for pause in (9.0, 10.0):
+        peer.session.pauseProducing()
+        peer.say("NOOP")
+        peer.clock.advance(pause)
+        if pause < 10.0:
+            peer.session.resumeProducing()
+            assert peer.heard() == "250 2.0.0 ok\r\n"
+    assert peer.transport.aborted
+    assert peer.heard() == ""
+
+
 def test_replies_that_nobody_reads_stop_the_commands() -> None:
     """While the transport is full no command is run; they go on, in order, once it has room."""
     peer = Peer()
