@@ -264,7 +264,8 @@ def _fields(head: bytes) -> list[tuple[str, str]]:
             fields.append((match[1].decode().lower(), [match[2].strip()]))
         elif fields and line.startswith((b" ", b"\t")):
             fields[-1][1].append(line.strip())
-    return [(name, _text(b" ".join(lines)[:MAX_VALUE]).strip()) for name, lines in fields]
+    text = bytes.decode if head.isascii() else _text
+    return [(name, text(b" ".join(lines)[:MAX_VALUE]).strip()) for name, lines in fields]
 
 
 def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -28,7 +28,7 @@ from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
 TICK = 1.0
-PROBE_AFTER = 4.0
+PROBE_AFTER = 3.5
 SILENT = 8.5
 PATIENCE = 5.0
 IDLE = 30.0
