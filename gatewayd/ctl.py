@@ -92,9 +92,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("check", _check, "read the configuration, connect to everything in it, print a line each")
     verb("status", asking.status, "queues, relays and SMSCs, rates, oldest waiting message, dead letters")
-    verb("trace", asking.trace, "the timeline of one message").add_argument(
-        "id", metavar="ID", help="ext_message_id, or Smartico's uid"
-    )
+    one = verb("trace", asking.trace, "the timeline of one message")
+    one.add_argument("id", metavar="ID", help="ext_message_id, or Smartico's uid")
+    one.add_argument("--record", action="store_true", help="print each field that Redis keeps of it, by name, as JSON")
     _dead_letter_verb(verb("dead-letters", asking.dead_letters, "statuses that Smartico did not take in 48 hours"))
     for name, run, text in (
         ("suppress", asking.suppress, "put a player on a label's stop list"),

@@ -864,6 +864,11 @@ class FakeStore:
         self._now()
         self.db.audit_heads[instance] = head
 
+    async def fields(self, message_id: str) -> Mapping[str, str]:
+        self._now()
+        row = self.db.rows.get(message_id)
+        return {"state": row.state, "label": row.label, "uid": row.uid} if row else {}
+
     async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
         self._now()
         due = self.db.queues[channel].get(message_id)

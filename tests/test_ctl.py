@@ -172,6 +172,9 @@ async def test_trace_by_id_and_by_uid(desk: Desk, world: World) -> None:
         assert status == 0
         assert message.id in out
         assert "accepted" in out
+        status, out, error = await desk.run("trace", name, "--record")
+        assert error == ""
+        assert (status, json.loads(out)["record"]["state"]) == (0, "sent")
     for stranger in ("nobody", "\udcff"):
         status, out, error = await desk.run("trace", stranger)
         assert (status, out) == (1, "")

@@ -67,8 +67,9 @@ class Request:
 
     @property
     def args(self) -> dict[bytes, list[bytes]]:
-        """The query's fields."""
-        return parse_qs(self.query, keep_blank_values=True) if self.query else {}
+        """The query's fields, octets as they are: given octets, parse_qs raises for what is not ASCII."""
+        found = parse_qs(self.query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+        return {name.encode("latin-1"): [value.encode("latin-1") for value in values] for name, values in found.items()}
 
     def __repr__(self) -> str:
         return f"<Request {self.method!r}>"

@@ -192,6 +192,14 @@ class Admin:
             )
         return in_words(trace)
 
+    @app.route("/verbs/record", methods=["GET"])
+    async def record(self, request: IRequest) -> Reply:
+        """One message's record as the store keeps it, by the names of its legend: for support."""
+        trace = await self._trace(asked(request, "id").strip())
+        found = await self._store.fields(trace.ext_message_id)
+        told: Json = {"ext_message_id": trace.ext_message_id, "record": dict(found)}
+        return json_answer(told)
+
     # Dead letters ------------------------------------------------------------------------------------------------
 
     @app.route("/verbs/dead-letters", methods=["GET"])

@@ -65,6 +65,10 @@ class AdminClient:
         """The timeline of one message, by our id or the caller's uid."""
         return self.get("/messages/" + quote(name, safe="", errors="surrogateescape"))
 
+    def record(self, name: str) -> Json:
+        """The same message's record in the store, by field names."""
+        return self.get("/verbs/record?id=" + quote(name, safe="", errors="surrogateescape"))
+
     def answers(self) -> bool:
         """Whether somebody listens there."""
         connection = self._connect()

@@ -31,7 +31,10 @@ def status(options: Namespace) -> int:
 
 
 def trace(options: Namespace) -> int:
-    """One message's timeline."""
+    """One message's timeline; with `--record` what the store keeps of it, as JSON for people, too."""
+    if options.record:
+        show.as_json(_client(options).record(options.id))
+        return 0
     return tell(options, _client(options).trace(options.id), show.trace)
 
 

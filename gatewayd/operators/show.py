@@ -217,7 +217,7 @@ def dead_letters(value: Json) -> None:
 def erased(value: Json) -> None:
     """What an erasure removed."""
     _out().print(
-        f"Looked at {value['seen']} kept messages of all players; removed {value['removed']} of this one, "
+        f"Looked at {value['seen']} kept messages; removed {value['removed']} of this one, "
         f"of which {value['waiting']} still waited (Smartico is told that they failed)."
     )
 

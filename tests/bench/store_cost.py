@@ -9,6 +9,7 @@ player, a number, a uid and remote ids of its own, and its life's two callbacks 
 
 import argparse
 import os
+import random
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,7 +26,25 @@ from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer
 
-BODY = "<p>The offer of the week, and more words of it.</p>" * 44
+WORDS = [
+    "offer",
+    "week",
+    "bonus",
+    "free",
+    "spins",
+    "game",
+    "table",
+    "player",
+    "league",
+    "prize",
+    "today",
+    "until",
+    "midnight",
+    "claim",
+    "yours",
+    "terms",
+    "apply",
+]
 AT_ONCE = 20
 ATTEMPT = "1764000000.123/4"
 WEEK = 7 * 86400.0
@@ -46,7 +65,8 @@ class Bench:
         """The content that the table is about."""
         now = time.time()
         text = "" if same_body else f"{number:08d}"
-        body = (text + BODY)[:1900]
+        words = random.Random(0 if same_body else number)
+        body = (text + "".join(f"<p>{' '.join(words.choices(WORDS, k=9))}.</p>" for _ in range(40)))[:1900]
         uid = uid or f"5f2c7a90-1e7b-4a6e-9d3f-{number:012d}"
         content = (
             Email("news@amazing.co", "The offer of the week", body=body)

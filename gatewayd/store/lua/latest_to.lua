@@ -2,8 +2,9 @@
 -- item    number-hashes
 -- reply   its id, or ''
 local function each(it)
+  local numbers = unpack(it)
   local ids, seen = {}, {}
-  for _, number in ipairs(it[1]) do
+  for _, number in ipairs(numbers) do
     local id = latest_to(number)
     if id and not seen[id] then
       seen[id] = true

@@ -2,7 +2,7 @@
 -- item    limit
 -- reply   how many moved
 local function each(it)
-  local limit, moved = it[1], 0
+  local limit, moved = unpack(it), 0
   for _, scope in ipairs(call('SMEMBERS', KEY.asides)) do
     local aside = KEY.aside .. scope
     local channel = string.match(scope, '|(%a+)$')
