@@ -55,10 +55,14 @@ KEYS: dict[str, Key] = {
     "body": Key("b:", "id", "string", "0.1.0: a whole message while it waits", "0.1.0", _FINAL),
     "timeline": Key("t:", "id", "list", "0.1.0: at|event|detail", "0.1.0", "with its message"),
     # Queues. KIND is a channel or `reports`
-    "queue": Key("q:", "KIND", "zset", "ids by when they are due", "accept, settle_again ...", "when leased"),
+    "queue": Key("Q:", "KIND", "zset", "ids by when they are due", "accept, settle_again ...", "when leased"),
     "leases": Key(
-        "l:", "KIND:instance", "zset", "ids by when they were leased", "accept, lease_messages", "when settled"
+        "L:", "KIND:instance", "zset", "ids by when they were leased", "accept, lease_messages", "when settled"
     ),
+    "old_queue": Key(
+        "q:", "KIND", "zset", "0.1.0: the queue; it would lose what we store", "0.1.0", "moved each second"
+    ),
+    "old_leases": Key("l:", "KIND:instance", "zset", "0.1.0: the leases", "0.1.0", "when that instance has ended"),
     "aside": Key("x:", "label|channel", "zset", "messages that wait for `resume`, by deadline", "set_aside", "resumed"),
     "asides": Key("parks", "", "set", "the scopes (label|channel) that have any", "set_aside", "with the last of them"),
     "paused": Key("paused", "", "set", "scopes that an operator paused", "pause", "resume"),

@@ -280,7 +280,7 @@ async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_awa
         await world.daemon.logged("is left alone for a while")
         link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
         link.startService()
-        queue, turned_away = "gatewayd:{gw}:q:reports", 0
+        queue, turned_away = "gatewayd:{gw}:Q:reports", 0
 
         async def all_wait() -> bool:
             return bool(await link.command("ZCARD", queue) == 40)

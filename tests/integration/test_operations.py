@@ -283,7 +283,7 @@ async def test_in_test_mode_only_the_listed_are_sent_to() -> None:
 # Retention -------------------------------------------------------------------------------------------------------
 
 ENDLESS = re.compile(
-    r"layout|beats|counts|waiting|inst|boots|paused|parks|parked|dead|deadwhy|q:(email|sms|reports)|l:(email|sms|reports):gw\d|x:.*"
+    r"layout|beats|audit:.*|stops:.*|counts|waiting|inst|boots|paused|parks|parked|dead|deadwhy|Q:(email|sms|reports)|L:(email|sms|reports):gw\d|x:.*"
 )
 """Keys of the installation, not of a message: queues, counts, and the names of instances."""
 
@@ -331,7 +331,7 @@ async def test_whatever_is_kept_of_a_message_has_an_end() -> None:
         await world.smartico.until_heard(waiting.ext_message_id, "failed")
 
         async def all_told() -> bool:
-            return not any(name.startswith(("q:reports", "l:reports")) for name in await keys(world))
+            return not any(name.startswith(("Q:reports", "L:reports")) for name in await keys(world))
 
         await until(all_told)
         kept = await keys(world)

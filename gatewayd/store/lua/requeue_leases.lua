@@ -29,8 +29,12 @@ local function each(it)
     return moved
   end
   for _, kind in ipairs(KINDS) do
-    local leases = KEY.leases .. kind .. ':' .. instance
-    for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', upto, 'LIMIT', 0, limit)) do give_back(kind, leases, id) end
+    for _, family in ipairs({KEY.leases, KEY.old_leases}) do
+      local leases = family .. kind .. ':' .. instance
+      for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', upto, 'LIMIT', 0, limit)) do
+        give_back(kind, leases, id)
+      end
+    end
   end
   if moved == 0 and instance ~= INSTANCE then
     call('ZREM', KEY.instances, instance)

@@ -1,8 +1,17 @@
--- Move messages that were set aside back into their queues: all of what is no longer paused, and what is past its deadline.
+-- Move messages that were set aside back into their queues: all of what is no longer paused, and what is past its
+-- deadline. And what 0.1.0 has in its own queues: beside this version, while a cluster is upgraded, or before it.
 -- item    limit
 -- reply   how many moved
 local function each(it)
   local limit, moved = unpack(it), 0
+  for _, kind in ipairs(KINDS) do
+    local rows = call('ZRANGE', KEY.old_queue .. kind, 0, limit - 1, 'WITHSCORES')
+    for i = 1, #rows, 2 do
+      call('ZREM', KEY.old_queue .. kind, rows[i])
+      call('ZADD', KEY.queue .. kind, rows[i + 1], rows[i])
+      moved = moved + 1
+    end
+  end
   for _, scope in ipairs(call('SMEMBERS', KEY.asides)) do
     local aside = KEY.aside .. scope
     local channel = string.match(scope, '|(%a+)$')
