@@ -560,6 +560,13 @@ def test_basic_credentials_are_needed_where_they_are_configured(module: Any) -> 
         module.read(posted([]), settings)
 
 
+@pytest.mark.parametrize("module", BASIC.values(), ids=BASIC)
+def test_a_megabyte_of_nothing_is_refused_unread(module: Any) -> None:
+    """More events than any provider sends at once: each would be looked at, and nobody else answered meanwhile."""
+    with pytest.raises(Unreadable):
+        module.read(posted(b"[" + b"{}," * 300_000 + b"{}]"), Settings())
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=60) | st.just(TOKEN),
     lambda inner: (

@@ -20,6 +20,9 @@ LATE = 3600.0
 
 DETAIL_LENGTH = 200
 
+MOST_EVENTS = 5000
+"""In one request: several times what any provider sends, and read within a fraction of a second."""
+
 Json = dict[str, Any]
 
 
@@ -125,6 +128,8 @@ def batch(body: bytes) -> list[Json]:
         return [data]
     if not isinstance(data, list):
         raise Unreadable("the body is neither a list nor an object")
+    if len(data) > MOST_EVENTS:
+        raise Unreadable(f"more than {MOST_EVENTS} events at once")
     return [item for item in data if isinstance(item, dict)]
 
 
