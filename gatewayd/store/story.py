@@ -74,7 +74,8 @@ def _heard(kept: Mapping[bytes, bytes], start: int) -> Iterator[TracedEvent]:
 
 def _event(event: str, detail: str, start: int, first: int, last: int = 0, times: int = 1) -> TracedEvent:
     until = (start + last) / 1000 if times > 1 else 0.0
-    return TracedEvent((start + first) / 1000, event, detail, until, times)
+    # The acceptance is stamped by our clock and the steps by Redis', a millisecond apart: none comes before it.
+    return TracedEvent((start + max(first, 0)) / 1000, event, detail, until, times)
 
 
 def _numbers(value: bytes) -> list[int]:
