@@ -182,6 +182,8 @@ async def test_every_verb_that_asks_the_daemon_prints_json() -> None:
         "pause": ("amazing",),
         "resume": ("amazing",),
         "replay": ("--since", "2026-01-31T12:00"),
+        "stops": ("amazing",),
+        "guard": ("amazing", "--lift", "1h"),
     }
     assert set(asking) | {"check", "smpp-probe", "providers", "provider-probe", "audit", "sandbox"} == VERBS
     async with World(reactor) as world:
