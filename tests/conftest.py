@@ -67,6 +67,8 @@ PACKAGES = {
     "node": "nodejs",
     "npm": "npm",
     "perl": "perl",
+    "pgbouncer": "pgbouncer",
+    "psqlODBC": "odbc-postgresql",
     "postfix": "postfix",
     "postqueue": "postfix",
     "smsbox": "kannel",

@@ -13,7 +13,7 @@ from databases import QUERY, ROWS, Server, mariadb, postgres, unprivileged
 from outside_ports import free_port
 from twisted.internet import reactor
 
-from conftest import missing, need
+from conftest import PACKAGES, missing, need
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
@@ -150,14 +150,13 @@ async def test_a_typed_id_column(server: Server) -> None:
         await directory.close()
 
 
+@pytest.mark.parametrize("server", [postgres], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_odbc_says_the_same(server: Server) -> None:
     """Through pyodbc and an ODBC driver: unknown ids are answers, a wrong query and a closed port have reasons."""
-    if server.driver != "psycopg":
-        pytest.skip("psqlODBC is the one that Debian has with its database")
     pyodbc = pytest.importorskip("pyodbc")
     if "PostgreSQL Unicode" not in pyodbc.drivers():
-        missing("odbc-postgresql")
+        missing("psqlODBC", f"apt-get install {PACKAGES['psqlODBC']}")
     connect = {"driver": "PostgreSQL Unicode", "server": "127.0.0.1", "uid": "gw", "pwd": "canary"}
     connect |= {"port": str(server.connect["port"]), "database": "postgres"}
     server.execute(("DROP TABLE IF EXISTS odbc", ()), ("CREATE TABLE odbc (id INTEGER, email VARCHAR(50))", ()))
@@ -187,11 +186,10 @@ async def test_odbc_says_the_same(server: Server) -> None:
         await broken.close()
 
 
+@pytest.mark.parametrize("server", [postgres], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_behind_pgbouncer(server: Server, tmp_path: Path) -> None:
     """Each transaction may meet another session of the server's: nothing is prepared, and no look-up fails."""
-    if server.driver != "psycopg":
-        pytest.skip("PostgreSQL's")
     port, place = free_port(), Path(tempfile.mkdtemp(prefix="gw-pgb-"))
     settings = place / "pgbouncer.ini"
     there = f"host=127.0.0.1 port={server.connect['port']} dbname=postgres user=gw"

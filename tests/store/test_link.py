@@ -338,7 +338,6 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(server: RedisServer) 
         assert [line.partition(":")[0] for line in lines] == ["Redis takes no writes", "Redis takes writes again"]
 
 
-@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
     """The heartbeat passes, and all that sends; but no new message is taken on."""
@@ -353,6 +352,7 @@ async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
         assert await store.ping() < 1
 
 
+@pytest.mark.pace
 @pytest_twisted.ensureDeferred
 async def test_a_ping_says_at_once_why_redis_is_away(server: RedisServer) -> None:
     """Nobody who asks how things stand waits for a connection that is not there."""
