@@ -292,6 +292,12 @@ def _provider_probe(options: argparse.Namespace) -> int:
     table = config.providers.get(options.provider)
     if table is None:
         raise Failed(f"there is no [providers.{options.provider}] in {options.config}")
+    if table.carries == "sms":
+        try:
+            _phone(options.to)
+        except argparse.ArgumentTypeError as error:
+            print(f"gatewayctl provider-probe: error: argument --to: {error}", file=sys.stderr)
+            return 2
     name = options.provider
     routes = ((label, way) for label in config.labels.values() for route in label.sms_routes for way in route.via)
     senders = (label.sms_sender for label, way in routes if way == name)

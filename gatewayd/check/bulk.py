@@ -63,7 +63,8 @@ async def alignment(lookup: Lookup, config_: config.Config, name: str, domain: s
         return [
             Finding(word, what, f"aligned by {good} alone ({other}); the rule wants one, forwarded mail needs DKIM")
         ]
-    wanted = f"neither return path {bounces} nor {signs} is of From's domain: DMARC fails, and bulk mail is refused"
+    or_key = f"{signs} is" if keys else "a DKIM key of ours (there is none) is"
+    wanted = f"neither return path {bounces} nor {or_key} of From's domain: DMARC fails, and bulk mail is refused"
     return [
         Finding(WARN, what, f"{wanted}, unless the relay signs as {organisation(domain)} (Gmail, Yahoo, Microsoft)")
     ]

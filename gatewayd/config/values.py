@@ -18,6 +18,9 @@ from gatewayd.config.pem import signing_key
 from gatewayd.config.quiet import QuietHours
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LONGEST = 3653 * 86400.0
+"""Seconds of the longest time in the file: what is reckoned in days or milliseconds stays within reach."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -62,7 +65,10 @@ def duration(value: object) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError('is not a time such as "30s", "4h" or "7d"')
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > LONGEST:
+        raise ValueError("is longer than ten years (3653d)")
+    return seconds
 
 
 def _positive(value: float) -> float:

@@ -24,6 +24,9 @@ BYTES = 40_000
 """Of one order: the admin listener takes 64 KiB."""
 
 SHOWN = 20
+LONGEST_LIFT = 7 * 86400
+"""Seconds for which a guard may be lifted at once."""
+
 _HASH = re.compile(r"[0-9a-f]{30}")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -59,7 +62,10 @@ def length(text: str) -> float:
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is None:
         raise ArgumentTypeError(f"{text!r} is not a length of time such as 1h (0s: the guard stands again)")
-    return float(int(match[1]) * _UNITS[match[2]])
+    seconds = float(int(match[1]) * _UNITS[match[2]])
+    if seconds > LONGEST_LIFT:
+        raise ArgumentTypeError(f"{text!r} is longer than 7d")
+    return seconds
 
 
 def since(text: str, now: float) -> float:
@@ -121,8 +127,12 @@ def _writing(name: str) -> Iterator[TextIO]:
         return
     path = Path(name)
     # Whose id is on a stop list is nobody else's business.
-    path.touch(mode=0o600)
-    with path.open("w", encoding="utf-8", newline="") as out:
+    try:
+        path.touch(mode=0o600)
+        out = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise Unhappy(400, f"{name} can't be written: {error.strerror}") from None
+    with out:
         yield out
 
 
@@ -152,7 +162,7 @@ def _first(faults: Iterator[str], count: int) -> Iterator[str]:
 def _faults(options: Namespace) -> Iterator[str]:
     for number, row in _rows(options):
         if isinstance(row, str):
-            yield f"line {number}: {row}"
+            yield f"line {number}: {row}" if number else row
 
 
 def _batches(options: Namespace) -> Iterator[list[Json]]:

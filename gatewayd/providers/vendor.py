@@ -291,7 +291,8 @@ class Vendor:
             window=self.settings.connections,
         )
         if again is not None:
-            reason = f"{self.name} is busy: {waiting + self._pace.waiting} messages wait already"
+            before = waiting + self._pace.waiting
+            reason = f"{self.name} is busy: " + (f"{before} messages wait already" if before else "it said slow down")
             raise TemporaryFailure(reason, not_before=again, counts=False)
 
     def _full(self) -> TemporaryFailure:

@@ -187,3 +187,20 @@ def test_times_on_the_command_line() -> None:
             stop_files.length(wrong)
         with pytest.raises(ArgumentTypeError):
             stop_files.since(wrong, 0.0)
+
+
+def test_a_file_that_cant_be_written_or_read_is_one_line(client: Client, tmp_path: Path) -> None:
+    """No traceback, and no line of a file that was not opened."""
+    nowhere = str(tmp_path / "nowhere" / "stops.csv")
+    with pytest.raises(Unhappy, match="can't be written: No such file"):
+        stop_files.write(options(tmp_path, export_file=nowhere), iter(()))
+    with pytest.raises(Unhappy, match=r"nothing was imported: .*can't be read: No such file") as caught:
+        stop_files.bring(options(tmp_path, import_file=nowhere), client)  # type: ignore[arg-type]
+    assert "line" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["300000d", "8d", "169h"])
+def test_a_guard_is_lifted_for_a_week_at_most(text: str) -> None:
+    """And says so in words."""
+    with pytest.raises(ArgumentTypeError, match="longer than 7d"):
+        stop_files.length(text)
