@@ -50,17 +50,20 @@ def unit() -> float:
 def test_twice_the_mail_costs_twice_the_time(name: str, unit: float) -> None:
     """No form of mail costs the square of its length."""
     make = CASES[name]
-    small, double = cpu(make(SMALLEST)), cpu(make(2 * SMALLEST))
+    # The quickest of a few: what else the machine does only ever adds.
+    small, double = (min(cpu(make(size)) for _ in range(3)) for size in (SMALLEST, 2 * SMALLEST))
     assert double <= 3 * small + 30 * unit, (small, double, unit)
 
 
 @pytest.mark.parametrize("name", [*SHAPES, *list(CASES)[len(SHAPES) :: 5]])
 def test_no_mail_costs_more_than_a_bounded_sum(name: str, unit: float) -> None:
     """However long it is: what lies beyond the limits is not looked at."""
-    assert cpu(CASES[name](LARGEST)) <= UNIT_MOST * unit
+    mail = CASES[name](LARGEST)
+    assert any(cpu(mail) <= UNIT_MOST * unit for _ in range(3))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_mixtures_are_bounded_too(seed: int, unit: float) -> None:
     """What stands together in one mail costs no more than what it is made of."""
-    assert cpu(random_mail(seed, LARGEST)) <= UNIT_MOST * unit
+    mail = random_mail(seed, LARGEST)
+    assert any(cpu(mail) <= UNIT_MOST * unit for _ in range(3))

@@ -412,7 +412,8 @@ def test_broken_html_is_read_at_once(piece: str) -> None:
         return time.thread_time() - began
 
     for end in ("", "</a>" * 10_000, "</svg>" * 10_000, "</body>-->", "</body></script>"):
-        once, twice = cpu(50_000, end), cpu(100_000, end)
+        # The quickest of a few: what else the machine does only ever adds.
+        once, twice = (min(cpu(length, end) for _ in range(3)) for length in (50_000, 100_000))
         assert twice <= 3 * once + cpu(0, "<p>word</p>" * 2_000)
 
 
