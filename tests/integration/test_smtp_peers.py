@@ -11,6 +11,7 @@ import pytest
 import pytest_twisted
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from outside_relay import drop_connections
 from postfix import Postfix, free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
@@ -183,6 +184,7 @@ async def aiosmtpd(handler: Hostile, **options: Any) -> AsyncIterator[int]:
         yield controller.port
     finally:
         await deferToThread(controller.stop)
+        drop_connections()
 
 
 @pytest.mark.parametrize(

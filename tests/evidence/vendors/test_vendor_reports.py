@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
-from conftest import IN_CI
+from conftest import FUZZ_EXAMPLES
 from fakes import FakeClaims, FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label, Provider
 from gatewayd.core.model import Handed, Im, Message, Sms, part_of
@@ -349,7 +349,8 @@ JUNK = st.recursive(
 BODIES = st.binary() | JUNK.map(lambda data: json.dumps(data).encode())
 
 
-@settings(max_examples=6000 if IN_CI else 300, deadline=None)
+@pytest.mark.timeout(300)
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 @given(
     st.sampled_from([ONE, MANY]),
     st.sampled_from(["GET", "POST"]),
