@@ -3,11 +3,9 @@
 Of the file as it stands, before it is made into types: a contradiction must be told beside what is wrong inside a key.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from gatewayd.config import doors, pem
 from gatewayd.config.clear_text import directory_faults
@@ -45,8 +43,6 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         url = label.get("callback_url")
         if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
             yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
-        if isinstance(url, str) and (host := _private_host(url)) and host not in (label.get("callback_hosts") or ()):
-            yield f"{at}.callback_hosts: {host} is a private address, which is asked only where it is listed itself"
         for key, part in _LABEL_NEEDS:
             if label.get(key) and part not in raw:
                 yield f"{at}.{key}: needs [{part}]"
@@ -101,15 +97,6 @@ def _redis(table: Mapping[str, Any]) -> Iterator[str]:
             if table.get(key):
                 yield f"redis.{key}: needs a tls: endpoint, or tls = true"
                 break
-
-
-def _private_host(url: str) -> str:
-    """The host of `url` where it is written as an address that is not public; else empty."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host if not ipaddress.ip_address(host).is_global else ""
-    except ValueError:
-        return ""
 
 
 def _certificates(at: str, table: Mapping[str, Any]) -> Iterator[str]:
