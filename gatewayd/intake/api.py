@@ -160,8 +160,9 @@ class Api:
         if fault := self._why_closed(address, label, request.peer):
             self._say_closed(fault)
             return self._early(place, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), 403)
-        # Of what is not HTTP the method may be unknown; `not_http` says what is wrong with it.
-        if request.method not in (b"POST", b""):
+        if not request.method:
+            return None  # its head can't be read: `not_http` says so
+        if request.method != b"POST":
             return self._refuse(place, Refused(ErrorCode.INVALID_REQUEST, "the method is not POST"))
         if int(request.header(b"content-length") or 0) > self._max_body:
             return self.too_large(request)
