@@ -5,12 +5,15 @@ what a browser on this machine can be tricked into: a form on a foreign page, a 
 """
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
 from gatewayd.http.door import Answer
+
+Endpoint = tuple[str, str, Callable[..., Any]]
+"""A method, a path by Klein's rules, and what answers there: an Answer, now or later."""
 
 MAX_BODY = 65536
 CSP = (

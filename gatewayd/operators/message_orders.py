@@ -1,0 +1,71 @@
+"""What a verb of gatewayctl and a button of a page both do: find a message, settle its dead letters, switch a label.
+
+Must not know HTTP but for the status that a Wrong carries.
+"""
+
+from collections.abc import Callable, Mapping
+
+from twisted.logger import Logger
+
+from gatewayd.core.interfaces import IStore
+from gatewayd.core.model import Channel, Trace
+from gatewayd.core.timeline import in_words
+from gatewayd.core.tokens import Keys
+from gatewayd.operators.dashboard import age
+from gatewayd.operators.orders import Switch, Wrong, channels
+
+log = Logger()
+
+
+class MessageOrders:
+    """Carries them out. `labels` are those of now; `retention` is for how many seconds an ended message is kept."""
+
+    def __init__(
+        self, store: IStore, keys: Keys, labels: Callable[[], Mapping[str, float]], *, retention: float
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._labels = labels
+        self._retention = retention
+
+    def known_label(self, label: str) -> None:
+        """Raises Wrong where there is no such label."""
+        if label not in self._labels():
+            raise Wrong(404, f"there is no label {label!r}")
+
+    async def trace(self, name: str) -> Trace:
+        """The message with this id of ours, or uid of the caller's. Raises Wrong."""
+        ids = [name.lower()]
+        for label in self._labels():
+            for channel in Channel:
+                ids += self._keys.message_ids(label, channel, name)
+        trace = await self._store.trace(ids)
+        if trace is None:
+            raise Wrong(
+                404,
+                "no message with this id or uid is kept. Requests that were refused never are (the log has a line for"
+                f" each, and the overview those of late); others are for {age(self._retention)} after their end",
+            )
+        return in_words(trace)
+
+    async def dead_letter(self, verb: str, message_id: str) -> str:
+        """Retry or drop a message's dead statuses; what was done with them, in a word. Raises Wrong."""
+        work, done = (self._store.retry_dead, "retried") if verb == "retry" else (self._store.drop_dead, "dropped")
+        if not await work(message_id):
+            raise Wrong(404, "this message has no dead letter")
+        log.info("Dead letters of {message_id} {done} by an operator", message_id=message_id, done=done)
+        return done
+
+    async def switch(self, switch: Switch, *, on: bool) -> tuple[Channel, ...]:
+        """Let a label's messages go on, or wait; the channels that this was said of. Raises Wrong."""
+        self.known_label(switch.label)
+        verb = self._store.resume if on else self._store.pause
+        for channel in channels(switch.channel):
+            await verb(switch.label, channel)
+            log.info(
+                "{label}/{channel} {done} by an operator",
+                label=switch.label,
+                channel=channel,
+                done="resumed" if on else "paused",
+            )
+        return channels(switch.channel)

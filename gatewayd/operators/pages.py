@@ -1,0 +1,152 @@
+"""What the admin listener answers to browsers: the dashboard, a message's timeline, dead letters, confirmations, files.
+
+Owns what a form may do, and how it is known as ours. How a page looks is for operators/dashboard.py.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from hmac import compare_digest
+from urllib.parse import quote
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.interfaces import IStore
+from gatewayd.core.model import Channel, Trace
+from gatewayd.http.door import Answer
+from gatewayd.operators.actions import ACTIONS
+from gatewayd.operators.dashboard import LISTED, SPANS, Lists, Pages
+from gatewayd.operators.figures import DEAD_LIMIT, Watch
+from gatewayd.operators.houserules import Endpoint, asset, page, see_other
+from gatewayd.operators.message_orders import MessageOrders
+from gatewayd.operators.orders import Switch, Wrong, asked, form
+from gatewayd.operators.recent import Recent
+
+log = Logger()
+_DEAD_VERBS = ("retry", "drop")
+
+
+class BrowserPages:
+    """Their endpoints. `token` makes a form known as ours; `with_draining` is as in Verbs."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: IStore,
+        watch: Watch,
+        labels: Callable[[], Mapping[str, float]],
+        orders: MessageOrders,
+        recent: Recent,
+        *,
+        with_draining: Callable[[tuple[str, ...]], tuple[str, ...]],
+        instance: str,
+        version: str,
+        token: str,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._watch = watch
+        self._labels = labels
+        self._orders = orders
+        self._recent = recent
+        self._with_draining = with_draining
+        self._token = token
+        self._pages = Pages(instance=instance, version=version, token=token)
+        self.static_files = {f"/static/{name}".encode(): asset(*file) for name, file in self._pages.static.items()}
+
+    def endpoints(self) -> Iterable[Endpoint]:
+        """The paths, and what answers on each."""
+        return (
+            ("GET", "/", self.overview),
+            ("GET", "/static/<name>", self.static),
+            ("GET", "/trace", self.trace_page),
+            ("GET", "/dead-letters", self.dead_letters_page),
+            ("GET", "/confirm", self.confirm),
+            ("POST", "/do", self.do),
+        )
+
+    def notice(self, message: str, status: int) -> Answer:
+        """A page that says why something did not work."""
+        return page(self._pages.notice("That did not work", message), status)
+
+    async def overview(self, request: IRequest) -> Answer:
+        """The dashboard; `span` in the query says how much of the past the plots show."""
+        snapshot = await self._watch.look()
+        reasons = self._with_draining(snapshot.reasons())
+        # The shortest that holds all that is known, so that the first minutes of a new process fill a plot too.
+        fitting = next((name for name, seconds in SPANS.items() if seconds >= self._watch.watched()), "2h")
+        span = asked(request, "span", fitting)
+        if span not in SPANS:
+            raise Wrong(400, f"span must be one of {', '.join(SPANS)}")
+        lists = await self._lists(redis=not snapshot.redis_trouble)
+        return page(self._pages.overview(snapshot, self._watch.samples, self._labels(), reasons, span, lists))
+
+    async def _lists(self, *, redis: bool) -> Lists:
+        waiting: list[Trace] = []
+        if redis:
+            try:
+                waiting = await self._store.longest_waiting(LISTED)
+            except StoreUnavailable:
+                # It went away since the snapshot: the next look says so.
+                log.debug("the messages that wait longest could not be read")
+        return Lists(tuple(waiting), tuple(self._recent.failed(LISTED)), tuple(self._recent.refused(LISTED)))
+
+    def static(self, request: IRequest, name: str) -> Answer:
+        """Style sheet, script and icon."""
+        return self.static_files[name.encode()]
+
+    async def trace_page(self, request: IRequest) -> Answer:
+        """One message's timeline, by our id or the caller's uid."""
+        trace = await self._orders.trace(asked(request, "id").strip())
+        waiting = await self._store.waiting(trace.ext_message_id, trace.channel)
+        return page(self._pages.timeline(trace, waiting, self._clock.seconds()))
+
+    async def dead_letters_page(self, request: IRequest) -> Answer:
+        """What was given up."""
+        letters = await self._store.dead_letters(DEAD_LIMIT)
+        return page(self._pages.dead_letters(letters, more=len(letters) == DEAD_LIMIT))
+
+    def confirm(self, request: IRequest) -> Answer:
+        """Asks before a verb is done."""
+        verb = asked(request, "verb")
+        action = ACTIONS.get(verb)
+        if action is None:
+            raise Wrong(404, "there is no such verb")
+        fields = {name: asked(request, name) for name in action.fields}
+        self._check_switch(fields)
+        question = action.question.format(**fields)
+        return page(self._pages.confirm(question, action.consequence, action.button, {"verb": verb, **fields}))
+
+    async def do(self, request: IRequest) -> Answer:
+        """Does what /confirm asked about, and goes back to where that shows."""
+        fields = form(request)
+        if not compare_digest(fields.get("token", "").encode(), self._token.encode()):
+            raise Wrong(403, "this form is not one of ours, or it is from before a change of key: load the page again")
+        verb = fields.get("verb", "")
+        if verb in ("pause", "resume"):
+            self._check_switch(fields)
+            await self._orders.switch(Switch(fields["label"], Channel(fields["channel"])), on=verb == "resume")
+            return see_other(b"/")
+        if verb == "retry-all":
+            for message_id in {letter.message_id for letter in await self._store.dead_letters(DEAD_LIMIT)}:
+                await self._store.retry_dead(message_id)
+        elif verb == "try-now":
+            message_id = fields.get("id", "")
+            trace = await self._orders.trace(message_id)
+            if not await self._store.try_now(trace.ext_message_id, trace.channel):
+                raise Wrong(409, "this message does not wait for another try")
+            log.info("{message_id} is tried now, by an operator", message_id=trace.ext_message_id)
+            return see_other(b"/trace?id=" + quote(trace.ext_message_id).encode())
+        elif verb in _DEAD_VERBS:
+            await self._orders.dead_letter(verb, fields.get("id", ""))
+        else:
+            raise Wrong(404, "there is no such verb")
+        return see_other(b"/dead-letters")
+
+    def _check_switch(self, fields: Mapping[str, str]) -> None:
+        """Raises Wrong where a form names a label or channel that is not there."""
+        if "label" in fields:
+            self._orders.known_label(fields["label"])
+        if fields.get("channel", "email") not in tuple(Channel):
+            raise Wrong(400, "channel must be email or sms")

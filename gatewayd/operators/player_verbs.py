@@ -1,0 +1,137 @@
+"""The verbs of gatewayctl that are about players: the stop list, erasing, exporting.
+
+Owns what each answers. Must not know how the list is kept: operators/stop_orders.py does what is asked of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec.structs import replace
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+
+from gatewayd.core.interfaces import Decided, IStore
+from gatewayd.core.model import Channel, Decision, Json
+from gatewayd.core.timeline import in_words
+from gatewayd.core.tokens import Keys
+from gatewayd.http.door import Answer
+from gatewayd.operators.houserules import Endpoint, json_answer
+from gatewayd.operators.message_orders import MessageOrders
+from gatewayd.operators.orders import Player, Wrong, body, channels
+from gatewayd.operators.shapes import kept_json, stopped_json
+from gatewayd.operators.stop_orders import MOST_ROWS, StopOrders, StopsAsked, StopsBrought
+
+log = Logger()
+
+
+class PlayerVerbs:
+    """Their endpoints. `labels` says for each label of now how many seconds its stop list keeps a player."""
+
+    def __init__(
+        self,
+        store: IStore,
+        keys: Keys,
+        labels: Callable[[], Mapping[str, float]],
+        orders: MessageOrders,
+        stops: StopOrders,
+        decided: Decided,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._labels = labels
+        self._orders = orders
+        self._stop_orders = stops
+        self._decided = decided
+
+    def endpoints(self) -> Iterable[Endpoint]:
+        """The paths, and what answers on each."""
+        return (
+            ("POST", "/verbs/suppress", self.suppress),
+            ("POST", "/verbs/unsuppress", self.unsuppress),
+            ("POST", "/verbs/stops", self.stops),
+            ("POST", "/verbs/stops/import", self.import_stops),
+            ("POST", "/verbs/erase", self.erase),
+            ("POST", "/verbs/export", self.export),
+        )
+
+    async def suppress(self, request: IRequest) -> Answer:
+        """Put a player on a label's stop list."""
+        player = self._player(request)
+        await self._stop_orders.put(player, self._labels()[player.label])
+        return json_answer({"label": player.label, "suppressed": channels(player.channel)})
+
+    async def unsuppress(self, request: IRequest) -> Answer:
+        """Take a player off a label's stop list; tells where they were on it."""
+        player = self._player(request)
+        return json_answer({"label": player.label, "unsuppressed": await self._stop_orders.take_off(player)})
+
+    async def stops(self, request: IRequest) -> Answer:
+        """One step over a label's stop list; the asker goes on as with an erasure."""
+        order = body(request, StopsAsked)
+        self._orders.known_label(order.label)
+        return json_answer(await self._stop_orders.page(order))
+
+    async def import_stops(self, request: IRequest) -> Answer:
+        """Put many on a label's stop list."""
+        order = body(request, StopsBrought)
+        self._orders.known_label(order.label)
+        if len(order.rows) > MOST_ROWS:
+            raise Wrong(400, f"no more than {MOST_ROWS} rows at once")
+        return json_answer(await self._stop_orders.bring(order, self._labels()[order.label]))
+
+    async def erase(self, request: IRequest) -> Answer:
+        """One step of an erasure; the asker goes on with the answer's cursor until that is "0" again.
+
+        The first tells how else the directory spells the id: what is stored under that is to be erased besides.
+        """
+        player = self._player(request)
+        also: list[str] = []
+        if player.cursor == "0":
+            log.info("A player of {label} is being erased by an operator", label=player.label)
+            users = await self._stop_orders.spellings(player.label, player.ext_user_id)
+            await self._stop_orders.forget(player.label, users)
+            also = [user for user in users if user != player.ext_user_id]
+        cursor, erased = await self._store.erase_some(
+            player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
+        )
+        for message_id, channel in erased.ended:
+            self._decided(Decision("failed", player.label, channel, message_id, reason="erased by an operator"))
+        return json_answer(
+            {
+                "cursor": cursor,
+                "seen": erased.seen,
+                "removed": erased.removed,
+                "waiting": erased.waiting,
+                "also": also,
+            }
+        )
+
+    async def export(self, request: IRequest) -> Answer:
+        """One step of an export; the asker goes on as with an erasure. The first has the stop list besides."""
+        player = self._player(request)
+        cursor, seen, found = await self._store.export_some(
+            player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
+        )
+        told: Json = {
+            "cursor": cursor,
+            "seen": seen,
+            "messages": [kept_json(replace(one, trace=in_words(one.trace))) for one in found],
+        }
+        if player.cursor == "0":
+            log.info("A player of {label} is being exported by an operator", label=player.label)
+            users = await self._stop_orders.spellings(player.label, player.ext_user_id)
+            names = self._keys.stop_hashes(player.label, users, "")
+            told["also"] = [user for user in users if user != player.ext_user_id]
+            told["stop_list"] = {
+                channel: stopped_json(await self._store.stopped(player.label, channel, names)) for channel in Channel
+            }
+        return json_answer(told)
+
+    def _player(self, request: IRequest) -> Player:
+        player = body(request, Player)
+        self._orders.known_label(player.label)
+        if not player.ext_user_id:
+            raise Wrong(400, "ext_user_id is empty")
+        return player
+
+    def _hashes(self, player: Player) -> tuple[str, ...]:
+        return self._keys.user_hashes(player.label, player.ext_user_id)

@@ -1,0 +1,138 @@
+"""The verbs of gatewayctl but those about players: status, one message, dead letters, guard, replay, kill switch.
+
+Owns what each answers. Knows the store only by its interface, and the channels by what a Watch saw of them.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+
+from gatewayd.core.interfaces import IStore
+from gatewayd.core.model import Json
+from gatewayd.http.door import Answer
+from gatewayd.operators.figures import Watch
+from gatewayd.operators.houserules import Endpoint, json_answer
+from gatewayd.operators.message_orders import MessageOrders
+from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, body
+from gatewayd.operators.shapes import dead_json, status_json, trace_json
+
+log = Logger()
+
+
+class Verbs:
+    """Their endpoints. `with_draining` adds to reasons not to be ready that this process is about to stop."""
+
+    def __init__(
+        self,
+        store: IStore,
+        watch: Watch,
+        labels: Callable[[], Mapping[str, float]],
+        orders: MessageOrders,
+        *,
+        lift_guard: Callable[[str, float], Awaitable[None]],
+        with_draining: Callable[[tuple[str, ...]], tuple[str, ...]],
+        instance: str,
+        version: str,
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._labels = labels
+        self._orders = orders
+        self._lift_guard = lift_guard
+        self._with_draining = with_draining
+        self._instance = instance
+        self._version = version
+
+    def endpoints(self) -> Iterable[Endpoint]:
+        """The paths, and what answers on each."""
+        return (
+            ("GET", "/verbs/status", self.status),
+            ("GET", "/messages/<path:name>", self.message),
+            ("GET", "/verbs/record", self.record),
+            ("GET", "/verbs/dead-letters", self.dead_letters),
+            ("POST", "/verbs/dead-letters/retry", self.retry_dead),
+            ("POST", "/verbs/dead-letters/drop", self.drop_dead),
+            ("POST", "/verbs/guard", self.guard),
+            ("POST", "/verbs/replay", self.replay),
+            ("POST", "/verbs/pause", self.pause),
+            ("POST", "/verbs/resume", self.resume),
+        )
+
+    async def status(self, request: IRequest) -> Answer:
+        """All that the dashboard shows, for programs."""
+        snapshot = await self._watch.look()
+        reasons = self._with_draining(snapshot.reasons())
+        told = status_json(
+            snapshot,
+            self._watch.samples,
+            self._labels(),
+            instance=self._instance,
+            version=self._version,
+            reasons=reasons,
+        )
+        return json_answer(told)
+
+    async def message(self, request: IRequest, name: str) -> Answer:
+        """The timeline of one message, by our id or by the caller's uid."""
+        return json_answer(trace_json(await self._orders.trace(name)))
+
+    async def record(self, request: IRequest) -> Answer:
+        """One message's record as the store keeps it, by the names of its legend: for support."""
+        trace = await self._orders.trace(asked(request, "id").strip())
+        found = await self._store.fields(trace.ext_message_id)
+        told: Json = {"ext_message_id": trace.ext_message_id, "record": dict(found)}
+        return json_answer(told)
+
+    async def dead_letters(self, request: IRequest) -> Answer:
+        """The newest dead letters; `limit` in the query says how many (1 to 100000, default 100)."""
+        text = (request.args or {}).get(b"limit", [b"100"])[0]
+        limit = int(text) if text.isdigit() and len(text) <= 6 else 0
+        if not 1 <= limit <= 100_000:
+            raise Wrong(400, "limit must be a number from 1 to 100000")
+        letters = await self._store.dead_letters(limit)
+        return json_answer({"dead_letters": [dead_json(letter) for letter in letters]})
+
+    async def retry_dead(self, request: IRequest) -> Answer:
+        """Queue a message's dead statuses again."""
+        return await self._dead_letter("retry", body(request, Letter).id)
+
+    async def drop_dead(self, request: IRequest) -> Answer:
+        """Forget a message's dead statuses."""
+        return await self._dead_letter("drop", body(request, Letter).id)
+
+    async def _dead_letter(self, verb: str, message_id: str) -> Answer:
+        done = await self._orders.dead_letter(verb, message_id)
+        return json_answer({"ext_message_id": message_id, "done": done})
+
+    async def guard(self, request: IRequest) -> Answer:
+        """Lift a label's guard (intake_rate) for a time."""
+        order = body(request, Lift)
+        self._orders.known_label(order.label)
+        await self._lift_guard(order.label, order.seconds)
+        log.info(
+            "the guard of {label} is lifted for {seconds} s by an operator", label=order.label, seconds=order.seconds
+        )
+        return json_answer({"label": order.label, "lifted_for_seconds": order.seconds})
+
+    async def replay(self, request: IRequest) -> Answer:
+        """One step of telling statuses again; the asker goes on as with an erasure."""
+        span = body(request, Span)
+        if span.label:
+            self._orders.known_label(span.label)
+        if not 0 <= span.since < span.until:
+            raise Wrong(400, "since must be before until")
+        cursor, queued = await self._store.replay_some(span.cursor, span.label, span.since, span.until)
+        if span.cursor == "0":
+            log.info("Statuses of {label} are told again by an operator", label=span.label or "all labels")
+        return json_answer({"cursor": cursor, "queued": queued})
+
+    async def pause(self, request: IRequest) -> Answer:
+        """Let a label's accepted messages wait."""
+        switch = body(request, Switch)
+        return json_answer({"label": switch.label, "paused": await self._orders.switch(switch, on=False)})
+
+    async def resume(self, request: IRequest) -> Answer:
+        """Let them go on."""
+        switch = body(request, Switch)
+        return json_answer({"label": switch.label, "resumed": await self._orders.switch(switch, on=True)})
