@@ -22,9 +22,10 @@ from gatewayd.core.interfaces import BeforeWire, IChannel
 from gatewayd.core.model import Handed, Order, WayState
 from gatewayd.core.replace import replace_changed
 from gatewayd.core.tokens import Keys
+from gatewayd.smtp.added_headers import esp_header, header_lines
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.dkim import Signer
-from gatewayd.smtp.mime import Brand, ComposedMail, Unsendable, compose, esp_header, header_lines
+from gatewayd.smtp.mime import Brand, ComposedMail, Unsendable, compose
 from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.pacing import NotNow, Pacer
 from gatewayd.smtp.pool import Settings

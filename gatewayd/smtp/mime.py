@@ -1,6 +1,6 @@
 """A message's content to the bytes that a relay gets. Pure: no clock, no randomness, no I/O.
 
-Owns the headers and the MIME form of all mail that leaves, and nothing of its way. Built by hand because the standard
+Owns which headers mail that leaves has, and its MIME form, and nothing of its way. Built by hand because the standard
 library takes forty times as long and folds an unsubscribe URL into an encoded word. The same message always gives the
 same bytes, so that a resend after a lost answer is recognisable as a copy: boundary and Message-ID come from signed
 tokens, the date is when the message was taken on.
@@ -8,7 +8,6 @@ tokens, the date is when the message was taken on.
 
 import binascii
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -17,9 +16,9 @@ from html import escape
 from gatewayd.core.mailbox import Mailbox, ascii_domain, parse
 from gatewayd.core.model import Email, Message
 from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.smtp.header_text import LINE, address_of, mailbox_line, unstructured
 from gatewayd.smtp.html_text import text_of
 
-LINE = 76
 SUBJECT_LIMIT = 998
 PLACEHOLDER = "{{unsubscribe_url}}"
 
@@ -27,7 +26,6 @@ _ASCII = bytes(range(128))
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NEWLINE = re.compile("\r\n|\r")
 _UNSAFE_START = re.compile(rb"^(?:\.|From )[^\n]*", re.MULTILINE)
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LOCAL = re.compile(r"[^\x00-\x20\x7f-\xa0<>@\ud800-\udfff]+")
 _ANY_TAG = re.compile(r"<[a-zA-Z!/]")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
@@ -46,7 +44,7 @@ class Unsendable(ValueError):
 class Brand:
     """What a label and the installation add. An empty `return_domain` or `base_url` means there is none.
 
-    `headers` are whole lines (see `header_lines`), the same in each of the label's mails.
+    `headers` are whole lines (see added_headers.py), the same in each of the label's mails.
     """
 
     return_domain: str = ""
@@ -102,36 +100,13 @@ def compose(message: Message, address: str, brand: Brand, keys: Keys) -> Compose
         pixel = f"{brand.base_url.rstrip('/')}/o/{keys.token(Purpose.OPEN, message.id)}.gif"
         html = with_pixel(html, pixel)
     fields, body = _body(text, html, mark)
-    sender = _ascii_address(origin)
+    sender = address_of(origin)
     if brand.return_domain:
         sender = f"b+{keys.token(Purpose.BOUNCE, message.id)}@{brand.return_domain}"
     lines = "".join(head).encode() + fields
     return ComposedMail(
         lines, body, sender, recipient, not (recipient.isascii() and sender.isascii() and lines.isascii())
     )
-
-
-def esp_header(provider: str, message_id: str, keys: Keys) -> bytes:
-    """The header in which the ESP `provider` gives our token back in its events; empty for a plain relay."""
-    form = _ESP_HEADERS.get(provider)
-    return b"" if form is None else (form % keys.token(Purpose.ESP, message_id)).encode() + b"\r\n"
-
-
-_ESP_HEADERS: dict[str, str] = {
-    "ses": "X-SES-MESSAGE-TAGS: gw=%s",
-    "sendgrid": 'X-SMTPAPI: {"unique_args":{"gw":"%s"}}',
-    "mailgun": 'X-Mailgun-Variables: {"gw":"%s"}',
-    "postmark": "X-PM-Metadata-gw: %s",
-    "mailjet": "X-MJ-CustomID: %s",
-    "sparkpost": 'X-MSYS-API: {"metadata":{"gw":"%s"}}',
-    "brevo": "X-Mailin-custom: %s",
-    "mandrill": 'X-MC-Metadata: {"gw":"%s"}',
-    "postal": "X-Postal-Tag: %s",
-    # These give back any header that they are asked for.
-    "smtp2go": "X-Gw-Token: %s",
-    "resend": "X-Gw-Token: %s",
-    "kumomta": "X-Gw-Token: %s",
-}
 
 
 # -- headers ----------------------------------------------------------------------------------------------------
@@ -143,7 +118,7 @@ def _from(text: str) -> tuple[Mailbox, str]:
         mailbox = parse(text)
     except ValueError as error:
         raise Unsendable(f"From: {error}") from None
-    return mailbox, _mailbox_line("From", mailbox)
+    return mailbox, mailbox_line("From", mailbox)
 
 
 def _reply_to(text: str, origin: Mailbox) -> str:
@@ -157,30 +132,7 @@ def _reply_to_line(text: str, origin: Mailbox) -> str:
     except ValueError as error:
         raise Unsendable(f"Reply-To: {error}") from None
     same = (mailbox.local, mailbox.domain) == (origin.local, origin.domain)
-    return "" if same and mailbox.name in ("", origin.name) else _mailbox_line("Reply-To", mailbox)
-
-
-def _mailbox_line(field: str, mailbox: Mailbox) -> str:
-    address = _ascii_address(mailbox)
-    if not mailbox.name:
-        return f"{field}: {address}\r\n"
-    words = _name_words(mailbox.name, len(field) + 2)
-    last = words.rpartition("\n")[2]
-    used = len(last) + (len(field) + 2 if last is words else 0)
-    space = " " if used + len(address) + 3 <= LINE + 2 else "\r\n "
-    return f"{field}: {words}{space}<{address}>\r\n"
-
-
-def _name_words(name: str, used: int) -> str:
-    if not name.isascii() or "=?" in name or used + len(name) > LINE:
-        return encoded_words(name, used)
-    if _PLAIN_NAME.fullmatch(name):
-        return name
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _ascii_address(mailbox: Mailbox) -> str:
-    return f"{mailbox.local}@{mailbox.domain}"
+    return "" if same and mailbox.name in ("", origin.name) else mailbox_line("Reply-To", mailbox)
 
 
 def _recipient(address: str) -> str:
@@ -200,72 +152,7 @@ def _subject(text: str) -> str:
         raise Unsendable("the subject is too long")
     if text.isascii() and len(text) <= LINE - 9 and "=?" not in text and text == text.strip():
         return f"Subject: {text}\r\n"
-    return f"Subject: {_unstructured(text)}\r\n"
-
-
-def _unstructured(text: str) -> str:
-    """`text` folded at its spaces, or in encoded words where that can't be done faithfully."""
-    if not text.isascii() or "=?" in text or text != text.strip() or "  " in text:
-        return encoded_words(text, len("Subject: "))
-    lines, line = [], ""
-    room = LINE - len("Subject: ")
-    for word in text.split(" "):
-        if len(word) > room:
-            return encoded_words(text, len("Subject: "))
-        if line and len(line) + 1 + len(word) > room:
-            lines.append(line)
-            line, room = word, LINE - 1
-        else:
-            line = f"{line} {word}" if line else word
-    return "\r\n ".join([*lines, line])
-
-
-_Q_PLAIN = re.compile(r"[^A-Za-z0-9!*+/-]")
-
-
-def encoded_words(text: str, used: int) -> str:
-    """`text` as RFC 2047 words of at most 75 characters on lines of at most 76; the first line has `used` taken.
-
-    No character is split between two words. Q where that is shorter, else B.
-    """
-    raw = text.encode()
-    q_length = len(raw) + 2 * len(_Q_PLAIN.findall(raw.decode("latin-1").replace(" ", "_"))) - raw.count(b" ") * 2
-    base64_wins = q_length > (len(raw) + 2) // 3 * 4
-    words, start = [], 0
-    room = LINE - used
-    while start < len(text):
-        end, word = _one_word(text, start, min(room, 75) - 12, base64_wins)
-        words.append(word)
-        start, room = end, LINE - 1
-    return "\r\n ".join(words)
-
-
-def _one_word(text: str, start: int, room: int, base64_wins: bool) -> tuple[int, str]:
-    """One encoded word of at most `room` characters of payload from `text[start:]`, and where the next begins."""
-    if base64_wins:
-        budget, size, end = room // 4 * 3, 0, start
-        while end < len(text):
-            size += len(text[end].encode())
-            if size > budget and end > start:
-                break
-            end += 1
-        payload = binascii.b2a_base64(text[start:end].encode(), newline=False).decode()
-        return end, f"=?utf-8?b?{payload}?="
-    pieces, size, end = [], 0, start
-    while end < len(text):
-        piece = _q(text[end])
-        if size + len(piece) > room and end > start:
-            break
-        size += len(piece)
-        pieces.append(piece)
-        end += 1
-    return end, f"=?utf-8?q?{''.join(pieces)}?="
-
-
-def _q(char: str) -> str:
-    if char == " ":
-        return "_"
-    return "".join(f"={byte:02X}" for byte in char.encode()) if _Q_PLAIN.match(char) else char
+    return f"Subject: {unstructured(text, len('Subject: '))}\r\n"
 
 
 # -- unsubscribing and opens -------------------------------------------------------------------------------------
@@ -301,11 +188,6 @@ def _complaint_headers(message: Message, brand: Brand, keys: Keys) -> str:
         return ""
     token = keys.token(Purpose.COMPLAINT, message.id)
     return f"CFBL-Address: fbl+{token}@{brand.return_domain}; report=arf\r\nCFBL-Feedback-ID: {message.id}\r\n"
-
-
-def header_lines(fields: Mapping[str, str]) -> str:
-    """The configuration's further header fields as lines."""
-    return "".join(f"{name}: {text}\r\n" for name, text in fields.items())
 
 
 def with_pixel(html: str, url: str) -> str:

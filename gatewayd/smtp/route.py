@@ -15,9 +15,10 @@ from gatewayd.core.failover import Setback
 from gatewayd.core.interfaces import BeforeWire
 from gatewayd.core.model import Handed, WayState
 from gatewayd.core.slots import Slot, Slots
+from gatewayd.smtp.added_headers import header_lines
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Trouble
-from gatewayd.smtp.mime import ComposedMail, header_lines
+from gatewayd.smtp.mime import ComposedMail
 from gatewayd.smtp.pacing import NotNow, Patience
 from gatewayd.smtp.pool import Pool, Settings
 from gatewayd.smtp.rate import Rate

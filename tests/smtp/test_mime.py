@@ -16,18 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.core.tokens import Purpose
+from gatewayd.smtp.added_headers import esp_header, header_lines
+from gatewayd.smtp.header_text import encoded_words
 from gatewayd.smtp.html_text import text_of
-from gatewayd.smtp.mime import (
-    Brand,
-    ComposedMail,
-    Unsendable,
-    compose,
-    encoded_words,
-    esp_header,
-    header_lines,
-    quoted_printable,
-    with_pixel,
-)
+from gatewayd.smtp.mime import Brand, ComposedMail, Unsendable, compose, quoted_printable, with_pixel
 from smtp_world import HTML, KEYS, message
 
 FULL = Brand("bounces.amazing.co", "https://go.amazing.co", track_opens=True, one_click=True)
