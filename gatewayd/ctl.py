@@ -9,7 +9,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
@@ -246,31 +246,29 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _smpp_probe(options: argparse.Namespace) -> int:
+    from gatewayd.check.probes import smsc_sender
     from gatewayd.smpp.lesson import smpp_probe
 
     config = _config(options)
     smsc = config.smscs.get(options.smsc)
     if smsc is None:
         raise Failed(f"there is no [smscs.{options.smsc}] in {options.config}")
-    senders = (
-        route.sender or label.sms_sender
-        for label in config.labels.values()
-        for route in label.sms_routes
-        if options.smsc in route.via
-    )
-    sender = options.sender or next((name for name in senders if name), "")
-
-    def tell(line: str) -> None:
-        if not options.json:
-            print(line, flush=True)
-
+    sender, tell = options.sender or smsc_sender(config, options.smsc), _line_by_line(options)
     learned = _in_reactor(
         lambda reactor: smpp_probe(reactor, smsc, options.to, sender=sender, wait=float(options.wait), tell=tell)
     )
-    if options.json:
-        show.as_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
-    elif learned.lines:
-        print(f"\nTo put under [smscs.{options.smsc}]:\n" + "\n".join(learned.lines))
+    return _learned(options, learned, f"smscs.{options.smsc}")
+
+
+def _line_by_line(options: argparse.Namespace) -> Callable[[str], None]:
+    """What a probe tells while it goes on: a line for people, nothing for programs."""
+    return (lambda line: None) if options.json else show.line
+
+
+def _learned(options: argparse.Namespace, learned: Any, table: str) -> int:
+    """What a probe found in the end; 0 only where it could learn."""
+    told = {"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)}
+    asking.tell(options, told, lambda told: show.to_paste(table, told["lines"]))
     return 0 if learned.ok else 1
 
 
@@ -286,6 +284,7 @@ def _providers(options: argparse.Namespace) -> int:
 
 
 def _provider_probe(options: argparse.Namespace) -> int:
+    from gatewayd.check.probes import provider_sender, report_url
     from gatewayd.check.provider_lesson import provider_probe
 
     config = _config(options)
@@ -299,35 +298,16 @@ def _provider_probe(options: argparse.Namespace) -> int:
             print(f"gatewayctl provider-probe: error: argument --to: {error}", file=sys.stderr)
             return 2
     name = options.provider
-    routes = ((label, way) for label in config.labels.values() for route in label.sms_routes for way in route.via)
-    senders = (label.sms_sender for label, way in routes if way == name)
-    sender = options.sender or next(filter(None, senders), "")
-    base_url = config.public.base_url.rstrip("/") if config.public else ""
-
-    def tell(line: str) -> None:
-        if not options.json:
-            print(line, flush=True)
-
+    sender, tell = options.sender or provider_sender(config, name), _line_by_line(options)
+    url = report_url(config, name)
     learned = _in_reactor(
-        lambda reactor: provider_probe(
-            reactor,
-            name,
-            table,
-            options.to,
-            sender=sender,
-            report_url=f"{base_url}/dlr/{name}/probe" if base_url else "",
-            tell=tell,
-        )
+        lambda reactor: provider_probe(reactor, name, table, options.to, sender=sender, report_url=url, tell=tell)
     )
-    if options.json:
-        show.as_json({"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)})
-    elif learned.lines:
-        print(f"\nTo put under [providers.{name}.answer]:\n" + "\n".join(learned.lines))
-    return 0 if learned.ok else 1
+    return _learned(options, learned, f"providers.{name}.answer")
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from gatewayd.operators.audit import verify
+    from gatewayd.operators.audit import verified
 
     config = _config(options)
     own = config.gatewayd
@@ -341,10 +321,9 @@ def _audit(options: argparse.Namespace) -> int:
     for name in names:
         try:
             with show.Progress(f"Reading {name}", None, quiet=options.json):
-                told, head = _heard(verify(Path(name), secrets, head))
+                faults, summary, head = verified(Path(name), secrets, head)
         except OSError as error:
             raise Failed(f"cannot read {name}: {error.strerror or error}") from None
-        *faults, summary = told
         files.append({"file": name, "faults": faults, "summary": summary})
         if not options.json:
             show.findings(("FAIL", name, fault) for fault in faults)
@@ -361,7 +340,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 def _cut_off(config: "Config", newest: Path) -> str:
     """Why the newest file's end cannot be whole, by the head that Redis remembers; "" where it is."""
-    from gatewayd.operators.audit import line_of
+    from gatewayd.operators.audit import cut_off
     from gatewayd.store.access import remembered_head
 
     try:
@@ -370,22 +349,7 @@ def _cut_off(config: "Config", newest: Path) -> str:
         raise Failed(str(error)) from None
     if head is None:
         raise Failed(f"Redis remembers no audit log of {config.gatewayd.instance}")
-    number = line_of(newest, head.chain)
-    if not number:
-        return f"Redis remembers {head.chain} after {head.lines} lines, which no line has: the end was cut off"
-    if number != head.lines:
-        return f"line {number} has the head that Redis remembers as line {head.lines}: lines are missing before it"
-    return ""
-
-
-def _heard(told: Generator[str, None, str]) -> tuple[list[str], str]:
-    """All that a generator yields, and what it returns."""
-    sentences: list[str] = []
-    while True:
-        try:
-            sentences.append(next(told))
-        except StopIteration as end:
-            return sentences, end.value
+    return cut_off(newest, head)
 
 
 def _config(options: argparse.Namespace) -> "Config":

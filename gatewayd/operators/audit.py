@@ -188,6 +188,27 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
     return chain
 
 
+def verified(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> tuple[list[str], str, str]:
+    """All at once of what `verify` says: the sentences on what is wrong, that of count and head, and the head."""
+    sentences: list[str] = []
+    told = verify(path, secrets, follows)
+    while True:
+        try:
+            sentences.append(next(told))
+        except StopIteration as end:
+            return sentences[:-1], sentences[-1], end.value
+
+
+def cut_off(newest: Path, head: AuditHead) -> str:
+    """Why the newest file's end cannot be whole, by the head that Redis remembers; "" where it is. Raises OSError."""
+    number = line_of(newest, head.chain)
+    if not number:
+        return f"Redis remembers {head.chain} after {head.lines} lines, which no line has: the end was cut off"
+    if number != head.lines:
+        return f"line {number} has the head that Redis remembers as line {head.lines}: lines are missing before it"
+    return ""
+
+
 def line_of(path: Path, chain: str) -> int:
     """The number of the line whose chain this is; 0 where there is none. Raises OSError where it cannot be read."""
     wanted = f'"chain":"{chain}"'.encode()

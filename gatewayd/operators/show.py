@@ -33,6 +33,18 @@ def as_json(value: Any) -> None:
     sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
+def line(text: str) -> None:
+    """Print a line of what goes on, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def to_paste(table: str, lines: Sequence[str]) -> None:
+    """Lines for a table of the configuration, where there are any."""
+    if lines:
+        sys.stdout.write(f"\nTo put under [{table}]:\n" + "\n".join(lines) + "\n")
+
+
 def escape(text: str) -> str:
     """`text` as it may stand in what is printed: no markup of ours in it, no control of a terminal's."""
     return without_markup(visible_lines(text))
