@@ -1,0 +1,42 @@
+"""What a probe finds in the configuration."""
+
+from typing import Any
+
+from gatewayd.check.probes import provider_sender, report_url, smsc_sender
+from gatewayd.config import Config, parse
+
+
+def config(*routes: dict[str, Any], **label: Any) -> Config:
+    """An installation with one label, two SMSCs and these routes."""
+    smsc = {"host": "smsc.example", "port": 2775, "system_id": "gw", "password": "right"}
+    table = {
+        "allow_from": ["192.0.2.0/24"],
+        "authorization": ["Bearer 0f8c2d71b6e94a53"],
+        "callback_hosts": ["*.smartico.ai"],
+        "api_key": "5d1e8a90c7b34f26",
+        "directory": "players",
+        "sms_routes": list(routes),
+    }
+    raw = {
+        "redis": {"endpoint": "unix:/run/redis.sock"},
+        "gatewayd": {"secret_key": "0123456789abcdef0123456789abcdef"},
+        "labels": {"amazing": table | label},
+        "directories": {"players": {"type": "http", "url": "https://players.example/{ext_user_id}"}},
+        "smscs": {"world": smsc, "spare": smsc},
+    }
+    return parse(raw, {})
+
+
+def test_the_sender_of_a_route_or_else_of_its_label() -> None:
+    """Only routes by that way count, and the first that has a sender."""
+    routes = ({"prefix": "+44", "via": ["spare"], "sender": "Britain"}, {"prefix": "", "via": ["world", "spare"]})
+    found = config(*routes, sms_sender="Amazing")
+    assert smsc_sender(found, "spare") == "Britain"
+    assert smsc_sender(found, "world") == "Amazing"
+    assert provider_sender(found, "spare") == "Amazing"
+    assert smsc_sender(found, "nobody") == provider_sender(found, "nobody") == ""
+
+
+def test_no_report_without_a_public_listener() -> None:
+    """There is nowhere for it to go."""
+    assert report_url(config({"prefix": "", "via": ["world"]}), "first") == ""
