@@ -94,7 +94,10 @@ class BrowserPages:
 
     def static(self, request: IRequest, name: str) -> Answer:
         """Style sheet, script and icon."""
-        return self.static_files[name.encode()]
+        found = self.static_files.get(f"/static/{name}".encode()) or self.static_files.get(name.encode())
+        if found is None:
+            raise Wrong(404, "there is no such file")
+        return found
 
     async def trace_page(self, request: IRequest) -> Answer:
         """One message's timeline, by our id or the caller's uid."""
@@ -149,4 +152,4 @@ class BrowserPages:
         if "label" in fields:
             self._orders.known_label(fields["label"])
         if fields.get("channel", "email") not in tuple(Channel):
-            raise Wrong(400, "channel must be email or sms")
+            raise Wrong(400, "channel must be email, sms or im")

@@ -450,6 +450,8 @@ def test_assets_are_served_with_their_kind(world: World, name: str) -> None:
     assert reply.headers["content-type"].split(";")[0] in ("text/css", "text/javascript", "image/svg+xml")
     assert reply.body
     assert world.ask("/static/../admin.py").status == 404
+    assert world.ask("/static/nope").status == 404
+    assert world.ask("/static/%64ashboard.css").status == 200
 
 
 def test_samples_are_taken_and_kept_for_two_hours(world: World) -> None:
