@@ -64,6 +64,14 @@ class Load:
         """What Smartico heard of it, each status the first time."""
         return list(dict.fromkeys(self.world.smartico.statuses(self.ids[text])))
 
+    def is_told_or_held(self, text: str, held: set[str]) -> bool:
+        """Whether both statuses came in order, and each once; of what was held when one looked, the rest may come yet.
+
+        A message bears its mark while it is on the wire, too: one that was just being sent looks held for a moment.
+        """
+        heard = self.statuses(text)
+        return heard == TOLD or (text in held and heard == TOLD[: len(heard)])
+
     async def all_final(self, seconds: float = 60.0) -> None:
         """Return once Smartico heard a final status of each."""
         final = {"delivered", "failed", "rejected"}
