@@ -58,7 +58,7 @@ class Keeper(Service):
         self._instance = instance
         self._first = True
         self._began = 0.0
-        self._is_ours = self._took_back = False
+        self._is_ours = self._took_back = self._usurped = False
         self._dead: Sequence[str] = ()
         self._loops: list[LoopingCall] = []
         self._running: dict[str, Deferred[None]] = {}
@@ -93,7 +93,10 @@ class Keeper(Service):
     async def _beat(self) -> None:
         ours, dead, paused = await self._store.beat(first=self._first, dead_after=DEAD_AFTER)
         self._is_ours = ours
+        if self._usurped:
+            return
         if not ours:
+            self._usurped = True
             self.log.critical("another process uses the instance name {instance}: stopping", instance=self._instance)
             self._on_usurped()
             return
