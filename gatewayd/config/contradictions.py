@@ -18,7 +18,7 @@ ESP_NAMES = (
     *("brevo", "mandrill", "smtp2go", "resend", "postal", "kumomta"),
 )
 
-_ESP_NEEDS = {
+ESP_NEEDS = {
     "mailgun": "signing_key",
     "mandrill": "signing_key",
     "resend": "signing_key",
@@ -26,6 +26,7 @@ _ESP_NEEDS = {
     "postal": "public_key",
     "ses": "topic_arns",
 }
+"""The key without which a provider's signature proves nothing."""
 
 
 _PARTS = ("labels", "relays", "smscs", "providers", "directories", "esp")
@@ -51,7 +52,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
         elif "public" not in raw:
             yield f"esp.{name}: needs [public]"
-        needed = _ESP_NEEDS.get(name)
+        needed = ESP_NEEDS.get(name)
         if needed and not tables["esp"][name].get(needed):
             yield f"esp.{name}.{needed}: is required: without it no event can be proven"
     yield from doors.open_doors(raw)

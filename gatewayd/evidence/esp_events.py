@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd import config
+from gatewayd.config.contradictions import ESP_NEEDS
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Evidence
@@ -53,16 +54,6 @@ READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
     "resend": resend.read,
     "postal": postal.read,
     "kumomta": kumomta.read,
-}
-
-# The key without which a provider's signature proves nothing.
-_PROOFS: dict[str, str] = {
-    "ses": "topic_arns",
-    "sendgrid": "public_key",
-    "postal": "public_key",
-    "mailgun": "signing_key",
-    "mandrill": "signing_key",
-    "resend": "signing_key",
 }
 
 REMEMBERED = 7 * 86400.0
@@ -112,9 +103,9 @@ class EspEvents:
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
         """Use these tables from now on."""
         for name, table in esp.items():
-            if name in _PROOFS and not getattr(table, _PROOFS[name]):
+            if name in ESP_NEEDS and not getattr(table, ESP_NEEDS[name]):
                 _log.warn(
-                    "esp.{provider}.{key} is missing: every event will be refused", provider=name, key=_PROOFS[name]
+                    "esp.{provider}.{key} is missing: every event will be refused", provider=name, key=ESP_NEEDS[name]
                 )
         self._providers = {name: _provider(table) for name, table in esp.items() if name in READERS}
 

@@ -150,7 +150,7 @@ class Admin:
         if path.startswith(b"/messages/") and method in (b"GET", b"HEAD"):
             return _MESSAGE, {"name": unquote(path[10:].decode("ascii", "replace"))}
         if path in self._pages.static_files and method in (b"GET", b"HEAD"):
-            return _STATIC, {"name": path.decode()}
+            return _STATIC, {"name": path.decode().removeprefix("/static/")}
         return self._routes(method, path)
 
     def reload(self, labels: Mapping[str, float], channels: Mapping[Channel, IChannel] | None = None) -> None:

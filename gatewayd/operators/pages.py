@@ -94,7 +94,7 @@ class BrowserPages:
 
     def static(self, request: IRequest, name: str) -> Answer:
         """Style sheet, script and icon."""
-        found = self.static_files.get(f"/static/{name}".encode()) or self.static_files.get(name.encode())
+        found = self.static_files.get(f"/static/{name}".encode())
         if found is None:
             raise Wrong(404, "there is no such file")
         return found

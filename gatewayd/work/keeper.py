@@ -91,10 +91,10 @@ class Keeper(Service):
         return running
 
     async def _beat(self) -> None:
-        ours, dead, paused = await self._store.beat(first=self._first, dead_after=DEAD_AFTER)
-        self._is_ours = ours
         if self._usurped:
             return
+        ours, dead, paused = await self._store.beat(first=self._first, dead_after=DEAD_AFTER)
+        self._is_ours = ours
         if not ours:
             self._usurped = True
             self.log.critical("another process uses the instance name {instance}: stopping", instance=self._instance)
