@@ -48,8 +48,10 @@ def test_one_each_way(world: Outside) -> None:
 
 
 def test_nothing_is_lost_and_nothing_comes_twice(world: Outside) -> None:
-    """500 messages, and the daemon killed amid them: each arrives once, and both statuses of each are heard."""
+    """500 messages, the daemon killed amid them: each arrives once and is told, or is held, one a connection."""
     kannel = world.kannel  # type: ignore[attr-defined]
+    connections = 10
+    world.settings["providers"]["kannel"]["connections"] = connections
     world.start()
 
     def send(number: int) -> str:
@@ -63,12 +65,23 @@ def test_nothing_is_lost_and_nothing_comes_twice(world: Outside) -> None:
         world.daemon.start()
         ids = first + list(pool.map(send, range(MESSAGES // 2, MESSAGES)))
     assert all(ids)
-    until(lambda: kannel.report()["taken"] >= MESSAGES, 90, f"{MESSAGES} messages are through")
     heard = world.smartico.statuses
-    until(lambda: all("delivered" in heard(one) for one in ids), 90, "all are delivered")
+    texts = {f"message {number}": one for number, one in enumerate(ids)}
+
+    def held() -> list[str] | None:
+        """The texts that were marked and not yet written when the kill came; None while others are under way."""
+        rest = [text for text, one in texts.items() if "delivered" not in heard(one)]
+        took = {message["text"] for message in kannel.report()["messages"]}
+        return rest if all(text not in took and world.state(texts[text]) == "uncertain" for text in rest) else None
+
+    until(lambda: held() is not None, 90, "each message is delivered or held")
+    uncertain = held()
+    assert uncertain is not None
+    assert len(uncertain) <= connections
     copies = Counter(message["text"] for message in kannel.report()["messages"])
-    assert copies == Counter({f"message {number}": 1 for number in range(MESSAGES)})
-    assert Counter(world.state(one) for one in ids) == {"delivered": MESSAGES}
-    for one in ids:
+    assert copies == Counter(text for text in texts if text not in uncertain)
+    for text, one in texts.items():
         # Over a kill -9 a status may be told again, but none is missing and none is out of order.
-        assert list(dict.fromkeys(heard(one))) == ["accepted", "delivered"], world.message(one)
+        expected = [] if text in uncertain else ["accepted", "delivered"]
+        assert list(dict.fromkeys(heard(one))) == expected, world.message(one)
+        assert world.state(one) == ("uncertain" if text in uncertain else "delivered")
