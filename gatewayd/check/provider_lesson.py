@@ -29,6 +29,7 @@ _MEANINGS = {
     Verdict.REJECTED: "rejected: the message would end as rejected",
     Verdict.THROTTLED: "throttled: it would be tried again, as late as the vendor asks",
     Verdict.TEMPORARY: "it fits no match: it would be tried again",
+    Verdict.UNREADABLE: "it is no JSON, so that no path of `taken` finds anything: the message would be uncertain",
 }
 
 

@@ -18,6 +18,9 @@ MOST_IDS = 255
 
 LONGEST_ID = 200
 
+_UNREADABLE = object()
+"""Stands for an answer that is no JSON: no path leads anywhere in it."""
+
 
 class Verdict(StrEnum):
     """What becomes of the message."""
@@ -26,6 +29,8 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     THROTTLED = "throttled"
     TEMPORARY = "temporary"
+    UNREADABLE = "unreadable"
+    """It may have been taken: a success whose text can't be read, though the table needs to look into it."""
 
 
 class Reading(Struct, frozen=True):
@@ -37,7 +42,7 @@ class Reading(Struct, frozen=True):
 
 
 def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
-    """The first of taken, rejected, throttled that has a match which fits; what fits none is temporary."""
+    """The first of taken, rejected, throttled that has a match which fits; what is read and fits none is temporary."""
     data = _decoded(body)
     for verdict, matches in (
         (Verdict.TAKEN, table.taken),
@@ -48,12 +53,23 @@ def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
             fit = _fits(match, status, data, body)
             if fit is not None:
                 return Reading(verdict, _ids(table.ids, data) if verdict is Verdict.TAKEN else (), fit)
+    if (
+        data is _UNREADABLE
+        and 200 <= status < 300
+        and any(match.path and _has_status(match, status) for match in table.taken)
+    ):
+        # A copy of what was taken must not leave, and this says neither that it was nor that it was not.
+        return Reading(Verdict.UNREADABLE)
     return Reading(Verdict.TEMPORARY)
+
+
+def _has_status(match: ProviderMatch, status: int) -> bool:
+    return not match.status or all(want in ("x", have) for want, have in zip(match.status, str(status), strict=True))
 
 
 def _fits(match: ProviderMatch, status: int, data: Any, body: bytes) -> str | None:
     """None where it does not; else the value that did, or "" where no value was asked for."""
-    if match.status and not all(want in ("x", have) for want, have in zip(match.status, str(status), strict=True)):
+    if not _has_status(match, status):
         return None
     if not match.path:
         text = body.decode("utf-8", "replace").strip()
@@ -78,4 +94,4 @@ def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return _UNREADABLE

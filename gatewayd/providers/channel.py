@@ -119,6 +119,10 @@ class HttpChannel(Service):
             several = "*" in vendor.settings.answer.ids
             parts = tuple(part_of(order.message.id, one) for one in reading.ids) if several else ()
             return Handed(name, parts, redact(" ".join(reading.ids), 200))
+        if verdict is Verdict.UNREADABLE:
+            lost = f"{name} answered {answer.status}, and what it said can't be read"
+            vendor.health.unanswered(now, lost)
+            raise Uncertain(lost, route=name)
         if verdict is Verdict.REJECTED:
             vendor.health.answered(now)
             raise PermanentFailure(reason)

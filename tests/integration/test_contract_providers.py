@@ -53,6 +53,7 @@ class World(Outside):
             "second": {"url": self.second.url, "method": "GET", "body": "none"} | common,
             "form": {"url": self.first.url, "body": "form"} | common,
             "parts": {"url": self.second.url} | common | {"answer": {"ids": "ids.*"}},
+            "strict": {"url": self.first.url} | common | {"answer": {"taken": [{"status": "2xx", "path": "id"}]}},
             "resending": {"url": self.first.url, "on_uncertain": "resend", "uncertain_wait": "1s"} | common,
             "inbox": {"url": self.inbox.url, "carries": "im"} | common | {"fields": FIELDS | {"to": "{address}"}},
         }
@@ -61,6 +62,7 @@ class World(Outside):
             "got": ["second"],
             "form": ["form"],
             "parts": ["parts"],
+            "strict": ["strict", "second"],
             "resending": ["resending"],
             "mixed": ["world", "first", "second"],
             "back": ["first", "world", "second"],
@@ -206,6 +208,32 @@ def test_no_answer_is_held(world: World) -> None:
     assert len([one for one in world.first.asked if one.fields["id"] == message_id]) == 1
     assert world.report(asked, "DELIVERED") == 200
     world.told(message_id, "accepted", "delivered")
+
+
+@pytest.mark.parametrize("text", [b"<html>Thank you</html>", b'{"id": "cut', b""])
+def test_a_success_that_can_not_be_read_is_held(world: World, text: bytes) -> None:
+    """The table looks for an id, and nobody can say whether there was one: no copy by any route; a report ends it."""
+    world.first.answer = lambda asked: (200, text, {})
+    message_id = world.send("strict")
+    until(lambda: world.state(message_id) == "uncertain")
+    asked = asked_of(world.first, message_id)
+    world.first.answer = lambda asked: (200, b'{"id": "1"}', {})
+    other = world.send("strict")
+    world.told(other, "accepted")
+    assert [one.fields["id"] for one in world.first.asked].count(message_id) == 1
+    assert message_id not in [one.fields["id"] for one in world.second.asked]
+    assert "can't be read" in world.ctl("trace", message_id).stdout
+    assert world.report(asked, "DELIVERED") == 200
+    world.told(message_id, "accepted", "delivered")
+
+
+def test_an_answer_that_was_read_and_fits_nothing_goes_to_the_next_route(world: World) -> None:
+    """A gateway's 502 page, and a success that the table does not know: temporary, as the contract says."""
+    for answer in ((502, b"<html>Bad gateway</html>", {}), (200, b'{"queued": false}', {})):
+        world.first.answer = lambda asked, answer=answer: answer
+        message_id = world.send("strict")
+        asked_of(world.second, message_id)
+        world.told(message_id, "accepted")
 
 
 def test_no_answer_is_sent_again_where_the_table_says_so(world: World) -> None:

@@ -42,6 +42,37 @@ def test_the_first_match_that_fits(status: int, body: Any, verdict: Verdict) -> 
     assert read(VONAGE, status, json.dumps(body).encode()).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, b"", Verdict.UNREADABLE),
+        (202, b"<html>Thank you</html>", Verdict.UNREADABLE),
+        (200, b'{"messages": [{"status": "0"', Verdict.UNREADABLE),
+        (200, b"\x1f\x8b\x08\x00", Verdict.UNREADABLE),
+        (200, b'{"messages": "' + b"\xff" + b'"}', Verdict.UNREADABLE),
+        (200, b"[" * 60_000, Verdict.UNREADABLE),
+        (200, b"null", Verdict.TEMPORARY),
+        (200, b'"OK"', Verdict.TEMPORARY),
+        (302, b"<html>Moved</html>", Verdict.TEMPORARY),
+        (404, b"<html>Not found</html>", Verdict.TEMPORARY),
+        (502, b"<html>Bad gateway</html>", Verdict.TEMPORARY),
+        (429, b"<html>Slow</html>", Verdict.THROTTLED),
+    ],
+)
+def test_a_success_that_can_not_be_read_may_have_been_a_yes(status: int, body: bytes, verdict: Verdict) -> None:
+    """Where `taken` looks into the answer; any other status, and whatever is JSON, was read."""
+    assert read(VONAGE, status, body).verdict is verdict
+
+
+def test_a_text_is_always_read() -> None:
+    """Where only the status or the whole text counts, no answer is unreadable; nor where the status can't fit."""
+    words = ProviderAnswer.model_validate({"taken": [{"status": "2xx", "values": ["OK"]}]})
+    assert read(words, 200, b"<html>").verdict is Verdict.TEMPORARY
+    created = ProviderAnswer.model_validate({"taken": [{"status": "201", "path": "id"}]})
+    assert read(created, 200, b"<html>").verdict is Verdict.TEMPORARY
+    assert read(created, 201, b"<html>").verdict is Verdict.UNREADABLE
+
+
 def test_without_a_table_any_2xx_is_taken() -> None:
     """The contract's defaults."""
     assert read(ProviderAnswer(), 204, b"").verdict is Verdict.TAKEN

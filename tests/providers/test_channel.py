@@ -217,6 +217,21 @@ def test_a_connection_lost_after_the_write_is_uncertain(said: bytes) -> None:
     assert isinstance(send.outcome, Uncertain)
 
 
+def test_a_success_that_can_not_be_read_is_uncertain() -> None:
+    """Whether it was taken nobody knows; a vendor that goes on like that is left alone, as one that never answers."""
+    world = World(vendor={"answer": {"taken": [{"status": "2xx", "path": "id"}]}})
+    for number in range(UNANSWERED_IN_A_ROW):
+        assert world.up()
+        send = world.send(number=number)
+        if number == 0:
+            protocol, _ = world.reactor.connect()
+        protocol.dataReceived(answer("<html>", 200))
+        assert isinstance(send.outcome, Uncertain)
+        assert send.outcome.route == "vendor"
+        assert send.outcome.reason == "vendor answered 200, and what it said can't be read"
+    assert not world.up()
+
+
 def test_a_kept_connection_that_closes_under_the_request_is_uncertain() -> None:
     """For a GET to Smartico it would be nothing; here the vendor may have it."""
     world = World()
