@@ -1,5 +1,11 @@
-"""When to try again. Applied in attempts.py and nowhere else; time and randomness are arguments."""
+"""When to try again: each policy of back-off, and all of its numbers. Time and randomness are arguments.
 
+A message's and a report's tries are counted in the store, and work/attempts.py alone applies a policy to them; whoever
+owns a connection or leaves a host alone counts its own failures by the same policies. How a rate yields to "slow down"
+is throttle.py's.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 EARLY = 60.0
@@ -41,16 +47,53 @@ class RetryPolicy:
         return now + (min(longest, FIRST_CAP) if attempt <= 1 else longest)
 
 
+class Backoff:
+    """Pauses that grow with each failure in a row, for what counts its failures in memory.
+
+    `until`: nothing is tried before then (seconds since the epoch); 0 while nothing failed.
+    """
+
+    def __init__(self, policy: RetryPolicy, jitter: Callable[[], float]) -> None:
+        self._policy = policy
+        self._jitter = jitter
+        self._failures = 0
+        self._began = 0.0
+        self.until = 0.0
+
+    def failed(self, now: float) -> float:
+        """Another failure; when to try again."""
+        if not self._failures:
+            self._began = now
+        self._failures += 1
+        self.until = self._policy.next_due(self._failures, self._began, now, self._jitter())
+        return self.until
+
+    def worked(self) -> None:
+        """Back to the beginning."""
+        self._failures = 0
+        self.until = 0.0
+
+
 RELAY = RetryPolicy(longest=300.0)
+"""A message for a relay."""
+
 SMSC = RetryPolicy(longest=60.0)
+"""A message for an SMSC or a provider."""
+
 CALLBACK = RetryPolicy(longest=3600.0)
+"""A report to Smartico."""
+
 LINK = RetryPolicy(longest=60.0)
-RELAY_FIRST = 2.0
-RELAY_BROKEN = 8.0
-RELAY_LASTING = 300.0
-"""Seconds: a relay's or a domain's first pause; the longest where it may be back at any moment, and where only a person
-can mend it (a refused log-in)."""
+"""What is kept open or left alone for a while: binds, vendors, callback hosts."""
+
+RELAY_BROKEN = RetryPolicy(longest=8.0, first=2.0)
+"""Connections to a relay that may be back at any moment."""
+
+RELAY_LASTING = RetryPolicy(longest=300.0, first=2.0)
+"""Where only a person can mend it (a refused log-in), and recipient domains that asked us to slow down."""
 
 STORE = RetryPolicy(longest=2.0, first=0.1)
+"""Redis."""
+
 FACT_AGAIN = 0.5
 """Seconds between two tries to store a fact: as soon as Redis is back, and the same for each."""

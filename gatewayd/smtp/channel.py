@@ -20,6 +20,7 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.failover import Setback, first_that_takes
 from gatewayd.core.interfaces import BeforeWire, IChannel
 from gatewayd.core.model import Handed, Order, WayState
+from gatewayd.core.rate import NotNow, OwnSequence, Rate, Reserve
 from gatewayd.core.replace import replace_changed
 from gatewayd.core.tokens import Keys
 from gatewayd.smtp.added_headers import esp_header, header_lines
@@ -27,9 +28,7 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.dkim import Signer
 from gatewayd.smtp.mime import Brand, ComposedMail, Unsendable, compose
 from gatewayd.smtp.own_name import OwnName, no_name
-from gatewayd.smtp.pacing import NotNow, Pacer
 from gatewayd.smtp.pool import Settings
-from gatewayd.smtp.rate import Reserve
 from gatewayd.smtp.route import LIVE_KEYS, RelayRoute
 from gatewayd.smtp.timeouts import Timeouts
 
@@ -47,7 +46,7 @@ class _LabelSending:
     label: Label
     brand: Brand
     signer: Signer | None
-    previews: Pacer
+    previews: Rate
 
 
 @implementer(IChannel)
@@ -142,7 +141,9 @@ class SmtpChannel(Service):
             label.complaint_address,
         )
         signer = Signer(label.dkim_keys) if label.dkim_keys else None
-        return _LabelSending(label, brand, signer, Pacer(label.preview_rate, PREVIEW_BURST))
+        own = OwnSequence(self._reactor, PREVIEW_BURST)
+        previews = Rate(self._reactor, f"previews:{name}", label.preview_rate, 0.0, own.reserve)
+        return _LabelSending(label, brand, signer, previews)
 
     def routes(self) -> Mapping[str, bool]:
         """See IChannel."""
@@ -168,7 +169,8 @@ class SmtpChannel(Service):
         sending = self._labels.get(order.message.label)
         if sending is None:
             raise TemporaryFailure("its label is not configured")
-        self._pace_preview(order, sending)
+        if order.message.activity_type:
+            await self._pace_preview(sending)
         mail: ComposedMail | None = None
 
         async def by(name: str) -> Handed | Setback:
@@ -186,12 +188,12 @@ class SmtpChannel(Service):
         routes = [name for name in order.routes if name in self._routes]
         return await first_that_takes(routes, by, none=_NONE_CONFIGURED)
 
-    def _pace_preview(self, order: Order, sending: _LabelSending) -> None:
-        if order.message.activity_type:
-            try:
-                sending.previews.take(self._reactor.seconds(), 0.0)
-            except NotNow as error:
-                raise TemporaryFailure("previews go slowly", not_before=error.not_before, counts=False) from None
+    async def _pace_preview(self, sending: _LabelSending) -> None:
+        try:
+            with sending.previews.line() as turn:
+                await turn()
+        except NotNow as error:
+            raise TemporaryFailure("previews go slowly", not_before=error.not_before, counts=False) from None
 
     async def _prepare(self, order: Order, sending: _LabelSending) -> ComposedMail:
         """The finished mail; what takes long is done in a thread, so that it holds up nobody else's message."""

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gatewayd.core.retry import RELAY_BROKEN, RELAY_LASTING
-from gatewayd.smtp.pacing import Backoff
+from gatewayd.core.retry import RELAY_BROKEN, RELAY_LASTING, Backoff
 
 NO_ANSWER = "it does not answer"
 

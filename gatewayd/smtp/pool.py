@@ -15,14 +15,13 @@ from twisted.logger import Logger
 
 from gatewayd.config import Relay
 from gatewayd.core.line import Line
+from gatewayd.core.rate import NotNow, Rate, Reserve, Turn
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope, Offer
 from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.health import NO_ANSWER, Health
 from gatewayd.smtp.openings import SLOW, Openings
 from gatewayd.smtp.own_name import OwnName, no_name
-from gatewayd.smtp.pacing import NotNow
-from gatewayd.smtp.rate import Rate, Reserve, Turn
 from gatewayd.smtp.replies import Answer, Stage
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls

@@ -14,19 +14,18 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.failover import Setback
 from gatewayd.core.interfaces import BeforeWire
 from gatewayd.core.model import Handed, WayState
+from gatewayd.core.rate import NotNow, Rate
 from gatewayd.core.slots import Slot, Slots
 from gatewayd.smtp.added_headers import header_lines
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Trouble
 from gatewayd.smtp.mime import ComposedMail
-from gatewayd.smtp.pacing import NotNow, Patience
 from gatewayd.smtp.pool import Pool, Settings
-from gatewayd.smtp.rate import Rate
 from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
+from gatewayd.smtp.slow_domains import SlowDomains
 
 DOMAIN_QUEUE = 20
 DOMAIN_WAIT = 2.0
-LONGEST_PAUSE = 300.0
 BARE_FOR = 3600.0
 
 LIVE_KEYS = frozenset({"connections", "rate", "provider", "on_uncertain", "uncertain_wait", "headers", "domains"})
@@ -41,7 +40,7 @@ class RelayRoute:
         self._reactor = reactor
         self._shared = settings
         self._pool = Pool(reactor, name, relay, settings)
-        self._patience = Patience(LONGEST_PAUSE, settings.jitter)
+        self._slow_domains = SlowDomains(settings.jitter)
         self._bare_until = 0.0
         self._handed = 0
         self._throttled = 0
@@ -70,7 +69,7 @@ class RelayRoute:
     def state(self) -> WayState:
         """For people."""
         health = self._pool.health
-        closed = self._patience.closed(self._reactor.seconds())
+        closed = self._slow_domains.closed(self._reactor.seconds())
         slowed = f"{closed} recipient domains asked us to slow down" if closed else ""
         return WayState(
             up=health.up,
@@ -139,7 +138,7 @@ class RelayRoute:
 
     async def _slot(self, domain: str) -> Slot | nullcontext[None]:
         """Wait, a little, until a message to `domain` may go. Raises NotNow."""
-        self._patience.check(domain, self._reactor.seconds())
+        self._slow_domains.check(domain, self._reactor.seconds())
         slots, rate = self._slots.get(domain), self._rates.get(domain)
         if slots is None and rate is None:
             return nullcontext()
@@ -159,7 +158,7 @@ class RelayRoute:
         return slot
 
     def _no_slot_in_time(self) -> NotNow:
-        return NotNow("no place became free in time", self._reactor.seconds() + 1.0)
+        return NotNow("no slot became free in time", self._reactor.seconds() + 1.0)
 
     def _will_not_take(self, mail: ComposedMail, content: bytes) -> str:
         """What the relay said in advance that it can't do, empty where it may."""
@@ -185,7 +184,7 @@ class RelayRoute:
         verdict = verdict_of(answer)
         if verdict is Verdict.TAKEN:
             self._handed += 1
-            self._patience.took(domain)
+            self._slow_domains.accepted(domain)
             return Handed(route=self.name, detail=f"{answer.code} {answer.text}")
         if answer.ambiguous:
             raise Uncertain(said, route=self.name)
@@ -195,7 +194,7 @@ class RelayRoute:
             return Setback(said)
         if verdict is Verdict.DOMAIN:
             self._throttled += 1
-            self._patience.refused(domain, self._reactor.seconds(), at_once=answer.code == 421)
+            self._slow_domains.refused(domain, self._reactor.seconds(), at_once=answer.code == 421)
         raise TemporaryFailure(said)
 
 

@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.core.retry import CALLBACK, LINK, RELAY, SMSC, STORE, RetryPolicy
+from gatewayd.core.retry import (
+    CALLBACK,
+    LINK,
+    RELAY,
+    RELAY_BROKEN,
+    RELAY_LASTING,
+    SMSC,
+    STORE,
+    Backoff,
+    RetryPolicy,
+)
 
 JITTER = st.floats(0, 1, exclude_max=True)
 
@@ -42,3 +52,28 @@ def test_the_last_moment_is_never_before_the_next_try(
 def test_no_wait_is_longer_than_what_has_passed(attempt: int, age: float, jitter: float) -> None:
     """After the first minute the next try comes before the time since the first one has doubled."""
     assert CALLBACK.next_due(attempt, 0.0, age, jitter) <= 2 * age
+
+
+def test_pauses_of_what_fails_in_memory_grow_and_begin_anew() -> None:
+    """First within 5 s, none over 10 s in the first minute, then up to the longest; a success forgets them all."""
+    backoff, now = Backoff(RELAY_LASTING, lambda: 1.0), 1000.0
+    delays = []
+    for _ in range(20):
+        due = backoff.failed(now)
+        delays.append(due - now)
+        now = due
+    assert delays[0] <= 5
+    assert all(delay <= 10 for delay in delays[:6])
+    assert max(delays) == 300
+    backoff.worked()
+    assert backoff.until == 0
+    assert backoff.failed(now) - now <= 5
+
+
+def test_a_relay_that_may_be_back_is_tried_every_8_seconds_at_most() -> None:
+    """However long it has been away."""
+    backoff, now = Backoff(RELAY_BROKEN, lambda: 1.0), 1000.0
+    for _ in range(100):
+        due = backoff.failed(now)
+        assert due - now <= 8
+        now = due

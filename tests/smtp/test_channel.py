@@ -22,7 +22,6 @@ from gatewayd.core.model import Handed, Order
 from gatewayd.core.tokens import Purpose
 from gatewayd.sandbox.relay import Act, SimulatedRelay
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.pacing import Backoff, NotNow, Pacer, Patience
 from gatewayd.smtp.pool import CHORES
 from gatewayd.smtp.timeouts import Timeouts
 from redis_server import until
@@ -724,49 +723,6 @@ async def test_previews_go_at_their_own_low_rate() -> None:
         error = await failure(w.send(order(6, activity_type="preview")))
         assert (type(error), error.counts) == (TemporaryFailure, False)
         await w.send(order(7))
-
-
-def test_a_pacer_is_even() -> None:
-    """Places lie one interval apart; whoever would wait longer than their patience takes none."""
-    pacer = Pacer(10.0)
-    assert [round(pacer.take(100.0, 1.0), 6) for _ in range(3)] == [0.0, 0.1, 0.2]
-    with pytest.raises(NotNow) as caught:
-        pacer.take(100.0, 0.25)
-    assert caught.value.not_before == pytest.approx(100.3)
-    assert pacer.take(200.0, 0.0) == 0.0
-    assert Pacer(0.0).take(1.0, 0.0) == 0.0
-
-
-def test_back_off_grows_within_its_bounds() -> None:
-    """First within 5 s, none over 10 s in the first minute, then up to the longest."""
-    backoff, now = Backoff(300.0, lambda: 1.0), 1000.0
-    delays = []
-    for _ in range(20):
-        due = backoff.failed(now)
-        delays.append(due - now)
-        now = due
-    assert delays[0] <= 5
-    assert all(delay <= 10 for delay in delays[:6])
-    assert max(delays) == 300
-    backoff.worked()
-    assert backoff.failed(now) - now <= 5
-
-
-def test_a_domain_closes_after_three_strikes_and_opens_with_success() -> None:
-    """4xx of single messages do not close it; neighbours are never affected."""
-    patience = Patience(300.0, lambda: 1.0)
-    for _ in range(2):
-        patience.refused("big.test", 100.0, at_once=False)
-    patience.check("big.test", 100.0)
-    patience.refused("big.test", 100.0, at_once=False)
-    with pytest.raises(NotNow):
-        patience.check("big.test", 100.0)
-    patience.check("other.test", 100.0)
-    assert patience.closed(100.0) == 1
-    patience.check("big.test", 102.1)
-    patience.took("big.test")
-    patience.refused("big.test", 110.0, at_once=False)
-    patience.check("big.test", 110.0)
 
 
 # -- changes and stopping ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The rates of relays and of recipient domains: who waits, who is turned away, and that no place is lost."""
+"""The rates of relays and of recipient domains: who waits, who is turned away, and that no moment is lost."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gatewayd.smtp.pacing import NotNow
-from gatewayd.smtp.rate import LATEST, Rate
+from gatewayd.core.rate import LATEST, NotNow, OwnSequence, Rate
 
 
 class Shared:
@@ -108,3 +107,31 @@ def test_no_limit() -> None:
     rate = Rate(Clock(), "relay:x", 0.0, 5.0, None)
     assert not rate.limited
     rate.check()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sequence_of_our_own_is_even() -> None:
+    """Moments lie one interval apart; whoever would wait longer than their patience uses none."""
+    clock = Clock()
+    clock.advance(100)
+    own = OwnSequence(clock)
+    assert [await own.reserve("", 0.1, 1.0) for _ in range(3)] == [
+        (True, pytest.approx(100.0)),
+        (True, pytest.approx(100.1)),
+        (True, pytest.approx(100.2)),
+    ]
+    assert await own.reserve("", 0.1, 0.25) == (False, pytest.approx(100.3))
+    clock.advance(100)
+    assert await own.reserve("", 0.1, 0.0) == (True, 200.0)
+    assert await own.reserve("", 0.1, 0.0) == (False, pytest.approx(200.1))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_burst_is_made_up_for() -> None:
+    """So many at once as had piled up unused, and then one in each interval."""
+    clock = Clock()
+    clock.advance(100)
+    own = OwnSequence(clock, burst=5)
+    assert [reserved for reserved, _ in [await own.reserve("", 6.0, 0.0) for _ in range(7)]] == [True] * 5 + [False] * 2
+    clock.advance(6)
+    assert [reserved for reserved, _ in [await own.reserve("", 6.0, 0.0) for _ in range(2)]] == [True, False]
