@@ -500,6 +500,61 @@ def test_one_who_gave_up_in_the_line_loses_no_place() -> None:
     assert b"GET /1" not in transport.value()
 
 
+def test_one_who_is_cancelled_anywhere_leaves_no_slot_behind() -> None:
+    """In the line, while connecting, or while the answer is awaited: the next gets the slot at once."""
+    reactor = Reactor()
+    service = callbacks(reactor, limit=1)
+    connecting = start(service, "http://api.example/connecting")
+    in_line = start(service, "http://api.example/in-line")
+    asking = start(service, "http://api.example/asking")
+    in_line.cancel()
+    connecting.cancel()
+    _, transport = reactor.connect(-1)
+    assert b"GET /asking" in transport.value()
+    last = start(service, "http://api.example/last")
+    asking.cancel()
+    protocol, transport = reactor.connect(-1)
+    assert b"GET /last" in transport.value()
+    protocol.dataReceived(OK)
+    assert outcome(last) == (200, b'{"error_code": 0,}')
+    assert start(service, "http://api.example/once-more").outcome is None
+    assert transport.value().endswith(b"\r\n\r\n")
+    assert b"GET /once-more" in transport.value()
+
+
+def test_a_cancelled_probe_lets_the_next_one_probe() -> None:
+    """Nobody is left alone for good because somebody gave up in the middle of finding out."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    for _ in range(5):
+        start(service)
+        reactor.refuse()
+    reactor.advance(5)
+    probe = start(service)
+    assert outcome(start(service)).reason == "callback host is down"
+    probe.cancel()
+    before = len(reactor.tcpClients)
+    again = start(service)
+    assert len(reactor.tcpClients) == before + 1
+    reactor.connect(-1)[0].dataReceived(OK)
+    assert outcome(again)[0] == 200
+
+
+def test_each_who_is_sent_away_gets_an_exception_of_their_own() -> None:
+    """When the host breaks while they wait: whoever catches one may write into it."""
+    reactor = Reactor()
+    service = callbacks(reactor, limit=1)
+    for _ in range(4):
+        start(service)
+        reactor.refuse()
+    asked = [start(service) for _ in range(5)]
+    reactor.refuse()
+    assert outcome(asked[0]).counts
+    sent_away = [outcome(one) for one in asked[1:]]
+    assert {one.reason for one in sent_away} == {"callback host is down"}
+    assert len({id(one) for one in sent_away}) == len({one.not_before for one in sent_away}) == 4
+
+
 def test_a_host_that_asks_for_peace_gets_it() -> None:
     """429 and 503 with Retry-After say when to come again; without, the usual back-off counts."""
     reactor = Reactor()
