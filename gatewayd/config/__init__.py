@@ -19,8 +19,8 @@ from gatewayd.config.players import DIRECTORIES, Directory, HttpDirectory, Plugi
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
 from gatewayd.config.profiles import filled, profiles
 from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, ProviderReports
+from gatewayd.config.secret import Secret
 from gatewayd.config.table import Table
-from gatewayd.config.values import Secret
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
 from gatewayd.config.wording import fault, toml_error
 

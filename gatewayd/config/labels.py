@@ -4,24 +4,10 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Strict, Tag
 
+from gatewayd.config.secret import FullSecret, SigningKey
 from gatewayd.config.table import Table
-from gatewayd.config.values import (
-    Domain,
-    DomainOrNone,
-    Duration,
-    FullSecret,
-    HeaderFields,
-    Net,
-    QuietHoursOrNone,
-    QuotaOrNone,
-    Rate,
-    SigningKey,
-    SmsSender,
-    Strings,
-    Text,
-    UrlOrNone,
-    Zone,
-)
+from gatewayd.config.times import Duration, QuietHoursOrNone, QuotaOrNone, Rate, Zone
+from gatewayd.config.values import Domain, DomainOrNone, HeaderFields, Net, SmsSender, Strings, Text, UrlOrNone
 
 
 class SmsRoute(Table):

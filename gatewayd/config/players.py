@@ -6,19 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
+from gatewayd.config.secret import RevealedSecret, Secret, SecretText, secret
+from gatewayd.config.smpp_values import Region
 from gatewayd.config.table import Table
-from gatewayd.config.values import (
-    Duration,
-    Region,
-    RevealedSecret,
-    Secret,
-    SecretText,
-    Text,
-    Url,
-    duration,
-    header_name,
-    secret,
-)
+from gatewayd.config.times import Duration, duration
+from gatewayd.config.values import Text, Url, header_name
 
 Column = Literal[
     "id",

@@ -6,21 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from gatewayd.config.endpoints import Listens, RedisEndpointOrNone
+from gatewayd.config.secret import FullSecret, Secret, SecretKey, SecretText
 from gatewayd.config.table import Table
-from gatewayd.config.values import (
-    Count,
-    Domain,
-    Duration,
-    FullSecret,
-    HostName,
-    Hosts,
-    Net,
-    Secret,
-    SecretKey,
-    SecretText,
-    Strings,
-    Url,
-)
+from gatewayd.config.times import Duration
+from gatewayd.config.values import Count, Domain, HostName, Hosts, Net, Strings, Url
 
 Work = Literal["email", "sms", "im", "reports"]
 

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
+from gatewayd.config.secret import Secret, SecretText, secret
 from gatewayd.config.table import Table
-from gatewayd.config.values import Count, Duration, Rate, Secret, SecretText, header_name, secret
+from gatewayd.config.times import Duration, Rate
+from gatewayd.config.values import Count, header_name
 
 PLACE_HOLDERS = frozenset(
     {

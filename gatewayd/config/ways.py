@@ -4,22 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gatewayd.config.table import Table
-from gatewayd.config.values import (
+from gatewayd.config.secret import Secret, SecretText
+from gatewayd.config.smpp_values import (
     AddressRange,
-    Count,
-    Duration,
-    HeaderFields,
-    Helo,
-    Host,
-    Hosts,
-    Octet,
-    Pins,
-    Port,
-    Rate,
     Region,
-    Secret,
-    SecretText,
     ServiceType,
     SmppPassword,
     SubmitStatuses,
@@ -28,6 +16,9 @@ from gatewayd.config.values import (
     Tlvs,
     TonNpi,
 )
+from gatewayd.config.table import Table
+from gatewayd.config.times import Duration, Rate
+from gatewayd.config.values import Count, HeaderFields, Helo, Host, Hosts, Octet, Pins, Port
 
 Provider = Literal[
     "",

@@ -9,7 +9,7 @@ import re
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -28,7 +28,6 @@ LONGEST_LIFT = 7 * 86400
 """Seconds for which a guard may be lifted at once."""
 
 _HASH = re.compile(r"[0-9a-f]{30}")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def stops(options: Namespace) -> int:
@@ -59,10 +58,10 @@ def guard(options: Namespace) -> int:
 
 def length(text: str) -> float:
     """`text` as seconds: 30m, 1h. Raises ArgumentTypeError."""
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None:
-        raise ArgumentTypeError(f"{text!r} is not a length of time such as 1h (0s: the guard stands again)")
-    seconds = float(int(match[1]) * _UNITS[match[2]])
+    try:
+        seconds = _seconds_in(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a length of time such as 1h (0s: the guard stands again)") from None
     if seconds > LONGEST_LIFT:
         raise ArgumentTypeError(f"{text!r} is longer than 7d")
     return seconds
@@ -73,12 +72,19 @@ def since(text: str, now: float) -> float:
 
     Raises ArgumentTypeError.
     """
-    if match := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return now - int(match[1]) * _UNITS[match[2]]
+    with suppress(ValueError):
+        return now - min(_seconds_in(text), now)
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         raise ArgumentTypeError(f"{text!r} is neither a time such as 2026-01-31T12:00 nor one such as 7d") from None
+
+
+def _seconds_in(text: str) -> float:
+    # Here, because most commands need nothing of the configuration's reader, which takes long to import.
+    from gatewayd.config.times import seconds_in
+
+    return seconds_in(text)
 
 
 def _channels(options: Namespace) -> tuple[str, ...]:
