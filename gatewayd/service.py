@@ -159,6 +159,13 @@ class Shared(Struct, frozen=True, kw_only=True):
             lambda failure: log.failure("could not reschedule callbacks of a host that is back", failure)
         )
 
+    def look_at_the_time(self) -> None:
+        """This host's clock was set: what waits for an hour of the day is looked at again."""
+        for channel in Channel:
+            Deferred.fromCoroutine(
+                persist(self.reactor, lambda channel=channel: self.store.make_due(channel))  # type: ignore[misc]
+            ).addErrback(lambda failure: log.failure("could not look at {channel} again", failure, channel=channel))
+
     async def close(self) -> None:
         """Give back what is no service."""
         await self.directories.close()
@@ -304,7 +311,7 @@ def gatewayd(
             *work.outboxes.values(),
             admin.watch,
             *_listeners(shared, admin, returned_mail, public, api),
-            WallWatch(reactor, clock),
+            WallWatch(reactor, clock, shared.look_at_the_time),
             Watchdog(reactor, os.environ, os.getpid()),
             StatusLine(reactor, os.environ, admin.status_line),
             *([TimerService(5.0, observer.flush)] if observer is not None else []),
@@ -412,6 +419,7 @@ def _work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> W
         segments=ways.fit.segments,
         labels=config.labels,
         consent=shared.consent,
+        wall=time.time,
     )
     messages = {
         channel: MessageWork(

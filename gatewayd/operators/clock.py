@@ -59,10 +59,13 @@ def set_clock(reactor: Any, clock: SteadyClock) -> None:
 
 
 class WallWatch(Service):
-    """Says in the log when this host's clock was set, and lets ours follow."""
+    """Says in the log when this host's clock was set, and to `on_set`, and lets ours follow."""
 
-    def __init__(self, reactor: Any, clock: SteadyClock, every: float = 1.0) -> None:
+    def __init__(
+        self, reactor: Any, clock: SteadyClock, on_set: Callable[[], None] = lambda: None, every: float = 1.0
+    ) -> None:
         self._clock = clock
+        self._on_set = on_set
         self._every = every
         self._loop = LoopingCall(self._look)
         self._loop.clock = reactor
@@ -86,3 +89,4 @@ class WallWatch(Service):
                 word="on" if jump > 0 else "back",
                 seconds=abs(jump),
             )
+            self._on_set()

@@ -50,7 +50,8 @@ class RedisStore(Facts, Players, Operators):
         super().__init__(link, clock, prefix, instance)
         self._refusal = ""
         self._dataset = Dataset()
-        self._set_back = 0  # ms, of Redis' clock, for which nothing was moved yet
+        # By how many ms Redis' clock was set back, for which nothing was moved yet: what all share, and our own leases.
+        self._set_back = self._leases_back = 0
 
     @staticmethod
     def key_prefix(configured: str) -> str:
@@ -146,7 +147,7 @@ class RedisStore(Facts, Players, Operators):
     async def _lease_some(self, channel: Channel, limit: int, rank: int) -> tuple[list[Leased], int]:
         found = []
         name = next(self._lease_names)
-        leased, stay = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank)
+        leased, stay = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over())
         for message_id, lease, fields, *texts in leased:
             kept = rows.record(fields)
             try:
@@ -163,8 +164,8 @@ class RedisStore(Facts, Players, Operators):
         if now >= deadline:
             await self._final(message_id, channel, lease, State.FAILED, reason, "f")
         else:
-            due = rows.ms(min(now + UNREADABLE, deadline))
-            await self._run("settle_again", message_id, channel, lease, due, reason, 0, 0, "", [])
+            delay = rows.ms(min(UNREADABLE, deadline - now))
+            await self._run("settle_again", message_id, channel, lease, delay, reason, 0, 0, "", [])
 
     async def mark(
         self,
@@ -227,7 +228,7 @@ class RedisStore(Facts, Players, Operators):
             message.id,
             message.channel,
             lease,
-            self._moments.theirs(due),
+            self._delay(due),
             reason,
             int(counts),
             int(uncertain),
@@ -266,7 +267,7 @@ class RedisStore(Facts, Players, Operators):
         )
 
     async def requeue_set_aside(self) -> int:
-        return int(await self._run("requeue_set_aside", AT_ONCE))
+        return int(await self._run("requeue_set_aside", AT_ONCE, self._over()))
 
     async def make_due(self, channel: Channel, *, every: bool = False) -> None:
         since, skip = str(int(self._now() * 1000) + 1).encode(), 0
@@ -323,7 +324,10 @@ class RedisStore(Facts, Players, Operators):
         jump = self._clocks_read(began, clock)
         if back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
-            self._set_back += max(int(back), round(-jump * 1000))
+            back = max(int(back), round(-jump * 1000))
+            self._set_back += back
+        # One process is told; the leases of the others are theirs to move.
+        self._leases_back += back or max(round(-jump * 1000), 0)
         if ours and (lost := self._dataset.seen(began, connection, name.decode(), count)):
             self.log.error("{what}", what=lost)
         peers = [name.decode() for name in dead]
@@ -355,15 +359,17 @@ class RedisStore(Facts, Players, Operators):
             yield Degraded("redis", "forgot", text)
 
     async def come_forward(self) -> None:
-        back, self._set_back = self._set_back, 0
-        if not back:
-            return
+        shared, self._set_back = self._set_back, 0
+        leases, self._leases_back = self._leases_back, 0
         kinds = [*map(str, Channel), "reports"]
-        keys = [f"queue:{kind}" for kind in kinds] + [f"leases:{kind}:{self._instance}" for kind in kinds]
-        for name, _, rest in (one.partition(":") for one in ("parked", *keys)):
-            after, key = str(rows.ms(self._now())), KEYS[name].short + rest
-            while last := await self._run("come_forward", key, after, back, AT_ONCE):
-                after = last.decode()
+        for back, names in (
+            (shared, [KEYS["parked"].short, *(KEYS["queue"].short + kind for kind in kinds)]),
+            (leases, [KEYS["leases"].short + f"{kind}:{self._instance}" for kind in kinds]),
+        ):
+            for key in names if back else ():
+                after = str(rows.ms(self._now()))
+                while last := await self._run("come_forward", key, after, back, AT_ONCE):
+                    after = last.decode()
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
         moved = 0

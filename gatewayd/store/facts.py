@@ -116,7 +116,7 @@ class Facts(Part):
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
         """As IStore."""
-        await self._run("report_again", job.message_id, job.lease, self._moments.theirs(due), reason, int(counts))
+        await self._run("report_again", job.message_id, job.lease, self._delay(due), reason, int(counts))
 
     async def make_reports_due(self, message_ids: Collection[str]) -> None:
         """As IStore."""

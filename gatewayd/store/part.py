@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
+from gatewayd.store import rows
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import Moments
@@ -33,6 +34,14 @@ class Part:
     def _now(self) -> float:
         """The present moment by Redis' clock, as well as we know it, in seconds."""
         return float(self._clock.seconds()) + self._moments.ahead
+
+    def _delay(self, due: float) -> int:
+        """How far away a moment of ours is, in ms: by Redis' clock it may be another one by the time it gets there."""
+        return rows.ms(due - float(self._clock.seconds()))
+
+    def _over(self) -> int:
+        """In ms: a deadline that is kept as an earlier one has passed. Redis' own clock would end all when it is set on."""
+        return rows.ms(self._moments.kept(float(self._clock.seconds())))
 
     async def _run(self, name: str, *item: Any) -> Any:
         return await self._link.run(self._scripts[name], item)

@@ -41,7 +41,10 @@ _UNREACHED: dict[WhyNot | None, str] = {
 
 
 class Deliverer:
-    """Turns a leased message into an order for its channel."""
+    """Turns a leased message into an order for its channel.
+
+    `wall` is the time of day, by which players sleep: `clock` follows it slowly where it is set.
+    """
 
     def __init__(
         self,
@@ -55,8 +58,10 @@ class Deliverer:
         segments: Callable[[str, Label, str], int],
         labels: Mapping[str, Label],
         consent: Consent,
+        wall: Callable[[], float],
     ) -> None:
         self._clock = clock
+        self._wall = wall
         self._store = store
         self._channels = channels
         self._recipients = recipients
@@ -105,10 +110,11 @@ class Deliverer:
         message, now = leased.message, self._clock.seconds()
         if label.quiet_hours is None or message.activity_type or leased.progress or now - message.accepted_at <= PROMPT:
             return
-        if until := label.quiet_hours.until(label.quiet_timezone, now):
+        of_day = self._wall()
+        if until := label.quiet_hours.until(label.quiet_timezone, of_day):
             hours = f"{label.quiet_hours} {label.quiet_timezone}"
             reason = f"quiet hours of {message.label} ({hours}): it waits until they end"
-            raise TemporaryFailure(reason, not_before=until, counts=False)
+            raise TemporaryFailure(reason, not_before=now + until - of_day, counts=False)
 
     def _not_there(self, reason: str) -> TemporaryFailure:
         """What an operator took out of the file may come back with the next reload, which makes the message due.

@@ -77,9 +77,10 @@ class _Reactor(ReactorBase):
 
 
 def test_a_jump_is_in_the_log_once() -> None:
-    """With its direction and size."""
+    """With its direction and size; and what goes by the time of day is told once."""
     clocks, clock = Clocks(), Clock()
-    watch = WallWatch(clock, clocks.steady)
+    heard: list[float] = []
+    watch = WallWatch(clock, clocks.steady, lambda: heard.append(clocks.wall))
     with capturedLogs() as told:
         watch.startService()
         clocks.wall -= 600
@@ -87,4 +88,5 @@ def test_a_jump_is_in_the_log_once() -> None:
         watch.stopService()
     lines = [formatEvent(event) for event in told]
     assert lines == ["this host's clock was set back by 600.0 s: timers go on as before"]
+    assert heard == [1_000_000 - 600]
     assert clock.getDelayedCalls() == []

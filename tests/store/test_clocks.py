@@ -10,8 +10,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import capturedLogs, formatEvent
 
-from gatewayd.core.model import Channel, Message, Sms
-from gatewayd.core.status import State
+from gatewayd.core.model import Channel, Message, Receipt, ReportJob, Sms
+from gatewayd.core.status import Event, State
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import FOLLOW, Moments
@@ -144,3 +144,137 @@ async def test_an_uncertain_message_stays_so_whatever_the_clocks_do(
     known = await store.about(message.id)
     assert known is not None
     assert known.state is State.UNCERTAIN
+
+
+class Hosts:
+    """Processes on hosts whose clocks are never set, and Redis on one whose clock is."""
+
+    def __init__(self, redis_server: RedisServer) -> None:
+        self._redis_server = redis_server
+        self.clock = ShiftedClock()
+        self.redis_clock = ShiftedClock()
+        self.links: list[RedisLink] = []
+
+    def store(self, name: str) -> RedisStore:
+        """Another process."""
+        link = RedisLink(
+            self.clock,
+            self._redis_server.client(),
+            jitter=lambda: 0.5,
+            arguments=RedisStore.script_arguments(name, 5000, 7 * 86400.0, f"boot-{name}"),
+            prefix=PREFIX,
+            shift=lambda: self.redis_clock.offset,
+        )
+        link.startService()
+        self.links.append(link)
+        return RedisStore(link, self.clock, PREFIX, name)
+
+    def passes(self, seconds: float) -> None:
+        """Time goes on for all."""
+        self.clock.advance(seconds)
+        self.redis_clock.advance(seconds)
+
+
+@pytest.fixture
+def hosts(redis_server: RedisServer) -> Iterator[Hosts]:
+    """Nothing of another test."""
+    found = Hosts(redis_server)
+    found.store("nobody")
+    pytest_twisted.blockon(ensureDeferred(found.links[0].command("FLUSHDB")))
+    yield found
+    for link in found.links:
+        pytest_twisted.blockon(link.stopService())
+
+
+@pytest.mark.parametrize("jump", [-3600.0, -600.0, -60.0, 60.0, 3600.0])
+@pytest_twisted.ensureDeferred
+async def test_a_retry_is_as_far_away_as_it_was_said_to_be(hosts: Hosts, jump: float) -> None:
+    """A process that has not heard yet that Redis' clock was set puts a message off, and a report, by five seconds.
+
+    The peer that was told of the jump has moved everything by then.
+    """
+    one, two = hosts.store("one"), hosts.store("two")
+    reports: list[ReportJob] = []
+    two.feed_reports(lambda: True, reports.append)
+    for store in (one, two):
+        await store.beat(first=True, dead_after=15)
+    message, ended = sms(hosts.clock), sms(hosts.clock)
+    for each in (message, ended):
+        await two.accept(each, "f", lease=True)
+    await two.settle_final(ended, State.FAILED, "gone", "f", lease="")
+    hosts.redis_clock.advance(jump)
+    await one.beat(first=False, dead_after=15)
+    await one.come_forward()
+    await two.settle_again(message, hosts.clock.seconds() + 60, "busy", lease="")
+    await two.report_again(reports[0], hosts.clock.seconds() + 60, "HTTP 500")
+    assert (await one.lease_messages(Channel.SMS, 1), await one.lease_reports(1)) == ([], [])
+    hosts.passes(60)
+    assert len(await one.lease_messages(Channel.SMS, 1)) == len(await one.lease_reports(1)) == 1
+
+
+@pytest.mark.parametrize("jump", [-3600.0, -60.0, 60.0, 3600.0])
+@pytest_twisted.ensureDeferred
+async def test_no_living_process_is_dead_because_the_clock_was_set(hosts: Hosts, jump: float) -> None:
+    """All heartbeats are as old as the jump at once, or in the future: who beats on keeps its leases, who is dead doesn't.
+
+    A process loses sight of no lease of its own either: what nobody works on is given back by its age.
+    """
+    stores = one, two = [hosts.store(name) for name in ("one", "two")]
+    gone = hosts.store("gone")
+    for _ in range(5):
+        for store in (*stores, gone):
+            assert (await store.beat(first=False, dead_after=15))[1] == []
+        hosts.passes(4)
+    stray = sms(hosts.clock)
+    await two.accept(stray, "f", lease=True)
+    hosts.redis_clock.advance(jump)
+    dead: list[str] = []
+    for _ in range(18):
+        for store in stores:
+            dead += (await store.beat(first=False, dead_after=15))[1]
+            await store.come_forward()
+        hosts.passes(1)
+    assert set(dead) == {"gone"}
+    assert await two.stray_leases("sms", 3.0) == [stray.id]
+    await two.release("sms", stray.id, age=3.0)
+    assert len(await one.lease_messages(Channel.SMS, 1)) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_is_set_on_ends_nothing_and_looks_at_nothing_again(
+    redis: tuple[RedisLink, ShiftedClock],
+) -> None:
+    """In an outage, or while its label is paused, a message waits for its deadline, which is as far away as before."""
+    link, clock = redis
+    host = Away(reactor, 0.0)
+    store = RedisStore(link, host, PREFIX, "one")
+    await store.beat(first=True, dead_after=15)
+    waits, aside = sms(host), sms(host)
+    await store.accept(waits, "f")
+    await store.accept(aside, "f", lease=True)
+    await store.pause("amazing", Channel.SMS)
+    await store.set_aside(aside, lease="")
+    clock.advance(10 * 86400)
+    await store.beat(first=False, dead_after=15)
+    assert await store.lease_overdue(Channel.SMS, 0, 10) == (1, [])
+    assert await store.requeue_set_aside() == 0
+    await store.accept(sms(host), "f")
+    await store.resume("amazing", Channel.SMS)
+    assert await store.requeue_set_aside() == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_parked_receipt_is_looked_at_again_after_a_jump(redis: tuple[RedisLink, ShiftedClock]) -> None:
+    """Its own moment lies in the future, when the clock was set back: its next looks come by the clock as it is."""
+    link, clock = redis
+    store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
+    await store.beat(first=True, dead_after=15)
+    await store.record_receipt(Receipt("uk", ("r1",), Event.DELIVERED, "receipt"), park=True)
+    clock.advance(-3600)
+    await store.beat(first=False, dead_after=15)
+    await store.come_forward()
+    looks = 0
+    for _ in range(8):
+        clock.advance(5)
+        looks += len((await store.parked_receipts(10))[0])
+    assert looks >= 3

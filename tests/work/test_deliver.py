@@ -102,6 +102,7 @@ class Bench:
     def __init__(self, **changed: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
+        self.wall_ahead = 0.0
         self.store = FakeStore(self.clock)
         self.directory = Directory()
         self.channels = {Channel.EMAIL: Way(), Channel.SMS: Way()}
@@ -117,6 +118,7 @@ class Bench:
             segments=Fit({"uk": SMSC}).segments,
             labels=labels,
             consent=Consent(FakeStopList(self.store), self.decisions.append),
+            wall=lambda: self.clock.seconds() + self.wall_ahead,
         )
 
     def leased(self, content: Email | Sms | None = None, **changed: Any) -> Leased:
@@ -306,6 +308,19 @@ def test_quiet_hours_keep_what_is_late() -> None:
     assert bench.deliver(replace(leased, progress=("r1",), route="uk")).route == "uk"
     assert bench.deliver(Leased(replace(leased.message, activity_type="password"))).route == "uk"
     bench.clock.advance(8 * 3600)
+    assert bench.deliver(leased).route == "uk"
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_quiet_hours_go_by_the_time_of_day(ahead: float) -> None:
+    """Where it was set, our own clock takes a day to follow; the wait until they end is as long as that day's clock says."""
+    bench = Bench(quiet_hours="00:00-08:00")
+    leased = bench.leased()
+    bench.clock.advance(8 * 3600 - ahead - 1001)
+    bench.wall_ahead = ahead
+    waiting = bench.fails(leased, TemporaryFailure)
+    assert waiting.not_before == bench.clock.seconds() + 1
+    bench.clock.advance(1)
     assert bench.deliver(leased).route == "uk"
 
 

@@ -36,7 +36,7 @@ local function name_callback(url, deadline)
   if not name then
     name = sub(redis.sha1hex(url), 1, 12)
     callbacks[url] = name
-    local seconds = math.ceil((deadline - NOW) / 1000) + KEEP
+    local seconds = math.ceil(math.max(deadline - NOW, 0) / 1000) + KEEP
     if call('TTL', KEY.callback .. name) < seconds then call('SET', KEY.callback .. name, url, 'EX', seconds + 86400) end
   end
   return name

@@ -1,16 +1,17 @@
 -- Lease due messages, as many as have so much content together; or those whose deadline has passed, of a part of the queue.
 -- item    channel limit bytes lease(the name of the first one's is this and 1) from(rank of that part; -1: the due ones)
+--         over(ms: a deadline before it has passed, as deadlines are kept)
 -- reply   {a list of {id, lease, fields and values, content, url, 0.1.0's body}, each of the last three '' for none;
 --         how many of that part stay in the queue}
 -- holds   a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
 local function each(it)
-  local channel, limit, bytes, lease, from = unpack(it)
+  local channel, limit, bytes, lease, from, over = unpack(it)
   local queue, leases, got, stay = KEY.queue .. channel, KEY.leases .. channel .. ':' .. INSTANCE, {}, 0
   local ids = from < 0 and call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)
     or call('ZRANGE', queue, from, from + limit - 1)
   for i, id in ipairs(ids) do
     local digest, url, deadline = unpack(call('HMGET', KEY.message .. id, FIELD.content, FIELD.callback, FIELD.deadline))
-    if from >= 0 and tonumber(deadline or '0') > NOW then
+    if from >= 0 and tonumber(deadline or '0') > over then
       stay = stay + 1
     else
       local content = digest and call('GET', KEY.content .. digest) or ''

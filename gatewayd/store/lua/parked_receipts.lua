@@ -16,7 +16,8 @@ local function each(it)
     else
       local next_look = limit
       for i = #LOOKS, 1, -1 do if age < LOOKS[i] then next_look = LOOKS[i] end end
-      call('ZADD', KEY.parked, born + next_look, payload)
+      -- One that was born in the future, by a clock that was set back, is no younger than one of now.
+      call('ZADD', KEY.parked, math.min(born, NOW) + next_look, payload)
       due[#due + 1] = payload
     end
   end

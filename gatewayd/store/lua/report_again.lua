@@ -1,8 +1,8 @@
 -- Tell a status again later.
--- item    id lease due(ms) reason counts(0|1)
+-- item    id lease delay(ms) reason counts(0|1)
 -- reply   1, or 0 where it is not ours
 local function each(it)
-  local id, lease, due, reason, counts = unpack(it)
+  local id, lease, delay, reason, counts = unpack(it)
   local m = record(id)
   if not m or m.report_lease ~= BOOT .. lease then
     -- Not kept any more: what is written to it now would have no end.
@@ -16,6 +16,6 @@ local function each(it)
     note_while_short(m, 'tell again', reason)
   end
   save(m)
-  call('ZADD', KEY.queue .. 'reports', due, id)
+  call('ZADD', KEY.queue .. 'reports', due_in(delay), id)
   return 1
 end

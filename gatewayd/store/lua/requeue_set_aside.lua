@@ -1,9 +1,10 @@
 -- Move messages that were set aside back into their queues: all of what is no longer paused, and what is past its
 -- deadline. And what 0.1.0 has in its own queues: beside this version, while a cluster is upgraded, or before it.
--- item    limit
+-- item    limit over(ms: a deadline before it has passed, as deadlines are kept)
 -- reply   how many moved
 local function each(it)
-  local limit, moved = unpack(it), 0
+  local limit, over = unpack(it)
+  local moved = 0
   for _, kind in ipairs(KINDS) do
     local rows = call('ZRANGE', KEY.old_queue .. kind, 0, limit - 1, 'WITHSCORES')
     for i = 1, #rows, 2 do
@@ -15,7 +16,7 @@ local function each(it)
   for _, scope in ipairs(call('SMEMBERS', KEY.asides)) do
     local aside = KEY.aside .. scope
     local channel = string.match(scope, '|(%a+)$')
-    local upto = call('SISMEMBER', KEY.paused, scope) == 1 and now or '+inf'
+    local upto = call('SISMEMBER', KEY.paused, scope) == 1 and over or '+inf'
     for _, id in ipairs(call('ZRANGEBYSCORE', aside, '-inf', upto, 'LIMIT', 0, limit)) do
       call('ZREM', aside, id)
       call('ZADD', KEY.queue .. channel, now, id)

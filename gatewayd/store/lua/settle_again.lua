@@ -1,9 +1,9 @@
 -- Put a leased message back for another try.
--- item    id channel lease due(ms) reason counts(0|1) written(0|1: its answer is not known) route segments(remote ids)
+-- item    id channel lease delay(ms) reason counts(0|1) written(0|1: its answer is not known) route segments(remote ids)
 -- reply   1, or 0 where it is not ours or evidence settled it meanwhile
 -- holds   a message that was uncertain when it was leased, and not marked since, still is: nothing was written
 local function each(it)
-  local id, channel, lease, due, reason, counts, was_written, route, remotes = unpack(it)
+  local id, channel, lease, delay, reason, counts, was_written, route, remotes = unpack(it)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
   call('ZREM', KEY.leases .. channel .. ':' .. INSTANCE, id)
@@ -38,6 +38,6 @@ local function each(it)
   end
   note_while_short(m, was_written == 1 and 'uncertain' or 'again', reason)
   save(m)
-  call('ZADD', KEY.queue .. channel, due, id)
+  call('ZADD', KEY.queue .. channel, due_in(delay), id)
   return 1
 end
