@@ -28,6 +28,7 @@ from gatewayd.config import Config, ConfigError, load
 from gatewayd.core.consent import Consent
 from gatewayd.core.interfaces import Decided, IChannel, unrecorded
 from gatewayd.core.model import Channel
+from gatewayd.core.persist import persist
 from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.directories import Directories, faults
@@ -161,10 +162,14 @@ class Shared(Struct, frozen=True, kw_only=True):
 
     def look_at_the_time(self) -> None:
         """This host's clock was set: what waits for an hour of the day is looked at again."""
-        for channel in Channel:
-            Deferred.fromCoroutine(
-                persist(self.reactor, lambda channel=channel: self.store.make_due(channel))  # type: ignore[misc]
-            ).addErrback(lambda failure: log.failure("could not look at {channel} again", failure, channel=channel))
+
+        async def look() -> None:
+            for channel in Channel:
+                await self.store.make_due(channel)
+
+        Deferred.fromCoroutine(persist(self.reactor, look)).addErrback(
+            lambda failure: log.failure("could not look again at what waits for quiet hours to end", failure)
+        )
 
     async def close(self) -> None:
         """Give back what is no service."""

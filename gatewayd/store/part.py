@@ -40,7 +40,7 @@ class Part:
         return rows.ms(due - float(self._clock.seconds()))
 
     def _over(self) -> int:
-        """In ms: a deadline that is kept as an earlier one has passed. Redis' own clock would end all when it is set on."""
+        """In ms: a deadline that is kept as an earlier one has passed. By Redis' clock all would, once it is set on."""
         return rows.ms(self._moments.kept(float(self._clock.seconds())))
 
     async def _run(self, name: str, *item: Any) -> Any:

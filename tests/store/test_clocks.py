@@ -215,7 +215,7 @@ async def test_a_retry_is_as_far_away_as_it_was_said_to_be(hosts: Hosts, jump: f
 @pytest.mark.parametrize("jump", [-3600.0, -60.0, 60.0, 3600.0])
 @pytest_twisted.ensureDeferred
 async def test_no_living_process_is_dead_because_the_clock_was_set(hosts: Hosts, jump: float) -> None:
-    """All heartbeats are as old as the jump at once, or in the future: who beats on keeps its leases, who is dead doesn't.
+    """All heartbeats are as old as the jump at once, or in the future: only who beats on keeps its leases.
 
     A process loses sight of no lease of its own either: what nobody works on is given back by its age.
     """

@@ -44,9 +44,7 @@ async def test_every_page_is_brought_forward(store: RedisStore, moments: int) ->
     await gatherResults(
         [
             ensureDeferred(
-                store.settle_again(
-                    one, now + 300 + 60.0 * (number % moments), "busy", lease="", counts=one.id in tried
-                )
+                store.settle_again(one, now + 300 + 60.0 * (number % moments), "busy", lease="", counts=one.id in tried)
             )
             for number, one in enumerate(messages)
         ]

@@ -313,7 +313,7 @@ def test_quiet_hours_keep_what_is_late() -> None:
 
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
 def test_quiet_hours_go_by_the_time_of_day(ahead: float) -> None:
-    """Where it was set, our own clock takes a day to follow; the wait until they end is as long as that day's clock says."""
+    """Where it was set, our own clock takes a day to follow: they end when the host's clock says so."""
     bench = Bench(quiet_hours="00:00-08:00")
     leased = bench.leased()
     bench.clock.advance(8 * 3600 - ahead - 1001)
