@@ -18,7 +18,8 @@ from fakes import FakeEvidence
 from gatewayd import config
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Handed, Message, Order, Sms
-from gatewayd.sandbox.smsc import Behaviour, SmscSession, SmscSimulator
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.sandbox.smsc_session import SmscSession
 from gatewayd.smpp.channel import SmppChannel
 from redis_server import until
 

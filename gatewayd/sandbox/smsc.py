@@ -1,26 +1,26 @@
 """An SMSC on a real socket: what the sandbox sends its SMS to, and what the tests make misbehave.
 
-Owns its own idea of a message centre: binds, answers, receipts that it repeats until they are taken. It shares the
-codec with gatewayd and nothing else, and knows no gatewayd message, store or label.
+Owns its own idea of a message centre: answers, receipts that it repeats until they are taken; one ESME's connection is
+smsc_session.py's. It shares the codec with gatewayd and nothing else, and knows no gatewayd message, store or label.
 """
 
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.protocol import Factory
 
 from gatewayd.sandbox import sms
 from gatewayd.sandbox.smsc_behaviour import DELIVRD, ID_FORMS, RECEIPT_IDS, Behaviour, receipt_for
+from gatewayd.sandbox.smsc_session import SmscSession
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.pdu import Command, Status
+from gatewayd.smpp.codec.pdu import Status
 
-__all__ = ["Behaviour", "SmscSession", "SmscSimulator", "Step", "TakenSms"]
+__all__ = ["Behaviour", "SmscSimulator", "Step", "TakenSms"]
 
 
 class Step(Struct, frozen=True):
@@ -141,7 +141,7 @@ class SmscSimulator:
         if self._conditions:
             self._check()
 
-    def bind(self, session: "SmscSession", request: smpp.Bind) -> int:
+    def bind(self, session: SmscSession, request: smpp.Bind) -> int:
         """The status of a bind."""
         behaviour = self.behaviour
         if behaviour.bind_status:
@@ -155,7 +155,7 @@ class SmscSimulator:
         self.binds += 1
         return Status.ROK
 
-    def submit(self, session: "SmscSession", request: smpp.SubmitSm) -> None:
+    def submit(self, session: SmscSession, request: smpp.SubmitSm) -> None:
         """Take or refuse one submit, as `behaviour` says."""
         behaviour = self.behaviour
         self.submits.append(request)
@@ -209,7 +209,7 @@ class SmscSimulator:
         for _ in range(len(self._waiting)):
             self._deliver(self._waiting.popleft())
 
-    def lost(self, session: "SmscSession") -> None:
+    def lost(self, session: SmscSession) -> None:
         """A session is gone; what it had not acknowledged waits for the next one."""
         self.sessions.remove(session)
         self._waiting.extend(session.unanswered.values())
@@ -262,7 +262,7 @@ class SmscSimulator:
             self.step("message", f"{part.total} segment(s)")
         return remote_id
 
-    def _receipt(self, session: "SmscSession", request: smpp.SubmitSm, remote_id: str, delay: float) -> None:
+    def _receipt(self, session: SmscSession, request: smpp.SubmitSm, remote_id: str, delay: float) -> None:
         behaviour = self.behaviour
         if not request.registered_delivery & 0x03 or not remote_id:
             return
@@ -279,7 +279,7 @@ class SmscSimulator:
             else:
                 self._deliver(receipt, avoid)
 
-    def _deliver(self, request: smpp.DeliverSm | smpp.DataSm, avoid: "SmscSession | None" = None) -> None:
+    def _deliver(self, request: smpp.DeliverSm | smpp.DataSm, avoid: SmscSession | None = None) -> None:
         able = [session for session in self.sessions if session.receives]
         session = next((each for each in able if each is not avoid), able[0] if able else None)
         if session is None:
@@ -295,148 +295,6 @@ class SmscSimulator:
             elif condition():
                 self._conditions.remove(pair)
                 waiting.callback(None)
-
-
-class SmscSession(Protocol):
-    """One ESME's connection."""
-
-    transport: Any
-
-    def __init__(self, smsc: SmscSimulator) -> None:
-        self.smsc = smsc
-        self.receives = False
-        self.bound = False
-        self.mute = False
-        self.unanswered: dict[int, smpp.DeliverSm | smpp.DataSm] = {}
-        self.gone: Deferred[None] = Deferred()
-        self.system_id = ""
-        self.enquired = 0
-        self.peer_unbound = False
-        self._framer = smpp.Framer()
-        self._sequence = 0
-        self._slow: deque[bytes] = deque()
-
-    def connectionMade(self) -> None:
-        """Twisted: somebody connected."""
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-        self.smsc.sessions.append(self)
-        self.smsc.step("connected")
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Twisted: they are gone."""
-        self.bound = self.receives = False
-        self.smsc.lost(self)
-        self.gone.callback(None)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Twisted: bytes."""
-        if self.mute:
-            return
-        try:
-            whole = self._framer.feed(data)
-            for octets in whole[:1] if self.smsc.behaviour.one_pdu_a_segment else whole:
-                if not self.mute:
-                    self._take(smpp.decode(octets))
-        except smpp.FramingError:
-            self.smsc.step("unreadable")
-            self.abort()
-
-    def abort(self) -> None:
-        """Cut the connection (a TCP reset)."""
-        if self.transport is not None:
-            self.bound = self.receives = False
-            self.transport.abortConnection()
-
-    def next_sequence(self) -> int:
-        """For our own requests."""
-        self._sequence += 1
-        return self._sequence
-
-    def send(self, pdu: smpp.Pdu) -> None:
-        """Write one PDU, whole or in crumbs."""
-        if not self.mute:
-            self.write(smpp.encode(pdu))
-
-    def write(self, octets: bytes) -> None:
-        """Write octets in order, `fragment` at a time where the behaviour says so."""
-        fragment = self.smsc.behaviour.fragment
-        if not fragment and not self._slow:
-            self.transport.write(octets)
-            return
-        size = fragment or len(octets)
-        idle = not self._slow
-        self._slow.extend(octets[at : at + size] for at in range(0, len(octets), size))
-        if idle:
-            self._crumb()
-
-    def deliver(self, request: smpp.DeliverSm | smpp.DataSm) -> None:
-        """A receipt or text for this ESME."""
-        request = structs.replace(request, sequence=self.next_sequence())
-        self.unanswered[request.sequence] = request
-        self.send(request)
-
-    def _crumb(self) -> None:
-        if self._slow and self.connected:
-            self.transport.write(self._slow.popleft())
-            self.smsc.later(0.0, self._crumb)
-
-    def _take(self, pdu: smpp.Pdu) -> None:
-        match pdu:
-            case smpp.SubmitSm():
-                if self.bound:
-                    self.smsc.submit(self, pdu)
-                else:
-                    self.send(smpp.SubmitSmResp(pdu.sequence, Status.RINVBNDSTS))
-            case smpp.DeliverSmResp() | smpp.DataSmResp():
-                request = self.unanswered.pop(pdu.sequence, None)
-                if request is not None:
-                    self.smsc.acknowledged(request, pdu.status)
-            case smpp.EnquireLink():
-                self.enquired += 1
-                self.send(smpp.EnquireLinkResp(pdu.sequence))
-                self.smsc.step("enquire_link")
-            case smpp.EnquireLinkResp():
-                self.smsc.step("enquire_link_resp")
-            case smpp.Bind():
-                self._bind(pdu)
-            case smpp.Unbind():
-                self.peer_unbound = True
-                self.bound = self.receives = False
-                self.send(smpp.UnbindResp(pdu.sequence))
-                self.smsc.step("unbind")
-                self.transport.loseConnection()
-            case smpp.UnbindResp():
-                self.bound = self.receives = False
-                self.smsc.step("unbind_resp")
-                self.transport.loseConnection()
-            case smpp.GenericNack():
-                self.smsc.step("generic_nack", smpp.status_name(pdu.status))
-            case smpp.Raw():
-                if not pdu.command_id & smpp.RESPONSE:
-                    self.send(smpp.GenericNack(pdu.sequence, Status.RINVCMDID))
-            case _:
-                self.smsc.step("ignored", type(pdu).__name__)
-
-    def _bind(self, pdu: smpp.Bind) -> None:
-        if self.smsc.behaviour.bind_mute:
-            self.smsc.step("bind ignored")
-            return
-        status = self.smsc.bind(self, pdu)
-        self.system_id = pdu.system_id.decode("latin-1")
-        self.send(smpp.BindResp(pdu.sequence, status, pdu.kind, b"SANDBOX" if not status else b""))
-        self.smsc.step("bind refused" if status else "bound", smpp.status_name(status) if status else self.system_id)
-        if not status:
-            self.bound = True
-            self.receives = pdu.kind != Command.BIND_TRANSMITTER
-            self.smsc.flush()
-            self._enquire()
-
-    def _enquire(self) -> None:
-        every = self.smsc.behaviour.enquire_every
-        if every and self.bound:
-            self.send(smpp.EnquireLink(self.next_sequence()))
-            self.smsc.later(every, self._enquire)
 
 
 class _SmscFactory(Factory):

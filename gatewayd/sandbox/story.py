@@ -6,6 +6,10 @@ from typing import Any, TextIO
 from gatewayd.core.model import Json
 
 
+class Failed(Exception):
+    """The sandbox cannot go on; the text is for the person who started it."""
+
+
 class Story:
     """One line a step, with the seconds since the beginning and who did it."""
 

