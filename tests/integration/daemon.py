@@ -29,6 +29,7 @@ from twisted.internet.endpoints import UNIXClientEndpoint, serverFromString
 from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
+from warm import Started, start
 
 from gatewayd.sandbox.players import QUERY, SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.relay import SimulatedRelay
@@ -46,7 +47,7 @@ TWISTD = "from twisted.scripts.twistd import run; run()"
 class Daemon:
     """One gatewayd process. `ended` is its exit status: None while it runs, negative for the signal that ended it.
 
-    `prefix` are words in front of its command line: a tool that it runs under.
+    A warm start, and Python's own where it has a `prefix`: the words, if any, of a tool that it runs under.
     """
 
     def __init__(self, config: Path, directory: Path, api: int, admin: int, instance: str = "") -> None:
@@ -55,9 +56,9 @@ class Daemon:
         self.api = f"http://127.0.0.1:{api}"
         self.admin = f"http://127.0.0.1:{admin}"
         self.instance = instance
-        self.prefix: tuple[str, ...] = ()
+        self.prefix: tuple[str, ...] | None = None
         self._log = directory / f"log-{instance or 'gw1'}.txt"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Started | None = None
 
     async def start(self, seconds: float = 20.0) -> None:
         """Run it, and return once /healthz answers. AssertionError with its log where it ends or stays silent."""
@@ -66,17 +67,14 @@ class Daemon:
 
     def spawn(self) -> None:
         """Run it, as `twistd -n gatewayd --config FILE` does."""
-        with self._log.open("ab") as stream:
-            self._process = subprocess.Popen(
-                [
-                    *self.prefix,
-                    *command("--config", str(self.config), *(("--instance", self.instance) if self.instance else ())),
-                ],
-                env=environment(self.directory),
-                cwd=self.directory,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
+        words = ["--config", str(self.config), *(("--instance", self.instance) if self.instance else ())]
+        env = environment(self.directory)
+        with self._log.open("ab") as log:
+            if self.prefix is None:
+                self._process = start(twistd(*words), env=env, cwd=self.directory, log=log)
+            else:
+                line, both = [*self.prefix, *command(*words)], subprocess.STDOUT
+                self._process = subprocess.Popen(line, env=env, cwd=self.directory, stdout=log, stderr=both)
 
     async def healthy(self, seconds: float = 20.0) -> None:
         """Return once /healthz answers 200."""
@@ -308,7 +306,12 @@ class World:
 
 def command(*words: str) -> list[str]:
     """What runs the daemon with these words behind `gatewayd`."""
-    return [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "gatewayd", *words]
+    return [sys.executable, "-c", TWISTD, *twistd(*words)]
+
+
+def twistd(*words: str) -> list[str]:
+    """The words of twistd for these behind `gatewayd`."""
+    return ["-n", "--pidfile=", "gatewayd", *words]
 
 
 def environment(directory: Path) -> dict[str, str]:

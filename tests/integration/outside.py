@@ -33,6 +33,7 @@ from outside_relay import Mail, Mute, Relay
 from outside_smartico import Heard, Smartico
 from outside_smsc import ENQUIRE_LINK, Smsc, Submit
 from outside_toml import toml
+from warm import Started, start
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SECRET = "outside-authorization"
@@ -72,24 +73,33 @@ PLAYERS = [
 
 
 class Daemon:
-    """A gatewayd process."""
+    """A gatewayd process: a warm start, and the installed command itself where it gets an `environment` of its own."""
 
     def __init__(self, world: "Outside", config: Path, api: int, admin: int, *words: str) -> None:
         self.world, self.config, self.api, self.admin, self.words = world, config, api, admin, words
         self.log = world.directory / f"log-{config.stem}{''.join(words)}.txt"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.environment: dict[str, str] = {}
+        self.process: subprocess.Popen[bytes] | Started | None = None
+        self.environment: dict[str, str] | None = None
+
+    def spawn(self) -> None:
+        """Run it."""
+        words = ["-n", "--pidfile=", "gatewayd", "--config", str(self.config), *self.words]
+        directory = self.world.directory
+        with self.log.open("ab") as log:
+            if self.environment is None:
+                self.process = start(words, env=environment(), cwd=directory, log=log)
+            else:
+                self.process = subprocess.Popen(
+                    [command("twistd"), *words],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment(**self.environment),
+                    cwd=directory,
+                )
 
     def start(self, *, ready: bool = True) -> None:
         """Run it until it is healthy, and ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(self.config), *self.words],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment(**self.environment),
-                cwd=self.world.directory,
-            )
+        self.spawn()
         until(lambda: self.ended is not None or self._says("/healthz"), 20)
         assert self.ended is None, self.log.read_text()[-3000:]
         if ready:

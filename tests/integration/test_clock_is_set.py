@@ -89,6 +89,8 @@ async def test_a_clock_that_is_set_stops_nothing_for_long(fake: FakeTime, whose:
         world.write()
         if with_daemon:
             fake.begin()
+        # Started by Python itself: a library is preloaded for the whole process or not at all.
+        world.daemon.prefix = ()
         world.daemon.spawn()
         fake.end()
         await world.daemon.healthy()

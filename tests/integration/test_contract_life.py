@@ -679,14 +679,7 @@ def test_two_instances_share_a_port(world: Outside) -> None:
     daemons = [Daemon(world, world.config, world.api, 0, "--instance", name) for name in ("one", "two")]
     world.daemons += daemons
     for daemon, name in zip(daemons, ("one", "two"), strict=True):
-        with daemon.log.open("ab") as log:
-            daemon.process = subprocess.Popen(
-                [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(world.config), "--instance", name],
-                stdout=log,
-                stderr=log,
-                env=environment(),
-                cwd=world.directory,
-            )
+        daemon.spawn()
         until((world.directory / f"admin-{name}.sock").exists, 20)
     until(lambda: len(world.smsc.links) == 2, 20)
 

@@ -23,6 +23,7 @@ from redis_server import later, until
 async def test_an_email_and_an_sms_go_all_the_way() -> None:
     """Each is taken, delivered, and Smartico hears accepted and delivered: in this order, once each."""
     async with World(reactor) as world:
+        world.daemon.prefix = ()
         await world.start()
         email, sms = await world.email(), await world.sms()
         assert (email.http_status, email.error_code) == (200, 0)
