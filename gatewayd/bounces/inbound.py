@@ -21,7 +21,7 @@ from gatewayd.bounces.parts import take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 from gatewayd.bounces.senders import is_report
 from gatewayd.core.interfaces import EvidenceSink, IMeter
-from gatewayd.core.model import Evidence, Known
+from gatewayd.core.model import Channel, Evidence, Known
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
@@ -223,7 +223,9 @@ class ReturnedMail(protocol.Factory):
         if to.purpose is Purpose.COMPLAINT or not (null_sender or (inspected.report and verdict.parsed)):
             return None
         event = self._event(verdict)
-        return None if event is None else Evidence(to.message_id, event, "dsn", _detail(verdict), verdict.hard)
+        if event is None:
+            return None
+        return Evidence(to.message_id, event, "dsn", _detail(verdict), verdict.hard, channel=Channel.EMAIL)
 
     def _unsubscribed(self, message_id: str, subject: str) -> Evidence | None:
         """Only what bears the subject of our link asks for it: vacation notices and replies come here too.

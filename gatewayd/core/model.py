@@ -216,7 +216,8 @@ class Evidence(Struct, frozen=True):
 
     `source` names where it came from (dsn, arf, open, unsubscribe, an ESP's name); `detail` is the raw words,
     redacted, for the support engineer. `hard` marks an address that does not exist. `label` and `user_hash` say whose
-    it is where the evidence itself knows: an unsubscribe link outlives what is kept of its message.
+    it is where the evidence itself knows: an unsubscribe link outlives what is kept of its message. So does `channel`,
+    where the source is about one alone.
     """
 
     message_id: str
@@ -226,6 +227,7 @@ class Evidence(Struct, frozen=True):
     hard: bool = False
     label: str = ""
     user_hash: str = ""
+    channel: Channel | None = None
 
 
 class Receipt(Struct, frozen=True):

@@ -19,7 +19,7 @@ from gatewayd import config
 from gatewayd.config.contradictions import ESP_NEEDS
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
-from gatewayd.core.model import Evidence
+from gatewayd.core.model import Channel, Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import (
@@ -230,7 +230,8 @@ class EspEvents:
 
     async def _record(self, name: str, events: Sequence[tuple[str, str, EspEvent]], done: list[str]) -> None:
         for key, message_id, event in events:
-            await self._evidence.record(Evidence(message_id, _meaning(event), name, event.detail, event.hard))
+            fact = Evidence(message_id, _meaning(event), name, event.detail, event.hard, channel=Channel.EMAIL)
+            await self._evidence.record(fact)
             done.append(key)
 
 

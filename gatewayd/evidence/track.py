@@ -97,7 +97,8 @@ class Tracker:
         if result == "moved":
             # What is no news is counted above: whoever holds a mail can bring it as often as he likes.
             # That an email arrived or was opened is no news to a journal: its line was the relay's answer.
-            good_news = known is not None and known.channel is Channel.EMAIL and evidence.event in _GOOD_NEWS
+            channel = evidence.channel if known is None else known.channel
+            good_news = channel is Channel.EMAIL and evidence.event in _GOOD_NEWS
             say = self.log.debug if good_news else self.log.info
             say(
                 "{event} by {source} for {message_id}",

@@ -69,7 +69,8 @@ class Observer:
 
     Fields that the event's words do not name follow them in text. With `journal` each line begins with its priority
     as the journal reads it, and text carries no time of its own. Warnings and worse of one kind (place and format)
-    are written `REPEATS` times in `WINDOW` seconds, then counted; the count is written once the window ended.
+    are written `REPEATS` times in `WINDOW` seconds, then counted; the count is written once the window ended. So is
+    what its place says of each message in an outage (a true `log_limited`), but at `debug`, which has all.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class Observer:
             return
         if level is LogLevel.info and _is_chatter(event):
             return
-        if level in _LIMITED and self._is_one_too_many(event, level):
+        limited = level in _LIMITED or (self._lowest and event.get("log_limited"))
+        if limited and self._is_one_too_many(event, level):
             return
         self._put(event, level)
 

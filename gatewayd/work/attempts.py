@@ -227,7 +227,10 @@ class MessageWork:
             self._count(item, "uncertain" if uncertain else "again")
             if uncertain and self._is_held(route or item.route):
                 log.info(
-                    "message {message_id} is held as uncertain: {reason}", message_id=item.message.id, reason=reason
+                    "message {message_id} is held as uncertain: {reason}",
+                    message_id=item.message.id,
+                    reason=reason,
+                    log_limited=True,
                 )
             elif uncertain or _is_worth_a_line(item.attempts + 1):
                 log.info(
@@ -235,6 +238,7 @@ class MessageWork:
                     message_id=item.message.id,
                     seconds=due - self._clock.seconds(),
                     reason=reason,
+                    log_limited=True,
                 )
 
     async def _end(self, item: Leased, state: State, reason: str) -> None:
@@ -345,6 +349,7 @@ class ReportWork:
                     message_id=item.message_id,
                     seconds=due - now,
                     reason=reason,
+                    log_limited=True,
                 )
         return None
 
@@ -363,9 +368,9 @@ class ReportWork:
 
 
 def _is_worth_a_line(tries: int) -> bool:
-    """The first, second, fourth, eighth ... try: a full queue in an outage would drown all else in the log.
+    """The first, second, fourth, eighth ... try: one message that nobody takes for a day is a few lines.
 
-    The timeline has every try.
+    Of many messages the log writes some and counts the rest (`log_limited`). The timeline has every try.
     """
     return tries & (tries - 1) == 0
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label
@@ -97,6 +98,24 @@ def run(work: Any) -> Any:
         failures[0].raiseException()
     assert results, "it waits"
     return results[0]
+
+
+@pytest.mark.parametrize(
+    ("channel", "evidence", "level"),
+    [
+        (Channel.EMAIL, Evidence(ID, Event.DELIVERED, "dsn", channel=Channel.EMAIL), LogLevel.debug),
+        (Channel.EMAIL, Evidence(ID, Event.BOUNCED, "dsn", channel=Channel.EMAIL), LogLevel.info),
+        (Channel.SMS, Evidence(ID, Event.DELIVERED, "kannel"), LogLevel.info),
+        (Channel.SMS, Evidence(ID, Event.FAILED, "kannel"), LogLevel.info),
+    ],
+)
+def test_a_message_that_goes_well_is_one_line(channel: Channel, evidence: Evidence, level: Any) -> None:
+    """An email's was its relay's answer, so that its success report is none; an SMS's is its report."""
+    bench = Bench(channel)
+    bench.sent("r1")
+    with capturedLogs() as told:
+        run(bench.tracker.record(evidence))
+    assert [event["log_level"] for event in told if ID in formatEvent(event)] == [level]
 
 
 def test_evidence_moves_the_status_once() -> None:

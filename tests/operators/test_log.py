@@ -165,6 +165,20 @@ def test_repeats_are_counted_and_not_written() -> None:
     assert written.lines[-1].endswith("relay main refused 1\n")
 
 
+def test_what_many_messages_say_in_an_outage_is_counted() -> None:
+    """Information that its place marks as such is written twenty times a minute, then counted; at debug all of it is."""
+    usual, debug = Written(), Written(level=LogLevel.debug)
+    for written in (usual, debug):
+        for number in range(REPEATS + 50_000):
+            written.log.info("message {message_id} is tried again", message_id=number, log_limited=True)
+    assert len(usual.lines) == REPEATS
+    assert len(debug.lines) == REPEATS + 50_000
+    usual.clock.advance(WINDOW)
+    usual.log.info("anything")
+    assert usual.lines[-2].endswith("repeated 50000 times more: message {message_id} is tried again\n")
+    assert " info " in usual.lines[-2]
+
+
 def test_other_warnings_are_not_silenced() -> None:
     """The limit is per kind: another format, another place or another exception is written still."""
     written = Written()
