@@ -358,9 +358,11 @@ class Link(Service):
         self._owner.refused(self, status)
 
     def _failed(self, reason: str) -> None:
-        """Said louder where only the operator can mend it."""
+        """Said once for each reason, until it is bound again; louder where only the operator can mend it."""
+        is_news = reason != self.record.last_error
         self.record.last_error = reason
-        say = self.log.error if self._fault is Disposition.CONFIGURATION else self.log.warn
+        loud = self.log.error if self._fault is Disposition.CONFIGURATION else self.log.warn
+        say = loud if is_news else self.log.debug
         say(
             "SMPP {mode} {number} to {smsc} is down: {reason}",
             mode=str(self.mode),

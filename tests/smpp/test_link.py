@@ -76,6 +76,25 @@ def test_back_off_grows_to_ten_seconds_in_the_first_minute_then_to_sixty() -> No
     stop(memory, world)
 
 
+def test_that_it_is_down_is_said_once_for_each_reason() -> None:
+    """An SMSC that is away for an hour is one line, then that it is bound again; each further try is at debug."""
+    memory = Memory()
+    memory.refuses = True
+    with capturedLogs() as logs:
+        world = memory.world()
+        memory.advance(3600)
+        memory.refuses = False
+        memory.advance(61)
+        memory.smsc.reset()
+        memory.advance(61)
+    lines = [(event["log_level"], event["log_format"]) for event in logs if "SMPP" in event["log_format"]]
+    down, bound = "SMPP {mode} {number} to {smsc} is down: {reason}", "SMPP {mode} {number} to {smsc} is bound"
+    wanted = [(LogLevel.warn, down), (LogLevel.info, bound), (LogLevel.warn, down), (LogLevel.info, bound)]
+    assert [line for line in lines if line[0] is not LogLevel.debug] == wanted
+    assert lines.count((LogLevel.debug, down)) > 30
+    stop(memory, world)
+
+
 def test_only_a_stable_minute_begins_the_back_off_anew() -> None:
     """A peer that binds and hangs up at once is tried ever more slowly; one that stayed a minute, quickly again."""
     memory = Memory()
