@@ -395,7 +395,7 @@ class Stop(Struct, frozen=True):
 
 
 class DeadLetter(Struct, frozen=True):
-    """A status that Smartico did not take in 48 hours: kept for a person."""
+    """A status that Smartico did not take, kept for a person; `reason` says after how long, how many tries, and why."""
 
     message_id: str
     label: str

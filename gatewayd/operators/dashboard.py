@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 from msgspec import Struct
 
+from gatewayd.core.durations import spoken
 from gatewayd.core.model import Channel, DeadLetter, Trace, Waiting, WayState
 from gatewayd.core.visible import visible_lines
 from gatewayd.operators.figures import Snapshot, rate_of
@@ -145,7 +146,7 @@ class Pages:
             finalize=_visible,
             lstrip_blocks=True,
         )  # fmt: skip
-        made.filters |= {"short": short, "age": age, "moment": moment, "clock": clock, "group": group}
+        made.filters |= {"short": short, "age": spoken, "moment": moment, "clock": clock, "group": group}
         made.globals |= self._globals
         return made
 
@@ -203,14 +204,6 @@ def _queue_plot(
 def _visible(value: object) -> object:
     """Text of others, such as an id or a reason, cannot turn the reading order of a line round."""
     return visible_lines(value) if type(value) is str else value
-
-
-def age(seconds: float) -> str:
-    """A length of time in the largest unit that says enough."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
 
 
 def moment(at: float) -> str:

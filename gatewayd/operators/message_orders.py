@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 from twisted.logger import Logger
 
+from gatewayd.core.durations import spoken
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
-from gatewayd.operators.dashboard import age
 from gatewayd.operators.orders import Switch, Wrong, channels
 
 log = Logger()
@@ -44,7 +44,7 @@ class MessageOrders:
             raise Wrong(
                 404,
                 "no message with this id or uid is kept. Requests that were refused never are (the log has a line for"
-                f" each, and the overview those of late); others are for {age(self._retention)} after their end",
+                f" each, and the overview those of late); others are for {spoken(self._retention)} after their end",
             )
         return in_words(trace)
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from gatewayd.core.durations import spoken
 from gatewayd.core.model import Json
 from gatewayd.core.visible import visible_json, visible_lines
 
@@ -55,14 +56,6 @@ def trouble(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[{_BAD}]gatewayctl:[/] {escape(text)}")
 
 
-def age(seconds: float) -> str:
-    """A length of time in the largest unit that says enough: 0.4 s, 12 s, 3 min, 5 h, 2 d."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-
-
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
@@ -99,7 +92,7 @@ def _queues(out: Console, value: Json) -> None:
     table = _table("Queues", "queue", "#waiting", "#in work", "#oldest")
     for name, queue in value["queues"].items():
         oldest = queue["oldest_age_seconds"]
-        table.add_row(name, str(queue["waiting"]), str(queue["leased"]), age(oldest) if oldest else "-")
+        table.add_row(name, str(queue["waiting"]), str(queue["leased"]), spoken(oldest) if oldest else "-")
     out.print(table)
     dead = value["dead_letters"]
     if dead["count"]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
+from gatewayd.core.durations import spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IStore, unrecorded
 from gatewayd.core.model import Channel, Decision, Handed, Leased, ReportJob
@@ -124,7 +125,7 @@ class MessageWork:
             await self._settled(lambda: self._store.set_aside(message, lease=item.lease))
             self._count(item, "parked")
         elif now >= message.deadline:
-            await self._end(item, State.FAILED, "the deadline passed")
+            await self._end(item, State.FAILED, _too_late(item, now, self._why_not()))
         elif (mark := self._marks.forgotten(item)) is not None:
             await self._remember(item, mark)
         elif item.state is State.UNCERTAIN and self._resend_at(item) > now:
@@ -320,7 +321,7 @@ class ReportWork:
         except CancelledError:
             raise
         except PermanentFailure as failure:
-            return await self._give_up(item, failure.reason)
+            return await self._give_up(item, failure.reason, item.attempts + 1)
         except TemporaryFailure as failure:
             return await self._again(item, failure.reason, failure.not_before, failure.counts)
         except Exception:
@@ -333,7 +334,7 @@ class ReportWork:
     async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
         now = self._clock.seconds()
         if now - item.queued_at >= REPORT_FOR:
-            return await self._give_up(item, f"not heard in 48 hours: {reason}")
+            return await self._give_up(item, reason, item.attempts + counts)
         attempt, first_tried = item.attempts + 1, item.first_tried or now
         due = self._retry.next_due(attempt, first_tried, now, self._jitter())
         if not_before is not None:
@@ -353,18 +354,30 @@ class ReportWork:
                 )
         return None
 
-    async def _give_up(self, item: ReportJob, reason: str) -> ReportJob | None:
+    async def _give_up(self, item: ReportJob, reason: str, tries: int) -> ReportJob | None:
+        waited = spoken(self._clock.seconds() - item.queued_at)
+        why = f"{waited} after it was queued, {_after(tries)}: {reason}"
         log.error(
             "gave up telling {status} of {message_id}: {reason}",
             status=item.status,
             message_id=item.message_id,
-            reason=reason,
+            reason=why,
         )
         self._count(item, "dead")
-        return await persist(self._clock, lambda: self._store.report_dead(item, reason))
+        return await persist(self._clock, lambda: self._store.report_dead(item, why))
 
     def _count(self, item: ReportJob, result: str) -> None:
         self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)
+
+
+def _too_late(item: Leased, now: float, why_not: str) -> str:
+    """Why a message ends at its deadline: after how long and how many tries, and what keeps all ways from taking it."""
+    waited = spoken(now - item.message.accepted_at)
+    return f"the deadline passed, {waited} after it was accepted, {_after(item.attempts)}{why_not and ': ' + why_not}"
+
+
+def _after(tries: int) -> str:
+    return {0: "without a try", 1: "after 1 try"}.get(tries, f"after {tries} tries")
 
 
 def _is_worth_a_line(tries: int) -> bool:
