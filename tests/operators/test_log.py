@@ -166,7 +166,7 @@ def test_repeats_are_counted_and_not_written() -> None:
 
 
 def test_what_many_messages_say_in_an_outage_is_counted() -> None:
-    """Information that its place marks as such is written twenty times a minute, then counted; at debug all of it is."""
+    """Information that its place marks so is written twenty times a minute, then counted; at debug all of it is."""
     usual, debug = Written(), Written(level=LogLevel.debug)
     for written in (usual, debug):
         for number in range(REPEATS + 50_000):
