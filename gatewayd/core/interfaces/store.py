@@ -1,105 +1,33 @@
-"""The seams: where there are two providers, or where an operator brings one of their own.
+"""What the store offers: messages and reports with their leases, stop lists, claims on outside events, shared rates.
 
-The verbs (accept, outbox, deliver, track, report) see these and no neighbour. Times are seconds since the epoch.
+Each method is one atomic step. Times are seconds since the epoch.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
 
-from zope.interface import Attribute, Interface
+from zope.interface import Interface
 
-from gatewayd.core.errors import ErrorCode
-from gatewayd.core.failover import Setback
 from gatewayd.core.model import (
     AuditHead,
     Channel,
     DeadLetter,
-    Decision,
-    Degraded,
     Erased,
     Evidence,
     Handed,
-    Inbound,
     Kept,
     Known,
     Leased,
     Message,
-    Order,
     QueueState,
     Receipt,
-    Recipient,
     ReportJob,
-    Resolved,
     Stop,
     Stopped,
     Trace,
     Waiting,
 )
-from gatewayd.core.status import Report, State
-
-BeforeWire = Callable[[str], Awaitable[None]]
-"""Given the route's name, marks the message as being submitted.
-
-Whatever it raises (LeaseLost, TemporaryFailure, PermanentFailure, StoreUnavailable) goes on to the caller of `send`:
-then nothing may be written.
-"""
-
-
-class EvidenceSink(Protocol):
-    """Where channels, listeners and work bring what they learn about messages that have left.
-
-    Each `record` returns once the fact is durable, so that the next hop may be told that we took it, and raises
-    StoreUnavailable where it could not be made so; `record_late_answer` and `resume_from` ask the store until it
-    answers, because nobody brings their facts again.
-    """
-
-    async def record(self, evidence: Evidence) -> None:
-        """One fact about one message."""
-
-    async def record_receipt(self, receipt: Receipt) -> None:
-        """A delivery receipt: matched, or parked until the submit's answer comes."""
-
-    async def record_inbound(self, inbound: Inbound) -> None:
-        """A text from a player; a stop word unsubscribes."""
-
-    async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
-        """All submits of a message that was declared uncertain were taken."""
-
-    async def resume_from(
-        self, message_id: str, route: str, written_at: float, remote_ids: tuple[str, ...], reason: str
-    ) -> None:
-        """What `route` has of a message that is uncertain since the submit of `written_at` is known now.
-
-        It is the segments of `remote_ids` and no more: the rest may be sent.
-        """
-
-    async def record_simulated(self, message_id: str) -> None:
-        """A message of a label in test mode was not really sent: it counts as delivered."""
-
-    async def record_hard_failure(self, message_id: str) -> None:
-        """The next hop says that the address does not exist."""
-
-    async def look_again(self, receipt: Receipt) -> None:
-        """A parked receipt is due to be matched once more."""
-
-    def give_up(self, receipt: Receipt) -> None:
-        """A parked receipt waited for long enough: no message of ours bears its id."""
-
-
-SaysDegraded = Callable[[], Iterable[Degraded]]
-"""What of a part does not work for somebody at this moment; empty where all is well.
-
-Asked every few seconds and at each look at /readyz: it does no I/O, takes no time and raises nothing.
-"""
-
-
-Decided = Callable[[Decision], None]
-"""Where the verbs say what they decided, for the audit log."""
-
-
-def unrecorded(decision: Decision) -> None:
-    """For an installation without an audit log."""
+from gatewayd.core.status import State
 
 
 class Acceptance(StrEnum):
@@ -135,106 +63,6 @@ class IEventClaims(Interface):
 
     async def release(keys: Sequence[str]) -> None:
         """These could not be recorded: whoever brings them again may claim them."""
-
-
-class IRecipientDirectory(Interface):
-    """The operator's database of players."""
-
-    async def find(label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
-        """The player, or None where the directory does not know the id.
-
-        `fresh` asks for what is true now, never for a remembered answer. Raises TemporaryFailure where it cannot be
-        asked now.
-        """
-
-    def close() -> Awaitable[None]:
-        """Release connections and threads."""
-
-
-class IRecipients(Interface):
-    """The players of all labels, whatever directories they are in."""
-
-    async def address(label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
-        """Where a player of `label` is reached on `channel`, or why not. Raises nothing but CancelledError.
-
-        `fresh` asks for what is true now, never for a remembered answer.
-        """
-
-
-class IRecipientDirectoryMaker(Interface):
-    """A twistd plugin that brings a recipient directory of the operator's own (found by twisted.plugin)."""
-
-    type_name: str = Attribute("The `type` in [directories.NAME] that this maker answers to.")
-
-    def make(reactor: Any, options: Mapping[str, Any]) -> IRecipientDirectory:
-        """A directory from the table's `options`. Raises ValueError naming the wrong option."""
-
-
-class IChannel(Interface):
-    """A way out. It tries once: retrying is the outbox's work."""
-
-    async def send(order: Order, before_wire: BeforeWire) -> Handed:
-        """Hand one message to a next hop, by the first of its routes that is up.
-
-        Awaits `before_wire(route)` after all waiting for rate and window, right before the message's bytes are
-        written. Raises TemporaryFailure, PermanentFailure, Uncertain or LeaseLost; never with an address in it.
-        """
-
-    def routes() -> Mapping[str, bool]:
-        """The name of each relay or SMSC, and whether it is up."""
-
-    def why_not(routes: Sequence[str]) -> str:
-        """Why nothing can go out by any of `routes` at this moment; "" where one may take it, or has to be tried."""
-
-    def heard_since(route: str) -> float:
-        """Since when evidence about messages of `route` could come over it; 0 where none does, or it is down."""
-
-
-class ISharedRoutes(Interface):
-    """A channel whose routes stand in one order of preference with those of another kind (SMPP and HTTP)."""
-
-    async def attempt(route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
-        """As IChannel.send, by one route and no other; a Setback where the next route may take the message."""
-
-    def knows(route: str) -> bool:
-        """Whether this route is one of this channel's."""
-
-    def why_down(route: str) -> str:
-        """That a route is down, and why, for a message's timeline."""
-
-
-class ICallbacks(Interface):
-    """The way to tell the caller a status."""
-
-    async def get(url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
-        """HTTP status and body (bounded) of one GET; no redirect is followed.
-
-        With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
-        false where nothing was tried; PermanentFailure where `url` cannot be asked at all. `asker` names who was
-        turned away once the host is up again.
-        """
-
-
-class IMeter(Interface):
-    """Where the verbs count; names and units of the figures are declared in metrics.py."""
-
-    def intake(label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
-        """A request was answered."""
-
-    def settled(label: str, channel: Channel, outcome: str, seconds: float) -> None:
-        """An attempt ended: sent, again, uncertain, failed, rejected, parked. `seconds` since acceptance."""
-
-    def reported(label: str, status: Report, result: str, seconds: float) -> None:
-        """A callback ended: told, again, dead. `seconds` since the status was queued."""
-
-    def evidence(source: str, event: str, result: str) -> None:
-        """Evidence came: matched, parked, orphaned or ignored."""
-
-    def mailed(label: str, route: str) -> None:
-        """A relay took an email of this label."""
-
-    def complained(label: str, route: str) -> None:
-        """A recipient complained about an email of this label that went by this relay, for the first time."""
 
 
 class IStopList(Interface):

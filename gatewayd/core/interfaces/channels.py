@@ -1,0 +1,51 @@
+"""A way out. It tries once, and marks a message right before its bytes are written."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from zope.interface import Interface
+
+from gatewayd.core.failover import Setback
+from gatewayd.core.model import (
+    Handed,
+    Order,
+)
+
+BeforeWire = Callable[[str], Awaitable[None]]
+"""Given the route's name, marks the message as being submitted.
+
+Whatever it raises (LeaseLost, TemporaryFailure, PermanentFailure, StoreUnavailable) goes on to the caller of `send`:
+then nothing may be written.
+"""
+
+
+class IChannel(Interface):
+    """A way out. It tries once: retrying is the outbox's work."""
+
+    async def send(order: Order, before_wire: BeforeWire) -> Handed:
+        """Hand one message to a next hop, by the first of its routes that is up.
+
+        Awaits `before_wire(route)` after all waiting for rate and window, right before the message's bytes are
+        written. Raises TemporaryFailure, PermanentFailure, Uncertain or LeaseLost; never with an address in it.
+        """
+
+    def routes() -> Mapping[str, bool]:
+        """The name of each relay or SMSC, and whether it is up."""
+
+    def why_not(routes: Sequence[str]) -> str:
+        """Why nothing can go out by any of `routes` at this moment; "" where one may take it, or has to be tried."""
+
+    def heard_since(route: str) -> float:
+        """Since when evidence about messages of `route` could come over it; 0 where none does, or it is down."""
+
+
+class ISharedRoutes(Interface):
+    """A channel whose routes stand in one order of preference with those of another kind (SMPP and HTTP)."""
+
+    async def attempt(route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
+        """As IChannel.send, by one route and no other; a Setback where the next route may take the message."""
+
+    def knows(route: str) -> bool:
+        """Whether this route is one of this channel's."""
+
+    def why_down(route: str) -> str:
+        """That a route is down, and why, for a message's timeline."""

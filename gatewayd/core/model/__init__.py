@@ -1,0 +1,81 @@
+"""The things that cross module boundaries: frozen, typed, and safe to print. Nothing here does I/O or asks the clock.
+
+By whom they are about: `message`, `attempt`, `evidence` (what others tell us), `kept` (in the store), `standing` (for
+operators). Import them from here.
+"""
+
+from gatewayd.core.model.attempt import Handed, Leased, Order, ReportJob, part_of
+from gatewayd.core.model.evidence import Evidence, Inbound, Receipt
+from gatewayd.core.model.kept import (
+    DeadLetter,
+    Erased,
+    Kept,
+    Known,
+    Stop,
+    Stopped,
+    Trace,
+    TracedEvent,
+    TracedReport,
+    Waiting,
+)
+from gatewayd.core.model.message import (
+    CHANNEL_OF,
+    Channel,
+    Content,
+    Email,
+    Im,
+    Message,
+    Recipient,
+    Resolved,
+    Sms,
+    WhyNot,
+)
+from gatewayd.core.model.standing import (
+    AuditHead,
+    BindState,
+    Decision,
+    Degraded,
+    Json,
+    QueueState,
+    WayState,
+    some_names,
+)
+
+__all__ = [
+    "CHANNEL_OF",
+    "AuditHead",
+    "BindState",
+    "Channel",
+    "Content",
+    "DeadLetter",
+    "Decision",
+    "Degraded",
+    "Email",
+    "Erased",
+    "Evidence",
+    "Handed",
+    "Im",
+    "Inbound",
+    "Json",
+    "Kept",
+    "Known",
+    "Leased",
+    "Message",
+    "Order",
+    "QueueState",
+    "Receipt",
+    "Recipient",
+    "ReportJob",
+    "Resolved",
+    "Sms",
+    "Stop",
+    "Stopped",
+    "Trace",
+    "TracedEvent",
+    "TracedReport",
+    "Waiting",
+    "WayState",
+    "WhyNot",
+    "part_of",
+    "some_names",
+]

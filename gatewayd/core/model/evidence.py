@@ -1,0 +1,68 @@
+"""What others tell us about messages that have left: evidence, receipts, and texts of players."""
+
+from msgspec import Struct
+
+from gatewayd.core.model.message import Channel
+from gatewayd.core.status import Event
+
+
+class Evidence(Struct, frozen=True):
+    """An outside fact about one message of ours.
+
+    `source` names where it came from (dsn, arf, open, unsubscribe, an ESP's name); `detail` is the raw words,
+    redacted, for the support engineer. `hard` marks an address that does not exist. `label` and `user_hash` say whose
+    it is where the evidence itself knows: an unsubscribe link outlives what is kept of its message. So does `channel`,
+    where the source is about one alone.
+    """
+
+    message_id: str
+    event: Event
+    source: str
+    detail: str = ""
+    hard: bool = False
+    label: str = ""
+    user_hash: str = ""
+    channel: Channel | None = None
+
+
+class Receipt(Struct, frozen=True):
+    """A delivery receipt from an SMSC or provider. `event` is None where it settles nothing (ENROUTE, UNKNOWN, ...).
+
+    `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
+    keyed hash of a number in it (first of tokens.Keys.number_hashes), empty where the receipt names none, and
+    `earlier_hashes` are those of its other number and those under previous keys: the submit may be older than today's
+    key. The store sets `parked_at`, by its own clock, on one that waits for its message, and `came_at`, the same by
+    ours, where it gives it back. A provider's report names its message by itself (`message_id`); from `whole_after` on
+    one whose id nobody knows is about the whole of it.
+    """
+
+    smsc: str
+    remote_ids: tuple[str, ...]
+    event: Event | None
+    detail: str = ""
+    number_hash: str = ""
+    parked_at: float = 0.0
+    earlier_hashes: tuple[str, ...] = ()
+    message_id: str = ""
+    whole_after: float = 0.0
+    came_at: float = 0.0
+
+    @property
+    def number_hashes(self) -> tuple[str, ...]:
+        """Every name that the number may be known by; none where the receipt names no number."""
+        return (self.number_hash, *self.earlier_hashes) if self.number_hash else ()
+
+
+class Inbound(Struct, frozen=True):
+    """A text that a player sent to us (mobile originated), the number only as its keyed hash.
+
+    `earlier_hashes` are those under previous keys: it may answer a message that is older than today's key.
+    """
+
+    smsc: str
+    number_hash: str
+    text: str
+    earlier_hashes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Inbound on {self.smsc}>"
