@@ -106,6 +106,21 @@ class FakeStopList:
         self._store.db.stop[key] = until
         self._store.db.stop_owners[key] = owner
 
+    async def put_all(self, stops: Sequence[Stop]) -> None:
+        """See IStopList."""
+        for one in stops:
+            lifetime = one.until - self._store._now()
+            await self.put(
+                one.label,
+                one.channel,
+                one.keyed_hash,
+                lifetime,
+                user=one.user,
+                reason=one.reason,
+                of_address=one.of_address,
+                since=one.since,
+            )
+
     def _theirs(self, label: str, channel: Channel, hashes: Sequence[str]) -> list[tuple[str, Channel, str]]:
         now, db = self._store._now(), self._store.db
         return [
@@ -133,13 +148,15 @@ class FakeStopList:
     async def some(self, label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
         """See IStopList."""
         now, db = self._store._now(), self._store.db
-        found = [
-            stop
+        found = sorted(
+            (round(stop.since * 1000), key[2], stop)
             for key, stop in db.stops.items()
             if key[:2] == (label, channel) and stop.since >= since and db.stop.get(key, 0) > now
-        ]
-        at = int(cursor)
-        return ("0" if at + 2 >= len(found) else str(at + 2)), found[at : at + 2]
+        )
+        began, _, name = cursor.partition("-")
+        page = [one for one in found if not name or one[:2] > (int(began), name)][:2]
+        more = "{}-{}".format(*page[-1][:2]) if len(page) == 2 else "0"
+        return more, [stop for _, _, stop in page]
 
 
 class FakeEvidence:

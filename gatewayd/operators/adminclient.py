@@ -59,7 +59,11 @@ class AdminClient:
 
     def post(self, path: str, body: Json) -> Json:
         """The JSON that a verb answers. Raises NoDaemon or Unhappy."""
-        return self._ask("POST", path, json.dumps(body))
+        return self.post_text(path, json.dumps(body))
+
+    def post_text(self, path: str, body: str) -> Json:
+        """As `post`, of what is JSON already."""
+        return self._ask("POST", path, body)
 
     def trace(self, name: str) -> Json:
         """The timeline of one message, by our id or the caller's uid."""

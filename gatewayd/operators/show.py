@@ -20,6 +20,9 @@ _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}
 
 
+_MOST_STOPS = 10_000
+"""Lines of a table: it is laid out as a whole."""
+
 _UNBROKEN = 1000
 """Columns of a line that goes to a pipe or a file: nothing is wrapped that grep is to find."""
 
@@ -32,6 +35,18 @@ def _out() -> Console:
 def as_json(value: Any) -> None:
     """Print `value` for programs, or to be handed on; a terminal's controls in it are escaped, as JSON allows."""
     sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def as_json_list(value: Json, name: str, items: Iterable[Json]) -> None:
+    """Print `value` with a list `name` as its last member, each item once it is there: none is kept."""
+    begin = json.dumps(value | {name: []}, indent=2, ensure_ascii=False)
+    sys.stdout.write(visible_json(begin.removesuffix("[]\n}")) + "[")
+    between = ""
+    for item in items:
+        text = json.dumps(item, indent=2, ensure_ascii=False).replace("\n", "\n    ")
+        sys.stdout.write(f"{between}\n    {visible_json(text)}")
+        between = ","
+    sys.stdout.write("\n  ]\n}\n" if between else "]\n}\n")
 
 
 def line(text: str) -> None:
@@ -228,13 +243,18 @@ def erased(value: Json) -> None:
 
 
 def stops(label: str, found: Iterable[Json]) -> None:
-    """A stop list as a table."""
+    """A stop list as a table, as far as a person may want to read."""
     table = _table(f"Stop list of {label}", "player", "channel", "since", "until", "why")
-    for stop in found:
+    more = False
+    for number, stop in enumerate(found):
+        if more := number >= _MOST_STOPS:
+            break
         who = stop["ext_user_id"] or f"({stop['kind']} {stop['keyed_hash'][:8]})"
         whose = f"{who} (an address)" if stop["kind"] == "address" and stop["ext_user_id"] else who
         table.add_row(*map(escape, (whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"])))
     _out().print(table)
+    if more:
+        _out().print(f"There are more than {_MOST_STOPS}: --since narrows it, --export FILE writes all of it.")
 
 
 def done(value: Json) -> None:

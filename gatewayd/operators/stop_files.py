@@ -5,29 +5,23 @@ importing one twice changes nothing.
 """
 
 import csv
-import re
+import json
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 from gatewayd.core.model import Channel, Json
-from gatewayd.operators import show
-from gatewayd.operators.adminclient import AdminClient, Unhappy, open_client
-
-COLUMNS = ("channel", "kind", "ext_user_id", "keyed_hash", "since", "until", "reason")
-ROWS = 200
-BYTES = 40_000
-"""Of one order: the admin listener takes 64 KiB."""
+from gatewayd.operators import show, stop_rows
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 
 SHOWN = 20
 LONGEST_LIFT = 7 * 86400
 """Seconds for which a guard may be lifted at once."""
-
-_HASH = re.compile(r"[0-9a-f]{30}")
 
 
 def stops(options: Namespace) -> int:
@@ -39,7 +33,7 @@ def stops(options: Namespace) -> int:
     if options.export_file:
         return write(options, found)
     if options.json:
-        show.as_json({"label": options.label, "stops": list(found)})
+        show.as_json_list({"label": options.label}, "stops", found)
     else:
         show.stops(options.label, found)
     return 0
@@ -92,15 +86,12 @@ def _channels(options: Namespace) -> tuple[str, ...]:
 
 
 def every(client: AdminClient, options: Namespace, channel: str) -> Iterator[Json]:
-    """Every stop of a channel once: a look at a list that changes may see one twice."""
-    cursor, seen = "0", set()
+    """Every stop of a channel, oldest first; one that begins anew meanwhile comes again."""
+    cursor = "0"
     while True:
         order = {"label": options.label, "channel": channel, "since": options.since, "cursor": cursor}
         step = client.post("/verbs/stops", order)
-        for stop in step["stops"]:
-            if stop["keyed_hash"] not in seen:
-                seen.add(stop["keyed_hash"])
-                yield stop
+        yield from step["stops"]
         cursor = step["cursor"]
         if cursor == "0":
             return
@@ -113,7 +104,7 @@ def write(options: Namespace, found: Iterator[Json]) -> int:
         _writing(options.export_file) as out,
         show.Progress("Stops written", None, quiet=options.json or options.export_file == "-") as progress,
     ):
-        lines = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        lines = csv.DictWriter(out, stop_rows.COLUMNS, extrasaction="ignore", lineterminator="\n")
         lines.writeheader()
         for stop in found:
             lines.writerow(stop)
@@ -143,94 +134,84 @@ def _writing(name: str) -> Iterator[TextIO]:
 
 
 def bring(options: Namespace, client: AdminClient) -> int:
-    """All of a CSV file, or nothing where a line of it is wrong. Raises Unhappy with the lines."""
-    faults = list(_first(_faults(options), SHOWN + 1))
-    if faults:
-        more = " ..." if len(faults) > SHOWN else ""
-        raise Unhappy(400, "nothing was imported: " + "; ".join(faults[:SHOWN]) + more)
-    total = {"imported": 0, "ended": 0}
-    with show.Progress("Stops imported", None, quiet=options.json) as progress:
-        for rows in _batches(options):
-            told = client.post("/verbs/stops/import", {"label": options.label, "rows": rows})
+    """All of a CSV file, or nothing where a line of it is wrong. Raises Unhappy with the lines.
+
+    It is read twice: the second time rows leave, each order while the one before is being carried out. Where the daemon
+    or Redis goes away meanwhile, doing it again does what is left.
+    """
+    with _opened(options.import_file) as text:
+        count = _looked_over(options, text)
+        text.seek(0)
+        total = {"imported": 0, "ended": 0}
+
+        def done(order: Future[Json]) -> None:
+            told = order.result()
             for name in total:
                 total[name] += told[name]
-            progress.step(len(rows))
+            progress.step(told["imported"] + told["ended"])
+
+        with (
+            show.Progress("Stops imported", count, quiet=options.json) as progress,
+            ThreadPoolExecutor(1) as sender,
+            _said_how_far(total, count),
+        ):
+            under_way: Future[Json] | None = None
+            for _, rows in stop_rows.packed(_wanted(options, text)):
+                order = f'{{"label": {json.dumps(options.label)}, "rows": [{rows}]}}'
+                if under_way is not None:
+                    done(under_way)
+                under_way = sender.submit(client.post_text, "/verbs/stops/import", order)
+            if under_way is not None:
+                done(under_way)
     told = {"label": options.label, **total}
     show.as_json(told) if options.json else show.done(told)
     return 0
 
 
-def _first(faults: Iterator[str], count: int) -> Iterator[str]:
-    for _, fault in zip(range(count), faults, strict=False):
-        yield fault
-
-
-def _faults(options: Namespace) -> Iterator[str]:
-    for number, row in _rows(options):
-        if isinstance(row, str):
-            yield f"line {number}: {row}" if number else row
-
-
-def _batches(options: Namespace) -> Iterator[list[Json]]:
-    batch: list[Json] = []
-    size = 0
-    for _, rows in _rows(options):
-        assert not isinstance(rows, str)
-        for row in rows:
-            weight = sum(len(str(value)) * 6 for value in row.values()) + 120
-            if batch and (len(batch) >= ROWS or size + weight > BYTES):
-                yield batch
-                batch, size = [], 0
-            batch.append(row)
-            size += weight
-    if batch:
-        yield batch
-
-
-def _rows(options: Namespace) -> Iterator[tuple[int, list[Json] | str]]:
-    """The orders of each line, or what is wrong with it; a line without channel is meant for those asked for."""
+@contextmanager
+def _said_how_far(total: dict[str, int], count: int) -> Iterator[None]:
     try:
-        with Path(options.import_file).open(encoding="utf-8-sig", newline="") as text:
-            lines = csv.DictReader(text)
-            names = lines.fieldnames or ()
-            if "ext_user_id" not in names and "keyed_hash" not in names:
-                yield 1, "the first line names neither a column ext_user_id nor a column keyed_hash"
-                return
-            for line in lines:
-                yield lines.line_num, _orders(line, _channels(options))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        yield 0, f"{options.import_file} can't be read: {reason}"
+        yield
+    except (Unhappy, NoDaemon) as error:
+        so_far = f"{sum(total.values())} of {count} rows were brought; import the file again for the rest: {error}"
+        raise Unhappy(getattr(error, "status", 503), so_far) from None
 
 
-def _orders(line: dict[str, str | None], usual: tuple[str, ...]) -> list[Json] | str:
-    given = {name: (value or "").strip() for name, value in line.items() if isinstance(value, str | None) and name}
-    user, name = given.get("ext_user_id", ""), given.get("keyed_hash", "")
-    of_address = given.get("kind") == "address"
-    if given.get("kind", "") not in ("", "player", "address"):
-        return "kind is neither player nor address"
-    if not user and not name:
-        return "neither ext_user_id nor keyed_hash"
-    if len(user) > 998 or not user.isprintable():
-        return "ext_user_id is no id"
-    if (of_address or not user) and not _HASH.fullmatch(name):
-        return "keyed_hash is none of an installation's"
-    channel = given.get("channel", "")
-    if channel and channel not in tuple(Channel):
-        return f"channel is none of {', '.join(Channel)}"
-    moments = {}
-    for key in ("since", "until"):
-        try:
-            moments[key] = _moment(given.get(key, ""))
-        except (ValueError, OverflowError):
-            return f"{key} is no time in ISO 8601"
-    row = {"ext_user_id": user, "keyed_hash": name, "of_address": of_address, "reason": given.get("reason", "")[:200]}
-    return [{**row, **moments, "channel": one} for one in ((channel,) if channel else usual)]
+def _opened(name: str) -> TextIO:
+    try:
+        return Path(name).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+    except OSError as error:
+        raise Unhappy(400, f"nothing was imported: {name} can't be read: {error.strerror}") from None
 
 
-def _moment(text: str) -> float:
-    """Seconds since the epoch, 0 for nothing; UTC where no zone is named."""
-    if not text:
-        return 0.0
-    found = datetime.fromisoformat(text)
-    return max(0.0, (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+def _looked_over(options: Namespace, text: TextIO) -> int:
+    """How many rows there are. Raises Unhappy, with the first faults, where there is one."""
+    if not text.seekable():
+        raise Unhappy(400, f"nothing was imported: {options.import_file} is read twice, so save it as a file first")
+    faults: list[str] = []
+    count = 0
+    for number, found in _records(options, text):
+        if isinstance(found, str):
+            faults.append(f"line {number}: {found}")
+            if len(faults) > SHOWN:
+                break
+        else:
+            count += len(found)
+    if faults:
+        more = " ..." if len(faults) > SHOWN else ""
+        raise Unhappy(400, "nothing was imported: " + "; ".join(faults[:SHOWN]) + more)
+    return count
+
+
+def _wanted(options: Namespace, text: TextIO) -> Iterator[Json]:
+    for number, found in _records(options, text):
+        if isinstance(found, str):
+            raise Unhappy(400, f"{options.import_file} was changed meanwhile: line {number}: {found}")
+        yield from found
+
+
+def _records(options: Namespace, text: TextIO) -> Iterator[stop_rows.Read]:
+    try:
+        yield from stop_rows.read(text, _channels(options))
+    except OSError as error:
+        raise Unhappy(400, f"{options.import_file} can't be read: {error.strerror}") from None

@@ -4,16 +4,16 @@ Owns the bodies of these orders. Must not know HTTP or how the list is kept.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from msgspec import Struct
-from twisted.internet.defer import Deferred, gatherResults
+from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.core.interfaces import IRecipients, IStopList, IStore
 from gatewayd.core.model import Channel, Json, Stop
 from gatewayd.core.tokens import Keys
-from gatewayd.operators.orders import Cursor, Player, channels
+from gatewayd.operators.orders import Player, channels
 from gatewayd.operators.shapes import iso
 
 log = Logger()
@@ -28,7 +28,7 @@ class StopsAsked(Struct, forbid_unknown_fields=True):
     label: str
     channel: Channel
     since: float = 0.0
-    cursor: Cursor = "0"
+    cursor: Annotated[str, Meta(pattern="^(0|[0-9]{1,16}-[0-9a-f]{1,64})$")] = "0"
 
 
 class StopRow(Struct, forbid_unknown_fields=True):
@@ -106,23 +106,20 @@ class StopOrders:
         """Put many on the list; what ended already is left out. Doing so twice changes nothing."""
         now = self._clock.seconds()
         rows = [row for row in order.rows if not row.until or row.until > now]
-        await gatherResults([Deferred.fromCoroutine(self._bring(order.label, row, seconds)) for row in rows])
+        await self._stops.put_all([self._stop(order.label, row, now + seconds) for row in rows])
         return {"imported": len(rows), "ended": len(order.rows) - len(rows)}
 
-    async def _bring(self, label: str, row: StopRow, seconds: float) -> None:
-        name = self._keys.user_hashes(label, row.ext_user_id)[0] if row.ext_user_id else row.keyed_hash
-        if row.of_address:
-            name = row.keyed_hash
-        lifetime = row.until - self._clock.seconds() if row.until else seconds
-        await self._stops.put(
+    def _stop(self, label: str, row: StopRow, usual: float) -> Stop:
+        of_player = row.ext_user_id and not row.of_address
+        return Stop(
             label,
             row.channel,
-            name,
-            lifetime,
-            user=row.ext_user_id,
-            reason=row.reason or "imported",
-            of_address=row.of_address,
-            since=row.since,
+            self._keys.user_hashes(label, row.ext_user_id)[0] if of_player else row.keyed_hash,
+            row.since,
+            row.until or usual,
+            row.of_address,
+            row.reason or "imported",
+            row.ext_user_id,
         )
 
 

@@ -7,7 +7,7 @@ because it turns "000024" into 24.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import hiredis
 import msgspec
@@ -147,6 +147,18 @@ class RedisLink(MultiService):
         """The reply of `script` for one item; items asked for in the same turn of the reactor share one call."""
         return await self._patiently(lambda: self._join(script, item))
 
+    async def run_all(self, script: Script, items: Sequence[Sequence[Any]]) -> list[Any]:
+        """The replies of `script` for many items of one asker, in order: as few calls as their bytes allow."""
+        replies: list[Any] = []
+        for part in _chunks([(msgspec.Raw(msgpack.encode(item)), None) for item in items]):
+            packed = [item for item, _ in part]
+
+            def ask(packed: list[msgspec.Raw] = packed) -> Deferred[Any]:
+                return Deferred.fromCoroutine(self._evaluate(script, packed))
+
+            replies += await self._patiently(ask)
+        return replies
+
     async def command(self, *words: str | bytes | int | float) -> Any:
         """The reply to one plain command; bytes stay bytes."""
         return await self._patiently(lambda: Deferred.fromCoroutine(self._execute(self._protocol, *words)))
@@ -256,19 +268,22 @@ class RedisLink(MultiService):
             reply.errback(failure)
 
     async def _send(self, script: Script, part: "_Calls") -> None:
+        replies = await self._evaluate(script, [item for item, _ in part])
+        for (_, reply), value in zip(part, replies, strict=True):
+            reply.callback(value)
+
+    async def _evaluate(self, script: Script, packed: list[msgspec.Raw]) -> list[Any]:
         protocol = self._protocol
         if protocol is None:
             raise txredisapi.ConnectionError("not connected")
-        items = msgpack.encode([item for item, _ in part])
-        rest = (1, self._prefix, int(self._shift() * 1000), items, *self._arguments)
+        rest = (1, self._prefix, int(self._shift() * 1000), msgpack.encode(packed), *self._arguments)
         try:
-            replies = await self._execute(protocol, "EVALSHA", script.sha, *rest)
+            replies: list[Any] = await self._execute(protocol, "EVALSHA", script.sha, *rest)
         except txredisapi.ResponseError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
             replies = await self._execute(protocol, "EVAL", script.source, *rest)
-        for (_, reply), value in zip(part, replies, strict=True):
-            reply.callback(value)
+        return replies
 
     async def _keep(self) -> None:
         attempt, since = 0, self._clock.seconds()
@@ -366,6 +381,7 @@ class RedisLink(MultiService):
         return role[0] != b"master"
 
 
+_For = TypeVar("_For")
 _Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
 """Items as they go out, and whom their replies are for."""
 
@@ -388,8 +404,8 @@ async def _run_id(protocol: Any) -> bytes:
     return about.partition(b"run_id:")[2].partition(b"\r")[0]
 
 
-def _chunks(calls: _Calls) -> Iterator[_Calls]:
-    part: _Calls = []
+def _chunks(calls: "list[tuple[msgspec.Raw, _For]]") -> "Iterator[list[tuple[msgspec.Raw, _For]]]":
+    part: list[tuple[msgspec.Raw, _For]] = []
     size = 0
     for call in calls:
         weight = len(memoryview(call[0]))
@@ -398,7 +414,8 @@ def _chunks(calls: _Calls) -> Iterator[_Calls]:
             part, size = [], 0
         part.append(call)
         size += weight
-    yield part
+    if part:
+        yield part
 
 
 def _reason(error: BaseException) -> str:

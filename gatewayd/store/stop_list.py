@@ -3,6 +3,7 @@
 Its keys stand in legend.py with all others.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from zope.interface import implementer
 
 from gatewayd.core.interfaces import IStopList
 from gatewayd.core.model import Channel, Stop
-from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 
@@ -42,9 +42,13 @@ class StopList:
     ) -> None:
         """See IStopList."""
         kind = "address" if of_address else "player"
-        lifetime, began = max(int(seconds * 1000), 1000), int(since * 1000)
-        item = (label, channel, keyed_hash, lifetime, kind, reason.replace("|", "/"), user, owner, began)
+        lifetime, began = int(seconds * 1000), int(since * 1000)
+        item = (label, channel, keyed_hash, lifetime, 0, kind, _plain(reason), user, owner, began)
         await self._link.run(self._scripts["stop_put"], item)
+
+    async def put_all(self, stops: Sequence[Stop]) -> None:
+        """See IStopList."""
+        await self._link.run_all(self._scripts["stop_put"], [_item(stop) for stop in stops])
 
     async def lift(self, label: str, channel: Channel, hashes: Sequence[str], consented_at: float) -> int:
         """See IStopList."""
@@ -58,19 +62,29 @@ class StopList:
 
     async def some(self, label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
         """See IStopList."""
-        index = f"{self._prefix}{KEYS['stops'].short}{label}:{channel}"
-        following, flat = await self._link.command("ZSCAN", index, cursor, "COUNT", AT_ONCE)
-        hashes = [flat[at].decode() for at in range(0, len(flat), 2) if float(flat[at + 1]) >= since * 1000]
-        found: list[Stop] = []
-        for start in range(0, len(hashes), AT_ONCE):
-            some = hashes[start : start + AT_ONCE]
-            values = await self._link.run(self._scripts["stop_page"], (label, channel, some))
-            now = int(values[0]) / 1000
-            pairs = zip(some, values[1::2], values[2::2], strict=True)
-            found += [_stop(label, channel, one, value, now + int(left) / 1000) for one, value, left in pairs if value]
-        return following.decode(), found
+        began, _, name = cursor.partition("-")
+        first = int(began) if name else math.ceil(since * 1000)
+        item = (label, channel, first, name, AT_ONCE)
+        now, more, *rows = await self._link.run(self._scripts["stop_page"], item)
+        moment = int(now) / 1000
+        found = [_stop(label, channel, row, moment) for row in zip(*[iter(rows)] * 3, strict=True)]
+        return more.decode(), found
 
 
-def _stop(label: str, channel: Channel, keyed_hash: str, value: Any, until: float) -> Stop:
+def _plain(reason: str) -> str:
+    """As it may stand in a stop's value, whose parts have bars between."""
+    return reason.replace("|", "/")
+
+
+def _item(stop: Stop) -> tuple[Any, ...]:
+    kind = "address" if stop.of_address else "player"
+    began, ends = int(stop.since * 1000), int(stop.until * 1000)
+    return stop.label, stop.channel, stop.keyed_hash, 0, ends, kind, _plain(stop.reason), stop.user, "", began
+
+
+def _stop(label: str, channel: Channel, row: tuple[Any, Any, Any], now: float) -> Stop:
+    """`row`: keyed hash, value, milliseconds left."""
+    name, value, left = row
     since, kind, reason, user = value.decode().split("|", 3)
-    return Stop(label, channel, keyed_hash, int(since) / 1000, until, kind == "address", reason, user)
+    until = now + int(left) / 1000
+    return Stop(label, channel, name.decode(), int(since) / 1000, until, kind == "address", reason, user)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from admin_world import KEYS, World
 from gatewayd.core.model import Channel
-from gatewayd.operators import stop_files
+from gatewayd.operators import show, stop_files
 from gatewayd.operators.adminclient import Unhappy
 
 
@@ -21,10 +22,17 @@ class Client:
     def __init__(self, world: World) -> None:
         self.world = world
         self.orders: list[str] = []
+        self.dies_after = 9999  # orders
 
     def post(self, path: str, order: Any) -> Any:
         """As AdminClient."""
-        raw = json.dumps(order)
+        return self.post_text(path, json.dumps(order))
+
+    def post_text(self, path: str, raw: str) -> Any:
+        """As AdminClient."""
+        if not self.dies_after:
+            raise Unhappy(503, "Redis is away")
+        self.dies_after -= 1
         self.orders.append(raw)
         reply = self.world.ask(path, raw.encode(), Content_Type="application/json")
         if reply.status != 200:
@@ -114,6 +122,14 @@ def test_a_file_of_players_is_enough(client: Client, tmp_path: Path) -> None:
         ("ext_user_id,kind\na,address\n", "line 2: keyed_hash is none"),
         ("ext_user_id,kind\na,person\n", "line 2: kind is neither"),
         ("ext_user_id\na\x07b\n", "line 2: ext_user_id is no id"),
+        ("ext_user_id\na\n\na, b\nc\n", "line 4: 2 fields where the first line names 1: a comma"),
+        ('ext_user_id,reason\na,x\nb,"y\nc,z\n', "line 3: unexpected end of data"),
+        ('ext_user_id,reason\na,x\nb,"y\nc,z"\nd,\n', "line 3: reason goes over several lines"),
+        ('ext_user_id\na\n"b"c\n', "line 3: ',' expected after '\"'"),
+        ("ext_user_id\na\n" + "b" * 140_000, "line 3: field larger than"),
+        ("ext_user_id,since,since\na,,\n", "line 1: the first line names the column since twice"),
+        ("ext_user_id,reason\na,\x1b[2J\n", "line 2: reason has characters"),
+        ("ext_user_id,until\na,9999-99-99\n", "line 2: until is no time"),
     ],
 )
 def test_nothing_is_imported_of_a_file_with_a_fault(client: Client, tmp_path: Path, text: str, fault: str) -> None:
@@ -131,8 +147,42 @@ def test_a_file_that_can_not_be_read_is_said(client: Client, tmp_path: Path) -> 
     with pytest.raises(Unhappy, match="can't be read: No such file"):
         stop_files.bring(asked, client)
     Path(asked.import_file).write_bytes(b"ext_user_id\n\xff\n")
-    with pytest.raises(Unhappy, match="can't be read"):
+    with pytest.raises(Unhappy, match="line 2: ext_user_id is no UTF-8"):
         stop_files.bring(asked, client)
+
+
+def test_what_is_no_file_is_not_imported_as_if_it_were_empty(client: Client, tmp_path: Path) -> None:
+    """A pipe can't be read twice; nothing of it is lost silently."""
+    here, there = os.pipe()
+    os.write(there, b"ext_user_id\na\n")
+    os.close(there)
+    with pytest.raises(Unhappy, match="save it as a file first"):
+        stop_files.bring(options(tmp_path, import_file=f"/dev/fd/{here}"), client)  # type: ignore[arg-type]
+    os.close(here)
+
+
+def test_an_import_that_is_interrupted_says_how_far_it_got(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And done again it is whole."""
+    asked = options(tmp_path, channel="sms")
+    Path(asked.import_file).write_text("ext_user_id\n" + "".join(f"p{number}\n" for number in range(1200)), "utf-8")
+    client.dies_after = 1
+    with pytest.raises(Unhappy, match="500 of 1200 rows were brought; import the file again for the rest: Redis is"):
+        stop_files.bring(asked, client)  # type: ignore[arg-type]
+    client.dies_after = 9999
+    stop_files.bring(asked, client)  # type: ignore[arg-type]
+    assert json.loads(capsys.readouterr().out)["imported"] == 1200
+    assert len(every(client, asked)) == 1200
+
+
+def test_the_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Written as it comes, and the same as if it had been written at once."""
+    for stops in ([], [{"a": "x\x1b", "b": 1}], [{"a": 1}, {"b": []}]):
+        show.as_json({"label": "amazing", "stops": stops})
+        at_once = capsys.readouterr().out
+        show.as_json_list({"label": "amazing"}, "stops", iter(stops))
+        assert capsys.readouterr().out == at_once
 
 
 def test_orders_of_an_import_are_small(client: Client, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from fakes import FakeStopList, FakeStore
-from gatewayd.core.model import Channel
+from gatewayd.core.model import Channel, Stop
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from gatewayd.store.stop_list import StopList
@@ -125,6 +125,53 @@ async def test_a_part_of_the_list_by_time(world: World) -> None:
     assert set(await world.all(since=now - 998.2)) == {
         f"{number:04x}" for number in range(4, 1200 if world.link else 7)
     }
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_at_once(world: World) -> None:
+    """By the rule of one: neither shorter nor older; what begins never in the future, and lasts a second at least."""
+    now = time.time()
+    await world.stops.put("amazing", SMS, "aa", 600, user="p1", since=now - 100)
+    given = [
+        Stop("amazing", SMS, "aa", now - 200, now + 60, reason="imported"),
+        Stop("amazing", SMS, "bb", 0.0, now + 60, True, "a|b", "p|2"),
+        *(
+            Stop("amazing", SMS, f"{number:04x}", now - 50, now + 600, False, "r", f"q{number}")
+            for number in range(450)
+        ),
+    ]
+    await world.stops.put_all(given)
+    await world.stops.put_all(given)
+    await world.stops.put_all([])
+    found = await world.all()
+    assert len(found) == 452
+    assert (found["aa"].user, found["aa"].reason) == ("p1", "imported")
+    assert found["aa"].since == pytest.approx(now - 100, abs=1)
+    assert found["aa"].until == pytest.approx(now + 600, abs=2)
+    assert (found["bb"].user, found["bb"].of_address) == ("p|2", True)
+    assert found["bb"].since == pytest.approx(now, abs=2)
+    assert found["bb"].until == pytest.approx(now + 60, abs=2)
+    assert await world.on_it("01c1")
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_is_given_once_whatever_goes_meanwhile(world: World) -> None:
+    """In the order of their beginning, many at the same moment; the one that was given last may go or begin anew."""
+    now = time.time()
+    count = 1203 if world.link else 7
+    names = [f"{number:04x}" for number in range(count)]
+    await world.stops.put_all([Stop("amazing", SMS, name, now - 100, now + 600) for name in reversed(names)])
+    given, cursor = [], "0"
+    while True:
+        cursor, some = await world.stops.some("amazing", SMS, cursor)
+        given += [stop.keyed_hash for stop in some]
+        if cursor == "0":
+            break
+        await world.store.unsuppress("amazing", SMS, [given[0], given[-1]])
+        await world.stops.put("amazing", SMS, given[-2], 600)
+    again = given[given.index(names[-1]) + 1 :]
+    assert given[: len(given) - len(again)] == names
+    assert len(again) == len(set(again)) == (2 if world.link else 3), "those that began anew"
 
 
 @pytest.mark.parametrize("world", ["redis"], indirect=True)

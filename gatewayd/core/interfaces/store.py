@@ -86,6 +86,9 @@ class IStopList(Interface):
         takes them off takes it off, too. `since` is when it began (seconds since the epoch), 0 for now.
         """
 
+    async def put_all(stops: Sequence[Stop]) -> None:
+        """Put many on the list, in as few steps as may be; by the same rule. `since` is 0 for now."""
+
     async def lift(label: str, channel: Channel, hashes: Sequence[str], consented_at: float) -> int:
         """Lift the stops of these players and addresses that are older than the consent; how many there were."""
 
@@ -93,7 +96,10 @@ class IStopList(Interface):
         """The stops of these players hold, and do not say any more whose they are."""
 
     async def some(label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
-        """One step over the list: those that began at `since` or later. Starts and ends with cursor "0"."""
+        """One step over the list, oldest first: those that began at `since` or later. Starts and ends with cursor "0".
+
+        Each is given once; one that begins anew meanwhile comes again with its new time.
+        """
 
 
 class IStore(Interface):

@@ -1,15 +1,33 @@
--- Some stops by their keyed hashes; those that ended leave the index.
--- item    label channel keyed-hashes
--- reply   now (ms), then for each hash its value (false where it ended) and its ms left
+-- Some stops in their order: by when they began, then by keyed hash. Those that ended leave the index.
+-- item    label channel first(ms) after (a keyed hash, or '' for all that began at first or later) count
+-- reply   now (ms), where to go on ("0": nowhere), then for each stop its keyed hash, its value and its ms left
+-- holds   each is given once, whatever comes and goes meanwhile: the place is found by the order, not by a number
 local function each(it)
-  local label, channel, hashes = unpack(it)
-  local scope, found = label .. ':' .. channel, {now}
-  for _, hash in ipairs(hashes) do
+  local label, channel, first, after, count = unpack(it)
+  local scope = label .. ':' .. channel
+  local index, found = KEY.stops .. scope, {now, '0'}
+  local from
+  if after == '' then
+    from = call('ZCOUNT', index, '-inf', '(' .. string.format('%.0f', first))
+  else
+    -- The one given last may be gone or have moved: what would stand right behind it says where it stood.
+    local behind = after .. '~'
+    call('ZADD', index, string.format('%.0f', first), behind)
+    from = call('ZRANK', index, behind)
+    call('ZREM', index, behind)
+  end
+  local some = call('ZRANGE', index, from, from + count - 1, 'WITHSCORES')
+  for at = 1, #some, 2 do
+    local hash = some[at]
     local key = KEY.stop .. scope .. ':' .. hash
     local since, value = stop_began(key)
-    if not value then call('ZREM', KEY.stops .. scope, hash) end
-    found[#found + 1] = since and value or false
-    found[#found + 1] = since and call('PTTL', key) or 0
+    if not value then call('ZREM', index, hash) end
+    if since then
+      found[#found + 1] = hash
+      found[#found + 1] = value
+      found[#found + 1] = call('PTTL', key)
+    end
   end
+  if #some == 2 * count then found[2] = string.format('%.0f', some[#some]) .. '-' .. some[#some - 1] end
   return found
 end

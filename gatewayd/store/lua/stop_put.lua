@@ -1,9 +1,9 @@
 -- Put a player or an address on the stop list, or keep them there for longer.
--- item    label channel keyed-hash lifetime(ms) kind reason user owner since(ms, 0: now)
+-- item    label channel keyed-hash lifetime(ms) until(ms, 0: a lifetime from now) kind reason user owner since(ms, 0: now)
 -- reply   1
 -- holds   a stop never becomes shorter, nor older: of two the later beginning and the later end count
 local function each(it)
-  local label, channel, hash, lifetime, kind, reason, user, owner, begins = unpack(it)
+  local label, channel, hash, lifetime, ends, kind, reason, user, owner, begins = unpack(it)
   local scope = label .. ':' .. channel
   local key, index = KEY.stop .. scope .. ':' .. hash, KEY.stops .. scope
   local since = begins > 0 and math.min(begins, NOW) or NOW
@@ -12,7 +12,8 @@ local function each(it)
     since = math.max(since, before)
     if user == '' then user = string.match(value, '^%d+|%a+|[^|]*|(.*)$') or '' end
   end
-  lifetime = math.max(lifetime, call('PTTL', key))
+  if ends > 0 then lifetime = ends - NOW end
+  lifetime = math.max(lifetime, 1000, call('PTTL', key))
   if owner ~= '' then
     -- First: an address on the list that nobody owns could never be taken off by the player's id.
     local owned = KEY.stop_of .. scope .. ':' .. owner
