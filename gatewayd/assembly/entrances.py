@@ -1,0 +1,124 @@
+"""Whoever may speak to us: Smartico, operators, returned mail, the world; and where each of them is listened for."""
+
+from collections.abc import Iterator
+
+from gatewayd import __version__
+from gatewayd.assembly.shared import Shared
+from gatewayd.assembly.ways import Ways
+from gatewayd.assembly.work import Work
+from gatewayd.bounces.inbound import ReturnedMail
+from gatewayd.callbacks import Callbacks
+from gatewayd.evidence.public import Public
+from gatewayd.evidence.track import Tracker
+from gatewayd.http.ports import Listener
+from gatewayd.intake.accept import Acceptor
+from gatewayd.intake.api import Api
+from gatewayd.operators.admin import Admin
+from gatewayd.operators.stop_orders import StopOrders
+from gatewayd.reload import configured, return_domains, stop_times
+from gatewayd.store import RedisStore
+from gatewayd.store.claims import EventClaims
+from gatewayd.work.report import Reporter
+
+
+def make_acceptor(shared: Shared, ways: Ways, work: Work) -> Acceptor:
+    """Who takes messages on, and gives them to the queues that this process works on."""
+    return Acceptor(
+        shared.reactor,
+        shared.store,
+        shared.recipients,
+        shared.keys,
+        shared.config.labels,
+        fit=ways.fit,
+        outboxes={channel: work.outboxes[channel] for channel in work.messages},
+        consent=shared.consent,
+        guard=shared.guard,
+        decided=shared.decided,
+    )
+
+
+def make_api(shared: Shared, acceptor: Acceptor) -> Api:
+    """Smartico's."""
+    config = shared.config
+    return Api(
+        shared.reactor,
+        acceptor,
+        config.labels,
+        shared.metrics,
+        trusted_proxies=config.api.trusted_proxies,
+        max_body=config.api.max_body,
+    )
+
+
+def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter) -> Admin:
+    """Operators'."""
+    config = shared.config
+    return Admin(
+        shared.reactor,
+        shared.store,
+        shared.keys,
+        shared.metrics,
+        stop_times(config.labels),
+        channels=configured(config, ways.by_channel),
+        stops=StopOrders(shared.reactor, shared.store, shared.stops, shared.keys, shared.recipients),
+        lift_guard=shared.lifted.lift,
+        instance=config.gatewayd.instance,
+        version=__version__,
+        hosts=config.admin.hosts,
+        callback_hosts=lambda: {**callbacks.hosts(), **reporter.refusing()},
+        directories=shared.directories.trouble,
+        degraded=shared.degraded.now,
+        recent=shared.recent,
+        retention=config.gatewayd.retention,
+        decided=shared.decided,
+    )
+
+
+def make_returned_mail(shared: Shared, tracker: Tracker) -> ReturnedMail | None:
+    """Returned mail's, where there is [bounces]."""
+    config = shared.config
+    if config.bounces is None:
+        return None
+    return ReturnedMail(
+        shared.reactor,
+        keys=shared.keys,
+        domains=return_domains(config),
+        evidence=tracker,
+        about=shared.store.about,
+        max_size=config.bounces.max_size,
+        internal_relays=config.bounces.internal_relays,
+        meter=shared.metrics,
+    )
+
+
+def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Public | None:
+    """The world's, where there is [public]."""
+    config = shared.config
+    if config.public is None:
+        return None
+    return Public(
+        shared.reactor,
+        shared.keys,
+        evidence=tracker,
+        esp=config.esp,
+        base_url=config.public.base_url,
+        claims=EventClaims(shared.link, RedisStore.key_prefix(config.redis.key_prefix), shared.unique()),
+        ping=shared.store.ping,
+        fetch=callbacks.get,
+        meter=shared.metrics,
+        providers=config.providers,
+        about=shared.store.about,
+    )
+
+
+def make_listeners(
+    shared: Shared, admin: Admin, returned_mail: ReturnedMail | None, public: Public | None, api: Api
+) -> Iterator[Listener]:
+    """Last in the list, as whoever can be asked must be able to answer; Smartico's comes last of them."""
+    reactor, config = shared.reactor, shared.config
+    yield Listener(reactor, config.admin.listen, admin.site(reactor), socket_mode=0o660)
+    if returned_mail is not None and config.bounces is not None:
+        yield Listener(reactor, config.bounces.listen, returned_mail, reuse_port=config.bounces.reuse_port)
+    if public is not None and config.public is not None:
+        yield Listener(reactor, config.public.listen, public.site(reactor), reuse_port=config.public.reuse_port)
+    yield Listener(reactor, config.api.listen, api.site(reactor), reuse_port=config.api.reuse_port)
