@@ -120,9 +120,9 @@ class Pace:
         self._serve()
         return self.paused_until
 
-    def taken(self, written_at: float) -> None:
-        """The next hop took a submit of `written_at`."""
-        self._throttle.taken(written_at)
+    def accepted(self, written_at: float) -> None:
+        """The next hop accepted a submit of `written_at`."""
+        self._throttle.accepted(written_at)
 
     def fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
         """Whoever waits gets a failure that `why` makes."""
@@ -195,7 +195,7 @@ class Pace:
             first = await self._reserve(self._bucket, slots, interval, BURST if rate >= FEW else 0.0)
         except StoreUnavailable as error:
             self._asking = None
-            later, reason = self._clock.seconds() + 1.0, f"no place in the rate: {error}"
+            later, reason = self._clock.seconds() + 1.0, f"the rate that all processes share is not known: {error}"
             self.fail_waiting(lambda: TemporaryFailure(reason, not_before=later, counts=False))
             return
         self._asking = None
@@ -205,8 +205,8 @@ class Pace:
 
     def _not_asked(self, failure: Failure) -> None:
         self._asking = None
-        self.log.failure("no place could be reserved in {bucket}", failure=failure, bucket=self._bucket)
-        self.fail_waiting(lambda: TemporaryFailure("no place in the rate"))
+        self.log.failure("no moment could be reserved in {bucket}", failure=failure, bucket=self._bucket)
+        self.fail_waiting(lambda: TemporaryFailure("the rate that all processes share is not known"))
 
     def _wake_at(self, when: float) -> None:
         if self._timer is not None:

@@ -33,14 +33,14 @@ class NotNow(Exception):
 
 
 class OwnSequence:
-    """IStore.reserve_soon for one process and one rate: up to `burst` moments may pile up unused."""
+    """An even sequence of moments that is this process's own: up to `burst` of them may pile up unused."""
 
-    def __init__(self, clock: IReactorTime, burst: int = 1) -> None:
+    def __init__(self, clock: IReactorTime, burst: float = 1.0) -> None:
         self._clock = clock
         self._burst = burst
-        self._next = 0.0
+        self._next = -math.inf
 
-    async def reserve(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+    def use(self, interval: float, patience: float = 0.0) -> tuple[bool, float]:
         """The next moment, and whether it is used by this: not where it is more than `patience` seconds away."""
         now = self._clock.seconds()
         moment = max(self._next, now - interval * (self._burst - 1))
@@ -48,6 +48,10 @@ class OwnSequence:
             return False, moment
         self._next = moment + interval
         return True, max(moment, now)
+
+    async def reserve(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        """As IStore.reserve_soon."""
+        return self.use(interval, patience)
 
 
 class Rate:

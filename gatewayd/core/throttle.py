@@ -12,7 +12,7 @@ that would cost more than the limiter wants.
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CALM = 5.0
-"""Throttled again this soon after a pause: it is meant. A second and half the rate, doubled if it took nothing."""
+"""Throttled again this soon after a pause: it is meant. A second and half the rate, doubled if it accepted nothing."""
 
 SLOWEST = 0.01
 RECOVERY = 0.02
@@ -33,9 +33,9 @@ class Throttle:
         self.count = 0
         self.paused_until = 0.0
         self._share = 1.0
-        self._ceiling = 0.0  # submits a second that it took before it said so, where no rate is configured
+        self._ceiling = 0.0  # submits a second that it accepted before it said so, where no rate is configured
         self._slowed_at = 0.0
-        self._pause = 0.0  # seconds of the latest pause; 0 once it took something after it
+        self._pause = 0.0  # seconds of the latest pause; 0 once it accepted something after it
         self._recovery = RECOVERY
 
     def rate_now(self, now: float) -> float:
@@ -72,7 +72,7 @@ class Throttle:
         self._slowed_at = now
         self.paused_until = now + self._pause * (0.75 + 0.5 * jitter)
 
-    def taken(self, written_at: float) -> None:
-        """It took a submit of `written_at`: where that was after a pause, the pause was long enough."""
+    def accepted(self, written_at: float) -> None:
+        """It accepted a submit of `written_at`: where that was after a pause, the pause was long enough."""
         if written_at > self._slowed_at:
             self._pause = 0.0

@@ -1,6 +1,6 @@
 """One request taken on or refused: well-formed? allowed? is the recipient known? stored once.
 
-Owns the order of these steps and the time that they may take; what a label allows is in intake_rules. Must not know
+Owns the order of these steps and the time that they may take; what a label allows is in rules.py. Must not know
 HTTP, JSON, Redis or any directory's kind.
 """
 
@@ -20,9 +20,9 @@ from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUnto
 from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
 from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Resolved, Sms, WhyNot
 from gatewayd.core.persist import persist
+from gatewayd.core.rate import OwnSequence
 from gatewayd.core.tokens import Keys
 from gatewayd.intake.guard import IntakeGuard
-from gatewayd.intake.pace import Pace
 from gatewayd.intake.patience import ON_THE_WAY, within
 from gatewayd.intake.rules import (
     Request,
@@ -42,6 +42,8 @@ ANSWER_WITHIN = 4.0
 
 DIRECTORY_WITHIN = 2.5
 STORE_WITHIN = 3.0
+PREVIEWS_AT_ONCE = 60.0
+"""Seconds' worth of a label's preview_rate that may come at once."""
 
 
 class Outbox(Protocol):
@@ -97,7 +99,7 @@ class Acceptor:
         self._consent = consent
         self._guard = guard
         self._decided = decided
-        self._previews: dict[str, Pace] = {}
+        self._previews: dict[str, tuple[float, OwnSequence]] = {}  # with the rate that it was made for
         self._attempts = itertools.count()
         self.shutting_down = False
 
@@ -180,10 +182,12 @@ class Acceptor:
     def _pace_previews(self, label_name: str, label: Label, request: Request) -> None:
         if not request.to_email_address or not label.preview_rate:
             return
-        pace = self._previews.get(label_name)
-        if pace is None or pace.rate != label.preview_rate:
-            pace = self._previews[label_name] = Pace(label.preview_rate, self._clock.seconds())
-        if not pace.take(self._clock.seconds()):
+        rate = label.preview_rate
+        known = self._previews.get(label_name)
+        if known is None or known[0] != rate:
+            known = self._previews[label_name] = rate, OwnSequence(self._clock, max(1.0, rate * PREVIEWS_AT_ONCE))
+        within_rate, _ = known[1].use(1.0 / rate)
+        if not within_rate:
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
     async def _check_recipient(self, label_name: str, label: Label, request: Request) -> Resolved:

@@ -114,7 +114,7 @@ class HttpChannel(Service):
             verdict = Verdict.THROTTLED
         if verdict is Verdict.TAKEN:
             vendor.health.answered(now)
-            vendor.took(answer)
+            vendor.accepted(answer)
             # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
             several = "*" in vendor.settings.answer.ids
             parts = tuple(part_of(order.message.id, one) for one in reading.ids) if several else ()

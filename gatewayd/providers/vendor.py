@@ -212,10 +212,10 @@ class Vendor:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
 
-    def took(self, answer: Answered) -> None:
-        """It took the message."""
+    def accepted(self, answer: Answered) -> None:
+        """It accepted the message."""
         self._handed += 1
-        self._pace.taken(answer.written_at)
+        self._pace.accepted(answer.written_at)
 
     async def connect(self) -> None:
         """Open a connection and close it. Raises why there is none; nothing is asked."""

@@ -235,7 +235,7 @@ class Account:
         """A submit was answered."""
         self._answered_at = self._clock.seconds()
         if not answer.status:
-            self._pace.taken(self._answered_at - answer.seconds)
+            self._pace.accepted(self._answered_at - answer.seconds)
         self._owner.answered(self, answer)
 
     def refused(self, link: Link, status: int) -> None:

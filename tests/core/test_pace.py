@@ -175,10 +175,10 @@ def test_a_pause_after_which_something_was_taken_does_not_grow() -> None:
     for _ in range(4):
         now = course.clock.seconds()
         pauses.append(course.pace.throttled(now) - now)
-        course.pace.taken(now - 1)
+        course.pace.accepted(now - 1)
         course.clock.advance(pauses[-1] + 0.5)
         if len(pauses) > 2:
-            course.pace.taken(course.clock.seconds() - 0.1)
+            course.pace.accepted(course.clock.seconds() - 0.1)
     assert pauses == pytest.approx([0.1, 1, 2, 1])
 
 
