@@ -499,7 +499,8 @@ class FakeStore:
             self._lease(channel)[message_id] = self._now()
             row.lease, row.marked_since = (self.boot, f"{name}.{len(found)}"), False
             earlier = (row.state, row.tries, row.first, row.route, row.marked, row.progress)
-            found.append(Leased(row.message, *earlier, row.lease[1], row.copies))
+            mark = round(row.marked * 1000)
+            found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark))
         return found
 
     async def mark(
@@ -511,7 +512,7 @@ class FakeStore:
         lease: str,
         segments: int = 1,
         stop_hashes: Sequence[str] = (),
-    ) -> bool:
+    ) -> int:
         now = self._now()
         row = self.db.rows.get(message.id)
         if row is None or not self._holds(row, lease) or row.state not in WAITING:
@@ -519,7 +520,7 @@ class FakeStore:
         if (message.label, message.channel) in self.db.paused:
             raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
         if await self._is_stopped(message.label, message.channel, stop_hashes):
-            return False
+            return 0
         if row.route and row.route != route:
             row.progress, row.segments = (), ""
         segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
@@ -530,7 +531,7 @@ class FakeStore:
         if message.channel is Channel.SMS and address_hash:
             self.db.latest[address_hash] = message.id
         self._note(row, "submitting", route + segment)
-        return True
+        return max(round(now * 1000), 1)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         now = self._now()
@@ -1053,12 +1054,12 @@ class FakeStore:
         seconds, self.db.forgot = self.db.forgot, 0.0
         return seconds
 
-    async def restate_marks(self, marks: Sequence[tuple[str, str, float]]) -> list[str]:
+    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> list[str]:
         """As RedisStore."""
         forgotten = []
-        for message_id, route, since in marks:
+        for message_id, route, stamp in marks:
             row = self.db.rows.get(message_id)
-            if row is not None and row.marked < since and row.state in WAITING:
+            if row is not None and round(row.marked * 1000) < stamp and row.state in WAITING:
                 row.state, row.route, row.marked = State.UNCERTAIN, route, self._now()
                 self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
                 forgotten.append(message_id)

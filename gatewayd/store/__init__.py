@@ -176,7 +176,7 @@ class RedisStore(Facts, Players, Operators):
         lease: str,
         segments: int = 1,
         stop_hashes: Sequence[str] = (),
-    ) -> bool:
+    ) -> int:
         self._link.check_replicas()
         code = await self._run(
             "mark",
@@ -194,9 +194,10 @@ class RedisStore(Facts, Players, Operators):
             raise LeaseLost(message.id)
         if code == 3:
             raise TemporaryFailure("paused", not_before=self._clock.seconds() + 1.0, counts=False)
-        if code == 1:
-            await self._link.confirmed()
-        return bool(code == 1)
+        if code == 2:
+            return 0
+        await self._link.confirmed()
+        return int(code)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         _changed, parked, report = await self._run(
@@ -344,9 +345,8 @@ class RedisStore(Facts, Players, Operators):
     def forgotten_since(self) -> float:
         return self._dataset.to_restate()
 
-    async def restate_marks(self, marks: Sequence[tuple[str, str, float]]) -> list[str]:
-        items = [(one, route, self._moments.theirs(at)) for one, route, at in marks]
-        replies = await self._run_all("restate", items)
+    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> list[str]:
+        replies = await self._run_all("restate", marks)
         forgotten = [one for (one, _, _), reply in zip(marks, replies, strict=True) if reply]
         if forgotten:
             self.log.error("{what}", what=self._dataset.forgot(self._clock.seconds(), len(forgotten)))

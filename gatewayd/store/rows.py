@@ -154,6 +154,7 @@ def leased(
         progress=taken or tuple(text(kept, "old_segments").split()),
         lease=lease,
         copies=int(text(kept, "copies") or 0),
+        mark=int(stamp(kept, "marked_at")),
     )
 
 

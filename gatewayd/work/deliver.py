@@ -152,13 +152,12 @@ class Deliverer:
             segments = self._segments(content.body, label, route) if isinstance(content, Sms) else 1
 
             async def mark() -> bool:
-                at = self._clock.seconds()
-                marked = await self._store.mark(
+                stamp = await self._store.mark(
                     message, route, address_hash, lease=lease, segments=segments, stop_hashes=stop
                 )
-                if marked:
-                    self._marks.written(message.id, message.channel, route, at)
-                return marked
+                if stamp:
+                    self._marks.written(message.id, message.channel, route, stamp)
+                return stamp > 0
 
             if await mark():
                 return

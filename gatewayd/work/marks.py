@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Handed, Leased
@@ -17,16 +18,17 @@ KEPT_FOR = 600.0
 MOST = 100_000
 """Seconds for which a mark is remembered, and how many at most: about 20 MB."""
 
-SLACK = 1.0
-"""Seconds by which the store's stamp of a mark may be earlier than ours: two clocks are compared once a second."""
-
 
 class Mark(Struct, frozen=True):
-    """It was marked for `route` at that moment; `handed` is what the next hop said, None where that is not known."""
+    """It was marked for `route`, at that moment of ours; `handed` is what the next hop said, None where it isn't known.
+
+    `stamp` is the store's. Marks are compared by it: of the two clocks one may be set, or follow the time slowly.
+    """
 
     channel: Channel
     route: str
     at: float
+    stamp: int
     handed: Handed | None = None
 
 
@@ -38,15 +40,15 @@ class Marks:
         self._store = store
         self._marks: dict[str, Mark] = {}
 
-    def written(self, message_id: str, channel: Channel, route: str, at: float) -> None:
-        """Its bytes may be written from now on; `at` is a moment before the store marked it."""
-        self._put(message_id, Mark(channel, route, at))
+    def written(self, message_id: str, channel: Channel, route: str, stamp: int) -> None:
+        """Its bytes may be written from now on; `stamp` is the mark's, as the store gave it."""
+        self._put(message_id, Mark(channel, route, self._clock.seconds(), stamp))
 
     def sent(self, message_id: str, handed: Handed) -> None:
         """The next hop took it."""
         mark = self._marks.get(message_id)
         if mark is not None:
-            self._put(message_id, Mark(mark.channel, handed.route, mark.at, handed))
+            self._put(message_id, replace(mark, route=handed.route, handed=handed))
 
     def refused(self, message_id: str) -> None:
         """Nothing of it was taken: where the store forgets it, it may leave once more."""
@@ -55,7 +57,7 @@ class Marks:
     def forgotten(self, item: Leased) -> Mark | None:
         """The mark that the store should have of a leased message, and has not."""
         mark = self._marks.get(item.message.id)
-        return mark if mark is not None and item.marked_at < mark.at - SLACK else None
+        return mark if mark is not None and item.mark < mark.stamp else None
 
     async def restate(self, age: float) -> int:
         """Tell the store what was written in the last `age` seconds; how much of that it had forgotten."""
@@ -77,7 +79,7 @@ class Marks:
         return count
 
     async def _tell(self, some: list[tuple[str, Mark]]) -> list[str]:
-        return await self._store.restate_marks([(message_id, mark.route, mark.at - SLACK) for message_id, mark in some])
+        return await self._store.restate_marks([(message_id, mark.route, mark.stamp) for message_id, mark in some])
 
     def _put(self, message_id: str, mark: Mark) -> None:
         # The oldest stand in front.

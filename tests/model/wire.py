@@ -61,17 +61,16 @@ class Wire:
                 if index > begun:
                     await instance.store.record_segments(message.id, leased.lease, route, progress)
                 await self._slot(instance)
-                at = instance.clock.seconds()
-                lets = await instance.store.mark(
+                stamp = await instance.store.mark(
                     message, route, f"hash-of-{message.id}", lease=leased.lease, segments=segments
                 )
             except StoreUnavailable:
                 if not taken:
                     raise
                 raise TemporaryFailure("Redis did not answer", counts=False, progress=progress) from None
-            if not lets:
+            if not stamp:
                 raise PermanentFailure("the user is on the stop list")
-            instance.marks.written(message.id, channel, route, at)
+            instance.marks.written(message.id, channel, route, stamp)
             word, remote = await self._write(instance, leased, index)
             if word == LOST:
                 raise Uncertain(f"{route}: the connection was lost", route=route, progress=progress)

@@ -15,6 +15,7 @@ from gatewayd.core.status import Event, State
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import FOLLOW, Moments
+from gatewayd.work.marks import Marks
 from redis_server import RedisServer, ShiftedClock
 
 PREFIX = RedisStore.key_prefix("clocks:")
@@ -278,3 +279,25 @@ async def test_a_parked_receipt_is_looked_at_again_after_a_jump(redis: tuple[Red
         clock.advance(5)
         looks += len((await store.parked_receipts(10))[0])
     assert looks >= 3
+
+
+@pytest.mark.parametrize("whose", ["ours", "Redis'"])
+@pytest.mark.parametrize("jump", [-3600.0, -3.0, 3.0, 3600.0])
+@pytest_twisted.ensureDeferred
+async def test_a_mark_is_known_whatever_the_clocks_do(hosts: Hosts, jump: float, whose: str) -> None:
+    """A long SMS that waits between two segments goes on with the next one; it isn't held as one that Redis forgot."""
+    store = hosts.store("one")
+    marks = Marks(hosts.clock, store)
+    await store.beat(first=True, dead_after=15)
+    message = sms(hosts.clock)
+    await store.accept(message, "f", lease=True)
+    stamp = await store.mark(message, "uk", "hash", lease="", segments=2)
+    marks.written(message.id, Channel.SMS, "uk", stamp)
+    await store.settle_again(message, hosts.clock.seconds(), "throttled", lease="", route="uk", progress=["r1"])
+    (hosts.clock if whose == "ours" else hosts.redis_clock).advance(jump)
+    await store.beat(first=False, dead_after=15)
+    await store.come_forward()
+    assert await marks.restate(60) == 0
+    (leased,) = await store.lease_messages(Channel.SMS, 1)
+    assert marks.forgotten(leased) is None
+    assert leased.state is State.QUEUED

@@ -62,9 +62,8 @@ class Bench:
 
     async def takes(self, leased: Leased) -> Handed:
         """The next hop takes it."""
-        at = self.clock.seconds()
-        await self.store.mark(leased.message, "world", "hash", lease=leased.lease)
-        self.marks.written(leased.message.id, Channel.SMS, "world", at)
+        stamp = await self.store.mark(leased.message, "world", "hash", lease=leased.lease)
+        self.marks.written(leased.message.id, Channel.SMS, "world", stamp)
         return Handed("world", ("r1",))
 
     def accept(self, number: int = 1, deadline: float = 3600) -> Message:

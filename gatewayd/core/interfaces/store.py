@@ -154,13 +154,15 @@ class IStore(Interface):
         lease: str,
         segments: int = 1,
         stop_hashes: Sequence[str] = (),
-    ) -> bool:
-        """Mark a leased message as being on the wire of `route`; False where the player is on the stop list by now.
+    ) -> int:
+        """Mark a leased message as being on the wire of `route`: the mark's stamp, 0 for a player on the stop list.
 
-        Of a long SMS, each segment anew. Raises LeaseLost where `lease` is not its lease any more, whoever holds it
-        now and under whatever name; TemporaryFailure where its label's channel is paused: a pause counts from the
-        moment it is stored, on all instances. `address_hash` is the keyed hash of where it goes; for an SMS of so many
-        `segments` this becomes the latest message to that number.
+        A stamp is the store's own, larger than those before it unless the store's clock was set back meanwhile, and no
+        moment of ours: how far the two clocks are apart changes. Of a long SMS, each segment anew. Raises LeaseLost
+        where `lease` is not its lease any more, whoever holds it now and under whatever name; TemporaryFailure where
+        its label's channel is paused: a pause counts from the moment it is stored, on all instances. `address_hash` is
+        the keyed hash of where it goes; for an SMS of so many `segments` this becomes the latest message to that
+        number.
         """
 
     async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
@@ -344,8 +346,8 @@ class IStore(Interface):
     def forgotten_since() -> float:
         """How many seconds of what was written the store may have forgotten since this was asked last; mostly 0."""
 
-    async def restate_marks(marks: Sequence[tuple[str, str, float]]) -> list[str]:
-        """Messages, each with its route and since when a mark of it is to be known: which of these were forgotten.
+    async def restate_marks(marks: Sequence[tuple[str, str, int]]) -> list[str]:
+        """Messages, each with its route and the stamp of a mark that is to be known: which of these were forgotten.
 
         They are uncertain from now on, unless they are settled.
         """

@@ -51,7 +51,7 @@ class Leased(Struct, frozen=True):
     """A message that this process holds, with what earlier attempts left behind. Times: seconds since the epoch.
 
     `lease` is this very lease's name: after it was given back, who held it can neither mark nor settle the message.
-    `copies` counts those that may have been taken.
+    `copies` counts those that may have been taken. `mark` is the stamp of its latest mark (IStore.mark), 0 for none.
     """
 
     message: Message
@@ -63,6 +63,7 @@ class Leased(Struct, frozen=True):
     progress: tuple[str, ...] = ()
     lease: str = ""
     copies: int = 0
+    mark: int = 0
 
 
 class ReportJob(Struct, frozen=True):

@@ -1,6 +1,6 @@
 -- Mark a leased message, or the next segment of a long SMS, as being on the wire, right before its bytes are written.
 -- item    id channel lease route address-hash latest(0|1) segments label stop-hashes
--- reply   1; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
+-- reply   the stamp of the mark; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
 local function each(it)
@@ -28,5 +28,5 @@ local function each(it)
   save(m)
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.
   if new_outcomes then call('HSET', KEY.message .. id, FIELD.segments, string.rep('.', segments)) end
-  return 1
+  return NOW
 end

@@ -1,12 +1,12 @@
 -- A process says what it wrote to a wire: what the server has forgotten of it, in a failover or a restored backup, is
 -- uncertain from now on.
--- item    id route since(ms)
+-- item    id route stamp(of the mark)
 -- reply   1 where it had forgotten, or 0
--- holds   a mark of `since` or later is known; a message that is settled stays so
+-- holds   this mark or a later one is known; a message that is settled stays so
 local function each(it)
-  local id, route, since = unpack(it)
+  local id, route, stamp = unpack(it)
   local m = record(id)
-  if not m or m.marked_at >= since or not WAITING[m.state] then return 0 end
+  if not m or m.marked_at >= stamp or not WAITING[m.state] then return 0 end
   set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now)
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)
