@@ -34,7 +34,7 @@ class Heard:
 class Smartico:
     """Takes the status calls. `answer(heard)` gives status, body and headers of the answer; it may sleep or raise."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, *, port: int = 0) -> None:
         self.heard: list[Heard] = []
         self.refused = 0
         """Callers that gave up in the TLS handshake."""
@@ -80,7 +80,7 @@ class Smartico:
             def handle_error(self, request: object, client_address: object) -> None:
                 """A test may make the answer fail."""
 
-        self._server = Server(("127.0.0.1", 0), Calls)
+        self._server = Server(("127.0.0.1", port), Calls)
         if context is not None:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port: int = self._server.server_address[1]

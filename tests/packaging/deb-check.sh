@@ -1,9 +1,9 @@
 #!/bin/bash
 # Proves the Debian package: built and linted, installed, run, upgraded, removed and purged in a clean Debian 12, and
-# booted there under a real systemd. Needs root, mmdebstrap, systemd-nspawn (systemd-container), debhelper and lintian;
-# the wheels come from wherever pip is configured to get them.
+# booted there under a real systemd, where the version before it is upgraded, too. Needs root, mmdebstrap, systemd-nspawn
+# (systemd-container), debhelper and lintian; the wheels come from wherever pip is configured to get them.
 #
-#     tests/packaging/deb-check.sh [build|offline|chroot|boot ...]      no argument: all
+#     tests/packaging/deb-check.sh [build|offline|chroot|boot|upgrade ...]      no argument: all
 #
 # WORK keeps everything in that directory (a second run is faster); DEB takes a package that is there already, COMMIT
 # another commit than HEAD.
@@ -11,7 +11,7 @@ set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 suite=${SUITE:-bookworm}
-stages=${*:-build offline chroot boot}
+stages=${*:-build offline chroot boot upgrade}
 made=""
 if [ -z "${WORK:-}" ]; then
     WORK=$(mktemp -d /var/tmp/deb-check.XXXXXX)
@@ -75,6 +75,25 @@ build() {
     ls -l "$DEB"
     say "lintian"
     lintian --allow-root --fail-on error "$WORK"/source/gatewayd_*.changes || die "lintian"
+    say "every file in the environment has its paragraph in debian/copyright"
+    python3 - "$DEB" "$WORK/source/gatewayd/debian/copyright" << 'PARAGRAPHS' || die "debian/copyright"
+import re
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+package, notice = sys.argv[1:]
+blocks = re.findall(r"(?m)^Files: (.*(?:\n .*)*)", Path(notice).read_text())
+patterns = [word for block in blocks for word in block.split() if word != "*"]
+listed = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout.splitlines()
+files = [line.split()[5].removeprefix("./") for line in listed if not line.startswith("d")]
+foreign = [name for name in files if "/site-packages/" in name and "/gatewayd" not in name.partition("/site-packages")[2]]
+nobodys = [name for name in foreign if not any(fnmatchcase(name, pattern) for pattern in patterns)]
+unused = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in foreign)]
+print(len(foreign), "files,", len(patterns), "patterns;", "without a paragraph:", nobodys[:9], "without a file:", unused)
+sys.exit(bool(nobodys or unused))
+PARAGRAPHS
     say "hardening"
     for unit in gatewayd gatewayd@; do
         systemd-analyze security --offline=yes --threshold=20 "$top/debian/$unit.service" | tail -1
@@ -121,7 +140,7 @@ newer() {
 
 clean_tree() {
     [ -f "$WORK/$suite.tar" ] || mmdebstrap --quiet --variant=apt \
-        --include=systemd-sysv,dbus,redis-server,curl,python3,procps,ca-certificates,tzdata "$suite" "$WORK/$suite.tar"
+        --include=systemd-sysv,dbus,redis-server,curl,python3,procps,ca-certificates,tzdata,faketime "$suite" "$WORK/$suite.tar"
     rm -rf "$tree"
     mkdir -p "$tree"
     tar -x -C "$tree" -f "$WORK/$suite.tar"
@@ -264,6 +283,31 @@ PROBE
     [ "$(unit NRestarts)" = "$before" ] || die "a healthy daemon was killed by its watchdog"
     inside systemctl kill -s STOP gatewayd
     eventually "a hanging daemon was not restarted" restarted "$before"
+
+    say "the daemon's clock is set back by 600 s, then on by 3600 s"
+    # The host's clock is not this container's to set, and the watchdog's is another: only the wall clock is faked.
+    local library
+    library=$(cd "$tree" && ls usr/lib/*/faketime/libfaketime.so.1)
+    inside sh -c 'echo +0 > /run/offset && chmod 0644 /run/offset'
+    printf 'Environment=%s\n' "LD_PRELOAD=/$library" FAKETIME_TIMESTAMP_FILE=/run/offset FAKETIME_NO_CACHE=1 \
+        DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1 >> "$WORK/watchdog.conf"
+    inside sh -c 'cat > /run/systemd/system/gatewayd.service.d/watchdog.conf' < "$WORK/watchdog.conf"
+    inside systemctl daemon-reload
+    inside systemctl restart gatewayd
+    eventually "not ready under faketime" inside curl -sf http://127.0.0.1:9090/readyz
+    before=$(unit NRestarts)
+    for offset in -600 +3000; do
+        inside sh -c "echo $offset > /run/offset.new && mv /run/offset.new /run/offset"
+        # Longer than the watchdog waits, and twice.
+        for _ in $(seq 8); do
+            healthy > /dev/null || die "no health after $offset s"
+            sleep 1
+        done
+        [ "$(unit NRestarts)" = "$before" ] || die "the watchdog killed a daemon whose clock was set to $offset s"
+        eventually "not ready after $offset s" inside curl -sf http://127.0.0.1:9090/readyz
+    done
+    inside journalctl -u gatewayd -n 50 -o cat --no-pager | grep "clock was set"
+    [ "$(inside journalctl -u gatewayd -n 50 -o cat --no-pager | grep -c "clock was set")" = 2 ] || die "not said twice"
     inside rm -r /run/systemd/system/gatewayd.service.d
     inside systemctl daemon-reload
 
@@ -306,8 +350,11 @@ PROBE
     leader=""
 }
 
+. "$top/tests/packaging/deb_upgrade.sh"
+
 case " $stages " in *" build "*) build ;; esac
 case " $stages " in *" offline "*) offline ;; esac
 [ -n "${DEB:-}" ] || DEB=$(ls "$WORK"/source/gatewayd_*.deb)
 case " $stages " in *" chroot "*) in_chroot ;; esac
 case " $stages " in *" boot "*) in_systemd ;; esac
+case " $stages " in *" upgrade "*) upgrade ;; esac

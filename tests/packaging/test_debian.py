@@ -39,6 +39,14 @@ def test_the_changelog_has_our_version() -> None:
     assert newest.startswith(f"gatewayd ({gatewayd.__version__}) ")
 
 
+def test_the_news_are_of_versions_of_the_changelog() -> None:
+    """What apt shows before an upgrade belongs to a version that there is."""
+    entry = re.compile(r"(?m)^gatewayd \((\S+)\) ")
+    news = entry.findall((DEBIAN / "gatewayd.NEWS").read_text())
+    assert news
+    assert set(news) <= set(entry.findall((DEBIAN / "changelog").read_text()))
+
+
 def test_units_never_forbid_tls() -> None:
     """MemoryDenyWriteExecute= would break every TLS connection and look healthy."""
     for unit in ("gatewayd.service", "gatewayd@.service"):
