@@ -124,8 +124,9 @@ upgrade() {
     echo "old: $(inside dpkg-query -W gatewayd)"
 
     say "the new version reads the file before it is installed, as chapter 9.3 says"
-    inside sh -c 'dpkg-deb -x /var/tmp/gatewayd.deb /tmp/new && cd /tmp/new/usr/lib/gatewayd/bin &&
-        ./python3 -I ./twistd gatewayd --config /etc/gatewayd/gatewayd.toml --check' | grep -x ok || die "--check beforehand"
+    inside sh -c 'dpkg-deb -x /var/tmp/gatewayd.deb /tmp/new && cd /tmp/new/usr/lib/gatewayd &&
+        PYTHONPATH=$(echo $PWD/lib/python3.*/site-packages) python3 bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml --check' \
+        | grep -x ok || die "--check beforehand"
 
     say "upgrade"
     inside dpkg --force-confold -i /var/tmp/gatewayd.deb > "$WORK/from-old.log" 2>&1 \
