@@ -188,7 +188,7 @@ in_chroot() {
     echo "# The operator's own line." >> "$tree/etc/gatewayd/gatewayd.toml"
     key=$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")
     apt_in install /var/tmp/newer.deb > "$WORK/upgrade.log" 2>&1 || { tail -20 "$WORK/upgrade.log"; die "upgrade"; }
-    tail -1 "$tree/etc/gatewayd/gatewayd.toml" | grep -q "operator's own" || die "the operator's line is lost"
+    tail -1 "$tree/etc/gatewayd/gatewayd.toml" | grep "operator's own" > /dev/null || die "the operator's line is lost"
     grep -q "next version" "$tree/etc/gatewayd/gatewayd.toml.dpkg-dist" || die "no dpkg-dist"
     [ "$key" = "$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")" ] || die "secret.key was changed"
     check_installed
@@ -265,7 +265,7 @@ PROBE
     # A file with an error: the reload fails, the status names the error, and the daemon goes on.
     inside sh -c 'cp -p /etc/gatewayd/gatewayd.toml /root/good.toml; echo "[labels.x]" >> /etc/gatewayd/gatewayd.toml'
     inside systemctl reload gatewayd && die "a reload with a broken file succeeds"
-    inside systemctl status gatewayd --no-pager | grep -q 'Status: .*labels\.x' || die "the status does not name the error"
+    inside systemctl status gatewayd --no-pager | grep 'Status: .*labels\.x' > /dev/null || die "the status does not name the error"
     healthy || die "no health after a broken reload"
     inside sh -c 'cp -p /root/good.toml /etc/gatewayd/gatewayd.toml'
     inside systemctl reload gatewayd
@@ -331,7 +331,7 @@ PROBE
     inside sh -c 'echo "nonsense = 1" >> /etc/gatewayd/gatewayd.toml'
     inside systemctl start gatewayd 2> /dev/null && die "started with a bad configuration"
     inside systemctl stop gatewayd
-    inside journalctl -u gatewayd -n 50 --no-pager | grep -q 'nonsense: unknown key' || die "the error is not in the journal"
+    inside journalctl -u gatewayd -n 50 --no-pager | grep 'nonsense: unknown key' > /dev/null || die "the error is not in the journal"
     inside sed -i '$d' /etc/gatewayd/gatewayd.toml
     inside systemctl reset-failed gatewayd || true
     inside systemd-run --quiet --unit squatter python3 -m http.server --bind 127.0.0.1 8080
