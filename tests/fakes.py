@@ -33,6 +33,7 @@ from gatewayd.core.model import (
 )
 from gatewayd.core.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
 from gatewayd.core.timeline import reports_of
+from gatewayd.store.unheard import UNHEARD_FOR, Unheard
 
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600
@@ -285,6 +286,7 @@ class Database:
         self.steady: tuple[float, float] | None = None
         self.forgot = 0.0
         self.boots: dict[str, str] = {}
+        self.unheard: dict[str, Unheard] = {}
 
 
 @implementer(IStore)
@@ -304,6 +306,7 @@ class FakeStore:
         self.db = database or Database()
         self.max_queued = max_queued
         self.boot = boot or f"boot of {instance}"
+        self._unheard = self.db.unheard.setdefault(self.boot, Unheard())
         self.down = False
         self._lease_names = (f"q{number}" for number in itertools.count())
         self._room: Callable[[], bool] = lambda: False
@@ -329,6 +332,13 @@ class FakeStore:
 
     def _holds(self, row: Row | None, lease: str) -> bool:
         return row is not None and row.lease == (self.boot, lease)
+
+    def _is_unheard(self, message_id: str) -> bool:
+        row = self.db.rows.get(message_id)
+        if row is None or not row.heard or row.state is not State.QUEUED or row.marked:
+            return False
+        calls = [int(attempt) >= self.db.unheard[boot].first() for boot, attempt in row.heard]
+        return 0 <= self._now() - row.accepted_at < UNHEARD_FOR and all(calls)
 
     def _requeue(self, kind: str, message_id: str) -> None:
         row = self.db.rows.get(message_id)
@@ -409,6 +419,8 @@ class FakeStore:
         attempt: str = "",
     ) -> tuple[Acceptance, str]:
         now = self._now()
+        if attempt:
+            self._unheard.asked(attempt)
         row = self.db.rows.get(message.id)
         me = (self.boot, attempt)
         if row is not None and attempt and row.heard[:1] == [me]:
@@ -420,6 +432,7 @@ class FakeStore:
                 row.heard = heard
             return known
         if until is not None and now > until:
+            self.heard(attempt)
             raise StoreUntouched("too late")
         if await self._is_stopped(message.label, message.channel, stop_hashes):
             return Acceptance.SUPPRESSED, message.id
@@ -446,8 +459,14 @@ class FakeStore:
         (self._lease(message.channel) if lease else self.db.queues[message.channel])[message.id] = now
         return (Acceptance.LEASED if lease else Acceptance.STORED), message.id
 
+    def heard(self, attempt: str) -> None:
+        """See IStore."""
+        if attempt:
+            self._unheard.decided(attempt)
+
     async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
         self._now()
+        self.heard(attempt)
         row = self.db.rows.get(message_id)
         if row is None or (self.boot, attempt) not in row.heard or row.state is not State.QUEUED or row.marked:
             return
@@ -474,7 +493,8 @@ class FakeStore:
 
     def _due(self, kind: str, limit: int) -> list[str]:
         now, queue = self._now(), self.db.queues[kind]
-        due = sorted((at, message_id) for message_id, at in queue.items() if at <= now)[:limit]
+        ready = [(at, message_id) for message_id, at in queue.items() if at <= now]
+        due = sorted(one for one in ready if kind == "reports" or not self._is_unheard(one[1]))[:limit]
         for _, message_id in due:
             del queue[message_id]
         return [message_id for _, message_id in due]
@@ -1069,10 +1089,13 @@ class FakeStore:
         """The fake's clock is its caller's."""
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
-        moved = 0
+        moved = kept = 0
         for kind in ("email", "sms", "im", "reports"):
             lease = self.db.leases.get((kind, instance), {})
             for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
+                if kind != "reports" and instance != self.instance and self._is_unheard(message_id):
+                    kept += 1
+                    continue
                 del lease[message_id]
                 moved += 1
                 row = self.db.rows.get(message_id)
@@ -1082,7 +1105,7 @@ class FakeStore:
                 if kind != "reports" and row.state is State.UNCERTAIN:
                     row.copies += 1
                     self._note(row, "uncertain", f"{instance} ended while it was on the wire")
-        if instance != self.instance:
+        if instance != self.instance and not kept:
             self.db.beats.pop(instance, None)
             self.db.boots.pop(instance, None)
         return moved
@@ -1115,7 +1138,8 @@ class FakeStore:
     async def release(self, kind: str, message_id: str, *, age: float) -> None:
         leases = self._lease(kind)
         owner = self.db.boots.get(self.instance, self.boot)
-        if owner == self.boot and leases.get(message_id, self._now()) <= self._now() - age:
+        unheard = kind != "reports" and self._is_unheard(message_id)
+        if owner == self.boot and not unheard and leases.get(message_id, self._now()) <= self._now() - age:
             del leases[message_id]
             self._requeue(kind, message_id)
 

@@ -45,17 +45,20 @@ class Holder:
     def __init__(self, store: Any) -> None:
         self.store = store
         self.leases: dict[str, str] = {}
-        self._attempts = itertools.count()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
-    async def accept(self, message: Message, fingerprint: str, **changed: Any) -> tuple[Acceptance, str]:
-        """As IStore; a lease is remembered by the attempt's name."""
-        changed.setdefault("attempt", f"attempt {next(self._attempts)}" if changed.get("lease") else "")
+    async def accept(
+        self, message: Message, fingerprint: str, *, hears: bool = True, **changed: Any
+    ) -> tuple[Acceptance, str]:
+        """As IStore; a lease is remembered by the attempt's name. `hears`: the caller is told."""
+        attempt = changed.setdefault("attempt", "")
         answer: tuple[Acceptance, str] = await self.store.accept(
             message, fingerprint, player_hash=PLAYERS[message.ext_user_id], **changed
         )
+        if hears:
+            self.store.heard(attempt)
         if answer[0] is Acceptance.LEASED:
             self.leases[message.id] = changed["attempt"]
         return answer
@@ -152,7 +155,7 @@ def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
 
 
 def on_redis(
-    server: RedisServer, clock: ShiftedClock, prefix: str, name: str, boot: str = "boot"
+    server: Any, clock: ShiftedClock, prefix: str, name: str, boot: str = "boot"
 ) -> tuple[RedisLink, RedisStore]:
     """A started link, and the store of the instance called `name` on it."""
     arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0, boot)

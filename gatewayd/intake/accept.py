@@ -255,9 +255,8 @@ class Acceptor:
             stops = self._keys.stop_hashes(message.label, users, channel, found.address)
         outbox = self._outboxes.get(channel)
         prints = self._keys.fingerprints(content_of(request))
-        attempt = f"{self._clock.seconds():.3f}/{next(self._attempts)}"
 
-        async def ask() -> tuple[Acceptance, str]:
+        async def ask(attempt: str) -> tuple[Acceptance, str]:
             return await self._store.accept(
                 message,
                 prints[0],
@@ -270,10 +269,13 @@ class Acceptor:
                 attempt=attempt,
             )
 
+        attempt = f"{next(self._attempts)}"
         try:
-            outcome, message_id = await ask()
+            outcome, message_id = await ask(attempt)
             if outcome is Acceptance.SUPPRESSED and await self._consent.lifts(message, stops, found.consented_at):
-                outcome, message_id = await ask()
+                self._store.heard(attempt)
+                attempt = f"{next(self._attempts)}"
+                outcome, message_id = await ask(attempt)
         except StoreUntouched:
             raise
         except StoreUnavailable:
@@ -282,6 +284,7 @@ class Acceptor:
         if caller.has_heard_no:
             self._take_back(message, attempt)
             return message_id
+        self._store.heard(attempt)
         if outcome is Acceptance.LEASED and outbox is not None:
             outbox.offer(Leased(message, lease=attempt))
         log.debug(

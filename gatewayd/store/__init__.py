@@ -8,14 +8,14 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
-from gatewayd.core.errors import LeaseLost, StoreUnavailable, StoreUntouched, TemporaryFailure
-from gatewayd.core.interfaces import Acceptance, IStore
+from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
+from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, Receipt
 from gatewayd.core.status import State
 from gatewayd.store import rows
+from gatewayd.store.accepting import Accepting
 from gatewayd.store.dataset import Dataset
 from gatewayd.store.facts import Facts
 from gatewayd.store.legend import KEYS
@@ -23,7 +23,7 @@ from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import JUMP
 from gatewayd.store.operators import Operators
 from gatewayd.store.part import AT_ONCE
-from gatewayd.store.players import Players, bucket
+from gatewayd.store.players import Players
 
 REPORTING = 49 * 3600
 """Seconds for which a message is kept at least while a status of it may still have to be told (48 h and an hour)."""
@@ -35,16 +35,11 @@ UNREADABLE = 60.0
 """Seconds until what can't be read is looked at again: another version, which can, may share the Redis."""
 
 _FOR_EVER = 1e15
-_LATE = b"late"
-_PROMISED = frozenset({Acceptance.LEASED, Acceptance.STORED, Acceptance.SAME})
-"""Answers on which a caller relies: they leave once the replicas have what they say."""
 
 
 @implementer(IStore)
-class RedisStore(Facts, Players, Operators):
-    """IStore on Redis; `link` carries the arguments that `script_arguments` made. Here: messages, rates, instances."""
-
-    log = Logger()
+class RedisStore(Accepting, Facts, Players, Operators):
+    """IStore on Redis; `link` carries the arguments that `script_arguments` made. Here: sending, rates, instances."""
 
     def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
         super().__init__(link, clock, prefix, instance)
@@ -65,75 +60,6 @@ class RedisStore(Facts, Players, Operators):
         return (instance, str(max_queued), str(keep), str(max(int(retention), 1)), f"{boot}.")
 
     # Messages
-
-    async def accept(
-        self,
-        message: Message,
-        fingerprint: str,
-        *,
-        earlier_fingerprints: Sequence[str] = (),
-        player_hash: str = "",
-        earlier_ids: Sequence[str] = (),
-        stop_hashes: Sequence[str] = (),
-        lease: bool = False,
-        until: float | None = None,
-        attempt: str = "",
-    ) -> tuple[Acceptance, str]:
-        digest, content, texts = rows.stored(message, small=not lease)
-        item = (
-            message.id,
-            [fingerprint, *earlier_fingerprints],
-            message.label,
-            message.channel,
-            rows.ms(self._moments.kept(message.deadline)),
-            rows.ms(self._moments.kept(message.accepted_at)),
-            message.callback_url,
-            digest,
-            content,
-            texts,
-            bucket(player_hash),
-            int(lease),
-            list(earlier_ids),
-            list(stop_hashes),
-        )
-        self._link.check_replicas()
-        code, owner = await self._run("accept", *item, self._until(until), attempt)
-        if code == _LATE:
-            # It answered in time, perhaps: then one of the two clocks was set since they were compared.
-            await self._compare_clocks()
-            code, owner = await self._run("accept", *item, self._until(until), attempt)
-        if code == _LATE:
-            raise StoreUntouched("Redis came to it too late")
-        outcome = Acceptance(code.decode())
-        if outcome in _PROMISED:
-            await self._link.confirmed()
-        return outcome, owner.decode()
-
-    async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
-        await self._run("take_back", message_id, attempt)
-
-    def _until(self, until: float | None) -> int:
-        return self._moments.theirs(until) if until else 0
-
-    async def _compare_clocks(self) -> None:
-        began = self._clock.seconds()
-        self._clocks_read(began, await self._link.time())
-
-    def _clocks_read(self, began: float, theirs: Sequence[int]) -> float:
-        jump = self._moments.compared(began, self._clock.seconds(), theirs)
-        if jump:
-            word = "on" if jump > 0 else "back"
-            self.log.warn("Redis' clock was set {word} by {seconds:.1f} s", word=word, seconds=abs(jump))
-        return jump
-
-    async def known(
-        self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
-    ) -> tuple[Acceptance, str] | None:
-        code, owner = await self._run("known", [fingerprint, *earlier_fingerprints], list(ids))
-        if not code:
-            return None
-        await self._link.confirmed()
-        return Acceptance(code.decode()), owner.decode()
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
         if not self._dataset.is_known(self._clock.seconds(), self._link.connections):
@@ -316,7 +242,7 @@ class RedisStore(Facts, Players, Operators):
         began = self._clock.seconds()
         try:
             connection = self._link.connections
-            reply = await self._run("beat", int(first), rows.ms(dead_after))
+            reply = await self._run("beat", int(first), rows.ms(dead_after), self._unheard.first())
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise

@@ -120,6 +120,14 @@ KEYS: dict[str, Key] = {
     ),
     "instances": Key("inst", "", "zset", "instances by their last heartbeat", "beat", "once recovered by a peer"),
     "boots": Key("boots", "", "hash", "instance to the process that owns the name", "beat", "with the instance"),
+    "heard": Key(
+        "heard:",
+        "boot",
+        "number",
+        "the first call to `accept` of this process whose caller may still hear that nothing was stored",
+        "accept, beat, heard",
+        "an hour after its process",
+    ),
     "beats": Key(
         "beats",
         "",
@@ -150,7 +158,13 @@ FIELDS: dict[str, Field] = {
     # While it waits
     "content": Field("C", "text", "digest of KEY.content; there while it waits", "accept", _FINAL),
     "envelope": Field("E", "long text", "sender, subject ...: JSON, see rows.py", "accept", _FINAL),
-    "heard_by": Field("v", "text", ";boot attempt; of each call that heard of it", "accept", "known, or " + _FINAL),
+    "heard_by": Field(
+        "v",
+        "text",
+        "when it was stored, and ;boot.attempt; of each call that heard of it",
+        "accept",
+        "known, or " + _FINAL,
+    ),
     "lease": Field(
         "L", "text", "who holds it: boot, the lease's own name, and + once marked", "accept, lease_messages", "settled"
     ),

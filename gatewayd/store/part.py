@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.logger import Logger
 
 from gatewayd.store import rows
 from gatewayd.store.legend import KEYS
@@ -18,6 +19,8 @@ AT_ONCE = 500
 
 class Part:
     """A part of RedisStore: methods of IStore, each a script or a plain command."""
+
+    log = Logger()
 
     def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
         self._link = link
@@ -54,3 +57,14 @@ class Part:
         except FirstError as error:
             error.subFailure.raiseException()
         return replies
+
+    async def _compare_clocks(self) -> None:
+        began = self._clock.seconds()
+        self._clocks_read(began, await self._link.time())
+
+    def _clocks_read(self, began: float, theirs: Sequence[int]) -> float:
+        jump = self._moments.compared(began, self._clock.seconds(), theirs)
+        if jump:
+            word = "on" if jump > 0 else "back"
+            self.log.warn("Redis' clock was set {word} by {seconds:.1f} s", word=word, seconds=abs(jump))
+        return jump

@@ -6,8 +6,6 @@ keyed hashes. What 0.1.0 stored stands in none of them, and is looked for among 
 
 from collections.abc import Sequence
 
-from twisted.logger import Logger
-
 from gatewayd.core.model import Channel, Erased, Kept, Stopped
 from gatewayd.core.status import State
 from gatewayd.store import rows
@@ -34,8 +32,6 @@ def bucket(player_hash: str) -> int:
 
 class Players(Part):
     """Who must not be contacted, and what is stored of whom."""
-
-    log = Logger()
 
     async def suppress(self, label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
         """As IStore."""

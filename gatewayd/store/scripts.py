@@ -13,6 +13,7 @@ from gatewayd.core.model import Channel
 from gatewayd.core.status import FINAL, TRANSITIONS, WAITING, Event, State
 from gatewayd.store.legend import spell
 from gatewayd.store.link import Script
+from gatewayd.store.unheard import UNHEARD_FOR
 
 _NAMES = (
     "accept known take_back lease_messages mark record_segments settle_sent settle_again settle_final set_aside"
@@ -50,6 +51,7 @@ def _words() -> str:
         f"local OUTCOME = {table((event, repr(letter)) for event, letter in _OUTCOME.items())}\n"
         f"local COLUMN = {table((event, repr(column(event))) for event in Event)}\n"
         f"local KINDS = {{{kinds}}}\n"
+        f"local UNHEARD_FOR = {UNHEARD_FOR * 1000:.0f}\n"
     )
 
 

@@ -124,7 +124,7 @@ class Keeper(Service):
 
     async def _take_over(self, instance: str, before: float = 0.0) -> None:
         moved = await self._store.recover(instance, before=before)
-        if moved or instance != self._instance:
+        if moved:
             self.log.warn("took over {moved} leases of {instance}", moved=moved, instance=instance)
 
     async def _give_back_strays(self) -> None:

@@ -46,7 +46,7 @@ WORDS = [
     "apply",
 ]
 AT_ONCE = 20
-ATTEMPT = "1764000000.123/4"
+ATTEMPT = "123456"
 WEEK = 7 * 86400.0
 
 
@@ -91,6 +91,7 @@ class Bench:
             attempt=ATTEMPT,
         )
         assert outcome in (Acceptance.STORED, Acceptance.LEASED)
+        self.store.heard(ATTEMPT)
 
     def number(self, message: Message) -> str:
         """A number for each player."""

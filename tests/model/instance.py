@@ -113,7 +113,7 @@ class Instance:
     async def accept(self, message: Message) -> tuple[Acceptance | None, str]:
         """As intake.accept: stored and begun at once where there is room; None where the caller was told try_again."""
         outbox = self.outboxes[str(message.channel)]
-        attempt = f"{self.clock.seconds():.3f}/{next(self._attempts)}"
+        attempt = f"{next(self._attempts)}"
         asked = Deferred.fromCoroutine(
             self.store.accept(
                 message,
@@ -131,6 +131,7 @@ class Instance:
             )
             taking.addErrback(self.world.trouble)
             return None, ""
+        self.store.heard(attempt)
         if outcome is Acceptance.LEASED:
             outbox.offer(Leased(message, lease=attempt))
         return outcome, owner

@@ -124,8 +124,15 @@ class IStore(Interface):
         finds the message; `stop_hashes` are keyed hashes of the player and of the address: they may be on the stop
         list of this label and channel. With `lease` the message is ours to send at once (LEASED), else it waits for
         any instance (STORED). After `until` nothing is stored any more, however late the call reaches a server that
-        was away (StoreUntouched). `attempt` is this call's own name among this process's, for `take_back`; it is the
-        lease's, too.
+        was away (StoreUntouched). `attempt` is this call's own number among this process's, which count up from 0, in
+        digits; it is the lease's name, too. A call that has one is followed by `heard`, or by `take_back` where it
+        raised StoreUnavailable (not StoreUntouched) or its caller could not wait: until then nobody else gets the
+        message to send, nor for UNHEARD_FOR seconds where this process can say neither.
+        """
+
+    def heard(attempt: str) -> None:
+        """The caller of this `accept` is told what it gave: the message is anybody's to send. Asked in the same turn of
+        the reactor, that is said at once; else with the next heartbeat or message.
         """
 
     async def take_back(message_id: str, channel: Channel, attempt: str) -> None:

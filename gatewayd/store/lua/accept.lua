@@ -1,11 +1,12 @@
 -- Store a message, once for its id.
 -- item    id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
---         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own name)
+--         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own number)
+--         first-undecided(attempt)
 -- reply   {code, id}: leased stored same conflict suppressed full late
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
 --         run again for a lost reply it says what it said; `heard_by` names the calls that heard of the message, and it
---         stays until each of them has taken that back
+--         stays until each of them has taken that back; until one of them is decided nobody else gets it to send
 --         a full memory refuses it at its first write, and nothing else: see shared/base.lua
 local MAX = tonumber(ARGV[4])
 local waiting = tonumber(call('GET', KEY.waiting) or '0')
@@ -17,7 +18,7 @@ local function heard_again(id, same, attempt, me, channel)
   local heard, state, marked_at, lease =
     unpack(call('HMGET', key, FIELD.heard_by, FIELD.state, FIELD.marked_at, FIELD.lease))
   heard = heard or ''
-  if me ~= '' and sub(heard, 1, #me) == me then
+  if me ~= '' and string.match(heard, '^%d*(;[^;]*;)') == me then
     return {lease == BOOT .. attempt and 'leased' or 'stored', id}
   end
   if not same then return {'conflict', id} end
@@ -44,8 +45,9 @@ end
 
 local function each(it)
   local id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
-    earlier_ids, stop_hashes, last_moment, attempt = unpack(it)
+    earlier_ids, stop_hashes, last_moment, attempt, undecided = unpack(it)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
+  if me ~= '' then all_heard_before(undecided) end
   local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
   if known then return heard_again(id, is_same(known, fingerprints), attempt, me, channel) end
   for _, earlier in ipairs(earlier_ids) do
@@ -61,7 +63,7 @@ local function each(it)
     FIELD.content, digest, FIELD.player_bucket, bucket, unpack(texts)}
   if me ~= '' then
     fields[#fields + 1] = FIELD.heard_by
-    fields[#fields + 1] = me
+    fields[#fields + 1] = now .. me
   end
   if to_lease == 1 then
     fields[#fields + 1] = FIELD.lease

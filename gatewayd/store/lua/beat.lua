@@ -1,5 +1,5 @@
 -- One heartbeat of this instance.
--- item    first(0|1) dead-after(ms)
+-- item    first(0|1) dead-after(ms) first-undecided(attempt)
 -- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
 --         the dataset's name, how many heartbeats it has seen}
 -- holds   the process that began last owns the instance's name; an older one of the same name learns it here
@@ -13,7 +13,7 @@ local function remember_old_data()
 end
 
 local function each(it)
-  local is_first, dead_after = unpack(it)
+  local is_first, dead_after, undecided = unpack(it)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     call('HSET', KEY.boots, INSTANCE, BOOT)
@@ -33,6 +33,7 @@ local function each(it)
   end
   call('HSET', KEY.beats, 'last', now, 'steady', steady)
   call('ZADD', KEY.instances, now, INSTANCE)
+  all_heard_before(undecided)
   local dead = NOW - steady >= dead_after and call('ZRANGEBYSCORE', KEY.instances, '-inf', NOW - dead_after) or {}
   -- One that is empty has another name, one that is older has seen fewer.
   call('HSETNX', KEY.beats, 'name', BOOT .. now)

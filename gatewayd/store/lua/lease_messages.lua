@@ -3,16 +3,21 @@
 --         over(ms: a deadline before it has passed, as deadlines are kept)
 -- reply   {a list of {id, lease, fields and values, content, url, 0.1.0's body}, each of the last three '' for none;
 --         how many of that part stay in the queue}
--- holds   a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
+-- holds   what its acceptor may still have to take back stays in the queue
+--         a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
 local function each(it)
   local channel, limit, bytes, lease, from, over = unpack(it)
   local queue, leases, got, stay = KEY.queue .. channel, KEY.leases .. channel .. ':' .. INSTANCE, {}, 0
   local ids = from < 0 and call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)
     or call('ZRANGE', queue, from, from + limit - 1)
   for i, id in ipairs(ids) do
-    local digest, url, deadline = unpack(call('HMGET', KEY.message .. id, FIELD.content, FIELD.callback, FIELD.deadline))
+    local digest, url, deadline, heard_by, marked_at = unpack(call('HMGET', KEY.message .. id, FIELD.content,
+      FIELD.callback, FIELD.deadline, FIELD.heard_by, FIELD.marked_at))
     if from >= 0 and tonumber(deadline or '0') > over then
       stay = stay + 1
+    elseif from < 0 and not marked_at and is_unheard(heard_by) then
+      -- Its acceptor says so within moments: behind those that may go, where it holds up none of them.
+      call('ZADD', queue, 'XX', NOW + 100, id)
     else
       local content = digest and call('GET', KEY.content .. digest) or ''
       local body = not digest and call('GET', KEY.body .. id) or ''

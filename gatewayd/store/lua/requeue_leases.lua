@@ -1,13 +1,20 @@
 -- Give leases of an instance back to their queues: our own former self's, a dead peer's, or one that nobody works on.
 -- item    instance limit before(ms, 0 for all) kind('' all) id('' all)
 -- reply   how many moved; call again until 0
--- holds   with `before`, what our successor leased under the same name meanwhile stays its own
+-- holds   what its acceptor may still have to take back stays leased, unless that was our own former self: a cut-off
+--         process is no dead one
+--         with `before`, what our successor leased under the same name meanwhile stays its own
 --         a lease that was given back is nobody's: who held it, if alive, can't mark or settle the message any more
 local function each(it)
   local instance, limit, before, only_kind, only_id = unpack(it)
-  local moved, upto = 0, before > 0 and ('(' .. before) or '+inf'
+  local moved, kept, upto = 0, 0, before > 0 and ('(' .. before) or '+inf'
+  local may_be_alive = instance ~= INSTANCE or only_id ~= ''
   local function give_back(kind, leases, id)
-    local m = record(id)
+    local m = record(id, FIELD.heard_by)
+    if m and kind ~= 'reports' and m.state == QUEUED and m.marked_at == 0 and may_be_alive and is_unheard(m.more) then
+      kept = kept + 1
+      return
+    end
     call('ZREM', leases, id)
     moved = moved + 1
     -- While it was leased evidence ended it, its caller took it back, or another process told its last status.
@@ -36,7 +43,7 @@ local function each(it)
       end
     end
   end
-  if moved == 0 and instance ~= INSTANCE then
+  if moved + kept == 0 and instance ~= INSTANCE then
     call('ZREM', KEY.instances, instance)
     call('HDEL', KEY.boots, instance)
   end

@@ -9,7 +9,7 @@ local function each(it)
   local at = find(heard, me, 1, true)
   if not at or m.state ~= QUEUED or m.marked_at > 0 then return 0 end
   local others = sub(heard, 1, at) .. sub(heard, at + #me)
-  if others ~= ';' then
+  if not string.match(others, '^%d*;$') then
     call('HSET', KEY.message .. id, FIELD.heard_by, others)
     return 0
   end

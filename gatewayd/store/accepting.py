@@ -1,0 +1,122 @@
+"""The part of RedisStore that takes messages on: each once for its id, and undone where its caller was refused."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
+from gatewayd.core.interfaces import Acceptance
+from gatewayd.core.model import Channel, Message
+from gatewayd.store import rows
+from gatewayd.store.link import RedisLink
+from gatewayd.store.part import Part
+from gatewayd.store.players import bucket
+from gatewayd.store.unheard import Unheard
+
+_LATE = b"late"
+_PROMISED = frozenset({Acceptance.LEASED, Acceptance.STORED, Acceptance.SAME})
+"""Answers on which a caller relies: they leave once the replicas have what they say."""
+
+
+class Accepting(Part):
+    """What intake asks of the store."""
+
+    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
+        super().__init__(link, clock, prefix, instance)
+        self._unheard = Unheard()
+        self._saying_heard = False
+
+    async def accept(
+        self,
+        message: Message,
+        fingerprint: str,
+        *,
+        earlier_fingerprints: Sequence[str] = (),
+        player_hash: str = "",
+        earlier_ids: Sequence[str] = (),
+        stop_hashes: Sequence[str] = (),
+        lease: bool = False,
+        until: float | None = None,
+        attempt: str = "",
+    ) -> tuple[Acceptance, str]:
+        """As IStore."""
+        self._link.check_replicas()
+        if attempt:
+            self._unheard.asked(attempt)
+        digest, content, texts = rows.stored(message, small=not lease)
+        item = (
+            message.id,
+            [fingerprint, *earlier_fingerprints],
+            message.label,
+            message.channel,
+            rows.ms(self._moments.kept(message.deadline)),
+            rows.ms(self._moments.kept(message.accepted_at)),
+            message.callback_url,
+            digest,
+            content,
+            texts,
+            bucket(player_hash),
+            int(lease),
+            list(earlier_ids),
+            list(stop_hashes),
+        )
+        try:
+            code, owner = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
+            if code == _LATE:
+                # It answered in time, perhaps: then one of the two clocks was set since they were compared.
+                await self._compare_clocks()
+                code, owner = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
+            if code == _LATE:
+                raise StoreUntouched("Redis came to it too late")
+        except BaseException as error:
+            # Else it may be stored, and is to be taken back.
+            if isinstance(error, StoreUntouched) or not isinstance(error, StoreUnavailable):
+                self.heard(attempt)
+            raise
+        outcome = Acceptance(code.decode())
+        if outcome in _PROMISED:
+            await self._link.confirmed()
+        if outcome is Acceptance.STORED and attempt and not self._saying_heard:
+            # What this process sends itself, it need not tell others of.
+            self._saying_heard = True
+            self._clock.callLater(0, self._say_heard)
+        return outcome, owner.decode()
+
+    def heard(self, attempt: str) -> None:
+        """As IStore."""
+        if attempt:
+            self._unheard.decided(attempt)
+
+    def _say_heard(self) -> None:
+        self._saying_heard = False
+        key = self._key("heard", self._link.arguments[-1])
+        saying = Deferred.fromCoroutine(self._link.command("SET", key, self._unheard.first(), "EX", 3600))
+        # The next heartbeat says it again.
+        saying.addErrback(lambda failure: failure.trap(StoreUnavailable))
+
+    async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
+        """As IStore."""
+        self._unheard.asked(attempt)
+        try:
+            await self._run("take_back", message_id, attempt)
+        except StoreUnavailable:
+            # It is asked again.
+            raise
+        except BaseException:
+            self._unheard.decided(attempt)
+            raise
+        self._unheard.decided(attempt)
+
+    def _until(self, until: float | None) -> int:
+        return self._moments.theirs(until) if until else 0
+
+    async def known(
+        self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
+    ) -> tuple[Acceptance, str] | None:
+        """As IStore."""
+        code, owner = await self._run("known", [fingerprint, *earlier_fingerprints], list(ids))
+        if not code:
+            return None
+        await self._link.confirmed()
+        return Acceptance(code.decode()), owner.decode()
