@@ -1,6 +1,7 @@
 """Claims on outside events: a key each, so that an event posted five times at once is recorded once.
 
-Plain commands: SET NX is the whole decision. A claim that its process did not end runs out by itself.
+SET NX is the whole decision. A claim that its process did not end runs out by itself. What ends a message must pass
+where Redis' memory is full, so the writes go by a script.
 """
 
 import itertools
@@ -12,11 +13,12 @@ from zope.interface import implementer
 
 from gatewayd.core.interfaces import Claim, IEventClaims
 from gatewayd.store.link import RedisLink
+from gatewayd.store.scripts import all_scripts
 
 CLAIMED_FOR = 60
 """Seconds that recording an event may take; then whoever brings it again records it."""
 
-_DONE = b"1"
+_DONE = "1"
 
 
 @implementer(IEventClaims)
@@ -29,7 +31,8 @@ class EventClaims:
     def __init__(self, link: RedisLink, prefix: str, boot: str) -> None:
         self._link = link
         self._prefix = f"{prefix}seen:"
-        self._names = (f"{boot}:{number}".encode() for number in itertools.count())
+        self._write = all_scripts()["write"]
+        self._names = (f"{boot}:{number}" for number in itertools.count())
 
     async def claim(self, keys: Sequence[str]) -> list[Claim]:
         """As IEventClaims; the same call may reach Redis twice, and knows its own claim by its name."""
@@ -41,7 +44,11 @@ class EventClaims:
             return [Claim.OURS] * len(keys)
         held = await self._link.command("MGET", *(self._prefix + key for key in keys))
         return [
-            Claim.OURS if was_free or holder == name else Claim.DONE if holder == _DONE else Claim.ANOTHERS
+            Claim.OURS
+            if was_free or holder == name.encode()
+            else Claim.DONE
+            if holder == _DONE.encode()
+            else Claim.ANOTHERS
             for was_free, holder in zip(taken, held, strict=True)
         ]
 
@@ -55,8 +62,8 @@ class EventClaims:
             await self._link.command("DEL", *(self._prefix + key for key in keys))
 
     async def _all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """All of them in one write to Redis."""
-        running = [Deferred.fromCoroutine(self._link.command(*words)) for words in commands]
+        """All of them in one call of Redis."""
+        running = [Deferred.fromCoroutine(self._link.run(self._write, words)) for words in commands]
         try:
             return list(await gatherResults(running, consumeErrors=True))
         except FirstError as error:

@@ -1,6 +1,10 @@
-"""That an operator lifted a label's guard for a time: a key each, which goes by itself. Plain commands."""
+"""That an operator lifted a label's guard for a time: a key each, which goes by itself.
+
+Where Redis' memory is full nothing is accepted, guard or not; but what an operator says then is not to be lost.
+"""
 
 from gatewayd.store.link import RedisLink
+from gatewayd.store.scripts import all_scripts
 
 
 class LiftedGuards:
@@ -15,7 +19,8 @@ class LiftedGuards:
         if seconds <= 0:
             await self._link.command("DEL", self._prefix + label)
         else:
-            await self._link.command("SET", self._prefix + label, "1", "PX", max(int(seconds * 1000), 1))
+            words = ("SET", self._prefix + label, "1", "PX", max(int(seconds * 1000), 1))
+            await self._link.run(all_scripts()["write"], words)
 
     async def lifted(self, label: str) -> float:
         """Seconds for which it is lifted still; 0 where it is not. Raises StoreUnavailable."""

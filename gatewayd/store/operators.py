@@ -28,7 +28,8 @@ class Operators(Part):
 
     async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
         """As IStore."""
-        await self._link.command("HSET", self._key("audit", instance), "chain", head.chain, "lines", head.lines)
+        # What operators do about a full memory belongs to the log, too.
+        await self._run("write", "HSET", self._key("audit", instance), "chain", head.chain, "lines", head.lines)
 
     async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
         """As IStore."""

@@ -18,6 +18,9 @@ from twisted.internet.task import deferLater
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 
+_MARK = "redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], '1', 'EX', 60)"
+"""A write that a full memory does not refuse: what was written already is waited for then, too."""
+
 WAIT = 1.0
 """Seconds that the replicas have: a caller of the API is answered within 5."""
 
@@ -102,7 +105,7 @@ class Replicas:
 
     async def _why_not(self) -> str:
         """Why what was answered before can't be promised; empty where it can."""
-        mark, role = ("SET", self._key, "1", "EX", 60), ("ROLE",)
+        mark, role = ("EVAL", _MARK, 1, self._key), ("ROLE",)
         everybody = max(self._following, self._count)
         if self._one_hangs or everybody == self._count:
             _, have, about = await self._ask(mark, ("WAIT", self._count, int(WAIT * 1000)), role)

@@ -20,7 +20,7 @@ _NAMES = (
     " requeue_set_aside resume_from make_due record_evidence record_receipt parked_receipts latest_to lease_reports"
     " end_report report_again bring_forward end_dead beat come_forward restate requeue_leases stop unstop stop_of"
     " stop_put stop_lift stop_forget stop_page pause of_player of_player_among listed_players list_lengths"
-    " erase replay queues reserve"
+    " erase replay queues reserve write"
 )
 
 _REFUSED_WHEN_FULL = frozenset({"accept"})

@@ -12,17 +12,23 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from outside_ports import free_port
 from twisted.internet.defer import Deferred
 
 from conftest import missing
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Channel, Evidence, Handed, Receipt
+from gatewayd.core.interfaces import Claim
+from gatewayd.core.model import AuditHead, Channel, Evidence, Handed, Receipt
 from gatewayd.core.status import Event, Report, State
 from gatewayd.sandbox.redis_process import embedded_server
 from gatewayd.store import RedisStore
+from gatewayd.store.claims import EventClaims
+from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
-from redis_server import RedisServer, ShiftedClock
+from redis_server import RedisServer, ShiftedClock, until
 from store_world import World, on_redis, sms
+
+PREFIX = RedisStore.key_prefix("full:")
 
 
 def _programs() -> list[str]:
@@ -37,8 +43,8 @@ def full(request: Any) -> Iterator[tuple[World, RedisLink]]:
         missing("redis-server")
     server = RedisServer(request.param)
     pytest_twisted.blockon(Deferred.fromCoroutine(server.start("--maxmemory-policy", "noeviction")))
-    clock, prefix = ShiftedClock(), RedisStore.key_prefix("full:")
-    (link, one), (other, two) = (on_redis(server, clock, prefix, name, name) for name in ("one", "two"))
+    clock = ShiftedClock()
+    (link, one), (other, two) = (on_redis(server, clock, PREFIX, name, name) for name in ("one", "two"))
     yield World(clock, one, two, one), link
     for each in (link, other):
         pytest_twisted.blockon(each.stopService())
@@ -93,6 +99,56 @@ async def test_a_full_memory_ends_what_is_there_and_takes_nothing_on(full: tuple
         late = None if step.removed else late
     await link.command("CONFIG", "SET", "maxmemory", 0)
     assert (await one.accept(sms(world.clock), "print"))[0].value == "stored"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_full_memory_refuses_no_event_and_no_verb(
+    full: tuple[World, RedisLink],
+) -> None:
+    """What a provider brings ends a message, what an operator does makes room: both are written, and once."""
+    world, link = full
+    claims, guards = EventClaims(link, PREFIX, "boot"), LiftedGuards(link, PREFIX)
+    await link.command("CONFIG", "SET", "maxmemory", 1)
+    assert await claims.claim(["a", "b"]) == [Claim.OURS, Claim.OURS]
+    assert await EventClaims(link, PREFIX, "other").claim(["a", "c"]) == [Claim.ANOTHERS, Claim.OURS]
+    await claims.keep(["a"], 60)
+    await claims.release(["b"])
+    assert await claims.claim(["a", "b"]) == [Claim.DONE, Claim.OURS]
+    await guards.lift("amazing", 60)
+    assert await guards.lifted("amazing") > 50
+    await guards.lift("amazing", 0)
+    assert await guards.lifted("amazing") == 0
+    await world.one.keep_audit_head("one", AuditHead("chain", 7))
+    assert await world.one.audit_head("one") == AuditHead("chain", 7)
+    await link.command("CONFIG", "SET", "maxmemory", 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_full_memory_still_waits_for_the_replicas() -> None:
+    """With `replicas`, a message is marked only once they have it: the round that asks them is a write itself."""
+    master, replica, port = RedisServer(), RedisServer(), free_port()
+    await master.start("--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0")
+    await replica.start("--replicaof", "127.0.0.1", str(port))
+    clock = ShiftedClock()
+    arguments = RedisStore.script_arguments("one", 20, 86400.0, "boot")
+    link = RedisLink(clock, master.client(), replicas=1, jitter=lambda: 0.5, arguments=arguments, prefix=PREFIX)
+    link.startService()
+    world = World(clock, *[RedisStore(link, clock, PREFIX, "one")] * 3)
+
+    async def is_followed() -> bool:
+        try:
+            await link.confirmed()
+        except StoreUnavailable:
+            return False
+        return True
+
+    await until(is_followed)
+    message = await world.leased()
+    await link.command("CONFIG", "SET", "maxmemory", 1)
+    assert await world.one.mark(message, "world", "hash")
+    await link.stopService()
+    for server in (master, replica):
+        server.remove()
 
 
 def test_there_is_a_server_to_try() -> None:
