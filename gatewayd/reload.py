@@ -141,11 +141,11 @@ class Reload:
         for channel, work in parts.works.items():
             work.reconfigure(policies(config, channel))
         for channel in Channel:
-            other_ways = _ways(config) != _ways(self._config)
-            if other_ways or policies(config, channel) != policies(self._config, channel):
+            put_off_otherwise = _ways(config) != _ways(self._config) or _quiet(config) != _quiet(self._config)
+            if put_off_otherwise or policies(config, channel) != policies(self._config, channel):
                 # Messages were put off by the old rates, perhaps for minutes, are held as the old table said, or wait
-                # for a label or route that was not there.
-                done = Deferred.fromCoroutine(parts.make_due(channel, other_ways)).addErrback(_not_made_due)
+                # for a label or route that was not there, or for the end of quiet hours that are others now.
+                done = Deferred.fromCoroutine(parts.make_due(channel, put_off_otherwise)).addErrback(_not_made_due)
                 done.addErrback(
                     lambda failure: log.failure("what waits for its way out could not be made due", failure)
                 )
@@ -160,6 +160,11 @@ def _not_made_due(failure: Failure) -> None:
 def _ways(config: Config) -> Mapping[str, Any]:
     """By which ways each label sends."""
     return {name: (label.relays, label.sms_routes, label.im_via) for name, label in config.labels.items()}
+
+
+def _quiet(config: Config) -> Mapping[str, Any]:
+    """When each label's campaigns wait."""
+    return {name: (label.quiet_hours, label.quiet_timezone) for name, label in config.labels.items()}
 
 
 def stop_times(labels: Mapping[str, Label]) -> dict[str, float]:

@@ -148,6 +148,10 @@ class Lifted:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
+    async def lift(self, label: str, seconds: float) -> None:
+        """As LiftedGuards."""
+        self.seconds[label] = seconds
+
     async def lifted(self, label: str) -> float:
         """As LiftedGuards."""
         return self.seconds.get(label, 0.0)

@@ -61,7 +61,7 @@ def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Repor
         stop_times(config.labels),
         channels=configured(config, ways.by_channel),
         stops=StopOrders(shared.reactor, shared.store, shared.stops, shared.keys, shared.recipients),
-        lift_guard=shared.lifted.lift,
+        lift_guard=shared.guard.lift,
         instance=config.gatewayd.instance,
         version=__version__,
         hosts=config.admin.hosts,

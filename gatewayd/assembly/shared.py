@@ -57,7 +57,6 @@ class Shared(Struct, frozen=True, kw_only=True):
     stops: StopList
     consent: Consent
     guard: IntakeGuard
-    lifted: LiftedGuards
 
     def make_reports_due(self, message_ids: Collection[str]) -> None:
         """Make due what waits to be told of these messages: their callback host is back."""
@@ -91,7 +90,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
     recent = Recent(reactor, audit.record if audit else unrecorded)
     directories = Directories(reactor, config.directories)
     prefix = RedisStore.key_prefix(config.redis.key_prefix)
-    stops, lifted = StopList(link, prefix), LiftedGuards(link, prefix)
+    stops = StopList(link, prefix)
     store = RedisStore(link, reactor, prefix, table.instance)
     return Shared(
         reactor=reactor,
@@ -111,6 +110,5 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
         decided=recent.record,
         stops=stops,
         consent=Consent(stops, recent.record),
-        guard=IntakeGuard(reactor, store.reserve_soon, lifted, config.labels),
-        lifted=lifted,
+        guard=IntakeGuard(reactor, store.reserve_soon, LiftedGuards(link, prefix), config.labels),
     )

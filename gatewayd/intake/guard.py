@@ -19,14 +19,17 @@ log = Logger()
 CALM = 60.0
 """Seconds without a refusal after which a label is within its rate again."""
 
-LOOK_AGAIN = 5.0
-"""Seconds for which this process believes that an operator has, or has not, lifted a guard."""
+LOOK_AGAIN = 1.0
+"""Seconds for which this process believes that an operator has, or has not, lifted a guard by way of another one."""
 
 ReserveSoon = Callable[[str, float, float], Awaitable[tuple[bool, float]]]
 
 
 class Lifted(Protocol):
     """Where it is kept that an operator lifted a label's guard."""
+
+    async def lift(self, label: str, seconds: float) -> None:
+        """For so long from now on; 0: it stands again. Raises StoreUnavailable."""
 
     async def lifted(self, label: str) -> float:
         """Seconds for which it is lifted still; 0 where it is not. Raises StoreUnavailable."""
@@ -54,6 +57,11 @@ class IntakeGuard:
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
         """Go by these labels from now on."""
         self._labels = labels
+
+    async def lift(self, name: str, seconds: float) -> None:
+        """Let more in for so long, with 0 no more; here at once, in other processes soon. Raises StoreUnavailable."""
+        await self._lifting.lift(name, seconds)
+        self._believed.pop(name, None)
 
     async def check(self, name: str, label: Label) -> None:
         """Count one message. Raises Refused (try_again) where it is one too many, and StoreUnavailable."""

@@ -423,6 +423,17 @@ async def test_a_guard_that_an_operator_lifted_takes_all() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_guard_that_is_lifted_here_takes_all_at_once() -> None:
+    """By this process's own listener nothing is believed any longer; nor once it stands again."""
+    intake = Intake(amazing=label(intake_rate="1/m"))
+    assert [await code(intake, mail(uid=f"a{number}")) for number in range(2)] == [0, 10]
+    await intake.guard.lift("amazing", 3600)
+    assert [await code(intake, mail(uid=f"b{number}")) for number in range(3)] == [0, 0, 0]
+    await intake.guard.lift("amazing", 0)
+    assert await code(intake, mail(uid="c")) == 10
+
+
+@pytest_twisted.ensureDeferred
 async def test_preview_fields_mean_nothing_in_an_sms() -> None:
     """They are not fields of that request."""
     intake = Intake()
