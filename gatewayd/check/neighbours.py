@@ -23,7 +23,7 @@ from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.connection import Login, RelayTrouble
 from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
@@ -58,7 +58,7 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
     except CancelledError:
         session.drop("no answer in time")
         raise
-    except Trouble as error:
+    except RelayTrouble as error:
         return [Finding(FAIL, what, f"{table.host}:{table.port}: {error.reason}")]
     except Exception as error:
         return [Finding(FAIL, what, f"{table.host}:{table.port}: {words(error)}")]

@@ -31,7 +31,7 @@ Said = bytes | Act
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RelayStep:
     """One thing that happened: the step, what the client said, what was answered. For showing and for waiting."""
 
     connection: int
@@ -60,7 +60,7 @@ class Taken:
 
 
 class Server(Interface):
-    """Whose conversations these are: what it offers, what it answers, and who takes the mail."""
+    """Whose conversations these are: what it offers, what it answers, and who accepts the mail."""
 
     name: str
     extensions: tuple[str, ...]
@@ -74,13 +74,13 @@ class Server(Interface):
     def closed(self, conversation: "Conversation") -> None:
         """A client is gone."""
 
-    def told(self, step: str, argument: str) -> Said | None:
+    def answer_instead(self, step: str, argument: str) -> Said | None:
         """What to answer instead of the usual; None: the usual."""
 
-    def happened(self, step: Step) -> None:
+    def happened(self, step: RelayStep) -> None:
         """A step was answered."""
 
-    def take(self, mail: Taken) -> None:
+    def accept(self, mail: Taken) -> None:
         """The mail is the server's now."""
 
     def new_id(self) -> str:
@@ -173,8 +173,8 @@ class Conversation(Protocol):
 
     def _answer(self, step: str, argument: str, usual: bytes) -> bool:
         """Answer a step as told, or as usual; whether the answer is the usual one."""
-        told = self._relay.told(step, argument)
-        said = usual if told is None else told
+        instead = self._relay.answer_instead(step, argument)
+        said = usual if instead is None else instead
         shown = said.name if isinstance(said, Act) else said.decode("utf-8", "replace")
         if said is Act.DROP:
             self.transport.abortConnection()
@@ -185,10 +185,10 @@ class Conversation(Protocol):
             if said.startswith(b"421") or step == "QUIT":
                 self._flush()
                 self.transport.loseConnection()
-        refused = told is not None and shown[:1] not in "23"
+        refused = instead is not None and shown[:1] not in "23"
         if refused:
             self._undo(step)
-        self._relay.happened(Step(self._number, step, argument, shown))
+        self._relay.happened(RelayStep(self._number, step, argument, shown))
         return not refused
 
     def _undo(self, step: str) -> None:
@@ -264,8 +264,8 @@ class Conversation(Protocol):
         )
         self._reset()
         if self._answer("dot", queue_id, f"250 2.0.0 Ok: queued as {queue_id}".encode()):
-            self._relay.take(mail)
-            self._relay.happened(Step(self._number, "taken", queue_id, ""))
+            self._relay.accept(mail)
+            self._relay.happened(RelayStep(self._number, "taken", queue_id, ""))
 
     def _rset(self, argument: str) -> bytes:
         self._reset()

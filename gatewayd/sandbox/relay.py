@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from gatewayd.sandbox.conversation import Act as Act
 from gatewayd.sandbox.conversation import Conversation, Said
-from gatewayd.sandbox.conversation import Step as Step
+from gatewayd.sandbox.conversation import RelayStep as RelayStep
 from gatewayd.sandbox.conversation import Taken as Taken
 from gatewayd.sandbox.returned import LmtpClient, success_dsn
 
@@ -42,7 +42,7 @@ class SimulatedRelay:
         *,
         name: str = "relay.sandbox",
         extensions: tuple[str, ...] = EXTENSIONS,
-        on_step: Callable[[Step], None] = lambda _: None,
+        on_step: Callable[[RelayStep], None] = lambda _: None,
         dsn_to: Any = None,
         dsn_delay: float = 0.3,
         action: str = "delivered",
@@ -133,18 +133,18 @@ class SimulatedRelay:
         self._connections.discard(conversation)
         self._look()
 
-    def told(self, step: str, argument: str) -> Said | None:
+    def answer_instead(self, step: str, argument: str) -> Said | None:
         """What the script says to a step, if anything."""
         waiting = self.script.get(step)
         return waiting.popleft() if waiting else self.decide(step, argument)
 
-    def happened(self, step: Step) -> None:
+    def happened(self, step: RelayStep) -> None:
         """Show a step."""
         self.on_step(step)
         if self._waiters:
             self._look()
 
-    def take(self, mail: Taken) -> None:
+    def accept(self, mail: Taken) -> None:
         """A mail is ours now."""
         self.count += 1
         self.taken.append(mail)
@@ -183,7 +183,7 @@ class SimulatedRelay:
         await lmtp.send(mail.sender, success_dsn(mail, self.name, self.action))
         self._resting.append(lmtp)
         self.reported += 1
-        self.happened(Step(0, "DSN", mail.sender, self.action))
+        self.happened(RelayStep(0, "DSN", mail.sender, self.action))
 
     def _not_reported(self, failure: Failure, mail: Taken) -> None:
         error = type(failure.value).__name__
@@ -191,4 +191,4 @@ class SimulatedRelay:
             # Who should take it is down or busy: kept and tried again, as any relay would.
             self._timers.add(self.reactor.callLater(DSN_RETRY, self._report_later, mail))
         self._log.warn("a DSN could not be handed over: {error}", error=error)
-        self.happened(Step(0, "DSN", "", f"not handed over: {error}"))
+        self.happened(RelayStep(0, "DSN", "", f"not handed over: {error}"))

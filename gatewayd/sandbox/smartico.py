@@ -27,7 +27,7 @@ PRINTED_OK = b'{"error_code": 0,}'
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallbackAnswer:
     """How one callback is answered. `hang` never answers, `drop` closes the connection; `delay` in seconds."""
 
     status: int = 200
@@ -39,11 +39,11 @@ class Answer:
     drop: bool = False
 
 
-OK = Answer()
-NOT_FOUND = Answer(body=b'{"error_code": 1, "error_message": "email was not found"}')
-BROKEN = Answer(status=500, body=b"<html>oops</html>", content_type="text/html")
-HANGING = Answer(hang=True)
-DROPPED = Answer(drop=True)
+OK = CallbackAnswer()
+NOT_FOUND = CallbackAnswer(body=b'{"error_code": 1, "error_message": "email was not found"}')
+BROKEN = CallbackAnswer(status=500, body=b"<html>oops</html>", content_type="text/html")
+HANGING = CallbackAnswer(hang=True)
+DROPPED = CallbackAnswer(drop=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class _Wish:
 class Smartico:
     """Listens for callbacks and remembers them in order in `heard`; `answers` decides what each is told."""
 
-    def __init__(self, reactor: Any, answers: Callable[[Heard], Answer] = lambda heard: OK) -> None:
+    def __init__(self, reactor: Any, answers: Callable[[Heard], CallbackAnswer] = lambda heard: OK) -> None:
         self.heard: list[Heard] = []
         self.answers = answers
         self.on_heard: Callable[[Heard], None] = lambda heard: None
@@ -191,7 +191,7 @@ class Smartico:
             content,
         )
 
-    def _hear(self, path: str, query: tuple[tuple[str, str], ...]) -> Answer:
+    def _hear(self, path: str, query: tuple[tuple[str, str], ...]) -> CallbackAnswer:
         known = dict(query)
         key = (known.get("ext_message_id", ""), known.get("status", ""))
         before = self._counts.get(key, 0)
@@ -217,7 +217,7 @@ class Smartico:
         return answer
 
 
-def first_times(times: int, answer: Answer, then: Answer = OK) -> Callable[[Heard], Answer]:
+def first_times(times: int, answer: CallbackAnswer, then: CallbackAnswer = OK) -> Callable[[Heard], CallbackAnswer]:
     """Each status of each message gets `answer` the first `times` times, and `then` from there on."""
     return lambda heard: answer if heard.before < times else then
 
@@ -225,7 +225,7 @@ def first_times(times: int, answer: Answer, then: Answer = OK) -> Callable[[Hear
 class _CallbackResource(Resource):
     isLeaf = True
 
-    def __init__(self, reactor: Any, hear: Callable[[str, tuple[tuple[str, str], ...]], Answer]) -> None:
+    def __init__(self, reactor: Any, hear: Callable[[str, tuple[tuple[str, str], ...]], CallbackAnswer]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._hear = hear
@@ -243,7 +243,7 @@ class _CallbackResource(Resource):
         return NOT_DONE_YET
 
 
-def _write(request: Request, answer: Answer) -> None:
+def _write(request: Request, answer: CallbackAnswer) -> None:
     request.setResponseCode(answer.status)
     request.setHeader(b"content-type", answer.content_type.encode())
     request.setHeader(b"content-length", str(len(answer.body)).encode())

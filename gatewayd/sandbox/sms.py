@@ -14,7 +14,7 @@ from gatewayd.smpp.incoming import decode
 
 
 class SmsPart(Struct, frozen=True):
-    """One segment's place and text; a message that stands alone is part 1 of 1."""
+    """One segment's number and text; a message that stands alone is part 1 of 1."""
 
     reference: int
     total: int

@@ -20,10 +20,10 @@ from gatewayd.sandbox.smsc_session import SmscSession
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
 
-__all__ = ["Behaviour", "SmscSimulator", "Step", "TakenSms"]
+__all__ = ["Behaviour", "SmscSimulator", "SmscStep", "TakenSms"]
 
 
-class Step(Struct, frozen=True):
+class SmscStep(Struct, frozen=True):
     """One thing that happened here, for the demo's screen and for tests."""
 
     at: float
@@ -46,7 +46,7 @@ class SmscSimulator:
     """The SMSC. `behaviour` may be changed at any time; `submits`, `taken` and `messages` are kept in order."""
 
     def __init__(
-        self, reactor: Any, behaviour: Behaviour | None = None, on_step: Callable[[Step], None] | None = None
+        self, reactor: Any, behaviour: Behaviour | None = None, on_step: Callable[[SmscStep], None] | None = None
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.sessions: list[SmscSession] = []
@@ -54,7 +54,7 @@ class SmscSimulator:
         self.submitted_at: list[float] = []
         self.taken: list[tuple[str, smpp.SubmitSm]] = []
         self.messages: list[TakenSms] = []
-        self.steps: deque[Step] = deque(maxlen=2000)
+        self.steps: deque[SmscStep] = deque(maxlen=2000)
         self.binds = 0
         self.throttled = 0
         self.receipts_acknowledged = 0
@@ -134,7 +134,7 @@ class SmscSimulator:
 
     def step(self, what: str, detail: str = "") -> None:
         """Note one thing that happened, and wake whoever waits for it."""
-        step = Step(self._reactor.seconds(), what, detail)
+        step = SmscStep(self._reactor.seconds(), what, detail)
         self.steps.append(step)
         if self._on_step is not None:
             self._on_step(step)

@@ -37,11 +37,11 @@ class Story:
 
 
 class JsonStory(Story):
-    """One object: the round trip with all its steps once it is over; if `goes_on`, then one a line for each step."""
+    """One object: the round trip with all its steps once it is over; if `then_live`, then one a line for each step."""
 
-    def __init__(self, clock: Any, out: TextIO, *, goes_on: bool) -> None:
+    def __init__(self, clock: Any, out: TextIO, *, then_live: bool) -> None:
         super().__init__(clock, out)
-        self._goes_on = goes_on
+        self._then_live = then_live
         self._steps: list[Json] | None = []
 
     def tell(self, who: str, what: str) -> None:
@@ -49,7 +49,7 @@ class JsonStory(Story):
         step = {"at": round(self._at(), 3), "who": who, "what": what}
         if self._steps is not None:
             self._steps.append(step)
-        elif self._goes_on:
+        elif self._then_live:
             self._object(step)
 
     def say(self, text: str = "") -> None:

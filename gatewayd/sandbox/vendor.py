@@ -70,7 +70,7 @@ class HttpVendor:
                 await closing
         await self._pool.closeCachedConnections()
 
-    def take(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def accept(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         """A message came: the answer to it. Its report follows."""
         shown = Shown(kind, *(str(fields.get(name, "")) for name in ("to", "from", "text")))
         self.messages = [*self.messages, shown][-MOST_SHOWN:]
@@ -131,4 +131,4 @@ class _Paths(Resource):
             request.setResponseCode(400)
             return b"{}"
         request.setHeader(b"Content-Type", b"application/json")
-        return json.dumps(self._vendor.take(kind, fields)).encode()
+        return json.dumps(self._vendor.accept(kind, fields)).encode()

@@ -196,10 +196,10 @@ class Sandbox:
         return self.smartico.statuses(message_id) == EXPECTED
 
     async def _send_all(self, count: int) -> list[str]:
-        places = DeferredSemaphore(IN_FLIGHT)
+        slots = DeferredSemaphore(IN_FLIGHT)
         users = ["hhu234556"] if count == 1 else [f"p{number}" for number in range(1, count + 1)]
         sends = (self._send_email, self._send_sms)
-        asked = [places.run(_deferred(send), user) for user in users for send in sends]
+        asked = [slots.run(_deferred(send), user) for user in users for send in sends]
         answers: list[Said] = await gatherResults(asked, consumeErrors=True)
         refused = [answer for answer in answers if answer.error_code != 0]
         if refused:
@@ -293,7 +293,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
             if not self._quiet:
                 self._story.tell("relay", f"keeps it as {path}")
 
-    def _relay_step(self, step: relays.Step) -> None:
+    def _relay_step(self, step: relays.RelayStep) -> None:
         if step.step == "taken":
             self._keep(step.argument)
         if self._quiet:
@@ -303,7 +303,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         elif step.step in ("MAIL", "RCPT"):
             self._story.tell("relay", f"{step.step} {step.argument}")
 
-    def _smsc_step(self, step: smscs.Step) -> None:
+    def _smsc_step(self, step: smscs.SmscStep) -> None:
         if not self._quiet and step.what not in _DULL:
             self._story.tell("smsc", f"{step.what} {step.detail}".rstrip())
 
@@ -311,9 +311,9 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         if not self._quiet:
             self._story.tell("smartico", f"hears {heard.status} of the {heard.type} {heard.ext_message_id}")
             return
-        told = Counter(one.status for one in self.smartico.heard)
-        if sum(told.values()) % 1000 == 0:
-            self._story.tell("smartico", ", ".join(f"{count} {status}" for status, count in sorted(told.items())))
+        heard_of = Counter(one.status for one in self.smartico.heard)
+        if sum(heard_of.values()) % 1000 == 0:
+            self._story.tell("smartico", ", ".join(f"{count} {status}" for status, count in sorted(heard_of.items())))
 
 
 KEPT_MAILS = 1000
@@ -353,7 +353,7 @@ def main(*, once: bool, messages: int, directory: str, json: bool = False) -> in
     wish = Wish(once, messages, Path(directory).absolute() if directory else None)
 
     async def run(reactor: Any) -> None:
-        story = JsonStory(reactor, sys.stdout, goes_on=not once) if json else Story(reactor, sys.stdout)
+        story = JsonStory(reactor, sys.stdout, then_live=not once) if json else Story(reactor, sys.stdout)
         sandbox = Sandbox(reactor, wish, story)
         running = Deferred.fromCoroutine(sandbox.run())
         # Ctrl-C: stop what was started, in order, before the reactor ends.

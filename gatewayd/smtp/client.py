@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from gatewayd.smtp.commands import Envelope, mail_and_rcpt, stuffed
 from gatewayd.smtp.connection import Connection
-from gatewayd.smtp.replies import Answer, Reply, Stage, answer_of
+from gatewayd.smtp.replies import RelayAnswer, Reply, Stage, answer_of
 
 CHUNK = 65536
 GRACE = 10.0
@@ -32,18 +32,20 @@ class _Transaction:
 
     __slots__ = ("content", "done", "ended", "failed", "mail", "rcpt", "recipient", "timer", "until")
 
-    def __init__(self, mail: bytes, rcpt: bytes, envelope: Envelope, content: bytes, done: Deferred[Answer]) -> None:
+    def __init__(
+        self, mail: bytes, rcpt: bytes, envelope: Envelope, content: bytes, done: Deferred[RelayAnswer]
+    ) -> None:
         self.mail = mail
         self.rcpt = rcpt
         self.recipient = envelope.recipient
         self.until = envelope.until
         self.content = content
         self.done = done
-        self.failed: Answer | None = None
+        self.failed: RelayAnswer | None = None
         self.ended = False
         self.timer: Any = None
 
-    def settle(self, answer: Answer) -> None:
+    def settle(self, answer: RelayAnswer) -> None:
         """Tell whoever waits for it, once."""
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
@@ -65,17 +67,17 @@ class Session(Connection):
         self._needs_reset = False
         self._unsent = memoryview(b"")
 
-    def submit(self, envelope: Envelope, content: bytes, *, bare: bool = False) -> Deferred[Answer]:
-        """Send one message; fires with its Answer and fails only if cancelled, which drops the connection.
+    def submit(self, envelope: Envelope, content: bytes, *, bare: bool = False) -> Deferred[RelayAnswer]:
+        """Send one message; fires with its RelayAnswer and fails only if cancelled, which drops the connection.
 
         `content` is the whole message in CRLF lines. With `bare` no parameter is used but SMTPUTF8. Raises ValueError
         where an address or the content could break out of its command.
         """
-        done: Deferred[Answer] = Deferred(lambda _: self.drop("given up"))
+        done: Deferred[RelayAnswer] = Deferred(lambda _: self.drop("given up"))
         content = stuffed(content)
         mail, rcpt = mail_and_rcpt(envelope, self.offer, len(content), bare=bare)
         if not self.alive:
-            done.callback(Answer(Stage.CONNECT, 0, "", self.why or "the connection was lost"))
+            done.callback(RelayAnswer(Stage.CONNECT, 0, "", self.why or "the connection was lost"))
             return done
         self.started += 1
         transaction = _Transaction(mail, rcpt, envelope, content, done)
@@ -191,7 +193,7 @@ class Session(Connection):
             self.drop("an answer before the end of data")
         self._settle(transaction, transaction.failed or answer_of(Stage.DOT, reply, transaction.recipient))
 
-    def _settle(self, transaction: _Transaction, answer: Answer) -> None:
+    def _settle(self, transaction: _Transaction, answer: RelayAnswer) -> None:
         # The one that waits goes first: whoever hears of this answer may submit another at once.
         if not self._dropped:
             self._next(b"")
@@ -200,7 +202,7 @@ class Session(Connection):
     def _too_late(self, transaction: _Transaction) -> None:
         if transaction is self._waiting:
             self._waiting = None
-            transaction.settle(Answer(Stage.MAIL, 0, "", _LATE))
+            transaction.settle(RelayAnswer(Stage.MAIL, 0, "", _LATE))
         elif transaction is not self._transactions[0]:
             # The connection is still needed for the answer to another's dot.
             transaction.timer = self._clock.callLater(1.0, self._too_late, transaction)
@@ -226,7 +228,7 @@ class Session(Connection):
             ambiguous = transaction.ended and transaction.failed is None
             first = place == 0 and stage in (*_COMMANDS, Stage.DOT)
             where = stage if first else Stage.MAIL
-            transaction.settle(transaction.failed or Answer(where, 0, "", self.why, ambiguous))
+            transaction.settle(transaction.failed or RelayAnswer(where, 0, "", self.why, ambiguous))
 
     # -- big content, piece by piece ----------------------------------------------------------------------------
 

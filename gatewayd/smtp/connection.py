@@ -29,7 +29,7 @@ _TICK = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to begin a session. `tls` makes the context for STARTTLS or raises Trouble; None where none is wanted.
+    """How to begin a session. `tls` makes the context for STARTTLS or raises RelayTrouble; None where none is wanted.
 
     `name` is what EHLO says; without one, the address literal of our end.
     """
@@ -43,7 +43,7 @@ class Login:
         return "<Login>"
 
 
-class Trouble(Exception):
+class RelayTrouble(Exception):
     """The relay can't be used now. `lasting` where only a person can mend it (a refused log-in)."""
 
     def __init__(self, reason: str, *, lasting: bool = False) -> None:
@@ -53,7 +53,7 @@ class Trouble(Exception):
 
 
 class Connection(LineOnlyReceiver, ABC):
-    """A conversation with one relay. `ready` fires with the connection once mail can be sent, or fails with Trouble.
+    """A conversation with one relay. `ready` fires with it once mail can be sent, or fails with RelayTrouble.
 
     `on_lost` is called once with the connection when it is gone, whatever the reason.
     """
@@ -165,7 +165,7 @@ class Connection(LineOnlyReceiver, ABC):
         if noop is not None:
             noop.callback(False)
         if not self.ready.called:
-            self.ready.errback(Trouble(f"{self.why} ({stage})"))
+            self.ready.errback(RelayTrouble(f"{self.why} ({stage})"))
 
     def dataReceived(self, data: bytes) -> None:
         """As the base class, but nothing that came in the clear may pass as said inside TLS."""
@@ -178,7 +178,7 @@ class Connection(LineOnlyReceiver, ABC):
             assert self._login.tls is not None
             try:
                 context = self._login.tls()
-            except Trouble as trouble:
+            except RelayTrouble as trouble:
                 self._fail(trouble)
                 return
             self.transport.startTLS(context)
@@ -193,7 +193,7 @@ class Connection(LineOnlyReceiver, ABC):
             self.drop("text after the answer to STARTTLS")
             return
         try:
-            reply = self._reader.take(line)
+            reply = self._reader.add(line)
         except BadReply as error:
             self.drop(str(error))
             return
@@ -253,7 +253,7 @@ class Connection(LineOnlyReceiver, ABC):
             if "STARTTLS" in self.offer:
                 self._send(b"STARTTLS\r\n", Stage.STARTTLS)
             else:
-                self._fail(Trouble("it does not offer STARTTLS"))
+                self._fail(RelayTrouble("it does not offer STARTTLS"))
         elif self._login.username:
             self._log_in()
         else:
@@ -267,7 +267,7 @@ class Connection(LineOnlyReceiver, ABC):
 
     def _log_in(self) -> None:
         if not self.secure and not _is_loopback(self.transport.getPeer()):
-            self._fail(Trouble("a log-in without TLS goes to loopback only", lasting=True))
+            self._fail(RelayTrouble("a log-in without TLS goes to loopback only", lasting=True))
             return
         username, password = self._login.username.encode(), self._login.password.encode()
         mechanisms = self.offer.mechanisms
@@ -278,7 +278,7 @@ class Connection(LineOnlyReceiver, ABC):
             self._steps = [base64.b64encode(password), base64.b64encode(username)]
             self._send(b"AUTH LOGIN\r\n", Stage.AUTH)
         else:
-            self._fail(Trouble("it offers neither AUTH PLAIN nor AUTH LOGIN"))
+            self._fail(RelayTrouble("it offers neither AUTH PLAIN nor AUTH LOGIN"))
 
     def _logged_in(self, reply: Reply) -> None:
         if reply.code == 334 and self._steps:
@@ -289,7 +289,7 @@ class Connection(LineOnlyReceiver, ABC):
             # What a relay says to a refused log-in may repeat the user name or more: only its code is kept.
             code = f"{reply.code} {reply.enhanced}".strip()
             wrong = f"log-in refused: check username and password ({code}, AUTH)"
-            self._fail(Trouble(wrong if reply.code >= 500 else f"{code} (AUTH)", lasting=reply.code >= 500))
+            self._fail(RelayTrouble(wrong if reply.code >= 500 else f"{code} (AUTH)", lasting=reply.code >= 500))
 
     def _is_ready(self) -> None:
         self._steps = []
@@ -315,9 +315,9 @@ class Connection(LineOnlyReceiver, ABC):
         self.transport.loseConnection()
 
     def _refused(self, stage: Stage, reply: Reply) -> None:
-        self._fail(Trouble(cleaned(f"{reply.code} {reply.text} ({stage})")))
+        self._fail(RelayTrouble(cleaned(f"{reply.code} {reply.text} ({stage})")))
 
-    def _fail(self, trouble: Trouble) -> None:
+    def _fail(self, trouble: RelayTrouble) -> None:
         if not self.ready.called:
             self.ready.errback(trouble)
         self.drop(trouble.reason)

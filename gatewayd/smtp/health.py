@@ -14,7 +14,7 @@ from gatewayd.core.retry import RELAY_BROKEN, RELAY_LASTING, Backoff
 NO_ANSWER = "it does not answer"
 
 
-class Health:
+class RelayHealth:
     """How the relay `name` stands. `trouble` is why it is down, for people; empty while it is up or not known yet."""
 
     _log = Logger()

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from gatewayd.config import Relay
 from gatewayd.core.reaching import plain
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.connection import Login, RelayTrouble
 from gatewayd.smtp.own_name import OwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
@@ -94,7 +94,7 @@ class Openings:
         except CancelledError:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
-            raise Trouble(f"no connection: {plain(error)}") from None
+            raise RelayTrouble(f"no connection: {plain(error)}") from None
         self._ungreeted += 1
         try:
             ready: Session = await session.ready

@@ -18,11 +18,11 @@ from gatewayd.core.line import Line
 from gatewayd.core.rate import NotNow, Rate, Reserve, Turn
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope, Offer
-from gatewayd.smtp.connection import Trouble
-from gatewayd.smtp.health import NO_ANSWER, Health
+from gatewayd.smtp.connection import RelayTrouble
+from gatewayd.smtp.health import NO_ANSWER, RelayHealth
 from gatewayd.smtp.openings import SLOW, Openings
 from gatewayd.smtp.own_name import OwnName, no_name
-from gatewayd.smtp.replies import Answer, Stage
+from gatewayd.smtp.replies import RelayAnswer, Stage
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
@@ -73,7 +73,7 @@ class Pool:
 
     def __init__(self, reactor: Any, name: str, relay: Relay, settings: Settings) -> None:
         self.name = name
-        self.health = Health(reactor, name, settings.jitter)
+        self.health = RelayHealth(reactor, name, settings.jitter)
         self._reactor = reactor
         self._settings = settings
         self._tls = ClientTls(relay)
@@ -163,11 +163,11 @@ class Pool:
 
     async def submit(
         self, envelope: Envelope, content: bytes, before_wire: Callable[[str], Awaitable[None]], *, bare: bool = False
-    ) -> Answer:
-        """Send one message and return its Answer.
+    ) -> RelayAnswer:
+        """Send one message and return its RelayAnswer.
 
-        `before_wire` is awaited right before the first byte, once. Raises Trouble and NotNow, both before that, and
-        whatever `before_wire` raises.
+        `before_wire` is awaited right before the first byte, once. Raises RelayTrouble and NotNow, both before that,
+        and whatever `before_wire` raises.
         """
         if not self.rate.limited:
             return await self._submit(envelope, content, before_wire, bare, None)
@@ -181,7 +181,7 @@ class Pool:
         before_wire: Callable[[str], Awaitable[None]],
         bare: bool,
         turn: Turn | None,
-    ) -> Answer:
+    ) -> RelayAnswer:
         marked = False
         while True:
             kept = await self._acquire()
@@ -221,7 +221,7 @@ class Pool:
             self._lend(kept)
             return kept
         if not self._kept and not self._openings:
-            raise Trouble(self.health.trouble or "it is down")
+            raise RelayTrouble(self.health.trouble or "it is down")
         if len(self._line) >= QUEUE * self.relay.connections:
             soon = self._reactor.seconds() + 0.5 + 0.5 * self._settings.jitter()
             raise NotNow("all connections to the relay are busy", soon)
@@ -229,7 +229,7 @@ class Pool:
 
     def _too_long(self) -> Exception:
         if not self.health.up:
-            return Trouble(NO_ANSWER)
+            return RelayTrouble(NO_ANSWER)
         return NotNow("no connection to the relay became free in time", self._reactor.seconds() + 1.0)
 
     def _lend(self, kept: _Kept) -> None:
@@ -290,13 +290,13 @@ class Pool:
     def _failed(self, failure: Any) -> None:
         if self._stopping is None and not failure.check(CancelledError, ConnectingCancelledError):
             trouble = failure.value
-            if not failure.check(Trouble):
+            if not failure.check(RelayTrouble):
                 self._log.failure("connecting to {relay}", failure, relay=self.name)
-                trouble = Trouble("an internal fault")
+                trouble = RelayTrouble("an internal fault")
             alone = not self._idle and not self.in_flight
             self.health.failed(trouble.reason, lasting=trouble.lasting, alone=alone)
             if alone and not self._openings:
-                self._line.fail(lambda: Trouble(trouble.reason))
+                self._line.fail(lambda: RelayTrouble(trouble.reason))
         self._maybe_stopped()
 
     def _lost(self, session: Session) -> None:
@@ -311,7 +311,7 @@ class Pool:
             if self.health.may_open and self._stopping is None:
                 self._open()
             else:
-                self._line.fail(lambda: Trouble(session.why))
+                self._line.fail(lambda: RelayTrouble(session.why))
         self._maybe_stopped()
 
     # -- every second -------------------------------------------------------------------------------------------
@@ -366,5 +366,5 @@ class Pool:
         self._release(kept)
 
 
-def _not_used() -> Trouble:
-    return Trouble("the relay is not used any more")
+def _not_used() -> RelayTrouble:
+    return RelayTrouble("the relay is not used any more")

@@ -49,7 +49,7 @@ class Reply(Struct, frozen=True):
         return match[0] if match else ""
 
 
-class Answer(Struct, frozen=True):
+class RelayAnswer(Struct, frozen=True):
     """How one transaction ended at `stage`. `code` is 0 where no reply came; then `text` is our own words.
 
     `ambiguous` is true only where the final dot was written and its answer was lost. `text` is redacted.
@@ -62,7 +62,7 @@ class Answer(Struct, frozen=True):
     ambiguous: bool = False
 
     @property
-    def taken(self) -> bool:
+    def accepted(self) -> bool:
         """The relay answered the final dot with 2xx: it is responsible now."""
         return self.stage is Stage.DOT and 200 <= self.code < 300
 
@@ -71,10 +71,10 @@ class Answer(Struct, frozen=True):
         return f"{said} ({self.stage})"
 
 
-class Verdict(Enum):
+class RelayVerdict(Enum):
     """What an answer means for the message, the route and the recipient's domain."""
 
-    TAKEN = "taken"
+    ACCEPTED = "accepted"
     AGAIN = "this message, later"
     DOMAIN = "this message later, and other mail to its domain not faster"
     ROUTE = "this relay is in trouble: try the next one"
@@ -90,52 +90,52 @@ _FIRST = re.compile(rb"([2-5]\d\d)([ -]|$)")
 # The first row that fits decides.
 _ANY = tuple(Stage)
 _SUBMIT = (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT)
-_TABLE: tuple[tuple[tuple[Stage, ...], str, str, Verdict], ...] = (
-    ((Stage.DOT,), "2", "", Verdict.TAKEN),
+_TABLE: tuple[tuple[tuple[Stage, ...], str, str, RelayVerdict], ...] = (
+    ((Stage.DOT,), "2", "", RelayVerdict.ACCEPTED),
     # The relay's own disk, look-ups or configuration, or its end.
-    ((Stage.RCPT, Stage.DOT), "4", "4.3.", Verdict.ROUTE),
+    ((Stage.RCPT, Stage.DOT), "4", "4.3.", RelayVerdict.ROUTE),
     # Going away: the relay itself before a recipient was named, perhaps the recipient's domain after that.
-    ((Stage.MAIL,), "421", "", Verdict.ROUTE),
-    ((Stage.RCPT, Stage.DATA, Stage.DOT), "421", "", Verdict.DOMAIN),
+    ((Stage.MAIL,), "421", "", RelayVerdict.ROUTE),
+    ((Stage.RCPT, Stage.DATA, Stage.DOT), "421", "", RelayVerdict.DOMAIN),
     # The relay wants a log-in or a better one: never this message's fault.
-    (_SUBMIT, "530", "", Verdict.ROUTE),
-    (_SUBMIT, "534", "", Verdict.ROUTE),
-    (_SUBMIT, "535", "", Verdict.ROUTE),
-    (_SUBMIT, "538", "", Verdict.ROUTE),
-    (_SUBMIT, "521", "", Verdict.ROUTE),
+    (_SUBMIT, "530", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "534", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "535", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "538", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "521", "", RelayVerdict.ROUTE),
     # It does not know the command, or its order: a broken relay or a bug of ours, not the message.
-    (_SUBMIT, "500", "", Verdict.ROUTE),
-    (_SUBMIT, "502", "", Verdict.ROUTE),
-    (_SUBMIT, "503", "", Verdict.ROUTE),
+    (_SUBMIT, "500", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "502", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "503", "", RelayVerdict.ROUTE),
     # It does not like what we add to the command. A 501 with a 5.1.x code is about the address itself.
-    ((Stage.MAIL, Stage.RCPT), "555", "", Verdict.BARE),
-    ((Stage.MAIL, Stage.RCPT), "501", "5.1.", Verdict.REFUSED),
-    ((Stage.MAIL, Stage.RCPT), "501", "", Verdict.BARE),
-    ((Stage.MAIL, Stage.RCPT), "504", "", Verdict.BARE),
-    ((Stage.MAIL,), "4", "", Verdict.ROUTE),
+    ((Stage.MAIL, Stage.RCPT), "555", "", RelayVerdict.BARE),
+    ((Stage.MAIL, Stage.RCPT), "501", "5.1.", RelayVerdict.REFUSED),
+    ((Stage.MAIL, Stage.RCPT), "501", "", RelayVerdict.BARE),
+    ((Stage.MAIL, Stage.RCPT), "504", "", RelayVerdict.BARE),
+    ((Stage.MAIL,), "4", "", RelayVerdict.ROUTE),
     # One mailbox is full or busy; its neighbours are not.
-    ((Stage.RCPT, Stage.DOT), "4", "4.2.", Verdict.AGAIN),
-    ((Stage.RCPT, Stage.DOT), "4", "", Verdict.DOMAIN),
-    ((Stage.DATA,), "4", "", Verdict.ROUTE),
-    (_SUBMIT, "5", "", Verdict.REFUSED),
-    ((Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH), "", "", Verdict.ROUTE),
+    ((Stage.RCPT, Stage.DOT), "4", "4.2.", RelayVerdict.AGAIN),
+    ((Stage.RCPT, Stage.DOT), "4", "", RelayVerdict.DOMAIN),
+    ((Stage.DATA,), "4", "", RelayVerdict.ROUTE),
+    (_SUBMIT, "5", "", RelayVerdict.REFUSED),
+    ((Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH), "", "", RelayVerdict.ROUTE),
 )
 
 _NO_DOMAIN = re.compile(r"NXDOMAIN|(domain|host)( name)? (does not exist|not found)", re.IGNORECASE)
 
 
-def verdict_of(answer: Answer) -> Verdict:
+def verdict_of(answer: RelayAnswer) -> RelayVerdict:
     """What `answer` means; a lost connection before the final dot is the relay's trouble."""
     if answer.code == 0:
-        return Verdict.ROUTE
+        return RelayVerdict.ROUTE
     code = str(answer.code)
     for stages, start, enhanced, verdict in _TABLE:
         if answer.stage in stages and code.startswith(start) and answer.enhanced.startswith(enhanced):
             return verdict
-    return Verdict.AGAIN
+    return RelayVerdict.AGAIN
 
 
-def is_hard(answer: Answer) -> bool:
+def is_hard(answer: RelayAnswer) -> bool:
     """Whether a refusal says that the address does not exist, so that it may be suppressed.
 
     Never for full mailboxes, policy, size or our own authentication (5.2.2, 5.3.x, 5.6.x, 5.7.x).
@@ -145,13 +145,13 @@ def is_hard(answer: Answer) -> bool:
     return answer.enhanced in HARD or (answer.enhanced == "5.4.4" and _NO_DOMAIN.search(answer.text) is not None)
 
 
-def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> Answer:
+def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> RelayAnswer:
     """The answer that `reply` makes at `stage`, without the recipient's address or local part in it.
 
     Of a mail that was taken it names the relay's id, whatever its form: the one thing that a postmaster asks for.
     """
     taken = stage is Stage.DOT and 200 <= reply.code < 300
-    return Answer(
+    return RelayAnswer(
         stage, reply.code, reply.enhanced, cleaned(reply.text, recipient, without_addresses if taken else redact)
     )
 
@@ -182,7 +182,7 @@ class ReplyReader:
         self._lines: list[str] = []
         self._code = 0
 
-    def take(self, line: bytes) -> Reply | None:
+    def add(self, line: bytes) -> Reply | None:
         """The reply that `line` (without CRLF) completes, or None where more lines follow. Raises BadReply."""
         if not self._lines and line[:4] in _USUAL:
             return Reply(_USUAL[line[:4]], line[4:].decode("utf-8", "replace"))

@@ -18,10 +18,10 @@ from gatewayd.core.rate import NotNow, Rate
 from gatewayd.core.slots import Slot, Slots
 from gatewayd.smtp.added_headers import header_lines
 from gatewayd.smtp.commands import Envelope
-from gatewayd.smtp.connection import Trouble
+from gatewayd.smtp.connection import RelayTrouble
 from gatewayd.smtp.mime import ComposedMail
 from gatewayd.smtp.pool import Pool, Settings
-from gatewayd.smtp.replies import Answer, Verdict, is_hard, verdict_of
+from gatewayd.smtp.replies import RelayAnswer, RelayVerdict, is_hard, verdict_of
 from gatewayd.smtp.slow_domains import SlowDomains
 
 DOMAIN_QUEUE = 20
@@ -126,13 +126,13 @@ class RelayRoute:
         content = b"".join((headers, self.headers, mail.head, b"\r\n", mail.body))
         try:
             with await self._slot(domain):
-                refused = self._will_not_take(mail, content)
+                refused = self._refused_in_advance(mail, content)
                 if refused:
                     return Setback(f"{self.name} {refused}", final=True)
                 answer = await self._submit(envelope, content, before_wire)
         except NotNow as error:
             return Setback(f"{self.name}: {error.reason}", not_before=error.not_before, counts=False)
-        except Trouble as trouble:
+        except RelayTrouble as trouble:
             return Setback(f"{self.name} is in trouble: {trouble.reason}")
         return self._judge(domain, answer)
 
@@ -160,7 +160,7 @@ class RelayRoute:
     def _no_slot_in_time(self) -> NotNow:
         return NotNow("no slot became free in time", self._reactor.seconds() + 1.0)
 
-    def _will_not_take(self, mail: ComposedMail, content: bytes) -> str:
+    def _refused_in_advance(self, mail: ComposedMail, content: bytes) -> str:
         """What the relay said in advance that it can't do, empty where it may."""
         if mail.needs_smtputf8 and self._pool.knows("SMTPUTF8") is False:
             return "does not take addresses beyond ASCII (5.6.7)"
@@ -168,31 +168,31 @@ class RelayRoute:
             return "does not take messages of that size (5.3.4)"
         return ""
 
-    async def _submit(self, envelope: Envelope, content: bytes, before_wire: BeforeWire) -> Answer:
+    async def _submit(self, envelope: Envelope, content: bytes, before_wire: BeforeWire) -> RelayAnswer:
         """Once, and once more without parameters where the relay dislikes those; it is spared them for an hour."""
         now = self._reactor.seconds()
         bare = now < self._bare_until
         answer = await self._pool.submit(envelope, content, before_wire, bare=bare)
-        if not bare and verdict_of(answer) is Verdict.BARE:
+        if not bare and verdict_of(answer) is RelayVerdict.BARE:
             answer = await self._pool.submit(envelope, content, _marked_already, bare=True)
-            if verdict_of(answer) is not Verdict.BARE:
+            if verdict_of(answer) is not RelayVerdict.BARE:
                 self._bare_until = now + BARE_FOR
         return answer
 
-    def _judge(self, domain: str, answer: Answer) -> Handed | Setback:
+    def _judge(self, domain: str, answer: RelayAnswer) -> Handed | Setback:
         said = f"{self.name} said {answer}" if answer.code else f"{self.name}: {answer}"
         verdict = verdict_of(answer)
-        if verdict is Verdict.TAKEN:
+        if verdict is RelayVerdict.ACCEPTED:
             self._handed += 1
             self._slow_domains.accepted(domain)
             return Handed(route=self.name, detail=f"{answer.code} {answer.text}")
         if answer.ambiguous:
             raise Uncertain(said, route=self.name)
-        if verdict in (Verdict.REFUSED, Verdict.BARE):
+        if verdict in (RelayVerdict.REFUSED, RelayVerdict.BARE):
             raise PermanentFailure(said, hard=is_hard(answer))
-        if verdict is Verdict.ROUTE:
+        if verdict is RelayVerdict.ROUTE:
             return Setback(said)
-        if verdict is Verdict.DOMAIN:
+        if verdict is RelayVerdict.DOMAIN:
             self._throttled += 1
             self._slow_domains.refused(domain, self._reactor.seconds(), at_once=answer.code == 421)
         raise TemporaryFailure(said)

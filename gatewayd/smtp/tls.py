@@ -7,7 +7,7 @@ from OpenSSL import SSL
 
 from gatewayd.config import Relay
 from gatewayd.core.tls import client_options
-from gatewayd.smtp.connection import Trouble
+from gatewayd.smtp.connection import RelayTrouble
 
 
 class ClientTls:
@@ -21,13 +21,15 @@ class ClientTls:
         self._made: tuple[object, Any] = (None, None)
 
     def options(self) -> Any:
-        """For `startTLS` and `wrapClientTLS`. Raises Trouble where a file can't be used."""
+        """For `startTLS` and `wrapClientTLS`. Raises RelayTrouble where a file can't be used."""
         try:
             state = tuple(Path(path).stat().st_mtime_ns for path in self._files())
             if self._made[1] is None or self._made[0] != state:
                 self._made = (state, self._make())
         except (OSError, ValueError, SSL.Error) as error:
-            raise Trouble(f"a certificate or key file can't be used: {type(error).__name__}", lasting=True) from None
+            raise RelayTrouble(
+                f"a certificate or key file can't be used: {type(error).__name__}", lasting=True
+            ) from None
         return self._made[1]
 
     def _files(self) -> list[str]:

@@ -27,7 +27,17 @@ from gatewayd.config import Label, Secret
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.model import Channel, ReportJob
 from gatewayd.core.status import Report
-from gatewayd.sandbox.smartico import BROKEN, DROPPED, HANGING, NOT_FOUND, OK, PRINTED_OK, Answer, Smartico, first_times
+from gatewayd.sandbox.smartico import (
+    BROKEN,
+    DROPPED,
+    HANGING,
+    NOT_FOUND,
+    OK,
+    PRINTED_OK,
+    CallbackAnswer,
+    Smartico,
+    first_times,
+)
 from gatewayd.work.report import Reporter
 from redis_server import later
 
@@ -145,14 +155,16 @@ async def test_a_reporter_tells_a_status(smartico: Smartico, callbacks: Callback
     ("answer", "reason"),
     [
         (HANGING, "no answer to the callback in 1 s"),
-        (Answer(delay=30), "no answer to the callback in 1 s"),
+        (CallbackAnswer(delay=30), "no answer to the callback in 1 s"),
         (DROPPED, "the connection to the callback host was lost before it answered"),
-        (Answer(body=b"x" * 70_000), "the callback's answer is unreadable: it is too large"),
-        (Answer(status=503, headers=(("Retry-After", "5"),)), "callback answered HTTP 503"),
+        (CallbackAnswer(body=b"x" * 70_000), "the callback's answer is unreadable: it is too large"),
+        (CallbackAnswer(status=503, headers=(("Retry-After", "5"),)), "callback answered HTTP 503"),
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_how_a_bad_host_fails(smartico: Smartico, callbacks: Callbacks, answer: Answer, reason: str) -> None:
+async def test_how_a_bad_host_fails(
+    smartico: Smartico, callbacks: Callbacks, answer: CallbackAnswer, reason: str
+) -> None:
     """A host that is slow, cuts off or floods fails each try for a stated reason, and the next try is heard again."""
     url = await smartico.listen()
     smartico.answers = first_times(1, answer)
@@ -164,7 +176,7 @@ async def test_how_a_bad_host_fails(smartico: Smartico, callbacks: Callbacks, an
 async def test_redirects_and_errors_are_answers(smartico: Smartico, callbacks: Callbacks) -> None:
     """A redirect is not followed; an HTTP error is an answer like another."""
     url = await smartico.listen()
-    smartico.answers = lambda heard: Answer(status=302, headers=(("Location", url + "/other"),), body=b"")
+    smartico.answers = lambda heard: CallbackAnswer(status=302, headers=(("Location", url + "/other"),), body=b"")
     assert await callbacks.get(url, allow_private=True) == (302, b"")
     smartico.answers = lambda heard: BROKEN
     assert (await callbacks.get(url, allow_private=True))[0] == 500

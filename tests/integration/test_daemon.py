@@ -13,7 +13,7 @@ from twisted.internet.endpoints import UNIXClientEndpoint
 
 from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import Player
-from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, Answer
+from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, CallbackAnswer
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.store.link import RedisLink
 from redis_server import later, until
@@ -303,7 +303,7 @@ async def test_a_slow_callback_host_does_not_slow_sending() -> None:
     """With 2 s for each callback the SMS go out at once; each message's statuses stay in order."""
     async with World(reactor, players=100, behaviour=Behaviour(receipt_delay=0.05)) as world:
         await world.start()
-        world.smartico.answers = lambda heard: Answer(delay=2.0)
+        world.smartico.answers = lambda heard: CallbackAnswer(delay=2.0)
         began = reactor.seconds()
         texts = Load(world, "sms", 60)
         await texts.done

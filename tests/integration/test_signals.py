@@ -16,7 +16,7 @@ from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
 from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
-from gatewayd.sandbox.smartico import Answer, Said
+from gatewayd.sandbox.smartico import CallbackAnswer, Said
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.store.link import RedisLink
 from redis_server import until
@@ -158,7 +158,7 @@ async def test_sigterm_under_load_loses_nothing_and_answers_everybody() -> None:
     behaviour = Behaviour(answer_delay=0.2, receipt_delay=0.1)
     async with World(reactor, players=3000, behaviour=behaviour) as world:
         await world.start()
-        world.smartico.answers = lambda heard: Answer(delay=0.5)
+        world.smartico.answers = lambda heard: CallbackAnswer(delay=0.5)
         taken: dict[str, str] = {}
         unanswered: list[BaseException] = []
         sent: set[str] = set()
@@ -217,7 +217,7 @@ async def test_sigterm_under_load_loses_nothing_and_answers_everybody() -> None:
         assert states <= {b"queued", b"sent", b"delivered"}, "each submit's answer was waited for"
         await link.stopService()
 
-        world.smartico.answers = lambda heard: Answer()
+        world.smartico.answers = lambda heard: CallbackAnswer()
         await world.daemon.start()
         final = {"delivered"}
 

@@ -11,15 +11,15 @@ from twisted.internet.testing import StringTransport
 
 from gatewayd.smtp.client import CHUNK, GRACE
 from gatewayd.smtp.commands import Envelope, Offer, mail_and_rcpt, read_offer, stuffed
-from gatewayd.smtp.connection import Login, Trouble
+from gatewayd.smtp.connection import Login, RelayTrouble
 from gatewayd.smtp.replies import (
     LINES_LIMIT,
-    Answer,
     BadReply,
+    RelayAnswer,
+    RelayVerdict,
     Reply,
     ReplyReader,
     Stage,
-    Verdict,
     answer_of,
     cleaned,
     is_hard,
@@ -45,10 +45,10 @@ def result(deferred: Deferred[Any]) -> Any:
     return seen[0]
 
 
-def trouble(wire: Wire) -> Trouble:
+def trouble(wire: Wire) -> RelayTrouble:
     """Why the session did not become ready."""
     failure = result(wire.session.ready)
-    assert isinstance(failure.value, Trouble)
+    assert isinstance(failure.value, RelayTrouble)
     return failure.value
 
 
@@ -64,8 +64,8 @@ def test_one_message_is_two_writes() -> None:
     assert wire.said() == b"hello\r\n.\r\n"
     wire.tell(b"250 2.0.0 Ok: queued as 4ABC\r\n")
     answer = result(done)
-    assert answer == Answer(Stage.DOT, 250, "2.0.0", "2.0.0 Ok: queued as 4ABC")
-    assert answer.taken
+    assert answer == RelayAnswer(Stage.DOT, 250, "2.0.0", "2.0.0 Ok: queued as 4ABC")
+    assert answer.accepted
 
 
 def test_replies_may_come_in_any_pieces() -> None:
@@ -76,7 +76,7 @@ def test_replies_may_come_in_any_pieces() -> None:
     done = wire.session.submit(ONE, b"hello\r\n")
     for byte in GO + b"250 ok\r\n":
         wire.tell(bytes([byte]))
-    assert result(done).taken
+    assert result(done).accepted
 
 
 def test_the_next_message_follows_the_dot_in_one_write() -> None:
@@ -89,10 +89,10 @@ def test_the_next_message_follows_the_dot_in_one_write() -> None:
     assert said.startswith(b"hello\r\n.\r\nMAIL FROM:<b+other@bounces.test>")
     assert said.endswith(b"\r\nDATA\r\n")
     wire.tell(b"250 taken\r\n" + GO)
-    assert result(first).taken
+    assert result(first).accepted
     assert wire.said() == b"second\r\n.\r\n"
     wire.tell(b"250 taken too\r\n")
-    assert result(second).taken
+    assert result(second).accepted
 
 
 def test_a_message_submitted_behind_a_dot_goes_at_once() -> None:
@@ -109,7 +109,7 @@ def test_whoever_hears_an_answer_may_submit_at_once() -> None:
     """A new message submitted from the callback does not overtake the one that waits."""
     wire = Wire()
     first, second = wire.session.submit(ONE, b"one\r\n"), wire.session.submit(TWO, b"two\r\n")
-    third: list[Deferred[Answer]] = []
+    third: list[Deferred[RelayAnswer]] = []
     first.addCallback(lambda _: third.append(wire.session.submit(ONE, b"three\r\n")))
     wire.said()
     wire.tell(b"250 ok\r\n550 5.1.1 no\r\n554 no valid recipients\r\n")
@@ -117,8 +117,8 @@ def test_whoever_hears_an_answer_may_submit_at_once() -> None:
     wire.tell(b"250 ok\r\n" + GO)
     assert wire.said().startswith(b"two\r\n.\r\nMAIL FROM:<b+token")
     wire.tell(b"250 ok\r\n" + GO + b"250 ok\r\n")
-    assert result(second).taken
-    assert result(third[0]).taken
+    assert result(second).accepted
+    assert result(third[0]).accepted
 
 
 def test_without_pipelining_one_command_at_a_time() -> None:
@@ -133,7 +133,7 @@ def test_without_pipelining_one_command_at_a_time() -> None:
     wire.tell(b"354 go\r\n")
     assert wire.said() == b"hello\r\n.\r\n"
     wire.tell(b"250 ok\r\n")
-    assert result(done).taken
+    assert result(done).accepted
     assert wire.said().startswith(b"MAIL FROM:<b+other")
     wire.tell(b"450 4.3.2 not now\r\n")
     assert result(waiting).stage is Stage.MAIL
@@ -145,7 +145,7 @@ def test_a_refused_recipient_ends_the_transaction_and_the_next_begins_with_rset(
     done = wire.session.submit(ONE, b"hello\r\n")
     wire.said()
     wire.tell(b"250 ok\r\n550 5.1.1 <jane@player.test>: jane is unknown\r\n554 5.5.1 no valid recipients\r\n")
-    assert result(done) == Answer(Stage.RCPT, 550, "5.1.1", "5.1.1 <[redacted]>: [redacted] is unknown")
+    assert result(done) == RelayAnswer(Stage.RCPT, 550, "5.1.1", "5.1.1 <[redacted]>: [redacted] is unknown")
     wire.session.submit(TWO, b"second\r\n")
     assert wire.said().startswith(b"RSET\r\nMAIL FROM:<b+other")
 
@@ -169,7 +169,7 @@ def test_the_first_refusal_counts() -> None:
     wire = Wire()
     done = wire.session.submit(ONE, b"hello\r\n")
     wire.tell(b"452 4.3.1 disk full\r\n503 bad sequence\r\n503 bad sequence\r\n")
-    assert result(done) == Answer(Stage.MAIL, 452, "4.3.1", "4.3.1 disk full")
+    assert result(done) == RelayAnswer(Stage.MAIL, 452, "4.3.1", "4.3.1 disk full")
 
 
 def test_content_larger_than_a_chunk_goes_piece_by_piece() -> None:
@@ -187,7 +187,7 @@ def test_content_larger_than_a_chunk_goes_piece_by_piece() -> None:
         wire.transport.producer.resumeProducing()
     assert written + wire.said() == big + b".\r\n"
     wire.tell(b"250 ok\r\n")
-    assert result(done).taken
+    assert result(done).accepted
 
 
 def test_lost_in_the_middle_of_big_content_is_not_ambiguous() -> None:
@@ -196,7 +196,7 @@ def test_lost_in_the_middle_of_big_content_is_not_ambiguous() -> None:
     done = wire.session.submit(ONE, b"x\r\n" * CHUNK)
     wire.tell(GO)
     wire.cut()
-    assert result(done) == Answer(Stage.DOT, 0, "", "the connection was lost", False)
+    assert result(done) == RelayAnswer(Stage.DOT, 0, "", "the connection was lost", False)
 
 
 def test_an_answer_in_the_middle_of_big_content_ends_the_connection() -> None:
@@ -227,7 +227,7 @@ def test_only_a_loss_after_the_dot_is_ambiguous(told: bytes, stage: Stage, ambig
     done = wire.session.submit(ONE, b"hello\r\n")
     wire.tell(told)
     wire.cut()
-    assert result(done) == Answer(stage, 0, "", "the connection was lost", ambiguous)
+    assert result(done) == RelayAnswer(stage, 0, "", "the connection was lost", ambiguous)
 
 
 def test_of_two_messages_only_the_one_whose_dot_went_out_is_ambiguous() -> None:
@@ -237,7 +237,7 @@ def test_of_two_messages_only_the_one_whose_dot_went_out_is_ambiguous() -> None:
     wire.tell(GO)
     wire.cut()
     assert result(first).ambiguous
-    assert result(second) == Answer(Stage.MAIL, 0, "", "the connection was lost", False)
+    assert result(second) == RelayAnswer(Stage.MAIL, 0, "", "the connection was lost", False)
 
 
 @pytest.mark.parametrize(("told", "stage"), [(b"", "MAIL"), (b"250 ok\r\n", "RCPT"), (GO, "end of data")])
@@ -283,7 +283,7 @@ def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None
     wire.clock.advance(700)
     wire.tell(b"250 ok\r\n")
     wire.clock.advance(1)
-    assert result(done).taken
+    assert result(done).accepted
     assert wire.session.alive
 
 
@@ -304,7 +304,7 @@ def test_a_message_is_given_up_at_its_deadline(told: bytes, seconds: float, stag
     wire.clock.pump([0.5] * int(seconds * 2 - 1))
     assert not done.called
     wire.clock.pump([0.5])
-    assert result(done) == Answer(stage, 0, "", "its deadline passed", ambiguous)
+    assert result(done) == RelayAnswer(stage, 0, "", "its deadline passed", ambiguous)
     assert not wire.clock.getDelayedCalls()
 
 
@@ -316,7 +316,7 @@ def test_a_deadline_that_passes_takes_no_other_message_along() -> None:
     wire.clock.pump([0.5] * 12)
     wire.said()
     wire.tell(b"250 ok\r\n" + GO)
-    assert result(first).taken
+    assert result(first).accepted
     assert wire.said() == b""
     answer = result(late)
     assert (answer.text, answer.ambiguous) == ("its deadline passed", False)
@@ -327,12 +327,12 @@ def test_a_message_that_waits_for_its_turn_ends_alone_at_its_deadline() -> None:
     wire = Wire()
     first, late = wire.session.submit(ONE, b"one\r\n"), wire.session.submit(replace(TWO, until=5.0), b"two\r\n")
     wire.clock.pump([0.5] * 10)
-    assert result(late) == Answer(Stage.MAIL, 0, "", "its deadline passed")
+    assert result(late) == RelayAnswer(Stage.MAIL, 0, "", "its deadline passed")
     wire.said()
     wire.tell(GO)
     assert wire.said() == b"one\r\n.\r\n"
     wire.tell(b"250 ok\r\n")
-    assert result(first).taken
+    assert result(first).accepted
 
 
 def test_a_message_in_time_leaves_no_timer_behind() -> None:
@@ -382,7 +382,7 @@ def test_quit_waits_for_what_is_under_way() -> None:
     wire.tell(GO)
     assert wire.said() == b"hello\r\n.\r\n"
     wire.tell(b"250 ok\r\n")
-    assert result(done).taken
+    assert result(done).accepted
     assert wire.said() == b"QUIT\r\n"
     wire.tell(b"221 bye\r\n")
     assert wire.lost == [wire.session]
@@ -459,7 +459,7 @@ def test_a_certificate_file_that_cannot_be_read_is_said() -> None:
     """The file is read when TLS begins: its trouble is the session's, and nothing goes on in the clear."""
 
     def unreadable() -> Any:
-        raise Trouble("a certificate or key file can't be used", lasting=True)
+        raise RelayTrouble("a certificate or key file can't be used", lasting=True)
 
     wire = Wire(Login(tls=unreadable), ehlo=b"250-relay.test\r\n250 STARTTLS\r\n")
     assert wire.said() == b"STARTTLS\r\n"
@@ -479,7 +479,7 @@ def test_a_relay_older_than_esmtp_gets_helo() -> None:
     assert wire.said() == b"MAIL FROM:<b+token@bounces.test>\r\n"
     for reply in (b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 ok\r\n"):
         wire.tell(reply)
-    assert result(done).taken
+    assert result(done).accepted
     trouble(Wire(ehlo=b"502 what?\r\n502 what?\r\n"))
 
 
@@ -507,9 +507,9 @@ def test_endless_replies_are_cut_off(line: bytes) -> None:
 def test_a_reply_has_one_code() -> None:
     """Lines of one reply with different codes are an error."""
     reader = ReplyReader()
-    assert reader.take(b"250-one") is None
+    assert reader.add(b"250-one") is None
     with pytest.raises(BadReply):
-        reader.take(b"550 two")
+        reader.add(b"550 two")
 
 
 @pytest.mark.parametrize(
@@ -518,14 +518,14 @@ def test_a_reply_has_one_code() -> None:
 def test_what_is_no_reply_is_an_error(line: bytes) -> None:
     """Three digits from 2 to 5, then a space, a hyphen or nothing."""
     with pytest.raises(BadReply):
-        ReplyReader().take(line)
+        ReplyReader().add(line)
 
 
 @given(st.binary(max_size=200))
 def test_the_reader_survives_any_bytes(line: bytes) -> None:
     """Whatever a peer sends is a reply, part of one, or BadReply."""
     try:
-        reply = ReplyReader().take(line)
+        reply = ReplyReader().add(line)
     except BadReply:
         return
     assert reply is None or 200 <= reply.code < 600
@@ -534,8 +534,8 @@ def test_the_reader_survives_any_bytes(line: bytes) -> None:
 def test_the_enhanced_code_is_said_once() -> None:
     """A reply of several lines repeats its enhanced code on each; the text has it once."""
     reader = ReplyReader()
-    assert reader.take(b"550-5.7.26 This mail is unauthenticated,") is None
-    reply = reader.take(b"550 5.7.26 see our page")
+    assert reader.add(b"550-5.7.26 This mail is unauthenticated,") is None
+    reply = reader.add(b"550 5.7.26 see our page")
     assert reply is not None
     assert (reply.text, reply.enhanced) == ("5.7.26 This mail is unauthenticated, see our page", "5.7.26")
 
@@ -599,68 +599,68 @@ def test_bare_newlines_are_refused(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("stage", "code", "enhanced", "verdict"),
     [
-        (Stage.DOT, 250, "2.0.0", Verdict.TAKEN),
-        (Stage.MAIL, 421, "", Verdict.ROUTE),
-        (Stage.MAIL, 451, "", Verdict.ROUTE),
-        (Stage.MAIL, 530, "5.7.0", Verdict.ROUTE),
-        (Stage.MAIL, 550, "5.7.1", Verdict.REFUSED),
-        (Stage.MAIL, 552, "5.3.4", Verdict.REFUSED),
-        (Stage.MAIL, 553, "5.1.8", Verdict.REFUSED),
-        (Stage.MAIL, 555, "5.5.4", Verdict.BARE),
-        (Stage.MAIL, 501, "5.5.4", Verdict.BARE),
-        (Stage.MAIL, 501, "5.1.7", Verdict.REFUSED),
-        (Stage.RCPT, 555, "", Verdict.BARE),
-        (Stage.RCPT, 550, "5.1.1", Verdict.REFUSED),
-        (Stage.RCPT, 551, "", Verdict.REFUSED),
-        (Stage.RCPT, 553, "5.1.3", Verdict.REFUSED),
-        (Stage.RCPT, 450, "4.2.1", Verdict.AGAIN),
-        (Stage.RCPT, 452, "4.2.2", Verdict.AGAIN),
-        (Stage.RCPT, 451, "4.7.1", Verdict.DOMAIN),
-        (Stage.RCPT, 421, "4.7.0", Verdict.DOMAIN),
-        (Stage.DATA, 451, "", Verdict.ROUTE),
-        (Stage.DATA, 554, "5.7.1", Verdict.REFUSED),
-        (Stage.RCPT, 451, "4.3.5", Verdict.ROUTE),
-        (Stage.RCPT, 421, "4.3.2", Verdict.ROUTE),
-        (Stage.DOT, 452, "4.3.1", Verdict.ROUTE),
-        (Stage.DOT, 451, "4.7.1", Verdict.DOMAIN),
-        (Stage.DOT, 452, "4.2.2", Verdict.AGAIN),
-        (Stage.DOT, 421, "", Verdict.DOMAIN),
-        (Stage.DOT, 554, "5.6.0", Verdict.REFUSED),
-        (Stage.RCPT, 503, "", Verdict.ROUTE),
-        (Stage.RCPT, 0, "", Verdict.ROUTE),
-        (Stage.CONNECT, 554, "", Verdict.ROUTE),
-        (Stage.AUTH, 535, "5.7.8", Verdict.ROUTE),
+        (Stage.DOT, 250, "2.0.0", RelayVerdict.ACCEPTED),
+        (Stage.MAIL, 421, "", RelayVerdict.ROUTE),
+        (Stage.MAIL, 451, "", RelayVerdict.ROUTE),
+        (Stage.MAIL, 530, "5.7.0", RelayVerdict.ROUTE),
+        (Stage.MAIL, 550, "5.7.1", RelayVerdict.REFUSED),
+        (Stage.MAIL, 552, "5.3.4", RelayVerdict.REFUSED),
+        (Stage.MAIL, 553, "5.1.8", RelayVerdict.REFUSED),
+        (Stage.MAIL, 555, "5.5.4", RelayVerdict.BARE),
+        (Stage.MAIL, 501, "5.5.4", RelayVerdict.BARE),
+        (Stage.MAIL, 501, "5.1.7", RelayVerdict.REFUSED),
+        (Stage.RCPT, 555, "", RelayVerdict.BARE),
+        (Stage.RCPT, 550, "5.1.1", RelayVerdict.REFUSED),
+        (Stage.RCPT, 551, "", RelayVerdict.REFUSED),
+        (Stage.RCPT, 553, "5.1.3", RelayVerdict.REFUSED),
+        (Stage.RCPT, 450, "4.2.1", RelayVerdict.AGAIN),
+        (Stage.RCPT, 452, "4.2.2", RelayVerdict.AGAIN),
+        (Stage.RCPT, 451, "4.7.1", RelayVerdict.DOMAIN),
+        (Stage.RCPT, 421, "4.7.0", RelayVerdict.DOMAIN),
+        (Stage.DATA, 451, "", RelayVerdict.ROUTE),
+        (Stage.DATA, 554, "5.7.1", RelayVerdict.REFUSED),
+        (Stage.RCPT, 451, "4.3.5", RelayVerdict.ROUTE),
+        (Stage.RCPT, 421, "4.3.2", RelayVerdict.ROUTE),
+        (Stage.DOT, 452, "4.3.1", RelayVerdict.ROUTE),
+        (Stage.DOT, 451, "4.7.1", RelayVerdict.DOMAIN),
+        (Stage.DOT, 452, "4.2.2", RelayVerdict.AGAIN),
+        (Stage.DOT, 421, "", RelayVerdict.DOMAIN),
+        (Stage.DOT, 554, "5.6.0", RelayVerdict.REFUSED),
+        (Stage.RCPT, 503, "", RelayVerdict.ROUTE),
+        (Stage.RCPT, 0, "", RelayVerdict.ROUTE),
+        (Stage.CONNECT, 554, "", RelayVerdict.ROUTE),
+        (Stage.AUTH, 535, "5.7.8", RelayVerdict.ROUTE),
     ],
 )
-def test_the_table_of_answers(stage: Stage, code: int, enhanced: str, verdict: Verdict) -> None:
+def test_the_table_of_answers(stage: Stage, code: int, enhanced: str, verdict: RelayVerdict) -> None:
     """The rows of the reply table, by example."""
-    assert verdict_of(Answer(stage, code, enhanced)) is verdict
+    assert verdict_of(RelayAnswer(stage, code, enhanced)) is verdict
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
 @pytest.mark.parametrize("code", [*range(400, 460)])
 def test_no_4xx_is_ever_final(stage: Stage, code: int) -> None:
     """The reply code's first digit decides whether to try again, even against a 5.x.x beside it."""
-    assert verdict_of(Answer(stage, code, "5.1.1")) not in (Verdict.REFUSED, Verdict.TAKEN)
+    assert verdict_of(RelayAnswer(stage, code, "5.1.1")) not in (RelayVerdict.REFUSED, RelayVerdict.ACCEPTED)
 
 
 @pytest.mark.parametrize(
     ("answer", "hard"),
     [
-        (Answer(Stage.RCPT, 550, "5.1.1"), True),
-        (Answer(Stage.RCPT, 550, "5.1.10"), True),
-        (Answer(Stage.DOT, 550, "5.1.1"), True),
-        (Answer(Stage.RCPT, 550, "5.2.1"), True),
-        (Answer(Stage.RCPT, 550, "5.4.4", "Host not found: NXDOMAIN"), True),
-        (Answer(Stage.RCPT, 550, "5.4.4", "no MX"), False),
-        (Answer(Stage.RCPT, 552, "5.2.2"), False),
-        (Answer(Stage.RCPT, 550, "5.7.1"), False),
-        (Answer(Stage.RCPT, 550), False),
-        (Answer(Stage.RCPT, 450, "5.1.1"), False),
-        (Answer(Stage.MAIL, 550, "5.1.2"), False),
+        (RelayAnswer(Stage.RCPT, 550, "5.1.1"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.1.10"), True),
+        (RelayAnswer(Stage.DOT, 550, "5.1.1"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.2.1"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.4.4", "Host not found: NXDOMAIN"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.4.4", "no MX"), False),
+        (RelayAnswer(Stage.RCPT, 552, "5.2.2"), False),
+        (RelayAnswer(Stage.RCPT, 550, "5.7.1"), False),
+        (RelayAnswer(Stage.RCPT, 550), False),
+        (RelayAnswer(Stage.RCPT, 450, "5.1.1"), False),
+        (RelayAnswer(Stage.MAIL, 550, "5.1.2"), False),
     ],
 )
-def test_only_an_address_that_does_not_exist_is_hard(answer: Answer, hard: bool) -> None:
+def test_only_an_address_that_does_not_exist_is_hard(answer: RelayAnswer, hard: bool) -> None:
     """Full mailboxes, policy and our own authentication never suppress an address; nor does the sender's fault."""
     assert is_hard(answer) is hard
 
