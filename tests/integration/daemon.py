@@ -71,7 +71,7 @@ class Daemon:
         env = environment(self.directory)
         with self._log.open("ab") as log:
             if self.prefix is None:
-                self._process = start(twistd(*words), env=env, cwd=self.directory, log=log)
+                self._process = start("twistd", twistd(*words), env=env, cwd=self.directory, out=log, err=log)
             else:
                 line, both = [*self.prefix, *command(*words)], subprocess.STDOUT
                 self._process = subprocess.Popen(line, env=env, cwd=self.directory, stdout=log, stderr=both)

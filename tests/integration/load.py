@@ -67,7 +67,7 @@ class Load:
     def is_told_or_held(self, text: str, held: set[str]) -> bool:
         """Whether both statuses came in order, and each once; of what was held when one looked, the rest may come yet.
 
-        A message bears its mark while it is on the wire, too: one that was just being sent looks held for a moment.
+        What was written, and waits in a socket that the SMSC has not read yet, looks held for a moment.
         """
         heard = self.statuses(text)
         return heard == TOLD or (text in held and heard == TOLD[: len(heard)])
@@ -86,6 +86,8 @@ class Load:
         """Return once each that the SMSC has was told as delivered and each other one is held; those that are held.
 
         Held is where the kill came between the mark and the wire: only the deadline ends that, for which no test waits.
+        A message bears its mark, too, while it is on its way to the wire. So one more is sent, and once that bears its
+        own, what was marked before it has been written.
         """
         held: set[str] = set()
 
@@ -101,6 +103,15 @@ class Load:
             held.update(rest)
             return True
 
+        await until(over, seconds)
+        one_more = await self.world.sms()
+        assert one_more.error_code == 0
+
+        async def is_marked() -> bool:
+            trace = await self.world.daemon.messages(one_more.ext_message_id)
+            return trace is not None and trace["state"] != "queued"
+
+        await until(is_marked, seconds)
         await until(over, seconds)
         return held
 

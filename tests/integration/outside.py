@@ -27,13 +27,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import warm
 from outside_ports import free_port, until
 from outside_redis import Redis
 from outside_relay import Mail, Mute, Relay
 from outside_smartico import Heard, Smartico
 from outside_smsc import ENQUIRE_LINK, Smsc, Submit
 from outside_toml import toml
-from warm import Started, start
+from warm import Started
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SECRET = "outside-authorization"
@@ -87,7 +88,7 @@ class Daemon:
         directory = self.world.directory
         with self.log.open("ab") as log:
             if self.environment is None:
-                self.process = start(words, env=environment(), cwd=directory, log=log)
+                self.process = warm.start("twistd", words, env=environment(), cwd=directory, out=log, err=log)
             else:
                 self.process = subprocess.Popen(
                     [command("twistd"), *words],
@@ -274,14 +275,8 @@ class Outside:
 
     def ctl(self, *words: str, config: Path | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run gatewayctl."""
-        return subprocess.run(
-            [command("gatewayctl"), "--config", str(config or self.config), *words],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=seconds,
-            check=False,
-        )
+        line = ["--config", str(config or self.config), *words]
+        return warm.run("gatewayctl", line, env=environment(), cwd=Path.cwd(), timeout=seconds)
 
     def check(self, text: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         """--check a configuration."""

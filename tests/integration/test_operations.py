@@ -17,6 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.threads import deferToThread
+from warm import run
 
 from ctl_words import VERBS
 from gatewayd.sandbox.players import Player
@@ -29,16 +30,10 @@ TOLD = ["accepted", "delivered"]
 
 
 async def ctl(world: World, *words: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of gatewayctl, run as a child of its own."""
-
-    def run() -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "gatewayd.ctl", "--config", str(world.config), *words]
-        done = subprocess.run(
-            command, env=environment(world.directory), capture_output=True, text=True, timeout=60, check=False
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return await deferToThread(run)
+    """Exit status, standard output and standard error of gatewayctl."""
+    line, env = ["--config", str(world.config), *words], environment(world.directory)
+    done = await deferToThread(run, "gatewayctl", line, env=env, cwd=world.directory)
+    return done.returncode, done.stdout, done.stderr
 
 
 # The audit log ---------------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
-"""Starts of the daemon without its imports: one process has made them, and each start is a fork of that.
+"""Starts of our commands without their imports: one process has made them, and each start is a fork of that.
 
-    process = start(words, cwd=directory, log=stream)
+    process = start("twistd", ["-n", "gatewayd"], env=os.environ, cwd=directory, out=log, err=log)
+    done = run("gatewayctl", ["status"], env=os.environ, cwd=directory)
 
-Nearly all CPU of a start is Python that imports: 0.7 s, for each of hundreds of starts. The fork runs `twistd` with
-the words of the command line, as the installed command does. That command itself is what the tests of `--check` run,
-those of the sandbox, and each daemon that has a `prefix` or an environment of its own.
+Nearly all CPU of a start is Python that imports: 0.7 s, for each of hundreds of starts. The fork calls what the
+installed command calls, with the same command line. That command itself is what the tests of `--check` run, those of
+the sandbox, and each daemon that has a `prefix` or an environment of its own.
 
-Knows nothing of gatewayd but the name of its module.
+Knows nothing of gatewayd but the names of its modules.
 """
 
 import ctypes
@@ -19,13 +20,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+PROGRAMS = {"twistd": ("twisted.scripts.twistd", "run"), "gatewayctl": ("gatewayd.ctl", "main")}
+"""Module and function behind each command."""
+
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -75,13 +80,32 @@ class Started:
         return self.returncode
 
 
-def start(words: list[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]) -> Started:
-    """Run `twistd` with these words; standard output and standard error go to `log`."""
+def start(
+    program: str, words: Sequence[str], *, env: Mapping[str, str], cwd: Path, out: IO[bytes], err: IO[bytes]
+) -> Started:
+    """Run one of PROGRAMS with these words; what it prints goes to `out` and `err`."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        order = json.dumps({"words": words, "env": dict(env), "cwd": str(cwd)}).encode()
-        socket.send_fds(_waiting()[1], [order], [log.fileno(), theirs.fileno()])
+        order = json.dumps({"program": program, "words": words, "env": dict(env), "cwd": str(cwd)}).encode()
+        socket.send_fds(_waiting()[1], [order], [out.fileno(), err.fileno(), theirs.fileno()])
     return Started(int(ours.recv(16)), ours)
+
+
+def run(
+    program: str, words: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float = 60.0
+) -> "subprocess.CompletedProcess[str]":
+    """Run one of PROGRAMS to its end; what it printed. TimeoutExpired after so many seconds, and it is killed."""
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = start(program, words, env=env, cwd=cwd, out=out, err=err)
+        try:
+            status = process.wait(timeout)
+        finally:
+            process.kill()
+        printed = []
+        for stream in (out, err):
+            stream.seek(0)
+            printed.append(stream.read().decode())
+        return subprocess.CompletedProcess([program, *words], status, *printed)
 
 
 @cache
@@ -91,14 +115,15 @@ def _waiting() -> tuple["subprocess.Popen[bytes]", socket.socket]:
     with theirs:
         number = theirs.fileno()
         env = os.environ | {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
-        return subprocess.Popen([sys.executable, __file__, str(number)], pass_fds=[number], env=env), ours
+        command = [sys.executable, __file__, str(number)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[number], env=env), ours
 
 
 # -- what the waiting process does -------------------------------------------------------------------------------------
 
 
-def serve(asked: socket.socket) -> None:
-    """Fork for each order, and say how each fork ended. Returns in a fork; ends with the asker."""
+def serve(asked: socket.socket) -> str:
+    """Fork for each order, and say how each fork ended. Returns in a fork, what that has to be; ends with the asker."""
     ends: dict[int, socket.socket] = {}
     wake, woken = socket.socketpair()
     for one in (wake, woken):
@@ -114,19 +139,20 @@ def serve(asked: socket.socket) -> None:
                 wake.recv(1024)
                 tell(ends)
             if asked in ready:
-                raw, fds, _, _ = socket.recv_fds(asked, 1 << 20, 2)
+                raw, fds, _, _ = socket.recv_fds(asked, 1 << 20, 3)
                 if not raw:
                     sys.exit()
-                log, end = fds[0], socket.socket(fileno=fds[1])
+                *streams, number = fds
+                end = socket.socket(fileno=number)
                 child = os.fork()
                 if not child:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     for held in (asked, wake, woken, end, *ends.values()):
                         held.close()
-                    become(json.loads(raw), log)
-                    return
-                os.close(log)
+                    return become(json.loads(raw), streams)
+                for stream in streams:
+                    os.close(stream)
                 end.send(str(child).encode())
                 ends[child] = end
 
@@ -141,38 +167,38 @@ def tell(ends: dict[int, socket.socket]) -> None:
             end.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def become(order: dict[str, object], log: int) -> None:
-    """Be a process that was started with the order's words, in its directory and environment."""
+def become(order: dict[str, Any], streams: list[int]) -> str:
+    """Be as a process that was started with the order's words, in its directory and environment; its program."""
     # A daemon that nobody could kill any more would outlive the tests.
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    words, env = order["words"], order["env"]
-    assert isinstance(words, list)
-    assert isinstance(env, dict)
-    for number in (1, 2):
-        os.dup2(log, number)
-    os.close(log)
-    os.chdir(str(order["cwd"]))
+    for number, stream in enumerate(streams, 1):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(order["cwd"])
     os.environ.clear()
-    os.environ.update(env)
+    os.environ.update(order["env"])
     time.tzset()
-    sys.argv = ["twistd", *words]
+    program = str(order["program"])
+    sys.argv = [program, *order["words"]]
+    return program
 
 
-def main() -> None:
-    """Import what a daemon imports, fork for each who asks, and in a fork run twistd."""
+def main() -> int | None:
+    """Import what a daemon imports, fork for each who asks, and in a fork do what the program does."""
     sys.path[0] = ""
     import twisted.plugins
     from twisted.internet import reactor
-    from twisted.scripts.twistd import run
 
+    imported = {name: importlib.import_module(module) for name, (module, _) in PROGRAMS.items()}
     importlib.import_module("gatewayd.service")
     # Where the checkout is not installed the plugin is found all the same.
     twisted.plugins.__path__.append(str(CHECKOUT / "plugins"))
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    program = serve(socket.socket(fileno=int(sys.argv[1])))
     # What waits for readable sockets was made before the fork: each process needs its own.
     type(reactor).__init__(reactor)
-    run()
+    status: int | None = getattr(imported[program], PROGRAMS[program][1])()
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
