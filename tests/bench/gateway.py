@@ -107,6 +107,7 @@ async def gateway(
     known = count * (rounds + 2) if cold else players
     async with World(reactor, players=known, behaviour=Behaviour(receipt_delay=0.05)) as world:
         await _configure(world, "appendfsync", "everysec")
+        world.settings["gatewayd"]["log_level"] = "info"
         world.settings["smscs"]["world"] |= {"rate": "", "window": 100}
         vendor = await _by_http(world) if by_http else None
         if not work:
