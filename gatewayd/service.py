@@ -31,6 +31,7 @@ from gatewayd.assembly.ways import make_ways
 from gatewayd.assembly.work import make_keeper, make_work
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
+from gatewayd.core.log import Logger
 from gatewayd.directories import faults
 from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
@@ -91,14 +92,10 @@ def makeService(options: Options) -> IService:
     config: Config = options["loaded"]
     clock = SteadyClock(time.monotonic, time.time)
     set_clock(reactor, clock)
+    ours = observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd)
+    Logger.debugging = ours is None or ours.debugging
     try:
-        return gatewayd(
-            reactor,
-            clock,
-            config,
-            options.read,
-            observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd),
-        )
+        return gatewayd(reactor, clock, config, options.read, ours)
     except ConfigError as error:
         print("\n".join(error.errors), file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None

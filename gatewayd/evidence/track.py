@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.logger import Logger
 
 from gatewayd.config import Label
 from gatewayd.core.interfaces import Decided, IMeter, IStopList, IStore, unrecorded
+from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.http.door import Answer
+from gatewayd.http.eager import write_now
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 
@@ -331,7 +332,7 @@ class Connection(Protocol):
         head.append(b"\r\n" if request.keep_alive else b"Connection: close\r\n\r\n")
         if request.method != b"HEAD":
             head.append(answer.body)
-        self.transport.write(b"".join(head))
+        write_now(self.transport, b"".join(head))
 
     # Ends ----------------------------------------------------------------------------------------------------------
 

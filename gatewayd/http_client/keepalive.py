@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.core.lateness import READING, overslept
+from gatewayd.http.eager import write_now
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
 
 IDLE = 50.0
@@ -100,7 +101,7 @@ class Connection(Protocol):
         self._reader = AnswerReader()
         self.until = until
         waiting = self._waiting = Deferred(self._cancelled)
-        self.transport.write(request)
+        write_now(self.transport, request)
         return waiting
 
     def abandon(self) -> Deferred[None]:

@@ -11,13 +11,13 @@ from typing import Any, Protocol, TypeVar
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
 from gatewayd.core.consent import Consent
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
+from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Resolved, Sms, WhyNot
 from gatewayd.core.persist import persist
 from gatewayd.core.rate import OwnSequence

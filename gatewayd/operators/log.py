@@ -92,6 +92,11 @@ class Observer:
         self._repeats: dict[tuple[str, str], _Repeats] = {}
         self._next_flush = 0.0
 
+    @property
+    def debugging(self) -> bool:
+        """Whether debug lines are written."""
+        return self._lowest == _RANKS[LogLevel.debug]
+
     def __call__(self, event: LogEvent) -> None:
         """Write `event`, whatever is in it. Never raises for what the event holds."""
         if self._repeats and self._clock.seconds() >= self._next_flush:

@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IStore, unrecorded
+from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Decision, Handed, Leased, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import CALLBACK, RetryPolicy
