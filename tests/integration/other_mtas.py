@@ -5,8 +5,8 @@
 
 Each runs in a mount and process namespace of its own, on the system's files with the packages' laid over them; nothing
 of it is left when it stops. It is set up as the manual says (`gatewayd` is the name of the way back), and knows
-``player@player.test``; OpenSMTPD's ``slow@player.test`` has no home and can't be delivered to. Needs root, and apt's
-package lists.
+``player@player.test``; OpenSMTPD's ``slow@player.test`` has no home and can't be delivered to, sendmail's
+``gone@player.test`` is taken and then not delivered. Needs root, and apt's package lists.
 """
 
 import os
@@ -241,7 +241,7 @@ SENDMAIL = Kind(
     ("sendmail-bin", "sendmail-base", "sendmail-cf", "m4", "libsigsegv2"),
     """\
 printf '%s\\n' smmta:x:905:905::/var/lib/sendmail:/bin/false smmsp:x:906:906::/var/lib/sendmail:/bin/false \\
-  player:x:904:904::/tmp/player:/bin/sh >> /etc/passwd
+  player:x:904:904::/tmp/player:/bin/sh gone:x:907:904::/tmp/player:/bin/sh >> /etc/passwd
 printf '%s\\n' smmta:x:905: smmsp:x:906: player:x:904: mail:x:8: >> /etc/group
 mkdir -p /var/spool/mqueue /etc/mail /tmp/player /var/lib/sendmail/host_status
 chown player: /tmp/player
@@ -277,12 +277,17 @@ LOCAL_DOMAIN(`player.test')dnl
 DAEMON_OPTIONS(`Port=PORT, Addr=127.0.0.1, Name=MTA')dnl
 FEATURE(`no_default_msa')dnl
 define(`LOCAL_MAILER_PATH', `/bin/sh')dnl
-define(`LOCAL_MAILER_ARGS', `sh -c cat>/dev/null $u')dnl
+define(`LOCAL_MAILER_ARGS', `sh /mnt/deliver $u')dnl
 MAILER(`local')dnl
 MAILER(`smtp')dnl
 MAILER_DEFINITIONS
 Mgatewayd, P=[IPC], F=DFMuXz, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=990,
 	T=DNS/RFC822/SMTP, A=TCP [127.0.0.1] LMTP
-"""
+""",
+        # EX_NOUSER, as a local mailer says it that looks once more.
+        "deliver": """\
+cat > /dev/null
+[ "$1" != gone ] || exit 67
+""",
     },
 )

@@ -55,6 +55,13 @@ async def _both_ways(kind: Kind) -> None:
                 with pytest.raises(PermanentFailure):
                     await channel.send(order, _mark)
 
+            if kind is SENDMAIL:
+                gone = message(4)
+                await channel.send(Order(gone, "gone@player.test", ("main",)), _mark)
+                fact = await listener.fact()
+                assert (fact.message_id, fact.event, fact.hard) == (gone.id, Event.BOUNCED, True), relay.log()
+                assert fact.detail.startswith("failed 5.1.1"), fact.detail
+
             if kind is OPENSMTPD:
                 slow = message(3)
                 await channel.send(Order(slow, "slow@player.test", ("main",)), _mark)
