@@ -7,6 +7,7 @@ configuration is assembly's, what a reload changes reload.py's.
 
 import os
 import random
+import re
 import sys
 import time
 import uuid
@@ -32,6 +33,7 @@ from gatewayd.assembly.work import make_keeper, make_work
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
 from gatewayd.core.log import Logger
+from gatewayd.config.wording import meant
 from gatewayd.directories import faults
 from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
@@ -63,6 +65,16 @@ class Options(usage.Options):
         ["instance", "i", "", "this process's name among those that share the file; overrides [gatewayd] instance"],
     ]
     optFlags = [["check", None, "read the configuration, print what is wrong with it or `ok`, and end"]]
+
+    def parseOptions(self, options: Any = None) -> None:
+        """Read the command line; used wrongly it ends with 2, as gatewayctl does, and not with twistd's 1."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            unknown = re.search(r"option --(\S+) not recognized", str(error))
+            hint = meant(unknown[1], [name.rstrip("=") for name in self.longOpt]) if unknown else ""
+            print(f"{self.getSynopsis()}\ntwistd gatewayd: {error}{hint}", file=sys.stderr)
+            raise SystemExit(2) from None
 
     def postOptions(self) -> None:
         """Read the configuration; with --check that is all."""

@@ -114,7 +114,8 @@ def callback_rules(name: str, label: config.Label) -> list[Finding]:
     if not label.callback_url:
         return [Finding(SKIP, f"callback of {name}", "no callback_url of its own: each request brings one")]
     refused = why_refused(label.callback_url, label.callback_hosts, plain_http=label.callback_http)
-    return [Finding(FAIL, f"callback of {name}", f"labels.{name}.callback_url {refused}")] if refused else []
+    text = f"labels.{name}.callback_url {refused}: a request that brings none of its own gets error_code 7"
+    return [Finding(FAIL, f"callback of {name}", text)] if refused else []
 
 
 @implementer(IHandshakeListener)

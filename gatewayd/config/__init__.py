@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ValidationError
 from gatewayd.config import doors, pem
 from gatewayd.config.contradictions import contradictions, tables_of
 from gatewayd.config.data_coding import following
+from gatewayd.config.endpoint_words import collide
 from gatewayd.config.labels import Dkim, Label, SmsRoute
 from gatewayd.config.players import DIRECTORIES, Directory, HttpDirectory, PluginDirectory, SqlDirectory, directory_of
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
@@ -109,7 +110,12 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
         config = Config.model_validate(dict(raw), context={"environ": environ})
     except ValidationError as error:
         errors = [fault(Config, one["loc"], one["type"], one["msg"], one.get("ctx", {})) for one in error.errors()]
-    errors += [*contradictions(raw), *_misplaced(raw), *(_unreadable_keys(config) if config else ())]
+    errors += [
+        *contradictions(raw),
+        *_misplaced(raw),
+        *_shared_doors(raw),
+        *(_unreadable_keys(config) if config else ()),
+    ]
     if config is not None:
         errors += _guessable(config, errors)
     if config is None or errors:
@@ -167,6 +173,30 @@ def _guessable(config: Config, known: Sequence[str]) -> Iterator[str]:
     ):
         if line not in known:
             yield line
+
+
+_LISTENERS: Mapping[str, type[Table]] = {"api": Api, "public": Public, "admin": Admin, "bounces": Bounces}
+_ALWAYS = ("api", "admin")
+"""Tables that count as they are by default where the file has none."""
+
+
+def _shared_doors(raw: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each listener that would want what another one of this process has."""
+    seen: list[tuple[str, str]] = []
+    for part, table in _LISTENERS.items():
+        own = raw.get(part, {} if part in _ALWAYS else None)
+        if not isinstance(own, Mapping):
+            continue
+        for index, text in enumerate(_listens(own, table)):
+            at = f"{part}.listen[{index}]"
+            if isinstance(text, str):
+                yield from (f"{at}: {other} listens there ({there})" for other, there in seen if collide(text, there))
+                seen.append((at, text))
+
+
+def _listens(own: Mapping[str, Any], table: type[Table]) -> Sequence[object]:
+    given = own.get("listen", table.model_fields["listen"].default)
+    return given if isinstance(given, list | tuple) else ()
 
 
 def _named(config: Config) -> Config:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatewayd.config.clear_text import beyond_loopback
+from gatewayd.config.endpoint_words import words
 
 _OWN_DOORS = {
     "admin": "whoever reaches it may do everything",
@@ -38,26 +39,18 @@ def open_doors(raw: Mapping[str, Any]) -> Iterator[str]:
 
 def is_open(endpoint: str) -> bool:
     """Whether a Twisted server endpoint string may listen beyond loopback; of what can't be known: yes."""
-    kind, *words = _words(endpoint)
-    named = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z]+=", word))
-    if kind == "unix" or (kind == "systemd" and named.get("domain", "").upper() == "UNIX"):
+    said = words(endpoint)
+    if said.kind == "unix" or (said.kind == "systemd" and said.named.get("domain", "").upper() == "UNIX"):
         return False
-    if kind == "haproxy":
-        return is_open(endpoint.partition(":")[2])
-    if kind not in ("tcp", "tcp6", "ssl"):
+    if said.kind not in ("tcp", "tcp6", "ssl"):
         return True
-    interface = named.get("interface", "")
+    interface = said.named.get("interface", "")
     if interface == "localhost":
         return False
     try:
         return not ipaddress.ip_address(interface).is_loopback
     except ValueError:
         return True
-
-
-def _words(endpoint: str) -> list[str]:
-    """The words of an endpoint string, without the backslashes that keep a colon in one."""
-    return [re.sub(r"\\(.)", r"\1", word) for word in re.split(r"(?<!\\):", endpoint)]
 
 
 def _host_of_sentinel(text: str) -> str:
@@ -75,9 +68,9 @@ def clear_redis(table: Mapping[str, Any]) -> Iterator[str]:
         for index, text in enumerate(_items(table.get("sentinels")))
     ]
     endpoint = str(table.get("endpoint") or "")
-    kind, *words = _words(endpoint)
-    if kind == "tcp" and not hosts:
-        hosts = [("redis.endpoint", _host(words))]
+    said = words(endpoint)
+    if said.kind == "tcp" and not hosts:
+        hosts = [("redis.endpoint", said.named.get("host") or next(iter(said.plain), ""))]
     for at, host in hosts:
         if host and beyond_loopback(host):
             yield (
@@ -110,12 +103,6 @@ def guessable_line(name: str) -> str:
         f"esp.{name}.secret: has fewer than {_GUESSABLE} characters and is the only proof of who posts: a longer one"
         " (openssl rand -hex 16), or username and password as well"
     )
-
-
-def _host(words: Sequence[str]) -> str:
-    named = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z]+=", word))
-    plain = [word for word in words if not re.match(r"[A-Za-z]+=", word)]
-    return str(named.get("host") or (plain[0] if plain else ""))
 
 
 def _items(value: object) -> Sequence[Any]:

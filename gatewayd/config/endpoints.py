@@ -7,6 +7,10 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from zope.interface import implementer
 
+from gatewayd.config.endpoint_words import port_of_client, port_of_server
+
+_LAST = 65535
+
 
 def server_endpoint(value: str) -> str:
     """`value`, where Twisted can listen by it, with {instance} in it or not. Raises ValueError."""
@@ -14,6 +18,8 @@ def server_endpoint(value: str) -> str:
         serverFromString(None, value.replace("{instance}", "instance"))
     except Exception as error:
         raise ValueError(f"is not a Twisted server endpoint string: {error}") from None
+    if (port := port_of_server(value)) and not 0 <= int(port) <= _LAST:
+        raise ValueError(f"has no port {port}: 1 to {_LAST}, or 0 for any that is free")
     return value
 
 
@@ -38,6 +44,8 @@ def client_endpoint(value: str) -> str:
         clientFromString(_Nowhere(), value)
     except Exception as error:
         raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
+    if (port := port_of_client(value)) and not 0 < int(port) <= _LAST:
+        raise ValueError(f"has no port {port}: 1 to {_LAST}")
     return value
 
 

@@ -38,7 +38,12 @@ def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
         return "is not https"
     if match["port"] and not 0 < int(match["port"]) < 65536:
         return "has no valid port"
-    return "" if _is_listed(match["host"].lower(), tuple(hosts)) else "has a host that is not on the label's list"
+    host = match["host"].lower()
+    if _is_listed(host, tuple(hosts)):
+        return ""
+    if _is_inside(_bare(host)):
+        return "has a private or loopback host, which is not on the label's list by itself"
+    return "has a host that is not on the label's list"
 
 
 @lru_cache(maxsize=4096)

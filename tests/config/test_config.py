@@ -14,6 +14,7 @@ from pydantic import BaseModel
 import gatewayd.config as configuration
 from certificates import Authority
 from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, doors, load, parse
+from gatewayd.config.endpoint_words import collide
 
 SMALL = """
 [gatewayd]
@@ -161,6 +162,13 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"redis__ca_file": "/etc/ssl/x.pem", "redis__endpoint": "tcp:localhost:1"}, "redis.ca_file: needs a tls:"),
         ({"redis__database": "0"}, "redis.database: must be a whole number"),
         ({"api__listen": ["tcp:xyz"]}, "api.listen[0]: is not a Twisted server endpoint"),
+        ({"api__listen": ["tcp:99999"]}, "api.listen[0]: has no port 99999: 1 to 65535"),
+        ({"api__listen": ["tcp:-1"]}, "api.listen[0]: has no port -1"),
+        ({"api__listen": ["haproxy:tcp6:port=70000"]}, "api.listen[0]: has no port 70000"),
+        ({"redis__endpoint": "tcp:localhost:65536"}, "redis.endpoint: has no port 65536"),
+        ({"redis__endpoint": "tls:localhost:0"}, "redis.endpoint: has no port 0"),
+        ({"api__listen": ["tcp:9090"]}, "admin.listen[0]: api.listen[0] listens there (tcp:9090)"),
+        ({"api__listen": ["tcp:7000:interface=127.0.0.1"] * 2}, "api.listen[1]: api.listen[0] listens there"),
         ({"labels__amazing__directory": "nowhere"}, "labels.amazing.directory: there is no [directories.nowhere]"),
         ({"labels__amazing__relays": ["main", "b"]}, "labels.amazing.relays[1]: there is no [relays.b]"),
         ({"labels__amazing__sms_routes__0__via": ["x"]}, "labels.amazing.sms_routes[0].via[0]: there is no [smscs.x]"),
@@ -564,3 +572,24 @@ def test_a_sentinel_on_another_machine_goes_by_tls(sentinel: str) -> None:
     (said,) = errors(redis={"sentinels": [sentinel], "master": "gateway"})
     assert said.startswith("redis.sentinels[0]: ")
     parse(raw(redis={"sentinels": [sentinel], "master": "gateway", "tls": True}), {})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both_can"),
+    [
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000:interface=127.0.0.1", False),
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000", False),
+        ("tcp:port=7000", "haproxy:tcp:7000:interface=10.0.0.1", False),
+        ("tcp6:7000:interface=\\:\\:", "tcp6:7000:interface=\\:\\:1", False),
+        ("unix:/run/a", "unix:address=/run/a:mode=600", False),
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000:interface=127.0.0.2", True),
+        ("tcp:7000:interface=127.0.0.1", "tcp:7001:interface=127.0.0.1", True),
+        ("tcp:7000:interface=127.0.0.1", "tcp6:7000:interface=\\:\\:1", True),
+        ("tcp:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1", True),
+        ("unix:/run/a", "unix:/run/b", True),
+    ],
+)
+def test_who_can_listen_beside_whom(one: str, other: str, both_can: bool) -> None:
+    """One socket or port has one listener, and all interfaces are each of them; another family's is another's."""
+    assert collide(one, other) is not both_can
+    assert collide(other, one) is not both_can

@@ -27,6 +27,11 @@ def check(path: Path, text: str, environ: Mapping[str, str] | None = None) -> su
         os.environ.update(before)
 
 
+def daemon(*words: str) -> subprocess.CompletedProcess[str]:
+    """`twistd gatewayd words`, as far as it reads its command line."""
+    return _run(list(words), lambda: Options().parseOptions(list(words)))
+
+
 def ctl(*words: str) -> subprocess.CompletedProcess[str]:
     """`gatewayctl words`."""
     return _run(list(words), lambda: main(words))

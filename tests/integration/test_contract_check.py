@@ -473,6 +473,22 @@ def test_used_wrongly_is_2(world: Outside, words: list[str]) -> None:
     assert inside.ctl("--config", str(world.config), *words).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--chekc"], "option --chekc not recognized (did you mean check?)"),
+        (["--nothing"], "option --nothing not recognized"),
+        (["--config"], "option --config requires argument"),
+        (["nothing"], "Wrong number of arguments"),
+    ],
+)
+def test_the_daemon_used_wrongly_is_2(words: list[str], said: str) -> None:
+    """Said on standard error; twistd itself would end with 1, as for a wrong file."""
+    run = inside.daemon(*words)
+    assert run.returncode == 2
+    assert said in run.stderr
+
+
 def test_a_real_start_that_is_used_wrongly_is_2(world: Outside) -> None:
     """With the usage on standard error."""
     run = world.ctl("dead-letters", "eat", "x")
