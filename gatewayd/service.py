@@ -73,7 +73,7 @@ class Options(usage.Options):
         except usage.UsageError as error:
             unknown = re.search(r"option --(\S+) not recognized", str(error))
             hint = meant(unknown[1], [name.rstrip("=") for name in self.longOpt]) if unknown else ""
-            print(f"{self.getSynopsis()}\ntwistd gatewayd: {error}{hint}", file=sys.stderr)
+            print(f"{self.getSynopsis()}\ntwistd gatewayd: {error}{hint}", file=sys.stderr)  # noqa: T201
             raise SystemExit(2) from None
 
     def postOptions(self) -> None:
