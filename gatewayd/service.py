@@ -69,7 +69,7 @@ class Options(usage.Options):
     def parseOptions(self, options: Any = None) -> None:
         """Read the command line; used wrongly it ends with 2, as gatewayctl does, and not with twistd's 1."""
         try:
-            super().parseOptions(options)
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
             unknown = re.search(r"option --(\S+) not recognized", str(error))
             hint = meant(unknown[1], [name.rstrip("=") for name in self.longOpt]) if unknown else ""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_twisted
@@ -175,6 +176,15 @@ async def test_trace_by_id_and_by_uid(desk: Desk, world: World) -> None:
         status, out, error = await desk.run("trace", name, "--record")
         assert error == ""
         assert (status, json.loads(out)["record"]["state"]) == (0, "sent")
+    other = world.accept("uid/ä 1", label="other")
+    status, out, _ = await desk.run("trace", "uid/ä 1")
+    assert f"this uid has another message: {other.id} (other, sms, queued)" in out
+    status, out, _ = await desk.run("trace", "uid/ä 1", "--json")
+    named = {"ext_message_id": other.id, "label": "other", "channel": "sms", "state": "queued"}
+    assert json.loads(out)["same_uid"] == [named]
+    assert "same_uid" not in json.loads((await desk.run("trace", message.id, "--json"))[1])
+    page = world.ask(f"/trace?id={quote('uid/ä 1')}").body.decode()
+    assert f"/trace?id={other.id}" in page
     for stranger in ("nobody", "\udcff"):
         status, out, error = await desk.run("trace", stranger)
         assert (status, out) == (1, "")

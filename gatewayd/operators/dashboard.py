@@ -14,7 +14,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from gatewayd.core.durations import spoken
-from gatewayd.core.model import Channel, DeadLetter, Trace, Waiting, WayState
+from gatewayd.core.model import Channel, DeadLetter, Known, Trace, Waiting, WayState
 from gatewayd.core.visible import visible_lines
 from gatewayd.operators.figures import Snapshot, rate_of
 from gatewayd.operators.folding import folded
@@ -111,12 +111,18 @@ class Pages:
             ],
         )
 
-    def timeline(self, trace: Trace, waiting: Waiting | None, now: float) -> str:
-        """One message's life; `waiting` says when it is tried next."""
+    def timeline(self, trace: Trace, waiting: Waiting | None, now: float, namesakes: Sequence[Known] = ()) -> str:
+        """One message's life; `waiting` says when it is tried next, `namesakes` are others of the uid asked for."""
         given_up = any(step.event == "given up" for step in trace.timeline)
         dead = given_up and any(not report.answered_at for report in trace.reports)
         return self._render(
-            "dashboard_trace.html", trace=trace, steps=folded(trace.timeline), waiting=waiting, now=now, dead=dead
+            "dashboard_trace.html",
+            trace=trace,
+            steps=folded(trace.timeline),
+            waiting=waiting,
+            now=now,
+            dead=dead,
+            namesakes=namesakes,
         )
 
     def dead_letters(self, letters: Sequence[DeadLetter], *, more: bool) -> str:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.interfaces import IStore
-from gatewayd.core.model import Channel, Trace
+from gatewayd.core.model import Channel, Known, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.orders import Switch, Wrong, channels
@@ -35,11 +35,7 @@ class MessageOrders:
 
     async def trace(self, name: str) -> Trace:
         """The message with this id of ours, or uid of the caller's. Raises Wrong."""
-        ids = [name.lower()]
-        for label in self._labels():
-            for channel in Channel:
-                ids += self._keys.message_ids(label, channel, name)
-        trace = await self._store.trace(ids)
+        trace = await self._store.trace([name.lower(), *self._ids_of(name)])
         if trace is None:
             raise Wrong(
                 404,
@@ -47,6 +43,17 @@ class MessageOrders:
                 f" each, and the overview those of late); others are for {spoken(self._retention)} after their end",
             )
         return in_words(trace)
+
+    async def namesakes(self, trace: Trace, name: str) -> tuple[Known, ...]:
+        """Where `trace` was found by a uid: the other messages of that uid, which each label and channel may have."""
+        if name.lower() == trace.ext_message_id:
+            return ()
+        known = [await self._store.about(one) for one in self._ids_of(name) if one != trace.ext_message_id]
+        return tuple(one for one in known if one is not None)
+
+    def _ids_of(self, uid: str) -> list[str]:
+        labels = self._labels()
+        return [one for label in labels for channel in Channel for one in self._keys.message_ids(label, channel, uid)]
 
     async def dead_letter(self, verb: str, message_id: str) -> str:
         """Retry or drop a message's dead statuses; what was done with them, in a word. Raises Wrong."""

@@ -101,9 +101,11 @@ class BrowserPages:
 
     async def trace_page(self, request: IRequest) -> Answer:
         """One message's timeline, by our id or the caller's uid."""
-        trace = await self._orders.trace(asked(request, "id").strip())
+        name = asked(request, "id").strip()
+        trace = await self._orders.trace(name)
         waiting = await self._store.waiting(trace.ext_message_id, trace.channel)
-        return page(self._pages.timeline(trace, waiting, self._clock.seconds()))
+        namesakes = await self._orders.namesakes(trace, name)
+        return page(self._pages.timeline(trace, waiting, self._clock.seconds(), namesakes))
 
     async def dead_letters_page(self, request: IRequest) -> Answer:
         """What was given up."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gatewayd.core.model import BindState, Channel, DeadLetter, Json, Kept, Stopped, Trace
+from gatewayd.core.model import BindState, Channel, DeadLetter, Json, Kept, Known, Stopped, Trace
 from gatewayd.operators.figures import Snapshot, rate_of
 from gatewayd.operators.metrics import STATES, Counts, waiting
 
@@ -22,9 +22,13 @@ def iso(at: float) -> str | None:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
 
 
-def trace_json(trace: Trace) -> Json:
-    """`/messages/<id>`."""
-    return {
+def trace_json(trace: Trace, namesakes: Iterable[Known] = ()) -> Json:
+    """`/messages/<id>`; `namesakes` are other messages of the uid that was asked for, if it has some."""
+    others = [
+        {"ext_message_id": one.message_id, "label": one.label, "channel": one.channel, "state": one.state}
+        for one in namesakes
+    ]
+    told: Json = {
         "ext_message_id": trace.ext_message_id,
         "uid": trace.uid,
         "label": trace.label,
@@ -42,6 +46,7 @@ def trace_json(trace: Trace) -> Json:
             for event in trace.timeline
         ],
     }
+    return told | ({"same_uid": others} if others else {})
 
 
 def kept_json(kept: Kept) -> Json:

@@ -200,6 +200,9 @@ def trace(value: Json) -> None:
     what = {"email": "an email", "sms": "an SMS", "im": "an instant message"}[value["channel"]]
     out.print(f"{what} of label {escape(value['label'])} to player {escape(value['ext_user_id'])}")
     out.print(f"uid {escape(value['uid'])}")
+    for one in value.get("same_uid", ()):
+        which = f"{one['ext_message_id']} ({escape(one['label'])}, {one['channel']}, {one['state']})"
+        out.print(f"[{_WARN}]this uid has another message:[/] {which}")
     out.print()
     timeline = _table("Timeline", "at (UTC)", "event", "")
     for event in value["timeline"]:

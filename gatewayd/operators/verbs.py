@@ -75,7 +75,8 @@ class Verbs:
 
     async def message(self, request: IRequest, name: str) -> Answer:
         """The timeline of one message, by our id or by the caller's uid."""
-        return json_answer(trace_json(await self._orders.trace(name)))
+        trace = await self._orders.trace(name)
+        return json_answer(trace_json(trace, await self._orders.namesakes(trace, name)))
 
     async def record(self, request: IRequest) -> Answer:
         """One message's record as the store keeps it, by the names of its legend: for support."""
