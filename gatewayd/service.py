@@ -32,8 +32,8 @@ from gatewayd.assembly.ways import make_ways
 from gatewayd.assembly.work import make_keeper, make_work
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
-from gatewayd.core.log import Logger
 from gatewayd.config.wording import meant
+from gatewayd.core.log import Logger
 from gatewayd.directories import faults
 from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
