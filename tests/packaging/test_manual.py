@@ -77,6 +77,8 @@ password = "secret"
 OTHERS = frozenset(
     # Smartico's fields and answers, columns of a player, and what belongs to other programs.
     [
+        "dlr_msgid",
+        "smpps_throughput",
         "ssl_ca",
         "keyed_hash",
         "ext_user_id",
