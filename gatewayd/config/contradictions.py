@@ -115,9 +115,9 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
         if isinstance(relay, str) and relay and relay not in tables["relays"]:
             yield f"{at}.relays[{index}]: there is no [relays.{relay}]{meant(relay, tables['relays'])}"
     for index, route in enumerate(_items(label.get("sms_routes"))):
-        for place, name in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
+        for position, name in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
             if isinstance(name, str) and name and name not in tables["smscs"]:
-                yield from _no_provider(f"{at}.sms_routes[{index}].via[{place}]", name, "sms", tables)
+                yield from _no_provider(f"{at}.sms_routes[{index}].via[{position}]", name, "sms", tables)
     for index, name in enumerate(_items(label.get("im_via"))):
         if isinstance(name, str) and name:
             yield from _no_provider(f"{at}.im_via[{index}]", name, "im", tables)

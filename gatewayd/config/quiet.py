@@ -20,8 +20,8 @@ class QuietHours(Struct, frozen=True):
         By the clocks of `zone` (an IANA name): on the day on which they are changed the hours are as long as these
         clocks say.
         """
-        place = ZoneInfo(zone)
-        here = datetime.fromtimestamp(now, place)
+        clocks = ZoneInfo(zone)
+        here = datetime.fromtimestamp(now, clocks)
         minute = here.hour * 60 + here.minute
         if not (minute - self.begin) % _DAY < (self.end - self.begin) % _DAY:
             return 0.0

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-class Way(Protocol[Settings]):
+class Reconfigurable(Protocol[Settings]):
     """A relay, an SMSC or a provider, as far as a reload sees it."""
 
     @property
@@ -23,7 +23,7 @@ class Way(Protocol[Settings]):
         """Go by these, which differ in live keys only; connections stay."""
 
 
-W = TypeVar("W", bound=Way[Any])
+W = TypeVar("W", bound=Reconfigurable[Any])
 
 
 def replace_changed(

@@ -1,4 +1,4 @@
-"""Slots: the few places that a next hop has for us, each given back once, and by itself.
+"""Slots: what a next hop lets us do at a time, each given back once, and by itself.
 
 Owns how many are in use. What is done in a slot it does not know.
 """
@@ -15,7 +15,7 @@ from gatewayd.core.line import Line
 
 
 class Slot:
-    """One place: `release` gives it back, and does nothing from the second time on. Good for a `with`."""
+    """The right to one thing at a time. `release` gives it back, once, however often it is called. Good for a `with`."""
 
     __slots__ = ("_give_back",)
 

@@ -135,20 +135,20 @@ _SAME_ROW = {
 }
 
 
-def row_of(state: State, told: str) -> str:
-    """The name of the table's row for a message in `state` whose reports `told` (letters) were queued."""
-    facts = ("o" if "o" in told else "") + ("c" if "c" in told or "u" in told else "")
+def row_of(state: State, queued_reports: str) -> str:
+    """The name of the table's row for a message in `state` whose reports of these letters were ever queued."""
+    facts = ("o" if "o" in queued_reports else "") + ("c" if "c" in queued_reports or "u" in queued_reports else "")
     return f"{state}+{facts}" if facts else str(state)
 
 
-def move(state: State, told: str, event: Event) -> tuple[State, str] | None:
+def move(state: State, queued_reports: str, event: Event) -> tuple[State, str] | None:
     """Where `event` takes a message, and the letters of the reports to queue; None where it changes nothing."""
-    row = row_of(state, told)
+    row = row_of(state, queued_reports)
     cell = _TABLE.get(_SAME_ROW.get(row, row), {}).get(event)
     if cell is None:
         return None
     new, letters = cell[0] or state, cell[1]
-    fresh = "".join(letter for letter in letters if letter not in told)
+    fresh = "".join(letter for letter in letters if letter not in queued_reports)
     return None if new is state and not fresh else (new, fresh)
 
 

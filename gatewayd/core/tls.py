@@ -84,8 +84,10 @@ def fault(error: BaseException | None) -> str:
     if isinstance(error, SSL.Error):
         faults = error.args[0] if error.args else ()
         words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
-        told = ", ".join(words) or "no reason given"
+        disliked = ", ".join(words) or "no reason given"
         # OpenSSL says no more than this of a chain; what an operator can do about it is the same for all of them.
-        unknown = ": self-signed, or of an authority that this host does not know: set ca_file" * (told == _UNVERIFIED)
-        return f"TLS failed: {told}{unknown}"
+        unknown = ": self-signed, or of an authority that this host does not know: set ca_file" * (
+            disliked == _UNVERIFIED
+        )
+        return f"TLS failed: {disliked}{unknown}"
     return ""

@@ -215,7 +215,7 @@ class Conversation(Protocol):
         if self._relay.users:
             offer.append(f"AUTH {self._relay.mechanisms}")
         return b"\r\n".join(
-            b"250" + (b" " if place == len(offer) - 1 else b"-") + word.encode() for place, word in enumerate(offer)
+            b"250" + (b" " if number == len(offer) - 1 else b"-") + word.encode() for number, word in enumerate(offer)
         )
 
     def _helo(self, argument: str) -> bytes:

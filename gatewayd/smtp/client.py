@@ -224,9 +224,9 @@ class Session(Connection):
         self._transactions.clear()
         self._waiting = None
         self._unsent = memoryview(b"")
-        for place, transaction in enumerate(pending):
+        for position, transaction in enumerate(pending):
             ambiguous = transaction.ended and transaction.failed is None
-            first = place == 0 and stage in (*_COMMANDS, Stage.DOT)
+            first = position == 0 and stage in (*_COMMANDS, Stage.DOT)
             where = stage if first else Stage.MAIL
             transaction.settle(transaction.failed or RelayAnswer(where, 0, "", self.why, ambiguous))
 

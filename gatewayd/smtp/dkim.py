@@ -84,7 +84,7 @@ def _signature(key: _Key, text: bytes, tags: str) -> bytes:
     else:
         raw = key.sign(hashlib.sha256(signed).digest())
     signature = base64.b64encode(raw).decode()
-    lines = "\r\n ".join(signature[place : place + 72] for place in range(0, len(signature), 72))
+    lines = "\r\n ".join(signature[start : start + 72] for start in range(0, len(signature), 72))
     return unsigned + lines.encode() + b"\r\n"
 
 

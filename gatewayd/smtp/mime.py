@@ -196,8 +196,8 @@ def with_pixel(html: str, url: str) -> str:
         f'<img src="{escape(url)}" width="1" height="1" alt="" '
         'style="display:block;width:1px;height:1px;border:0;margin:0;padding:0">'
     )
-    place = _last_body_end(html)
-    return html[:place] + pixel + html[place:]
+    end = _last_body_end(html)
+    return html[:end] + pixel + html[end:]
 
 
 def _last_body_end(html: str) -> int:
@@ -285,4 +285,4 @@ def _safe_start(match: re.Match[bytes]) -> bytes:
 
 def _base64(raw: bytes) -> bytes:
     encoded = binascii.b2a_base64(raw.replace(b"\n", b"\r\n"), newline=False)
-    return b"".join([encoded[place : place + LINE] + b"\r\n" for place in range(0, len(encoded), LINE)])
+    return b"".join([encoded[start : start + LINE] + b"\r\n" for start in range(0, len(encoded), LINE)])

@@ -202,7 +202,7 @@ class IStore(Interface):
     async def resume_from(
         message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
-        """A late answer told what `route` has of an uncertain SMS (`progress`, no more): queue it again, due now.
+        """A late answer said what `route` has of an uncertain SMS (`progress`, no more): queue it again, due now.
 
         False where it doesn't wait in that uncertainty any more: settled, being worked on, or marked for another
         copy after `written_at`, of which the answer says nothing.
@@ -332,13 +332,13 @@ class IStore(Interface):
         """
 
     async def reserve(bucket: str, slots: int, interval: float, burst: float) -> float:
-        """Take `slots` places in an even sequence shared by all processes; the time of the first, at or after now.
+        """Reserve `slots` moments in an even sequence shared by all processes; the first of them, at or after now.
 
-        `interval` is the seconds between two places; `burst` how many seconds' worth may pile up unused.
+        `interval` is the seconds between two moments; `burst` how many seconds' worth may pile up unused.
         """
 
     async def reserve_soon(bucket: str, interval: float, patience: float) -> tuple[bool, float]:
-        """Take one place of that sequence, unless it is more than `patience` seconds away; whether, and its time."""
+        """Reserve one moment of that sequence, unless it is over `patience` seconds away; whether, and when it is."""
 
     async def ping() -> float:
         """Seconds that Redis took to answer. Raises StoreUnavailable where it is away, or took no writes lately."""

@@ -104,7 +104,7 @@ class Kept(Struct, frozen=True):
 
 
 class Stopped(Struct, frozen=True):
-    """A player's place on a stop list: until when (0: the player's own id is not on it), and how many addresses."""
+    """How a player stands on a stop list: until when (0: the player's own id is not on it), and how many addresses."""
 
     until: float
     addresses: int
