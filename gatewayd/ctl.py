@@ -267,8 +267,8 @@ def _line_by_line(options: argparse.Namespace) -> Callable[[str], None]:
 
 def _learned(options: argparse.Namespace, learned: Any, table: str) -> int:
     """What a probe found in the end; 0 only where it could learn."""
-    told = {"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)}
-    asking.tell(options, told, lambda told: show.to_paste(table, told["lines"]))
+    found = {"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)}
+    asking.tell(options, found, lambda found: show.to_paste(table, found["lines"]))
     return 0 if learned.ok else 1
 
 

@@ -57,7 +57,7 @@ def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
         yield f"provider {name}", providers.look(reactor, name, table_of_provider)
     for name, own in config.labels.items():
         yield f"callback of {name}", _now(neighbours.callback_rules(name, own))
-    for scheme, host, port in neighbours.callback_places(config.labels):
+    for scheme, host, port in neighbours.callback_targets(config.labels):
         yield f"callback host {host}:{port}", neighbours.callback(reactor, scheme, host, port)
     for question in dns.questions(config):
         yield "dns", question(lookup)

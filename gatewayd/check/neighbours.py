@@ -80,9 +80,9 @@ async def smsc(reactor: Any, name: str, table: config.Smsc) -> list[Finding]:
     """Bind, enquire_link, unbind; a line for each host and each kind of bind that is configured. No message."""
     what, words_of = f"smsc {name}", {True: OK, False: FAIL}
     findings = [
-        Finding(WARN if found.held else words_of[found.ok], what, f"{place.host}:{place.port}: {found.text}")
-        for place in each_host(table)
-        for found in await probe(reactor, place)
+        Finding(WARN if found.no_bind_left else words_of[found.ok], what, f"{one.host}:{one.port}: {found.text}")
+        for one in each_host(table)
+        for found in await probe(reactor, one)
     ]
     if len(table.password.reveal()) > PASSWORD_ROOM:
         warning = f"has more than the {PASSWORD_ROOM} characters that SMPP has room for: not every SMSC takes it"
@@ -90,23 +90,23 @@ async def smsc(reactor: Any, name: str, table: config.Smsc) -> list[Finding]:
     return findings
 
 
-def callback_places(labels: Mapping[str, config.Label]) -> dict[tuple[str, str, int], str]:
+def callback_targets(labels: Mapping[str, config.Label]) -> dict[tuple[str, str, int], str]:
     """Scheme, host and port to connect to, each with the first label that wants it.
 
     The label's own URL, and each listed host that is not a pattern; nobody knows the ports of the latter, so https's
     is taken.
     """
-    places: dict[tuple[str, str, int], str] = {}
+    targets: dict[tuple[str, str, int], str] = {}
     for name, label in labels.items():
         if label.callback_url:
             parts = urlsplit(label.callback_url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            places.setdefault((parts.scheme, parts.hostname or "", port), name)
-        known = {host for _, host, _ in places}
+            targets.setdefault((parts.scheme, parts.hostname or "", port), name)
+        known = {host for _, host, _ in targets}
         for host in label.callback_hosts:
             if "*" not in host and host not in known and not label.callback_http:
-                places.setdefault(("https", host.strip("[]"), 443), name)
-    return places
+                targets.setdefault(("https", host.strip("[]"), 443), name)
+    return targets
 
 
 def callback_rules(name: str, label: config.Label) -> list[Finding]:

@@ -21,16 +21,16 @@ HARMLESS = "Harmless"
 
 async def look(reactor: Any, name: str, table: Provider) -> list[Finding]:
     """Connect, with TLS where it has it; ask who we are, where that can be asked; a line each."""
-    what, place = f"provider {name}", _place(table.url)
+    what, where = f"provider {name}", _host_of(table.url)
     vendor = vendor_of(reactor, name, table)
     try:
         await vendor.connect()
     except CancelledError:
         raise
     except Exception as problem:
-        return [Finding(FAIL, what, f"{place}: {vendor.reason(problem)}")]
+        return [Finding(FAIL, what, f"{where}: {vendor.reason(problem)}")]
     secure = "TLS with a good certificate" if table.url.startswith("https:") else "connected, without TLS"
-    found = [Finding(OK, what, f"{place}: {secure}")]
+    found = [Finding(OK, what, f"{where}: {secure}")]
     if not table.url.startswith("https:") and table.clear_text:
         found.append(Finding(WARN, what, "texts, numbers and credentials go there in clear text (clear_text)"))
     path = profiles()[table.profile].head.get(HARMLESS) if table.profile else None
@@ -77,5 +77,5 @@ async def _nothing_to_mark() -> None:
     """Nothing of it is stored."""
 
 
-def _place(url: str) -> str:
+def _host_of(url: str) -> str:
     return urlsplit(url).netloc

@@ -102,28 +102,28 @@ def replication(about: dict[str, str], wanted: int, *, sentinels: bool) -> list[
 
 
 async def _settings(link: RedisLink, about: dict[str, str]) -> dict[str, str]:
-    """What CONFIG GET tells; where that is forbidden, what INFO tells as well."""
-    told = {
+    """What CONFIG GET says; where that is forbidden, what INFO says as well."""
+    known = {
         "appendonly": {"1": "yes", "0": "no"}.get(about.get("aof_enabled", ""), ""),
         "maxmemory-policy": about.get("maxmemory_policy", ""),
         "maxmemory": about.get("maxmemory", ""),
         "appendfsync": "",
     }
-    for name in told:
+    for name in known:
         try:
             pair: Sequence[bytes] = await link.command("CONFIG", "GET", name)
         except CancelledError:
             raise
         except StoreUnavailable as error:
             if "NOPERM" in str(error):
-                return told
+                return known
             raise
         except Exception:
             # Managed services and strict ACLs forbid CONFIG; INFO's answers stand, and judge says what is unknown.
-            return told
+            return known
         if len(pair) == 2:
-            told[name] = pair[1].decode()
-    return told
+            known[name] = pair[1].decode()
+    return known
 
 
 def refusals(about: dict[str, str]) -> list[Finding]:

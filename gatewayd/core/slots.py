@@ -15,7 +15,7 @@ from gatewayd.core.line import Line
 
 
 class Slot:
-    """The right to one thing at a time. `release` gives it back, once, however often it is called. Good for a `with`."""
+    """The right to one thing at a time: `release` gives it back, once, however often it is called. For a `with`."""
 
     __slots__ = ("_give_back",)
 

@@ -81,7 +81,7 @@ class Connection(Protocol):
         self._turn_comes = False
         self._refused = False  # the answer that ends the connection is decided, before its request was in
         self._refused_is_in = False  # the rest of that request has come
-        self._deaf = False  # nothing more is listened to
+        self._reads_no_more = False  # nothing more is listened to
         self._not_reading = False  # the caller does not read what we say
         self._heard_all = False  # the caller has closed its side
         self._closing = False
@@ -98,7 +98,7 @@ class Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""
-        if self._deaf:
+        if self._reads_no_more:
             return
         if self.idle:
             self.deadline = self._site.reactor.seconds() + SLOW
@@ -119,7 +119,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone; what was begun for it goes on to its end, and its answer is dropped."""
-        self._lost = self._deaf = True
+        self._lost = self._reads_no_more = True
         self._asked.clear()
         if self._answering is not None:
             self._site.in_flight -= 1
@@ -170,29 +170,29 @@ class Connection(Protocol):
 
     def _go_on(self) -> None:
         """Look at what came until a request is complete, and begin its answer."""
-        while self._unread and not self._asked and not self._deaf:
+        while self._unread and not self._asked and not self._reads_no_more:
             # Of a body that is known to be this long nothing else can be in these bytes.
             size = max(SLICE, self._reader.body_left)
             piece, self._unread = self._unread[:size], self._unread[size:]
             self._feed(piece)
         self._answer_next()
         if self._refused and not self._asked and self._answering is None:
-            while self._unread and not self._deaf:
+            while self._unread and not self._reads_no_more:
                 piece, self._unread = self._unread[:AHEAD], self._unread[AHEAD:]
                 self._feed(piece)
             if self._refused_is_in and not self._closing:
                 self.close()
-        if self._deaf:
+        if self._reads_no_more:
             self._unread = b""
 
     def _feed(self, data: bytes) -> None:
         try:
             if not self._reader.feed(data):
-                self._deaf = True
+                self._reads_no_more = True
                 if self._asked:
                     self._asked[-1].request.keep_alive = False
         except NotHttp as fault:
-            self._deaf = True
+            self._reads_no_more = True
             if not self._refused:
                 self._refuse(fault.request, self._site.door.not_http(fault.request) if fault.request.path else None)
 
@@ -224,7 +224,7 @@ class Connection(Protocol):
 
     def _end_came(self, request: Request) -> None:
         if self._refused:
-            self._refused_is_in = self._deaf = True
+            self._refused_is_in = self._reads_no_more = True
         else:
             self._asked.append(_Asked(request, self._turned_away))
             self._turned_away = None
@@ -345,7 +345,7 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Close once all is written; nothing more is answered."""
-        self._deaf = self._closing = True
+        self._reads_no_more = self._closing = True
         self._asked.clear()
         self._unread = b""
         self.deadline = self._site.reactor.seconds() + ABORT

@@ -45,7 +45,7 @@ SAY_AGAIN = 10.0
 
 MOST_SAID = 1000
 
-_Place = tuple[str, Channel]
+_Scope = tuple[str, Channel]
 _NOT_FOUND = Answer(b"not found\n", 404, b"text/plain; charset=utf-8")
 _UNIX_PEER = ipaddress.IPv4Address("127.0.0.1")
 """A caller on a unix socket is on this machine."""
@@ -151,41 +151,41 @@ class Api:
 
     def admit(self, request: HttpRequest) -> Answer | None:
         """Refuse on the head alone: other paths, closed peers, other methods, too much, and who has no secret."""
-        place = self._place(request.path)
-        if place is None:
+        scope = self._scope_of(request.path)
+        if scope is None:
             return _NOT_FOUND
-        label, channel = place
+        label, channel = scope
         gate = self._gates.get(label)
         address = self._caller(request)
         if fault := self._why_closed(address, label, request.peer):
             self._say_closed(fault)
-            return self._early(place, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), 403)
+            return self._early(scope, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), 403)
         if not request.method:
             return None  # its head can't be read: `not_http` says so
         if request.method != b"POST":
-            return self._refuse(place, Refused(ErrorCode.INVALID_REQUEST, "the method is not POST"))
+            return self._refuse(scope, Refused(ErrorCode.INVALID_REQUEST, "the method is not POST"))
         if int(request.header(b"content-length") or 0) > self._max_body:
             return self.too_large(request)
         fault = "no label has this name"
         if gate is not None:
             fault = gate.why_unknown(request.all_headers(b"authorization"), channel)
         if fault:
-            return self._refuse(place, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), f"not authorised: {fault}")
+            return self._refuse(scope, Refused(ErrorCode.NOT_AUTHORISED, "not authorised"), f"not authorised: {fault}")
         return None
 
     def too_large(self, request: HttpRequest) -> Answer:
         """The body is over the limit, by its Content-Length or as it came."""
         refused = Refused(ErrorCode.TOO_LARGE, f"the body has more than {self._max_body} bytes")
-        return self._refuse(self._place(request.path), refused)
+        return self._refuse(self._scope_of(request.path), refused)
 
     def not_http(self, request: HttpRequest) -> Answer:
         """What follows the request line is not HTTP; the peer is asked for first, as far as its headers were read."""
         refused = Refused(ErrorCode.INVALID_REQUEST, "the request's headers, or the chunks of its body, are not HTTP")
-        return self.admit(request) or self._refuse(self._place(request.path), refused)
+        return self.admit(request) or self._refuse(self._scope_of(request.path), refused)
 
     def busy(self, request: HttpRequest) -> Answer:
         """More is asked at once than can be answered in time: nothing was read of this one's content."""
-        return self._refuse(self._place(request.path), Refused(ErrorCode.TRY_AGAIN, "too many requests at once"))
+        return self._refuse(self._scope_of(request.path), Refused(ErrorCode.TRY_AGAIN, "too many requests at once"))
 
     def _most_from(self, host: str) -> int:
         """The connections of one peer: few, unless some label is open to it, or it is a proxy."""
@@ -195,14 +195,14 @@ class Api:
         known = address in self._trusted or any(address in gate.networks for gate in self._gates.values())
         return sys.maxsize if known else MOST_FROM_A_STRANGER
 
-    def _refuse(self, place: _Place | None, refused: Refused, reason: str = "") -> Answer:
-        if place is not None:
-            self._say(*place, refused.code, reason or refused.message)
-        return self._early(place, refused)
+    def _refuse(self, scope: _Scope | None, refused: Refused, reason: str = "") -> Answer:
+        if scope is not None:
+            self._say(*scope, refused.code, reason or refused.message)
+        return self._early(scope, refused)
 
-    def _early(self, place: _Place | None, refused: Refused, status: int = 200) -> Answer:
-        if place is not None:
-            label, channel = place
+    def _early(self, scope: _Scope | None, refused: Refused, status: int = 200) -> Answer:
+        if scope is not None:
+            label, channel = scope
             self._meter.intake(label if label in self._gates else "", channel, refused.code, 0.0)
         return Answer(_refused(refused), status)
 
@@ -228,10 +228,10 @@ class Api:
         log.info("403: {fault}", fault=fault)
 
     def _find(self, method: bytes, path: bytes) -> Route:
-        place = self._place(path)
-        return ("message", {"label": place[0], "channel": place[1]}) if place else ("elsewhere", {})
+        scope = self._scope_of(path)
+        return ("message", {"label": scope[0], "channel": scope[1]}) if scope else ("elsewhere", {})
 
-    def _place(self, path: bytes) -> tuple[str, Channel] | None:
+    def _scope_of(self, path: bytes) -> tuple[str, Channel] | None:
         """Which label and channel a path names; the label may be unknown."""
         found = self._routes.get(path)
         if found is not None:

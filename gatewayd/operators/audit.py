@@ -191,10 +191,10 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
 def verified(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> tuple[list[str], str, str]:
     """All at once of what `verify` says: the sentences on what is wrong, that of count and head, and the head."""
     sentences: list[str] = []
-    told = verify(path, secrets, follows)
+    faults = verify(path, secrets, follows)
     while True:
         try:
-            sentences.append(next(told))
+            sentences.append(next(faults))
         except StopIteration as end:
             return sentences[:-1], sentences[-1], end.value
 

@@ -44,7 +44,7 @@ class Traffic(Struct, frozen=True):
     latest: dict[str, str]
 
 
-class Way(Struct, frozen=True):
+class WayRow(Struct, frozen=True):
     """One relay or SMSC on the page; `rate` is what this process hands over a second, lately."""
 
     channel: Channel
@@ -105,7 +105,7 @@ class Pages:
             ),
             oldest=_queue_plot(history, now.at, seconds, lambda queue: queue.oldest_age, "Oldest waiting", "seconds"),
             ways=[
-                Way(channel, name, state, rate_of(history, channel, name))
+                WayRow(channel, name, state, rate_of(history, channel, name))
                 for channel, states in now.ways.items()
                 for name, state in states.items()
             ],

@@ -228,8 +228,8 @@ def states_of(channel: IChannel) -> Mapping[str, WayState]:
     """What a channel shows of its ways out: its own `states()`, or up and down where it has no more to tell."""
     states: Any = getattr(channel, "states", None)
     if states is not None:
-        told: Mapping[str, WayState] = states()
-        return told
+        own: Mapping[str, WayState] = states()
+        return own
     return {name: WayState(up, "up" if up else "down") for name, up in channel.routes().items()}
 
 

@@ -44,8 +44,8 @@ def folded(timeline: Sequence[TracedEvent]) -> list[Step]:
     index = 0
     while index < len(timeline):
         length, times = _cycle(timeline, index)
-        for place in range(length):
-            alike = timeline[index + place : index + length * times : length]
+        for offset in range(length):
+            alike = timeline[index + offset : index + length * times : length]
             # The store folds what is alike to the letter: such an event came often by itself.
             latest, often = alike[-1], sum(event.times for event in alike)
             tone = _TONES.get(latest.event.partition(" (")[0], "")

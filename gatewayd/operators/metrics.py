@@ -67,7 +67,7 @@ class Metrics:
         )
         self._attempts_total = Counter(
             "gatewayd_attempts_total",
-            "Attempts to hand a message to a next hop: sent, again, uncertain, failed, rejected, parked.",
+            "Attempts to hand a message to a next hop: sent, again, uncertain, failed, rejected, set_aside.",
             ("label", "channel", "outcome"),
             registry=registry,
         )

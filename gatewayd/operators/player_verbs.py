@@ -111,7 +111,7 @@ class PlayerVerbs:
         cursor, seen, found = await self._store.export_some(
             player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
         )
-        told: Json = {
+        answer: Json = {
             "cursor": cursor,
             "seen": seen,
             "messages": [kept_json(replace(one, trace=in_words(one.trace))) for one in found],
@@ -120,11 +120,11 @@ class PlayerVerbs:
             log.info("A player of {label} is being exported by an operator", label=player.label)
             users = await self._stop_orders.spellings(player.label, player.ext_user_id)
             names = self._keys.stop_hashes(player.label, users, "")
-            told["also"] = [user for user in users if user != player.ext_user_id]
-            told["stop_list"] = {
+            answer["also"] = [user for user in users if user != player.ext_user_id]
+            answer["stop_list"] = {
                 channel: stopped_json(await self._store.stopped(player.label, channel, names)) for channel in Channel
             }
-        return json_answer(told)
+        return json_answer(answer)
 
     def _player(self, request: IRequest) -> Player:
         player = body(request, Player)

@@ -39,8 +39,8 @@ def per_minute(points: Points, now: float, span: float, bins: int) -> Values:
     start = now - span
 
     def value_at(moment: float) -> float | None:
-        place = bisect_right(times, moment) - 1
-        return points[place][1] if place >= 0 else None
+        before = bisect_right(times, moment) - 1
+        return points[before][1] if before >= 0 else None
 
     found: list[float | None] = []
     for index in range(bins):

@@ -51,7 +51,7 @@ def trace_json(trace: Trace, namesakes: Iterable[Known] = ()) -> Json:
 
 def kept_json(kept: Kept) -> Json:
     """One message in an export: its timeline, what else is stored of it, and its content while it waits."""
-    told: Json = trace_json(kept.trace) | {
+    answer: Json = trace_json(kept.trace) | {
         "accepted_at": iso(kept.accepted_at),
         "deadline": iso(kept.deadline),
         "sent_at": iso(kept.sent_at),
@@ -62,9 +62,9 @@ def kept_json(kept: Kept) -> Json:
         "callback_url": kept.callback_url.partition("?")[0],
     }
     if kept.waiting is not None:
-        told["content"] = msgspec.to_builtins(kept.waiting.content)
-        told["content"].pop("type", None)
-    return told
+        answer["content"] = msgspec.to_builtins(kept.waiting.content)
+        answer["content"].pop("type", None)
+    return answer
 
 
 def stopped_json(stopped: Stopped | None) -> Json | None:

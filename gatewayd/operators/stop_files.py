@@ -42,11 +42,11 @@ def stops(options: Namespace) -> int:
 def guard(options: Namespace) -> int:
     """Let more than intake_rate in for a time."""
     client = open_client(Path(options.config), options.instance)
-    told = client.post("/verbs/guard", {"label": options.label, "seconds": options.lift})
+    answer = client.post("/verbs/guard", {"label": options.label, "seconds": options.lift})
     if options.json:
-        show.as_json(told)
+        show.as_json(answer)
     else:
-        show.done(told)
+        show.done(answer)
     return 0
 
 
@@ -111,9 +111,9 @@ def write(options: Namespace, found: Iterator[Json]) -> int:
             count += 1
             unknown += not stop["ext_user_id"]
             progress.step(1)
-    told: Json = {"label": options.label, "exported": count, "without_player_id": unknown}
+    summary: Json = {"label": options.label, "exported": count, "without_player_id": unknown}
     if options.export_file != "-":
-        show.as_json(told) if options.json else show.done(told)
+        show.as_json(summary) if options.json else show.done(summary)
     return 0
 
 
@@ -145,10 +145,10 @@ def bring(options: Namespace, client: AdminClient) -> int:
         total = {"imported": 0, "ended": 0}
 
         def done(order: Future[Json]) -> None:
-            told = order.result()
+            answer = order.result()
             for name in total:
-                total[name] += told[name]
-            progress.step(told["imported"] + told["ended"])
+                total[name] += answer[name]
+            progress.step(answer["imported"] + answer["ended"])
 
         with (
             show.Progress("Stops imported", count, quiet=options.json) as progress,
@@ -163,8 +163,8 @@ def bring(options: Namespace, client: AdminClient) -> int:
                 under_way = sender.submit(client.post_text, "/verbs/stops/import", order)
             if under_way is not None:
                 done(under_way)
-    told = {"label": options.label, **total}
-    show.as_json(told) if options.json else show.done(told)
+    summary = {"label": options.label, **total}
+    show.as_json(summary) if options.json else show.done(summary)
     return 0
 
 

@@ -63,7 +63,7 @@ class Verbs:
         """All that the dashboard shows, for programs."""
         snapshot = await self._watch.look()
         reasons = self._with_draining(snapshot.reasons())
-        told = status_json(
+        answer = status_json(
             snapshot,
             self._watch.samples,
             self._labels(),
@@ -71,7 +71,7 @@ class Verbs:
             version=self._version,
             reasons=reasons,
         )
-        return json_answer(told)
+        return json_answer(answer)
 
     async def message(self, request: IRequest, name: str) -> Answer:
         """The timeline of one message, by our id or by the caller's uid."""
@@ -82,8 +82,8 @@ class Verbs:
         """One message's record as the store keeps it, by the names of its legend: for support."""
         trace = await self._orders.trace(asked(request, "id").strip())
         found = await self._store.fields(trace.ext_message_id)
-        told: Json = {"ext_message_id": trace.ext_message_id, "record": dict(found)}
-        return json_answer(told)
+        answer: Json = {"ext_message_id": trace.ext_message_id, "record": dict(found)}
+        return json_answer(answer)
 
     async def dead_letters(self, request: IRequest) -> Answer:
         """The newest dead letters; `limit` in the query says how many (1 to 100000, default 100)."""

@@ -27,13 +27,13 @@ EndpointOf = Callable[[Any, config.Smsc], IStreamClientEndpoint]
 class Probed(Struct, frozen=True):
     """What `probe` found of one bind: `text` is one line for the operator.
 
-    `held` says that the SMSC has no bind left for this account, which a running daemon is reason enough for;
+    `no_bind_left` says that the SMSC has no bind left for this account, which a running daemon is reason enough for;
     `lacking`, that it may have no bind of this kind at all.
     """
 
     ok: bool
     text: str
-    held: bool = False
+    no_bind_left: bool = False
     lacking: bool = False
 
 
@@ -55,8 +55,8 @@ async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: Endpo
     try:
         talk, answer = await bound(reactor, smsc, mode, endpoint_of, takes=False)
     except Refused as refused:
-        held, lacking = refused.status == Status.RALYBND, refused.status in NO_SUCH_BIND
-        return Probed(False, f"{bind}: {refused}", held=held, lacking=lacking)
+        no_bind_left, lacking = refused.status == Status.RALYBND, refused.status in NO_SUCH_BIND
+        return Probed(False, f"{bind}: {refused}", no_bind_left=no_bind_left, lacking=lacking)
     except Trouble as trouble:
         return Probed(False, f"{bind}: {trouble}")
     try:

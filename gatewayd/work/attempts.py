@@ -123,7 +123,7 @@ class MessageWork:
         message, now = item.message, self._clock.seconds()
         if (message.label, message.channel) in self.paused and now < message.deadline:
             await self._settled(lambda: self._store.set_aside(message, lease=item.lease))
-            self._count(item, "parked")
+            self._count(item, "set_aside")
         elif now >= message.deadline:
             await self._end(item, State.FAILED, _too_late(item, now, self._why_not()))
         elif (mark := self._marks.forgotten(item)) is not None:

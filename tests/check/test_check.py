@@ -27,7 +27,7 @@ from certificates import Authority
 from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everything
 from gatewayd.check import redis as redis_check
 from gatewayd.check.dns import CannotLookUp, Resolver, dkim, dmarc, mx, record_of, sender_domains, spf
-from gatewayd.check.neighbours import callback, callback_places
+from gatewayd.check.neighbours import callback, callback_targets
 from gatewayd.config import Config, Dkim, Secret, parse
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
@@ -434,11 +434,11 @@ def test_domains_come_from_the_senders(net: Net) -> None:
     assert sender_domains(net.config()) == {}
 
 
-def test_callback_places(net: Net) -> None:
+def test_callback_targets(net: Net) -> None:
     """The label's URL with its port, and listed hosts that are no patterns at https's."""
     own = net.raw["labels"]["amazing"]
     own |= {"callback_url": "https://api.smartico.ai:8443/x", "callback_hosts": ["*.smartico.ai", "cb.amazing.example"]}
-    assert set(callback_places(net.config().labels)) == {
+    assert set(callback_targets(net.config().labels)) == {
         ("https", "api.smartico.ai", 8443),
         ("https", "cb.amazing.example", 443),
     }

@@ -33,7 +33,7 @@ class IMeter(Interface):
         """A request was answered."""
 
     def settled(label: str, channel: Channel, outcome: str, seconds: float) -> None:
-        """An attempt ended: sent, again, uncertain, failed, rejected, parked. `seconds` since acceptance."""
+        """An attempt ended: sent, again, uncertain, failed, rejected, set_aside. `seconds` since acceptance."""
 
     def reported(label: str, status: Report, result: str, seconds: float) -> None:
         """A callback ended: told, again, dead. `seconds` since the status was queued."""

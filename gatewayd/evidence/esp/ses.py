@@ -201,8 +201,8 @@ def events(envelope: Json) -> tuple[EspEvent, ...]:
     name = text(data, "eventType", "notificationType")
     if not name:
         return ()
-    place, key = _RECIPIENTS.get(name, ("mail", "destination")), text(envelope, "MessageId")
-    listed = table(data, place[0]).get(place[1])
+    (section, field), key = _RECIPIENTS.get(name, ("mail", "destination")), text(envelope, "MessageId")
+    listed = table(data, section).get(field)
     recipients = listed if isinstance(listed, list) and listed else [None]
     token = _token(table(data, "mail"))
     return tuple(
