@@ -13,6 +13,17 @@ from cryptography.x509.oid import NameOID
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 _NOW = datetime.datetime.now(datetime.UTC)
 
 
@@ -69,7 +80,12 @@ class Authority:
             .not_valid_before(_NOW - datetime.timedelta(days=1))
             .not_valid_after(_NOW + datetime.timedelta(days=2))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            # What RFC 5280 asks for, and Python from 3.13 on.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
+        if ca:
+            builder = builder.add_extension(_SIGNS, critical=True)
         if alternative:
             try:
                 name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(alternative))

@@ -29,6 +29,7 @@ from postfix import Postfix
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from gatewayd.sandbox.players import Player
@@ -621,15 +622,22 @@ async def test_big_mails_do_not_hold_up_the_others() -> None:
 
     async with life(prepare) as world:
         body = "<html><body>" + "<p>Ein schönes Angebot für dich, nur heute.</p>\n" * 45_000 + "</body></html>"
-        sending = [world.email(body=body, text_body="") for _ in range(4)]
-        running = [Deferred.fromCoroutine(one) for one in sending]
+
+        async def sent(uid: str) -> None:
+            """As Smartico does it: with the same uid again where a busy machine had no time for it."""
+            while (said := await world.email(body=body, text_body="", email_uid=uid)).error_code == 10:
+                await later(0.5)
+            assert said.error_code == 0
+
+        running = [Deferred.fromCoroutine(sent(f"big-{number}")) for number in range(4)]
         longest = 0.0
         while not all(one.called for one in running) or world.relay.count < 4:
             began = cpu_seconds(world.daemon.pid)
             await world.daemon.healthy()
             longest = max(longest, cpu_seconds(world.daemon.pid) - began)
             await later(0.01)
+            assert not [one for one in running if isinstance(one.result if one.called else None, Failure)]
         for one in running:
-            assert (await one).error_code == 0
+            await one
         assert all(is_signed(one.content) for one in list(world.relay.taken)[:1])
         assert longest < 0.5, f"/healthz waited for {longest} s of work"
