@@ -3,7 +3,8 @@
 For compliance officers: what was taken, what was refused and why, what went out, how it ended. Holds ids, never an
 address or content. A line that is changed, removed or put in between breaks the chain from there on; the chain's head
 is also said in the daemon's own log, so that a cut-off end shows as well. Where the file was moved away (rotated), the
-first line of the new one names the head of the old one, and is bound to it.
+first line of the new one names the head of the old one, and is bound to it. Where an end was missing when the daemon
+started, a line of the chain says so for good.
 """
 
 import fcntl
@@ -30,6 +31,8 @@ HEAD_EVERY = 3600.0
 START = "0" * 64
 CONTINUED = "continued"
 """The decision that begins a file whose chain goes on from another one; its reason is that one's head."""
+GAP = "gap"
+"""The decision that says that lines were missing here when the daemon started; its reason begins with their head."""
 
 _TAIL = 65536
 log = Logger()
@@ -95,6 +98,10 @@ class AuditLog:
         if now >= self._next_head:
             self._next_head = now + HEAD_EVERY
             log.info("the audit log's chain stands at {chain}", chain=self._chain)
+
+    def note_gap(self, missing: AuditHead) -> None:
+        """Write down that this head is known, and is not in the file: from now on `verify` says so."""
+        self._write(GAP, Decision(GAP, "", "", reason=f"{missing.chain} after {missing.lines} lines"))
 
     def reopen(self) -> None:
         """Go on in a new file where the old one was moved away or emptied. Where that fails, in the old one."""
@@ -178,6 +185,12 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
             if number == 1 and line.decision == CONTINUED:
                 # Whoever moved this line or made it up lacks the key under which it is bound to what it names.
                 chain = began = line.reason
+            if line.decision == GAP:
+                missing, _, where = line.reason.partition(" ")
+                if number == 1 and missing == follows:
+                    began = missing
+                else:
+                    yield f"line {number}: Redis remembered the head {missing[:16]}... {where}: the end was cut off there"
             if number == 1 and follows not in ("", began):
                 yield "line 1 does not go on from the file before: a file or the end of one is missing"
             bare = msgspec.structs.replace(line, chain="")

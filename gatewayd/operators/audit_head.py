@@ -72,6 +72,8 @@ class HeadKeeper(Service):
                     " which the file does not hold. Lines were cut off, or the file was moved away while gatewayd stood"
                 )
                 log.critical("{fault}", fault=self._cut)
+                # What Redis remembers is about to be forgotten: the next start and every `verify` must see it still.
+                self._audit.note_gap(known)
         head = self._audit.head()
         if head != self._kept and head.chain != START:
             await self._write(head)

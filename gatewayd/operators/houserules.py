@@ -5,6 +5,7 @@ what a browser on this machine can be tricked into: a form on a foreign page, a 
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -57,7 +58,7 @@ class HouseDoor:
         """None, or 403 in words."""
         if request.path in _PROBES:
             return None
-        host = request.header(b"host") or b""
+        host = _host_of(request)
         if not _is_ours(host, self._hosts):
             return json_answer({"error": _UNKNOWN_NAME}, 403)
         if request.method not in (b"GET", b"HEAD") and _is_foreign(request, host):
@@ -78,7 +79,16 @@ class HouseDoor:
 
 
 _UNKNOWN_NAME = "this host name is not known here: use the address, or name it in [admin] hosts"
+_HOST = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(?::\d{0,5})?")
 _PROBES = (b"/healthz", b"/readyz", b"/metrics")
+
+
+def _host_of(request: Any) -> bytes:
+    """The name by which we are asked: of a target in absolute form its own, whatever Host says (RFC 9112 3.2.2)."""
+    _, absolute, rest = request.uri.partition(b"://")
+    if absolute and not request.uri.startswith(b"/"):
+        return bytes(rest.partition(b"/")[0])
+    return request.header(b"host") or b""
 
 
 def _is_ours(host: bytes, known: frozenset[str]) -> bool:
@@ -87,10 +97,10 @@ def _is_ours(host: bytes, known: frozenset[str]) -> bool:
     Addresses, localhost and what ends so, and what the operator named. Not dotless names, .local, .lan or .home.arpa:
     any device of the same network may claim one of those.
     """
-    name = host.decode("ascii", "replace").lower()
-    name = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
-    if not name:
+    found = _HOST.fullmatch(host.decode("ascii", "replace").lower())
+    if found is None:
         return False
+    name = found["address"] or found["name"]
     return name in known or name == "localhost" or name.endswith(".localhost") or _is_address(name)
 
 

@@ -319,6 +319,12 @@ def test_verbs_take_only_json(world: World) -> None:
         ({"Host": "printer.lan"}, False),
         ({"Host": "printer.home.arpa"}, False),
         ({"Host": "127.0.0.1.evil.example"}, False),
+        ({"Host": "[::1].evil.example"}, False),
+        ({"Host": "[::1]:9090.evil"}, False),
+        ({"Host": "localhost:9090:evil"}, False),
+        ({"Host": "localhost@evil.example"}, False),
+        ({"Host": "[]"}, False),
+        ({"Host": ""}, False),
     ],
 )
 def test_no_strangers_page_can_make_a_browser_act(world: World, headers: dict[str, str], allowed: bool) -> None:
@@ -327,6 +333,14 @@ def test_no_strangers_page_can_make_a_browser_act(world: World, headers: dict[st
     reply = world.ask("/verbs/pause", body, Content_Type="application/json", **headers)
     assert (reply.status == 200) is allowed
     assert bool(world.run(world.store.paused())) is allowed
+
+
+def test_a_target_with_a_name_of_its_own_is_asked_by_that(world: World) -> None:
+    """Host does not count then (RFC 9112 3.2.2)."""
+    body = json.dumps({"label": "amazing"}).encode()
+    for name, status in (("evil.example:9090", 403), ("localhost:9090", 200)):
+        reply = world.ask(f"http://{name}/verbs/pause", body, Content_Type="application/json", Host="localhost")
+        assert reply.status == status
 
 
 def test_probes_answer_under_any_name(world: World) -> None:

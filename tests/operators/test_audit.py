@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import AuditLog, Taken, line_of, verify
+from gatewayd.operators.audit import AuditLog, Taken, line_of, verified, verify
 from gatewayd.operators.audit_head import HeadKeeper
 
 SECRET = b"s" * 32
@@ -231,6 +231,27 @@ def test_an_end_that_was_cut_off_over_a_restart_is_noticed(tmp_path: Path) -> No
     said, logged = kept(path, redis)
     assert "Redis remembers" in said[0]
     assert "after 4 lines" in logged[0]
+    # Redis remembers the new head by now; the chain itself says what was missing, and goes on saying it.
+    assert kept(path, redis, 5) == ([], [])
+    [fault] = problems(path)
+    assert fault == f"line 4: Redis remembered the head {head.chain[:16]}... after 4 lines: the end was cut off there"
+    again = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(again[:3]))
+    kept(path, redis)
+    assert len(problems(path)) == 1, "who takes that line away leaves another one"
+
+
+def test_a_file_that_was_moved_away_while_nobody_wrote_is_whole_with_it(tmp_path: Path) -> None:
+    """The new one's first line names the head of the old one; alone it says that something was there."""
+    path, old, redis = tmp_path / "audit.log", tmp_path / "audit.log.1", Kept()
+    kept(path, redis, 1, 2)
+    path.rename(old)
+    said, _ = kept(path, redis, 3)
+    assert "moved away" in said[0]
+    faults, _, head = verified(old, (SECRET,))
+    assert faults == []
+    assert verified(path, (SECRET,), head)[0] == []
+    assert len(verified(path, (SECRET,))[0]) == 1
 
 
 def test_a_file_that_went_on_after_the_last_look_and_one_that_was_rotated_are_whole(tmp_path: Path) -> None:
