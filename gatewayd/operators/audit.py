@@ -190,7 +190,7 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
                 if number == 1 and missing == follows:
                     began = missing
                 else:
-                    yield f"line {number}: Redis remembered the head {missing[:16]}... {where}: the end was cut off there"
+                    yield f"line {number}: Redis remembered {missing[:16]}... {where}: the end was cut off there"
             if number == 1 and follows not in ("", began):
                 yield "line 1 does not go on from the file before: a file or the end of one is missing"
             bare = msgspec.structs.replace(line, chain="")

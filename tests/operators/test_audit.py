@@ -234,7 +234,7 @@ def test_an_end_that_was_cut_off_over_a_restart_is_noticed(tmp_path: Path) -> No
     # Redis remembers the new head by now; the chain itself says what was missing, and goes on saying it.
     assert kept(path, redis, 5) == ([], [])
     [fault] = problems(path)
-    assert fault == f"line 4: Redis remembered the head {head.chain[:16]}... after 4 lines: the end was cut off there"
+    assert fault == f"line 4: Redis remembered {head.chain[:16]}... after 4 lines: the end was cut off there"
     again = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(again[:3]))
     kept(path, redis)
