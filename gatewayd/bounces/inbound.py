@@ -109,7 +109,7 @@ class ReturnedMail(protocol.Factory):
         self._limits = limits or Limits()
         self._in_thread = in_thread or _threads_of(reactor)
         self._sessions: set[LmtpSession[Addressed]] = set()
-        self._taken = Tally(_MAILS_A_TOKEN)
+        self._mails_of = Tally(_MAILS_A_TOKEN)
         self._emptied: Deferred[None] | None = None
         self.draining = False
         self.reconfigure(domains=domains, max_size=max_size, internal_relays=internal_relays)
@@ -136,7 +136,7 @@ class ReturnedMail(protocol.Factory):
         if self.draining or len(self._sessions) >= self._limits.connections:
             return _Busy()
         session: LmtpSession[Addressed] = LmtpSession(
-            self._reactor, self._sized, self._hostname, find=self.find, take=self.take, over=self._over
+            self._reactor, self._sized, self._hostname, find=self.find, record=self.record, over=self._over
         )
         self._sessions.add(session)
         return session
@@ -171,10 +171,10 @@ class ReturnedMail(protocol.Factory):
         message_id = self._keys.read(purpose, token) if purpose else None
         return Addressed(purpose, message_id) if purpose and message_id else None
 
-    async def take(self, arrived: Arrived[Addressed]) -> None:
+    async def record(self, arrived: Arrived[Addressed]) -> None:
         """Deal with one mail for good. Raises StoreUnavailable where its fact could not be made durable."""
         message_id = arrived.recipient.message_id
-        if self._taken.is_full(message_id):
+        if self._mails_of.is_full(message_id):
             self.log.warn("too many mails about {message_id}: dropped", message_id=message_id)
             return
         inspected: Inspected = await self._in_thread(inspect, arrived.raw, arrived.null_sender)
@@ -186,7 +186,7 @@ class ReturnedMail(protocol.Factory):
         else:
             self._ignored(arrived.recipient, inspected.verdict)
         # Only what was dealt with counts: a mail that is refused while the store is down comes again.
-        self._taken.count(message_id)
+        self._mails_of.count(message_id)
 
     def _ignored(self, to: Addressed, verdict: BounceReading) -> None:
         self.log.info(

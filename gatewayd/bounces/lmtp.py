@@ -55,7 +55,7 @@ _BODIES = frozenset({"7BIT", "8BITMIME"})
 class LmtpSession(protocol.Protocol, Generic[R]):
     """One connection. `find` gives the recipient behind an address, or None where we have no such one.
 
-    `take` returns once the mail is dealt with for good; until then the peer has no answer. Where it raises
+    `record` returns once the mail is dealt with for good; until then the peer has no answer. Where it raises
     StoreUnavailable, or anything else, the peer is asked to come again.
     """
 
@@ -69,14 +69,14 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         hostname: str,
         *,
         find: Callable[[str], R | None],
-        take: Callable[[Arrived[R]], Awaitable[None]],
+        record: Callable[[Arrived[R]], Awaitable[None]],
         over: Callable[["LmtpSession[R]"], None],
     ) -> None:
         self._clock = clock
         self._limits = limits
         self._hostname = hostname
         self._find = find
-        self._take = take
+        self._record = record
         self._over = over
         self._buffer = bytearray()
         self._mail: Incoming | None = None
@@ -343,7 +343,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
 
     async def _store(self, arrived: Arrived[R]) -> None:
         try:
-            await self._take(arrived)
+            await self._record(arrived)
         except CancelledError:
             raise
         except StoreUnavailable:

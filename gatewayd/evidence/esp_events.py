@@ -115,7 +115,7 @@ class EspEvents:
         same = hmac.compare_digest(secret.encode(), known.secret if known is not None else b"")
         return same and known is not None
 
-    async def take(self, name: str, headers: Mapping[str, str], body: bytes, path: str = "") -> None:
+    async def record(self, name: str, headers: Mapping[str, str], body: bytes, path: str = "") -> None:
         """Return once every event of a known provider's request is durable. `path` is the request's, as it came.
 
         Raises Forged or Unreadable where the request is worth nothing; TemporaryFailure or StoreUnavailable where

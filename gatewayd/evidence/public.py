@@ -216,7 +216,7 @@ class Public:
         if request.method == b"HEAD":
             return _TAKEN
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-        await self._events.take(provider, headers, request.body, request.path.decode("latin-1"))
+        await self._events.record(provider, headers, request.body, request.path.decode("latin-1"))
         return _TAKEN
 
     @app.route("/dlr/<provider>/<token>", methods=["GET", "HEAD", "POST"])
@@ -225,7 +225,7 @@ class Public:
         if not self._reports.knows(provider):
             return _NOT_FOUND
         if request.method != b"HEAD":
-            await self._reports.take(provider, token, request)
+            await self._reports.record(provider, token, request)
         return _TAKEN
 
     @app.handle_errors(Forged)

@@ -74,7 +74,7 @@ class VendorReports:
         """Whether it is configured."""
         return provider in self._providers
 
-    async def take(self, name: str, token: str, request: Any) -> None:
+    async def record(self, name: str, token: str, request: Any) -> None:
         """Return once all that a known provider's report says is durable.
 
         A bad token, a report that says nothing and one that was told before are no reason to ask again. Raises Forged

@@ -39,17 +39,17 @@ class EventClaims:
         if not keys:
             return []
         name = next(self._names)
-        taken = await self._all([("SET", self._prefix + key, name, "NX", "EX", CLAIMED_FOR) for key in keys])
-        if all(taken):
+        were_free = await self._all([("SET", self._prefix + key, name, "NX", "EX", CLAIMED_FOR) for key in keys])
+        if all(were_free):
             return [Claim.OURS] * len(keys)
-        held = await self._link.command("MGET", *(self._prefix + key for key in keys))
+        holders = await self._link.command("MGET", *(self._prefix + key for key in keys))
         return [
             Claim.OURS
             if was_free or holder == name.encode()
             else Claim.DONE
             if holder == _DONE.encode()
             else Claim.ANOTHERS
-            for was_free, holder in zip(taken, held, strict=True)
+            for was_free, holder in zip(were_free, holders, strict=True)
         ]
 
     async def keep(self, keys: Sequence[str], seconds: float) -> None:

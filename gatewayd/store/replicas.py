@@ -1,4 +1,4 @@
-"""What a promise waits for: that enough replicas have all that Redis was told before it.
+"""What a promise waits for: that enough replicas have all that was written to Redis before it.
 
 WAIT speaks for the writes of its own connection. So each round is a small write and a WAIT, on a connection that does
 nothing else: all that was answered before the round began stands before that write in Redis' stream, and nothing queues
@@ -52,7 +52,7 @@ class Replicas:
         self._following = 0
         self._left_at: float | None = None
         self._one_hangs = False
-        self._told = 0
+        self._written = 0
         self.missing = "the replicas were not asked yet"
         self._begin()
 
@@ -112,13 +112,13 @@ class Replicas:
         else:
             _, have, about = await self._ask(mark, ("WAIT", everybody, int(WAIT_FOR_ALL * 1000)), role)
             self._one_hangs = have < everybody
-        _, told, replicas = about
-        if all(int(heard) >= self._told for _, _, heard in replicas):
+        _, written, replicas = about
+        if all(int(heard) >= self._written for _, _, heard in replicas):
             self._one_hangs = False
-        self._told = int(told)
+        self._written = int(written)
         left = self._has_one_left(len(replicas))
         if have < self._count:
-            return f"{have} of {self._count} replicas have what Redis was told"
+            return f"{have} of {self._count} replicas have what was written to Redis"
         return "a replica has left, perhaps to be the master: nothing is promised for 5 s" if left else ""
 
     def _has_one_left(self, following: int) -> bool:

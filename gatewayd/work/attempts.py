@@ -106,7 +106,7 @@ class MessageWork:
         """The message's id."""
         return item.message.id
 
-    async def take(self, limit: int) -> list[Leased]:
+    async def lease(self, limit: int) -> list[Leased]:
         """Due messages of the channel; while none of its ways is up, those only whose deadline has passed.
 
         Nothing else is tried then, looked up or written into timelines, however many wait.
@@ -310,7 +310,7 @@ class ReportWork:
         """The message's id: one status of a message is told at a time."""
         return item.message_id
 
-    async def take(self, limit: int) -> list[ReportJob]:
+    async def lease(self, limit: int) -> list[ReportJob]:
         """Messages with a status that is due to be told."""
         return await self._store.lease_reports(limit)
 

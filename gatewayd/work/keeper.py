@@ -58,7 +58,7 @@ class Keeper(Service):
         self._instance = instance
         self._first = True
         self._began = 0.0
-        self._is_ours = self._took_back = self._usurped = False
+        self._is_ours = self._has_recovered = self._usurped = False
         self._dead: Sequence[str] = ()
         self._loops: list[LoopingCall] = []
         self._running: dict[str, Deferred[None]] = {}
@@ -102,13 +102,13 @@ class Keeper(Service):
             return
         self._first, self._dead = False, dead
         self._on_paused(paused)
-        if not self._took_back:
+        if not self._has_recovered:
             # What this process leased since is in work already: given back, a peer would tell it a second time.
             await self._take_over(self._instance, before=self._began)
-            self._took_back = True
+            self._has_recovered = True
 
     async def _chores(self) -> None:
-        if not self._is_ours or not self._took_back:
+        if not self._is_ours or not self._has_recovered:
             return
         await self._store.come_forward()
         if since := self._store.forgotten_since():

@@ -27,7 +27,7 @@ class Work(Protocol[T]):
     def key(self, item: T) -> str:
         """The id under which the item is leased."""
 
-    async def take(self, limit: int) -> list[T]:
+    async def lease(self, limit: int) -> list[T]:
         """Lease up to `limit` due items."""
 
     async def do(self, item: T) -> T | None:
@@ -114,7 +114,7 @@ class Outbox(Service, Generic[T]):
             found = 0
             if room > 0:
                 try:
-                    items = await self._work.take(room)
+                    items = await self._work.lease(room)
                 except CancelledError:
                     raise
                 except StoreUnavailable:

@@ -282,10 +282,12 @@ def test_dots_come_back_as_they_went(pieces: list[bytes], size: int) -> None:
     content = b"".join(pieces) + b"\r\n"
     arrived: list[bytes] = []
 
-    async def take(mail: Any) -> None:
+    async def record(mail: Any) -> None:
         arrived.append(mail.raw)
 
-    session: LmtpSession[str] = LmtpSession(Clock(), Limits(), "x", find=lambda a: a, take=take, over=lambda s: None)
+    session: LmtpSession[str] = LmtpSession(
+        Clock(), Limits(), "x", find=lambda a: a, record=record, over=lambda s: None
+    )
     session.makeConnection(Transport())
     wire = b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\nDATA\r\n"
     wire += (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\nNOOP\r\n"

@@ -25,7 +25,7 @@ class Held:
         """The message's id."""
         return item.message.id
 
-    async def take(self, limit: int) -> list[Leased]:
+    async def lease(self, limit: int) -> list[Leased]:
         """Nothing by itself."""
         return []
 

@@ -1,8 +1,8 @@
 -- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore".
 local function cell(m, event)
-  local told = m.queued_reports
-  local facts = (find(told, 'o', 1, true) and 'o' or '')
-    .. ((find(told, 'c', 1, true) or find(told, 'u', 1, true)) and 'c' or '')
+  local queued = m.queued_reports
+  local facts = (find(queued, 'o', 1, true) and 'o' or '')
+    .. ((find(queued, 'c', 1, true) or find(queued, 'u', 1, true)) and 'c' or '')
   local row = facts == '' and m.state or (m.state .. '+' .. facts)
   local _, at = find(COLUMN[event], ';' .. row .. '>', 1, true)
   if not at then return nil end
