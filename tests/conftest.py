@@ -100,13 +100,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution.Distribution:
-    """xdist: whole files, the heavy rooms first, real pace last and alone."""
+    """xdist: whole files, the heavy rooms first, what measures last."""
     return distribution.Distribution(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """pytest: who are we?"""
-    config.addinivalue_line("markers", "pace: bounds real rates or elapsed time; comes last, alone on the machine")
+    config.addinivalue_line("markers", "pace: bounds real rates; comes last, beside nothing but `elapsed`")
+    config.addinivalue_line(
+        "markers", "elapsed: bounds a time that it waits for; comes last, beside nothing but `pace`"
+    )
     distribution.set_up(config)
 
 

@@ -1,7 +1,8 @@
 """How the tests are shared out among the workers of pytest-xdist.
 
-A file is run by one worker, the heavy rooms first so that none is left for the end. Tests that are marked `pace`
-themselves bound real rates or elapsed time: they come last, one after the other, when all other workers have ended.
+A file is run by one worker, the heavy rooms first so that none is left for the end. Last, when all other workers have
+ended, come two at once: one runs the tests that bound real rates (`pace`), the other those that bound a time that
+they wait for (`elapsed`), which leave nearly all of the machine to the first.
 """
 
 import fcntl
@@ -18,36 +19,49 @@ from xdist.scheduler import LoadScopeScheduling
 WORKERS = 4
 """Half of a test's time is waiting, so that two cores carry four."""
 
-PACE = "pace"
+LAST = ("pace", "elapsed")
+"""The marks of tests that measure: in this order where one process runs all."""
+
+HEAVY = ("integration", "store", "model", "tests")
+"""The rooms whose tests start processes or wait in real time: these first. `tests` are the files beside the rooms."""
 
 
 class Distribution(LoadScopeScheduling):
-    """Whole files in order of weight, and what is marked `pace` on the one worker that is left at the end."""
+    """Whole files in order of weight; then what measures, each kind on one of the two workers left at the end."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, rest = nodeid.partition("::")
         name = rest.rpartition("::")[2].partition("[")[0]
-        return PACE if name in _of_real_pace(self.config.rootpath / file) else file
+        return _marks(self.config.rootpath / file).get(name, file)
 
     def _reschedule(self, node: Any) -> None:
-        others = [other for other in self.nodes if other is not node and not other.shutting_down]
-        if list(self.workqueue) == [PACE] and others and not node.shutting_down:
-            if self._pending_of(self.assigned_work[node]) <= 2:
+        if self.workqueue and set(self.workqueue) <= set(LAST) and not node.shutting_down:
+            if self._pending_of(self.assigned_work[node]) > 2:
+                return
+            free = [one for one in self.nodes if not one.shutting_down and not self._measures(one)]
+            if len(free) > len(self.workqueue) or (free and node not in free):
                 node.shutdown()
-            return
+                return
         super()._reschedule(node)
+
+    def _measures(self, node: Any) -> bool:
+        return not self.assigned_work[node].keys().isdisjoint(LAST)
 
 
 def weight(item: pytest.Item) -> tuple[int, int]:
-    """Where an item comes in the order: `pace` last, what starts processes first."""
-    return (1 if item.get_closest_marker(PACE) else 0, 0 if "/integration/" in str(item.path) else 1)
+    """Where an item comes in the order: what measures is last, the heavy rooms are first."""
+    marks = [number for number, mark in enumerate(LAST, 1) if item.get_closest_marker(mark)]
+    room = item.path.parent.name
+    return max(marks, default=0), HEAVY.index(room) if room in HEAVY else len(HEAVY)
 
 
 @functools.cache
-def _of_real_pace(file: Path) -> frozenset[str]:
-    """The tests of a file that bear the mark. Who shares out sees names only, so this reads the file."""
-    text = file.read_text("utf-8")
-    return frozenset(re.findall(r"(?m)^@pytest\.mark\.pace\n(?:[^\n]+\n)*?(?:async )?def (test_\w+)", text))
+def _marks(file: Path) -> dict[str, str]:
+    """The tests of a file that measure, each with its mark. Who shares out sees names only, so this reads the file."""
+    found = re.findall(
+        rf"(?m)^@pytest\.mark\.({'|'.join(LAST)})\n(?:[^\n]+\n)*?(?:async )?def (test_\w+)", file.read_text("utf-8")
+    )
+    return {name: mark for mark, name in found}
 
 
 def mark(items: list[pytest.Item]) -> None:
@@ -71,19 +85,21 @@ class Controller:
 
 
 class Worker:
-    """One of several: it shares the lock until its last ordinary test is done, and `pace` needs it alone."""
+    """One of several: it shares the lock until its last ordinary test is done; what measures waits for all to be."""
 
     def __init__(self, path: str) -> None:
         self._file = Path(path).open()  # noqa: SIM115
         fcntl.flock(self._file, fcntl.LOCK_SH)
-        self._alone = False
+        self._measures = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Wait until the others have ended; a lock goes with its process, however that ends."""
-        if item.get_closest_marker(PACE) and not self._alone:
+        if not self._measures and any(item.get_closest_marker(mark) for mark in LAST):
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._alone = True
+            # The other one that measures need not wait for this one.
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._measures = True
         return (yield)
 
     def pytest_sessionfinish(self) -> None:

@@ -127,18 +127,23 @@ async def test_hangs():
     assert "1 failed" in done.stdout
 
 
-def test_real_pace_comes_last_and_alone(tmp_path: Path) -> None:
+def test_what_measures_comes_last_and_alone(tmp_path: Path) -> None:
     """With several workers, and in one process: after all others have ended, though its file comes first."""
     say = """
+import os
 import pytest
 import threading
 from pathlib import Path
 
 def note(word):
     with Path("said").open("a") as said:
-        said.write(word + " ")
+        said.write(word + ":" + os.environ.get("PYTEST_XDIST_WORKER", "") + " ")
 """
-    pace = """
+    measures = """
+@pytest.mark.elapsed
+def test_elapsed():
+    note("elapsed")
+
 @pytest.mark.pace
 def test_pace():
     note("pace")
@@ -155,7 +160,10 @@ def test_another():
     note("ordinary")
 """
     for words in ((), ("-n", "2", "--dist", "loadfile")):
-        done = run(tmp_path, say + slow, *words, test_a=say + pace)
-        assert "4 passed" in done.stdout, done.stdout
-        assert (tmp_path / "said").read_text().split() == ["ordinary", "ordinary", "ordinary", "pace"]
+        done = run(tmp_path, say + slow, *words, test_a=say + measures)
+        assert "5 passed" in done.stdout, done.stdout
+        said = [word.split(":") for word in (tmp_path / "said").read_text().split()]
+        assert [word for word, _ in said[:3]] == ["ordinary"] * 3
+        assert {word for word, _ in said[3:]} == {"pace", "elapsed"}
+        assert len({worker for _, worker in said[3:]}) == (2 if words else 1), "rates on one worker, times on the other"
         (tmp_path / "said").unlink()

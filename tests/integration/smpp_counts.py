@@ -22,16 +22,6 @@ def met(report: dict[str, Any]) -> bool:
     return a_second(report) >= 95 and report["throttled"] / report["submits"] < 0.02
 
 
-def fullest_second(moments: list[float]) -> int:
-    """How many fall into the fullest second."""
-    first = most = 0
-    for last, moment in enumerate(moments):
-        while moments[first] <= moment - 1.0:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 async def backlog(world: World, count: int, why: Counter[str], at_once: int = 300) -> int:
     """Send `count` messages as the outbox would: again when told, not before the time told. The number handed over."""
     waiting = list(range(count))

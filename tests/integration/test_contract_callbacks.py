@@ -5,7 +5,6 @@ import json
 import select
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -252,18 +251,16 @@ def test_concurrent_messages_each_keep_their_order(world: Outside) -> None:
         assert world.smartico.statuses(found) == ["accepted", "delivered"]
 
 
-@pytest.mark.pace
 def test_a_slow_host_does_not_hold_up_another(world: Outside) -> None:
     """One callback host hangs; the other's statuses come."""
     slow, let_go = Smartico(), threading.Event()
     world.peers.append(slow)
-    slow.answer = lambda heard: (let_go.wait(30), (200, b'{"error_code": 0}', {}))[1]
+    slow.answer = lambda heard: (let_go.wait(60), (200, b'{"error_code": 0}', {}))[1]
     for _ in range(40):
         send_sms(world, callback_url=slow.url)
-    began = time.time()
     found = send_sms(world)
-    world.until_heard(found, "accepted", "delivered", seconds=5)
-    assert time.time() - began < 5
+    # Each call to the slow one ends after 10 s: whoever waited for one would be told later.
+    world.until_heard(found, "accepted", "delivered", seconds=9)
     assert slow.heard
     let_go.set()
 

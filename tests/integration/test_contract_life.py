@@ -485,7 +485,7 @@ def refused_for_now(world: Outside) -> None:
     assert time.time() - began < 5
 
 
-@pytest.mark.pace
+@pytest.mark.elapsed
 def test_redis_down_is_try_again_within_5_s_and_comes_back_within_5_s(world: Outside) -> None:
     """try_again, stored nothing; /readyz follows within 10 s; once Redis is back the same uid is taken."""
     world.start()
@@ -525,7 +525,7 @@ def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Out
     assert "Traceback" not in printed
 
 
-@pytest.mark.pace
+@pytest.mark.elapsed
 def test_a_redis_that_hangs_is_try_again_within_5_s_and_stores_nothing_that_was_refused(world: Outside) -> None:
     """SIGSTOP: it takes connections and answers nothing. The uids are free for other content once it goes on."""
     world.start()
@@ -608,7 +608,7 @@ def test_a_directory_that_is_down_or_slow_does_not_refuse(world: Outside) -> Non
     world.until_heard(unknown["ext_message_id"], "rejected", seconds=15)
 
 
-@pytest.mark.pace
+@pytest.mark.elapsed
 def test_a_locked_database_does_not_hold_up_the_answer(world: Outside) -> None:
     """Slow: the answer comes within 5 s all the same."""
     world.start()
@@ -818,7 +818,6 @@ def test_the_log_never_shows_what_is_private(world: Outside) -> None:
     assert f":{world.smartico.port}/cb" not in world.daemon.log.read_text()
 
 
-@pytest.mark.pace
 def test_a_raised_rate_is_felt_at_once(world: Outside) -> None:
     """SIGHUP: what waits because of the old rate goes at the new one, not in half a minute."""
     world.settings["smscs"]["world"]["rate"] = "2/s"
@@ -830,6 +829,6 @@ def test_a_raised_rate_is_felt_at_once(world: Outside) -> None:
     world.settings["smscs"]["world"]["rate"] = "500/s"
     world.write()
     world.daemon.signal(signal.SIGHUP)
-    until(lambda: len(world.smsc.submits) == 60, 5)
+    until(lambda: len(world.smsc.submits) == 60)
     for found in ids:
         world.until_heard(found, "accepted", "delivered")

@@ -270,7 +270,7 @@ async def test_a_dead_callback_host_does_not_slow_sending() -> None:
         await texts.all_final()
 
 
-@pytest.mark.pace
+@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_away() -> None:
     """What waits only because the host was down is told when it is up again, however much later it was due."""

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import pytest
+from evenness import fullest_second
 from outside import Daemon, Outside, free_port, until
 from outside_vendor import Asked, Vendor
-from smpp_counts import fullest_second
 
 RATE, BUCKET = 30.0, 3.0
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from daemon import SECRET, Daemon, World, get
-from smpp_counts import fullest_second
+from evenness import fullest_second
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
