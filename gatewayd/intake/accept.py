@@ -123,6 +123,8 @@ class Acceptor:
                 channel=request.channel.value,
                 code=refused.code.value,
                 reason=refused.message,
+                # A guard or an outage refuses thousands, which come again: some, and how many, say it.
+                log_limited=refused.code is ErrorCode.TRY_AGAIN,
             )
             reason = f"{refused.code.value} {refused.message}"
             uid, user = printable(request.uid), printable(caller.user)

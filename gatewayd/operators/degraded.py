@@ -75,7 +75,7 @@ class WaysOut:
                 if channel in up and not any(up[channel].get(name) for name in names):
                     why = "; ".join(f"{name}: {reasons[channel].get(name) or 'down'}" for name in names)
                     scope = f"{label}/{channel}{whose and ' ' + whose}"
-                    to = f" to numbers that begin with {whose}" if whose else ""
+                    to = _to(whose, table) if channel is Channel.SMS else ""
                     yield Degraded("label", scope, f"{label}: no {_WHAT[channel]}{to} can go out ({why}); it waits")
         for channel, routes in up.items():
             for name in (name for name, is_up in routes.items() if not is_up):
@@ -89,6 +89,13 @@ class WaysOut:
 
 
 _WHAT = {Channel.EMAIL: "email", Channel.SMS: "SMS", Channel.IM: "instant message"}
+
+
+def _to(prefix: str, label: Label) -> str:
+    """Which numbers a route is for, as the end of "no SMS"."""
+    if prefix:
+        return f" to numbers that begin with {prefix}"
+    return " to numbers of no other prefix" if len(label.sms_routes) > 1 else ""
 
 
 def _ways_of(label: Label) -> Iterator[tuple[Channel, str, Sequence[str]]]:

@@ -70,7 +70,8 @@ class RelayRoute:
         """For people."""
         health = self._pool.health
         closed = self._slow_domains.closed(self._reactor.seconds())
-        slowed = f"{closed} recipient domains asked us to slow down" if closed else ""
+        domains = "1 recipient domain" if closed == 1 else f"{closed} recipient domains"
+        slowed = f"{domains} asked us to slow down" if closed else ""
         return WayState(
             up=health.up,
             word="up" if health.up else "down" if health.trouble else "connecting",

@@ -70,6 +70,19 @@ def test_numbers_without_a_way_out_are_named_by_their_prefix() -> None:
     }
 
 
+def test_numbers_of_no_prefix_are_not_all_numbers() -> None:
+    """The last route's way is down and another prefix has its own: SMS go out, but not to the others."""
+    ways = WaysOut(
+        {Channel.SMS: Ways(uk="", world="no bind")},
+        {"amazing": label((), ("+44", ("uk",)), ("", ("world",))), "other": label((), ("", ("world",)))},
+        kind_of,
+    )
+    found = said(ways)
+    text = "amazing: no SMS to numbers of no other prefix can go out (world: no bind); it waits"
+    assert found["label", "amazing/sms"] == text
+    assert found["label", "other/sms"] == "other: no SMS can go out (world: no bind); it waits"
+
+
 def test_a_reload_changes_whom_a_way_hits() -> None:
     """The labels of the new configuration count."""
     ways = WaysOut({Channel.EMAIL: Ways(main="refused")}, {"amazing": label(("main",))}, kind_of)
