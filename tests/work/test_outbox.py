@@ -467,14 +467,14 @@ def test_what_is_offered_after_the_stop_is_not_begun(bench: Bench) -> None:
 
 def test_an_outbox_outlives_an_error_of_the_store(bench: Bench) -> None:
     """Whatever a look at the queue raises is logged, and the next look comes: a dead outbox would be silent."""
-    take, errors = bench.work.take, [ValueError("unreadable")]
+    lease, errors = bench.work.lease, [ValueError("unreadable")]
 
     async def fails_once(limit: int) -> list[Leased]:
         if errors:
             raise errors.pop()
-        return await take(limit)
+        return await lease(limit)
 
-    bench.work.take = fails_once  # type: ignore[method-assign]
+    bench.work.lease = fails_once  # type: ignore[method-assign]
     bench.accept()
     bench.outbox.startService()
     bench.clock.advance(1)
