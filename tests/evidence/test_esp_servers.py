@@ -197,6 +197,12 @@ def status(status: str, details: str = "", output: str = "", **message: Any) -> 
         ("MessageDelayed", status("SoftFail", "Temporary SMTP delivery error", "451 4.7.1 later"), None, False),
         ("MessageHeld", status("Held", "Credential is configured to hold all messages"), None, False),
         (
+            "MessageHeld",
+            status("Held", "Recipient (anna@players.example) is on the suppression list (reason: too many hard fails)"),
+            Event.REJECTED,
+            False,
+        ),
+        (
             "MessageDeliveryFailed",
             status("HardFail", "Permanent SMTP delivery error", "550 5.1.1 no anna@players.example"),
             Event.FAILED,

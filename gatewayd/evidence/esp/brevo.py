@@ -1,6 +1,7 @@
 """Brevo's transactional webhooks: one event or a batch of them, proven by Basic credentials.
 
-Events: developers.brevo.com/docs/transactional-webhooks, read 2026-11. Our token comes back as `X-Mailin-custom`.
+Events and fields: developers.brevo.com/docs/transactional-webhooks, and for names reference/gettransacemailcontent,
+read 2026-11. Our token comes back as `X-Mailin-custom`.
 """
 
 from gatewayd.core.status import Event

@@ -1,7 +1,8 @@
 """Postal's webhooks: RSA over the raw body, then one event with its payload.
 
-Form and signature as Postal 3 sends them (app/services/webhook_delivery_service.rb and its docs, read 2026-11). Our
-token comes back as the message's tag; where the tag is not ours, the Message-ID says which message it was.
+Form and signature as Postal 3 sends them (app/services/webhook_delivery_service.rb, lib/postal/message_db/delivery.rb
+and app/lib/message_dequeuer/outgoing_message_processor.rb of postalserver/postal, read 2026-11). Our token comes back
+as the message's tag (X-Postal-Tag); where the tag is not ours, the Message-ID says which message it was.
 """
 
 import re
@@ -44,7 +45,8 @@ EVENTS: dict[str, Event | None] = {
     "SendLimitExceeded": None,
 }
 
-# Nobody tried: the words of Postal for a recipient on its own list.
+# Nobody tried: the words of Postal for a recipient on its own list, whose mail it holds until a person looks.
+_LISTED = frozenset({"MessageHeld", "MessageDeliveryFailed"})
 _SUPPRESSED = re.compile(r"suppression list", re.IGNORECASE)
 
 
@@ -79,8 +81,9 @@ def _event(item: Json) -> EspEvent:
     # A bounce names the message that it is about, and the mail that brought it.
     message = table(payload, "original_message") or table(payload, "message")
     details, output = text(payload, "details"), text(payload, "output")
-    event = None if text(message, "direction") == "incoming" else EVENTS.get(name)
-    if event is Event.FAILED and _SUPPRESSED.search(details[:1000]):
+    outgoing = text(message, "direction") != "incoming"
+    event = EVENTS.get(name) if outgoing else None
+    if outgoing and name in _LISTED and _SUPPRESSED.search(details[:1000]):
         event = Event.REJECTED
     return EspEvent(
         token=first_token([message.get("tag")]),
