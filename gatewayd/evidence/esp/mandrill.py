@@ -1,8 +1,7 @@
 """Mailchimp Transactional's (Mandrill's) webhooks: HMAC-SHA1 over the URL and the sorted fields of a form of events.
 
 Form and signature: mailchimp.com/developer/transactional/docs/webhooks, as public clients read it, and the batch that
-Mandrill's own test sends (gist.github.com/ramonsmits/7563502), 2026-11. Our token
-comes back in the metadata, as `gw`.
+Mandrill's own test sends (gist.github.com/ramonsmits/7563502), 2026-11. Our token comes back in the metadata, as `gw`.
 """
 
 import hmac

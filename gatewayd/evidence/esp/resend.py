@@ -1,7 +1,7 @@
 """Resend's webhooks: Svix's HMAC over id, timestamp and raw body, then one event.
 
-Events: resend.com/docs/webhooks/event-types and .../emails/bounced; signature: docs.svix.com/receiving/verifying-payloads/how-manual; read 2026-11. Our
-token comes back among the mail's headers.
+Events: resend.com/docs/webhooks/event-types and .../emails/bounced; signature: docs.svix.com/receiving, "how manual";
+read 2026-11. Our token comes back among the mail's headers.
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """SMTP2GO's webhooks: one event a request, as JSON or as a form, proven by Basic credentials.
 
-Fields: developers.smtp2go.com/docs/webhooks-1, .../webhooks-overview and .../setup-a-webhook, read 2026-11. Our token comes back where
-the webhook names our header among its "Email headers"; else the Message-ID says which message it was.
+Fields: developers.smtp2go.com/docs/webhooks-1, .../webhooks-overview and .../setup-a-webhook, read 2026-11. Our token
+comes back where the webhook names our header among its "Email headers"; else the Message-ID says which message it was.
 """
 
 from gatewayd.core.status import Event
