@@ -6,16 +6,16 @@ our name, and a BIMI record's form. Nothing here fails the check; each line says
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 from ipaddress import ip_address
+
+from publicsuffixlist import PublicSuffixList
 
 from gatewayd import config
 from gatewayd.check.dns import CannotLookUp, Lookup
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
 
 Question = Callable[[Lookup], Awaitable[list[Finding]]]
-
-_SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "net", "org"})
-"""Under a country's domain these are no one's own: amazing.co.uk is the organisation, co.uk is not."""
 
 
 def questions(config_: config.Config) -> Iterator[Question]:
@@ -127,10 +127,15 @@ def aligned(domain: str, other: str, *, strict: bool) -> bool:
 
 
 def organisation(domain: str) -> str:
-    """The organisation's domain, without the Public Suffix List: two labels, three under co.uk and the like."""
-    labels = domain.lower().rstrip(".").split(".")
-    wide = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
-    return ".".join(labels[-3 if wide else -2 :])
+    """The organisation's domain by the Public Suffix List (RFC 7489 3.2): one label more than what anyone may buy."""
+    name = domain.lower().rstrip(".")
+    return _public_suffixes().privatesuffix(name) or name
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    """The list that the package carries: nothing is fetched. Read when it is first needed, for it is long."""
+    return PublicSuffixList()
 
 
 async def _dmarc(lookup: Lookup, domain: str) -> str:

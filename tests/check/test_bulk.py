@@ -162,10 +162,18 @@ async def test_without_a_resolver_nothing_is_claimed() -> None:
 
 
 def test_whose_a_domain_is() -> None:
-    """Two labels, three where a country's registry has a level of its own."""
+    """One label more than what anyone may buy, by the Public Suffix List."""
     assert organisation("news.amazing.co") == "amazing.co"
     assert organisation("news.amazing.co.uk") == "amazing.co.uk"
     assert organisation("amazing.com.mt") == "amazing.com.mt"
+    assert organisation("mail.news.amazing.gob.ar") == "amazing.gob.ar"
+    assert organisation("news.shop.amazing.nom.br") == "shop.amazing.nom.br"
+    assert organisation("a.city.kawasaki.jp") == "city.kawasaki.jp"
+    assert organisation("News.Amazing.CO.UK.") == "amazing.co.uk"
+    assert organisation("one.github.io") == "one.github.io"
+    assert organisation("mail.amazing.xn--p1ai") == "amazing.xn--p1ai"
+    assert organisation("relay.lan.internal-tld-of-nobody") == "lan.internal-tld-of-nobody"
+    assert organisation("co.uk") == "co.uk"
     assert aligned("news.amazing.co.uk", "bounce.amazing.co.uk", strict=False)
     assert not aligned("amazing.co.uk", "evil.co.uk", strict=False)
     assert not aligned("news.amazing.co", "amazing.co", strict=True)
