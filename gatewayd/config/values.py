@@ -1,4 +1,4 @@
-"""The kinds of values in gatewayd.toml that several rooms have: names, hosts, URLs, header fields, each with its check.
+"""The kinds of values in gatewayd.toml that several tables have: names, hosts, URLs, header fields.
 
 A wrong value is a ValueError whose text goes on behind the key's path; config/__init__.py puts the two together.
 """

@@ -75,7 +75,7 @@ Reply = Any
 
 
 class Public:
-    """The public listener's paths; also its door (web.Door): a wrong ESP secret is told so before its body is read."""
+    """The public listener's paths; also its door (http.door): a wrong ESP secret is told so before its body is read."""
 
     app = Klein()
 

@@ -1,7 +1,7 @@
 """What an installation looks like now, and how it came to that: one snapshot, and a ring of samples for the plots.
 
-Owns the timers that look at the store and at the reactor. Knows nothing of HTTP or HTML; admin.py asks, and metrics.py
-is told on the way.
+Owns the timers that look at the store and at the reactor. Knows nothing of HTTP or HTML: the verbs and the
+pages ask, and metrics.py hears on the way what it shows.
 """
 
 from collections import deque

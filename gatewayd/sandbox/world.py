@@ -1,7 +1,7 @@
 """`gatewayctl sandbox`: a private Redis, a relay, an SMSC, players and a Smartico around a real gatewayd process.
 
-Everything speaks its real protocol on a real socket of this machine. Owns what is started, its order, and the story on
-the screen; the parts know nothing of it.
+Everything speaks its real protocol on a real socket of this machine. Owns what is started, its order, and the round
+trip; the parts know nothing of it.
 """
 
 import os

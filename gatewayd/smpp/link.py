@@ -1,6 +1,6 @@
 """One bind, kept alive: connect, bind, wait until closed, back off, again (ARCHITECTURE.md decision 12).
 
-Owns the connection and the delay between tries. It knows no message: a submit is octets and a token (window.py), and
+Owns the connection and the delay between tries. It knows no message: a submit is octets and a token (token.py), and
 what comes in goes to its owner.
 """
 

@@ -1,1 +1,1 @@
-"""Email by SMTP: client, pool, MIME, returned mail."""
+"""Email by SMTP: the channel, its relays and their connections, MIME and DKIM."""

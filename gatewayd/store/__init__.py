@@ -1,4 +1,4 @@
-"""All of Redis but its outside events: one method for each script in lua/, the names of its keys in legend.py.
+"""Redis as IStore: a method for each script in lua/, the names of its keys in legend.py.
 
 Of what stands in it, and of what the scripts reply, rows.py makes values; what the scripts are made of is in
 scripts.py. Holds ids, never an address; content only until the next hop took the message or it is final.

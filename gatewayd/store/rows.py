@@ -1,4 +1,4 @@
-"""What stands in Redis and what the scripts reply, as values of model.py: records, rows and payloads, both ways. Pure.
+"""What stands in Redis and what the scripts reply, as values of core.model, both ways. Pure.
 
 Moments are milliseconds there and seconds here; what is not there is None or empty there. A record is the hash of a
 message, by the short names of legend.py.

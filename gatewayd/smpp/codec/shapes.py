@@ -1,7 +1,7 @@
 """The PDUs of SMPP 3.4 as frozen values, fields in the order of the specification and under its names.
 
-Owns what a PDU holds and what may be printed of it; pdu.py knows how each lies on the wire. Give all but `sequence`
-and `status` by keyword.
+Owns what a PDU holds and what may be printed of it; reading.py and writing.py know how each lies on the wire. Give all
+but `sequence` and `status` by keyword.
 """
 
 from msgspec import Struct

@@ -1,6 +1,6 @@
 -- The next hop took it.
 -- item    id channel route detail remote-ids report-lease
--- reply   {committed, parked receipts, report or false}
+-- reply   {changed(0|1), parked receipts, report or false}
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(it)
