@@ -1,7 +1,7 @@
 """SIGHUP: the configuration is read again and all of it is in force, or, where it has an error, nothing has changed.
 
-Owns what a part is given of the configuration; assembly asks it at the start. What a daemon is connected to, and what it
-listens on, stays until a restart.
+Owns what a part is given of the configuration; assembly asks it at the start. What a daemon is connected to, and what
+it listens on, stays until a restart.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
