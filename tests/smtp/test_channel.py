@@ -300,7 +300,7 @@ async def test_a_connection_that_opens_says_nothing_of_what_the_relay_offers() -
         relay.script["dot"].append(Act.HANG)
         relay.script["EHLO"].extend([Act.HANG] * 4)
         running = [made.send(order(number)) for number in range(1, 6)]
-        await until(lambda: not relay.script["EHLO"])
+        await until(lambda: not relay.script["EHLO"] and not relay.script["dot"])
         running += [made.send(order(number, to="jörg@player.test")) for number in range(6, 9)]
         relay.drop_all()
         for attempt in running:
