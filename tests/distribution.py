@@ -22,7 +22,7 @@ WORKERS = 4
 LAST = ("pace", "elapsed")
 """The marks of tests that measure: in this order where one process runs all."""
 
-HEAVY = ("integration", "store", "model", "tests")
+HEAVY = ("integration", "store", "model", "smtp", "check", "tests")
 """The rooms whose tests start processes or wait in real time: these first. `tests` are the files beside the rooms."""
 
 
