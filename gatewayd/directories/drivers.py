@@ -60,6 +60,11 @@ _IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s
 _DSN_IN_TEXT = re.compile(r"(?:^|[;\s])dsn\s*=\s*([^;\s]+)", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 _SECRET_IN_TEXT = re.compile(r"(?:password|passwd|pwd)\s*=\s*([^;\s]+)", re.IGNORECASE)
+_BETWEEN = re.compile(r"DB-Lib error message \d+, severity \d+:")
+"""What pymssql puts between what it has to say."""
+_EACH_TIME = re.compile(r" \(CONNECTION_ID=[^)]*\)")
+"""What oracledb says anew each time: the same trouble would look like another one."""
+_CAUSES = ("Net-Lib error", "[Errno ")
 _NATIVE = re.compile(r"\((\d{3,5})\)")
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
@@ -69,14 +74,21 @@ def codes(error: BaseException) -> Iterator[str]:
     for name in ("sqlstate", "pgcode", "sqlite_errorname"):
         if isinstance(found := getattr(error, name, None), str):
             yield found
-    first = error.args[0] if error.args else None
+    args = _args(error)
+    first = args[0] if args else None
     if isinstance(first, int):
         yield str(first)  # pymysql, pymssql
     elif isinstance(full := getattr(first, "full_code", None), str) and full:
         yield full  # oracledb: "ORA-01722", "DPY-6005"
-    elif isinstance(first, str) and len(error.args) > 1 and _SQLSTATE.fullmatch(first):
+    elif isinstance(first, str) and len(args) > 1 and _SQLSTATE.fullmatch(first):
         yield first  # pyodbc, whose text ends in the database's own number
-        yield from _NATIVE.findall(str(error.args[1])[-200:])
+        yield from _NATIVE.findall(str(args[1])[-200:])
+
+
+def _args(error: BaseException) -> tuple[Any, ...]:
+    """An exception's arguments; pymssql puts them into a tuple of their own."""
+    inner = error.args[0] if len(error.args) == 1 else None
+    return inner if isinstance(inner, tuple) else error.args
 
 
 def is_no_such_id(error: BaseException) -> bool:
@@ -122,13 +134,15 @@ def _in(text: str) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """The driver's own words: the last of its arguments, of which the first line."""
-    said = error.args[-1] if error.args else ""
+    """The driver's own words: the last of its arguments, of which the first line, and what the network said of it."""
+    args = _args(error)
+    said = args[-1] if args else ""
     said = getattr(said, "message", said)
     if isinstance(said, bytes):
         said = said.decode("utf-8", "replace")
-    lines = str(said).strip().splitlines()
-    return lines[0] if lines else ""
+    lines = [line.strip() for line in _BETWEEN.sub("\n", _EACH_TIME.sub("", str(said))).splitlines() if line.strip()]
+    cause = lines[1] if len(lines) > 1 and lines[1].startswith(_CAUSES) else ""
+    return ": ".join(filter(None, (lines[0].rstrip(".") if cause else lines[0], cause))) if lines else ""
 
 
 def _without_secrets(text: str, connect: Mapping[str, Any]) -> str:

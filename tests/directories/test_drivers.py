@@ -1,5 +1,6 @@
 """What drivers say: codes in each one's form, reasons that a person can act on, no secret, nothing of a player."""
 
+import re
 from typing import Any
 
 import pytest
@@ -41,6 +42,10 @@ ORACLE = "ORA-01722: unable to convert string value containing 'a' to a number: 
         (Error("22P02", "[22P02] ERROR: invalid input syntax for type integer;\nError while executing (1)"), "22P02"),
         (Error(245, NO_NUMBER.encode() + b"DB-Lib error message 20018, severity 16"), "245"),
         (Error(8114, b"Error converting data type varchar to bigint."), "8114"),
+        (
+            Error((245, NO_NUMBER.encode() + b"DB-Lib error message 20018, severity 16:\nGeneral SQL Server error")),
+            "245",
+        ),
         (Error(8169, b"Conversion failed when converting from a character string to uniqueidentifier."), "8169"),
         (Error(OracleError("ORA-01722", ORACLE)), "ORA-01722"),
         (Error(OracleError("ORA-01465", "ORA-01465: invalid hex number")), "ORA-01465"),
@@ -118,6 +123,40 @@ def test_other_errors_are_trouble(error: Exception) -> None:
             True,
             'db.internal:1521/PAM: DPY-6005: cannot connect to database. Connection failed with "refused" '
             "(Error DPY-6005)",
+        ),
+        (
+            # oracledb 26.1 before a closed port; the id is another one each time.
+            Error(
+                OracleError(
+                    "DPY-6005",
+                    "DPY-6005: cannot connect to database (CONNECTION_ID=TCDR2skObjlYis5rA337XA==).\n"
+                    "[Errno 111] Connection refused",
+                )
+            ),
+            {"host": "db.internal", "port": 1521, "password": "canary"},
+            True,
+            "db.internal:1521: DPY-6005: cannot connect to database: [Errno 111] Connection refused (Error DPY-6005)",
+        ),
+        (
+            # pymssql 2.4 before a closed port: a tuple of its own, and everything twice.
+            Error(
+                (
+                    20009,
+                    b"DB-Lib error message 20009, severity 9:\nUnable to connect: TDS server is unavailable or does "
+                    b"not exist (db.internal)\nNet-Lib error during Connection refused (111)\nDB-Lib error message "
+                    b"20009, severity 9:\nUnable to connect",
+                )
+            ),
+            {"server": "db.internal", "port": "1433", "password": "canary"},
+            True,
+            "db.internal:1433: Unable to connect: TDS server is unavailable or does not exist (db.internal): Net-Lib "
+            "error during Connection refused (111) (Error 20009)",
+        ),
+        (
+            Error((18456, b"Login failed for user 'gw'.DB-Lib error message 20018, severity 14:\nGeneral SQL Server")),
+            {"server": "db.internal", "user": "gw", "password": "canary"},
+            True,
+            "db.internal: Login failed for user 'gw'. (Error 18456)",
         ),
         (
             Error('relation "playerz" does not exist\nLINE 1: SELECT', sqlstate="42P01"),
@@ -216,3 +255,37 @@ def test_a_semicolon_at_the_end_is_no_second_statement(end: str) -> None:
     """It is left out, because Oracle takes none; those in texts and comments stay."""
     bound = bind(f"SELECT ';' /* ; */ WHERE id = :ext_user_id{end}", "qmark")
     assert bound.sql.rstrip() == "SELECT ';' /* ; */ WHERE id = ?"
+
+
+@pytest.mark.parametrize(
+    ("driver", "connect", "told"),
+    [
+        ("pymssql", {"server": "127.0.0.1", "port": "1"}, r".*Connection refused \(111\) \(OperationalError 20009\)"),
+        (
+            "oracledb",
+            {"host": "127.0.0.1", "port": 1, "service_name": "PAM"},
+            r".*refused.* \(OperationalError DPY-6005\)",
+        ),
+    ],
+)
+def test_what_the_drivers_say_of_a_closed_port(driver: str, connect: dict[str, Any], told: str) -> None:
+    """The driver itself, where it is installed: no server of theirs can be had, but their exceptions are theirs."""
+    module = pytest.importorskip(driver)
+    with pytest.raises(module.OperationalError) as failed:
+        module.connect(user="gw", password="canary", **connect)
+    said = reason(failed.value, connect | {"password": "canary"}, connecting=True)
+    assert re.fullmatch(told, said), said
+    assert said.startswith("127.0.0.1:1: ")
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("code", ["ORA-01722", "ORA-01426", "ORA-01465"])
+def test_oracledbs_own_exception_for_an_id_that_cannot_be_one(code: str) -> None:
+    """Made by the driver, as it makes it from a server's words."""
+    module = pytest.importorskip("oracledb")
+    errors = pytest.importorskip("oracledb.errors")
+    if not hasattr(errors, "_Error"):
+        pytest.skip("this oracledb makes its errors in another way")
+    found = errors._Error(f"{code}: invalid number")
+    assert issubclass(found.exc_type, module.DatabaseError)
+    assert is_no_such_id(found.exc_type(found))
