@@ -92,6 +92,10 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
     prefix = RedisStore.key_prefix(config.redis.key_prefix)
     stops = StopList(link, prefix)
     store = RedisStore(link, reactor, prefix, table.instance)
+    metrics = Metrics(CollectorRegistry(), instance=table.instance, version=__version__)
+    for name, label in config.labels.items():
+        for relay in label.relays:
+            metrics.may_mail(name, relay)
     return Shared(
         reactor=reactor,
         config=config,
@@ -103,7 +107,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
         link=link,
         store=store,
         marks=Marks(reactor, store),
-        metrics=Metrics(CollectorRegistry(), instance=table.instance, version=__version__),
+        metrics=metrics,
         degraded=DegradedNow(),
         audit=audit,
         recent=recent,

@@ -205,6 +205,14 @@ class Metrics:
         pair[0].inc()
         pair[1].observe(seconds)
 
+    def may_mail(self, label: str, route: str) -> None:
+        """This label sends by this relay: from now on there is a rate, be it 0.
+
+        Prometheus sees no increase in a count that begins with 1: a label's first complaint would raise no alarm.
+        """
+        self._mails.labels(label, route)
+        self._complaints.labels(label, route)
+
     def mailed(self, label: str, route: str) -> None:
         """A relay took an email of this label."""
         self._mails.labels(label, route).inc()

@@ -57,6 +57,18 @@ def test_requests_count_by_label_channel_and_result(metrics: Metrics, registry: 
     assert registry.get_sample_value("gatewayd_intake_seconds_sum", {"label": "amazing", "channel": "sms"}) == 0.1
 
 
+def test_the_first_complaint_is_an_increase(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """Who may send has both counts from the start, at 0: else Prometheus would see the second complaint at first."""
+    where = {"label": "amazing", "route": "main"}
+    metrics.may_mail("amazing", "main")
+    names = ("gatewayd_mails_total", "gatewayd_complaints_total")
+    assert [registry.get_sample_value(name, where) for name in names] == [0, 0]
+    metrics.mailed("amazing", "main")
+    metrics.complained("amazing", "main")
+    metrics.may_mail("amazing", "main")
+    assert [registry.get_sample_value(name, where) for name in names] == [1, 1]
+
+
 def test_attempts_callbacks_and_evidence_count(metrics: Metrics, registry: CollectorRegistry) -> None:
     """The three later stages of a message's life have a counter each."""
     metrics.settled("amazing", SMS, "uncertain", 3.0)
