@@ -62,9 +62,13 @@ class RedisStore(Accepting, Facts, Players, Operators):
     # Messages
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
-        if not self._dataset.is_known(self._clock.seconds(), self._link.connections):
+        if not self._is_known():
             return []
         return (await self._lease_some(channel, limit, -1))[0]
+
+    def _is_known(self) -> bool:
+        """Whether nothing that stands in Redis as if it had not left may have been written by somebody."""
+        return self._dataset.is_known(self._clock.seconds(), self._link.connections)
 
     async def lease_overdue(self, channel: Channel, rank: int, limit: int) -> tuple[int, list[Leased]]:
         found, stay = await self._lease_some(channel, limit, rank)
@@ -242,7 +246,8 @@ class RedisStore(Accepting, Facts, Players, Operators):
         began = self._clock.seconds()
         try:
             connection = self._link.connections
-            reply = await self._run("beat", int(first), rows.ms(dead_after), self._unheard.first())
+            item = (int(first), rows.ms(dead_after), self._unheard.first(), *self._dataset.latest)
+            reply = await self._run("beat", *item)
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
@@ -304,6 +309,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
         return moved
 
     async def stray_leases(self, kind: str, age: float) -> list[str]:
+        if not self._is_known():
+            # An older dataset has leases of ours whose messages have left: that is said first.
+            return []
         latest = rows.ms(self._now() - age)
         leases = self._key("leases", f"{kind}:{self._instance}")
         return [name.decode() for name in await self._link.command("ZRANGEBYSCORE", leases, "-inf", latest)]

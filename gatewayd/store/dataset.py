@@ -26,6 +26,11 @@ class Dataset:
         self._quiet_until = 0.0
         self._trouble, self._told_until = "", 0.0
 
+    @property
+    def latest(self) -> tuple[str, int]:
+        """Its name, and the number of its heartbeats with our latest one; "" and 0 before our first."""
+        return self._name, self._count
+
     def seen(self, now: float, connection: int, name: str, count: int) -> str:
         """A heartbeat over our `connection`-th connection came to the dataset `name`, as its `count`-th.
 

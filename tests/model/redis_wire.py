@@ -16,10 +16,14 @@ from msgspec import msgpack
 from outside_redis import Redis
 from twisted.internet.defer import Deferred
 
-from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store.link import Script
+from gatewayd.store.refusals import refusal
 
 CLOCK = "the-model's-clock"
+_COPY = """
+for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', 1) end
+"""
 _TIME = (
     "local function SERVER_TIME() local at = redis.call('GET', '" + CLOCK.replace("'", "\\'") + "') "
     "return {string.format('%d', at / 1000), string.format('%d', at % 1000 * 1000)} end\n"
@@ -38,6 +42,34 @@ class Server:
         self._socket.connect(str(self._redis.socket))
         self._reader = hiredis.Reader()
         self._loaded: dict[Script, bytes] = {}
+        self.is_full = False
+
+    def tell_time(self, moment: float) -> None:
+        """Its clock shows this, in seconds."""
+        self._ask_whether_full_or_not("SET", CLOCK, repr(round(moment * 1000, 3)))
+
+    def fill(self, to_the_brim: bool) -> None:
+        """From now on there is no memory for anything new; or there is."""
+        if to_the_brim != self.is_full:
+            self.ask("CONFIG", "SET", "maxmemory", "1" if to_the_brim else "0")
+        self.is_full = to_the_brim
+
+    def back_up(self) -> None:
+        """Remember all that it keeps now, and nothing older."""
+        self.ask("SELECT", 1)
+        self.ask("FLUSHDB")
+        self.ask("SELECT", 0)
+        self._ask_whether_full_or_not("EVAL", _COPY, 0)
+
+    def restore(self) -> None:
+        """Keep what was remembered, and nothing of what came since."""
+        self.ask("SWAPDB", 0, 1)
+
+    def _ask_whether_full_or_not(self, *words: Any) -> None:
+        was_full = self.is_full
+        self.fill(False)
+        self.ask(*words)
+        self.fill(was_full)
 
     def stop(self) -> None:
         """End it."""
@@ -76,6 +108,16 @@ class Call:
     reply: Any = None
     lost: bool = False
 
+    def run(self) -> None:
+        """Let Redis do it: its reply, or why it refused."""
+        try:
+            self.reply = self.do()
+        except hiredis.ReplyError as error:
+            refused = refusal(str(error))
+            if refused is None:
+                raise
+            self.reply = StoreUntouched(refused.reason) if refused.untouched else StoreUnavailable(refused.reason)
+
 
 @dataclass
 class Link:
@@ -88,6 +130,7 @@ class Link:
     up: bool = True
     trouble: str = "the model has cut it"
     connections: int = 1
+    beats: int = 0  # how many the dataset had seen, as this process heard last
     outgoing: deque[Call] = field(default_factory=deque)
     incoming: deque[Call] = field(default_factory=deque)
 
@@ -122,14 +165,20 @@ class Link:
     def execute(self) -> Call:
         """Let Redis do the next call; its reply is on its way."""
         call = self.outgoing.popleft()
-        call.reply = call.do()
+        call.run()
         self.incoming.append(call)
         return call
 
     def answer(self) -> None:
         """Bring the next reply."""
         call = self.incoming.popleft()
-        if not call.answer.called:
+        if call.answer.called:
+            return
+        if call.what == "beat" and not isinstance(call.reply, StoreUnavailable):
+            self.beats = call.reply[-1]
+        if isinstance(call.reply, StoreUnavailable):
+            call.answer.errback(call.reply)
+        else:
             call.answer.callback(call.reply)
 
     def cut(self, chance: random.Random) -> list[Call]:

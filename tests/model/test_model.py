@@ -7,6 +7,7 @@ and the last of what happened.
 import os
 import random
 import time
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,7 +29,7 @@ def test_promises_hold_in_every_story(capsys: pytest.CaptureFixture[str]) -> Non
     was answered 0 is known, every key has an end.
     """
     seed = int(os.environ.get("GATEWAYD_MODEL_SEED", "0")) or random.SystemRandom().randrange(10**9)
-    end, stories, steps = time.monotonic() + SECONDS, 0, 0
+    end, stories, steps, happened = time.monotonic() + SECONDS, 0, 0, Counter[str]()
     # A socket's path must be short.
     with TemporaryDirectory(prefix="mdl-") as directory:
         server = Server(Path(directory))
@@ -37,7 +38,8 @@ def test_promises_hold_in_every_story(capsys: pytest.CaptureFixture[str]) -> Non
                 world = World(server, seed + stories)
                 world.play(STEPS)
                 stories, steps = stories + 1, steps + world.steps
+                happened += world.happened
         finally:
             server.stop()
     with capsys.disabled():
-        print(f"\nmodel: {stories} stories from seed {seed} on, {steps} steps")  # noqa: T201
+        print(f"\nmodel: {stories} stories from seed {seed} on, {steps} steps, {dict(happened)}")  # noqa: T201

@@ -2,11 +2,13 @@
 
 Everything happens in one thread and in simulated time, so that a seed plays the same story again. What goes wrong: a
 connection to Redis is lost in either direction, a process is killed, or stopped and continued while another one of its
-name or a peer goes on, hosts' clocks differ and are set, a label is paused, answers and receipts come late or never.
+name or a peer goes on, hosts' clocks and Redis' differ and are set, Redis has no memory left, or comes back with an
+older dataset, a label is paused, answers and receipts come late or never.
 """
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +18,10 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Email, Message, Sms
+from gatewayd.store.legend import KEYS
 from model.checks import Kept
 from model.instance import PREFIX, Instance
-from model.redis_wire import CLOCK, Call, Server
+from model.redis_wire import Call, Server
 from model.wire import News, Smartico, Wire
 
 BEGIN = 1_790_000_000.0
@@ -27,6 +30,11 @@ SETTLED_WITHIN = 900.0
 """Seconds after the last trouble in which everything must have ended."""
 
 REPLY_TIMEOUT = 3.0
+
+BACKED_UP_FOR = 30.0
+CALM = 6.0
+"""Seconds for which what was backed up may come back; and after that in which no process dies or is stopped: what it
+alone remembers having written, and has not restated yet, nobody knows then."""
 
 
 class World:
@@ -45,7 +53,13 @@ class World:
         self.inbox: list[tuple[Instance, Callable[[], None]]] = []
         self.segments: dict[str, int] = {}
         self.promised: list[str] = []
+        self.redis_ahead = 0.0
+        self.backed_up: tuple[float, int, Kept] | None = None
+        self.calm_until = 0.0
+        self.forgotten: set[str] = set()
+        self.happened: Counter[str] = Counter()
         self.wire, self.smartico = Wire(self), Smartico(self)
+        server.fill(False)
         server.ask("FLUSHALL")
         globalLogPublisher.addObserver(self._log)
         self._tell_time()
@@ -111,6 +125,9 @@ class World:
         ]
         if self.quiet:
             return ways
+        if self.now < self.calm_until:
+            # Nobody's heartbeat waits while time goes on.
+            return ways if not self._busy_links() else ways[:-1]
         paused = [one for one in self.instances if one.alive and one.paused]
         return [
             *ways,
@@ -123,6 +140,10 @@ class World:
             (0.6 * (len(running) < 3), lambda: self._begin(self.chance.choice(("gw1", "gw2", "gw3")))),
             (0.1 * bool(running and self.skew), lambda: self._set_clock(self.chance.choice(running))),
             (0.1 * bool(running), self._pause_or_resume),
+            (0.1 * bool(self.skew), self._set_redis_clock),
+            (0.3 if self.server.is_full else 0.1, self._fill_or_free),
+            (0.5 * bool(self.skew and self.backed_up is None and not paused), self._back_up),
+            (0.2 * (self.backed_up is not None), self._restore),
         ]
 
     def _pick(self, things: list[Any]) -> Any:
@@ -138,8 +159,8 @@ class World:
 
     def _execute_stray(self) -> None:
         call = self.strays.pop(0)
-        reply = call.do()
-        self.say(f"    of a lost connection: {call.what} {call.item[:150]} -> {str(reply)[:80]}")
+        call.run()
+        self.say(f"    of a lost connection: {call.what} {call.item[:150]} -> {str(call.reply)[:80]}")
         self._judge(call)
 
     def _judge(self, call: Call) -> None:
@@ -153,17 +174,66 @@ class World:
         self.say(f"{instance.name} loses Redis")
         self.strays += instance.link.cut(self.chance)
 
+    def _busy_links(self) -> bool:
+        return any(one.link.outgoing or one.link.incoming for one in self.instances if one.alive)
+
+    def _set_redis_clock(self) -> None:
+        self.redis_ahead = self.chance.uniform(-5 * self.skew, 5 * self.skew)
+        self.happened["clock"] += 1
+        self.say(f"Redis' clock is set to {self.redis_ahead:+.1f} s")
+        self._tell_time()
+
+    def _fill_or_free(self) -> None:
+        self.server.fill(not self.server.is_full)
+        self.happened["full"] += self.server.is_full
+        self.say(f"Redis has {'no memory' if self.server.is_full else 'memory again'}")
+
+    def _back_up(self) -> None:
+        for one in self.instances:
+            # It ends; what it wrote a moment ago only it knows.
+            if one.alive and one.usurped:
+                self._kill(one)
+        self.server.back_up()
+        beats = int(self.server.ask("HGET", f"{PREFIX}{KEYS['beats'].short}", "count") or 0)
+        self.backed_up = (self.now, beats, Kept.read(self.server, PREFIX))
+        self.say("Redis is backed up")
+
+    def _restore(self) -> None:
+        """Redis dies, and comes back with what it had some seconds ago, as every process can see by its heartbeats."""
+        at, beats, then = self.backed_up or (0.0, 0, None)
+        if then is None or self.now - at > BACKED_UP_FOR:
+            self.backed_up = None
+            return
+        if any(one.alive and one.link.beats <= beats for one in self.instances):
+            return
+        self.backed_up = None
+        self.say("Redis comes back with an older dataset")
+        self.happened["older"] += 1
+        now = Kept.read(self.server, PREFIX)
+        self.server.restore()
+        self._tell_time()
+        for message_id in now.messages.keys() | then.messages.keys():
+            if now.messages.get(message_id) != then.messages.get(message_id):
+                self.forgotten.add(message_id)
+        self.strays.clear()
+        for instance in self.instances:
+            if instance.alive:
+                instance.link.cut(self.chance)
+        self.calm_until = self.now + CALM
+
     # Processes and clocks
 
     def _begin(self, name: str) -> None:
         if any(one.alive and not one.paused and one.name == name for one in self.instances):
             return
+        self.backed_up = None
         ahead = self.chance.uniform(-self.skew, self.skew)
         self.say(f"{name} begins, its clock {ahead:+.1f} s")
         self.instances.append(Instance(self, name, self.now, ahead))
 
     def _kill(self, instance: Instance) -> None:
         self.say(f"{instance.name} is killed")
+        self.backed_up = None
         instance.alive = False
         # What is in the socket may be done; the rest was never written.
         calls = list(instance.link.outgoing)
@@ -178,6 +248,7 @@ class World:
 
     def _stop(self, instance: Instance) -> None:
         self.say(f"{instance.name} is stopped")
+        self.backed_up = None
         instance.paused = True
 
     def _continue(self, instance: Instance) -> None:
@@ -204,7 +275,7 @@ class World:
             self._cut(instance)
 
     def _tell_time(self) -> None:
-        self.server.ask("SET", CLOCK, repr(round(self.now * 1000, 3)))
+        self.server.tell_time(self.now + self.redis_ahead)
 
     # What happens at an instance
 
@@ -273,6 +344,7 @@ class World:
     def _settle(self) -> None:
         self.say("quiet")
         self.quiet = True
+        self.server.fill(False)
         for instance in self.instances:
             if instance.alive and instance.paused:
                 self._continue(instance)
@@ -292,8 +364,8 @@ class World:
             self._advance(1.0)
             assert not self.troubles, self.troubles[0]
         kept = Kept.read(self.server, PREFIX)
-        kept.judge_end(self.smartico.heard)
-        lost = [one for one in self.promised if one not in kept.messages]
+        kept.judge_end(self.smartico.heard, self.forgotten)
+        lost = [one for one in self.promised if one not in kept.messages and one not in self.forgotten]
         assert not lost, f"answered 0, and not kept: {lost}"
 
     def _busy(self) -> bool:

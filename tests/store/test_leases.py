@@ -6,9 +6,11 @@ import pytest_twisted
 from gatewayd.core.errors import LeaseLost
 from gatewayd.core.model import Channel, Evidence, Handed
 from gatewayd.core.status import Event, Report, State
-from store_world import World, world
+from gatewayd.store.legend import KEYS
+from gatewayd.store.link import RedisLink
+from store_world import World, alone, world
 
-__all__ = ["world"]
+__all__ = ["alone", "world"]
 
 
 @pytest_twisted.ensureDeferred
@@ -119,3 +121,24 @@ async def test_what_ended_while_it_was_set_aside_waits_for_no_resume(world: Worl
     await world.one.record_evidence(Evidence(message.id, Event.FAILED, "receipt"))
     await world.one.resume("amazing", Channel.SMS)
     assert await world.one.requeue_set_aside() == 0
+
+
+@pytest.mark.parametrize("lost", ["all", "the latest"])
+@pytest_twisted.ensureDeferred
+async def test_a_dataset_that_knows_our_predecessor_has_no_successor_of_ours(
+    alone: tuple[World, RedisLink, str], lost: str
+) -> None:
+    """A backup from before this process began comes back: it goes on, and says what it wrote; it does not stop."""
+    world, link, prefix = alone
+    for first in (True, False, False):
+        assert (await world.one.beat(first=first, dead_after=15))[0]
+    if lost == "all":
+        await link.command("FLUSHDB")
+    else:
+        await link.command("HSET", prefix + KEYS["beats"].short, "count", 1)
+    await link.command("HSET", prefix + KEYS["boots"].short, "one", "an-older-boot.")
+    assert (await world.one.beat(first=False, dead_after=15))[0]
+    assert world.one.forgotten_since() > 0
+    assert (await world.one.beat(first=False, dead_after=15))[0]
+    await link.command("HSET", prefix + KEYS["boots"].short, "one", "a-newer-boot.")
+    assert not (await world.one.beat(first=False, dead_after=15))[0]

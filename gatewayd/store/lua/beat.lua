@@ -1,8 +1,10 @@
 -- One heartbeat of this instance.
 -- item    first(0|1) dead-after(ms) first-undecided(attempt)
+--         name count(of the dataset and its heartbeats, as this process heard them last; '' 0 before)
 -- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
 --         the dataset's name, how many heartbeats it has seen}
 -- holds   the process that began last owns the instance's name; an older one of the same name learns it here
+--         a dataset from before this process's last heartbeat may know its predecessor only: that one isn't its successor
 --         nobody is dead before there were heartbeats for as long: after an outage, or a clock that was set on, all are
 --         late; and a clock that was set back is told to one process, which puts right what stands in the future
 --         what 0.1.0 stored stands in no player's list: for as long as any of it may be kept, that is remembered
@@ -13,16 +15,17 @@ local function remember_old_data()
 end
 
 local function each(it)
-  local is_first, dead_after, undecided = unpack(it)
+  local is_first, dead_after, undecided, name, count = unpack(it)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     call('HSET', KEY.boots, INSTANCE, BOOT)
     remember_old_data()
   end
+  local last, steady, dataset, beaten = unpack(call('HMGET', KEY.beats, 'last', 'steady', 'name', 'count'))
+  local is_older = count > 0 and (dataset ~= name or tonumber(beaten) < count)
   local owner = call('HGET', KEY.boots, INSTANCE)
-  if owner and owner ~= BOOT then return {0, {}, {}, time, 0, '', 0} end
-  if not owner then call('HSET', KEY.boots, INSTANCE, BOOT) end
-  local last, steady = unpack(call('HMGET', KEY.beats, 'last', 'steady'))
+  if owner and owner ~= BOOT and not is_older then return {0, {}, {}, time, 0, '', 0} end
+  if owner ~= BOOT then call('HSET', KEY.boots, INSTANCE, BOOT) end
   local back = last and math.max(last - NOW, 0) or 0
   if back < 1000 then back = 0 end
   if not last or back > 0 or NOW - last > 5000 then
@@ -37,6 +40,6 @@ local function each(it)
   local dead = NOW - steady >= dead_after and call('ZRANGEBYSCORE', KEY.instances, '-inf', NOW - dead_after) or {}
   -- One that is empty has another name, one that is older has seen fewer.
   call('HSETNX', KEY.beats, 'name', BOOT .. now)
-  local name, beats = call('HGET', KEY.beats, 'name'), call('HINCRBY', KEY.beats, 'count', 1)
-  return {1, dead, call('SMEMBERS', KEY.paused), time, back, name, beats}
+  local beats = call('HINCRBY', KEY.beats, 'count', 1)
+  return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset or call('HGET', KEY.beats, 'name'), beats}
 end
