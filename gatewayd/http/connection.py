@@ -5,8 +5,10 @@ not know what is asked for: that is its site's door and routes.
 """
 
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
@@ -14,13 +16,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.http.door import Answer
+from gatewayd.http.door import Answer, Door
 from gatewayd.http.eager import write_now
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
-
-if TYPE_CHECKING:
-    from gatewayd.http.site import Site
 
 SLOW = 60.0
 """Seconds that a caller has for one request, from its first byte to its last, and to stay idle between two."""
@@ -45,6 +44,30 @@ _NOBODYS = Answer(status=400)
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
+class Listening(Interface):
+    """What a connection asks of its listener, and tells it (site.Site, which explains them)."""
+
+    reactor: Any
+    door: Door
+    answer: Callable[[Request], Answer | Deferred[Answer]]
+    max_body: int
+    most_at_once: int
+    in_flight: int
+    draining: bool
+
+    def opened(self, connection: "Connection") -> None:
+        """It is there."""
+
+    def closed(self, connection: "Connection") -> None:
+        """It is gone."""
+
+    def hold(self, size: int) -> None:
+        """So many bytes more, or less, are in memory for it."""
+
+    def date(self) -> bytes:
+        """For the header of that name."""
+
+
 class _Asked(NamedTuple):
     """A request that waits for its turn; `answer` is the door's. The last one's answer ends the connection."""
 
@@ -64,7 +87,7 @@ class Connection(Protocol):
 
     transport: Any
 
-    def __init__(self, site: "Site") -> None:
+    def __init__(self, site: Listening) -> None:
         self._site = site
         self._reader = RequestReader(
             self._new_request, on_head=self._head_came, on_piece=self._piece_came, on_end=self._end_came

@@ -8,7 +8,7 @@ Values of metric labels come from the configuration or from closed vocabularies,
 choose one could grow this process without end.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -31,6 +31,25 @@ Counts = Mapping[tuple[str, Channel, str], int]
 """As IStore.counts: label, channel and state to a number."""
 
 
+class _Flow:
+    """What ends again and again: how many, by all their labels, and how long it took, by those at `timed_by`."""
+
+    def __init__(self, total: Counter, time: Histogram, *, timed_by: tuple[int, ...]) -> None:
+        self._total = total
+        self._time = time
+        self._timed_by = timed_by
+        self._children: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
+
+    def ended(self, seconds: float, *labels: str) -> None:
+        """One did, after so long."""
+        pair = self._children.get(labels)
+        if pair is None:
+            time = self._time.labels(*(labels[position] for position in self._timed_by))
+            pair = self._children[labels] = (self._total.labels(*labels), time)
+        pair[0].inc()
+        pair[1].observe(seconds)
+
+
 @implementer(IMeter)
 class Metrics:
     """The meter of one process. All times are seconds; names end in their unit, counters in `_total`."""
@@ -43,104 +62,78 @@ class Metrics:
         ProcessCollector(namespace="gatewayd", registry=registry)
         self._declare_flow(registry)
         self._declare_state(registry)
-        self._intake: dict[tuple[str, Channel, ErrorCode], Counter] = {}
-        self._intake_seconds: dict[tuple[str, Channel], Histogram] = {}
-        self._settled: dict[tuple[str, Channel, str], tuple[Counter, Histogram]] = {}
-        self._reported: dict[tuple[str, Report, str], tuple[Counter, Histogram]] = {}
-        self._evidence: dict[tuple[str, str, str], Counter] = {}
-        self._answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self._http_answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
     def _declare_flow(self, registry: CollectorRegistry) -> None:
-        self._intake_total = Counter(
-            "gatewayd_intake_total",
-            "Requests answered; result is the name of the answer's error_code.",
-            ("label", "channel", "result"),
-            registry=registry,
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"gatewayd_{name}", text, labels, registry=registry)
+
+        def times(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(f"gatewayd_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self._intake = _Flow(
+            counter(
+                "intake_total",
+                "Requests answered; result is the name of the answer's error_code.",
+                *("label", "channel", "result"),
+            ),
+            times("intake_seconds", "From a request's arrival to its answer.", _ANSWER, "label", "channel"),
+            timed_by=(0, 1),
         )
-        self._intake_time = Histogram(
-            "gatewayd_intake_seconds",
-            "From a request's arrival to its answer.",
-            ("label", "channel"),
-            buckets=_ANSWER,
-            registry=registry,
+        self._attempts = _Flow(
+            counter(
+                "attempts_total",
+                "Attempts to hand a message to a next hop: sent, again, uncertain, failed, rejected, set_aside.",
+                *("label", "channel", "outcome"),
+            ),
+            times(
+                "attempt_age_seconds",
+                "Age of a message, since its acceptance, when an attempt ended.",
+                _LIFE,
+                *("channel", "outcome"),
+            ),
+            timed_by=(1, 2),
         )
-        self._attempts_total = Counter(
-            "gatewayd_attempts_total",
-            "Attempts to hand a message to a next hop: sent, again, uncertain, failed, rejected, set_aside.",
-            ("label", "channel", "outcome"),
-            registry=registry,
+        self._callbacks = _Flow(
+            counter("callbacks_total", "Callbacks to the caller: told, again, dead.", "label", "status", "result"),
+            times(
+                "callback_age_seconds", "Age of a status, since it was queued, when a callback ended.", _LIFE, "result"
+            ),
+            timed_by=(2,),
         )
-        self._attempts_time = Histogram(
-            "gatewayd_attempt_age_seconds",
-            "Age of a message, since its acceptance, when an attempt ended.",
-            ("channel", "outcome"),
-            buckets=_LIFE,
-            registry=registry,
-        )
-        self._callbacks_total = Counter(
-            "gatewayd_callbacks_total",
-            "Callbacks to the caller: told, again, dead.",
-            ("label", "status", "result"),
-            registry=registry,
-        )
-        self._callbacks_time = Histogram(
-            "gatewayd_callback_age_seconds",
-            "Age of a status, since it was queued, when a callback ended.",
-            ("result",),
-            buckets=_LIFE,
-            registry=registry,
-        )
-        self._evidence_total = Counter(
-            "gatewayd_evidence_total",
+        self._evidence: dict[tuple[str, str, str], Counter] = {}
+        self._evidence_total = counter(
+            "evidence_total",
             "Receipts, bounces and other evidence: matched, parked, orphaned, ignored.",
-            ("source", "event", "result"),
-            registry=registry,
+            *("source", "event", "result"),
         )
-        self._mails = Counter(
-            "gatewayd_mails_total", "Emails that a relay took.", ("label", "route"), registry=registry
-        )
-        self._complaints = Counter(
-            "gatewayd_complaints_total",
+        self._mails = counter("mails_total", "Emails that a relay took.", "label", "route")
+        self._complaints = counter(
+            "complaints_total",
             "Emails that a recipient complained about: 0.1 % of the mails is too many, 0.3 % stops delivery.",
-            ("label", "route"),
-            registry=registry,
+            *("label", "route"),
         )
-        self._answers_total = Counter(
-            "gatewayd_smpp_answers_total",
-            "Answers to submit_sm by command_status; other is what neither SMPP 3.4 nor its vendors' range names.",
-            ("smsc", "status"),
-            registry=registry,
+        self._smpp_answers = _Flow(
+            counter(
+                "smpp_answers_total",
+                "Answers to submit_sm by command_status; other is what neither SMPP 3.4 nor its vendors' range names.",
+                *("smsc", "status"),
+            ),
+            times("smpp_answer_seconds", "From a submit_sm on the wire to its answer.", _ANSWER, "smsc"),
+            timed_by=(0,),
         )
-        self._answers_time = Histogram(
-            "gatewayd_smpp_answer_seconds",
-            "From a submit_sm on the wire to its answer.",
-            ("smsc",),
-            buckets=_ANSWER,
-            registry=registry,
+        self._provider_answers = _Flow(
+            counter(
+                "provider_answers_total",
+                "Answers of providers by HTTP status; none is a request that got no answer.",
+                *("provider", "status"),
+            ),
+            times(
+                "provider_answer_seconds", "From a request on the wire to the provider's answer.", _ANSWER, "provider"
+            ),
+            timed_by=(0,),
         )
-        self._http_total = Counter(
-            "gatewayd_provider_answers_total",
-            "Answers of providers by HTTP status; none is a request that got no answer.",
-            ("provider", "status"),
-            registry=registry,
-        )
-        self._http_time = Histogram(
-            "gatewayd_provider_answer_seconds",
-            "From a request on the wire to the provider's answer.",
-            ("provider",),
-            buckets=_ANSWER,
-            registry=registry,
-        )
-        self._redis_time = Histogram(
-            "gatewayd_redis_seconds", "Time that Redis took to answer.", buckets=_FAST, registry=registry
-        )
-        self._reactor_time = Histogram(
-            "gatewayd_reactor_delay_seconds",
-            "How late the reactor ran a call that was due.",
-            buckets=_FAST,
-            registry=registry,
-        )
+        self._redis_time = times("redis_seconds", "Time that Redis took to answer.", _FAST)
+        self._reactor_time = times("reactor_delay_seconds", "How late the reactor ran a call that was due.", _FAST)
 
     def _declare_state(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
@@ -174,36 +167,15 @@ class Metrics:
 
     def intake(self, label: str, channel: Channel, result: ErrorCode, seconds: float) -> None:
         """A request was answered; `label` is empty where the request named none of ours."""
-        counter = self._intake.get((label, channel, result))
-        if counter is None:
-            counter = self._intake_total.labels(label, channel, RESULTS[result])
-            self._intake[label, channel, result] = counter
-        counter.inc()
-        histogram = self._intake_seconds.get((label, channel))
-        if histogram is None:
-            histogram = self._intake_seconds[label, channel] = self._intake_time.labels(label, channel)
-        histogram.observe(seconds)
+        self._intake.ended(seconds, label, channel, RESULTS[result])
 
     def settled(self, label: str, channel: Channel, outcome: str, seconds: float) -> None:
         """An attempt ended; `seconds` since acceptance."""
-        pair = self._settled.get((label, channel, outcome))
-        if pair is None:
-            pair = (
-                self._attempts_total.labels(label, channel, outcome),
-                self._attempts_time.labels(channel, outcome),
-            )
-            self._settled[label, channel, outcome] = pair
-        pair[0].inc()
-        pair[1].observe(seconds)
+        self._attempts.ended(seconds, label, channel, outcome)
 
     def reported(self, label: str, status: Report, result: str, seconds: float) -> None:
         """A callback ended; `seconds` since the status was queued."""
-        pair = self._reported.get((label, status, result))
-        if pair is None:
-            pair = (self._callbacks_total.labels(label, status, result), self._callbacks_time.labels(result))
-            self._reported[label, status, result] = pair
-        pair[0].inc()
-        pair[1].observe(seconds)
+        self._callbacks.ended(seconds, label, status, result)
 
     def may_mail(self, label: str, route: str) -> None:
         """This label sends by this relay: from now on there is a rate, be it 0.
@@ -230,21 +202,11 @@ class Metrics:
 
     def provider_answered(self, provider: str, status: str, seconds: float) -> None:
         """A provider answered a request with this HTTP status, or "none" where it did not."""
-        pair = self._http_answers.get((provider, status))
-        if pair is None:
-            pair = (self._http_total.labels(provider, status), self._http_time.labels(provider))
-            self._http_answers[provider, status] = pair
-        pair[0].inc()
-        pair[1].observe(seconds)
+        self._provider_answers.ended(seconds, provider, status)
 
     def submit_answered(self, smsc: str, status: str, seconds: float) -> None:
         """An SMSC answered a submit, well or not, `seconds` after it was written; `status` by its name."""
-        pair = self._answers.get((smsc, status))
-        if pair is None:
-            pair = (self._answers_total.labels(smsc, status), self._answers_time.labels(smsc))
-            self._answers[smsc, status] = pair
-        pair[0].inc()
-        pair[1].observe(seconds)
+        self._smpp_answers.ended(seconds, smsc, status)
 
     def redis_answered(self, seconds: float) -> None:
         """Redis answered a question in `seconds`."""
