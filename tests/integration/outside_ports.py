@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,14 +11,25 @@ from typing import Any
 
 
 def until(condition: Callable[[], Any], seconds: float = 15.0, what: str = "") -> Any:
-    """What `condition` gives, once that is true. AssertionError after `seconds`."""
+    """What `condition` gives, once that is true. AssertionError after `seconds`.
+
+    It is asked whenever a peer has noted something. But what no peer sees, such as a state, a line of a log or an end,
+    belongs to processes that tell nobody when it changes: so it is asked every 20 ms as well.
+    """
     end = time.monotonic() + seconds
     while True:
         found = condition()
         if found:
             return found
         assert time.monotonic() < end, f"did not come within {seconds} s: {what or condition}"
-        time.sleep(0.02)
+        with _news:
+            _news.wait(0.02)
+
+
+def noted() -> None:
+    """A peer has something new, and has answered it: who waits looks again."""
+    with _news:
+        _news.notify_all()
 
 
 def free_port() -> int:
@@ -45,3 +57,4 @@ _OURS = _range_of(os.environ.get("PYTEST_XDIST_WORKER", ""), os.environ.get("PYT
 # Not the common source: Hypothesis puts that back to where it was, in every process alike.
 _chance = random.SystemRandom()
 _given: set[int] = set()
+_news = threading.Condition()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from outside_ports import noted
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -61,6 +63,7 @@ class Smartico:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
+                noted()
 
             do_POST = do_HEAD = do_PUT = do_GET
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from outside_ports import free_port
+from outside_ports import free_port, noted
 
 GENERIC_NACK, SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK = 0x80000000, 4, 5, 6, 0x15
 BINDS = {1: "receiver", 2: "transmitter", 9: "transceiver"}
@@ -160,6 +160,7 @@ class Link:
                 length, command, status, sequence = struct.unpack_from(">IIII", buffer)
                 body, buffer = buffer[16:length], buffer[length:]
                 self._take(command, status, sequence, body)
+                noted()
 
     def _take(self, command: int, status: int, sequence: int, body: bytes) -> None:
         smsc = self.smsc

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from outside_ports import free_port
+from outside_ports import free_port, noted
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Vendor:
                 self.end_headers()
                 self.wfile.write(text)
                 self.wfile.flush()
+                noted()
                 outer.after(asked)
 
                 if outer._closing.is_set():
