@@ -29,13 +29,17 @@ from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
 
-def words(error: BaseException) -> str:
-    """What went wrong, in one line, without an address."""
+_OF_CALLBACKS = "put it into the system's store, or name a file of authorities in SSL_CERT_FILE"
+"""What lets a callback host's certificate be believed: the caller's is a public one, so that there is no key for it."""
+
+
+def words(error: BaseException, remedy: str = "set ca_file") -> str:
+    """What went wrong, in one line, without an address; `remedy` as for tls.fault."""
     inner = getattr(error, "reasons", None)
     if inner:
         # Twisted's ResponseNeverReceived and OpenSSL's errors wrap what is worth reading.
-        return words(getattr(inner[0], "value", inner[0]))
-    text = tls.fault(error) or str(error) or type(error).__name__
+        return words(getattr(inner[0], "value", inner[0]), remedy)
+    text = tls.fault(error, remedy) or str(error) or type(error).__name__
     return redact(text.splitlines()[0], 300)
 
 
@@ -152,7 +156,7 @@ async def callback(reactor: Any, scheme: str, host: str, port: int, patience: fl
     except TooLate:
         return [Finding(FAIL, what, f"connected, but no end of the TLS handshake within {patience:g} s")]
     except Exception as error:
-        return [Finding(FAIL, what, words(error))]
+        return [Finding(FAIL, what, words(error, _OF_CALLBACKS))]
     finally:
         if protocol.transport is not None:
             protocol.done.addErrback(lambda _: None)

@@ -77,8 +77,11 @@ class _Pinned:
 _UNVERIFIED = "certificate verify failed"
 
 
-def fault(error: BaseException | None) -> str:
-    """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS."""
+def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
+    """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS.
+
+    `remedy` is what to do about an authority that is not known here.
+    """
     if isinstance(error, VerificationError):
         return "the certificate is not for this host"
     if isinstance(error, SSL.Error):
@@ -86,7 +89,7 @@ def fault(error: BaseException | None) -> str:
         words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
         disliked = ", ".join(words) or "no reason given"
         # OpenSSL says no more than this of a chain; what an operator can do about it is the same for all of them.
-        unknown = ": self-signed, or of an authority that this host does not know: set ca_file" * (
+        unknown = f": self-signed, or of an authority that this host does not know: {remedy}" * (
             disliked == _UNVERIFIED
         )
         return f"TLS failed: {disliked}{unknown}"

@@ -230,6 +230,7 @@ async def test_a_callback_host_whose_certificate_is_not_trusted(net: Net, monkey
     (line,) = [one for what, one in found.items() if what.startswith("callback host")]
     assert line.word == FAIL
     assert "certificate verify failed" in line.found
+    assert line.found.endswith("or name a file of authorities in SSL_CERT_FILE")
 
 
 @pytest_twisted.ensureDeferred
