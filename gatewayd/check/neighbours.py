@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
-from gatewayd.core import tls
+from gatewayd.core import reaching, tls
 from gatewayd.core.callback_urls import why_refused
 from gatewayd.core.redact import redact
 from gatewayd.smpp.codec.codes import PASSWORD_ROOM
@@ -28,7 +28,6 @@ from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
-
 _OF_CALLBACKS = "put it into the system's store, or name a file of authorities in SSL_CERT_FILE"
 """What lets a callback host's certificate be believed: the caller's is a public one, so that there is no key for it."""
 
@@ -39,7 +38,9 @@ def words(error: BaseException, remedy: str = "set ca_file") -> str:
     if inner:
         # Twisted's ResponseNeverReceived and OpenSSL's errors wrap what is worth reading.
         return words(getattr(inner[0], "value", inner[0]), remedy)
-    text = tls.fault(error, remedy) or str(error) or type(error).__name__
+    unreached = reaching.known(error)
+    no_connection = f"no connection: {unreached}" if unreached else ""
+    text = tls.fault(error, remedy) or no_connection or str(error) or type(error).__name__
     return redact(text.splitlines()[0], 300)
 
 

@@ -11,6 +11,11 @@ _WORDS = {
 }
 
 
+def known(error: BaseException) -> str:
+    """Why there is no connection, in words; "" where the error says nothing of that kind."""
+    return _WORDS.get(type(error).__name__, "")
+
+
 def plain(error: BaseException) -> str:
     """The kind of connection error in words; its own text may name hosts and numbers."""
-    return _WORDS.get(type(error).__name__, type(error).__name__)
+    return known(error) or type(error).__name__
