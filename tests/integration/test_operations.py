@@ -390,6 +390,25 @@ async def test_json_logs_tell_a_message_by_its_id() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_at_info_a_message_that_goes_well_is_one_line() -> None:
+    """An email's is its relay's answer and not its success report; an SMS's the last receipt of its segments."""
+    async with World(reactor) as world:
+        world.settings["gatewayd"]["log_level"] = "info"
+        await world.start()
+        emails = [await world.email() for _ in range(5)]
+        texts = [await world.sms(body=body) for body in ("short", "x" * 300)]
+        for answer in (*emails, *texts):
+            await world.smartico.until_heard(answer.ext_message_id, *TOLD)
+        world.daemon.terminate()
+        assert await world.daemon.exit_status() == 0
+        lines = world.daemon.log.splitlines()
+    for answers, words in ((emails, "is sent by main"), (texts, "receipt from world for")):
+        for answer in answers:
+            (line,) = [line for line in lines if answer.ext_message_id in line]
+            assert words in line
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_flood_of_the_same_warning_is_counted() -> None:
     """A broken file that is read thirty times is twenty lines, and the daemon works on."""
     async with World(reactor) as world:
