@@ -881,7 +881,7 @@ class FakeStore:
             return None
         sent = row.sent_at or row.marked
         facts = (row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address)
-        return Known(message_id, *facts, sent, row.told, row.route)
+        return Known(message_id, *facts, sent, row.told, row.route, len(row.segments))
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         self._now()

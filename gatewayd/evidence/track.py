@@ -131,6 +131,10 @@ class Tracker:
 
     async def _record_whole(self, receipt: Receipt) -> None:
         known = await self._store.about(receipt.message_id)
+        if known is not None and known.parts > 1:
+            # As a receipt for a segment that nobody named: the parts that the answer named say when all is there.
+            self._meter.evidence(receipt.smsc, receipt.event or "none", "orphaned")
+            return
         # It is looked at again for as long as it is parked: what it said once, it has said.
         if receipt.event is not None and known is not None and known.state not in FINAL:
             await self.record(Evidence(receipt.message_id, receipt.event, receipt.smsc, receipt.detail))

@@ -224,6 +224,7 @@ def known(message_id: str, kept: Record, moments: Moments) -> Known | None:
         sent_at=moments.ours(stamp(kept, "sent_at") or stamp(kept, "marked_at")),
         queued_reports=text(kept, "queued_reports"),
         route=text(kept, "route"),
+        parts=len(text(kept, "segments")),
     )
 
 

@@ -52,7 +52,7 @@ class Known(Struct, frozen=True):
 
     `sent_at` is when the next hop took it; before its answer is known, when the bytes were written; before that, 0.
     `queued_reports` has the letters (status.LETTERS) of the reports that were ever queued, `route` is the way of its
-    latest copy.
+    latest copy, `parts` how many segments are told apart, 0 for one.
     """
 
     message_id: str
@@ -66,6 +66,7 @@ class Known(Struct, frozen=True):
     sent_at: float = 0.0
     queued_reports: str = ""
     route: str = ""
+    parts: int = 0
 
 
 class Erased(Struct, frozen=True):

@@ -275,6 +275,19 @@ def test_a_part_that_the_answer_did_not_name() -> None:
     assert world.state == (State.DELIVERED, "ad")
 
 
+@pytest.mark.parametrize("word", ["DELIVERED", "UNDELIVERABLE"])
+def test_of_several_parts_none_that_the_answer_did_not_name_counts(word: str) -> None:
+    """Those that it named say when all of them are there."""
+    world = World(**MANY)
+    world.mark()
+    world.answered("A", "B")
+    assert world.post({"results": [{"id": "Z", "status": word}]}) == 200
+    world.look_again(5)
+    assert world.state == (State.SENT, "a")
+    world.post({"results": [{"id": "A", "status": "DELIVERED"}, {"id": "B", "status": "DELIVERED"}]})
+    assert world.state == (State.DELIVERED, "ad")
+
+
 def test_a_url_settles_its_own_message_only() -> None:
     """Whoever holds one can't speak of another message by its id."""
     world = World(**MANY)
