@@ -93,8 +93,8 @@ class Keys:
 
         Longer than `token` and for URLs only. Holds the player's keyed hash, never the id.
         """
-        name = bytes.fromhex(self.user_hashes(label, ext_user_id)[0])
-        body = bytes([self._kids[0]]) + _packed(message_id) + name + label.encode()
+        user_hash = bytes.fromhex(self.user_hashes(label, ext_user_id)[0])
+        body = bytes([self._kids[0]]) + _packed(message_id) + user_hash + label.encode()
         return _base32(body + _sign(self._ring[0], Purpose.UNSUBSCRIBE, body))
 
     def read_subscription(self, token: str) -> "Subscription | None":
@@ -121,8 +121,8 @@ class Keys:
         return self._hashes("number\0" + "".join(filter(str.isdigit, number)))
 
     def stop_hashes(self, label: str, users: Iterable[str], channel: str, address: str = "") -> tuple[str, ...]:
-        """Every name under which a player, by any spelling of their id, or an address may be on the stop list."""
-        found = [name for user in dict.fromkeys(users) for name in self.user_hashes(label, user)]
+        """Every keyed hash by which a player, by any spelling of their id, or an address may be on the stop list."""
+        found = [one for user in dict.fromkeys(users) for one in self.user_hashes(label, user)]
         if address:
             found += self.number_hashes(address) if channel == "sms" else self.address_hashes(address)
         return tuple(found)

@@ -216,12 +216,14 @@ class Tracker:
             return
         wanted = _STOPPING.get(evidence.event)
         # A player who was erased is named by the link alone.
-        name = self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else evidence.user_hash
-        if wanted and wanted(label) and name:
+        user_hash = (
+            self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else evidence.user_hash
+        )
+        if wanted and wanted(label) and user_hash:
             await self._stops.put(
                 known.label,
                 known.channel,
-                name,
+                user_hash,
                 label.suppress_for,
                 user=known.ext_user_id,
                 reason=f"{evidence.event} by {evidence.source}",
@@ -237,7 +239,7 @@ class Tracker:
                 user=known.ext_user_id,
                 reason=f"{evidence.event} by {evidence.source}: no such address",
                 of_address=True,
-                owner=name,
+                owner=user_hash,
             )
 
     async def _stop_by_itself(self, evidence: Evidence) -> None:

@@ -73,19 +73,19 @@ class StopOrders:
     async def put(self, player: Player, seconds: float) -> None:
         """On the list, under the directory's own spelling."""
         user = (await self.spellings(player.label, player.ext_user_id))[0]
-        name = self._keys.user_hashes(player.label, user)[0]
+        keyed_hash = self._keys.user_hashes(player.label, user)[0]
         for channel in channels(player.channel):
-            await self._stops.put(player.label, channel, name, seconds, user=user, reason="operator")
+            await self._stops.put(player.label, channel, keyed_hash, seconds, user=user, reason="operator")
             _say(player.label, channel, user, "put on")
 
     async def take_off(self, player: Player) -> list[Channel]:
         """Off the list, under every spelling; where they were on it."""
         users = await self.spellings(player.label, player.ext_user_id)
-        names = self._keys.stop_hashes(player.label, users, "")
+        hashes = self._keys.stop_hashes(player.label, users, "")
         cleared = [
             channel
             for channel in channels(player.channel)
-            if await self._store.unsuppress(player.label, channel, names)
+            if await self._store.unsuppress(player.label, channel, hashes)
         ]
         for channel in cleared:
             _say(player.label, channel, users[0], "taken off")
@@ -93,9 +93,9 @@ class StopOrders:
 
     async def forget(self, label: str, users: Sequence[str]) -> None:
         """Their stops hold, and do not say any more whose they are."""
-        names = self._keys.stop_hashes(label, users, "")
+        hashes = self._keys.stop_hashes(label, users, "")
         for channel in Channel:
-            await self._stops.forget(label, channel, names)
+            await self._stops.forget(label, channel, hashes)
 
     async def page(self, order: StopsAsked) -> Json:
         """One step over the list."""

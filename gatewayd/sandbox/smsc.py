@@ -125,11 +125,6 @@ class SmscSimulator:
         for session in list(self.sessions):
             session.abort()
 
-    @property
-    def receipts_waiting(self) -> int:
-        """Receipts and texts that nobody has taken yet, on the wire or not."""
-        return len(self._waiting) + sum(len(session.unanswered) for session in self.sessions)
-
     # What sessions tell ---------------------------------------------------------------------------------------
 
     def step(self, what: str, detail: str = "") -> None:
