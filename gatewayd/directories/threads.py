@@ -1,17 +1,19 @@
 """Threads that block on an operator's database, of which any may be stuck for ever.
 
 A job whose caller gave up writes its thread off: another may start in its place, until too many are stuck. Twisted's
-ThreadPool would be full after as many black-holed queries as it has threads.
+ThreadPool would be full after as many black-holed queries as it has threads. To wake a thread, and to be woken by it,
+costs more than a quick query: one thread is woken for all jobs of a moment, and brings back what it has done in one
+call; where it does not come back soon, the others help.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gatewayd.core.errors import TemporaryFailure
@@ -21,6 +23,9 @@ C = TypeVar("C")
 
 MOST_STUCK = 16
 MOST_WAITING = 1000
+
+SOON = 0.002
+"""Seconds that jobs wait for the thread that was woken for them, before others are woken, too."""
 
 _ALL_STUCK = "the directory's threads are stuck in its database"
 
@@ -37,10 +42,14 @@ class Threads(Generic[C]):
         self._size = size
         self._make = make
         self._discard = discard
-        self._waiting: deque[_Job[C]] = deque()
+        self._waiting: deque[_Job[C]] = deque()  # the threads take from it, too
+        self._done: deque[_Done[C]] = deque()  # what the threads bring
+        self._called = False  # `_collect` is on its way
         self._idle: list[_Thread[C]] = []
-        self._busy = 0
+        self._busy = 0  # threads at work for somebody who waits
         self._stuck = 0
+        self._woken: _Thread[C] | None = None  # has brought nothing yet
+        self._timer: IDelayedCall | None = None
         self._closed = False
 
     @property
@@ -58,7 +67,7 @@ class Threads(Generic[C]):
             raise TemporaryFailure("too many look-ups are waiting for the directory")
         job: _Job[C] = _Job(self, work)
         self._waiting.append(job)
-        self._next()
+        self._see_to_it()
         return job.done
 
     def close(self) -> None:
@@ -68,64 +77,120 @@ class Threads(Generic[C]):
         for thread in idle:
             thread.inbox.put(None)
         self._send_away("the directory is closed")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def given_up(self, job: "_Job[C]") -> None:
         """The caller of `job` does not wait any more."""
-        if job.thread is None:
+        try:
             self._waiting.remove(job)
             return
-        job.thread.lost = True
+        except ValueError:
+            pass
+        job.lost = True
         self._busy -= 1
         self._stuck += 1
+        if self._woken is job.thread:
+            self._woken = None
         if self._stuck < MOST_STUCK:
-            self._next()
+            self._see_to_it()
         else:
             # Whoever waits would only be stuck as well, each in a thread of their own.
             self._send_away(_ALL_STUCK)
+
+    def following(self) -> "_Job[C] | None":
+        """What a thread does next, asked inside it."""
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def give(self, done: "_Done[C]") -> None:
+        """What a thread has done, told inside it."""
+        self._done.append(done)
+        if not self._called:
+            self._called = True
+            self._reactor.callFromThread(self._collect)
 
     def _send_away(self, reason: str) -> None:
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
             job.done.errback(TemporaryFailure(reason))
 
-    def _next(self) -> None:
-        while self._waiting and (self._idle or self._busy < self._size):
-            thread = self._idle.pop() if self._idle else _Thread(self._name, self._make, self._discard)
-            job = self._waiting.popleft()
-            job.thread = thread
-            self._busy += 1
-            thread.inbox.put((job.work, partial(self._reactor.callFromThread, self._back, job)))
+    def _see_to_it(self) -> None:
+        """Somebody waits: for the thread that is on its way to them, or for one that is woken now."""
+        if self._woken is None:
+            self._woken = self._wake()
+        elif self._timer is None and self._waiting:
+            self._timer = self._reactor.callLater(SOON, self._help)
 
-    def _back(self, job: "_Job[C]", result: Any) -> None:
-        thread = job.thread
-        assert thread is not None
-        if thread.lost:
-            self._stuck -= 1
-            thread.inbox.put(None)
-            return
+    def _help(self) -> None:
+        """The database takes its time: as many ask it at once as may."""
+        self._timer = None
+        while self._wake() is not None:
+            pass
+
+    def _wake(self) -> "_Thread[C] | None":
+        """A thread that begins with the first who waits, if there is one for it."""
+        if not self._waiting or not (self._idle or self._busy < self._size):
+            return None
+        thread = self._idle.pop() if self._idle else _Thread(self, self._name, self._make, self._discard)
+        job = self._waiting.popleft()
+        job.thread = thread
+        self._busy += 1
+        thread.inbox.put(job)
+        return thread
+
+    def _collect(self) -> None:
+        # Before the first is taken: what comes from now on is called for once more.
+        self._called = False
+        while self._done:
+            job, result, thread, is_idle, has_ended = self._done.popleft()
+            if thread is self._woken:
+                self._woken = None
+            if job.lost:
+                self._stuck -= 1
+                # It was given up in the moment in which it was done: the thread is well.
+                self._busy += not has_ended
+            if is_idle and not has_ended:
+                self._rest(thread)
+            if not job.lost:
+                job.done.callback(result)
+        self._see_to_it()
+
+    def _rest(self, thread: "_Thread[C]") -> None:
         self._busy -= 1
-        if self._closed:
+        if self._closed or self._busy + len(self._idle) >= self._size:
             thread.inbox.put(None)
         else:
             self._idle.append(thread)
-        job.thread = None
-        job.done.callback(result)
-        self._next()
 
 
 class _Job(Generic[C]):
+    """`lost`: nobody waits for it any more, and its thread is written off."""
+
     def __init__(self, threads: Threads[C], work: Callable[[C], Any]) -> None:
         self.work = work
         self.thread: _Thread[C] | None = None
+        self.lost = False
         self.done: Deferred[Any] = Deferred(lambda _: threads.given_up(self))
+
+
+class _Done(NamedTuple, Generic[C]):
+    job: _Job[C]
+    result: Any
+    thread: "_Thread[C]"
+    is_idle: bool
+    has_ended: bool
 
 
 class _Thread(Generic[C]):
     """One daemon thread: a process that ends does not wait for a database that never answers."""
 
-    def __init__(self, name: str, make: Callable[[], C], discard: Callable[[C], None]) -> None:
-        self.inbox: SimpleQueue[tuple[Callable[[C], Any], Callable[[Any], None]] | None] = SimpleQueue()
-        self.lost = False
+    def __init__(self, threads: Threads[C], name: str, make: Callable[[], C], discard: Callable[[C], None]) -> None:
+        self.inbox: SimpleQueue[_Job[C] | None] = SimpleQueue()
+        self._threads = threads
         self._make = make
         self._discard = discard
         threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -133,11 +198,24 @@ class _Thread(Generic[C]):
     def _run(self) -> None:
         context = self._make()
         while (job := self.inbox.get()) is not None:
-            work, give = job
+            if self._work(job, context):
+                break
+            del job
+        self._discard(context)
+
+    def _work(self, first: _Job[C], context: C) -> bool:
+        """Do `first` and whatever waits; true where this thread was written off meanwhile, and ends."""
+        job: _Job[C] | None = first
+        while job is not None:
+            job.thread = self
             try:
-                result = work(context)
+                result: Any = job.work(context)
             except BaseException:
                 result = Failure()
-            give(result)
-            del job, work, give, result
-        self._discard(context)
+            has_ended = job.lost
+            following = None if has_ended else self._threads.following()
+            self._threads.give(_Done(job, result, self, following is None, has_ended))
+            if has_ended:
+                return True
+            job = following
+        return False

@@ -344,7 +344,17 @@ class Blocker:
         return "done"
 
 
-def threads(size: int, made: list[int] | None = None, gone: list[int] | None = None) -> Threads[int]:
+class OwnTime:
+    """A reactor of which only the timers are another's."""
+
+    def __init__(self, timers: Any) -> None:
+        self.callLater = timers.callLater
+        self.callFromThread = reactor.callFromThread
+
+
+def threads(
+    size: int, made: list[int] | None = None, gone: list[int] | None = None, timers: Any = reactor
+) -> Threads[int]:
     """Threads whose contexts are counted."""
     made = [] if made is None else made
     gone = [] if gone is None else gone
@@ -353,7 +363,7 @@ def threads(size: int, made: list[int] | None = None, gone: list[int] | None = N
         made.append(len(made))
         return made[-1]
 
-    return Threads(reactor, "test", size, make, gone.append)
+    return Threads(OwnTime(timers), "test", size, make, gone.append)
 
 
 @pytest_twisted.ensureDeferred
@@ -423,12 +433,11 @@ async def test_a_crowd_that_gives_up_at_once_gets_no_thread_each() -> None:
         one.addErrback(lambda failure: reasons.append(failure.type))
     for one in crowd:
         one.cancel()
-    # The last one that is stuck has a neighbour at work.
-    assert pool.stuck == MOST_STUCK + 1
+    assert pool.stuck == MOST_STUCK
     assert reasons.count(TemporaryFailure) == 100 - pool.stuck
     blocker.let_go.set()
     await until(lambda: pool.stuck == 0)
-    assert len(begun) == MOST_STUCK + 1
+    assert len(begun) == MOST_STUCK
     assert await pool.run(lambda context: "well") == "well"
     pool.close()
 
@@ -446,6 +455,38 @@ async def test_a_job_that_waits_can_be_cancelled_and_is_never_run() -> None:
     assert await first == "done"
     assert await pool.run(lambda context: "after") == "after"
     assert not ran
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_quick_jobs_of_a_moment_share_a_thread() -> None:
+    """To wake one costs more than a quick query does: the others sleep on, while no time goes by."""
+    made: list[int] = []
+    pool = threads(8, made, timers=Clock())
+    for _ in range(20):
+        assert await gatherResults([pool.run(lambda context: context) for _ in range(3)]) == [0, 0, 0]
+    assert made == [0]
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_slow_jobs_of_a_moment_get_a_thread_each() -> None:
+    """None waits for the one before it, where there is a thread for it."""
+    pool = threads(3)
+    together = threading.Barrier(3)
+    assert sorted(await gatherResults([pool.run(lambda context: together.wait(30)) for _ in range(3)])) == [0, 1, 2]
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_that_is_stuck_holds_up_nobody_who_waits() -> None:
+    """What waited for it is done by others, all of it."""
+    pool = threads(2)
+    blocker = Blocker()
+    stuck = pool.run(blocker.job)
+    assert await gatherResults([pool.run(lambda context: "done") for _ in range(20)]) == ["done"] * 20
+    blocker.let_go.set()
+    assert await stuck == "done"
     pool.close()
 
 
