@@ -25,6 +25,7 @@ SPARE = 1.0
 """Seconds before the moment at which the other side said it would close, so that it never closes first."""
 
 _TICK = 0.5
+_LOOK = MSG_PEEK | MSG_DONTWAIT
 
 
 class TooLate(Exception):
@@ -191,7 +192,7 @@ def _is_ended(transport: Any) -> bool:
     if socket is None:
         return False
     try:
-        return not socket.recv(1, MSG_PEEK | MSG_DONTWAIT)
+        return not socket.recv(1, _LOOK)
     except BlockingIOError:
         return False
     except OSError:

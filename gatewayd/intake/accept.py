@@ -147,7 +147,8 @@ class Acceptor:
         message = self._message(ids[0], label_name, label, request, sender, started)
         try:
             self._pace_previews(label_name, label, request)
-            await self._ask_store(self._guard.check(label_name, label), self._until(started))
+            if label.intake_rate is not None:
+                await self._ask_store(self._guard.check(label_name, label), self._until(started))
             found = await self._check_recipient(label_name, label, request)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)

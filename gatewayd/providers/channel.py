@@ -84,7 +84,7 @@ class HttpChannel(Service):
         """See ISharedRoutes."""
         vendor = self._vendors.get(route)
         if vendor is None or not vendor.up:
-            return Setback(self.why_down(route))
+            return Setback(self._why_down(route))
         url = self._report_url(route, order.message.id)
         asked = filled(vendor.settings, words_of(order, vendor.settings, url, self._reactor.seconds()))
 
@@ -141,14 +141,14 @@ class HttpChannel(Service):
         """See IChannel."""
         if any(name in self._vendors and self._vendors[name].up for name in routes):
             return ""
-        return "; ".join(map(self.why_down, routes))
+        return "; ".join(map(self._why_down, routes))
 
     def knows(self, route: str) -> bool:
         """See ISharedRoutes."""
         return route in self._vendors
 
-    def why_down(self, route: str) -> str:
-        """See ISharedRoutes."""
+    def _why_down(self, route: str) -> str:
+        """For a message's timeline."""
         vendor = self._vendors.get(route)
         return vendor.why_down() if vendor is not None else f"{route} is configured no more"
 

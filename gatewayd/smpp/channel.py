@@ -92,21 +92,21 @@ class SmppChannel(Service):
         """See ISharedRoutes. The order's progress is this SMSC's."""
         account = self._accounts.get(route)
         if account is None or not account.up:
-            return Setback(self.why_down(route))
+            return Setback(self._why_down(route))
         return await self._sender.send(account, order, order.progress, before_wire)
 
     def why_not(self, routes: Sequence[str]) -> str:
         """See IChannel."""
         if any(name in self._accounts and self._accounts[name].up for name in routes):
             return ""
-        return "; ".join(map(self.why_down, routes))
+        return "; ".join(map(self._why_down, routes))
 
     def knows(self, route: str) -> bool:
         """See ISharedRoutes."""
         return route in self._accounts
 
-    def why_down(self, route: str) -> str:
-        """See ISharedRoutes."""
+    def _why_down(self, route: str) -> str:
+        """For a message's timeline."""
         account = self._accounts.get(route)
         return account.why_down() if account is not None else f"{route} is configured no more"
 

@@ -8,6 +8,7 @@ import re
 import struct
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ LongMessages = Literal["udh", "udh16", "sar", "payload"]
 Surrogates = Literal["send", "strip"]
 
 MAX_SEGMENTS = 255
+_REMEMBERED = 256
 UDHI = 0x40
 
 _ASCII = frozenset(char for char in CHARACTERS if char.isascii())
@@ -193,8 +195,12 @@ def _fits(text: str, default_alphabet: DefaultAlphabet) -> bool:
     return _FITTING[default_alphabet].issuperset(text)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _encoded(text: str, default_alphabet: DefaultAlphabet) -> tuple[Alphabet, bytes]:
-    """The alphabet, and the octets in which the text is counted and cut."""
+    """The alphabet, and the octets in which the text is counted and cut.
+
+    Asked when a message is taken on, when it is marked, and when it is written: soon after each other.
+    """
     if not _fits(text, default_alphabet):
         return Alphabet.UCS2, _ucs2(text)
     if default_alphabet == "latin1":

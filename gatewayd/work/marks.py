@@ -5,6 +5,7 @@ and routes only, bounded in number and age.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -86,14 +87,9 @@ class Marks:
         self._marks.pop(message_id, None)
         self._marks[message_id] = mark
         oldest = mark.at - KEPT_FOR
-        for first in list(_first(self._marks, 2)):
+        for first in list(islice(self._marks, 2)):
             if len(self._marks) > MOST or self._marks[first].at < oldest:
                 del self._marks[first]
-
-
-def _first(marks: dict[str, Mark], count: int) -> Iterator[str]:
-    for _, message_id in zip(range(count), marks, strict=False):
-        yield message_id
 
 
 def _parts(rows: list[tuple[str, Mark]], size: int) -> Iterator[list[tuple[str, Mark]]]:

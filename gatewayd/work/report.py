@@ -6,6 +6,7 @@ Owns the callback's address and the reading of its answer. It tries once: when t
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -111,12 +112,12 @@ class Reporter:
         url = job.callback_url or target.callback_url
         if not url:
             raise TemporaryFailure("the label has no callback_url")
+        bare, host = _hosts_in(url)
         status, body = await self._callbacks.get(
             _address(url, target.api_key, job.channel, job.message_id, job.status),
-            allow_private=bool(target.hosts) and _host(url) in target.hosts,
+            allow_private=bare in target.hosts,
             asker=job.message_id,
         )
-        host = urlsplit(url).netloc.rpartition("@")[2]
         if not 200 <= status <= 299:
             raise _Refused(host, TemporaryFailure(f"callback answered HTTP {status} ({host})"))
         code, words = read_answer(body)
@@ -193,11 +194,14 @@ def _named_hosts(label: Label) -> frozenset[str]:
     return frozenset(_bare(host) for host in label.callback_hosts if "*" not in host)
 
 
-def _host(url: str) -> str:
+@lru_cache(maxsize=MAX_HOSTS)
+def _hosts_in(url: str) -> tuple[str, str]:
+    """The host of a callback's URL, bare as the labels' hosts are, and as people read it, with its port."""
     try:
-        return _bare(urlsplit(url).hostname or "")
+        parts = urlsplit(url)
+        return _bare(parts.hostname or ""), parts.netloc.rpartition("@")[2]
     except ValueError:
-        return ""
+        return "", ""
 
 
 def _bare(host: str) -> str:

@@ -40,10 +40,14 @@ class SharedRoutes:
 
     def why_not(self, routes: Sequence[str]) -> str:
         """See IChannel."""
-        up = self.routes()
-        if any(up.get(route) for route in routes):
-            return ""
-        return "; ".join(self._why_down(route) for route in routes)
+        reasons = []
+        for route in routes:
+            kind = self._kind(route)
+            reason = kind.why_not((route,)) if kind is not None else f"{route} is configured no more"
+            if not reason:
+                return ""
+            reasons.append(reason)
+        return "; ".join(reasons)
 
     def heard_since(self, route: str) -> float:
         """See IChannel."""
@@ -54,9 +58,8 @@ class SharedRoutes:
         """How each way stands, for people."""
         return dict(chain.from_iterable(kind.states().items() for kind in self._kinds))
 
-    def _why_down(self, route: str) -> str:
-        kind = self._kind(route)
-        return kind.why_down(route) if kind is not None else f"{route} is configured no more"
-
     def _kind(self, route: str) -> Any:
-        return next((kind for kind in self._kinds if kind.knows(route)), None)
+        for kind in self._kinds:
+            if kind.knows(route):
+                return kind
+        return None

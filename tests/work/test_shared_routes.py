@@ -1,6 +1,6 @@
 """SMS by either kind of way: each route in the label's order, whosever it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -32,9 +32,10 @@ class Kind:
         """As ISharedRoutes."""
         return route in self.outcomes
 
-    def why_down(self, route: str) -> str:
-        """As ISharedRoutes."""
-        return f"{route} is down"
+    def why_not(self, routes: Sequence[str]) -> str:
+        """As IChannel."""
+        up = self.routes()
+        return "" if any(up[route] for route in routes) else "; ".join(f"{route} is down" for route in routes)
 
     def routes(self) -> Mapping[str, bool]:
         """Up is what takes messages."""

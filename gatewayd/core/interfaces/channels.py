@@ -46,6 +46,3 @@ class ISharedRoutes(Interface):
 
     def knows(route: str) -> bool:
         """Whether this route is one of this channel's."""
-
-    def why_down(route: str) -> str:
-        """That a route is down, and why, for a message's timeline."""
