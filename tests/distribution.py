@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-WORKERS = 4
-"""Half of a test's time is waiting, so that two cores carry four."""
+WORKERS = 6
+"""Two thirds of a test's time is waiting, so that two cores carry six."""
 
 LAST = ("pace", "elapsed")
 """The marks of tests that measure: in this order where one process runs all."""
