@@ -38,9 +38,8 @@ QUEUED_FOR = 5 * 86400.0
 """Seconds after a message's deadline for which its signature is good: Postfix keeps a mail that long."""
 
 # A field's lines, each taken at one go.
-_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n")
+_FIELD = re.compile(rb"^([^:\r\n]+):([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n", re.MULTILINE)
 _SPACE = re.compile(rb"[ \t]+")
-_LINE_END = re.compile(rb"[ \t]+\r\n")
 
 _Key = RSAPrivateKey | Ed25519PrivateKey
 
@@ -99,7 +98,7 @@ def fields_of(head: bytes) -> dict[str, list[bytes]]:
 def relaxed_body(body: bytes) -> bytes:
     """The body in relaxed form (RFC 6376 3.4.4)."""
     if b"  " in body or b"\t" in body or b" \r\n" in body:
-        body = _LINE_END.sub(b"\r\n", _SPACE.sub(b" ", body))
+        body = _SPACE.sub(b" ", body).replace(b" \r\n", b"\r\n")
     body = body.rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
