@@ -76,11 +76,11 @@ async def test_probe_tells_held_binds_from_refused_ones() -> None:
     """A running daemon may hold every bind that the account has: that is no fault."""
     async with simulator(bind_status=Status.RALYBND) as smsc:
         (found,) = await probe(reactor, settings(smsc.port))
-        assert (found.ok, found.held) == (False, True)
+        assert (found.ok, found.no_bind_left) == (False, True)
         assert "ESME_RALYBND" in found.text
     async with simulator(bind_status=Status.RBINDFAIL) as smsc:
         (found,) = await probe(reactor, settings(smsc.port))
-        assert (found.ok, found.held) == (False, False)
+        assert (found.ok, found.no_bind_left) == (False, False)
 
 
 @pytest_twisted.ensureDeferred
