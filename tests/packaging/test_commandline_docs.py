@@ -77,7 +77,9 @@ def test_pages_are_clean_roff(page: str, tmp_path: Path) -> None:
     if page == "gatewayd.toml.5":
         source = tmp_path / page
         text = (TOP / "etc" / "gatewayd.toml").read_bytes()
-        done = subprocess.run([sys.executable, TOP / "debian/man/toml5.py"], input=text, capture_output=True, check=True)
+        done = subprocess.run(
+            [sys.executable, TOP / "debian/man/toml5.py"], input=text, capture_output=True, check=True
+        )
         source.write_bytes(done.stdout)
     groff = need("groff") if IN_CI else shutil.which("groff")
     if groff is None:
