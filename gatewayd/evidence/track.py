@@ -133,7 +133,8 @@ class Tracker:
         known = await self._store.about(receipt.message_id)
         if known is not None and known.parts > 1:
             # As a receipt for a segment that nobody named: the parts that the answer named say when all is there.
-            self._meter.evidence(receipt.smsc, receipt.event or "none", "orphaned")
+            if not receipt.parked_at:
+                self._meter.evidence(receipt.smsc, receipt.event or "none", "orphaned")
             return
         # It is looked at again for as long as it is parked: what it said once, it has said.
         if receipt.event is not None and known is not None and known.state not in FINAL:
