@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any
 
@@ -38,11 +39,17 @@ def as_json(value: Any) -> None:
 
 
 def as_json_list(value: Json, name: str, items: Iterable[Json]) -> None:
-    """Print `value` with a list `name` as its last member, each item once it is there: none is kept."""
+    """Print `value` with a list `name` as its last member, each item once it is there: none is kept.
+
+    Nothing is printed where the first item can't be had; where a later one can't, what is printed is no JSON, by which
+    nobody can take a part for the whole.
+    """
+    coming = iter(items)
+    first = list(islice(coming, 1))
     begin = json.dumps(value | {name: []}, indent=2, ensure_ascii=False)
     sys.stdout.write(visible_json(begin.removesuffix("[]\n}")) + "[")
     between = ""
-    for item in items:
+    for item in chain(first, coming):
         text = json.dumps(item, indent=2, ensure_ascii=False).replace("\n", "\n    ")
         sys.stdout.write(f"{between}\n    {visible_json(text)}")
         between = ","

@@ -185,6 +185,17 @@ def test_the_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) ->
         assert capsys.readouterr().out == at_once
 
 
+def test_a_list_that_can_not_be_had_is_an_error_and_nothing_else(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever reads JSON gets one document, be it the error."""
+    client.dies_after = 0
+    found = stop_files.every(client, options(tmp_path), "sms")  # type: ignore[arg-type]
+    with pytest.raises(Unhappy, match="Redis is away"):
+        show.as_json_list({"label": "amazing"}, "stops", found)
+    assert capsys.readouterr().out == ""
+
+
 def test_orders_of_an_import_are_small(client: Client, tmp_path: Path) -> None:
     """Whatever stands in the lines: the listener takes 64 KiB, and answers others meanwhile."""
     asked = options(tmp_path, channel="email")
