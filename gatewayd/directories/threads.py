@@ -133,10 +133,13 @@ class Threads(Generic[C]):
 
     def _wake(self) -> "_Thread[C] | None":
         """A thread that begins with the first who waits, if there is one for it."""
-        if not self._waiting or not (self._idle or self._busy < self._size):
+        if not (self._idle or self._busy < self._size):
+            return None
+        # A thread that has just done its own may take the last one in any moment: nothing is asked before it is ours.
+        job = self.following()
+        if job is None:
             return None
         thread = self._idle.pop() if self._idle else _Thread(self, self._name, self._make, self._discard)
-        job = self._waiting.popleft()
         job.thread = thread
         self._busy += 1
         thread.inbox.put(job)

@@ -2,6 +2,7 @@
 
 import sqlite3
 import string
+import sys
 import threading
 from contextlib import closing
 from decimal import Decimal
@@ -16,7 +17,7 @@ from treq.testing import StubTreq
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs, globalLogPublisher
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
@@ -34,7 +35,7 @@ from gatewayd.directories.sql import SqlDirectory
 from gatewayd.directories.threads import MOST_STUCK, Threads
 from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
 from intake_world import ANNA, NOW, Players
-from redis_server import until
+from redis_server import later, until
 
 VALUES = {"ext_user_id": "u", "label": "l"}
 ID = ":ext_user_id"
@@ -379,6 +380,27 @@ async def test_threads_are_reused_and_bounded() -> None:
     await until(lambda: sorted(gone) == sorted(made))
     with pytest.raises(TemporaryFailure):
         pool.run(lambda context: context)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_may_take_the_last_job_at_any_moment() -> None:
+    """Threads look for work by themselves while others are woken: each job is done once, and no thread is lost."""
+    made: list[int] = []
+    gone: list[int] = []
+    pool = threads(4, made, gone)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with capturedLogs() as told:
+            for _ in range(150):
+                jobs = [pool.run(lambda context: None) for _ in range(12)]
+                await later(0.001)
+                await gatherResults(jobs)
+    finally:
+        sys.setswitchinterval(interval)
+    pool.close()
+    await until(lambda: sorted(gone) == sorted(made))
+    assert [event for event in told if "log_failure" in event] == []
 
 
 @pytest_twisted.ensureDeferred

@@ -142,3 +142,25 @@ async def test_a_dataset_that_knows_our_predecessor_has_no_successor_of_ours(
     assert (await world.one.beat(first=False, dead_after=15))[0]
     await link.command("HSET", prefix + KEYS["boots"].short, "one", "a-newer-boot.")
     assert not (await world.one.beat(first=False, dead_after=15))[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_copies_are_counted_over_restarts_and_peers(world: World) -> None:
+    """A lost answer, a peer that took it over and died, and our own former self: who leases it next knows of three."""
+    message = await world.leased()
+    now = world.clock.seconds() - 1
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, now, "the connection was lost", uncertain=True, route="world")
+    [once] = await world.two.lease_messages(Channel.SMS, 1)
+    await world.two.mark(once.message, "world", "hash")
+    await world.one.recover("two")
+    [twice] = await world.one.lease_messages(Channel.SMS, 1)
+    await world.one.mark(twice.message, "world", "hash")
+    await world.successor.beat(first=True, dead_after=15)
+    await world.successor.recover("one")
+    [thrice] = await world.successor.lease_messages(Channel.SMS, 1)
+    assert [one.copies for one in (once, twice, thrice)] == [1, 2, 3]
+    # A try that ended before the wire is none.
+    await world.successor.settle_again(thrice.message, now, "busy", counts=False)
+    [again] = await world.two.lease_messages(Channel.SMS, 1)
+    assert (again.copies, again.state) == (3, State.UNCERTAIN)
