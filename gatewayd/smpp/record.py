@@ -10,7 +10,10 @@ SMOOTHING = 0.1
 
 @dataclass(slots=True)
 class BindRecord:
-    """In `phase` since `since` (seconds since the epoch). Counts begin with the process; `latency` is in seconds."""
+    """Bound, or not, since `since` (seconds since the epoch), now in `phase`: of a try among many nobody asks the time.
+
+    Counts begin with the process; `latency` is in seconds.
+    """
 
     since: float
     phase: str = "down"
@@ -22,7 +25,9 @@ class BindRecord:
 
     def enter(self, phase: str, now: float) -> None:
         """The bind stands there from now on."""
-        self.phase, self.since = phase, now
+        if "bound" in (phase, self.phase) and phase != self.phase:
+            self.since = now
+        self.phase = phase
 
     def answered(self, status: int, seconds: float) -> None:
         """One submit was answered."""

@@ -76,6 +76,24 @@ def test_back_off_grows_to_ten_seconds_in_the_first_minute_then_to_sixty() -> No
     stop(memory, world)
 
 
+def test_it_is_down_since_it_was_lost_and_not_since_the_latest_try() -> None:
+    """Ten minutes of tries are ten minutes; bound again, that counts from its bind."""
+    memory = Memory()
+    world = memory.world()
+    memory.advance(100)
+    memory.refuses = True
+    memory.smsc.reset()
+    memory.pump()
+    lost_at = memory.clock.seconds()
+    memory.advance(600)
+    assert link_of(world).since == lost_at
+    memory.refuses = False
+    memory.advance(61)
+    assert link_of(world).phase == "bound"
+    assert link_of(world).since > lost_at + 600 - 61
+    stop(memory, world)
+
+
 def test_that_it_is_down_is_said_once_for_each_reason() -> None:
     """An SMSC that is away for an hour is one line, then that it is bound again; each further try is at debug."""
     memory = Memory()
