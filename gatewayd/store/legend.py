@@ -218,14 +218,42 @@ A long text goes on in fields of the same name with 1, 2 ... behind it.
 """
 
 _NAME = re.compile(r"\b(KEY|FIELD)\.([a-z_]+)")
+_RECORD = re.compile(r"\bRECORD\(([a-z_,\s]+)\)")
+_AS_READ = {"moment": "tonumber({} or '0')", "letters": "{} or ''"}
+_READ_OTHERWISE = {
+    "accepted_at": "tonumber({} or now)",
+    "segments_taken": "tonumber({} or '0')",
+    "callback": "{} or ''",
+    "address_hash": "{} or ''",
+}
+"""How a script has what HMGET gives: by a field's kind; as it is, nil where there is none, unless it stands here."""
 
 
 def spell(source: str) -> str:
-    """A script with the short forms in the place of the names. Raises KeyError for a name that is not here."""
+    """A script with the short forms in the place of the names. Raises KeyError for a name that is not here.
+
+    `RECORD(state, lease)` becomes a function(id, more) that reads these fields of a message, and one more where one is
+    named, into a table by their names; nil where there is no such message.
+    """
 
     def short(match: re.Match[str]) -> str:
         if match[1] == "KEY":
             return f"P .. '{KEYS[match[2]].short}'"
         return f"'{FIELDS[match[2]].short}'"
 
-    return _NAME.sub(short, source)
+    return _NAME.sub(short, _RECORD.sub(_reader, source))
+
+
+def _reader(match: re.Match[str]) -> str:
+    names = re.findall("[a-z_]+", match[1])
+    fields = ", ".join(f"FIELD.{name}" for name in names)
+    values = ", ".join(f"{name} = {_as_read(name).format(name)}" for name in names)
+    return (
+        f"function(id, more) local {', '.join(names)}, last = unpack(call('HMGET', KEY.message .. id, {fields},"
+        f" more or FIELD.state)) return state and"
+        f" {{id = id, more = last, changes = nil, gone = nil, {values}}} or nil end"
+    )
+
+
+def _as_read(name: str) -> str:
+    return _READ_OTHERWISE.get(name) or _AS_READ.get(FIELDS[name].kind, "{}")

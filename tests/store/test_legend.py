@@ -46,7 +46,17 @@ def test_a_name_that_is_not_there_is_no_script() -> None:
     with pytest.raises(KeyError):
         spell("call('GET', KEY.masage .. id)")
     assert spell("call('HGET', KEY.message .. id, FIELD.state)") == "call('HGET', P .. 'm:' .. id, 's')"
+    assert all(b"RECORD(" not in script.source for script in all_scripts().values())
     assert all(b"KEY." not in script.source for script in all_scripts().values())
+
+
+def test_a_script_says_what_it_reads_of_a_message() -> None:
+    """A moment is a number, letters are a text, anything else is nil where it is not there."""
+    source = spell("local read = RECORD(state, lease, sent_at,\n  pending_reports)")
+    assert "'s', 'L', 'e', 'p', more or 's'" in source
+    assert "lease = lease, sent_at = tonumber(sent_at or '0'), pending_reports = pending_reports or ''" in source
+    with pytest.raises(KeyError):
+        spell("RECORD(state, leese)")
 
 
 def test_a_record_reads_in_names() -> None:

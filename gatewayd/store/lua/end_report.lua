@@ -3,17 +3,18 @@
 -- reply   the next report or false
 -- holds   `pending_reports` only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
+local read = RECORD(state, label, channel, pending_reports, report_lease, report_tries, accepted_at)
+
 local function each(it)
   local id, letter, lease, reason = unpack(it)
-  local leases = KEY.leases .. 'reports:' .. INSTANCE
-  local m = record(id, FIELD.report .. letter)
+  local m = read(id, FIELD.report .. letter)
   if not m then
-    call('ZREM', leases, id)
+    unlease('reports', id)
     return false
   end
   local ours = m.report_lease == BOOT .. lease
-  if sub(m.pending, 1, 1) ~= letter then
-    if m.pending == '' then call('ZREM', leases, id) end
+  if sub(m.pending_reports, 1, 1) ~= letter then
+    if m.pending_reports == '' then unlease('reports', id) end
     return false
   end
   local at = NOW - m.accepted_at
@@ -29,17 +30,23 @@ local function each(it)
     call('ZADD', KEY.dead, now, id .. '|' .. letter)
     call('HSET', KEY.dead_why, id .. '|' .. letter, m.label .. '|' .. reason)
     -- A person has 30 days to look at it; what is older goes, a few at a time.
-    keep(m, 2592000)
+    keep(record(id), 2592000)
     for _, old in ipairs(call('ZRANGEBYSCORE', KEY.dead, '-inf', NOW - 2592000000, 'LIMIT', 0, 10)) do
       call('ZREM', KEY.dead, old)
       call('HDEL', KEY.dead_why, old)
     end
   end
-  local left = sub(m.pending, 2)
+  local left = sub(m.pending_reports, 2)
   if left == '' then
-    clear(m, FIELD.pending_reports, FIELD.report_since, FIELD.report_tries, FIELD.report_first_try, FIELD.report_lease)
+    if m.report_tries then clear(m, FIELD.report_tries, FIELD.report_first_try) end
+    if FINAL[m.state] then
+      clear(m, FIELD.pending_reports, FIELD.report_since, FIELD.report_lease)
+    else
+      -- The next one needs these fields again.
+      set(m, FIELD.pending_reports, '', FIELD.report_lease, '')
+    end
     save(m)
-    call('ZREM', leases, id)
+    unlease('reports', id)
     if not ours then call('ZREM', KEY.queue .. 'reports', id) end
     -- All was heard, and more is not to come: no need to keep it for the reports' sake any more.
     if reason == '' and FINAL[m.state] and tonumber(RETENTION) < tonumber(KEEP)
@@ -49,9 +56,10 @@ local function each(it)
     return false
   end
   set(m, FIELD.pending_reports, left, FIELD.report_since, now)
-  clear(m, FIELD.report_tries, FIELD.report_first_try)
+  if m.report_tries then clear(m, FIELD.report_tries, FIELD.report_first_try) end
   save(m)
   -- It has its 48 hours from now on, however long the one before took.
-  keep(m, KEEP)
-  return ours and next_report(id, left, m.label, m.channel, m.url, now, '0', '0', lease)
+  local whole = record(id)
+  keep(whole, KEEP)
+  return ours and next_report(id, left, m.label, m.channel, whole.callback, now, '0', '0', lease)
 end

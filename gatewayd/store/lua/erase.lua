@@ -10,9 +10,9 @@ local function each(it)
     call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, id)
     move(m, failed, 'f', '', failed, '')
   end
-  if m.address ~= '' then
-    forget_latest(m.address, id)
-    call('ZREM', KEY.unanswered .. m.address, id)
+  if m.address_hash ~= '' then
+    forget_latest(m.address_hash, id)
+    call('ZREM', KEY.unanswered .. m.address_hash, id)
   end
   for _, name in ipairs(call('HKEYS', KEY.message .. id)) do
     local first = sub(name, 1, 1)

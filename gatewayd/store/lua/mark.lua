@@ -3,9 +3,11 @@
 -- reply   the stamp of the mark; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
+local read = RECORD(state, lease, route, segments, segments_taken, marked_at, address_hash, accepted_at)
+
 local function each(it)
   local id, channel, lease, route, address, is_latest, segments, label, stop_hashes = unpack(it)
-  local m = record(id)
+  local m = with_old_progress(read(id))
   if not m or not holds(m, lease) then return 0 end
   if not WAITING[m.state] then return 0 end
   if is_paused(label .. '|' .. channel) then return 3 end
@@ -19,7 +21,7 @@ local function each(it)
   end
   set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now, FIELD.address_hash, address,
     FIELD.lease, BOOT .. lease .. '+')
-  if is_latest == 1 and address ~= '' and (m.address ~= address or m.marked_at == 0) then
+  if is_latest == 1 and address ~= '' and (m.address_hash ~= address or m.marked_at == 0) then
     list_entry(KEY.latest, address, packed(id))
   end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route

@@ -20,7 +20,7 @@ local function by_id(smsc, remotes, numbers)
     each_named(smsc, remote, function(id, number)
       local one = record(id)
       -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
-      if one and same_number(numbers, one.address) then
+      if one and same_number(numbers, one.address_hash) then
         m, segment = one, number
         return true
       end
@@ -145,7 +145,7 @@ local function each(it)
   local changed, report = false, false
   if new then changed, report = move(m, new, letters, report_lease, 'receipt', words) end
   if not changed then
-    if #m.changes > 0 then save(m) end
+    save(m)
     call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
   end
   return {changed and 'moved' or 'ignored', report, id}

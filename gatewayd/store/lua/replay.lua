@@ -18,12 +18,12 @@ local function each(it)
           or in_range(tonumber(last) and last + m.accepted_at, from, upto)
       end
       -- 0.1.0 kept that in its timeline.
-      for _, line in ipairs(m.bucket and {} or call('LRANGE', KEY.timeline .. id, 0, -1)) do
+      for _, line in ipairs(m.player_bucket and {} or call('LRANGE', KEY.timeline .. id, 0, -1)) do
         local at, letter = string.match(line, '^(%d+)|told|(%a)$')
         if at then heard[letter] = heard[letter] or in_range(tonumber(at), from, upto) end
       end
       for letter in string.gmatch(ever, '%a') do
-        if heard[letter] and not find(m.pending, letter, 1, true) then letters = letters .. letter end
+        if heard[letter] and not find(m.pending_reports, letter, 1, true) then letters = letters .. letter end
       end
       if letters ~= '' then
         note(m, 'replayed', letters)

@@ -6,10 +6,10 @@ local function each(it)
   local m = record(id)
   if not m or m.report_lease ~= BOOT .. lease then
     -- Not kept any more: what is written to it now would have no end.
-    if not m then call('ZREM', KEY.leases .. 'reports:' .. INSTANCE, id) end
+    if not m then unlease('reports', id) end
     return 0
   end
-  call('ZREM', KEY.leases .. 'reports:' .. INSTANCE, id)
+  unlease('reports', id)
   clear(m, FIELD.report_lease)
   if counts == 1 then
     if call('HINCRBY', KEY.message .. id, FIELD.report_tries, 1) == 1 then set(m, FIELD.report_first_try, now) end

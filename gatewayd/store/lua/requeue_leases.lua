@@ -21,7 +21,7 @@ local function each(it)
     call('ZREM', leases, id)
     moved = moved + 1
     -- While it was leased evidence ended it, its caller took it back, or another process told its last status.
-    if not m or kind == 'reports' and m.pending == '' or kind ~= 'reports' and not WAITING[m.state] then return end
+    if not m or kind == 'reports' and m.pending_reports == '' or kind ~= 'reports' and not WAITING[m.state] then return end
     call('ZADD', KEY.queue .. kind, now, id)
     clear(m, kind == 'reports' and FIELD.report_lease or FIELD.lease)
     if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then

@@ -5,7 +5,7 @@ local function each(it)
   local id, channel, lease, label, deadline = unpack(it)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
-  call('ZREM', KEY.leases .. channel .. ':' .. INSTANCE, id)
+  unlease(channel, id)
   clear(m, FIELD.lease)
   local scope = label .. '|' .. channel
   local paused = is_paused(scope)

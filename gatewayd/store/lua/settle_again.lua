@@ -6,7 +6,7 @@ local function each(it)
   local id, channel, lease, delay, reason, counts, was_written, route, remotes = unpack(it)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
-  call('ZREM', KEY.leases .. channel .. ':' .. INSTANCE, id)
+  unlease(channel, id)
   clear(m, FIELD.lease)
   if not WAITING[m.state] then
     save(m)
@@ -17,11 +17,11 @@ local function each(it)
   if route ~= '' then set(m, FIELD.route, route) end
   if uncertain and channel == 'sms' then
     -- Its answer may never come, and then only the number tells that a receipt is about it.
-    local unanswered = KEY.unanswered .. m.address
+    local unanswered = KEY.unanswered .. m.address_hash
     if call('ZADD', unanswered, 'NX', now, id) == 1 then
       -- That receipt may be here already: it is looked at next, before another copy can leave.
       for _, payload in ipairs(call('ZRANGE', KEY.parked, 0, 499)) do
-        if find(payload, m.address, 1, true) then call('ZADD', KEY.parked, now, payload) end
+        if find(payload, m.address_hash, 1, true) then call('ZADD', KEY.parked, now, payload) end
       end
     end
     call('EXPIRE', unanswered, RETENTION)

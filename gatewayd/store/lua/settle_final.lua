@@ -5,7 +5,7 @@ local function each(it)
   local id, channel, lease, state, reason, letters, report_lease = unpack(it)
   local m = record(id)
   if not m or not holds(m, lease) then return {0, false} end
-  call('ZREM', KEY.leases .. channel .. ':' .. INSTANCE, id)
+  unlease(channel, id)
   if not WAITING[m.state] then return {0, false} end
   local _, report = move(m, state, letters, report_lease, state, reason)
   return {1, report}

@@ -5,7 +5,7 @@
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(it)
   local id, channel, route, detail, remotes, report_lease = unpack(it)
-  call('ZREM', KEY.leases .. channel .. ':' .. INSTANCE, id)
+  unlease(channel, id)
   local m = record(id)
   if not m then return {0, {}, false} end
   local new, letters = cell(m, 'sent')

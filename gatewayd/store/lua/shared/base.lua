@@ -12,5 +12,7 @@ local DAY = 86400000
 local clock = call('TIME')
 local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[1]
 local now = string.format('%.0f', NOW)
--- Counters of the whole call, written once at its end.
+-- What the whole call counts, written once at its end.
 local counted, more_waiting = {}, 0
+-- And the leases that it ends, by their kind: where it fails, they come back as strays.
+local unleased = {}

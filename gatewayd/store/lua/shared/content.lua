@@ -2,8 +2,12 @@
 local function drop_content(m)
   if m.content then
     -- Messages that say the same share it: it goes with the last of them.
-    if call('DECR', KEY.content_more .. m.content) < 0 then
-      call('DEL', KEY.content .. m.content, KEY.content_more .. m.content)
+    local more = KEY.content_more .. m.content
+    local others = tonumber(call('GET', more) or '0')
+    if others > 1 then
+      call('DECR', more)
+    else
+      call('DEL', others == 1 and more or KEY.content .. m.content)
     end
   elseif call('DEL', KEY.body .. m.id) == 0 then
     return

@@ -1,17 +1,18 @@
 -- Lists of short entries in a few thousand strings for each day: an entry costs its bytes, where a key of its own costs
 -- two hundred. An entry begins with 8 bytes that name it, then a message's id; the last one of a name counts.
+local TODAY = string.format('%d', math.floor(NOW / DAY))
+
 local function bucket_of(name)
   local hash = redis.sha1hex(name)
-  local hex = function(from, to) return tonumber(sub(hash, from, to), 16) end
-  return hex(17, 19) % 2048, struct.pack('>I4I4', hex(1, 8), hex(9, 16))
+  local tag = struct.pack('>I4I4', tonumber(sub(hash, 1, 8), 16), tonumber(sub(hash, 9, 16), 16))
+  return tonumber(sub(hash, 17, 19), 16) % 2048, tag
 end
 
 local function list_entry(family, name, bytes)
   local bucket, tag = bucket_of(name)
-  local day = math.floor(NOW / DAY)
-  local key = family .. day .. ':' .. bucket
+  local key = family .. TODAY .. ':' .. bucket
   local entry = tag .. bytes
-  if call('APPEND', key, entry) == #entry then call('PEXPIRE', key, (day + 1) * DAY - NOW + RETENTION * 1000) end
+  if call('APPEND', key, entry) == #entry then call('PEXPIRE', key, (TODAY + 1) * DAY - NOW + RETENTION * 1000) end
 end
 
 -- The position of the last entry of this name in a list whose entries have so many bytes; nil for none.

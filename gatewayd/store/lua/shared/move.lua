@@ -35,10 +35,12 @@ local function move(m, new, letters, report_lease, event, detail)
       if not m.lease and call('ZREM', KEY.queue .. m.channel, m.id) == 0 then
         call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, m.id)
       end
-      clear(m, FIELD.content, FIELD.lease, FIELD.heard_by, FIELD.marked_at, FIELD.segments_taken, FIELD.old_segments,
-        FIELD.envelope, FIELD.envelope .. 1, FIELD.envelope .. 2, FIELD.envelope .. 3, FIELD.envelope .. 4,
-        FIELD.envelope .. 5, FIELD.envelope .. 6, FIELD.envelope .. 7)
+      clear(m, FIELD.content, FIELD.heard_by)
+      if m.lease then clear(m, FIELD.lease) end
+      if m.marked_at > 0 then clear(m, FIELD.marked_at) end
+      if m.segments_taken > 0 then clear(m, FIELD.segments_taken, FIELD.old_segments) end
       for i = 1, m.segments_taken do clear(m, FIELD.segments_taken .. i) end
+      clear_long(m, FIELD.envelope, m.envelope)
     end
   end
   if find(fresh, 'a', 1, true) then count(m.label, m.channel, 'handed', 1) end
@@ -50,5 +52,5 @@ local function move(m, new, letters, report_lease, event, detail)
   else
     keep(m, KEEP)
   end
-  return true, leased and next_report(m.id, fresh, m.label, m.channel, m.url, now, '0', '0', report_lease)
+  return true, leased and next_report(m.id, fresh, m.label, m.channel, m.callback, now, '0', '0', report_lease)
 end

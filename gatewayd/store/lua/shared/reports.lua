@@ -1,14 +1,16 @@
 -- The next status to tell of a message: id, letter, label, channel, url, since ms, tries, first try ms, lease.
+local urls = {}
 local function next_report(id, letters, label, channel, url, since, tries, first_try, lease)
-  url = url and url ~= '' and call('GET', KEY.callback .. url) or ''
-  return {id, sub(letters, 1, 1), label, channel, url, since or now, tries or '0', first_try or '0', lease}
+  local name = url or ''
+  if not urls[name] then urls[name] = name ~= '' and call('GET', KEY.callback .. name) or '' end
+  return {id, sub(letters, 1, 1), label, channel, urls[name], since or now, tries or '0', first_try or '0', lease}
 end
 
 -- Queue statuses behind those that are pending; with a lease, and none pending, this process tells them at once.
 -- Result: whether it is to.
 local function queue_reports(m, letters, lease)
-  if m.pending ~= '' then
-    set(m, FIELD.pending_reports, m.pending .. letters)
+  if m.pending_reports ~= '' then
+    set(m, FIELD.pending_reports, m.pending_reports .. letters)
     return false
   end
   set(m, FIELD.pending_reports, letters, FIELD.report_since, now)

@@ -9,7 +9,7 @@ end
 local function resume(m)
   if in_work(m) then return false end
   call('ZADD', KEY.queue .. m.channel, 'XX', now, m.id)
-  call('ZREM', KEY.unanswered .. m.address, m.id)
+  call('ZREM', KEY.unanswered .. m.address_hash, m.id)
   set(m, FIELD.state, QUEUED)
   m.state = QUEUED
   return true
