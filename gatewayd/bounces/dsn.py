@@ -17,8 +17,9 @@ from gatewayd.bounces.notice import read_notice
 from gatewayd.bounces.parts import REPORTS, Mail, take_apart
 from gatewayd.bounces.prose import kind_of, read_prose, recipient_of
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
-from gatewayd.bounces.reasons import HARD, code_in, is_hard, precision
+from gatewayd.bounces.reasons import code_in, is_hard, precision
 from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
+from gatewayd.core.enhanced_codes import HARD
 
 Block = dict[str, str]
 

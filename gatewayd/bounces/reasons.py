@@ -3,9 +3,7 @@
 import re
 
 from gatewayd.bounces import wording
-
-HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
-"""The address does not exist, or not any more. Full boxes, policy, content and authentication never count."""
+from gatewayd.core.enhanced_codes import HARD
 
 UNSPECIFIC = re.compile(r"|5\.[015]\.0")
 """Codes that give no reason: the words have to."""

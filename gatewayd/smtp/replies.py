@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
-from gatewayd.bounces.reasons import HARD
+from gatewayd.core.enhanced_codes import HARD
 from gatewayd.core.redact import redact, without_addresses
 
 LINE_LIMIT = 4096
