@@ -816,13 +816,14 @@ async def test_a_receipt_found_by_number_counts_for_one_segment(world: World) ->
 
 @pytest_twisted.ensureDeferred
 async def test_a_successor_keeps_what_it_leased_itself(world: World) -> None:
-    """With a time, recovery gives back what was leased before it only."""
+    """With a time, recovery gives back what the process before it leased, and nothing that itself did."""
     before = await world.leased()
     world.clock.advance(2)
     began = world.clock.seconds()
     world.clock.advance(1)
-    await world.leased()
-    assert await world.one.recover("one", before=began) == 1
+    own = sms(world.clock)
+    assert await world.successor.accept(own, "print", lease=True) == (Acceptance.LEASED, own.id)
+    assert await world.successor.recover("one", before=began) == 1
     assert [leased.message for leased in await world.two.lease_messages(Channel.SMS, 10)] == [before]
 
 
