@@ -11,6 +11,7 @@ Knows nothing of gatewayd but the names of its modules.
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -193,6 +194,8 @@ def main() -> int | None:
     importlib.import_module("gatewayd.service")
     # Where the checkout is not installed the plugin is found all the same.
     twisted.plugins.__path__.append(str(CHECKOUT / "plugins"))
+    # What a collector never visits, forks share: no page of it is copied.
+    gc.freeze()
     program = serve(socket.socket(fileno=int(sys.argv[1])))
     # What waits for readable sockets was made before the fork: each process needs its own.
     type(reactor).__init__(reactor)
