@@ -27,9 +27,9 @@ from gatewayd.assembly.entrances import (
     make_public,
     make_returned_mail,
 )
+from gatewayd.assembly.queues import make_keeper, make_queues
 from gatewayd.assembly.shared import Shared, make_shared
 from gatewayd.assembly.ways import make_ways
-from gatewayd.assembly.work import make_keeper, make_work
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError, load
 from gatewayd.config.wording import meant
@@ -140,8 +140,8 @@ def gatewayd(
         unmatched=unmatched,
     )
     ways = make_ways(shared, tracker)
-    work = make_work(shared, ways, tracker, reporter)
-    acceptor = make_acceptor(shared, ways, work)
+    queues = make_queues(shared, ways, tracker, reporter)
+    acceptor = make_acceptor(shared, ways, queues)
     admin = make_admin(shared, ways, callbacks, reporter)
     condition = Condition(reactor, shared.link, config.gatewayd.instance, time.time)
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
@@ -152,7 +152,7 @@ def gatewayd(
         recipients=shared.recipients,
         guard=shared.guard,
         acceptor=acceptor,
-        deliverer=work.deliverer,
+        deliverer=queues.deliverer,
         tracker=tracker,
         reporter=reporter,
         api=api,
@@ -166,7 +166,7 @@ def gatewayd(
         fit=ways.fit,
         public=public,
         returned_mail=returned_mail,
-        works=work.messages,
+        works=queues.messages,
         audit=shared.audit,
         make_due=lambda channel, every: shared.store.make_due(channel, every=every),
     )
@@ -204,8 +204,8 @@ def gatewayd(
             ways.smpp,
             ways.http,
             ways.im,
-            make_keeper(shared, work, tracker),
-            *work.outboxes.values(),
+            make_keeper(shared, queues, tracker),
+            *queues.outboxes.values(),
             admin.watch,
             *make_listeners(shared, admin, returned_mail, public, api),
             WallWatch(reactor, clock, shared.look_at_the_time),

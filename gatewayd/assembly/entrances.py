@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from gatewayd import __version__
+from gatewayd.assembly.queues import Queues
 from gatewayd.assembly.shared import Shared
 from gatewayd.assembly.ways import Ways
-from gatewayd.assembly.work import Work
 from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.callbacks import Callbacks
 from gatewayd.evidence.public import Public
@@ -21,7 +21,7 @@ from gatewayd.store.claims import EventClaims
 from gatewayd.work.report import Reporter
 
 
-def make_acceptor(shared: Shared, ways: Ways, work: Work) -> Acceptor:
+def make_acceptor(shared: Shared, ways: Ways, queues: Queues) -> Acceptor:
     """Who takes messages on, and gives them to the queues that this process works on."""
     return Acceptor(
         shared.reactor,
@@ -30,7 +30,7 @@ def make_acceptor(shared: Shared, ways: Ways, work: Work) -> Acceptor:
         shared.keys,
         shared.config.labels,
         fit=ways.fit,
-        outboxes={channel: work.outboxes[channel] for channel in work.messages},
+        outboxes={channel: queues.outboxes[channel] for channel in queues.messages},
         consent=shared.consent,
         guard=shared.guard,
         decided=shared.decided,

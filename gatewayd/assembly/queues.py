@@ -25,7 +25,7 @@ REPORT_WINDOW = 128
 """Items in work at a time, for each kind."""
 
 
-class Work(Struct, frozen=True, kw_only=True):
+class Queues(Struct, frozen=True, kw_only=True):
     """What is done with stored messages: how one is delivered, and the queues by name, reports among them."""
 
     deliverer: Deliverer
@@ -38,7 +38,7 @@ class Work(Struct, frozen=True, kw_only=True):
             work.paused = paused
 
 
-def make_work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> Work:
+def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) -> Queues:
     """What this process works on, as [gatewayd] work says."""
     reactor, config, store = shared.reactor, shared.config, shared.store
     channels = ways.by_channel
@@ -80,16 +80,16 @@ def make_work(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter) 
         reports = ReportWork(reactor, store, reporter.tell, jitter=shared.jitter, meter=shared.metrics)
         outboxes["reports"] = outbox = Outbox(reactor, reports, REPORT_WINDOW)
         store.feed_reports(outbox.room, outbox.offer)
-    return Work(deliverer=deliverer, messages=messages, outboxes=outboxes)
+    return Queues(deliverer=deliverer, messages=messages, outboxes=outboxes)
 
 
-def make_keeper(shared: Shared, work: Work, tracker: Tracker) -> Keeper:
+def make_keeper(shared: Shared, queues: Queues, tracker: Tracker) -> Keeper:
     """Who keeps this process's leases; where another has taken its name, the process ends."""
     return Keeper(
         shared.reactor,
         shared.store,
-        work.outboxes,
-        on_paused=work.pause,
+        queues.outboxes,
+        on_paused=queues.pause,
         evidence=tracker,
         marks=shared.marks,
         on_usurped=shared.reactor.stop,
