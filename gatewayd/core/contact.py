@@ -4,7 +4,8 @@ Used at acceptance, for the caller's sake, and again at delivery, for the messag
 for a while, never anywhere else.
 """
 
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 
 from gatewayd.core.model import Channel, Recipient
 
@@ -13,6 +14,7 @@ ADDRESS_LIMIT = 254
 """Octets of a local part and of a whole address on the wire (RFC 5321 4.5.3.1)."""
 
 _REMEMBERED = 4096
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
 
@@ -67,6 +69,8 @@ def readable_number(text: str, default_region: str) -> str | None:
     text = text.strip()
     if not text or len(text) > 64:
         return None
+    if _E164.fullmatch(text) and _stands_as_it_is(text):
+        return text
     try:
         number = phonenumbers.parse(text, default_region or None)
     except phonenumbers.NumberParseException:
@@ -74,3 +78,37 @@ def readable_number(text: str, default_region: str) -> str | None:
     if number.extension or not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _stands_as_it_is(text: str) -> bool:
+    """Whether a plus and digits are a number in E.164 form that `phonenumbers` would give back as it is.
+
+    It thinks for as long as our whole look-up of a player. All that it does to such a number is to take out a trunk
+    prefix (+44 0 20 ...), and of the rest it asks for the length only; who may have either is left to it.
+    """
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    for end in (2, 3, 4):
+        country, national = int(text[1:end]), text[end:]
+        if country in COUNTRY_CODE_TO_REGION_CODE:
+            return not _trunk_prefix(country).match(national) and _is_possible(country, len(national))
+    return False
+
+
+@cache
+def _trunk_prefix(country: int) -> re.Pattern[str]:
+    """What a national number of this country begins with where it may hold a prefix; a zero always may be one."""
+    import phonenumbers
+
+    region = phonenumbers.region_code_for_country_code(country)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(country, region)
+    prefix = metadata.national_prefix_for_parsing if metadata is not None else ""
+    return re.compile(f"0|{prefix}" if prefix else "0")
+
+
+@cache
+def _is_possible(country: int, length: int) -> bool:
+    """Whether the national numbers of this country may have so many digits."""
+    import phonenumbers
+
+    return phonenumbers.is_possible_number(phonenumbers.PhoneNumber(country, int("1" * length)))

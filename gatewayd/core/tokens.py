@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -56,9 +56,10 @@ class Keys:
         self._kids = tuple(hashlib.sha256(b"kid\0" + key).digest()[0] for key in self._ring)
         self._seal = AESSIV(_derive(secret, "seal", 64))
         self._unseal = tuple(AESSIV(_derive(key, "seal", 64)) for key in self._ring)
-        self._id_keys = tuple(_derive(key, "id", 32) for key in self._ring)
+        self._id_keys = tuple(_keyed(_derive(key, "id", 32)) for key in self._ring)
         self._print_keys = tuple(_derive(key, "fingerprint", 32) for key in self._ring)
-        self._hash_keys = tuple(_derive(key, "hash", 32) for key in self._ring)
+        self._hash_keys = tuple(_keyed(_derive(key, "hash", 32)) for key in self._ring)
+        self._signing_keys = tuple(map(_keyed, self._ring))
         # A player and an address are named at acceptance and, as a rule soon after, at delivery.
         self._hashes = lru_cache(maxsize=_REMEMBERED)(self._make_hashes)
 
@@ -68,13 +69,13 @@ class Keys:
         Always the same UUIDs, so that no look-up table is needed; a key rotation must not send a uid twice.
         """
         name = f"{label}\0{channel}\0{uid}".encode()
-        digests = (hmac.digest(key, name, "sha256") for key in self._id_keys)
+        digests = (key(name) for key in self._id_keys)
         return tuple(str(uuid.UUID(bytes=digest[:16], version=4)) for digest in digests)
 
     def token(self, purpose: Purpose, message_id: str) -> str:
         """A signed token for `message_id`, good for `purpose` only."""
         body = bytes([self._kids[0]]) + _packed(message_id)
-        return _base32(body + _sign(self._ring[0], purpose, body))
+        return _base32(body + _sign(self._signing_keys[0], purpose, body))
 
     def read(self, purpose: Purpose, token: str) -> str | None:
         """The message id in a token of ours for `purpose`; None for anything else, in constant time per key."""
@@ -85,7 +86,7 @@ class Keys:
         return str(uuid.UUID(bytes=body[1:])) if self._signed(purpose, body, tag) else None
 
     def _signed(self, purpose: Purpose, body: bytes, tag: bytes) -> bool:
-        ring = zip(self._kids, self._ring, strict=True)
+        ring = zip(self._kids, self._signing_keys, strict=True)
         return any(kid == body[0] and hmac.compare_digest(tag, _sign(key, purpose, body)) for kid, key in ring)
 
     def subscription(self, message_id: str, label: str, ext_user_id: str) -> str:
@@ -95,7 +96,7 @@ class Keys:
         """
         user_hash = bytes.fromhex(self.user_hashes(label, ext_user_id)[0])
         body = bytes([self._kids[0]]) + _packed(message_id) + user_hash + label.encode()
-        return _base32(body + _sign(self._ring[0], Purpose.UNSUBSCRIBE, body))
+        return _base32(body + _sign(self._signing_keys[0], Purpose.UNSUBSCRIBE, body))
 
     def read_subscription(self, token: str) -> "Subscription | None":
         """What `subscription` was given, in keyed form; None for anything that no key of the ring signed."""
@@ -151,15 +152,36 @@ class Keys:
         raise ValueError("sealed with a key that is not configured any more")
 
     def _make_hashes(self, text: str) -> tuple[str, ...]:
-        return tuple(hmac.digest(key, text.encode(), "sha256")[:_NAME].hex() for key in self._hash_keys)
+        return tuple(key(text.encode())[:_NAME].hex() for key in self._hash_keys)
 
 
 def _derive(secret: bytes, use: str, length: int) -> bytes:
     return hashlib.blake2b(use.encode(), key=hashlib.blake2b(secret).digest(), digest_size=length).digest()
 
 
-def _sign(key: bytes, purpose: Purpose, body: bytes) -> bytes:
-    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:_TAG]
+def _sign(key: "_Keyed", purpose: Purpose, body: bytes) -> bytes:
+    return key(purpose.encode() + b"\0" + body)[:_TAG]
+
+
+_Keyed = Callable[[bytes], bytes]
+
+
+def _keyed(key: bytes) -> _Keyed:
+    """HMAC-SHA256 under `key` (RFC 2104), whose two blocks are hashed once.
+
+    `hmac.digest` has OpenSSL look for the algorithm by its name each time, which takes four times as long.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    within = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    around = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(data: bytes) -> bytes:
+        inner, outer = within.copy(), around.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    return digest
 
 
 def _packed(message_id: str) -> bytes:

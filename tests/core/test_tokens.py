@@ -1,6 +1,8 @@
 """Ids, tokens, hashes and seals that the secret key makes."""
 
+import base64
 import hashlib
+import hmac
 import uuid
 
 import pytest
@@ -113,3 +115,14 @@ def test_a_fingerprint_of_content_can_be_guessed_by_nobody_without_the_key() -> 
         former.fingerprints(content)[0],
         hashlib.blake2b(content, digest_size=16).hexdigest(),
     )
+
+
+@pytest.mark.parametrize("length", [1, 32, 64, 65, 200])
+def test_a_token_is_signed_by_hmac_sha256(length: int) -> None:
+    """As the standard library computes it, under keys of any length: mails that are out already bear such ones."""
+    secret = bytes(range(256))[:length]
+    body = hashlib.sha256(b"kid\0" + secret).digest()[:1] + uuid.UUID(MESSAGE).bytes
+    tag = hmac.digest(secret, b"open\0" + body, "sha256")[:12]
+    token = base64.b32encode(body + tag).decode().rstrip("=").lower()
+    assert Keys(secret).token(Purpose.OPEN, MESSAGE) == token
+    assert Keys(secret).read(Purpose.OPEN, token) == MESSAGE
