@@ -133,7 +133,7 @@ newer() {
     dpkg-deb -R "$DEB" "$WORK/newer"
     sed -i 's/^Version: .*/&+next1/' "$WORK/newer/DEBIAN/control"
     echo "# A line of the next version." >> "$WORK/newer/etc/gatewayd/gatewayd.toml"
-    (cd "$WORK/newer" && find usr lib etc -type f 2> /dev/null | xargs -d '\n' md5sum > DEBIAN/md5sums)
+    (cd "$WORK/newer" && find . -path ./DEBIAN -prune -o -type f -printf '%P\n' | xargs -d '\n' md5sum > DEBIAN/md5sums)
     dpkg-deb --root-owner-group -Zgzip -z1 -b "$WORK/newer" "$WORK/newer.deb" > /dev/null
     cp "$WORK/newer.deb" "$tree/var/tmp/newer.deb"
 }
