@@ -1060,6 +1060,11 @@ class FakeStore:
     async def beat(self, *, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         now, boot = self._now(), self.boot
         if first:
+            former = self.db.boots.get(self.instance, boot)
+            if former != boot:
+                self.db.unheard[former] = ended = Unheard()
+                ended.asked(str(2**53))
+                ended.decided(str(2**53))
             self.db.boots[self.instance] = boot
         if self.db.boots.setdefault(self.instance, boot) != boot:
             return False, [], frozenset()

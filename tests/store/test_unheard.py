@@ -84,10 +84,14 @@ async def test_of_a_process_that_never_comes_back_all_is_sent_in_the_end(world: 
 @pytest_twisted.ensureDeferred
 async def test_who_begins_anew_under_its_name_goes_on_at_once(world: World) -> None:
     """Its former self is dead, and answers nobody any more."""
-    message = sms(world.clock)
-    await world.one.accept(message, "a", lease=True, attempt="0", hears=False)
+    leased, queued = sms(world.clock), sms(world.clock)
+    await world.one.beat(first=True, dead_after=DEAD_AFTER)
+    await world.one.accept(leased, "a", lease=True, attempt="0", hears=False)
+    await world.one.accept(queued, "a", attempt="1", hears=False)
     await world.successor.beat(first=True, dead_after=DEAD_AFTER)
     assert await world.successor.recover("one") == 1
+    found = await world.successor.lease_messages(Channel.SMS, 10)
+    assert {one.message.id for one in found} == {leased.id, queued.id}
 
 
 @pytest_twisted.ensureDeferred

@@ -3,11 +3,14 @@
 --         name count(of the dataset and its heartbeats, as this process heard them last; '' 0 before)
 -- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
 --         the dataset's name, how many heartbeats it has seen}
--- holds   the process that began last owns the instance's name; an older one of the same name learns it here
+-- holds   the process that began last owns the instance's name; an older one of the same name learns it here, and has no
+--         call any more whose caller may hear that nothing was stored
 --         a dataset from before this process's last heartbeat may know its predecessor only: that one isn't its successor
 --         nobody is dead before there were heartbeats for as long: after an outage, or a clock that was set on, all are
 --         late; and a clock that was set back is told to one process, which puts right what stands in the future
 --         what 0.1.0 stored stands in no player's list: for as long as any of it may be kept, that is remembered
+local ALL_HEARD = '9007199254740991'
+
 local function remember_old_data()
   if call('EXISTS', KEY.layout) == 1 then return end
   if call('EXISTS', KEY.counts) == 1 then call('SET', KEY.old_data, '1', 'EX', KEEP + 62 * 86400) end
@@ -18,6 +21,9 @@ local function each(it)
   local is_first, dead_after, undecided, name, count = unpack(it)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
+    local former = call('HGET', KEY.boots, INSTANCE)
+    -- Our former self has ended: whoever it answered 0 right before that waits for nothing.
+    if former and former ~= BOOT then call('SET', KEY.heard .. former, ALL_HEARD, 'EX', 3600) end
     call('HSET', KEY.boots, INSTANCE, BOOT)
     remember_old_data()
   end
