@@ -270,7 +270,7 @@ def test_a_semicolon_at_the_end_is_no_second_statement(end: str) -> None:
 )
 def test_what_the_drivers_say_of_a_closed_port(driver: str, connect: dict[str, Any], told: str) -> None:
     """The driver itself, where it is installed: no server of theirs can be had, but their exceptions are theirs."""
-    module = pytest.importorskip(driver)
+    module = pytest.importorskip(driver, reason=f"this machine lacks {driver}: pip install {driver}")
     with pytest.raises(module.OperationalError) as failed:
         module.connect(user="gw", password="canary", **connect)
     said = reason(failed.value, connect | {"password": "canary"}, connecting=True)
@@ -282,7 +282,7 @@ def test_what_the_drivers_say_of_a_closed_port(driver: str, connect: dict[str, A
 @pytest.mark.parametrize("code", ["ORA-01722", "ORA-01426", "ORA-01465"])
 def test_oracledbs_own_exception_for_an_id_that_cannot_be_one(code: str) -> None:
     """Made by the driver, as it makes it from a server's words."""
-    module = pytest.importorskip("oracledb")
+    module = pytest.importorskip("oracledb", reason="this machine lacks oracledb: pip install oracledb")
     errors = pytest.importorskip("oracledb.errors")
     if not hasattr(errors, "_Error"):
         pytest.skip("this oracledb makes its errors in another way")
