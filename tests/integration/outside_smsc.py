@@ -282,14 +282,14 @@ class Smsc:
         tlvs: bytes = b"",
         ton: int = 1,
         coding: int = 0,
-    ) -> None:
-        """A deliver_sm."""
+    ) -> int:
+        """A deliver_sm; its sequence number."""
         body = (
             b"\0" + bytes((ton, 1)) + source.encode("latin-1") + b"\0" + bytes((5, 0)) + dest.encode("latin-1") + b"\0"
         )
         body += bytes((esm_class, 0, 0)) + b"\0\0" + bytes((0, 0, coding, 0, len(text))) + text + tlvs
         link = next(link for link in reversed(self.links) if link.kind != "transmitter")
-        link.ask(DELIVER_SM, body)
+        return link.ask(DELIVER_SM, body)
 
     def deliver_at_once(self, submit: Submit) -> None:
         """Answer, then send its receipt."""
