@@ -148,11 +148,11 @@ def is_hard(answer: RelayAnswer) -> bool:
 def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> RelayAnswer:
     """The answer that `reply` makes at `stage`, without the recipient's address or local part in it.
 
-    Of a mail that was taken it names the relay's id, whatever its form: the one thing that a postmaster asks for.
+    Of a mail that was accepted it names the relay's id, whatever its form: the one thing that a postmaster asks for.
     """
-    taken = stage is Stage.DOT and 200 <= reply.code < 300
+    accepted = stage is Stage.DOT and 200 <= reply.code < 300
     return RelayAnswer(
-        stage, reply.code, reply.enhanced, cleaned(reply.text, recipient, without_addresses if taken else redact)
+        stage, reply.code, reply.enhanced, cleaned(reply.text, recipient, without_addresses if accepted else redact)
     )
 
 

@@ -145,7 +145,7 @@ class IStore(Interface):
     async def known(
         ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
     ) -> tuple[Acceptance, str] | None:
-        """SAME or CONFLICT where one of `ids` was taken before, else None."""
+        """SAME or CONFLICT where one of `ids` was accepted before, else None."""
 
     async def lease_messages(channel: Channel, limit: int) -> list[Leased]:
         """Lease up to `limit` due messages."""
@@ -270,7 +270,7 @@ class IStore(Interface):
         """When a message is tried next and until when; None where it is in no queue (in work, or not waiting)."""
 
     async def longest_waiting(limit: int) -> list[Trace]:
-        """Of the messages that are due first, those that were taken first, with their timelines."""
+        """Of the messages that are due first, those that were accepted first, with their timelines."""
 
     async def try_now(message_id: str, channel: Channel) -> bool:
         """Make a message due that waits for its next try; False where it is in no queue."""
