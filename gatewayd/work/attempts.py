@@ -191,11 +191,12 @@ class MessageWork:
             self._meter.mailed(item.message.label, handed.route)
         self._decide(item, "sent", handed.route)
         # One line a message, when it ends: of an SMS that is its receipt's, of an email its relay's answer.
-        say = log.info if self._channel is Channel.EMAIL else log.debug
+        simulated = handed.detail.startswith("simulated")
+        say = log.info if self._channel is Channel.EMAIL or simulated else log.debug
         say("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
         for receipt in parked:
             await self._settled(lambda found=receipt: self._evidence.record_receipt(found))  # type: ignore[misc]
-        if handed.detail.startswith("simulated"):
+        if simulated:
             await self._settled(lambda: self._evidence.record_simulated(item.message.id))
 
     async def _again(

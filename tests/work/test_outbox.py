@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from fakes import FakeEvidence, FakeMeter, FakeStore
 from gatewayd.config import Smsc
@@ -122,6 +122,21 @@ def test_a_due_message_is_sent(bench: Bench) -> None:
     assert bench.told() == "a"
     assert bench.store.db.remote["world", "r1"][0] == ID
     assert bench.meter.outcomes == [("amazing", Channel.SMS, "sent")]
+
+
+@pytest.mark.parametrize("detail", ["", "simulated: the label is in test mode"])
+def test_an_sms_that_no_receipt_will_end_has_its_line(bench: Bench, detail: str) -> None:
+    """At info an SMS is one line, when its receipt comes: in test mode nobody sends one, and that it was taken says it."""
+
+    async def outcome(leased: Leased) -> Handed:
+        return replace(await bench.takes(leased), detail=detail)
+
+    bench.outcome = outcome
+    bench.accept()
+    with capturedLogs() as told:
+        bench.outbox.startService()
+    (line,) = [event for event in told if event["log_format"] == "message {message_id} is sent by {route}"]
+    assert line["log_level"] is (LogLevel.info if detail else LogLevel.debug)
 
 
 def test_an_offered_message_is_sent_without_a_look_at_the_queue(bench: Bench) -> None:
