@@ -126,7 +126,7 @@ def test_a_due_message_is_sent(bench: Bench) -> None:
 
 @pytest.mark.parametrize("detail", ["", "simulated: the label is in test mode"])
 def test_an_sms_that_no_receipt_will_end_has_its_line(bench: Bench, detail: str) -> None:
-    """At info an SMS is one line, when its receipt comes: in test mode nobody sends one, and that it was taken says it."""
+    """At info an SMS is one line, when its receipt comes; in test mode none comes, and that it was taken says it."""
 
     async def outcome(leased: Leased) -> Handed:
         return replace(await bench.takes(leased), detail=detail)
