@@ -14,6 +14,7 @@ ADDRESS_LIMIT = 254
 """Octets of a local part and of a whole address on the wire (RFC 5321 4.5.3.1)."""
 
 _REMEMBERED = 4096
+_PLAIN_ADDRESS = re.compile(r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
@@ -40,13 +41,24 @@ def number_of(recipient: Recipient, default_region: str) -> str | None:
     return readable_number(recipient.phone, default_region)
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def readable_email(text: str) -> str | None:
     """`text` as one bare address, or None. Quoted local parts and address literals don't count as readable."""
+    text = text.strip()
+    plain = _PLAIN_ADDRESS.fullmatch(text)
+    if plain is None or len(plain[1]) > LOCAL_LIMIT:
+        return _validated(text)
+    # Nothing is to be found out about such a local part, and players have few domains between them.
+    local, domain = plain.groups()
+    beside_any = _validated(f"a@{domain}")
+    address = beside_any and local + beside_any[1:]
+    return address if address and len(address) <= ADDRESS_LIMIT else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _validated(text: str) -> str | None:
     # These two libraries take long to be imported, which every start and every command would wait for.
     from email_validator import EmailNotValidError, validate_email
 
-    text = text.strip()
     if not text or len(text) > 4 * ADDRESS_LIMIT:
         return None
     # Test players live in such domains, and the validator refuses them all: there the rest is what it judges.
