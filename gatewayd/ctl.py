@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("trace", asking.trace, "the timeline of one message")
     one.add_argument("id", metavar="ID", help="ext_message_id, or Smartico's uid")
     one.add_argument("--record", action="store_true", help="print each field that Redis keeps of it, by name, as JSON")
-    _dead_letter_verb(verb("dead-letters", asking.dead_letters, "statuses that Smartico did not take: after how long, how many tries, and why"))
+    _dead_letter_verb(verb("dead-letters", asking.dead_letters, "statuses that Smartico did not take, and why"))
     for name, run, text in (
         ("suppress", asking.suppress, "put a player on a label's stop list"),
         ("unsuppress", asking.suppress, "take a player off a label's stop list"),
