@@ -1,36 +1,31 @@
-"""One connection to Redis that is kept alive, and scripts that go out in one call for each turn of the reactor.
+"""The way to Redis that is kept open, and scripts that go out in one call for each turn of the reactor.
 
-The only importer of txredisapi, which has no types: what leaves this module is typed. Knows no key and no message.
-Measured in notes: batching a script costs less than half of a call for each request; `convertNumbers` must be off,
-because it turns "000024" into 24.
+Knows no key and no message. Measured in notes: batching a script costs less than half of a call for each request.
+What one open connection is, and what Redis' errors mean on it, is in connection.py.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
-import hiredis
 import msgspec
-import txredisapi
 from msgspec import msgpack
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as Overdue
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE
-from gatewayd.store.refusals import Refusal, refusal
+from gatewayd.store.connection import Connection, Failed, Lost, NoMaster, Refused, connected
 from gatewayd.store.replicas import Replicas
 
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
 
-REPLY_TIMEOUT = 3.0
 CHUNK = 200
 CHUNK_BYTES = 1_000_000
 """Most items, and bytes of them, in one call: Redis does nothing else meanwhile."""
@@ -77,7 +72,7 @@ class RedisLink(MultiService):
         self._endpoint = endpoint
         self._replicas_wanted = replicas
         self._replicas: Replicas | None = None
-        self._second: Any = None
+        self._second: Connection | None = None
         self._database = database
         self._username = username
         self._password = password
@@ -85,7 +80,7 @@ class RedisLink(MultiService):
         self._prefix = prefix
         self._shift = shift
         self._arguments = tuple(arguments)
-        self._protocol: Any = None
+        self._connection: Connection | None = None
         self._waiting: list[Deferred[None]] = []
         self._pending: dict[Script, _Calls] = {}
         self._flush_due = False
@@ -104,7 +99,7 @@ class RedisLink(MultiService):
     @property
     def up(self) -> bool:
         """Whether commands can be sent at this moment."""
-        return self._protocol is not None
+        return self._connection is not None
 
     def startService(self) -> None:
         """Begin to connect, and to connect again whenever the connection is lost."""
@@ -119,8 +114,8 @@ class RedisLink(MultiService):
         stopping = super().stopService()  # type: ignore[no-untyped-call]
         self._stopping = True
         self._wake()
-        if self._protocol is not None:
-            self._protocol.transport.loseConnection()
+        if self._connection is not None:
+            self._connection.close()
         loop = self._loop
         if loop is not None:
             loop.cancel()
@@ -161,7 +156,7 @@ class RedisLink(MultiService):
 
     async def command(self, *words: str | bytes | int | float) -> Any:
         """The reply to one plain command; bytes stay bytes."""
-        return await self._patiently(lambda: Deferred.fromCoroutine(self._execute(self._protocol, *words)))
+        return await self._patiently(lambda: Deferred.fromCoroutine(self._execute(self._connection, *words)))
 
     async def time(self) -> tuple[int, int]:
         """The present moment by the clock that the scripts go by: seconds and microseconds."""
@@ -174,7 +169,7 @@ class RedisLink(MultiService):
         # Until it was asked once, nothing can have been done.
         trouble: type[StoreUnavailable] = StoreUntouched
         while True:
-            if self._protocol is None:
+            if self._connection is None:
                 try:
                     await self._connected(deadline - self._clock.seconds())
                 except StoreUnavailable as error:
@@ -188,40 +183,39 @@ class RedisLink(MultiService):
                 return await asked
             except Overdue:
                 raise StoreUnavailable("Redis did not answer") from None
-            except txredisapi.ConnectionError as error:
+            except Lost as error:
                 if self._clock.seconds() >= deadline:
                     raise StoreUnavailable(str(error)) from None
                 # The transport may not have told us yet that it is gone.
-                self._protocol = None
+                self._connection = None
                 trouble = StoreUnavailable
-            except _Refused as error:
+            except Refused as error:
                 refused = error.refusal
                 if not refused.untouched:
                     trouble = StoreUnavailable
                 if not refused.elsewhere or self._clock.seconds() >= deadline:
                     raise trouble(f"Redis says {refused.reason}") from None
 
-    async def _execute(self, protocol: Any, *words: object) -> Any:
-        """A reply of the server itself. Raises _Refused, or what txredisapi raises."""
+    async def _execute(self, connection: Connection | None, *words: object) -> Any:
+        """As Connection.execute. Raises Lost where there is none."""
+        if connection is None:
+            raise Lost("not connected")
         try:
-            return await protocol.execute_command(*words)
-        except txredisapi.ResponseError as error:
-            found = refusal(str(error))
-            if found is None:
-                raise
-            if found.elsewhere:
-                self._leave(protocol, f"it says {found.reason}")
-            raise _Refused(found) from None
+            return await connection.execute(*words)
+        except Refused as error:
+            if error.refusal.elsewhere:
+                self._leave(connection, f"it says {error.refusal.reason}")
+            raise
 
     def leave(self, reason: str) -> None:
         """Connect anew: behind the same name, or by the Sentinels' word, there may be another server by now."""
-        self._leave(self._protocol, reason)
+        self._leave(self._connection, reason)
 
-    def _leave(self, protocol: Any, reason: str) -> None:
-        if protocol is not None and protocol is self._protocol:
-            self._protocol = None
+    def _leave(self, connection: Connection | None, reason: str) -> None:
+        if connection is not None and connection is self._connection:
+            self._connection = None
             self.log.warn("connecting to Redis anew: {reason}", reason=reason)
-            protocol.transport.abortConnection()
+            connection.abort()
 
     def _connected(self, seconds: float) -> Deferred[None]:
         if seconds <= 0 or self._stopping:
@@ -273,24 +267,21 @@ class RedisLink(MultiService):
             reply.callback(value)
 
     async def _evaluate(self, script: Script, packed: list[msgspec.Raw]) -> list[Any]:
-        protocol = self._protocol
-        if protocol is None:
-            raise txredisapi.ConnectionError("not connected")
+        connection = self._connection
         rest = (1, self._prefix, int(self._shift() * 1000), msgpack.encode(packed), *self._arguments)
         try:
-            replies: list[Any] = await self._execute(protocol, "EVALSHA", script.sha, *rest)
-        except txredisapi.ResponseError as error:
+            replies: list[Any] = await self._execute(connection, "EVALSHA", script.sha, *rest)
+        except Failed as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-            replies = await self._execute(protocol, "EVAL", script.source, *rest)
+            replies = await self._execute(connection, "EVAL", script.source, *rest)
         return replies
 
     async def _keep(self) -> None:
         attempt, since = 0, self._clock.seconds()
         while not self._stopping:
-            gone: Deferred[None] = Deferred()
             try:
-                protocol = await self._open(gone)
+                connection = await self._open()
             except CancelledError:
                 raise
             except (Exception, ConnectingCancelledError) as error:
@@ -301,12 +292,12 @@ class RedisLink(MultiService):
                 self.trouble = f"Redis cannot be reached: {_reason(error)}"
             else:
                 attempt = 0
-                self._protocol = protocol
+                self._connection = connection
                 self.connections += 1
                 self.log.info("Redis is connected")
                 self._wake()
-                await gone
-                self._protocol = None
+                await connection.gone
+                self._connection = None
                 self._forget_replicas()
                 self.trouble = "the connection to Redis was lost"
                 if self.running:
@@ -317,25 +308,29 @@ class RedisLink(MultiService):
             now = self._clock.seconds()
             await deferLater(self._clock, max(STORE.next_due(attempt, since, now, self._jitter()) - now, 0.05))
 
-    async def _open(self, gone: Deferred[None]) -> Any:
-        protocol = await self._dial(gone)
+    async def _open(self) -> Connection:
+        connection = await self._dial()
         if self._replicas_wanted:
             try:
-                await self._open_second(protocol)
+                await self._open_second(connection)
             except BaseException:
-                protocol.transport.abortConnection()
+                connection.abort()
                 raise
-        return protocol
+        return connection
 
-    async def _open_second(self, first: Any) -> None:
+    def _dial(self) -> Coroutine[Any, Any, Connection]:
+        return connected(
+            self._clock, self._endpoint, username=self._username, password=self._password, database=self._database
+        )
+
+    async def _open_second(self, first: Connection) -> None:
         """The connection for WAIT: to the same server, or what it says of the replicas says nothing of ours."""
-        gone: Deferred[None] = Deferred()
-        second = await self._dial(gone)
+        second = await self._dial()
         try:
-            if await _run_id(first) != await _run_id(second):
-                raise _Replica("two connections lead to two servers: a failover, perhaps")
+            if await first.run_id() != await second.run_id():
+                raise NoMaster("two connections lead to two servers: a failover, perhaps")
         except BaseException:
-            second.transport.abortConnection()
+            second.abort()
             raise
 
         async def ask(*commands: Sequence[Any]) -> list[Any]:
@@ -345,63 +340,18 @@ class RedisLink(MultiService):
 
         self._replicas = Replicas(self._clock, self._replicas_wanted, ask, f"{self._prefix}waited")
         self._second = second
-        gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
+        second.gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
 
     def _forget_replicas(self) -> None:
-        if self._replicas is not None:
+        if self._replicas is not None and self._second is not None:
             self._replicas.lost()
-            self._second.transport.abortConnection()
-            self._replicas = None
-
-    async def _dial(self, gone: Deferred[None]) -> Any:
-        connecting = self._endpoint.connect(_Connections(gone))
-        connecting.addTimeout(REPLY_TIMEOUT, self._clock)
-        protocol: Any = await connecting
-        try:
-            if self._password:
-                login = (self._username, self._password) if self._username else (self._password,)
-                await protocol.execute_command("AUTH", *login)
-            if self._database:
-                await protocol.execute_command("SELECT", self._database)
-            # Redis that still reads its append-only file answers LOADING: not up yet.
-            await protocol.execute_command("PING")
-            if await self._is_replica(protocol):
-                raise _Replica("a replica answers, which takes no writes")
-        except BaseException:
-            protocol.transport.abortConnection()
-            raise
-        return protocol
-
-    async def _is_replica(self, protocol: Any) -> bool:
-        try:
-            role: Sequence[bytes] = await protocol.execute_command("ROLE")
-        except txredisapi.ResponseError:
-            # This user may not ask, or a service hides it: then a write says so.
-            return False
-        return role[0] != b"master"
+            self._second.abort()
+            self._replicas = self._second = None
 
 
 _For = TypeVar("_For")
 _Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
 """Items as they go out, and whom their replies are for."""
-
-
-class _Refused(Exception):
-    """Redis did not do it now."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
-
-
-class _Replica(Exception):
-    """What answers is no master."""
-
-
-async def _run_id(protocol: Any) -> bytes:
-    """The server's own name for this run of it."""
-    about: bytes = await protocol.execute_command("INFO", "server")
-    return about.partition(b"run_id:")[2].partition(b"\r")[0]
 
 
 def _chunks(calls: "list[tuple[msgspec.Raw, _For]]") -> "Iterator[list[tuple[msgspec.Raw, _For]]]":
@@ -420,28 +370,3 @@ def _chunks(calls: "list[tuple[msgspec.Raw, _For]]") -> "Iterator[list[tuple[msg
 
 def _reason(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
-    def _build_command(self, *words: Any, **_: Any) -> Any:
-        return hiredis.pack_command(words)
-
-    def tryConvertData(self, data: Any) -> Any:
-        """Bytes stay bytes: nothing in a reply is looked at."""
-        return data
-
-    def connectionLost(self, why: Any) -> None:
-        super().connectionLost(why)
-        self.factory.gone.callback(None)
-
-
-class _Connections(Factory):
-    noisy = False
-
-    def __init__(self, gone: Deferred[None]) -> None:
-        self.gone = gone
-
-    def buildProtocol(self, addr: object) -> Any:
-        protocol = _Protocol(charset=None, convertNumbers=False, replyTimeout=REPLY_TIMEOUT)
-        protocol.factory = self
-        return protocol

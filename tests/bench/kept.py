@@ -19,7 +19,7 @@ from twisted.internet import task
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.model import Channel
-from gatewayd.store import legend, players
+from gatewayd.store import RedisStore, legend, players
 from redis_server import RedisServer
 
 STEP = 5000
@@ -43,7 +43,7 @@ async def run(options: argparse.Namespace) -> None:
     await server.start("--appendonly", "no")
     bench = Bench(server)
     bench.link.startService()
-    prefix = bench.link._prefix
+    prefix = RedisStore.key_prefix("gatewayd:")
     message = bench.message(1, Channel.SMS)
     await bench.sms(message)
     hashes = bench.keys.user_hashes("amazing", message.ext_user_id)
