@@ -366,6 +366,9 @@ def test_provider_probe_sends_one_and_says_what_it_learned(world: World) -> None
         'ids = "data.message_id"',
     ]
     assert [one.fields["to"] for one in world.first.asked[before:]] == ["+447700900199"] * 2
+    world.first.answer = lambda asked: (200, b"<html>", {})
+    done = world.ctl("provider-probe", "strict", "--to", "+447700900199")
+    assert (done.returncode, "would be uncertain" in done.stdout) == (1, True)
     assert world.ctl("provider-probe", "nobody", "--to", "1").returncode == 1
 
 
