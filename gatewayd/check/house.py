@@ -23,7 +23,7 @@ _SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorizati
 
 def look(config_: config.Config) -> list[Finding]:
     """What the tables say together."""
-    return [*_without_a_way(config_), *_unused(config_), *_clear(config_), *_keys(config_)]
+    return [*_without_a_way(config_), *_unused(config_), *_no_hosts(config_), *_clear(config_), *_keys(config_)]
 
 
 def _without_a_way(config_: config.Config) -> Iterator[Finding]:
@@ -47,6 +47,14 @@ def _unused(config_: config.Config) -> Iterator[Finding]:
         for name in names:
             if name not in used:
                 yield Finding(WARN, f"{kind} {name}", f"is used by no label: {key} names it nowhere")
+
+
+def _no_hosts(config_: config.Config) -> Iterator[Finding]:
+    for name, label in config_.labels.items():
+        for index, pattern in enumerate(label.callback_hosts):
+            if "/" in pattern or re.fullmatch(r"[^:\[\]]*:\d*|\[.*\]:\d*", pattern):
+                text = f"{pattern!r} fits no host: it is compared without scheme, port and path, and any port will do"
+                yield Finding(WARN, f"labels.{name}.callback_hosts[{index}]", text)
 
 
 def _clear(config_: config.Config) -> Iterator[Finding]:

@@ -48,10 +48,14 @@ def collide(one: str, other: str) -> bool:
     if first.kind == "unix" and second.kind == "unix":
         return _path(first) == _path(second)
     port = port_of_server(one)
-    if port in ("", "0") or port != port_of_server(other) or (first.kind == "tcp6") is not (second.kind == "tcp6"):
+    if port in ("", "0") or port != port_of_server(other) or _is_ipv6(first) is not _is_ipv6(second):
         return False
     interfaces = {said.named.get("interface", "") for said in (first, second)}
     return len(interfaces) == 1 or bool(interfaces & ANY)
+
+
+def _is_ipv6(said: Words) -> bool:
+    return said.kind == "tcp6" or ":" in said.named.get("interface", "")
 
 
 def _path(said: Words) -> str:

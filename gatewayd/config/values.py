@@ -56,6 +56,9 @@ def _helo(value: str) -> str:
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
         raise ValueError("is not an http or https URL")
+    port = re.match(r"https?://(?:\[[^\]]*\]|[^:/?]*):(\d+)", value)
+    if port and not 0 < int(port[1]) < 65536:
+        raise ValueError(f"has no port {port[1]}: 1 to 65535")
     return value
 
 
