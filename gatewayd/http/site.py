@@ -40,6 +40,11 @@ MOST_AT_ONCE = 2000
 FRESH = 5.0
 """Seconds for which a connection that has begun a request is not cut off for the sake of a new one."""
 
+LOOK = 0.1
+FEW = 200
+"""Seconds between two looks through all connections for who may go, and how many are looked through each time: with
+thousands of them and of newcomers the looking would be all that is done."""
+
 SAY_AGAIN = 60.0
 """Seconds between two log lines of one trouble."""
 
@@ -86,6 +91,8 @@ class Site(Factory):
         self._emptied: list[Deferred[None]] = []
         self._sweeping: Any = None
         self._date = (0, b"")
+        self._may_go: list[Connection] = []
+        self._looked_at = -LOOK
         self._said: dict[str, float] = {}
 
     def buildProtocol(self, addr: Any) -> Connection:
@@ -117,16 +124,33 @@ class Site(Factory):
         """Somebody idle goes; else who has been sending one request for long; else the newest is told to try again."""
         self._say("full", "{name}: {count} connections are all that it takes", count=self._most)
         now = self.reactor.seconds()
-        others = self.connections - {newest}
-        idle = [one for one in others if one.idle]
-        slow = [one for one in others if one.receiving and one.deadline < now + SLOW - FRESH]
-        for kind in (idle, slow):
-            if kind:
-                min(kind, key=lambda one: (one.served > 0, one.deadline)).abort()
+        if self._let_one_go(newest, now):
+            return
+        if len(self.connections) <= FEW or now - self._looked_at >= LOOK:
+            self._looked_at = now
+            idle = [one for one in self.connections if one.idle]
+            slow = [one for one in self.connections if self._is_slow(one, now)]
+            for kind in (idle, slow):
+                kind.sort(key=lambda one: (one.served > 0, one.deadline), reverse=True)
+            self._may_go = slow + idle
+            if self._let_one_go(newest, now):
                 return
         newest.beyond, newest.deadline = True, now + FRESH
         if len(self.connections) > self._most + max(8, self._most // 4):
             newest.abort()
+
+    def _let_one_go(self, newest: Connection, now: float) -> bool:
+        while self._may_go:
+            one = self._may_go.pop()
+            # It may have gone, or have begun a request, since it was found.
+            if one is not newest and one in self.connections and (one.idle or self._is_slow(one, now)):
+                one.abort()
+                return True
+        return False
+
+    @staticmethod
+    def _is_slow(one: Connection, now: float) -> bool:
+        return one.receiving and one.deadline < now + SLOW - FRESH
 
     def hold(self, size: int) -> None:
         """So many bytes of bodies more are in memory; past the limit, the largest that is still coming is refused."""

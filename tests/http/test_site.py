@@ -14,7 +14,7 @@ from gatewayd.http import site as site_module
 from gatewayd.http.door import Answer, OpenDoor
 from gatewayd.http.request import Request
 from gatewayd.http.routes import Routes
-from gatewayd.http.site import FRESH, SAY_AGAIN, Site, fair_share
+from gatewayd.http.site import FEW, FRESH, LOOK, SAY_AGAIN, Site, fair_share
 
 NOW = 1_790_000_000.0
 
@@ -130,6 +130,20 @@ def test_a_request_that_takes_long_to_come_makes_room() -> None:
     assert beyond.transport.disconnecting
     crowd = [world.connect() for _ in range(10)]
     assert sum(one.open for one in crowd) <= 8, "idle ones make room for each other"
+
+
+def test_thousands_are_not_looked_through_for_each_newcomer() -> None:
+    """In a crowd who may go is found every LOOK seconds; a newcomer in between hears that it is too much."""
+    world = World(most=FEW + 1)
+    crowd = [world.connect() for _ in range(FEW + 1)]
+    for one in crowd:
+        one.send(body=5, sent=1)
+    assert world.connect().send().startswith(b"HTTP/1.1 503 ")
+    world.app.gate.callback(None)
+    crowd[0].protocol.dataReceived(b"xxxx")
+    assert world.connect().send().startswith(b"HTTP/1.1 503 ")
+    world.clock.advance(2 * LOOK)
+    assert world.connect().send().endswith(b"done")
 
 
 def test_one_peer_gets_no_more_than_its_part() -> None:
