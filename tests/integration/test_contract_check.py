@@ -8,6 +8,7 @@ from typing import Any
 
 import inside
 import pytest
+import warm
 from outside import Outside, command, environment, toml
 
 from certificates import Authority
@@ -414,11 +415,12 @@ def test_instance_stands_in_listen_strings(world: Outside) -> None:
 
 
 def test_the_daemon_does_not_start_on_a_wrong_file(world: Outside) -> None:
-    """Exit status 1, and the error is told."""
+    """Exit status 1, and the error is told; a warm start, as most tests have it, says the same."""
     path = world.directory / "wrong.toml"
     path.write_text(toml(changed("gatewayd.unknown", 1)))
+    words = ["-n", "--pidfile=", "gatewayd", "--config", str(path)]
     run = subprocess.run(
-        [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(path)],
+        [command("twistd"), *words],
         capture_output=True,
         text=True,
         env=environment(),
@@ -428,6 +430,8 @@ def test_the_daemon_does_not_start_on_a_wrong_file(world: Outside) -> None:
     assert run.returncode == 1
     assert "gatewayd.unknown" in run.stdout + run.stderr
     assert "Traceback" not in run.stdout + run.stderr
+    forked = warm.run("twistd", words, env=environment(), cwd=world.directory)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (run.returncode, run.stdout, run.stderr)
 
 
 def test_every_verb_has_help(world: Outside) -> None:
