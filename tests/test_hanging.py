@@ -14,14 +14,14 @@ from twisted.internet.defer import Deferred
 """
 
 
-def run(directory: Path, tests: str, *words: str, **files: str) -> subprocess.CompletedProcess[str]:
-    """Run these tests with a limit of 1 s and as much to clean up."""
+def run(directory: Path, tests: str, *words: str, grace: float = 1, **files: str) -> subprocess.CompletedProcess[str]:
+    """Run these tests with a limit of 1 s and so much to clean up."""
     for name, text in ({"test_it": tests} | files).items():
         (directory / f"{name}.py").write_text(HEAD + text)
     (directory / "pytest.ini").write_text("[pytest]\ntimeout = 1\n")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(HERE))),
-        "GATEWAYD_TEST_GRACE": "1",
+        "GATEWAYD_TEST_GRACE": str(grace),
     }
     # Our own environment may be a worker's.
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
@@ -67,6 +67,7 @@ def test_blocks():
     while True:
         pass
 """,
+        grace=20,
     )
     assert done.returncode == 1
     assert "test_hangs did not end within 1 s" in done.stdout

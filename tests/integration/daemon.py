@@ -60,7 +60,7 @@ class Daemon:
         self._log = directory / f"log-{instance or 'gw1'}.txt"
         self._process: subprocess.Popen[bytes] | Started | None = None
 
-    async def start(self, seconds: float = 20.0) -> None:
+    async def start(self, seconds: float = 40.0) -> None:
         """Run it, and return once /healthz answers. AssertionError with its log where it ends or stays silent."""
         self.spawn()
         await self.healthy(seconds)
@@ -76,7 +76,7 @@ class Daemon:
                 line, both = [*self.prefix, *command(*words)], subprocess.STDOUT
                 self._process = subprocess.Popen(line, env=env, cwd=self.directory, stdout=log, stderr=both)
 
-    async def healthy(self, seconds: float = 20.0) -> None:
+    async def healthy(self, seconds: float = 40.0) -> None:
         """Return once /healthz answers 200."""
 
         async def answers() -> bool:
@@ -95,7 +95,7 @@ class Daemon:
             print(self.log[-4000:], file=sys.stderr)  # noqa: T201
             raise
 
-    async def ready(self, seconds: float = 20.0) -> None:
+    async def ready(self, seconds: float = 40.0) -> None:
         """Return once /readyz answers 200: Redis and the ways out are there."""
 
         async def answers() -> bool:

@@ -101,10 +101,10 @@ class Daemon:
     def start(self, *, ready: bool = True) -> None:
         """Run it until it is healthy, and ready."""
         self.spawn()
-        until(lambda: self.ended is not None or self._says("/healthz"), 20)
+        until(lambda: self.ended is not None or self._says("/healthz"), 40)
         assert self.ended is None, self.log.read_text()[-3000:]
         if ready:
-            until(lambda: self._says("/readyz"), 20, "ready")
+            until(lambda: self._says("/readyz"), 40, "ready")
 
     def _says(self, path: str) -> bool:
         try:

@@ -129,6 +129,8 @@ class Link:
         self.system_id = ""
         self.unbound = False
         self.sequence = 0
+        self.unanswered: set[int] = set()
+        """The deliver_sm of ours that it has not answered."""
         self._lock = threading.Lock()
 
     def send(self, command: int, status: int, sequence: int, body: bytes = b"") -> None:
@@ -139,6 +141,8 @@ class Link:
     def ask(self, command: int, body: bytes = b"") -> int:
         """One PDU of ours; its sequence number."""
         self.sequence += 1
+        if command == DELIVER_SM:
+            self.unanswered.add(self.sequence)
         self.send(command, 0, self.sequence, body)
         return self.sequence
 
@@ -190,6 +194,7 @@ class Link:
             smsc.unbinds += 1
             self.send(UNBIND | ANSWER, 0, sequence)
         elif command == DELIVER_SM | ANSWER:
+            self.unanswered.discard(sequence)
             smsc.deliver_answers.append((sequence, status))
 
 
@@ -290,6 +295,10 @@ class Smsc:
         body += bytes((esm_class, 0, 0)) + b"\0\0" + bytes((0, 0, coding, 0, len(text))) + text + tlvs
         link = next(link for link in reversed(self.links) if link.kind != "transmitter")
         return link.ask(DELIVER_SM, body)
+
+    def all_answered(self) -> bool:
+        """Whether every deliver_sm on a link that still stands was answered."""
+        return not any(link.unanswered for link in list(self.links))
 
     def deliver_at_once(self, submit: Submit) -> None:
         """Answer, then send its receipt."""

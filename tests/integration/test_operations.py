@@ -49,6 +49,12 @@ def decisions(path: Path, message_id: str) -> list[str]:
     return [line["decision"] for line in audited(path) if line["ext_message_id"] == message_id]
 
 
+async def until_decided(path: Path, message_id: str, *words: str) -> None:
+    """Return once exactly this was decided: a status may be heard before its line is written."""
+    await until(lambda: len(decisions(path, message_id)) >= len(words))
+    assert decisions(path, message_id) == list(words)
+
+
 @pytest_twisted.ensureDeferred
 async def test_the_audit_log_tells_every_decision_and_shows_what_was_changed() -> None:
     """Accepted, refused and why, sent, ended; whole over a kill, a restart and a rotation; a changed line is found."""
@@ -265,7 +271,7 @@ async def test_in_test_mode_only_the_listed_are_sent_to() -> None:
             told = await world.daemon.messages(answer.ext_message_id)
             assert told is not None
             assert "test mode" in json.dumps(told["timeline"])
-            assert decisions(audit, answer.ext_message_id) == ["accepted", "sent", "delivered"]
+            await until_decided(audit, answer.ext_message_id, "accepted", "sent", "delivered")
         assert (await world.email("nobody")).error_code == 1, "the intake is the same"
         assert (len(world.relay.taken), len(world.smsc.submits)) == (0, 0)
         for answer in (await world.email("1001"), await world.sms("1001")):
