@@ -19,6 +19,7 @@ from gatewayd.core.errors import ErrorCode
 from gatewayd.core.interfaces import IMeter
 from gatewayd.core.model import Channel, Degraded, QueueState, WayState
 from gatewayd.core.status import WAITING, Report, State
+from gatewayd.operators.flow import Flow
 
 _ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LIFE = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
@@ -29,25 +30,6 @@ RESULTS: dict[ErrorCode, str] = {code: code.name.lower() for code in ErrorCode}
 
 Counts = Mapping[tuple[str, Channel, str], int]
 """As IStore.counts: label, channel and state to a number."""
-
-
-class _Flow:
-    """What ends again and again: how many, by all their labels, and how long it took, by those at `timed_by`."""
-
-    def __init__(self, total: Counter, time: Histogram, *, timed_by: tuple[int, ...]) -> None:
-        self._total = total
-        self._time = time
-        self._timed_by = timed_by
-        self._children: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
-
-    def ended(self, seconds: float, *labels: str) -> None:
-        """One did, after so long."""
-        pair = self._children.get(labels)
-        if pair is None:
-            time = self._time.labels(*(labels[position] for position in self._timed_by))
-            pair = self._children[labels] = (self._total.labels(*labels), time)
-        pair[0].inc()
-        pair[1].observe(seconds)
 
 
 @implementer(IMeter)
@@ -70,35 +52,36 @@ class Metrics:
         def times(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
             return Histogram(f"gatewayd_{name}", text, labels, buckets=buckets, registry=registry)
 
-        self._intake = _Flow(
-            counter(
-                "intake_total",
-                "Requests answered; result is the name of the answer's error_code.",
-                *("label", "channel", "result"),
-            ),
-            times("intake_seconds", "From a request's arrival to its answer.", _ANSWER, "label", "channel"),
-            timed_by=(0, 1),
+        def flow(
+            total: tuple[str, str], time: tuple[str, str], bounds: Sequence[float], **labels: Sequence[str]
+        ) -> Flow:
+            made = Flow((f"gatewayd_{total[0]}", total[1]), (f"gatewayd_{time[0]}", time[1]), bounds, **labels)
+            registry.register(made)
+            return made
+
+        self._intake = flow(
+            ("intake_total", "Requests answered; result is the name of the answer's error_code."),
+            ("intake_seconds", "From a request's arrival to its answer."),
+            _ANSWER,
+            labels=("label", "channel", "result"),
+            timed_by=("label", "channel"),
         )
-        self._attempts = _Flow(
-            counter(
+        self._attempts = flow(
+            (
                 "attempts_total",
                 "Attempts to hand a message to a next hop: sent, again, uncertain, failed, rejected, set_aside.",
-                *("label", "channel", "outcome"),
             ),
-            times(
-                "attempt_age_seconds",
-                "Age of a message, since its acceptance, when an attempt ended.",
-                _LIFE,
-                *("channel", "outcome"),
-            ),
-            timed_by=(1, 2),
+            ("attempt_age_seconds", "Age of a message, since its acceptance, when an attempt ended."),
+            _LIFE,
+            labels=("label", "channel", "outcome"),
+            timed_by=("channel", "outcome"),
         )
-        self._callbacks = _Flow(
-            counter("callbacks_total", "Callbacks to the caller: told, again, dead.", "label", "status", "result"),
-            times(
-                "callback_age_seconds", "Age of a status, since it was queued, when a callback ended.", _LIFE, "result"
-            ),
-            timed_by=(2,),
+        self._callbacks = flow(
+            ("callbacks_total", "Callbacks to the caller: told, again, dead."),
+            ("callback_age_seconds", "Age of a status, since it was queued, when a callback ended."),
+            _LIFE,
+            labels=("label", "status", "result"),
+            timed_by=("result",),
         )
         self._evidence: dict[tuple[str, str, str], Counter] = {}
         self._evidence_total = counter(
@@ -112,25 +95,25 @@ class Metrics:
             "Emails that a recipient complained about: 0.1 % of the mails is too many, 0.3 % stops delivery.",
             *("label", "route"),
         )
-        self._smpp_answers = _Flow(
-            counter(
+        self._smpp_answers = flow(
+            (
                 "smpp_answers_total",
                 "Answers to submit_sm by command_status; other is what neither SMPP 3.4 nor its vendors' range names.",
-                *("smsc", "status"),
             ),
-            times("smpp_answer_seconds", "From a submit_sm on the wire to its answer.", _ANSWER, "smsc"),
-            timed_by=(0,),
+            ("smpp_answer_seconds", "From a submit_sm on the wire to its answer."),
+            _ANSWER,
+            labels=("smsc", "status"),
+            timed_by=("smsc",),
         )
-        self._provider_answers = _Flow(
-            counter(
+        self._provider_answers = flow(
+            (
                 "provider_answers_total",
                 "Answers of providers by HTTP status; none is a request that got no answer.",
-                *("provider", "status"),
             ),
-            times(
-                "provider_answer_seconds", "From a request on the wire to the provider's answer.", _ANSWER, "provider"
-            ),
-            timed_by=(0,),
+            ("provider_answer_seconds", "From a request on the wire to the provider's answer."),
+            _ANSWER,
+            labels=("provider", "status"),
+            timed_by=("provider",),
         )
         self._redis_time = times("redis_seconds", "Time that Redis took to answer.", _FAST)
         self._reactor_time = times("reactor_delay_seconds", "How late the reactor ran a call that was due.", _FAST)
