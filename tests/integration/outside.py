@@ -1,13 +1,13 @@
-"""gatewayd as a stranger sees it: the installed commands, raw HTTP, and peers that share no line of code with it.
+"""gatewayd as a stranger sees it: its commands, raw HTTP, and peers that share no line of code with it.
 
     with Outside(tmp_path) as world:
         world.start()
         answer = world.sms()
         world.until_heard(answer["ext_message_id"], "accepted", "delivered")
 
-Nothing here imports gatewayd or Twisted: relay, SMSC, Smartico and clients are threads on the standard library (and
-aiosmtpd). What a test wants otherwise it changes in `world.settings` before `start`, or in a peer's attributes at any
-time.
+Commands start without their imports (warm.py). Nothing here imports gatewayd or Twisted: relay, SMSC, Smartico and
+clients are threads on the standard library (and aiosmtpd). What a test wants otherwise it changes in `world.settings`
+before `start`, or in a peer's attributes at any time.
 """
 
 import http.client
