@@ -59,6 +59,7 @@ PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
     "libfaketime": "faketime",
+    "libodbc": "libodbc2",
     "groff": "groff-base",
     "haproxy": "haproxy",
     "initdb": "postgresql",

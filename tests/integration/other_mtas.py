@@ -53,6 +53,8 @@ exec chroot $top/merged sh -ec "ldconfig; . /mnt/start"
 class Kind:
     """One program: its packages, and `start`, a shell script that sets it up and runs it in the foreground.
 
+    `a|b` among the packages is one that two releases call differently.
+
     In the script and the further `files` (in /mnt), PORT is where it listens and LMTP where gatewayd does.
     """
 
@@ -129,15 +131,18 @@ class Mta:
         return "".join(path.read_text("utf-8", "replace") for path in (self._directory / "files").glob("*log*"))
 
 
+def _is_known(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
+
+
 def _fetched(kind: Kind) -> Path:
     """The packages of `kind` as files, fetched once."""
     place = _CACHE / kind.name
     if not place.is_dir():
         place.parent.mkdir(exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=place.parent))
-        done = subprocess.run(
-            ["apt-get", "download", "-qq", *kind.packages], cwd=fresh, capture_output=True, check=False
-        )
+        names = [next(filter(_is_known, words.split("|")), words) for words in kind.packages]
+        done = subprocess.run(["apt-get", "download", "-qq", *names], cwd=fresh, capture_output=True, check=False)
         if done.returncode:
             shutil.rmtree(fresh)
             missing(f"apt's packages {' '.join(kind.packages)}")
@@ -147,7 +152,7 @@ def _fetched(kind: Kind) -> Path:
 
 EXIM = Kind(
     "exim",
-    ("exim4-daemon-light", "exim4-base", "libidn12", "libgnutls-dane0", "libunbound8"),
+    ("exim4-daemon-light", "exim4-base", "libidn12", "libgnutls-dane0t64|libgnutls-dane0", "libunbound8"),
     """\
 echo "Debian-exim:x:901:901::/var/spool/exim4:/usr/sbin/nologin" >> /etc/passwd
 echo "Debian-exim:x:901:" >> /etc/group
@@ -238,7 +243,7 @@ match from local for domain player.test action box
 
 SENDMAIL = Kind(
     "sendmail",
-    ("sendmail-bin", "sendmail-base", "sendmail-cf", "m4", "libsigsegv2"),
+    ("sendmail-bin", "sendmail-base", "sendmail-cf", "m4", "libsigsegv2", "libwrap0"),
     """\
 printf '%s\\n' smmta:x:905:905::/var/lib/sendmail:/bin/false smmsp:x:906:906::/var/lib/sendmail:/bin/false \\
   player:x:904:904::/tmp/player:/bin/sh gone:x:907:904::/tmp/player:/bin/sh >> /etc/passwd

@@ -154,7 +154,10 @@ async def test_a_typed_id_column(server: Server) -> None:
 @pytest_twisted.ensureDeferred
 async def test_odbc_says_the_same(server: Server) -> None:
     """Through pyodbc and an ODBC driver: unknown ids are answers, a wrong query and a closed port have reasons."""
-    pyodbc = pytest.importorskip("pyodbc")
+    try:
+        import pyodbc
+    except ImportError:
+        missing("libodbc", f"apt-get install {PACKAGES['libodbc']}")
     if "PostgreSQL Unicode" not in pyodbc.drivers():
         missing("psqlODBC", f"apt-get install {PACKAGES['psqlODBC']}")
     connect = {"driver": "PostgreSQL Unicode", "server": "127.0.0.1", "uid": "gw", "pwd": "canary"}
