@@ -1,7 +1,7 @@
 """A seeded model of instances, Redis, wire and clock, for a minute; longer by hand.
 
-GATEWAYD_MODEL_SECONDS=600 plays for so long, GATEWAYD_MODEL_SEED=123 plays that story first; a failure prints its seed
-and the last of what happened.
+GATEWAYD_MODEL_SECONDS=600 plays for so long, GATEWAYD_MODEL_SEED=123 plays that story first, GATEWAYD_MODEL_OLDER=0.5
+lets Redis come back with an older dataset, too; a failure prints its seed and the last of what happened.
 """
 
 import os
