@@ -8,7 +8,7 @@ a later call stored is lent to nobody else. It is not kept back for ever: a proc
 for dead, and then a caller who was answered 0 in its last moments must not lose the message.
 """
 
-UNHEARD_FOR = 60.0
+UNHEARD_FOR = 30.0
 """Seconds, by Redis' clock, for which a message that its process does not say more of is lent to nobody else."""
 
 
