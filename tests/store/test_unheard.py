@@ -22,8 +22,8 @@ __all__ = ["world"]
 DEAD_AFTER = 15.0
 
 
-async def cut_off(world: World, seconds: float = 20.0) -> None:
-    """Instance one says nothing for so long; two beats on, as it did before, and finds it dead."""
+async def cut_off(world: World, seconds: float = 4.0) -> None:
+    """Instance one says nothing until it counts as dead and so long after; two, which beat before, finds it so."""
     for beat in range(int(seconds) + 16):
         world.clock.advance(1)
         _, dead, _ = await world.two.beat(first=not beat, dead_after=DEAD_AFTER)
