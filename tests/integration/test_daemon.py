@@ -138,16 +138,18 @@ async def test_a_peer_takes_over_from_one_that_died() -> None:
     behaviour = Behaviour(answer_delay=0.3, receipt_delay=0.2)
     async with World(reactor, players=200, behaviour=behaviour) as world:
         await world.start()
-        peer = world.another("gw2")
-        await peer.start()
-        await peer.ready()
         # What a pause has laid aside is a backlog however slowly it was posted.
         await world.daemon.verb("pause", label="amazing")
         texts = Load(world, "sms", 150)
         await texts.done
         await world.daemon.verb("resume", label="amazing")
+        # Until now nobody else could lease any of it: the one that dies holds leases.
         await world.smsc.until(lambda: len(world.smsc.submits) >= 40)
+        peer = world.another("gw2")
+        peer.spawn()
         world.daemon.kill()
+        await peer.healthy(40.0)
+        await peer.ready()
         world.daemon = peer
         held = await texts.all_settled(lambda: copies_now(world))
         assert max(copies(world).values()) == 1

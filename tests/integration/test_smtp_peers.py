@@ -85,6 +85,8 @@ async def test_postfix_refuses_one_and_takes_the_next() -> None:
         assert "550 5.1.1" in caught.value.reason
         assert "refused@" not in caught.value.reason
         assert "queued as" in (await send(2)).detail
+        # Postfix' log is written by another process, in its own time.
+        await until(lambda: "status=sent" in postfix.log(), log=postfix.log)
         assert postfix.log().count("]: connect from") == 2, "the fixture once, we once"
 
 
