@@ -24,6 +24,12 @@ IDLE = 50.0
 SPARE = 1.0
 """Seconds before the moment at which the other side said it would close, so that it never closes first."""
 
+HASTY = 1.0
+"""Seconds after its answer: who closes a kept connection so soon, and did not say so, does it with each."""
+
+ONCE_FOR = 60.0
+"""Seconds for which the connections to such a one are used once: what was written to one that closes may be there."""
+
 _TICK = 0.5
 _LOOK = MSG_PEEK | MSG_DONTWAIT
 
@@ -41,13 +47,15 @@ class Owner(TypingProtocol):
 
     connections: "set[Connection]"
     idle: "list[Connection]"
+    used_once_until: float
 
 
 @implementer(IHandshakeListener)
 class Connection(Protocol):
     """One connection: a request, its answer, and so on. One timer looks after whatever is due.
 
-    It is kept `idle` seconds unused, or for as long as the other side's Keep-Alive says, if that is shorter.
+    It is kept `idle` seconds unused, or for as long as the other side's Keep-Alive says, if that is shorter; not at all
+    while its owner's are used once.
     """
 
     def __init__(self, clock: Any, owner: Owner, idle: float = IDLE) -> None:
@@ -58,6 +66,8 @@ class Connection(Protocol):
         self._waiting: Deferred[AnswerReader] | None = None
         self._reader = AnswerReader()
         self._served = False
+        self._answered_at = 0.0
+        self._ended_here = False
         self._handshaken = False
         self._securing: Deferred[None] | None = None
         self._closed: Deferred[None] = Deferred()
@@ -91,9 +101,12 @@ class Connection(Protocol):
         return waiting
 
     def rest(self) -> None:
-        """Keep it for the next request, unless it is gone."""
-        if self.alive:
-            self.until = self._clock.seconds() + self._idle
+        """Keep it for the next request, unless it is gone or serves one only."""
+        now = self._clock.seconds()
+        if now < self._owner.used_once_until:
+            self.abandon()
+        elif self.alive:
+            self.until = now + self._idle
             self._owner.idle.append(self)
 
     def ask(self, request: bytes, until: float) -> Deferred[AnswerReader]:
@@ -108,6 +121,7 @@ class Connection(Protocol):
     def abandon(self) -> Deferred[None]:
         """Close at once; fires when closed."""
         assert self.transport is not None
+        self._ended_here = True
         if self in self._owner.idle:
             self._owner.idle.remove(self)
         cast(ITCPTransport, self.transport).abortConnection()
@@ -129,6 +143,9 @@ class Connection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is gone, which may be how the answer ends; else whoever waits hears of it."""
         self._timer.cancel()
+        now = self._clock.seconds()
+        if self._served and not self._ended_here and now < self._answered_at + HASTY:
+            self._owner.used_once_until = now + ONCE_FOR
         self._owner.connections.discard(self)
         if self in self._owner.idle:
             self._owner.idle.remove(self)
@@ -151,6 +168,7 @@ class Connection(Protocol):
         waiting, self._waiting = self._waiting, None
         if self._reader.keep:
             self._served = True
+            self._answered_at = self._clock.seconds()
             kept = self._reader.keep_for
             self.rest()
             if kept is not None:

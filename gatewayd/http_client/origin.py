@@ -48,6 +48,7 @@ class Origin:
     ) -> None:
         self.connections: set[Connection] = set()
         self.idle: list[Connection] = []
+        self.used_once_until = 0.0
         self.timeout = timeout
         self._clock = clock
         self._endpoint = endpoint

@@ -148,6 +148,41 @@ def test_a_connection_is_kept_no_longer_than_the_vendor_says() -> None:
     assert len(asked(transport)) == 1
 
 
+def test_who_closes_after_an_answer_and_does_not_say_so_gets_one_request_a_connection() -> None:
+    """What is written to a connection that closes would be uncertain; a minute later it is tried again."""
+    world = World()
+    for number in range(3):
+        send = world.send(number=number)
+        protocol, transport = world.reactor.connect()
+        protocol.dataReceived(answer())
+        assert send.outcome
+        if number == 0:
+            transport.closed()
+        else:
+            assert transport.disconnected
+    world.reactor.advance(61)
+    world.send(number=3)
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    world.send(number=4)
+    assert len(asked(transport)) == 2
+
+
+def test_who_closes_what_rested_long_is_asked_on_kept_connections_still() -> None:
+    """Such a one has its own time for them; only who closes at once closes all of them."""
+    world = World()
+    world.send()
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    world.reactor.advance(2)
+    transport.closed()
+    world.send(number=1)
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    world.send(number=2)
+    assert len(asked(transport)) == 2
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
