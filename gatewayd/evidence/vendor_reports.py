@@ -14,7 +14,7 @@ from gatewayd.config import Provider
 from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Known, Receipt, part_of
 from gatewayd.core.redact import redact
-from gatewayd.core.status import WAITING, Event, State
+from gatewayd.core.status import Event, State
 from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged
@@ -35,8 +35,6 @@ FACTS_A_MESSAGE = 600
 
 ANSWERS_LATE = 1.0
 """Seconds beyond a provider's timeout after which no answer is awaited any more."""
-
-_BAD = frozenset({Event.FAILED, Event.REJECTED})
 
 
 class VendorReports:
@@ -121,13 +119,11 @@ class VendorReports:
             result = "orphaned" if known is None else "ignored"
             self._meter.evidence(name, event or "none", result)
             return
-        if event in _BAD and known.state is State.QUEUED:
-            # This way said no, and the message is tried again: what it says of its own copy settles nothing.
-            self._meter.evidence(name, event, "ignored")
-            return
         detail = redact(said.word, 100)
-        if said.remote_id and "*" in provider.answer.ids:
-            awaited = known.state in WAITING
+        # One part that it accepted is enough for the whole, as in an answer: no other copy may leave.
+        if said.remote_id and "*" in provider.answer.ids and event is not Event.SENT:
+            # One that waits for its next try awaits no answer that could name parts: it counts before a copy leaves.
+            awaited = known.state is State.UNCERTAIN
             patience = known.sent_at + provider.timeout + ANSWERS_LATE if awaited else 0.0
             part = part_of(message_id, said.remote_id)
             await self._evidence.record_receipt(

@@ -197,12 +197,32 @@ def test_a_report_resolves_what_is_uncertain(im: bool) -> None:
     assert world.state == (State.DELIVERED, "ad")
 
 
-def test_what_failed_on_a_way_that_is_tried_again_settles_nothing() -> None:
-    """The vendor answered 500 and reports a failure: the next try may succeed."""
-    world = World()
+@pytest.mark.parametrize("table", [ONE, MANY])
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("DELIVERED", (State.DELIVERED, "ad")),
+        ("SENT", (State.SENT, "a")),
+        ("UNDELIVERABLE", (State.FAILED, "af")),
+        ("REJECTED", (State.REJECTED, "r")),
+    ],
+)
+def test_a_report_ends_the_tries_of_what_the_vendor_took_and_answered_500(
+    table: dict[str, Any], word: str, state: tuple[State, str]
+) -> None:
+    """No answer is awaited, so that no id of a part can be named any more: it counts before another copy leaves."""
+    world = World(**table)
     world.mark()
     run(world.store.settle_again(world.message, world.clock.seconds() + 5, "500", lease=""))
-    assert world.ask(query="status=UNDELIVERABLE") == 200
+    one = {"id": "v-1", "status": word}
+    assert world.post({"results": [one]} if table is MANY else one) == 200
+    assert world.state == state
+
+
+def test_a_report_on_what_was_never_written_settles_nothing() -> None:
+    """No way has it yet."""
+    world = World(**MANY)
+    assert world.post({"results": [{"id": "v-1", "status": "DELIVERED"}]}) == 200
     assert world.state == (State.QUEUED, "")
 
 
@@ -224,6 +244,20 @@ def test_parts_are_folded() -> None:
     assert world.post({"results": [{"id": "A", "status": "DELIVERED"}]}) == 200
     assert world.state == (State.SENT, "a")
     assert world.post({"results": [{"id": "x", "status": "x"}, {"id": "B", "status": "DELIVERED"}]}) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_part_that_the_vendor_accepted_is_no_outcome_of_it() -> None:
+    """Before the answer it shows that the vendor has the message; behind it, nothing new."""
+    world = World(**MANY)
+    world.mark()
+    assert world.post({"results": [{"id": "A", "status": "SENT"}]}) == 200
+    assert world.state == (State.SENT, "a")
+    world.answered("A", "B")
+    assert world.post({"results": [{"id": "B", "status": "SENT"}]}) == 200
+    world.post({"results": [{"id": "A", "status": "DELIVERED"}]})
+    assert world.state == (State.SENT, "a")
+    world.post({"results": [{"id": "B", "status": "DELIVERED"}]})
     assert world.state == (State.DELIVERED, "ad")
 
 
