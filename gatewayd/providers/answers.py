@@ -53,12 +53,9 @@ def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
             fit = _fits(match, status, data, body)
             if fit is not None:
                 return Reading(verdict, _ids(table.ids, data) if verdict is Verdict.TAKEN else (), fit)
-    if (
-        data is _UNREADABLE
-        and 200 <= status < 300
-        and any(match.path and _has_status(match, status) for match in table.taken)
-    ):
-        # A copy of what was taken must not leave, and this says neither that it was nor that it was not.
+    if data is _UNREADABLE and 200 <= status < 300 and any(match.path for match in table.taken):
+        # A copy of what was taken must not leave, and this says neither that it was nor that it was not: whatever
+        # success the table expected, a 204 may be this vendor's.
         return Reading(Verdict.UNREADABLE)
     return Reading(Verdict.TEMPORARY)
 

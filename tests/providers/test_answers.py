@@ -65,12 +65,19 @@ def test_a_success_that_can_not_be_read_may_have_been_a_yes(status: int, body: b
 
 
 def test_a_text_is_always_read() -> None:
-    """Where only the status or the whole text counts, no answer is unreadable; nor where the status can't fit."""
+    """Where only the status or the whole text counts, no answer is unreadable."""
     words = ProviderAnswer.model_validate({"taken": [{"status": "2xx", "values": ["OK"]}]})
     assert read(words, 200, b"<html>").verdict is Verdict.TEMPORARY
-    created = ProviderAnswer.model_validate({"taken": [{"status": "201", "path": "id"}]})
-    assert read(created, 200, b"<html>").verdict is Verdict.TEMPORARY
-    assert read(created, 201, b"<html>").verdict is Verdict.UNREADABLE
+
+
+@pytest.mark.parametrize("wanted", ["200", "201", "2xx", ""])
+@pytest.mark.parametrize(("status", "body"), [(200, b"OK"), (201, b"created"), (202, b""), (204, b""), (206, b"<")])
+def test_any_success_that_can_not_be_read_may_have_been_a_yes(wanted: str, status: int, body: bytes) -> None:
+    """Whatever 2xx `taken` expects beside its path: a vendor that says 204 has it as likely as one that says 200."""
+    table = ProviderAnswer.model_validate({"taken": [{"status": wanted, "path": "id"}]})
+    assert read(table, status, body).verdict is Verdict.UNREADABLE
+    assert read(table, status, b'{"other": 1}').verdict is Verdict.TEMPORARY
+    assert read(table, status + 300, body).verdict is Verdict.TEMPORARY
 
 
 def test_without_a_table_any_2xx_is_taken() -> None:
