@@ -218,7 +218,8 @@ def _check(options: argparse.Namespace) -> int:
     # Imported here, as in the verbs below: this brings the whole daemon's parts, which the other verbs can do without.
     from gatewayd.check import Finding, failed, look_at_everything
     from gatewayd.check.house import secrets
-    from gatewayd.config import ConfigError, load
+    from gatewayd.config import ConfigError
+    from gatewayd.directories.faults import load
 
     try:
         config = load(options.config, os.environ, options.instance)

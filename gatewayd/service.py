@@ -31,10 +31,10 @@ from gatewayd.assembly.queues import make_keeper, make_queues
 from gatewayd.assembly.shared import Shared, make_shared
 from gatewayd.assembly.ways import make_ways
 from gatewayd.callbacks import Callbacks
-from gatewayd.config import Config, ConfigError, load
+from gatewayd.config import Config, ConfigError
 from gatewayd.config.wording import meant
 from gatewayd.core.log import Logger
-from gatewayd.directories import faults
+from gatewayd.directories.faults import load
 from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.unmatched import UnmatchedReceipts
@@ -89,12 +89,7 @@ class Options(usage.Options):
 
     def read(self) -> Config:
         """The configuration. Raises ConfigError with what is wrong, and with what a directory can't be opened for."""
-        from twisted.internet import reactor
-
-        config = load(self["config"], os.environ, self["instance"])
-        if errors := faults(reactor, config.directories):
-            raise ConfigError(errors)
-        return config
+        return load(self["config"], os.environ, self["instance"])
 
 
 def makeService(options: Options) -> IService:

@@ -4,9 +4,11 @@ Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and th
 nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError
@@ -16,11 +18,20 @@ from gatewayd.config.contradictions import contradictions, tables_of
 from gatewayd.config.data_coding import following
 from gatewayd.config.endpoint_words import collide
 from gatewayd.config.labels import Dkim, Label, SmsRoute
-from gatewayd.config.players import DIRECTORIES, Directory, HttpDirectory, PluginDirectory, SqlDirectory, directory_of
+from gatewayd.config.players import (
+    DIRECTORIES,
+    Directory,
+    HttpDirectory,
+    Opening,
+    PluginDirectory,
+    SqlDirectory,
+    directory_of,
+    opening,
+)
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
 from gatewayd.config.profiles import filled, profiles
 from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, ProviderReports
-from gatewayd.config.secret import Secret
+from gatewayd.config.secret import Secret, read_secret
 from gatewayd.config.table import Table
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
 from gatewayd.config.wording import fault, toml_error
@@ -57,11 +68,15 @@ __all__ = [
 
 
 class ConfigError(Exception):
-    """The file does not make a configuration. `errors` has a line for each fault: key path, colon, what is wrong."""
+    """The file does not make a configuration. `errors` has a line for each fault: key path, colon, what is wrong.
 
-    def __init__(self, errors: list[str]) -> None:
+    `directories` is what could be read of these: who opens them has more to say of it.
+    """
+
+    def __init__(self, errors: list[str], directories: Mapping[str, Opening] = MappingProxyType({})) -> None:
         super().__init__("\n".join(errors))
         self.errors = errors
+        self.directories = directories
 
 
 class Config(Table):
@@ -114,12 +129,12 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
         *contradictions(raw),
         *_misplaced(raw),
         *_shared_doors(raw),
-        *(_unreadable_keys(config) if config else ()),
+        *_unreadable_keys(raw, environ),
     ]
-    if config is not None:
-        errors += _guessable(config, errors)
+    errors += _guessable(raw, environ, errors)
     if config is None or errors:
-        raise ConfigError(errors)
+        directories = tables_of(raw.get("directories"))
+        raise ConfigError(errors, {name: opening(table) for name, table in directories.items()})
     return _named(config)
 
 
@@ -129,7 +144,9 @@ def _with_what_follows(raw: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(smscs, Mapping):
         return dict(raw)
     directories = tables_of(raw.get("directories")).values()
-    regions = {directory.get("default_region", "") for directory in directories}
+    # A region that is none has its own error, and would have another one at each SMSC.
+    given = [directory.get("default_region", "") for directory in directories]
+    regions = {region if isinstance(region, str) and re.fullmatch("[A-Z]{2}", region) else "" for region in given}
     region = {"default_region": regions.pop()} if len(regions) == 1 else {}
     changed = {}
     for name, table in smscs.items():
@@ -147,32 +164,39 @@ _PUBLIC_KEYS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def _unreadable_keys(config: Config) -> Iterator[str]:
+def _unreadable_keys(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
     """What events and reports are to be proven with and can't be: each of them would be refused."""
-    for name, read in _PUBLIC_KEYS.items():
-        if name in config.esp and (text := config.esp[name].public_key.reveal()):
+    esp = tables_of(raw.get("esp"))
+    proofs = [
+        (f"esp.{name}.public_key", esp.get(name, {}).get("public_key"), read) for name, read in _PUBLIC_KEYS.items()
+    ]
+    for name, table in tables_of(raw.get("providers")).items():
+        reports = tables_of({"reports": table.get("reports")})["reports"]
+        if reports.get("signature") == "telnyx":
+            proofs.append((f"providers.{name}.reports.secret", reports.get("secret"), pem.ed25519_key))
+    for at, given, read in proofs:
+        if text := _revealed(given, environ):
             try:
                 read(text)
             except ValueError as error:
-                yield f"esp.{name}.public_key: {error}"
-    for name, table in config.providers.items():
-        if table.reports.signature == "telnyx" and table.reports.secret:
-            try:
-                pem.ed25519_key(table.reports.secret.reveal())
-            except ValueError as error:
-                yield f"providers.{name}.reports.secret: {error}"
+                yield f"{at}: {error}"
 
 
-def _guessable(config: Config, known: Sequence[str]) -> Iterator[str]:
+def _guessable(raw: Mapping[str, Any], environ: Mapping[str, str], known: Sequence[str]) -> Iterator[str]:
     """Secret paths of ESPs that are too short for what they are, where a file or the environment holds them."""
-    for line in doors.guessable(
-        {
-            name: {"secret": table.secret.reveal(), "username": table.username, "password": bool(table.password)}
-            for name, table in config.esp.items()
-        }
-    ):
-        if line not in known:
-            yield line
+    read = {
+        name: dict(table) | {"secret": _revealed(table.get("secret"), environ)}
+        for name, table in tables_of(raw.get("esp")).items()
+    }
+    yield from (line for line in doors.guessable(read) if line not in known)
+
+
+def _revealed(value: object, environ: Mapping[str, str]) -> str:
+    """The secret that `value` is or points to; "" where it can't be read, which is an error of its own."""
+    try:
+        return read_secret(value, environ).reveal() if isinstance(value, str) else ""
+    except ValueError:
+        return ""
 
 
 _LISTENERS: Mapping[str, type[Table]] = {"api": Api, "public": Public, "admin": Admin, "bounces": Bounces}

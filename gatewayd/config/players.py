@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from gatewayd.config.secret import RevealedSecret, Secret, SecretText, secret
@@ -42,6 +43,20 @@ def _json_path(value: str) -> str:
 HeaderValue = Annotated[Secret, BeforeValidator(secret), AfterValidator(_header_value)]
 
 
+class Opening(Struct, frozen=True):
+    """What decides whether a directory can be opened at all; "" is what it has not, or what could not be read."""
+
+    type: str = ""
+    driver: str = ""
+    query: str = ""
+    url: str = ""
+
+
+def opening(table: Mapping[str, Any]) -> Opening:
+    """That of a table as it stands in the file, whatever else is wrong with it."""
+    return Opening(**{key: text for key in Opening.__struct_fields__ if isinstance(text := table.get(key), str)})
+
+
 class SqlDirectory(Table):
     """[directories.NAME] with type = "sql" """
 
@@ -56,6 +71,11 @@ class SqlDirectory(Table):
 
     def __repr__(self) -> str:
         return f"<SqlDirectory {self.driver}>"
+
+    @property
+    def opening(self) -> Opening:
+        """What it is opened by."""
+        return Opening(type=self.type, driver=self.driver, query=self.query)
 
 
 class HttpDirectory(Table):
@@ -72,6 +92,11 @@ class HttpDirectory(Table):
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Region = ""
 
+    @property
+    def opening(self) -> Opening:
+        """What it is opened by."""
+        return Opening(type=self.type, url=self.url)
+
 
 class PluginDirectory(Table):
     """[directories.NAME] whose type names an operator's own twistd plugin (IRecipientDirectoryMaker)."""
@@ -81,6 +106,11 @@ class PluginDirectory(Table):
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Region = ""
+
+    @property
+    def opening(self) -> Opening:
+        """What it is opened by."""
+        return Opening(type=self.type)
 
 
 Directory = SqlDirectory | HttpDirectory | PluginDirectory

@@ -53,7 +53,11 @@ def secret(value: object, info: ValidationInfo) -> Secret:
         return value
     if not isinstance(value, str):
         raise ValueError('is not a secret: a string, "file:/path", "credential:name" or "env:NAME"')
-    environ: Mapping[str, str] = (info.context or {}).get("environ", {})
+    return read_secret(value, (info.context or {}).get("environ", {}))
+
+
+def read_secret(value: str, environ: Mapping[str, str]) -> Secret:
+    """As `secret`, from the text in the file. Raises ValueError."""
     kind, _, rest = value.partition(":")
     if kind == "env":
         if rest not in environ:

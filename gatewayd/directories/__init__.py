@@ -5,10 +5,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.plugin import getPlugins
 
 from gatewayd import config
-from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.directories.plugins import maker
 from gatewayd.directories.remembered import Remembered
 from gatewayd.directories.sql import SqlDirectory
 
@@ -78,20 +78,6 @@ class Directories:
             await directory.close()
 
 
-def faults(reactor: Any, tables: Mapping[str, config.Directory]) -> list[str]:
-    """What keeps any of `tables` from being opened, each with its full key path. No plug-in is made for it."""
-    found = []
-    for name, table in tables.items():
-        try:
-            if isinstance(table, config.PluginDirectory):
-                _maker(table.type)
-            else:
-                _open(reactor, table)
-        except ValueError as error:
-            found.append(f"directories.{name}.{error}")
-    return found
-
-
 def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
     if isinstance(table, config.SqlDirectory):
         return SqlDirectory(reactor, table.driver, table.connect, table.query)
@@ -107,7 +93,7 @@ def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
             not_found=table.not_found,
             connect_timeout=table.timeout,
         )
-    made: IRecipientDirectory = _maker(table.type).make(reactor, table.options)
+    made: IRecipientDirectory = maker(table.type).make(reactor, table.options)
     return made
 
 
@@ -117,10 +103,3 @@ def _headers(table: config.HttpDirectory, again: bool) -> dict[str, str]:
     if table.authorization:
         given["Authorization"] = table.authorization
     return {name: (value.again() if again else value).reveal() for name, value in given.items()}
-
-
-def _maker(type_name: str) -> IRecipientDirectoryMaker:
-    for maker in getPlugins(IRecipientDirectoryMaker):
-        if maker.type_name == type_name:
-            return maker
-    raise ValueError(f'type: "{type_name}" is neither sql nor http, nor the type of an installed plugin')

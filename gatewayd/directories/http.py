@@ -21,13 +21,12 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories.rows import COLUMNS, recipient_of
+from gatewayd.directories.url import check_url
 
 LARGEST = 65536
 CONNECTIONS = 16
 NOT_KNOWN = frozenset({204, 404, 410})
 """Statuses that always mean: there is no such player."""
-
-_PLACES = ("{ext_user_id}", "{label}")
 
 
 @implementer(IRecipientDirectory)
@@ -50,13 +49,8 @@ class HttpDirectory:
         client: Any = None,
         connect_timeout: float = 5.0,
     ) -> None:
-        host, slash, rest = url.partition("://")[2].partition("/")
-        if "{" in host or not slash:
-            raise ValueError("url: place-holders belong into the path or the query")
-        if "{ext_user_id}" not in url:
-            raise ValueError("url: has no {ext_user_id}")
-        if "{" in url.replace(_PLACES[0], "").replace(_PLACES[1], ""):
-            raise ValueError("url: the place-holders are {ext_user_id} and {label}")
+        check_url(url)
+        host, _, rest = url.partition("://")[2].partition("/")
         self._url = url
         self._host = host
         self._id_is_in_path = "{ext_user_id}" in rest.partition("?")[0]

@@ -34,7 +34,7 @@ def bind(query: str, paramstyle: str, *, mysql: bool = False) -> Bound:
     without :ext_user_id, for several statements, and for a style that PEP 249 does not know.
     """
     if paramstyle not in _STYLES:
-        raise ValueError(f"the driver has an unknown paramstyle, {paramstyle}")
+        raise ValueError(f"driver: has an unknown paramstyle, {paramstyle}")
     percent = paramstyle in ("format", "pyformat")
     made: list[str] = []
     names: list[str] = []

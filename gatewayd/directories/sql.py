@@ -30,6 +30,18 @@ ADDRESSES = ("email", "phone", "im")
 """The columns of which a query gives one at least."""
 
 
+def driver_module(driver: str) -> Any:
+    """The module of a DB-API 2.0 driver. Raises ValueError, naming the key."""
+    try:
+        module = importlib.import_module(driver)
+    except (ImportError, TypeError):
+        # A name that begins with a dot is a TypeError.
+        raise ValueError(f"driver: the module {driver} is not installed") from None
+    if not isinstance(getattr(module, "paramstyle", None), str) or not callable(getattr(module, "connect", None)):
+        raise ValueError(f"driver: {driver} is not a DB-API 2.0 module")
+    return module
+
+
 @implementer(IRecipientDirectory)
 class SqlDirectory:
     """`query` asked over connections made by `driver`.connect(**connect).
@@ -38,14 +50,8 @@ class SqlDirectory:
     """
 
     def __init__(self, reactor: Any, driver: str, connect: Mapping[str, Any], query: str) -> None:
-        try:
-            module = importlib.import_module(driver)
-        except ImportError:
-            raise ValueError(f"driver: the module {driver} is not installed") from None
-        style = getattr(module, "paramstyle", None)
-        if not isinstance(style, str) or not callable(getattr(module, "connect", None)):
-            raise ValueError(f"driver: {driver} is not a DB-API 2.0 module")
-        self._bound = bind(query, style, mysql=drivers.is_mysql(driver))
+        module = driver_module(driver)
+        self._bound = bind(query, module.paramstyle, mysql=drivers.is_mysql(driver))
         self._driver = driver
         self._query = query
         self._connect = drivers.adjusted(driver, connect)

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,61 @@ def errors(**changes: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         parse(raw(**changes), {})
     return caught.value.errors
+
+
+def test_a_key_that_proves_nothing_is_told_beside_any_other_error() -> None:
+    """What a secret holds is looked at though another table, or another key of its own, is wrong."""
+    said = errors(
+        gatewayd__unknown=1,
+        esp={"sendgrid": {"secret": "x" * 16, "public_key": "abc", "more": 1}, "postmark": {"secret": "env:NONE"}},
+        providers={
+            "vendor": {
+                "url": "https://api.vendor.example/",
+                "rate": 5,
+                "reports": {"signature": "telnyx", "secret": "abc"},
+            }
+        },
+    )
+    assert sorted(line.partition(":")[0] for line in said) == [
+        "esp.postmark.secret",
+        "esp.sendgrid.more",
+        "esp.sendgrid.public_key",
+        "gatewayd.unknown",
+        "providers.vendor.rate",
+        "providers.vendor.reports.secret",
+    ]
+
+
+@pytest.mark.parametrize("region", ["Britain", ["GB"]])
+def test_a_wrong_region_of_the_players_is_told_once(region: object) -> None:
+    """The SMSCs that would have it as a default say nothing."""
+    assert [line.partition(":")[0] for line in errors(directories__players__default_region=region)] == [
+        "directories.players.default_region"
+    ]
+
+
+@pytest.mark.parametrize("value", [None, 5, 1.5, True, "", "x", [], [5], ["x", []], {}, {"x": 5}, {"x": {"y": []}}])
+def test_a_value_of_any_kind_at_any_key_is_an_error_or_right(value: Any) -> None:
+    """Never another exception, at whatever stage."""
+
+    def places(tree: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+        return [found for key, one in inner for found in [(*way, key), *places(one, (*way, key))]]
+
+    changes = {
+        "directories__players__default_region": "GB",
+        "smscs__world__tlvs": {"0x1400": "1"},
+        "esp": {"ses": {"secret": "x"}},
+        "providers": {"vendor": {"url": "https://x.example/", "fields": {"a": "{to}"}, "headers": {"X-A": "b"}}},
+    }
+    for way in places(raw(**changes)):
+        tree = deepcopy(raw(**changes))
+        place = tree
+        for key in way[:-1]:
+            place = place[key]
+        place[way[-1]] = deepcopy(value)
+        with suppress(ConfigError):
+            parse(tree, {})
 
 
 def test_defaults_are_the_contracts() -> None:

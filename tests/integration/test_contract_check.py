@@ -389,6 +389,51 @@ def test_a_directory_that_can_not_be_opened_is_told(
     assert capsys.readouterr().err.strip() == said
 
 
+BAD_QUERY = "directories.players.query: has no :ext_user_id"
+BAD_DRIVER = "directories.players.driver: the module sqlit3 is not installed"
+
+
+@pytest.mark.parametrize(
+    ("other", "value", "said"),
+    [
+        ("gatewayd.instancex", "a", "gatewayd.instancex: unknown key (did you mean instance?)"),
+        ("labels.amazing.relays", ["mian"], "labels.amazing.relays[0]: there is no [relays.mian]"),
+        ("directories.players.driver", "sqlit3", BAD_DRIVER),
+        ("directories.players.timeout", 2, "directories.players.timeout: "),
+        ("directories.players.connect", {"password": "file:/nowhere"}, "directories.players.connect.password: "),
+        ("directories.pam", {"type": "http", "url": "https://pam.internal/x"}, "directories.pam.url: has no {ext_user"),
+        ("directories.own", {"type": "sqll"}, 'directories.own.type: "sqll" is neither sql nor http'),
+    ],
+)
+def test_a_bad_query_is_told_beside_any_other_error(world: Outside, other: str, value: Any, said: str) -> None:
+    """Two lines for two faults, whatever stage of the reading finds them; gatewayctl check says them, too."""
+    text = toml(changed(other, value, changed("directories.players.query", "SELECT email FROM players")))
+    run = checked(world, text)
+    lines = run.stdout.splitlines()
+    assert (run.returncode, len(lines)) == (1, 2), run
+    assert any(line.startswith(said) for line in lines), run
+    assert BAD_QUERY in lines
+    if other != "gatewayd.instancex":
+        return
+    ctl = inside.ctl("--config", str(world.directory / "checked.toml"), "check")
+    assert ctl.returncode == 1
+    assert all(line in ctl.stdout for line in lines), ctl
+
+
+def test_a_directory_broken_in_itself_has_no_follow_up(world: Outside) -> None:
+    """What is missing or wrong by its kind is said once, and nothing is said of what could not be read."""
+    players = {"type": "sql", "driver": 5, "connect": 7}
+    pam = {"type": "http", "url": "ftp://pam"}
+    tables = changed("directories.pam", pam, changed("directories.players", players))
+    keys = [line.partition(":")[0] for line in checked(world, toml(tables)).stdout.splitlines()]
+    assert sorted(keys) == [
+        "directories.pam.url",
+        "directories.players.connect",
+        "directories.players.driver",
+        "directories.players.query",
+    ]
+
+
 def test_no_secret_is_told(world: Outside) -> None:
     """An error on a secret does not repeat it."""
     run = checked(world, toml(changed("gatewayd.secret_key", "canary-secret")))
