@@ -82,6 +82,8 @@ async def test_a_failover_is_followed(trio: Trio) -> None:
     """The master dies: calls go on with the one that the Sentinels made; the old one returns as a replica."""
     async with linked(trio) as link:
         assert await link.run(COUNT, ["n", 1]) == 1
+        # What no replica has yet dies with its master.
+        await until(lambda: has_a_key(trio))
         old = await trio.master()
         trio.kill(old)
         assert await counted(link) >= 2
@@ -90,6 +92,11 @@ async def test_a_failover_is_followed(trio: Trio) -> None:
         await trio.start_again(old)
         await until(lambda: is_replica(trio, old))
         assert await link.run(COUNT, ["n", 0]) >= 2
+
+
+async def has_a_key(trio: Trio) -> bool:
+    """Whether all three hold something."""
+    return [await ask(port, "DBSIZE") for port in trio.ports] == [1, 1, 1]
 
 
 async def is_replica(trio: Trio, index: int) -> bool:
