@@ -17,7 +17,7 @@ from gatewayd.core.redact import redact
 from gatewayd.core.status import Event, State
 from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
-from gatewayd.evidence.esp.event import Forged
+from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.vendors.proofs import PROOFS
 from gatewayd.evidence.vendors.reading import Said, read
 from gatewayd.evidence.vendors.request import ReportRequest
@@ -76,7 +76,8 @@ class VendorReports:
         """Return once all that a known provider's report says is durable.
 
         A bad token, a report that says nothing and one that was told before are no reason to ask again. Raises Forged
-        where the provider signs and this is not signed; StoreUnavailable where it must come again.
+        where the provider signs and this is not signed; Unreadable where its body is compressed; StoreUnavailable where
+        it must come again.
         """
         provider = self._providers[name]
         report = ReportRequest(
@@ -87,6 +88,10 @@ class VendorReports:
             request.body,
             self._clock.seconds(),
         )
+        if report.is_compressed:
+            self._meter.evidence(name, "unreadable", "ignored")
+            self.log.warn("a report of {provider} was not taken: its body is compressed", provider=name)
+            raise Unreadable("its body is compressed")
         self._prove(name, provider, report)
         message_id = self._keys.read(Purpose.REPORT, token)
         facts = read(provider.reports, report)

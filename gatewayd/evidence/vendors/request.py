@@ -1,5 +1,6 @@
 """One report as it came, and the forms in which its fields may stand: JSON, a posted form, the query. Pure."""
 
+import codecs
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -31,6 +32,12 @@ class ReportRequest(Struct, frozen=True):
         """Whether its body says that it is a form."""
         return self.headers.get("content-type", "").strip().lower().startswith(_FORMS)
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its body is in a coding that is not read here."""
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        return bool(self.body) and coding not in ("", "identity")
+
     def form(self) -> list[tuple[str, str]]:
         """The fields of its body in their order; none where it is no form."""
         return form.pairs(self.headers.get("content-type", ""), self.body) if self.is_form else []
@@ -43,18 +50,14 @@ class ReportRequest(Struct, frozen=True):
             return []
 
     def data(self) -> list[Any]:
-        """What it may be read as, likeliest first: the body's JSON or fields, then the query's."""
-        found: list[Any] = []
-        if self.is_form:
-            found.append(_table(self.form()))
-        elif self.body:
-            try:
-                found.append(msgspec.json.decode(self.body))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                # Some send a form and name no type, or another.
-                found.append(_table(form.pairs("", self.body)))
-        found.append(_table(self.query_fields()))
-        return found
+        """What it may be read as, likeliest first: the body's JSON or else its fields, then the query's.
+
+        A body that is a JSON object or array is read as one, whatever its type says: many name a form, another or none.
+        """
+        return [*(_json(self.body) or [_table(self._fields())]), _table(self.query_fields())]
+
+    def _fields(self) -> list[tuple[str, str]]:
+        return self.form() if self.is_form else form.pairs("", self.body)
 
     def __repr__(self) -> str:
         return f"<ReportRequest {self.method}>"
@@ -63,3 +66,12 @@ class ReportRequest(Struct, frozen=True):
 def _table(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     """Fields by name; the last of a name counts."""
     return dict(pairs)
+
+
+def _json(body: bytes) -> list[Any]:
+    """Its JSON, where that is an object or an array."""
+    try:
+        data = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return [data] if isinstance(data, dict | list) else []

@@ -1,5 +1,6 @@
 """Reports of vendors at the public listener: matched in any order, told once, durable before they are answered."""
 
+import gzip
 import json
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -101,7 +102,15 @@ class World:
         for receipt in due:
             run(self.tracker.look_again(receipt))
 
-    def ask(self, method: str = "GET", query: str = "", body: bytes = b"", kind: str = "", token: str = TOKEN) -> int:
+    def ask(
+        self,
+        method: str = "GET",
+        query: str = "",
+        body: bytes = b"",
+        kind: str = "",
+        token: str = TOKEN,
+        coding: str = "",
+    ) -> int:
         """The status of the answer to a report."""
         protocol = self.site.buildProtocol(None)
         transport = StringTransport()
@@ -109,6 +118,8 @@ class World:
         head = f"{method} /dlr/vendor/{token}{query and '?' + query} HTTP/1.1\r\nHost: go.example\r\n"
         if kind:
             head += f"Content-Type: {kind}\r\n"
+        if coding:
+            head += f"Content-Encoding: {coding}\r\n"
         protocol.dataReceived(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         for _ in range(50):
             if transport.value():
@@ -138,6 +149,12 @@ FORM = "application/x-www-form-urlencoded"
         ("POST", "", b"id=A&status=DELIVERED\n", ""),
         ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "application/json"),
         ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "text/plain"),
+        ("POST", "", b' {"id": "A", "status": "DELIVERED"}\n', FORM),
+        ("POST", "", b'{"id": "A&b=c", "status": "DELIVERED"}', FORM),
+        ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "multipart/form-data; boundary=x"),
+        ("POST", "", b'\xef\xbb\xbf{"id": "A", "status": "DELIVERED"}', "application/json"),
+        ("POST", "", b'\xef\xbb\xbf{"id": "A", "status": "DELIVERED"}', "text/plain"),
+        ("POST", "", b"status=DELIVERED&id=A", "application/json"),
         ("POST", "status=DELIVERED", b"", ""),
         ("POST", "status=DELIVERED", b'{"other": 1}', "application/json"),
     ],
@@ -148,6 +165,23 @@ def test_json_form_and_query_are_read(method: str, query: str, body: bytes, kind
     world.mark()
     world.answered()
     assert world.ask(method, query, body, kind) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+@pytest.mark.parametrize("token", [TOKEN, TOKEN[:-1] + "q"])
+def test_a_compressed_report_is_refused_aloud(token: str) -> None:
+    """Answered 200 it would be lost without a word; the same for a bad token."""
+    world = World()
+    world.mark()
+    world.answered()
+    body = gzip.compress(b'{"id": "A", "status": "DELIVERED"}')
+    with capturedLogs() as logs:
+        assert world.ask("POST", body=body, kind="application/json", coding="gzip", token=token) == 400
+    assert ["its body is compressed" in (formatEvent(event) or "") for event in logs] == [True]
+    assert world.state == (State.SENT, "a")
+    assert world.meter.facts == [("vendor", "unreadable", "ignored")]
+    plain = b'{"id": "A", "status": "DELIVERED"}'
+    assert world.ask("POST", body=plain, kind="application/json", coding="Identity") == 200
     assert world.state == (State.DELIVERED, "ad")
 
 
