@@ -62,6 +62,9 @@ class IntakeGuard:
         """Let more in for so long, with 0 no more; here at once, in other processes soon. Raises StoreUnavailable."""
         await self._lifting.lift(name, seconds)
         self._believed.pop(name, None)
+        if seconds > 0:
+            # Nothing is refused from here on: what was said of it is over for whoever looks right after the order.
+            self._tripped.pop(name, None)
 
     async def check(self, name: str, label: Label) -> None:
         """Count one message. Raises Refused (try_again) where it is one too many, and StoreUnavailable."""
@@ -72,7 +75,10 @@ class IntakeGuard:
         # The last of `count` at once is due this much later than the first; half a place more, for rounding.
         patience = rate.seconds - interval / 2
         taken, _ = await self._reserve(f"intake:{name}", interval, patience)
-        if taken or await self._is_lifted(name):
+        if taken:
+            return
+        if await self._is_lifted(name):
+            self._tripped.pop(name, None)
             return
         self._trip(name, str(rate))
         raise Refused(ErrorCode.TRY_AGAIN, f"more than {rate} for this label")

@@ -414,9 +414,11 @@ async def test_a_guard_that_an_operator_lifted_takes_all() -> None:
     """Within seconds of its being lifted, and until it stands again."""
     intake = Intake(amazing=label(intake_rate="1/m"))
     assert [await code(intake, mail(uid=f"a{number}")) for number in range(3)] == [0, 10, 10]
+    assert list(intake.guard.degraded())
     intake.lifted.seconds["amazing"] = 3600
     intake.clock.advance(5)
     assert [await code(intake, mail(uid=f"b{number}")) for number in range(3)] == [0, 0, 0]
+    assert not list(intake.guard.degraded())
     intake.lifted.seconds.clear()
     intake.clock.advance(5)
     assert await code(intake, mail(uid="c")) == 10
@@ -424,13 +426,16 @@ async def test_a_guard_that_an_operator_lifted_takes_all() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_guard_that_is_lifted_here_takes_all_at_once() -> None:
-    """By this process's own listener nothing is believed any longer; nor once it stands again."""
+    """By this process's own listener nothing is believed, or said, any longer; nor once it stands again."""
     intake = Intake(amazing=label(intake_rate="1/m"))
     assert [await code(intake, mail(uid=f"a{number}")) for number in range(2)] == [0, 10]
+    assert list(intake.guard.degraded())
     await intake.guard.lift("amazing", 3600)
+    assert not list(intake.guard.degraded())
     assert [await code(intake, mail(uid=f"b{number}")) for number in range(3)] == [0, 0, 0]
     await intake.guard.lift("amazing", 0)
     assert await code(intake, mail(uid="c")) == 10
+    assert list(intake.guard.degraded())
 
 
 @pytest_twisted.ensureDeferred

@@ -93,6 +93,7 @@ def test_the_guard_stops_the_wrong_campaign_until_an_operator_lifts_it(world: Ou
     assert world.daemon.log.read_text().count("is asked for more than 20/h") == 1
     lifted = world.ctl("guard", "amazing", "--lift", "1h")
     assert lifted.returncode == 0, lifted.stderr
+    assert degraded(world) == "[]"
     assert [world.sms(im_uid=uid)["error_code"] for uid in uids] == [0] * 30
     assert world.ctl("guard", "amazing", "--lift", "0s").returncode == 0
     assert world.sms()["error_code"] == 10
