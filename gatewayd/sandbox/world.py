@@ -12,12 +12,14 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint, clientFromString
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import deferLater, react
 
 from gatewayd.core.model import Json
@@ -345,6 +347,17 @@ def _free_port(wanted: int) -> int:
     raise Failed("no free port on 127.0.0.1")
 
 
+def _end_once(reactor: Any) -> None:
+    """End at the first signal; another one changes nothing. The reactor's own answer to that would be a traceback."""
+
+    def end() -> None:
+        with suppress(ReactorNotRunning):
+            reactor.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: reactor.callFromThread(end))
+
+
 def main(*, once: bool, messages: int, directory: str, json: bool = False) -> int:
     """Run the sandbox; the exit status. Its files go to `directory`; where that is empty, they are forgotten."""
     status = [1]
@@ -356,6 +369,7 @@ def main(*, once: bool, messages: int, directory: str, json: bool = False) -> in
         story = JsonStory(reactor, sys.stdout, then_live=not once) if json else Story(reactor, sys.stdout)
         sandbox = Sandbox(reactor, wish, story)
         running = Deferred.fromCoroutine(sandbox.run())
+        reactor.callWhenRunning(_end_once, reactor)
         # Ctrl-C: stop what was started, in order, before the reactor ends.
         reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(sandbox.stop()))
         status[0] = await running
