@@ -9,6 +9,9 @@ from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, QuietHoursOrNone, QuotaOrNone, Rate, Zone
 from gatewayd.config.values import Domain, DomainOrNone, HeaderFields, Net, SmsSender, Strings, Text, UrlOrNone
 
+SUPPRESS_FOR = 365 * 86400.0
+"""Seconds for which a stop holds where the label says nothing of it."""
+
 
 class SmsRoute(Table):
     """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`.
@@ -76,7 +79,7 @@ class Label(Table):
     complaint_address: bool = False
     transliterate: bool = False
     stop_words: Strings = ()
-    suppress_for: Duration = 365 * 86400.0
+    suppress_for: Duration = SUPPRESS_FOR
     suppress_on_unsubscribe: bool = True
     suppress_on_complaint: bool = True
     suppress_on_hard_bounce: bool = True

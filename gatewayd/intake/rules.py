@@ -14,12 +14,9 @@ from gatewayd.core import mailbox
 from gatewayd.core.callback_urls import why_refused
 from gatewayd.core.contact import readable_email
 from gatewayd.core.errors import ErrorCode, Refused
+from gatewayd.core.ids import CONTROL, LONGEST
 from gatewayd.core.model import CHANNEL_OF, Channel, Content, Email, Im, Sms
 
-LONGEST = 998
-"""Characters of an id, a sender or a subject; a line of a mail must not be longer (RFC 5322 2.1.1)."""
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
 _SENDER_NAME = re.compile(r"[^+].{0,10}")
 
@@ -45,7 +42,7 @@ class Request(Struct, frozen=True):
 
 def printable(uid: str) -> str:
     """`uid` as it may stand in a log line: "" where it has control characters."""
-    return "" if _CONTROL.search(uid) else uid[:LONGEST]
+    return "" if CONTROL.search(uid) else uid[:LONGEST]
 
 
 def content_of(request: Request) -> bytes:
@@ -97,8 +94,8 @@ def check_well_formed(request: Request) -> None:
             raise _invalid(f"{field} is missing")
     if isinstance(content, Email) and all(not text or text.isspace() for text in (content.body, content.text_body)):
         raise _invalid("body and text_body are missing")
-    if _CONTROL.search("".join([text for _, text in plain])):
-        field = next(field for field, text in plain if _CONTROL.search(text))
+    if CONTROL.search("".join([text for _, text in plain])):
+        field = next(field for field, text in plain if CONTROL.search(text))
         raise _invalid(f"{field} has control characters")
     for field, text in plain:
         if len(text) > LONGEST:

@@ -28,6 +28,7 @@ from gatewayd.http.site import Site
 from gatewayd.operators.actions import PAGES
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.houserules import MAX_BODY, Endpoint, HouseDoor, json_answer
+from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.orders import Wrong
@@ -88,24 +89,27 @@ class Admin:
             degraded=degraded,
             labels=self._labels_now,
         )
-        orders = MessageOrders(store, keys, self._labels_now, retention=retention)
+        known = KnownLabels(store, self._labels_now, stops.has_any)
+        orders = MessageOrders(store, keys, known, retention=retention)
         verbs = Verbs(
             store,
             self.watch,
             self._labels_now,
             orders,
+            known,
             lift_guard=lift_guard,
             with_draining=self._with_draining,
             instance=instance,
             version=version,
         )
-        players = PlayerVerbs(store, keys, self._labels_now, orders, stops, decided)
+        players = PlayerVerbs(store, keys, self._labels_now, known, stops, decided)
         self._pages = BrowserPages(
             clock,
             store,
             self.watch,
             self._labels_now,
             orders,
+            known,
             recent or Recent(clock, decided),
             with_draining=self._with_draining,
             instance=instance,

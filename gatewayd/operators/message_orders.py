@@ -3,7 +3,7 @@
 Must not know HTTP but for the status that a Wrong carries.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 
 from twisted.logger import Logger
 
@@ -12,30 +12,26 @@ from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Known, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
+from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.orders import Switch, Wrong, channels
 
 log = Logger()
 
 
 class MessageOrders:
-    """Carries them out. `labels` are those of now; `retention` is for how many seconds an ended message is kept."""
+    """Carries them out. `retention` is for how many seconds an ended message is kept."""
 
-    def __init__(
-        self, store: IStore, keys: Keys, labels: Callable[[], Mapping[str, float]], *, retention: float
-    ) -> None:
+    def __init__(self, store: IStore, keys: Keys, labels: KnownLabels, *, retention: float) -> None:
         self._store = store
         self._keys = keys
         self._labels = labels
         self._retention = retention
 
-    def known_label(self, label: str) -> None:
-        """Raises Wrong where there is no such label."""
-        if label not in self._labels():
-            raise Wrong(404, f"there is no label {label!r}")
-
     async def trace(self, name: str) -> Trace:
         """The message with this id of ours, or uid of the caller's. Raises Wrong."""
-        trace = await self._store.trace([name.lower(), *self._ids_of(name)])
+        trace = await self._store.trace([name.lower(), *self._ids_of(name, self._labels.configured())])
+        if trace is None:
+            trace = await self._store.trace(self._ids_of(name, await self._labels.left_behind()))
         if trace is None:
             raise Wrong(
                 404,
@@ -48,11 +44,11 @@ class MessageOrders:
         """Where `trace` was found by a uid: the other messages of that uid, which each label and channel may have."""
         if name.lower() == trace.ext_message_id:
             return ()
-        known = [await self._store.about(one) for one in self._ids_of(name) if one != trace.ext_message_id]
+        ids = self._ids_of(name, (*self._labels.configured(), *await self._labels.left_behind()))
+        known = [await self._store.about(one) for one in ids if one != trace.ext_message_id]
         return tuple(one for one in known if one is not None)
 
-    def _ids_of(self, uid: str) -> list[str]:
-        labels = self._labels()
+    def _ids_of(self, uid: str, labels: Iterable[str]) -> list[str]:
         return [one for label in labels for channel in Channel for one in self._keys.message_ids(label, channel, uid)]
 
     async def dead_letter(self, verb: str, message_id: str) -> str:
@@ -65,7 +61,7 @@ class MessageOrders:
 
     async def switch(self, switch: Switch, *, on: bool) -> tuple[Channel, ...]:
         """Let a label's messages go on, or wait; the channels that this was said of. Raises Wrong."""
-        self.known_label(switch.label)
+        await self._labels.check(switch.label)
         verb = self._store.resume if on else self._store.pause
         for channel in channels(switch.channel):
             await verb(switch.label, channel)

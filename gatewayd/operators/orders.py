@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Meta, Struct
 
+from gatewayd.core.ids import why_no_id
 from gatewayd.core.model import Channel
 
 Body = TypeVar("Body", bound=Struct)
@@ -69,6 +70,12 @@ def body(request: Any, kind: type[Body]) -> Body:
         raise Wrong(400, str(error)) from None
     except UnicodeDecodeError:
         raise Wrong(400, "the body is not UTF-8") from None
+
+
+def check_id(user: str) -> None:
+    """Raises Wrong for a player's id that no request can have. Of what is to be found or removed nothing is asked."""
+    if fault := why_no_id(user):
+        raise Wrong(400, f"ext_user_id {fault}: no message has such an id, and it would stop nobody")
 
 
 def asked(request: Any, name: str, default: str = "") -> str:

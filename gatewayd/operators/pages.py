@@ -19,6 +19,7 @@ from gatewayd.operators.actions import ACTIONS
 from gatewayd.operators.dashboard import LISTED, SPANS, Lists, Pages
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import Endpoint, asset, page, see_other
+from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.orders import Switch, Wrong, asked, form
 from gatewayd.operators.recent import Recent
@@ -37,6 +38,7 @@ class BrowserPages:
         watch: Watch,
         labels: Callable[[], Mapping[str, float]],
         orders: MessageOrders,
+        known: KnownLabels,
         recent: Recent,
         *,
         with_draining: Callable[[tuple[str, ...]], tuple[str, ...]],
@@ -49,6 +51,7 @@ class BrowserPages:
         self._watch = watch
         self._labels = labels
         self._orders = orders
+        self._known = known
         self._recent = recent
         self._with_draining = with_draining
         self._token = token
@@ -112,14 +115,14 @@ class BrowserPages:
         letters = await self._store.dead_letters(DEAD_LIMIT)
         return page(self._pages.dead_letters(letters, more=len(letters) == DEAD_LIMIT))
 
-    def confirm(self, request: IRequest) -> Answer:
+    async def confirm(self, request: IRequest) -> Answer:
         """Asks before a verb is done."""
         verb = asked(request, "verb")
         action = ACTIONS.get(verb)
         if action is None:
             raise Wrong(404, "there is no such verb")
         fields = {name: asked(request, name) for name in action.fields}
-        self._check_switch(fields)
+        await self._check_switch(fields)
         question = action.question.format(**fields)
         return page(self._pages.confirm(question, action.consequence, action.button, {"verb": verb, **fields}))
 
@@ -130,7 +133,7 @@ class BrowserPages:
             raise Wrong(403, "this form is not one of ours, or it is from before a change of key: load the page again")
         verb = fields.get("verb", "")
         if verb in ("pause", "resume"):
-            self._check_switch(fields)
+            await self._check_switch(fields)
             await self._orders.switch(Switch(fields["label"], Channel(fields["channel"])), on=verb == "resume")
             return see_other(b"/")
         if verb == "retry-all":
@@ -149,9 +152,9 @@ class BrowserPages:
             raise Wrong(404, "there is no such verb")
         return see_other(b"/dead-letters")
 
-    def _check_switch(self, fields: Mapping[str, str]) -> None:
+    async def _check_switch(self, fields: Mapping[str, str]) -> None:
         """Raises Wrong where a form names a label or channel that is not there."""
         if "label" in fields:
-            self._orders.known_label(fields["label"])
+            await self._known.check(fields["label"])
         if fields.get("channel", "email") not in tuple(Channel):
             raise Wrong(400, "channel must be email, sms or im")

@@ -9,14 +9,15 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
+from gatewayd.config.labels import SUPPRESS_FOR
 from gatewayd.core.interfaces import Decided, IStore
 from gatewayd.core.model import Channel, Decision, Json
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
 from gatewayd.operators.houserules import Endpoint, json_answer
-from gatewayd.operators.message_orders import MessageOrders
-from gatewayd.operators.orders import Player, Wrong, body, channels
+from gatewayd.operators.known_labels import KnownLabels
+from gatewayd.operators.orders import Player, Wrong, body, channels, check_id
 from gatewayd.operators.shapes import kept_json, stopped_json
 from gatewayd.operators.stop_orders import MOST_ROWS, StopOrders, StopsAsked, StopsBrought
 
@@ -31,14 +32,14 @@ class PlayerVerbs:
         store: IStore,
         keys: Keys,
         labels: Callable[[], Mapping[str, float]],
-        orders: MessageOrders,
+        known: KnownLabels,
         stops: StopOrders,
         decided: Decided,
     ) -> None:
         self._store = store
         self._keys = keys
         self._labels = labels
-        self._orders = orders
+        self._known = known
         self._stop_orders = stops
         self._decided = decided
 
@@ -55,35 +56,36 @@ class PlayerVerbs:
 
     async def suppress(self, request: IRequest) -> Answer:
         """Put a player on a label's stop list."""
-        player = self._player(request)
-        await self._stop_orders.put(player, self._labels()[player.label])
+        player = await self._player(request)
+        check_id(player.ext_user_id)
+        await self._stop_orders.put(player, self._suppress_for(player.label))
         return json_answer({"label": player.label, "suppressed": channels(player.channel)})
 
     async def unsuppress(self, request: IRequest) -> Answer:
         """Take a player off a label's stop list; tells where they were on it."""
-        player = self._player(request)
+        player = await self._player(request)
         return json_answer({"label": player.label, "unsuppressed": await self._stop_orders.take_off(player)})
 
     async def stops(self, request: IRequest) -> Answer:
         """One step over a label's stop list; the asker goes on as with an erasure."""
         order = body(request, StopsAsked)
-        self._orders.known_label(order.label)
+        await self._known.check(order.label)
         return json_answer(await self._stop_orders.page(order))
 
     async def import_stops(self, request: IRequest) -> Answer:
         """Put many on a label's stop list."""
         order = body(request, StopsBrought)
-        self._orders.known_label(order.label)
+        await self._known.check(order.label)
         if len(order.rows) > MOST_ROWS:
             raise Wrong(400, f"no more than {MOST_ROWS} rows at once")
-        return json_answer(await self._stop_orders.bring(order, self._labels()[order.label]))
+        return json_answer(await self._stop_orders.bring(order, self._suppress_for(order.label)))
 
     async def erase(self, request: IRequest) -> Answer:
         """One step of an erasure; the asker goes on with the answer's cursor until that is "0" again.
 
         The first tells how else the directory spells the id: what is stored under that is to be erased besides.
         """
-        player = self._player(request)
+        player = await self._player(request)
         also: list[str] = []
         if player.cursor == "0":
             log.info("A player of {label} is being erased by an operator", label=player.label)
@@ -107,7 +109,7 @@ class PlayerVerbs:
 
     async def export(self, request: IRequest) -> Answer:
         """One step of an export; the asker goes on as with an erasure. The first has the stop list besides."""
-        player = self._player(request)
+        player = await self._player(request)
         cursor, seen, found = await self._store.export_some(
             player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
         )
@@ -126,12 +128,16 @@ class PlayerVerbs:
             }
         return json_answer(answer)
 
-    def _player(self, request: IRequest) -> Player:
+    async def _player(self, request: IRequest) -> Player:
         player = body(request, Player)
-        self._orders.known_label(player.label)
+        await self._known.check(player.label)
         if not player.ext_user_id:
             raise Wrong(400, "ext_user_id is empty")
         return player
+
+    def _suppress_for(self, label: str) -> float:
+        """Of a label that the configuration has no more, what one has that says nothing of it."""
+        return self._labels().get(label, SUPPRESS_FOR)
 
     def _hashes(self, player: Player) -> tuple[str, ...]:
         return self._keys.user_hashes(player.label, player.ext_user_id)

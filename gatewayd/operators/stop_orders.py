@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from gatewayd.core.interfaces import IRecipients, IStopList, IStore
 from gatewayd.core.model import Channel, Json, Stop
 from gatewayd.core.tokens import Keys
-from gatewayd.operators.orders import Player, channels
+from gatewayd.operators.orders import Player, channels, check_id
 from gatewayd.operators.shapes import iso
 
 log = Logger()
@@ -97,13 +97,27 @@ class StopOrders:
         for channel in Channel:
             await self._stops.forget(label, channel, hashes)
 
+    async def has_any(self, label: str) -> bool:
+        """Whether somebody is on the list, on any channel."""
+        for channel in Channel:
+            cursor, found = await self._stops.some(label, channel, "0")
+            if found or cursor != "0":
+                return True
+        return False
+
     async def page(self, order: StopsAsked) -> Json:
         """One step over the list."""
         cursor, found = await self._stops.some(order.label, order.channel, order.cursor, order.since)
         return {"cursor": cursor, "stops": [_stop_json(stop) for stop in found]}
 
     async def bring(self, order: StopsBrought, seconds: float) -> Json:
-        """Put many on the list; what ended already is left out. Doing so twice changes nothing."""
+        """Put many on the list; what ended already is left out. Doing so twice changes nothing.
+
+        Raises Wrong, and puts none on it, where an id is one that no request can have.
+        """
+        for row in order.rows:
+            if row.ext_user_id:
+                check_id(row.ext_user_id)
         now = self._clock.seconds()
         rows = [row for row in order.rows if not row.until or row.until > now]
         await self._stops.put_all([self._stop(order.label, row, now + seconds) for row in rows])

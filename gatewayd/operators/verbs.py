@@ -13,6 +13,7 @@ from gatewayd.core.model import Json
 from gatewayd.http.door import Answer
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.houserules import Endpoint, json_answer
+from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, body
 from gatewayd.operators.shapes import dead_json, status_json, trace_json
@@ -29,6 +30,7 @@ class Verbs:
         watch: Watch,
         labels: Callable[[], Mapping[str, float]],
         orders: MessageOrders,
+        known: KnownLabels,
         *,
         lift_guard: Callable[[str, float], Awaitable[None]],
         with_draining: Callable[[tuple[str, ...]], tuple[str, ...]],
@@ -39,6 +41,7 @@ class Verbs:
         self._watch = watch
         self._labels = labels
         self._orders = orders
+        self._known = known
         self._lift_guard = lift_guard
         self._with_draining = with_draining
         self._instance = instance
@@ -109,7 +112,7 @@ class Verbs:
     async def guard(self, request: IRequest) -> Answer:
         """Lift a label's guard (intake_rate) for a time."""
         order = body(request, Lift)
-        self._orders.known_label(order.label)
+        self._known.check_configured(order.label)
         await self._lift_guard(order.label, order.seconds)
         log.info(
             "the guard of {label} is lifted for {seconds} s by an operator", label=order.label, seconds=order.seconds
@@ -120,7 +123,7 @@ class Verbs:
         """One step of telling statuses again; the asker goes on as with an erasure."""
         span = body(request, Span)
         if span.label:
-            self._orders.known_label(span.label)
+            await self._known.check(span.label)
         if not 0 <= span.since < span.until:
             raise Wrong(400, "since must be before until")
         cursor, queued = await self._store.replay_some(span.cursor, span.label, span.since, span.until)

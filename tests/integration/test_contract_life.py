@@ -786,7 +786,7 @@ def test_the_sandbox_for_programs(world: Outside) -> None:
 
 
 def test_ctrl_c_ends_a_sandbox_that_a_script_has_put_behind_itself(world: Outside) -> None:
-    """Shells start such jobs with SIGINT ignored; the curl line works until then; a second signal is as quiet, status 0."""
+    """Shells start such jobs deaf to SIGINT; the curl line works until then; a second signal is as quiet; status 0."""
     run = sandbox(world, "--json", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     assert run.stdout is not None
     told = json.loads(run.stdout.readline())

@@ -248,6 +248,81 @@ def test_export_has_all_that_is_stored_of_a_player(world: World) -> None:
     assert world.verb("export", label="nobody", ext_user_id="player-1").status == 404
 
 
+def left_behind(world: World) -> None:
+    """A message of amazing's waits, and the file has amazing no more."""
+    world.accept("uid-1", user="gone")
+    world.admin.reload({"other": 60.0})
+
+
+def test_a_message_of_a_label_that_was_taken_out_is_found_by_its_uid(world: World) -> None:
+    """It waits for its label's return; its namesake of another label is named, as it would be with the label there."""
+    left_behind(world)
+    found = world.ask("/messages/uid-1").json
+    assert (found["label"], found["uid"]) == ("amazing", "uid-1")
+    other = world.accept("uid-1", label="other")
+    found = world.ask("/messages/uid-1").json
+    assert (found["ext_message_id"], [one["label"] for one in found["same_uid"]]) == (other.id, ["amazing"])
+
+
+def test_the_players_of_a_label_that_was_taken_out_are_exported_and_erased(world: World) -> None:
+    """All that is stored of one can be seen and removed, on the stop list, too; it holds for as long as is usual."""
+    left_behind(world)
+    order = {"label": "amazing", "ext_user_id": "gone"}
+    assert world.verb("suppress", **order, channel="sms").json["suppressed"] == ["sms"]
+    name = KEYS.user_hashes("amazing", "gone")[0]
+    assert world.store.db.stop["amazing", SMS, name] == NOW + 365 * 86400.0
+    told = world.verb("export", **order).json
+    assert (len(told["messages"]), told["stop_list"]["sms"]["addresses"]) == (1, 0)
+    assert [one["ext_user_id"] for one in world.verb("stops", label="amazing", channel="sms").json["stops"]] == ["gone"]
+    assert world.verb("erase", **order).json["removed"] == 1
+    assert world.verb("export", **order).json["messages"] == []
+    assert world.verb("unsuppress", **order).json["unsuppressed"] == ["sms"]
+
+
+def test_a_label_that_was_taken_out_is_paused_and_resumed(world: World) -> None:
+    """So that its messages wait for a person when it comes back, and one that was paused before can be resumed."""
+    left_behind(world)
+    assert world.verb("pause", label="amazing", channel="sms").json["paused"] == ["sms"]
+    assert world.run(world.store.paused()) == {("amazing", SMS)}
+    assert world.verb("resume", label="amazing").status == 200
+    assert not world.run(world.store.paused())
+
+
+def test_a_label_that_has_nothing_but_a_stop_list_is_known(world: World) -> None:
+    """A list that was imported before the first message is stored of players, too."""
+    world.verb("suppress", label="amazing", ext_user_id="1001", channel="im")
+    world.admin.reload({"other": 60.0})
+    assert world.verb("unsuppress", label="amazing", ext_user_id="1001").json["unsuppressed"] == ["im"]
+    assert world.verb("unsuppress", label="amazing", ext_user_id="1001").status == 404
+
+
+@pytest.mark.parametrize("verb", ["suppress", "unsuppress", "erase", "export", "pause", "resume", "stops"])
+def test_a_mistyped_label_is_told_which_it_looks_like(world: World, verb: str) -> None:
+    """One of the configuration or one that was taken out of it; nothing is done."""
+    left_behind(world)
+    for wrong, right in (("othr", "other"), ("amzing", "amazing")):
+        order = {"channel": "sms"} if verb == "stops" else {} if verb in ("pause", "resume") else {"ext_user_id": "x"}
+        reply = world.verb(verb, label=wrong, **order)
+        assert (reply.status, reply.json["error"]) == (404, f"there is no label '{wrong}' (did you mean {right}?)")
+    assert not world.store.db.stop
+    assert not world.run(world.store.paused())
+
+
+@pytest.mark.parametrize("user", ["u\n1", "u\x85", "\u2028", " ", "u" * 999])
+def test_an_id_that_no_request_can_have_is_not_put_on_the_stop_list(world: World, user: str) -> None:
+    """It would stop nobody, and look as if it did; to look for it, or take it off, harms nothing."""
+    row = {"channel": "sms", "ext_user_id": user}
+    for reply in (
+        world.verb("suppress", label="amazing", ext_user_id=user),
+        world.verb("stops/import", label="amazing", rows=[{"channel": "sms", "ext_user_id": "fine"}, row]),
+    ):
+        assert reply.status == 400
+        assert reply.json["error"].startswith("ext_user_id ")
+    assert not world.store.db.stop
+    for verb in ("unsuppress", "erase", "export"):
+        assert world.verb(verb, label="amazing", ext_user_id=user).status == 200
+
+
 def test_pause_and_resume(world: World) -> None:
     """The kill switch, for one channel or for both."""
     assert world.verb("pause", label="amazing").json["paused"] == ["email", "sms", "im"]
