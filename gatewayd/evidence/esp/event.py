@@ -16,7 +16,7 @@ from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 
 LATE = 3600.0
-"""How far ahead of our clock a provider's may be, in seconds."""
+"""How far ahead of our clock a provider's may be at most, in seconds: never further than its window goes back."""
 
 DETAIL_LENGTH = 200
 
@@ -170,6 +170,6 @@ def fingerprint(data: Json) -> str:
 
 
 def check_age(when: float, now: float, window: float) -> None:
-    """Raises Forged for a signature older than `window` seconds, or from the future."""
-    if not now - window <= when <= now + LATE:
+    """Raises Forged for a signature older than `window` seconds, or as far in the future."""
+    if not now - window <= when <= now + min(window, LATE):
         raise Forged("the signature's time is outside the window")

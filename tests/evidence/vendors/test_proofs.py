@@ -153,6 +153,8 @@ def test_telnyx_signs_time_and_body() -> None:
     assert is_proven("telnyx", telnyx(body, NOW), PUBLIC)
     assert is_proven("telnyx", telnyx(body, NOW - TELNYX_WINDOW + 1), PUBLIC)
     assert not is_proven("telnyx", telnyx(body, NOW - TELNYX_WINDOW - 1), PUBLIC)
+    assert is_proven("telnyx", telnyx(body, NOW + TELNYX_WINDOW - 1), PUBLIC)
+    assert not is_proven("telnyx", telnyx(body, NOW + TELNYX_WINDOW + 1), PUBLIC)
     assert not is_proven("telnyx", telnyx(body, NOW, telnyx_timestamp=str(int(NOW) - 1)), PUBLIC)
     assert not is_proven("telnyx", telnyx(body, NOW, telnyx_signature_ed25519="x"), PUBLIC)
     assert not is_proven("telnyx", telnyx(body, NOW), base64.b64encode(b"x" * 32).decode())
