@@ -15,9 +15,10 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from gatewayd.http_client.keepalive import IDLE, Connection
+from gatewayd.http_client.keepalive import IDLE, Connection, Stale
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (Stale, "the {0} closed a kept connection as the request was written"),
     (error.DNSLookupError, "{0} not found"),
     (error.ConnectionRefusedError, "{0} refused the connection"),
     (error.TimeoutError, "no connection to the {0} in time"),

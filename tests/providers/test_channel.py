@@ -276,6 +276,7 @@ def test_a_kept_connection_that_closes_under_the_request_is_uncertain() -> None:
     send = world.send(number=1)
     transport.closed()
     assert isinstance(send.outcome, Uncertain)
+    assert send.outcome.reason == "vendor: the host closed a kept connection as the request was written"
 
 
 def test_a_connection_that_closes_while_it_is_marked_is_a_retry() -> None:
