@@ -412,6 +412,32 @@ def test_the_backlog_of_what_was_taken_out_of_the_file_waits(world: Outside) -> 
     world.until_heard(waiting[1], "accepted", "delivered", seconds=15)
 
 
+def test_what_is_stored_of_a_label_that_was_taken_out_can_be_found_and_erased(world: Outside) -> None:
+    """By Smartico's uid and by the player's id, while it waits for the label's return; a mistyped label is none."""
+    world.start()
+    assert world.ctl("pause", "amazing").returncode == 0
+    fields = world.sms_fields(im_uid="left-behind")
+    found = world.post("/amazing/sms", fields).json["ext_message_id"]
+    world.settings["labels"] = {"other": dict(world.label)}
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("the configuration was read again")
+    player = str(fields["ext_user_id"])
+    assert json.loads(world.ctl("trace", "left-behind", "--json").stdout)["ext_message_id"] == found
+    assert found in world.ctl("export", "amazing", player).stdout
+    for words in (["suppress", "amazing", player], ["stops", "amazing"], ["pause", "amazing"], ["resume", "amazing"]):
+        done = world.ctl(*words)
+        assert done.returncode == 0, done.stderr
+    mistyped = world.ctl("erase", "amazin", player)
+    assert mistyped.returncode == 1
+    assert "did you mean amazing?" in mistyped.stderr
+    assert json.loads(world.ctl("erase", "amazing", player, "--json").stdout)["removed"] == 1
+    assert json.loads(world.ctl("export", "amazing", player).stdout)["messages"] == []
+    told = world.message(found)
+    assert (told["uid"], told["ext_user_id"], told["state"]) == ("", "", "failed")
+    assert world.ctl("unsuppress", "amazing", player).returncode == 0
+
+
 def test_sighup_adds_ways_out_and_removes_them(world: Outside) -> None:
     """A new SMSC is bound, one that is gone is unbound, the other stays."""
     more = Smsc()
