@@ -4,10 +4,11 @@ A wrong value is a ValueError whose text goes on behind the key's path.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from gatewayd.config import several
 from gatewayd.config.secret import Secret, secret
 
 
@@ -45,46 +46,68 @@ LONGEST_TLV = 255
 def _tlvs(value: object) -> object:
     if not isinstance(value, dict):
         raise ValueError('must be a table such as {"0x1400" = "1101234567"}')
-    found = {}
+    found: dict[int, bytes] = {}
+    faults = []
     for tag, text in value.items():
-        match = re.fullmatch(r"0[xX]([0-9A-Fa-f]{1,4})|([0-9]{1,5})", str(tag))
-        number = (int(match[1], 16) if match[1] else int(match[2])) if match else 0
-        if not 0 < number <= 0xFFFF:
-            raise ValueError(f'{tag} is not the tag of an optional parameter such as "0x1400"')
-        if number in _OWN_TLVS:
-            raise ValueError(f"{tag} is {_OWN_TLVS[number]}, which gatewayd writes itself")
-        if number in found:
-            raise ValueError(f"{tag} is there twice")
-        found[number] = _tlv_octets(tag, text)
+        try:
+            number = _tag(str(tag))
+            if number in found:
+                raise ValueError("is there twice")
+            found[number] = b""
+            found[number] = _tlv_octets(text)
+        except ValueError as error:
+            faults.append((str(tag), str(error)))
+    several.raise_each(faults)
     return tuple(found.items())
 
 
-def _tlv_octets(tag: object, text: object) -> bytes:
+def _tag(tag: str) -> int:
+    """Carriers' pages write tags in hexadecimal, with 0x or without: bare digits could be either, and are neither."""
+    match = re.fullmatch(r"0[xX]([0-9A-Fa-f]{1,4})", tag)
+    number = int(match[1], 16) if match else 0
+    if number in _OWN_TLVS:
+        raise ValueError(f"is {_OWN_TLVS[number]}, which gatewayd writes itself")
+    if number:
+        return number
+    ways = [f"0x{tag}"] if re.fullmatch(r"(?=.*[1-9A-Fa-f])[0-9A-Fa-f]{1,4}", tag) else []
+    if re.fullmatch(r"[0-9]{1,5}", tag) and 0 < int(tag) <= 0xFFFF:
+        ways.append(f"0x{int(tag):04x} for decimal {int(tag)}")
+    how = f"write {' (or '.join(ways)}{')' * (len(ways) - 1)}" if ways else 'such as "0x1400"'
+    raise ValueError(f"is not the tag of an optional parameter{':' if ways else ''} {how}")
+
+
+def _tlv_octets(text: object) -> bytes:
     if not isinstance(text, str):
-        raise ValueError(f'{tag}: is neither a text nor octets such as "hex:0a0b"')
+        raise ValueError('is neither a text nor octets such as "hex:0a0b"')
     try:
         octets = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode("latin-1")
     except (ValueError, UnicodeEncodeError):
-        what = "hexadecimal" if text.startswith("hex:") else "Latin-1"
-        raise ValueError(f"{tag}: is not {what}") from None
+        raise ValueError(f"is not {'hexadecimal' if text.startswith('hex:') else 'Latin-1'}") from None
     if len(octets) > LONGEST_TLV:
-        raise ValueError(f"{tag}: has more than {LONGEST_TLV} octets")
+        raise ValueError(f"has more than {LONGEST_TLV} octets")
     return octets
 
 
 def _statuses(value: object) -> object:
     if not isinstance(value, dict):
         raise ValueError('must be a table such as {"0x400" = "rejected"}')
-    found = {}
+    found: dict[int, object] = {}
+    faults = []
     for code, meaning in value.items():
         match = re.fullmatch(r"0[xX]([0-9A-Fa-f]{1,8})|([0-9]{1,9})", str(code))
         status = (int(match[1], 16) if match[1] else int(match[2])) if match else 0
         if not status:
-            raise ValueError(f'{code} is not a command_status such as "0x400" or "1024"')
+            faults.append((str(code), 'is not a command_status such as "0x400" or "1024"'))
+        elif status in found:
+            faults.append((str(code), "is there twice"))
+        elif meaning not in get_args(Meaning):
+            faults.append((str(code), f"must be one of {', '.join(map(repr, get_args(Meaning)))}"))
         found[status] = meaning
+    several.raise_each(faults)
     return found
 
 
+Meaning = Literal["retry", "rejected", "throttled"]
 SystemId = Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_smpp_text)]
 SystemType = Annotated[str, Field(max_length=12), AfterValidator(_smpp_text)]
 ServiceType = Annotated[str, Field(max_length=5), AfterValidator(_smpp_text)]
@@ -95,4 +118,4 @@ Region = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]
 """ISO 3166: GB; or none."""
 SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
 TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
-SubmitStatuses = Annotated[dict[int, Literal["retry", "rejected", "throttled"]], BeforeValidator(_statuses)]
+SubmitStatuses = Annotated[dict[int, Meaning], BeforeValidator(_statuses)]

@@ -100,6 +100,35 @@ def test_a_key_that_proves_nothing_is_told_beside_any_other_error() -> None:
     ]
 
 
+def test_each_wrong_tag_and_status_is_told() -> None:
+    """By its own key: the first one is not all."""
+    said = errors(
+        smscs__world__tlvs={"0x99999": "1", "0x14g": "2", "0x1400": 5, "0x1401": "3"},
+        smscs__world__submit_statuses={"x": "retry", "0x400": "later", "1024": "retry", "0x500": "retry"},
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        *(f"smscs.world.submit_statuses.{code}" for code in ("x", "0x400", "1024")),
+        *(f"smscs.world.tlvs.{tag}" for tag in ("0x99999", "0x14g", "0x1400")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "how"),
+    [
+        ("1400", ": write 0x1400 (or 0x0578 for decimal 1400)"),
+        ("140a", ": write 0x140a"),
+        ("14000", ": write 0x36b0 for decimal 14000"),
+        ("0000", ' such as "0x1400"'),
+        ("0x0", ' such as "0x1400"'),
+        ("99999", ' such as "0x1400"'),
+    ],
+)
+def test_a_tag_without_0x_could_be_another_one(tag: str, how: str) -> None:
+    """Carriers' pages say 1400 and mean hexadecimal: nobody guesses, and the error has both ways to write it."""
+    said = f"smscs.world.tlvs.{tag}: is not the tag of an optional parameter{how}"
+    assert errors(smscs__world__tlvs={tag: "1"}) == [said]
+
+
 @pytest.mark.parametrize("region", ["Britain", ["GB"]])
 def test_a_wrong_region_of_the_players_is_told_once(region: object) -> None:
     """The SMSCs that would have it as a default say nothing."""
@@ -255,7 +284,7 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"smscs__world__system_id": "s" * 16}, "smscs.world.system_id: must have at most 15 characters"),
         ({"smscs__world__system_id": "gω"}, "smscs.world.system_id: has a character that SMPP has no place for"),
         ({"smscs__world__system_type": "s" * 13}, "smscs.world.system_type: must have at most 12 characters"),
-        ({"smscs__world__submit_statuses": {"x": "retry"}}, "smscs.world.submit_statuses: x is not a command_status"),
+        ({"smscs__world__submit_statuses": {"x": "retry"}}, "smscs.world.submit_statuses.x: is not a command_status"),
         ({"smscs__world__submit_statuses": {"0x400": "no"}}, "smscs.world.submit_statuses"),
         ({"smscs__world__data_codings": {"ucs2": 256}}, "smscs.world.data_codings.ucs2: "),
         ({"smscs__world__data_codings": {"gsm": 0}}, "smscs.world.data_codings.gsm: unknown key"),
@@ -276,14 +305,14 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"smscs__world__default_region": "gb"}, "smscs.world.default_region: "),
         ({"smscs__world__service_type": "toolong"}, "smscs.world.service_type: must have at most 5 characters"),
         ({"smscs__world__address_range": "9" * 41}, "smscs.world.address_range: must have at most 40 characters"),
-        ({"smscs__world__tlvs": {"x": "1"}}, "smscs.world.tlvs: x is not the tag of an optional parameter"),
-        ({"smscs__world__tlvs": {"0x10000": "1"}}, "smscs.world.tlvs: 0x10000 is not the tag"),
-        ({"smscs__world__tlvs": {"0x0424": "1"}}, "smscs.world.tlvs: 0x0424 is message_payload, which gatewayd writes"),
-        ({"smscs__world__tlvs": {"0x1400": "hex:0"}}, "smscs.world.tlvs: 0x1400: is not hexadecimal"),
-        ({"smscs__world__tlvs": {"0x1400": "π"}}, "smscs.world.tlvs: 0x1400: is not Latin-1"),
-        ({"smscs__world__tlvs": {"0x1400": 5}}, "smscs.world.tlvs: 0x1400: is neither a text nor octets"),
-        ({"smscs__world__tlvs": {"0x1400": "x" * 256}}, "smscs.world.tlvs: 0x1400: has more than 255 octets"),
-        ({"smscs__world__tlvs": {"0x1400": "1", "5120": "2"}}, "smscs.world.tlvs: 5120 is there twice"),
+        ({"smscs__world__tlvs": {"x": "1"}}, "smscs.world.tlvs.x: is not the tag of an optional parameter"),
+        ({"smscs__world__tlvs": {"0x10000": "1"}}, "smscs.world.tlvs.0x10000: is not the tag"),
+        ({"smscs__world__tlvs": {"0x0424": "1"}}, "smscs.world.tlvs.0x0424: is message_payload, which gatewayd writes"),
+        ({"smscs__world__tlvs": {"0x1400": "hex:0"}}, "smscs.world.tlvs.0x1400: is not hexadecimal"),
+        ({"smscs__world__tlvs": {"0x1400": "π"}}, "smscs.world.tlvs.0x1400: is not Latin-1"),
+        ({"smscs__world__tlvs": {"0x1400": 5}}, "smscs.world.tlvs.0x1400: is neither a text nor octets"),
+        ({"smscs__world__tlvs": {"0x1400": "x" * 256}}, "smscs.world.tlvs.0x1400: has more than 255 octets"),
+        ({"smscs__world__tlvs": {"0x400": "1", "0X0400": "2"}}, "smscs.world.tlvs.0X0400: is there twice"),
         ({"smscs__world__tlvs": "0x1400"}, "smscs.world.tlvs: must be a table"),
         (
             {"labels__amazing__sms_routes__0__sender": "TwelveLetter"},
@@ -406,7 +435,7 @@ def test_the_region_of_all_players_is_that_of_an_smsc() -> None:
 
 def test_tlvs_are_texts_or_octets() -> None:
     """By tag, in hexadecimal or decimal, in the order of the file."""
-    config = parse(raw(smscs__world__tlvs={"0x1400": "1101234567", "5121": "hex:0a0B", "0x1402": ""}), {})
+    config = parse(raw(smscs__world__tlvs={"0x1400": "1101234567", "0x1401": "hex:0a0B", "0x1402": ""}), {})
     assert config.smscs["world"].tlvs == ((0x1400, b"1101234567"), (0x1401, b"\x0a\x0b"), (0x1402, b""))
 
 
