@@ -41,6 +41,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
         yield from _references(at, label, tables)
+        yield from _same_prefixes(at, label)
         url = label.get("callback_url")
         if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
             yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
@@ -121,6 +122,15 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
     for index, name in enumerate(_items(label.get("im_via"))):
         if isinstance(name, str) and name:
             yield from _no_provider(f"{at}.im_via[{index}]", name, "im", tables)
+
+
+def _same_prefixes(at: str, label: Mapping[str, Any]) -> Iterator[str]:
+    """Routes that no number would ever take."""
+    seen: dict[str, int] = {}
+    for index, route in enumerate(_items(label.get("sms_routes"))):
+        prefix = route.get("prefix") if isinstance(route, Mapping) else None
+        if isinstance(prefix, str) and (first := seen.setdefault(prefix, index)) != index:
+            yield f'{at}.sms_routes[{index}].prefix: sms_routes[{first}] has "{prefix}", too, and takes all its numbers'
 
 
 def _no_provider(at: str, name: str, carries: str, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Strict, Tag
 
-from gatewayd.config.secret import FullSecret, SigningKey
+from gatewayd.config.secret import CallersSecret, FullSecret, SigningKey
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, QuietHoursOrNone, QuotaOrNone, Rate, Zone
 from gatewayd.config.values import Domain, DomainOrNone, HeaderFields, Net, SmsSender, Strings, Text, UrlOrNone
@@ -49,7 +49,7 @@ class Label(Table):
     """[labels.NAME]"""
 
     allow_from: Annotated[tuple[Net, ...], Strict(False)]
-    authorization: Annotated[tuple[FullSecret, ...], Strict(False), Field(min_length=1)]
+    authorization: Annotated[tuple[CallersSecret, ...], Strict(False), Field(min_length=1)]
     sms_authorization: bool = True
     api_key: FullSecret
     callback_url: UrlOrNone = ""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
-from gatewayd.config.secret import RevealedSecret, Secret, SecretText, secret
+from gatewayd.config.secret import RevealedSecret, Secret, secret
 from gatewayd.config.smpp_values import Region
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, duration
@@ -83,7 +83,7 @@ class HttpDirectory(Table):
 
     type: Literal["http"]
     url: Url
-    authorization: SecretText = Secret("")
+    authorization: HeaderValue = Secret("")
     headers: dict[Annotated[str, AfterValidator(header_name)], HeaderValue] = {}
     fields: dict[Column, Annotated[str, AfterValidator(_json_path)]] = {}
     not_found: Annotated[tuple[Annotated[int, Field(ge=200, le=599)], ...], Strict(False)] = (404,)

@@ -28,7 +28,6 @@ def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapp
         profile = table.get("profile")
         if profile and isinstance(profile, str) and profile not in profiles():
             yield f"{at}.profile: is none of {', '.join(profiles())}"
-            continue
         yield from _request(at, table, "public" in raw)
         yield from _way(at, table)
         yield from _proof(f"{at}.reports", table.get("reports"))
@@ -44,9 +43,8 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
             if not isinstance(text, bool | int | float):
                 yield f"{path}: is neither a text, a number, true or false, nor a table or list of these"
             continue
+        yield from _misspelt(path, text)
         for word in PLACE_HOLDER.findall(text):
-            if word not in PLACE_HOLDERS:
-                yield f"{path}: {{{word}}} is unknown; one of {', '.join(sorted(PLACE_HOLDERS))}"
             where.setdefault(word, path)
     if "report_url" in where and not public:
         yield f"{where['report_url']}: {{report_url}} needs [public]"
@@ -57,11 +55,33 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
         yield f"{at}.password: is required with username"
 
 
+def _misspelt(at: str, text: str) -> Iterator[str]:
+    """Place-holders in a text that are none; players would get an unclosed one as it stands."""
+    for word in PLACE_HOLDER.findall(text):
+        if word not in PLACE_HOLDERS:
+            yield f"{at}: {{{word}}} is unknown; one of {', '.join(sorted(PLACE_HOLDERS))}"
+    if re.search("[{}]", PLACE_HOLDER.sub("", text)):
+        secret = "; a secret that has braces belongs into a file" if ".headers." in at else ""
+        yield f"{at}: has a brace around no place-holder: these are written {{text}}, without blanks{secret}"
+
+
+def _names(at: str, value: object) -> Iterator[tuple[str, str]]:
+    """The names in nested tables, in which place-holders may stand, too, each with its path."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield f"{at}.{key}", str(key)
+            yield from _names(f"{at}.{key}", inner)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _names(f"{at}[{index}]", inner)
+
+
 def _templates(at: str, table: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """The texts in which place-holders stand, and whatever else a field holds, each with its path."""
     if isinstance(url := table.get("url"), str):
         yield f"{at}.url", url
     if isinstance(fields := table.get("fields"), Mapping):
+        yield from _names(f"{at}.fields", fields)
         yield from leaves(f"{at}.fields", fields)
     if isinstance(headers := table.get("headers"), Mapping):
         for name, text in headers.items():

@@ -3,6 +3,7 @@
 A wrong value is a ValueError whose text goes on behind the key's path, and never holds what should be secret.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,6 +90,16 @@ def _full_secret(value: Secret) -> Secret:
     return value
 
 
+def _callers_secret(value: Secret) -> Secret:
+    """What comes in a header: RFC 9110 5.5 lets no reader see blanks around a value, and no writer send the others."""
+    text = value.reveal()
+    if text != text.strip(" \t\r\n"):
+        raise ValueError("has a blank or a line break before or behind it: no request can match that")
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
+        raise ValueError("has a control character: no request can match that")
+    return value
+
+
 def _long_secret(value: Secret) -> Secret:
     if len(value.reveal().encode()) < 32:
         raise ValueError("must have at least 32 bytes")
@@ -104,5 +115,8 @@ SecretText = Annotated[Secret, BeforeValidator(secret)]
 RevealedSecret = Annotated[Any, BeforeValidator(_revealed)]
 """An argument of somebody else's code: a text is taken as a secret and given plain, all else is left as it is."""
 FullSecret = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret)]
+CallersSecret = Annotated[
+    Secret, BeforeValidator(secret), AfterValidator(_full_secret), AfterValidator(_callers_secret)
+]
 SigningKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret), AfterValidator(_signing_key)]
 SecretKey = Annotated[Secret, BeforeValidator(secret), AfterValidator(_long_secret)]

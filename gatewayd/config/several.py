@@ -7,7 +7,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 def raise_each(faults: Iterable[tuple[str, str]]) -> None:
-    """Do nothing for no fault; `faults` are pairs of the key and what is wrong. Raises ValidationError with all of them."""
+    """Raises ValidationError with all `faults`, pairs of the key and what is wrong there; for none it does nothing."""
     lines = [
         InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=(key,), input=None)
         for key, text in faults

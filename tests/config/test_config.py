@@ -129,6 +129,36 @@ def test_a_tag_without_0x_could_be_another_one(tag: str, how: str) -> None:
     assert errors(smscs__world__tlvs={tag: "1"}) == [said]
 
 
+@pytest.mark.parametrize(
+    "wrong", ["s3cret\n", "s3cret\r\n", " s3cret", "s3cret ", "\ts3cret", "s3\0cret", "s3\ncret", "\x7f"]
+)
+def test_what_no_request_can_send_as_its_authorization_is_an_error(wrong: str, tmp_path: Path) -> None:
+    """In the file, in the environment, or in a file of its own, whose last line break is none of the secret's."""
+    said = errors(labels__amazing__authorization=["ok", wrong])
+    assert [line.partition(":")[0] for line in said] == ["labels.amazing.authorization[1]"]
+    assert "s3" not in said[0]
+    with pytest.raises(ConfigError):
+        parse(raw(labels__amazing__authorization=["env:WRONG"]), {"WRONG": wrong})
+    (tmp_path / "secret").write_bytes(f"{wrong}\n".encode())
+    assert errors(labels__amazing__authorization=[f"file:{tmp_path}/secret"])
+
+
+def test_an_authorization_may_have_blanks_in_it(tmp_path: Path) -> None:
+    """A scheme and what follows it; the line break at the end of its file is dropped."""
+    (tmp_path / "secret").write_text("Bearer s3\tcret\n")
+    label = parse(raw(labels__amazing__authorization=["Basic eDp5", f"file:{tmp_path}/secret"]), {}).labels["amazing"]
+    assert [one.reveal() for one in label.authorization] == ["Basic eDp5", "Bearer s3\tcret"]
+
+
+def test_a_second_route_of_a_prefix_is_told() -> None:
+    """It would never be taken; each further one by its own key."""
+    routes = [{"prefix": prefix, "via": ["world"]} for prefix in ("+44", "", "+44", "+447", "", "+44")]
+    assert errors(labels__amazing__sms_routes=routes) == [
+        f'labels.amazing.sms_routes[{index}].prefix: sms_routes[{first}] has "{prefix}", too, and takes all its numbers'
+        for index, first, prefix in ((2, 0, "+44"), (4, 1, ""), (5, 0, "+44"))
+    ]
+
+
 @pytest.mark.parametrize("region", ["Britain", ["GB"]])
 def test_a_wrong_region_of_the_players_is_told_once(region: object) -> None:
     """The SMSCs that would have it as a default say nothing."""

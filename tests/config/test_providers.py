@@ -98,6 +98,17 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
         ({"url": "https://x.example/{too}"}, "providers.vendor.url: {too} is unknown"),
         ({"fields": {"a": [{"b": "{foo}"}]}}, "providers.vendor.fields.a[0].b: {foo} is unknown"),
         ({"headers": {"X-A": "{foo}"}}, "providers.vendor.headers.X-A: {foo} is unknown"),
+        ({"fields": {"a": ["{text"]}}, "providers.vendor.fields.a[0]: has a brace around no place-holder"),
+        ({"fields": {"a": "{text }"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
+        ({"fields": {"a": "{{text}}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
+        ({"fields": {"a": "text}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
+        ({"fields": {"a": "{}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
+        ({"fields": {"a": "{te-xt}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
+        ({"fields": {"{to": {"b": 1}}}, "providers.vendor.fields.{to: has a brace around no place-holder"),
+        ({"fields": {"a": [{"{foo}": 1}]}}, "providers.vendor.fields.a[0].{foo}: {foo} is unknown"),
+        ({"url": "https://x.example/{to"}, "providers.vendor.url: has a brace around no place-holder"),
+        ({"headers": {"X-A": "{uid"}}, "providers.vendor.headers.X-A: has a brace around no place-holder"),
+        ({"profile": "nobody", "fields": {"a": "{foo}"}}, "providers.vendor.fields.a: {foo} is unknown"),
         ({"headers": {"Host": "x"}}, "providers.vendor.headers.Host: is a header that gatewayd writes itself"),
         ({"headers": {"X-A": "a\r\nb"}}, "providers.vendor.headers.X-A: has a character that a header"),
         ({"fields": {"a": 1, "to": "{username}"}}, "providers.vendor.username: is required: "),
@@ -118,6 +129,15 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
 def test_what_is_wrong_is_named(vendor: dict[str, Any], said: str) -> None:
     """Each fault by its key."""
     assert any(line.startswith(said) for line in errors(**vendor)), errors(**vendor)
+
+
+def test_a_brace_that_may_be_a_secrets_is_not_quoted() -> None:
+    """A key in the file itself may hold one: the error says where it can stand."""
+    [said] = errors(headers={"X-Key": "s3c}ret"})
+    assert said == (
+        "providers.vendor.headers.X-Key: has a brace around no place-holder: these are written {text}, without blanks;"
+        " a secret that has braces belongs into a file"
+    )
 
 
 def test_report_url_needs_the_public_listener() -> None:
