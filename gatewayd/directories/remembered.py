@@ -60,6 +60,7 @@ class Remembered:
         self._asked = 0
         self._timeouts = 0
         self._probe_at = 0.0
+        self._said_consent = False
         self.trouble = ""
         """Why the latest look-up failed; "" where it did not."""
         self.answered_at = 0.0
@@ -102,6 +103,8 @@ class Remembered:
                 self._timeouts = 0
                 self.answered_at = self._clock.seconds()
                 self._say_well()
+                if result is not None and result.consent_is_unreadable:
+                    self._say_consent_is_unreadable()
                 self._keep(key, result, asked)
             elif not result.check(CancelledError):
                 self._say_ill(result.value)
@@ -139,6 +142,15 @@ class Remembered:
         if self.trouble:
             self.trouble = ""
             log.info("directory {directory} answers again", directory=self._name)
+
+    def _say_consent_is_unreadable(self) -> None:
+        """Once: it is the column's form, and the same for every player."""
+        if not self._said_consent:
+            self._said_consent = True
+            log.warn(
+                "directory {directory}: a consented_at can't be read, and lifts no stop; manual 6.1 says what can",
+                directory=self._name,
+            )
 
     def _check_rested(self) -> None:
         if self._timeouts < TIRED_AFTER:

@@ -1,5 +1,6 @@
 """What an operator's column or JSON member says, as a Recipient. Pure: shared by all directories."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -17,20 +18,30 @@ COLUMNS = (
 """What a directory may say of a player (CONTRACT.md, [directories.*])."""
 
 FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "im_opted_out", "excluded")
-_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
-_NO_SECONDS = 253_402_300_800
+_NUMBER = re.compile(r"\d{1,16}(?:\.\d{1,9})?")
+_ZERO = "0-:. TZ"
+"""What stands in a moment that is none: MySQL's zero date is written with nothing else."""
+
+_MOST_SECONDS = 100_000_000_000
+"""Beyond it, which would be the year 5138, a number is of milliseconds: as seconds they would lift every stop."""
+
+_NO_MILLISECONDS = 253_402_300_800_000
+"""The year 10000."""
+
 _NO = frozenset({"", "0", "f", "false", "n", "no", "off", "none", "null"})
 
 
 def recipient_of(row: Mapping[str, Any]) -> Recipient:
     """The player that `row` tells of, by the names of CONTRACT.md in any case; other names are ignored."""
     given = {str(name).lower(): value for name, value in row.items()}
+    consented_at = moment_of(given.get("consented_at"))
     return Recipient(
         email=text_of(given.get("email")),
         phone=text_of(given.get("phone")),
         im=text_of(given["im"]) if "im" in given else None,
         id=id_of(given.get("id")),
-        consented_at=moment_of(given.get("consented_at")),
+        consented_at=consented_at or 0.0,
+        consent_is_unreadable=consented_at is None,
         **{flag: flag_of(given.get(flag)) for flag in FLAGS},
     )
 
@@ -49,30 +60,37 @@ def id_of(value: object) -> str:
     return text_of(value)
 
 
-def moment_of(value: object) -> float:
-    """Seconds since the epoch, of a database's moment, of text in ISO 8601, or of such seconds; 0 where it is none.
+def moment_of(value: object) -> float | None:
+    """Seconds since the epoch, of a database's moment, of text in ISO 8601, or of such seconds or milliseconds.
 
-    What names no time zone is UTC.
+    What names no time zone is UTC. 0 where there is none, or one before 1970; None where it can't be read.
     """
-    if isinstance(value, str):
-        text = value.strip()
+    if isinstance(value, str | bytes | bytearray | memoryview):
+        text = text_of(value).upper()
+        if not text.strip(_ZERO):
+            return 0.0
         try:
-            value = float(text) if _SECONDS.fullmatch(text) else datetime.fromisoformat(text)
+            value = float(text) if _NUMBER.fullmatch(text) else datetime.fromisoformat(text)
         except ValueError:
-            return 0.0
-    if isinstance(value, bool):
+            return None
+    if value is None or value is False:
         return 0.0
-    if isinstance(value, int | float | Decimal):
-        # Beyond the year 9999 it is no number of seconds: milliseconds would lift every stop there is.
-        return float(value) if 0 < value < _NO_SECONDS else 0.0
-    if isinstance(value, datetime):
-        try:
-            return max(0.0, (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
-        except (OverflowError, ValueError):
-            return 0.0
-    if isinstance(value, date):
-        return max(0.0, datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
-    return 0.0
+    if isinstance(value, int | float | Decimal) and value is not True:
+        return _seconds(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return max(0.0, (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
+    except (OverflowError, ValueError):
+        return None
+
+
+def _seconds(number: float | Decimal) -> float | None:
+    if not math.isfinite(number) or number >= _NO_MILLISECONDS:
+        return None
+    return max(0.0, float(number) if number <= _MOST_SECONDS else float(number) / 1000)
 
 
 def text_of(value: object) -> str:

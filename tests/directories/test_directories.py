@@ -17,7 +17,7 @@ from treq.testing import StubTreq
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, globalLogPublisher
+from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
@@ -852,6 +852,20 @@ async def test_a_directory_that_never_answers_is_let_rest() -> None:
     well = world.find("1")
     players.gates[-1].callback(None)
     assert await well is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_consent_that_can_not_be_read_is_told_once() -> None:
+    """By the directory's name alone: neither the player nor what stands there."""
+    world, players = slow(timeout=2.0)
+    with capturedLogs() as told:
+        for n in range(3):
+            found = world.find(str(n))
+            players.gates[-1].callback(Recipient("anna@a.example", id="p-7", consent_is_unreadable=True))
+            await found
+    assert [formatEvent(event) for event in told] == [
+        "directory players: a consented_at can't be read, and lifts no stop; manual 6.1 says what can"
+    ]
 
 
 @pytest_twisted.ensureDeferred

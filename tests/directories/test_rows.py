@@ -48,22 +48,40 @@ def test_an_id_in_the_databases_own_spelling(value: object, text: str) -> None:
         (datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC), NOON),
         (datetime(2026, 9, 21, 16, 13, 20, tzinfo=timezone(timedelta(hours=2))), NOON),
         (date(2026, 9, 21), 1_789_948_800.0),
-        (NOON * 1000, 0.0),
-        ("1790000000000", 0.0),
+        ("2026-09-21t14:13:20z", NOON),
+        (b"2026-09-21T14:13:20Z", NOON),
+        (NOON * 1000, NOON),
+        (int(NOON) * 1000, NOON),
+        (Decimal("1790000000500"), NOON + 0.5),
+        ("1790000000500", NOON + 0.5),
         (-5, 0.0),
-        (float("nan"), 0.0),
-        (float("inf"), 0.0),
-        ("yesterday", 0.0),
+        (0, 0.0),
+        ("0", 0.0),
         ("", 0.0),
+        ("0000-00-00 00:00:00", 0.0),
+        ("0000-00-00T00:00:00.000Z", 0.0),
         (None, 0.0),
-        (True, 0.0),
-        ("9" * 5000, 0.0),
+        (False, 0.0),
         (datetime(1, 1, 1), 0.0),
+        (NOON * 1_000_000, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        ("yesterday", None),
+        ("21/09/2026", None),
+        ("9" * 5000, None),
+        (True, None),
+        ([], None),
     ],
 )
-def test_a_moment_of_any_kind(value: object, seconds: float) -> None:
-    """UTC where no zone is named; 0 for what is none, milliseconds too: a far future would lift every stop."""
+def test_a_moment_of_any_kind(value: object, seconds: float | None) -> None:
+    """UTC where no zone is named; 0 for none, and None for what can't be read."""
     assert moment_of(value) == seconds
+
+
+def test_a_row_whose_consent_can_not_be_read() -> None:
+    """It lifts nothing, and is known for what it is."""
+    assert recipient_of({"consented_at": "21/09/2026"}) == Recipient(consent_is_unreadable=True)
+    assert recipient_of({"consented_at": None}) == Recipient()
 
 
 def test_a_row_with_both() -> None:

@@ -83,7 +83,8 @@ class Recipient(Struct, frozen=True):
 
     `im` is None where the directory has no such column: then the player's id is the address there. `id` is the
     database's own spelling of the player's id, "" where it gives none; `consented_at` is when the player last agreed to
-    be written to (seconds since the epoch, 0 where that is not known).
+    be written to (seconds since the epoch, 0 where that is not known), and `consent_is_unreadable` where the database
+    says something there that is no moment.
     """
 
     email: str = ""
@@ -96,6 +97,7 @@ class Recipient(Struct, frozen=True):
     excluded: bool = False
     id: str = ""
     consented_at: float = 0.0
+    consent_is_unreadable: bool = False
 
     def __repr__(self) -> str:
         has = [name for name, value in (("email", self.email), ("phone", self.phone), ("im", self.im)) if value]
