@@ -31,11 +31,20 @@ def questions(config_: config.Config) -> Iterator[Question]:
 
 def unsubscribing(config_: config.Config) -> list[Finding]:
     """One-click unsubscribe (RFC 8058), which the rule wants in marketing mail."""
-    return [
-        Finding(WARN, f"label {name}", "one_click_unsubscribe is off: Gmail and Yahoo want it in marketing mail")
-        for name, label in config_.labels.items()
-        if label.relays and not label.one_click_unsubscribe
-    ]
+    found = []
+    for name, label in config_.labels.items():
+        if not label.one_click_unsubscribe:
+            text = "one_click_unsubscribe is off: Gmail and Yahoo want it in marketing mail"
+        elif config_.public and not config_.public.base_url.startswith("https://"):
+            text = (
+                "one_click_unsubscribe, and base_url in [public] is not https: no List-Unsubscribe-Post is written"
+                " (RFC 8058 3.1), which Gmail and Yahoo want in marketing mail"
+            )
+        else:
+            continue
+        if label.relays:
+            found.append(Finding(WARN, f"label {name}", text))
+    return found
 
 
 async def alignment(lookup: Lookup, config_: config.Config, name: str, domain: str) -> list[Finding]:

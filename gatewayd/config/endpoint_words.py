@@ -28,6 +28,44 @@ def words(endpoint: str) -> Words:
     return Words(kind, plain, dict(word.split("=", 1) for word in rest if _NAMED.match(word)))
 
 
+CLIENTS = {"tcp": "tcp:HOST:PORT", "tls": "tls:HOST:PORT", "unix": "unix:PATH"}
+SERVERS = {kind: f"{kind}:PORT:interface=ADDRESS" for kind in _TCP} | {"unix": "unix:ADDRESS"}
+"""What each kind must at least look like."""
+_TOO_MANY = "it has too many parts (a colon in one of them is written \\:)"
+
+
+def fault(endpoint: str, forms: Mapping[str, str]) -> str:
+    """What an endpoint string of one of `forms` lacks or has too much of; "" where that can't be said from here."""
+    if forms is SERVERS and re.search("[{}]", endpoint.replace("{instance}", "")):
+        return "the only place-holder is {instance}"
+    said = words(endpoint)
+    form = forms.get(said.kind)
+    if form is None:
+        return ""
+    needed = [word.lower() for word in form.split(":")[1:] if "=" not in word]
+    if forms is CLIENTS and said.kind != "tls" and len(said.plain) > len(needed):
+        return _TOO_MANY
+    plain = iter(said.plain)
+    given = {part: said.named[part] if part in said.named else next(plain, "") for part in needed}
+    if lacking := [part for part in needed if not given[part]]:
+        return f"it has no {' and no '.join(lacking)}: {form}"
+    if not re.fullmatch(r"-?[0-9]+", given.get("port", "0")):
+        return f"its port is no number: {given['port']}"
+    return ""
+
+
+def plainly(error: Exception) -> str:
+    """Why Twisted does not take an endpoint string, where it is Python that says it."""
+    text = str(error)
+    if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
+        return f"there is no {unknown[1]}="
+    if isinstance(error, TypeError) and re.search("positional argument|multiple values", text):
+        return _TOO_MANY
+    if number := re.search(r"invalid literal for int\(\) with base \d+: (.*)", text):
+        return f"{number[1]} is no number"
+    return text
+
+
 def port_of_server(endpoint: str) -> str:
     """The port on which `endpoint` would listen, as it is written; "" where it has none."""
     said = words(endpoint)

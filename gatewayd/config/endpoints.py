@@ -1,5 +1,6 @@
 """Endpoint strings of the configuration, read by Twisted's own parsers; nothing listens and nothing connects."""
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Strict
@@ -7,17 +8,14 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from zope.interface import implementer
 
-from gatewayd.config.endpoint_words import port_of_client, port_of_server
+from gatewayd.config.endpoint_words import CLIENTS, SERVERS, fault, plainly, port_of_client, port_of_server
 
 _LAST = 65535
 
 
 def server_endpoint(value: str) -> str:
     """`value`, where Twisted can listen by it, with {instance} in it or not. Raises ValueError."""
-    try:
-        serverFromString(None, value.replace("{instance}", "instance"))
-    except Exception as error:
-        raise ValueError(f"is not a Twisted server endpoint string: {error}") from None
+    _check("server", value, SERVERS, lambda: serverFromString(None, value.replace("{instance}", "instance")))
     if (port := port_of_server(value)) and not 0 <= int(port) <= _LAST:
         raise ValueError(f"has no port {port}: 1 to {_LAST}, or 0 for any that is free")
     return value
@@ -40,13 +38,21 @@ def client_endpoint(value: str) -> str:
         return value
     if value.partition(":")[0] not in ("unix", "tcp", "tls"):
         raise ValueError("must begin with unix:, tcp: or tls:")
-    try:
-        clientFromString(_Nowhere(), value)
-    except Exception as error:
-        raise ValueError(f"is not a Twisted client endpoint string: {error}") from None
+    _check("client", value, CLIENTS, lambda: clientFromString(_Nowhere(), value))
     if (port := port_of_client(value)) and not 0 < int(port) <= _LAST:
         raise ValueError(f"has no port {port}: 1 to {_LAST}")
     return value
+
+
+def _check(side: str, endpoint: str, forms: Mapping[str, str], read: Callable[[], object]) -> None:
+    why = fault(endpoint, forms)
+    if not why:
+        try:
+            read()
+            return
+        except Exception as error:
+            why = plainly(error)
+    raise ValueError(f"is not a Twisted {side} endpoint string: {why}")
 
 
 Listens = Annotated[tuple[Annotated[str, AfterValidator(server_endpoint)], ...], Strict(False)]

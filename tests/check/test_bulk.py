@@ -70,8 +70,8 @@ async def test_a_way_back_that_leads_home_and_ones_that_do_not(served: Any) -> N
     assert (found.word, "192.0.2.25 is mail.amazing.co, and back" in found.found) == (OK, True)
 
 
-def label(key: str, **changes: Any) -> Config:
-    """A configuration of one label that signs as `key`, "" for not at all."""
+def label(key: str, public: str = "", **changes: Any) -> Config:
+    """A configuration of one label that signs as `key`, "" for not at all; `public` is its base_url, if any."""
     own: dict[str, Any] = {
         "allow_from": ["127.0.0.0/8"],
         "authorization": ["secret"],
@@ -92,7 +92,8 @@ def label(key: str, **changes: Any) -> Config:
             "labels": {"amazing": own},
             "directories": {"players": {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}},
             "relays": {"main": {"host": LOOPBACK}},
-        },
+        }
+        | ({"public": {"base_url": public}} if public else {}),
         {},
     )
 
@@ -178,6 +179,21 @@ def test_whose_a_domain_is() -> None:
     assert aligned("news.amazing.co.uk", "bounce.amazing.co.uk", strict=False)
     assert not aligned("amazing.co.uk", "evil.co.uk", strict=False)
     assert not aligned("news.amazing.co", "amazing.co", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "relays", "warned"),
+    [
+        ("http://go.amazing.co", ["main"], True),
+        ("https://go.amazing.co", ["main"], False),
+        ("http://go.amazing.co", [], False),
+    ],
+)
+def test_one_click_unsubscribe_needs_https(base_url: str, relays: list[str], warned: bool) -> None:
+    """Without it there is no List-Unsubscribe-Post, and no one-click: said where mail leaves."""
+    found = unsubscribing(label("", public=base_url, one_click_unsubscribe=True, relays=relays))
+    assert [(one.word, one.what) for one in found] == ([(WARN, "label amazing")] if warned else [])
+    assert all("List-Unsubscribe-Post" in one.found for one in found)
 
 
 def test_one_click_unsubscribe_is_part_of_the_rule() -> None:

@@ -159,6 +159,52 @@ def test_a_second_route_of_a_prefix_is_told() -> None:
     ]
 
 
+CLIENT = "redis.endpoint: is not a Twisted client endpoint string: "
+SERVER = "api.listen[0]: is not a Twisted server endpoint string: "
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("tcp:127.0.0.1", "it has no port: tcp:HOST:PORT"),
+        ("tcp:127.0.0.1:", "it has no port: tcp:HOST:PORT"),
+        ("tcp:host=127.0.0.1", "it has no port: tcp:HOST:PORT"),
+        ("tcp", "it has no host and no port: tcp:HOST:PORT"),
+        ("tcp::6379", "it has no host: tcp:HOST:PORT"),
+        ("tls:redis.internal", "it has no port: tls:HOST:PORT"),
+        ("unix", "it has no path: unix:PATH"),
+        ("unix:", "it has no path: unix:PATH"),
+        ("tcp:127.0.0.1:redis", "its port is no number: redis"),
+        ("tcp:127.0.0.1:6379:database=2", "there is no database="),
+        ("tcp:127.0.0.1:6379:2:3:4", "it has too many parts (a colon in one of them is written \\:)"),
+        ("tcp:::1:6379", "it has too many parts (a colon in one of them is written \\:)"),
+    ],
+)
+def test_what_a_client_endpoint_lacks_is_said_in_words(endpoint: str, why: str) -> None:
+    """Not in Python's, and with the form that it should have."""
+    assert errors(redis={"endpoint": endpoint}) == [CLIENT + why]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("tcp", "it has no port: tcp:PORT:interface=ADDRESS"),
+        ("tcp:", "it has no port: tcp:PORT:interface=ADDRESS"),
+        ("tcp:127.0.0.1:8080", "its port is no number: 127.0.0.1"),
+        ("tcp:8080:host=127.0.0.1", "there is no host="),
+        ("tcp:8080:1:2:3:4", "it has too many parts (a colon in one of them is written \\:)"),
+        ("unix:", "it has no address: unix:ADDRESS"),
+        ("tcp:8080:interface=::1", "it has too many parts (a colon in one of them is written \\:)"),
+        ("unix:/run/x:mode=rw", "'rw' is no number"),
+        ("unix:/run/{instanc}.sock", "the only place-holder is {instance}"),
+        ("nothing:1", "Unknown endpoint type: 'nothing'"),
+    ],
+)
+def test_what_a_server_endpoint_lacks_is_said_in_words(endpoint: str, why: str) -> None:
+    """As of those that we connect by."""
+    assert errors(api={"listen": [endpoint]}) == [SERVER + why]
+
+
 @pytest.mark.parametrize("region", ["Britain", ["GB"]])
 def test_a_wrong_region_of_the_players_is_told_once(region: object) -> None:
     """The SMSCs that would have it as a default say nothing."""
