@@ -39,6 +39,7 @@ from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.unmatched import UnmatchedReceipts
 from gatewayd.http.ports import Listener
+from gatewayd.intake.guard_watch import GuardWatch
 from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
@@ -202,6 +203,7 @@ def gatewayd(
             make_keeper(shared, queues, tracker),
             *queues.outboxes.values(),
             admin.watch,
+            GuardWatch(reactor, shared.guard),
             *make_listeners(shared, admin, returned_mail, public, api),
             WallWatch(reactor, clock, shared.look_at_the_time),
             Watchdog(reactor, os.environ, os.getpid()),

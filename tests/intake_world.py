@@ -14,7 +14,7 @@ from zope.interface import implementer
 from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd import config
 from gatewayd.core.consent import Consent
-from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Channel, Decision, Leased, Recipient
 from gatewayd.core.tokens import Keys
@@ -147,6 +147,7 @@ class Lifted:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.down = False
 
     async def lift(self, label: str, seconds: float) -> None:
         """As LiftedGuards."""
@@ -154,6 +155,8 @@ class Lifted:
 
     async def lifted(self, label: str) -> float:
         """As LiftedGuards."""
+        if self.down:
+            raise StoreUnavailable("the fake is down")
         return self.seconds.get(label, 0.0)
 
 

@@ -66,6 +66,12 @@ class IntakeGuard:
             # Nothing is refused from here on: what was said of it is over for whoever looks right after the order.
             self._tripped.pop(name, None)
 
+    async def forget_lifted(self) -> None:
+        """Say no more of labels whose guard was lifted by way of another process. Raises StoreUnavailable."""
+        for name in tuple(self._tripped):
+            if await self._lifting.lifted(name) > 0:
+                self._tripped.pop(name, None)
+
     async def check(self, name: str, label: Label) -> None:
         """Count one message. Raises Refused (try_again) where it is one too many, and StoreUnavailable."""
         rate = label.intake_rate

@@ -21,6 +21,7 @@ from gatewayd.core.interfaces import Acceptance, IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Message, Recipient, Sms
 from gatewayd.core.tokens import Keys
 from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, STORE_WITHIN
+from gatewayd.intake.guard_watch import GuardWatch
 from gatewayd.intake.patience import ON_THE_WAY
 from gatewayd.intake.request_json import read_request
 from gatewayd.intake.rules import Request, content_of
@@ -422,6 +423,25 @@ async def test_a_guard_that_an_operator_lifted_takes_all() -> None:
     intake.lifted.seconds.clear()
     intake.clock.advance(5)
     assert await code(intake, mail(uid="c")) == 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_guard_that_another_process_lifted_is_not_said_any_more() -> None:
+    """Within ten seconds, though no request comes; while the store is away nothing changes, and the next look sees."""
+    intake = Intake(amazing=label(intake_rate="1/m"), other=label(intake_rate="1/m"))
+    watch = GuardWatch(intake.clock, intake.guard)
+    watch.startService()
+    for name in ("amazing", "other"):
+        assert [await code(intake, mail(uid=f"{name}{number}"), name) for number in range(2)] == [0, 10]
+    intake.lifted.seconds["amazing"] = 3600
+    intake.lifted.down = True
+    intake.clock.advance(5)
+    assert [one.name for one in intake.guard.degraded()] == ["amazing", "other"]
+    intake.lifted.down = False
+    intake.clock.advance(5)
+    assert [one.name for one in intake.guard.degraded()] == ["other"]
+    watch.stopService()
+    assert not intake.clock.getDelayedCalls()
 
 
 @pytest_twisted.ensureDeferred

@@ -97,6 +97,12 @@ def test_the_guard_stops_the_wrong_campaign_until_an_operator_lifts_it(world: Ou
     assert [world.sms(im_uid=uid)["error_code"] for uid in uids] == [0] * 30
     assert world.ctl("guard", "amazing", "--lift", "0s").returncode == 0
     assert world.sms()["error_code"] == 10
+    assert "more than 20/h" in degraded(world)
+    # As another process does it.
+    (counted,) = world.redis_cli("KEYS", "*intake:amazing").splitlines()
+    prefix = counted.partition(KEYS["rate"].short)[0]
+    world.redis_cli("SET", f"{prefix}{KEYS['lifted'].short}amazing", "1", "EX", "3600")
+    until(lambda: degraded(world) == "[]")
     for words in (["amazing"], ["nobody", "--lift", "1h"], ["amazing", "--lift", "soon"]):
         assert world.ctl("guard", *words).returncode in (1, 2)
 
