@@ -881,7 +881,8 @@ class FakeStore:
             return None
         sent = row.sent_at or row.marked
         facts = (row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address)
-        return Known(message_id, *facts, sent, row.told, row.route, len(row.segments))
+        on_the_wire = row.state is State.UNCERTAIN and row.lease is not None and row.marked_since
+        return Known(message_id, *facts, sent, row.told, row.route, len(row.segments), on_the_wire)
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         self._now()

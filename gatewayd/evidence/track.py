@@ -120,7 +120,7 @@ class Tracker:
         result, message_id = await self._store.record_receipt(receipt, park=False, by_number=True)
         if result != "unknown":
             await self._receipted(receipt, result, message_id)
-        elif self._is_about_the_whole(receipt):
+        elif self._is_about_the_whole(receipt) or await self._is_answered(receipt):
             await self._record_whole(receipt)
         else:
             self._unmatched.stranger(receipt.smsc, receipt.came_at or receipt.parked_at)
@@ -128,6 +128,11 @@ class Tracker:
     def _is_about_the_whole(self, receipt: Receipt) -> bool:
         """A provider's report of a part that no answer named, and none is awaited any more."""
         return bool(receipt.message_id) and self._clock.seconds() >= receipt.whole_after
+
+    async def _is_answered(self, receipt: Receipt) -> bool:
+        """Whether its message, which a provider's report names, has its answer, or its attempt ended without one."""
+        known = await self._store.about(receipt.message_id) if receipt.message_id else None
+        return known is not None and not known.is_on_the_wire
 
     async def _record_whole(self, receipt: Receipt) -> None:
         known = await self._store.about(receipt.message_id)

@@ -14,7 +14,7 @@ from gatewayd.config import Provider
 from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Known, Receipt, part_of
 from gatewayd.core.redact import redact
-from gatewayd.core.status import Event, State
+from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged, Unreadable
@@ -128,8 +128,7 @@ class VendorReports:
         # One part that it accepted is enough for the whole, as in an answer: no other copy may leave.
         if said.remote_id and "*" in provider.answer.ids and event is not Event.SENT:
             # One that waits for its next try awaits no answer that could name parts: it counts before a copy leaves.
-            awaited = known.state is State.UNCERTAIN
-            patience = known.sent_at + provider.timeout + ANSWERS_LATE if awaited else 0.0
+            patience = known.sent_at + provider.timeout + ANSWERS_LATE if known.is_on_the_wire else 0.0
             part = part_of(message_id, said.remote_id)
             await self._evidence.record_receipt(
                 Receipt(name, (part,), event, detail, message_id=message_id, whole_after=patience)

@@ -1264,20 +1264,38 @@ def test_a_leased_message_prints_no_content() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_waits_for_its_next_try_is_not_on_the_wire(world: World) -> None:
+    """Uncertain or not: the attempt is over, and so it is while the next one was not written."""
+    for uncertain in (False, True):
+        message = await world.leased()
+        await world.one.mark(message, "vendor", "hash")
+        due = world.clock.seconds()
+        await world.one.settle_again(message, due, "500", lease="", uncertain=uncertain, route="vendor")
+        known = await world.one.about(message.id)
+        assert (known.state, known.is_on_the_wire) == (State.UNCERTAIN if uncertain else State.QUEUED, False)
+        assert [one.message.id for one in await world.one.lease_messages(message.channel, 10)] == [message.id]
+        known = await world.one.about(message.id)
+        assert not known.is_on_the_wire
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_known_of_a_message(world: World) -> None:
     """Whose it is, its state, what was told of it, and when it was sent: when written, while nobody has answered."""
     message = await world.leased()
     known = await world.one.about(message.id)
     assert (known.uid, known.label, known.ext_user_id) == (message.uid, "amazing", "player-1")
     assert (known.state, known.queued_reports, known.sent_at) == (State.QUEUED, "", 0)
+    assert not known.is_on_the_wire
     await world.one.mark(message, "world", "hash")
     known = await world.one.about(message.id)
     assert (known.state, known.address_hash) == (State.UNCERTAIN, "hash")
+    assert known.is_on_the_wire
     assert known.sent_at == pytest.approx(world.clock.seconds(), abs=2)
     world.clock.advance(60)
     await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x3",)))
     known = await world.one.about(message.id)
     assert (known.state, known.queued_reports) == (State.SENT, "a")
+    assert not known.is_on_the_wire
     assert known.sent_at == pytest.approx(world.clock.seconds(), abs=2)
     await world.one.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
     assert (await world.one.about(message.id)).queued_reports == "ad"

@@ -52,7 +52,8 @@ class Known(Struct, frozen=True):
 
     `sent_at` is when the next hop took it; before its answer is known, when the bytes were written; before that, 0.
     `queued_reports` has the letters (status.LETTERS) of the reports that were ever queued, `route` is the way of its
-    latest copy, `parts` how many segments are told apart, 0 for one.
+    latest copy, `parts` how many segments are told apart, 0 for one. `is_on_the_wire` while an attempt that has written
+    its bytes goes on: an answer may still come.
     """
 
     message_id: str
@@ -67,6 +68,7 @@ class Known(Struct, frozen=True):
     queued_reports: str = ""
     route: str = ""
     parts: int = 0
+    is_on_the_wire: bool = False
 
 
 class Erased(Struct, frozen=True):

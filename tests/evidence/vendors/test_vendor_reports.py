@@ -316,21 +316,39 @@ def test_parts_reported_before_the_answer_wait_for_it() -> None:
     assert world.state == (State.DELIVERED, "ad")
 
 
-def test_a_part_whose_answer_never_came_speaks_for_the_whole() -> None:
-    """Once no answer is awaited any more."""
+@pytest.mark.parametrize("uncertain", [False, True])
+def test_a_part_whose_answer_never_came_speaks_for_the_whole(uncertain: bool) -> None:
+    """Once the attempt is over, before another copy leaves: it ended without an answer, or with a temporary one."""
     world = World(**MANY)
     world.mark()
     world.post({"results": [{"id": "A", "status": "DELIVERED"}]})
-    run(
-        world.store.settle_again(
-            world.message, world.clock.seconds() + 900, "lost", lease="", uncertain=True, route="vendor"
-        )
-    )
+    assert world.state[0] is State.UNCERTAIN
+    due = world.clock.seconds() + 900
+    run(world.store.settle_again(world.message, due, "lost", lease="", uncertain=uncertain, route="vendor"))
+    world.look_again(5)
+    assert world.state == (State.DELIVERED, "ad")
+    world.look_again(20)
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_part_whose_attempt_never_ended_speaks_for_the_whole() -> None:
+    """Who made it died with it: no answer comes that late."""
+    world = World(**MANY)
+    world.mark()
+    world.post({"results": [{"id": "A", "status": "DELIVERED"}]})
     world.look_again(5)
     assert world.state[0] is State.UNCERTAIN
     world.look_again(10)
     assert world.state == (State.DELIVERED, "ad")
-    world.look_again(20)
+
+
+def test_a_part_of_what_was_lost_counts_at_once() -> None:
+    """Its connection broke, no answer is awaited: with on_uncertain = "resend" a copy would leave."""
+    world = World(**MANY)
+    world.mark()
+    due = world.clock.seconds() + 10
+    run(world.store.settle_again(world.message, due, "lost", lease="", uncertain=True, route="vendor"))
+    world.post({"results": [{"id": "A", "status": "DELIVERED"}]})
     assert world.state == (State.DELIVERED, "ad")
 
 
