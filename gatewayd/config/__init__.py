@@ -34,7 +34,7 @@ from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, P
 from gatewayd.config.secret import Secret, read_secret
 from gatewayd.config.table import Table
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
-from gatewayd.config.wording import fault, toml_error
+from gatewayd.config.wording import fault, toml_error, without_follow_ups
 
 __all__ = [
     "Admin",
@@ -124,7 +124,10 @@ def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = ""
     try:
         config = Config.model_validate(dict(raw), context={"environ": environ})
     except ValidationError as error:
-        errors = [fault(Config, one["loc"], one["type"], one["msg"], one.get("ctx", {})) for one in error.errors()]
+        errors = [
+            fault(Config, one["loc"], one["type"], one["msg"], one.get("ctx", {}))
+            for one in without_follow_ups(error.errors())
+        ]
     errors += [
         *contradictions(raw),
         *_misplaced(raw),

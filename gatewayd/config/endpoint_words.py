@@ -57,7 +57,9 @@ def fault(endpoint: str, forms: Mapping[str, str]) -> str:
 def plainly(error: Exception) -> str:
     """Why Twisted does not take an endpoint string, where it is Python that says it."""
     text = str(error)
-    if unknown := re.search(r"unexpected keyword argument '(\w+)'", text):
+    if unknown := re.search(
+        r"(?:unexpected keyword argument |unrecognized keyword arguments present.*?\[)'(\w+)'", text
+    ):
         return f"there is no {unknown[1]}="
     if isinstance(error, TypeError) and re.search("positional argument|multiple values", text):
         return _TOO_MANY

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
+from pydantic_core import ErrorDetails
+
 from gatewayd.config.table import Table
 
 _WORDS = {
@@ -44,6 +46,12 @@ def fault(root: type[Table], loc: tuple[int | str, ...], kind: str, message: str
     if kind == "extra_forbidden":
         message += meant(str(loc[-1]), _keys_at(root, loc[:-1]))
     return f"{path}: {message}"
+
+
+def without_follow_ups(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """pydantic's errors without those of a list that is only too short because what it has was wrong."""
+    within = {one["loc"][:end] for one in errors for end in range(len(one["loc"]))}
+    return [one for one in errors if one["type"] != "too_short" or one["loc"] not in within]
 
 
 def meant(word: str, known: Iterable[str]) -> str:

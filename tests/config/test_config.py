@@ -143,6 +143,18 @@ def test_what_no_request_can_send_as_its_authorization_is_an_error(wrong: str, t
     assert errors(labels__amazing__authorization=[f"file:{tmp_path}/secret"])
 
 
+def test_a_list_whose_only_entry_is_wrong_is_not_called_empty() -> None:
+    """That would be a second line about one fault, and untrue; a list that is empty is called so."""
+    said = errors(
+        labels__amazing__authorization=["s3cret\n"], labels__amazing__sms_routes=[{"prefix": "+44", "via": [""]}]
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        "labels.amazing.authorization[0]",
+        "labels.amazing.sms_routes[0].via[0]",
+    ]
+    assert errors(labels__amazing__authorization=[]) == ["labels.amazing.authorization: must not be empty"]
+
+
 def test_an_authorization_may_have_blanks_in_it(tmp_path: Path) -> None:
     """A scheme and what follows it; the line break at the end of its file is dropped."""
     (tmp_path / "secret").write_text("Bearer s3\tcret\n")
@@ -176,6 +188,7 @@ SERVER = "api.listen[0]: is not a Twisted server endpoint string: "
         ("unix:", "it has no path: unix:PATH"),
         ("tcp:127.0.0.1:redis", "its port is no number: redis"),
         ("tcp:127.0.0.1:6379:database=2", "there is no database="),
+        ("tls:127.0.0.1:6379:database=2", "there is no database="),
         ("tcp:127.0.0.1:6379:2:3:4", "it has too many parts (a colon in one of them is written \\:)"),
         ("tcp:::1:6379", "it has too many parts (a colon in one of them is written \\:)"),
     ],
