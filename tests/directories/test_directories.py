@@ -485,8 +485,26 @@ async def test_quick_jobs_of_a_moment_share_a_thread() -> None:
     """To wake one costs more than a quick query does: the others sleep on, while no time goes by."""
     made: list[int] = []
     pool = threads(8, made, timers=Clock())
+
+    def moment() -> list[Deferred[int]]:
+        """Three that wait at once, of which the thread has taken the last before it is asked what it brings."""
+        all_wait, last_taken = threading.Event(), threading.Event()
+
+        def first(context: int) -> int:
+            assert all_wait.wait(30)
+            return context
+
+        def last(context: int) -> int:
+            last_taken.set()
+            return context
+
+        jobs = [pool.run(first), pool.run(lambda context: context), pool.run(last)]
+        all_wait.set()
+        assert last_taken.wait(30)
+        return jobs
+
     for _ in range(20):
-        assert await gatherResults([pool.run(lambda context: context) for _ in range(3)]) == [0, 0, 0]
+        assert await gatherResults(moment()) == [0, 0, 0]
     assert made == [0]
     pool.close()
 
