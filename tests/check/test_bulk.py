@@ -146,8 +146,6 @@ async def test_bimi(served: Any) -> None:
         assert found.word == word, (record, found)
 
 
-# twisted.names asks from a port by chance, leaves the socket of one that it may not have, and tries the next.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest_twisted.ensureDeferred
 async def test_without_a_resolver_nothing_is_claimed() -> None:
     """No answer is no fault of the domain's."""
