@@ -34,12 +34,13 @@ from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError
 from gatewayd.config.wording import meant
 from gatewayd.core.log import Logger
+from gatewayd.core.regularly import Regularly
 from gatewayd.directories.faults import load
 from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.unmatched import UnmatchedReceipts
 from gatewayd.http.ports import Listener
-from gatewayd.intake.guard_watch import GuardWatch
+from gatewayd.intake.guard import LOOK_FOR_LIFTED
 from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
@@ -50,7 +51,7 @@ from gatewayd.providers.channel import HttpChannel
 from gatewayd.reload import Parts, Reload
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.store.condition import Condition
+from gatewayd.store.condition import LOOK_AT_REDIS, Condition
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report import Reporter
 
@@ -139,7 +140,7 @@ def gatewayd(
     queues = make_queues(shared, ways, tracker, reporter)
     acceptor = make_acceptor(shared, ways, queues)
     admin = make_admin(shared, ways, callbacks, reporter)
-    condition = Condition(reactor, shared.link, config.gatewayd.instance, time.time)
+    condition = Condition(shared.link, config.gatewayd.instance, time.time)
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
@@ -192,7 +193,7 @@ def gatewayd(
         os.environ,
         [
             shared.link,
-            condition,
+            Regularly(reactor, LOOK_AT_REDIS, condition.look, "looking at Redis"),
             *head_keeper,
             Probe(reactor, shared.recipients),
             callbacks,
@@ -203,7 +204,7 @@ def gatewayd(
             make_keeper(shared, queues, tracker),
             *queues.outboxes.values(),
             admin.watch,
-            GuardWatch(reactor, shared.guard),
+            Regularly(reactor, LOOK_FOR_LIFTED, shared.guard.forget_lifted, "looking at guards"),
             *make_listeners(shared, admin, returned_mail, public, api),
             WallWatch(reactor, clock, shared.look_at_the_time),
             Watchdog(reactor, os.environ, os.getpid()),

@@ -3,12 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.regularly import Regularly
 from gatewayd.directories.recipients import Recipients
 from gatewayd.directories.remembered import Remembered
 
@@ -21,28 +20,24 @@ QUIET = 5.0
 log = Logger()
 
 
-class Probe(Service):
+class Probe(Regularly):
     """Looks for a player that nobody can be, in each directory that was not asked lately or did not answer."""
 
     def __init__(self, clock: Any, recipients: Recipients) -> None:
+        super().__init__(clock, EVERY, self._look, "looking at directories")
         self._clock = clock
         self._recipients = recipients
         self._asking: dict[str, Deferred[None]] = {}
         self._began = 0.0
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
 
     def startService(self) -> None:
         """Begin to look."""
-        super().startService()  # type: ignore[no-untyped-call]
         self._began = self._clock.seconds()
-        self._loop.start(EVERY).addErrback(lambda failure: log.failure("looking at directories has stopped", failure))
+        super().startService()
 
     def stopService(self) -> None:
         """End."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
+        super().stopService()
         for asking in list(self._asking.values()):
             asking.cancel()
 

@@ -11,13 +11,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.config import Label
-from gatewayd.core.errors import ErrorCode, Refused
+from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable
 from gatewayd.core.model import Degraded
 
 log = Logger()
 
 CALM = 60.0
 """Seconds without a refusal after which a label is within its rate again."""
+
+LOOK_FOR_LIFTED = 5.0
+"""Seconds between two looks for guards that were lifted by way of another process: /readyz is to follow within 10."""
 
 LOOK_AGAIN = 1.0
 """Seconds for which this process believes that an operator has, or has not, lifted a guard by way of another one."""
@@ -67,9 +70,14 @@ class IntakeGuard:
             self._tripped.pop(name, None)
 
     async def forget_lifted(self) -> None:
-        """Say no more of labels whose guard was lifted by way of another process. Raises StoreUnavailable."""
+        """Say no more of labels whose guard was lifted by way of another process, without a request, too."""
         for name in tuple(self._tripped):
-            if await self._lifting.lifted(name) > 0:
+            try:
+                lifted = await self._lifting.lifted(name)
+            except StoreUnavailable:
+                # A Redis that is away is said elsewhere; the next look asks again.
+                return
+            if lifted > 0:
                 self._tripped.pop(name, None)
 
     async def check(self, name: str, label: Label) -> None:

@@ -7,9 +7,9 @@ the reactor is given this clock. What processes share goes by Redis' clock (stor
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from gatewayd.core.regularly import Regularly
 
 JUMP = 1.0
 """Seconds between the two clocks, beyond what they were apart before, that are a jump."""
@@ -58,28 +58,13 @@ def set_clock(reactor: Any, clock: SteadyClock) -> None:
     reactor.seconds = clock.seconds
 
 
-class WallWatch(Service):
-    """Says in the log when this host's clock was set, and to `on_set`, and lets ours follow."""
+class WallWatch(Regularly):
+    """Says every second in the log when this host's clock was set, and to `on_set`, and lets ours follow."""
 
-    def __init__(
-        self, reactor: Any, clock: SteadyClock, on_set: Callable[[], None] = lambda: None, every: float = 1.0
-    ) -> None:
+    def __init__(self, reactor: Any, clock: SteadyClock, on_set: Callable[[], None]) -> None:
+        super().__init__(reactor, 1.0, self._look, "looking at the clock")
         self._clock = clock
         self._on_set = on_set
-        self._every = every
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = reactor
-
-    def startService(self) -> None:
-        """Begin to look."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(self._every).addErrback(lambda failure: log.failure("nobody looks at the clock", failure))
-
-    def stopService(self) -> None:
-        """End."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
 
     def _look(self) -> None:
         jump = self._clock.follow()

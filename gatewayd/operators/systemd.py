@@ -4,9 +4,9 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from gatewayd.core.regularly import Regularly
 
 log = Logger()
 
@@ -28,60 +28,39 @@ def notify(state: str, environ: Mapping[str, str]) -> bool:
     return True
 
 
-class Watchdog(Service):
+class Watchdog(Regularly):
     """Says at half of $WATCHDOG_USEC that the reactor turns: a blocked one falls silent, and systemd restarts us."""
 
     def __init__(self, clock: Any, environ: Mapping[str, str], pid: int = 0) -> None:
         usec, of_pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
         meant = not (pid and of_pid) or of_pid == str(pid)
-        self._interval = int(usec) / 2e6 if usec.isdecimal() and meant else 0.0
+        self._wanted = usec.isdecimal() and meant
         self._environ = environ
-        self._call = LoopingCall(self._ping)
-        self._call.clock = clock
+        # Not at once: before READY=1 systemd does not listen for it.
+        super().__init__(clock, int(usec) / 2e6 if self._wanted else 0.0, self._ping, "the watchdog", at_once=False)
 
     def startService(self) -> None:
-        """Begin, where systemd asked for it."""
-        super().startService()  # type: ignore[no-untyped-call]
-        if self._interval:
-            # Not now: before READY=1 systemd does not listen for it.
-            self._call.start(self._interval, now=False).addErrback(
-                lambda failure: log.failure("the watchdog has stopped", failure)
-            )
-
-    def stopService(self) -> None:
-        """End: how long a drain may take is TimeoutStopSec's business."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._call.running:
-            self._call.stop()
+        """Begin, where systemd asked for it; how long a drain may take is TimeoutStopSec's business."""
+        if self._wanted:
+            super().startService()
 
     def _ping(self) -> None:
         notify("WATCHDOG=1", self._environ)
 
 
-class StatusLine(Service):
+class StatusLine(Regularly):
     """Says every few seconds in one line how we are: the Status of `systemctl status`. `line` gives it."""
 
-    def __init__(self, clock: Any, environ: Mapping[str, str], line: Callable[[], str], every: float = 5.0) -> None:
+    def __init__(self, clock: Any, environ: Mapping[str, str], line: Callable[[], str]) -> None:
+        super().__init__(clock, 5.0, self._say, "the status line", at_once=False)
         self._environ = environ
         self._line = line
-        self._every = every
         self._said = ""
-        self._call = LoopingCall(self._say)
-        self._call.clock = clock
 
     def startService(self) -> None:
-        """Begin, where there is systemd to hear it."""
-        super().startService()  # type: ignore[no-untyped-call]
+        """Begin, where there is systemd to hear it. It ends as soon as we drain, which is its last word."""
         if self._environ.get("NOTIFY_SOCKET"):
-            self._call.start(self._every, now=False).addErrback(
-                lambda failure: log.failure("the status line has stopped", failure)
-            )
-
-    def stopService(self) -> None:
-        """End; the last word is that we drain."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._call.running:
-            self._call.stop()
+            super().startService()
 
     def _say(self) -> None:
         line = self._line().translate({10: " ", 13: " "})

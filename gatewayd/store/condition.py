@@ -4,62 +4,35 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.internet.defer import CancelledError
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Degraded
 from gatewayd.store.link import RedisLink
 
-EVERY = 5.0
+LOOK_AT_REDIS = 5.0
 """Seconds between two looks."""
 
 CLOCK_OFF = 2.0
 """Seconds by which two clocks may differ: with NTP they differ by milliseconds."""
 
-log = Logger()
 
+class Condition:
+    """What the latest `look` at Redis found. `wall` is this host's clock."""
 
-class Condition(Service):
-    """Looks at Redis every few seconds; `degraded` says what the latest look found. `wall` is this host's clock."""
-
-    def __init__(self, clock: Any, link: RedisLink, instance: str, wall: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, link: RedisLink, instance: str, wall: Callable[[], float]) -> None:
         self._wall = wall
         self._link = link
         self._instance = instance
         self._found: tuple[Degraded, ...] = ()
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
-        self._looking: Deferred[None] | None = None
-
-    def startService(self) -> None:
-        """Begin to look."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(EVERY).addErrback(lambda failure: log.failure("looking at Redis has stopped", failure))
-
-    def stopService(self) -> None:
-        """End."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
-        if self._looking is not None:
-            self._looking.cancel()
 
     def degraded(self) -> tuple[Degraded, ...]:
         """What is wrong with Redis, or with one of the two clocks."""
         return self._found
 
-    def _look(self) -> Deferred[None]:
-        self._looking = looking = Deferred.fromCoroutine(self._ask())
-        looking.addErrback(lambda failure: failure.trap(CancelledError))
-        return looking
-
-    async def _ask(self) -> None:
+    async def look(self) -> None:
+        """Ask Redis, for the next `LOOK_AT_REDIS` seconds."""
         try:
             about = fields(await self._link.command("INFO"))
             began = self._wall()

@@ -19,9 +19,10 @@ from gatewayd.core.contact import email_of, number_of
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable
 from gatewayd.core.interfaces import Acceptance, IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Message, Recipient, Sms
+from gatewayd.core.regularly import Regularly
 from gatewayd.core.tokens import Keys
 from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, STORE_WITHIN
-from gatewayd.intake.guard_watch import GuardWatch
+from gatewayd.intake.guard import LOOK_FOR_LIFTED
 from gatewayd.intake.patience import ON_THE_WAY
 from gatewayd.intake.request_json import read_request
 from gatewayd.intake.rules import Request, content_of
@@ -429,7 +430,7 @@ async def test_a_guard_that_an_operator_lifted_takes_all() -> None:
 async def test_a_guard_that_another_process_lifted_is_not_said_any_more() -> None:
     """Within ten seconds, though no request comes; while the store is away nothing changes, and the next look sees."""
     intake = Intake(amazing=label(intake_rate="1/m"), other=label(intake_rate="1/m"))
-    watch = GuardWatch(intake.clock, intake.guard)
+    watch = Regularly(intake.clock, LOOK_FOR_LIFTED, intake.guard.forget_lifted, "looking at guards")
     watch.startService()
     for name in ("amazing", "other"):
         assert [await code(intake, mail(uid=f"{name}{number}"), name) for number in range(2)] == [0, 10]

@@ -1,0 +1,63 @@
+"""What is done every few seconds for as long as we run.
+
+Unlike Twisted's TimerService it goes by the clock that it is given, and cancels at the end what is under way.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+log = Logger()
+
+
+class Regularly(Service):
+    """Does `work` every `interval` seconds, the first time at once or (`at_once=False`) after the first interval.
+
+    The next one waits for the end of the one before. `work` answers for its own failures: one that it raises ends the
+    loop, and is said with `purpose`.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        interval: float,
+        work: Callable[[], Coroutine[Any, Any, None] | None],
+        purpose: str,
+        *,
+        at_once: bool = True,
+    ) -> None:
+        self._interval = interval
+        self._work = work
+        self._purpose = purpose
+        self._at_once = at_once
+        self._loop = LoopingCall(self._once)
+        self._loop.clock = clock
+        self._under_way: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        """Begin."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._loop.start(self._interval, now=self._at_once).addErrback(self._broken)
+
+    def stopService(self) -> Any:
+        """End."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    def _once(self) -> Deferred[None] | None:
+        working = self._work()
+        if working is None:
+            return None
+        self._under_way = under_way = Deferred.fromCoroutine(working)
+        under_way.addErrback(lambda failure: failure.trap(CancelledError))
+        return under_way
+
+    def _broken(self, failure: Any) -> None:
+        log.failure("{purpose} has stopped until gatewayd is started again: a bug", failure, purpose=self._purpose)

@@ -1,0 +1,59 @@
+"""What is done every few seconds for as long as we run."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+
+from gatewayd.core.regularly import Regularly
+
+
+def test_one_at_a_time_and_none_after_the_end() -> None:
+    """The next waits for the one before; the end cancels what is under way, and leaves no timer."""
+    clock = Clock()
+    begun: list[Deferred[None]] = []
+
+    async def look() -> None:
+        begun.append(Deferred())
+        await begun[-1]
+
+    looks = Regularly(clock, 5.0, look, "looking")
+    looks.startService()
+    clock.pump([5.0] * 3)
+    assert len(begun) == 1
+    begun[0].callback(None)
+    clock.pump([5.0] * 3)
+    assert len(begun) == 2
+    looks.stopService()
+    assert begun[1].called
+    clock.pump([5.0] * 3)
+    assert len(begun) == 2
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_need_not_be_done_at_once_is_done_after_the_first_interval() -> None:
+    """And plain functions may be done so, too."""
+    clock = Clock()
+    done: list[float] = []
+    chores = Regularly(clock, 5.0, lambda: done.append(clock.seconds()), "chores", at_once=False)
+    chores.startService()
+    clock.pump([1.0] * 11)
+    chores.stopService()
+    assert done == [5, 10]
+
+
+def test_the_log_names_what_is_not_done_any_more() -> None:
+    """A failure that the work did not answer for is a bug, said once with its traceback."""
+    clock = Clock()
+
+    def look() -> None:
+        raise ValueError("odd")
+
+    looks = Regularly(clock, 5.0, look, "looking at Redis")
+    with capturedLogs() as events:
+        looks.startService()
+        clock.pump([5.0] * 3)
+        looks.stopService()
+    assert [formatEvent(event) for event in events] == [
+        "looking at Redis has stopped until gatewayd is started again: a bug"
+    ]
+    assert events[0]["log_failure"].type is ValueError
