@@ -14,6 +14,9 @@ EARLY = 60.0
 EARLY_CAP = 10.0
 FIRST_CAP = 5.0
 
+LAST_STEP = 41
+"""Failures in a row from which on a delay does not grow any more: all have reached their longest long before."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -32,7 +35,7 @@ class RetryPolicy:
 
         The delay lies between half of the exponential value and the whole of it.
         """
-        growth = self.factor ** min(attempt - 1, 40)
+        growth = self.factor ** (min(attempt, LAST_STEP) - 1)
         delay = min(self.first * growth, self.longest)
         if attempt <= 1:
             delay = min(delay, FIRST_CAP)
@@ -50,27 +53,34 @@ class RetryPolicy:
 class Backoff:
     """Pauses that grow with each failure in a row, for what counts its failures in memory.
 
-    `until`: nothing is tried before then (seconds since the epoch); 0 while nothing failed.
+    `failures`: how many in a row count. `until`: nothing is tried before then (seconds since the epoch); 0 while
+    nothing failed.
     """
 
     def __init__(self, policy: RetryPolicy, jitter: Callable[[], float]) -> None:
         self._policy = policy
         self._jitter = jitter
-        self._failures = 0
         self._began = 0.0
+        self.failures = 0
         self.until = 0.0
 
-    def failed(self, now: float) -> float:
-        """Another failure; when to try again."""
-        if not self._failures:
+    def failed(self, now: float, *, most: int = LAST_STEP, lasting: bool = False) -> float:
+        """Another failure; when to try again. The pause grows to its step `most`, and no further.
+
+        `lasting`: only a person can mend it, so that the pause is a long one at once.
+        """
+        if not self.failures:
             self._began = now
-        self._failures += 1
-        self.until = self._policy.next_due(self._failures, self._began, now, self._jitter())
+        self.failures = min(self.failures + 1, most)
+        if lasting:
+            self.until = now + self._policy.longest * (0.75 + 0.25 * self._jitter())
+        else:
+            self.until = self._policy.next_due(self.failures, self._began, now, self._jitter())
         return self.until
 
     def worked(self) -> None:
         """Back to the beginning."""
-        self._failures = 0
+        self.failures = 0
         self.until = 0.0
 
 

@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd import config
-from gatewayd.core import retry
 from gatewayd.core.model import BindState
 from gatewayd.core.reaching import plain
+from gatewayd.core.retry import LAST_STEP, LINK, Backoff
 from gatewayd.smpp import events, trace
 from gatewayd.smpp.bind import Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
@@ -170,26 +170,21 @@ class Link(Service):
 
     async def _keep(self) -> None:
         """The loop: only a bind that lasted resets the back-off."""
-        attempt, first_failed, handed = 0, 0.0, self.record.handed
+        backoff, handed = Backoff(LINK, self._jitter), self.record.handed
         while not self._leaving():
             bound_for = await self._once()
             if self._leaving():
                 break
+            if bound_for >= STABLE:
+                backoff.worked()
             now = self._clock.seconds()
-            attempt = 1 if bound_for >= STABLE else attempt + 1
-            if self.record.handed > handed:
-                # A peer that resets in the middle of work is no peer that is down: its back-off stays short.
-                attempt = min(attempt, WORKING)
+            # A peer that resets in the middle of work is no peer that is down: its back-off stays short.
+            most = WORKING if self.record.handed > handed else LAST_STEP
+            due = backoff.failed(now, most=most, lasting=self._fault is Disposition.CONFIGURATION)
             handed = self.record.handed
-            if attempt == 1:
-                first_failed = now
-            if self._fault is Disposition.CONFIGURATION:
-                delay = retry.LINK.longest * (0.75 + 0.25 * self._jitter())
-            else:
-                delay = retry.LINK.next_due(attempt, first_failed, now, self._jitter()) - now
             self._enter("waiting")
             self.record.reconnects += 1
-            await self._pause(delay)
+            await self._pause(due - now)
         self._enter("stopped")
 
     async def _once(self) -> float:

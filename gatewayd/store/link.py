@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
-from gatewayd.core.retry import STORE
+from gatewayd.core.retry import STORE, Backoff
 from gatewayd.store.connection import Connection, Failed, Lost, NoMaster, Refused, connected
 from gatewayd.store.replicas import Replicas
 
@@ -278,20 +278,18 @@ class RedisLink(MultiService):
         return replies
 
     async def _keep(self) -> None:
-        attempt, since = 0, self._clock.seconds()
+        backoff = Backoff(STORE, self._jitter)
         while not self._stopping:
             try:
                 connection = await self._open()
             except CancelledError:
                 raise
             except (Exception, ConnectingCancelledError) as error:
-                attempt += 1
-                if attempt == 1:
-                    since = self._clock.seconds()
+                if not backoff.failures:
                     self.log.warn("Redis cannot be reached: {reason}", reason=_reason(error))
                 self.trouble = f"Redis cannot be reached: {_reason(error)}"
             else:
-                attempt = 0
+                backoff.worked()
                 self._connection = connection
                 self.connections += 1
                 self.log.info("Redis is connected")
@@ -302,11 +300,10 @@ class RedisLink(MultiService):
                 self.trouble = "the connection to Redis was lost"
                 if self.running:
                     self.log.warn("the connection to Redis was lost")
-                attempt, since = 1, self._clock.seconds()
             if not self.running:
                 return
             now = self._clock.seconds()
-            await deferLater(self._clock, max(STORE.next_due(attempt, since, now, self._jitter()) - now, 0.05))
+            await deferLater(self._clock, max(backoff.failed(now) - now, 0.05))
 
     async def _open(self) -> Connection:
         connection = await self._dial()

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.core.retry import STORE
+from gatewayd.core.retry import STORE, Backoff
 
 ASK_WITHIN = 1.0
 """Seconds that the Sentinels have for their answers; once more than half have answered, nobody is waited for."""
@@ -146,7 +146,7 @@ class Sentinels(Service):
             each.cancel()
 
     async def _listen(self, endpoint: IStreamClientEndpoint) -> None:
-        attempt, since = 0, self._clock.seconds()
+        backoff = Backoff(STORE, self._jitter)
         while True:
             talk = _Talk([*self._login, ["SUBSCRIBE", "+switch-master"]], self._heard)
             try:
@@ -155,7 +155,7 @@ class Sentinels(Service):
                 protocol: Any = await connecting
                 try:
                     await self._keep(talk)
-                    attempt = 0
+                    backoff.worked()
                 finally:
                     protocol.transport.abortConnection()
             except CancelledError:
@@ -163,10 +163,8 @@ class Sentinels(Service):
             except Exception:
                 # Why it can't be reached is said where the master is asked for; here is nothing to wait for.
                 self.log.debug("a Sentinel can't be listened to")
-            attempt += 1
             now = self._clock.seconds()
-            since = now if attempt == 1 else since
-            await deferLater(self._clock, STORE.next_due(attempt, since, now, self._jitter()) - now)
+            await deferLater(self._clock, backoff.failed(now) - now)
 
     async def _keep(self, talk: "_Talk") -> None:
         pinging = LoopingCall(talk.ping)
