@@ -60,6 +60,7 @@ PACKAGES = {
     "curl": "curl",
     "libfaketime": "faketime",
     "libodbc": "libodbc2",
+    "epmd": "rabbitmq-server",
     "groff": "groff-base",
     "haproxy": "haproxy",
     "initdb": "postgresql",

@@ -4,16 +4,14 @@ kannel = Kannel(directory)      # kannel.url is smsbox' sendsms
 kannel.report()                 # what the SMSC behind it took
 """
 
-import json
-import os
 import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from npm_carrier import NpmCarrier
 from outside_ports import free_port, until
-from smpp_peers import HERE, npm_modules
 
 from conftest import need
 
@@ -64,22 +62,13 @@ class Kannel:
 
     def __init__(self, directory: Path, **smsc: Any) -> None:
         self._boxes = [need("bearerbox"), need("smsbox")]
-        environment = os.environ | {"NODE_PATH": str(npm_modules())}
-        self._peer = subprocess.Popen(
-            [need("node"), str(HERE / "smpp_npm_peer.js"), json.dumps(smsc)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
-        assert self._peer.stdout is not None
-        port = json.loads(self._peer.stdout.readline())["port"]
+        self._carrier = NpmCarrier(**smsc)
         directory.mkdir()
         self.sendsms, self._box = free_port(), free_port()
         text = _CONF.format(
             admin=free_port(),
             box=self._box,
-            smsc=port,
+            smsc=self._carrier.port,
             sendsms=self.sendsms,
             directory=directory,
             user=USER,
@@ -110,21 +99,14 @@ class Kannel:
 
     def report(self, **behaviour: Any) -> dict[str, Any]:
         """What the SMSC took, after it took on `behaviour`."""
-        assert self._peer.stdin is not None
-        assert self._peer.stdout is not None
-        self._peer.stdin.write(json.dumps(behaviour) + "\n")
-        self._peer.stdin.flush()
-        found: dict[str, Any] = json.loads(self._peer.stdout.readline())
-        return found
+        return self._carrier.report(**behaviour)
 
     def stop(self) -> None:
         """End all three."""
-        for process in [*self._processes, self._peer]:
+        for process in self._processes:
             process.kill()
             process.wait()
-        for pipe in (self._peer.stdin, self._peer.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._carrier.stop()
 
 
 def _listens(port: int) -> bool:
