@@ -42,13 +42,22 @@ LIMIT = pytest.StashKey[float]()
 WATCHDOG = pytest.StashKey[threading.Timer]()
 
 FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000"))
-"""How many inputs each fuzzer of the SMPP codec tries; 12000 by hand before a change of the codec is done."""
+"""How many inputs each fuzzer of the SMPP codec tries; 12000 by hand before a change of the codec is done.
+
+Where it is set Hypothesis draws other inputs at each run. Else they are the same for the same tests, so that whoever
+runs the suite of one commit hears one verdict.
+"""
 
 SMPP_MESSAGES = int(os.environ.get("GATEWAYD_SMPP_MESSAGES", "3000"))
 """How many messages go through the SMPP run with random resets; 20000 by hand."""
 
 # The first text that Hypothesis draws on a fresh checkout takes seconds: that says nothing of what is tested.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="GATEWAYD_FUZZ_EXAMPLES" not in os.environ,
+)
 settings.load_profile("any machine")
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"

@@ -11,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from conftest import missing
+from fair_clock import Stretch
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 
 
@@ -24,7 +25,7 @@ class RedisServer(RedisProcess):
         assert program is not None
         super().__init__(reactor, program, Path(tempfile.mkdtemp(prefix="gwr-")))
 
-    async def start(self, *options: str, patience: float = 20.0) -> None:
+    async def start(self, *options: str, patience: float = 60.0) -> None:
         """As RedisProcess. By default a Redis whose disk is slow answers up to two seconds before it writes."""
         await super().start("--appendfsync", "always", *options, patience=patience)
 
@@ -41,16 +42,19 @@ def later(seconds: float) -> Deferred[None]:
     return waiting
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20.0, log: Callable[[], str] = str) -> None:
-    """Return once `condition` (a function, or an async one) holds; AssertionError with `log()` if it takes too long."""
-    limit = reactor.seconds() + seconds
+async def until(condition: Callable[[], Any], seconds: float = 60.0, log: Callable[[], str] = str) -> None:
+    """Return once `condition` (a function, or an async one) holds; AssertionError with `log()` if it takes too long.
+
+    `seconds` are those of fair_clock.py.
+    """
+    stretch = Stretch()
     while True:
         result = condition()
         if hasattr(result, "__await__"):
             result = await result
         if result:
             return
-        assert reactor.seconds() < limit, f"not within {seconds} s: {condition} {log()}"
+        assert not stretch.is_over(seconds), f"not within {seconds} s: {condition} {log()}"
         await later(0.01)
 
 

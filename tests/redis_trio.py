@@ -42,7 +42,7 @@ class Trio:
             await self.start_again(index, master=self.ports[0] if index else None)
         for index in range(3):
             self.start_sentinel(index)
-        await until(self._is_whole, 30)
+        await until(self._is_whole)
 
     async def start_again(self, index: int, *, master: int | None = None, options: tuple[str, ...] = ()) -> None:
         """One server, with the data that it had; a replica of `master` where that is given."""

@@ -42,7 +42,7 @@ def run(directory: Path, tests: str, *words: str, grace: float = 1, **files: str
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -7,8 +7,6 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
-import pytest
-
 from conftest import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +26,6 @@ def test_imports_follow_the_layers() -> None:
     assert "0 broken" in run("lint-imports")
 
 
-@pytest.mark.timeout(300)
 def test_types() -> None:
     """mypy in strict mode, with mypy-zope, finds nothing."""
     assert "Success" in run("mypy")

@@ -95,7 +95,7 @@ class SmscSimulator:
             session.abort()
             await session.gone
 
-    def until(self, condition: Callable[[], bool], limit: float = 20.0) -> Deferred[None]:
+    def until(self, condition: Callable[[], bool], limit: float = 60.0) -> Deferred[None]:
         """Fires once `condition()` is true after some step here; errs with TimeoutError after `limit` seconds."""
         waiting: Deferred[None] = Deferred()
         self._conditions.append((condition, waiting))

@@ -417,7 +417,7 @@ def test_limits_of_structure() -> None:
     assert read(_nested(3)).kind is Kind.FAILED
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(st.binary(max_size=2000))
 def test_any_bytes(raw: bytes) -> None:
     """No bytes make the reader raise, and noise is no fact."""
@@ -433,7 +433,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_reports(data: st.DataObject) -> None:
     """A report with pieces cut out and put in is never read as delivered, and never raises."""
@@ -485,7 +485,7 @@ def test_real_mails(corpus: Path) -> None:
         assert good / all_ >= least, (what, good, all_, wrong)
 
 
-@settings(max_examples=200, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_real_mails_damaged(corpus: Path, data: st.DataObject) -> None:
     """Real mails with bytes changed, cut out, doubled or cut short never raise and never take long."""

@@ -60,7 +60,7 @@ class Daemon:
         self._log = directory / f"log-{instance or 'gw1'}.txt"
         self._process: subprocess.Popen[bytes] | Started | None = None
 
-    async def start(self, seconds: float = 40.0) -> None:
+    async def start(self, seconds: float = 60.0) -> None:
         """Run it, and return once /healthz answers. AssertionError with its log where it ends or stays silent."""
         self.spawn()
         await self.healthy(seconds)
@@ -76,7 +76,7 @@ class Daemon:
                 line, both = [*self.prefix, *command(*words)], subprocess.STDOUT
                 self._process = subprocess.Popen(line, env=env, cwd=self.directory, stdout=log, stderr=both)
 
-    async def healthy(self, seconds: float = 40.0) -> None:
+    async def healthy(self, seconds: float = 60.0) -> None:
         """Return once /healthz answers 200."""
 
         async def answers() -> bool:
@@ -95,7 +95,7 @@ class Daemon:
             print(self.log[-4000:], file=sys.stderr)  # noqa: T201
             raise
 
-    async def ready(self, seconds: float = 40.0) -> None:
+    async def ready(self, seconds: float = 60.0) -> None:
         """Return once /readyz answers 200: Redis and the ways out are there."""
 
         async def answers() -> bool:
@@ -120,7 +120,7 @@ class Daemon:
         """All that it wrote, over restarts."""
         return self._log.read_text("utf-8") if self._log.exists() else ""
 
-    async def logged(self, words: str, seconds: float = 20.0, times: int = 1) -> None:
+    async def logged(self, words: str, seconds: float = 60.0, times: int = 1) -> None:
         """Return once `words` stand in the log so many times."""
         await until(lambda: self.log.count(words) >= times, seconds)
 
@@ -135,7 +135,7 @@ class Daemon:
         assert self._process is not None
         self._process.terminate()
 
-    async def exit_status(self, seconds: float = 30.0) -> int:
+    async def exit_status(self, seconds: float = 60.0) -> int:
         """Its exit status, once it has ended."""
         await until(lambda: self.ended is not None, seconds)
         assert self.ended is not None
@@ -261,7 +261,7 @@ class World:
         await self.daemon.start()
         await self.daemon.ready()
 
-    async def idle(self, *queues: str, seconds: float = 20.0) -> None:
+    async def idle(self, *queues: str, seconds: float = 60.0) -> None:
         """Return once these of the daemon's queues (email, sms, reports) are empty: what has not come will not come."""
         empty = {
             f'gatewayd_queue_messages{{queue="{queue}",state="{state}"}} 0.0'

@@ -101,10 +101,10 @@ class Daemon:
     def start(self, *, ready: bool = True) -> None:
         """Run it until it is healthy, and ready."""
         self.spawn()
-        until(lambda: self.ended is not None or self._says("/healthz"), 40)
+        until(lambda: self.ended is not None or self._says("/healthz"))
         assert self.ended is None, self.log.read_text()[-3000:]
         if ready:
-            until(lambda: self._says("/readyz"), 40, "ready")
+            until(lambda: self._says("/readyz"), what="ready")
 
     def _says(self, path: str) -> bool:
         try:
@@ -129,13 +129,13 @@ class Daemon:
         if self.process is not None:
             self.process.wait()
 
-    def terminate(self, seconds: float = 30) -> int:
+    def terminate(self, seconds: float = 120) -> int:
         """SIGTERM; the exit status."""
         self.signal(signal.SIGTERM)
         assert self.process is not None
         return self.process.wait(seconds)
 
-    def logged(self, words: str, seconds: float = 10) -> None:
+    def logged(self, words: str, seconds: float = 60) -> None:
         """Wait until the log has it."""
         until(lambda: words in self.log.read_text(), seconds, words)
 
@@ -273,7 +273,7 @@ class Outside:
         self.write()
         self.daemon.start(ready=ready)
 
-    def ctl(self, *words: str, config: Path | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def ctl(self, *words: str, config: Path | None = None, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run gatewayctl."""
         line = ["--config", str(config or self.config), *words]
         return warm.run("gatewayctl", line, env=environment(), cwd=Path.cwd(), timeout=seconds)
@@ -288,7 +288,7 @@ class Outside:
             text=True,
             env=environment(**env),
             cwd=self.directory,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
@@ -301,7 +301,7 @@ class Outside:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         port: int = 0,
-        timeout: float = 20,
+        timeout: float = 60,
     ) -> Reply:
         """One request."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.api, timeout=timeout)
@@ -362,19 +362,19 @@ class Outside:
         """POST an SMS; the answer's JSON."""
         return self.post("/amazing/sms", self.sms_fields(**changes)).json
 
-    def until_heard(self, message_id: str, *statuses: str, seconds: float = 15) -> None:
+    def until_heard(self, message_id: str, *statuses: str, seconds: float = 60) -> None:
         """Wait until Smartico heard exactly these, in this order."""
         with suppress(AssertionError):
             until(lambda: len(self.smartico.statuses(message_id)) >= len(statuses), seconds)
         assert self.smartico.statuses(message_id) == list(statuses), self.message(message_id)
 
-    def told(self, message_id: str, *statuses: str, seconds: float = 15) -> None:
+    def told(self, message_id: str, *statuses: str, seconds: float = 60) -> None:
         """As `until_heard`, and nothing more is on its way: no report of anybody's waits or is in work."""
         self.until_heard(message_id, *statuses, seconds=seconds)
         self.idle("reports")
         assert self.smartico.statuses(message_id) == list(statuses), self.message(message_id)
 
-    def idle(self, *queues: str, seconds: float = 15) -> None:
+    def idle(self, *queues: str, seconds: float = 60) -> None:
         """Wait until the daemon's queues (email, sms, reports) are empty: what has not come will not come."""
         empty = {
             f'gatewayd_queue_messages{{queue="{queue}",state="{state}"}} 0.0'

@@ -4,24 +4,25 @@ import os
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from fair_clock import Stretch
 
-def until(condition: Callable[[], Any], seconds: float = 15.0, what: str = "") -> Any:
-    """What `condition` gives, once that is true. AssertionError after `seconds`.
+
+def until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
+    """What `condition` gives, once that is true. AssertionError after `seconds`, counted as fair_clock.py does.
 
     It is asked whenever a peer has noted something. But what no peer sees, such as a state, a line of a log or an end,
     belongs to processes that tell nobody when it changes: so it is asked every 20 ms as well.
     """
-    end = time.monotonic() + seconds
+    stretch = Stretch()
     while True:
         found = condition()
         if found:
             return found
-        assert time.monotonic() < end, f"did not come within {seconds} s: {what or condition}"
+        assert not stretch.is_over(seconds), f"did not come within {seconds} s: {what or condition}"
         with _news:
             _news.wait(0.02)
 

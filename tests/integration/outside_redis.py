@@ -37,7 +37,7 @@ class Redis:
         self.process = subprocess.Popen(
             [server_program(), *place, *keeping, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(self._answers, 20)
+        until(self._answers)
 
     def _answers(self) -> bool:
         try:

@@ -112,7 +112,7 @@ def smppy_modules() -> Path:
 
 
 def _install(command: list[str], modules: Path, what: str) -> None:
-    done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
     if done.returncode:
         shutil.rmtree(modules, ignore_errors=True)
         missing(what)

@@ -120,7 +120,6 @@ class Case:
 
 
 @pytest.mark.elapsed
-@pytest.mark.timeout(180)
 @pytest_twisted.ensureDeferred
 async def test_a_clock_that_is_set_stops_nothing_for_long(fake: FakeTime) -> None:
     """Back by 1, 10 and 60 minutes, and on by all of them: within 5 s messages leave, a retry comes, it is said.

@@ -469,7 +469,7 @@ def test_the_daemon_does_not_start_on_a_wrong_file(world: Outside) -> None:
         capture_output=True,
         text=True,
         env=environment(),
-        timeout=30,
+        timeout=300,
         check=False,
     )
     assert run.returncode == 1

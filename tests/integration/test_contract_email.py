@@ -167,8 +167,8 @@ def test_the_deadline_ends_it_as_failed(world: Outside) -> None:
     world.relay.rcpt = lambda address: "451 4.0.0 later"
     found, _ = send(world, "short")
     began = time.time()
-    world.until_heard(found, "failed", seconds=15)
-    assert 3.0 < time.time() - began < 10
+    world.until_heard(found, "failed", seconds=10)
+    assert time.time() - began > 3
     assert world.state(found) == "failed"
 
 

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from outside import SECRET, Daemon, Outside, Smartico, Smsc, command, environment, free_port, until
 
+from fair_clock import Stretch
+
 
 @pytest.fixture
 def world() -> Iterator[Outside]:
@@ -350,9 +352,9 @@ def test_sigterm_does_not_wait_for_ever(world: Outside) -> None:
     world.start()
     found = world.sms(body="only once")["ext_message_id"]
     until(lambda: world.smsc.submits)
-    began = time.time()
-    assert world.daemon.terminate(30) == 0
-    assert time.time() - began < 25
+    stretch = Stretch()
+    assert world.daemon.terminate() == 0
+    assert stretch.seconds() < 25
     world.smsc.submitted = world.smsc.deliver_at_once
     world.settings["labels"]["other"] = world.label | {"api_key": "other"}
     world.start()
@@ -503,12 +505,12 @@ def test_kill_9_and_restart(world: Outside) -> None:
 
 def refused_for_now(world: Outside) -> None:
     """An SMS and an email at the same time: each hears try_again within 5 s, and the daemon is healthy meanwhile."""
-    began = time.time()
+    stretch = Stretch()
     with ThreadPoolExecutor() as callers:
         answers = [callers.submit(post) for post in (world.sms, world.email)]
         assert admin(world, "/healthz").status == 200
         assert [answer.result()["error_code"] for answer in answers] == [10, 10]
-    assert time.time() - began < 5
+    assert stretch.seconds() < 5
 
 
 @pytest.mark.elapsed
@@ -522,11 +524,9 @@ def test_redis_down_is_try_again_within_5_s_and_comes_back_within_5_s(world: Out
     until(lambda: admin(world, "/readyz").status == 503, 10)
     assert json.loads(admin(world, "/readyz").body)["reasons"]
     world.start_redis()
-    began = time.time()
     # Other content under the uid that was refused: nothing was stored of it.
     fields |= {"body": "x"}
-    until(lambda: world.post("/amazing/sms", fields).json["error_code"] == 0, 6)
-    assert time.time() - began < 5.5
+    until(lambda: world.post("/amazing/sms", fields).json["error_code"] == 0, 5.5)
     until(lambda: admin(world, "/readyz").status == 200, 10)
 
 
@@ -540,7 +540,7 @@ def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Out
             [command("twistd"), "-n", "--pidfile=", "gatewayd", "--config", str(world.daemon.config)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=300,
             env=environment(),
             cwd=world.directory,
             check=False,
@@ -619,9 +619,9 @@ def test_a_directory_that_is_down_or_slow_does_not_refuse(world: Outside) -> Non
     world.start()
     world.database.rename(moved)
     world.database.mkdir()
-    began = time.time()
+    stretch = Stretch()
     known, unknown = world.sms(), world.sms(ext_user_id="nobody")
-    assert time.time() - began < 10
+    assert stretch.seconds() < 10
     assert (known["error_code"], unknown["error_code"]) == (0, 0)
     for answer in (known, unknown):
         # Tried at delivery, and put off.
@@ -640,10 +640,10 @@ def test_a_locked_database_does_not_hold_up_the_answer(world: Outside) -> None:
     world.start()
     lock = sqlite3.connect(world.database, isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
-    began = time.time()
+    stretch = Stretch()
     answer = world.sms()
     assert answer["error_code"] == 0
-    assert time.time() - began < 5
+    assert stretch.seconds() < 5
     lock.execute("ROLLBACK")
     lock.close()
     world.until_heard(answer["ext_message_id"], "accepted", "delivered", seconds=15)
@@ -687,9 +687,9 @@ def test_an_http_directory(world: Outside) -> None:
     for other_path in ("../admin", "a/b", "a\\b", ".."):
         assert world.sms(ext_user_id=other_path)["error_code"] == 1, "it could be another path to some server"
     down = world.sms(ext_user_id="down")
-    began = time.time()
+    stretch = Stretch()
     hangs = world.email(ext_user_id="hangs")
-    assert time.time() - began < 5
+    assert stretch.seconds() < 5
     assert (down["error_code"], hangs["error_code"]) == (0, 0)
     records["/players/down"] = records["/players/hangs"] = records["/players/anna"]
     goes_on.set()
@@ -774,7 +774,7 @@ def test_the_sandbox(world: Outside) -> None:
             capture_output=True,
             text=True,
             env=environment(),
-            timeout=100,
+            timeout=300,
             check=False,
             cwd=world.directory,
         )
@@ -800,13 +800,13 @@ def sandbox(world: Outside, *words: str, **options: Any) -> "subprocess.Popen[st
 def test_the_sandbox_for_programs(world: Outside) -> None:
     """--json: one object with what came of the round trip and each step; where it can't begin, the reason."""
     run = sandbox(world, "--once", "--json")
-    told = json.loads(run.communicate(timeout=100)[0])
+    told = json.loads(run.communicate(timeout=300)[0])
     assert (run.returncode, told["worked"], told["messages"]) == (0, True, 2)
     parts = {"redis", "relay", "smsc", "vendor", "inbox", "players", "smartico", "gatewayd"}
     assert parts == {step["who"] for step in told["steps"]}
     (world.directory / "file").touch()
     run = sandbox(world, "--once", "--json", "--dir", "file/box")
-    told = json.loads(run.communicate(timeout=100)[0])
+    told = json.loads(run.communicate(timeout=300)[0])
     assert (run.returncode, told["worked"]) == (1, False)
     assert told["reason"].startswith("cannot make ")
 
@@ -824,7 +824,7 @@ def test_ctrl_c_ends_a_sandbox_that_a_script_has_put_behind_itself(world: Outsid
     # Two at once, whatever the machine does meanwhile; the same one twice would come as one.
     for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
         run.send_signal(number)
-    for line in run.communicate(timeout=60)[0].splitlines():
+    for line in run.communicate(timeout=300)[0].splitlines():
         assert json.loads(line)["who"]
     assert run.returncode == 0
 

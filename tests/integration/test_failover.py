@@ -14,7 +14,7 @@ from redis_trio import Trio
 MESSAGES = 60
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest_twisted.ensureDeferred
 async def test_a_failover_loses_nothing_and_sends_nothing_twice() -> None:
     """Of each kind: killed, killed and back as a master, its replicas cut before, frozen, and asked for."""

@@ -15,7 +15,7 @@ from redis_server import until
 COUNT = 200
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest_twisted.ensureDeferred
 async def test_kill_9_under_load_between_postfix_and_a_foreign_smsc() -> None:
     """Nothing accepted is lost, no SMS is sent twice, and Postfix's success reports come back for every email."""

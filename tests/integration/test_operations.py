@@ -246,7 +246,7 @@ def on_a_terminal(world: World, *words: str) -> tuple[int, str, str]:
         os.close(theirs)
         watcher = threading.Thread(target=watch)
         watcher.start()
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=300)
     watcher.join()
     os.close(ours)
     return child.returncode, out, seen.decode("utf-8", "replace")

@@ -93,7 +93,7 @@ def start(
 
 
 def run(
-    program: str, words: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float = 60.0
+    program: str, words: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float = 300.0
 ) -> "subprocess.CompletedProcess[str]":
     """Run one of PROGRAMS to its end; what it printed. TimeoutExpired after so many seconds, and it is killed."""
     with TemporaryFile() as out, TemporaryFile() as err:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs, formatEvent
 
+from fair_clock import Stretch
 from gatewayd.check.redis import look
 from gatewayd.config import parse
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
@@ -87,8 +88,8 @@ async def test_a_failover_is_followed(trio: Trio) -> None:
         old = await trio.master()
         trio.kill(old)
         assert await counted(link) >= 2
-        new = await trio.master()
-        assert new != old
+        # The link may have believed another Sentinel than the first.
+        await until(lambda: is_followed_by_another(trio, old))
         await trio.start_again(old)
         await until(lambda: is_replica(trio, old))
         assert await link.run(COUNT, ["n", 0]) >= 2
@@ -97,6 +98,11 @@ async def test_a_failover_is_followed(trio: Trio) -> None:
 async def has_a_key(trio: Trio) -> bool:
     """Whether all three hold something."""
     return [await ask(port, "DBSIZE") for port in trio.ports] == [1, 1, 1]
+
+
+async def is_followed_by_another(trio: Trio, index: int) -> bool:
+    """Whether the Sentinels name another master."""
+    return await trio.master() != index
 
 
 async def is_replica(trio: Trio, index: int) -> bool:
@@ -123,9 +129,9 @@ async def test_a_connection_needs_one_sentinel(trio: Trio) -> None:
     trio.signal_sentinel(0, signal.SIGSTOP)
     trio.signal_sentinel(1, signal.SIGKILL)
     async with linked(trio) as link:
-        began = reactor.seconds()
+        stretch = Stretch()
         assert await link.run(COUNT, ["n", 1]) == 1
-        assert reactor.seconds() - began < PATIENCE
+        assert stretch.seconds() < PATIENCE
     trio.signal_sentinel(0, signal.SIGCONT)
 
 
