@@ -840,10 +840,6 @@ class FakeStore:
             self._note(row, "tell again", reason)
         self.db.queues["reports"][job.message_id] = due
 
-    async def suppress(self, label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
-        self.db.stop[label, channel, keyed_hash] = self._now() + seconds
-        self.db.stop_owners[label, channel, keyed_hash] = owner
-
     async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         self._now()
         owned = [

@@ -8,12 +8,13 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
-from fakes import Database, FakeStore
+from fakes import Database, FakeStopList, FakeStore
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Handed, Leased, Message, ReportJob, Sms
 from gatewayd.core.status import Report, State
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
+from gatewayd.store.stop_list import StopList
 from redis_server import RedisServer, ShiftedClock
 
 _serial = itertools.count()
@@ -73,6 +74,12 @@ class Holder:
         """As IStore, with the latest lease."""
         more.setdefault("lease", self.leases.get(message.id, "none"))
         return bool(await self.store.mark(message, route, address, **more))
+
+    async def stop(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
+        """As IStopList.put."""
+        store = self.store
+        stops = FakeStopList(store) if isinstance(store, FakeStore) else StopList(store._link, store._prefix)
+        await stops.put(label, channel, name, seconds, owner=owner)
 
     async def settle_again(self, message: Message, due: float, reason: str, **more: Any) -> None:
         """As IStore, with the latest lease."""

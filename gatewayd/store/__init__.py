@@ -95,7 +95,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             await self._final(message_id, channel, lease, State.FAILED, reason, "f")
         else:
             delay = rows.ms(min(UNREADABLE, deadline - now))
-            await self._run("settle_again", message_id, channel, lease, delay, reason, 0, 0, "", [])
+            await self._run("put_back_for_retry", message_id, channel, lease, delay, reason, 0, 0, "", [])
 
     async def mark(
         self,
@@ -109,7 +109,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
     ) -> int:
         self._link.check_replicas()
         code = await self._run(
-            "mark",
+            "mark_on_the_wire",
             message.id,
             message.channel,
             lease,
@@ -155,7 +155,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         progress: Sequence[str] = (),
     ) -> None:
         await self._run(
-            "settle_again",
+            "put_back_for_retry",
             message.id,
             message.channel,
             lease,
@@ -175,7 +175,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
     ) -> bool:
         # The mark was stored before the write, by a clock of which we know the difference to some milliseconds.
         until = self._moments.theirs(written_at) + 200
-        return bool(await self._run("resume_from", message_id, route, until, reason, list(progress)))
+        return bool(await self._run("resume_uncertain", message_id, route, until, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str, *, lease: str) -> None:
         await self._final(message.id, message.channel, lease, state, reason, reports)
@@ -203,13 +203,13 @@ class RedisStore(Accepting, Facts, Players, Operators):
     async def make_due(self, channel: Channel, *, every: bool = False) -> None:
         since, skip = str(int(self._now() * 1000) + 1).encode(), 0
         while since:
-            since, skip = await self._run("make_due", channel, AT_ONCE, since.decode(), skip, int(every))
+            since, skip = await self._run("make_put_off_due", channel, AT_ONCE, since.decode(), skip, int(every))
 
     async def queues(self) -> Mapping[str, QueueState]:
         now = self._now()
         found = {}
         for kind in (*Channel, "reports"):
-            waiting, leased, born = await self._run("queues", str(kind))
+            waiting, leased, born = await self._run("measure_queue", str(kind))
             age = max(now - born / 1000, 0.0) if born else 0.0
             found[str(kind)] = QueueState(waiting=waiting, leased=leased, oldest_age=age)
         return found
@@ -217,11 +217,11 @@ class RedisStore(Accepting, Facts, Players, Operators):
     # Rates
 
     async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
-        _, *first = await self._run("reserve", bucket, slots, interval * 1000, burst * 1000, _FOR_EVER)
+        _, *first = await self._run("reserve_slots", bucket, slots, interval * 1000, burst * 1000, _FOR_EVER)
         return self._slot(*first)
 
     async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
-        taken, *first = await self._run("reserve", bucket, 1, interval * 1000, 0, patience * 1000)
+        taken, *first = await self._run("reserve_slots", bucket, 1, interval * 1000, 0, patience * 1000)
         return bool(taken), self._slot(*first)
 
     def _slot(self, when: bytes, wait: bytes) -> float:
@@ -277,7 +277,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         return self._dataset.to_restate()
 
     async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> list[str]:
-        replies = await self._run_all("restate", marks)
+        replies = await self._run_all("restate_mark", marks)
         forgotten = [one for (one, _, _), reply in zip(marks, replies, strict=True) if reply]
         if forgotten:
             self.log.error("{what}", what=self._dataset.forgot(self._clock.seconds(), len(forgotten)))
@@ -299,7 +299,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         ):
             for key in names if back else ():
                 after = str(rows.ms(self._now()))
-                while last := await self._run("come_forward", key, after, back, AT_ONCE):
+                while last := await self._run("follow_clock_back", key, after, back, AT_ONCE):
                     after = last.decode()
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:

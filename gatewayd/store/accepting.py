@@ -99,7 +99,7 @@ class Accepting(Part):
         """As IStore."""
         self._unheard.asked(attempt)
         try:
-            await self._run("take_back", message_id, attempt)
+            await self._run("undo_accept", message_id, attempt)
         except StoreUnavailable:
             # It is asked again.
             raise
@@ -115,7 +115,7 @@ class Accepting(Part):
         self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
     ) -> tuple[Acceptance, str] | None:
         """As IStore."""
-        code, owner = await self._run("known", [fingerprint, *earlier_fingerprints], list(ids))
+        code, owner = await self._run("find_accepted", [fingerprint, *earlier_fingerprints], list(ids))
         if not code:
             return None
         await self._link.confirmed()

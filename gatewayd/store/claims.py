@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from zope.interface import implementer
 
 from gatewayd.core.interfaces import Claim, IEventClaims
+from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 
@@ -30,8 +31,8 @@ class EventClaims:
 
     def __init__(self, link: RedisLink, prefix: str, boot: str) -> None:
         self._link = link
-        self._prefix = f"{prefix}seen:"
-        self._write = all_scripts()["write"]
+        self._prefix = prefix + KEYS["claim"].short
+        self._write = all_scripts()["write_when_full"]
         self._names = (f"{boot}:{number}" for number in itertools.count())
 
     async def claim(self, keys: Sequence[str]) -> list[Claim]:

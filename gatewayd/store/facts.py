@@ -65,7 +65,7 @@ class Facts(Part):
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         """As IStore."""
-        due, orphans = await self._run("parked_receipts", limit, PARKED_FOR * 1000, PARKED_MOST)
+        due, orphans = await self._run("look_at_parked_receipts", limit, PARKED_FOR * 1000, PARKED_MOST)
         return [self._unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
 
     def _unparked(self, payload: bytes) -> Receipt:
@@ -74,7 +74,7 @@ class Facts(Part):
 
     async def latest_to(self, number_hashes: Sequence[str]) -> str | None:
         """As IStore."""
-        found = await self._run("latest_to", list(number_hashes))
+        found = await self._run("find_latest_to_number", list(number_hashes))
         return found.decode() or None
 
     async def about(self, message_id: str) -> Known | None:
@@ -116,13 +116,13 @@ class Facts(Part):
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
         """As IStore."""
-        await self._run("report_again", job.message_id, job.lease, self._delay(due), reason, int(counts))
+        await self._run("retry_report", job.message_id, job.lease, self._delay(due), reason, int(counts))
 
     async def make_reports_due(self, message_ids: Collection[str]) -> None:
         """As IStore."""
         left = iter(message_ids)
         while some := list(islice(left, AT_ONCE)):
-            await self._run("bring_forward", "reports", some)
+            await self._run("make_due", "reports", some)
 
 
 def _unexpected(job: ReportJob) -> None:

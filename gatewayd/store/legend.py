@@ -55,7 +55,7 @@ KEYS: dict[str, Key] = {
     "body": Key("b:", "id", "string", "0.1.0: a whole message while it waits", "0.1.0", _FINAL),
     "timeline": Key("t:", "id", "list", "0.1.0: at|event|detail", "0.1.0", "with its message"),
     # Queues. KIND is a channel or `reports`
-    "queue": Key("Q:", "KIND", "zset", "ids by when they are due", "accept, settle_again ...", "when leased"),
+    "queue": Key("Q:", "KIND", "zset", "ids by when they are due", "accept, put_back_for_retry ...", "when leased"),
     "leases": Key(
         "L:", "KIND:instance", "zset", "ids by when they were leased", "accept, lease_messages", "when settled"
     ),
@@ -65,7 +65,7 @@ KEYS: dict[str, Key] = {
     "old_leases": Key("l:", "KIND:instance", "zset", "0.1.0: the leases", "0.1.0", "when that instance has ended"),
     "aside": Key("x:", "label|channel", "zset", "messages that wait for `resume`, by deadline", "set_aside", "resumed"),
     "asides": Key("parks", "", "set", "the scopes (label|channel) that have any", "set_aside", "with the last of them"),
-    "paused": Key("paused", "", "set", "scopes that an operator paused", "pause", "resume"),
+    "paused": Key("paused", "", "set", "scopes that an operator paused", "operators.py", "resume"),
     "waiting": Key("waiting", "", "integer", "messages whose content is kept", "accept", "never"),
     "counts": Key("counts", "", "hash", "label|channel|what to how many", "accept, whatever moves a message", "never"),
     # Receipts
@@ -83,11 +83,11 @@ KEYS: dict[str, Key] = {
         "day:bucket",
         "string",
         "the latest message to a number: hash (8 bytes) of the keyed hash, message (16)",
-        "mark",
+        "mark_on_the_wire",
         "retention after that day",
     ),
     "latest_to": Key("n:", "number hash", "string", "0.1.0: the latest message to it", "0.1.0", "retention"),
-    "unanswered": Key("u:", "number hash", "zset", "uncertain messages to a number", "settle_again", "retention"),
+    "unanswered": Key("u:", "number hash", "zset", "uncertain messages to a number", "put_back_for_retry", "retention"),
     "parked": Key("parked", "", "zset", "receipts that found no message, by the next look", "record_receipt", "1 h"),
     "early": Key("p:", "smsc:remote id", "list", "the same receipts, for the submit's answer", "record_receipt", "2 h"),
     # Reports
@@ -99,13 +99,13 @@ KEYS: dict[str, Key] = {
         "label:channel:keyed hash",
         "string",
         "not to be contacted: since ms|player or address|why|player's id or nothing; 1 is 0.1.0's",
-        "stop_put",
+        "put_stop",
         "suppress_for",
     ),
-    "stops": Key("stops:", "label:channel", "zset", "those hashes by since when", "stop_put", "with their stops"),
+    "stops": Key("stops:", "label:channel", "zset", "those hashes by since when", "put_stop", "with their stops"),
     "lifted": Key("lifted:", "label", "flag", "its guard is lifted", "lifted_guards.py", "as long as it is"),
     "stop_of": Key(
-        "stopped-of:", "label:channel:player hash", "set", "their addresses on it", "stop_put", "suppress_for"
+        "stopped-of:", "label:channel:player hash", "set", "their addresses on it", "put_stop", "suppress_for"
     ),
     "claim": Key(
         "seen:", "event", "string", "an outside event that was, or is being, recorded", "claims.py", "its time"
@@ -115,7 +115,7 @@ KEYS: dict[str, Key] = {
         "bucket",
         "text",
         "the next free moment of an even sequence | when it was written",
-        "reserve",
+        "reserve_slots",
         "soon after it",
     ),
     "instances": Key("inst", "", "zset", "instances by their last heartbeat", "beat", "once recovered by a peer"),
@@ -139,6 +139,7 @@ KEYS: dict[str, Key] = {
     "audit": Key("audit:", "instance", "hash", "`chain` and `lines`: its audit log's head", "keep_audit_head", "never"),
     "layout": Key("layout", "", "number", "2 since this version wrote here", "beat", "never"),
     "old_data": Key("old-data", "", "flag", "messages of 0.1.0 may be kept", "beat", "retention and 62 days"),
+    "waited": Key("waited", "", "flag", "the write of which WAIT says who has it", "replicas.py", "60 s"),
     "alive": Key("alive", "", "text", "the instance that last tried whether writes pass", "ping", "60 s"),
     "nothing": Key("-", "", "none", "never there: deleted first, see shared/base.lua", "nobody", "at once"),
 }
@@ -148,9 +149,9 @@ FIELDS: dict[str, Field] = {
     "fingerprint": Field("h", "text", "tells the same content from other content, keyed", "accept", "with the hash"),
     "label": Field("l", "text", "whose Smartico label", "accept", "with the hash"),
     "channel": Field("c", "text", "email, sms, im", "accept", "with the hash"),
-    "user": Field("x", "long text", "ext_user_id", "accept", "erase"),
-    "uid": Field("i", "long text", "the caller's id of it", "accept", "erase"),
-    "activity": Field("y", "long text", "activity_type; not there for none", "accept", "erase"),
+    "user": Field("x", "long text", "ext_user_id", "accept", "erase_message"),
+    "uid": Field("i", "long text", "the caller's id of it", "accept", "erase_message"),
+    "activity": Field("y", "long text", "activity_type; not there for none", "accept", "erase_message"),
     "accepted_at": Field("t", "moment", "when it was accepted", "accept", "with the hash"),
     "deadline": Field("d", "moment", "when it ends as failed", "accept", "with the hash"),
     "callback": Field("w", "text", "digest of its callback URL; empty: the label's", "accept", "with the hash"),
@@ -168,19 +169,23 @@ FIELDS: dict[str, Field] = {
     "lease": Field(
         "L", "text", "who holds it: boot, the lease's own name, and + once marked", "accept, lease_messages", "settled"
     ),
-    "tries": Field("n", "number", "tries that counted", "settle_again", "with the hash"),
-    "first_try": Field("f", "moment", "the first of them", "settle_again", "with the hash"),
-    "copies": Field("q", "number", "copies that may have been taken", "settle_again, requeue_leases", _FINAL),
+    "tries": Field("n", "number", "tries that counted", "put_back_for_retry", "with the hash"),
+    "first_try": Field("f", "moment", "the first of them", "put_back_for_retry", "with the hash"),
+    "copies": Field("q", "number", "copies that may have been taken", "put_back_for_retry, requeue_leases", _FINAL),
     "segments_taken": Field(
-        "J", "number", "how many segments were taken; J1 ... are their remote ids", "mark ...", _FINAL
+        "J", "number", "how many segments were taken; J1 ... are their remote ids", "mark_on_the_wire ...", _FINAL
     ),
     "old_segments": Field("j", "text", "0.1.0: those remote ids", "0.1.0", _FINAL),
     # Where it stands
     "state": Field("s", "text", "status.State", "all that move it", "with the hash"),
-    "route": Field("r", "text", "the relay, SMSC or provider of the latest copy", "mark, settle_sent", "with the hash"),
-    "marked_at": Field("k", "moment", "right before the latest copy was written", "mark", _FINAL),
-    "address_hash": Field("a", "text", "keyed hash of where it went", "mark", "erase"),
-    "segments": Field("g", "text", "a letter of OUTCOME for each segment, a dot for none yet", "mark", "with the hash"),
+    "route": Field(
+        "r", "text", "the relay, SMSC or provider of the latest copy", "mark_on_the_wire, settle_sent", "with the hash"
+    ),
+    "marked_at": Field("k", "moment", "right before the latest copy was written", "mark_on_the_wire", _FINAL),
+    "address_hash": Field("a", "text", "keyed hash of where it went", "mark_on_the_wire", "erase_message"),
+    "segments": Field(
+        "g", "text", "a letter of OUTCOME for each segment, a dot for none yet", "mark_on_the_wire", "with the hash"
+    ),
     "sent_at": Field("e", "moment", "when the next hop took it", "settle_sent", "with the hash"),
     "ended_at": Field("z", "moment", "when it came to a final state", "all that move it", "with the hash"),
     # What Smartico hears
@@ -191,8 +196,8 @@ FIELDS: dict[str, Field] = {
     "report_since": Field(
         "pq", "moment", "since when the first of these is to be told", "all that move it", "end_report"
     ),
-    "report_tries": Field("pn", "number", "tries at it", "report_again", "end_report"),
-    "report_first_try": Field("pf", "moment", "the first of them", "report_again", "end_report"),
+    "report_tries": Field("pn", "number", "tries at it", "retry_report", "end_report"),
+    "report_first_try": Field("pf", "moment", "the first of them", "retry_report", "end_report"),
     "report_lease": Field("K", "text", "who tells it: as `lease`", "lease_reports, all that move it", "end_report"),
     # Its story. These are families: what follows the short form is said
     "report": Field(
@@ -200,13 +205,17 @@ FIELDS: dict[str, Field] = {
         "numbers",
         "+ letter: when queued, heard first, heard last, how often heard; ms since accepted_at",
         "all that move it, end_report",
-        "erase",
+        "erase_message",
     ),
     "step": Field(
-        ":", "numbers", "+ event|detail: first, last, how often; ms since accepted_at", "shared/note.lua", "erase"
+        ":",
+        "numbers",
+        "+ event|detail: first, last, how often; ms since accepted_at",
+        "shared/note.lua",
+        "erase_message",
     ),
     "detail": Field(
-        "+", "text", "+ hash and number: the rest of a detail of over 64 bytes", "shared/note.lua", "erase"
+        "+", "text", "+ hash and number: the rest of a detail of over 64 bytes", "shared/note.lua", "erase_message"
     ),
     "no_news": Field("#", "number", "facts that changed nothing", "record_evidence, record_receipt", "with the hash"),
 }

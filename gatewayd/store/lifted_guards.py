@@ -3,6 +3,7 @@
 Where Redis' memory is full nothing is accepted, guard or not; but what an operator says then is not to be lost.
 """
 
+from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 
@@ -12,7 +13,7 @@ class LiftedGuards:
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self._link = link
-        self._prefix = f"{prefix}lifted:"
+        self._prefix = prefix + KEYS["lifted"].short
 
     async def lift(self, label: str, seconds: float) -> None:
         """From now on; again, it counts from then, and with 0 the guard stands again. Raises StoreUnavailable."""
@@ -20,7 +21,7 @@ class LiftedGuards:
             await self._link.command("DEL", self._prefix + label)
         else:
             words = ("SET", self._prefix + label, "1", "PX", max(int(seconds * 1000), 1))
-            await self._link.run(all_scripts()["write"], words)
+            await self._link.run(all_scripts()["write_when_full"], words)
 
     async def lifted(self, label: str) -> float:
         """Seconds for which it is lifted still; 0 where it is not. Raises StoreUnavailable."""

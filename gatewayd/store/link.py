@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE, Backoff
 from gatewayd.store.connection import Connection, Failed, Lost, NoMaster, Refused, connected
+from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
 
 PATIENCE = 3.0
@@ -335,7 +336,7 @@ class RedisLink(MultiService):
             replies: list[Any] = await gatherResults(asked, consumeErrors=True)
             return replies
 
-        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, f"{self._prefix}waited")
+        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self._prefix + KEYS["waited"].short)
         self._second = second
         second.gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
 

@@ -29,7 +29,9 @@ class Operators(Part):
     async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
         """As IStore."""
         # What operators do about a full memory belongs to the log, too.
-        await self._run("write", "HSET", self._key("audit", instance), "chain", head.chain, "lines", head.lines)
+        await self._run(
+            "write_when_full", "HSET", self._key("audit", instance), "chain", head.chain, "lines", head.lines
+        )
 
     async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
         """As IStore."""
@@ -51,7 +53,7 @@ class Operators(Part):
 
     async def try_now(self, message_id: str, channel: Channel) -> bool:
         """As IStore."""
-        return bool(await self._run("bring_forward", channel, [message_id]))
+        return bool(await self._run("make_due", channel, [message_id]))
 
     async def counts(self) -> Mapping[tuple[str, Channel, str], int]:
         """As IStore."""
@@ -72,19 +74,19 @@ class Operators(Part):
 
     async def retry_dead(self, message_id: str) -> bool:
         """As IStore."""
-        return bool(await self._run("end_dead", message_id, 1))
+        return bool(await self._run("end_dead_reports", message_id, 1))
 
     async def drop_dead(self, message_id: str) -> bool:
         """As IStore."""
-        return bool(await self._run("end_dead", message_id, 0))
+        return bool(await self._run("end_dead_reports", message_id, 0))
 
     async def pause(self, label: str, channel: Channel) -> None:
         """As IStore."""
-        await self._run("pause", f"{label}|{channel}", 1)
+        await self._run("write_when_full", "SADD", self._key("paused"), f"{label}|{channel}")
 
     async def resume(self, label: str, channel: Channel) -> None:
         """As IStore."""
-        await self._run("pause", f"{label}|{channel}", 0)
+        await self._run("write_when_full", "SREM", self._key("paused"), f"{label}|{channel}")
 
     async def paused(self) -> frozenset[tuple[str, Channel]]:
         """As IStore."""

@@ -5,6 +5,7 @@ keyed hashes. What 0.1.0 stored stands in none of them, and is looked for among 
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from gatewayd.core.model import Channel, Erased, Kept, Stopped
 from gatewayd.core.status import State
@@ -21,7 +22,9 @@ LONGEST = 62
 _SCANNING = 10**15
 """Cursors from here on are Redis' own, of a look at all that is kept."""
 
-_LISTS_AT_ONCE = 8
+_ID = 16
+"""Bytes of a message's id in a list."""
+
 _LISTS_A_STEP = 64
 
 
@@ -33,18 +36,19 @@ def bucket(player_hash: str) -> int:
 class Players(Part):
     """Who must not be contacted, and what is stored of whom."""
 
-    async def suppress(self, label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
-        """As IStore."""
-        await self._run("stop", label, channel, keyed_hash, max(int(seconds), 1), owner)
-        await self._link.confirmed()
-
     async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         """As IStore."""
-        return bool(await self._run("unstop", label, channel, list(hashes)))
+        return bool(await self._run("lift_stops", label, channel, list(hashes), ""))
 
     async def stopped(self, label: str, channel: Channel, hashes: Sequence[str]) -> Stopped | None:
         """As IStore."""
-        left, addresses = await self._run("stop_of", label, channel, list(hashes))
+        scope, left, addresses = f"{label}:{channel}:", 0, 0
+        for one in hashes:
+            left = max(left, await self._link.command("PTTL", self._key("stop", scope + one)))
+            owned = await self._link.command("SMEMBERS", self._key("stop_of", scope + one))
+            if owned:
+                keys = [self._key("stop", scope + address.decode()) for address in owned]
+                addresses += await self._link.command("EXISTS", *keys)
         if not left and not addresses:
             return None
         return Stopped(self._clock.seconds() + left / 1000 if left else 0.0, addresses)
@@ -54,7 +58,7 @@ class Players(Part):
     ) -> tuple[str, Erased]:
         """As IStore."""
         following, seen, ids = await self._theirs_of(cursor, label, ext_user_id, hashes)
-        replies = await self._run_all("erase", [(one, State.FAILED) for one in ids])
+        replies = await self._run_all("erase_message", [(one, State.FAILED) for one in ids])
         removed = sum(1 for reply in replies if reply)
         pairs = zip(ids, replies, strict=True)
         ended = tuple((one, Channel(reply.decode())) for one, reply in pairs if isinstance(reply, bytes))
@@ -95,22 +99,31 @@ class Players(Part):
         at = int(cursor)
         if at >= _SCANNING:
             following, ids = await self._some(str(at - _SCANNING))
-            found = await self._run("of_player_among", ids, label, user) if ids else []
             after = "0" if following == "0" else str(_SCANNING + int(following))
-            return after, len(ids), [one.decode() for one in found]
+            return after, len(ids), await self._of_player(ids, label, user)
         days, buckets = self._days(), {bucket(name) for name in hashes}
         first = at * AT_ONCE
-        lists = [(day, number, first, AT_ONCE, label, user) for day in days for number in sorted(buckets)]
-        ids, seen, longest = [], 0, 0
-        for start in range(0, len(lists), _LISTS_AT_ONCE):
-            for length, some in await self._run_all("of_player", lists[start : start + _LISTS_AT_ONCE]):
-                seen += max(min(int(length) - first, AT_ONCE), 0)
-                longest = max(longest, int(length))
-                ids += [one.decode() for one in some]
-        if longest > first + AT_ONCE:
+        ids, seen, is_last = [], 0, True
+        for day in days:
+            for number in sorted(buckets):
+                some = await self._listed(day, number, first)
+                seen += len(some)
+                is_last = is_last and len(some) < AT_ONCE
+                ids += await self._of_player(some, label, user)
+        if not is_last:
             return str(at + 1), seen, list(dict.fromkeys(ids))
         scan = await self._link.command("EXISTS", self._key("old_data"))
         return str(_SCANNING) if scan else "0", seen, list(dict.fromkeys(ids))
+
+    async def _listed(self, day: int, number: int, first: int) -> list[str]:
+        """Some messages of a list, from the `first` on: fewer than AT_ONCE are its last ones."""
+        ends = first * _ID, (first + AT_ONCE) * _ID - 1
+        packed = await self._link.command("GETRANGE", self._key("players", f"{day}:{number}"), *ends)
+        return [str(UUID(bytes=packed[at : at + _ID])) for at in range(0, len(packed), _ID)]
+
+    async def _of_player(self, ids: Sequence[str], label: str, user: str) -> list[str]:
+        """Those of these messages that are this player's."""
+        return [one.decode() for one in await self._run("filter_by_player", ids, label, user)] if ids else []
 
     def _days(self) -> range:
         today = int(self._now() / DAY)
@@ -148,8 +161,7 @@ class Players(Part):
         queued = 0
         for number, length in lists[:_LISTS_A_STEP]:
             for begin in range(0, length, AT_ONCE):
-                ids = await self._run("listed_players", day, number, begin, AT_ONCE)
-                queued += int(await self._run("replay", [one.decode() for one in ids], label, *span))
+                queued += int(await self._run("replay", await self._listed(day, number, begin), label, *span))
         if len(lists) > _LISTS_A_STEP:
             return str(at // BUCKETS * BUCKETS + lists[_LISTS_A_STEP][0]), queued
         if day != days[-1]:
@@ -159,5 +171,5 @@ class Players(Part):
 
     async def _lists_of(self, day: int) -> list[tuple[int, int]]:
         """The parts that have messages which go on this day, and how many."""
-        found = await self._run("list_lengths", day, BUCKETS)
+        found = await self._run("measure_player_lists", day, BUCKETS)
         return list(zip(found[::2], found[1::2], strict=True))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from gatewayd.core.model import Channel
 from gatewayd.core.status import FINAL, TRANSITIONS, WAITING, Event, State
@@ -15,20 +16,10 @@ from gatewayd.store.legend import spell
 from gatewayd.store.link import Script
 from gatewayd.store.unheard import UNHEARD_FOR
 
-_NAMES = (
-    "accept known take_back lease_messages mark record_segments settle_sent settle_again settle_final set_aside"
-    " requeue_set_aside resume_from make_due record_evidence record_receipt parked_receipts latest_to lease_reports"
-    " end_report report_again bring_forward end_dead beat come_forward restate requeue_leases stop unstop stop_of"
-    " stop_put stop_lift stop_forget stop_page pause of_player of_player_among listed_players list_lengths"
-    " erase replay queues reserve write"
-)
-
 _REFUSED_WHEN_FULL = frozenset({"accept"})
 """All others end, hand over or forget something, or are needed for it: a full memory must not stop them."""
 
-_READ_ONLY = frozenset(
-    {"stop_of", "of_player", "of_player_among", "listed_players", "list_lengths", "latest_to", "queues"}
-)
+_READ_ONLY = frozenset({"filter_by_player", "measure_player_lists", "find_latest_to_number", "measure_queue"})
 
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
 
@@ -58,7 +49,8 @@ def _words() -> str:
 @cache
 def all_scripts() -> dict[str, Script]:
     """Each script of lua/ by its name."""
-    return {name: Script(name, _assembled(name)) for name in _NAMES.split()}
+    names = sorted(file.name.removesuffix(".lua") for file in _folder().iterdir() if file.name.endswith(".lua"))
+    return {name: Script(name, _assembled(name)) for name in names}
 
 
 def _assembled(name: str) -> str:
@@ -92,7 +84,7 @@ def _shared_by(source: str) -> list[str]:
 @cache
 def _functions() -> dict[str, str]:
     """Each function of lua/shared/ and the file in which it stands."""
-    folder = resources.files("gatewayd.store").joinpath("lua", "shared")
+    folder = _folder().joinpath("shared")
     files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".lua"))
     return {
         function: f"shared/{file}"
@@ -111,4 +103,8 @@ def _named(source: str) -> set[str]:
 
 @cache
 def _source(file: str) -> str:
-    return resources.files("gatewayd.store").joinpath("lua", file).read_text("utf-8")
+    return _folder().joinpath(*file.split("/")).read_text("utf-8")
+
+
+def _folder() -> Traversable:
+    return resources.files("gatewayd.store").joinpath("lua")

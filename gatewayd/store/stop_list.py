@@ -44,28 +44,28 @@ class StopList:
         kind = "address" if of_address else "player"
         lifetime, began = int(seconds * 1000), int(since * 1000)
         item = (label, channel, keyed_hash, lifetime, 0, kind, _plain(reason), user, owner, began)
-        await self._link.run(self._scripts["stop_put"], item)
+        await self._link.run(self._scripts["put_stop"], item)
 
     async def put_all(self, stops: Sequence[Stop]) -> None:
         """See IStopList."""
-        await self._link.run_all(self._scripts["stop_put"], [_item(stop) for stop in stops])
+        await self._link.run_all(self._scripts["put_stop"], [_item(stop) for stop in stops])
 
     async def lift(self, label: str, channel: Channel, hashes: Sequence[str], consented_at: float) -> int:
         """See IStopList."""
         return int(
-            await self._link.run(self._scripts["stop_lift"], (label, channel, list(hashes), int(consented_at * 1000)))
+            await self._link.run(self._scripts["lift_stops"], (label, channel, list(hashes), int(consented_at * 1000)))
         )
 
     async def forget(self, label: str, channel: Channel, hashes: Sequence[str]) -> None:
         """See IStopList."""
-        await self._link.run(self._scripts["stop_forget"], (label, channel, list(hashes)))
+        await self._link.run(self._scripts["forget_whose_stops"], (label, channel, list(hashes)))
 
     async def some(self, label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
         """See IStopList."""
         began, _, name = cursor.partition("-")
         first = int(began) if name else math.ceil(since * 1000)
         item = (label, channel, first, name, AT_ONCE)
-        now, more, *rows = await self._link.run(self._scripts["stop_page"], item)
+        now, more, *rows = await self._link.run(self._scripts["list_stops"], item)
         moment = int(now) / 1000
         found = [_stop(label, channel, row, moment) for row in zip(*[iter(rows)] * 3, strict=True)]
         return more.decode(), found

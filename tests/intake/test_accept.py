@@ -538,12 +538,12 @@ async def test_the_stop_list_holds_players_and_addresses() -> None:
     """By the player's id, and by the address however it is written; activity_type passes it."""
     for names in (KEYS.user_hashes("amazing", "hhu234556"), KEYS.address_hashes("anna@players.example")):
         intake = Intake()
-        await intake.store.suppress("amazing", Channel.EMAIL, names[0], 3600)
+        await FakeStopList(intake.store).put("amazing", Channel.EMAIL, names[0], 3600)
         assert await code(intake, MAIL) == 5
         assert await code(intake, TEXT) == 0
         assert await code(intake, mail(activity_type="EmailCustomerSupport")) == 0
     intake = Intake()
-    await intake.store.suppress("amazing", Channel.SMS, KEYS.number_hashes("+447700900123")[0], 3600)
+    await FakeStopList(intake.store).put("amazing", Channel.SMS, KEYS.number_hashes("+447700900123")[0], 3600)
     assert await code(intake, TEXT) == 5
 
 
@@ -555,14 +555,14 @@ async def test_the_directorys_own_spelling_of_an_id_counts() -> None:
     assert await code(intake, mail(ext_user_id="01001")) == 0
     assert stored(intake).ext_user_id == "1001"
     assert intake.decisions[-1].ext_user_id == "1001"
-    await intake.store.suppress("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "1001")[0], 3600)
+    await FakeStopList(intake.store).put("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "1001")[0], 3600)
     for number, spelling in enumerate(("1001", "01001", " 1001")):
         assert await code(intake, mail(ext_user_id=spelling, uid=f"uid-{number}")) == 5
         assert intake.decisions[-1].ext_user_id == "1001"
     # What was stopped under a spelling of the caller's, before the directory told its own, is stopped still.
     intake = Intake()
     intake.players.players = {"01001": replace(ANNA, id="1001")}
-    await intake.store.suppress("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "01001")[0], 3600)
+    await FakeStopList(intake.store).put("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "01001")[0], 3600)
     assert await code(intake, mail(ext_user_id="01001")) == 5
 
 

@@ -91,7 +91,7 @@ async def test_a_full_memory_ends_what_is_there_and_takes_nothing_on(full: tuple
     [stopped] = await one.lease_reports(10)
     await one.report_dead(stopped, "48 h")
     assert await one.retry_dead(marked.id)
-    await one.suppress("amazing", Channel.SMS, "player", 60, owner="owner")
+    await one.stop("amazing", Channel.SMS, "player", 60, owner="owner")
     assert await one.unsuppress("amazing", Channel.SMS, ["player"])
     cursor = "0"
     while cursor != "0" or late:

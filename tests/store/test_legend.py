@@ -19,8 +19,7 @@ def test_every_name_is_used() -> None:
     python = "".join(path.read_text("utf-8") for path in PYTHON if path.name != "legend.py")
     for kind, names in (("KEY", KEYS), ("FIELD", FIELDS)):
         for name in names:
-            short = names[name].short
-            assert f"{kind}.{name}" in scripts or f'"{name}"' in python or f"prefix}}{short}" in python, name
+            assert f"{kind}.{name}" in scripts or f'"{name}"' in python, name
 
 
 def test_no_short_form_is_taken_twice() -> None:
@@ -39,6 +38,21 @@ def test_a_script_takes_nothing_by_its_position_or_short_form(path: Path) -> Non
     assert re.findall(r"\b(?:it|m|f)\[", source) == []
     assert re.findall(r"P \.\. '", source) == []
     assert re.findall(r"(?:HGET|HSET|HDEL|HMGET|HINCRBY)', [^)]*'[a-z]{1,2}'", source) == []
+
+
+def test_no_key_is_put_together_from_text() -> None:
+    """Python takes a family from the legend, too."""
+    for path in PYTHON:
+        assert re.findall(r"prefix\}[a-z]", path.read_text("utf-8")) == [], path.name
+
+
+def test_who_writes_a_key_or_a_field_is_there() -> None:
+    """A script that was given another name, or a module that has moved, is found here."""
+    files = {path.stem for path in (*LUA, *PYTHON)}
+    methods = set(re.findall(r"async def (\w+)", "".join(path.read_text("utf-8") for path in PYTHON)))
+    for name, one in (*KEYS.items(), *FIELDS.items()):
+        for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", f"{one.written_by} {one.goes}"):
+            assert word in files | methods | {"suppress_for"}, f"{name}: {word}"
 
 
 def test_a_name_that_is_not_there_is_no_script() -> None:

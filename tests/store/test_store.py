@@ -254,7 +254,7 @@ async def test_a_message_that_is_held_for_evidence_makes_no_queue_old(world: Wor
 async def test_suppression(world: World) -> None:
     """A name on the stop list of a label and channel stops acceptance and the wire, until taken off or expired."""
     early = await world.leased()
-    await world.one.suppress("amazing", Channel.SMS, "name", 60)
+    await world.one.stop("amazing", Channel.SMS, "name", 60)
     assert (await world.one.accept(sms(world.clock), "a", stop_hashes=["other", "name"]))[0] is Acceptance.SUPPRESSED
     assert (await world.one.accept(sms(world.clock, label="else"), "a", stop_hashes=["name"]))[0] is Acceptance.STORED
     assert not await world.one.mark(early, "world", "", stop_hashes=["name"])
@@ -268,7 +268,7 @@ async def test_suppression(world: World) -> None:
 async def test_who_takes_a_player_off_the_list_takes_their_addresses_off(world: World) -> None:
     """Addresses that bounced go with the player whose they were, and only of that label and channel."""
     for label, name in (("amazing", "one"), ("amazing", "two"), ("else", "one")):
-        await world.one.suppress(label, Channel.EMAIL, name, 60, owner="player")
+        await world.one.stop(label, Channel.EMAIL, name, 60, owner="player")
     assert await world.one.unsuppress("amazing", Channel.EMAIL, ["earlier key", "player"])
     assert not await world.one.stopped("amazing", Channel.EMAIL, ["one", "two"])
     assert await world.one.stopped("else", Channel.EMAIL, ["one"])
@@ -404,7 +404,7 @@ async def test_an_orphaned_receipt(world: World) -> None:
 async def test_foreign_receipts_are_bounded(alone: tuple[World, RedisLink, str]) -> None:
     """Past a number those that were looked up most often are orphans at once: what is new finds its message soon."""
     world, link, prefix = alone
-    parked = all_scripts()["parked_receipts"]
+    parked = all_scripts()["look_at_parked_receipts"]
     for number in range(120):
         await world.one.record_receipt(Receipt("world", (f"old{number}",), Event.FAILED), park=True)
     world.clock.advance(3)
@@ -1155,8 +1155,8 @@ async def test_an_erased_uncertain_message_is_under_no_number(alone: tuple[World
 async def test_how_a_player_stands_on_the_stop_list(world: World) -> None:
     """Until when, and how many addresses of theirs, on that label and channel only."""
     until = world.clock.seconds() + 60
-    await world.one.suppress("amazing", Channel.SMS, "player", 60)
-    await world.one.suppress("amazing", Channel.EMAIL, "address", 90, owner="player")
+    await world.one.stop("amazing", Channel.SMS, "player", 60)
+    await world.one.stop("amazing", Channel.EMAIL, "address", 90, owner="player")
     by_name = await world.one.stopped("amazing", Channel.SMS, ["older", "player"])
     assert by_name.until == pytest.approx(until, abs=2)
     assert by_name.addresses == 0

@@ -262,7 +262,7 @@ def test_the_stop_list_counts_until_the_last_moment(kind: str) -> None:
     bench = Bench()
     leased = bench.leased(EMAIL)
     names = KEYS.user_hashes("amazing", "p1") if kind == "user" else KEYS.address_hashes("anna@players.example")
-    run(bench.store.suppress("amazing", Channel.EMAIL, names[0], 60))
+    run(FakeStopList(bench.store).put("amazing", Channel.EMAIL, names[0], 60))
     assert "stop list" in bench.fails(leased, PermanentFailure).reason
 
 
@@ -286,7 +286,7 @@ def test_a_newer_consent_lifts_an_older_stop_right_before_the_wire() -> None:
 def test_a_preview_passes_the_stop_list_and_goes_to_its_own_address() -> None:
     """activity_type: the sealed address is opened for this message, the directory is not asked."""
     bench = Bench()
-    run(bench.store.suppress("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "p1")[0], 60))
+    run(FakeStopList(bench.store).put("amazing", Channel.EMAIL, KEYS.user_hashes("amazing", "p1")[0], 60))
     sealed = KEYS.seal("boss@amazing.co", ID)
     bench.deliver(bench.leased(EMAIL, activity_type="preview", sealed_to=sealed))
     [order] = bench.channels[Channel.EMAIL].orders

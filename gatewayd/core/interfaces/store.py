@@ -242,12 +242,6 @@ class IStore(Interface):
     async def report_dead(job: ReportJob, reason: str) -> ReportJob | None:
         """Give it up: kept as a dead letter; the message's later statuses go on, with the one returned."""
 
-    async def suppress(label: str, channel: Channel, keyed_hash: str, seconds: float, *, owner: str = "") -> None:
-        """Put a player or an address, by its keyed hash, on the stop list of one label and channel.
-
-        `owner` is the keyed hash of the player whose address it is: who takes them off takes it off, too.
-        """
-
     async def unsuppress(label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         """Take keyed hashes off, and what they own; False where none of it was on the list."""
 

@@ -12,11 +12,11 @@ local function each(it)
     end
   end
   local m = letters ~= '' and record(id)
-  if m then
-    note(m, retry == 1 and 'told to retry' or 'told to drop', letters)
-    if retry == 1 then queue_reports(m, letters, '') end
+  if m and retry == 1 then
+    tell_again(m, 'told to retry', letters)
+  elseif m then
+    note(m, 'told to drop', letters)
     save(m)
-    if retry == 1 then keep(m, KEEP) end
   end
   return #letters
 end

@@ -5,6 +5,15 @@
 --         holds the lease by now; but the next one is told by the holder alone
 local read = RECORD(state, label, channel, pending_reports, report_lease, report_tries, accepted_at)
 
+-- And what `keep` goes by.
+local function with_stay(m)
+  local callback, sent_at, ended_at, bucket = unpack(call('HMGET', KEY.message .. m.id, FIELD.callback, FIELD.sent_at,
+    FIELD.ended_at, FIELD.player_bucket))
+  m.callback, m.player_bucket = callback or '', bucket
+  m.sent_at, m.ended_at = tonumber(sent_at or '0'), tonumber(ended_at or '0')
+  return m
+end
+
 local function each(it)
   local id, letter, lease, reason = unpack(it)
   local m = read(id, FIELD.report .. letter)
@@ -30,7 +39,7 @@ local function each(it)
     call('ZADD', KEY.dead, now, id .. '|' .. letter)
     call('HSET', KEY.dead_why, id .. '|' .. letter, m.label .. '|' .. reason)
     -- A person has 30 days to look at it; what is older goes, a few at a time.
-    keep(record(id), 2592000)
+    keep(with_stay(m), 2592000)
     for _, old in ipairs(call('ZRANGEBYSCORE', KEY.dead, '-inf', NOW - 2592000000, 'LIMIT', 0, 10)) do
       call('ZREM', KEY.dead, old)
       call('HDEL', KEY.dead_why, old)
@@ -59,7 +68,6 @@ local function each(it)
   if m.report_tries then clear(m, FIELD.report_tries, FIELD.report_first_try) end
   save(m)
   -- It has its 48 hours from now on, however long the one before took.
-  local whole = record(id)
-  keep(whole, KEEP)
-  return ours and next_report(id, left, m.label, m.channel, whole.callback, now, '0', '0', lease)
+  keep(m.callback and m or with_stay(m), KEEP)
+  return ours and next_report(id, left, m.label, m.channel, m.callback, now, '0', '0', lease)
 end

@@ -11,11 +11,14 @@ local function each(it)
   local ids = from < 0 and call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)
     or call('ZRANGE', queue, from, from + limit - 1)
   for i, id in ipairs(ids) do
-    local digest, url, deadline, heard_by, marked_at = unpack(call('HMGET', KEY.message .. id, FIELD.content,
-      FIELD.callback, FIELD.deadline, FIELD.heard_by, FIELD.marked_at))
-    if from >= 0 and tonumber(deadline or '0') > over then
+    local ends = from >= 0 and tonumber(call('HGET', KEY.message .. id, FIELD.deadline) or '0')
+    local fields = ends and ends > over and {} or call('HGETALL', KEY.message .. id)
+    local kept = {}
+    for at = 1, #fields, 2 do kept[fields[at]] = fields[at + 1] end
+    local digest, url = kept[FIELD.content], kept[FIELD.callback]
+    if ends and ends > over then
       stay = stay + 1
-    elseif from < 0 and not marked_at and is_unheard(heard_by) then
+    elseif from < 0 and not kept[FIELD.marked_at] and is_unheard(kept[FIELD.heard_by]) then
       -- Its acceptor says so within moments: behind those that may go, where it holds up none of them.
       call('ZADD', queue, 'XX', NOW + 100, id)
     else
@@ -28,7 +31,7 @@ local function each(it)
         local name = lease .. '.' .. i
         call('HSET', KEY.message .. id, FIELD.lease, BOOT .. name)
         call('ZADD', leases, now, id)
-        got[#got + 1] = {id, name, call('HGETALL', KEY.message .. id), content,
+        got[#got + 1] = {id, name, fields, content,
           url and url ~= '' and call('GET', KEY.callback .. url) or '', body}
       end
     end

@@ -26,11 +26,8 @@ local function each(it)
     end
     call('EXPIRE', unanswered, RETENTION)
   end
-  if #remotes > 0 then
-    set_taken(m, remotes)
-    -- Without a route of its own it is the one that the message was marked for.
-    name_segments(id, route ~= '' and route or m.route or '', remotes)
-  end
+  -- Without a route of its own it is the one that the message was marked for.
+  set_taken(m, route ~= '' and route or m.route or '', remotes, 1)
   if counts == 1 then
     call('HINCRBY', KEY.message .. id, FIELD.tries, 1)
     call('HSETNX', KEY.message .. id, FIELD.first_try, now)

@@ -36,23 +36,22 @@ end
 -- Result: the message or nil, whether any of ours went to that number.
 local function by_number_of(smsc, numbers, born, patient)
   local ours, found = false, nil
-  local function fits(id, states)
-    local m = record(id)
+  local function fits(m, states)
     -- What came before a message was written is about an earlier one.
     if m and states[m.state] and m.route == smsc and m.marked_at <= born then found = m end
     return m and WAITING[m.state]
   end
   for _, number in ipairs(numbers) do
     local unanswered, latest = KEY.unanswered .. number, latest_to(number)
+    local latest_one = latest and record(latest)
     ours = ours or latest
     -- While a later one's answer is awaited, it may be that one's.
-    local awaited = latest and call('HGET', KEY.message .. latest, FIELD.state) == UNCERTAIN
-      and not call('ZSCORE', unanswered, latest)
+    local awaited = latest_one and latest_one.state == UNCERTAIN and not call('ZSCORE', unanswered, latest)
     for _, id in ipairs((patient or not awaited) and not found and call('ZRANGE', unanswered, 0, 99) or {}) do
-      if not fits(id, WAITING) then call('ZREM', unanswered, id) end
+      if not fits(id == latest and latest_one or record(id), WAITING) then call('ZREM', unanswered, id) end
       if found then break end
     end
-    if patient and latest and not found then fits(latest, {[UNCERTAIN] = true}) end
+    if patient and latest_one and not found then fits(latest_one, {[UNCERTAIN] = true}) end
   end
   return found, ours
 end
@@ -100,7 +99,7 @@ local function each(it)
       named = other == id
       return named
     end)
-    if not named then name_segments(id, smsc, {remotes[1]}, segment) end
+    if not named then name_segment(id, smsc, remotes[1], segment) end
   end
   if resumes and resume(m) then
     set(m, FIELD.segments_taken, awaited, FIELD.segments_taken .. awaited, remotes[1])
@@ -114,8 +113,8 @@ local function each(it)
   local words = detail
   if outcomes and #outcomes > 1 then
     if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then
-      set(m, FIELD.no_news, (call('HGET', KEY.message .. id, FIELD.no_news) or 0) + 1)
       save(m)
+      call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
       return {'ignored', false, id}
     end
     outcomes = sub(outcomes, 1, segment - 1) .. letter .. sub(outcomes, segment + 1)

@@ -7,9 +7,7 @@ local function each(it)
   local m = record(id)
   if not m or not holds(m, lease) or not WAITING[m.state] then return 0 end
   set(m, FIELD.state, QUEUED)
-  set_taken(m, remotes)
+  set_taken(m, route, remotes, #remotes)
   save(m)
-  -- Those before it were named when they were taken.
-  name_segments(id, route, {remotes[#remotes]}, #remotes)
   return 1
 end

@@ -7,8 +7,7 @@ local function each(it)
   local m = record(id)
   if not m or m.state ~= UNCERTAIN or m.route ~= route or m.marked_at > written_at then return 0 end
   if not resume(m) then return 0 end
-  set_taken(m, remotes)
-  name_segments(id, route, remotes)
+  set_taken(m, route, remotes, 1)
   note(m, 'again', reason)
   save(m)
   return 1

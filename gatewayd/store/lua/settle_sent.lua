@@ -18,7 +18,7 @@ local function each(it)
   end
   if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
   if not changed then save(m) end
-  name_segments(id, route, remotes)
+  for i, remote in ipairs(remotes) do name_segment(id, route, remote, i) end
   for _, remote in ipairs(some_are_parked and remotes or {}) do
     local early = KEY.early .. route .. ':' .. remote
     local waiting = call('LRANGE', early, 0, -1)

@@ -1,8 +1,6 @@
--- Under what ids an SMSC's receipts name the segments that it took, from the first on.
-local function name_segments(id, smsc, remotes, first)
-  for i, remote in ipairs(remotes) do
-    list_entry(KEY.remotes, smsc .. ':' .. remote, packed(id) .. string.char((first or 1) + i - 1))
-  end
+-- Under what id an SMSC's receipts name a segment that it took.
+local function name_segment(id, smsc, remote, segment)
+  list_entry(KEY.remotes, smsc .. ':' .. remote, packed(id) .. string.char(segment))
 end
 
 -- Visit the messages and segments that an SMSC's id names, the latest first, until `visit` says true. Nodes of one

@@ -15,10 +15,11 @@ local function resume(m)
   return true
 end
 
--- These segments of it were taken, and no others.
-local function set_taken(m, remotes)
-  if #remotes > 0 then
-    set(m, FIELD.segments_taken, #remotes)
-    for i, remote in ipairs(remotes) do set(m, FIELD.segments_taken .. i, remote) end
+-- These segments of it were taken by that SMSC, and no others; those before `first` were named when they were.
+local function set_taken(m, smsc, remotes, first)
+  if #remotes > 0 then set(m, FIELD.segments_taken, #remotes) end
+  for i, remote in ipairs(remotes) do
+    set(m, FIELD.segments_taken .. i, remote)
+    if i >= first then name_segment(m.id, smsc, remote, i) end
   end
 end

@@ -1,0 +1,7 @@
+-- A person wants statuses told once more: the message is kept for it as for new ones, and its story says so.
+local function tell_again(m, step, letters)
+  note(m, step, letters)
+  queue_reports(m, letters, '')
+  save(m)
+  keep(m, KEEP)
+end
