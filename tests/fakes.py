@@ -31,9 +31,10 @@ from gatewayd.core.model import (
     TracedEvent,
     Waiting,
 )
-from gatewayd.core.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State, move
+from gatewayd.core.status import FINAL, LETTERS, REPORTS, WAITING, Event, Report, State
 from gatewayd.core.timeline import reports_of
 from gatewayd.store.unheard import UNHEARD_FOR, Unheard
+from transitions import move
 
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600

@@ -135,23 +135,6 @@ _SAME_ROW = {
 }
 
 
-def row_of(state: State, queued_reports: str) -> str:
-    """The name of the table's row for a message in `state` whose reports of these letters were ever queued."""
-    facts = ("o" if "o" in queued_reports else "") + ("c" if "c" in queued_reports or "u" in queued_reports else "")
-    return f"{state}+{facts}" if facts else str(state)
-
-
-def move(state: State, queued_reports: str, event: Event) -> tuple[State, str] | None:
-    """Where `event` takes a message, and the letters of the reports to queue; None where it changes nothing."""
-    row = row_of(state, queued_reports)
-    cell = _TABLE.get(_SAME_ROW.get(row, row), {}).get(event)
-    if cell is None:
-        return None
-    new, letters = cell[0] or state, cell[1]
-    fresh = "".join(letter for letter in letters if letter not in queued_reports)
-    return None if new is state and not fresh else (new, fresh)
-
-
 def transitions(event: Event) -> dict[str, tuple[str, str]]:
     """One column of the table for the store's scripts: row name to (new state, letters)."""
     rows = {row: cells[event] for row, cells in _TABLE.items() if event in cells}

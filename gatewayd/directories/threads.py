@@ -47,15 +47,10 @@ class Threads(Generic[C]):
         self._called = False  # `_collect` is on its way
         self._idle: list[_Thread[C]] = []
         self._busy = 0  # threads at work for somebody who waits
-        self._stuck = 0
+        self._stuck = 0  # threads whose callers gave up, and that have not come back
         self._woken: _Thread[C] | None = None  # has brought nothing yet
         self._timer: IDelayedCall | None = None
         self._closed = False
-
-    @property
-    def stuck(self) -> int:
-        """Threads whose callers gave up, and that have not come back."""
-        return self._stuck
 
     def run(self, work: Callable[[C], T]) -> Deferred[T]:
         """What `work` gives in a thread; cancelling frees the caller at once. Raises TemporaryFailure when overrun."""

@@ -68,17 +68,12 @@ class Pages:
             self._pages[language] = Page(ask.encode(), done.encode())
         self.policy = _policy(self._pages[FALLBACK].ask.decode())
 
-    @property
-    def languages(self) -> frozenset[str]:
-        """Their tags, in lower case."""
-        return frozenset(self._pages)
-
     def page(self, language: str) -> Page:
-        """The page in one of `languages`."""
+        """The page in a language that `choose` gave."""
         return self._pages[language]
 
     def choose(self, accept_language: str) -> str:
-        """The best of `languages` for an Accept-Language header (RFC 9110 12.5.4); English where none fits."""
+        """The tag of the best language for an Accept-Language header (RFC 9110 12.5.4); English where none fits."""
         wanted: list[tuple[float, str]] = []
         for part in accept_language[:_LONGEST_HEADER].split(","):
             found = _RANGE.fullmatch(part)

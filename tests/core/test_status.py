@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.core.status import FINAL, LETTERS, REPORTS, TRANSITIONS, Event, Report, State, move, row_of
+from gatewayd.core.status import FINAL, LETTERS, REPORTS, Event, Report, State
+from transitions import move
 
 
 @pytest.mark.parametrize(
@@ -60,20 +61,6 @@ def test_promises_hold_for_any_order_of_facts(events: list[Event]) -> None:
     if "f" in told and "d" in told:
         assert told.index("d") < told.index("f")
     assert not ("f" in told and "r" in told)
-
-
-def test_the_scripts_columns_are_the_table() -> None:
-    """What the store's scripts get says the same as `move` for every state and every set of facts."""
-    for event in Event:
-        for state in State:
-            for facts in ("", "o", "c", "u", "oc", "cu", "ocu"):
-                cell = TRANSITIONS[event].get(row_of(state, facts))
-                after = move(state, facts, event)
-                if after is None:
-                    assert cell is None or (cell[0] == state and set(cell[1]) <= set(facts))
-                else:
-                    assert cell is not None
-                    assert (State(cell[0]), "".join(x for x in cell[1] if x not in facts)) == after
 
 
 def test_letters_name_each_report() -> None:

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Evidence, Handed, Kept, Leased, Message, Receipt, ReportJob, Stopped
-from gatewayd.core.status import LETTERS, Event, Report, State, move
+from gatewayd.core.status import LETTERS, Event, Report, State
 from gatewayd.store.legend import FIELDS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 from redis_server import ShiftedClock
 from store_world import PLAYERS, World, alone, sms, world
+from transitions import move
 
 __all__ = ["alone", "world"]
 
