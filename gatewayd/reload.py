@@ -103,7 +103,7 @@ class Reload:
                 log.error("the configuration is kept as it was: {line}", line=line)
         except Exception as error:
             self._refused = (f"{type(error).__name__}, see the log",)
-            log.failure("the configuration is kept as it was")
+            log.failure("a bug: the configuration is kept as it was")
         else:
             self._refused = ()
             log.info("the configuration was read again")
@@ -147,14 +147,16 @@ class Reload:
                 # for a label or route that was not there, or for the end of quiet hours that are others now.
                 done = Deferred.fromCoroutine(parts.make_due(channel, put_off_otherwise)).addErrback(_not_made_due)
                 done.addErrback(
-                    lambda failure: log.failure("what waits for its way out could not be made due", failure)
+                    lambda failure: log.failure(
+                        "a bug: messages that wait for a way out keep the time of their next try", failure
+                    )
                 )
         self._config = config
 
 
 def _not_made_due(failure: Failure) -> None:
     failure.trap(StoreUnavailable)
-    log.warn("what waits for its way out keeps its time: the store is down")
+    log.warn("messages that wait for a way out keep the time of their next try: Redis did not answer")
 
 
 def _ways(config: Config) -> Mapping[str, Any]:

@@ -175,7 +175,9 @@ class ReturnedMail(protocol.Factory):
         """Deal with one mail for good. Raises StoreUnavailable where its fact could not be made durable."""
         message_id = arrived.recipient.message_id
         if self._mails_of.is_full(message_id):
-            self.log.warn("too many mails about {message_id}: dropped", message_id=message_id)
+            self.log.warn(
+                "so many mails have come back about {message_id} that one more is not read", message_id=message_id
+            )
             return
         inspected: Inspected = await self._in_thread(inspect, arrived.raw, arrived.null_sender)
         if inspected.verdict.others:

@@ -349,7 +349,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         except StoreUnavailable:
             code, text = 451, "4.3.0 cannot store it now"
         except Exception:
-            self.log.failure("returned mail could not be dealt with")
+            self.log.failure("a bug: returned mail could not be read; its sender was told 451, and brings it again")
             code, text = 451, "4.3.0 cannot deal with it now"
         else:
             code, text = 250, "2.0.0 ok"
@@ -372,7 +372,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
     def _broken(self, failure: Any) -> None:
         """Cancelled, or a bug above: the peer must not take silence for success."""
         if not failure.check(CancelledError):
-            self.log.failure("LMTP session failed", failure=failure)
+            self.log.failure("a bug: an LMTP session is cut off; its sender brings the mail again", failure=failure)
         self.busy = False
         self.transport.abortConnection()
         self._over(self)

@@ -205,7 +205,11 @@ class Pace:
 
     def _not_asked(self, failure: Failure) -> None:
         self._asking = None
-        self.log.failure("no moment could be reserved in {bucket}", failure=failure, bucket=self._bucket)
+        self.log.failure(
+            "a bug: the shared rate of {bucket} could not be asked; who waits for it is tried later",
+            failure=failure,
+            bucket=self._bucket,
+        )
         self.fail_waiting(lambda: TemporaryFailure("the rate that all processes share is not known"))
 
     def _wake_at(self, when: float) -> None:

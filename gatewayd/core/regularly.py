@@ -60,4 +60,4 @@ class Regularly(Service):
         return under_way
 
     def _broken(self, failure: Any) -> None:
-        log.failure("{purpose} has stopped until gatewayd is started again: a bug", failure, purpose=self._purpose)
+        log.failure("a bug: {purpose} has stopped until gatewayd is started again", failure, purpose=self._purpose)

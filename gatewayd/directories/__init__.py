@@ -65,7 +65,7 @@ class Directories:
     def _close(self, directories: Iterable[Remembered]) -> None:
         for directory in directories:
             Deferred.fromCoroutine(directory.close()).addErrback(
-                lambda failure: self._log.failure("a directory did not close", failure)
+                lambda failure: self._log.failure("a directory did not close: its connections may stay open", failure)
             )
 
     def trouble(self) -> dict[str, str]:

@@ -61,6 +61,9 @@ class Probe(Regularly):
         except CancelledError:
             raise
         except Exception:
-            log.failure("directory {directory} failed", directory=name)
+            log.failure(
+                "directory {directory} raised what it may not: a bug of it or of gatewayd; asked again soon",
+                directory=name,
+            )
         finally:
             self._asking.pop(name, None)

@@ -68,7 +68,9 @@ class Recipients:
                 user, why_not=WhyNot.UNAVAILABLE, reason=failure.reason, not_before=failure.not_before or 0.0
             )
         except Exception:
-            self.log.failure("directory {directory} failed", directory=name)
+            self.log.failure(
+                "directory {directory} raised what it may not: a bug of it or of gatewayd; asked again", directory=name
+            )
             return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason=f"the directory {name} failed unexpectedly")
         if found is None:
             return Resolved(user, why_not=WhyNot.UNKNOWN)

@@ -125,7 +125,7 @@ class EspEvents:
             events = await self._proven(name, headers, body, path)
         except (Forged, Unreadable) as fault:
             self._meter.evidence(name, "forged" if isinstance(fault, Forged) else "unreadable", "ignored")
-            _log.warn("{provider} event not taken: {reason}", provider=name, reason=str(fault))
+            _log.warn("an event of {provider} was refused: {reason}", provider=name, reason=str(fault))
             raise
         about: list[tuple[str, EspEvent]] = []
         for event in events:
@@ -174,12 +174,14 @@ class EspEvents:
 
     async def _confirm(self, url: str, allowed: bool) -> None:
         if not allowed:
-            _log.warn("an SNS topic of ours asks for confirmation, which esp.ses.confirm switches off")
+            _log.warn(
+                "esp.ses: a listed SNS topic asks to be confirmed, and `confirm = false` forbids it: no events come"
+            )
             return
         status, _ = await self._get(url)
         if status != 200:
             raise TemporaryFailure(f"SNS answered {status} to the confirmation")
-        _log.info("SNS subscription confirmed")
+        _log.info("esp.ses: the SNS subscription is confirmed")
 
     async def _get(self, url: str) -> tuple[int, bytes]:
         try:

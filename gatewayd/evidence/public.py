@@ -177,7 +177,7 @@ class Public:
         except StoreUnavailable:
             # Nobody would fetch it again: this open is lost, and the mail must not show a broken picture for it.
             self._meter.evidence("open", event, "ignored")
-            _log.warn("an open was lost: the store is down", message_id=message_id)
+            _log.warn("an open of {message_id} was lost: Redis did not answer", message_id=message_id)
         return _SHOWN
 
     @app.route("/u/<token>", methods=["GET", "HEAD"])

@@ -258,7 +258,10 @@ class Tracker:
         await self._stops.put(evidence.label, Channel.EMAIL, evidence.user_hash, label.suppress_for, reason=reason)
         self._meter.evidence(evidence.source, evidence.event, "matched")
         self.log.info(
-            "{event} by {source} for a message that is kept no more", event=evidence.event, source=evidence.source
+            "{event} by {source} for a message of {label} that is kept no more: no email to its player from now on",
+            event=evidence.event,
+            source=evidence.source,
+            label=evidence.label,
         )
 
     def _decide(self, known: Known, what: str, reason: str) -> None:

@@ -70,7 +70,7 @@ class Routes:
             status = cast(HTTPException, failure.value).code or 500
         else:
             status = 500
-            log.failure("request failed", failure)
+            log.failure("a bug: a {method} request was answered 500", failure, method=request.method.decode("latin-1"))
         return Answer(HTTPStatus(status).phrase.lower().encode() + b"\n", status, b"text/plain; charset=utf-8")
 
 

@@ -193,7 +193,7 @@ class Site(Factory):
             connection.close()
 
     def _cut_off(self) -> None:
-        log.warn("{count} connections did not end in time and were cut off", count=len(self.connections))
+        log.warn("{count} HTTP connections did not end in time and were cut off", count=len(self.connections))
         for connection in list(self.connections):
             connection.abort()
 

@@ -308,7 +308,11 @@ class Acceptor:
             persist(self._clock, lambda: self._store.take_back(message.id, message.channel, attempt))
         )
         taking.addErrback(lambda failure: failure.trap(CancelledError))
-        taking.addErrback(lambda failure: log.failure("a refused message could not be taken back", failure))
+        taking.addErrback(
+            lambda failure: log.failure(
+                "a bug: {message_id} was refused, and may be sent", failure, message_id=message.id
+            )
+        )
         outbox = self._outboxes.get(message.channel)
         if outbox is not None:
             outbox.hold(message.id, taking)

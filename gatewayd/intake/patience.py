@@ -36,7 +36,7 @@ def within(clock: IReactorTime, seconds: float, work: Coroutine[Any, Any, T]) ->
         if not waiting.called:
             waiting.callback(result)
         elif isinstance(result, Failure) and not result.check(*_EXPECTED):
-            log.failure("failed after its caller's time was up", result)
+            log.failure("a bug: a step of a request failed after its caller was answered", result)
 
     def too_late(due: float) -> None:
         nonlocal timer

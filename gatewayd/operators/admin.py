@@ -213,5 +213,5 @@ class Admin:
 
     def bug(self, request: IRequest, failure: Any) -> Reply:
         """Anything else is ours to mend."""
-        log.failure("The admin listener failed", failure=failure)
+        log.failure("a bug: a request to the admin listener was answered 500", failure=failure)
         return self._in_words(request, 500, "internal error; the log has it")

@@ -114,7 +114,9 @@ class AuditLog:
                 self._file = fresh
                 self._lines = _count(fresh)
         except OSError as error:
-            log.critical("the audit log stays where it was: {reason}", reason=error.strerror)
+            log.critical(
+                "no new audit log could be opened, decisions go on into the old file: {reason}", reason=error.strerror
+            )
             return
         if os.fstat(self._file).st_size:
             if moved:
@@ -145,7 +147,10 @@ class AuditLog:
                 os.ftruncate(self._file, os.fstat(self._file).st_size - size)
                 raise OSError(0, "only a part of a line could be written")
         except OSError as error:
-            log.critical("the audit log cannot be written: {reason}", reason=error.strerror)
+            log.critical(
+                "the audit log cannot be written, decisions are missing from it until it can: {reason}",
+                reason=error.strerror,
+            )
             return
         self._chain = chain
         self._lines += 1
@@ -264,7 +269,9 @@ def _last_chain(file: int) -> str:
         return START
     tail = os.pread(file, _TAIL, max(size - _TAIL, 0))
     if not tail.endswith(b"\n"):
-        log.critical("the last line of the audit log is torn")
+        log.critical(
+            "the last line of the audit log was cut off by a crash or a full disk: `gatewayctl audit verify` names it"
+        )
         os.write(file, b"\n")
     for line in reversed(tail.splitlines()):
         with suppress(msgspec.DecodeError):

@@ -44,7 +44,9 @@ class HeadKeeper(Service):
     def startService(self) -> None:
         """Compare as soon as Redis answers."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(EVERY).addErrback(lambda failure: log.failure("keeping the audit log's head stopped", failure))
+        self._loop.start(EVERY).addErrback(
+            lambda failure: log.failure("a bug: Redis gets the audit log's head no more", failure)
+        )
 
     def stopService(self) -> Deferred[None]:
         """Keep the last head; ends once Redis has it, or does not answer."""

@@ -34,7 +34,7 @@ class DegradedNow:
                 found |= {(one.kind, one.name): one for one in says()}
             except Exception:
                 # A part that can't speak must not hide what the others say, and is itself something to say.
-                log.failure("a part could not say what is degraded")
+                log.failure("a bug: a part could not say what is degraded")
                 found["gatewayd", "degraded"] = Degraded(
                     "gatewayd", "degraded", "a part could not say what is degraded; the log has the traceback"
                 )

@@ -102,7 +102,11 @@ class Watch(Service):
             loop = LoopingCall(work)
             loop.clock = self._clock
             running = loop.start(interval)
-            running.addErrback(lambda failure: log.failure("Watching stopped", failure=failure))
+            running.addErrback(
+                lambda failure: log.failure(
+                    "a bug: the dashboard gets no new figures until gatewayd is started again", failure=failure
+                )
+            )
             self._loops.append((loop, running))
 
     async def _stopped(self) -> None:
@@ -204,7 +208,7 @@ class Watch(Service):
             raise
         except Exception:
             # A sample missed is a gap in a plot; the loop that takes the next one must live on.
-            log.failure("No sample could be taken")
+            log.failure("a bug: the dashboard lacks one sample")
             return
         if not snapshot.redis_trouble:
             self.samples.append(snapshot)

@@ -317,7 +317,9 @@ class Vendor:
         if now >= due and not self._in_flight and not self._probing:
             self._probing = True
             probing = Deferred.fromCoroutine(self._probe())
-            probing.addErrback(lambda failure: self.log.failure("probe of {provider}", failure, provider=self.name))
+            probing.addErrback(
+                lambda failure: self.log.failure("a bug: {provider} could not be probed", failure, provider=self.name)
+            )
 
     async def _probe(self) -> None:
         """Whether it is there: one that is, is not troubled with a handshake for that."""
@@ -332,7 +334,7 @@ class Vendor:
             self._is_unreachable(self.reason(problem))
         else:
             if not self.health.reachable:
-                self.log.info("{provider} is there again", provider=self.name)
+                self.log.info("{provider} is up again", provider=self.name)
             self.health.connected(self._clock.seconds())
         finally:
             self._probing = False

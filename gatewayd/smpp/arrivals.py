@@ -47,7 +47,7 @@ class Arrivals:
             text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
             numbers = self._numbers(request, settings.default_region, repeated=said is not None)
         except Exception:
-            self.log.failure("{smsc}: a receipt or text could not be read", smsc=account.name)
+            self.log.failure("a bug: a receipt or text of {smsc} could not be read, and is lost", smsc=account.name)
             account.unreadable += 1
             return Status.ROK
         number, *others = self._hashes(numbers) or ("",)
@@ -68,7 +68,10 @@ class Arrivals:
         except StoreUnavailable:
             return Status.RX_T_APPN
         except Exception:
-            self.log.failure("{smsc}: a receipt or text could not be recorded", smsc=account.name)
+            self.log.failure(
+                "a bug: a receipt or text of {smsc} could not be recorded; it was told to bring it again",
+                smsc=account.name,
+            )
             return Status.RX_T_APPN
         return Status.ROK
 
@@ -79,7 +82,12 @@ class Arrivals:
     def record_late_answer(self, account: Account, token: Token, answer: SubmitAnswered) -> None:
         """A submit whose message was declared uncertain was answered after all: what the SMSC has of it is known."""
         name, status = account.name, smpp.status_name(answer.status)
-        self.log.info("{smsc} answered a submit late", smsc=name, message_id=token.message_id, status=status)
+        self.log.info(
+            "{smsc} answered a submit of {message_id} late: {status}",
+            smsc=name,
+            message_id=token.message_id,
+            status=status,
+        )
         # Segments go one after the other: an answer to the last one completes the message, and any other answer,
         # good or bad, says that nothing is there beyond it.
         ids = token.segments_taken
@@ -107,4 +115,4 @@ class Arrivals:
         Deferred.fromCoroutine(recording).addErrback(self._not_recorded)
 
     def _not_recorded(self, failure: Failure) -> None:
-        self.log.failure("a late answer could not be recorded", failure)
+        self.log.failure("a bug: a late answer of an SMSC could not be recorded, its message stays uncertain", failure)

@@ -371,7 +371,7 @@ class Link(Service):
 
     def _broken(self, failure: Failure) -> None:
         self.log.failure(
-            "the loop that keeps SMPP {mode} {number} to {smsc} ended",
+            "a bug: SMPP {mode} {number} to {smsc} stays down until gatewayd is started again",
             failure,
             mode=str(self.mode),
             number=self.number,
@@ -379,7 +379,7 @@ class Link(Service):
         )
 
     def _request_broken(self, failure: Failure) -> None:
-        self.log.failure("a request of {smsc} was not answered", failure, smsc=self.smsc)
+        self.log.failure("a bug: a request of {smsc} was not answered", failure, smsc=self.smsc)
 
 
 def timers_of(settings: config.Smsc) -> Timers:

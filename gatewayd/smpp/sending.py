@@ -111,15 +111,15 @@ class Sender:
             case Disposition.RETRY:
                 return reason
             case Disposition.CONFIGURATION:
-                self.log.error("{reason}", reason=reason)
+                self.log.error("{reason}: look at smscs.{smsc}, or ask its carrier", reason=reason, smsc=account.name)
                 return reason
             case Disposition.SESSION:
-                self.log.error("{reason}", reason=reason)
+                self.log.error("{reason}: unbinding, to bind again", reason=reason)
                 account.rebind(window, reason)
                 return reason
             case other:
                 if other is Disposition.OUR_FAULT:
-                    self.log.error("{reason} to a submit of ours", reason=reason, message_id=order.message.id)
+                    self.log.error("{reason} to a submit of {message_id}", reason=reason, message_id=order.message.id)
                 if order.attempt >= LIMITED_TRIES:
                     raise PermanentFailure(f"{reason} {LIMITED_TRIES} times", progress=progress)
                 raise TemporaryFailure(reason, progress=progress)

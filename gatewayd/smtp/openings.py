@@ -64,7 +64,9 @@ class Openings:
         self._under_way[opening] = self._reactor.seconds()
         opening.addBoth(self._ended, opening)
         opening.addErrback(
-            lambda failure: self._log.failure("opening a connection to {relay}", failure, relay=self._name)
+            lambda failure: self._log.failure(
+                "a bug: no connection to relay {relay} could be opened", failure, relay=self._name
+            )
         )
 
     def cancel(self) -> None:

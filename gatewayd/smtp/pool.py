@@ -291,7 +291,7 @@ class Pool:
         if self._stopping is None and not failure.check(CancelledError, ConnectingCancelledError):
             trouble = failure.value
             if not failure.check(RelayTrouble):
-                self._log.failure("connecting to {relay}", failure, relay=self.name)
+                self._log.failure("a bug: no connection to relay {relay} could be opened", failure, relay=self.name)
                 trouble = RelayTrouble("an internal fault")
             alone = not self._idle and not self.in_flight
             self.health.failed(trouble.reason, lasting=trouble.lasting, alone=alone)
@@ -350,7 +350,9 @@ class Pool:
             kept.lent += 1
             answered = kept.session.probe()
             answered.addCallback(self._probed, kept)
-            answered.addErrback(lambda failure: self._log.failure("probing {relay}", failure, relay=self.name))
+            answered.addErrback(
+                lambda failure: self._log.failure("a bug: relay {relay} could not be probed", failure, relay=self.name)
+            )
         elif self.health.may_open and self._openings.all_hang(now):
             # Those that hang may do so for ever, though the relay is back: a new one finds out.
             if len(self._kept) + len(self._openings) < self.relay.connections:

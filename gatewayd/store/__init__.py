@@ -88,7 +88,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     async def _put_off_unreadable(self, message_id: str, channel: Channel, lease: str, kept: rows.Record) -> None:
         """It must not hold up those that were leased with it, and it ends by its deadline as all do."""
-        self.log.failure("message {message_id} can't be read", message_id=message_id)
+        self.log.failure(
+            "what Redis holds of {message_id} can't be read: tried again until its deadline", message_id=message_id
+        )
         now, deadline = self._now(), rows.moment(kept, "deadline")
         reason = "what is stored of it can't be read"
         if now >= deadline:

@@ -108,7 +108,11 @@ class RedisLink(MultiService):
         self._stopping = False
         self._loop = Deferred.fromCoroutine(self._keep())
         self._loop.addErrback(lambda failure: failure.trap(CancelledError))
-        self._loop.addErrback(lambda failure: self.log.failure("the Redis link ended", failure))
+        self._loop.addErrback(
+            lambda failure: self.log.failure(
+                "a bug: Redis is not connected to again until gatewayd is started again", failure
+            )
+        )
 
     def stopService(self) -> Deferred[None]:
         """Close the connection; calls that wait fail with StoreUnavailable."""

@@ -144,7 +144,10 @@ class Players(Part):
         try:
             await self._link.command("BGREWRITEAOF")
         except Exception as error:
-            self.log.warn("the append-only file could not be rewritten after an erasure: {reason}", reason=str(error))
+            self.log.warn(
+                "Redis' append-only file holds what was erased until BGREWRITEAOF, which failed: {reason}",
+                reason=str(error),
+            )
 
     # Replay
 

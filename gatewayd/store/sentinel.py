@@ -135,7 +135,11 @@ class Sentinels(Service):
         for endpoint in self._sentinels.values():
             listening = Deferred.fromCoroutine(self._listen(endpoint))
             listening.addErrback(lambda failure: failure.trap(CancelledError))
-            listening.addErrback(lambda failure: self.log.failure("listening to a Sentinel ended", failure))
+            listening.addErrback(
+                lambda failure: self.log.failure(
+                    "a bug: a Sentinel is not listened to until gatewayd is started again", failure
+                )
+            )
             self._listening.append(listening)
 
     def stopService(self) -> None:

@@ -171,7 +171,10 @@ class MessageWork:
             # Before the wire, so nothing was sent.
             await self._again(item, self._next(item), "Redis did not answer", counts=False)
         except Exception:
-            log.failure("an attempt failed unexpectedly: {message_id}", message_id=item.message.id)
+            log.failure(
+                "a bug: an attempt of {message_id} failed; it is tried again, or held if it may have been sent",
+                message_id=item.message.id,
+            )
             # Nobody knows whether that was before the wire or behind it: the mark does.
             uncertain = await self._is_marked(item)
             await self._again(item, self._next(item), "internal error", uncertain=uncertain)
@@ -326,7 +329,9 @@ class ReportWork:
         except TemporaryFailure as failure:
             return await self._again(item, failure.reason, failure.not_before, failure.counts)
         except Exception:
-            log.failure("a report failed unexpectedly: {message_id}", message_id=item.message_id)
+            log.failure(
+                "a bug: a status of {message_id} could not be told; it is tried again", message_id=item.message_id
+            )
             return await self._again(item, "internal error", None, True)
         self._count(item, "told")
         log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)

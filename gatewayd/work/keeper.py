@@ -72,7 +72,11 @@ class Keeper(Service):
             loop = LoopingCall(self._run, name, work)
             loop.clock = self._clock
             self._loops.append(loop)
-            loop.start(BEAT).addErrback(lambda failure: self.log.failure("a loop of the keeper ended", failure))
+            loop.start(BEAT).addErrback(
+                lambda failure: self.log.failure(
+                    "a bug: the heartbeat or the chores have ended until gatewayd is started again", failure
+                )
+            )
 
     def stopService(self) -> Deferred[Any]:
         """Stop beating: peers take over after DEAD_AFTER what is still leased, our successor at once."""
@@ -87,7 +91,11 @@ class Keeper(Service):
         running = Deferred.fromCoroutine(work())
         self._running[name] = running
         running.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
-        running.addErrback(lambda failure: self.log.failure("{name} of the keeper failed", failure, name=name))
+        running.addErrback(
+            lambda failure: self.log.failure(
+                "a bug: the {name} of this process failed; the next comes in a second", failure, name=name
+            )
+        )
         return running
 
     async def _beat(self) -> None:

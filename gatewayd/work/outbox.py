@@ -72,7 +72,9 @@ class Outbox(Service, Generic[T]):
         super().startService()  # type: ignore[no-untyped-call]
         self._pump = Deferred.fromCoroutine(self._look())
         self._pump.addErrback(lambda failure: failure.trap(CancelledError))
-        self._pump.addErrback(lambda failure: log.failure("an outbox ended", failure))
+        self._pump.addErrback(
+            lambda failure: log.failure("a bug: a queue is not looked at until gatewayd is started again", failure)
+        )
 
     def stopService(self) -> Deferred[None]:
         """Take nothing more; what is in work gets DRAIN seconds, the rest stays leased for the next start."""
@@ -105,7 +107,10 @@ class Outbox(Service, Generic[T]):
                 return
             except Exception:
                 # The item stays leased; it comes back as a stray.
-                log.failure("a result could not be settled: {item}", item=self._work.key(item))
+                log.failure(
+                    "a bug: what became of {item} could not be stored; it comes again in a few seconds",
+                    item=self._work.key(item),
+                )
                 return
 
     async def _look(self) -> None:
@@ -121,7 +126,7 @@ class Outbox(Service, Generic[T]):
                     items = []
                 except Exception:
                     # The loop must go on: nobody would notice an outbox that looks no more.
-                    log.failure("a look at the queue failed")
+                    log.failure("a bug: a look at a queue failed; the next one comes")
                     items = []
                 found = len(items)
                 for item in items:

@@ -54,6 +54,6 @@ def test_the_log_names_what_is_not_done_any_more() -> None:
         clock.pump([5.0] * 3)
         looks.stopService()
     assert [formatEvent(event) for event in events] == [
-        "looking at Redis has stopped until gatewayd is started again: a bug"
+        "a bug: looking at Redis has stopped until gatewayd is started again"
     ]
     assert events[0]["log_failure"].type is ValueError

@@ -136,7 +136,7 @@ async def test_a_reload_of_a_rate_while_redis_is_down_is_no_fault_of_the_daemons
         world.redis.kill()
         world.settings["relays"]["main"]["rate"] = "5/s"
         await reloaded(world)
-        await world.daemon.logged("keeps its time: the store is down")
+        await world.daemon.logged("keep the time of their next try: Redis did not answer")
         assert "Traceback" not in world.daemon.log
 
 
