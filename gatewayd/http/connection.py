@@ -6,7 +6,7 @@ not know what is asked for: that is its site's door and routes.
 
 from collections import deque
 from collections.abc import Callable
-from http import HTTPStatus
+from socket import socket
 from typing import Any, NamedTuple
 from typing import Protocol as Interface
 
@@ -16,10 +16,12 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.http.door import Answer, Door
+from gatewayd.http.door import Answer, Door, as_bytes
 from gatewayd.http.eager import write_now
+from gatewayd.http.newcomers import waited
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
+from gatewayd.http.turns import Turns
 
 SLOW = 60.0
 """Seconds that a caller has for one request, from its first byte to its last, and to stay idle between two."""
@@ -39,7 +41,6 @@ SLICE = 8192
 AHEAD = 65536
 """Bytes that a caller may send before the answers to what came earlier; then their socket is not read."""
 
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NOBODYS = Answer(status=400)
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -53,6 +54,7 @@ class Listening(Interface):
     max_body: int
     most_at_once: int
     in_flight: int
+    turns: Turns
     draining: bool
 
     def opened(self, connection: "Connection") -> None:
@@ -81,8 +83,8 @@ class Connection(Protocol):
     """HTTP/1.1 with tight limits, known to its site from open to closed.
 
     `deadline` is when the site ends it: a timer for each connection and request cost more than a look at all of them
-    from time to time. `held` counts the bytes of bodies that it keeps in memory. With `beyond` it is one more than the
-    site wants: it gets one answer, which says so.
+    from time to time. `came_at` is when what is asked reached this host. `held` counts the bytes of bodies that it
+    keeps in memory. With `beyond` it is one more than the site wants: it gets one answer, which says so.
     """
 
     transport: Any
@@ -95,8 +97,10 @@ class Connection(Protocol):
         self.deadline = FOREVER
         self.peer = ""
         self.held = 0
+        self.came_at = 0.0
         self.beyond = False
         self.served = 0
+        self._bare: socket | None = None  # what the kernel is asked about
         self._unread = b""
         self._asked: deque[_Asked] = deque()
         self._turned_away: Answer | None = None  # the door's answer to the request that comes in, which has no body
@@ -116,6 +120,7 @@ class Connection(Protocol):
         """A caller connected."""
         self.transport.registerProducer(self, True)
         self.peer = getattr(self.transport.getPeer(), "host", "")
+        self._bare = getattr(self.transport, "socket", None)
         self.deadline = self._site.reactor.seconds() + SLOW
         self._site.opened(self)
 
@@ -123,10 +128,12 @@ class Connection(Protocol):
         """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""
         if self._reads_no_more:
             return
+        now = self._site.reactor.seconds()
         if self.idle:
-            self.deadline = self._site.reactor.seconds() + SLOW
+            self.deadline = now + SLOW
         self._unread = self._unread + data if self._unread else data
         if not self._is_occupied:
+            self.came_at = now - waited(self._bare)
             self._go_on()
         if len(self._unread) > AHEAD:
             self.transport.pauseProducing()
@@ -303,18 +310,32 @@ class Connection(Protocol):
             else:
                 self._linger()
             return
-        if self.beyond or site.in_flight >= site.most_at_once:
-            request.keep_alive = request.keep_alive and not self.beyond
-            self._answered(site.door.busy(request), request)
-            return
-        self.deadline = FOREVER  # from here on it is we who are slow
         self._answering = request
         site.in_flight += 1
-        answering = site.answer(request)
+        if self.beyond or site.in_flight > site.most_at_once:
+            request.keep_alive = request.keep_alive and not self.beyond
+            self.turn_away()
+            return
+        self.deadline = FOREVER  # from here on it is we who are slow
+        request.came_at = self.came_at
+        site.turns.take(self, site.in_flight)
+
+    def begin(self) -> None:
+        """See turns.Waiting. Of who has hung up in the line nothing is begun."""
+        request = self._answering
+        if request is None:
+            return
+        answering = self._site.answer(request)
         if isinstance(answering, Deferred):
             answering.addCallback(self._answered, request)
         else:
             self._answered(answering, request)
+
+    def turn_away(self) -> None:
+        """See turns.Waiting."""
+        request = self._answering
+        if request is not None:
+            self._answered(self._site.door.busy(request), request)
 
     def _answered(self, answer: Answer, request: Request) -> None:
         if self._lost:
@@ -325,7 +346,8 @@ class Connection(Protocol):
         self.served += 1
         if self._site.draining:
             request.keep_alive = False
-        self.deadline = self._site.reactor.seconds() + SLOW
+        self.came_at = self._site.reactor.seconds()  # of what was sent ahead: it waited for its own caller's
+        self.deadline = self.came_at + SLOW
         self._write(request, answer)
         if not self.receiving:
             self._release()
@@ -341,21 +363,7 @@ class Connection(Protocol):
     def _write(self, request: Request, answer: Answer) -> None:
         if self._site.draining:
             request.keep_alive = False
-        head = [
-            b"HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
-            % (
-                answer.status,
-                _REASONS.get(answer.status, b""),
-                self._site.date(),
-                answer.content_type,
-                len(answer.body),
-            )
-        ]
-        head.extend(b"%s: %s\r\n" % pair for pair in answer.headers)
-        head.append(b"\r\n" if request.keep_alive else b"Connection: close\r\n\r\n")
-        if request.method != b"HEAD":
-            head.append(answer.body)
-        write_now(self.transport, b"".join(head))
+        write_now(self.transport, as_bytes(answer, request, self._site.date()))
 
     # Ends ----------------------------------------------------------------------------------------------------------
 

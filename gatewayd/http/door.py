@@ -3,6 +3,7 @@
 Decided on a request's head. Owns the form of an answer, and no rule of its own but the open door's.
 """
 
+from http import HTTPStatus
 from typing import Protocol
 
 from msgspec import Struct
@@ -17,6 +18,22 @@ class Answer(Struct, frozen=True):
     status: int = 200
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+def as_bytes(answer: Answer, request: Request, date: bytes) -> bytes:
+    """The answer to `request` on the wire, without its body for HEAD, and the word that it is the last, if so."""
+    parts = [
+        b"HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+        % (answer.status, _REASONS.get(answer.status, b""), date, answer.content_type, len(answer.body))
+    ]
+    parts.extend(b"%s: %s\r\n" % pair for pair in answer.headers)
+    parts.append(b"\r\n" if request.keep_alive else b"Connection: close\r\n\r\n")
+    if request.method != b"HEAD":
+        parts.append(answer.body)
+    return b"".join(parts)
 
 
 _PLAIN = b"text/plain; charset=utf-8"

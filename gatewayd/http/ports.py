@@ -8,16 +8,20 @@ from typing import Any, Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import makeBinding
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gatewayd.http.newcomers import fetch_all
+
 # mypy: disallow-untyped-calls=False
 
-BACKLOG = 1024
-"""Connections that may wait to be accepted; Twisted's 50 loses a burst of callers who connect for each request."""
+BACKLOG = 4096
+"""Connections that may wait to be accepted, as far as the kernel allows (net.core.somaxconn). Who finds the queue full
+comes again after 1, 3, 7, 15 and 31 s, and nobody here knows of it; who is in the queue can be told to try again."""
 
 
 SAY_AGAIN = 60.0
@@ -89,17 +93,24 @@ class _SharedPorts:
 def listen(
     reactor: Any, description: str, factory: Any, *, reuse_port: bool = False, socket_mode: int = 0o666
 ) -> Deferred[IListeningPort]:
-    """Open the port that a Twisted server endpoint string describes.
+    """Open the port that a Twisted server endpoint string describes. Raises CannotListenError for systemd's, if absent.
 
     With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT). A unix socket gets
     `socket_mode`, where the description names none.
     """
-    endpoint = serverFromString(_SharedPorts(reactor, reuse_port=reuse_port, socket_mode=socket_mode), description)
+    ports = _SharedPorts(reactor, reuse_port=reuse_port, socket_mode=socket_mode)
+    try:
+        endpoint = serverFromString(ports, description)
+    except LookupError:
+        # Twisted's systemd: looks it up among those that were inherited.
+        raise CannotListenError(None, None, "systemd handed no such socket to this process") from None
     opening: Deferred[IListeningPort] = endpoint.listen(factory)
 
     def quiet(port: Any) -> IListeningPort:
         # Twisted says of each connection that it must drop at the file limit that it does, in two lines.
         port._logger = Logger(namespace=__name__, observer=_OneOfAFlood(reactor))
+        if hasattr(factory, "has_no_time"):
+            fetch_all(port, factory)
         opened: IListeningPort = port
         return opened
 
@@ -157,7 +168,8 @@ class Listener(Service):
         self._site.draining = False
         for description in self._descriptions:
             failed: list[Failure] = []
-            opening = listen(
+            opening = maybeDeferred(
+                listen,
                 self._reactor,
                 description,
                 self._site,

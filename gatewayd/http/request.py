@@ -10,13 +10,14 @@ class Request:
 
     `path` is without query and host; `headers` have lower-case names, in the order in which they came. `peer` is the
     host that is connected to us, "" on a unix socket. `most_body` is how many bytes its body may have: a door lowers it
-    for paths that need less.
+    for paths that need less. `came_at` is the reactor's time when it had reached this host, known once it is begun.
     """
 
-    __slots__ = ("_body", "headers", "keep_alive", "method", "most_body", "path", "peer", "query", "uri")
+    __slots__ = ("_body", "came_at", "headers", "keep_alive", "method", "most_body", "path", "peer", "query", "uri")
 
     def __init__(self, peer: str = "", most_body: int = 0) -> None:
         self.peer = peer
+        self.came_at = 0.0
         self.most_body = most_body
         self.method = b""
         self.uri = b""

@@ -14,9 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from gatewayd.http.connection import SLOW, Connection
+from gatewayd.http.connection import FOREVER, SLOW, Connection
 from gatewayd.http.door import Answer, Door, OpenDoor
 from gatewayd.http.request import Request
+from gatewayd.http.turns import Turns
 
 log = Logger()
 
@@ -58,7 +59,8 @@ class Site(Factory):
     """A listener's factory: no access log, no sessions, no form parsing, HTTP/1.1 only.
 
     `max_body` is in bytes; `door` decides on each request's head. `most_from` says how many connections one peer may
-    have, by its host; by default as many as all together.
+    have, by its host; by default as many as all together. A request that is older than `patience` seconds, the time in
+    the kernel's queues with it, is not begun, and answered with the door's `busy`.
     """
 
     noisy = False
@@ -73,6 +75,7 @@ class Site(Factory):
         door: Door | None = None,
         most: int | None = None,
         most_from: Callable[[str], int] | None = None,
+        patience: float = FOREVER,
     ) -> None:
         self.reactor = reactor
         self.answer = answer
@@ -80,6 +83,7 @@ class Site(Factory):
         self.door: Door = door or OpenDoor()
         self.most_at_once = MOST_AT_ONCE
         self.in_flight = 0
+        self.turns = Turns(reactor, patience)
         self.draining = False
         self.connections: set[Connection] = set()
         self._name = name
@@ -105,6 +109,12 @@ class Site(Factory):
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
+
+    def has_no_time(self, age: float) -> bool:
+        """See newcomers.Hurried: it could not be begun in time, or it is one connection too many."""
+        if age > self.turns.patience or len(self.connections) >= self._most:
+            return True
+        return self.in_flight >= self.most_at_once or self.turns.are_pressed(self.reactor.seconds())
 
     # What all share ------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,13 @@ T = TypeVar("T")
 ANSWER_WITHIN = 4.0
 """Seconds after which the caller has its answer whatever is down. CONTRACT.md promises 5, to a thousand at once too."""
 
+BEGUN_WITHIN = 2.5
+"""Seconds, of those, after which a request that only waited for its turn is not begun any more."""
+
 DIRECTORY_WITHIN = 2.5
+STORE_LEAST = 1.25
+"""Seconds of the store's that no directory may use up."""
+
 STORE_WITHIN = 3.0
 PREVIEWS_AT_ONCE = 60.0
 """Seconds' worth of a label's preview_rate that may come at once."""
@@ -107,14 +113,15 @@ class Acceptor:
         """Go by these labels from the next request on."""
         self._labels = labels
 
-    async def accept(self, label_name: str, request: Request) -> str:
+    async def accept(self, label_name: str, request: Request, came_at: float | None = None) -> str:
         """Store `request` once, and give its `ext_message_id`: a duplicate gets the same. Raises Refused.
 
-        Answers within ANSWER_WITHIN seconds. Cancelling does not stop what has been asked of the store.
+        Answers within ANSWER_WITHIN seconds of `came_at`, the moment when it reached this host. Cancelling does not
+        stop what has been asked of the store.
         """
         caller = _Caller(request.ext_user_id)
         try:
-            return await self._accept(label_name, request, caller)
+            return await self._accept(label_name, request, caller, came_at)
         except Refused as refused:
             log.info(
                 "refused {uid} of {label}/{channel}: {code} {reason}",
@@ -131,8 +138,9 @@ class Acceptor:
             self._decided(Decision("refused", label_name, request.channel, "", uid, user, reason))
             raise
 
-    async def _accept(self, label_name: str, request: Request, caller: "_Caller") -> str:
-        started = self._clock.seconds()
+    async def _accept(self, label_name: str, request: Request, caller: "_Caller", came_at: float | None) -> str:
+        now = self._clock.seconds()
+        started = now if came_at is None else came_at
         label = self._label(label_name)
         check_well_formed(request)
         sender = check_sender(label, request.content)
@@ -144,12 +152,12 @@ class Acceptor:
         self._check_length(label, request.content)
         check_preview(label, request)
         ids = self._keys.message_ids(label_name, request.channel, request.uid)
-        message = self._message(ids[0], label_name, label, request, sender, started)
+        message = self._message(ids[0], label_name, label, request, sender, now)
         try:
             self._pace_previews(label_name, label, request)
             if label.intake_rate is not None:
                 await self._ask_store(self._guard.check(label_name, label), self._until(started))
-            found = await self._check_recipient(label_name, label, request)
+            found = await self._check_recipient(label_name, label, request, started)
         except Refused as refused:
             return await self._id_if_taken_before(ids, request, refused, started)
         # The directory's own spelling of the id counts, whatever the caller's: one player, one name.
@@ -193,11 +201,12 @@ class Acceptor:
         if not within_rate:
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
-    async def _check_recipient(self, label_name: str, label: Label, request: Request) -> Resolved:
+    async def _check_recipient(self, label_name: str, label: Label, request: Request, started: float) -> Resolved:
         """Who the directory says it is now, without an address where it could not say. Raises Refused."""
         looking = self._recipients.address(label_name, request.ext_user_id, request.channel)
+        left = started + ANSWER_WITHIN - STORE_LEAST - self._clock.seconds()
         try:
-            found = await within(self._clock, DIRECTORY_WITHIN, looking)
+            found = await within(self._clock, min(DIRECTORY_WITHIN, left), looking)
         except TimeoutError:
             return Resolved(request.ext_user_id)
         if request.to_email_address and found.why_not is not WhyNot.UNKNOWN:

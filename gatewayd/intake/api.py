@@ -27,7 +27,7 @@ from gatewayd.http.peers import Address, Network, Networks, address_in, behind_p
 from gatewayd.http.request import Request as HttpRequest
 from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
-from gatewayd.intake.accept import Acceptor
+from gatewayd.intake.accept import BEGUN_WITHIN, Acceptor
 from gatewayd.intake.request_json import read_request
 
 log = Logger()
@@ -109,7 +109,15 @@ class Api:
     def site(self, reactor: Any) -> Site:
         """What the listener serves. `_find` knows every path, so that nothing is ever answered in Klein's words."""
         routes = Routes(self.app, self._find)
-        return Site(reactor, routes.answer, name="api", max_body=self._max_body, door=self, most_from=self._most_from)
+        return Site(
+            reactor,
+            routes.answer,
+            name="api",
+            max_body=self._max_body,
+            door=self,
+            most_from=self._most_from,
+            patience=BEGUN_WITHIN,
+        )
 
     @app.route("/<label>/email")
     @app.route("/<label>/sms")
@@ -121,7 +129,7 @@ class Api:
         asked = None
         try:
             asked = read_request(channel, request.body)
-            answer = _taken(await self._acceptor.accept(label, asked))
+            answer = _taken(await self._acceptor.accept(label, asked, request.came_at))
         except CancelledError:
             raise
         except Refused as refused:
@@ -214,6 +222,8 @@ class Api:
             channel=channel.value,
             code=code.value,
             reason=reason,
+            # An overload refuses thousands: some, and how many, say it.
+            log_limited=code is ErrorCode.TRY_AGAIN,
         )
 
     def _say_closed(self, fault: str) -> None:

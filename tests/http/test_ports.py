@@ -4,12 +4,16 @@ import errno
 import socket
 from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs, formatEvent
 
-from gatewayd.http.ports import listen
+from gatewayd.http.door import Answer
+from gatewayd.http.ports import Listener, listen
+from gatewayd.http.site import Site
 
 
 class NoFiles:
@@ -49,3 +53,13 @@ async def test_at_the_file_limit_the_log_gets_one_line() -> None:
         await port.stopListening()
     said = [formatEvent(event) for event in events]
     assert said == ["connections could not be accepted: this process has as many files open as it may (LimitNOFILE)"]
+
+
+def test_a_socket_that_systemd_did_not_hand_over_is_said_in_words() -> None:
+    """Not as Python's KeyError; the start ends as with a port that is taken."""
+    listener = Listener(reactor, ["systemd:domain=INET:name=gatewayd.socket"], Site(reactor, lambda request: Answer()))
+    with capturedLogs() as events, pytest.raises(CannotListenError):
+        listener.startService()
+    assert [formatEvent(event) for event in events] == [
+        "can't listen on systemd:domain=INET:name=gatewayd.socket: systemd handed no such socket to this process"
+    ]

@@ -21,7 +21,7 @@ from gatewayd.core.interfaces import Acceptance, IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Message, Recipient, Sms
 from gatewayd.core.regularly import Regularly
 from gatewayd.core.tokens import Keys
-from gatewayd.intake.accept import ANSWER_WITHIN, DIRECTORY_WITHIN, STORE_WITHIN
+from gatewayd.intake.accept import ANSWER_WITHIN, BEGUN_WITHIN, DIRECTORY_WITHIN, STORE_LEAST, STORE_WITHIN
 from gatewayd.intake.guard import LOOK_FOR_LIFTED
 from gatewayd.intake.patience import ON_THE_WAY
 from gatewayd.intake.request_json import read_request
@@ -45,10 +45,10 @@ def text(**changes: Any) -> Request:
     return replace(TEXT, content=replace(TEXT.content, **content), **changes)
 
 
-async def code(intake: Intake, request: Request, name: str = "amazing") -> ErrorCode:
+async def code(intake: Intake, request: Request, name: str = "amazing", came_at: float | None = None) -> ErrorCode:
     """What `request` is answered with; what a refusal says must repeat nothing of the request."""
     try:
-        await intake.acceptor.accept(name, request)
+        await intake.acceptor.accept(name, request, came_at)
     except Refused as caught:
         refused = caught
     else:
@@ -531,6 +531,25 @@ async def test_a_slow_directory_does_not_hold_up_the_answer() -> None:
     intake.clock.advance(DIRECTORY_WITHIN)
     assert answer.called
     assert await answer == stored(intake).id
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_time_that_a_request_waited_is_its_callers_too() -> None:
+    """Its directory gets the less of it, and the store what the caller can still hear of."""
+    intake = Intake()
+    intake.players.hang = True
+    began = intake.clock.seconds()
+    answer = Deferred.fromCoroutine(intake.acceptor.accept("amazing", MAIL, began - BEGUN_WITHIN))
+    left = ANSWER_WITHIN - BEGUN_WITHIN - STORE_LEAST
+    intake.clock.advance(left - 0.01)
+    assert not answer.called
+    intake.clock.advance(0.02)
+    assert await answer == stored(intake).id
+    assert stored(intake).accepted_at == began
+    late = silent()
+    answer = Deferred.fromCoroutine(code(late, TEXT, came_at=late.clock.seconds() - BEGUN_WITHIN))
+    late.clock.advance(ANSWER_WITHIN - BEGUN_WITHIN)
+    assert await answer == 10
 
 
 @pytest_twisted.ensureDeferred

@@ -1,0 +1,127 @@
+"""Callers who have just connected: all are fetched from the kernel in one turn, so that nobody waits there unseen.
+
+Where there is no time for more of them, who has sent a whole request is told to try again on the bare socket: making
+a connection of it first costs several times as much, and in an overload there is least of that. Must not know what is
+asked for, nor when there is no time: those are the site's door, and the site.
+"""
+
+import errno
+import socket
+import sys
+from typing import Any, Protocol
+
+from twisted.internet.tcp import Port
+
+from gatewayd.http.door import Door, as_bytes
+from gatewayd.http.reader import NotHttp, RequestReader
+from gatewayd.http.request import Request
+
+IN_A_TURN = 1000
+"""Callers that are fetched in one turn of the reactor: Twisted's own number begins at one, and grows by 20 a turn."""
+
+PEEK = 65536
+"""Bytes of a newcomer's that are looked at."""
+
+_TCP_INFO = 56
+_LAST_DATA_RECV = slice(52, 56)
+"""struct tcp_info of Linux: eight octets, then 32-bit numbers, of which this is milliseconds since data came."""
+
+
+def waited(bare: socket.socket | None) -> float:
+    """Seconds since the last bytes came to this connection; 0.0 where the kernel does not say (a unix socket)."""
+    if bare is None:
+        return 0.0
+    try:
+        info = bare.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
+    except OSError:
+        return 0.0
+    return int.from_bytes(info[_LAST_DATA_RECV], sys.byteorder) / 1000
+
+
+class Hurried(Protocol):
+    """What is asked of the listener (site.Site)."""
+
+    door: Door
+    max_body: int
+
+    def has_no_time(self, age: float) -> bool:
+        """Whether who came `age` seconds ago should be turned away, if that can be done at once."""
+
+    def date(self) -> bytes:
+        """For the header of that name."""
+
+
+class _Listening:
+    """A listening socket that gives out only those newcomers who were not answered here."""
+
+    def __init__(self, listening: socket.socket, site: Hurried) -> None:
+        self._socket = listening
+        self._site = site
+        self.left = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As a socket's own; nobody is there when a turn has had its number."""
+        while self.left > 0:
+            self.left -= 1
+            bare, address = self._socket.accept()
+            if not self._site.has_no_time(waited(bare)) or not turn_away(bare, address, self._site):
+                return bare, address
+        raise BlockingIOError(errno.EAGAIN, "the others in the next turn")
+
+
+def fetch_all(port: Any, site: Hurried) -> None:
+    """Let this port fetch whoever waits in each turn, and turn away those for whom `site` has no time."""
+    if isinstance(port, Port):
+        _fetch_all(port, site)
+
+
+def _fetch_all(port: Any, site: Hurried) -> None:
+    listening = _Listening(port.socket, site)
+    fetch = port.doRead
+
+    def fetch_newcomers() -> None:
+        listening.left = IN_A_TURN
+        port.numberAccepts = IN_A_TURN
+        fetch()
+
+    # Twisted has no other place to say either.
+    port.socket = listening
+    port.doRead = fetch_newcomers
+
+
+def turn_away(bare: socket.socket, address: Any, site: Hurried) -> bool:
+    """Answer and close, where a whole request is there; False where it is not, and nothing was done."""
+    try:
+        came = bare.recv(PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        request = _whole(came, address[0] if isinstance(address, tuple) else "", site.max_body)
+        if request is None:
+            return False
+        answer = site.door.admit(request) or site.door.busy(request)
+        # What is left unread when a socket is closed would reset the connection, and the answer be lost.
+        bare.recv(PEEK, socket.MSG_DONTWAIT)
+        bare.send(as_bytes(answer, request, site.date()), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+    except OSError:
+        return False
+    bare.close()
+    return True
+
+
+def _whole(data: bytes, peer: str, max_body: int) -> Request | None:
+    """The one request that is all of `data`, to be the last of its connection."""
+    found: list[Request] = []
+    reader = RequestReader(lambda: Request(peer, max_body), on_head=_ignore, on_piece=_ignore, on_end=found.append)
+    try:
+        goes_on = reader.feed(data)
+    except NotHttp:
+        return None
+    if not goes_on or len(found) != 1 or reader.has_begun:
+        return None
+    found[0].keep_alive = False
+    return found[0]
+
+
+def _ignore(*_: object) -> None:
+    """The whole is what counts here."""

@@ -1,0 +1,85 @@
+"""More than can be answered in time: callers are told to try again, and nothing of what they asked is done."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from outside import SECRET, Outside, until
+
+from gatewayd.intake.accept import BEGUN_WITHIN
+
+NEWCOMERS = 150
+"""More than Twisted's port fetches in a turn."""
+KNOWN = 3
+
+
+@pytest.fixture
+def world() -> Iterator[Outside]:
+    """Nothing runs yet."""
+    with Outside() as world:
+        yield world
+
+
+class Caller:
+    """One connection, and what is asked on it."""
+
+    def __init__(self, world: Outside) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", world.api), timeout=60)
+        self.fields: dict[str, str] = {}
+
+    def ask(self, fields: dict[str, str]) -> None:
+        """Send a request."""
+        self.fields = fields
+        body = json.dumps(fields)
+        head = (
+            f"POST /amazing/sms HTTP/1.1\r\nHost: gw\r\nAuthorization: {SECRET}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._socket.sendall((head + body).encode())
+
+    def code(self) -> int:
+        """The error_code of the answer."""
+        heard = b""
+        while not heard.endswith(b"}"):
+            piece = self._socket.recv(65536)
+            assert piece, heard
+            heard += piece
+        code: int = json.loads(heard.partition(b"\r\n\r\n")[2])["error_code"]
+        return code
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+@pytest.mark.timeout(120)
+def test_what_waited_for_too_long_is_refused_and_never_sent(world: Outside) -> None:
+    """A process that was stopped finds requests that are too old, on new and on kept connections: code 10 for each.
+
+    None of them was stored: the same uids are free for other content, and only that is sent, once each.
+    """
+    world.start()
+    callers = [Caller(world) for _ in range(KNOWN)]
+    for caller in callers:
+        caller.ask(world.sms_fields())
+        assert caller.code() == 0
+    until(lambda: len(world.smsc.submits) == KNOWN, 30)
+    world.daemon.signal(signal.SIGSTOP)
+    try:
+        callers += [Caller(world) for _ in range(NEWCOMERS)]
+        for caller in callers:
+            caller.ask(world.sms_fields())
+        asked_at = time.monotonic()
+        until(lambda: time.monotonic() - asked_at > BEGUN_WITHIN + 0.1, 60)
+    finally:
+        world.daemon.signal(signal.SIGCONT)
+    assert [caller.code() for caller in callers] == [10] * (KNOWN + NEWCOMERS)
+    for caller in callers:
+        caller.close()
+    for number, caller in enumerate(callers[:10]):
+        assert world.post("/amazing/sms", caller.fields | {"body": f"other {number}"}).json["error_code"] == 0
+    until(lambda: len(world.smsc.submits) >= KNOWN + 10, 30)
+    sent = sorted(submit.content for submit in world.smsc.submits[KNOWN:])
+    assert sent == sorted(f"other {number}".encode() for number in range(10))
