@@ -32,6 +32,7 @@ from gatewayd.assembly.shared import Shared, make_shared
 from gatewayd.assembly.ways import make_ways
 from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError
+from gatewayd.config.doors import only_by_systemd
 from gatewayd.config.wording import meant
 from gatewayd.core.log import Logger
 from gatewayd.core.regularly import Regularly
@@ -86,6 +87,8 @@ class Options(usage.Options):
             print("\n".join(error.errors), file=sys.stdout if self["check"] else sys.stderr)
             raise SystemExit(1) from None
         if self["check"]:
+            for line in only_by_systemd(self["loaded"].listens):
+                print(line, file=sys.stderr)  # noqa: T201
             print("ok")  # noqa: T201
             raise SystemExit(0)
 

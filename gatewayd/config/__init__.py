@@ -95,6 +95,12 @@ class Config(Table):
     providers: dict[str, Provider] = {}
     esp: dict[str, Esp] = {}
 
+    @property
+    def listens(self) -> dict[str, tuple[str, ...]]:
+        """What each table of listeners opens."""
+        parts = {name: getattr(self, name) for name in _LISTENERS}
+        return {name: part.listen for name, part in parts.items() if part is not None}
+
 
 def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Config:
     """The configuration in the file at `path`; `instance`, if given, overrides the file's.

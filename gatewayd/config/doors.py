@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatewayd.config.clear_text import beyond_loopback
-from gatewayd.config.endpoint_words import words
+from gatewayd.config.endpoint_words import by_systemd, words
 
 _OWN_DOORS = {
     "admin": "whoever reaches it may do everything",
@@ -35,6 +35,14 @@ def open_doors(raw: Mapping[str, Any]) -> Iterator[str]:
                     f"{part}.listen[{index}]: is open beyond this machine, and {what}: name an interface such as"
                     f" interface=127.0.0.1, or say that it is meant: open = true in [{part}]"
                 )
+
+
+def only_by_systemd(listens: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A line for each listener that nobody but systemd opens, by the tables' names."""
+    for part, endpoints in listens.items():
+        for index, text in enumerate(endpoints):
+            if by_systemd(text):
+                yield f"{part}.listen[{index}]: only systemd can open {text}: whether it does shows when it starts us"
 
 
 def is_open(endpoint: str) -> bool:

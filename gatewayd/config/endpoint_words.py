@@ -28,6 +28,29 @@ def words(endpoint: str) -> Words:
     return Words(kind, plain, dict(word.split("=", 1) for word in rest if _NAMED.match(word)))
 
 
+def by_systemd(endpoint: str) -> bool:
+    """Whether systemd opens this door, and hands it to the process that it starts."""
+    return words(endpoint).kind == "systemd"
+
+
+_FAMILIES = ("INET", "INET6", "UNIX")
+
+
+def fault_of_systemd(endpoint: str) -> str:
+    """What such a string has wrong, whether or not systemd handed us anything; "" where nothing is."""
+    said = words(endpoint)
+    form = "systemd:domain=INET:name=NAME, or index=NUMBER"
+    if said.plain or (unknown := sorted(said.named.keys() - {"domain", "index", "name"})):
+        return f"there is no {said.plain[0] if said.plain else unknown[0] + '='}: {form}"
+    if said.named.get("domain") not in _FAMILIES:
+        return f"its domain is none of {', '.join(_FAMILIES)}: {form}"
+    if ("index" in said.named) == ("name" in said.named):
+        return f"it has both a name and an index, or none: {form}"
+    if not re.fullmatch(r"[0-9]{1,3}", said.named.get("index", "0")):
+        return f"its index is no number: {said.named['index']}"
+    return "" if said.named.get("name", "x") else f"it has no name: {form}"
+
+
 CLIENTS = {"tcp": "tcp:HOST:PORT", "tls": "tls:HOST:PORT", "unix": "unix:PATH"}
 SERVERS = {kind: f"{kind}:PORT:interface=ADDRESS" for kind in _TCP} | {"unix": "unix:ADDRESS"}
 """What each kind must at least look like."""
@@ -87,6 +110,8 @@ def collide(one: str, other: str) -> bool:
     first, second = words(one), words(other)
     if first.kind == "unix" and second.kind == "unix":
         return _path(first) == _path(second)
+    if first.kind == "systemd":
+        return first == second
     port = port_of_server(one)
     if port in ("", "0") or port != port_of_server(other) or _is_ipv6(first) is not _is_ipv6(second):
         return False

@@ -8,13 +8,29 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from zope.interface import implementer
 
-from gatewayd.config.endpoint_words import CLIENTS, SERVERS, fault, plainly, port_of_client, port_of_server
+from gatewayd.config.endpoint_words import (
+    CLIENTS,
+    SERVERS,
+    by_systemd,
+    fault,
+    fault_of_systemd,
+    plainly,
+    port_of_client,
+    port_of_server,
+)
 
 _LAST = 65535
 
 
 def server_endpoint(value: str) -> str:
-    """`value`, where Twisted can listen by it, with {instance} in it or not. Raises ValueError."""
+    """`value`, where Twisted can listen by it, with {instance} in it or not. Raises ValueError.
+
+    What only systemd opens is read by its words: it is there in the process that systemd starts, and nowhere else.
+    """
+    if by_systemd(value):
+        if why := fault_of_systemd(value):
+            raise ValueError(f"is not a Twisted server endpoint string: {why}")
+        return value
     _check("server", value, SERVERS, lambda: serverFromString(None, value.replace("{instance}", "instance")))
     if (port := port_of_server(value)) and not 0 <= int(port) <= _LAST:
         raise ValueError(f"has no port {port}: 1 to {_LAST}, or 0 for any that is free")

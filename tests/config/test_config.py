@@ -15,6 +15,7 @@ from pydantic import BaseModel
 import gatewayd.config as configuration
 from certificates import Authority
 from gatewayd.config import ConfigError, HttpDirectory, Secret, SqlDirectory, doors, load, parse
+from gatewayd.config.doors import only_by_systemd
 from gatewayd.config.endpoint_words import collide
 
 SMALL = """
@@ -173,6 +174,7 @@ def test_a_second_route_of_a_prefix_is_told() -> None:
 
 CLIENT = "redis.endpoint: is not a Twisted client endpoint string: "
 SERVER = "api.listen[0]: is not a Twisted server endpoint string: "
+SYSTEMD = "systemd:domain=INET:name=NAME, or index=NUMBER"
 
 
 @pytest.mark.parametrize(
@@ -211,11 +213,29 @@ def test_what_a_client_endpoint_lacks_is_said_in_words(endpoint: str, why: str) 
         ("unix:/run/x:mode=rw", "'rw' is no number"),
         ("unix:/run/{instanc}.sock", "the only place-holder is {instance}"),
         ("nothing:1", "Unknown endpoint type: 'nothing'"),
+        ("systemd:INET:0", f"there is no INET: {SYSTEMD}"),
+        ("systemd:domain=INET:index=0:port=1", f"there is no port=: {SYSTEMD}"),
+        ("systemd:index=0", f"its domain is none of INET, INET6, UNIX: {SYSTEMD}"),
+        ("systemd:domain=INET", f"it has both a name and an index, or none: {SYSTEMD}"),
+        ("systemd:domain=INET:index=0:name=api", f"it has both a name and an index, or none: {SYSTEMD}"),
+        ("systemd:domain=INET:index=first", "its index is no number: first"),
+        ("systemd:domain=INET:name=", f"it has no name: {SYSTEMD}"),
     ],
 )
 def test_what_a_server_endpoint_lacks_is_said_in_words(endpoint: str, why: str) -> None:
     """As of those that we connect by."""
     assert errors(api={"listen": [endpoint]}) == [SERVER + why]
+
+
+def test_a_door_that_only_systemd_opens_is_no_error_outside_systemd() -> None:
+    """It is named; two that want the same socket are an error."""
+    found = parse(raw(api__listen=["systemd:domain=INET:name={instance}.socket"]), {}, "gw2")
+    assert found.listens["api"] == ("systemd:domain=INET:name=gw2.socket",)
+    same = ["systemd:domain=UNIX:index=1"] * 2
+    assert errors(api={"listen": same}) == [f"api.listen[1]: api.listen[0] listens there ({same[0]})"]
+    assert list(only_by_systemd({"api": ("tcp:8080", "systemd:domain=INET:index=0"), "admin": ()})) == [
+        "api.listen[1]: only systemd can open systemd:domain=INET:index=0: whether it does shows when it starts us"
+    ]
 
 
 @pytest.mark.parametrize("region", ["Britain", ["GB"]])

@@ -72,6 +72,16 @@ def test_a_good_file_is_ok(world: Outside) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (0, "ok\n", ""), run
 
 
+def test_a_door_of_systemd_is_named_and_all_else_is_checked(world: Outside) -> None:
+    """Outside systemd, too: no error by itself, and it hides none. A start by hand says what is not there."""
+    listen = ["systemd:domain=INET:name=gatewayd.socket"]
+    run = checked(world, toml(changed("api.listen", listen)))
+    assert (run.returncode, run.stdout) == (0, "ok\n"), run
+    assert run.stderr.startswith(f"api.listen[0]: only systemd can open {listen[0]}: ")
+    run = checked(world, toml(changed("gatewayd.unknown", 1, changed("api.listen", listen))))
+    assert (run.returncode, run.stdout.count("\n"), run.stdout.partition(":")[0]) == (1, 1, "gatewayd.unknown")
+
+
 def test_a_real_start_prints_the_errors_that_one_in_process_prints(world: Outside) -> None:
     """On standard output, exit status 1, with and without -n: what the tests below see is what an operator sees."""
     text = toml(changed("gatewayd.unknown", 1, changed("labels.amazing.allow_from", ["nowhere"])))
