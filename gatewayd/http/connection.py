@@ -18,10 +18,11 @@ from zope.interface import implementer
 
 from gatewayd.http.door import Answer, Door, as_bytes
 from gatewayd.http.eager import write_now
-from gatewayd.http.newcomers import waited
+from gatewayd.http.kernel import waited
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
+from gatewayd.http.unread import Unread
 
 SLOW = 60.0
 """Seconds that a caller has for one request, from its first byte to its last, and to stay idle between two."""
@@ -29,9 +30,6 @@ SLOW = 60.0
 LINGER = 30.0
 """Seconds for which the rest of a refused request is read and thrown away: closing at once would reset the
 connection, and the caller might never see the answer."""
-
-ABORT = 15.0
-"""Seconds that a connection has to close by itself before it is cut off."""
 
 FOREVER = float("inf")
 
@@ -101,6 +99,7 @@ class Connection(Protocol):
         self.beyond = False
         self.served = 0
         self._bare: socket | None = None  # what the kernel is asked about
+        self._unread_answers = Unread(None)
         self._unread = b""
         self._asked: deque[_Asked] = deque()
         self._turned_away: Answer | None = None  # the door's answer to the request that comes in, which has no body
@@ -121,6 +120,7 @@ class Connection(Protocol):
         self.transport.registerProducer(self, True)
         self.peer = getattr(self.transport.getPeer(), "host", "")
         self._bare = getattr(self.transport, "socket", None)
+        self._unread_answers = Unread(self._bare)
         self.deadline = self._site.reactor.seconds() + SLOW
         self._site.opened(self)
 
@@ -161,10 +161,12 @@ class Connection(Protocol):
         """The caller does not read what we say: nothing more of theirs is read or answered, or it fills our memory."""
         self._not_reading = True
         self.transport.pauseProducing()
+        self.deadline = self._unread_answers.begins(self._site.reactor.seconds(), closing=self._closing)
 
     def resumeProducing(self) -> None:
         """The caller has read: go on where we stood."""
         self._not_reading = False
+        self.deadline = self._site.reactor.seconds() + SLOW
         self._read_on()
         self._take_turn()
 
@@ -379,16 +381,18 @@ class Connection(Protocol):
         self._reads_no_more = self._closing = True
         self._asked.clear()
         self._unread = b""
-        self.deadline = self._site.reactor.seconds() + ABORT
+        self.deadline = self._unread_answers.begins(self._site.reactor.seconds(), closing=True)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def end(self) -> None:
-        """Too slow, or idle for too long: close, and cut off what does not close."""
-        if self._closing:
-            self.abort()
-        else:
+        """Too slow, or idle for too long: close, and cut off who does not close or read."""
+        if not (self._closing or self._not_reading):
             self.close()
+        elif more := self._unread_answers.goes_on(self._site.reactor.seconds()):
+            self.deadline = more
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Cut it off."""

@@ -7,12 +7,12 @@ asked for, nor when there is no time: those are the site's door, and the site.
 
 import errno
 import socket
-import sys
 from typing import Any, Protocol
 
 from twisted.internet.tcp import Port
 
 from gatewayd.http.door import Door, as_bytes
+from gatewayd.http.kernel import waited
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 
@@ -21,21 +21,6 @@ IN_A_TURN = 1000
 
 PEEK = 65536
 """Bytes of a newcomer's that are looked at."""
-
-_TCP_INFO = 56
-_LAST_DATA_RECV = slice(52, 56)
-"""struct tcp_info of Linux: eight octets, then 32-bit numbers, of which this is milliseconds since data came."""
-
-
-def waited(bare: socket.socket | None) -> float:
-    """Seconds since the last bytes came to this connection; 0.0 where the kernel does not say (a unix socket)."""
-    if bare is None:
-        return 0.0
-    try:
-        info = bare.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
-    except OSError:
-        return 0.0
-    return int.from_bytes(info[_LAST_DATA_RECV], sys.byteorder) / 1000
 
 
 class Hurried(Protocol):

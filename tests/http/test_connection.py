@@ -10,11 +10,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.iweb import IRequest
 
-from gatewayd.http.connection import ABORT, AHEAD, LINGER, SLOW
+from gatewayd.http.connection import AHEAD, LINGER, SLOW
 from gatewayd.http.door import Answer, OpenDoor
 from gatewayd.http.reader import MAX_HEADER_BYTES, MAX_HEADERS
 from gatewayd.http.routes import Routes
 from gatewayd.http.site import LAST_WORDS, Site
+from gatewayd.http.unread import IN_ALL, UNREAD
 
 NOW = 1_790_000_000.0
 DATE = b"Date: Mon, 21 Sep 2026 14:13:20 GMT\r\n"
@@ -372,13 +373,25 @@ def test_a_caller_who_does_not_read_is_not_read_either() -> None:
     assert line.transport.producerState == "producing"
 
 
+def test_a_caller_who_never_reads_is_cut_off() -> None:
+    """Not asked to close first; who reads again has the time of any other."""
+    line = Line()
+    line.protocol.pauseProducing()
+    line.protocol.resumeProducing()
+    line.clock.pump([1] * (int(SLOW) - 1))
+    assert not line.closed
+    line.protocol.pauseProducing()
+    line.clock.pump([1] * (int(IN_ALL) + 1))
+    assert line.transport.disconnected
+
+
 def test_what_does_not_close_is_cut_off() -> None:
-    """A caller that takes no notice has ABORT seconds more."""
+    """A caller that takes no notice has UNREAD seconds more."""
     line = Line()
     line.clock.pump([1] * (int(SLOW) + 1))
     assert line.transport.disconnecting
     line.transport.disconnected = False
-    line.clock.pump([1] * (int(ABORT) + 1))
+    line.clock.pump([1] * (int(UNREAD) + 1))
     assert line.transport.disconnected
 
 

@@ -10,7 +10,8 @@ from twisted.internet import reactor
 from twisted.internet.protocol import Protocol
 
 from gatewayd.http.door import Answer, OpenDoor
-from gatewayd.http.newcomers import turn_away, waited
+from gatewayd.http.kernel import waited
+from gatewayd.http.newcomers import turn_away
 from gatewayd.http.ports import listen
 from gatewayd.http.request import Request
 from gatewayd.http.site import Site
