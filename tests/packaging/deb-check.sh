@@ -1,7 +1,8 @@
 #!/bin/bash
 # Proves the Debian package: built and linted, installed, run, upgraded, removed and purged in a clean Debian 12, and
 # booted there under a real systemd, where the version before it is upgraded, too. Needs root, mmdebstrap, systemd-nspawn
-# (systemd-container), debhelper and lintian; the wheels come from wherever pip is configured to get them.
+# (systemd-container), debhelper and lintian; the wheels come from wherever pip is configured to get them. SUITE=trixie
+# does all of it in a Debian 13.
 #
 #     tests/packaging/deb-check.sh [build|offline|chroot|boot|upgrade ...]      no argument: all
 #
@@ -64,13 +65,48 @@ eventually() {
     die "$what"
 }
 
+# A commit's package in a directory: built on this machine where that runs the suite, else in a clean tree of the suite.
+build_commit() {
+    rm -rf "$2"
+    mkdir -p "$2/gatewayd"
+    if [ "$suite" = "$(. /etc/os-release && echo "$VERSION_CODENAME")" ]; then
+        git -C "$top" archive "$1" | tar -x -C "$2/gatewayd"
+        (cd "$2/gatewayd" && dpkg-buildpackage -us -uc -b > ../build.log 2>&1) \
+            || { tail -40 "$2/build.log"; die "dpkg-buildpackage of $1"; }
+    else
+        build_in_tree "$1" "$2"
+    fi
+}
+
+# In a clean tree that has only what debian/control asks for, and without any network: the wheels are brought along.
+build_in_tree() {
+    local from=$WORK/builder needs version
+    if [ ! -s "$WORK/$suite-build.tar" ]; then
+        needs=$(sed -n '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z0-9-]*\).*/\1/p' "$top/debian/control" | sed 's/^dh-sequence.*/debhelper/; s/debhelper-compat/debhelper/' | sort -u | paste -sd,)
+        mmdebstrap --quiet --variant=buildd --include="$needs" "$suite" "$WORK/$suite-build.tar"
+    fi
+    rm -rf "$from"
+    mkdir -p "$from"
+    tar -x -C "$from" -f "$WORK/$suite-build.tar"
+    mkdir -p "$from/build"
+    git -C "$top" archive --prefix=gatewayd/ "$1" | tar -x -C "$from/build"
+    # For the tree's Python, which need not be this machine's.
+    version=$(chroot "$from" python3 -c 'import sys; print("%d%d" % sys.version_info[:2])')
+    /usr/bin/python3 -m pip download --quiet --require-hashes --only-binary :all: --no-deps --constraint /dev/null \
+        --python-version "$version" --implementation cp --abi "cp$version" --abi abi3 --abi none \
+        $(printf -- "--platform %s_$(uname -m) " manylinux1 manylinux2010 manylinux2014 manylinux_2_17 manylinux_2_24 manylinux_2_26 manylinux_2_27 manylinux_2_28 manylinux_2_34) \
+        -d "$from/build/gatewayd/debian/wheelhouse" -r "$from/build/gatewayd/debian/requirements.txt" 2> "$2/wheels.log" \
+        || { tail "$2/wheels.log"; die "the wheels of $1"; }
+    unshare -n chroot "$from" sh -c 'cd /build/gatewayd && dpkg-buildpackage -us -uc -b' > "$2/build.log" 2>&1 \
+        || { tail -40 "$2/build.log"; die "dpkg-buildpackage of $1 in a clean $suite"; }
+    rm -rf "$2/gatewayd"
+    mv "$from"/build/* "$2/"
+    rm -rf "$from"
+}
+
 build() {
     say "build"
-    rm -rf "$WORK/source"
-    mkdir -p "$WORK/source/gatewayd"
-    git -C "$top" archive "$commit" | tar -x -C "$WORK/source/gatewayd"
-    (cd "$WORK/source/gatewayd" && dpkg-buildpackage -us -uc -b > ../build.log 2>&1) \
-        || { tail -40 "$WORK/source/build.log"; die "dpkg-buildpackage"; }
+    build_commit "$commit" "$WORK/source"
     DEB=$(ls "$WORK"/source/gatewayd_*.deb)
     ls -l "$DEB"
     say "lintian"
@@ -100,31 +136,17 @@ PARAGRAPHS
     done
 }
 
-# In a clean tree that has only what debian/control asks for, and without any network: the wheels are brought along.
 offline() {
     say "build in a clean $suite without network"
-    local from=$WORK/builder
-    if [ ! -f "$WORK/$suite-build.tar" ]; then
-        needs=$(sed -n '/^Build-Depends:/,/^[A-Z]/s/^ \([a-z0-9-]*\).*/\1/p' "$top/debian/control" | sed 's/^dh-sequence.*/debhelper/; s/debhelper-compat/debhelper/' | sort -u | paste -sd,)
-        mmdebstrap --quiet --variant=buildd --include="$needs" "$suite" "$WORK/$suite-build.tar"
-    fi
-    rm -rf "$from"
-    mkdir -p "$from"
-    tar -x -C "$from" -f "$WORK/$suite-build.tar"
-    rm -rf "$WORK/source/again"
-    mkdir -p "$from/build" "$WORK/source/again"
-    git -C "$top" archive --prefix=gatewayd/ "$commit" | tar -x -C "$from/build"
-    /usr/bin/python3 -m pip download --quiet --require-hashes --only-binary :all: --no-deps --constraint /dev/null \
-        -d "$from/build/gatewayd/debian/wheelhouse" -r "$top/debian/requirements.txt" 2> /dev/null
-    unshare -n chroot "$from" sh -c 'cd /build/gatewayd && dpkg-buildpackage -us -uc -b' > "$WORK/offline.log" 2>&1 \
-        || { tail -40 "$WORK/offline.log"; die "offline build"; }
-    ls -l "$from"/build/*.deb
+    rm -rf "$WORK/again"
+    mkdir -p "$WORK/again"
+    build_in_tree "$commit" "$WORK/again"
+    ls -l "$WORK"/again/*.deb
     if [ -n "${DEB:-}" ]; then
-        (cd "$WORK" && mkdir -p a b && dpkg-deb -R "$DEB" a && dpkg-deb -R "$from"/build/gatewayd_*.deb b && diff -r --no-dereference a b) \
+        (cd "$WORK" && mkdir -p a b && dpkg-deb -R "$DEB" a && dpkg-deb -R again/gatewayd_*.deb b && diff -r --no-dereference a b) \
             > "$WORK/offline.diff" && echo "the same contents as the build above" || head -20 "$WORK/offline.diff"
         rm -rf "$WORK/a" "$WORK/b"
     fi
-    rm -rf "$from"
 }
 
 # The same package one version later, whose configuration file has changed, too.

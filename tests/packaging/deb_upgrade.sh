@@ -15,12 +15,7 @@ older_commit() {
 }
 
 build_old() {
-    local old=${OLD:-$(older_commit)}
-    rm -rf "$WORK/old"
-    mkdir -p "$WORK/old/gatewayd"
-    git -C "$top" archive "$old" | tar -x -C "$WORK/old/gatewayd"
-    (cd "$WORK/old/gatewayd" && dpkg-buildpackage -us -uc -b > ../build.log 2>&1) \
-        || { tail -40 "$WORK/old/build.log"; die "dpkg-buildpackage of $old"; }
+    build_commit "${OLD:-$(older_commit)}" "$WORK/old"
     OLD_DEB=$(ls "$WORK"/old/gatewayd_*.deb)
 }
 
