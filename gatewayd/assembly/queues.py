@@ -67,6 +67,7 @@ def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter
             jitter=shared.jitter,
             meter=shared.metrics,
             heard_since=channels[channel].heard_since,
+            tells_later=channels[channel].tells_later,
             why_not=partial(_why_not, channels[channel]),
             decided=shared.decided,
         )

@@ -161,6 +161,11 @@ class HttpChannel(Service):
         vendor = self._vendors.get(route)
         return vendor.heard_since if vendor is not None else 0.0
 
+    def tells_later(self, route: str) -> bool:
+        """See IChannel: where a vendor is told where its reports go."""
+        vendor = self._vendors.get(route)
+        return vendor is not None and vendor.reports
+
     # Operating ------------------------------------------------------------------------------------------------
 
     def states(self) -> Mapping[str, WayState]:

@@ -123,7 +123,12 @@ class Vendor:
     @property
     def heard_since(self) -> float:
         """Since when its reports could come to us; 0 where it sends none."""
-        return self._started_at if "report_url" in self.settings.place_holders else 0.0
+        return self._started_at if self.reports else 0.0
+
+    @property
+    def reports(self) -> bool:
+        """Whether it is told where to report what became of messages."""
+        return "report_url" in self.settings.place_holders
 
     def why_down(self) -> str:
         """That it is down, and why, for a message's timeline."""

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 
 from gatewayd.sandbox import sms
-from gatewayd.sandbox.smsc_behaviour import DELIVRD, ID_FORMS, RECEIPT_IDS, Behaviour, receipt_for
+from gatewayd.sandbox.smsc_behaviour import DELIVRD, FAILURES_ONLY, ID_FORMS, RECEIPT_IDS, Behaviour, receipt_for
 from gatewayd.sandbox.smsc_session import SmscSession
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
@@ -262,7 +262,7 @@ class SmscSimulator:
         if not request.registered_delivery & 0x03 or not remote_id:
             return
         word = DELIVRD if behaviour.receipt_word is None else behaviour.receipt_word(request)
-        if not word:
+        if not word or (word == DELIVRD and request.registered_delivery & 0x03 == FAILURES_ONLY):
             return
         told_id = RECEIPT_IDS[behaviour.receipt_ids](remote_id)
         words = [*(["ENROUTE"] if behaviour.intermediate else []), *([word] * behaviour.receipt_copies)]

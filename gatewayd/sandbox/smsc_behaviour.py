@@ -10,6 +10,8 @@ from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status, Tag
 
 DELIVRD = "DELIVRD"
+FAILURES_ONLY = 2
+"""Of the two lowest bits of registered_delivery: a receipt is wanted only where a message did not arrive."""
 _STATES = {
     "ENROUTE": 1,
     "DELIVRD": 2,

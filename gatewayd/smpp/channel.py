@@ -119,6 +119,11 @@ class SmppChannel(Service):
         account = self._accounts.get(route)
         return account.heard_since if account is not None else 0.0
 
+    def tells_later(self, route: str) -> bool:
+        """See IChannel: where receipts of what went well are asked for."""
+        account = self._accounts.get(route)
+        return account is not None and account.settings.receipts in ("final", "intermediate")
+
     # Operating ------------------------------------------------------------------------------------------------
 
     def states(self) -> Mapping[str, WayState]:

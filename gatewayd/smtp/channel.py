@@ -158,6 +158,10 @@ class SmtpChannel(Service):
         """See IChannel. What a relay knows later comes as returned mail or an ESP's event."""
         return 0.0
 
+    def tells_later(self, route: str) -> bool:
+        """See IChannel. Few relays know more than that they took a mail."""
+        return False
+
     def states(self) -> Mapping[str, WayState]:
         """How each relay stands, for people."""
         return {name: route.state() for name, route in self._routes.items()}

@@ -59,8 +59,9 @@ class MessageWork:
     """Work on the messages of one channel.
 
     `policies` are those of the routes that are configured. `heard_since` tells since when evidence of a route could
-    reach us: before a second copy leaves, it has `uncertain_wait` from then on. `why_not` says why nothing can go out
-    by any way of the channel, "" where something may.
+    reach us: before a second copy leaves, it has `uncertain_wait` from then on. `tells_later` says of a route whether
+    it tells what became of a message that it took: of others this is the last that is known. `why_not` says why nothing
+    can go out by any way of the channel, "" where something may.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class MessageWork:
         jitter: Callable[[], float],
         meter: IMeter,
         heard_since: Callable[[str], float] = lambda route: 0.0,
+        tells_later: Callable[[str], bool] = lambda route: True,
         why_not: Callable[[], str] = lambda: "",
         decided: Decided = unrecorded,
     ) -> None:
@@ -86,6 +88,7 @@ class MessageWork:
         self._store = store
         self._decided = decided
         self._heard_since = heard_since
+        self._tells_later = tells_later
         self._channel = channel
         self._deliver = deliver
         self._marks = marks
@@ -193,9 +196,9 @@ class MessageWork:
         if self._channel is Channel.EMAIL:
             self._meter.mailed(item.message.label, handed.route)
         self._decide(item, "sent", handed.route)
-        # One line a message, when it ends: of an SMS that is its receipt's, of an email its relay's answer.
+        # One line a message, when it ends: its receipt's, or this one where none is to come.
         simulated = handed.detail.startswith("simulated")
-        say = log.info if self._channel is Channel.EMAIL or simulated else log.debug
+        say = log.debug if self._tells_later(handed.route) else log.info
         say("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
         for receipt in parked:
             await self._settled(lambda found=receipt: self._evidence.record_receipt(found))  # type: ignore[misc]

@@ -54,6 +54,11 @@ class SharedRoutes:
         kind = self._kind(route)
         return kind.heard_since(route) if kind is not None else 0.0
 
+    def tells_later(self, route: str) -> bool:
+        """See IChannel."""
+        kind = self._kind(route)
+        return kind is not None and bool(kind.tells_later(route))
+
     def states(self) -> Mapping[str, WayState]:
         """How each way stands, for people."""
         return dict(chain.from_iterable(kind.states().items() for kind in self._kinds))

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_twisted
 from daemon import World, all_keys, environment
 from prometheus_client.parser import text_string_to_metric_families
@@ -417,6 +418,26 @@ async def test_at_info_a_message_that_goes_well_is_one_line() -> None:
         for answer in answers:
             (line,) = [line for line in lines if answer.ext_message_id in line]
             assert words in line
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("receipts", ["none", "failure"])
+async def test_at_info_an_sms_without_a_receipt_ends_when_it_is_taken(receipts: str) -> None:
+    """Nothing more is to come of it: this is its one line. Where failures come by receipt, such a one says so, too."""
+    async with World(reactor) as world:
+        world.settings["gatewayd"]["log_level"] = "info"
+        world.settings["smscs"]["world"]["receipts"] = receipts
+        await world.start()
+        answers = [await world.sms(body=body) for body in ("short", "x" * 300)]
+        for answer in answers:
+            await world.smartico.until_heard(answer.ext_message_id, "accepted")
+            await world.daemon.logged(answer.ext_message_id)
+        world.daemon.terminate()
+        assert await world.daemon.exit_status() == 0
+        lines = world.daemon.log.splitlines()
+    for answer in answers:
+        (line,) = [line for line in lines if answer.ext_message_id in line]
+        assert "is sent by world" in line
 
 
 @pytest_twisted.ensureDeferred

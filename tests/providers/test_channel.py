@@ -507,4 +507,5 @@ def test_reports_can_come_since_the_start() -> None:
     world.reactor.advance(100)
     world.channel.startService()
     assert (world.channel.heard_since("vendor"), world.channel.heard_since("mute")) == (100, 0)
+    assert [world.channel.tells_later(name) for name in ("vendor", "mute", "gone")] == [True, False, False]
     world.channel.stopService()

@@ -52,6 +52,7 @@ class Bench:
             jitter=lambda: 0.5,
             meter=self.meter,
             heard_since=lambda route: self.bound_since,
+            tells_later=lambda route: route == "world",
             why_not=lambda: self.down,
         )
         self.outbox = Outbox(self.clock, self.work, window)
@@ -124,19 +125,19 @@ def test_a_due_message_is_sent(bench: Bench) -> None:
     assert bench.meter.outcomes == [("amazing", Channel.SMS, "sent")]
 
 
-@pytest.mark.parametrize("detail", ["", "simulated: the label is in test mode"])
-def test_an_sms_that_no_receipt_will_end_has_its_line(bench: Bench, detail: str) -> None:
-    """At info an SMS is one line, when its receipt comes; in test mode none comes, and that it was taken says it."""
+@pytest.mark.parametrize("route", ["world", "silent"])
+def test_an_sms_that_no_receipt_will_end_has_its_line(bench: Bench, route: str) -> None:
+    """At info an SMS is one line, when its receipt comes; where none does, as in test mode, when it was taken."""
 
     async def outcome(leased: Leased) -> Handed:
-        return replace(await bench.takes(leased), detail=detail)
+        return replace(await bench.takes(leased), route=route)
 
     bench.outcome = outcome
     bench.accept()
     with capturedLogs() as told:
         bench.outbox.startService()
     (line,) = [event for event in told if event["log_format"] == "message {message_id} is sent by {route}"]
-    assert line["log_level"] is (LogLevel.info if detail else LogLevel.debug)
+    assert line["log_level"] is (LogLevel.debug if route == "world" else LogLevel.info)
 
 
 def test_an_offered_message_is_sent_without_a_look_at_the_queue(bench: Bench) -> None:

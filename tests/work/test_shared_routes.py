@@ -49,6 +49,10 @@ class Kind:
         """Of this kind."""
         return 7.0
 
+    def tells_later(self, route: str) -> bool:
+        """Of this kind."""
+        return True
+
 
 class World:
     """Two SMSCs and two vendors."""
@@ -110,3 +114,4 @@ def test_what_people_and_the_outbox_ask() -> None:
     assert world.shared.why_not(["smsc1", "http1"]) == ""
     assert world.shared.why_not(["smsc1", "gone"]) == "smsc1 is down; gone is configured no more"
     assert (world.shared.heard_since("http1"), world.shared.heard_since("gone")) == (7.0, 0.0)
+    assert (world.shared.tells_later("http1"), world.shared.tells_later("gone")) == (True, False)

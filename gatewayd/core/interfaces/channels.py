@@ -37,6 +37,9 @@ class IChannel(Interface):
     def heard_since(route: str) -> float:
         """Since when evidence about messages of `route` could come over it; 0 where none does, or it is down."""
 
+    def tells_later(route: str) -> bool:
+        """Whether `route` says later what became of each message that it took, by receipts or reports."""
+
 
 class ISharedRoutes(Interface):
     """A channel whose routes stand in one order of preference with those of another kind (SMPP and HTTP)."""
