@@ -137,5 +137,9 @@ class World:
         """An SMS with a dead letter."""
         message = self.sent(uid)
         jobs = self.run(self.store.lease_reports(10))
-        self.run(self.store.report_dead(next(job for job in jobs if job.message_id == message.id), "HTTP 500"))
+        self.run(
+            self.store.report_dead(
+                next(job for job in jobs if job.message_id == message.id), "HTTP 500", waited=600, tries=16
+            )
+        )
         return message

@@ -804,10 +804,10 @@ class FakeStore:
     async def report_heard(self, job: ReportJob) -> ReportJob | None:
         return self._told(job, "")
 
-    async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
-        return self._told(job, reason)
+    async def report_dead(self, job: ReportJob, reason: str, *, waited: float, tries: int) -> ReportJob | None:
+        return self._told(job, reason, waited, tries)
 
-    def _told(self, job: ReportJob, reason: str) -> ReportJob | None:
+    def _told(self, job: ReportJob, reason: str, waited: float = 0.0, tries: int = 0) -> ReportJob | None:
         now, lease, letter = self._now(), self._lease("reports"), LETTERS[job.status]
         row = self.db.rows.get(job.message_id)
         if row is None or not row.pending.startswith(letter):
@@ -817,7 +817,8 @@ class FakeStore:
         row.pending = row.pending[1:]
         if reason:
             self._note(row, "given up", f"{letter} {reason}")
-            self.db.dead[job.message_id, letter] = DeadLetter(job.message_id, row.label, job.status, now, reason)
+            dead = DeadLetter(job.message_id, row.label, job.status, now, reason, waited, tries)
+            self.db.dead[job.message_id, letter] = dead
         else:
             self._note(row, "told", letter)
         if not row.pending:

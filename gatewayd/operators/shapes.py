@@ -81,6 +81,8 @@ def dead_json(letter: DeadLetter) -> Json:
         "label": letter.label,
         "status": letter.status,
         "given_up_at": iso(letter.given_up_at),
+        "waited_seconds": letter.waited,
+        "tries": letter.tries,
         "reason": letter.reason,
     }
 

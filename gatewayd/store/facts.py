@@ -106,12 +106,13 @@ class Facts(Part):
 
     async def report_heard(self, job: ReportJob) -> ReportJob | None:
         """As IStore."""
-        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, "")
+        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, "", "")
         return rows.job(row, self._moments) if row else None
 
-    async def report_dead(self, job: ReportJob, reason: str) -> ReportJob | None:
+    async def report_dead(self, job: ReportJob, reason: str, *, waited: float, tries: int) -> ReportJob | None:
         """As IStore."""
-        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, reason)
+        effort = rows.effort(waited, tries)
+        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, reason, effort)
         return rows.job(row, self._moments) if row else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:

@@ -92,7 +92,9 @@ KEYS: dict[str, Key] = {
     "early": Key("p:", "smsc:remote id", "list", "the same receipts, for the submit's answer", "record_receipt", "2 h"),
     # Reports
     "dead": Key("dead", "", "zset", "id|letter of statuses given up, by when", "end_report", "30 days, or an operator"),
-    "dead_why": Key("deadwhy", "", "hash", "id|letter to label|reason", "end_report", "with its member of `dead`"),
+    "dead_why": Key(
+        "deadwhy", "", "hash", "id|letter to label|reason|ms tries", "end_report", "with its member of `dead`"
+    ),
     # Stop list, memory, rates, instances
     "stop": Key(
         "stop:",

@@ -4,6 +4,7 @@ Moments are milliseconds there and seconds here; what is not there is None or em
 message, by the short names of legend.py.
 """
 
+import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -272,11 +273,23 @@ def whole(
     )
 
 
+_EFFORT = re.compile(r"\|(\d+) (\d+)\Z")
+"""The end of a dead letter's reason: for how long it was tried, in ms, and how often. Version 0.1 wrote none."""
+
+
+def effort(waited: float, tries: int) -> str:
+    """For how many seconds and how often a report was tried, as it stands behind its reason."""
+    return f"|{max(waited, 0.0) * 1000:.0f} {tries}"
+
+
 def dead_letter(member: bytes, score: bytes, why: bytes | None) -> DeadLetter:
     """A member of the set of dead letters, and what the hash beside it says of it."""
     message_id, _, letter = member.decode().partition("|")
     label, _, reason = (why or b"").decode().partition("|")
-    return DeadLetter(message_id, label, REPORTS[letter], float(score) / 1000, reason)
+    found = _EFFORT.search(reason)
+    waited, tries = (int(found[1]) / 1000, int(found[2])) if found else (None, None)
+    reason = reason[: found.start()] if found else reason
+    return DeadLetter(message_id, label, REPORTS[letter], float(score) / 1000, reason, waited, tries)
 
 
 def counts(flat: Sequence[bytes]) -> dict[tuple[str, Channel, str], int]:

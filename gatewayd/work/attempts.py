@@ -364,8 +364,8 @@ class ReportWork:
         return None
 
     async def _give_up(self, item: ReportJob, reason: str, tries: int) -> ReportJob | None:
-        waited = spoken(self._clock.seconds() - item.queued_at)
-        why = f"{waited} after it was queued, {_after(tries)}: {reason}"
+        waited = self._clock.seconds() - item.queued_at
+        why = f"{spoken(waited)} after it was queued, {_after(tries)}: {reason}"
         log.error(
             "gave up telling {status} of {message_id}: {reason}",
             status=item.status,
@@ -373,7 +373,7 @@ class ReportWork:
             reason=why,
         )
         self._count(item, "dead")
-        return await persist(self._clock, lambda: self._store.report_dead(item, why))
+        return await persist(self._clock, lambda: self._store.report_dead(item, why, waited=waited, tries=tries))
 
     def _count(self, item: ReportJob, result: str) -> None:
         self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)

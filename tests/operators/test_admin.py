@@ -182,6 +182,7 @@ def test_dead_letters_are_listed_retried_and_dropped(world: World) -> None:
     letters = world.ask("/verbs/dead-letters").json["dead_letters"]
     assert {letter["ext_message_id"] for letter in letters} == {first.id, second.id}
     assert (letters[0]["status"], letters[0]["label"], letters[0]["reason"]) == ("accepted", "amazing", "HTTP 500")
+    assert (letters[0]["waited_seconds"], letters[0]["tries"]) == (600, 16)
     assert world.verb("dead-letters/retry", id=first.id).status == 200
     assert [job.status for job in world.run(world.store.lease_reports(10))] == [Report.ACCEPTED]
     assert world.verb("dead-letters/drop", id=second.id).status == 200

@@ -89,7 +89,7 @@ async def test_a_full_memory_ends_what_is_there_and_takes_nothing_on(full: tuple
     assert sorted(told) == sorted([Report.ACCEPTED, Report.DELIVERED, Report.REJECTED])
     assert await one.record_evidence(Evidence(marked.id, Event.UNSUBSCRIBED, "link")) == "moved"
     [stopped] = await one.lease_reports(10)
-    await one.report_dead(stopped, "48 h")
+    await one.report_dead(stopped, "48 h", waited=1, tries=1)
     assert await one.retry_dead(marked.id)
     await one.stop("amazing", Channel.SMS, "player", 60, owner="owner")
     assert await one.unsuppress("amazing", Channel.SMS, ["player"])

@@ -869,7 +869,7 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     assert second is not None
     assert await left(m) > 48 * 3600
     assert await left(url) > 48 * 3600
-    await world.one.report_dead(second, "no answer")
+    await world.one.report_dead(second, "no answer", waited=1, tries=1)
     assert await left(m) > 29 * 86400
     await world.one.record_evidence(Evidence(message.id, Event.UNSUBSCRIBED, "inbound"))
     assert [job.status for job in await world.one.lease_reports(10)] == [Report.UNSUBSCRIBED]
@@ -941,7 +941,7 @@ async def test_dead_reports(world: World) -> None:
     message = await world.sent("d1")
     [job] = await world.one.lease_reports(10)
     await world.one.record_receipt(Receipt("world", ("d1",), Event.DELIVERED), park=True)
-    after = await world.one.report_dead(job, "48 h")
+    after = await world.one.report_dead(job, "48 h|of it", waited=172_800.125, tries=41)
     assert after is not None
     assert after.status is Report.DELIVERED
     await world.one.report_heard(after)
@@ -950,8 +950,9 @@ async def test_dead_reports(world: World) -> None:
         message.id,
         "amazing",
         Report.ACCEPTED,
-        "48 h",
+        "48 h|of it",
     )
+    assert (letter.waited, letter.tries) == (172_800.125, 41)
     assert await world.one.retry_dead(message.id)
     assert await world.told() == [Report.ACCEPTED]
     assert not await world.one.drop_dead(message.id)

@@ -578,6 +578,9 @@ def test_a_report_is_given_up_after_48_hours() -> None:
     [letter] = run(telling.bench.store.dead_letters(10))
     assert (letter.status, letter.message_id) == (Report.ACCEPTED, ID)
     assert re.fullmatch(r"2 d after it was queued, after \d\d+ tries: HTTP 500", letter.reason)
+    assert f"after {letter.tries} tries" in letter.reason
+    assert letter.waited is not None
+    assert 48 * 3600 <= letter.waited < 49 * 3600
     assert ("amazing", Report.ACCEPTED, "dead") in telling.meter.reports
 
 
@@ -592,6 +595,7 @@ def test_a_report_that_is_refused_for_good_is_a_dead_letter() -> None:
     assert telling.told == [Report.DELIVERED]
     [letter] = run(telling.bench.store.dead_letters(10))
     assert letter.reason == "0 s after it was queued, after 1 try: email was not found"
+    assert (letter.waited, letter.tries) == (0.0, 1)
 
 
 def test_items_print_no_content() -> None:

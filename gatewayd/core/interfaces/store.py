@@ -239,8 +239,11 @@ class IStore(Interface):
     async def report_again(job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:
         """Tell it again at `due`."""
 
-    async def report_dead(job: ReportJob, reason: str) -> ReportJob | None:
-        """Give it up: kept as a dead letter; the message's later statuses go on, with the one returned."""
+    async def report_dead(job: ReportJob, reason: str, *, waited: float, tries: int) -> ReportJob | None:
+        """Give it up: kept as a dead letter; the message's later statuses go on, with the one returned.
+
+        `waited` are the seconds since it was queued, `tries` how often it was told in vain.
+        """
 
     async def unsuppress(label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         """Take keyed hashes off, and what they own; False where none of it was on the list."""

@@ -131,10 +131,15 @@ class Stop(Struct, frozen=True):
 
 
 class DeadLetter(Struct, frozen=True):
-    """A status that Smartico did not take, kept for a person; `reason` says after how long, how many tries, and why."""
+    """A status that Smartico did not take, kept for a person; `reason` says after how long, how many tries, and why.
+
+    `waited` are the seconds from when it was queued until it was given up; None, as `tries`, where 0.1 gave it up.
+    """
 
     message_id: str
     label: str
     status: Report
     given_up_at: float
     reason: str
+    waited: float | None = None
+    tries: int | None = None

@@ -1,5 +1,5 @@
 -- A status was heard, or given up: the message's next one, if any, stays leased.
--- item    id letter lease dead-reason('' heard)
+-- item    id letter lease dead-reason('' heard) effort(of a dead one: how long and how often it was tried)
 -- reply   the next report or false
 -- holds   `pending_reports` only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
@@ -15,7 +15,7 @@ local function with_stay(m)
 end
 
 local function each(it)
-  local id, letter, lease, reason = unpack(it)
+  local id, letter, lease, reason, effort = unpack(it)
   local m = read(id, FIELD.report .. letter)
   if not m then
     unlease('reports', id)
@@ -37,7 +37,7 @@ local function each(it)
   else
     note(m, 'given up', letter .. ' ' .. reason)
     call('ZADD', KEY.dead, now, id .. '|' .. letter)
-    call('HSET', KEY.dead_why, id .. '|' .. letter, m.label .. '|' .. reason)
+    call('HSET', KEY.dead_why, id .. '|' .. letter, m.label .. '|' .. reason .. effort)
     -- A person has 30 days to look at it; what is older goes, a few at a time.
     keep(with_stay(m), 2592000)
     for _, old in ipairs(call('ZRANGEBYSCORE', KEY.dead, '-inf', NOW - 2592000000, 'LIMIT', 0, 10)) do

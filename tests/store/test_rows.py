@@ -1,0 +1,28 @@
+"""Values of Redis as values of ours: what an earlier version wrote is read, too."""
+
+import pytest
+
+from gatewayd.core.model import DeadLetter
+from gatewayd.core.status import Report
+from gatewayd.store.rows import dead_letter, effort
+
+ID = "8dc0d170-2e5c-49a3-a498-7aeaa13d75d9"
+
+
+@pytest.mark.parametrize(
+    ("why", "reason", "waited", "tries"),
+    [
+        (b"amazing|HTTP 500" + effort(600.0625, 16).encode(), "HTTP 500", 600.062, 16),
+        (b"amazing|a|b" + effort(0, 1).encode(), "a|b", 0.0, 1),
+        # The clock was set back meanwhile.
+        (b"amazing|HTTP 500" + effort(-3.5, 2).encode(), "HTTP 500", 0.0, 2),
+        # Version 0.1.
+        (b"amazing|HTTP 500", "HTTP 500", None, None),
+    ],
+)
+def test_a_dead_letter_says_how_long_and_how_often(
+    why: bytes, reason: str, waited: float | None, tries: int | None
+) -> None:
+    """As numbers, apart from the words."""
+    found = dead_letter(f"{ID}|a".encode(), b"1764300000000", why)
+    assert found == DeadLetter(ID, "amazing", Report.ACCEPTED, 1764300000.0, reason, waited, tries)
