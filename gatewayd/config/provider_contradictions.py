@@ -61,7 +61,8 @@ def _misspelt(at: str, text: str) -> Iterator[str]:
         if word not in PLACE_HOLDERS:
             yield f"{at}: {{{word}}} is unknown; one of {', '.join(sorted(PLACE_HOLDERS))}"
     if re.search("[{}]", PLACE_HOLDER.sub("", text)):
-        secret = "; a secret that has braces belongs into a file" if ".headers." in at else ""
+        is_header = ".headers." in at or at.endswith(".authorization")
+        secret = "; a secret that has braces belongs into a file" if is_header else ""
         yield f"{at}: has a brace around no place-holder: these are written {{text}}, without blanks{secret}"
 
 
@@ -83,11 +84,13 @@ def _templates(at: str, table: Mapping[str, Any]) -> Iterator[tuple[str, object]
     if isinstance(fields := table.get("fields"), Mapping):
         yield from _names(f"{at}.fields", fields)
         yield from leaves(f"{at}.fields", fields)
+    sent = {f"{at}.authorization": table.get("authorization")}
     if isinstance(headers := table.get("headers"), Mapping):
-        for name, text in headers.items():
-            # What a secret elsewhere holds is nobody's template.
-            if isinstance(text, str) and not text.startswith(_POINTED):
-                yield f"{at}.headers.{name}", text
+        sent |= {f"{at}.headers.{name}": text for name, text in headers.items()}
+    for path, text in sent.items():
+        # What a secret elsewhere holds is nobody's template.
+        if isinstance(text, str) and not text.startswith(_POINTED):
+            yield path, text
 
 
 def _way(at: str, table: Mapping[str, Any]) -> Iterator[str]:

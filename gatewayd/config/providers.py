@@ -28,7 +28,7 @@ PLACE_HOLDERS = frozenset(
         "seconds_left",
     }
 )
-"""What may stand in braces in `url`, `fields` and `headers` (CONTRACT.md, HTTP ways out)."""
+"""What may stand in braces in `url`, `fields`, `headers` and `authorization` (CONTRACT.md, HTTP ways out)."""
 
 PLACE_HOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 """One of them; other braces are text."""
@@ -136,7 +136,8 @@ class Provider(Table):
     @property
     def place_holders(self) -> frozenset[str]:
         """Those that its url, fields and headers use."""
-        headers = [value.reveal() for value in self.headers.values() if not isinstance(value, Verbatim)]
+        sent = (self.authorization, *self.headers.values())
+        headers = [value.reveal() for value in sent if not isinstance(value, Verbatim)]
         return frozenset(place_holders_of([self.url, self.fields, headers]))
 
 

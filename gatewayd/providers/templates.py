@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from gatewayd.config.providers import PLACE_HOLDER, Provider, Verbatim
+from gatewayd.config.secret import Secret
 from gatewayd.core.errors import PermanentFailure
 
 Words = Mapping[str, str]
@@ -77,13 +78,17 @@ def _path(path: str, words: Words) -> str:
 def _headers(provider: Provider, words: Words) -> Iterator[tuple[str, str]]:
     names = {name.lower() for name in provider.headers}
     if provider.authorization:
-        yield "Authorization", provider.authorization.reveal()
+        yield "Authorization", _header(provider.authorization, words)
     elif provider.username and "authorization" not in names:
         both = f"{provider.username}:{provider.password.reveal()}".encode()
         yield "Authorization", f"Basic {base64.b64encode(both).decode()}"
     for name, value in provider.headers.items():
-        text = value.reveal()
-        yield name, text if isinstance(value, Verbatim) else _put(text, words, _in_header)
+        yield name, _header(value, words)
+
+
+def _header(value: Secret, words: Words) -> str:
+    text = value.reveal()
+    return text if isinstance(value, Verbatim) else _put(text, words, _in_header)
 
 
 def _pairs(fields: Mapping[str, Any], words: Words) -> Iterator[tuple[str, str]]:

@@ -108,6 +108,9 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
         ({"fields": {"a": [{"{foo}": 1}]}}, "providers.vendor.fields.a[0].{foo}: {foo} is unknown"),
         ({"url": "https://x.example/{to"}, "providers.vendor.url: has a brace around no place-holder"),
         ({"headers": {"X-A": "{uid"}}, "providers.vendor.headers.X-A: has a brace around no place-holder"),
+        ({"authorization": "App {key}"}, "providers.vendor.authorization: {key} is unknown"),
+        ({"authorization": "App {uid"}, "providers.vendor.authorization: has a brace around no place-holder"),
+        ({"authorization": "App {password}"}, "providers.vendor.password: is required: providers.vendor.authorization"),
         ({"profile": "nobody", "fields": {"a": "{foo}"}}, "providers.vendor.fields.a: {foo} is unknown"),
         ({"headers": {"Host": "x"}}, "providers.vendor.headers.Host: is a header that gatewayd writes itself"),
         ({"headers": {"X-A": "a\r\nb"}}, "providers.vendor.headers.X-A: has a character that a header"),
@@ -129,6 +132,18 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
 def test_what_is_wrong_is_named(vendor: dict[str, Any], said: str) -> None:
     """Each fault by its key."""
     assert any(line.startswith(said) for line in errors(**vendor)), errors(**vendor)
+
+
+def test_a_misspelt_key_hides_no_key_that_is_required() -> None:
+    """A profile without a url of its own: that it needs one is said beside the typo."""
+    raw = tree()
+    raw["providers"]["vendor"] = {"profile": "infobip", "password": "x", "urll": "https://x.api.infobip.com/sms"}
+    with pytest.raises(ConfigError) as caught:
+        parse(raw, {})
+    assert caught.value.errors == [
+        "providers.vendor.url: is required",
+        "providers.vendor.urll: unknown key (did you mean url?)",
+    ]
 
 
 def test_a_brace_that_may_be_a_secrets_is_not_quoted() -> None:

@@ -98,7 +98,7 @@ def test_headers_are_filled_and_end_nowhere() -> None:
 def test_the_authorization_header() -> None:
     """The whole header where it is given, else HTTP Basic; a header of that name in `headers` counts over Basic."""
     own = {"username": "acc", "password": "pass{to}"}
-    assert dict(ask(authorization="App {to}", **own).headers)["Authorization"] == "App {to}"
+    assert dict(ask(authorization="App {password}", **own).headers)["Authorization"] == "App pass{to}"
     assert dict(ask(**own).headers)["Authorization"] == "Basic YWNjOnBhc3N7dG99"
     asked = ask(headers={"Authorization": "Bearer {password}"}, **own)
     assert [value for name, value in asked.headers if name == "Authorization"] == ["Bearer pass{to}"]
