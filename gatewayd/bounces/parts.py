@@ -62,7 +62,7 @@ _ORIGINALS = frozenset(
 )
 
 
-class Part(Struct, frozen=True):
+class MailPart(Struct, frozen=True):
     """One leaf: its type in lower case, and its decoded text with bare line feeds."""
 
     type: str
@@ -80,7 +80,7 @@ class Mail(Struct, frozen=True, dict=True):
     type: str
     parameters: dict[str, str]
     fields: tuple[tuple[str, str], ...]
-    parts: tuple[Part, ...]
+    parts: tuple[MailPart, ...]
     text: str
     embedded: str
 
@@ -146,7 +146,7 @@ def decoded(value: str) -> str:
     return "".join(_text(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces)
 
 
-def _text_of(parts: list[Part]) -> str:
+def _text_of(parts: list[MailPart]) -> str:
     plain = "\n".join(part.text for part in parts if _is_plain(part.type))
     return plain if plain.strip() else "\n".join(readable(part.text) for part in parts if part.type == "text/html")
 
@@ -159,7 +159,7 @@ class _Walk:
     """The leaves of one mail, until a limit is met."""
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[MailPart] = []
         self.returned = ""
         self._left = {True: MAX_REPORT, False: MAX_TEXT}
         self._lines = MAX_LINES
@@ -188,7 +188,7 @@ class _Walk:
             for_machines = kind.startswith("message/")
             text = self._leaf(parameters, fields, body, self._left[for_machines])
             self._left[for_machines] -= len(text)
-            self.parts.append(Part(type=kind, text=text))
+            self.parts.append(MailPart(type=kind, text=text))
 
     def _section(self, section: bytes, depth: int) -> None:
         head, body = _split(section)

@@ -13,7 +13,7 @@ _ESCAPE_STRING = r"\b[eE]'(?:[^'\\]|\\.|'')*'"
 _PARAMETER = r";|::|:=|(?<![\w:]):(?P<name>[A-Za-z_]\w*)"
 
 
-class Bound(Struct, frozen=True):
+class BoundQuery(Struct, frozen=True):
     """A query as a driver wants it: `names` are the parameters in order, with `by_name` those that it has."""
 
     sql: str
@@ -27,7 +27,7 @@ class Bound(Struct, frozen=True):
         )
 
 
-def bind(query: str, paramstyle: str, *, mysql: bool = False) -> Bound:
+def bind(query: str, paramstyle: str, *, mysql: bool = False) -> BoundQuery:
     """`query` for a driver of `paramstyle`; literals, quoted names, comments and casts stay as they are.
 
     `mysql` reads strings and comments as MySQL does. Raises ValueError for a parameter that we don't have, for a query
@@ -51,7 +51,7 @@ def bind(query: str, paramstyle: str, *, mysql: bool = False) -> Bound:
     if "ext_user_id" not in names:
         raise ValueError("query: has no :ext_user_id")
     by_name = paramstyle in ("named", "pyformat")
-    return Bound("".join(made), tuple(dict.fromkeys(names)) if by_name else tuple(names), by_name)
+    return BoundQuery("".join(made), tuple(dict.fromkeys(names)) if by_name else tuple(names), by_name)
 
 
 _STYLES = {

@@ -17,7 +17,7 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import drivers
-from gatewayd.directories.query import Bound, bind
+from gatewayd.directories.query import BoundQuery, bind
 from gatewayd.directories.rows import recipient_of
 from gatewayd.directories.threads import Threads
 
@@ -100,7 +100,7 @@ class _Session:
         self._arguments = arguments
         self._connection: Any = None
 
-    def find(self, bound: Bound, values: Mapping[str, str]) -> _Found:
+    def find(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
         """Ask once; once more over a new connection where an older one turned out to be dead.
 
         Raises TemporaryFailure with what a person can act on.
@@ -113,7 +113,7 @@ class _Session:
                 raise
         return self._find(bound, values)
 
-    def _find(self, bound: Bound, values: Mapping[str, str]) -> _Found:
+    def _find(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
         connecting = self._connection is None
         try:
             if connecting:
@@ -132,7 +132,7 @@ class _Session:
             raise TemporaryFailure("the query gives neither a column email nor a column phone")
         return found
 
-    def _ask(self, bound: Bound, values: Mapping[str, str]) -> _Found:
+    def _ask(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
         cursor = self._connection.cursor()
         try:
             cursor.execute(bound.sql, bound.arguments(values))

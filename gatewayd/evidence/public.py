@@ -26,7 +26,7 @@ from gatewayd.evidence.esp import form
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import EspEvents, Fetch
-from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, Pages
+from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
 from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
 from gatewayd.http.peers import address_in
@@ -99,7 +99,7 @@ class Public:
         self._ping = ping
         self._recorded = Tally(_FACTS_A_TOKEN)
         self._meter = meter
-        self._pages = Pages()
+        self._pages = UnsubscribePages()
         self._page_headers = (
             _NO_STORE,
             _NO_SNIFF,

@@ -35,7 +35,7 @@ class Page(Struct, frozen=True):
     done: bytes
 
 
-class Pages:
+class UnsubscribePages:
     """All pages. `policy` is the Content-Security-Policy that lets exactly their own style and form work."""
 
     def __init__(self) -> None:

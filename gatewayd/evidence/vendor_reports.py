@@ -19,7 +19,7 @@ from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.vendors.proofs import PROOFS
-from gatewayd.evidence.vendors.reading import Said, read
+from gatewayd.evidence.vendors.reading import VendorSaid, read
 from gatewayd.evidence.vendors.request import ReportRequest
 
 EVENTS: Mapping[str, Event] = {
@@ -116,7 +116,9 @@ class VendorReports:
             self.log.warn("a report of {provider} was not taken: {reason}", provider=name, reason=str(fault))
             raise
 
-    async def _record(self, name: str, provider: Provider, message_id: str, known: Known | None, said: Said) -> None:
+    async def _record(
+        self, name: str, provider: Provider, message_id: str, known: Known | None, said: VendorSaid
+    ) -> None:
         state = provider.reports.states.get(said.word)
         event = EVENTS[state] if state else None
         if event is None or known is None or known.route != name:

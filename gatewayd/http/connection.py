@@ -55,10 +55,10 @@ class Listening(Interface):
     turns: Turns
     draining: bool
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: "ServerConnection") -> None:
         """It is there."""
 
-    def closed(self, connection: "Connection") -> None:
+    def closed(self, connection: "ServerConnection") -> None:
         """It is gone."""
 
     def hold(self, size: int) -> None:
@@ -77,7 +77,7 @@ class _Asked(NamedTuple):
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
-class Connection(Protocol):
+class ServerConnection(Protocol):
     """HTTP/1.1 with tight limits, known to its site from open to closed.
 
     `deadline` is when the site ends it: a timer for each connection and request cost more than a look at all of them

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from gatewayd.http.connection import FOREVER, SLOW, Connection
+from gatewayd.http.connection import FOREVER, SLOW, ServerConnection
 from gatewayd.http.door import Answer, Door, OpenDoor
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
@@ -85,7 +85,7 @@ class Site(Factory):
         self.in_flight = 0
         self.turns = Turns(reactor, patience)
         self.draining = False
-        self.connections: set[Connection] = set()
+        self.connections: set[ServerConnection] = set()
         self._name = name
         self._most = most or fair_share()
         self._most_held = max(MOST_HELD, 8 * max_body)
@@ -95,13 +95,13 @@ class Site(Factory):
         self._emptied: list[Deferred[None]] = []
         self._sweeping: Any = None
         self._date = (0, b"")
-        self._may_go: list[Connection] = []
+        self._may_go: list[ServerConnection] = []
         self._looked_at = -LOOK
         self._said: dict[str, float] = {}
 
-    def buildProtocol(self, addr: Any) -> Connection:
+    def buildProtocol(self, addr: Any) -> ServerConnection:
         """One more caller."""
-        return Connection(self)
+        return ServerConnection(self)
 
     def date(self) -> bytes:
         """Now, as the Date header wants it; made once a second."""
@@ -118,7 +118,7 @@ class Site(Factory):
 
     # What all share ------------------------------------------------------------------------------------------------
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ServerConnection) -> None:
         """A connection is there; where there are too many, the one that is needed least goes."""
         self.connections.add(connection)
         self._from[connection.peer] += 1
@@ -130,7 +130,7 @@ class Site(Factory):
         elif len(self.connections) > self._most:
             self._make_room(connection)
 
-    def _make_room(self, newest: Connection) -> None:
+    def _make_room(self, newest: ServerConnection) -> None:
         """Somebody idle goes; else who has been sending one request for long; else the newest is told to try again."""
         self._say("full", "{name}: {count} connections are all that it takes", count=self._most)
         now = self.reactor.seconds()
@@ -149,7 +149,7 @@ class Site(Factory):
         if len(self.connections) > self._most + max(8, self._most // 4):
             newest.abort()
 
-    def _let_one_go(self, newest: Connection, now: float) -> bool:
+    def _let_one_go(self, newest: ServerConnection, now: float) -> bool:
         while self._may_go:
             one = self._may_go.pop()
             # It may have gone, or have begun a request, since it was found.
@@ -159,7 +159,7 @@ class Site(Factory):
         return False
 
     @staticmethod
-    def _is_slow(one: Connection, now: float) -> bool:
+    def _is_slow(one: ServerConnection, now: float) -> bool:
         return one.receiving and one.deadline < now + SLOW - FRESH
 
     def hold(self, size: int) -> None:
@@ -207,7 +207,7 @@ class Site(Factory):
         for connection in list(self.connections):
             connection.abort()
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: ServerConnection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         self._from[connection.peer] -= 1

@@ -45,13 +45,13 @@ class Stale(Exception):
 class Owner(TypingProtocol):
     """Whom a connection belongs to: it enters and leaves both collections by itself."""
 
-    connections: "set[Connection]"
-    idle: "list[Connection]"
+    connections: "set[ClientConnection]"
+    idle: "list[ClientConnection]"
     used_once_until: float
 
 
 @implementer(IHandshakeListener)
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """One connection: a request, its answer, and so on. One timer looks after whatever is due.
 
     It is kept `idle` seconds unused, or for as long as the other side's Keep-Alive says, if that is shorter; not at all

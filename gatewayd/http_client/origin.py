@@ -15,7 +15,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from gatewayd.http_client.keepalive import IDLE, Connection, Stale
+from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (Stale, "the {0} closed a kept connection as the request was written"),
@@ -47,17 +47,17 @@ class Origin:
         timeout: float = 10.0,
         idle: float = IDLE,
     ) -> None:
-        self.connections: set[Connection] = set()
-        self.idle: list[Connection] = []
+        self.connections: set[ClientConnection] = set()
+        self.idle: list[ClientConnection] = []
         self.used_once_until = 0.0
         self.timeout = timeout
         self._clock = clock
         self._endpoint = endpoint
         self._tls = tls
-        self._factory = Factory.forProtocol(lambda: Connection(clock, self, idle))
+        self._factory = Factory.forProtocol(lambda: ClientConnection(clock, self, idle))
         self._factory.noisy = False
 
-    async def connection(self) -> Connection:
+    async def connection(self) -> ClientConnection:
         """A kept connection, or a new one. Raises what opening one may raise: nothing was written then."""
         now = self._clock.seconds()
         while self.idle:
@@ -68,7 +68,7 @@ class Origin:
             connection.abandon()
         return await self._connect(now)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: ClientConnection) -> None:
         """Keep one that was not used after all."""
         connection.rest()
 
@@ -76,8 +76,8 @@ class Origin:
         """Close every connection; each Deferred fires when one is closed."""
         return [connection.abandon() for connection in list(self.connections)]
 
-    async def _connect(self, begun: float) -> Connection:
-        connection: Connection = await _opened(self._clock, self._endpoint, self._factory, self.timeout)
+    async def _connect(self, begun: float) -> ClientConnection:
+        connection: ClientConnection = await _opened(self._clock, self._endpoint, self._factory, self.timeout)
         if self._tls:
             left = max(0.0, begun + self.timeout - self._clock.seconds())
             try:

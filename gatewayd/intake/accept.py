@@ -25,7 +25,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.intake.guard import IntakeGuard
 from gatewayd.intake.patience import ON_THE_WAY, within
 from gatewayd.intake.rules import (
-    Request,
+    SendRequest,
     check_callback,
     check_preview,
     check_sender,
@@ -113,7 +113,7 @@ class Acceptor:
         """Go by these labels from the next request on."""
         self._labels = labels
 
-    async def accept(self, label_name: str, request: Request, came_at: float | None = None) -> str:
+    async def accept(self, label_name: str, request: SendRequest, came_at: float | None = None) -> str:
         """Store `request` once, and give its `ext_message_id`: a duplicate gets the same. Raises Refused.
 
         Answers within ANSWER_WITHIN seconds of `came_at`, the moment when it reached this host. Cancelling does not
@@ -138,7 +138,7 @@ class Acceptor:
             self._decided(Decision("refused", label_name, request.channel, "", uid, user, reason))
             raise
 
-    async def _accept(self, label_name: str, request: Request, caller: "_Caller", came_at: float | None) -> str:
+    async def _accept(self, label_name: str, request: SendRequest, caller: "_Caller", came_at: float | None) -> str:
         now = self._clock.seconds()
         started = now if came_at is None else came_at
         label = self._label(label_name)
@@ -190,7 +190,7 @@ class Acceptor:
         if fault:
             raise Refused(ErrorCode.INVALID_REQUEST, fault)
 
-    def _pace_previews(self, label_name: str, label: Label, request: Request) -> None:
+    def _pace_previews(self, label_name: str, label: Label, request: SendRequest) -> None:
         if not request.to_email_address or not label.preview_rate:
             return
         rate = label.preview_rate
@@ -201,7 +201,7 @@ class Acceptor:
         if not within_rate:
             raise Refused(ErrorCode.TRY_AGAIN, "too many messages with to_email_address")
 
-    async def _check_recipient(self, label_name: str, label: Label, request: Request, started: float) -> Resolved:
+    async def _check_recipient(self, label_name: str, label: Label, request: SendRequest, started: float) -> Resolved:
         """Who the directory says it is now, without an address where it could not say. Raises Refused."""
         looking = self._recipients.address(label_name, request.ext_user_id, request.channel)
         left = started + ANSWER_WITHIN - STORE_LEAST - self._clock.seconds()
@@ -221,7 +221,7 @@ class Acceptor:
         return found
 
     def _message(
-        self, message_id: str, label_name: str, label: Label, request: Request, sender: str, now: float
+        self, message_id: str, label_name: str, label: Label, request: SendRequest, sender: str, now: float
     ) -> Message:
         content = request.content
         to = request.to_email_address
@@ -246,7 +246,7 @@ class Acceptor:
         )
 
     async def _id_if_taken_before(
-        self, ids: tuple[str, ...], request: Request, refused: Refused, started: float
+        self, ids: tuple[str, ...], request: SendRequest, refused: Refused, started: float
     ) -> str:
         """A duplicate gets its id even if the player has changed since; otherwise raises `refused`."""
         prints = self._keys.fingerprints(content_of(request))
@@ -257,7 +257,13 @@ class Acceptor:
         return _verdict(*found)
 
     async def _store_once(
-        self, message: Message, ids: tuple[str, ...], request: Request, found: Resolved, until: float, caller: "_Caller"
+        self,
+        message: Message,
+        ids: tuple[str, ...],
+        request: SendRequest,
+        found: Resolved,
+        until: float,
+        caller: "_Caller",
     ) -> str:
         """Runs to its end even if the caller's time is up: what was stored after all must be taken back."""
         channel = message.channel

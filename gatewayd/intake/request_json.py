@@ -1,4 +1,4 @@
-"""A caller's JSON into a Request, by a table of fields; what is wrong is refused by its field's name. Pure."""
+"""A caller's JSON into a SendRequest, by a table of fields; what is wrong is refused by its field's name. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.model import Channel, Content, Email, Im, Sms
-from gatewayd.intake.rules import Request
+from gatewayd.intake.rules import SendRequest
 
 _SHARED = ("ext_user_id", "callback_url")
 _EMAIL = ("from_email_address", "reply_to_email_address", "subject", "body", "text_body", "email_uid")
@@ -63,7 +63,7 @@ _members = _Members().of
 _read_value = msgspec.json.Decoder().decode
 
 
-def read_request(channel: Channel, body: bytes) -> Request:
+def read_request(channel: Channel, body: bytes) -> SendRequest:
     """What `body` asks for on `channel`. Raises Refused (invalid_request); of the content itself nothing is checked."""
     fields = _fields(FIELDS[channel], body)
     given = fields.get
@@ -77,7 +77,7 @@ def read_request(channel: Channel, body: bytes) -> Request:
         )
     else:
         content = _SHORT_KINDS[channel](from_number=given("from_number", ""), body=given("body", ""))
-    return Request(
+    return SendRequest(
         ext_user_id=given("ext_user_id", ""),
         uid=given("email_uid" if channel is Channel.EMAIL else "im_uid", ""),
         content=content,

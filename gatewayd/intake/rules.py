@@ -21,7 +21,7 @@ _SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
 _SENDER_NAME = re.compile(r"[^+].{0,10}")
 
 
-class Request(Struct, frozen=True):
+class SendRequest(Struct, frozen=True):
     """What a caller asks for; a missing field is "". `content.from_number` is as the request has it."""
 
     ext_user_id: str
@@ -37,7 +37,7 @@ class Request(Struct, frozen=True):
         return CHANNEL_OF[type(self.content)]
 
     def __repr__(self) -> str:
-        return f"<Request for {self.channel}>"
+        return f"<SendRequest for {self.channel}>"
 
 
 def printable(uid: str) -> str:
@@ -45,7 +45,7 @@ def printable(uid: str) -> str:
     return "" if CONTROL.search(uid) else uid[:LONGEST]
 
 
-def content_of(request: Request) -> bytes:
+def content_of(request: SendRequest) -> bytes:
     """Equal for equal content: every field that the protocol names except callback_url, as the request had it."""
     content = request.content
     fields = (request.ext_user_id, *_strings(content), request.activity_type, request.to_email_address)
@@ -68,7 +68,7 @@ def _invalid(message: str) -> Refused:
     return Refused(ErrorCode.INVALID_REQUEST, message)
 
 
-def check_well_formed(request: Request) -> None:
+def check_well_formed(request: SendRequest) -> None:
     """All that is required is there, and nothing that could be read as another line or field. Raises Refused."""
     content = request.content
     required: tuple[tuple[str, str], ...]
@@ -183,7 +183,7 @@ def check_callback(label: Label, url: str) -> None:
         raise Refused(ErrorCode.CALLBACK_NOT_ALLOWED, f"callback_url {fault}")
 
 
-def check_preview(label: Label, request: Request) -> None:
+def check_preview(label: Label, request: SendRequest) -> None:
     """The mail may go to `to_email_address`, if it has one. Raises Refused."""
     to = request.to_email_address
     if not to:

@@ -38,11 +38,11 @@ _TAIL = 65536
 log = Logger()
 
 
-class Taken(OSError):
+class FileTaken(OSError):
     """Another process writes this file: two chains in one file would be none."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class AuditLine(msgspec.Struct, frozen=True):
     """One decision as it stands in the file; `chain` is over the line before and all other fields of this one."""
 
     at: str
@@ -58,13 +58,13 @@ class Line(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Line).decode
+_decode = msgspec.json.Decoder(AuditLine).decode
 
 
 class AuditLog:
     """Appends to the file at `path`; one process writes a file ({instance} in the path keeps several apart).
 
-    Raises Taken where another process has it, OSError where it cannot be opened; a later failure to write is logged as
+    Raises FileTaken where another process has it, OSError where it can't be opened; a later failure is logged as
     critical, and work goes on: what was decided stands in Redis and in the daemon's log as well.
     """
 
@@ -126,7 +126,7 @@ class AuditLog:
             self._write(CONTINUED, Decision(CONTINUED, "", "", reason=self._chain))
 
     def _write(self, what: str, decision: Decision) -> None:
-        line = Line(
+        line = AuditLine(
             at=iso(self._clock.seconds()) or "",
             instance=self._instance,
             decision=what,
@@ -238,7 +238,7 @@ def _key(secret: bytes) -> bytes:
     return hashlib.blake2b(b"audit", key=hashlib.blake2b(secret).digest(), digest_size=32).digest()
 
 
-def _bind(key: bytes, before: str, line: Line) -> str:
+def _bind(key: bytes, before: str, line: AuditLine) -> str:
     return hmac.digest(key, before.encode() + b"\n" + _encode(line), "sha256").hex()
 
 
@@ -250,7 +250,9 @@ def _open(path: Path) -> int:
     except OSError as error:
         os.close(file)
         if isinstance(error, BlockingIOError):
-            raise Taken(error.errno, "another process writes it; {instance} in its name keeps several apart") from None
+            raise FileTaken(
+                error.errno, "another process writes it; {instance} in its name keeps several apart"
+            ) from None
         raise
     return file
 

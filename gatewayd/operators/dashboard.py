@@ -1,6 +1,6 @@
 """The pages of the admin listener: what a snapshot and its history look like to a person.
 
-Owns the templates' view of the figures, and nothing that acts. Pages work without scripts and without the internet;
+Owns the templates' view of the figures, and nothing that acts. The pages work without scripts and without the internet;
 a small script of ours only refreshes them.
 """
 
@@ -68,7 +68,7 @@ class Lists(Struct, frozen=True):
     refused: tuple[Dated, ...] = ()
 
 
-class Pages:
+class DashboardPages:
     """Renders pages; `token` makes the secret of a form, by which it is known as ours when it comes back."""
 
     def __init__(self, *, instance: str, version: str, token: str) -> None:

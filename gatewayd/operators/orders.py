@@ -22,7 +22,7 @@ class Wrong(Exception):
         self.message = message
 
 
-class Player(Struct, forbid_unknown_fields=True):
+class PlayerOrder(Struct, forbid_unknown_fields=True):
     """Body of suppress, unsuppress, erase and export. `cursor` goes on with the last two; no `channel` means all."""
 
     label: str

@@ -16,7 +16,7 @@ from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Trace
 from gatewayd.http.door import Answer
 from gatewayd.operators.actions import ACTIONS
-from gatewayd.operators.dashboard import LISTED, SPANS, Lists, Pages
+from gatewayd.operators.dashboard import LISTED, SPANS, DashboardPages, Lists
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import Endpoint, asset, page, see_other
 from gatewayd.operators.known_labels import KnownLabels
@@ -55,7 +55,7 @@ class BrowserPages:
         self._recent = recent
         self._with_draining = with_draining
         self._token = token
-        self._pages = Pages(instance=instance, version=version, token=token)
+        self._pages = DashboardPages(instance=instance, version=version, token=token)
         self.static_files = {f"/static/{name}".encode(): asset(*file) for name, file in self._pages.static.items()}
 
     def endpoints(self) -> Iterable[Endpoint]:

@@ -17,7 +17,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
 from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
-from gatewayd.operators.orders import Player, Wrong, body, channels, check_id
+from gatewayd.operators.orders import PlayerOrder, Wrong, body, channels, check_id
 from gatewayd.operators.shapes import kept_json, stopped_json
 from gatewayd.operators.stop_orders import MOST_ROWS, StopOrders, StopsAsked, StopsBrought
 
@@ -128,8 +128,8 @@ class PlayerVerbs:
             }
         return json_answer(answer)
 
-    async def _player(self, request: IRequest) -> Player:
-        player = body(request, Player)
+    async def _player(self, request: IRequest) -> PlayerOrder:
+        player = body(request, PlayerOrder)
         await self._known.check(player.label)
         if not player.ext_user_id:
             raise Wrong(400, "ext_user_id is empty")
@@ -139,5 +139,5 @@ class PlayerVerbs:
         """Of a label that the configuration has no more, what one has that says nothing of it."""
         return self._labels().get(label, SUPPRESS_FOR)
 
-    def _hashes(self, player: Player) -> tuple[str, ...]:
+    def _hashes(self, player: PlayerOrder) -> tuple[str, ...]:
         return self._keys.user_hashes(player.label, player.ext_user_id)

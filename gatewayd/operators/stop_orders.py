@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from gatewayd.core.interfaces import IRecipients, IStopList, IStore
 from gatewayd.core.model import Channel, Json, Stop
 from gatewayd.core.tokens import Keys
-from gatewayd.operators.orders import Player, channels, check_id
+from gatewayd.operators.orders import PlayerOrder, channels, check_id
 from gatewayd.operators.shapes import iso
 
 log = Logger()
@@ -70,7 +70,7 @@ class StopOrders:
         found = await self._recipients.address(label, user, Channel.EMAIL)
         return tuple(dict.fromkeys((found.user, user)))
 
-    async def put(self, player: Player, seconds: float) -> None:
+    async def put(self, player: PlayerOrder, seconds: float) -> None:
         """On the list, under the directory's own spelling."""
         user = (await self.spellings(player.label, player.ext_user_id))[0]
         keyed_hash = self._keys.user_hashes(player.label, user)[0]
@@ -78,7 +78,7 @@ class StopOrders:
             await self._stops.put(player.label, channel, keyed_hash, seconds, user=user, reason="operator")
             _say(player.label, channel, user, "put on")
 
-    async def take_off(self, player: Player) -> list[Channel]:
+    async def take_off(self, player: PlayerOrder) -> list[Channel]:
         """Off the list, under every spelling; where they were on it."""
         users = await self.spellings(player.label, player.ext_user_id)
         hashes = self._keys.stop_hashes(player.label, users, "")

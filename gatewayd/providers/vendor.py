@@ -24,7 +24,7 @@ from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.slots import Slots
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
-from gatewayd.http_client.keepalive import Connection, TooLate
+from gatewayd.http_client.keepalive import ClientConnection, TooLate
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
@@ -267,7 +267,7 @@ class Vendor:
         """Of what got no answer, too: who hangs must not keep a crowd waiting in memory."""
         self._latency += (self._clock.seconds() - written_at - self._latency) / 8
 
-    async def _connection(self) -> Connection:
+    async def _connection(self) -> ClientConnection:
         try:
             connection = await self._origin.connection()
         except CancelledError:

@@ -20,7 +20,7 @@ from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND, RECEIPTS
 from gatewayd.smpp.codec.pdu import Disposition, Status, Tag
 from gatewayd.smpp.fit import form_of
-from gatewayd.smpp.probe import EndpointOf, Refused, bound, hint, leave
+from gatewayd.smpp.probe import BindRefusal, EndpointOf, bound, hint, leave
 from gatewayd.smpp.submits import segments_of
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
@@ -120,7 +120,7 @@ class _Lesson:
         for modes in others:
             try:
                 await self._bind_as(modes, talks)
-            except Refused as refused:
+            except BindRefusal as refused:
                 if refused.status not in NO_SUCH_BIND:
                     raise
                 self._say(str(refused))

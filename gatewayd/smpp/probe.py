@@ -54,7 +54,7 @@ async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: Endpo
     bind = COMMANDS[mode].name.lower()
     try:
         talk, answer = await bound(reactor, smsc, mode, endpoint_of, takes=False)
-    except Refused as refused:
+    except BindRefusal as refused:
         no_bind_left, lacking = refused.status == Status.RALYBND, refused.status in NO_SUCH_BIND
         return Probed(False, f"{bind}: {refused}", no_bind_left=no_bind_left, lacking=lacking)
     except Trouble as trouble:
@@ -85,7 +85,7 @@ async def leave(talk: Talk, patience: float = PATIENCE) -> str:
     return "unbind"
 
 
-class Refused(Trouble):
+class BindRefusal(Trouble):
     """The bind was answered with this status."""
 
     def __init__(self, status: int) -> None:
@@ -96,7 +96,7 @@ class Refused(Trouble):
 async def bound(
     reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf, *, takes: bool = True
 ) -> tuple[Talk, smpp.BindResp]:
-    """A conversation that has begun with a bind, and its answer. Raises Refused, and Trouble where there is none."""
+    """A conversation begun with a bind, and the answer to it. Raises BindRefusal, and Trouble where there is none."""
     try:
         endpoint = endpoint_of(reactor, smsc)
         connecting = endpoint.connect(Factory.forProtocol(lambda: Talk(reactor, takes=takes)))
@@ -110,7 +110,7 @@ async def bound(
     try:
         answer = await talk.ask(bind_request(smsc, mode))
         if answer.status:
-            raise Refused(answer.status)
+            raise BindRefusal(answer.status)
         if not isinstance(answer, smpp.BindResp):
             raise Trouble("bind was answered by something else")
     except BaseException:

@@ -28,7 +28,7 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.dkim import Signer
 from gatewayd.smtp.mime import Brand, ComposedMail, Unsendable, compose
 from gatewayd.smtp.own_name import OwnName, no_name
-from gatewayd.smtp.pool import Settings
+from gatewayd.smtp.pool import PoolSettings
 from gatewayd.smtp.route import LIVE_KEYS, RelayRoute
 from gatewayd.smtp.timeouts import Timeouts
 
@@ -82,7 +82,7 @@ class SmtpChannel(Service):
         self._drain = drain
         self._return_domain = return_domain
         self._base_url = base_url
-        self._settings = Settings(timeouts or Timeouts(), own_name, jitter, reserve)
+        self._settings = PoolSettings(timeouts or Timeouts(), own_name, jitter, reserve)
         self._routes: dict[str, RelayRoute] = {}
         self._labels: dict[str, _LabelSending] = {}
         self._leaving: list[Deferred[None]] = []

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
 from gatewayd.smtp.commands import Envelope, mail_and_rcpt, stuffed
-from gatewayd.smtp.connection import Connection
+from gatewayd.smtp.connection import RelayConnection
 from gatewayd.smtp.replies import RelayAnswer, Reply, Stage, answer_of
 
 CHUNK = 65536
@@ -54,7 +54,7 @@ class _Transaction:
 
 
 @implementer(IPullProducer)
-class Session(Connection):
+class Session(RelayConnection):
     """A connection that takes messages, `CAPACITY` at a time."""
 
     CAPACITY = 2

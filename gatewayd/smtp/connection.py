@@ -52,7 +52,7 @@ class RelayTrouble(Exception):
         self.lasting = lasting
 
 
-class Connection(LineOnlyReceiver, ABC):
+class RelayConnection(LineOnlyReceiver, ABC):
     """A conversation with one relay. `ready` fires with it once mail can be sent, or fails with RelayTrouble.
 
     `on_lost` is called once with the connection when it is gone, whatever the reason.

@@ -38,7 +38,7 @@ CHORES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PoolSettings:
     """What every pool of an installation shares. `own_name` is what EHLO says where a relay's table names nothing."""
 
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -71,7 +71,7 @@ class Pool:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, name: str, relay: Relay, settings: Settings) -> None:
+    def __init__(self, reactor: Any, name: str, relay: Relay, settings: PoolSettings) -> None:
         self.name = name
         self.health = RelayHealth(reactor, name, settings.jitter)
         self._reactor = reactor

@@ -20,7 +20,7 @@ from gatewayd.smtp.added_headers import header_lines
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import RelayTrouble
 from gatewayd.smtp.mime import ComposedMail
-from gatewayd.smtp.pool import Pool, Settings
+from gatewayd.smtp.pool import Pool, PoolSettings
 from gatewayd.smtp.replies import RelayAnswer, RelayVerdict, is_hard, verdict_of
 from gatewayd.smtp.slow_domains import SlowDomains
 
@@ -35,7 +35,7 @@ LIVE_KEYS = frozenset({"connections", "rate", "provider", "on_uncertain", "uncer
 class RelayRoute:
     """The relay `name`. It tries once; who tries again, and where, is not decided here."""
 
-    def __init__(self, reactor: Any, name: str, relay: Relay, settings: Settings) -> None:
+    def __init__(self, reactor: Any, name: str, relay: Relay, settings: PoolSettings) -> None:
         self.name = name
         self._reactor = reactor
         self._shared = settings

@@ -10,7 +10,7 @@ from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Message
 from gatewayd.store import rows
 from gatewayd.store.link import RedisLink
-from gatewayd.store.part import Part
+from gatewayd.store.part import StorePart
 from gatewayd.store.players import bucket
 from gatewayd.store.unheard import Unheard
 
@@ -19,7 +19,7 @@ _PROMISED = frozenset({Acceptance.LEASED, Acceptance.STORED, Acceptance.SAME})
 """Answers on which a caller relies: they leave once the replicas have what they say."""
 
 
-class Accepting(Part):
+class Accepting(StorePart):
     """What intake asks of the store."""
 
     def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:

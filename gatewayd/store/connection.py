@@ -25,7 +25,7 @@ Failed: type[Exception] = txredisapi.ResponseError
 """Redis says that the command is wrong."""
 
 
-class Refused(Exception):
+class RedisRefused(Exception):
     """Redis did not do it now."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -37,7 +37,7 @@ class NoMaster(Exception):
     """What answers is no master, or not the one that we look for."""
 
 
-class Connection:
+class RedisConnection:
     """An open one. `gone` fires when it is not open any more."""
 
     def __init__(self, protocol: Any, gone: Deferred[None]) -> None:
@@ -45,14 +45,14 @@ class Connection:
         self.gone = gone
 
     async def execute(self, *words: object) -> Any:
-        """The reply to one command; bytes stay bytes. Raises Refused, Lost or Failed."""
+        """The reply to one command; bytes stay bytes. Raises RedisRefused, Lost or Failed."""
         try:
             return await self._protocol.execute_command(*words)
         except txredisapi.ResponseError as error:
             found = refusal(str(error))
             if found is None:
                 raise
-            raise Refused(found) from None
+            raise RedisRefused(found) from None
 
     async def run_id(self) -> bytes:
         """The server's own name for this run of it."""
@@ -70,7 +70,7 @@ class Connection:
 
 async def connected(
     clock: Any, endpoint: IStreamClientEndpoint, *, username: str, password: str, database: int
-) -> Connection:
+) -> RedisConnection:
     """A connection that is ready for commands. Raises what the endpoint raises, NoMaster, Lost or Failed."""
     gone: Deferred[None] = Deferred()
     connecting = endpoint.connect(_Connections(gone))
@@ -89,7 +89,7 @@ async def connected(
     except BaseException:
         protocol.transport.abortConnection()
         raise
-    return Connection(protocol, gone)
+    return RedisConnection(protocol, gone)
 
 
 async def _is_replica(protocol: Any) -> bool:

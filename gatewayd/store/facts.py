@@ -10,7 +10,7 @@ from gatewayd.core.model import Evidence, Known, Receipt, ReportJob
 from gatewayd.core.status import LETTERS
 from gatewayd.store import rows
 from gatewayd.store.link import RedisLink
-from gatewayd.store.part import AT_ONCE, Part
+from gatewayd.store.part import AT_ONCE, StorePart
 
 LATE_BOUNCE = 5 * 86400
 """Seconds after delivery in which a bounce still counts (notes: delivered is final after 5 days)."""
@@ -20,7 +20,7 @@ PARKED_FOR = 3600
 """Seconds that an unmatched receipt is looked up again before it is an orphan."""
 
 
-class Facts(Part):
+class Facts(StorePart):
     """Evidence, receipts, and the reports for Smartico."""
 
     def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE, Backoff
-from gatewayd.store.connection import Connection, Failed, Lost, NoMaster, Refused, connected
+from gatewayd.store.connection import Failed, Lost, NoMaster, RedisConnection, RedisRefused, connected
 from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
 
@@ -73,7 +73,7 @@ class RedisLink(MultiService):
         self._endpoint = endpoint
         self._replicas_wanted = replicas
         self._replicas: Replicas | None = None
-        self._second: Connection | None = None
+        self._second: RedisConnection | None = None
         self._database = database
         self._username = username
         self._password = password
@@ -81,7 +81,7 @@ class RedisLink(MultiService):
         self._prefix = prefix
         self._shift = shift
         self._arguments = tuple(arguments)
-        self._connection: Connection | None = None
+        self._connection: RedisConnection | None = None
         self._waiting: list[Deferred[None]] = []
         self._pending: dict[Script, _Calls] = {}
         self._flush_due = False
@@ -194,20 +194,20 @@ class RedisLink(MultiService):
                 # The transport may not have told us yet that it is gone.
                 self._connection = None
                 trouble = StoreUnavailable
-            except Refused as error:
+            except RedisRefused as error:
                 refused = error.refusal
                 if not refused.untouched:
                     trouble = StoreUnavailable
                 if not refused.elsewhere or self._clock.seconds() >= deadline:
                     raise trouble(f"Redis says {refused.reason}") from None
 
-    async def _execute(self, connection: Connection | None, *words: object) -> Any:
-        """As Connection.execute. Raises Lost where there is none."""
+    async def _execute(self, connection: RedisConnection | None, *words: object) -> Any:
+        """As RedisConnection.execute. Raises Lost where there is none."""
         if connection is None:
             raise Lost("not connected")
         try:
             return await connection.execute(*words)
-        except Refused as error:
+        except RedisRefused as error:
             if error.refusal.elsewhere:
                 self._leave(connection, f"it says {error.refusal.reason}")
             raise
@@ -216,7 +216,7 @@ class RedisLink(MultiService):
         """Connect anew: behind the same name, or by the Sentinels' word, there may be another server by now."""
         self._leave(self._connection, reason)
 
-    def _leave(self, connection: Connection | None, reason: str) -> None:
+    def _leave(self, connection: RedisConnection | None, reason: str) -> None:
         if connection is not None and connection is self._connection:
             self._connection = None
             self.log.warn("connecting to Redis anew: {reason}", reason=reason)
@@ -310,7 +310,7 @@ class RedisLink(MultiService):
             now = self._clock.seconds()
             await deferLater(self._clock, max(backoff.failed(now) - now, 0.05))
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> RedisConnection:
         connection = await self._dial()
         if self._replicas_wanted:
             try:
@@ -320,12 +320,12 @@ class RedisLink(MultiService):
                 raise
         return connection
 
-    def _dial(self) -> Coroutine[Any, Any, Connection]:
+    def _dial(self) -> Coroutine[Any, Any, RedisConnection]:
         return connected(
             self._clock, self._endpoint, username=self._username, password=self._password, database=self._database
         )
 
-    async def _open_second(self, first: Connection) -> None:
+    async def _open_second(self, first: RedisConnection) -> None:
         """The connection for WAIT: to the same server, or what it says of the replicas says nothing of ours."""
         second = await self._dial()
         try:

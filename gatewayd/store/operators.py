@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from gatewayd.core.model import AuditHead, Channel, DeadLetter, Trace, Waiting
 from gatewayd.store import rows
-from gatewayd.store.part import AT_ONCE, Part
+from gatewayd.store.part import AT_ONCE, StorePart
 
 
-class Operators(Part):
+class Operators(StorePart):
     """What gatewayctl and the dashboard show and do."""
 
     async def trace(self, ids: Sequence[str]) -> Trace | None:

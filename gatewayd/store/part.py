@@ -17,7 +17,7 @@ AT_ONCE = 500
 """Members of a set, or messages, that one call looks at: Redis does nothing else meanwhile."""
 
 
-class Part:
+class StorePart:
     """A part of RedisStore: methods of IStore, each a script or a plain command."""
 
     log = Logger()

@@ -10,7 +10,7 @@ from uuid import UUID
 from gatewayd.core.model import Channel, Erased, Kept, Stopped
 from gatewayd.core.status import State
 from gatewayd.store import rows
-from gatewayd.store.part import AT_ONCE, Part
+from gatewayd.store.part import AT_ONCE, StorePart
 
 BUCKETS = 2048
 """Ten million kept messages are five thousand in each; a few thousand kept ones have few lists for themselves."""
@@ -33,7 +33,7 @@ def bucket(player_hash: str) -> int:
     return int(player_hash[:8] or "0", 16) % BUCKETS
 
 
-class Players(Part):
+class Players(StorePart):
     """Who must not be contacted, and what is stored of whom."""
 
     async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:

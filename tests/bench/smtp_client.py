@@ -24,7 +24,7 @@ from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.connection import Login
 from gatewayd.smtp.mime import Brand, compose
-from gatewayd.smtp.pool import Pool, Settings
+from gatewayd.smtp.pool import Pool, PoolSettings
 from smtp_world import KEYS, label, message
 
 CELLS = "<td>some more of it and = so on </td>\n" * 40
@@ -75,7 +75,7 @@ async def run(reactor: Any, port: int, messages: int) -> None:
         for session in sessions:
             session.quit()
     relay = Relay(host="127.0.0.1", port=port, connections=16)
-    pool = Pool(reactor, "main", relay, Settings())
+    pool = Pool(reactor, "main", relay, PoolSettings())
     pool.start()
     await measure("pool, 16 connections, 32 at once", messages, [lambda: pool.submit(envelope, content, marked)] * 32)
     await pool.stop()

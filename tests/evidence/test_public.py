@@ -38,7 +38,7 @@ from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.public import MAX_BODY, PIXEL, Public
-from gatewayd.evidence.unsubscribe import Pages
+from gatewayd.evidence.unsubscribe import UnsubscribePages
 
 KEYS = Keys(b"k" * 32)
 ID = str(uuid.UUID(int=7, version=4))
@@ -267,7 +267,7 @@ def test_the_page_speaks_the_readers_language(asked: str, language: str) -> None
 
 def test_every_language_has_every_text() -> None:
     """At least those that the players speak, none of them in English by mistake."""
-    pages = Pages()
+    pages = UnsubscribePages()
     needed = {
         "en",
         "de",

@@ -25,7 +25,7 @@ from gatewayd.intake.accept import ANSWER_WITHIN, BEGUN_WITHIN, DIRECTORY_WITHIN
 from gatewayd.intake.guard import LOOK_FOR_LIFTED
 from gatewayd.intake.patience import ON_THE_WAY
 from gatewayd.intake.request_json import read_request
-from gatewayd.intake.rules import Request, content_of
+from gatewayd.intake.rules import SendRequest, content_of
 from intake_world import ANNA, EMAIL, KEYS, NOW, SMS, TABLE, Intake, Players, label
 
 MAIL = read_request(Channel.EMAIL, json.dumps(EMAIL).encode())
@@ -33,19 +33,19 @@ TEXT = read_request(Channel.SMS, json.dumps(SMS).encode())
 CONTROLS = ["\x00", "\r", "\n", "\t", "\x1f", "\x7f", "\x80", "\x9f", "\u2028", "\u2029"]
 
 
-def mail(**changes: Any) -> Request:
+def mail(**changes: Any) -> SendRequest:
     """MAIL with other fields, by the protocol's names."""
     content = {name: changes.pop(name) for name in list(changes) if name in Email.__struct_fields__}
     return replace(MAIL, content=replace(MAIL.content, **content), **changes)
 
 
-def text(**changes: Any) -> Request:
+def text(**changes: Any) -> SendRequest:
     """TEXT with other fields."""
     content = {name: changes.pop(name) for name in list(changes) if name in Sms.__struct_fields__}
     return replace(TEXT, content=replace(TEXT.content, **content), **changes)
 
 
-async def code(intake: Intake, request: Request, name: str = "amazing", came_at: float | None = None) -> ErrorCode:
+async def code(intake: Intake, request: SendRequest, name: str = "amazing", came_at: float | None = None) -> ErrorCode:
     """What `request` is answered with; what a refusal says must repeat nothing of the request."""
     try:
         await intake.acceptor.accept(name, request, came_at)
@@ -806,8 +806,8 @@ _words = st.text(max_size=5)
 def test_fingerprints_are_equal_for_equal_content_only(one: list[str], other: list[str]) -> None:
     """No two ways to split the same characters over fields look alike; callback_url and uid don't count."""
 
-    def request(words: list[str], uid: str, url: str) -> Request:
-        return Request(words[0], uid, Email(*words[1:6]), url, words[6], words[7])
+    def request(words: list[str], uid: str, url: str) -> SendRequest:
+        return SendRequest(words[0], uid, Email(*words[1:6]), url, words[6], words[7])
 
     assert content_of(request(one, "1", "a")) == content_of(request(one, "2", "b"))
     assert (content_of(request(one, "1", "a")) == content_of(request(other, "1", "a"))) is (one == other)

@@ -24,7 +24,7 @@ from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys
 from gatewayd.evidence.public import Public
-from gatewayd.evidence.unsubscribe import Pages
+from gatewayd.evidence.unsubscribe import UnsubscribePages
 
 KEYS = Keys(b"k" * 32)
 ID = str(uuid.UUID(int=7, version=4))
@@ -277,7 +277,7 @@ def test_the_texts_can_be_read(colours: tuple[tuple[int, int, int], ...]) -> Non
         return (bright + 0.05) / (dim + 0.05)
 
     text, soft, card, accent = colours
-    page = Pages().page("en").ask.decode()
+    page = UnsubscribePages().page("en").ask.decode()
     for colour in colours:
         short = "#" + "".join(f"{part:02x}" for part in colour)
         assert short in page or short == "#ffffff"

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import AuditLog, Taken, line_of, verified, verify
+from gatewayd.operators.audit import AuditLog, FileTaken, line_of, verified, verify
 from gatewayd.operators.audit_head import HeadKeeper
 
 SECRET = b"s" * 32
@@ -79,7 +79,7 @@ def test_one_process_writes_a_file(tmp_path: Path) -> None:
     """A second one is refused in words, and has it once the first is gone."""
     path = tmp_path / "audit.log"
     first = AuditLog(Clock(), path, SECRET, "gw1")
-    with pytest.raises(Taken, match="another process writes it"):
+    with pytest.raises(FileTaken, match="another process writes it"):
         AuditLog(Clock(), path, SECRET, "gw2")
     first.close()
     AuditLog(Clock(), path, SECRET, "gw2").close()

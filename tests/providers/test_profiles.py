@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd.config import Provider
 from gatewayd.config.profiles import filled, profiles
-from gatewayd.evidence.vendors.reading import Said
+from gatewayd.evidence.vendors.reading import VendorSaid
 from gatewayd.evidence.vendors.reading import read as read_report
 from gatewayd.evidence.vendors.request import ReportRequest
 from gatewayd.providers.answers import Verdict, read
@@ -46,7 +46,7 @@ def said(name: str, data: Any, *, query: str = "", form: bool = False) -> list[t
     kind = FORM if form else "application/json"
     request = ReportRequest("POST" if body else "GET", "https://x", query, {"content-type": kind}, body, 0.0)
     table = provider(name).reports
-    facts: tuple[Said, ...] = read_report(table, request)
+    facts: tuple[VendorSaid, ...] = read_report(table, request)
     return [(fact.remote_id, table.states.get(fact.word)) for fact in facts]
 
 

@@ -15,14 +15,14 @@ LONGEST = 200
 """Characters of an id, as of an answer's."""
 
 
-class Said(Struct, frozen=True):
+class VendorSaid(Struct, frozen=True):
     """One fact: the vendor's `word`, of the part of the message that bears `remote_id` ("": of all of it)."""
 
     remote_id: str
     word: str
 
 
-def read(table: ProviderReports, request: ReportRequest) -> tuple[Said, ...]:
+def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ...]:
     """The facts in a report, in its order; none where it has nothing at the status' path."""
     if not table.status:
         return ()
@@ -30,7 +30,7 @@ def read(table: ProviderReports, request: ReportRequest) -> tuple[Said, ...]:
         words = paths.texts(data, table.status)
         if words:
             ids = paths.texts(data, table.id) if table.id else {}
-            said = (Said(_id_of(place, ids), word.strip()) for place, word in words.items())
+            said = (VendorSaid(_id_of(place, ids), word.strip()) for place, word in words.items())
             return tuple(dict.fromkeys(said))[:MOST]
     return ()
 
