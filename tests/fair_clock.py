@@ -31,6 +31,11 @@ class Stretch:
         waited = sum(wait - self._waits.get(thread, 0) for thread, wait in _waits(os.getpid()))
         return max(passed - waited / 1e9, AT_LEAST * passed)
 
+    def withheld(self) -> float:
+        """The part of the time so far that it leaves out."""
+        passed = time.monotonic() - self._began
+        return max(1.0 - self.seconds() / passed, 0.0)
+
     def is_over(self, limit: float) -> bool:
         """Whether so many seconds are over. It looks closely only where they may be."""
         return time.monotonic() - self._began > limit and self.seconds() > limit

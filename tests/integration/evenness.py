@@ -1,6 +1,51 @@
-"""How evenly a peer was given what it took, measured where it stands."""
+"""How evenly a peer was given what it took, measured where it stands; and what a busy machine does to a measurement.
 
-from collections.abc import Callable, Sequence
+for one in tries():
+    ...
+    one.judge(fullest_second(moments) <= 22, f"{fullest_second(moments)} in a second")
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from fair_clock import Stretch
+
+MOST_WITHHELD = 0.25
+"""The part of a measurement that ours may have waited for a core, all together; beyond it, its rates are not ours."""
+
+
+class Try:
+    """One measurement."""
+
+    def __init__(self) -> None:
+        self.kept = self.tells = False
+        self.said = "not judged"
+        self._stretch = Stretch()
+
+    def judge(self, kept: bool, said: str) -> None:
+        """Whether all bounds were kept, and what was measured."""
+        self.kept, self.said = kept, said
+        withheld = self._stretch.withheld()
+        self.tells = withheld <= MOST_WITHHELD
+        self.said += f" ({withheld:.0%} withheld)"
+
+
+def tries() -> Iterator[Try]:
+    """Up to three: a machine that stood still for a moment spoils one. One that keeps the bounds is enough.
+
+    AssertionError where none does; but a machine that was too busy each time has said nothing, and the test skips.
+    """
+    made = []
+    for _ in range(3):
+        made.append(Try())
+        yield made[-1]
+        if made[-1].kept:
+            return
+    said = "; ".join(one.said for one in made)
+    if not any(one.tells for one in made):
+        pytest.skip(f"this machine is too busy to measure a rate: {said}")
+    raise AssertionError(said)
 
 
 def fullest_second(moments: Sequence[float]) -> int:
@@ -13,17 +58,9 @@ def fullest_second(moments: Sequence[float]) -> int:
     return most
 
 
-def evenness(moments: Sequence[float]) -> tuple[int, float]:
-    """How many fall into the fullest second, and the seconds from the first to the last."""
-    return fullest_second(moments), moments[-1] - moments[0]
-
-
-def within(measure: Callable[[], tuple[int, float]], *, most: int, seconds: float) -> None:
-    """One of three measurements keeps both bounds: a machine that stood still for a moment spoils one, not three."""
-    found = []
-    for _ in range(3):
-        found.append(measure())
-        worst, took = found[-1]
-        if worst <= most and took <= seconds:
-            return
-    raise AssertionError(f"{found}: more than {most} in a second, or over {seconds} s in all")
+def within(measure: Callable[[], Sequence[float]], *, most: int, seconds: float) -> None:
+    """One of three measurements has no more moments in a second than `most`, and is over within so many `seconds`."""
+    for one in tries():
+        moments = measure()
+        worst, took = fullest_second(moments), moments[-1] - moments[0]
+        one.judge(worst <= most and took <= seconds, f"{worst} in a second, {took:.1f} s in all")
