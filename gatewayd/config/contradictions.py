@@ -10,24 +10,9 @@ from typing import Any
 from gatewayd.config import doors, pem
 from gatewayd.config.clear_text import directory_faults
 from gatewayd.config.data_coding import coding_contradictions
+from gatewayd.config.esp import ESP_NAMES, ESP_NEEDS
 from gatewayd.config.provider_contradictions import provider_contradictions
 from gatewayd.config.wording import meant
-
-ESP_NAMES = (
-    *("ses", "sendgrid", "mailgun", "postmark", "mailjet", "sparkpost"),
-    *("brevo", "mandrill", "smtp2go", "resend", "postal", "kumomta"),
-)
-
-ESP_NEEDS = {
-    "mailgun": "signing_key",
-    "mandrill": "signing_key",
-    "resend": "signing_key",
-    "sendgrid": "public_key",
-    "postal": "public_key",
-    "ses": "topic_arns",
-}
-"""The key without which a provider's signature proves nothing."""
-
 
 _PARTS = ("labels", "relays", "smscs", "providers", "directories", "esp")
 _LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from gatewayd.config.clear_text import beyond_loopback
 from gatewayd.config.endpoint_words import by_systemd, words
+from gatewayd.config.esp import ESP_NAMES, ESP_NEEDS
 
 _OWN_DOORS = {
     "admin": "whoever reaches it may do everything",
@@ -17,7 +18,6 @@ _OWN_DOORS = {
 }
 """Listeners that have no log-in: for this machine, unless the file says `open = true`."""
 
-_WITHOUT_SIGNATURE = ("postmark", "mailjet", "sparkpost", "brevo", "smtp2go", "kumomta")
 _GUESSABLE = 16
 """Characters that a secret must have where it alone keeps strangers out."""
 
@@ -90,7 +90,7 @@ def clear_redis(table: Mapping[str, Any]) -> Iterator[str]:
 
 def guessable(esp: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Secret paths that anybody could try out, and that are the only proof of who posts."""
-    for name in _WITHOUT_SIGNATURE:
+    for name in (one for one in ESP_NAMES if one not in ESP_NEEDS):
         table = esp.get(name, {})
         secret = table.get("secret")
         # One that stands elsewhere has no length yet; what it points to is looked at once it was read.

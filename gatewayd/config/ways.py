@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gatewayd.config.esp import EspName
 from gatewayd.config.secret import Secret, SecretText
 from gatewayd.config.smpp_values import (
     AddressRange,
@@ -20,21 +21,7 @@ from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
 from gatewayd.config.values import Count, HeaderFields, Helo, Host, Hosts, Octet, Pins, Port
 
-Provider = Literal[
-    "",
-    "ses",
-    "sendgrid",
-    "mailgun",
-    "postmark",
-    "mailjet",
-    "sparkpost",
-    "brevo",
-    "mandrill",
-    "smtp2go",
-    "resend",
-    "postal",
-    "kumomta",
-]
+Provider = Literal["", EspName]
 
 
 class Domains(Table):

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd import config
-from gatewayd.config.contradictions import ESP_NEEDS
+from gatewayd.config.esp import ESP_NEEDS
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Channel, Evidence

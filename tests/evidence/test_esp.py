@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -33,7 +34,9 @@ from esp_requests import (
     sendgrid_request,
     sns,
 )
+from gatewayd.config.esp import ESP_NAMES
 from gatewayd.core.status import Event
+from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import form, mailgun, mailjet, postmark, sendgrid, ses, sparkpost
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import (
@@ -46,6 +49,8 @@ from gatewayd.evidence.esp.event import (
     is_hard,
     plain,
 )
+from gatewayd.evidence.esp_events import READERS
+from gatewayd.smtp.added_headers import esp_header
 
 # The corpus --------------------------------------------------------------------------------------------------------
 
@@ -716,3 +721,11 @@ def test_only_a_domain_that_is_none_makes_5_4_4_hard() -> None:
 def test_settings_print_no_secret() -> None:
     """Neither does a traceback that shows them."""
     assert "key" not in repr(Settings(signing_key="key", password="key"))
+
+
+def test_every_provider_of_the_configuration_is_read_and_gets_our_token() -> None:
+    """A name that the configuration takes has a reader, and a header in which our token comes back."""
+    assert set(READERS) == set(ESP_NAMES)
+    keys, message_id = Keys(b"k" * 32), str(UUID(int=7, version=4))
+    token = keys.token(Purpose.ESP, message_id).encode()
+    assert [name for name in ESP_NAMES if token not in esp_header(name, message_id, keys)] == []

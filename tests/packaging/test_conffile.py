@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import BaseModel
 
 from gatewayd import config
-from gatewayd.config.contradictions import ESP_NAMES
+from gatewayd.config.esp import ESP_NAMES
 
 FILE = Path(__file__).parent.parent.parent / "etc" / "gatewayd.toml"
 SECRETS = "/etc/gatewayd/secrets"

@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 from certificates import Authority
 from conftest import need
 from gatewayd import config, ctl
-from gatewayd.config.contradictions import ESP_NAMES
+from gatewayd.config.esp import ESP_NAMES
 from gatewayd.core import errors, status
 from gatewayd.core.interfaces import IRecipientDirectory, IRecipientDirectoryMaker
 from gatewayd.directories.rows import COLUMNS
