@@ -65,6 +65,9 @@ class Caller(Protocol):
         flow = self.flow
         if not flow.posts:
             self.transport.loseConnection()
+            if flow.resting:
+                # Nobody's end calls them: more rest than lives are under way.
+                flow.resting.pop().go_on()
         elif flow.under_way >= flow.most:
             flow.resting.append(self)
         else:

@@ -26,13 +26,17 @@ GOOD = b'"error_code":0'
 
 
 class Gateway:
-    """One daemon with its world. With `cold` each round is sent to players who were never looked up."""
+    """One daemon with its world. A round is `count` messages, with `cold` to players who were never looked up.
+
+    Both may be changed between two rounds.
+    """
 
     def __init__(self, world: World, *, cold: bool, count: int, players: int) -> None:
         self.world = world
+        self.cold = cold
+        self.count = count
         self._players_known = players
-        self._cold = cold
-        self._count = count
+        self._used = 0  # players who had a message of a cold round, from the first on
         self._serial = itertools.count()
 
     @property
@@ -40,16 +44,18 @@ class Gateway:
         """The processes that count."""
         return {"gatewayd": self.world.daemon.pid, "redis": self.world.redis.pid}
 
-    def _players(self, number: int) -> Iterator[str]:
-        first = number * self._count if self._cold else 0
-        return (f"p{first + n % self._players_known + 1}" for n in range(self._count))
+    def _players(self) -> Iterator[str]:
+        if not self.cold:
+            return (f"p{n % self._players_known + 1}" for n in range(self.count))
+        first, self._used = self._used, self._used + self.count
+        return (f"p{first + n + 1}" for n in range(self.count))
 
     def sms(self) -> list[bytes]:
         """A round of SMS."""
         number = next(self._serial)
         return [
             post("sms", ext_user_id=player, body=f"Get the offer {n}", im_uid=f"sms-{number}-{n}")
-            for n, player in enumerate(self._players(number))
+            for n, player in enumerate(self._players())
         ]
 
     def emails(self) -> list[bytes]:
@@ -66,7 +72,7 @@ class Gateway:
                 text_body="Get the offer",
                 email_uid=f"email-{number}-{n}",
             )
-            for n, player in enumerate(self._players(number))
+            for n, player in enumerate(self._players())
         ]
 
     async def round(self, kind: str, figures: Figures, in_flight: int) -> None:
@@ -112,6 +118,9 @@ async def gateway(
         vendor = await _by_http(world) if by_http else None
         if not work:
             world.settings["gatewayd"]["work"] = []
+        if prefix:
+            # A round takes longer than a look-up is remembered.
+            world.settings["directories"]["players"]["cache"] = "1h"
         world.daemon.prefix = prefix
         world.write()
         await world.daemon.start(300.0 if prefix else 20.0)

@@ -39,7 +39,7 @@ class Bench:
 
     async def run(self) -> None:
         """All parts that are asked for."""
-        for part in self._given.only or PARTS:
+        for part in self._given.only or PARTS if self._given.rounds else ():
             await getattr(self, part)()
         if self._given.instructions:
             await self.count_instructions()
@@ -131,17 +131,14 @@ class Bench:
         if not instructions.is_there():
             print("no valgrind on this machine: apt install valgrind")
             return
-        counted = {
-            "instructions, SMS remembered": await instructions.of_gateway("SMS", cold=False),
-            "instructions, SMS campaign": await instructions.of_gateway("SMS", cold=True),
-            "instructions, email campaign": await instructions.of_gateway("email", cold=True),
-        }
-        if kannels.is_there():
-            counted["instructions, SMS by Kannel"] = await instructions.of_kannel()
-        for name, count in counted.items():
-            print(f"{name:<32} {count / 1e6:6.2f} million", flush=True)
-            self.rows.append((name, f"{count / 1e6:.2f} million"))
-        self.found |= counted
+        await instructions.count(self._given.only or PARTS, self._say_instructions)
+
+    def _say_instructions(self, name: str, cost: instructions.Cost) -> None:
+        name = f"instructions, {name}"
+        words = f"{cost.all / 1e6:.2f} million ({cost.own / 1e6:.2f} without those at rest)"
+        print(f"{name:<40} {words}", flush=True)
+        self.found[name] = cost._asdict()
+        self.rows.append((name, words))
 
 
 def _profiler(path: str, name: str, one: Gateway) -> Any:
@@ -155,10 +152,10 @@ def main() -> None:
     """Read the command line, and run."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--messages", type=int, default=2000, help="a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="0: only what else is asked for")
     parser.add_argument("--in-flight", type=int, default=200, help="lives under way at a time; 0: all at once")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=[])
-    parser.add_argument("--instructions", action="store_true", help="count them, too: takes minutes")
+    parser.add_argument("--instructions", action="store_true", help="count them, too: a minute or two a part")
     parser.add_argument("--profile", default="", metavar="FILE", help="py-spy's raw stacks of each life, to FILE.NAME")
     parser.add_argument("--json", default="", metavar="FILE", help="all figures of all rounds")
     parser.add_argument("--table", action="store_true", help="print the table of the manual")
