@@ -154,6 +154,7 @@ class ServerConnection(Protocol):
         if self._answering is not None:
             self._site.in_flight -= 1
         self._answering = None
+        self._reader.end()
         self._release()
         self._site.closed(self)
 

@@ -102,6 +102,8 @@ def _whole(data: bytes, peer: str, max_body: int) -> Request | None:
         goes_on = reader.feed(data)
     except NotHttp:
         return None
+    finally:
+        reader.end()
     if not goes_on or len(found) != 1 or reader.has_begun:
         return None
     found[0].keep_alive = False

@@ -84,6 +84,10 @@ class RequestReader:
             raise NotHttp(self._as_far_as_read(line)) from None
         return True
 
+    def end(self) -> None:
+        """Nothing more is read. Reader, parser and who is called name each other: a search for cycles would find them."""
+        del self._parser, self._new_request, self._on_head, self._on_piece, self._on_end
+
     def _as_far_as_read(self, data: bytes) -> Request:
         """The request, by its first line where the parser did not come so far; the path is b"" where there is none."""
         request = self.request or self._new_request()

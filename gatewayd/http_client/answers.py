@@ -68,12 +68,13 @@ class AnswerReader:
         self._body = bytearray()
         self._heads = 0
         self._wanted = 0
-        self._step: Callable[[], bool] = self._head
+        # A function and not a method: one that an object keeps of itself is memory that only a search for cycles finds.
+        self._step: Callable[[AnswerReader], bool] = AnswerReader._head
 
     def received(self, data: bytes) -> bool:
         """Take the next bytes; true once the answer is complete. Raises BadAnswer."""
         self._buffer = self._buffer + data if self._buffer else data
-        while not self.complete and self._step():
+        while not self.complete and self._step(self):
             pass
         if self.complete and self._buffer:
             # Nobody asked for more: whatever follows must not become the answer to the next request.
@@ -82,14 +83,14 @@ class AnswerReader:
 
     def closed(self) -> bool:
         """The peer closed the connection; true where that is how this answer ends."""
-        if not self.complete and self._step == self._until_closed:
+        if not self.complete and self._step is AnswerReader._until_closed:
             self._finish(bytes(self._body))
         return self.complete
 
     @property
     def begun(self) -> bool:
         """Whether any byte of an answer came."""
-        return self.complete or bool(self._buffer) or self._step != self._head
+        return self.complete or bool(self._buffer) or self._step is not AnswerReader._head
 
     def _finish(self, body: bytes) -> bool:
         self.body = body
@@ -140,15 +141,15 @@ class AnswerReader:
         elif coding is not None:
             if coding != b"chunked" or length is not None:
                 raise BadAnswer("its transfer coding is unknown")
-            self._step = self._chunk_line
+            self._step = AnswerReader._chunk_line
         elif length is not None:
             self._wanted = int(length[:10])
             if self._wanted > MAX_BODY:
                 raise BadAnswer("it is too large")
-            self._step = self._counted
+            self._step = AnswerReader._counted
         else:
             self.keep = False
-            self._step = self._until_closed
+            self._step = AnswerReader._until_closed
 
     def _counted(self) -> bool:
         if len(self._buffer) < self._wanted:
@@ -168,7 +169,7 @@ class AnswerReader:
         if match is None:
             raise BadAnswer("its chunks are unreadable")
         self._wanted = int(match[1], 16)
-        self._step = self._chunk if self._wanted else self._trailer
+        self._step = AnswerReader._chunk if self._wanted else AnswerReader._trailer
         return True
 
     def _chunk(self) -> bool:
@@ -177,14 +178,14 @@ class AnswerReader:
         self._wanted -= ready
         if self._wanted:
             return False
-        self._step = self._chunk_end
+        self._step = AnswerReader._chunk_end
         return True
 
     def _chunk_end(self) -> bool:
         line = self._line()
         if line:
             raise BadAnswer("its chunks are unreadable")
-        self._step = self._chunk_line if line is not None else self._chunk_end
+        self._step = AnswerReader._chunk_line if line is not None else AnswerReader._chunk_end
         return line is not None
 
     def _trailer(self) -> bool:

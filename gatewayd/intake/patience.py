@@ -1,7 +1,7 @@
 """How long a caller waits for one step, and what becomes of a step that takes longer."""
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -28,28 +28,39 @@ def within(clock: IReactorTime, seconds: float, work: Coroutine[Any, Any, T]) ->
     if doing.called:
         return doing
     waiting: Deferred[T] = Deferred()
-    timer: Any = None
+    doing.addBoth(_Patience(clock, waiting, max(seconds, 0)).done)
+    return waiting
 
-    def done(result: T | Failure) -> None:
-        if timer.active():
-            timer.cancel()
-        if not waiting.called:
-            waiting.callback(result)
+
+class _Patience(Generic[T]):
+    """One wait. Not closures: a function that names itself is memory that only a search for cycles finds."""
+
+    __slots__ = ("_clock", "_due", "_timer", "_waiting")
+
+    def __init__(self, clock: IReactorTime, waiting: Deferred[T], seconds: float) -> None:
+        self._clock = clock
+        self._waiting = waiting
+        self._wait(seconds)
+
+    def _wait(self, seconds: float) -> None:
+        self._due = self._clock.seconds() + seconds
+        self._timer: Any = self._clock.callLater(seconds, self._too_late)
+
+    def done(self, result: T | Failure) -> None:
+        """The work has ended, in time or not."""
+        if self._timer.active():
+            self._timer.cancel()
+        if not self._waiting.called:
+            self._waiting.callback(result)
         elif isinstance(result, Failure) and not result.check(*_EXPECTED):
             log.failure("a bug: a step of a request failed after its caller was answered", result)
 
-    def too_late(due: float) -> None:
-        nonlocal timer
-        now = clock.seconds()
-        if waiting.called:
+    def _too_late(self) -> None:
+        if self._waiting.called:
             return
-        if now - due > OVERSLEPT:
+        if self._clock.seconds() - self._due > OVERSLEPT:
             # The answer may have been here for long: it is read after the timers of this turn. Refused now, it would
             # have to be taken back, and a peer that took this process for dead may have sent it by then.
-            timer = clock.callLater(ON_THE_WAY, too_late, now + ON_THE_WAY)
+            self._wait(ON_THE_WAY)
         else:
-            waiting.errback(TimeoutError())
-
-    timer = clock.callLater(max(seconds, 0), too_late, clock.seconds() + max(seconds, 0))
-    doing.addBoth(done)
-    return waiting
+            self._waiting.errback(TimeoutError())
