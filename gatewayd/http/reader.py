@@ -85,7 +85,7 @@ class RequestReader:
         return True
 
     def end(self) -> None:
-        """Nothing more is read. Reader, parser and who is called name each other: a search for cycles would find them."""
+        """Nothing more is read. Reader, parser and who is called name each other: garbage that must be searched for."""
         del self._parser, self._new_request, self._on_head, self._on_piece, self._on_end
 
     def _as_far_as_read(self, data: bytes) -> Request:

@@ -3,7 +3,8 @@
 Run: PYTHONPATH=.:tests:tests/integration:tests/bench python tests/bench/limits.py PART [--messages N] [--rounds N]
      [--queued N] [--minutes N] [--rate N]
 
-latency: p99 of a POST of SMS at half of the highest rate of whole lives: 25 ms at most.
+latency: p99 of a POST of SMS at half of the highest rate of whole lives, as callers in a process of their own see it:
+25 ms at most.
 pair: what two processes on one Redis do with a core each, against one, by their CPU: 1.8 times at least.
 queue: what --messages SMS cost that leave a queue of --queued, against one of twice as many as leave it: within 10 %.
 It takes as long as --queued take to be posted.
@@ -24,13 +25,12 @@ from typing import Any
 from callers import Flow
 from figures import Figures, cpu, resident
 from gateway import GOOD, Gateway, gateway
-from twisted.internet import reactor
+from paced import post_all
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall, react
+from twisted.internet.task import react
 
 from redis_server import later, until
 
-TICK = 0.002
 MOST_LATENCY = 0.025
 LEAST_OF_A_PAIR = 1.8
 MOST_SLOWER = 1.10
@@ -38,41 +38,14 @@ MOST_MEMORY = 120e6
 MOST_GROWTH = 1.05
 
 
-class Paced(Flow):
-    """Posts at `rate` a second, whenever the answers come."""
-
-    def __init__(self, posts: list[bytes], rate: float) -> None:
-        super().__init__(posts, len(posts), GOOD)
-        self._rate = rate
-        self._begun = reactor.seconds()
-        self.most = 0
-        self._pacing = LoopingCall(self._let_go)
-
-    async def run(self, port: int) -> None:
-        """See Flow; `under_way` counts what was posted, `most` what may have been by now."""
-        paced = self._pacing.start(TICK)
-        try:
-            await super().run(port)
-        finally:
-            self._pacing.stop()
-            await paced
-
-    def _let_go(self) -> None:
-        self.most = int((reactor.seconds() - self._begun) * self._rate)
-        for _ in range(min(self.most - self.under_way, len(self.resting))):
-            self.resting.pop().go_on()
-        if not self.posts:
-            while self.resting:
-                self.resting.pop().go_on()
-
-
 async def paced_round(one: Gateway, rate: float) -> list[float]:
     """A round of whole lives at this rate; the seconds in which each POST was answered."""
     one.world.smartico.heard.clear()
-    flow = Paced(one.sms(), rate)
-    await flow.run(one.world.api)
-    await until(lambda: len(one.world.smartico.heard) >= 2 * flow.count, 300)
-    return flow.seconds
+    one.world.smartico.on_heard = lambda heard: None
+    posts = one.sms()
+    seconds = await post_all(posts, one.world.api, rate)
+    await until(lambda: len(one.world.smartico.heard) >= 2 * len(posts), 300)
+    return seconds
 
 
 async def latency(given: argparse.Namespace) -> bool:
