@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from twisted.internet import interfaces, protocol
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 
 from gatewayd.bounces.dsn import judge
-from gatewayd.bounces.lmtp import Arrived, Limits, LmtpSession
+from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.lmtp import Arrived, LmtpSession
 from gatewayd.bounces.parts import take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 from gatewayd.bounces.senders import is_report
 from gatewayd.core.interfaces import EvidenceSink, IMeter
+from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Evidence, Known
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event

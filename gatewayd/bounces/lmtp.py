@@ -4,7 +4,6 @@ Owns commands, replies and limits. What a recipient is and what becomes of a mai
 ever sent from here, TLS and AUTH are not offered, and only CRLF.CRLF ends a mail, so that nothing can be smuggled.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -12,31 +11,16 @@ from msgspec import Struct
 from twisted.internet import protocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
-from twisted.logger import Logger
 from zope.interface import implementer
 
+from gatewayd.bounces.envelope import read_path, refused_parameters
 from gatewayd.bounces.incoming import Incoming
+from gatewayd.bounces.limits import Limits
 from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.log import Logger
+from gatewayd.http.eager import write_now
 
 R = TypeVar("R")
-
-
-class Limits(Struct, frozen=True):
-    """What one session, and all of them together, may use. Seconds and bytes.
-
-    Of a mail the first `kept` bytes are kept; the rest is read, counted and thrown away. A peer that leaves our replies
-    unread for `unread` is hung up on.
-    """
-
-    max_size: int = 5_242_880
-    kept: int = 1 << 20
-    line: int = 2048
-    buffer: int = 16 << 10
-    errors: int = 5
-    connections: int = 50
-    idle: float = 60.0
-    session: float = 600.0
-    unread: float = 10.0
 
 
 class Arrived(Struct, Generic[R], frozen=True):
@@ -47,8 +31,8 @@ class Arrived(Struct, Generic[R], frozen=True):
     raw: bytes
 
 
-_PATH = re.compile(r"(FROM|TO):\s?<([^<>\x00-\x20\x7f]{0,1024})>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
-_BODIES = frozenset({"7BIT", "8BITMIME"})
+_SAID = 4096
+"""Octets of replies that are kept to be written in one go."""
 
 
 @implementer(IPushProducer)
@@ -79,6 +63,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._record = record
         self._over = over
         self._buffer = bytearray()
+        self._replies = b""
         self._mail: Incoming | None = None
         self._timers: dict[str, IDelayedCall] = {}
         self._errors = 0
@@ -99,6 +84,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._timer("session", self._limits.session, lambda: self.expire("4.4.2 session too long"))
         self._timer("idle", self._limits.idle, self._idle)
         self._reply(220, f"{self._hostname} LMTP gatewayd")
+        self._say()
 
     def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
         """A mail that is being stored goes on; its answer has nowhere to go."""
@@ -119,6 +105,10 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             data = self._mail_data(self._mail, data)
         self._buffer += data
         self._work()
+        self._say()
+        if self.busy and self._buffer:
+            # No more than one piece of what comes while a mail is being stored: the rest waits in the kernel.
+            self.transport.pauseProducing()
 
     def pauseProducing(self) -> None:
         """The peer does not read our replies: hear no more commands, or they would pile up in memory."""
@@ -131,8 +121,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._unread = False
         self._no_longer("unread")
         if not self.busy and not self._closing:
-            self.transport.resumeProducing()
-            self._work()
+            self._go_on()
 
     def stopProducing(self) -> None:
         """The connection ends: connectionLost does what there is to do."""
@@ -172,6 +161,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
 
     def _hang_up(self, code: int, text: str) -> None:
         self._reply(code, text)
+        self._say()
         self._closing = True
         self._buffer.clear()
         self.transport.unregisterProducer()
@@ -180,6 +170,13 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._timer("abort", 5.0, self.transport.abortConnection)
 
     # --- bytes ----------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Run what came meanwhile, and read more unless that holds another mail to be stored."""
+        self._work()
+        self._say()
+        if not (self.busy and self._buffer) and not self._unread and not self._closing:
+            self.transport.resumeProducing()
 
     def _work(self) -> None:
         """Run what the buffer holds, in order, until a mail is being stored or more bytes are needed."""
@@ -229,8 +226,19 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             self._fault(501, "5.5.2 not UTF-8")
 
     def _reply(self, code: int, text: str) -> None:
+        self._answer(f"{code} {text}\r\n")
+
+    def _answer(self, lines: str) -> None:
+        """Replies to what came in one piece go out in one, too."""
         if not self._closing:
-            self.transport.write(f"{code} {text}\r\n".encode())
+            self._replies += lines.encode()
+            if len(self._replies) > _SAID:
+                self._say()
+
+    def _say(self) -> None:
+        replies, self._replies = self._replies, b""
+        if replies:
+            write_now(self.transport, replies)
 
     def _fault(self, code: int, text: str) -> None:
         """A reply to what no correct client sends; a few of them end the session."""
@@ -254,44 +262,35 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._reset()
         offers = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8")
         lines = [f"250-{name}\r\n" for name in (self._hostname, *offers)]
-        self.transport.write("".join([*lines, f"250 SIZE {self._limits.max_size}\r\n"]).encode())
+        self._answer("".join([*lines, f"250 SIZE {self._limits.max_size}\r\n"]))
 
     def _not_lmtp(self, _: str) -> None:
         self._fault(500, "5.5.1 this is LMTP")
 
     def _mail_from(self, rest: str) -> None:
-        path = _PATH.fullmatch(rest)
+        path = read_path("FROM", rest)
         if not self._greeted or self._sender is not None:
             self._fault(503, "5.5.1 bad sequence of commands")
-        elif path is None or path.group(1).upper() != "FROM":
+        elif path is None:
             self._fault(501, "5.1.7 bad sender")
         else:
-            refusal = self._refused_parameters(path.group(3).split())
+            sender, parameters = path
+            refusal = refused_parameters(parameters, self._limits.max_size)
             if refusal is None:
-                self._sender = path.group(2)
+                self._sender = sender
                 self._reply(250, "2.1.0 ok")
             else:
                 self._reply(*refusal)
 
-    def _refused_parameters(self, parameters: list[str]) -> tuple[int, str] | None:
-        for parameter in parameters:
-            name, _, value = parameter.upper().partition("=")
-            if name == "SIZE" and value.isdecimal() and len(value) <= 20:
-                if int(value) > self._limits.max_size:
-                    return 552, "5.3.4 message too big"
-            elif (name, value) != ("SMTPUTF8", "") and not (name == "BODY" and value in _BODIES):
-                return 555, "5.5.4 unknown parameter"
-        return None
-
     def _rcpt_to(self, rest: str) -> None:
-        path = _PATH.fullmatch(rest)
+        path = read_path("TO", rest)
         if self._sender is None:
             self._fault(503, "5.5.1 need MAIL first")
-        elif path is None or path.group(1).upper() != "TO":
+        elif path is None:
             self._fault(501, "5.1.3 bad recipient")
-        elif path.group(3).strip():
+        elif path[1]:
             self._reply(555, "5.5.4 unknown parameter")
-        elif (found := self._find(path.group(2))) is None:
+        elif (found := self._find(path[0])) is None:
             # No fault of the client's: a mail server passes on what the world sends to it.
             self._reply(550, "5.1.1 no such recipient")
         elif self._recipient is not None:
@@ -336,7 +335,6 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             self._reply(552, "5.3.4 message too big")
             return
         self.busy = True
-        self.transport.pauseProducing()
         arrived = Arrived(recipient=recipient, null_sender=sender == "", raw=mail.content())
         self.log.debug("mail of {size} bytes came back", size=mail.size)
         Deferred.fromCoroutine(self._store(arrived)).addErrback(self._broken)
@@ -365,9 +363,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             self._hang_up(421, self._expired)
             return
         self._touch()
-        if not self._unread:
-            self.transport.resumeProducing()
-            self._work()
+        self._go_on()
 
     def _broken(self, failure: Any) -> None:
         """Cancelled, or a bug above: the peer must not take silence for success."""

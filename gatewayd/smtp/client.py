@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
+from gatewayd.http.eager import write_now
 from gatewayd.smtp.commands import Envelope, mail_and_rcpt, stuffed
 from gatewayd.smtp.connection import RelayConnection
 from gatewayd.smtp.replies import RelayAnswer, Reply, Stage, answer_of
@@ -128,7 +129,7 @@ class Session(RelayConnection):
 
     def _write(self, data: bytes) -> None:
         self._allow(self._timeouts.of(self._expected[0]))
-        self.transport.write(data)
+        write_now(self.transport, data)
 
     def _was_reset(self) -> None:
         if not self.pipelining:

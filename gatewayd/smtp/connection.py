@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from gatewayd.core import tls
 from gatewayd.core.lateness import READING, overslept
+from gatewayd.http.eager import write_now
 from gatewayd.smtp.commands import Offer, read_offer
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
 from gatewayd.smtp.timeouts import Timeouts
@@ -326,7 +327,7 @@ class RelayConnection(LineOnlyReceiver, ABC):
 
     def _send(self, line: bytes, stage: Stage) -> None:
         self._expect(stage)
-        self.transport.write(line)
+        write_now(self.transport, line)
 
     def _expect(self, stage: Stage) -> None:
         self._expected.append(stage)

@@ -14,7 +14,8 @@ from twisted.logger import globalLogPublisher
 
 from fakes import FakeEvidence
 from gatewayd.bounces.inbound import PREFIXES, SMALL, ReturnedMail, _threads_of
-from gatewayd.bounces.lmtp import Limits, LmtpSession
+from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.lmtp import LmtpSession
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Evidence, Known
 from gatewayd.core.status import Event, State
@@ -419,7 +420,7 @@ def test_loops_end_here(head: str) -> None:
 
 
 def test_the_answer_waits_for_the_store() -> None:
-    """No 250 before the evidence is stored; commands behind it wait, and nothing more is read meanwhile."""
+    """No 250 before the evidence is stored; a command behind it waits, and nothing more is read meanwhile."""
     stored: Deferred[None] = Deferred()
 
     async def slow(evidence: Evidence) -> None:
@@ -427,8 +428,8 @@ def test_the_answer_waits_for_the_store() -> None:
 
     peer = Peer(record=slow)
     assert peer.send(dsn()) == ""
-    assert peer.transport.producerState == "paused"
     assert peer.say("NOOP") == ""
+    assert peer.transport.producerState == "paused"
     peer.clock.advance(120)
     assert peer.heard() == "", "waiting for us is not idling"
     stored.callback(None)
@@ -436,6 +437,32 @@ def test_the_answer_waits_for_the_store() -> None:
     assert peer.transport.producerState == "producing"
     peer.clock.advance(60)
     assert peer.heard().startswith("421 "), "but then it is"
+
+
+def test_an_envelope_in_one_write_is_answered_in_one() -> None:
+    """A mail server sends MAIL, RCPT and DATA together (RFC 2920): a write for each answer costs more than the rest."""
+    peer = Peer()
+    peer.say("LHLO me")
+    writes: list[bytes] = []
+    peer.transport.write = writes.append
+    peer.say(f"MAIL FROM:<>\r\nRCPT TO:<{address()}>\r\nDATA")
+    assert writes == [b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go on, end with CRLF.CRLF\r\n"]
+
+
+def test_answers_that_nobody_reads_do_not_pile_up() -> None:
+    """Of a flood of commands in one piece no more is answered than the transport has room for."""
+    peer = Peer()
+    answered = 0
+
+    def write(data: bytes) -> None:
+        nonlocal answered
+        answered += len(data)
+        assert peer.session is not None
+        peer.session.pauseProducing()
+
+    peer.transport.write = write
+    peer.say("\r\n".join(["LHLO me"] * 5000))
+    assert 0 < answered < 10_000
 
 
 def test_the_store_being_down_asks_to_come_again() -> None:
