@@ -1,15 +1,14 @@
-"""The way to Redis that is kept open, and scripts that go out in one call for each turn of the reactor.
+"""The way to Redis that is kept open, and how long a call may take over it.
 
-Knows no key and no message. Measured in notes: batching a script costs less than half of a call for each request.
-What one open connection is, and what Redis' errors mean on it, is in connection.py.
+Knows no key and no message. What one open connection is, and what Redis' errors mean on it, is in connection.py; how
+scripts share a call in calls.py.
 """
 
-import hashlib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
-from msgspec import msgpack
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as Overdue
@@ -20,32 +19,17 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE, Backoff
-from gatewayd.store.connection import Failed, Lost, NoMaster, RedisConnection, RedisRefused, connected
+from gatewayd.store.calls import Execute, Script, ScriptCalls, chunks
+from gatewayd.store.connection import Lost, NoMaster, RedisConnection, RedisRefused, connected
 from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
 
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
 
-CHUNK = 200
-CHUNK_BYTES = 1_000_000
-"""Most items, and bytes of them, in one call: Redis does nothing else meanwhile."""
-
-
-class Script:
-    """A Lua script: its source and the hash that Redis knows it by."""
-
-    def __init__(self, name: str, source: str) -> None:
-        self.name = name
-        self.source = source.encode()
-        self.sha = hashlib.sha1(self.source).hexdigest()
-
-    def __repr__(self) -> str:
-        return f"<Script {self.name}>"
-
 
 class RedisLink(MultiService):
-    """Keeps one connection to a master, logged in and on its database; pipelines commands; batches scripts.
+    """Keeps one connection to a master, logged in and on its database.
 
     Every script must be safe to run twice with the same item: after a lost connection nobody knows whether it ran,
     and it is run again. Raises StoreUnavailable from each call that could not be answered within `PATIENCE`;
@@ -70,24 +54,19 @@ class RedisLink(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
-        self._endpoint = endpoint
+        # Opens one connection.
+        self._dial = partial(connected, clock, endpoint, username=username, password=password, database=database)
+        self._calls = ScriptCalls(clock, self._here, arguments, prefix, shift)
         self._replicas_wanted = replicas
         self._replicas: Replicas | None = None
-        self._second: RedisConnection | None = None
-        self._database = database
-        self._username = username
-        self._password = password
+        self._second: RedisConnection | None = None  # for WAIT, which blocks what stands behind it
         self._jitter = jitter
-        self._prefix = prefix
         self._shift = shift
-        self._arguments = tuple(arguments)
         self._connection: RedisConnection | None = None
-        self._waiting: list[Deferred[None]] = []
-        self._pending: dict[Script, _Calls] = {}
-        self._flush_due = False
+        self._waiting: list[Deferred[None]] = []  # calls that wait for a connection
         self._loop: Deferred[None] | None = None
         self._stopping = False
-        self.connections = 0
+        self.connections = 0  # how many were opened
         self.trouble = "not connected yet"
 
     log = Logger()
@@ -95,7 +74,7 @@ class RedisLink(MultiService):
     @property
     def arguments(self) -> tuple[str, ...]:
         """What every script gets behind its items."""
-        return self._arguments
+        return self._calls.arguments
 
     @property
     def up(self) -> bool:
@@ -145,16 +124,15 @@ class RedisLink(MultiService):
 
     async def run(self, script: Script, item: Sequence[Any]) -> Any:
         """The reply of `script` for one item; items asked for in the same turn of the reactor share one call."""
-        return await self._patiently(lambda: self._join(script, item))
+        return await self._patiently(lambda: self._calls.join(script, item))
 
     async def run_all(self, script: Script, items: Sequence[Sequence[Any]]) -> list[Any]:
         """The replies of `script` for many items of one asker, in order: as few calls as their bytes allow."""
         replies: list[Any] = []
-        for part in _chunks([(msgspec.Raw(msgpack.encode(item)), None) for item in items]):
-            packed = [item for item, _ in part]
+        for packed in chunks(items):
 
             def ask(packed: list[msgspec.Raw] = packed) -> Deferred[Any]:
-                return Deferred.fromCoroutine(self._evaluate(script, packed))
+                return Deferred.fromCoroutine(self._calls.evaluate(script, packed))
 
             replies += await self._patiently(ask)
         return replies
@@ -201,6 +179,9 @@ class RedisLink(MultiService):
                 if not refused.elsewhere or self._clock.seconds() >= deadline:
                     raise trouble(f"Redis says {refused.reason}") from None
 
+    def _here(self) -> Execute:
+        return partial(self._execute, self._connection)
+
     async def _execute(self, connection: RedisConnection | None, *words: object) -> Any:
         """As RedisConnection.execute. Raises Lost where there is none."""
         if connection is None:
@@ -246,42 +227,6 @@ class RedisLink(MultiService):
             else:
                 waiter.callback(None)
 
-    def _join(self, script: Script, item: Sequence[Any]) -> Deferred[Any]:
-        reply: Deferred[Any] = Deferred()
-        self._pending.setdefault(script, []).append((msgspec.Raw(msgpack.encode(item)), reply))
-        if not self._flush_due:
-            self._flush_due = True
-            self._clock.callLater(0, self._flush)
-        return reply
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        pending, self._pending = self._pending, {}
-        for script, calls in pending.items():
-            for part in _chunks(calls):
-                sending = Deferred.fromCoroutine(self._send(script, part))
-                sending.addErrback(self._fail, part)
-
-    def _fail(self, failure: Any, part: "_Calls") -> None:
-        for _, reply in part:
-            reply.errback(failure)
-
-    async def _send(self, script: Script, part: "_Calls") -> None:
-        replies = await self._evaluate(script, [item for item, _ in part])
-        for (_, reply), value in zip(part, replies, strict=True):
-            reply.callback(value)
-
-    async def _evaluate(self, script: Script, packed: list[msgspec.Raw]) -> list[Any]:
-        connection = self._connection
-        rest = (1, self._prefix, int(self._shift() * 1000), msgpack.encode(packed), *self._arguments)
-        try:
-            replies: list[Any] = await self._execute(connection, "EVALSHA", script.sha, *rest)
-        except Failed as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise
-            replies = await self._execute(connection, "EVAL", script.source, *rest)
-        return replies
-
     async def _keep(self) -> None:
         backoff = Backoff(STORE, self._jitter)
         while not self._stopping:
@@ -320,11 +265,6 @@ class RedisLink(MultiService):
                 raise
         return connection
 
-    def _dial(self) -> Coroutine[Any, Any, RedisConnection]:
-        return connected(
-            self._clock, self._endpoint, username=self._username, password=self._password, database=self._database
-        )
-
     async def _open_second(self, first: RedisConnection) -> None:
         """The connection for WAIT: to the same server, or what it says of the replicas says nothing of ours."""
         second = await self._dial()
@@ -340,7 +280,7 @@ class RedisLink(MultiService):
             replies: list[Any] = await gatherResults(asked, consumeErrors=True)
             return replies
 
-        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self._prefix + KEYS["waited"].short)
+        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self._calls.prefix + KEYS["waited"].short)
         self._second = second
         second.gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
 
@@ -349,25 +289,6 @@ class RedisLink(MultiService):
             self._replicas.lost()
             self._second.abort()
             self._replicas = self._second = None
-
-
-_For = TypeVar("_For")
-_Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
-"""Items as they go out, and whom their replies are for."""
-
-
-def _chunks(calls: "list[tuple[msgspec.Raw, _For]]") -> "Iterator[list[tuple[msgspec.Raw, _For]]]":
-    part: list[tuple[msgspec.Raw, _For]] = []
-    size = 0
-    for call in calls:
-        weight = len(memoryview(call[0]))
-        if part and (len(part) >= CHUNK or size + weight > CHUNK_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(call)
-        size += weight
-    if part:
-        yield part
 
 
 def _reason(error: BaseException) -> str:

@@ -12,8 +12,8 @@ from importlib.resources.abc import Traversable
 
 from gatewayd.core.model import Channel
 from gatewayd.core.status import FINAL, TRANSITIONS, WAITING, Event, State
+from gatewayd.store.calls import Script
 from gatewayd.store.legend import spell
-from gatewayd.store.link import Script
 from gatewayd.store.unheard import UNHEARD_FOR
 
 _REFUSED_WHEN_FULL = frozenset({"accept"})

@@ -17,7 +17,7 @@ from outside_redis import Redis
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
-from gatewayd.store.link import Script
+from gatewayd.store.calls import Script
 from gatewayd.store.refusals import refusal
 
 CLOCK = "the-model's-clock"

@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from fair_clock import Stretch
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import RedisStore
-from gatewayd.store.link import PATIENCE, RedisLink, Script
+from gatewayd.store.calls import Script
+from gatewayd.store.link import PATIENCE, RedisLink
 from redis_server import RedisServer, later, until
 
 CODA = "local out = {}\nfor i, it in ipairs(cmsgpack.unpack(ARGV[2])) do out[i] = each(it) end\nreturn out\n"

@@ -18,7 +18,8 @@ from gatewayd.check.redis import look
 from gatewayd.config import parse
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store.access import redis_link
-from gatewayd.store.link import PATIENCE, RedisLink, Script
+from gatewayd.store.calls import Script
+from gatewayd.store.link import PATIENCE, RedisLink
 from gatewayd.store.sentinel import Master, chosen
 from redis_server import until
 from redis_trio import HOST, NAME, Trio, ask

@@ -1,0 +1,119 @@
+"""Scripts that are asked for in one turn of the reactor go out in one call; a long list goes out in several.
+
+Knows no key, no message and no connection. Measured: batching a script costs less than half of a call for each request.
+"""
+
+import hashlib
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import msgpack
+from twisted.internet.defer import Deferred
+
+from gatewayd.store.connection import Failed
+
+CHUNK = 200
+CHUNK_BYTES = 1_000_000
+"""Most items, and bytes of them, in one call: Redis does nothing else meanwhile."""
+
+Execute = Callable[..., Coroutine[Any, Any, Any]]
+"""The reply to one command, given as its words."""
+
+
+class Script:
+    """A Lua script: its source and the hash that Redis knows it by."""
+
+    def __init__(self, name: str, source: str) -> None:
+        self.name = name
+        self.source = source.encode()
+        self.sha = hashlib.sha1(self.source).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name}>"
+
+
+class ScriptCalls:
+    """Gathers what is asked of scripts. `here` gives a way to send commands over the connection of this moment.
+
+    `arguments` is what every script gets behind its items, `prefix` what stands before all keys. `shift` is by how many
+    seconds a test pushes the clock that the scripts go by.
+    """
+
+    def __init__(
+        self, clock: Any, here: Callable[[], Execute], arguments: Sequence[str], prefix: str, shift: Callable[[], float]
+    ) -> None:
+        self.arguments = tuple(arguments)
+        self.prefix = prefix
+        self._clock = clock
+        self._here = here
+        self._shift = shift
+        self._pending: dict[Script, _Calls] = {}
+        self._flush_due = False
+
+    def join(self, script: Script, item: Sequence[Any]) -> Deferred[Any]:
+        """The reply for one item, which goes out with all others of this turn."""
+        reply: Deferred[Any] = Deferred()
+        self._pending.setdefault(script, []).append((_packed(item), reply))
+        if not self._flush_due:
+            self._flush_due = True
+            self._clock.callLater(0, self._flush)
+        return reply
+
+    async def evaluate(self, script: Script, packed: Sequence[msgspec.Raw]) -> list[Any]:
+        """The replies for these items, in order, by one call."""
+        execute = self._here()
+        rest = (1, self.prefix, int(self._shift() * 1000), msgpack.encode(packed), *self.arguments)
+        try:
+            replies: list[Any] = await execute("EVALSHA", script.sha, *rest)
+        except Failed as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            replies = await execute("EVAL", script.source, *rest)
+        return replies
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        pending, self._pending = self._pending, {}
+        for script, calls in pending.items():
+            for part in _chunks(calls):
+                sending = Deferred.fromCoroutine(self._send(script, part))
+                sending.addErrback(self._fail, part)
+
+    def _fail(self, failure: Any, part: "_Calls") -> None:
+        for _, reply in part:
+            reply.errback(failure)
+
+    async def _send(self, script: Script, part: "_Calls") -> None:
+        replies = await self.evaluate(script, [item for item, _ in part])
+        for (_, reply), value in zip(part, replies, strict=True):
+            reply.callback(value)
+
+
+_For = TypeVar("_For")
+_Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
+"""Items as they go out, and whom their replies are for."""
+
+
+def chunks(items: Sequence[Sequence[Any]]) -> Iterator[list[msgspec.Raw]]:
+    """The items as they go out, as many at a time as one call may have."""
+    for part in _chunks([(_packed(item), None) for item in items]):
+        yield [item for item, _ in part]
+
+
+def _packed(item: Sequence[Any]) -> msgspec.Raw:
+    return msgspec.Raw(msgpack.encode(item))
+
+
+def _chunks(calls: "list[tuple[msgspec.Raw, _For]]") -> "Iterator[list[tuple[msgspec.Raw, _For]]]":
+    part: list[tuple[msgspec.Raw, _For]] = []
+    size = 0
+    for call in calls:
+        weight = len(memoryview(call[0]))
+        if part and (len(part) >= CHUNK or size + weight > CHUNK_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(call)
+        size += weight
+    if part:
+        yield part
