@@ -4,7 +4,7 @@ Pure. No exception here holds a number or a sender.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -31,6 +31,13 @@ LONGEST_ADDRESS = 64
 
 LONGEST_VALIDITY = 30 * 86400
 SHORTEST_VALIDITY = 60
+
+_WITH_AND_WITHOUT = (
+    (re.compile(r"521?([0-9]{10})"), ("52{}", "521{}")),
+    (re.compile(r"549?([0-9]{10})"), ("54{}", "549{}")),
+    (re.compile(r"55([0-9]{2})9?([0-9]{8})"), ("55{}{}", "55{}9{}")),
+)
+"""Mobile numbers of Mexico, Argentina and Brazil: some networks write a digit (1, 9, 9) that others leave out."""
 
 _NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " ()-./")
@@ -86,15 +93,27 @@ def readings(address: bytes, default_region: str = "") -> tuple[str, ...]:
     plain = digits(address)
     if not plain:
         return ()
-    if not default_region or len(plain) < SHORTEST_NUMBER:
-        return (plain,)
     found = [plain]
+    if not default_region or len(plain) < SHORTEST_NUMBER:
+        return _with_twins(found)
     for spelling in (address.decode("latin-1").translate(_PUNCTUATION).lstrip("+"), plain):
         for text in (spelling, f"+{spelling}"):
             number = readable_number(text, default_region)
             if number is not None:
                 found.append(number.lstrip("+"))
-    return tuple(dict.fromkeys(found))
+    return _with_twins(found)
+
+
+def _with_twins(numbers: Sequence[str]) -> tuple[str, ...]:
+    """Each number once, then the other spellings of those that networks write in two ways."""
+    twins = [
+        form.format(*match.groups())
+        for number in numbers
+        for written, forms in _WITH_AND_WITHOUT
+        if (match := written.fullmatch(number))
+        for form in forms
+    ]
+    return tuple(dict.fromkeys([*numbers, *twins]))
 
 
 def repeated(address: bytes, default_region: str = "") -> tuple[str, ...]:

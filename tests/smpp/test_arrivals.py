@@ -63,6 +63,15 @@ def text_from(source: bytes, ton: int, npi: int, text: bytes = b"STOP") -> bytes
         (b"89123456789", "RU", "79123456789"),
         (b"0612345678", "FR", "33612345678"),
         (b"3123456789", "IT", "393123456789"),
+        # Mobile numbers that networks write with and without a digit of their own.
+        (b"5215512345678", "MX", "525512345678"),
+        (b"525512345678", "MX", "5215512345678"),
+        (b"5215512345678", "", "525512345678"),
+        (b"1123456789", "AR", "5491123456789"),
+        (b"541123456789", "", "5491123456789"),
+        (b"5491123456789", "", "541123456789"),
+        (b"551161234567", "", "5511961234567"),
+        (b"1161234567", "BR", "5511961234567"),
     ],
 )
 def test_a_stop_from_a_number_without_country_code_names_its_player(
