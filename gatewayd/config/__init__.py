@@ -4,7 +4,6 @@ Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and th
 nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
 """
 
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from gatewayd.config.players import (
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
 from gatewayd.config.profiles import filled, profiles
 from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, ProviderReports
+from gatewayd.config.regions import is_region
 from gatewayd.config.secret import Secret, read_secret
 from gatewayd.config.table import Table
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
@@ -155,7 +155,7 @@ def _with_what_follows(raw: Mapping[str, Any]) -> dict[str, Any]:
     directories = tables_of(raw.get("directories")).values()
     # A region that is none has its own error, and would have another one at each SMSC.
     given = [directory.get("default_region", "") for directory in directories]
-    regions = {region if isinstance(region, str) and re.fullmatch("[A-Z]{2}", region) else "" for region in given}
+    regions = {region if isinstance(region, str) and is_region(region) else "" for region in given}
     region = {"default_region": regions.pop()} if len(regions) == 1 else {}
     changed = {}
     for name, table in smscs.items():

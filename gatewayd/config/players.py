@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
+from gatewayd.config.regions import Region
 from gatewayd.config.secret import RevealedSecret, Secret, secret
-from gatewayd.config.smpp_values import Region
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, duration
 from gatewayd.config.values import Text, Url, header_name

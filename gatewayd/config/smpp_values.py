@@ -114,8 +114,6 @@ ServiceType = Annotated[str, Field(max_length=5), AfterValidator(_smpp_text)]
 AddressRange = Annotated[str, Field(max_length=40), AfterValidator(_smpp_text)]
 Tlvs = Annotated[tuple[tuple[int, bytes], ...], BeforeValidator(_tlvs)]
 """Optional parameters by their tags."""
-Region = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]
-"""ISO 3166: GB; or none."""
 SmppPassword = Annotated[Secret, BeforeValidator(secret), AfterValidator(_smpp_password)]
 TonNpi = Annotated[tuple[int, int] | None, BeforeValidator(_ton_npi)]
 SubmitStatuses = Annotated[dict[int, Meaning], BeforeValidator(_statuses)]

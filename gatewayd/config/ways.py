@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gatewayd.config.esp import EspName
+from gatewayd.config.regions import Region
 from gatewayd.config.secret import Secret, SecretText
 from gatewayd.config.smpp_values import (
     AddressRange,
-    Region,
     ServiceType,
     SmppPassword,
     SubmitStatuses,

@@ -238,11 +238,19 @@ def test_a_door_that_only_systemd_opens_is_no_error_outside_systemd() -> None:
     ]
 
 
-@pytest.mark.parametrize("region", ["Britain", ["GB"]])
+@pytest.mark.parametrize("region", ["Britain", "UK", "XX", ["GB"]])
 def test_a_wrong_region_of_the_players_is_told_once(region: object) -> None:
     """The SMSCs that would have it as a default say nothing."""
     assert [line.partition(":")[0] for line in errors(directories__players__default_region=region)] == [
         "directories.players.default_region"
+    ]
+
+
+@pytest.mark.parametrize(("region", "hint"), [("UK", " (did you mean GB?)"), ("de", " (did you mean DE?)"), ("XX", "")])
+def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(region: str, hint: str) -> None:
+    """UK is what people write of GB; players' numbers would be no address, and a STOP from one nobody's."""
+    assert errors(directories__players__default_region=region) == [
+        f"directories.players.default_region: is no country's code by ISO 3166, such as GB{hint}"
     ]
 
 
@@ -411,7 +419,8 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"smscs__world__data_codings": {"default": 0xF4}}, "smscs.world.data_codings.default: 244 names binary"),
         ({"smscs__world__data_codings": {"ucs2": 3}}, "smscs.world.data_codings.ucs2: 3 names latin1, and not UCS-2"),
         ({"smscs__world__data_codings": {"ucs2": 0}}, "smscs.world.data_codings.ucs2: 0 names the SMSC's default"),
-        ({"smscs__world__default_region": "gb"}, "smscs.world.default_region: "),
+        ({"smscs__world__default_region": "gb"}, "smscs.world.default_region: is no country's code"),
+        ({"smscs__world__default_region": "UK"}, "smscs.world.default_region: is no country's code"),
         ({"smscs__world__service_type": "toolong"}, "smscs.world.service_type: must have at most 5 characters"),
         ({"smscs__world__address_range": "9" * 41}, "smscs.world.address_range: must have at most 40 characters"),
         ({"smscs__world__tlvs": {"x": "1"}}, "smscs.world.tlvs.x: is not the tag of an optional parameter"),
