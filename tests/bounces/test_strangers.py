@@ -50,9 +50,13 @@ def unit() -> float:
 def test_twice_the_mail_costs_twice_the_time(name: str, unit: float) -> None:
     """No form of mail costs the square of its length."""
     make = CASES[name]
-    # The quickest of a few: what else the machine does only ever adds.
-    small, double = (min(cpu(make(size)) for _ in range(3)) for size in (SMALLEST, 2 * SMALLEST))
-    assert double <= 3 * small + 30 * unit, (small, double, unit)
+    small = double = 1e9
+    # The quickest of a few, where that is needed: what else the machine does only ever adds.
+    for _ in range(5):
+        small, double = (min(best, cpu(make(size))) for best, size in ((small, SMALLEST), (double, 2 * SMALLEST)))
+        if double <= 3 * small + 30 * unit:
+            return
+    raise AssertionError((small, double, unit))
 
 
 @pytest.mark.parametrize("name", [*SHAPES, *list(CASES)[len(SHAPES) :: 5]])

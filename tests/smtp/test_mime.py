@@ -403,10 +403,15 @@ def test_broken_html_is_read_at_once(piece: str) -> None:
         with_pixel(html, "https://go.amazing.co/o/t.gif")
         return time.thread_time() - began
 
-    for end in ("", "</a>" * 10_000, "</svg>" * 10_000, "</body>-->", "</body></script>"):
-        # The quickest of a few: what else the machine does only ever adds.
-        once, twice = (min(cpu(length, end) for _ in range(3)) for length in (50_000, 100_000))
-        assert twice <= 3 * once + cpu(0, "<p>word</p>" * 2_000)
+    for end in ("", "</a>" * 5_000, "</svg>" * 5_000, "</body>-->", "</body></script>"):
+        once = twice = 1e9
+        # The quickest of a few, where that is needed: what else the machine does only ever adds.
+        for _ in range(5):
+            once, twice = (min(best, cpu(length, end)) for best, length in ((once, 25_000), (twice, 50_000)))
+            if twice <= 3 * once + cpu(0, "<p>word</p>" * 2_000):
+                break
+        else:
+            raise AssertionError((end, once, twice))
 
 
 def test_a_number_of_a_thousand_digits_is_no_character() -> None:
