@@ -117,10 +117,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution
 
 def pytest_configure(config: pytest.Config) -> None:
     """pytest: who are we?"""
-    config.addinivalue_line("markers", "pace: bounds real rates; comes last, beside nothing but `elapsed`")
-    config.addinivalue_line(
-        "markers", "elapsed: bounds a time that it waits for; comes last, beside nothing but `pace`"
-    )
+    config.addinivalue_line("markers", "pace: bounds real rates; comes last, beside one other at most")
     distribution.set_up(config)
 
 

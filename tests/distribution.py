@@ -1,8 +1,7 @@
 """How the tests are shared out among the workers of pytest-xdist.
 
-A file is run by one worker, the heavy rooms first so that none is left for the end. Last, when all other workers have
-ended, come two at once: one runs the tests that bound real rates (`pace`), the other those that bound a time that
-they wait for (`elapsed`), which leave nearly all of the machine to the first.
+A file is run by one worker, the slowest first so that none is left for the end. Last, when all other workers have
+ended, come the tests that bound real rates (`pace`), on two workers: each leaves half of two cores to the other.
 """
 
 import fcntl
@@ -19,49 +18,71 @@ from xdist.scheduler import LoadScopeScheduling
 WORKERS = 6
 """Two thirds of a test's time is waiting, so that two cores carry six."""
 
-LAST = ("pace", "elapsed")
-"""The marks of tests that measure: in this order where one process runs all."""
+LAST = "pace"
+"""The mark of tests that measure, and the beginning of the scopes' names that hold them."""
+
+AT_ONCE = 2
+"""How many workers measure."""
+
+SLOWEST = (
+    "test_contract_life",
+    "test_daemon",
+    "test_failover",
+    "test_kannel",
+    "test_contract_providers",
+    "test_email_life",
+    "test_contract_keys",
+    "test_contract_callbacks",
+    "test_contract_sms",
+    "test_link",
+)
+"""The files that take longest, by name."""
 
 HEAVY = ("integration", "store", "model", "smtp", "check", "tests")
-"""The rooms whose tests start processes or wait in real time: these first. `tests` are the files beside the rooms."""
+"""The rooms whose tests start processes or wait in real time: these next. `tests` are the files beside the rooms."""
 
 
 class Distribution(LoadScopeScheduling):
-    """Whole files in order of weight; then what measures, each kind on one of the two workers left at the end."""
+    """Whole files in order of weight; then what measures, on the workers left at the end."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, rest = nodeid.partition("::")
         name = rest.rpartition("::")[2].partition("[")[0]
-        return _marks(self.config.rootpath / file).get(name, file)
+        return f"{LAST} {file}" if name in _measuring(self.config.rootpath / file) else file
 
     def _reschedule(self, node: Any) -> None:
-        if self.workqueue and set(self.workqueue) <= set(LAST) and not node.shutting_down:
+        if self.workqueue and all(map(_is_last, self.workqueue)) and not node.shutting_down:
             if self._pending_of(self.assigned_work[node]) > 2:
                 return
-            free = [one for one in self.nodes if not one.shutting_down and not self._measures(one)]
-            if len(free) > len(self.workqueue) or (free and node not in free):
+            if not self._measures(node) and sum(map(self._measures, self.nodes)) >= AT_ONCE:
                 node.shutdown()
                 return
         super()._reschedule(node)
 
     def _measures(self, node: Any) -> bool:
-        return not self.assigned_work[node].keys().isdisjoint(LAST)
+        return any(map(_is_last, self.assigned_work[node]))
 
 
-def weight(item: pytest.Item) -> tuple[int, int]:
-    """Where an item comes in the order: what measures is last, the heavy rooms are first."""
-    marks = [number for number, mark in enumerate(LAST, 1) if item.get_closest_marker(mark)]
-    room = item.path.parent.name
-    return max(marks, default=0), HEAVY.index(room) if room in HEAVY else len(HEAVY)
+def _is_last(scope: str) -> bool:
+    return scope.startswith(f"{LAST} ")
+
+
+def weight(item: pytest.Item) -> tuple[int, int, int]:
+    """Where an item comes in the order: what measures is last, the slowest files and the heavy rooms are first."""
+    file, room = item.path.stem, item.path.parent.name
+    return (
+        int(item.get_closest_marker(LAST) is not None),
+        SLOWEST.index(file) if file in SLOWEST else len(SLOWEST),
+        HEAVY.index(room) if room in HEAVY else len(HEAVY),
+    )
 
 
 @functools.cache
-def _marks(file: Path) -> dict[str, str]:
-    """The tests of a file that measure, each with its mark. Who shares out sees names only, so this reads the file."""
-    found = re.findall(
-        rf"(?m)^@pytest\.mark\.({'|'.join(LAST)})\n(?:[^\n]+\n)*?(?:async )?def (test_\w+)", file.read_text("utf-8")
+def _measuring(file: Path) -> frozenset[str]:
+    """The tests of a file that measure. Who shares out sees names only, so this reads the file."""
+    return frozenset(
+        re.findall(rf"(?m)^@pytest\.mark\.{LAST}\n(?:[^\n]+\n)*?(?:async )?def (test_\w+)", file.read_text("utf-8"))
     )
-    return {name: mark for mark, name in found}
 
 
 def mark(items: list[pytest.Item]) -> None:
@@ -95,7 +116,7 @@ class Worker:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Wait until the others have ended; a lock goes with its process, however that ends."""
-        if not self._measures and any(item.get_closest_marker(mark) for mark in LAST):
+        if not self._measures and item.get_closest_marker(LAST):
             fcntl.flock(self._file, fcntl.LOCK_EX)
             # The other one that measures need not wait for this one.
             fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -235,7 +235,6 @@ def test_an_smsc_that_never_answers_a_bind_is_passed_over(world: Outside) -> Non
     world.until_heard(world.sms()["ext_message_id"], "accepted", "delivered", seconds=5)
 
 
-@pytest.mark.elapsed
 def test_an_smsc_that_unbinds_us_is_bound_again_within_5_s(world: Outside) -> None:
     """And one that closes without a word."""
     world.start()

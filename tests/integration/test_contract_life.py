@@ -513,7 +513,6 @@ def refused_for_now(world: Outside) -> None:
     assert stretch.seconds() < 5
 
 
-@pytest.mark.elapsed
 def test_redis_down_is_try_again_within_5_s_and_comes_back_within_5_s(world: Outside) -> None:
     """try_again, stored nothing; /readyz follows within 10 s; once Redis is back the same uid is taken."""
     world.start()
@@ -551,7 +550,6 @@ def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Out
     assert "Traceback" not in printed
 
 
-@pytest.mark.elapsed
 def test_a_redis_that_hangs_is_try_again_within_5_s_and_stores_nothing_that_was_refused(world: Outside) -> None:
     """SIGSTOP: it takes connections and answers nothing. The uids are free for other content once it goes on."""
     world.start()
@@ -634,7 +632,6 @@ def test_a_directory_that_is_down_or_slow_does_not_refuse(world: Outside) -> Non
     world.until_heard(unknown["ext_message_id"], "rejected", seconds=15)
 
 
-@pytest.mark.elapsed
 def test_a_locked_database_does_not_hold_up_the_answer(world: Outside) -> None:
     """Slow: the answer comes within 5 s all the same."""
     world.start()

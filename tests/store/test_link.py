@@ -133,7 +133,6 @@ async def test_a_call_survives_a_restart_within_its_patience(server: RedisServer
         assert await waiting == b"while away"
 
 
-@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_an_outage_is_told_in_time(server: RedisServer) -> None:
     """A call on the wire and one begun later both fail PATIENCE seconds after they were made."""
@@ -184,7 +183,6 @@ async def test_only_a_call_that_was_on_the_wire_may_have_been_run(server: RedisS
             await link.run(ECHO, ["x"])
 
 
-@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_it_connects_again_soon(server: RedisServer) -> None:
     """After an outage of 8 s calls are answered within 2.5 s of Redis' return."""
@@ -225,7 +223,6 @@ async def test_a_loading_redis_is_not_there_yet(server: RedisServer) -> None:
         await starting
 
 
-@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_what_redis_cannot_do_now_is_unavailable(server: RedisServer) -> None:
     """Full memory, rights taken away, too few replicas: StoreUnavailable at once, with Redis' word."""
@@ -282,7 +279,6 @@ async def test_a_demoted_master_is_left_for_the_new_one(server: RedisServer) -> 
         other.remove()
 
 
-@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_a_replica_is_no_redis_of_ours(server: RedisServer) -> None:
     """Calls fail in time with the reason, and nothing of them is done; promoted, it serves within 2.5 s."""
@@ -356,7 +352,6 @@ async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
         assert await store.ping() < 1
 
 
-@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_a_ping_says_at_once_why_redis_is_away(server: RedisServer) -> None:
     """Nobody who asks how things stand waits for a connection that is not there."""
@@ -387,7 +382,6 @@ async def test_a_wrong_password_is_named_and_not_shown(server: RedisServer) -> N
         assert await link.run(ECHO, ["x"]) == b"x"
 
 
-@pytest.mark.elapsed
 @pytest_twisted.ensureDeferred
 async def test_stopping_fails_those_who_wait(server: RedisServer) -> None:
     """stopService ends at once; a call that waits for a connection, or for an answer, gets StoreUnavailable."""
