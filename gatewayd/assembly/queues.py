@@ -14,11 +14,12 @@ from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.evidence.track import Tracker
 from gatewayd.reload import policies
-from gatewayd.work.attempts import MessageWork, ReportWork
+from gatewayd.work.attempts import MessageWork
 from gatewayd.work.deliver import Deliverer
 from gatewayd.work.keeper import Keeper
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report import Reporter
+from gatewayd.work.report_attempts import ReportWork
 
 WINDOWS = {Channel.EMAIL: 256, Channel.SMS: 512, Channel.IM: 256}
 REPORT_WINDOW = 128

@@ -1,8 +1,8 @@
 """When to try again: each policy of back-off, and all of its numbers. Time and randomness are arguments.
 
-A message's and a report's tries are counted in the store, and work/attempts.py alone applies a policy to them; whoever
-owns a connection or leaves a host alone counts its own failures by the same policies. How a rate yields to "slow down"
-is throttle.py's.
+A message's and a report's tries are counted in the store, and work/attempts.py and work/report_attempts.py alone apply
+a policy to them; whoever owns a connection or leaves a host alone counts its own failures, by `Backoff`. How a rate
+yields to "slow down" is throttle.py's.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""One attempt at a message, one at a report: what is done with a leased item, and how its end is settled.
+"""One attempt at a message: what is done with a leased one, and how its end is settled.
 
-The one place where the retry policy is applied. It sees failures, not protocols.
+Here the retry policy of messages is applied, and nowhere else. It sees failures, not protocols.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,17 +14,15 @@ from gatewayd.core.durations import spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IStore, unrecorded
 from gatewayd.core.log import Logger
-from gatewayd.core.model import Channel, Decision, Handed, Leased, ReportJob
+from gatewayd.core.model import Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
-from gatewayd.core.retry import CALLBACK, RetryPolicy
+from gatewayd.core.retry import RetryPolicy
 from gatewayd.core.status import State
 from gatewayd.work.marks import Mark, Marks
+from gatewayd.work.tries import after, is_worth_a_line
 
 COPIES = 3
 """How many copies leave at most where answers are lost and the policy is `resend` (CONTRACT.md, Copies)."""
-
-REPORT_FOR = 48 * 3600.0
-"""Seconds for which a status is told again before it is given up."""
 
 T = TypeVar("T")
 log = Logger()
@@ -84,7 +82,7 @@ class MessageWork:
     ) -> None:
         self._clock = clock
         self._why_not = why_not
-        self._rank = 0
+        self._rank = 0  # how far down the queue overdue messages were looked for
         self._store = store
         self._decided = decided
         self._heard_since = heard_since
@@ -95,7 +93,7 @@ class MessageWork:
         self._evidence = evidence
         self._retry = retry
         self._policies = policies
-        self._former: Mapping[str, Policy] = {}
+        self._former: Mapping[str, Policy] = {}  # of routes that a reload took away
         self.paused: frozenset[tuple[str, Channel]] = frozenset()
         self._jitter = jitter
         self._meter = meter
@@ -240,7 +238,7 @@ class MessageWork:
                     reason=reason,
                     log_limited=True,
                 )
-            elif uncertain or _is_worth_a_line(item.attempts + 1):
+            elif uncertain or is_worth_a_line(item.attempts + 1):
                 log.info(
                     "message {message_id} is tried again in {seconds:.1f} s: {reason}",
                     message_id=item.message.id,
@@ -293,108 +291,10 @@ class MessageWork:
         return await persist(self._clock, store)
 
 
-class ReportWork:
-    """Work on the statuses for Smartico."""
-
-    def __init__(
-        self,
-        clock: Any,
-        store: IStore,
-        tell: Callable[[ReportJob], Awaitable[None]],
-        *,
-        jitter: Callable[[], float],
-        meter: IMeter,
-        retry: RetryPolicy = CALLBACK,
-    ) -> None:
-        self._clock = clock
-        self._store = store
-        self._tell = tell
-        self._jitter = jitter
-        self._meter = meter
-        self._retry = retry
-
-    def key(self, item: ReportJob) -> str:
-        """The message's id: one status of a message is told at a time."""
-        return item.message_id
-
-    async def lease(self, limit: int) -> list[ReportJob]:
-        """Messages with a status that is due to be told."""
-        return await self._store.lease_reports(limit)
-
-    async def do(self, item: ReportJob) -> ReportJob | None:
-        """Tell one status; the message's next one once it was heard or given up."""
-        try:
-            await self._tell(item)
-        except CancelledError:
-            raise
-        except PermanentFailure as failure:
-            return await self._give_up(item, failure.reason, item.attempts + 1)
-        except TemporaryFailure as failure:
-            return await self._again(item, failure.reason, failure.not_before, failure.counts)
-        except Exception:
-            log.failure(
-                "a bug: a status of {message_id} could not be told; it is tried again", message_id=item.message_id
-            )
-            return await self._again(item, "internal error", None, True)
-        self._count(item, "told")
-        log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
-        return await persist(self._clock, lambda: self._store.report_heard(item))
-
-    async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
-        now = self._clock.seconds()
-        if now - item.queued_at >= REPORT_FOR:
-            return await self._give_up(item, reason, item.attempts + counts)
-        attempt, first_tried = item.attempts + 1, item.first_tried or now
-        due = self._retry.next_due(attempt, first_tried, now, self._jitter())
-        if not_before is not None:
-            asked_for = min(not_before, self._retry.last_due(attempt, first_tried, now))
-            due = max(asked_for, due) if counts else not_before
-        await persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
-        if counts:
-            self._count(item, "again")
-            if _is_worth_a_line(item.attempts + 1):
-                log.info(
-                    "{status} of {message_id} is told again in {seconds:.1f} s: {reason}",
-                    status=item.status.value,
-                    message_id=item.message_id,
-                    seconds=due - now,
-                    reason=reason,
-                    log_limited=True,
-                )
-        return None
-
-    async def _give_up(self, item: ReportJob, reason: str, tries: int) -> ReportJob | None:
-        waited = self._clock.seconds() - item.queued_at
-        why = f"{spoken(waited)} after it was queued, {_after(tries)}: {reason}"
-        log.error(
-            "gave up telling {status} of {message_id}: {reason}",
-            status=item.status,
-            message_id=item.message_id,
-            reason=why,
-        )
-        self._count(item, "dead")
-        return await persist(self._clock, lambda: self._store.report_dead(item, why, waited=waited, tries=tries))
-
-    def _count(self, item: ReportJob, result: str) -> None:
-        self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)
-
-
 def _too_late(item: Leased, now: float, why_not: str) -> str:
     """Why a message ends at its deadline: after how long and how many tries, and what keeps all ways from taking it."""
     waited = spoken(now - item.message.accepted_at)
-    return f"the deadline passed, {waited} after it was accepted, {_after(item.attempts)}{why_not and ': ' + why_not}"
-
-
-def _after(tries: int) -> str:
-    return {0: "without a try", 1: "after 1 try"}.get(tries, f"after {tries} tries")
-
-
-def _is_worth_a_line(tries: int) -> bool:
-    """The first, second, fourth, eighth ... try: one message that nobody takes for a day is a few lines.
-
-    Of many messages the log writes some and counts the rest (`log_limited`). The timeline has every try.
-    """
-    return tries & (tries - 1) == 0
+    return f"the deadline passed, {waited} after it was accepted, {after(item.attempts)}{why_not and ': ' + why_not}"
 
 
 def _marked(item: Leased, route: str, now: float) -> Leased:

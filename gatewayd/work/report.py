@@ -1,7 +1,7 @@
 """The work for a report: one GET that tells Smartico a status, and what its answer means (SMARTICO.md 4).
 
 Owns the callback's address and the reading of its answer. It tries once: when to try again, and when to give up after
-48 hours, is attempts.py's. Knows nothing of connections or of Redis.
+48 hours, is report_attempts.py's. Knows nothing of connections or of Redis.
 """
 
 import re
@@ -58,7 +58,7 @@ class _Refused(Exception):
 
 
 class Reporter:
-    """Tells statuses, by the labels' keys and URLs. Results are counted by who settles them: attempts.py."""
+    """Tells statuses, by the labels' keys and URLs. Results are counted by who settles them: report_attempts.py."""
 
     def __init__(self, clock: IReactorTime, callbacks: ICallbacks, labels: Mapping[str, Label]) -> None:
         self._clock = clock

@@ -18,10 +18,11 @@ from gatewayd.core.tokens import Keys
 from gatewayd.evidence.track import Tracker
 from gatewayd.store import RedisStore
 from gatewayd.store.stop_list import StopList
-from gatewayd.work.attempts import MessageWork, ReportWork
+from gatewayd.work.attempts import MessageWork
 from gatewayd.work.keeper import Keeper
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
+from gatewayd.work.report_attempts import ReportWork
 from model.redis_wire import Link
 
 PREFIX = RedisStore.key_prefix("model:")

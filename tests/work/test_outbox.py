@@ -17,9 +17,10 @@ from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, 
 from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, ReportJob, Sms
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import Event, Report, State
-from gatewayd.work.attempts import MessageWork, ReportWork
+from gatewayd.work.attempts import MessageWork
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import DRAIN, Outbox
+from gatewayd.work.report_attempts import ReportWork
 
 ID = "00000000-0000-4000-8000-000000000001"
 HOLD = Smsc(host="h", system_id="s", password="p")
