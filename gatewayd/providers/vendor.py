@@ -1,10 +1,8 @@
 """One vendor as the channel sees it: its connections, its pace, its health, and who waits for them.
 
-Owns the order of waiting and the limit on it, and the probes of a vendor that nobody asks. It knows octets; what an
-answer means for a message is the channel's.
+Owns the order of waiting and the limit on it. It knows octets; what an answer means for a message is the channel's.
 """
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -13,7 +11,6 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gatewayd.config import Provider
@@ -21,6 +18,7 @@ from gatewayd.core import backlog, tls
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
+from gatewayd.core.regularly import Regularly
 from gatewayd.core.slots import Slots
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
@@ -28,6 +26,7 @@ from gatewayd.http_client.keepalive import ClientConnection, TooLate
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
+from gatewayd.providers.probes import LOOK_EVERY, Probes
 from gatewayd.providers.templates import Asked
 
 LIVE_KEYS = frozenset(Provider.model_fields) - {"url", "ca_file", "certificate", "private_key"}
@@ -42,11 +41,8 @@ IDLE = 4.0
 A request on a connection that is just being closed is one of which nobody knows whether it arrived.
 """
 
-PROBE_AFTER = 5.0
-"""Seconds after the latest answer at which we look whether the vendor is still there: by a connection, no more."""
-
 DRAIN = 20.0
-_LOOK = 1.0
+"""Seconds that a stop waits for the answers to what was written."""
 
 
 class Down(Exception):
@@ -94,8 +90,17 @@ class Vendor:
         self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
         self._backlog = backlog.Backlog(jitter)
         parts = urlsplit(settings.url)
-        self._netloc = parts.netloc
-        self._plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
+        plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
+        self._probes = Probes(
+            clock,
+            name,
+            self.health,
+            knock=lambda: origin.knock(clock, plain, self.settings.timeout),
+            connect=self.connect,
+            is_under_way=lambda: self._in_flight > 0,
+            unreachable=lambda problem: self._is_unreachable(self.reason(problem)),
+        )
+        self._looks = Regularly(clock, LOOK_EVERY, self._probes.look, f"looking at {name}")
         self._origin = Origin(
             clock,
             _endpoint(network, settings),
@@ -105,12 +110,9 @@ class Vendor:
         )
         self._host = origin.host_header(parts.netloc)
         self._started_at = 0.0
-        self._heard_at = -math.inf  # when it answered last, or was found there
         self._latency = 0.0  # smoothed seconds that an answer takes
         self._handed = 0
         self._in_flight = 0
-        self._looking: IDelayedCall | None = None
-        self._probing = False
         self._stopping = False
         self._drained: Deferred[None] | None = None
 
@@ -157,14 +159,12 @@ class Vendor:
     def start(self) -> None:
         """Look after it from now on."""
         self._started_at = self._clock.seconds()
-        self._looking = self._clock.callLater(0, self._look)
+        self._looks.startService()
 
     async def stop(self) -> None:
         """Nothing new is written; what was gets its answer, up to `DRAIN` seconds; then the connections close."""
         self._stopping = True
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        self._looks.stopService()
         self._fail_waiting(self._ending)
         if self._in_flight:
             drained = self._drained = Deferred()
@@ -259,7 +259,8 @@ class Vendor:
             self._note_latency(written_at)
             self.health.unanswered(self._clock.seconds(), reason)
             raise Unanswered(reason) from None
-        now = self._heard_at = self._clock.seconds()
+        now = self._clock.seconds()
+        self._probes.heard()
         self._note_latency(written_at)
         return Answered(answer.status, answer.body, answer.retry_after, written_at, now - written_at)
 
@@ -312,38 +313,6 @@ class Vendor:
     def _fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
         self._slots.fail(why)
         self._pace.fail_waiting(why)
-
-    # Probes ---------------------------------------------------------------------------------------------------
-
-    def _look(self) -> None:
-        now = self._clock.seconds()
-        self._looking = self._clock.callLater(_LOOK, self._look)
-        due = max(self._heard_at + PROBE_AFTER, 0.0 if self.health.reachable else self.health.down_until)
-        if now >= due and not self._in_flight and not self._probing:
-            self._probing = True
-            probing = Deferred.fromCoroutine(self._probe())
-            probing.addErrback(
-                lambda failure: self.log.failure("a bug: {provider} could not be probed", failure, provider=self.name)
-            )
-
-    async def _probe(self) -> None:
-        """Whether it is there: one that is, is not troubled with a handshake for that."""
-        try:
-            if self.health.reachable:
-                await origin.knock(self._clock, self._plain, self.settings.timeout)
-            else:
-                await self.connect()
-        except CancelledError:
-            raise
-        except Exception as problem:
-            self._is_unreachable(self.reason(problem))
-        else:
-            if not self.health.reachable:
-                self.log.info("{provider} is up again", provider=self.name)
-            self.health.connected(self._clock.seconds())
-        finally:
-            self._probing = False
-            self._heard_at = self._clock.seconds()
 
 
 def _endpoint(network: Any, settings: Provider) -> Any:

@@ -14,7 +14,7 @@ from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFa
 from gatewayd.core.model import Handed, Message, Order, Sms
 from gatewayd.providers.channel import HttpChannel
 from gatewayd.providers.health import IN_A_ROW, UNANSWERED_IN_A_ROW
-from gatewayd.providers.vendor import PROBE_AFTER
+from gatewayd.providers.probes import PROBE_AFTER
 from memory_network import Reactor, Transport
 
 VENDOR = {
