@@ -16,7 +16,7 @@ from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, Queu
 from gatewayd.core.status import State
 from gatewayd.store import rows
 from gatewayd.store.accepting import Accepting
-from gatewayd.store.dataset import Dataset
+from gatewayd.store.dataset import Dataset, Heartbeat
 from gatewayd.store.facts import Facts
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -33,6 +33,9 @@ LEASED_BYTES = 8_000_000
 
 UNREADABLE = 60.0
 """Seconds until what can't be read is looked at again: another version, which can, may share the Redis."""
+
+RESTATED = 0.5
+"""Seconds until it is asked again whether every process has said what it wrote."""
 
 _FOR_EVER = 1e15
 
@@ -110,7 +113,12 @@ class RedisStore(Accepting, Facts, Players, Operators):
         stop_hashes: Sequence[str] = (),
     ) -> int:
         self._link.check_replicas()
-        code = await self._run(
+        if not self._is_known():
+            soon = self._clock.seconds() + RESTATED
+            reason = "what was written before Redis changed is being restated"
+            raise TemporaryFailure(reason, not_before=soon, counts=False)
+        # Over a connection that is new, nobody has looked yet what Redis it leads to.
+        code = await self._run_here(
             "mark_on_the_wire",
             message.id,
             message.channel,
@@ -247,14 +255,15 @@ class RedisStore(Accepting, Facts, Players, Operators):
     async def beat(self, *, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         began = self._clock.seconds()
         try:
-            connection = self._link.connections
             item = (int(first), rows.ms(dead_after), self._unheard.first(), *self._dataset.latest)
             reply = await self._run("beat", *item)
+            # In the turn of the reactor in which the answer came: it came over this one.
+            connection = self._link.connections
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
-        ours, dead, paused, clock, back, name, count = reply
+        ours, dead, paused, clock, back, name, count, missing, living, wait = reply
         jump = self._clocks_read(began, clock)
         if back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
@@ -262,8 +271,10 @@ class RedisStore(Accepting, Facts, Players, Operators):
             self._set_back += back
         # One process is told; the leases of the others are theirs to move.
         self._leases_back += back or max(round(-jump * 1000), 0)
-        if ours and (lost := self._dataset.seen(began, connection, name.decode(), count)):
-            self.log.error("{what}", what=lost)
+        if ours:
+            heartbeat = Heartbeat(name.decode(), count, missing, living, wait / 1000)
+            if lost := self._dataset.seen(self._clock.seconds(), connection, heartbeat):
+                self.log.error("{what}", what=lost)
         peers = [name.decode() for name in dead]
         return bool(ours), [name for name in peers if name != self._instance], rows.scopes(paused)
 

@@ -1,51 +1,72 @@
 """Whether Redis still has what it was told: after FLUSHALL, a failover or a restored backup it may be older, or empty.
 
-Each heartbeat counts in Redis: one that is behind what we have seen has lost what came after it. Pure.
+Each heartbeat is remembered in Redis: a dataset that lacks one of ours lacks what came after it, too. Who finds that
+gives the dataset another name, and by it all others learn that what they wrote last may be missing. Pure.
 """
+
+from msgspec import Struct
 
 ALL = 600.0
 LATELY = 60.0
-"""Seconds of marks that are restated where the dataset is another one, and after each reconnection: a failover may have
-lost less than a heartbeat."""
-
-QUIET = 3.0
-"""Seconds in which nothing is leased once a loss was noticed: every process restates its marks in that time."""
+"""Seconds of marks that are restated where the dataset is another one; and those before the latest heartbeat that we
+heard of after each other reconnection."""
 
 TOLD_FOR = 3600.0
 """Seconds for which operators are told."""
+
+
+class Heartbeat(Struct, frozen=True):
+    """What Redis says to a heartbeat: see lua/beat.lua.
+
+    It is the dataset's `count`-th; `missing` are those of ours that we heard of and it did not; `peers` live; nothing
+    is leased or marked for `wait` seconds, in which every process restates its marks.
+    """
+
+    name: str
+    count: int
+    missing: int = 0
+    peers: int = 0
+    wait: float = 0.0
+
+
+_NONE = Heartbeat("", 0)
 
 
 class Dataset:
     """What heartbeats have seen of it."""
 
     def __init__(self) -> None:
-        self._name = ""
-        self._count = 0
-        self._connection = 0
+        self._latest = _NONE
+        self._connection, self._seen_at = 0, 0.0
         self._restate = 0.0
         self._quiet_until = 0.0
         self._trouble, self._told_until = "", 0.0
 
     @property
-    def latest(self) -> tuple[str, int]:
-        """Its name, and the number of its heartbeats with our latest one; "" and 0 before our first."""
-        return self._name, self._count
+    def latest(self) -> tuple[int, int]:
+        """The number of our latest heartbeat that we heard of, 0 before the first; and 1 where no peer lived then."""
+        return self._latest.count, int(not self._latest.peers)
 
-    def seen(self, now: float, connection: int, name: str, count: int) -> str:
-        """A heartbeat over our `connection`-th connection came to the dataset `name`, as its `count`-th.
+    def seen(self, now: float, connection: int, beat: Heartbeat) -> str:
+        """Redis answered a heartbeat over our `connection`-th connection.
 
-        What is missing of it, for the log; empty where nothing is.
+        What is missing, for the log; empty where nothing is known to be.
         """
-        lost = ""
-        if self._name and name != self._name:
+        before, lost = self._latest, ""
+        if beat.missing and beat.missing >= before.count:
             lost = "Redis came back empty, or with another dataset: what waited in it is gone"
-        elif self._name and count <= self._count:
-            lost = f"Redis came back with an older dataset: {self._count - count + 1} heartbeats are missing"
+        elif beat.missing:
+            lost = f"Redis came back with an older dataset: {beat.missing} heartbeats are missing"
         if lost:
             self._lost(now, lost)
-        elif self._connection and connection != self._connection:
-            self._restate = max(self._restate, LATELY)
-        self._name, self._count, self._connection = name, count, connection
+        elif before.name and beat.name != before.name:
+            # Less than a heartbeat of ours, or we did not hear of the answer that said more.
+            self._restate = ALL
+        elif before.name and connection != self._connection:
+            self._restate = max(self._restate, now - self._seen_at + LATELY)
+        if beat.wait:
+            self._quiet_until = now + beat.wait
+        self._latest, self._connection, self._seen_at = beat, connection, now
         return lost
 
     def forgot(self, now: float, marks: int) -> str:
@@ -72,4 +93,4 @@ class Dataset:
 
     def _lost(self, now: float, text: str) -> None:
         self._trouble, self._told_until = text, now + TOLD_FOR
-        self._restate, self._quiet_until = ALL, now + QUIET
+        self._restate = ALL

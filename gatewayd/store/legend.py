@@ -134,10 +134,12 @@ KEYS: dict[str, Key] = {
         "beats",
         "",
         "hash",
-        "heartbeats of all: `last`, `steady` without a gap since, `count`; `name` of the dataset",
+        "heartbeats of all: `last`, `steady` without a gap since, `count`; the dataset's `name`, `named` when it may"
+        " have lost something, the run of the `server`",
         "beat",
         "never",
     ),
+    "beaten": Key("beaten:", "boot", "number", "the `count` of this process's latest heartbeat", "beat", "2 days"),
     "audit": Key("audit:", "instance", "hash", "`chain` and `lines`: its audit log's head", "keep_audit_head", "never"),
     "layout": Key("layout", "", "number", "2 since this version wrote here", "beat", "never"),
     "old_data": Key("old-data", "", "flag", "messages of 0.1.0 may be kept", "beat", "retention and 62 days"),

@@ -122,9 +122,12 @@ class RedisLink(MultiService):
         elif self._replicas_wanted:
             raise StoreUnavailable(self.trouble)
 
-    async def run(self, script: Script, item: Sequence[Any]) -> Any:
-        """The reply of `script` for one item; items asked for in the same turn of the reactor share one call."""
-        return await self._patiently(lambda: self._calls.join(script, item))
+    async def run(self, script: Script, item: Sequence[Any], *, connection: int = 0) -> Any:
+        """The reply of `script` for one item; items asked for in the same turn of the reactor share one call.
+
+        With `connection` (one of `connections`) over that one only: the next one may lead to another server.
+        """
+        return await self._patiently(lambda: self._calls.join(script, item), connection)
 
     async def run_all(self, script: Script, items: Sequence[Sequence[Any]]) -> list[Any]:
         """The replies of `script` for many items of one asker, in order: as few calls as their bytes allow."""
@@ -147,11 +150,13 @@ class RedisLink(MultiService):
         whole = int(seconds) * 1_000_000 + int(microseconds) + int(self._shift() * 1_000_000)
         return whole // 1_000_000, whole % 1_000_000
 
-    async def _patiently(self, ask: Callable[[], Deferred[Any]]) -> Any:
+    async def _patiently(self, ask: Callable[[], Deferred[Any]], only: int = 0) -> Any:
         deadline, late = self._clock.seconds() + PATIENCE, False
         # Until it was asked once, nothing can have been done.
         trouble: type[StoreUnavailable] = StoreUntouched
         while True:
+            if only and (self._connection is None or self.connections != only):
+                raise trouble(self.trouble if self._connection is None else "the connection to Redis was lost")
             if self._connection is None:
                 try:
                     await self._connected(deadline - self._clock.seconds())

@@ -49,6 +49,10 @@ class StorePart:
     async def _run(self, name: str, *item: Any) -> Any:
         return await self._link.run(self._scripts[name], item)
 
+    async def _run_here(self, name: str, *item: Any) -> Any:
+        """Over the connection that is there now, and no other: raises StoreUnavailable once it is lost."""
+        return await self._link.run(self._scripts[name], item, connection=self._link.connections)
+
     async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
         # Asked for in one turn of the reactor, they share a call.
         asked = [Deferred.fromCoroutine(self._run(name, *item)) for item in items]

@@ -21,9 +21,11 @@ from gatewayd.store.calls import Script
 from gatewayd.store.refusals import refusal
 
 CLOCK = "the-model's-clock"
+RUN = "the-model's-run"
 _COPY = """
 for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', 1) end
 """
+_INFO = "'run_id:' .. redis.call('GET', '" + RUN.replace("'", "\\'") + "')"
 _TIME = (
     "local function SERVER_TIME() local at = redis.call('GET', '" + CLOCK.replace("'", "\\'") + "') "
     "return {string.format('%d', at / 1000), string.format('%d', at % 1000 * 1000)} end\n"
@@ -43,10 +45,11 @@ class Server:
         self._reader = hiredis.Reader()
         self._loaded: dict[Script, bytes] = {}
         self.is_full = False
+        self.is_run = 1
 
     def tell_time(self, moment: float) -> None:
         """Its clock shows this, in seconds."""
-        self._ask_whether_full_or_not("SET", CLOCK, repr(round(moment * 1000, 3)))
+        self._ask_whether_full_or_not("MSET", CLOCK, repr(round(moment * 1000, 3)), RUN, str(self.is_run))
 
     def fill(self, to_the_brim: bool) -> None:
         """From now on there is no memory for anything new; or there is."""
@@ -62,8 +65,9 @@ class Server:
         self._ask_whether_full_or_not("EVAL", _COPY, 0)
 
     def restore(self) -> None:
-        """Keep what was remembered, and nothing of what came since."""
+        """Keep what was remembered, and nothing of what came since: as another server."""
         self.ask("SWAPDB", 0, 1)
+        self.is_run += 1
 
     def _ask_whether_full_or_not(self, *words: Any) -> None:
         was_full = self.is_full
@@ -89,7 +93,7 @@ class Server:
         """What a script replies to one item."""
         rest = (1, prefix, 0, msgpack.encode([item]), *arguments)
         if script not in self._loaded:
-            source = script.source.decode().replace("redis.call('TIME')", "SERVER_TIME()")
+            source = script.source.decode().replace("redis.pcall('INFO', 'server')", _INFO)
             source = _TIME + source.replace("call('TIME')", "SERVER_TIME()")
             self._loaded[script] = self.ask("SCRIPT", "LOAD", source)
         return self.ask("EVALSHA", self._loaded[script], *rest)[0]
@@ -105,6 +109,7 @@ class Call:
     asked_at: float
     sent_at: float = 0.0
     item: str = ""
+    only: int = 0  # the connection that it may go over, 0 for any
     reply: Any = None
     lost: bool = False
 
@@ -130,15 +135,14 @@ class Link:
     up: bool = True
     trouble: str = "the model has cut it"
     connections: int = 1
-    beats: int = 0  # how many the dataset had seen, as this process heard last
     outgoing: deque[Call] = field(default_factory=deque)
     incoming: deque[Call] = field(default_factory=deque)
 
-    async def run(self, script: Script, item: Sequence[Any]) -> Any:
+    async def run(self, script: Script, item: Sequence[Any], *, connection: int = 0) -> Any:
         """As RedisLink."""
         item = list(item)
         return await self._call(
-            script.name, lambda: self.server.run(script, self.prefix, item, self.arguments), str(item)
+            script.name, lambda: self.server.run(script, self.prefix, item, self.arguments), str(item), connection
         )
 
     async def command(self, *words: Any) -> Any:
@@ -156,9 +160,9 @@ class Link:
     async def confirmed(self) -> None:
         """There are none."""
 
-    def _call(self, what: str, do: Callable[[], Any], item: str = "") -> Deferred[Any]:
+    def _call(self, what: str, do: Callable[[], Any], item: str = "", only: int = 0) -> Deferred[Any]:
         now = self.clock.seconds()
-        call = Call(what, do, Deferred(), now, now, item)
+        call = Call(what, do, Deferred(), now, now, item, only)
         self.outgoing.append(call)
         return call.answer
 
@@ -174,8 +178,6 @@ class Link:
         call = self.incoming.popleft()
         if call.answer.called:
             return
-        if call.what == "beat" and not isinstance(call.reply, StoreUnavailable):
-            self.beats = call.reply[-1]
         if isinstance(call.reply, StoreUnavailable):
             call.answer.errback(call.reply)
         else:
@@ -195,7 +197,7 @@ class Link:
         for call in waiting:
             if call.answer.called:
                 continue
-            if now - call.asked_at < PATIENCE and chance.random() < 0.7:
+            if not call.only and now - call.asked_at < PATIENCE and chance.random() < 0.7:
                 self.outgoing.append(Call(call.what, call.do, call.answer, call.asked_at, now, call.item))
             else:
                 call.answer.errback(StoreUnavailable("the connection to Redis was lost"))

@@ -68,6 +68,9 @@ class Wire:
                 if not taken:
                     raise
                 raise TemporaryFailure("Redis did not answer", counts=False, progress=progress) from None
+            except TemporaryFailure as failure:
+                failure.progress = progress
+                raise
             if not stamp:
                 raise PermanentFailure("the user is on the stop list")
             instance.marks.written(message.id, channel, route, stamp)

@@ -135,7 +135,7 @@ async def test_a_dataset_that_knows_our_predecessor_has_no_successor_of_ours(
     if lost == "all":
         await link.command("FLUSHDB")
     else:
-        await link.command("HSET", prefix + KEYS["beats"].short, "count", 1)
+        await link.command("SET", f"{prefix}{KEYS['beaten'].short}boot.", 1)
     await link.command("HSET", prefix + KEYS["boots"].short, "one", "an-older-boot.")
     assert (await world.one.beat(first=False, dead_after=15))[0]
     assert world.one.forgotten_since() > 0

@@ -9,7 +9,7 @@ from fakes import Database, FakeEvidence, FakeMeter, FakeStore
 from gatewayd.core.model import Channel, Handed, Leased, Message, Sms
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import State
-from gatewayd.store.dataset import ALL, LATELY, QUIET, TOLD_FOR, Dataset
+from gatewayd.store.dataset import ALL, LATELY, TOLD_FOR, Dataset, Heartbeat
 from gatewayd.work.attempts import MessageWork
 from gatewayd.work.marks import KEPT_FOR, Marks
 
@@ -126,17 +126,28 @@ def test_marks_are_bounded_in_age() -> None:
 
 
 def test_a_dataset_that_is_empty_or_older_is_noticed() -> None:
-    """With the first heartbeat; nothing is leased meanwhile, and operators are told for an hour."""
+    """With the first heartbeat; nothing is leased while peers restate, and operators are told for an hour."""
     dataset = Dataset()
     assert dataset.is_known(0, 1), "before the first heartbeat there is nothing to know better"
-    assert dataset.seen(1, 1, "a", 1) == ""
-    assert dataset.seen(2, 1, "a", 3) == ""
-    assert dataset.to_restate() == 0
+    assert dataset.seen(1, 1, Heartbeat("a", 1)) == ""
+    assert dataset.seen(2, 1, Heartbeat("a", 3, peers=1)) == ""
+    assert (dataset.latest, dataset.to_restate()) == ((3, 0), 0)
     assert not dataset.is_known(3, 2), "the connection is new, and nobody has looked"
-    assert dataset.seen(3, 2, "a", 4) == ""
-    assert (dataset.is_known(3, 2), dataset.to_restate(), dataset.to_restate()) == (True, LATELY, 0)
-    assert "older dataset: 2 heartbeats" in dataset.seen(4, 3, "a", 3)
-    assert (dataset.is_known(4, 3), dataset.is_known(4 + QUIET, 3), dataset.to_restate()) == (False, True, ALL)
-    assert "empty" in dataset.seen(5, 3, "b", 1)
-    assert "empty" in dataset.trouble(5)
-    assert dataset.trouble(5 + TOLD_FOR) == ""
+    assert dataset.seen(3, 2, Heartbeat("a", 4)) == ""
+    assert (dataset.is_known(3, 2), dataset.to_restate(), dataset.to_restate()) == (True, LATELY + 1, 0)
+    assert "older dataset: 2 heartbeats" in dataset.seen(4, 3, Heartbeat("b", 3, missing=2, peers=1, wait=3.0))
+    assert (dataset.is_known(4, 3), dataset.is_known(7, 3), dataset.to_restate()) == (False, True, ALL)
+    assert "empty" in dataset.seen(8, 3, Heartbeat("c", 1, missing=3))
+    assert dataset.is_known(8, 3), "no peer is waited for"
+    assert "empty" in dataset.trouble(8)
+    assert dataset.trouble(8 + TOLD_FOR) == ""
+
+
+def test_marks_since_the_latest_heartbeat_are_restated_however_long_it_was_away() -> None:
+    """Redis was away for five minutes, and a promoted replica may lack what was written right before that."""
+    dataset = Dataset()
+    dataset.seen(0, 1, Heartbeat("a", 1))
+    dataset.seen(300, 2, Heartbeat("a", 2))
+    assert dataset.to_restate() == 300 + LATELY
+    dataset.seen(301, 2, Heartbeat("b", 3, wait=3.0))
+    assert (dataset.to_restate(), dataset.trouble(301)) == (ALL, ""), "another server, and nothing of ours lacks"

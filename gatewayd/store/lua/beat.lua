@@ -1,15 +1,20 @@
 -- One heartbeat of this instance.
 -- item    first(0|1) dead-after(ms) first-undecided(attempt)
---         name count(of the dataset and its heartbeats, as this process heard them last; '' 0 before)
+--         count(of this process's heartbeat that it heard of last; 0 before) alone(0|1: no peer lived then)
 -- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
---         the dataset's name, how many heartbeats it has seen}
+--         the dataset's name, how many heartbeats it has seen, how many of them up to ours are missing,
+--         how many peers live, for how long to lease and mark nothing (ms)}
 -- holds   the process that began last owns the instance's name; an older one of the same name learns it here, and has no
 --         call any more whose caller may hear that nothing was stored
 --         a dataset from before this process's last heartbeat may know its predecessor only: that one isn't its successor
 --         nobody is dead before there were heartbeats for as long: after an outage, or a clock that was set on, all are
 --         late; and a clock that was set back is told to one process, which puts right what stands in the future
 --         what 0.1.0 stored stands in no player's list: for as long as any of it may be kept, that is remembered
+--         whoever misses a heartbeat of its own, or finds another server than the one before, gives the dataset another
+--         name: by that all others learn that what they wrote last may be missing, however many heartbeats came since
 local ALL_HEARD = '9007199254740991'
+local RESTATING = 3000
+local REMEMBERED = 2 * 86400
 
 local function remember_old_data()
   if call('EXISTS', KEY.layout) == 1 then return end
@@ -17,8 +22,22 @@ local function remember_old_data()
   call('SET', KEY.layout, '2')
 end
 
+-- What this run of the server is called; '' where nobody may ask. A promoted replica and a restarted server are others:
+-- both may lack the last moments.
+local function run_of_server()
+  local about = redis.pcall('INFO', 'server')
+  return type(about) == 'string' and string.match(about, 'run_id:(%x+)') or ''
+end
+
+-- For how long nothing may be leased or marked: until each peer that lived when the dataset got its name has had time to
+-- say what it wrote, or is dead.
+local function time_to_restate(named, dead_after)
+  if call('ZCOUNT', KEY.instances, NOW - dead_after, '(' .. named) > 0 then return RESTATING end
+  return math.min(math.max(named + RESTATING - NOW, 0), RESTATING)
+end
+
 local function each(it)
-  local is_first, dead_after, undecided, name, count = unpack(it)
+  local is_first, dead_after, undecided, heard_of, is_alone = unpack(it)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     local former = call('HGET', KEY.boots, INSTANCE)
@@ -27,13 +46,16 @@ local function each(it)
     call('HSET', KEY.boots, INSTANCE, BOOT)
     remember_old_data()
   end
-  local last, steady, dataset, beaten = unpack(call('HMGET', KEY.beats, 'last', 'steady', 'name', 'count'))
-  local is_older = count > 0 and (dataset ~= name or tonumber(beaten) < count)
+  local last, steady, dataset, named, server =
+    unpack(call('HMGET', KEY.beats, 'last', 'steady', 'name', 'named', 'server'))
+  local missing = math.max(heard_of - tonumber(call('GET', KEY.beaten .. BOOT) or '0'), 0)
   local owner = call('HGET', KEY.boots, INSTANCE)
-  if owner and owner ~= BOOT and not is_older then return {0, {}, {}, time, 0, '', 0} end
+  if owner and owner ~= BOOT and missing == 0 then return {0, {}, {}, time, 0, '', 0, 0, 0, 0} end
   if owner ~= BOOT then call('HSET', KEY.boots, INSTANCE, BOOT) end
   local back = last and math.max(last - NOW, 0) or 0
   if back < 1000 then back = 0 end
+  -- Who lived when the dataset was last beaten: since then it may have been at rest.
+  local lately = math.min(last or NOW, NOW) - dead_after
   if not last or back > 0 or NOW - last > 5000 then
     steady = now
     for _, name in ipairs(call('ZRANGEBYSCORE', KEY.instances, '(' .. now, '+inf')) do
@@ -44,8 +66,22 @@ local function each(it)
   call('ZADD', KEY.instances, now, INSTANCE)
   all_heard_before(undecided)
   local dead = NOW - steady >= dead_after and call('ZRANGEBYSCORE', KEY.instances, '-inf', NOW - dead_after) or {}
-  -- One that is empty has another name, one that is older has seen fewer.
-  call('HSETNX', KEY.beats, 'name', BOOT .. now)
+  local run = run_of_server()
+  if server ~= run then call('HSET', KEY.beats, 'server', run) end
+  local is_another = dataset and server and server ~= '' and run ~= '' and server ~= run
+  if missing > 0 or is_another or not dataset then
+    dataset = BOOT .. now
+    call('HSET', KEY.beats, 'name', dataset)
+    -- The first name of a dataset says nothing: before it there was none.
+    if missing > 0 or is_another then
+      named = now
+      call('HSET', KEY.beats, 'named', named)
+    end
+  end
   local beats = call('HINCRBY', KEY.beats, 'count', 1)
-  return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset or call('HGET', KEY.beats, 'name'), beats}
+  call('SET', KEY.beaten .. BOOT, beats, 'EX', REMEMBERED)
+  local peers = call('ZCOUNT', KEY.instances, lately, '+inf') - 1
+  local may_be_peers = peers > 0 or heard_of > 0 and is_alone == 0
+  local wait = named and may_be_peers and time_to_restate(tonumber(named), dead_after) or 0
+  return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset, beats, missing, peers, wait}
 end

@@ -3,11 +3,13 @@
 -- item    id route stamp(of the mark)
 -- reply   1 where it had forgotten, or 0
 -- holds   this mark or a later one is known; a message that is settled stays so
+--         a peer that had leased it meanwhile, as one that never left, holds it no more and can't mark it
 local function each(it)
   local id, route, stamp = unpack(it)
   local m = record(id)
   if not m or m.marked_at >= stamp or not WAITING[m.state] then return 0 end
   set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now)
+  if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)
   return 1
