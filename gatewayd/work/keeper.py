@@ -29,7 +29,7 @@ PARKED = 200
 
 
 class Keeper(Service):
-    """Begins by taking back what a former process of this name had leased.
+    """Begins by taking back what a former process of this name had leased. Until its first heartbeat nothing is begun.
 
     `on_usurped` is called once another process uses this instance's name: two of a name would send twice.
     """
@@ -62,6 +62,8 @@ class Keeper(Service):
         self._dead: Sequence[str] = ()
         self._loops: list[LoopingCall] = []
         self._running: dict[str, Deferred[None]] = {}
+        for outbox in outboxes.values():
+            outbox.hold_back()
 
     def startService(self) -> None:
         """Begin to beat, and with the chores."""
@@ -108,6 +110,9 @@ class Keeper(Service):
             self.log.critical("another process uses the instance name {instance}: stopping", instance=self._instance)
             self._on_usurped()
             return
+        if self._first:
+            for outbox in self._outboxes.values():
+                outbox.go_on()
         self._first, self._dead = False, dead
         self._on_paused(paused)
         if not self._has_recovered:

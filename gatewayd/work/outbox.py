@@ -44,11 +44,20 @@ class Outbox(Service, Generic[T]):
         self._running: dict[str, Deferred[None]] = {}
         self._pump: Deferred[None] | None = None
         self._nap: Deferred[None] | None = None
-        self._hungry = False
+        self._hungry = self._is_held_back = False
+
+    def hold_back(self) -> None:
+        """Begin nothing before `go_on`: what a process leases that no peer knows of is nobody's once it dies."""
+        self._is_held_back = True
+
+    def go_on(self) -> None:
+        """This process has had a heartbeat."""
+        self._is_held_back = False
+        self._wake()
 
     def room(self) -> bool:
         """Whether another item would be begun at once."""
-        return bool(self.running) and len(self._running) < self._window
+        return bool(self.running) and not self._is_held_back and len(self._running) < self._window
 
     def offer(self, item: T) -> None:
         """Begin an item that is leased to this instance already; a stopped outbox leaves it to the next start."""
@@ -94,8 +103,12 @@ class Outbox(Service, Generic[T]):
 
     def _done(self, result: Any, key: str) -> None:
         self._running.pop(key, None)
-        if self._hungry and self._nap is not None and len(self._running) <= self._window // 2:
-            nap, self._nap = self._nap, None
+        if self._hungry and len(self._running) <= self._window // 2:
+            self._wake()
+
+    def _wake(self) -> None:
+        nap, self._nap = self._nap, None
+        if nap is not None:
             nap.callback(None)
 
     async def _do(self, item: T) -> None:
@@ -115,7 +128,7 @@ class Outbox(Service, Generic[T]):
 
     async def _look(self) -> None:
         while self.running:
-            room = min(self._window - len(self._running), 200)
+            room = 0 if self._is_held_back else min(self._window - len(self._running), 200)
             found = 0
             if room > 0:
                 try:
@@ -132,7 +145,7 @@ class Outbox(Service, Generic[T]):
                 for item in items:
                     self.offer(item)
             # Found as much as was asked for: there is more, so look again as soon as half of the window is free.
-            self._hungry = found >= room
+            self._hungry = found >= room and not self._is_held_back
             if self._hungry and len(self._running) <= self._window // 2:
                 await self._sleep(0)
             else:

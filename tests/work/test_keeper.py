@@ -20,6 +20,7 @@ class Held:
 
     def __init__(self) -> None:
         self.begun: list[str] = []
+        self.looks = 0
 
     def key(self, item: Leased) -> str:
         """The message's id."""
@@ -27,6 +28,7 @@ class Held:
 
     async def lease(self, limit: int) -> list[Leased]:
         """Nothing by itself."""
+        self.looks += 1
         return []
 
     async def do(self, item: Leased) -> None:
@@ -118,6 +120,21 @@ def test_what_a_new_process_leased_itself_stays_in_work() -> None:
     beats(clock, 2)
     assert database.queues["sms"] == {}
     assert list(database.leases["sms", "one"]) == [message.id]
+
+
+def test_nothing_is_begun_that_no_peer_would_take_over() -> None:
+    """Before its first heartbeat nobody knows of a process: what it had leased when it died would be nobody's."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.outbox.startService()
+    one.store.down = True
+    one.keeper.startService()
+    beats(clock, 2)
+    assert (one.outbox.room(), one.work.looks) == (False, 0)
+    one.store.down = False
+    beats(clock, 1)
+    assert one.outbox.room()
+    assert one.work.looks > 0
 
 
 def test_a_live_peer_keeps_its_leases() -> None:
