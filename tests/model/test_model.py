@@ -1,8 +1,7 @@
 """A seeded model of instances, Redis, wire and clock: a few stories, always the same; any others by hand.
 
 GATEWAYD_MODEL_SECONDS=600 plays new ones for so long, which belongs to every change of the store or the outboxes;
-GATEWAYD_MODEL_SEED=123 plays that story first, GATEWAYD_MODEL_OLDER=0.5 lets Redis come back with an older dataset,
-too. A failure prints its seed and the last of what happened.
+GATEWAYD_MODEL_SEED=123 plays that story first. A failure prints its seed and the last of what happened.
 """
 
 import os

@@ -6,7 +6,6 @@ name or a peer goes on, hosts' clocks and Redis' differ and are set, Redis has n
 older dataset, a label is paused, answers and receipts come late or never.
 """
 
-import os
 import random
 import uuid
 from collections import Counter
@@ -31,7 +30,7 @@ SETTLED_WITHIN = 900.0
 
 REPLY_TIMEOUT = 3.0
 
-OLDER = float(os.environ.get("GATEWAYD_MODEL_OLDER", "0.5"))
+OLDER = 0.5
 """How often Redis is backed up, to come back so: in two of three stories."""
 
 BACKED_UP_FOR = 30.0
