@@ -3,13 +3,14 @@
 -- reply   the next report or false
 -- holds   `pending_reports` only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
-local read = RECORD(state, label, channel, pending_reports, report_lease, report_tries, accepted_at)
+local read = RECORD(state, pending_reports, report_lease, report_tries, accepted_at)
 
--- And what `keep` goes by.
-local function with_stay(m)
-  local callback, sent_at, ended_at, bucket = unpack(call('HMGET', KEY.message .. m.id, FIELD.callback, FIELD.sent_at,
-    FIELD.ended_at, FIELD.player_bucket))
-  m.callback, m.player_bucket = callback or '', bucket
+-- And what the next report and `keep` go by; once.
+local function with_more(m)
+  if m.label then return m end
+  local label, channel, callback, sent_at, ended_at, bucket = unpack(call('HMGET', KEY.message .. m.id, FIELD.label,
+    FIELD.channel, FIELD.callback, FIELD.sent_at, FIELD.ended_at, FIELD.player_bucket))
+  m.label, m.channel, m.callback, m.player_bucket = label, channel, callback or '', bucket
   m.sent_at, m.ended_at = tonumber(sent_at or '0'), tonumber(ended_at or '0')
   return m
 end
@@ -37,9 +38,9 @@ local function each(it)
   else
     note(m, 'given up', letter .. ' ' .. reason)
     call('ZADD', KEY.dead, now, id .. '|' .. letter)
-    call('HSET', KEY.dead_why, id .. '|' .. letter, m.label .. '|' .. reason .. effort)
+    call('HSET', KEY.dead_why, id .. '|' .. letter, with_more(m).label .. '|' .. reason .. effort)
     -- A person has 30 days to look at it; what is older goes, a few at a time.
-    keep(with_stay(m), 2592000)
+    keep(m, 2592000)
     for _, old in ipairs(call('ZRANGEBYSCORE', KEY.dead, '-inf', NOW - 2592000000, 'LIMIT', 0, 10)) do
       call('ZREM', KEY.dead, old)
       call('HDEL', KEY.dead_why, old)
@@ -68,6 +69,6 @@ local function each(it)
   if m.report_tries then clear(m, FIELD.report_tries, FIELD.report_first_try) end
   save(m)
   -- It has its 48 hours from now on, however long the one before took.
-  keep(m.callback and m or with_stay(m), KEEP)
+  keep(with_more(m), KEEP)
   return ours and next_report(id, left, m.label, m.channel, m.callback, now, '0', '0', lease)
 end

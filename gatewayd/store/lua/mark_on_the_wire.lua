@@ -3,16 +3,26 @@
 -- reply   the stamp of the mark; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
-local read = RECORD(state, lease, route, segments, segments_taken, marked_at, address_hash, accepted_at)
+local read = RECORD(state, lease, segments, marked_at, accepted_at)
+
+-- And what it has since it was marked before.
+local function with_former_mark(m)
+  m.segments_taken = 0
+  if m.marked_at == 0 and not m.segments then return m end
+  local route, taken, address = unpack(call('HMGET', KEY.message .. m.id, FIELD.route, FIELD.segments_taken,
+    FIELD.address_hash))
+  m.route, m.segments_taken, m.address_hash = route, tonumber(taken or '0'), address
+  return with_old_progress(m)
+end
 
 local function each(it)
   local id, channel, lease, route, address, is_latest, segments, label, stop_hashes = unpack(it)
-  local m = with_old_progress(read(id))
+  local m = read(id)
   if not m or not holds(m, lease) then return 0 end
   if not WAITING[m.state] then return 0 end
   if is_paused(label .. '|' .. channel) then return 3 end
   if is_stopped(label, channel, stop_hashes) then return 2 end
-  local taken = m.segments_taken
+  local taken = with_former_mark(m).segments_taken
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
   if m.route and m.route ~= route and (taken > 0 or m.segments) then
     clear(m, FIELD.segments, FIELD.segments_taken, FIELD.old_segments)

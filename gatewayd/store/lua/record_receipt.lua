@@ -6,6 +6,22 @@
 --         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
 --         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
 
+-- Most receipts come when their message waits no more, and then it has little.
+local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, route, address_hash, segments,
+  accepted_at, sent_at, ended_at, player_bucket)
+
+local function record_of(id)
+  local m = read(id)
+  if not m then return nil end
+  m.segments_taken = 0
+  if not WAITING[m.state] then return m end
+  local lease, marked_at, taken, content, envelope = unpack(call('HMGET', KEY.message .. id, FIELD.lease,
+    FIELD.marked_at, FIELD.segments_taken, FIELD.content, FIELD.envelope))
+  m.lease, m.marked_at, m.content, m.envelope = lease, tonumber(marked_at or '0'), content, envelope
+  m.segments_taken = tonumber(taken or '0')
+  return with_old_progress(m)
+end
+
 -- Whether this hash is one of the receipt's number, which may have been named under a previous key; or either is unknown.
 local function same_number(numbers, address)
   if #numbers == 0 or address == '' then return true end
@@ -18,7 +34,7 @@ local function by_id(smsc, remotes, numbers)
   local m, segment, stranger, segment_there
   for rank, remote in ipairs(remotes) do
     each_named(smsc, remote, function(id, number)
-      local one = record(id)
+      local one = record_of(id)
       -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
       if one and same_number(numbers, one.address_hash) then
         m, segment = one, number
@@ -43,12 +59,12 @@ local function by_number_of(smsc, numbers, born, patient)
   end
   for _, number in ipairs(numbers) do
     local unanswered, latest = KEY.unanswered .. number, latest_to(number)
-    local latest_one = latest and record(latest)
+    local latest_one = latest and record_of(latest)
     ours = ours or latest
     -- While a later one's answer is awaited, it may be that one's.
     local awaited = latest_one and latest_one.state == UNCERTAIN and not call('ZSCORE', unanswered, latest)
     for _, id in ipairs((patient or not awaited) and not found and call('ZRANGE', unanswered, 0, 99) or {}) do
-      if not fits(id == latest and latest_one or record(id), WAITING) then call('ZREM', unanswered, id) end
+      if not fits(id == latest and latest_one or record_of(id), WAITING) then call('ZREM', unanswered, id) end
       if found then break end
     end
     if patient and latest_one and not found then fits(latest_one, {[UNCERTAIN] = true}) end

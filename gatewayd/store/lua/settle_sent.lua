@@ -2,12 +2,16 @@
 -- item    id channel route detail remote-ids report-lease
 -- reply   {changed(0|1), parked receipts, report or false}
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
+local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, lease, marked_at, segments,
+  segments_taken, accepted_at, content, envelope)
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(it)
   local id, channel, route, detail, remotes, report_lease = unpack(it)
   unlease(channel, id)
-  local m = record(id)
+  local m = with_old_progress(read(id))
   if not m then return {0, {}, false} end
+  -- It ended before its answer came.
+  if not WAITING[m.state] then m = record(id) end
   local new, letters = cell(m, 'sent')
   local changed, report, parked = false, false, {}
   set(m, FIELD.sent_at, now, FIELD.route, route)
