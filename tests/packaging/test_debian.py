@@ -2,6 +2,9 @@
 
 import configparser
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import gatewayd
@@ -31,6 +34,19 @@ def test_every_requirement_is_pinned_by_hash() -> None:
     assert {named(line) for line in wanted.split("\n") if line} <= set(pins)
     assert len(pins) == len(re.findall(r"(?m)^[a-z]", text))
     assert "://" not in text
+
+
+def test_the_far_ends_of_an_upgrade_find_all_that_they_import(tmp_path: Path) -> None:
+    """deb_upgrade.sh copies them into a machine that has nothing of ours, and would say so after minutes."""
+    script = (TOP / "tests" / "packaging" / "deb_upgrade.sh").read_text()
+    copied = re.search(r"for module in (.+); do", script)
+    assert copied is not None
+    words = ["bash", "-c", f"printf '%s\\n' {copied[1]}"]
+    for module in subprocess.run(words, capture_output=True, text=True, check=True).stdout.split():
+        shutil.copy(TOP / "tests" / f"{module}.py", tmp_path)
+    imports = re.findall(r"(?m)^(?:from|import) .+", (tmp_path / "far_ends.py").read_text())
+    line = "\n".join(["import sys", "sys.path.insert(0, '.')", *imports])
+    subprocess.run([sys.executable, "-I", "-c", line], cwd=tmp_path, check=True)
 
 
 def test_the_changelog_has_our_version() -> None:
