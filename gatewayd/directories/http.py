@@ -170,14 +170,20 @@ _WHY: tuple[tuple[type[Exception], str], ...] = (
     (net.DNSLookupError, "its host is not known"),
     (net.TimeoutError, "no connection in time"),
     (net.ConnectError, "no connection"),
+    (net.ConnectionDone, "it hung up before it had answered"),
+    (net.ConnectionLost, "the connection was lost before it had answered"),
 )
 
 
 def _why(error: BaseException) -> str:
     """What went wrong, without what a server said."""
-    inner = getattr(error, "reasons", None)
-    if inner:
-        return _why(getattr(inner[0], "value", inner[0]))
     if fault := tls.fault(error):
         return fault
-    return next((words for kind, words in _WHY if isinstance(error, kind)), type(error).__name__)
+    words = next((words for kind, words in _WHY if isinstance(error, kind)), "")
+    inner = getattr(error, "reasons", None)
+    if words or not inner:
+        return words or type(error).__name__
+    # What Twisted wraps is what became of the connection, or what it could not read.
+    cause = getattr(inner[0], "value", inner[0])
+    why = _why(cause)
+    return f"its answer is not HTTP ({why})" if why == type(cause).__name__ else why

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from treq.testing import StubTreq
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
@@ -553,6 +556,29 @@ class Service(Resource):
         if 300 <= self.status < 400:
             request.setHeader(b"Location", b"/elsewhere")
         return self.body
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (ConnectionDone(), "it hung up before it had answered"),
+        (ConnectionLost(), "the connection was lost before it had answered"),
+        (ResponseFailed([Failure(ConnectionDone())]), "it hung up before it had answered"),
+        (ValueError("anna@players.example"), "its answer is not HTTP (ValueError)"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_http_directory_that_does_not_speak_it_is_said_in_words(reason: Exception, words: str) -> None:
+    """Hung up, reset, or another protocol on that port: the classes of a library say nothing to an operator."""
+
+    class Client:
+        async def get(self, url: object, **options: object) -> None:
+            raise ResponseNeverReceived([Failure(reason)])
+
+    directory = HttpDirectory(Clock(), "https://pam.internal/{ext_user_id}", lambda again=False: {}, client=Client())
+    with pytest.raises(TemporaryFailure) as caught:
+        await directory.find("amazing", "1")
+    assert str(caught.value) == f"the directory at pam.internal can't be asked: {words}"
 
 
 def over_http(
