@@ -16,6 +16,7 @@ from gatewayd.core.interfaces import unrecorded
 from gatewayd.core.model import Channel, Handed, Message, Sms
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.admin import Admin
+from gatewayd.operators.figures import Watch
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.recent import Recent
 from gatewayd.operators.stop_orders import StopOrders
@@ -64,24 +65,33 @@ class World:
         self.recipients = recipients_of(labels, players=self.players)
         self.lifted: list[tuple[str, float]] = []
         self.recent = Recent(self.clock, unrecorded)
+        self.callback_hosts: dict[str, str] = {}
+        self.directories: dict[str, str] = {}
+        labels = {"amazing": 86400.0, "other": 60.0}
+        watch = Watch(
+            self.clock,
+            self.store,
+            {EMAIL: self.email, SMS: self.sms},
+            self.metrics,
+            labels,
+            callback_hosts=lambda: self.callback_hosts,
+            directories=lambda: self.directories,
+            degraded=tuple,
+        )
         self.admin = Admin(
             self.clock,
             self.store,
             KEYS,
             self.metrics,
-            {"amazing": 86400.0, "other": 60.0},
-            channels={EMAIL: self.email, SMS: self.sms},
+            labels,
+            watch,
             stops=StopOrders(self.clock, self.store, FakeStopList(self.store), KEYS, self.recipients),
             lift_guard=self._lift,
             instance="gw1",
             version="1.2.3",
             hosts=("gateway.amazing.example",),
-            callback_hosts=lambda: self.callback_hosts,
-            directories=lambda: self.directories,
             recent=self.recent,
         )
-        self.callback_hosts: dict[str, str] = {}
-        self.directories: dict[str, str] = {}
         self.site = self.admin.site(self.clock)
 
     async def _lift(self, name: str, seconds: float) -> None:

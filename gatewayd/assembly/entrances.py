@@ -14,6 +14,7 @@ from gatewayd.http.ports import Listener
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import Api
 from gatewayd.operators.admin import Admin
+from gatewayd.operators.figures import Watch
 from gatewayd.operators.stop_orders import StopOrders
 from gatewayd.reload import configured, return_domains, stop_times
 from gatewayd.store import RedisStore
@@ -53,21 +54,29 @@ def make_api(shared: Shared, acceptor: Acceptor) -> Api:
 def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter) -> Admin:
     """Operators'."""
     config = shared.config
+    labels = stop_times(config.labels)
+    watch = Watch(
+        shared.reactor,
+        shared.store,
+        configured(config, ways.by_channel),
+        shared.metrics,
+        labels,
+        callback_hosts=lambda: {**callbacks.hosts(), **reporter.refusing()},
+        directories=shared.directories.trouble,
+        degraded=shared.degraded.now,
+    )
     return Admin(
         shared.reactor,
         shared.store,
         shared.keys,
         shared.metrics,
-        stop_times(config.labels),
-        channels=configured(config, ways.by_channel),
+        labels,
+        watch,
         stops=StopOrders(shared.reactor, shared.store, shared.stops, shared.keys, shared.recipients),
         lift_guard=shared.guard.lift,
         instance=config.gatewayd.instance,
         version=__version__,
         hosts=config.admin.hosts,
-        callback_hosts=lambda: {**callbacks.hosts(), **reporter.refusing()},
-        directories=shared.directories.trouble,
-        degraded=shared.degraded.now,
         recent=shared.recent,
         retention=config.gatewayd.retention,
         decided=shared.decided,

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import Decided, IChannel, IStore, unrecorded
-from gatewayd.core.model import Channel, Degraded
+from gatewayd.core.model import Channel
 from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
 from gatewayd.http.routes import Route, Routes, static_routes
@@ -51,7 +51,6 @@ class Admin:
 
     `labels` says for each label how many seconds its stop list keeps a player. `hosts` are further names under which
     browsers may ask for this listener, beside addresses, localhost and names that no stranger can own.
-    `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down.
     """
 
     def __init__(
@@ -61,17 +60,14 @@ class Admin:
         keys: Keys,
         metrics: Metrics,
         labels: Mapping[str, float],
+        watch: Watch,
         *,
-        channels: Mapping[Channel, IChannel],
         stops: StopOrders,
         lift_guard: Callable[[str, float], Awaitable[None]],
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
-        callback_hosts: Callable[[], Mapping[str, str]] = dict,
-        directories: Callable[[], Mapping[str, str]] = dict,
-        degraded: Callable[[], tuple[Degraded, ...]] = tuple,
-        recent: Recent | None = None,
+        recent: Recent,
         retention: float = 7 * 86400.0,
         decided: Decided = unrecorded,
     ) -> None:
@@ -79,21 +75,12 @@ class Admin:
         self._labels = labels
         self._hosts = frozenset(hosts)
         self._draining = False
-        self.watch = Watch(
-            clock,
-            store,
-            channels,
-            metrics,
-            callback_hosts=callback_hosts,
-            directories=directories,
-            degraded=degraded,
-            labels=self._labels_now,
-        )
+        self.watch = watch
         known = KnownLabels(store, self._labels_now, stops.has_any)
         orders = MessageOrders(store, keys, known, retention=retention)
         verbs = Verbs(
             store,
-            self.watch,
+            watch,
             self._labels_now,
             orders,
             known,
@@ -106,11 +93,11 @@ class Admin:
         self._pages = BrowserPages(
             clock,
             store,
-            self.watch,
+            watch,
             self._labels_now,
             orders,
             known,
-            recent or Recent(clock, decided),
+            recent,
             with_draining=self._with_draining,
             instance=instance,
             version=version,
@@ -159,7 +146,7 @@ class Admin:
 
     def reload(self, labels: Mapping[str, float], channels: Mapping[Channel, IChannel] | None = None) -> None:
         """Use these labels from now on; with `channels`, these ways out too."""
-        self._labels = labels
+        self._labels = self.watch.labels = labels
         if channels is not None:
             self.watch.channels = channels
 

@@ -64,7 +64,10 @@ class Snapshot(Struct, frozen=True):
 
 
 class Watch(Service):
-    """Takes a sample every `every` seconds and keeps the latest `keep`; measures how late the reactor runs."""
+    """Takes a sample every `every` seconds and keeps the latest `keep`; measures how late the reactor runs.
+
+    `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down.
+    """
 
     def __init__(
         self,
@@ -72,11 +75,11 @@ class Watch(Service):
         store: IStore,
         channels: Mapping[Channel, IChannel],
         metrics: Metrics,
+        labels: Collection[str],
         *,
-        callback_hosts: Callable[[], Mapping[str, str]] = dict,
-        directories: Callable[[], Mapping[str, str]] = dict,
-        degraded: Callable[[], tuple[Degraded, ...]] = tuple,
-        labels: Callable[[], Collection[str]] | None = None,
+        callback_hosts: Callable[[], Mapping[str, str]],
+        directories: Callable[[], Mapping[str, str]],
+        degraded: Callable[[], tuple[Degraded, ...]],
         every: float = 10.0,
         keep: int = 721,
     ) -> None:
@@ -87,7 +90,7 @@ class Watch(Service):
         self._callback_hosts = callback_hosts
         self._directories = directories
         self._degraded = degraded
-        self._labels = labels
+        self.labels = labels
         self._left_behind: tuple[Degraded, ...] = ()
         self._every = every
         self.samples: deque[Snapshot] = deque(maxlen=keep)
@@ -157,7 +160,7 @@ class Watch(Service):
     ) -> Snapshot:
         seconds = await self._store.ping()
         counts = await self._store.counts()
-        self._left_behind = tuple(left_behind(counts, self._labels())) if self._labels else ()
+        self._left_behind = tuple(left_behind(counts, self.labels))
         queues = await self._store.queues()
         dead = tuple(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
