@@ -62,16 +62,16 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._find = find
         self._record = record
         self._over = over
-        self._buffer = bytearray()
-        self._replies = b""
-        self._mail: Incoming | None = None
+        self._buffer = bytearray()  # what is not looked at yet
+        self._replies = b""  # of what is looked at together, until they are written at once
+        self._mail: Incoming | None = None  # the one that is coming in
         self._timers: dict[str, IDelayedCall] = {}
-        self._errors = 0
-        self._greeted = False
-        self._expired = ""
+        self._errors = 0  # commands that no correct client gives
+        self._greeted = False  # LHLO was given
+        self._expired = ""  # why it is to end after the answer that is due
         self._closing = False
-        self._unread = False
-        self.busy = False
+        self._unread = False  # the peer does not read our replies
+        self.busy = False  # a mail is being stored, and its answer is due
         self._reset()
 
     # --- what Twisted calls ---------------------------------------------------------------------------------------

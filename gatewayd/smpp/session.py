@@ -76,18 +76,18 @@ class SmppSession:
         self.heard_at = now
         self._can_submit = can_submit
         self._framer = Framer()
-        self._out: list[bytes] = []
-        self._sequence = 0
-        self._pending: dict[int, tuple[object, float]] = {}
-        self._late: dict[int, tuple[object, float]] = {}
+        self._out: list[bytes] = []  # whole PDUs that are to be written
+        self._sequence = 0  # the latest of ours
+        self._pending: dict[int, tuple[object, float]] = {}  # submits on the wire: token, written at
+        self._late: dict[int, tuple[object, float]] = {}  # those that were given up, the same
         self._unanswered_in_a_row = 0
         self._bind_sequence = 0
         self._unbind_sequence = 0
-        self._phase_ends = now + timers.bind
-        self._enquired_at: float | None = None
-        self._partial_since: float | None = None
-        self._owed_unbind: int | None = None
-        self._owed_answers = 0
+        self._phase_ends = now + timers.bind  # unless the phase, or the peer's good-bye, is over before
+        self._enquired_at: float | None = None  # while an enquire_link of ours waits for its answer
+        self._partial_since: float | None = None  # while a part of a PDU is there
+        self._owed_unbind: int | None = None  # the sequence number of the peer's unbind, until it is answered
+        self._owed_answers = 0  # the peer's requests that are not answered yet
 
     @property
     def closed(self) -> bool:

@@ -76,26 +76,26 @@ class RelayConnection(LineOnlyReceiver, ABC):
         self._timeouts = timeouts or Timeouts()
         self._on_lost = on_lost
         self.ready: Deferred[Any] = Deferred(lambda _: self.drop("given up"))
-        self.offer = Offer({})
+        self.offer = Offer({})  # the answer to EHLO
         self.pipelining = False
-        self.secure = False
-        self.alive = False
+        self.secure = False  # under TLS
+        self.alive = False  # mail can be sent
         self.chores = 0
         """Commands so far that bring no mail, which relays count."""
-        self.last_reply = 0.0
-        self.timed_out = False
-        self.why = ""
+        self.last_reply = 0.0  # seconds since the epoch
+        self.timed_out = False  # it ended because a reply did not come
+        self.why = ""  # it ended, in words
         self._reader = ReplyReader()
-        self._expected: deque[Stage] = deque()
+        self._expected: deque[Stage] = deque()  # whose replies are due, in order
         self._said_helo = False
-        self._switching = False
-        self._steps: list[bytes] = []
+        self._switching = False  # STARTTLS was answered, and TLS has not begun
+        self._steps: list[bytes] = []  # of AUTH LOGIN, the next one at the end
         self._noop: Deferred[bool] | None = None
-        self._deadline = 0.0
+        self._deadline = 0.0  # of the first reply that is due
         self._timer: Any = None
-        self._leaving = False
-        self._parted = False
-        self._dropped = False
+        self._leaving = False  # QUIT was written
+        self._parted = False  # QUIT was answered, and the connection is closing
+        self._dropped = False  # nothing that still comes is read
 
     # -- for callers --------------------------------------------------------------------------------------------
 

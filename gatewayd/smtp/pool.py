@@ -1,7 +1,7 @@
 """The connections to one relay: opened when needed, reused, probed when idle or down, never more than allowed.
 
-Owns when a connection is opened and closed, and whether the relay is up. Must not know messages, labels or other
-relays. A relay is up when its latest connection worked; one that does not answer in time is not up before it does.
+Owns which connection carries which mail, and when one is opened, probed or closed; whether the relay is up is
+health.py's. Must not know messages, labels or other relays.
 """
 
 from collections import deque
@@ -27,12 +27,26 @@ from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
 TICK = 1.0
+"""Seconds between two looks at what is idle, silent or hanging."""
+
 PROBE_AFTER = 3.5
+"""Seconds without a reply on any connection after which one is asked for one."""
+
 SILENT = 8.5
+"""Seconds without a reply, all connections being busy, after which the relay counts as down."""
+
 PATIENCE = 5.0
+"""Seconds that one mail may wait for a connection, or for its turn in the rate."""
+
 IDLE = 30.0
+"""Seconds after which a connection that carried nothing is closed, but for the latest."""
+
 MESSAGES = 100
+"""Mails on one connection: then another one is opened."""
+
 QUEUE = 30
+"""Mails that may wait, for each connection that is allowed."""
+
 CHORES = 8
 """NOOP and RSET on one connection: Exim drops it at the eleventh command that brings no mail, others later."""
 
@@ -77,9 +91,9 @@ class Pool:
         self._reactor = reactor
         self._settings = settings
         self._tls = ClientTls(relay)
-        self._kept: dict[Session, _Kept] = {}
-        self._idle: list[_Kept] = []
-        self._half: deque[_Kept] = deque()
+        self._kept: dict[Session, _Kept] = {}  # all that are open
+        self._idle: list[_Kept] = []  # those that carry nothing, the latest at the end
+        self._half: deque[_Kept] = deque()  # those that carry one mail, and may take another behind it
         self._line: Line[_Kept] = Line(reactor, PATIENCE, self._too_long)
         self._openings = Openings(
             reactor,
@@ -92,7 +106,7 @@ class Pool:
         )
         self._timer: Any = None
         self._stopping: Deferred[None] | None = None
-        self._offer: Offer | None = None
+        self._offer: Offer | None = None  # the latest EHLO answer
         self.configure(relay)
 
     def configure(self, relay: Relay) -> None:
