@@ -45,7 +45,9 @@ mount -t proc proc $top/merged/proc
 mount --rbind /dev $top/merged/dev
 mount -t tmpfs -o mode=1777 tmpfs $top/merged/tmp
 mount --bind $3 $top/merged/mnt
-exec chroot $top/merged sh -ec "ldconfig; . /mnt/start"
+# This shell stays, and all ends with it: a set-user-ID server, as most are, forgets that it was to be killed.
+chroot $top/merged sh -ec "ldconfig; . /mnt/start"
+exit
 """
 
 
