@@ -7,6 +7,8 @@ ended, come the tests that bound real rates (`pace`), on two workers: each leave
 import fcntl
 import functools
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -23,6 +25,9 @@ LAST = "pace"
 
 AT_ONCE = 2
 """How many workers measure."""
+
+MANY = 50
+"""So many files that were never compiled are a fresh checkout."""
 
 SLOWEST = (
     "test_contract_life",
@@ -96,6 +101,10 @@ class Controller:
     def __init__(self) -> None:
         self._file = tempfile.NamedTemporaryFile(prefix="gatewayd-tests-")  # noqa: SIM115
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """pytest: before the workers start."""
+        compile_once(session.config.rootpath)
+
     def pytest_configure_node(self, node: Any) -> None:
         """xdist: tell a worker the file's name."""
         node.workerinput["lock"] = self._file.name
@@ -126,6 +135,25 @@ class Worker:
     def pytest_sessionfinish(self) -> None:
         """pytest: this worker has done its part, though its process stays until all have."""
         self._file.close()
+
+
+def compile_once(root: Path) -> None:
+    """Have all tests of a fresh checkout compiled before the workers start, each of which would compile all of them."""
+    kind = f"{sys.implementation.cache_tag}-pytest-{pytest.__version__}.pyc"
+    new = [
+        str(file)
+        for file in sorted((root / "tests").rglob("test_*.py"))
+        if not (file.parent / "__pycache__" / f"{file.stem}.{kind}").exists()
+    ]
+    if len(new) < MANY:
+        return
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--collect-only", "-p", "no:cacheprovider"]
+    halves = [
+        subprocess.Popen([*command, *half], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for half in (new[::2], new[1::2])
+    ]
+    for one in halves:
+        one.wait()
 
 
 def workers(config: pytest.Config) -> int:

@@ -33,6 +33,8 @@ def run(directory: Path, tests: str, *words: str, grace: float = 1, **files: str
         "conftest",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:valkey",
         *words,
         *(f"{name}.py" for name in (*files, "test_it")),
     ]
