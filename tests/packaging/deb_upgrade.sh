@@ -73,7 +73,7 @@ use_old() {
     inside mkdir -p /var/lib/far
     # All that far_ends.py imports; test_debian.py sees to it that nothing is left out.
     local module
-    for module in packaging/far_ends integration/outside_{ports,smsc,smartico} fair_clock; do
+    for module in packaging/far_ends integration/{fair_clock,outside_{ports,smsc,smartico}}; do
         cp "$top/tests/$module.py" "$tree/var/lib/far/"
     done
     inside systemd-run --quiet --unit far-ends python3 /var/lib/far/far_ends.py /var/lib/far
