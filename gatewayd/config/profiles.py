@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-PLACE = Path(__file__).parent.parent / "providers" / "profiles"
+FOLDER = Path(__file__).parent.parent / "providers" / "profiles"
 
 
 class Profile(Struct, frozen=True):
@@ -28,7 +28,7 @@ class Profile(Struct, frozen=True):
 def profiles() -> Mapping[str, Profile]:
     """All of them, by name."""
     found = {}
-    for path in sorted(PLACE.glob("*.toml")):
+    for path in sorted(FOLDER.glob("*.toml")):
         text = path.read_text("utf-8")
         found[path.stem] = Profile(path.stem, tomllib.loads(text), dict(_head(text)))
     return found

@@ -1,6 +1,6 @@
 """The URL of a directory behind HTTP, and what stands for player and label in it. Pure."""
 
-PLACES = ("{ext_user_id}", "{label}")
+PLACE_HOLDERS = ("{ext_user_id}", "{label}")
 
 
 def check_url(url: str) -> None:
@@ -8,8 +8,8 @@ def check_url(url: str) -> None:
     host, slash, _ = url.partition("://")[2].partition("/")
     if "{" in host or not slash:
         raise ValueError("url: place-holders belong into the path or the query")
-    if PLACES[0] not in url:
+    if PLACE_HOLDERS[0] not in url:
         raise ValueError("url: has no {ext_user_id}")
-    rest = url.replace(PLACES[0], "").replace(PLACES[1], "")
+    rest = url.replace(PLACE_HOLDERS[0], "").replace(PLACE_HOLDERS[1], "")
     if "{" in rest or "}" in rest:
         raise ValueError("url: the place-holders are {ext_user_id} and {label}")

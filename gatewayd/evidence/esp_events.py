@@ -98,7 +98,7 @@ class EspEvents:
         self._fetch = fetch
         self._meter = meter
         self._certificates: dict[str, bytes] = {}
-        self._places = DeferredSemaphore(_AT_ONCE)
+        self._at_work = DeferredSemaphore(_AT_ONCE)
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
         """Use these tables from now on."""
@@ -218,7 +218,7 @@ class EspEvents:
         def record(of_one: list[str]) -> Deferred[None]:
             return Deferred.fromCoroutine(self._record(name, [(key, *news[key]) for key in of_one], done))
 
-        running = [self._places.run(record, of_one) for of_one in of_message.values()]
+        running = [self._at_work.run(record, of_one) for of_one in of_message.values()]
         results: Any = await DeferredList(running, consumeErrors=True)
         # Only now: a crash in between tells them again, which the transition table ignores.
         await self._claims.keep(done, REMEMBERED)

@@ -21,11 +21,11 @@ from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.token import Token
 
 NumberHashes = Callable[[str], Sequence[str]]
-"""Name a number so that it can be recognised and not read, today's name first."""
+"""Hash a number by every key, so that it can be recognised and not read; by the present key first."""
 
 
 class Arrivals:
-    """Hands what came to `evidence`, with numbers as `number_hashes` names them."""
+    """Hands what came to `evidence`, with numbers as `number_hashes` hashes them."""
 
     log = Logger()
 
@@ -108,8 +108,8 @@ class Arrivals:
         return (*address.repeated(source, region), *address.repeated(target, region))
 
     def _hashes(self, numbers: Sequence[str]) -> list[str]:
-        """The names of these numbers, today's of the first one first."""
-        return list(dict.fromkeys(name for number in numbers for name in self._number_hashes(number)))
+        """The hashes of these numbers, that of the first one by the present key first."""
+        return list(dict.fromkeys(hashed for number in numbers for hashed in self._number_hashes(number)))
 
     def _record_soon(self, recording: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(recording).addErrback(self._not_recorded)

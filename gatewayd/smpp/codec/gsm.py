@@ -92,5 +92,5 @@ def unpack(octets: bytes, header: int = 0) -> bytes:
         # A piece at a time: to shift a number as long as the text for each septet costs the square of its length.
         at, shift = divmod(fill + 7 * len(septets), 8)
         bits = int.from_bytes(octets[at : at + _PIECE], "little") >> shift
-        septets += bytes(bits >> 7 * place & 0x7F for place in range(min(_PIECE, count - len(septets))))
+        septets += bytes(bits >> 7 * number & 0x7F for number in range(min(_PIECE, count - len(septets))))
     return bytes(septets[:-1] if not spare and septets[-1:] == bytes([_FILLER]) else septets)

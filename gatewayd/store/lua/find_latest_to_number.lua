@@ -1,4 +1,4 @@
--- The latest message that went to a number, by any of its names; or to any of several numbers.
+-- The latest message that went to a number, by any of its hashes; or to any of several numbers.
 -- item    number-hashes
 -- reply   its id, or ''
 local function each(it)
