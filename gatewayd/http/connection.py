@@ -98,7 +98,7 @@ class ServerConnection(Protocol):
         self.came_at = 0.0
         self.beyond = False
         self.served = 0
-        self._bare: socket | None = None  # what the kernel is asked about
+        self.bare: socket | None = None  # what the kernel is asked about
         self._unread_answers = Unread(None)
         self._unread = b""
         self._asked: deque[_Asked] = deque()
@@ -119,8 +119,8 @@ class ServerConnection(Protocol):
         """A caller connected."""
         self.transport.registerProducer(self, True)
         self.peer = getattr(self.transport.getPeer(), "host", "")
-        self._bare = getattr(self.transport, "socket", None)
-        self._unread_answers = Unread(self._bare)
+        self.bare = getattr(self.transport, "socket", None)
+        self._unread_answers = Unread(self.bare)
         self.deadline = self._site.reactor.seconds() + SLOW
         self._site.opened(self)
 
@@ -133,7 +133,7 @@ class ServerConnection(Protocol):
             self.deadline = now + SLOW
         self._unread = self._unread + data if self._unread else data
         if not self._is_occupied:
-            self.came_at = now - waited(self._bare)
+            self.came_at = now - waited(self.bare)
             self._go_on()
         if len(self._unread) > AHEAD:
             self.transport.pauseProducing()

@@ -18,6 +18,16 @@ def read_by_caller(bare: socket.socket | None) -> int | None:
     return _said(bare, _BYTES_ACKED)
 
 
+def has_spoken(bare: socket.socket | None) -> bool:
+    """Whether something came that nobody has read."""
+    if bare is None:
+        return False
+    try:
+        return bool(bare.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
 def _said(bare: socket.socket | None, part: slice) -> int | None:
     if bare is None:
         return None

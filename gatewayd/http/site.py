@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from gatewayd.http.connection import FOREVER, SLOW, ServerConnection
 from gatewayd.http.door import Answer, Door, OpenDoor
+from gatewayd.http.kernel import has_spoken
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 
@@ -88,6 +89,7 @@ class Site(Factory):
         self.connections: set[ServerConnection] = set()
         self._name = name
         self._most = most or fair_share()
+        self._at_all = self._most + max(8, self._most // 4)  # with those who only hear that it is too much
         self._most_held = max(MOST_HELD, 8 * max_body)
         self._most_from = most_from
         self._from: Counter[str] = Counter()
@@ -112,7 +114,7 @@ class Site(Factory):
 
     def has_no_time(self, age: float) -> bool:
         """See newcomers.Hurried: it could not be begun in time, or it is one connection too many."""
-        if age > self.turns.patience or len(self.connections) >= self._most:
+        if age > self.turns.patience or len(self.connections) > self._at_all:
             return True
         return self.in_flight >= self.most_at_once or self.turns.are_pressed(self.reactor.seconds())
 
@@ -146,17 +148,21 @@ class Site(Factory):
             if self._let_one_go(newest, now):
                 return
         newest.beyond, newest.deadline = True, now + FRESH
-        if len(self.connections) > self._most + max(8, self._most // 4):
+        if len(self.connections) > self._at_all + 1:
             newest.abort()
 
     def _let_one_go(self, newest: ServerConnection, now: float) -> bool:
         while self._may_go:
             one = self._may_go.pop()
-            # It may have gone, or have begun a request, since it was found.
-            if one is not newest and one in self.connections and (one.idle or self._is_slow(one, now)):
+            # It may have gone since it was found, or have begun a request, of which we have read nothing yet.
+            if one is not newest and one in self.connections and (self._is_silent(one) or self._is_slow(one, now)):
                 one.abort()
                 return True
         return False
+
+    @staticmethod
+    def _is_silent(one: ServerConnection) -> bool:
+        return one.idle and not has_spoken(one.bare)
 
     @staticmethod
     def _is_slow(one: ServerConnection, now: float) -> bool:
