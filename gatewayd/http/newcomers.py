@@ -7,6 +7,7 @@ asked for, nor when there is no time: those are the site's door, and the site.
 
 import errno
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.tcp import Port
@@ -17,10 +18,15 @@ from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 
 IN_A_TURN = 1000
-"""Callers that are fetched in one turn of the reactor: Twisted's own number begins at one, and grows by 20 a turn."""
+SECONDS_IN_A_TURN = 0.2
+"""Callers that are fetched in one turn of the reactor, and for how long: Twisted's own number begins at one, and grows
+by 20 a turn."""
 
 PEEK = 65536
 """Bytes of a newcomer's that are looked at."""
+
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+_AT_ONCE = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class Hurried(Protocol):
@@ -39,18 +45,25 @@ class Hurried(Protocol):
 class _Listening:
     """A listening socket that gives out only those newcomers who were not answered here."""
 
-    def __init__(self, listening: socket.socket, site: Hurried) -> None:
+    def __init__(self, listening: socket.socket, site: Hurried, seconds: Callable[[], float]) -> None:
         self._socket = listening
         self._site = site
-        self.left = 0
+        self._seconds = seconds
+        self._left = 0
+        self._until = 0.0
+
+    def new_turn(self) -> None:
+        """Begin to count."""
+        self._left = IN_A_TURN
+        self._until = self._seconds() + SECONDS_IN_A_TURN
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As a socket's own; nobody is there when a turn has had its number."""
-        while self.left > 0:
-            self.left -= 1
+        while self._left > 0 and self._seconds() < self._until:
+            self._left -= 1
             bare, address = self._socket.accept()
             if not self._site.has_no_time(waited(bare)) or not turn_away(bare, address, self._site):
                 return bare, address
@@ -64,11 +77,11 @@ def fetch_all(port: Any, site: Hurried) -> None:
 
 
 def _fetch_all(port: Any, site: Hurried) -> None:
-    listening = _Listening(port.socket, site)
+    listening = _Listening(port.socket, site, port.reactor.seconds)
     fetch = port.doRead
 
     def fetch_newcomers() -> None:
-        listening.left = IN_A_TURN
+        listening.new_turn()
         port.numberAccepts = IN_A_TURN
         fetch()
 
@@ -80,14 +93,14 @@ def _fetch_all(port: Any, site: Hurried) -> None:
 def turn_away(bare: socket.socket, address: Any, site: Hurried) -> bool:
     """Answer and close, where a whole request is there; False where it is not, and nothing was done."""
     try:
-        came = bare.recv(PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        came = bare.recv(PEEK, _LOOK)
         request = _whole(came, address[0] if isinstance(address, tuple) else "", site.max_body)
         if request is None:
             return False
         answer = site.door.admit(request) or site.door.busy(request)
         # What is left unread when a socket is closed would reset the connection, and the answer be lost.
-        bare.recv(PEEK, socket.MSG_DONTWAIT)
-        bare.send(as_bytes(answer, request, site.date()), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        bare.recv(PEEK, _AT_ONCE)
+        bare.send(as_bytes(answer, request, site.date()), _AT_ONCE)
     except OSError:
         return False
     bare.close()

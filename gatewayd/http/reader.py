@@ -15,6 +15,10 @@ MAX_HEADER_BYTES = 16384
 FRUITLESS = 24576
 """Bytes that the parser may be fed with while nothing comes of them: a header, a trailer, a chunk's extension."""
 
+MANY_CHUNKS = 2000
+SMALL_CHUNK = 64
+"""Chunks of a body whose mean size must not be less octets than that: each costs as much as its own read."""
+
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\S{1,8192}) HTTP/\d\.\d\r?$")
 
 
@@ -53,6 +57,8 @@ class RequestReader:
         self.body_left = 0
         self._head_is_in = False
         self._head_bytes = 0
+        self._chunks = 0
+        self._body_bytes = 0
         self._fruitless = 0
         self._line = b""  # the beginning of a request line
         self._ended = 0
@@ -102,7 +108,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """A request begins."""
         self.request = self._new_request()
-        self.body_left = self._head_bytes = self._fruitless = 0
+        self.body_left = self._head_bytes = self._fruitless = self._chunks = self._body_bytes = 0
         self._head_is_in = False
 
     def on_url(self, part: bytes) -> None:
@@ -139,9 +145,16 @@ class RequestReader:
         self.body_left = int(request.header(b"content-length") or 0)
         self._on_head(request)
 
+    def on_chunk_header(self) -> None:
+        """The body's next chunk begins."""
+        if self._chunks >= MANY_CHUNKS and self._body_bytes < self._chunks * SMALL_CHUNK:
+            raise _TooMuch
+        self._chunks += 1
+
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
         self._fruitless = 0
+        self._body_bytes += len(data)
         self.body_left -= len(data)
         if self.request is not None:
             self._on_piece(self.request, data)

@@ -12,7 +12,7 @@ from twisted.web.iweb import IRequest
 
 from gatewayd.http.connection import AHEAD, LINGER, SLOW
 from gatewayd.http.door import Answer, OpenDoor
-from gatewayd.http.reader import MAX_HEADER_BYTES, MAX_HEADERS
+from gatewayd.http.reader import MANY_CHUNKS, MAX_HEADER_BYTES, MAX_HEADERS
 from gatewayd.http.routes import Routes
 from gatewayd.http.site import LAST_WORDS, Site
 from gatewayd.http.unread import IN_ALL, UNREAD
@@ -508,6 +508,16 @@ def test_a_body_of_small_chunks_is_one_body() -> None:
     line = Line(max_body=1000)
     assert line.send(head("/body", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n")
     assert line.pages.bodies == [b"x" * 1000]
+
+
+def test_a_body_of_small_chunks_without_end_is_refused() -> None:
+    """Each octet of it costs six, and as much time as a read; large chunks may be as many as they like."""
+    line = Line(max_body=1_000_000)
+    start = head("/body", "Transfer-Encoding: chunked", method="POST")
+    assert b" 200 " in line.send(start + b"40\r\n%s\r\n" % (b"x" * 64) * 3000 + b"0\r\n\r\n")
+    line = Line(max_body=1_000_000)
+    assert line.send(start + b"1\r\nx\r\n" * (MANY_CHUNKS + 1)).startswith(b"HTTP/1.1 400 ")
+    assert line.send(b"1\r\nx\r\n") == b"", "nothing more is read"
 
 
 def test_who_pipelines_takes_one_turn_at_a_time() -> None:
