@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import pytest
 import pytest_twisted
 from daemon import World
+from fair_clock import Stretch
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from conftest import PACKAGES, missing
-from fair_clock import Stretch
 from gatewayd.sandbox.redis_process import find_server
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp.codec import pdu as smpp

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside import SECRET, Daemon, Outside, Smartico, Smsc, command, environment, free_port, until
-
 from fair_clock import Stretch
+from outside import SECRET, Daemon, Outside, Smartico, Smsc, command, environment, free_port, until
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import pytest_twisted
 from daemon import SECRET, World, all_keys
+from fair_clock import Stretch
 from load import TOLD, Load, copies, copies_now, mails
 from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint
 
-from fair_clock import Stretch
 from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import Player
 from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, CallbackAnswer

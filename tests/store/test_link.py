@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from fair_clock import Stretch
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.endpoints import UNIXServerEndpoint
@@ -14,7 +15,6 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from fair_clock import Stretch
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import RedisStore
 from gatewayd.store.calls import Script

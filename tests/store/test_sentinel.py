@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from fair_clock import Stretch
 from outside_ports import free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs, formatEvent
 
-from fair_clock import Stretch
 from gatewayd.check.redis import look
 from gatewayd.config import parse
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
