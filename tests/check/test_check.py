@@ -4,7 +4,6 @@ import json
 import os
 import re
 import sqlite3
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,10 +17,11 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.utils import getProcessOutputAndValue
+from twisted.internet.threads import deferToThread
 from twisted.names import dns as names
 from twisted.names.error import DomainError
 from twisted.names.server import DNSServerFactory
+from warm import run
 
 from certificates import Authority
 from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everything
@@ -507,10 +507,8 @@ def written(net: Net) -> Path:
 
 async def gatewayctl(*words: str) -> tuple[str, str, int]:
     """Standard output, standard error and exit status of the command in a process of its own."""
-    out, error, status = await getProcessOutputAndValue(
-        sys.executable, ["-m", "gatewayd.ctl", *words], dict(os.environ)
-    )
-    return out.decode(), error.decode(), status
+    done = await deferToThread(run, "gatewayctl", words, env=os.environ, cwd=Path.cwd())
+    return done.stdout, done.stderr, done.returncode
 
 
 @pytest_twisted.ensureDeferred

@@ -4,10 +4,9 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.threads import deferToThread
-from warm import run
+from warm import run, start
 
 from ctl_words import VERBS
 from gatewayd.sandbox.players import Player
@@ -241,16 +240,18 @@ def on_a_terminal(world: World, *words: str) -> tuple[int, str, str]:
             # That is how a terminal ends.
             pass
 
-    command = [sys.executable, "-m", "gatewayd.ctl", "--config", str(world.config), *words]
     env = {**environment(world.directory), "TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=theirs, text=True) as child:
-        os.close(theirs)
+    with TemporaryFile() as out, os.fdopen(theirs, "wb", 0) as err:
+        line = ["--config", str(world.config), *words]
+        child = start("gatewayctl", line, env=env, cwd=world.directory, out=out, err=err)
+        err.close()
         watcher = threading.Thread(target=watch)
         watcher.start()
-        out, _ = child.communicate(timeout=300)
-    watcher.join()
-    os.close(ours)
-    return child.returncode, out, seen.decode("utf-8", "replace")
+        status = child.wait(300)
+        watcher.join()
+        os.close(ours)
+        out.seek(0)
+        return status, out.read().decode(), seen.decode("utf-8", "replace")
 
 
 # Test mode -------------------------------------------------------------------------------------------------------
