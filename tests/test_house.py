@@ -125,3 +125,12 @@ def test_the_map_names_what_is_there() -> None:
         inside = [ROOT / "gatewayd" / name, ROOT / name]
         beside = [room / name for room in [*(ROOT / "gatewayd").rglob("*/"), ROOT / "tests" / "bench"]]
         assert any(path.exists() for path in [*inside, *beside]), name
+
+
+def test_what_the_map_names_is_called_so() -> None:
+    """Each class, function, test and word in backticks of gatewayd/README.md is there by that name."""
+    text = (ROOT / "gatewayd" / "README.md").read_text()
+    everything = "\n".join(path.read_text() for path in [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))])
+    words = set(re.findall(r"\w+", everything))
+    named = re.findall(r"`([A-Za-z_]+(?:\.[a-z_]+)?)(?:\(\))?`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    assert [name for name in named if not set(name.split(".")) <= words] == []
