@@ -14,7 +14,7 @@ from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, Receipt
 from gatewayd.core.status import State
-from gatewayd.store import rows
+from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
 from gatewayd.store.dataset import Dataset, Heartbeat
 from gatewayd.store.facts import Facts
@@ -125,7 +125,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             lease,
             route,
             address_hash,
-            int(message.channel is Channel.SMS),
+            lists.entry(address_hash, message.id) if message.channel is Channel.SMS and address_hash else (),
             segments,
             message.label,
             list(stop_hashes),
@@ -147,6 +147,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             handed.route,
             handed.detail,
             list(handed.remote_ids),
+            lists.segments(message_id, handed.route, handed.remote_ids),
             self._report_lease(),
         )
         self._offer(report)

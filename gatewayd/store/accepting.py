@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Message
-from gatewayd.store import rows
+from gatewayd.store import lists, rows
 from gatewayd.store.link import RedisLink
 from gatewayd.store.part import StorePart
 from gatewayd.store.players import bucket
@@ -47,6 +47,7 @@ class Accepting(StorePart):
         digest, content, texts = rows.stored(message, small=not lease)
         item = (
             message.id,
+            lists.packed(message.id),
             [fingerprint, *earlier_fingerprints],
             message.label,
             message.channel,

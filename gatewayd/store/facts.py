@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gatewayd.core.model import Evidence, Known, Receipt, ReportJob
 from gatewayd.core.status import LETTERS
-from gatewayd.store import rows
+from gatewayd.store import lists, rows
 from gatewayd.store.link import RedisLink
 from gatewayd.store.part import AT_ONCE, StorePart
 
@@ -49,6 +49,7 @@ class Facts(StorePart):
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
+            [lists.bucket_of(lists.remote_name(receipt.smsc, remote)) for remote in receipt.remote_ids],
             receipt.event or "",
             receipt.detail,
             list(receipt.number_hashes),

@@ -5,15 +5,11 @@ keyed hashes. What 0.1.0 stored stands in none of them, and is looked for among 
 """
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from gatewayd.core.model import Channel, Erased, Kept, Stopped
 from gatewayd.core.status import State
-from gatewayd.store import rows
+from gatewayd.store import lists, rows
 from gatewayd.store.part import AT_ONCE, StorePart
-
-BUCKETS = 2048
-"""Ten million kept messages are five thousand in each; a few thousand kept ones have few lists for themselves."""
 
 DAY = 86400.0
 LONGEST = 62
@@ -22,15 +18,12 @@ LONGEST = 62
 _SCANNING = 10**15
 """Cursors from here on are Redis' own, of a look at all that is kept."""
 
-_ID = 16
-"""Bytes of a message's id in a list."""
-
 _LISTS_A_STEP = 64
 
 
 def bucket(player_hash: str) -> int:
     """The part of the players' keyed hashes that this one is in."""
-    return int(player_hash[:8] or "0", 16) % BUCKETS
+    return int(player_hash[:8] or "0", 16) % lists.BUCKETS
 
 
 class Players(StorePart):
@@ -117,9 +110,9 @@ class Players(StorePart):
 
     async def _listed(self, day: int, number: int, first: int) -> list[str]:
         """Some messages of a list, from the `first` on: fewer than AT_ONCE are its last ones."""
-        ends = first * _ID, (first + AT_ONCE) * _ID - 1
+        ends = first * lists.ID, (first + AT_ONCE) * lists.ID - 1
         packed = await self._link.command("GETRANGE", self._key("players", f"{day}:{number}"), *ends)
-        return [str(UUID(bytes=packed[at : at + _ID])) for at in range(0, len(packed), _ID)]
+        return lists.unpacked(packed)
 
     async def _of_player(self, ids: Sequence[str], label: str, user: str) -> list[str]:
         """Those of these messages that are this player's."""
@@ -159,20 +152,20 @@ class Players(StorePart):
             queued = await self._run("replay", ids, label, *span) if ids else 0
             return "0" if following == "0" else str(_SCANNING + int(following)), int(queued)
         days = self._days()
-        day, first = days[at // BUCKETS], at % BUCKETS
-        lists = [(number, length) for number, length in await self._lists_of(day) if number >= first]
+        day, first = days[at // lists.BUCKETS], at % lists.BUCKETS
+        some = [(number, length) for number, length in await self._lists_of(day) if number >= first]
         queued = 0
-        for number, length in lists[:_LISTS_A_STEP]:
+        for number, length in some[:_LISTS_A_STEP]:
             for begin in range(0, length, AT_ONCE):
                 queued += int(await self._run("replay", await self._listed(day, number, begin), label, *span))
-        if len(lists) > _LISTS_A_STEP:
-            return str(at // BUCKETS * BUCKETS + lists[_LISTS_A_STEP][0]), queued
+        if len(some) > _LISTS_A_STEP:
+            return str(at // lists.BUCKETS * lists.BUCKETS + some[_LISTS_A_STEP][0]), queued
         if day != days[-1]:
-            return str((at // BUCKETS + 1) * BUCKETS), queued
+            return str((at // lists.BUCKETS + 1) * lists.BUCKETS), queued
         scan = await self._link.command("EXISTS", self._key("old_data"))
         return str(_SCANNING) if scan else "0", queued
 
     async def _lists_of(self, day: int) -> list[tuple[int, int]]:
         """The parts that have messages which go on this day, and how many."""
-        found = await self._run("measure_player_lists", day, BUCKETS)
+        found = await self._run("measure_player_lists", day, lists.BUCKETS)
         return list(zip(found[::2], found[1::2], strict=True))

@@ -1,5 +1,5 @@
 -- Store a message, once for its id.
--- item    id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
+-- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
 --         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own number)
 --         first-undecided(attempt)
 -- reply   {code, id}: leased stored same conflict suppressed full late
@@ -44,7 +44,7 @@ local function name_callback(url, deadline)
 end
 
 local function each(it)
-  local id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
+  local id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
     earlier_ids, stop_hashes, last_moment, attempt, undecided = unpack(it)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
   if me ~= '' then all_heard_before(undecided) end
@@ -72,7 +72,7 @@ local function each(it)
   call('HSET', KEY.message .. id, unpack(fields))
   local set = to_lease == 1 and (KEY.leases .. channel .. ':' .. INSTANCE) or (KEY.queue .. channel)
   call('ZADD', set, now, id)
-  list_under_player(id, bucket, deadline + KEEP * 1000)
+  list_under_player(packed_id, bucket, deadline + KEEP * 1000)
   count(label, channel, 'accepted', 1)
   count(label, channel, 'in_flight', 1)
   more_waiting = more_waiting + 1

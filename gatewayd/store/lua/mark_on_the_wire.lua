@@ -1,5 +1,5 @@
 -- Mark a leased message, or the next segment of a long SMS, as being on the wire, right before its bytes are written.
--- item    id channel lease route address-hash latest(0|1) segments label stop-hashes
+-- item    id channel lease route address-hash latest(what leads from a number to it: bucket, entry; or none) segments label stop-hashes
 -- reply   the stamp of the mark; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
@@ -16,7 +16,7 @@ local function with_former_mark(m)
 end
 
 local function each(it)
-  local id, channel, lease, route, address, is_latest, segments, label, stop_hashes = unpack(it)
+  local id, channel, lease, route, address, latest, segments, label, stop_hashes = unpack(it)
   local m = read(id)
   if not m or not holds(m, lease) then return 0 end
   if not WAITING[m.state] then return 0 end
@@ -31,9 +31,7 @@ local function each(it)
   end
   set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now, FIELD.address_hash, address,
     FIELD.lease, BOOT .. lease .. '+')
-  if is_latest == 1 and address ~= '' and (m.address_hash ~= address or m.marked_at == 0) then
-    list_entry(KEY.latest, address, packed(id))
-  end
+  if #latest > 0 and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, unpack(latest)) end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
   if m.marked_at == 0 then note_once(m, 'submitting', words) else note(m, 'submitting', words) end
   local new_outcomes = segments > 1 and not m.segments

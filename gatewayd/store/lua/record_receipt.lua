@@ -1,5 +1,5 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
--- item    smsc ids event('' settles nothing) detail number-hashes park(0|1) payload was-parked(0|1) report-lease
+-- item    smsc ids places(of each: bucket, beginning of an entry) event('' settles nothing) detail number-hashes park(0|1) payload was-parked(0|1) report-lease
 --         by-number(0|1)
 -- reply   {result, report or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
@@ -30,10 +30,10 @@ local function same_number(numbers, address)
 end
 
 -- By its id: the message and segment; then what the likeliest form names where the number is another one.
-local function by_id(smsc, remotes, numbers)
+local function by_id(smsc, remotes, places, numbers)
   local m, segment, stranger, segment_there
   for rank, remote in ipairs(remotes) do
-    each_named(smsc, remote, function(id, number)
+    each_named(smsc, remote, places[rank], function(id, number)
       local one = record_of(id)
       -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
       if one and same_number(numbers, one.address_hash) then
@@ -73,11 +73,11 @@ local function by_number_of(smsc, numbers, born, patient)
 end
 
 local function each(it)
-  local smsc, remotes, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number = unpack(it)
+  local smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number = unpack(it)
   local born = tonumber(string.match(payload, '^(%d+)|')) or NOW
   -- One that is here for the first time comes now, whatever the other host's clock is off by.
   if NOW - born < 1000 then born = NOW end
-  local m, segment, stranger, segment_there = by_id(smsc, remotes, numbers)
+  local m, segment, stranger, segment_there = by_id(smsc, remotes, places, numbers)
   if not m then
     local ours
     m, ours = by_number_of(smsc, numbers, born, by_number == 1 and NOW - born >= 10000)
@@ -111,7 +111,7 @@ local function each(it)
     -- Found by its number it names no segment. Brought or looked up again, it must not count for the next one too.
     segment = outcomes and find(outcomes, '.', awaited, true) or outcomes and find(outcomes, '.', 1, true) or 1
     local named = false
-    each_named(smsc, remotes[1], function(other)
+    each_named(smsc, remotes[1], places[1], function(other)
       named = other == id
       return named
     end)

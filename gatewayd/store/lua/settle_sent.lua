@@ -1,12 +1,12 @@
 -- The next hop took it.
--- item    id channel route detail remote-ids report-lease
+-- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry) report-lease
 -- reply   {changed(0|1), parked receipts, report or false}
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
 local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, lease, marked_at, segments,
   segments_taken, accepted_at, content, envelope)
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(it)
-  local id, channel, route, detail, remotes, report_lease = unpack(it)
+  local id, channel, route, detail, remotes, entries, report_lease = unpack(it)
   unlease(channel, id)
   local m = with_old_progress(read(id))
   if not m then return {0, {}, false} end
@@ -22,7 +22,7 @@ local function each(it)
   end
   if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
   if not changed then save(m) end
-  for i, remote in ipairs(remotes) do name_segment(id, route, remote, i) end
+  for _, one in ipairs(entries) do list_entry(KEY.remotes, unpack(one)) end
   for _, remote in ipairs(some_are_parked and remotes or {}) do
     local early = KEY.early .. route .. ':' .. remote
     local waiting = call('LRANGE', early, 0, -1)

@@ -5,10 +5,10 @@ local function keep_key(key, seconds)
 end
 
 -- Find a message by its player: in the list of the day on which it goes, under a part of the player's keyed hash.
-local function list_under_player(id, bucket, goes_at)
+local function list_under_player(packed_id, bucket, goes_at)
   local day = math.floor(goes_at / DAY)
   local key = KEY.players .. day .. ':' .. bucket
-  if call('APPEND', key, packed(id)) == 16 then call('PEXPIRE', key, (day + 1) * DAY - NOW) end
+  if call('APPEND', key, packed_id) == 16 then call('PEXPIRE', key, (day + 1) * DAY - NOW) end
 end
 
 -- A message that waits no more, and the URL that it names, while a status of it is to be told.
@@ -18,5 +18,5 @@ local function keep(m, seconds)
   if WAITING[m.state] or seconds == KEEP and NOW >= since and NOW - since < 3600000 then return end
   local longer = keep_key(KEY.message .. m.id, seconds)
   if m.callback ~= '' then keep_key(KEY.callback .. m.callback, seconds) end
-  if longer and m.player_bucket then list_under_player(m.id, m.player_bucket, NOW + seconds * 1000) end
+  if longer and m.player_bucket then list_under_player(packed(m.id), m.player_bucket, NOW + seconds * 1000) end
 end

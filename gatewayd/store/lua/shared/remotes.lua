@@ -1,18 +1,21 @@
 -- Under what id an SMSC's receipts name a segment that it took.
 local function name_segment(id, smsc, remote, segment)
-  list_entry(KEY.remotes, smsc .. ':' .. remote, packed(id) .. string.char(segment))
+  local bucket, tag = bucket_of(smsc .. ':' .. remote)
+  list_entry(KEY.remotes, bucket, tag .. packed(id) .. string.char(segment))
 end
 
 -- Visit the messages and segments that an SMSC's id names, the latest first, until `visit` says true. Nodes of one
--- account may count alike, and a counter begins anew: what another message was known by stays.
-local function each_named(smsc, remote, visit)
+-- account may count alike, and a counter begins anew: what another message was known by stays. `place` is where they
+-- are listed: the bucket and the beginning of an entry.
+local function each_named(smsc, remote, place, visit)
   local seen = {}
   local function new(id, segment)
     if seen[id] then return false end
     seen[id] = true
     return visit(id, segment)
   end
-  local found = each_listed(KEY.remotes, smsc .. ':' .. remote, 25, function(bytes)
+  local bucket, tag = unpack(place)
+  local found = each_listed(KEY.remotes, bucket, tag, 25, function(bytes)
     return new(unpacked(sub(bytes, 1, 16)), string.byte(bytes, 17))
   end)
   local old = not found and call('GET', KEY.remote .. smsc .. ':' .. remote)
