@@ -74,7 +74,12 @@ class _Pinned:
         return True
 
 
-_UNVERIFIED = "certificate verify failed"
+_HINTS = {
+    "certificate verify failed": "self-signed, or of an authority that this host does not know: {remedy}",
+    "wrong version number": "the other side speaks no TLS on this port",
+    "tlsv13 alert certificate required": "it wants a client's certificate: set certificate and private_key",
+}
+"""What an operator can do about what OpenSSL says; of a chain that is all that it says, whatever is wrong."""
 
 
 def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
@@ -88,9 +93,6 @@ def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
         faults = error.args[0] if error.args else ()
         words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
         disliked = ", ".join(words) or "no reason given"
-        # OpenSSL says no more than this of a chain; what an operator can do about it is the same for all of them.
-        unknown = f": self-signed, or of an authority that this host does not know: {remedy}" * (
-            disliked == _UNVERIFIED
-        )
-        return f"TLS failed: {disliked}{unknown}"
+        hint = _HINTS.get(disliked, "").format(remedy=remedy)
+        return f"TLS failed: {disliked}{hint and ': '}{hint}"
     return ""

@@ -7,7 +7,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -115,6 +115,35 @@ async def hears(place: TCP4ClientEndpoint, options: Any) -> str:
     finally:
         asks.transport.abortConnection()
         await asks.gone
+
+
+class SpeaksFirst(Protocol):
+    """A server without TLS, which greets."""
+
+    def connectionMade(self) -> None:
+        """Twisted: connected."""
+        assert self.transport is not None
+        self.transport.write(b"220 mail.example ESMTP\r\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_tls_disliked_says_what_to_do(tmp_path: Path) -> None:
+    """Where OpenSSL's own words leave an operator alone: an unknown authority, no TLS there, our certificate wanted."""
+    ours, theirs = authorities(tmp_path)
+    server = ours.endpoint(reactor, HOST)
+    asking = ours.endpoint(reactor, HOST, client_certificates=True)
+    plain = TCP4ServerEndpoint(reactor, 0, interface=HOST)
+    for endpoint, factory, authority, words in (
+        (server, Echo, theirs, "self-signed, or of an authority that this host does not know: set ca_file"),
+        (plain, SpeaksFirst, ours, "the other side speaks no TLS on this port"),
+        (asking, Echo, ours, "it wants a client's certificate: set certificate and private_key"),
+    ):
+        port = await endpoint.listen(Factory.forProtocol(factory))
+        try:
+            place = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+            assert (await hears(place, client_options(HOST, ca_file=authority.ca_file))).endswith(f": {words}")
+        finally:
+            await port.stopListening()
 
 
 @pytest_twisted.ensureDeferred
