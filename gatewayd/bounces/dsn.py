@@ -44,6 +44,7 @@ ACTIONS: dict[str, Kind] = {
 the answers to address probes."""
 
 _BY_CLASS = {"2": Kind.DELIVERED, "4": Kind.DELAYED, "5": Kind.FAILED}
+_GOOD = frozenset({Kind.DELIVERED, Kind.RELAYED})
 _WEIGHT = {Kind.FAILED: 0, Kind.DELAYED: 1, Kind.RELAYED: 2, Kind.DELIVERED: 3, Kind.NONE: 4}
 
 _FIELDS = (
@@ -61,6 +62,7 @@ _SPACE = re.compile(r"\s+")
 _TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\s*;\s*(.*)", re.IGNORECASE)
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _EXPIRED = ".4.7"
+_REASON = 3  # of precision
 _MAX_BLOCKS = 50
 _MAX_VALUE = 2048
 _MAX_WORDS = 2048
@@ -131,8 +133,15 @@ class _Telling:
         return kind_of(self._mail.story) is Kind.DELAYED
 
     def given_up(self, diagnostic: str) -> bool:
-        """Whether a mail that is called delayed will not be tried again: OpenSMTPD says of an expired one no more."""
-        return wording.EXPIRED.search(diagnostic or self._mail.flat) is not None
+        """Whether a mail that is called delayed will not be tried again: OpenSMTPD says of an expired one no more.
+
+        The far end's own words, quoted as the diagnostic, may say that it gives up: that is not the writer.
+        """
+        if diagnostic:
+            return wording.EXPIRED.search(diagnostic) is not None
+        text = self._mail.flat
+        said = wording.EXPIRED.search(text) or wording.GIVEN_UP.search(wording.CONDITION.without(text))
+        return said is not None and not self.delayed
 
     @cached_property
     def recipient(self) -> str:
@@ -175,12 +184,12 @@ def _blocks(text: str, field: re.Pattern[str]) -> Iterator[Block]:
 
 def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
     diagnostic = _SPACE.sub(" ", block.get("diagnostic-code", "")).strip()
-    status = _status(block.get("status", ""), diagnostic)
     action = (_WORD.findall(block.get("action", "").lower()) or [""])[0]
+    status = _status(block.get("status", ""), "" if ACTIONS.get(action) in _GOOD else diagnostic)
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
     if kind is Kind.FAILED and action not in ACTIONS and telling.delayed:
         kind = Kind.DELAYED
-    if kind is Kind.DELAYED and status.endswith(_EXPIRED) and telling.given_up(diagnostic):
+    if kind is Kind.DELAYED and _may_be_over(block, status) and telling.given_up(diagnostic):
         kind = Kind.FAILED
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return BounceReading(
@@ -196,6 +205,11 @@ def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
         envelope_id=whole.get("original-envelope-id", ""),
         will_retry_until=block.get("will-retry-until", ""),
     )
+
+
+def _may_be_over(block: Block, status: str) -> bool:
+    """Whether a delayed mail's code says that its time is up, or nothing, and nobody says until when it is tried."""
+    return (status.endswith(_EXPIRED) or precision(status) < _REASON) and not block.get("will-retry-until")
 
 
 def _words(telling: _Telling, block: Block, status: str, diagnostic: str) -> str:

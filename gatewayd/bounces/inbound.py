@@ -5,6 +5,7 @@ verdicts to events. The LMTP session is in lmtp.py, the reading in dsn.py. Whose
 mail's own text only says what happened to it.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
@@ -42,6 +43,8 @@ SMALL = 8192
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _WORDS = 10
+_BETWEEN = re.compile(r"(?:\s|%20|\+)+")
+"""What stands between the words of a subject: some mail programs take that of our link as it stands in it."""
 
 EVENTS: dict[Kind, Event] = {
     Kind.FAILED: Event.FAILED,
@@ -235,7 +238,7 @@ class ReturnedMail(protocol.Factory):
 
         The subject also says whose it is, for the time when the message's record is gone.
         """
-        given = (self._keys.read_subscription(word) for word in subject.split()[:_WORDS])
+        given = (self._keys.read_subscription(word) for word in _BETWEEN.split(subject.strip(), _WORDS))
         who = next((one for one in given if one is not None and one.message_id == message_id), None)
         if who is None:
             return None

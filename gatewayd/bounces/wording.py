@@ -283,6 +283,20 @@ DELIVERED = Phrases(
 EXPIRED = Phrases((r"\b(?:envelope|message|mail|delivery time|retry time|queue lifetime) (?:has |is |was )?expired\b",))
 """Said of a mail: nobody will try it again."""
 
+GIVEN_UP = Phrases(
+    (
+        r"\b(?:giving|gave|given) up\b",
+        r"\bno (?:further|more) (?:delivery )?(?:attempts?|retr(?:y|ies))\b",
+        r"\bwill not be (?:retried|tried again|attempted again)\b",
+        r"\b(?:queue|retry|delivery) (?:life)?time(?:-?out)? (?:limit )?(?:has been |was |is )?exceeded\b",
+        r"\btoo long in (?:the |our )?queue\b|\bin (?:the |our )?queue (?:for )?too long\b",
+    )
+)
+"""The same, as who writes the report says of itself."""
+
+CONDITION = Phrases((r"\bif (?:it|the|this|you|your)[^.]{0,100}\.",))
+"""What has not happened."""
+
 ABOUT_MAIL = Phrases((r"mail|message|undeliver|\bnd[nr]\b|failure notice|returned to sender",))
 """Parcels, too, could not be delivered."""
 

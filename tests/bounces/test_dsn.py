@@ -223,6 +223,44 @@ def test_opensmtpd_calls_an_expired_mail_delayed() -> None:
         assert read(report(block("delayed", "4.4.7", diagnostic), text)).kind is Kind.DELAYED
 
 
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("4.0.0", f"{PLAYER}: Envelope expired"),
+        ("", f"{PLAYER}: message has expired"),
+        ("4.4.7", "It has been in the queue too long; giving up."),
+        ("4.4.7", "No further delivery attempts will be made."),
+        ("4.4.7", "The retry time limit was exceeded."),
+    ],
+)
+def test_whoever_says_of_a_delayed_mail_that_it_is_over_is_believed(status: str, text: str) -> None:
+    """In the words that mail systems have for it, beside a code that says so or says nothing."""
+    assert read(report(block("delayed", status), text)).kind is Kind.FAILED
+    assert read(report(block("delayed", "4.2.2"), text)).kind is Kind.DELAYED
+
+
+@pytest.mark.parametrize(
+    ("text", "diagnostic", "more"),
+    [
+        (f"{PLAYER}: Envelope expired", "", "Will-Retry-Until: Mon, 1 Jan 2029 00:00:00 +0000"),
+        ("", "smtp; 4.4.7 message expired", "Will-Retry-Until: Mon, 1 Jan 2029 00:00:00 +0000"),
+        ("We will keep trying for 5 days before giving up.", "", ""),
+        ("If it is still here then, no further delivery attempts will be made.", "", ""),
+        ("", "smtp; 450 4.2.0 greylisted, giving up", ""),
+    ],
+)
+def test_a_mail_that_is_still_tried_is_not_over(text: str, diagnostic: str, more: str) -> None:
+    """Until when it is tried, or that it is, counts for more than any word of an end."""
+    assert read(report(block("delayed", "4.4.7", diagnostic, more), text)).kind is Kind.DELAYED
+
+
+def test_a_good_outcome_has_no_code_of_a_failure() -> None:
+    """What stands in the words of who took the mail, an id or a version, is no reason."""
+    for action in ("delivered", "relayed", "expanded"):
+        verdict = read(report(block(action, "2.0.0", "smtp; 250 ok, taken by 5.1.1 at 4.2.2")))
+        assert (verdict.status, verdict.hard) == ("2.0.0", False)
+
+
 def test_the_worst_of_several_recipients_counts() -> None:
     """Ours has one; a report on several, as a list server sends, is a failure if any failed."""
     two = block("delivered", "2.0.0") + "\n\nFinal-Recipient: rfc822; other@far.example\nAction: failed\nStatus: 5.1.1"

@@ -630,6 +630,10 @@ def test_only_a_report_is_a_complaint() -> None:
         (mail(ASKED.upper(), body=""), CANARY, True),
         (mail(f"Fwd:\r\n unsubscribe\r\n {ASKED}"), CANARY, True),
         (mail(ASKED, "Auto-Submitted: no\r\n"), CANARY, True),
+        # Programs that take a link's subject as it stands, or encode and cut it.
+        (mail(ASKED.replace(" ", "%20")), CANARY, True),
+        (mail(ASKED.replace(" ", "+")), CANARY, True),
+        (mail(f"=?utf-8?q?{ASKED[:40].replace(' ', '_')}?=\r\n =?utf-8?q?{ASKED[40:]}?="), CANARY, True),
         (mail(ASKED), "", False),
         # What Apple Mail's own button sends.
         (
