@@ -1,6 +1,6 @@
 """Reading returned mail: which fact it states, of which recipient, and why. Pure, tolerant, never raises.
 
-`read` is the table of contents. A machine-readable block (RFC 3464, 6533) is believed wherever it lies; prose is only
+`judge` is the table of contents. A machine-readable block (RFC 3464, 6533) is believed wherever it lies; prose is only
 believed from a mail system. Whose message it is about is not decided here: that is in the signed return path.
 """
 
@@ -68,16 +68,11 @@ _MAX_VALUE = 2048
 _MAX_WORDS = 2048
 
 
-def read(raw: bytes, *, null_sender: bool | None = None) -> BounceReading:
-    """What the mail `raw` says. `null_sender`: whether MAIL FROM was empty, where the caller knows.
-
-    Bounded in time and memory by the limits in parts.py, whatever the bytes are.
-    """
-    return judge(take_apart(raw), null_sender=null_sender)
-
-
 def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:
-    """`read`, for a mail that is taken apart already."""
+    """What a mail says. `null_sender`: whether MAIL FROM was empty; None: its Return-Path says so.
+
+    Bounded in time and memory by the limits in parts.py, whatever the mail holds.
+    """
     mail = _unwrapped(mail)
     return (
         read_complaint(mail)

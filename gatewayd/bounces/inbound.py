@@ -124,7 +124,6 @@ class ReturnedMail(protocol.Factory):
         domains: Collection[str],
         max_size: int = 5_242_880,
         internal_relays: Collection[str] = (),
-        keys: Keys | None = None,
     ) -> None:
         """Take other values from now on; sessions that are open keep their limits."""
         self._domains = frozenset(domain.rstrip(".").lower() for domain in domains)
@@ -133,7 +132,6 @@ class ReturnedMail(protocol.Factory):
             **{name: getattr(self._limits, name) for name in Limits.__struct_fields__ if name != "max_size"},
             max_size=max_size,
         )
-        self._keys = keys or self._keys
 
     def buildProtocol(self, addr: interfaces.IAddress | None) -> protocol.Protocol | None:
         """A session; a peer too many is told so and dropped."""

@@ -2,13 +2,14 @@
 
 from collections import OrderedDict
 
+REMEMBERED = 20_000
+
 
 class Tally:
-    """Counts by name, up to `most` each, of the latest `remembered` names."""
+    """Counts by name, up to `most` each, of the latest `REMEMBERED` names."""
 
-    def __init__(self, most: int, remembered: int = 20_000) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._remembered = remembered
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def is_full(self, name: str) -> bool:
@@ -18,5 +19,5 @@ class Tally:
     def count(self, name: str) -> None:
         """Once more."""
         self._counts[name] = self._counts.pop(name, 0) + 1
-        if len(self._counts) > self._remembered:
+        if len(self._counts) > REMEMBERED:
             self._counts.popitem(last=False)

@@ -29,6 +29,10 @@ PATIENCE = 2.0
 DEAD_LIMIT = 500
 """How many dead letters are counted; past it the number is a lower bound."""
 
+SAMPLE_EVERY = 10.0
+SAMPLES = 721
+"""Seconds between two samples, and how many are kept: two hours of them."""
+
 RATE_OVER = 60.0
 """Seconds over which the rate that is shown beside a limit is taken."""
 
@@ -64,7 +68,7 @@ class Snapshot(Struct, frozen=True):
 
 
 class Watch(Service):
-    """Takes a sample every `every` seconds and keeps the latest `keep`; measures how late the reactor runs.
+    """Takes samples and keeps the latest; measures how late the reactor runs.
 
     `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down.
     """
@@ -80,8 +84,6 @@ class Watch(Service):
         callback_hosts: Callable[[], Mapping[str, str]],
         directories: Callable[[], Mapping[str, str]],
         degraded: Callable[[], tuple[Degraded, ...]],
-        every: float = 10.0,
-        keep: int = 721,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -92,8 +94,7 @@ class Watch(Service):
         self._degraded = degraded
         self.labels = labels
         self._left_behind: tuple[Degraded, ...] = ()
-        self._every = every
-        self.samples: deque[Snapshot] = deque(maxlen=keep)
+        self.samples: deque[Snapshot] = deque(maxlen=SAMPLES)
         self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
         self._due = 0.0
 
@@ -101,7 +102,7 @@ class Watch(Service):
         """Begin to take samples, the first at once."""
         super().startService()  # type: ignore[no-untyped-call]
         self._due = self._clock.seconds()
-        for work, interval in ((self._sample, self._every), (self._measure_delay, 1.0)):
+        for work, interval in ((self._sample, SAMPLE_EVERY), (self._measure_delay, 1.0)):
             loop = LoopingCall(work)
             loop.clock = self._clock
             running = loop.start(interval)

@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred
 
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure
-from gatewayd.smpp import address, dial, receipt, text
+from gatewayd.smpp import address, receipt, text
 from gatewayd.smpp.bind import WAYS, Mode
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND, RECEIPTS
 from gatewayd.smpp.codec.pdu import Disposition, Status, Tag
 from gatewayd.smpp.fit import form_of
-from gatewayd.smpp.probe import BindRefusal, EndpointOf, bound, hint, leave
+from gatewayd.smpp.probe import BindRefusal, bound, hint, leave
 from gatewayd.smpp.submits import segments_of
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
@@ -58,15 +58,13 @@ async def smpp_probe(
     wait: float = WAIT,
     patience: float = PATIENCE,
     tell: Callable[[str], None] = lambda line: None,
-    endpoint_of: EndpointOf = dial.endpoint_of,
 ) -> Learned:
     """Send one short and one long text to `number`, watch for their receipts, and say what was learned.
 
     `wait` is for receipts, `patience` for the answer to a submit, in seconds. `tell` gets each line of the story as it
-    happens. The real daemon should not be bound meanwhile where the SMSC
-    brings receipts on any bind.
+    happens. The real daemon should not be bound meanwhile where the SMSC brings receipts on any bind.
     """
-    return await _Lesson(reactor, smsc, number, sender, wait, patience, tell, endpoint_of).run()
+    return await _Lesson(reactor, smsc, number, sender, wait, patience, tell).run()
 
 
 class _Lesson:
@@ -79,7 +77,6 @@ class _Lesson:
         wait: float,
         patience: float,
         tell: Callable[[str], None],
-        endpoint_of: EndpointOf,
     ) -> None:
         self._reactor = reactor
         self._smsc = smsc
@@ -88,7 +85,6 @@ class _Lesson:
         self._wait = wait
         self._patience = patience
         self._tell = tell
-        self._endpoint_of = endpoint_of
         self._story: list[str] = []
         self._lines: list[str] = []
         self._validity: str = smsc.validity
@@ -132,7 +128,7 @@ class _Lesson:
 
     async def _bind_as(self, modes: tuple[Mode, ...], talks: list[Talk]) -> None:
         for mode in modes:
-            talk, answer = await bound(self._reactor, self._smsc, mode, self._endpoint_of)
+            talk, answer = await bound(self._reactor, self._smsc, mode)
             talks.append(talk)
             version = answer.tlv_int(Tag.SC_INTERFACE_VERSION)
             self._say(f"bound as {mode}" + (f", interface version 0x{version:02x}" if version else ""))

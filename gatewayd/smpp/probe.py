@@ -4,12 +4,10 @@ Owns a conversation of its own, one question at a time, beside session.py's rule
 smooths over. It sends no message and keeps nothing.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
 from gatewayd import config
@@ -20,8 +18,6 @@ from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
-
-EndpointOf = Callable[[Any, config.Smsc], IStreamClientEndpoint]
 
 
 class Probed(Struct, frozen=True):
@@ -37,23 +33,23 @@ class Probed(Struct, frozen=True):
     lacking: bool = False
 
 
-async def probe(reactor: Any, smsc: config.Smsc, *, endpoint_of: EndpointOf = dial.endpoint_of) -> list[Probed]:
+async def probe(reactor: Any, smsc: config.Smsc) -> list[Probed]:
     """Bind, enquire_link, unbind (SMPP 3.4 4.1, 4.11, 4.2), for each kind of bind that the daemon would have.
 
     Sends no message, and takes none: a receipt that comes meanwhile is the daemon's.
     """
     found: list[Probed] = []
     for modes in WAYS[smsc.bind]:
-        found = [await _probe(reactor, smsc, mode, endpoint_of) for mode in modes]
+        found = [await _probe(reactor, smsc, mode) for mode in modes]
         if not found[0].lacking:
             break
     return found
 
 
-async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf) -> Probed:
+async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode) -> Probed:
     bind = COMMANDS[mode].name.lower()
     try:
-        talk, answer = await bound(reactor, smsc, mode, endpoint_of, takes=False)
+        talk, answer = await bound(reactor, smsc, mode, takes=False)
     except BindRefusal as refused:
         no_bind_left, lacking = refused.status == Status.RALYBND, refused.status in NO_SUCH_BIND
         return Probed(False, f"{bind}: {refused}", no_bind_left=no_bind_left, lacking=lacking)
@@ -93,12 +89,10 @@ class BindRefusal(Trouble):
         self.status = status
 
 
-async def bound(
-    reactor: Any, smsc: config.Smsc, mode: Mode, endpoint_of: EndpointOf, *, takes: bool = True
-) -> tuple[Talk, smpp.BindResp]:
+async def bound(reactor: Any, smsc: config.Smsc, mode: Mode, *, takes: bool = True) -> tuple[Talk, smpp.BindResp]:
     """A conversation begun with a bind, and the answer to it. Raises BindRefusal, and Trouble where there is none."""
     try:
-        endpoint = endpoint_of(reactor, smsc)
+        endpoint = dial.endpoint_of(reactor, smsc)
         connecting = endpoint.connect(Factory.forProtocol(lambda: Talk(reactor, takes=takes)))
         connecting.addTimeout(PATIENCE, reactor)
         talk = await connecting

@@ -108,12 +108,10 @@ class ReceiptText(Struct, frozen=True):
     detail: str = ""
 
 
-def read(
-    pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = None, *, by_content: bool = True
-) -> ReceiptText | None:
+def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = None) -> ReceiptText | None:
     """The receipt in `pdu`, or None where it is a text from a person.
 
-    A receipt is told by esm_class, by its TLVs, or with `by_content` by a text in the form of appendix B; one that
+    A receipt is told by esm_class, by its TLVs, or by a text in the form of appendix B; one that
     esm_class announces is a receipt even where nothing in it can be read. `receipt_states` are the operator's
     meanings of state words, in any letter case, over the table's.
     """
@@ -121,8 +119,6 @@ def read(
     tlv_id = _cleaned(pdu.tlv_string(Tag.RECEIPTED_MESSAGE_ID) or b"")
     number = pdu.tlv_int(Tag.MESSAGE_STATE)
     announced = kind in (_RECEIPT, _INTERMEDIATE) or bool(tlv_id) or number is not None
-    if not announced and not by_content:
-        return None
     content = _content(pdu)
     if not announced and not _BEGINS_LIKE_ONE.match(content):
         return None

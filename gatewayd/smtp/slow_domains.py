@@ -9,19 +9,19 @@ from collections.abc import Callable
 from gatewayd.core.rate import NotNow
 from gatewayd.core.retry import RELAY_LASTING, Backoff
 
+STRIKES = 3
 _KEPT = 10_000
 
 
 class SlowDomains:
     """A single mailbox's trouble is not its domain's.
 
-    One 421, or `strikes` other temporary refusals with no success between them, close a domain for a while. What was
+    One 421, or `STRIKES` other temporary refusals with no success between them, close a domain for a while. What was
     under way when it closed does not make the pause grow.
     """
 
-    def __init__(self, jitter: Callable[[], float], strikes: int = 3) -> None:
+    def __init__(self, jitter: Callable[[], float]) -> None:
         self._jitter = jitter
-        self._strikes = strikes
         self._domains: OrderedDict[str, tuple[int, Backoff]] = OrderedDict()
 
     def check(self, domain: str, now: float) -> None:
@@ -36,7 +36,7 @@ class SlowDomains:
         count, backoff = self._domains.pop(domain, (0, None))
         backoff = backoff or Backoff(RELAY_LASTING, self._jitter)
         self._domains[domain] = (count + 1, backoff)
-        if (at_once or count + 1 >= self._strikes) and now >= backoff.until:
+        if (at_once or count + 1 >= STRIKES) and now >= backoff.until:
             backoff.failed(now)
         if len(self._domains) > _KEPT:
             self._domains.popitem(last=False)

@@ -14,7 +14,7 @@ from gatewayd.core.interfaces import IMeter, IStore
 from gatewayd.core.log import Logger
 from gatewayd.core.model import ReportJob
 from gatewayd.core.persist import persist
-from gatewayd.core.retry import CALLBACK, RetryPolicy
+from gatewayd.core.retry import CALLBACK
 from gatewayd.work.tries import after, is_worth_a_line
 
 REPORT_FOR = 48 * 3600.0
@@ -34,14 +34,12 @@ class ReportWork:
         *,
         jitter: Callable[[], float],
         meter: IMeter,
-        retry: RetryPolicy = CALLBACK,
     ) -> None:
         self._clock = clock
         self._store = store
         self._tell = tell
         self._jitter = jitter
         self._meter = meter
-        self._retry = retry
 
     def key(self, item: ReportJob) -> str:
         """The message's id: one status of a message is told at a time."""
@@ -75,9 +73,9 @@ class ReportWork:
         if now - item.queued_at >= REPORT_FOR:
             return await self._give_up(item, reason, item.attempts + counts)
         attempt, first_tried = item.attempts + 1, item.first_tried or now
-        due = self._retry.next_due(attempt, first_tried, now, self._jitter())
+        due = CALLBACK.next_due(attempt, first_tried, now, self._jitter())
         if not_before is not None:
-            asked_for = min(not_before, self._retry.last_due(attempt, first_tried, now))
+            asked_for = min(not_before, CALLBACK.last_due(attempt, first_tried, now))
             due = max(asked_for, due) if counts else not_before
         await persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
         if counts:

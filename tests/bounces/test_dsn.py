@@ -11,11 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.bounces.dsn import read
+from gatewayd.bounces.dsn import judge
 from gatewayd.bounces.parts import MAX_PARTS, take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 
 PLAYER = "player.one@far.example"
+
+
+def read(raw: bytes) -> BounceReading:
+    """What the mail `raw` says, by its own Return-Path."""
+    return judge(take_apart(raw))
 
 
 def mail(body: str, subject: str = "x", sender: str = "MAILER-DAEMON@mx.example", head: str = "") -> bytes:

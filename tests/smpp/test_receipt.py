@@ -242,10 +242,9 @@ def test_an_announced_receipt_that_cannot_be_read_is_still_no_text() -> None:
     ],
 )
 def test_what_nobody_announced_is_told_by_its_content(text: str, is_one: bool) -> None:
-    """Some SMSCs leave esm_class 0; a person's text is not taken for a receipt. It can be switched off."""
+    """Some SMSCs leave esm_class 0; a person's text is not taken for a receipt."""
     assert (read(receipt(text, 0)) is not None) is is_one
-    assert read(receipt(text, 0), by_content=False) is None
-    assert read(receipt(text, 0, RECEIPTED_MESSAGE_ID=b"1"), by_content=False) is not None
+    assert read(receipt(text, 0, RECEIPTED_MESSAGE_ID=b"1")) is not None
 
 
 def test_vendor_words_make_a_receipt_known_by_its_content() -> None:

@@ -82,11 +82,14 @@ class AuditHead(Struct, frozen=True):
     lines: int
 
 
-def some_names(names: Iterable[str], limit: int = 5) -> str:
+_SAID = 5
+
+
+def some_names(names: Iterable[str]) -> str:
     """Names as a text has them: the first few, and how many more there are; "no label" where there is none."""
     known = list(names)
-    more = f" and {len(known) - limit} more" if len(known) > limit else ""
-    return (", ".join(known[:limit]) or "no label") + more
+    more = f" and {len(known) - _SAID} more" if len(known) > _SAID else ""
+    return (", ".join(known[:_SAID]) or "no label") + more
 
 
 class Decision(Struct, frozen=True):
