@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure
@@ -26,6 +27,10 @@ from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
 WAIT = 60.0
 """Seconds for receipts."""
+
+REST = 1.0
+"""Seconds before a submit that was throttled is written again."""
+RESTS = 5
 
 SHORT = "gatewayd test: a short text"
 LONG = "gatewayd test: a long text that takes two segments. " * 4
@@ -57,14 +62,16 @@ async def smpp_probe(
     sender: str = "",
     wait: float = WAIT,
     patience: float = PATIENCE,
+    rest: float = REST,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Learned:
     """Send one short and one long text to `number`, watch for their receipts, and say what was learned.
 
-    `wait` is for receipts, `patience` for the answer to a submit, in seconds. `tell` gets each line of the story as it
-    happens. The real daemon should not be bound meanwhile where the SMSC brings receipts on any bind.
+    `wait` is for receipts, `patience` for the answer to a submit, `rest` after one that was throttled, in seconds.
+    `tell` gets each line of the story as it happens. The real daemon should not be bound meanwhile where the SMSC
+    brings receipts on any bind.
     """
-    return await _Lesson(reactor, smsc, number, sender, wait, patience, tell).run()
+    return await _Lesson(reactor, smsc, number, sender, wait, patience, rest, tell).run()
 
 
 class _Lesson:
@@ -76,6 +83,7 @@ class _Lesson:
         sender: str,
         wait: float,
         patience: float,
+        rest: float,
         tell: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
@@ -84,6 +92,7 @@ class _Lesson:
         self._sender = sender
         self._wait = wait
         self._patience = patience
+        self._rest_for = rest
         self._tell = tell
         self._story: list[str] = []
         self._lines: list[str] = []
@@ -91,6 +100,7 @@ class _Lesson:
         self._ids: list[bytes] = []
         self._slowest = 0.0
         self._one_at_a_time = False
+        self._rested = False
         self._references = 0
 
     async def run(self) -> Learned:
@@ -164,7 +174,7 @@ class _Lesson:
                     await self._pair(talk)
                 return method
             self._say(f"the long text was refused by {method}: {smpp.status_name(refused[0])}")
-            if smpp.disposition(refused[0]) is Disposition.THROTTLED:
+            if _is_throttled(refused[0]):
                 break
         return ""
 
@@ -177,12 +187,24 @@ class _Lesson:
 
     async def _submit(self, talk: Talk, content: str, method: text.LongMessages) -> list[_Submitted]:
         """Segment after segment; an answer for each. Raises Trouble where one is not answered."""
-        answers: list[_Submitted] = []
-        for pdu in self._pdus(content, method):
-            answers += await self._answers(talk, [pdu])
-            if answers[-1].status is None:
+        return [await self._one(talk, pdu) for pdu in self._pdus(content, method)]
+
+    async def _one(self, talk: Talk, pdu: smpp.SubmitSm) -> _Submitted:
+        """The answer to a submit with nothing else on its way; one that is throttled even so is written again."""
+        for rest in range(RESTS + 1):
+            (answer,) = await self._answers(talk, [pdu])
+            if answer.status is None:
                 raise Trouble(f"no answer to a submit in {self._patience:.0f} s")
-        return answers
+            if rest == RESTS or not _is_throttled(answer.status):
+                break
+            await self._rest()
+        return answer
+
+    async def _rest(self) -> None:
+        if not self._rested:
+            self._say("throttled with nothing else on its way: they take fewer a second (ask for their rate); resting")
+        self._rested = True
+        await deferLater(self._reactor, self._rest_for)
 
     async def _submit_at_once(self, talk: Talk, content: str, method: text.LongMessages) -> list[_Submitted]:
         """All segments at once, as a window allows; one by one where the SMSC is found to need that."""
@@ -191,6 +213,9 @@ class _Lesson:
         answers = await self._answers(talk, self._pdus(content, method))
         if answers[0].status is None:
             raise Trouble(f"no answer to a submit in {self._patience:.0f} s")
+        if _is_throttled(answers[0].status):
+            await self._rest()
+            return await self._submit(talk, content, method)
         if not self._only_the_first(answers):
             return answers
         self._ids.append(answers[0].message_id)
@@ -205,7 +230,7 @@ class _Lesson:
             self._say(
                 f"of {len(answers)} submits written at once only the first was answered: one at a time from here on"
             )
-        elif all(status and smpp.disposition(status) is Disposition.THROTTLED for status in others):
+        elif all(map(_is_throttled, others)):
             self._say("a second submit before the first one's answer is throttled: one at a time now")
         else:
             return False
@@ -253,7 +278,14 @@ class _Lesson:
         finals = self._finals(talks)
         self._say(f"{len(finals)} of {len(self._ids)} receipts came")
         if not finals:
-            self._say("without receipts an SMS stays `accepted`: is the number reachable, are receipts switched on?")
+            if states := sorted({said.state or "nothing" for _, said in self._said(talks)}):
+                self._say(
+                    f"others came, which say {', '.join(states)} and not what became of it: ask for final receipts"
+                )
+            else:
+                self._say(
+                    "without receipts an SMS stays `accepted`: is the number reachable, are receipts switched on?"
+                )
             return
         forms = sorted({_form(request) for request, _ in finals})
         self._say(f"receipts come as {', '.join(forms)}, first state {finals[0][1].state or 'not named'}")
@@ -296,13 +328,20 @@ class _Lesson:
             self._lines.append(f"window = {window}")
 
     def _finals(self, talks: list[Talk]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
-        finals = []
-        for talk in talks:
-            for request in talk.requests:
-                said = receipt.read(request, self._smsc.receipt_states)
-                if said is not None and not said.intermediate and said.state not in ("ENROUTE", "ACCEPTD", "SCHEDULED"):
-                    finals.append((request, said))
-        return finals
+        return [
+            (request, said)
+            for request, said in self._said(talks)
+            if not said.intermediate and said.state not in ("ENROUTE", "ACCEPTD", "SCHEDULED")
+        ]
+
+    def _said(self, talks: list[Talk]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
+        """Each receipt that came, with what it says."""
+        read = [(request, receipt.read(request, self._smsc.receipt_states)) for t in talks for request in t.requests]
+        return [(request, said) for request, said in read if said is not None]
+
+
+def _is_throttled(status: int | None) -> bool:
+    return status is not None and smpp.disposition(status) is Disposition.THROTTLED
 
 
 async def _any_came(reactor: Any, talks: list[Talk], limit: float) -> bool:

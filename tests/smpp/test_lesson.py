@@ -1,5 +1,6 @@
 """What smpp-probe learns of an SMSC, as lines to paste; over real loopback sockets."""
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,10 +26,12 @@ async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
         await smsc.stop()
 
 
-async def learn(smsc: SmscSimulator, wait: float = 5.0, patience: float = 10.0, **changed: Any) -> Learned:
+async def learn(
+    smsc: SmscSimulator, wait: float = 5.0, patience: float = 10.0, rest: float = 0.01, **changed: Any
+) -> Learned:
     """smpp_probe on it."""
     table = settings(smsc.port, **changed)
-    return await smpp_probe(reactor, table, PHONE, sender="Amazing", wait=wait, patience=patience)
+    return await smpp_probe(reactor, table, PHONE, sender="Amazing", wait=wait, patience=patience, rest=rest)
 
 
 @pytest_twisted.ensureDeferred
@@ -125,6 +128,31 @@ async def test_smpp_probe_finds_an_smsc_that_throttles_a_second_submit() -> None
         assert learned.ok, learned.story
         assert "window = 1" in learned.lines
         assert 'long_messages = "udh"' in learned.lines
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_rests_where_a_single_submit_is_throttled() -> None:
+    """A rate below ours is no refusal of the way in which long texts are written: after a rest it is learned."""
+    submits = itertools.count()
+    async with simulator(judge=lambda _: Status.RTHROTTLED if next(submits) in (0, 2, 3, 5) else 0) as smsc:
+        learned = await learn(smsc)
+        assert learned.ok, learned.story
+        assert 'long_messages = "udh"' in learned.lines
+        assert len([line for line in learned.story if "ask for their rate" in line]) == 1
+        assert [message.segments for message in smsc.messages] == [1, 2]
+    async with simulator(judge=lambda _: Status.RTHROTTLED) as smsc:
+        learned = await learn(smsc)
+        assert not learned.ok
+        assert "rate or window is too high for them" in learned.story[-1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_smpp_probe_says_what_receipts_say_that_say_no_end() -> None:
+    """They come, and an SMS stays `accepted`: that receipts are switched off would be the wrong place to look."""
+    async with simulator(receipt_word=lambda _: "ACCEPTD", receipt_form="text") as smsc:
+        learned = await learn(smsc, wait=0.5)
+        assert learned.ok
+        assert any("others came, which say ACCEPTD" in line for line in learned.story)
 
 
 @pytest_twisted.ensureDeferred
