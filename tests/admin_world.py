@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 
 from fakes import FakeStopList, FakeStore
 from gatewayd.core.interfaces import unrecorded
-from gatewayd.core.model import Channel, Handed, Message, Sms
+from gatewayd.core.model import Channel, Handed, Message, Sms, WayState
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.admin import Admin
 from gatewayd.operators.figures import Watch
@@ -36,6 +36,10 @@ class Ways:
     def routes(self) -> Mapping[str, bool]:
         """As IChannel."""
         return self.ways
+
+    def states(self) -> Mapping[str, WayState]:
+        """As IChannel."""
+        return {name: WayState(up, "up" if up else "down") for name, up in self.ways.items()}
 
 
 class Reply(Struct):

@@ -1,4 +1,4 @@
-"""Smartico's endpoints: who may call, bytes to a Request, what became of it to JSON.
+"""Smartico's endpoints: who may call, bytes to a SendRequest, what became of it to JSON.
 
 Owns the paths, the allow-lists, the Authorization check and the form of the answers. Must not know what makes a
 request acceptable: that is accept's.

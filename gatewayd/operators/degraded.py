@@ -11,7 +11,6 @@ from twisted.logger import Logger
 from gatewayd.config import Label
 from gatewayd.core.interfaces import IChannel, SaysDegraded
 from gatewayd.core.model import Channel, Degraded, some_names
-from gatewayd.operators.figures import states_of
 
 log = Logger()
 
@@ -85,7 +84,7 @@ class WaysOut:
                     yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; {hit}")
 
     def _reasons(self, channel: Channel) -> dict[str, str]:
-        return {name: state.reason for name, state in states_of(self._channels[channel]).items()}
+        return {name: state.reason for name, state in self._channels[channel].states().items()}
 
 
 _WHAT = {Channel.EMAIL: "email", Channel.SMS: "SMS", Channel.IM: "instant message"}

@@ -6,7 +6,6 @@ pages ask, and metrics.py hears on the way what it shows.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 from twisted.application.service import Service
@@ -132,7 +131,7 @@ class Watch(Service):
 
     async def look(self) -> Snapshot:
         """A snapshot of this moment; never raises where Redis is silent. Sets the gauges on the way."""
-        ways = {channel: states_of(way) for channel, way in self.channels.items()}
+        ways = {channel: way.states() for channel, way in self.channels.items()}
         for channel, states in ways.items():
             self._metrics.show_ways(channel, states)
         degraded = self.degraded()
@@ -186,7 +185,7 @@ class Watch(Service):
         """How things are, in one line, by the latest sample: first what does not work, a refused reload before all."""
         latest = self.samples[-1] if self.samples else None
         waiting = sum(queue.waiting + queue.leased for queue in latest.queues.values()) if latest else 0
-        ways = {channel: states_of(way) for channel, way in self.channels.items()}
+        ways = {channel: way.states() for channel, way in self.channels.items()}
         troubles = [*_reasons("", ways), *(one.text for one in sorted(self.degraded(), key=_reload_first))]
         if troubles:
             more = f" (and {len(troubles) - 1} more: gatewayctl status)" if len(troubles) > 1 else ""
@@ -195,7 +194,7 @@ class Watch(Service):
 
     async def reasons(self) -> tuple[str, ...]:
         """As Snapshot.reasons, asked now, with one short question to Redis."""
-        ways = {channel: states_of(way) for channel, way in self.channels.items()}
+        ways = {channel: way.states() for channel, way in self.channels.items()}
         try:
             await Deferred.fromCoroutine(self._store.ping()).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
@@ -230,15 +229,6 @@ def left_behind(counts: Counts, labels: Collection[str]) -> Iterator[Degraded]:
         if what == "in_flight" and number > 0 and label not in labels:
             text = f"{label} is in the configuration no more: {number} of its messages ({channel}) wait for its return"
             yield Degraded("label", f"{label}/{channel}", f"{text}, or for their deadline")
-
-
-def states_of(channel: IChannel) -> Mapping[str, WayState]:
-    """What a channel shows of its ways out: its own `states()`, or up and down where it has no more to tell."""
-    states: Any = getattr(channel, "states", None)
-    if states is not None:
-        own: Mapping[str, WayState] = states()
-        return own
-    return {name: WayState(up, "up" if up else "down") for name, up in channel.routes().items()}
 
 
 def rate_of(history: Sequence[Snapshot], channel: Channel, name: str) -> float:

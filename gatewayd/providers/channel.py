@@ -169,7 +169,7 @@ class HttpChannel(Service):
     # Operating ------------------------------------------------------------------------------------------------
 
     def states(self) -> Mapping[str, WayState]:
-        """How each vendor stands, for people."""
+        """See IChannel."""
         return {name: vendor.state() for name, vendor in self._vendors.items()}
 
     def reconfigure(self, providers: Mapping[str, Provider]) -> None:

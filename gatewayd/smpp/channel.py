@@ -127,7 +127,7 @@ class SmppChannel(Service):
     # Operating ------------------------------------------------------------------------------------------------
 
     def states(self) -> Mapping[str, WayState]:
-        """How each SMSC stands, for people."""
+        """See IChannel."""
         return {name: account.state() for name, account in self._accounts.items()}
 
     def reconfigure(self, smscs: Mapping[str, config.Smsc], labels: Mapping[str, config.Label]) -> None:

@@ -163,7 +163,7 @@ class SmtpChannel(Service):
         return False
 
     def states(self) -> Mapping[str, WayState]:
-        """How each relay stands, for people."""
+        """See IChannel."""
         return {name: route.state() for name, route in self._routes.items()}
 
     # -- one message --------------------------------------------------------------------------------------------

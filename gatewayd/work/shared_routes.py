@@ -60,7 +60,7 @@ class SharedRoutes:
         return kind is not None and bool(kind.tells_later(route))
 
     def states(self) -> Mapping[str, WayState]:
-        """How each way stands, for people."""
+        """See IChannel."""
         return dict(chain.from_iterable(kind.states().items() for kind in self._kinds))
 
     def _kind(self, route: str) -> Any:

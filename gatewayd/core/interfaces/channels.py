@@ -5,10 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from zope.interface import Interface
 
 from gatewayd.core.failover import Setback
-from gatewayd.core.model import (
-    Handed,
-    Order,
-)
+from gatewayd.core.model import Handed, Order, WayState
 
 BeforeWire = Callable[[str], Awaitable[None]]
 """Given the route's name, marks the message as being submitted.
@@ -29,7 +26,10 @@ class IChannel(Interface):
         """
 
     def routes() -> Mapping[str, bool]:
-        """The name of each relay or SMSC, and whether it is up."""
+        """The name of each relay, SMSC or vendor, and whether it is up."""
+
+    def states() -> Mapping[str, WayState]:
+        """How each of them stands, for people."""
 
     def why_not(routes: Sequence[str]) -> str:
         """Why nothing can go out by any of `routes` at this moment; "" where one may take it, or has to be tried."""
