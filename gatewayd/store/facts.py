@@ -107,13 +107,15 @@ class Facts(StorePart):
 
     async def report_heard(self, job: ReportJob) -> ReportJob | None:
         """As IStore."""
-        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, "", "")
-        return rows.job(row, self._moments) if row else None
+        return await self._end_report(job)
 
     async def report_dead(self, job: ReportJob, reason: str, *, waited: float, tries: int) -> ReportJob | None:
         """As IStore."""
-        effort = rows.effort(waited, tries)
-        row = await self._run("end_report", job.message_id, LETTERS[job.status], job.lease, reason, effort)
+        return await self._end_report(job, reason, rows.effort(waited, tries))
+
+    async def _end_report(self, job: ReportJob, reason: str = "", effort: str = "") -> ReportJob | None:
+        item = job.message_id, LETTERS[job.status], job.lease, reason, effort, lists.packed(job.message_id), job.label
+        row = await self._run("end_report", *item)
         return rows.job(row, self._moments) if row else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:

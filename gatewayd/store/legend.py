@@ -52,6 +52,17 @@ KEYS: dict[str, Key] = {
         "accept, and what keeps a message for longer",
         "on that day: the one on which the last of these messages goes",
     ),
+    "heard_in": Key(
+        "hi:",
+        "minute:label",
+        "string",
+        "ids (16 bytes each) of messages of which a status was heard in that minute since the epoch",
+        "end_report",
+        "max(retention, 49 h) and a day after it",
+    ),
+    "heard_since": Key(
+        "heard-since", "", "moment", "what was heard from then on is in such a list; 0: all", "beat", "never"
+    ),
     "body": Key("b:", "id", "string", "0.1.0: a whole message while it waits", "0.1.0", _FINAL),
     "timeline": Key("t:", "id", "list", "0.1.0: at|event|detail", "0.1.0", "with its message"),
     # Queues. KIND is a channel or `reports`

@@ -1,7 +1,8 @@
 """The part of RedisStore that looks by player: the stop list, erasure and export; and replay, which looks by time.
 
 A player's messages are found in lists: one for each day on which messages go, and each of BUCKETS parts of the players'
-keyed hashes. What 0.1.0 stored stands in none of them, and is looked for among all that is kept.
+keyed hashes. What 0.1.0 stored stands in none of them, and is looked for among all that is kept. What was heard when is
+found in lists, too: one for each minute and label.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,16 @@ from gatewayd.store import lists, rows
 from gatewayd.store.part import AT_ONCE, StorePart
 
 DAY = 86400.0
+MINUTE = 60_000
+"""Milliseconds for each of which there is a list of what was heard."""
+
 LONGEST = 62
 """Days that a message may be kept beyond `retention`: until its deadline, and as a dead letter."""
 
 _SCANNING = 10**15
 """Cursors from here on are Redis' own, of a look at all that is kept."""
+
+_MOST_IN_A_MINUTE = 10**9
 
 _LISTS_A_STEP = 64
 
@@ -146,7 +152,28 @@ class Players(StorePart):
 
     async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
         """As IStore."""
-        at, span = int(cursor), (rows.ms(start), rows.ms(end))
+        span = self._moments.theirs(start), self._moments.theirs(end)
+        since = await self._link.command("GET", self._key("heard_since"))
+        if since is None or span[0] < float(since):
+            return await self._replay_of_all(int(cursor), label, *span)
+        return await self._replay_of_minutes(int(cursor), label, *span)
+
+    async def _replay_of_minutes(self, at: int, label: str, start: int, end: int) -> tuple[str, int]:
+        labels = [label] if label else await self._labels()
+        # The lists of messages that are kept no more are gone.
+        first = max(start, rows.ms(self._now() - self._keep - 2 * DAY)) // MINUTE
+        minute, begin = divmod(at, _MOST_IN_A_MINUTE) if at else (first, 0)
+        queued, following, begin = await self._run("replay_minutes", labels, start, end, minute, begin, AT_ONCE)
+        return str(following * _MOST_IN_A_MINUTE + begin), int(queued)
+
+    async def _labels(self) -> list[str]:
+        """All that a message was ever accepted for."""
+        names = await self._link.command("HKEYS", self._key("counts"))
+        return sorted({name.decode().partition("|")[0] for name in names})
+
+    async def _replay_of_all(self, at: int, label: str, start: int, end: int) -> tuple[str, int]:
+        """What the version before heard stands in no list of a minute."""
+        span = start, end
         if at >= _SCANNING:
             following, ids = await self._some(str(at - _SCANNING))
             queued = await self._run("replay", ids, label, *span) if ids else 0

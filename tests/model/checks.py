@@ -27,6 +27,7 @@ ENDLESS = (
     "counts",
     "dead",
     "dead_why",
+    "heard_since",
     "instances",
     "layout",
     "parked",

@@ -1167,9 +1167,15 @@ async def test_how_a_player_stands_on_the_stop_list(world: World) -> None:
     assert await world.one.stopped("amazing", Channel.EMAIL, ["nobody"]) is None
 
 
+@pytest.mark.parametrize("lists", [True, False])
 @pytest_twisted.ensureDeferred
-async def test_reports_are_replayed_by_time(world: World) -> None:
-    """What was told in a time range is told once more, in order; what was told before or of another label is not."""
+async def test_reports_are_replayed_by_time(world: World, lists: bool) -> None:
+    """What was told in a time range is told once more, in order; what was told before or of another label is not.
+
+    By the lists of what was heard in a minute; and where the version before kept none, among all that is kept.
+    """
+    if lists:
+        await world.one.beat(first=True, dead_after=15)
     early = await world.sent("re1")
     await world.told()
     world.clock.advance(100)
@@ -1191,6 +1197,15 @@ async def test_reports_are_replayed_by_time(world: World) -> None:
     assert await replay("amazing", start) == 2
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
     assert early.id != late.id
+    world.clock.advance(100)
+    assert await replay("", start) == 2, "once each, though each was heard in two minutes by now"
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+    world.clock.advance(100)
+    assert await replay("", start - 200) == 3
+    since = world.clock.seconds()
+    assert await world.told() == [Report.ACCEPTED, Report.ACCEPTED, Report.DELIVERED]
+    world.clock.advance(1)
+    assert await replay("amazing", since) == 3, "by the latest time that it was heard"
 
 
 @pytest_twisted.ensureDeferred

@@ -16,6 +16,11 @@ local ALL_HEARD = '9007199254740991'
 local RESTATING = 3000
 local REMEMBERED = 2 * 86400
 
+-- Processes of the version before, which list nothing that they heard, may go on for a day.
+local function remember_since_when_lists_are_kept()
+  call('SET', KEY.heard_since, call('EXISTS', KEY.counts) == 1 and NOW + DAY or 0, 'NX')
+end
+
 local function remember_old_data()
   if call('EXISTS', KEY.layout) == 1 then return end
   if call('EXISTS', KEY.counts) == 1 then call('SET', KEY.old_data, '1', 'EX', KEEP + 62 * 86400) end
@@ -45,6 +50,7 @@ local function each(it)
     if former and former ~= BOOT then call('SET', KEY.heard .. former, ALL_HEARD, 'EX', 3600) end
     call('HSET', KEY.boots, INSTANCE, BOOT)
     remember_old_data()
+    remember_since_when_lists_are_kept()
   end
   local last, steady, dataset, named, server =
     unpack(call('HMGET', KEY.beats, 'last', 'steady', 'name', 'named', 'server'))

@@ -1,5 +1,6 @@
 -- A status was heard, or given up: the message's next one, if any, stays leased.
 -- item    id letter lease dead-reason('' heard) effort(of a dead one: how long and how often it was tried)
+--         packed-id label
 -- reply   the next report or false
 -- holds   `pending_reports` only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
@@ -15,8 +16,20 @@ local function with_more(m)
   return m
 end
 
+local ACCEPTED = 'a'
+
+-- For a replay it is found by the minute in which it was heard: once for a message whose `accepted` was heard in it, too.
+local function list_heard(m, letter, packed_id, label)
+  local minute = math.floor(NOW / 60000)
+  local accepted = letter ~= ACCEPTED and call('HGET', KEY.message .. m.id, FIELD.report .. ACCEPTED)
+  local heard = accepted and string.match(accepted, '^%-?%d+ (%-?%d+)')
+  if heard and math.floor((heard + m.accepted_at) / 60000) == minute then return end
+  local key = KEY.heard_in .. string.format('%d', minute) .. ':' .. label
+  if call('APPEND', key, packed_id) == 16 then call('EXPIRE', key, KEEP + 86400) end
+end
+
 local function each(it)
-  local id, letter, lease, reason, effort = unpack(it)
+  local id, letter, lease, reason, effort, packed_id, label = unpack(it)
   local m = read(id, FIELD.report .. letter)
   if not m then
     unlease('reports', id)
@@ -29,6 +42,7 @@ local function each(it)
   end
   local at = NOW - m.accepted_at
   if reason == '' then
+    list_heard(m, letter, packed_id, label)
     local queued, heard, times = string.match(m.more or '', '^(%-?%d+) ?(%-?%d*) ?%-?%d* ?(%d*)$')
     if (heard or '') == '' then
       set(m, FIELD.report .. letter, (queued or at) .. ' ' .. at)
