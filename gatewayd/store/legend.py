@@ -156,7 +156,7 @@ KEYS: dict[str, Key] = {
     "old_data": Key("old-data", "", "flag", "messages of 0.1.0 may be kept", "beat", "retention and 62 days"),
     "waited": Key("waited", "", "flag", "the write of which WAIT says who has it", "replicas.py", "60 s"),
     "alive": Key("alive", "", "text", "the instance that last tried whether writes pass", "ping", "60 s"),
-    "nothing": Key("-", "", "none", "never there: deleted first, see shared/base.lua", "nobody", "at once"),
+    "nothing": Key("-", "", "none", "never there: deleted first, see shared/opening.lua", "nobody", "at once"),
 }
 
 FIELDS: dict[str, Field] = {

@@ -59,7 +59,7 @@ def _assembled(name: str) -> str:
     shared = _shared_by(own)
     # Of the words, too, only those that are used: Redis runs what stands here at each call.
     used = [line for line in words.splitlines() if _defined(line) & _named(own + "".join(shared))]
-    parts = ["\n".join(used) + "\n", _source("shared/base.lua")]
+    parts = ["\n".join(used) + "\n", _source("shared/opening.lua")]
     if name not in _REFUSED_WHEN_FULL | _READ_ONLY:
         parts.append(_source("shared/when_full.lua"))
     return spell("".join([*parts, *shared, own, _source("shared/coda.lua")]))

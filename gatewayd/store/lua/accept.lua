@@ -7,7 +7,7 @@
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
 --         run again for a lost reply it says what it said; `heard_by` names the calls that heard of the message, and it
 --         stays until each of them has taken that back; until one of them is decided nobody else gets it to send
---         a full memory refuses it at its first write, and nothing else: see shared/base.lua
+--         a full memory refuses it at its first write, and nothing else: see shared/opening.lua
 local MAX = tonumber(ARGV[4])
 local waiting = tonumber(call('GET', KEY.waiting) or '0')
 local callbacks = {}
