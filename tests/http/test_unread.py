@@ -37,9 +37,13 @@ def test_who_reads_nothing_has_little_time(ends: tuple[socket.socket, socket.soc
     _, ours = ends
     fill(ours)
     unread = Unread(ours)
-    at = unread.begins(NOW, closing=closing)
+    at: float | None = unread.begins(NOW, closing=closing)
     assert at == NOW + UNREAD
-    assert unread.goes_on(at) is None
+    looked_at = 0.0
+    while at is not None:
+        # Their host may still take the last of what it has room for.
+        looked_at, at = at, unread.goes_on(at)
+    assert looked_at < NOW + IN_ALL
 
 
 def test_who_reads_has_more_and_not_for_ever(ends: tuple[socket.socket, socket.socket]) -> None:
