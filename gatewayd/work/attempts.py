@@ -4,9 +4,8 @@ Here the retry policy of messages is applied, and nowhere else. It sees failures
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
@@ -19,6 +18,7 @@ from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
 from gatewayd.core.status import State
 from gatewayd.work.marks import Mark, Marks
+from gatewayd.work.policies import Policies, Policy
 from gatewayd.work.tries import after, is_worth_a_line
 
 COPIES = 3
@@ -26,31 +26,6 @@ COPIES = 3
 
 T = TypeVar("T")
 log = Logger()
-
-
-class Policy(Protocol):
-    """How a route treats a message whose answer was lost (relays and SMSCs alike)."""
-
-    @property
-    def on_uncertain(self) -> str:
-        """`hold`: no second copy. `resend`: another one after `uncertain_wait`."""
-
-    @property
-    def uncertain_wait(self) -> float:
-        """Seconds for which evidence may still come."""
-
-
-class _Usual(Struct, frozen=True):
-    on_uncertain: str
-    uncertain_wait: float = 10.0
-
-
-_USUAL: Mapping[Channel, Policy] = {
-    Channel.EMAIL: _Usual("resend"),
-    Channel.SMS: _Usual("hold"),
-    Channel.IM: _Usual("hold"),
-}
-"""For a route that this process never had in its configuration: its channel's default (CONTRACT.md)."""
 
 
 class MessageWork:
@@ -92,16 +67,14 @@ class MessageWork:
         self._marks = marks
         self._evidence = evidence
         self._retry = retry
-        self._policies = policies
-        self._former: Mapping[str, Policy] = {}  # of routes that a reload took away
+        self._policies = Policies(channel, policies)
         self.paused: frozenset[tuple[str, Channel]] = frozenset()
         self._jitter = jitter
         self._meter = meter
 
     def reconfigure(self, policies: Mapping[str, Policy]) -> None:
         """Go by these policies from the next attempt on; a route that is gone keeps the one that it had."""
-        self._former = {**self._former, **self._policies}
-        self._policies = policies
+        self._policies.reconfigure(policies)
 
     def key(self, item: Leased) -> str:
         """The message's id."""
@@ -231,7 +204,7 @@ class MessageWork:
         )
         if counts:
             self._count(item, "uncertain" if uncertain else "again")
-            if uncertain and self._is_held(route or item.route):
+            if uncertain and self._policies.holds(route or item.route):
                 log.info(
                     "message {message_id} is held as uncertain: {reason}",
                     message_id=item.message.id,
@@ -264,24 +237,18 @@ class MessageWork:
         return self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
 
     def _resend_at(self, item: Leased) -> float:
-        if self._is_held(item.route) or item.copies >= COPIES:
+        if self._policies.holds(item.route) or item.copies >= COPIES:
             return item.message.deadline
         marked = min(item.marked_at, self._clock.seconds())
         backed_off = self._retry.next_due(max(item.copies, 1), item.first_tried or marked, marked, 1.0)
         heard_since: float = max(marked, self._heard_since(item.route))
-        return max(heard_since + self._policy(item.route).uncertain_wait, backed_off)
+        return max(heard_since + self._policies.wait(item.route), backed_off)
 
     def _what_it_waits_for(self, item: Leased) -> str:
-        route = item.route if item.route in self._policies else f"{item.route}, which is configured no more"
-        held = self._is_held(item.route) or item.copies >= COPIES
+        route = item.route if self._policies.knows(item.route) else f"{item.route}, which is configured no more"
+        held = self._policies.holds(item.route) or item.copies >= COPIES
         until = "held until its deadline" if held else "sent again where no evidence comes soon"
         return f"no answer is known from {route}: {until}"
-
-    def _is_held(self, route: str) -> bool:
-        return self._policy(route).on_uncertain == "hold"
-
-    def _policy(self, route: str) -> Policy:
-        return self._policies.get(route) or self._former.get(route) or _USUAL[self._channel]
 
     def _count(self, item: Leased, outcome: str) -> None:
         message = item.message
