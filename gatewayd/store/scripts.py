@@ -58,7 +58,8 @@ def _assembled(name: str) -> str:
     words = _words()
     shared = _shared_by(own)
     # Of the words, too, only those that are used: Redis runs what stands here at each call.
-    used = [line for line in words.splitlines() if _defined(line) & _named(own + "".join(shared))]
+    named = _named(own + "".join(shared))
+    used = [line for line in words.splitlines() if _defined(line) & named]
     parts = ["\n".join(used) + "\n", _source("shared/opening.lua")]
     if name not in _REFUSED_WHEN_FULL | _READ_ONLY:
         parts.append(_source("shared/when_full.lua"))
@@ -72,7 +73,7 @@ def _shared_by(source: str) -> list[str]:
     def add(text: str) -> None:
         for function, file in _functions().items():
             part = _source(file)
-            if part not in found and part != text and re.search(rf"\b{function}\(", text):
+            if function in _called(text) and part not in found and part != text:
                 add(part)
                 if part not in found:
                     found.append(part)
@@ -91,6 +92,11 @@ def _functions() -> dict[str, str]:
         for file in files
         for function in re.findall(r"^local function (\w+)", _source(f"shared/{file}"), re.MULTILINE)
     }
+
+
+@cache
+def _called(source: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\b(\w+)\(", source))
 
 
 def _defined(line: str) -> set[str]:

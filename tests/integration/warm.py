@@ -32,6 +32,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = {"twistd": ("twisted.scripts.twistd", "run"), "gatewayctl": ("gatewayd.ctl", "main")}
 """Module and function behind each command."""
 
+LATE = ("encodings.idna", "jinja2", "phonenumbers", "sqlite3", "stringprep")
+"""What a daemon of the tests imports only once it runs."""
+
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -191,7 +194,8 @@ def main() -> int | None:
     from twisted.internet import reactor
 
     imported = {name: importlib.import_module(module) for name, (module, _) in PROGRAMS.items()}
-    importlib.import_module("gatewayd.service")
+    for name in ("gatewayd.service", *LATE):
+        importlib.import_module(name)
     # Where the checkout is not installed the plugin is found all the same.
     twisted.plugins.__path__.append(str(CHECKOUT / "plugins"))
     # What a collector never visits, forks share: no page of it is copied.
