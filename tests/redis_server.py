@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fair_clock import Stretch
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from conftest import missing
-from fair_clock import Stretch
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 
 

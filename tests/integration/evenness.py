@@ -8,7 +8,6 @@ for one in tries():
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-
 from fair_clock import Stretch
 
 MOST_WITHHELD = 0.25

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from daemon import World, free_port
 from evenness import fullest_second, tries
+from fair_clock import Stretch
 from postfix import Postfix
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -33,7 +34,6 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
-from fair_clock import Stretch
 from gatewayd.sandbox.players import Player
 from gatewayd.sandbox.relay import SimulatedRelay, Taken
 from redis_server import later, until

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest_twisted
 from daemon import World, get
+from fair_clock import Stretch
 from load import TOLD, Load, copies, mails
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
@@ -14,7 +15,6 @@ from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
-from fair_clock import Stretch
 from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.smartico import CallbackAnswer, Said

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from fair_clock import Stretch
 from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.error import ConnectionLost
 
-from fair_clock import Stretch
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import IChannel
 from gatewayd.core.model import WayState

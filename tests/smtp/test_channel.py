@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import pytest_twisted
+from fair_clock import Stretch
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
@@ -16,7 +17,6 @@ from twisted.protocols.basic import LineOnlyReceiver
 
 from certificates import Authority
 from dkim_keys import RSA, is_valid, pem
-from fair_clock import Stretch
 from gatewayd.config import Domains, Relay, Secret
 from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Handed, Order
