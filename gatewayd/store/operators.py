@@ -23,8 +23,8 @@ class Operators(StorePart):
 
     async def audit_head(self, instance: str) -> AuditHead | None:
         """As IStore."""
-        kept = await self._link.command("HMGET", self._key("audit", instance), "chain", "lines")
-        return AuditHead(kept[0].decode(), int(kept[1] or 0)) if kept[0] else None
+        chain, lines = await self._link.command("HMGET", self._key("audit", instance), "chain", "lines")
+        return AuditHead(chain.decode(), int(lines or 0)) if chain else None
 
     async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
         """As IStore."""

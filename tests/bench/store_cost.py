@@ -1,18 +1,24 @@
 """Prints what Redis pays for a message: memory while it waits and while it is kept, commands and CPU of its life.
 
-Run: PYTHONPATH=.:tests python tests/bench/store_cost.py [--messages N]
+Run: PYTHONPATH=.:tests:tests/integration python tests/bench/store_cost.py [--messages N] [--instructions] [--at-once N]
 
 A private Redis without persistence; the store's own scripts, as many at once as a busy daemon has. Manual 8.1 is made
 from the lines that begin with a bar. An email has 1,900 bytes of HTML, an SMS has 70 characters; each message has a
-player, a number, a uid and remote ids of its own, and its life's two callbacks were heard.
+player, a number, a uid and remote ids of its own, and its life's two callbacks were heard by the process that sent it.
+
+With --instructions: what each step of an SMS costs a Redis that writes its file, counted by valgrind, so that no other
+load on the machine shows. Fewer at once cost more each, for a call has a price of its own.
 """
 
 import argparse
 import os
 import random
+import re
+import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet import reactor, task
@@ -22,6 +28,7 @@ from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Email, Evidence, Handed, Message, Receipt, ReportJob, Sms
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys
+from gatewayd.sandbox.redis_process import find_server
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer
@@ -46,6 +53,8 @@ WORDS = [
     "apply",
 ]
 AT_ONCE = 20
+GROUPS = 20
+"""Of messages that go their way together under callgrind, where all is fifty times slower."""
 ATTEMPT = "123456"
 WEEK = 7 * 86400.0
 
@@ -60,6 +69,8 @@ class Bench:
         self.link = RedisLink(reactor, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
         self.store = RedisStore(self.link, reactor, prefix, "gw1")
         self.server = server
+        self._to_tell: list[ReportJob] = []
+        self.store.feed_reports(lambda: True, self._to_tell.append)
 
     def message(self, number: int, channel: Channel, *, same_body: bool = False, uid: str = "") -> Message:
         """The content that the table is about."""
@@ -97,17 +108,36 @@ class Bench:
         """A number for each player."""
         return "+4477" + message.ext_user_id
 
-    async def sms(self, message: Message) -> None:
+    def steps(self) -> dict[str, Callable[[Message], Coroutine[Any, Any, None]]]:
         """An SMS from its acceptance to the second callback's answer."""
-        await self.accept(message, lease=True)
-        number = self.keys.number_hashes(self.number(message))[0]
-        await self.store.mark(message, "world", number, lease=ATTEMPT, stop_hashes=(number,))
+        return {
+            "accept": lambda message: self.accept(message, lease=True),
+            "mark": self._mark,
+            "sent": self._sent,
+            "accepted heard": lambda _: self.heard(),
+            "receipt": self._receipt,
+            "delivered heard": lambda _: self.heard(),
+        }
+
+    async def _mark(self, message: Message) -> None:
+        number = self._number_hash(message)
+        assert await self.store.mark(message, "world", number, lease=ATTEMPT, stop_hashes=(number,))
+
+    async def _sent(self, message: Message) -> None:
         remote = message.id[:8]
         await self.store.settle_sent(message.id, Channel.SMS, Handed("world", (remote,), remote))
-        await self.heard()
-        receipt = Receipt("world", (remote,), Event.DELIVERED, "stat:DELIVRD err:000", number)
-        await self.store.record_receipt(receipt, park=True)
-        await self.heard()
+
+    async def _receipt(self, message: Message) -> None:
+        text, number = "stat:DELIVRD err:000", self._number_hash(message)
+        await self.store.record_receipt(Receipt("world", (message.id[:8],), Event.DELIVERED, text, number), park=True)
+
+    def _number_hash(self, message: Message) -> str:
+        return self.keys.number_hashes(self.number(message))[0]
+
+    async def sms(self, message: Message) -> None:
+        """All of it."""
+        for step in self.steps().values():
+            await step(message)
 
     async def email(self, message: Message) -> None:
         """An email from its acceptance to the second callback's answer."""
@@ -120,11 +150,13 @@ class Bench:
         await self.heard()
 
     async def heard(self) -> None:
-        """Whatever is to be told was heard."""
-        for job in await self.store.lease_reports(AT_ONCE):
-            following: ReportJob | None = job
-            while following is not None:
-                following = await self.store.report_heard(following)
+        """What is to be told by now was heard."""
+        jobs, self._to_tell[:] = self._to_tell[:], []
+        await gatherResults([Deferred.fromCoroutine(self._heard(job)) for job in jobs])
+
+    async def _heard(self, job: ReportJob | None) -> None:
+        while job is not None:
+            job = await self.store.report_heard(job)
 
     async def figures(self) -> tuple[int, int, float]:
         """Bytes, commands run and CPU seconds of Redis so far."""
@@ -156,8 +188,56 @@ def _value(info: bytes, name: str) -> str:
     return next(line.partition(":")[2] for line in info.decode().splitlines() if line.startswith(name + ":"))
 
 
+class Counted:
+    """A Redis under callgrind."""
+
+    def __init__(self, directory: Path) -> None:
+        self._files = directory
+        program = directory / "redis"
+        real = find_server(os.environ) or "redis-server"
+        out = f"--callgrind-out-file={directory}/counts.%p"
+        program.write_text(f'#!/bin/sh\nexec valgrind --tool=callgrind {out} --quiet {real} "$@"\n')
+        program.chmod(0o755)
+        self.server = RedisServer(str(program))
+
+    def instructions(self) -> int:
+        """Since they were asked for last."""
+        subprocess.run(["callgrind_control", "-d", str(self.server.pid)], check=True, capture_output=True)
+        total = 0
+        for path in self._files.glob("counts.*"):
+            found = re.search(r"(?m)^(?:summary|totals): (\d+)", path.read_text())
+            total += int(found[1]) if found else 0
+            path.unlink()
+        return total
+
+
+async def count(at_once: int) -> None:
+    """Each step of all messages, and what it took."""
+    with TemporaryDirectory(prefix="counts-") as name:
+        counted = Counted(Path(name))
+        # Its own clock's work goes by real time, which is long here.
+        await counted.server.start("--appendfsync", "everysec", "--hz", "1", patience=100.0)
+        bench = Bench(counted.server)
+        bench.link.startService()
+        figures = dict.fromkeys(bench.steps(), 0)
+        for group in range(-1, GROUPS):
+            messages = [bench.message(group * at_once + number, Channel.SMS) for number in range(at_once)]
+            for name, step in bench.steps().items():
+                counted.instructions()
+                await gatherResults([Deferred.fromCoroutine(step(message)) for message in messages])
+                # The first group finds nothing: scripts are loaded, lists begin.
+                figures[name] += counted.instructions() if group >= 0 else 0
+        for name, total in [*figures.items(), ("all", sum(figures.values()))]:
+            print(f"{name:16}{total // (GROUPS * at_once):10,}")
+        await bench.link.stopService()
+        counted.server.remove()
+
+
 async def run(options: argparse.Namespace) -> None:
     """All lines of the table."""
+    if options.instructions:
+        await count(options.at_once)
+        return
     server = RedisServer()
     await server.start("--appendonly", "no")
     bench = Bench(server)
@@ -188,6 +268,8 @@ def main() -> None:
     """Read the options, and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=20_000, help="of each kind (20000)")
+    parser.add_argument("--instructions", action="store_true", help="count what each step of an SMS costs")
+    parser.add_argument("--at-once", type=int, default=10, help="messages that share a call there (10)")
     options = parser.parse_args()
     task.react(lambda _: Deferred.fromCoroutine(run(options)))
 
