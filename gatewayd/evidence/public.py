@@ -35,6 +35,8 @@ from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
 
 MAX_BODY: Final = 1_048_576
+"""The largest body that the listener should take, in bytes: a provider's batch."""
+
 REPORT: Final = 65_536
 """Bytes of a report: it is about one message."""
 
@@ -45,7 +47,7 @@ MOST_FROM_ONE: Final = 64
 """Connections of one address of the internet's, behind which a household or an office may be."""
 
 _OPEN_TO_ALL: Final = ("pixel", "unsubscribe_page", "unsubscribe")
-"""The largest body that the listener should take, in bytes: a provider's batch."""
+"""The endpoints on those paths: nobody has to prove anything there."""
 
 _FACTS_A_TOKEN: Final = 50
 """How often one message's pixel or link is recorded: whoever holds the mail can ask as often as he likes."""

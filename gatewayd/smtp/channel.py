@@ -1,7 +1,7 @@
 """Email's way out: one message to the first of its relays that takes it.
 
 Owns the relays, and what a label adds to its mail. Tries once; must not know the store, the tracker, the retry policy
-or the other channel.
+or the other channels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +33,13 @@ from gatewayd.smtp.route import LIVE_KEYS, RelayRoute
 from gatewayd.smtp.timeouts import Timeouts
 
 DRAIN = 20.0
+"""Seconds that a stop waits for the answers to what is on the wire."""
+
 BIG = 32768
+"""Characters of a mail from which on it is composed in a thread."""
+
 PREVIEW_BURST = 5
+"""Previews of one label that may leave at once."""
 
 _NONE_CONFIGURED = "none of its relays is configured"
 

@@ -26,7 +26,10 @@ from gatewayd.smtp.slow_domains import SlowDomains
 
 DOMAIN_QUEUE = 20
 DOMAIN_WAIT = 2.0
+"""Mails to one recipient domain that may wait for its slots, and for how many seconds."""
+
 BARE_FOR = 3600.0
+"""Seconds for which a relay that disliked parameters gets none."""
 
 LIVE_KEYS = frozenset({"connections", "rate", "provider", "on_uncertain", "uncertain_wait", "headers", "domains"})
 """Keys of a relay's table that a reload may change on living connections."""

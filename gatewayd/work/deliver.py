@@ -31,6 +31,7 @@ RETURN_LOOK = 300.0
 """Seconds between two looks at whether a label or route that was taken out of the file is back."""
 
 DIRECTORY_RETRY = 5.0
+"""Seconds until a directory that could not be asked is asked again for the same message."""
 
 _UNREACHED: dict[WhyNot | None, str] = {
     WhyNot.UNKNOWN: "the directory does not know the user",

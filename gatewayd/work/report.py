@@ -136,12 +136,8 @@ class Reporter:
         return now - max(job.queued_at, job.first_tried or now) < YOUNG
 
 
-def address(callback_url: str, api_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:
-    """Where to GET: the callback's own query is kept, ours is added. It holds the key: never log it."""
-    return _address(callback_url, quote(api_key, safe=""), channel, ext_message_id, status)
-
-
 def _address(callback_url: str, quoted_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:
+    """Where to GET: the callback's own query is kept, ours is added. It holds the key: never log it."""
     before, _, _ = callback_url.partition("#")
     joint = "?" if "?" not in before else "" if before[-1] in "?&" else "&"
     kind = Channel.SMS if channel is Channel.IM else channel

@@ -9,13 +9,14 @@ import pytest
 import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gatewayd.config import Label, Secret
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.model import Channel, ReportJob
 from gatewayd.core.status import Report
-from gatewayd.work.report import YOUNG, Reporter, address, read_answer
+from gatewayd.work.report import YOUNG, Reporter, read_answer
 
 NOW = 1_800_000_000.0
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
@@ -61,6 +62,16 @@ def reporter(callbacks: Callbacks, **changes: Any) -> Reporter:
     clock = Clock()
     clock.advance(NOW)
     return Reporter(clock, callbacks, {"amazing": label(**changes)})
+
+
+def asked(told: ReportJob, **changes: Any) -> str:
+    """The URL that a status is told at."""
+    callbacks = Callbacks()
+    Deferred.fromCoroutine(reporter(callbacks, **changes).tell(told)).addErrback(
+        lambda failure: failure.raiseException()
+    )
+    [(url, _)] = callbacks.asked
+    return url
 
 
 async def failure_of(body: bytes, status: int = 200, **changes: Any) -> Exception:
@@ -140,7 +151,7 @@ async def test_only_a_host_listed_by_name_may_be_private(listed: str, url: str, 
 )
 def test_the_callbacks_own_query_is_kept(url: str, starts: str) -> None:
     """Whatever query the URL brings stays in front of ours; a fragment goes."""
-    made = address(url, "k", Channel.EMAIL, ID, Report.OPENED)
+    made = asked(job(status=Report.OPENED), callback_url=url, api_key=Secret("k"))
     assert made.startswith(starts)
     assert made.endswith(f"type=email&ext_message_id={ID}&status=opened&api_key=k")
 
@@ -150,7 +161,7 @@ def test_any_key_survives_its_quoting(key: str) -> None:
     """An API key of any characters arrives as it is, and brings no parameter of its own."""
     if any("\ud800" <= char <= "\udfff" for char in key):
         return
-    query = urlsplit(address("https://h/cb", key, Channel.SMS, ID, Report.FAILED)).query
+    query = urlsplit(asked(job(), callback_url="https://h/cb", api_key=Secret(key))).query
     assert dict(parse_qsl(query, keep_blank_values=True))["api_key"] == key
     assert len(parse_qsl(query, keep_blank_values=True)) == 4
 
