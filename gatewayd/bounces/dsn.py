@@ -135,8 +135,10 @@ class _Telling:
         if diagnostic:
             return wording.EXPIRED.search(diagnostic) is not None
         text = self._mail.flat
-        said = wording.EXPIRED.search(text) or wording.GIVEN_UP.search(wording.CONDITION.without(text))
-        return said is not None and not self.delayed
+        if wording.EXPIRED.search(text) is not None:
+            # OpenSMTPD says of what it has just thrown away that it is kept for up to 7 days.
+            return True
+        return wording.GIVEN_UP.search(wording.CONDITION.without(text)) is not None and not self.delayed
 
     @cached_property
     def recipient(self) -> str:

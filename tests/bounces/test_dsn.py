@@ -218,8 +218,15 @@ def test_damage() -> None:
 
 def test_opensmtpd_calls_an_expired_mail_delayed() -> None:
     """`Action: delayed`, 4.4.7 and "Envelope expired" is the end; a warning under the same code is none."""
-    expired = read(report(block("delayed", "4.4.7"), f"The list of recipients:\n\n{PLAYER}: Envelope expired"))
-    assert (expired.kind, expired.status, expired.hard) == (Kind.FAILED, "4.4.7", False)
+    kept = (
+        "Please note that this is only a temporary failure report.\n"
+        "The message is kept in the queue for up to 7 days.\n"
+        "You DO NOT NEED to re-send the message to these recipients."
+    )
+    # What it writes about a mail that it has just thrown away, to the letter.
+    for text in (f"{PLAYER}: Envelope expired", f"A message is delayed:\n\n{PLAYER}: Envelope expired\n\n{kept}"):
+        expired = read(report(block("delayed", "4.4.7"), text))
+        assert (expired.kind, expired.status, expired.hard) == (Kind.FAILED, "4.4.7", False)
     for text, diagnostic in (
         ("Your message is delayed. It will be tried until it has expired.", ""),
         (f"{PLAYER}: Envelope expired", "smtp; 400 4.4.7 Message delayed"),
