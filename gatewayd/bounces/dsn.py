@@ -63,9 +63,9 @@ _TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _EXPIRED = ".4.7"
 _REASON = 3  # of precision
-_MAX_BLOCKS = 50
-_MAX_VALUE = 2048
-_MAX_WORDS = 2048
+_MAX_BLOCKS = 50  # about recipients, of one report
+_MAX_VALUE = 2048  # characters of a field
+_MAX_WORDS = 2048  # characters of a mail that are read beside its blocks
 
 
 def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:

@@ -28,7 +28,7 @@ from gatewayd.http_client.public_only import PublicOnly
 
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
-_MOST_HOSTS = 1_000
+_MOST_HOSTS = 1_000  # remembered
 _RETRY_AFTER = (429, 503)
 
 

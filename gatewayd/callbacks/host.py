@@ -38,7 +38,7 @@ FARTHEST = 1_800.0
 MOST_TURNED_AWAY = 100_000
 """So many are told once the host is up again; past that, they come when they were told to."""
 
-_SOONEST = 0.25
+_SOONEST = 0.25  # seconds until one who is turned away comes again, at least
 _ACCEPT = (("Accept", "application/json"),)
 
 

@@ -22,7 +22,7 @@ from gatewayd.providers.vendor import Answered, Down, NotWritten, Unanswered
 
 TEXT = "gatewayd test"
 _LOOKS_LIKE_AN_ID = re.compile(r"(?:^|[._-])(?:\w*id|\w*uuid|\w*sid|reference)$", re.IGNORECASE)
-_SHOWN = 2_000
+_SHOWN = 2_000  # characters of an answer
 
 _MEANINGS = {
     Verdict.TAKEN: "taken: the message would be accepted",

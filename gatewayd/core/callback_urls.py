@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-LONGEST = 4096
-_LONGEST_HOST = 253
+LONGEST = 4096  # characters of a URL
+_LONGEST_HOST = 253  # characters
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _URL = re.compile(

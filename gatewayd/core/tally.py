@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-REMEMBERED = 20_000
+REMEMBERED = 20_000  # names
 
 
 class Tally:

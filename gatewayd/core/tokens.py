@@ -16,10 +16,10 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-_TAG = 12
-_NAME = 15
+_TAG = 12  # bytes of a token's proof
+_NAME = 15  # bytes of a hash
 _BODY = 1 + 16 + _TAG
-_REMEMBERED = 4096
+_REMEMBERED = 4096  # hashes
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
 
 

@@ -59,10 +59,10 @@ READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
 REMEMBERED = 7 * 86400.0
 """How long an event's key is kept: longer than any provider repeats it, or its signature counts."""
 
-_FETCH_TIME = 5.0
-_FETCH_SIZE = 65536
-_CERTIFICATES = 8
-_AT_ONCE = 1000
+_FETCH_TIME = 5.0  # seconds for a certificate or a confirmation
+_FETCH_SIZE = 65536  # bytes of it
+_CERTIFICATES = 8  # remembered
+_AT_ONCE = 1000  # messages of one request that are recorded at a time
 
 _log = Logger()
 

@@ -30,7 +30,7 @@ HASTY = 1.0
 ONCE_FOR = 60.0
 """Seconds for which the connections to such a one are used once: what was written to one that closes may be there."""
 
-_TICK = 0.5
+_TICK = 0.5  # seconds between two looks at what is late
 _LOOK = MSG_PEEK | MSG_DONTWAIT
 
 

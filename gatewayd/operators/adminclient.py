@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from gatewayd.core.model import Json
 
-TIMEOUT = 30.0
+TIMEOUT = 30.0  # seconds
 _DEFAULT_LISTEN = "tcp:9090:interface=127.0.0.1"
 _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 

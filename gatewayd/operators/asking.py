@@ -13,7 +13,7 @@ from gatewayd.core.model import Json
 from gatewayd.operators import show
 from gatewayd.operators.adminclient import AdminClient, Unhappy, open_client
 
-_DEAD_PAGE = 100_000
+_DEAD_PAGE = 100_000  # dead letters
 
 
 def tell(options: Namespace, value: Json, shown: Callable[[Json], None]) -> int:

@@ -34,7 +34,7 @@ CONTINUED = "continued"
 GAP = "gap"
 """The decision that says that lines were missing here when the daemon started; its reason begins with their head."""
 
-_TAIL = 65536
+_TAIL = 65536  # bytes at the end of a file in which its last line is looked for
 log = Logger()
 
 

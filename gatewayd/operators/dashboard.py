@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SPANS = {"10m": 600.0, "30m": 1800.0, "2h": 7200.0}
-_BINS = 60
+_BINS = 60  # points of a plot
 
 _STATIC = {"dashboard.css": b"text/css; charset=utf-8", "dashboard.js": b"text/javascript; charset=utf-8"}
 _STATIC["icon.svg"] = b"image/svg+xml"

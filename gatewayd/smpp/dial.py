@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from gatewayd import config
 from gatewayd.core.tls import client_options
 
-CONNECT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 10.0  # seconds
 
 
 def each_host(smsc: config.Smsc) -> tuple[config.Smsc, ...]:

@@ -85,7 +85,7 @@ _USUAL = re.compile(
 """Appendix B to the letter, as nearly all receipts come: read at a tenth of the price, and to the same."""
 
 _BEGINS_LIKE_ONE = re.compile(r"\s*(?:message[ _]?|msg[ _]?)?id[ ]?[:=]", re.IGNORECASE)
-_LONGEST_SCANNED = 1024
+_LONGEST_SCANNED = 1024  # octets of a text
 
 _WORD = re.compile(r"[0-9A-Z_-]{1,24}", re.ASCII)
 _CODE = re.compile(r"[0-9A-Za-z_.-]{1,12}", re.ASCII)
@@ -210,7 +210,7 @@ def _detail(state: str, error: str, network: bytes | None, intermediate: bool) -
     return _NUMBER.sub("#", " ".join(said))
 
 
-_LONGEST_ID = 128
+_LONGEST_ID = 128  # characters
 _DECIMAL = re.compile(r"[0-9]+", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 _PREFIXED = re.compile(r"0[xX][0-9a-fA-F]+", re.ASCII)

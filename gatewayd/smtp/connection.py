@@ -25,7 +25,7 @@ from gatewayd.smtp.commands import Offer, read_offer
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
 from gatewayd.smtp.timeouts import Timeouts
 
-_TICK = 15.0
+_TICK = 15.0  # seconds between two looks at the deadline, at most
 
 
 @dataclass(frozen=True, slots=True)

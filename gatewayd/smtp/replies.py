@@ -13,10 +13,10 @@ from msgspec import Struct
 from gatewayd.core.enhanced_codes import HARD
 from gatewayd.core.redact import redact, without_addresses
 
-LINE_LIMIT = 4096
-LINES_LIMIT = 100
-_SHOWN = 300
-_READ = 1500
+LINE_LIMIT = 4096  # bytes
+LINES_LIMIT = 100  # of one reply
+_SHOWN = 300  # characters for people
+_READ = 1500  # characters of which those are made
 
 
 class Stage(StrEnum):

@@ -82,7 +82,7 @@ class AuditHead(Struct, frozen=True):
     lines: int
 
 
-_SAID = 5
+_SAID = 5  # names
 
 
 def some_names(names: Iterable[str]) -> str:
