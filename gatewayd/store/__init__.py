@@ -256,7 +256,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
     async def beat(self, *, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
         began = self._clock.seconds()
         try:
-            item = (int(first), rows.ms(dead_after), self._unheard.first(), *self._dataset.latest)
+            behind = self._moments.behind
+            lag = "" if behind is None else rows.ms(behind)
+            item = (int(first), rows.ms(dead_after), self._unheard.first(), *self._dataset.latest, lag)
             reply = await self._run("beat", *item)
             # In the turn of the reactor in which the answer came: it came over this one.
             connection = self._link.connections
@@ -264,8 +266,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
-        ours, dead, paused, clock, back, name, count, missing, living, wait = reply
+        ours, dead, paused, clock, back, name, count, missing, living, wait, lag = reply
         jump = self._clocks_read(began, clock)
+        self._moments.join(lag / 1000)
         if back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
             back = max(int(back), round(-jump * 1000))

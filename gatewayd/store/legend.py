@@ -146,7 +146,8 @@ KEYS: dict[str, Key] = {
         "",
         "hash",
         "heartbeats of all: `last`, `steady` without a gap since, `count`; the dataset's `name`, `named` when it may"
-        " have lost something, the run of the `server`",
+        " have lost something, the run of the `server`; the `lag` of deadlines behind its clock, told"
+        " at `lag_at` by `lag_by`",
         "beat",
         "never",
     ),

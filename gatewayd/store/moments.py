@@ -22,6 +22,18 @@ class Moments:
         self.ahead = 0.0
         self._followed = 0.0
         self._compared_at: float | None = None
+        self._has_joined = False
+
+    @property
+    def behind(self) -> float | None:
+        """By how many seconds deadlines lag behind Redis' clock, which was set; None before that is known."""
+        return self.ahead - self._followed if self._has_joined else None
+
+    def join(self, behind: float) -> None:
+        """Read deadlines as those do that have seen what we have not: Redis' clock was set before we began."""
+        if not self._has_joined:
+            self._followed = self.ahead - behind
+            self._has_joined = True
 
     def compared(self, began: float, ended: float, theirs: Sequence[int]) -> float:
         """Redis answered TIME with `theirs` between `began` and `ended`. How far the difference has jumped, or 0."""

@@ -17,6 +17,7 @@ from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import FOLLOW, Moments
 from gatewayd.work.marks import Marks
 from redis_server import RedisServer, ShiftedClock
+from store_world import on_redis
 
 PREFIX = RedisStore.key_prefix("clocks:")
 _serial = itertools.count()
@@ -73,11 +74,11 @@ class Away:
 
     def __init__(self, clock: Any, off: float) -> None:
         self._clock = clock
-        self._off = off
+        self.off = off
 
     def seconds(self) -> float:
         """The present moment, as that host sees it."""
-        return float(self._clock.seconds()) + self._off
+        return float(self._clock.seconds()) + self.off
 
 
 @pytest_twisted.ensureDeferred
@@ -263,6 +264,57 @@ async def test_a_clock_that_is_set_on_ends_nothing_and_looks_at_nothing_again(
     await store.accept(sms(host), "f")
     await store.resume("amazing", Channel.SMS)
     assert await store.requeue_set_aside() == 1
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0, 10 * 86400.0])
+@pytest_twisted.ensureDeferred
+async def test_a_process_that_begins_after_a_jump_reads_deadlines_as_the_others_do(
+    redis: tuple[RedisLink, ShiftedClock], jump: float
+) -> None:
+    """It has not seen Redis' clock being set; a deploy right after that must not end what waits."""
+    link, clock = redis
+    host = Away(reactor, 0.0)
+    old = RedisStore(link, host, PREFIX, "one")
+    await old.beat(first=True, dead_after=15)
+    before = sms(host)
+    await old.accept(before, "f")
+    clock.advance(jump)
+    for _ in range(2):
+        await old.beat(first=False, dead_after=15)
+        await old.come_forward()
+    after = sms(host)
+    await old.accept(after, "f")
+    new = RedisStore(link, host, PREFIX, "two")
+    await new.beat(first=True, dead_after=15)
+    await new.beat(first=False, dead_after=15)
+    assert await new.lease_overdue(Channel.SMS, 0, 10) == (2, [])
+    found = await new.lease_messages(Channel.SMS, 10)
+    assert {leased.message.id: leased.message.deadline for leased in found} == {
+        message.id: pytest.approx(message.deadline, abs=1.0) for message in (before, after)
+    }
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_host_that_slept_says_nothing_of_redis_clock(
+    redis: tuple[RedisLink, ShiftedClock], redis_server: RedisServer
+) -> None:
+    """Its own clock stood still for an hour: who begins goes by the others, who saw no jump."""
+    link, clock = redis
+    awake, asleep = Away(reactor, 0.0), Away(reactor, 0.0)
+    other_link, _ = on_redis(redis_server, clock, PREFIX, "two", "boot-two")
+    one, two = RedisStore(link, awake, PREFIX, "one"), RedisStore(other_link, asleep, PREFIX, "two")
+    message = sms(awake)
+    for store in (one, two):
+        await store.beat(first=True, dead_after=15)
+    await one.accept(message, "f")
+    asleep.off = -3600.0
+    for store in (two, one, two, one, two):
+        await store.beat(first=False, dead_after=15)
+    new = RedisStore(link, awake, PREFIX, "three")
+    await new.beat(first=True, dead_after=15)
+    (leased,) = await new.lease_messages(Channel.SMS, 10)
+    assert leased.message.deadline == pytest.approx(message.deadline, abs=1.0)
+    await other_link.stopService()
 
 
 @pytest_twisted.ensureDeferred

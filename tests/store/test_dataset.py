@@ -94,7 +94,7 @@ async def test_nothing_is_leased_or_marked_until_each_peer_could_restate(pair: P
     message, queued = await pair.leased(pair.one), sms(pair.clock)
     await pair.one.accept(queued, "print")
     await pair.becomes_another_server()
-    for _ in range(6):
+    for _ in range(4):
         await pair.beat(pair.one)
         assert await pair.one.lease_messages(Channel.SMS, 10) == []
         with pytest.raises(TemporaryFailure, match="restated") as caught:

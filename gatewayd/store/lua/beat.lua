@@ -1,9 +1,10 @@
 -- One heartbeat of this instance.
 -- item    first(0|1) dead-after(ms) first-undecided(attempt)
 --         count(of this process's heartbeat that it heard of last; 0 before) alone(0|1: no peer lived then)
+--         lag(ms by which deadlines lag behind this clock, which was set; '' where the process does not know)
 -- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
 --         the dataset's name, how many heartbeats it has seen, how many of them up to ours are missing,
---         how many peers live, for how long to lease and mark nothing (ms)}
+--         how many peers live, for how long to lease and mark nothing (ms), the lag as it was told last}
 -- holds   the process that began last owns the instance's name; an older one of the same name learns it here, and has no
 --         call any more whose caller may hear that nothing was stored
 --         a dataset from before this process's last heartbeat may know its predecessor only: that one isn't its successor
@@ -41,8 +42,16 @@ local function time_to_restate(named, dead_after)
   return math.min(math.max(named + RESTATING - NOW, 0), RESTATING)
 end
 
+-- The least lag of those that live is taken: the host of one may have slept, whose own clock lags by that alone.
+local function keep_lag(lag, before, told_at, told_by)
+  if lag == '' then return end
+  if told_by == BOOT or math.abs(NOW - told_at) > RESTATING or math.abs(lag) <= math.abs(before) then
+    call('HSET', KEY.beats, 'lag', lag, 'lag_at', now, 'lag_by', BOOT)
+  end
+end
+
 local function each(it)
-  local is_first, dead_after, undecided, heard_of, is_alone = unpack(it)
+  local is_first, dead_after, undecided, heard_of, is_alone, lag = unpack(it)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     local former = call('HGET', KEY.boots, INSTANCE)
@@ -52,11 +61,12 @@ local function each(it)
     remember_old_data()
     remember_since_when_lists_are_kept()
   end
-  local last, steady, dataset, named, server =
-    unpack(call('HMGET', KEY.beats, 'last', 'steady', 'name', 'named', 'server'))
+  local last, steady, dataset, named, server, lag_before, lag_at, lag_by =
+    unpack(call('HMGET', KEY.beats, 'last', 'steady', 'name', 'named', 'server', 'lag', 'lag_at', 'lag_by'))
+  lag_before = tonumber(lag_before or '0')
   local missing = math.max(heard_of - tonumber(call('GET', KEY.beaten .. BOOT) or '0'), 0)
   local owner = call('HGET', KEY.boots, INSTANCE)
-  if owner and owner ~= BOOT and missing == 0 then return {0, {}, {}, time, 0, '', 0, 0, 0, 0} end
+  if owner and owner ~= BOOT and missing == 0 then return {0, {}, {}, time, 0, '', 0, 0, 0, 0, 0} end
   if owner ~= BOOT then call('HSET', KEY.boots, INSTANCE, BOOT) end
   local back = last and math.max(last - NOW, 0) or 0
   if back < 1000 then back = 0 end
@@ -69,6 +79,7 @@ local function each(it)
     end
   end
   call('HSET', KEY.beats, 'last', now, 'steady', steady)
+  keep_lag(lag, lag_before, tonumber(lag_at or '0'), lag_by)
   call('ZADD', KEY.instances, now, INSTANCE)
   all_heard_before(undecided)
   local dead = NOW - steady >= dead_after and call('ZRANGEBYSCORE', KEY.instances, '-inf', NOW - dead_after) or {}
@@ -89,5 +100,5 @@ local function each(it)
   local peers = call('ZCOUNT', KEY.instances, lately, '+inf') - 1
   local may_be_peers = peers > 0 or heard_of > 0 and is_alone == 0
   local wait = named and may_be_peers and time_to_restate(tonumber(named), dead_after) or 0
-  return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset, beats, missing, peers, wait}
+  return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset, beats, missing, peers, wait, lag_before}
 end
