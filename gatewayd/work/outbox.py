@@ -45,6 +45,7 @@ class Outbox(Service, Generic[T]):
         self._pump: Deferred[None] | None = None
         self._nap: Deferred[None] | None = None
         self._hungry = self._is_held_back = False
+        self._began = 0.0
 
     def hold_back(self) -> None:
         """Begin nothing before `go_on`: what a process leases that no peer knows of is nobody's once it dies."""
@@ -79,6 +80,7 @@ class Outbox(Service, Generic[T]):
     def startService(self) -> None:
         """Begin to look for due items."""
         super().startService()  # type: ignore[no-untyped-call]
+        self._began = self._clock.seconds()
         self._pump = Deferred.fromCoroutine(self._look())
         self._pump.addErrback(lambda failure: failure.trap(CancelledError))
         self._pump.addErrback(
@@ -149,7 +151,9 @@ class Outbox(Service, Generic[T]):
             if self._hungry and len(self._running) <= self._window // 2:
                 await self._sleep(0)
             else:
-                await self._sleep(POLL)
+                # Outboxes that were started together look together: their questions to the store share a call.
+                passed = self._clock.seconds() - self._began
+                await self._sleep((round(passed / POLL) + 1) * POLL - passed)
 
     async def _sleep(self, seconds: float) -> None:
         nap: Deferred[None] = Deferred(lambda _: call.cancel())
