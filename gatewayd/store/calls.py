@@ -4,21 +4,22 @@ Knows no key, no message and no connection. Measured: batching a script costs le
 """
 
 import hashlib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import msgpack
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
-from gatewayd.store.connection import Failed
+from gatewayd.store.connection import Failed, Lost
 
 CHUNK = 200
 CHUNK_BYTES = 1_000_000
 """Most items, and bytes of them, in one call: Redis does nothing else meanwhile."""
 
-Execute = Callable[..., Coroutine[Any, Any, Any]]
-"""The reply to one command, given as its words."""
+Ask = Callable[[Sequence[Sequence[Any]]], list[Deferred[Any]]]
+"""The replies to these commands, which go out in one write. Raises Lost."""
 
 
 class Script:
@@ -41,7 +42,7 @@ class ScriptCalls:
     """
 
     def __init__(
-        self, clock: Any, here: Callable[[], Execute], arguments: Sequence[str], prefix: str, shift: Callable[[], float]
+        self, clock: Any, here: Callable[[], Ask], arguments: Sequence[str], prefix: str, shift: Callable[[], float]
     ) -> None:
         self.arguments = tuple(arguments)
         self.prefix = prefix
@@ -60,39 +61,48 @@ class ScriptCalls:
             self._clock.callLater(0, self._flush)
         return reply
 
-    async def evaluate(self, script: Script, packed: Sequence[msgspec.Raw]) -> list[Any]:
-        """The replies for these items, in order, by one call."""
-        execute = self._here()
-        rest = (1, self.prefix, int(self._shift() * 1000), msgpack.encode(packed), *self.arguments)
-        try:
-            replies: list[Any] = await execute("EVALSHA", script.sha, *rest)
-        except Failed as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise
-            replies = await execute("EVAL", script.source, *rest)
-        return replies
+    def evaluate(self, calls: Sequence[tuple[Script, Sequence[msgspec.Raw]]]) -> list[Deferred[list[Any]]]:
+        """The replies for the items of each call, in order; all go out in one write. Raises Lost."""
+        ask, shift = self._here(), int(self._shift() * 1000)
+        rest = [(1, self.prefix, shift, msgpack.encode(packed), *self.arguments) for _, packed in calls]
+        scripts = [script for script, _ in calls]
+
+        def by_source(failure: Failure, script: Script, words: Sequence[Any]) -> Any:
+            if failure.check(Failed) and str(failure.value).startswith("NOSCRIPT"):
+                return ask([("EVAL", script.source, *words)])[0]
+            return failure
+
+        asked = ask([("EVALSHA", script.sha, *words) for script, words in zip(scripts, rest, strict=True)])
+        for one, script, words in zip(asked, scripts, rest, strict=True):
+            one.addErrback(by_source, script, words)
+        return asked
 
     def _flush(self) -> None:
         self._flush_due = False
         pending, self._pending = self._pending, {}
-        for script, calls in pending.items():
-            for part in _chunks(calls):
-                sending = Deferred.fromCoroutine(self._send(script, part))
-                sending.addErrback(self._fail, part)
-
-    def _fail(self, failure: Any, part: "_Calls") -> None:
-        for _, reply in part:
-            reply.errback(failure)
-
-    async def _send(self, script: Script, part: "_Calls") -> None:
-        replies = await self.evaluate(script, [item for item, _ in part])
-        for (_, reply), value in zip(part, replies, strict=True):
-            reply.callback(value)
+        parts = [(script, part) for script, calls in pending.items() for part in _chunks(calls)]
+        try:
+            answers = self.evaluate([(script, [item for item, _ in part]) for script, part in parts])
+        except Lost as error:
+            answers = [fail(error) for _ in parts]
+        for answer, (_, part) in zip(answers, parts, strict=True):
+            answer.addCallback(_hand_out, part)
+            answer.addErrback(_fail, part)
 
 
 _For = TypeVar("_For")
 _Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
 """Items as they go out, and whom their replies are for."""
+
+
+def _hand_out(replies: list[Any], part: _Calls) -> None:
+    for (_, reply), value in zip(part, replies, strict=True):
+        reply.callback(value)
+
+
+def _fail(failure: Failure, part: _Calls) -> None:
+    for _, reply in part:
+        reply.errback(failure)
 
 
 def chunks(items: Sequence[Sequence[Any]]) -> Iterator[list[msgspec.Raw]]:

@@ -4,15 +4,18 @@ The only importer of txredisapi, which has no types: what leaves this module is 
 because it turns "000024" into 24.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import hiredis
 import txredisapi
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
 
+from gatewayd.http.eager import write_now
 from gatewayd.store.refusals import Refusal, refusal
 
 REPLY_TIMEOUT = 3.0
@@ -44,15 +47,12 @@ class RedisConnection:
         self._protocol = protocol
         self.gone = gone
 
-    async def execute(self, *words: object) -> Any:
-        """The reply to one command; bytes stay bytes. Raises RedisRefused, Lost or Failed."""
-        try:
-            return await self._protocol.execute_command(*words)
-        except txredisapi.ResponseError as error:
-            found = refusal(str(error))
-            if found is None:
-                raise
-            raise RedisRefused(found) from None
+    def ask(self, commands: Sequence[Sequence[Any]]) -> list[Deferred[Any]]:
+        """The replies to these commands, which go out in one write; bytes stay bytes.
+
+        They err with RedisRefused, Lost or Failed. Raises Lost where the connection is gone.
+        """
+        return [asked.addErrback(_in_our_words) for asked in self._protocol.ask(commands)]
 
     async def run_id(self) -> bytes:
         """The server's own name for this run of it."""
@@ -73,7 +73,7 @@ async def connected(
 ) -> RedisConnection:
     """A connection that is ready for commands. Raises what the endpoint raises, NoMaster, Lost or Failed."""
     gone: Deferred[None] = Deferred()
-    connecting = endpoint.connect(_Connections(gone))
+    connecting = endpoint.connect(_Connections(clock, gone))
     connecting.addTimeout(REPLY_TIMEOUT, clock)
     protocol: Any = await connecting
     try:
@@ -101,26 +101,88 @@ async def _is_replica(protocol: Any) -> bool:
     return role[0] != b"master"
 
 
-class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
-    def _build_command(self, *words: Any, **_: Any) -> Any:
-        return hiredis.pack_command(words)
+def _in_our_words(failure: Failure) -> Failure:
+    found = refusal(str(failure.value)) if failure.check(Failed) else None
+    return failure if found is None else Failure(RedisRefused(found))
 
-    def tryConvertData(self, data: Any) -> Any:
-        """Bytes stay bytes: nothing in a reply is looked at."""
-        return data
+
+class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
+    """A Deferred for each command and one timer for all: txredisapi has two and a timer for each, and a write."""
+
+    transport: Any
+
+    def __init__(self, clock: Any, gone: Deferred[None]) -> None:
+        super().__init__(charset=None, convertNumbers=False)
+        self._clock = clock
+        self._gone = gone
+        self._asked: deque[tuple[float, Deferred[Any]]] = deque()  # since when, and who waits: in the order of writing
+        self._timer: IDelayedCall | None = None
+
+    def execute_command(self, *words: object) -> Deferred[Any]:
+        """As txredisapi's, which asks by it when it logs in."""
+        return self.ask([words])[0]
+
+    def ask(self, commands: Sequence[Sequence[Any]]) -> list[Deferred[Any]]:
+        """The replies to these commands, which go out in one write. Raises Lost."""
+        if not self.connected:
+            raise Lost("not connected")
+        now = self._clock.seconds()
+        asked: list[Deferred[Any]] = [Deferred() for _ in commands]
+        self._asked.extend((now, one) for one in asked)
+        if self._timer is None:
+            self._timer = self._clock.callLater(REPLY_TIMEOUT, self._look)
+        write_now(self.transport, b"".join([hiredis.pack_command(tuple(words)) for words in commands]))
+        return asked
+
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        """Nothing in a reply is looked at."""
+        self._reader.feed(data)
+        while (reply := self._reader.gets()) is not False:
+            self.replyReceived(reply)
+
+    def replyReceived(self, reply: Any) -> None:
+        """For who has waited longest, unless they gave up."""
+        if self._asked:
+            _, one = self._asked.popleft()
+            if one.called:
+                return
+            if isinstance(reply, Exception):
+                one.errback(reply)
+            else:
+                one.callback(reply)
 
     def connectionLost(self, why: Any) -> None:
         super().connectionLost(why)
-        self.factory.gone.callback(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fail(Lost, "the connection was lost")
+        self._gone.callback(None)
+
+    def _look(self) -> None:
+        """The timer rings for the first that was asked; it is answered by now, and cheaper left than moved."""
+        self._timer = None
+        if not self._asked:
+            return
+        left = self._asked[0][0] + REPLY_TIMEOUT - self._clock.seconds()
+        if left > 0:
+            self._timer = self._clock.callLater(left, self._look)
+        else:
+            self._fail(txredisapi.TimeoutError, f"no answer in {REPLY_TIMEOUT:g} s")
+            self.transport.abortConnection()
+
+    def _fail(self, kind: type[Exception], why: str) -> None:
+        while self._asked:
+            self.replyReceived(kind(why))
 
 
 class _Connections(Factory):
     noisy = False
 
-    def __init__(self, gone: Deferred[None]) -> None:
-        self.gone = gone
+    def __init__(self, clock: Any, gone: Deferred[None]) -> None:
+        self._clock = clock
+        self._gone = gone
 
     def buildProtocol(self, addr: object) -> Any:
-        protocol = _Protocol(charset=None, convertNumbers=False, replyTimeout=REPLY_TIMEOUT)
+        protocol = _Protocol(self._clock, self._gone)
         protocol.factory = self
         return protocol

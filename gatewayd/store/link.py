@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as Overdue
@@ -16,10 +15,11 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE, Backoff
-from gatewayd.store.calls import Execute, Script, ScriptCalls, chunks
+from gatewayd.store.calls import Ask, Script, ScriptCalls, chunks
 from gatewayd.store.connection import Lost, NoMaster, RedisConnection, RedisRefused, connected
 from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
@@ -133,16 +133,13 @@ class RedisLink(MultiService):
         """The replies of `script` for many items of one asker, in order: as few calls as their bytes allow."""
         replies: list[Any] = []
         for packed in chunks(items):
-
-            def ask(packed: list[msgspec.Raw] = packed) -> Deferred[Any]:
-                return Deferred.fromCoroutine(self._calls.evaluate(script, packed))
-
-            replies += await self._patiently(ask)
+            call = (script, packed)
+            replies += await self._patiently(lambda call=call: self._calls.evaluate([call])[0])  # type: ignore[misc]
         return replies
 
     async def command(self, *words: str | bytes | int | float) -> Any:
         """The reply to one plain command; bytes stay bytes."""
-        return await self._patiently(lambda: Deferred.fromCoroutine(self._execute(self._connection, *words)))
+        return await self._patiently(lambda: self._ask(self._connection, [words])[0])
 
     async def time(self) -> tuple[int, int]:
         """The present moment by the clock that the scripts go by: seconds and microseconds."""
@@ -184,19 +181,20 @@ class RedisLink(MultiService):
                 if not refused.elsewhere or self._clock.seconds() >= deadline:
                     raise trouble(f"Redis says {refused.reason}") from None
 
-    def _here(self) -> Execute:
-        return partial(self._execute, self._connection)
+    def _here(self) -> Ask:
+        return partial(self._ask, self._connection)
 
-    async def _execute(self, connection: RedisConnection | None, *words: object) -> Any:
-        """As RedisConnection.execute. Raises Lost where there is none."""
+    def _ask(self, connection: RedisConnection | None, commands: Sequence[Sequence[Any]]) -> list[Deferred[Any]]:
+        """As RedisConnection.ask. Raises Lost where there is none."""
         if connection is None:
             raise Lost("not connected")
-        try:
-            return await connection.execute(*words)
-        except RedisRefused as error:
-            if error.refusal.elsewhere:
-                self._leave(connection, f"it says {error.refusal.reason}")
-            raise
+        return [asked.addErrback(self._refused, connection) for asked in connection.ask(commands)]
+
+    def _refused(self, failure: Failure, connection: RedisConnection) -> Failure:
+        error = failure.value
+        if isinstance(error, RedisRefused) and error.refusal.elsewhere:
+            self._leave(connection, f"it says {error.refusal.reason}")
+        return failure
 
     def leave(self, reason: str) -> None:
         """Connect anew: behind the same name, or by the Sentinels' word, there may be another server by now."""
@@ -281,8 +279,7 @@ class RedisLink(MultiService):
             raise
 
         async def ask(*commands: Sequence[Any]) -> list[Any]:
-            asked = [Deferred.fromCoroutine(self._execute(second, *words)) for words in commands]
-            replies: list[Any] = await gatherResults(asked, consumeErrors=True)
+            replies: list[Any] = await gatherResults(self._ask(second, commands), consumeErrors=True)
             return replies
 
         self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self._calls.prefix + KEYS["waited"].short)
