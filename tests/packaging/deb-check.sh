@@ -90,11 +90,11 @@ build_in_tree() {
     tar -x -C "$from" -f "$WORK/$suite-build.tar"
     mkdir -p "$from/build"
     git -C "$top" archive --prefix=gatewayd/ "$1" | tar -x -C "$from/build"
-    # For the tree's Python, which need not be this machine's.
+    # For the tree's Python, which need not be this machine's; the newest platform first, as pip itself would choose.
     version=$(chroot "$from" python3 -c 'import sys; print("%d%d" % sys.version_info[:2])')
     /usr/bin/python3 -m pip download --quiet --require-hashes --only-binary :all: --no-deps --constraint /dev/null \
         --python-version "$version" --implementation cp --abi "cp$version" --abi abi3 --abi none \
-        $(printf -- "--platform %s_$(uname -m) " manylinux1 manylinux2010 manylinux2014 manylinux_2_17 manylinux_2_24 manylinux_2_26 manylinux_2_27 manylinux_2_28 manylinux_2_34) \
+        $(printf -- "--platform %s_$(uname -m) " manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux_2_17 manylinux2014 manylinux2010 manylinux1) \
         -d "$from/build/gatewayd/debian/wheelhouse" -r "$from/build/gatewayd/debian/requirements.txt" 2> "$2/wheels.log" \
         || { tail "$2/wheels.log"; die "the wheels of $1"; }
     unshare -n chroot "$from" sh -c 'cd /build/gatewayd && dpkg-buildpackage -us -uc -b' > "$2/build.log" 2>&1 \
