@@ -143,7 +143,9 @@ class Jasmin:
         configuration, plugins = place / "rabbitmq.conf", place / "plugins"
         configuration.write_text(_RABBITMQ.format(port=self._rabbitmq))
         plugins.write_text("[].")
-        erlang = {"ERL_EPMD_PORT": str(names), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(place)}
+        # Without a limit it would make room for as many files as the machine allows, in some containers a billion.
+        limit = {"ERL_MAX_PORTS": "10000"}
+        erlang = limit | {"ERL_EPMD_PORT": str(names), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(place)}
         self._spawn("epmd", need("epmd"), **erlang)
         until(lambda: _listens(names), 30, "epmd listens")
         self._spawn(

@@ -21,6 +21,7 @@ def world() -> Iterator[Outside]:
         yield world
 
 
+@pytest.mark.timeout(300)
 def test_one_each_way(world: Outside) -> None:
     """Short, long and Cyrillic go out once and whole, its receipts are delivered and failed, and `check` is fine."""
     jasmin = world.jasmin  # type: ignore[attr-defined]
@@ -28,12 +29,12 @@ def test_one_each_way(world: Outside) -> None:
     texts = ["Get the offer €", "x" * 400, "Стоп и старт"]
     ids = [world.sms(body=text)["ext_message_id"] for text in texts]
     for message_id in ids:
-        world.told(message_id, "accepted", "delivered", seconds=40)
+        world.told(message_id, "accepted", "delivered", seconds=90)
     took = jasmin.carrier.report(word="UNDELIV")["messages"]
     assert sorted(message["text"] for message in took) == sorted(texts)
     assert {(message["source"], message["destination"]) for message in took} == {("Amazing", "447700900101")}
     assert sorted(message["segments"] for message in took) == [1, 1, 3]
     failed = world.sms(body="Nobody is there")["ext_message_id"]
-    world.told(failed, "accepted", "failed", seconds=40)
+    world.told(failed, "accepted", "failed", seconds=90)
     checked = world.ctl("check")
     assert checked.returncode == 0, checked.stdout
