@@ -77,3 +77,21 @@ def test_a_relay_that_may_be_back_is_tried_every_8_seconds_at_most() -> None:
         due = backoff.failed(now)
         assert due - now <= 8
         now = due
+
+
+def test_a_pause_grows_to_its_step_and_no_further() -> None:
+    """What fails in the middle of work is soon tried again, however often that happens."""
+    backoff, now = Backoff(LINK, lambda: 1.0), 1000.0
+    for _ in range(100):
+        due = backoff.failed(now, most=3)
+        assert due - now <= 4
+        now = due
+    assert backoff.failures == 3
+
+
+@given(JITTER)
+def test_what_only_a_person_can_mend_is_left_alone_for_long_at_once(jitter: float) -> None:
+    """For three quarters of the longest pause at least; and it counts as a failure like others."""
+    backoff = Backoff(LINK, lambda: jitter)
+    assert 45 <= backoff.failed(1000.0, lasting=True) - 1000.0 <= 60
+    assert backoff.failures == 1
