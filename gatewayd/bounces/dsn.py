@@ -127,17 +127,19 @@ class _Telling:
     def delayed(self) -> bool:
         return kind_of(self._mail.story) is Kind.DELAYED
 
-    def given_up(self, diagnostic: str) -> bool:
+    def given_up(self, diagnostic: str, *, expired: bool) -> bool:
         """Whether a mail that is called delayed will not be tried again: OpenSMTPD says of an expired one no more.
 
-        The far end's own words, quoted as the diagnostic, may say that it gives up: that is not the writer.
+        `expired`: its code says so. The far end's own words, quoted as the diagnostic, may say that it gives up: that
+        is not the writer.
         """
         if diagnostic:
             return wording.EXPIRED.search(diagnostic) is not None
         text = self._mail.flat
         if wording.EXPIRED.search(text) is not None:
-            # OpenSMTPD says of what it has just thrown away that it is kept for up to 7 days.
-            return True
+            # OpenSMTPD says of what it has just thrown away that it is kept for up to 7 days. Without that code it may
+            # be the subject of the mail.
+            return expired or not self.delayed
         return wording.GIVEN_UP.search(wording.CONDITION.without(text)) is not None and not self.delayed
 
     @cached_property
@@ -186,7 +188,11 @@ def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
     if kind is Kind.FAILED and action not in ACTIONS and telling.delayed:
         kind = Kind.DELAYED
-    if kind is Kind.DELAYED and _may_be_over(block, status) and telling.given_up(diagnostic):
+    if (
+        kind is Kind.DELAYED
+        and _may_be_over(block, status)
+        and telling.given_up(diagnostic, expired=status.endswith(_EXPIRED))
+    ):
         kind = Kind.FAILED
     recipient = next((found for name in _RECIPIENTS if (found := _typed_address(block.get(name, "")))), "")
     return BounceReading(

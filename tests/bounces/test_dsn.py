@@ -266,6 +266,13 @@ def test_a_mail_that_is_still_tried_is_not_over(text: str, diagnostic: str, more
     assert read(report(block("delayed", "4.4.7", diagnostic, more), text)).kind is Kind.DELAYED
 
 
+def test_a_subject_that_speaks_of_an_end_ends_nothing() -> None:
+    """A report quotes what it is about: beside a code that names no expiry, the writer's own delay counts for more."""
+    text = "Your mail is delayed, it will be tried again.\n\nSubject: Your message expired, here is another"
+    for status in ("4.0.0", "4.4.0", ""):
+        assert read(report(block("delayed", status), text)).kind is Kind.DELAYED
+
+
 def test_a_good_outcome_has_no_code_of_a_failure() -> None:
     """What stands in the words of who took the mail, an id or a version, is no reason."""
     for action in ("delivered", "relayed", "expanded"):
