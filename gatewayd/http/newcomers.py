@@ -17,10 +17,11 @@ from gatewayd.http.kernel import waited
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 
-IN_A_TURN = 1000
+IN_A_TURN = 2000
 SECONDS_IN_A_TURN = 0.2
-"""Callers that are fetched in one turn of the reactor, and for how long: Twisted's own number begins at one, and grows
-by 20 a turn."""
+SECONDS_OF_REFUSALS = 0.5
+"""Callers that are fetched in one turn of the reactor, and for how long: longer where some of them are turned away, for
+then too many come. Twisted's own number begins at one, and grows by 20 a turn."""
 
 PEEK = 65536
 """Bytes of a newcomer's that are looked at."""
@@ -50,23 +51,26 @@ class _Listening:
         self._site = site
         self._seconds = seconds
         self._left = 0
-        self._until = 0.0
+        self._began = 0.0
+        self._longest = 0.0
 
     def new_turn(self) -> None:
         """Begin to count."""
         self._left = IN_A_TURN
-        self._until = self._seconds() + SECONDS_IN_A_TURN
+        self._began = self._seconds()
+        self._longest = SECONDS_IN_A_TURN
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As a socket's own; nobody is there when a turn has had its number."""
-        while self._left > 0 and self._seconds() < self._until:
+        while self._left > 0 and self._seconds() - self._began < self._longest:
             self._left -= 1
             bare, address = self._socket.accept()
             if not self._site.has_no_time(waited(bare)) or not turn_away(bare, address, self._site):
                 return bare, address
+            self._longest = SECONDS_OF_REFUSALS
         raise BlockingIOError(errno.EAGAIN, "the others in the next turn")
 
 
