@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +37,7 @@ from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smartico import Said, Smartico
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.store.link import RedisLink
-from redis_server import RedisServer, until
+from redis_server import RedisServer, later, until
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SECRET = "sandbox-authorization"
@@ -290,14 +291,19 @@ class World:
         return daemon
 
     async def email(self, player: str = "hhu234556", daemon: Daemon | None = None, **fields: Any) -> Said:
-        """POST one email."""
-        fields = {"ext_user_id": player} | fields
-        return await self.smartico.send_email((daemon or self.daemon).api, "amazing", SECRET, **fields)
+        """POST one email; again while the answer is try_again, as Smartico does."""
+        fields = {"ext_user_id": player, "email_uid": uuid.uuid4().hex} | fields
+        api = (daemon or self.daemon).api
+        while (said := await self.smartico.send_email(api, "amazing", SECRET, **fields)).error_code == 10:
+            await later(0.2)
+        return said
 
     async def sms(self, player: str = "hhu234556", body: str = "Get the offer", **fields: Any) -> Said:
-        """POST one SMS."""
-        fields = {"ext_user_id": player, "body": body} | fields
-        return await self.smartico.send_sms(self.daemon.api, "amazing", SECRET, **fields)
+        """POST one SMS; again while the answer is try_again, as Smartico does."""
+        fields = {"ext_user_id": player, "body": body, "im_uid": uuid.uuid4().hex} | fields
+        while (said := await self.smartico.send_sms(self.daemon.api, "amazing", SECRET, **fields)).error_code == 10:
+            await later(0.2)
+        return said
 
     def add_player(self, player: Player) -> None:
         """One more player, or another version of one."""

@@ -168,6 +168,11 @@ class Postfix:
             path = self.directory / name
             path.mkdir(mode=0o755)
             os.chown(path, pwd.getpwnam(owner).pw_uid, -1)
+        # postsuper, which each start runs, is nobody special any more when it has a file to complain of: a killed
+        # master leaves such.
+        log = self.directory / "log" / "postfix.log"
+        log.touch()
+        os.chown(log, pwd.getpwnam("postfix").pw_uid, -1)
         self._write()
 
     def _write(self) -> None:
