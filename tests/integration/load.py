@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from daemon import World
+from daemon import SECRET, World
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gatewayd.sandbox.smartico import Said
@@ -39,11 +39,14 @@ class Load:
         text, player = f"{self.channel} number {number}", f"p{number}"
         if self.name != "load":
             text = f"{text} of {self.name}"
+        smartico, api = self.world.smartico, self.world.daemon.api
         try:
             if self.channel == "sms":
-                answer = await self.world.sms(player, text, im_uid=uid)
+                fields = {"ext_user_id": player, "body": text, "im_uid": uid}
+                answer = await smartico.send_sms(api, "amazing", SECRET, **fields)
             else:
-                answer = await self.world.email(player, subject=text, email_uid=uid)
+                fields = {"ext_user_id": player, "subject": text, "email_uid": uid}
+                answer = await smartico.send_email(api, "amazing", SECRET, **fields)
         except CancelledError:
             raise
         except Exception:
