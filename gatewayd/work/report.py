@@ -46,15 +46,18 @@ class _Refusals(NamedTuple):
     in_a_row: int = 0
     reason: str = ""
     label: str = ""
+    suspect: str = ""
+    """The label's key that may be wrong; "" where the host has a trouble of its own."""
 
 
 class _Refused(Exception):
     """The host heard us and took nothing; `failure` says what that means for the status."""
 
-    def __init__(self, host: str, failure: TemporaryFailure | PermanentFailure) -> None:
+    def __init__(self, host: str, failure: TemporaryFailure | PermanentFailure, suspect: str) -> None:
         super().__init__(host)
         self.host = host
         self.failure = failure
+        self.suspect = suspect
 
 
 class Reporter:
@@ -85,8 +88,9 @@ class Reporter:
     def degraded(self) -> Iterator[Degraded]:
         """Those hosts, and the label whose status was refused last."""
         for host, why in self.refusing().items():
-            label = self._refusals[host].label
-            text = f"Smartico at {host} takes no status: {why}; is api_key of {label} right? Statuses wait"
+            _, _, label, suspect = self._refusals[host]
+            hint = f"is {suspect} of {label} right? Statuses" if suspect else "statuses"
+            text = f"Smartico at {host} takes no status: {why}; {hint} wait"
             yield Degraded("callbacks", host, text)
 
     async def tell(self, job: ReportJob) -> None:
@@ -100,7 +104,9 @@ class Reporter:
             before = self._refusals.get(refused.host, _Refusals())
             # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
             if refused.host in self._refusals or len(self._refusals) < MAX_HOSTS:
-                self._refusals[refused.host] = _Refusals(before.in_a_row + 1, str(refused.failure.reason), job.label)
+                self._refusals[refused.host] = _Refusals(
+                    before.in_a_row + 1, str(refused.failure.reason), job.label, refused.suspect
+                )
             raise refused.failure from None
         self._refusals.pop(host, None)
 
@@ -119,21 +125,30 @@ class Reporter:
             asker=job.message_id,
         )
         if not 200 <= status <= 299:
-            raise _Refused(host, TemporaryFailure(f"callback answered HTTP {status} ({host})"))
+            failure = TemporaryFailure(f"callback answered HTTP {status} ({host})")
+            raise _Refused(host, failure, _suspected(status))
         code, words = read_answer(body)
         if code == 0:
             return host
         if code is None:
-            raise _Refused(host, TemporaryFailure(f"callback's answer is not JSON with an error_code ({host})"))
+            failure = TemporaryFailure(f"callback's answer is not JSON with an error_code ({host})")
+            raise _Refused(host, failure, "callback_url")
         reason = f"callback answered error_code {code}" + (f": {words}" if words else "") + f" ({host})"
         if code == NOT_FOUND and not self._is_young(job):
-            raise _Refused(host, PermanentFailure(reason))
-        raise _Refused(host, TemporaryFailure(reason))
+            raise _Refused(host, PermanentFailure(reason), "api_key")
+        raise _Refused(host, TemporaryFailure(reason), "api_key")
 
     def _is_young(self, job: ReportJob) -> bool:
         now = self._clock.seconds()
         # After an outage of our own the first try comes late: that status is told more than once, too.
         return now - max(job.queued_at, job.first_tried or now) < YOUNG
+
+
+def _suspected(status: int) -> str:
+    """Which key of the label an HTTP status speaks against."""
+    if status in (401, 403):
+        return "api_key"
+    return "callback_url" if 300 <= status <= 499 and status not in (408, 425, 429) else ""
 
 
 def _address(callback_url: str, quoted_key: str, channel: Channel, ext_message_id: str, status: Report) -> str:

@@ -277,3 +277,28 @@ async def test_a_host_that_says_no_to_every_status_is_said_to_take_none() -> Non
     callbacks.answer = (200, b'{"error_code": 0}')
     await telling.tell(job())
     assert telling.refusing() == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ending"),
+    [
+        (200, b'{"error_code": 3}', "; is api_key of amazing right? Statuses wait"),
+        (401, b"", "; is api_key of amazing right? Statuses wait"),
+        (404, b"", "; is callback_url of amazing right? Statuses wait"),
+        (302, b"", "; is callback_url of amazing right? Statuses wait"),
+        (200, b"<html>", "; is callback_url of amazing right? Statuses wait"),
+        (429, b"", "; statuses wait"),
+        (500, b"", "; statuses wait"),
+        (503, b"", "; statuses wait"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_only_an_answer_that_speaks_against_a_key_of_ours_names_it(status: int, body: bytes, ending: str) -> None:
+    """Who is called at night because Smartico answers 500 is not sent to look at api_key."""
+    callbacks = Callbacks(status, body)
+    telling = reporter(callbacks)
+    for _ in range(5):
+        with pytest.raises(TemporaryFailure):
+            await telling.tell(job())
+    (said,) = telling.degraded()
+    assert said.text.endswith(ending), said.text
