@@ -395,6 +395,41 @@ def test_receipts_that_waited_are_passed_on(bench: Bench) -> None:
     assert [found.remote_ids for found in bench.evidence.receipts] == [("r1",)]
 
 
+def test_outboxes_that_began_together_look_together() -> None:
+    """A slow answer from the store shifts no later look: what outboxes ask in one turn shares a call."""
+    clock = Clock()
+    looks: list[tuple[str, float]] = []
+
+    class Slow:
+        """Takes its time at the first look."""
+
+        def __init__(self, name: str, seconds: float) -> None:
+            self.name, self.seconds = name, seconds
+
+        def key(self, item: str) -> str:
+            """There are none."""
+            return item
+
+        async def lease(self, limit: int) -> list[str]:
+            """Nothing is due."""
+            looks.append((self.name, clock.seconds()))
+            answer: Deferred[None] = Deferred()
+            clock.callLater(self.seconds, answer.callback, None)
+            self.seconds = 0.0
+            await answer
+            return []
+
+        async def do(self, item: str) -> str | None:
+            """Never."""
+
+    for slow in (Slow("email", 0.0), Slow("sms", 0.07)):
+        Outbox(clock, slow, 10).startService()
+    clock.pump([0.01] * 95)
+    later = [at for _, at in looks[2:]]
+    assert len(later) == 8, looks
+    assert later[::2] == pytest.approx(later[1::2])
+
+
 def test_the_window_bounds_what_is_in_work(bench: Bench) -> None:
     """No more than `window` items are begun; the next are when places get free."""
     bench = Bench(window=3)
