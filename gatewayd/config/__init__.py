@@ -34,7 +34,7 @@ from gatewayd.config.regions import is_region
 from gatewayd.config.secret import Secret, read_secret
 from gatewayd.config.table import Table
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
-from gatewayd.config.wording import fault, toml_error, without_follow_ups
+from gatewayd.config.wording import encoding_error, fault, toml_error, without_follow_ups
 
 __all__ = [
     "Admin",
@@ -112,7 +112,7 @@ def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Co
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not TOML: {error}"]) from None
+        raise ConfigError([f"{path}: {encoding_error(error)}"]) from None
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

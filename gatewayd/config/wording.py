@@ -77,6 +77,12 @@ def toml_error(error: ValueError, text: str) -> str:
     return f"line {number}: not TOML: {str(error).replace(at[0], '').strip()}: {shown}"
 
 
+def encoding_error(error: UnicodeDecodeError) -> str:
+    """That a file is in another encoding, with the first line that shows it."""
+    number = error.object[: error.start].count(b"\n") + 1
+    return f"line {number}: not TOML: a character that is not UTF-8: save the file in that encoding"
+
+
 def _keys_at(root: type[Table], path: Sequence[int | str]) -> list[str]:
     """The keys of the table at `path`: of a dictionary's entries, and of all kinds that a table may be of."""
     tables = [root]

@@ -641,6 +641,16 @@ def test_an_unknown_word_says_what_was_perhaps_meant(changes: dict[str, Any], sa
     assert any(said in line for line in errors(**changes)), errors(**changes)
 
 
+def test_a_file_in_another_encoding_shows_its_line(tmp_path: Path) -> None:
+    """An umlaut by an editor that writes Latin-1: how many octets stand before it helps nobody."""
+    path = tmp_path / "gatewayd.toml"
+    path.write_bytes("[redis]\nendpoint = 'x'\n# Jürgen's\n".encode("latin-1"))
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    said = "line 3: not TOML: a character that is not UTF-8: save the file in that encoding"
+    assert caught.value.errors == [f"{path}: {said}"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
