@@ -135,6 +135,7 @@ class Link:
     up: bool = True
     trouble: str = "the model has cut it"
     connections: int = 1
+    beaten_at: float = 0.0  # when its latest heartbeat was asked for that was answered
     outgoing: deque[Call] = field(default_factory=deque)
     incoming: deque[Call] = field(default_factory=deque)
 
@@ -178,6 +179,8 @@ class Link:
         call = self.incoming.popleft()
         if call.answer.called:
             return
+        if call.what == "beat" and not isinstance(call.reply, StoreUnavailable):
+            self.beaten_at = call.sent_at
         if isinstance(call.reply, StoreUnavailable):
             call.answer.errback(call.reply)
         else:

@@ -34,9 +34,12 @@ OLDER = 0.5
 """How often Redis is backed up, to come back so: in two of three stories."""
 
 BACKED_UP_FOR = 30.0
+HEARD_OF = 5.0
+ROUGH = 4.0
 CALM = 6.0
-"""Seconds for which what was backed up may come back; and after that in which no process dies or is stopped: what it
-alone remembers having written, and has not restated yet, nobody knows then."""
+"""Seconds for which what was backed up may come back, where each process's latest heartbeat is so young; after that
+connections are lost still and calls wait, and then nothing happens. As long no process dies or is stopped: what it
+alone remembers having written, and has not restated yet, nobody knows then. A process is dead after more than both."""
 
 
 class World:
@@ -57,7 +60,7 @@ class World:
         self.promised: list[str] = []
         self.redis_ahead = 0.0
         self.backed_up: tuple[float, Kept] | None = None
-        self.calm_until = 0.0
+        self.rough_until = self.calm_until = 0.0
         self.forgotten: set[str] = set()
         self.happened: Counter[str] = Counter()
         self.wire, self.smartico = Wire(self), Smartico(self)
@@ -127,6 +130,8 @@ class World:
         ]
         if self.quiet:
             return ways
+        if self.now < self.rough_until:
+            return [*ways, (0.4 * bool(running), lambda: self._cut(self.chance.choice(running)))]
         if self.now < self.calm_until:
             # Nobody's heartbeat waits while time goes on.
             return ways if not self._busy_links() else ways[:-1]
@@ -205,6 +210,8 @@ class World:
         if then is None or self.now - at > BACKED_UP_FOR:
             self.backed_up = None
             return
+        if any(one.alive and one.clock.seconds() - one.link.beaten_at > HEARD_OF for one in self.instances):
+            return
         self.backed_up = None
         self.say("Redis comes back with an older dataset")
         self.happened["older"] += 1
@@ -218,7 +225,8 @@ class World:
         for instance in self.instances:
             if instance.alive:
                 instance.link.cut(self.chance)
-        self.calm_until = self.now + CALM
+        self.rough_until = self.now + ROUGH
+        self.calm_until = self.rough_until + CALM
 
     # Processes and clocks
 
