@@ -1,6 +1,7 @@
 """Prints what it takes to export, erase and replay where very many messages are kept.
 
-Run: PYTHONPATH=.:tests:tests/bench python tests/bench/kept.py [--messages N] [--in-the-part N] [--in-the-minute N]
+Run: PYTHONPATH=.:tests:tests/integration:tests/bench python tests/bench/kept.py [--messages N]
+[--in-the-part N] [--in-the-minute N]
 
 A private Redis without persistence. One SMS goes through its life; it is copied under other ids, uids and players, and
 into the lists that the store keeps. A player's look-up reads one part of 2,048 of these lists, a replay those of its
