@@ -259,6 +259,7 @@ class Row:
     marked_since: bool = False
     report_lease: tuple[str, str] | None = None
     no_news: int = 0
+    wording: dict[int, str] = field(default_factory=dict)
     timeline: list[TracedEvent] = field(default_factory=list)
 
 
@@ -275,7 +276,7 @@ class Database:
         self.stops: dict[tuple[str, Channel, str], Stop] = {}
         self.stop_owners: dict[tuple[str, Channel, str], str] = {}
         self.memory: dict[str, float] = {}
-        self.remote: dict[tuple[str, str], tuple[str, int, str]] = {}
+        self.remote: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
         self.parked: dict[Receipt, float] = {}
         self.latest: dict[str, str] = {}
         self.audit_heads: dict[str, AuditHead] = {}
@@ -623,11 +624,9 @@ class FakeStore:
             self._name(route, remote, (message_id, index, row.address))
 
     def _name(self, route: str, remote: str, segment: tuple[str, int, str]) -> None:
-        """Another number's message that bore the id keeps it, under that number."""
-        before = self.db.remote.get((route, remote))
-        if before and before[2] and before[2] != segment[2]:
-            self.db.remote[route, f"{remote}:{before[2]}"] = before
-        self.db.remote[route, remote] = segment
+        """The latest first; another message that bore the id keeps it."""
+        before = [one for one in self.db.remote.get((route, remote), ()) if one[0] != segment[0]]
+        self.db.remote[route, remote] = [segment, *before]
 
     def _in_work(self, message_id: str, row: Row) -> bool:
         aside = self.db.aside.get((row.label, row.channel), {})
@@ -698,18 +697,18 @@ class FakeStore:
         return "moved" if changed else "ignored"
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
-        now, message_id, index = self._now(), "", 0
+        now, message_id, index, rivals = self._now(), "", 0, 0
         stranger: tuple[str, int] | None = None
         for rank, remote in enumerate(receipt.remote_ids):
-            found = self.db.remote.get((receipt.smsc, remote))
-            if found and receipt.number_hash and found[2] not in receipt.number_hashes:
-                named = (self.db.remote.get((receipt.smsc, f"{remote}:{name}")) for name in receipt.number_hashes)
-                found = next(filter(None, named), found)
-            if found and (not receipt.number_hash or not found[2] or found[2] in receipt.number_hashes):
-                message_id, index = found[0], found[1]
+            named = self.db.remote.get((receipt.smsc, remote), [])
+            fits = [one for one in named if not receipt.number_hash or one[2] in ("", *receipt.number_hashes)]
+            if fits:
+                sure = [one for one in fits if one[2] in receipt.number_hashes] if receipt.wording else []
+                rivals = len(sure) if fits[0] in sure else 1
+                message_id, index = self._whose(sure, str(receipt.wording)) if rivals > 1 else fits[0][:2]
                 break
-            if found and rank == 0:
-                stranger = found[:2]
+            if named and rank == 0:
+                stranger = named[0][:2]
         if not message_id:
             message_id = self._lost_to(receipt, by_number)
         ours = any(name in self.db.latest for name in receipt.number_hashes)
@@ -732,10 +731,14 @@ class FakeStore:
         whole = shown and row.segments[awaited:] == "."
         if not index:
             index = max(row.segments.find(".", awaited), row.segments.find(".")) + 1 or 1
-            self.db.remote.setdefault((receipt.smsc, receipt.remote_ids[0]), (message_id, index, row.address))
+            named = self.db.remote.get((receipt.smsc, receipt.remote_ids[0]), [])
+            if message_id not in (one[0] for one in named):
+                self._name(receipt.smsc, receipt.remote_ids[0], (message_id, index, row.address))
         if goes_on and self._go_on(message_id, row):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
+        if event is not None and rivals > 1:
+            row.wording[index] = str(receipt.wording)
         if event is not None and len(row.segments) > 1:
             at = index - 1
             if at >= len(row.segments) or row.segments[at] != ".":
@@ -760,6 +763,17 @@ class FakeStore:
             self._note(row, "receipt", receipt.detail)
         row.no_news += event is not None and not changed
         return ("moved" if changed else "ignored"), message_id
+
+    def _whose(self, rivals: list[tuple[str, int, str]], wording: str) -> tuple[str, int]:
+        """Of messages to one number under one id: by this very receipt, else the oldest open one, else the latest."""
+        found = rivals[0]
+        for one in rivals:
+            row, index = self.db.rows[one[0]], one[1]
+            if row.wording.get(index) == wording:
+                return one[:2]
+            if row.state not in FINAL and (len(row.segments) < 2 or row.segments[index - 1] == "."):
+                found = one
+        return found[:2]
 
     def _lost_to(self, receipt: Receipt, by_number: bool) -> str:
         """The oldest uncertain message to the receipt's number that it may be about; after a while the latest, too."""

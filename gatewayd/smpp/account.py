@@ -66,8 +66,8 @@ class Down(Exception):
 class AccountOwner(Protocol):
     """What an account tells, and whom it asks."""
 
-    async def record_request(self, account: "Account", came: RequestCame) -> int:
-        """Make a receipt or text durable; the command_status to answer it with."""
+    async def record_request(self, account: "Account", came: RequestCame, node: str) -> int:
+        """Make a receipt or text that `node` brought durable; the command_status to answer it with."""
 
     def answered_late(self, account: "Account", token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered after all."""
@@ -243,9 +243,9 @@ class Account:
         if not self._stopping:
             self._binds.other_mode(link, status)
 
-    async def record_request(self, came: RequestCame) -> int:
+    async def record_request(self, came: RequestCame, node: str) -> int:
         """A receipt or text came."""
-        return await self._owner.record_request(self, came)
+        return await self._owner.record_request(self, came, node)
 
     def answered_late(self, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered."""

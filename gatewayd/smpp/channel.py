@@ -182,11 +182,11 @@ class SmppChannel(Service):
 
     # What accounts tell ---------------------------------------------------------------------------------------
 
-    async def record_request(self, account: Account, came: RequestCame) -> int:
+    async def record_request(self, account: Account, came: RequestCame, node: str) -> int:
         """A receipt or a text came. Of an SMSC that the configuration has no more it is for another process."""
         if account.name not in self._accounts:
             return Status.RX_T_APPN
-        return await self._arrivals.record(account, came)
+        return await self._arrivals.record(account, came, node)
 
     def answered_late(self, account: Account, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered."""

@@ -55,8 +55,8 @@ class LinkOwner(Protocol):
     def too_long(self) -> Exception:
         """What somebody gets who waited `LONGEST_WAIT` for a window."""
 
-    async def record_request(self, came: events.RequestCame) -> int:
-        """Make a receipt or text durable; the command_status to answer it with."""
+    async def record_request(self, came: events.RequestCame, node: str) -> int:
+        """Make a receipt or text that `node` brought durable; the command_status to answer it with."""
 
     def answered_late(self, token: Token, answer: SubmitAnswered) -> None:
         """A submit that was given up was answered after all."""
@@ -326,7 +326,7 @@ class Link(Service):
             return
         self._being_recorded += 1
         try:
-            status = await self._owner.record_request(came)
+            status = await self._owner.record_request(came, wire.node)
         finally:
             self._being_recorded -= 1
         wire.answer(came.pdu, status)

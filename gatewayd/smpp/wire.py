@@ -48,6 +48,7 @@ class Wire(TwistedProtocol):
         self.session = session
         self.gone: Deferred[None] = Deferred()
         self.bound_for = 0.0
+        self.node = ""  # whom we reached, where an account has several hosts or a name several addresses
         self._clock = clock
         self._request = request
         self._holder = holder
@@ -66,6 +67,7 @@ class Wire(TwistedProtocol):
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
+        self.node = str(self.transport.getPeer())
         self.session.bind(self._request, self._clock.seconds())
         self._holder.opened(self)
         self._done([])

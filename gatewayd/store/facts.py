@@ -59,6 +59,7 @@ class Facts(StorePart):
             int(receipt.parked_at > 0),
             self._report_lease(),
             int(by_number),
+            receipt.wording or "",
         )
         self._offer(report)
         await self._link.confirmed()

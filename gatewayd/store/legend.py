@@ -202,6 +202,13 @@ FIELDS: dict[str, Field] = {
     "segments": Field(
         "g", "text", "a letter of OUTCOME for each segment, a dot for none yet", "mark_on_the_wire", "with the hash"
     ),
+    "wording": Field(
+        "W",
+        "text",
+        "+ segment: checksum of the receipt that said how it ended, where others to that number bear its remote id",
+        "record_receipt",
+        "with the hash",
+    ),
     "sent_at": Field("e", "moment", "when the next hop took it", "settle_sent", "with the hash"),
     "ended_at": Field("z", "moment", "when it came to a final state", "all that move it", "with the hash"),
     # What Smartico hears

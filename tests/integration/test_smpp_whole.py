@@ -1,6 +1,7 @@
 """The whole daemon and its SMS side: STOP, two processes on one account, late refusals, and what an operator sees."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from evenness import fullest_second, tries
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from gatewayd.sandbox.players import SAMPLES
+from gatewayd.sandbox.players import SAMPLES, Player
 from gatewayd.sandbox.smartico import Said
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Command, Status, SubmitSm
@@ -227,19 +228,20 @@ async def test_a_stop_from_a_number_without_country_code_unsubscribes(source: st
         assert (refused.error_code, refused.ext_message_id) == (5, "")
 
 
+@pytest.mark.parametrize("players", [SAMPLES[:2], [PLAYER, PLAYER]], ids=["two players", "one player"])
 @pytest_twisted.ensureDeferred
-async def test_two_nodes_of_one_account_that_count_alike() -> None:
-    """Each answers 5001 to another player's message, and each receipt bears its number: both are delivered, once."""
-    behaviour = Behaviour(answer_delay=0.5, receipt_delay=1.0)
+async def test_two_nodes_of_one_account_that_count_alike(players: Sequence[Player]) -> None:
+    """Each answers 5001 to another message, and brings each of its receipts twice: both are delivered, once."""
+    behaviour = Behaviour(answer_delay=0.5, receipt_delay=1.0, receipt_copies=2, intermediate=True)
     second = SmscSimulator(reactor, behaviour)
     port = await second.start()
     async with World(reactor, behaviour=behaviour) as world:
         try:
             world.settings["smscs"]["world"] |= {"binds": 2, "more_hosts": [f"127.0.0.1:{port}"]}
             await world.start()
-            await world.smsc.until(lambda: bool(world.smsc.sessions))
-            await second.until(lambda: bool(second.sessions))
-            sending = [world.sms(player.id, "An offer") for player in SAMPLES[:2]]
+            await world.smsc.until(lambda: world.smsc.binds > 0)
+            await second.until(lambda: second.binds > 0)
+            sending = [world.sms(player.id, "An offer") for player in players]
             said = await gatherResults([Deferred.fromCoroutine(each) for each in sending])
             for each in said:
                 await world.smartico.until_heard(each.ext_message_id, *TOLD)

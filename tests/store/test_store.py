@@ -598,6 +598,75 @@ async def test_an_id_that_two_nodes_gave_is_told_apart_by_the_number(world: Worl
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_id_that_two_nodes_gave_for_one_number(world: World) -> None:
+    """Each message gets a receipt of its own, the older one first; one brought again, or that settles nothing, none."""
+    messages = []
+    for _ in range(2):
+        world.clock.advance(1)
+        messages.append(await world.sent("5001"))
+    for message, wording in zip(messages, ("a", "b"), strict=True):
+        on_its_way = Receipt("world", ("5001",), None, "stat:ENROUTE", "hash", wording="on its way")
+        assert (await world.one.record_receipt(on_its_way, park=True))[0] == "ignored"
+        final = replace(on_its_way, event=Event.DELIVERED, detail="stat:DELIVRD", wording=wording)
+        assert await world.two.record_receipt(final, park=True) == ("moved", message.id)
+        assert await world.one.record_receipt(final, park=True) == ("ignored", message.id)
+        assert [await world.state(one) for one in messages].count(State.DELIVERED) == messages.index(message) + 1
+    for message, wording in zip(messages, ("a", "b"), strict=True):
+        again = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+        assert await world.one.record_receipt(again, park=True) == ("ignored", message.id)
+    assert (await world.told()).count(Report.DELIVERED) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_ids_that_two_nodes_gave_for_one_number_to_long_messages(world: World) -> None:
+    """Segment by segment; a receipt that is brought again completes no other message."""
+    messages = [await world.sent("5001", "5002") for _ in range(2)]
+    outcomes = []
+    for wording, remote in (("a1", "5001"), ("a1", "5001"), ("b1", "5001"), ("a2", "5002"), ("a2", "5002")):
+        receipt = Receipt("world", (remote,), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+        outcomes.append(await world.one.record_receipt(receipt, park=True))
+    first, second = (message.id for message in messages)
+    assert outcomes == [
+        ("ignored", first),
+        ("ignored", first),
+        ("ignored", second),
+        ("moved", first),
+        ("ignored", first),
+    ]
+    last = Receipt("world", ("5002",), Event.FAILED, "stat:UNDELIV", "hash", wording="b2")
+    assert await world.one.record_receipt(last, park=True) == ("moved", second)
+    assert [await world.state(message) for message in messages] == [State.DELIVERED, State.FAILED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_of_which_nobody_knows_whether_it_is_brought_again(world: World) -> None:
+    """One that was parked before receipts had a wording is about the latest message, however often it is looked up."""
+    messages = [await world.sent("5001") for _ in range(2)]
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="hash")
+    for outcome in ("moved", "ignored"):
+        assert await world.one.record_receipt(receipt, park=True) == (outcome, messages[1].id)
+    assert await world.state(messages[0]) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_all_messages_bear(alone: tuple[World, RedisLink, str]) -> None:
+    """An SMSC that gives one id to all does not make Redis look through all of a day's messages."""
+    world, link, _ = alone
+    messages = [await world.sent("0") for _ in range(40)]
+    before = await _looked_up(link)
+    receipt = Receipt("world", ("0",), Event.DELIVERED, number_hash="hash", wording="a")
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", messages[-17].id)
+    assert await _looked_up(link) - before < 80
+
+
+async def _looked_up(link: RedisLink) -> int:
+    """How many fields of hashes Redis was asked for."""
+    said = (await link.command("INFO", "commandstats")).decode()
+    calls = [line for line in said.splitlines() if line.startswith(("cmdstat_hget:", "cmdstat_hmget:"))]
+    return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in calls)
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_id_that_two_nodes_gave_meets_a_receipt_that_came_first(world: World) -> None:
     """The receipt of the one whose answer is awaited still waits for it, and does not go to the other."""
     await world.sent("5001")

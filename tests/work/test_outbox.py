@@ -122,7 +122,7 @@ def test_a_due_message_is_sent(bench: Bench) -> None:
     bench.outbox.startService()
     assert bench.state() is State.SENT
     assert bench.told() == "a"
-    assert bench.store.db.remote["world", "r1"][0] == ID
+    assert bench.store.db.remote["world", "r1"][0][0] == ID
     assert bench.meter.outcomes == [("amazing", Channel.SMS, "sent")]
 
 

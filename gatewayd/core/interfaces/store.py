@@ -221,7 +221,9 @@ class IStore(Interface):
         """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches; and the message.
 
         An uncertain message that went to the receipt's number on that SMSC is taken for it, and with `by_number`, once
-        the receipt has waited 10 s, the latest one to it whose answer is awaited still.
+        the receipt has waited 10 s, the latest one to it whose answer is awaited still. Of several messages to that
+        number that were given its id on one day, it is about the oldest one whose end is not known; brought again in
+        the same `wording`, about that one still.
         """
 
     async def parked_receipts(limit: int) -> tuple[list[Receipt], list[Receipt]]:

@@ -1,6 +1,6 @@
 """What others tell us about messages that have left: evidence, receipts, and texts of players."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from gatewayd.core.model.message import Channel
 from gatewayd.core.status import Event
@@ -33,7 +33,9 @@ class Receipt(Struct, frozen=True):
     `earlier_hashes` are those of its other number and those under previous keys: the submit may be older than today's
     key. The store sets `parked_at`, by its own clock, on one that waits for its message, and `came_at`, the same by
     ours, where it gives it back. A provider's report names its message by itself (`message_id`); from `whole_after` on
-    one whose id nobody knows is about the whole of it.
+    one whose id nobody knows is about the whole of it. `wording` is the same for a receipt that is brought again, and
+    another for the next one, of which the SMSC says as much; UNSET, where nobody can say, leaves no trace in what is
+    parked.
     """
 
     smsc: str
@@ -46,6 +48,7 @@ class Receipt(Struct, frozen=True):
     message_id: str = ""
     whole_after: float = 0.0
     came_at: float = 0.0
+    wording: str | UnsetType = UNSET
 
     @property
     def number_hashes(self) -> tuple[str, ...]:

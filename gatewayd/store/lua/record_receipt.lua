@@ -1,10 +1,11 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
 -- item    smsc ids places(of each: bucket, beginning of an entry) event('' settles nothing) detail number-hashes park(0|1) payload was-parked(0|1) report-lease
---         by-number(0|1)
+--         by-number(0|1) wording('' for none)
 -- reply   {result, report or false, message id}: moved ignored parked unknown
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
 --         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
 --         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
+--         of several to one number that bear one id each gets a receipt of its own, and none that is brought again
 
 -- Most receipts come when their message waits no more, and then it has little.
 local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, route, address_hash, segments,
@@ -22,30 +23,59 @@ local function record_of(id)
   return with_old_progress(m)
 end
 
--- Whether this hash is one of the receipt's number, which may have been named under a previous key; or either is unknown.
-local function same_number(numbers, address)
-  if #numbers == 0 or address == '' then return true end
+-- Whether this hash is one of the receipt's number, which may have been named under a previous key.
+local function is_to(numbers, address)
   for _, number in ipairs(numbers) do if number == address then return true end end
   return false
 end
 
--- By its id: the message and segment; then what the likeliest form names where the number is another one.
-local function by_id(smsc, remotes, places, numbers)
-  local m, segment, stranger, segment_there
-  for rank, remote in ipairs(remotes) do
-    each_named(smsc, remote, places[rank], function(id, number)
-      local one = record_of(id)
-      -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
-      if one and same_number(numbers, one.address_hash) then
-        m, segment = one, number
-        return true
-      end
-      if one and rank == 1 and not stranger then stranger, segment_there = one, number end
-      return false
-    end)
-    if m then break end
+-- How many more messages that bear an id are looked at once one to the number is found: nodes are few, but there are
+-- SMSCs that give one id to all.
+local RIVALS = 16
+
+-- Whether it is not known yet how this segment ended.
+local function is_open(m, segment)
+  if FINAL[m.state] then return false end
+  return not m.segments or #m.segments < 2 or sub(m.segments, segment, segment) == '.'
+end
+
+-- Of a day's messages to one number under one id, the latest first: the one that ended by this very receipt, as it is
+-- brought again; else the oldest one whose end is not known; else the latest.
+local function whose(rivals, wording)
+  local found = rivals[1]
+  for _, rival in ipairs(#rivals > 1 and rivals or {}) do
+    if call('HGET', KEY.message .. rival.message.id, FIELD.wording .. rival.segment) == wording then return rival end
+    if is_open(rival.message, rival.segment) then found = rival end
   end
-  return m, segment, stranger, segment_there
+  return found
+end
+
+-- By its id: the message, the segment, and whether others to that number bear the id; or what the likeliest form names
+-- where the number is another one.
+local function by_id(smsc, remotes, places, numbers, wording)
+  local stranger
+  for rank, remote in ipairs(remotes) do
+    local rivals, more = {}, nil
+    each_named(smsc, remote, places[rank], function(id, segment)
+      local one = record_of(id)
+      if more then more = more - 1 end
+      if not one then return more end
+      -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
+      local sure = is_to(numbers, one.address_hash)
+      if sure or #rivals == 0 and (#numbers == 0 or one.address_hash == '') then
+        rivals[#rivals + 1] = {message = one, segment = segment}
+        more = sure and wording ~= '' and (more or RIVALS) or 0
+      elseif rank == 1 then
+        stranger = stranger or {message = one, segment = segment}
+      end
+      return more
+    end)
+    if #rivals > 0 then
+      local found = whose(rivals, wording)
+      return found.message, found.segment, #rivals > 1
+    end
+  end
+  return nil, nil, false, stranger
 end
 
 -- By its number: the oldest uncertain message to it on that SMSC; with patience the latest one, too.
@@ -73,11 +103,12 @@ local function by_number_of(smsc, numbers, born, patient)
 end
 
 local function each(it)
-  local smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number = unpack(it)
+  local smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number, wording =
+    unpack(it)
   local born = tonumber(string.match(payload, '^(%d+)|')) or NOW
   -- One that is here for the first time comes now, whatever the other host's clock is off by.
   if NOW - born < 1000 then born = NOW end
-  local m, segment, stranger, segment_there = by_id(smsc, remotes, places, numbers)
+  local m, segment, has_rivals, stranger = by_id(smsc, remotes, places, numbers, wording)
   if not m then
     local ours
     m, ours = by_number_of(smsc, numbers, born, by_number == 1 and NOW - born >= 10000)
@@ -85,7 +116,7 @@ local function each(it)
     -- that we wrote to: its only form at once, one of several after the right one had its time to come. Under a less
     -- likely one, it is somebody else's.
     local sure = stranger and not ours and (#remotes == 1 or by_number == 1)
-    if not m and sure and not FINAL[stranger.state] then m, segment = stranger, segment_there end
+    if not m and sure and not FINAL[stranger.message.state] then m, segment = stranger.message, stranger.segment end
   end
   local letter = OUTCOME[event]
   local bad = letter and letter ~= 'd'
@@ -113,7 +144,7 @@ local function each(it)
     local named = false
     each_named(smsc, remotes[1], places[1], function(other)
       named = other == id
-      return named
+      return named and 0 or nil
     end)
     if not named then name_segment(id, smsc, remotes[1], segment) end
   end
@@ -126,6 +157,7 @@ local function each(it)
     save(m)
     return {'ignored', false, id}
   end
+  if has_rivals then set(m, FIELD.wording .. segment, wording) end
   local words = detail
   if outcomes and #outcomes > 1 then
     if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then

@@ -11,8 +11,9 @@ local function forget_latest(number, id)
   for day = today, today - math.ceil(RETENTION / 86400), -1 do
     local key = KEY.latest .. day .. ':' .. bucket
     local list = call('GET', key)
-    local at = list and last_entry(list, ours, 24)
-    if at then call('SETRANGE', key, at - 1, string.rep('\0', 24)) end
+    for _, at in ipairs(list and entries_of(list, ours, 24) or {}) do
+      call('SETRANGE', key, at - 1, string.rep('\0', 24))
+    end
   end
   if call('GET', KEY.latest_to .. number) == id then call('DEL', KEY.latest_to .. number) end
 end

@@ -14,28 +14,29 @@ local function list_entry(family, bucket, entry)
   if call('APPEND', key, entry) == #entry then call('PEXPIRE', key, (TODAY + 1) * DAY - NOW + RETENTION * 1000) end
 end
 
--- The position of the last entry of this name in a list whose entries have so many bytes; nil for none.
-local function last_entry(list, tag, size)
-  local found, from = nil, 1
+-- The positions of the entries of this name in a list whose entries have so many bytes.
+local function entries_of(list, tag, size)
+  local found, from = {}, 1
   while true do
     local at = find(list, tag, from, true)
     if not at then return found end
-    if (at - 1) % size == 0 then found, from = at, at + size else from = at + 1 end
+    if (at - 1) % size == 0 then found[#found + 1], from = at, at + size else from = at + 1 end
   end
 end
 
--- Visit what stands behind the name of each entry within retention, the latest first, until `visit` says true.
--- Result: whether it did.
+-- Visit what stands behind the name of each entry within retention, the latest first. `visit` says how many more of the
+-- same day it wants to see: 0 for none, nil for all there are, and those of earlier days.
+-- Result: whether it had what it wanted.
 local function each_listed(family, bucket, tag, size, visit)
   local today = math.floor(NOW / DAY)
   for day = today, today - math.ceil(RETENTION / 86400), -1 do
     local list = call('GET', family .. day .. ':' .. bucket)
-    local at = list and last_entry(list, tag, size)
-    while at do
-      if visit(sub(list, at + 8, at + size - 1)) then return true end
-      list = sub(list, 1, at - 1)
-      at = last_entry(list, tag, size)
+    local places, more = list and entries_of(list, tag, size) or {}, nil
+    for i = #places, 1, -1 do
+      more = visit(sub(list, places[i] + 8, places[i] + size - 1))
+      if more == 0 then return true end
     end
+    if more then return true end
   end
   return false
 end
@@ -46,7 +47,7 @@ local function listed(family, name, size)
   local bucket, tag = bucket_of(name)
   each_listed(family, bucket, tag, size, function(bytes)
     found = bytes
-    return true
+    return 0
   end)
   return found
 end

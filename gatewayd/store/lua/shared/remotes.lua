@@ -4,15 +4,14 @@ local function name_segment(id, smsc, remote, segment)
   list_entry(KEY.remotes, bucket, tag .. packed(id) .. string.char(segment))
 end
 
--- Visit the messages and segments that an SMSC's id names, the latest first, until `visit` says true. Nodes of one
--- account may count alike, and a counter begins anew: what another message was known by stays. `place` is where they
--- are listed: the bucket and the beginning of an entry.
+-- Visit the messages and segments that an SMSC's id names, the latest first; `visit` says what that of each_listed does.
+-- Nodes of one account may count alike, and a counter begins anew: what another message was known by stays. `place` is
+-- where they are listed: the bucket and the beginning of an entry.
 local function each_named(smsc, remote, place, visit)
-  local seen = {}
+  local seen, more = {}, nil
   local function new(id, segment)
-    if seen[id] then return false end
-    seen[id] = true
-    return visit(id, segment)
+    if not seen[id] then seen[id], more = true, visit(id, segment) end
+    return more
   end
   local bucket, tag = unpack(place)
   local found = each_listed(KEY.remotes, bucket, tag, 25, function(bytes)
