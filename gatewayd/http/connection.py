@@ -50,8 +50,6 @@ class Listening(Interface):
     door: Door
     answer: Callable[[Request], Answer | Deferred[Answer]]
     max_body: int
-    most_at_once: int
-    in_flight: int
     turns: Turns
     draining: bool
 
@@ -152,7 +150,7 @@ class ServerConnection(Protocol):
         self._lost = self._reads_no_more = True
         self._asked.clear()
         if self._answering is not None:
-            self._site.in_flight -= 1
+            self._site.turns.ended()
         self._answering = None
         self._reader.end()
         self._release()
@@ -313,15 +311,14 @@ class ServerConnection(Protocol):
             else:
                 self._linger()
             return
-        self._answering = request
-        site.in_flight += 1
-        if self.beyond or site.in_flight > site.most_at_once:
-            request.keep_alive = request.keep_alive and not self.beyond
-            self.turn_away()
+        if self.beyond:
+            request.keep_alive = False
+            self._answered(site.door.busy(request), request)
             return
+        self._answering = request
         self.deadline = FOREVER  # from here on it is we who are slow
         request.came_at = self.came_at
-        site.turns.take(self, site.in_flight)
+        site.turns.take(self)
 
     def begin(self) -> None:
         """See turns.Waiting. Of who has hung up in the line nothing is begun."""
@@ -345,7 +342,7 @@ class ServerConnection(Protocol):
             return
         if self._answering is not None:
             self._answering = None
-            self._site.in_flight -= 1
+            self._site.turns.ended()
         self.served += 1
         if self._site.draining:
             request.keep_alive = False

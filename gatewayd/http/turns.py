@@ -1,6 +1,7 @@
 """When a complete request is begun: at once, or after those that came before it where all can't be begun in one turn.
 
-Owns the line of those who wait, and when a wait is too long for them. Must not know what is asked, or by what means.
+Owns how many are in flight, the line of those who wait, and when a wait is too long for them. Must not know what is
+asked, or by what means.
 """
 
 from collections import deque
@@ -9,6 +10,9 @@ from typing import Any, Protocol
 SHARE = 0.1
 """Seconds of one turn of the reactor for beginning requests. The rest is for whoever else is served: the answers to
 those that were begun, callers who connect."""
+
+MOST_AT_ONCE = 2000
+"""Requests that are being answered at a time: more could not be answered within the time that is promised."""
 
 FEW = 32
 """Requests in flight that are begun without a look at the time."""
@@ -30,10 +34,15 @@ class Waiting(Protocol):
 
 
 class Turns:
-    """First come, first begun. `patience` is how many seconds old a request may be when it is begun."""
+    """First come, first begun. `patience` is how many seconds old a request may be when it is begun.
+
+    `in_flight` counts those that were taken and have not ended, and `most` is how many they may be.
+    """
 
     def __init__(self, reactor: Any, patience: float) -> None:
         self.patience = patience
+        self.most = MOST_AT_ONCE
+        self.in_flight = 0
         self._reactor = reactor
         self._line: deque[Waiting] = deque()
         self._turn_ends = 0.0  # the moment when this turn's share is used up; 0.0: no turn was looked at
@@ -42,15 +51,25 @@ class Turns:
         """So many wait that who came now would wait for too long."""
         return bool(self._line) and now - self._line[0].came_at > PRESSED * self.patience
 
-    def take(self, one: Waiting, in_flight: int) -> None:
-        """Begin it or turn it away, now or when its turn comes."""
+    def are_full(self, now: float) -> bool:
+        """Who came now would be turned away."""
+        return self.in_flight >= self.most or self.are_pressed(now)
+
+    def take(self, one: Waiting) -> None:
+        """Begin it or turn it away, now or when its turn comes. Either way it is in flight until `ended`."""
         now = self._reactor.seconds()
-        if now - one.came_at > self.patience or self.are_pressed(now):
+        is_full = self.are_full(now)
+        self.in_flight += 1
+        if is_full or now - one.came_at > self.patience:
             one.turn_away()
-        elif self._line or not (in_flight < FEW or self._has_time(now)):
+        elif self._line or not (self.in_flight < FEW or self._has_time(now)):
             self._line.append(one)
         else:
             one.begin()
+
+    def ended(self) -> None:
+        """One that was taken has its answer, or nobody waits for it any more."""
+        self.in_flight -= 1
 
     def _has_time(self, now: float) -> bool:
         if not self._turn_ends:

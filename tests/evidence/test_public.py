@@ -122,7 +122,7 @@ class World:
     def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Reply:
         """The answer to a request that needs no waiting."""
         raw = self.send(method, path, body, headers).value()
-        for channel in list(self.site.connections):
+        for channel in list(self.site.crowd.connections):
             channel.connectionLost()
         return Reply(raw)
 
@@ -376,7 +376,7 @@ def test_a_caller_who_hangs_up_has_unsubscribed_all_the_same() -> None:
     world.hold = Deferred()
     transport = world.send("POST", leaving(), ONE_CLICK, FORM)
     assert transport.value() == b""
-    world.site.connections.copy().pop().connectionLost()
+    world.site.crowd.connections.copy().pop().connectionLost()
     world.hold.callback(None)
     assert [evidence.event for evidence in world.took] == [Event.UNSUBSCRIBED]
 

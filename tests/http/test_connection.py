@@ -208,7 +208,7 @@ def test_the_door_refuses_before_the_body(framing: str) -> None:
     assert not line.closed
     assert line.send(rest[20:] + head("/plain")) == b""
     assert line.closed
-    assert line.site.in_flight == 0
+    assert line.site.turns.in_flight == 0
     line.gone()
 
 
@@ -410,12 +410,12 @@ def test_a_caller_who_hangs_up_cancels_nothing() -> None:
     """The endpoint ends what it began; its answer is dropped."""
     line = Line()
     line.send(head("/slow"))
-    assert line.site.in_flight == 1
+    assert line.site.turns.in_flight == 1
     line.gone()
-    assert line.site.in_flight == 0
+    assert line.site.turns.in_flight == 0
     line.pages.gate.callback(None)
     assert line.pages.ended == ["done"]
-    assert not line.site.connections
+    assert not line.site.crowd.connections
     assert not line.clock.getDelayedCalls()
 
 

@@ -133,7 +133,7 @@ async def test_all_who_wait_are_fetched_in_one_turn_and_all_are_answered() -> No
         for caller in callers:
             caller.sendall(WHOLE)
         port.doRead()
-        connections = len(site.connections)
+        connections = len(site.crowd.connections)
         answers = await deferToThread(lambda: [caller.recv(1000) for caller in callers])
         assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 10 + [b"HTTP/1.1 503"] * 30
         assert connections == 19, "the others were answered without one"
@@ -141,4 +141,4 @@ async def test_all_who_wait_are_fetched_in_one_turn_and_all_are_answered() -> No
         for caller in callers:
             caller.close()
         await port.stopListening()
-        await until(lambda: not site.connections)
+        await until(lambda: not site.crowd.connections)

@@ -10,11 +10,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
-from gatewayd.http import site as site_module
+from gatewayd.http import crowd as crowd_module
+from gatewayd.http.crowd import FEW, FRESH, LOOK, SAY_AGAIN, fair_share
 from gatewayd.http.door import Answer, OpenDoor
 from gatewayd.http.request import Request
 from gatewayd.http.routes import Routes
-from gatewayd.http.site import FEW, FRESH, LOOK, SAY_AGAIN, Site, fair_share
+from gatewayd.http.site import Site
 
 NOW = 1_790_000_000.0
 
@@ -160,7 +161,7 @@ def test_one_peer_gets_no_more_than_its_part() -> None:
 def test_bodies_that_come_have_a_ceiling_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest that is still coming gives way, so that small requests are taken in any crowd."""
     world = World(most=100)
-    world.site._most_held = 2500
+    world.site.crowd._most_held = 2500
     callers = [world.connect() for _ in range(3)]
     for caller, size in zip(callers, (700, 900, 800), strict=True):
         assert caller.send(body=1000, sent=size) == b""
@@ -170,24 +171,24 @@ def test_bodies_that_come_have_a_ceiling_together(monkeypatch: pytest.MonkeyPatc
         assert small.send(body=60) == b""
     assert [caller.heard()[:13] for caller in callers] == [b"", b"HTTP/1.1 503 ", b""]
     assert "are all that it keeps" in formatEvent(events[0])
-    assert world.site._held == 700 + 800 + 50 + 60
+    assert world.site.crowd._held == 700 + 800 + 50 + 60
     world.app.gate.callback(None)
     assert small.heard().endswith(b"done")
     for caller in callers:
         caller.protocol.connectionLost()
-    assert world.site._held == 0
+    assert world.site.crowd._held == 0
 
 
 def test_more_at_once_than_can_be_answered_is_said_at_once() -> None:
     """The connection stays; once others have their answers, it is answered, too."""
     world = World(most=100)
-    world.site.most_at_once = 2
+    world.site.turns.most = 2
     first, second, third = world.connect(), world.connect(), world.connect()
     assert first.send() + second.send() == b""
     assert third.send().startswith(b"HTTP/1.1 503 ")
     world.app.gate.callback(None)
     assert third.send().endswith(b"done")
-    assert world.site.in_flight == 0
+    assert world.site.turns.in_flight == 0
 
 
 def test_the_same_trouble_is_said_again_after_a_while() -> None:
@@ -205,5 +206,5 @@ def test_the_same_trouble_is_said_again_after_a_while() -> None:
 def test_a_listener_takes_a_part_of_the_files_that_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that Redis, relays and SMSCs can still be connected to."""
     for files, most in ((1024, 341), (60, 32), (1_000_000, 4000)):
-        monkeypatch.setattr(site_module.resource, "getrlimit", lambda kind, files=files: (files, files))
+        monkeypatch.setattr(crowd_module.resource, "getrlimit", lambda kind, files=files: (files, files))
         assert fair_share() == most

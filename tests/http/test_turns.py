@@ -22,7 +22,8 @@ class World:
 
     def ask(self, name: str, in_flight: int = MANY, age: float = 0.0) -> None:
         """One more request."""
-        self.turns.take(Asked(self, name, self.clock.seconds() - age), in_flight)
+        self.turns.in_flight = in_flight - 1
+        self.turns.take(Asked(self, name, self.clock.seconds() - age))
 
     def a_turn_later(self, seconds: float = 0.0) -> None:
         """The reactor's next turn."""

@@ -212,7 +212,7 @@ async def test_a_caller_who_hangs_up_is_stored_all_the_same() -> None:
         assert caller.transport is not None
         caller.transport.abortConnection()  # type: ignore[attr-defined]
         await caller.closed
-        await _until(lambda: not gateway.site.connections)
+        await _until(lambda: not gateway.site.crowd.connections)
         intake_store.gate.callback(None)
         assert len(intake_store.db.rows) == 1
         assert len(next(iter(gateway.intake.trays.values())).offered) == 1
@@ -237,7 +237,7 @@ async def test_who_has_said_all_still_hears_the_answers() -> None:
         await store.asked
         store.gate.callback(None)
         assert (await asking).count(b'"error_code":0') == 2
-        await _until(lambda: not gateway.site.connections)
+        await _until(lambda: not gateway.site.crowd.connections)
     finally:
         await gateway.listener.stopService()
 
@@ -260,7 +260,7 @@ async def test_who_is_refused_on_the_head_hears_it_and_the_end_at_once(header: s
         answer = await deferToThread(ask)
         assert answer.startswith(b"HTTP/1.1 %d " % status)
         assert b'{"error_code":%d,' % code in answer
-        await _until(lambda: not gateway.site.connections)
+        await _until(lambda: not gateway.site.crowd.connections)
     finally:
         await gateway.listener.stopService()
 
@@ -330,7 +330,7 @@ async def test_treq_over_a_kept_connection(gateway: Gateway) -> None:
             reactor=reactor,
         )
         assert (await treq.json_content(response))["error_code"] == 0
-    assert len(gateway.site.connections) == 1
+    assert len(gateway.site.crowd.connections) == 1
     await pool.closeCachedConnections()
 
 
