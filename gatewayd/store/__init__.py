@@ -16,6 +16,7 @@ from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, Queu
 from gatewayd.core.status import State
 from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
+from gatewayd.store.calls import ScriptArguments
 from gatewayd.store.dataset import Dataset, Heartbeat
 from gatewayd.store.facts import Facts
 from gatewayd.store.legend import KEYS
@@ -57,10 +58,16 @@ class RedisStore(Accepting, Facts, Players, Operators):
         return configured + "{gw}:"
 
     @staticmethod
-    def script_arguments(instance: str, max_queued: int, retention: float, boot: str) -> tuple[str, ...]:
+    def script_arguments(instance: str, max_queued: int, retention: float, boot: str) -> ScriptArguments:
         """What every script gets behind its items; `retention` in seconds, `boot` unique to the process."""
         keep = int(max(retention, REPORTING))
-        return (instance, str(max_queued), str(keep), str(max(int(retention), 1)), f"{boot}.")
+        return ScriptArguments(
+            instance=instance,
+            max_queued=str(max_queued),
+            keep=str(keep),
+            retention=str(max(int(retention), 1)),
+            boot=f"{boot}.",
+        )
 
     # Messages
 

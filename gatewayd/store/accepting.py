@@ -91,7 +91,7 @@ class Accepting(StorePart):
 
     def _say_heard(self) -> None:
         self._saying_heard = False
-        key = self._key("heard", self._link.arguments[-1])
+        key = self._key("heard", self._link.arguments.boot)
         saying = Deferred.fromCoroutine(self._link.command("SET", key, self._unheard.first(), "EX", 3600))
         # The next heartbeat says it again.
         saying.addErrback(lambda failure: failure.trap(StoreUnavailable))

@@ -5,7 +5,7 @@ Knows no key, no message and no connection. Measured: batching a script costs le
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import msgpack
@@ -34,6 +34,16 @@ class Script:
         return f"<Script {self.name}>"
 
 
+class ScriptArguments(NamedTuple):
+    """What every script gets behind its items, in the order in which lua/shared/opening.lua reads it."""
+
+    instance: str = ""
+    max_queued: str = "0"  # the high-water mark of a queue
+    keep: str = "0"  # seconds for which a message is kept while a status of it may still have to be told
+    retention: str = "0"  # seconds for which it is kept once nothing has to be told
+    boot: str = ""  # unique to the process
+
+
 class ScriptCalls:
     """Gathers what is asked of scripts. `here` gives a way to send commands over the connection of this moment.
 
@@ -42,9 +52,9 @@ class ScriptCalls:
     """
 
     def __init__(
-        self, clock: Any, here: Callable[[], Ask], arguments: Sequence[str], prefix: str, shift: Callable[[], float]
+        self, clock: Any, here: Callable[[], Ask], arguments: ScriptArguments, prefix: str, shift: Callable[[], float]
     ) -> None:
-        self.arguments = tuple(arguments)
+        self.arguments = arguments
         self.prefix = prefix
         self._clock = clock
         self._here = here

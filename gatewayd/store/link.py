@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.retry import STORE, Backoff
-from gatewayd.store.calls import Ask, Script, ScriptCalls, chunks
+from gatewayd.store.calls import Ask, Script, ScriptArguments, ScriptCalls, chunks
 from gatewayd.store.connection import Lost, NoMaster, RedisConnection, RedisRefused, connected
 from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
@@ -48,7 +48,7 @@ class RedisLink(MultiService):
         password: str = "",
         replicas: int = 0,
         jitter: Callable[[], float],
-        arguments: Sequence[str] = (),
+        arguments: ScriptArguments | None = None,
         prefix: str = "",
         shift: Callable[[], float] = lambda: 0.0,
     ) -> None:
@@ -56,7 +56,7 @@ class RedisLink(MultiService):
         self._clock = clock
         # Opens one connection.
         self._dial = partial(connected, clock, endpoint, username=username, password=password, database=database)
-        self._calls = ScriptCalls(clock, self._here, arguments, prefix, shift)
+        self._calls = ScriptCalls(clock, self._here, arguments or ScriptArguments(), prefix, shift)
         self._replicas_wanted = replicas
         self._replicas: Replicas | None = None
         self._second: RedisConnection | None = None  # for WAIT, which blocks what stands behind it
@@ -72,7 +72,7 @@ class RedisLink(MultiService):
     log = Logger()
 
     @property
-    def arguments(self) -> tuple[str, ...]:
+    def arguments(self) -> ScriptArguments:
         """What every script gets behind its items."""
         return self._calls.arguments
 

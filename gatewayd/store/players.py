@@ -130,7 +130,7 @@ class Players(StorePart):
 
     @property
     def _keep(self) -> float:
-        return float(self._link.arguments[2])
+        return float(self._link.arguments.keep)
 
     async def _some(self, cursor: str) -> tuple[str, list[str]]:
         head = self._key("message")

@@ -17,7 +17,7 @@ from outside_redis import Redis
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
-from gatewayd.store.calls import Script
+from gatewayd.store.calls import Script, ScriptArguments
 from gatewayd.store.refusals import refusal
 
 CLOCK = "the-model's-clock"
@@ -89,7 +89,7 @@ class Server:
             raise reply
         return reply
 
-    def run(self, script: Script, prefix: str, item: Sequence[Any], arguments: Sequence[str]) -> Any:
+    def run(self, script: Script, prefix: str, item: Sequence[Any], arguments: ScriptArguments) -> Any:
         """What a script replies to one item."""
         rest = (1, prefix, 0, msgpack.encode([item]), *arguments)
         if script not in self._loaded:
@@ -131,7 +131,7 @@ class Link:
     server: Server
     clock: Any
     prefix: str
-    arguments: Sequence[str]
+    arguments: ScriptArguments
     up: bool = True
     trouble: str = "the model has cut it"
     connections: int = 1

@@ -161,7 +161,7 @@ class World:
     def _execute(self, link: Any) -> None:
         call = link.execute()
         if call.item:
-            self.say(f"    {link.arguments[0]}: {call.what} {call.item[:150]} -> {str(call.reply)[:80]}")
+            self.say(f"    {link.arguments.instance}: {call.what} {call.item[:150]} -> {str(call.reply)[:80]}")
         self._judge(call)
 
     def _execute_stray(self) -> None:
