@@ -10,7 +10,7 @@ from gatewayd.config import Label, Secret
 from gatewayd.core.model import Email, Message
 from gatewayd.core.tokens import Keys
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login
+from gatewayd.smtp.negotiation import Login
 from gatewayd.smtp.timeouts import Timeouts
 
 KEYS = Keys(b"k" * 32)

@@ -23,7 +23,7 @@ from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.probe import probe
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login, RelayTrouble
+from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
@@ -67,16 +67,16 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
         return [Finding(FAIL, what, f"{table.host}:{table.port}: {error.reason}")]
     except Exception as error:
         return [Finding(FAIL, what, f"{table.host}:{table.port}: {words(error)}")]
-    offers = sorted(word for word in ("PIPELINING", "DSN", "SMTPUTF8", "8BITMIME") if word in session.offer)
+    offers = sorted(word for word in ("PIPELINING", "DSN", "SMTPUTF8", "8BITMIME") if word in session.negotiation.offer)
     parts = [
-        "TLS with a good certificate" if session.secure else "no TLS",
+        "TLS with a good certificate" if session.negotiation.secure else "no TLS",
         "logged in" if table.username else "no log-in",
         f"offers {', '.join(offers) or 'no extension of use'}",
     ]
     session.quit()
     await gone
     found = [Finding(OK, what, f"{table.host}:{table.port}: EHLO, {', '.join(parts)}, QUIT")]
-    if "DSN" not in session.offer:
+    if "DSN" not in session.negotiation.offer:
         found.append(Finding(WARN, what, "does not offer DSN: an email is `delivered` only by an ESP's event"))
     return found
 

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from gatewayd.http.eager import write_now
 from gatewayd.smtp.commands import Envelope, mail_and_rcpt, stuffed
 from gatewayd.smtp.connection import RelayConnection
+from gatewayd.smtp.negotiation import refused
 from gatewayd.smtp.replies import RelayAnswer, Reply, Stage, answer_of
 
 CHUNK = 65536
@@ -76,7 +77,7 @@ class Session(RelayConnection):
         """
         done: Deferred[RelayAnswer] = Deferred(lambda _: self.drop("given up"))
         content = stuffed(content)
-        mail, rcpt = mail_and_rcpt(envelope, self.offer, len(content), bare=bare)
+        mail, rcpt = mail_and_rcpt(envelope, self.negotiation.offer, len(content), bare=bare)
         if not self.alive:
             done.callback(RelayAnswer(Stage.CONNECT, 0, "", self.why or "the connection was lost"))
             return done
@@ -128,7 +129,7 @@ class Session(RelayConnection):
             self._leave_if_idle()
 
     def _write(self, data: bytes) -> None:
-        self._allow(self._timeouts.of(self._expected[0]))
+        self._deadline.allow(self._timeouts.of(self._expected[0]))
         write_now(self.transport, data)
 
     def _was_reset(self) -> None:
@@ -214,7 +215,7 @@ class Session(RelayConnection):
 
     def _went_away(self, stage: Stage, reply: Reply) -> None:
         if not self.ready.called:
-            self._refused(stage, reply)
+            self._fail(refused(stage, reply))
         if self._transactions:
             transaction = self._transactions.popleft()
             where = stage if stage in (*_COMMANDS, Stage.DOT) else Stage.MAIL
@@ -239,7 +240,7 @@ class Session(RelayConnection):
             return
         piece, self._unsent = bytes(self._unsent[:CHUNK]), self._unsent[CHUNK:]
         if self._unsent:
-            self._allow(self._timeouts.block)
+            self._deadline.allow(self._timeouts.block)
             self.transport.write(piece)
         else:
             self.transport.unregisterProducer()

@@ -1,15 +1,13 @@
 """One connection to a relay up to the point where mail can be sent, and what goes on for as long as it lasts.
 
-Owns reading replies in order, time-outs, EHLO, STARTTLS, AUTH, NOOP and QUIT. Knows nothing of messages: client.py
-adds the transactions.
+Owns reading replies in order, NOOP, QUIT and every end. What is said before mail can be sent knows negotiation.py, how
+long a reply may take reply_deadline.py. Knows nothing of messages: client.py adds the transactions.
 """
 
-import base64
 import ipaddress
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
@@ -19,38 +17,11 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from gatewayd.core import tls
-from gatewayd.core.lateness import READING, overslept
 from gatewayd.http.eager import write_now
-from gatewayd.smtp.commands import Offer, read_offer
+from gatewayd.smtp.negotiation import Login, Negotiation, RelayTrouble
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
+from gatewayd.smtp.reply_deadline import ReplyDeadline
 from gatewayd.smtp.timeouts import Timeouts
-
-_TICK = 15.0  # seconds between two looks at the deadline, at most
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """How to begin a session. `tls` makes the context for STARTTLS or raises RelayTrouble; None where none is wanted.
-
-    `name` is what EHLO says; without one, the address literal of our end.
-    """
-
-    tls: Callable[[], Any] | None = None
-    username: str = ""
-    password: str = ""
-    name: str = ""
-
-    def __repr__(self) -> str:
-        return "<Login>"
-
-
-class RelayTrouble(Exception):
-    """The relay can't be used now. `lasting` where only a person can mend it (a refused log-in)."""
-
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.lasting = lasting
 
 
 class RelayConnection(LineOnlyReceiver, ABC):
@@ -72,13 +43,11 @@ class RelayConnection(LineOnlyReceiver, ABC):
         on_lost: Callable[[Any], None] = lambda _: None,
     ) -> None:
         self._clock = clock
-        self._login = login
         self._timeouts = timeouts or Timeouts()
         self._on_lost = on_lost
         self.ready: Deferred[Any] = Deferred(lambda _: self.drop("given up"))
-        self.offer = Offer({})  # the answer to EHLO
+        self.negotiation = Negotiation(login)
         self.pipelining = False
-        self.secure = False  # under TLS
         self.alive = False  # mail can be sent
         self.chores = 0
         """Commands so far that bring no mail, which relays count."""
@@ -87,12 +56,8 @@ class RelayConnection(LineOnlyReceiver, ABC):
         self.why = ""  # it ended, in words
         self._reader = ReplyReader()
         self._expected: deque[Stage] = deque()  # whose replies are due, in order
-        self._said_helo = False
-        self._switching = False  # STARTTLS was answered, and TLS has not begun
-        self._steps: list[bytes] = []  # of AUTH LOGIN, the next one at the end
         self._noop: Deferred[bool] | None = None
-        self._deadline = 0.0  # of the first reply that is due
-        self._timer: Any = None
+        self._deadline = ReplyDeadline(clock, self._is_waiting, self._is_late)  # of the first reply that is due
         self._leaving = False  # QUIT was written
         self._parted = False  # QUIT was answered, and the connection is closing
         self._dropped = False  # nothing that still comes is read
@@ -147,16 +112,18 @@ class RelayConnection(LineOnlyReceiver, ABC):
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
-        self.secure = ISSLTransport.providedBy(self.transport)
+        self.negotiation.connected(
+            _literal(self.transport.getHost()),
+            secure=ISSLTransport.providedBy(self.transport),
+            loopback=_is_loopback(self.transport.getPeer()),
+        )
         self._expect(Stage.CONNECT)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Whatever waits is told."""
         self.alive = False
         self._dropped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop()
         self.why = self.why or _why_lost(reason)
         stage = self._expected[0] if self._expected else Stage.CONNECT
         # First: whoever is told next may look for another connection, and must not find this one.
@@ -171,26 +138,23 @@ class RelayConnection(LineOnlyReceiver, ABC):
     def dataReceived(self, data: bytes) -> None:
         """As the base class, but nothing that came in the clear may pass as said inside TLS."""
         LineOnlyReceiver.dataReceived(self, data)
-        if self._switching and not self._dropped:
-            self._switching = False
+        if self.negotiation.switching and not self._dropped:
             if self._buffer:
                 self.drop("text after the answer to STARTTLS")
                 return
-            assert self._login.tls is not None
             try:
-                context = self._login.tls()
+                context = self.negotiation.tls_context()
             except RelayTrouble as trouble:
                 self._fail(trouble)
                 return
             self.transport.startTLS(context)
-            self.secure = True
-            self._hello()
+            self._send(*self.negotiation.under_tls())
 
     def lineReceived(self, line: bytes) -> None:
         """One line of a reply."""
         if self._dropped:
             return
-        if self._switching:
+        if self.negotiation.switching:
             self.drop("text after the answer to STARTTLS")
             return
         try:
@@ -207,7 +171,7 @@ class RelayConnection(LineOnlyReceiver, ABC):
             return
         stage = self._expected.popleft()
         if self._expected:
-            self._deadline = self.last_reply + self._timeouts.of(self._expected[0])
+            self._deadline.moment = self.last_reply + self._timeouts.of(self._expected[0])
         if reply.code == 421 and stage is not Stage.QUIT:
             self.why = cleaned(f"{reply.code} {reply.text}")
             self.alive = False
@@ -216,6 +180,8 @@ class RelayConnection(LineOnlyReceiver, ABC):
             self.drop(self.why)
         elif stage in _IN_TRANSACTION:
             self._replied(stage, reply)
+        elif stage in _OPENING:
+            self._opened_further(stage, reply)
         else:
             self._OUTSIDE[stage](self, reply)
 
@@ -223,77 +189,21 @@ class RelayConnection(LineOnlyReceiver, ABC):
         """No relay has that much to say."""
         self.drop("a reply line without end")
 
-    # -- opening ------------------------------------------------------------------------------------------------
+    # -- replies outside a transaction --------------------------------------------------------------------------
 
-    def _greeted(self, reply: Reply) -> None:
-        if reply.code == 220:
-            self._hello()
-        else:
-            self._refused(Stage.CONNECT, reply)
-
-    def _hello(self) -> None:
-        self._send(f"EHLO {self._login.name or self._literal()}\r\n".encode(), Stage.EHLO)
-
-    def _literal(self) -> str:
-        host = getattr(self.transport.getHost(), "host", "127.0.0.1")
-        return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
-
-    def _offered(self, reply: Reply) -> None:
-        plain = self._login.tls is None and not self._login.username
-        if reply.code in (500, 502) and plain and not self._said_helo:
-            # Older than ESMTP, but whatever takes mail is a relay (RFC 5321 3.2).
-            self._said_helo = True
-            self._send(f"HELO {self._login.name or self._literal()}\r\n".encode(), Stage.EHLO)
+    def _opened_further(self, stage: Stage, reply: Reply) -> None:
+        try:
+            command = self.negotiation.next_command(stage, reply)
+        except RelayTrouble as trouble:
+            self._fail(trouble)
             return
-        if reply.code != 250:
-            self._refused(Stage.EHLO, reply)
-            return
-        self.offer = read_offer(reply.lines or (reply.text,))
-        self.pipelining = "PIPELINING" in self.offer
-        if self._login.tls is not None and not self.secure:
-            if "STARTTLS" in self.offer:
-                self._send(b"STARTTLS\r\n", Stage.STARTTLS)
-            else:
-                self._fail(RelayTrouble("it does not offer STARTTLS"))
-        elif self._login.username:
-            self._log_in()
-        else:
+        if command is not None:
+            self._send(*command)
+        elif not self.negotiation.switching:
             self._is_ready()
-
-    def _may_switch(self, reply: Reply) -> None:
-        if reply.code == 220:
-            self._switching = True
-        else:
-            self._refused(Stage.STARTTLS, reply)
-
-    def _log_in(self) -> None:
-        if not self.secure and not _is_loopback(self.transport.getPeer()):
-            self._fail(RelayTrouble("a log-in without TLS goes to loopback only", lasting=True))
-            return
-        username, password = self._login.username.encode(), self._login.password.encode()
-        mechanisms = self.offer.mechanisms
-        if "PLAIN" in mechanisms:
-            secret = base64.b64encode(b"\0" + username + b"\0" + password)
-            self._send(b"AUTH PLAIN " + secret + b"\r\n", Stage.AUTH)
-        elif "LOGIN" in mechanisms:
-            self._steps = [base64.b64encode(password), base64.b64encode(username)]
-            self._send(b"AUTH LOGIN\r\n", Stage.AUTH)
-        else:
-            self._fail(RelayTrouble("it offers neither AUTH PLAIN nor AUTH LOGIN"))
-
-    def _logged_in(self, reply: Reply) -> None:
-        if reply.code == 334 and self._steps:
-            self._send(self._steps.pop() + b"\r\n", Stage.AUTH)
-        elif reply.code == 235:
-            self._is_ready()
-        else:
-            # What a relay says to a refused log-in may repeat the user name or more: only its code is kept.
-            code = f"{reply.code} {reply.enhanced}".strip()
-            wrong = f"log-in refused: check username and password ({code}, AUTH)"
-            self._fail(RelayTrouble(wrong if reply.code >= 500 else f"{code} (AUTH)", lasting=reply.code >= 500))
 
     def _is_ready(self) -> None:
-        self._steps = []
+        self.pipelining = "PIPELINING" in self.negotiation.offer
         self.alive = True
         if not self.ready.called:
             self.ready.callback(self)
@@ -312,11 +222,8 @@ class RelayConnection(LineOnlyReceiver, ABC):
     def _quitted(self, reply: Reply) -> None:
         # Under TLS closing waits for the peer's own end, which may never come.
         self._parted = True
-        self._allow(self._timeouts.quit)
+        self._deadline.allow(self._timeouts.quit)
         self.transport.loseConnection()
-
-    def _refused(self, stage: Stage, reply: Reply) -> None:
-        self._fail(RelayTrouble(cleaned(f"{reply.code} {reply.text} ({stage})")))
 
     def _fail(self, trouble: RelayTrouble) -> None:
         if not self.ready.called:
@@ -332,41 +239,23 @@ class RelayConnection(LineOnlyReceiver, ABC):
     def _expect(self, stage: Stage) -> None:
         self._expected.append(stage)
         if len(self._expected) == 1:
-            self._allow(self._timeouts.of(stage))
+            self._deadline.allow(self._timeouts.of(stage))
 
-    def _allow(self, seconds: float) -> None:
-        """The peer has so many seconds from now. One timer serves all: it looks at the deadline when it fires."""
-        self._deadline = self._clock.seconds() + seconds
-        if self._timer is None:
-            self._timer = self._clock.callLater(min(seconds, _TICK), self._tick)
-        elif seconds < _TICK and self._timer.getTime() > self._deadline:
-            self._timer.reset(seconds)
+    def _is_waiting(self) -> bool:
+        return bool(self._expected) or self._parted
 
-    def _tick(self) -> None:
-        timer, self._timer = self._timer, None
-        if not self._expected and not self._parted:
-            return
-        now = self._clock.seconds()
-        left = self._deadline - now
-        if left <= 0 and overslept(timer, now):
-            self._timer = self._clock.callLater(READING, self._tick)
-        elif left <= 0:
-            self.timed_out = not self._parted
-            self.drop("no answer in time")
-        else:
-            self._timer = self._clock.callLater(min(left, _TICK), self._tick)
+    def _is_late(self) -> None:
+        self.timed_out = not self._parted
+        self.drop("no answer in time")
 
     _OUTSIDE: ClassVar[dict[Stage, Callable[[Any, Reply], None]]] = {
-        Stage.CONNECT: _greeted,
-        Stage.EHLO: _offered,
-        Stage.STARTTLS: _may_switch,
-        Stage.AUTH: _logged_in,
         Stage.RSET: _reset,
         Stage.NOOP: _nooped,
         Stage.QUIT: _quitted,
     }
 
 
+_OPENING = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH})
 _IN_TRANSACTION = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT})
 
 
@@ -375,6 +264,11 @@ def _why_lost(reason: Failure | None) -> str:
     if reason is None or reason.check(ConnectionClosed):
         return "the connection was lost"
     return tls.fault(reason.value) or f"the connection was lost ({type(reason.value).__name__})"
+
+
+def _literal(address: Any) -> str:
+    host = getattr(address, "host", "127.0.0.1")
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
 
 
 def _is_loopback(address: Any) -> bool:

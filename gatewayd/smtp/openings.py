@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from gatewayd.config import Relay
 from gatewayd.core.reaching import plain
 from gatewayd.smtp.client import Session
-from gatewayd.smtp.connection import Login, RelayTrouble
+from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.own_name import OwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls

@@ -18,8 +18,8 @@ from gatewayd.core.line import Line
 from gatewayd.core.rate import NotNow, Rate, Reserve, Turn
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope, Offer
-from gatewayd.smtp.connection import RelayTrouble
 from gatewayd.smtp.health import NO_ANSWER, RelayHealth
+from gatewayd.smtp.negotiation import RelayTrouble
 from gatewayd.smtp.openings import SLOW, Openings
 from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.replies import RelayAnswer, Stage
@@ -292,7 +292,7 @@ class Pool:
             self._kept[session] = kept
         self._openings.one_is_ready(began)
         # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
-        self._offer = session.offer
+        self._offer = session.negotiation.offer
         self.health.worked()
         if self._stopping is not None:
             session.quit()

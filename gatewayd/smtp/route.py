@@ -18,8 +18,8 @@ from gatewayd.core.rate import NotNow, Rate
 from gatewayd.core.slots import Slot, Slots
 from gatewayd.smtp.added_headers import header_lines
 from gatewayd.smtp.commands import Envelope
-from gatewayd.smtp.connection import RelayTrouble
 from gatewayd.smtp.mime import ComposedMail
+from gatewayd.smtp.negotiation import RelayTrouble
 from gatewayd.smtp.pool import Pool, PoolSettings
 from gatewayd.smtp.replies import RelayAnswer, RelayVerdict, is_hard, verdict_of
 from gatewayd.smtp.slow_domains import SlowDomains

@@ -7,7 +7,7 @@ from OpenSSL import SSL
 
 from gatewayd.config import Relay
 from gatewayd.core.tls import client_options
-from gatewayd.smtp.connection import RelayTrouble
+from gatewayd.smtp.negotiation import RelayTrouble
 
 
 class ClientTls:

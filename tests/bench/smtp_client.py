@@ -22,8 +22,8 @@ from gatewayd.core.model import Order
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.smtp.client import Session
 from gatewayd.smtp.commands import Envelope
-from gatewayd.smtp.connection import Login
 from gatewayd.smtp.mime import Brand, compose
+from gatewayd.smtp.negotiation import Login
 from gatewayd.smtp.pool import Pool, PoolSettings
 from smtp_world import KEYS, label, message
 

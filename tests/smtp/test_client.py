@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 
 from gatewayd.smtp.client import CHUNK, GRACE
 from gatewayd.smtp.commands import Envelope, Offer, mail_and_rcpt, read_offer, stuffed
-from gatewayd.smtp.connection import Login, RelayTrouble
+from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.replies import (
     LINES_LIMIT,
     BadReply,
