@@ -1,11 +1,12 @@
 """The receiving side of LMTP (RFC 2033): one session, bounded in everything.
 
-Owns commands, replies and limits. What a recipient is and what becomes of a mail is asked of two callables. No mail is
-ever sent from here, TLS and AUTH are not offered, and only CRLF.CRLF ends a mail, so that nothing can be smuggled.
+Owns bytes and time: when something is read, answered and hung up on. What a command means knows lmtp_commands.py; what
+a recipient is and what becomes of a mail is asked of two callables. No mail is ever sent from here, TLS and AUTH are
+not offered, and only CRLF.CRLF ends a mail, so that nothing can be smuggled.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from msgspec import Struct
 from twisted.internet import protocol
@@ -13,14 +14,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from gatewayd.bounces.envelope import read_path, refused_parameters
 from gatewayd.bounces.incoming import Incoming
 from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.lmtp_commands import LmtpCommands, R, Then
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.log import Logger
 from gatewayd.http.eager import write_now
-
-R = TypeVar("R")
 
 
 class Arrived(Struct, Generic[R], frozen=True):
@@ -58,21 +57,17 @@ class LmtpSession(protocol.Protocol, Generic[R]):
     ) -> None:
         self._clock = clock
         self._limits = limits
-        self._hostname = hostname
-        self._find = find
+        self._commands = LmtpCommands(limits, hostname, find)
         self._record = record
         self._over = over
         self._buffer = bytearray()  # what is not looked at yet
         self._replies = b""  # of what is looked at together, until they are written at once
         self._mail: Incoming | None = None  # the one that is coming in
         self._timers: dict[str, IDelayedCall] = {}
-        self._errors = 0  # commands that no correct client gives
-        self._greeted = False  # LHLO was given
         self._expired = ""  # why it is to end after the answer that is due
         self._closing = False
         self._unread = False  # the peer does not read our replies
         self.busy = False  # a mail is being stored, and its answer is due
-        self._reset()
 
     # --- what Twisted calls ---------------------------------------------------------------------------------------
 
@@ -83,7 +78,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self.transport.registerProducer(self, True)
         self._timer("session", self._limits.session, lambda: self.expire("4.4.2 session too long"))
         self._timer("idle", self._limits.idle, self._idle)
-        self._reply(220, f"{self._hostname} LMTP gatewayd")
+        self._answer(self._commands.greeting())
         self._say()
 
     def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
@@ -132,7 +127,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         """Hang up with a 421, after the answer to a mail that is being stored."""
         self._expired = why
         if not self.busy and not self._closing:
-            self._hang_up(421, why)
+            self._hang_up(f"421 {why}\r\n")
 
     def _idle(self) -> None:
         """Waiting for us is not idling."""
@@ -159,8 +154,8 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         if timer is not None and timer.active():
             timer.reset(self._limits.idle)
 
-    def _hang_up(self, code: int, text: str) -> None:
-        self._reply(code, text)
+    def _hang_up(self, lines: str) -> None:
+        self._answer(lines)
         self._say()
         self._closing = True
         self._buffer.clear()
@@ -192,41 +187,33 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             end = self._buffer.find(b"\r\n")
             if end < 0:
                 if len(self._buffer) > self._limits.buffer:
-                    self._hang_up(500, "5.5.2 line too long")
+                    self._hang_up("500 5.5.2 line too long\r\n")
                 return
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 2]
             self._line(line)
         if len(self._buffer) > 8 * self._limits.buffer:
-            self._hang_up(421, "4.7.0 too much input")
+            self._hang_up("421 4.7.0 too much input\r\n")
 
     def _mail_data(self, mail: Incoming, data: bytes) -> bytes:
         """Feed the mail that is coming in; what follows its end is given back."""
         rest = mail.feed(data)
         if rest is None:
             if mail.size > 4 * self._limits.max_size:
-                self._hang_up(552, "5.3.4 message too big")
+                self._hang_up("552 5.3.4 message too big\r\n")
             return b""
         self._mail = None
         self._mail_ended(mail)
         return rest
 
     def _line(self, line: bytes) -> None:
-        if len(line) > self._limits.line or b"\n" in line or b"\r" in line or b"\0" in line:
-            self._fault(500, "5.5.2 bad line")
+        answer = self._commands.answer(line)
+        if answer.then is Then.NOTHING:
+            self._hang_up(answer.lines)
             return
-        verb, _, rest = line.partition(b" ")
-        command = _COMMANDS.get(verb.upper())
-        if command is None:
-            self._fault(500, "5.5.1 unknown command")
-            return
-        try:
-            command(self, rest.decode("utf-8"))
-        except UnicodeDecodeError:
-            self._fault(501, "5.5.2 not UTF-8")
-
-    def _reply(self, code: int, text: str) -> None:
-        self._answer(f"{code} {text}\r\n")
+        if answer.then is Then.MAIL:
+            self._mail = Incoming(self._limits.kept)
+        self._answer(answer.lines)
 
     def _answer(self, lines: str) -> None:
         """Replies to what came in one piece go out in one, too."""
@@ -240,102 +227,15 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         if replies:
             write_now(self.transport, replies)
 
-    def _fault(self, code: int, text: str) -> None:
-        """A reply to what no correct client sends; a few of them end the session."""
-        self._errors += 1
-        if self._errors > self._limits.errors:
-            self._hang_up(421, "4.7.0 too many errors")
-        else:
-            self._reply(code, text)
-
-    # --- commands -------------------------------------------------------------------------------------------------
-
-    def _reset(self) -> None:
-        self._sender: str | None = None
-        self._recipient: R | None = None
-
-    def _lhlo(self, rest: str) -> None:
-        if not rest.strip():
-            self._fault(501, "5.5.4 LHLO needs a name")
-            return
-        self._greeted = True
-        self._reset()
-        offers = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8")
-        lines = [f"250-{name}\r\n" for name in (self._hostname, *offers)]
-        self._answer("".join([*lines, f"250 SIZE {self._limits.max_size}\r\n"]))
-
-    def _not_lmtp(self, _: str) -> None:
-        self._fault(500, "5.5.1 this is LMTP")
-
-    def _mail_from(self, rest: str) -> None:
-        path = read_path("FROM", rest)
-        if not self._greeted or self._sender is not None:
-            self._fault(503, "5.5.1 bad sequence of commands")
-        elif path is None:
-            self._fault(501, "5.1.7 bad sender")
-        else:
-            sender, parameters = path
-            refusal = refused_parameters(parameters, self._limits.max_size)
-            if refusal is None:
-                self._sender = sender
-                self._reply(250, "2.1.0 ok")
-            else:
-                self._reply(*refusal)
-
-    def _rcpt_to(self, rest: str) -> None:
-        path = read_path("TO", rest)
-        if self._sender is None:
-            self._fault(503, "5.5.1 need MAIL first")
-        elif path is None:
-            self._fault(501, "5.1.3 bad recipient")
-        elif path[1]:
-            self._reply(555, "5.5.4 unknown parameter")
-        elif (found := self._find(path[0])) is None:
-            # No fault of the client's: a mail server passes on what the world sends to it.
-            self._reply(550, "5.1.1 no such recipient")
-        elif self._recipient is not None:
-            # One recipient a mail, so that one reply is always right.
-            self._reply(452, "4.5.3 one recipient at a time")
-        else:
-            self._recipient = found
-            self._reply(250, "2.1.5 ok")
-
-    def _data(self, rest: str) -> None:
-        if rest.strip():
-            self._fault(501, "5.5.4 DATA takes no argument")
-        elif self._recipient is None:
-            self._fault(503, "5.5.1 no valid recipient")
-        else:
-            self._mail = Incoming(self._limits.kept)
-            self._reply(354, "go on, end with CRLF.CRLF")
-
-    def _rset(self, _: str) -> None:
-        self._reset()
-        self._reply(250, "2.0.0 ok")
-
-    def _noop(self, _: str) -> None:
-        self._reply(250, "2.0.0 ok")
-
-    def _vrfy(self, _: str) -> None:
-        self._reply(252, "2.5.2 send some mail, I will try")
-
-    def _refuse(self, _: str) -> None:
-        self._fault(502, "5.5.1 not offered")
-
-    def _quit(self, _: str) -> None:
-        self._hang_up(221, "2.0.0 bye")
-
     # --- the mail -------------------------------------------------------------------------------------------------
 
     def _mail_ended(self, mail: Incoming) -> None:
-        recipient, sender = self._recipient, self._sender
-        self._reset()
-        assert recipient is not None
+        recipient, null_sender = self._commands.mail_ended()
         if mail.size > self._limits.max_size:
-            self._reply(552, "5.3.4 message too big")
+            self._answer("552 5.3.4 message too big\r\n")
             return
         self.busy = True
-        arrived = Arrived(recipient=recipient, null_sender=sender == "", raw=mail.content())
+        arrived = Arrived(recipient=recipient, null_sender=null_sender, raw=mail.content())
         self.log.debug("mail of {size} bytes came back", size=mail.size)
         Deferred.fromCoroutine(self._store(arrived)).addErrback(self._broken)
 
@@ -345,22 +245,22 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         except CancelledError:
             raise
         except StoreUnavailable:
-            code, text = 451, "4.3.0 cannot store it now"
+            answer = "451 4.3.0 cannot store it now\r\n"
         except Exception:
             self.log.failure("a bug: returned mail could not be read; its sender was told 451, and brings it again")
-            code, text = 451, "4.3.0 cannot deal with it now"
+            answer = "451 4.3.0 cannot deal with it now\r\n"
         else:
-            code, text = 250, "2.0.0 ok"
-        self._stored(code, text)
+            answer = "250 2.0.0 ok\r\n"
+        self._stored(answer)
 
-    def _stored(self, code: int, text: str) -> None:
+    def _stored(self, answer: str) -> None:
         self.busy = False
         if self._closing:
             self._over(self)
             return
-        self._reply(code, text)
+        self._answer(answer)
         if self._expired:
-            self._hang_up(421, self._expired)
+            self._hang_up(f"421 {self._expired}\r\n")
             return
         self._touch()
         self._go_on()
@@ -372,23 +272,3 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self.busy = False
         self.transport.abortConnection()
         self._over(self)
-
-
-_COMMANDS: dict[bytes, Callable[[LmtpSession[Any], str], None]] = {
-    b"LHLO": LmtpSession._lhlo,
-    b"EHLO": LmtpSession._not_lmtp,
-    b"HELO": LmtpSession._not_lmtp,
-    b"MAIL": LmtpSession._mail_from,
-    b"RCPT": LmtpSession._rcpt_to,
-    b"DATA": LmtpSession._data,
-    b"RSET": LmtpSession._rset,
-    b"NOOP": LmtpSession._noop,
-    b"VRFY": LmtpSession._vrfy,
-    b"QUIT": LmtpSession._quit,
-    b"EXPN": LmtpSession._refuse,
-    b"HELP": LmtpSession._refuse,
-    b"AUTH": LmtpSession._refuse,
-    b"ETRN": LmtpSession._refuse,
-    b"BDAT": LmtpSession._refuse,
-    b"STARTTLS": LmtpSession._refuse,
-}
