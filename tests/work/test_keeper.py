@@ -8,9 +8,11 @@ from twisted.internet.task import Clock
 from fakes import Database, FakeEvidence, FakeStore
 from gatewayd.core.model import Channel, Leased, Message, Receipt, Sms
 from gatewayd.core.status import Event
-from gatewayd.work.keeper import BEAT, DEAD_AFTER, STRAY_AFTER, Keeper
+from gatewayd.work.chores import STRAY_AFTER
+from gatewayd.work.keeper import BEAT, Keeper
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
+from gatewayd.work.presence import DEAD_AFTER
 
 ID = "00000000-0000-4000-8000-00000000000"
 

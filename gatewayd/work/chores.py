@@ -1,0 +1,75 @@
+"""The small regular work on the store that no message asks for.
+
+What dead peers had leased, what was paused and may go on, receipts that wait for their message, leases that a lost
+reply left behind.
+"""
+
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+
+from gatewayd.core.interfaces import EvidenceSink, IStore
+from gatewayd.work.marks import Marks
+from gatewayd.work.outbox import Outbox
+from gatewayd.work.presence import Presence
+
+STRAY_AFTER = 3.0
+"""Seconds for which a lease may be held without being in work."""
+
+SWEEPS = 20
+PARKED = 200
+"""Steps of a sweep, and receipts that are looked up again, in one round of chores: each round is a part of a second."""
+
+
+class Chores:
+    """What one instance does of them."""
+
+    def __init__(
+        self,
+        store: IStore,
+        outboxes: Mapping[str, Outbox[Any]],
+        presence: Presence,
+        *,
+        evidence: EvidenceSink,
+        marks: Marks,
+    ) -> None:
+        self._store = store
+        self._outboxes = outboxes
+        self._presence = presence
+        self._evidence = evidence
+        self._marks = marks
+
+    async def do(self) -> None:
+        """One round, where this process is established. Raises StoreUnavailable."""
+        if not self._presence.established:
+            return
+        await self._store.come_forward()
+        if since := self._store.forgotten_since():
+            await self._marks.restate(since)
+        await self._presence.take_over_dead()
+        for _ in range(SWEEPS):
+            if not await self._store.requeue_set_aside():
+                break
+        await self._give_back_strays()
+        await self._look_at_parked()
+
+    async def _give_back_strays(self) -> None:
+        for kind, outbox in self._outboxes.items():
+            held = await self._store.stray_leases(kind, STRAY_AFTER)
+            await self._together(
+                self._store.release(kind, one, age=STRAY_AFTER) for one in held if not outbox.holds(one)
+            )
+
+    async def _look_at_parked(self) -> None:
+        due, orphans = await self._store.parked_receipts(PARKED)
+        await self._together(self._evidence.look_again(receipt) for receipt in due)
+        for receipt in orphans:
+            self._evidence.give_up(receipt)
+
+    async def _together(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """All at once: what is asked of the store in one turn of the reactor is one call to it."""
+        try:
+            await gatherResults([Deferred.fromCoroutine(one) for one in work], consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()
