@@ -29,7 +29,7 @@ DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 T = TypeVar("T")
 
 
-class Failed(Exception):
+class CommandFailed(Exception):
     """The command could not do its work; the text says why."""
 
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = options.verb(options)
-    except (Failed, NoDaemon, Unhappy) as error:
+    except (CommandFailed, NoDaemon, Unhappy) as error:
         if options.json:
             show.as_json({"error": str(error)})
         else:
@@ -253,7 +253,7 @@ def _smpp_probe(options: argparse.Namespace) -> int:
     config = _config(options)
     smsc = config.smscs.get(options.smsc)
     if smsc is None:
-        raise Failed(f"there is no [smscs.{options.smsc}] in {options.config}")
+        raise CommandFailed(f"there is no [smscs.{options.smsc}] in {options.config}")
     sender, tell = options.sender or smsc_sender(config, options.smsc), _line_by_line(options)
     learned = _in_reactor(
         lambda reactor: smpp_probe(reactor, smsc, options.to, sender=sender, wait=float(options.wait), tell=tell)
@@ -291,7 +291,7 @@ def _provider_probe(options: argparse.Namespace) -> int:
     config = _config(options)
     table = config.providers.get(options.provider)
     if table is None:
-        raise Failed(f"there is no [providers.{options.provider}] in {options.config}")
+        raise CommandFailed(f"there is no [providers.{options.provider}] in {options.config}")
     if table.carries == "sms":
         try:
             _phone(options.to)
@@ -315,7 +315,7 @@ def _audit(options: argparse.Namespace) -> int:
     own_log = own.audit_log.replace("{instance}", own.instance)
     names = options.file or ([own_log] if own_log else [])
     if not names:
-        raise Failed(f"{options.config} names no audit_log under [gatewayd]: there is none to verify")
+        raise CommandFailed(f"{options.config} names no audit_log under [gatewayd]: there is none to verify")
     secrets = tuple(secret.reveal().encode() for secret in (own.secret_key, *own.previous_secret_keys))
     files: list[Json] = []
     head = ""
@@ -324,7 +324,7 @@ def _audit(options: argparse.Namespace) -> int:
             with show.Progress(f"Reading {name}", None, quiet=options.json):
                 faults, summary, head = verified(Path(name), secrets, head)
         except OSError as error:
-            raise Failed(f"cannot read {name}: {error.strerror or error}") from None
+            raise CommandFailed(f"cannot read {name}: {error.strerror or error}") from None
         files.append({"file": name, "faults": faults, "summary": summary})
         if not options.json:
             show.findings(("FAIL", name, fault) for fault in faults)
@@ -347,20 +347,20 @@ def _cut_off(config: "Config", newest: Path) -> str:
     try:
         head = _in_reactor(lambda reactor: remembered_head(reactor, config))
     except OSError as error:
-        raise Failed(str(error)) from None
+        raise CommandFailed(str(error)) from None
     if head is None:
-        raise Failed(f"Redis remembers no audit log of {config.gatewayd.instance}")
+        raise CommandFailed(f"Redis remembers no audit log of {config.gatewayd.instance}")
     return cut_off(newest, head)
 
 
 def _config(options: argparse.Namespace) -> "Config":
-    """The whole configuration, with its secrets. Raises Failed."""
+    """The whole configuration, with its secrets. Raises CommandFailed."""
     from gatewayd.config import ConfigError, load
 
     try:
         return load(options.config, os.environ, options.instance)
     except ConfigError as error:
-        raise Failed(str(error)) from None
+        raise CommandFailed(str(error)) from None
 
 
 def _sandbox(options: argparse.Namespace) -> int:
@@ -390,7 +390,7 @@ def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     if failures:
         raise failures[0]
     if not results:
-        raise Failed("stopped")
+        raise CommandFailed("stopped")
     return results[0]
 
 

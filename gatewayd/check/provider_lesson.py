@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from gatewayd.check.providers import ask, vendor_of
 from gatewayd.config import Provider
 from gatewayd.config.providers import leaves
 from gatewayd.core import paths
-from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
+from gatewayd.core.lesson import Learned
 from gatewayd.providers.answers import Verdict, read
-from gatewayd.providers.vendor import Answered, Down, NotWritten, Unanswered
+from gatewayd.providers.vendor import Answered
 
 TEXT = "gatewayd test"
 _LOOKS_LIKE_AN_ID = re.compile(r"(?:^|[._-])(?:\w*id|\w*uuid|\w*sid|reference)$", re.IGNORECASE)
@@ -31,14 +31,6 @@ _MEANINGS = {
     Verdict.TEMPORARY: "it fits no match: it would be tried again",
     Verdict.UNREADABLE: "it is no JSON, so that no path of `taken` finds anything: the message would be uncertain",
 }
-
-
-class Learned(Struct, frozen=True):
-    """`story` line by line, and `lines` to paste under [providers.NAME.answer]."""
-
-    ok: bool
-    story: tuple[str, ...]
-    lines: tuple[str, ...] = ()
 
 
 async def provider_probe(

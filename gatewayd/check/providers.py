@@ -11,9 +11,10 @@ from twisted.internet.defer import CancelledError
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
 from gatewayd.config import Provider
 from gatewayd.config.profiles import profiles
+from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.http_client.lookups import OneAtATime, Resolving
 from gatewayd.providers.templates import filled
-from gatewayd.providers.vendor import Answered, Down, NotWritten, Unanswered, Vendor
+from gatewayd.providers.vendor import Answered, Vendor
 
 HARMLESS = "Harmless"
 """The line of a profile's head with a path that a GET may ask for, and that only good credentials get."""

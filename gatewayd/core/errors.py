@@ -90,6 +90,18 @@ class Uncertain(Failure):
         self.route = route
 
 
+class Down(Exception):
+    """Nothing can be given to this next hop now: another route may take it. The text says why."""
+
+
+class NotWritten(Exception):
+    """The next hop went away before anything was written: nothing is on the wire."""
+
+
+class Unanswered(Exception):
+    """It was written, and no answer came while it was waited for: what became of it is unknown."""
+
+
 class LeaseLost(Exception):
     """Somebody else holds the message now (our lease ran out, or it was erased): stop, touch nothing."""
 

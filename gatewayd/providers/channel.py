@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.config import Provider
-from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
+from gatewayd.core.errors import Down, NotWritten, PermanentFailure, TemporaryFailure, Unanswered, Uncertain
 from gatewayd.core.failover import Setback, first_that_takes
 from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
 from gatewayd.core.model import Handed, Order, WayState, part_of
@@ -25,7 +25,7 @@ from gatewayd.http_client.answers import asked_for
 from gatewayd.http_client.lookups import OneAtATime, Resolving
 from gatewayd.providers.answers import Reading, Verdict, read
 from gatewayd.providers.templates import filled
-from gatewayd.providers.vendor import LIVE_KEYS, Answered, Down, NotWritten, Unanswered, Vendor
+from gatewayd.providers.vendor import LIVE_KEYS, Answered, Vendor
 from gatewayd.providers.words import words_of
 
 ReportUrl = Callable[[str, str], str]

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from gatewayd.config import Provider
 from gatewayd.core import backlog, tls
-from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.regularly import Regularly
@@ -43,18 +43,6 @@ A request on a connection that is just being closed is one of which nobody knows
 
 DRAIN = 20.0
 """Seconds that a stop waits for the answers to what was written."""
-
-
-class Down(Exception):
-    """Nothing can be given to this vendor now: another route may take it."""
-
-
-class NotWritten(Exception):
-    """The connection went away before anything was written."""
-
-
-class Unanswered(Exception):
-    """The request was written, and what became of it is unknown."""
 
 
 class Answered(Struct, frozen=True):

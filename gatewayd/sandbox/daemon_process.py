@@ -12,7 +12,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent
 
-from gatewayd.sandbox.story import Failed
+from gatewayd.sandbox.story import SandboxFailed
 
 PATIENCE = 60.0
 """Seconds until it is ready."""
@@ -26,7 +26,7 @@ class DaemonProcess(ProcessProtocol):
         self.over = False
 
     async def start(self, reactor: Any, config: Path, log: Path, admin: str) -> None:
-        """Start it with the file `config`; returns once it is ready at the URL `admin`. Raises Failed."""
+        """Start it with the file `config`; returns once it is ready at the URL `admin`. Raises SandboxFailed."""
         log.unlink(missing_ok=True)
         words = ["-n", "--pidfile=", f"--logfile={log}", "gatewayd", "--config", str(config)]
         program = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
@@ -35,9 +35,9 @@ class DaemonProcess(ProcessProtocol):
         limit = reactor.seconds() + PATIENCE
         while not await _is_ready(agent, f"{admin}/readyz"):
             if self.over:
-                raise Failed("gatewayd did not start")
+                raise SandboxFailed("gatewayd did not start")
             if reactor.seconds() > limit:
-                raise Failed("gatewayd was not ready in time")
+                raise SandboxFailed("gatewayd was not ready in time")
             await deferLater(reactor, 0.05)
 
     def processEnded(self, reason: Any) -> None:

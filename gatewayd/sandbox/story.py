@@ -6,7 +6,7 @@ from typing import Any, TextIO
 from gatewayd.core.model import Json
 
 
-class Failed(Exception):
+class SandboxFailed(Exception):
     """The sandbox cannot go on; the text is for the person who started it."""
 
 

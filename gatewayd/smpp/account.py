@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from gatewayd import config
 from gatewayd.core import backlog
 from gatewayd.core.backlog import Backlog
-from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.errors import Down, NotWritten, TemporaryFailure
 from gatewayd.core.line import Line
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
@@ -25,7 +25,7 @@ from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
 from gatewayd.smpp.receipt import IdsSeen
-from gatewayd.smpp.token import NotWritten, Token
+from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
 
 LIVE_KEYS = frozenset(
@@ -57,10 +57,6 @@ LIVE_KEYS = frozenset(
 """Keys of [smscs.NAME] that change without a new connection (core.replace)."""
 
 Dial = Callable[[config.Smsc], IStreamClientEndpoint]
-
-
-class Down(Exception):
-    """No bind of this SMSC takes submits: another route may."""
 
 
 class AccountOwner(Protocol):

@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure
+from gatewayd.core.lesson import Learned
 from gatewayd.smpp import address, receipt, text
 from gatewayd.smpp.bind import WAYS, Mode
 from gatewayd.smpp.codec import pdu as smpp
@@ -36,14 +37,6 @@ SHORT = "gatewayd test: a short text"
 LONG = "gatewayd test: a long text that takes two segments. " * 4
 _METHODS: tuple[text.LongMessages, ...] = ("udh", "udh16", "sar", "payload")
 _RULES: tuple[receipt.IdRule, ...] = ("as-is", "decimal", "hex")
-
-
-class Learned(Struct, frozen=True):
-    """What `smpp_probe` found: `story` line by line, and `lines` to paste under [smscs.NAME]."""
-
-    ok: bool
-    story: tuple[str, ...]
-    lines: tuple[str, ...] = ()
 
 
 class _Submitted(Struct, frozen=True):

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd import config
+from gatewayd.core.errors import Unanswered
 from gatewayd.core.model import BindState
 from gatewayd.core.reaching import plain
 from gatewayd.core.retry import LAST_STEP, LINK, Backoff
@@ -25,7 +26,7 @@ from gatewayd.smpp.dial import CONNECT_TIMEOUT
 from gatewayd.smpp.events import SubmitAnswered
 from gatewayd.smpp.record import BindRecord
 from gatewayd.smpp.session import Phase, SmppSession, Timers
-from gatewayd.smpp.token import Token, Unanswered
+from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import Window
 from gatewayd.smpp.wire import Wire, WireFactory
 

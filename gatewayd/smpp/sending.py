@@ -9,16 +9,24 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd import config
-from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
+from gatewayd.core.errors import (
+    Down,
+    NotWritten,
+    PermanentFailure,
+    StoreUnavailable,
+    TemporaryFailure,
+    Unanswered,
+    Uncertain,
+)
 from gatewayd.core.failover import Setback
 from gatewayd.core.interfaces import BeforeWire
 from gatewayd.core.model import Handed, Order
-from gatewayd.smpp.account import Account, Down
+from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import MEANINGS
 from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.submits import submits_of
-from gatewayd.smpp.token import NotWritten, Token, Unanswered
+from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import Window
 
 LIMITED_TRIES = 5

@@ -1,16 +1,8 @@
-"""The name of one submit on the wire, and how it can end without an answer."""
+"""The name of one submit on the wire."""
 
 from twisted.internet.defer import Deferred
 
 from gatewayd.smpp.events import SubmitAnswered
-
-
-class Unanswered(Exception):
-    """A submit was written, and no answer came while it was waited for."""
-
-
-class NotWritten(Exception):
-    """The link went down before the submit was written: nothing is on the wire."""
 
 
 class Token:

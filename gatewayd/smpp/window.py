@@ -10,10 +10,11 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from gatewayd.core.errors import NotWritten
 from gatewayd.core.line import Line
 from gatewayd.core.slots import Slot
 from gatewayd.smpp.session import Phase
-from gatewayd.smpp.token import NotWritten, Token
+from gatewayd.smpp.token import Token
 from gatewayd.smpp.wire import Wire
 
 

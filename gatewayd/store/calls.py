@@ -12,7 +12,7 @@ from msgspec import msgpack
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from gatewayd.store.connection import Failed, Lost
+from gatewayd.store.connection import ErrorReply, Lost
 
 CHUNK = 200
 CHUNK_BYTES = 1_000_000
@@ -78,7 +78,7 @@ class ScriptCalls:
         scripts = [script for script, _ in calls]
 
         def by_source(failure: Failure, script: Script, words: Sequence[Any]) -> Any:
-            if failure.check(Failed) and str(failure.value).startswith("NOSCRIPT"):
+            if failure.check(ErrorReply) and str(failure.value).startswith("NOSCRIPT"):
                 return ask([("EVAL", script.source, *words)])[0]
             return failure
 

@@ -24,7 +24,7 @@ REPLY_TIMEOUT = 3.0
 Lost: type[Exception] = txredisapi.ConnectionError
 """The connection ended, or a reply did not come: nobody knows whether the command was done."""
 
-Failed: type[Exception] = txredisapi.ResponseError
+ErrorReply: type[Exception] = txredisapi.ResponseError
 """Redis says that the command is wrong."""
 
 
@@ -50,7 +50,7 @@ class RedisConnection:
     def ask(self, commands: Sequence[Sequence[Any]]) -> list[Deferred[Any]]:
         """The replies to these commands, which go out in one write; bytes stay bytes.
 
-        They err with RedisRefused, Lost or Failed. Raises Lost where the connection is gone.
+        They err with RedisRefused, Lost or ErrorReply. Raises Lost where the connection is gone.
         """
         return [asked.addErrback(_in_our_words) for asked in self._protocol.ask(commands)]
 
@@ -71,7 +71,7 @@ class RedisConnection:
 async def connected(
     clock: Any, endpoint: IStreamClientEndpoint, *, username: str, password: str, database: int
 ) -> RedisConnection:
-    """A connection that is ready for commands. Raises what the endpoint raises, NoMaster, Lost or Failed."""
+    """A connection that is ready for commands. Raises what the endpoint raises, NoMaster, Lost or ErrorReply."""
     gone: Deferred[None] = Deferred()
     connecting = endpoint.connect(_Connections(clock, gone))
     connecting.addTimeout(REPLY_TIMEOUT, clock)
@@ -102,7 +102,7 @@ async def _is_replica(protocol: Any) -> bool:
 
 
 def _in_our_words(failure: Failure) -> Failure:
-    found = refusal(str(failure.value)) if failure.check(Failed) else None
+    found = refusal(str(failure.value)) if failure.check(ErrorReply) else None
     return failure if found is None else Failure(RedisRefused(found))
 
 

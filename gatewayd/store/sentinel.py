@@ -38,7 +38,7 @@ class Master(Struct, frozen=True):
     epoch: int
 
 
-class NoMaster(Exception):
+class NoMasterNamed(Exception):
     """No Sentinel says where the master is; the text says of each why not."""
 
 
@@ -74,14 +74,14 @@ class Sentinels(Service):
         self.on_switch: Callable[[str], None] = lambda reason: None
 
     def connect(self, factory: Any) -> Deferred[Any]:
-        """A connection to the master that the Sentinels name. Raises NoMaster, or what connecting raises."""
+        """A connection to the master that the Sentinels name. Raises NoMasterNamed, or what connecting raises."""
         return Deferred.fromCoroutine(self._connect(factory))
 
     async def _connect(self, factory: Any) -> Any:
         found = await self.ask()
         master = chosen(list(found.values()))
         if master is None:
-            raise NoMaster(", ".join(f"{name}: {answer}" for name, answer in found.items()))
+            raise NoMasterNamed(", ".join(f"{name}: {answer}" for name, answer in found.items()))
         self._connected_to = (master.host, master.port)
         return await self._reach(master.host, master.port).connect(factory)
 
@@ -124,7 +124,7 @@ class Sentinels(Service):
         finally:
             protocol.transport.abortConnection()
         if not isinstance(address, list) or len(address) != 2:
-            raise NoMaster(f"knows no master {self._name}" if address is None else str(address))
+            raise NoMasterNamed(f"knows no master {self._name}" if address is None else str(address))
         return Master(address[0].decode(), int(address[1]), _epoch(about))
 
     # Hearing of a failover
@@ -237,7 +237,7 @@ class _Talk(Protocol):
         if len(self._found) < len(self._words):
             self._found.append(reply)
             if isinstance(reply, hiredis.ReplyError) and self._words[len(self._found) - 1][0] == "AUTH":
-                self._end(Failure(NoMaster(f"refuses our sentinel_password: {str(reply).partition(' ')[0]}")))
+                self._end(Failure(NoMasterNamed(f"refuses our sentinel_password: {str(reply).partition(' ')[0]}")))
             elif len(self._found) == len(self._words) and not self.replies.called:
                 self.replies.callback(self._found)
         elif self._heard is not None and isinstance(reply, list):

@@ -9,9 +9,10 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from gatewayd.core.lesson import Learned
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Status
-from gatewayd.smpp.lesson import Learned, smpp_probe
+from gatewayd.smpp.lesson import smpp_probe
 from smpp_world import PHONE, settings
 
 
