@@ -17,12 +17,10 @@ from gatewayd.core.model import Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
 from gatewayd.core.status import State
+from gatewayd.work.copies import Copies
 from gatewayd.work.marks import Mark, Marks
 from gatewayd.work.policies import Policies, Policy
 from gatewayd.work.tries import after, is_worth_a_line
-
-COPIES = 3
-"""How many copies leave at most where answers are lost and the policy is `resend` (CONTRACT.md, Copies)."""
 
 T = TypeVar("T")
 log = Logger()
@@ -60,21 +58,20 @@ class MessageWork:
         self._rank = 0  # how far down the queue overdue messages were looked for
         self._store = store
         self._decided = decided
-        self._heard_since = heard_since
         self._tells_later = tells_later
         self._channel = channel
         self._deliver = deliver
         self._marks = marks
         self._evidence = evidence
         self._retry = retry
-        self._policies = Policies(channel, policies)
+        self._copies = Copies(Policies(channel, policies), retry, heard_since)
         self.paused: frozenset[tuple[str, Channel]] = frozenset()
         self._jitter = jitter
         self._meter = meter
 
     def reconfigure(self, policies: Mapping[str, Policy]) -> None:
         """Go by these policies from the next attempt on; a route that is gone keeps the one that it had."""
-        self._policies.reconfigure(policies)
+        self._copies.policies.reconfigure(policies)
 
     def key(self, item: Leased) -> str:
         """The message's id."""
@@ -102,8 +99,8 @@ class MessageWork:
             await self._end(item, State.FAILED, _too_late(item, now, self._why_not()))
         elif (mark := self._marks.forgotten(item)) is not None:
             await self._remember(item, mark)
-        elif item.state is State.UNCERTAIN and self._resend_at(item) > now:
-            await self._again(item, self._resend_at(item), self._what_it_waits_for(item), counts=False, uncertain=True)
+        elif item.state is State.UNCERTAIN and (next_copy := self._copies.next_at(item, now)) > now:
+            await self._again(item, next_copy, self._copies.why_not_now(item), counts=False, uncertain=True)
         else:
             await self._try(item)
 
@@ -127,10 +124,10 @@ class MessageWork:
                 await self._settled(lambda: self._evidence.record_hard_failure(item.message.id))
             await self._end(item, State.REJECTED, failure.reason)
         except Uncertain as failure:
-            marked = _marked(item, failure.route, self._clock.seconds())
+            now = self._clock.seconds()
             await self._again(
                 item,
-                self._resend_at(marked),
+                self._copies.next_at(_marked(item, failure.route, now), now),
                 failure.reason,
                 uncertain=True,
                 route=failure.route,
@@ -204,7 +201,7 @@ class MessageWork:
         )
         if counts:
             self._count(item, "uncertain" if uncertain else "again")
-            if uncertain and self._policies.holds(route or item.route):
+            if uncertain and self._copies.policies.holds(route or item.route):
                 log.info(
                     "message {message_id} is held as uncertain: {reason}",
                     message_id=item.message.id,
@@ -235,20 +232,6 @@ class MessageWork:
     def _next(self, item: Leased) -> float:
         now = self._clock.seconds()
         return self._retry.next_due(item.attempts + 1, item.first_tried or now, now, self._jitter())
-
-    def _resend_at(self, item: Leased) -> float:
-        if self._policies.holds(item.route) or item.copies >= COPIES:
-            return item.message.deadline
-        marked = min(item.marked_at, self._clock.seconds())
-        backed_off = self._retry.next_due(max(item.copies, 1), item.first_tried or marked, marked, 1.0)
-        heard_since: float = max(marked, self._heard_since(item.route))
-        return max(heard_since + self._policies.wait(item.route), backed_off)
-
-    def _what_it_waits_for(self, item: Leased) -> str:
-        route = item.route if self._policies.knows(item.route) else f"{item.route}, which is configured no more"
-        held = self._policies.holds(item.route) or item.copies >= COPIES
-        until = "held until its deadline" if held else "sent again where no evidence comes soon"
-        return f"no answer is known from {route}: {until}"
 
     def _count(self, item: Leased, outcome: str) -> None:
         message = item.message
