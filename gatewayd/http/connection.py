@@ -1,13 +1,12 @@
-"""One caller's connection: bytes to requests, one answered at a time, and no caller's turn longer than another's.
+"""One caller's connection: requests are answered one at a time, and no caller's turn is longer than another's.
 
-Owns the turns, the limits on time and memory, and what becomes of a caller who drips, floods, or does not read. Must
-not know what is asked for: that is its site's door and routes.
+Owns the turns, the limits on time, and what becomes of a caller who drips, floods, or does not read. Must not know
+what is asked for: that is its site's door and routes.
 """
 
-from collections import deque
 from collections.abc import Callable
 from socket import socket
-from typing import Any, NamedTuple
+from typing import Any
 from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred
@@ -16,10 +15,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.http.door import Answer, Door, as_bytes
+from gatewayd.http.door import Answer, as_bytes
 from gatewayd.http.eager import write_now
+from gatewayd.http.incoming import NOBODYS, Incoming, Limits
 from gatewayd.http.kernel import waited
-from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 from gatewayd.http.unread import Unread
@@ -33,21 +32,13 @@ connection, and the caller might never see the answer."""
 
 FOREVER = float("inf")
 
-SLICE = 8192
-"""Bytes that are looked at in one go: what is pipelined in them is parsed at once, and answered a request a turn."""
-
-AHEAD = 65536
-"""Bytes that a caller may send before the answers to what came earlier; then their socket is not read."""
-
-_NOBODYS = Answer(status=400)
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Listening(Interface):
+class Listening(Limits, Interface):
     """What a connection asks of its listener, and tells it (site.Site, which explains them)."""
 
     reactor: Any
-    door: Door
     answer: Callable[[Request], Answer | Deferred[Answer]]
     max_body: int
     turns: Turns
@@ -59,19 +50,8 @@ class Listening(Interface):
     def closed(self, connection: "ServerConnection") -> None:
         """It is gone."""
 
-    def hold(self, size: int) -> None:
-        """So many bytes more, or less, are in memory for it."""
-
     def date(self) -> bytes:
         """For the header of that name."""
-
-
-class _Asked(NamedTuple):
-    """A request that waits for its turn; `answer` is the door's. The last one's answer ends the connection."""
-
-    request: Request
-    answer: Answer | None = None
-    is_last: bool = False
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -79,33 +59,24 @@ class ServerConnection(Protocol):
     """HTTP/1.1 with tight limits, known to its site from open to closed.
 
     `deadline` is when the site ends it: a timer for each connection and request cost more than a look at all of them
-    from time to time. `came_at` is when what is asked reached this host. `held` counts the bytes of bodies that it
-    keeps in memory. With `beyond` it is one more than the site wants: it gets one answer, which says so.
+    from time to time. `came_at` is when what is asked reached this host. With `beyond` it is one more than the site
+    wants: it gets one answer, which says so.
     """
 
     transport: Any
 
     def __init__(self, site: Listening) -> None:
         self._site = site
-        self._reader = RequestReader(
-            self._new_request, on_head=self._head_came, on_piece=self._piece_came, on_end=self._end_came
-        )
+        self._incoming = Incoming(site, self._new_request, self._go_ahead)
         self.deadline = FOREVER
         self.peer = ""
-        self.held = 0
         self.came_at = 0.0
         self.beyond = False
         self.served = 0
         self.bare: socket | None = None  # what the kernel is asked about
         self._unread_answers = Unread(None)
-        self._unread = b""
-        self._asked: deque[_Asked] = deque()
-        self._turned_away: Answer | None = None  # the door's answer to the request that comes in, which has no body
         self._answering: Request | None = None
         self._turn_comes = False
-        self._refused = False  # the answer that ends the connection is decided, before its request was in
-        self._refused_is_in = False  # the rest of that request has come
-        self._reads_no_more = False  # nothing more is listened to
         self._not_reading = False  # the caller does not read what we say
         self._heard_all = False  # the caller has closed its side
         self._closing = False
@@ -124,16 +95,17 @@ class ServerConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. They do not prolong the time of a request that has begun, so that nobody can drip one in."""
-        if self._reads_no_more:
+        incoming = self._incoming
+        if incoming.is_over:
             return
         now = self._site.reactor.seconds()
         if self.idle:
             self.deadline = now + SLOW
-        self._unread = self._unread + data if self._unread else data
+        incoming.add(data)
         if not self._is_occupied:
             self.came_at = now - waited(self.bare)
             self._go_on()
-        if len(self._unread) > AHEAD:
+        if incoming.is_ahead:
             self.transport.pauseProducing()
 
     def readConnectionLost(self) -> None:
@@ -147,13 +119,11 @@ class ServerConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone; what was begun for it goes on to its end, and its answer is dropped."""
-        self._lost = self._reads_no_more = True
-        self._asked.clear()
+        self._lost = True
         if self._answering is not None:
             self._site.turns.ended()
         self._answering = None
-        self._reader.end()
-        self._release()
+        self._incoming.end()
         self._site.closed(self)
 
     def pauseProducing(self) -> None:
@@ -175,108 +145,56 @@ class ServerConnection(Protocol):
     def _new_request(self) -> Request:
         return Request(self.peer, self._site.max_body)
 
-    # Bytes to requests ---------------------------------------------------------------------------------------------
+    def _go_ahead(self) -> None:
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # What comes in -------------------------------------------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
         """No request is being received or answered."""
-        return not (self.receiving or self._is_occupied or self._unread)
+        return not (self.receiving or self._incoming.has_more or self._answering is not None or self._not_reading)
 
     @property
     def receiving(self) -> bool:
         """A request has begun, and is not in."""
-        return self._reader.has_begun
+        return self._incoming.receiving
+
+    @property
+    def held(self) -> int:
+        """Bytes of bodies in memory."""
+        return self._incoming.held
 
     @property
     def _is_occupied(self) -> bool:
         """Answers are due before more is looked at."""
-        return bool(self._asked) or self._answering is not None or self._not_reading
+        return bool(self._incoming.asked) or self._answering is not None or self._not_reading
 
     def give_way(self) -> None:
         """All callers together have sent more than we keep: of the requests that come in, this one is the largest."""
-        request = self._reader.request
-        if request is not None and not self._refused:
-            self._refuse(request, self._site.door.busy(request))
+        incoming = self._incoming
+        request = incoming.may_be_refused
+        if request is not None:
+            if self._answering is None:
+                incoming.release()
+            incoming.refuse(request, self._site.door.busy(request))
             self._answer_next()
 
     def _go_on(self) -> None:
         """Look at what came until a request is complete, and begin its answer."""
-        while self._unread and not self._asked and not self._reads_no_more:
-            # Of a body that is known to be this long nothing else can be in these bytes.
-            size = max(SLICE, self._reader.body_left)
-            piece, self._unread = self._unread[:size], self._unread[size:]
-            self._feed(piece)
+        incoming = self._incoming
+        incoming.read()
         self._answer_next()
-        if self._refused and not self._asked and self._answering is None:
-            while self._unread and not self._reads_no_more:
-                piece, self._unread = self._unread[:AHEAD], self._unread[AHEAD:]
-                self._feed(piece)
-            if self._refused_is_in and not self._closing:
+        if incoming.refused and not incoming.asked and self._answering is None:
+            incoming.read_rest()
+            if incoming.refused_is_in and not self._closing:
                 self.close()
-        if self._reads_no_more:
-            self._unread = b""
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            if not self._reader.feed(data):
-                self._reads_no_more = True
-                if self._asked:
-                    self._asked[-1].request.keep_alive = False
-        except NotHttp as fault:
-            self._reads_no_more = True
-            if not self._refused:
-                self._refuse(fault.request, self._site.door.not_http(fault.request) if fault.request.path else None)
-
-    def _head_came(self, request: Request) -> None:
-        """Ask the door, and whether so much may come."""
-        if self._refused:
-            return
-        door = self._site.door
-        answer = door.admit(request)
-        if answer is None and self._reader.body_left > request.most_body:
-            answer = door.too_large(request)
-        if answer is not None and (self._reader.body_left or request.header(b"transfer-encoding") is not None):
-            self._refuse(request, answer)
-        elif answer is not None:
-            self._turned_away = answer
-        elif not self._is_occupied and (request.header(b"expect") or b"").lower() == b"100-continue":
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _piece_came(self, request: Request, data: bytes) -> None:
-        """Keep it, unless the answer is decided."""
-        if self._refused:
-            return
-        if request.size + len(data) > request.most_body:
-            self._refuse(request, self._site.door.too_large(request))
-            return
-        request.add(data)
-        self.held += len(data)
-        self._site.hold(len(data))
-
-    def _end_came(self, request: Request) -> None:
-        if self._refused:
-            self._refused_is_in = self._reads_no_more = True
-        else:
-            self._asked.append(_Asked(request, self._turned_away))
-            self._turned_away = None
-
-    def _refuse(self, request: Request, answer: Answer | None) -> None:
-        """This answer is the connection's last, and given before the rest of its request is in.
-
-        None is for what names no path, and so is nobody's: it gets 400 without a word.
-        """
-        self._refused = True
-        request.keep_alive = False
-        request.drop_body()
-        if self._answering is None:
-            self._release()
-        self._asked.append(_Asked(request, answer or _NOBODYS, is_last=True))
 
     # Requests to answers -------------------------------------------------------------------------------------------
 
     def _take_turn(self) -> None:
         """Come again in a turn of the reactor's own, after everybody else's: who pipelines keeps nobody waiting."""
-        if not self._turn_comes and (self._asked or self._unread) and not self._lost:
+        if not self._turn_comes and self._incoming.has_more and not self._lost:
             self._turn_comes = True
             self._site.reactor.callLater(0, self._turn)
 
@@ -290,23 +208,24 @@ class ServerConnection(Protocol):
         self._read_on()
 
     def _read_on(self) -> None:
-        if len(self._unread) <= AHEAD and not (self._not_reading or self._lost or self._closing):
+        if not (self._incoming.is_ahead or self._not_reading or self._lost or self._closing):
             self.transport.resumeProducing()
 
     def _answer_next(self) -> None:
-        if not self._asked or self._answering is not None or self._not_reading:
+        incoming = self._incoming
+        if not incoming.asked or self._answering is not None or self._not_reading:
             return
-        request, answer, is_last = self._asked.popleft()
+        request, answer, is_last = incoming.asked.popleft()
         site = self._site
         if answer is not None:
             if not is_last:
                 self._answered(answer, request)
                 return
-            if answer is _NOBODYS:
+            if answer is NOBODYS:
                 self.transport.write(_BARE_REFUSAL)
             else:
                 self._write(request, answer)
-            if self._refused_is_in:
+            if incoming.refused_is_in:
                 self.close()
             else:
                 self._linger()
@@ -350,15 +269,11 @@ class ServerConnection(Protocol):
         self.deadline = self.came_at + SLOW
         self._write(request, answer)
         if not self.receiving:
-            self._release()
-        if not request.keep_alive or (self._heard_all and not (self._asked or self._unread)):
+            self._incoming.release()
+        if not request.keep_alive or (self._heard_all and not self._incoming.has_more):
             self.close()
         else:
             self._take_turn()
-
-    def _release(self) -> None:
-        self._site.hold(-self.held)
-        self.held = 0
 
     def _write(self, request: Request, answer: Answer) -> None:
         if self._site.draining:
@@ -376,9 +291,8 @@ class ServerConnection(Protocol):
 
     def close(self) -> None:
         """Close once all is written; nothing more is answered."""
-        self._reads_no_more = self._closing = True
-        self._asked.clear()
-        self._unread = b""
+        self._closing = True
+        self._incoming.stop()
         self.deadline = self._unread_answers.begins(self._site.reactor.seconds(), closing=True)
         self.transport.unregisterProducer()
         self.transport.loseConnection()

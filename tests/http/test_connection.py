@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.iweb import IRequest
 
-from gatewayd.http.connection import AHEAD, LINGER, SLOW
+from gatewayd.http.connection import LINGER, SLOW
 from gatewayd.http.door import Answer, OpenDoor
+from gatewayd.http.incoming import AHEAD
 from gatewayd.http.reader import MANY_CHUNKS, MAX_HEADER_BYTES, MAX_HEADERS
 from gatewayd.http.routes import Routes
 from gatewayd.http.site import LAST_WORDS, Site

@@ -1,0 +1,178 @@
+"""What one caller sends: bytes to requests that wait for their turn, and the refusal that is the last answer.
+
+Owns what has come and is not looked at yet, the limits on what comes, and the memory of it. Must not know when a
+request is answered, or by what means.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from gatewayd.http.door import Answer, Door
+from gatewayd.http.reader import NotHttp, RequestReader
+from gatewayd.http.request import Request
+
+SLICE = 8192
+"""Bytes that are looked at in one go: what is pipelined in them is parsed at once, and answered a request a turn."""
+
+AHEAD = 65536
+"""Bytes that a caller may send before the answers to what came earlier; then their socket is not read."""
+
+NOBODYS = Answer(status=400)
+"""To what names no path."""
+
+
+class Limits(Protocol):
+    """What is asked of the listener (site.Site), and told it."""
+
+    door: Door
+
+    def hold(self, size: int) -> None:
+        """So many bytes more, or less, are in memory for it."""
+
+
+class Asked(NamedTuple):
+    """A request that waits for its turn; `answer` is the door's. The last one's answer ends the connection."""
+
+    request: Request
+    answer: Answer | None = None
+    is_last: bool = False
+
+
+class Incoming:
+    """What comes on one connection, until it `is_over`.
+
+    `asked` are the requests that wait for their turn. `held` counts the bytes of bodies in memory, that of the request
+    which is being answered with them. `go_ahead` is called where a caller waits for our word to send a body.
+    """
+
+    def __init__(self, site: Limits, new_request: Callable[[], Request], go_ahead: Callable[[], None]) -> None:
+        self.asked: deque[Asked] = deque()
+        self.held = 0
+        self.is_over = False
+        self.refused = False  # the answer that ends the connection is decided, before its request was in
+        self.refused_is_in = False  # the rest of that request has come
+        self._site = site
+        self._go_ahead = go_ahead
+        self._reader = RequestReader(
+            new_request, on_head=self._head_came, on_piece=self._piece_came, on_end=self._end_came
+        )
+        self._unread = b""
+        self._turned_away: Answer | None = None  # the door's answer to the request that comes in, which has no body
+
+    @property
+    def receiving(self) -> bool:
+        """A request has begun, and is not in."""
+        return self._reader.has_begun
+
+    @property
+    def has_more(self) -> bool:
+        """There are requests to answer, or bytes to look at."""
+        return bool(self.asked or self._unread)
+
+    @property
+    def is_ahead(self) -> bool:
+        """So much is not looked at yet that no more should be read."""
+        return len(self._unread) > AHEAD
+
+    @property
+    def may_be_refused(self) -> Request | None:
+        """The request that comes in, while its answer is not decided."""
+        return None if self.refused else self._reader.request
+
+    def add(self, data: bytes) -> None:
+        """Keep it until it is looked at."""
+        self._unread = self._unread + data if self._unread else data
+
+    def read(self) -> None:
+        """Look at what came until a request waits for its turn."""
+        while self._unread and not self.asked:
+            # Of a body that is known to be this long nothing else can be in these bytes.
+            self._feed(max(SLICE, self._reader.body_left))
+
+    def read_rest(self) -> None:
+        """Throw away what came of the request that was refused."""
+        while self._unread:
+            self._feed(AHEAD)
+
+    def refuse(self, request: Request, answer: Answer | None) -> None:
+        """This answer is the connection's last, and given before the rest of its request is in.
+
+        None is for what names no path, and so is nobody's: it gets 400 without a word.
+        """
+        self.refused = True
+        request.keep_alive = False
+        request.drop_body()
+        self.asked.append(Asked(request, answer or NOBODYS, is_last=True))
+
+    def release(self) -> None:
+        """Nobody needs the bodies that came any more."""
+        self._site.hold(-self.held)
+        self.held = 0
+
+    def stop(self) -> None:
+        """Nothing more is listened to, and what waits gets no answer."""
+        self._listen_no_more()
+        self.asked.clear()
+
+    def end(self) -> None:
+        """The connection is gone. It and what calls it name each other: garbage that must be searched for."""
+        self.stop()
+        self.release()
+        self._reader.end()
+        del self._go_ahead
+
+    def _listen_no_more(self) -> None:
+        self.is_over = True
+        self._unread = b""
+
+    def _feed(self, size: int) -> None:
+        data, self._unread = self._unread[:size], self._unread[size:]
+        try:
+            if not self._reader.feed(data):
+                self._listen_no_more()
+                if self.asked:
+                    self.asked[-1].request.keep_alive = False
+        except NotHttp as fault:
+            self._listen_no_more()
+            if not self.refused:
+                self._refuse(fault.request, self._site.door.not_http(fault.request) if fault.request.path else None)
+
+    def _refuse(self, request: Request, answer: Answer | None) -> None:
+        """While bytes are looked at nothing is being answered."""
+        self.release()
+        self.refuse(request, answer)
+
+    def _head_came(self, request: Request) -> None:
+        """Ask the door, and whether so much may come."""
+        if self.refused:
+            return
+        door = self._site.door
+        answer = door.admit(request)
+        if answer is None and self._reader.body_left > request.most_body:
+            answer = door.too_large(request)
+        if answer is not None and (self._reader.body_left or request.header(b"transfer-encoding") is not None):
+            self._refuse(request, answer)
+        elif answer is not None:
+            self._turned_away = answer
+        elif not self.asked and (request.header(b"expect") or b"").lower() == b"100-continue":
+            self._go_ahead()
+
+    def _piece_came(self, request: Request, data: bytes) -> None:
+        """Keep it, unless the answer is decided."""
+        if self.refused:
+            return
+        if request.size + len(data) > request.most_body:
+            self._refuse(request, self._site.door.too_large(request))
+            return
+        request.add(data)
+        self.held += len(data)
+        self._site.hold(len(data))
+
+    def _end_came(self, request: Request) -> None:
+        if self.refused:
+            self.refused_is_in = True
+            self._listen_no_more()
+        else:
+            self.asked.append(Asked(request, self._turned_away))
+            self._turned_away = None
