@@ -1,7 +1,7 @@
 """CPU µs a message of the email way out, against Postfix's smtp-sink.
 
-PYTHONPATH=.:tests python tests/bench/smtp_client.py [MESSAGES], from the project's root. Prints the MIME builder alone,
-the client protocol on 16 and 2 connections, the pool, and the whole channel.
+PYTHONPATH=.:tests:tests/integration python tests/bench/smtp_client.py [MESSAGES], from the project's root. Prints
+the MIME builder alone, the client protocol on 16 and 2 connections, the pool, and the whole channel.
 """
 
 import socket
