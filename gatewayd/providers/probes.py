@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
+from gatewayd.core.regularly import Regularly
 from gatewayd.providers.health import Health
 
 LOOK_EVERY = 1.0
@@ -21,8 +22,8 @@ PROBE_AFTER = 5.0
 log = Logger()
 
 
-class Probes:
-    """`look` is to be called every `LOOK_EVERY` seconds.
+class Probes(Regularly):
+    """Those of one vendor, from start to stop.
 
     `knock` opens a connection to the vendor and closes it, `connect` does a TLS handshake on it, too; either raises
     what is wrong, and `unreachable` is told that. Nothing is looked at while a request `is_under_way`.
@@ -39,6 +40,7 @@ class Probes:
         is_under_way: Callable[[], bool],
         unreachable: Callable[[Exception], None],
     ) -> None:
+        super().__init__(clock, LOOK_EVERY, self._look, f"looking at {provider}")
         self._clock = clock
         self._provider = provider
         self._health = health
@@ -52,8 +54,7 @@ class Probes:
         """It has just answered a request."""
         self._heard_at = self._clock.seconds()
 
-    async def look(self) -> None:
-        """Probe it, where that is due."""
+    async def _look(self) -> None:
         health = self._health
         due = max(self._heard_at + PROBE_AFTER, 0.0 if health.reachable else health.down_until)
         if self._clock.seconds() < due or self._is_under_way():

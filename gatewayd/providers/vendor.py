@@ -18,7 +18,6 @@ from gatewayd.core import backlog, tls
 from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
-from gatewayd.core.regularly import Regularly
 from gatewayd.core.slots import Slots
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
@@ -26,7 +25,7 @@ from gatewayd.http_client.keepalive import ClientConnection, TooLate
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
-from gatewayd.providers.probes import LOOK_EVERY, Probes
+from gatewayd.providers.probes import Probes
 from gatewayd.providers.templates import Asked
 
 LIVE_KEYS = frozenset(Provider.model_fields) - {"url", "ca_file", "certificate", "private_key"}
@@ -88,7 +87,6 @@ class Vendor:
             is_under_way=lambda: self._in_flight > 0,
             unreachable=lambda problem: self._is_unreachable(self.reason(problem)),
         )
-        self._looks = Regularly(clock, LOOK_EVERY, self._probes.look, f"looking at {name}")
         self._origin = Origin(
             clock,
             _endpoint(network, settings),
@@ -147,12 +145,12 @@ class Vendor:
     def start(self) -> None:
         """Look after it from now on."""
         self._started_at = self._clock.seconds()
-        self._looks.startService()
+        self._probes.startService()
 
     async def stop(self) -> None:
         """Nothing new is written; what was gets its answer, up to `DRAIN` seconds; then the connections close."""
         self._stopping = True
-        self._looks.stopService()
+        self._probes.stopService()
         self._fail_waiting(self._ending)
         if self._in_flight:
             drained = self._drained = Deferred()
