@@ -29,6 +29,7 @@ class Line(Generic[T]):
         self._ahead: OrderedDict[Deferred[T], float] = OrderedDict()
         self._behind: OrderedDict[Deferred[T], float] = OrderedDict()
         self._timer: IDelayedCall | None = None
+        self._serving = False
 
     def __len__(self) -> int:
         """How many wait."""
@@ -58,6 +59,22 @@ class Line(Generic[T]):
             return False
         first, _ = queue.popitem(last=False)
         first.callback(thing)
+        return True
+
+    def serve_from(self, take_now: Callable[[], T | None]) -> bool:
+        """Serve in order, as long as somebody waits and `take_now` has some; False where that is being done already.
+
+        Who is served may give it back at once, and whoever gets that may do so, too: that comes here again, and is
+        served by the loop that runs. A stack for each of them ended in RecursionError, and what was given was lost.
+        """
+        if self._serving:
+            return False
+        self._serving = True
+        try:
+            while self and (thing := take_now()) is not None:
+                self.serve(thing)
+        finally:
+            self._serving = False
         return True
 
     def fail(self, why: Callable[[], Exception]) -> None:

@@ -97,5 +97,4 @@ class Slots:
         self._serve()
 
     def _serve(self) -> None:
-        while self._line and (slot := self.take_now()) is not None:
-            self._line.serve(slot)
+        self._line.serve_from(self.take_now)

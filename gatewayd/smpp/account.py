@@ -219,8 +219,7 @@ class Account:
 
     def room(self) -> None:
         """A window may have room: whoever waits longest gets it."""
-        while self._line and (slot := self._binds.take_now()) is not None:
-            self._line.serve(slot)
+        self._line.serve_from(self._binds.take_now)
 
     def went_down(self) -> None:
         """A bind is gone; where it was the last, nobody waits here any more."""

@@ -108,8 +108,7 @@ class Window:
             drained.callback(None)
         if self.closing:
             return
-        while self._line and (slot := self.take_now()) is not None:
-            self._line.serve(slot)
+        self._line.serve_from(self.take_now)
         self._on_room()
 
     def give_up(self) -> None:

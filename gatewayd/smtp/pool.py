@@ -94,6 +94,7 @@ class Pool:
         self._kept: dict[Session, _Kept] = {}  # all that are open
         self._idle: list[_Kept] = []  # those that carry nothing, the latest at the end
         self._half: deque[_Kept] = deque()  # those that carry one mail, and may take another behind it
+        self._back: list[_Kept] = []  # those that come back in this very moment
         self._line: Line[_Kept] = Line(reactor, PATIENCE, self._too_long)
         self._openings = Openings(
             reactor,
@@ -260,14 +261,26 @@ class Pool:
             # Lent again, a dead one would end its message at once, which would take it again, and for ever.
             self._lend_no_more(kept)
             session.quit()
-        elif self._line:
-            self._lend_no_more(kept)
-            self._lend(kept)
-            self._line.serve(kept)
-        elif kept.lent:
-            self._half.append(kept)
         else:
             self._lend_no_more(kept)
+            self._back.append(kept)
+            if self._line.serve_from(self._take_back):
+                while self._back:
+                    self._rest(self._back.pop())
+
+    def _take_back(self) -> _Kept | None:
+        while self._back:
+            kept = self._back.pop()
+            if kept.session.alive:
+                self._lend(kept)
+                return kept
+        return None
+
+    def _rest(self, kept: _Kept) -> None:
+        """Nobody waits for it."""
+        if kept.lent:
+            self._half.append(kept)
+        elif kept.session in self._kept:
             kept.idle_since = self._reactor.seconds()
             self._idle.append(kept)
 

@@ -134,3 +134,22 @@ def test_a_slot_alone() -> None:
     with Slot(lambda: back.append(1)) as slot:
         slot.release()
     assert back == [1]
+
+
+def test_who_gives_back_at_once_takes_no_slot_along() -> None:
+    """A thousand in line who fail as they are served, one after the other: all are served, and no slot is lost."""
+    slots, served = Slots(Clock(), 2), []
+    held = [slots.take_now(), slots.take_now()]
+
+    async def use(number: int) -> None:
+        with await slots.take():
+            served.append(number)
+            raise Full
+
+    for number in range(1000):
+        Deferred.fromCoroutine(use(number)).addErrback(lambda failure: failure.trap(Full))
+    for slot in held:
+        assert slot is not None
+        slot.release()
+    assert served == list(range(1000))
+    assert slots.used == 0

@@ -141,6 +141,24 @@ async def test_a_thousand_messages_go_out() -> None:
         assert world.rates.calls < 400
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_store_that_refuses_all_marks_costs_no_slot() -> None:
+    """Hundreds wait for the window, and the mark of each fails as its turn comes: then the window is as before."""
+    async with running(Behaviour(answer_delay=0.05), rate="", window=2) as (world, smsc):
+        marked = []
+
+        async def mark(route: str) -> None:
+            marked.append(route)
+            if len(marked) > 2:
+                raise TemporaryFailure("being restated", counts=False)
+
+        done = await DeferredList([world.send(order(n), mark) for n in range(400)], consumeErrors=True)
+        assert [ok for ok, _ in done].count(True) == 2
+        for number in range(400, 404):
+            await world.send(order(number))
+        assert len(smsc.messages) == 6
+
+
 # Receipts and texts --------------------------------------------------------------------------------------------
 
 

@@ -229,6 +229,19 @@ async def test_what_before_wire_raises_stops_it() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_store_that_refuses_all_marks_costs_no_connection() -> None:
+    """Many wait for the connections, and the mark of each fails as its turn comes: afterwards they are as before."""
+    async with world(table={"connections": 20}) as w:
+        w.marks.error = TemporaryFailure("being restated", counts=False)
+        done = await DeferredList([w.send(order(n)) for n in range(1, 500)], consumeErrors=True)
+        assert not any(ok for ok, _ in done)
+        w.marks.error = None
+        for number in range(500, 504):
+            await w.send(order(number))
+        assert len(w.relays["main"].taken) == 4
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_relay_that_dislikes_parameters_is_asked_once_without_and_remembered() -> None:
     """555 on MAIL or RCPT: once more bare, marked once, and bare from then on."""
     async with world() as w:
