@@ -16,6 +16,16 @@ ADDRESS_LIMIT = 254
 _REMEMBERED = 4096
 _PLAIN_ADDRESS = re.compile(r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_FORMER_MOBILES = {
+    52: re.compile(r"(?:1|01|044|045)([2-9][0-9]{9})", re.ASCII),
+    54: re.compile(r"9([1-9][0-9]{11})", re.ASCII),
+}
+"""National numbers as old databases have them and nobody may write them today, with what is left of them.
+
+Mexico dropped what stood before its mobile numbers in 2019. Argentina writes 9 before the area code when called from
+abroad, 15 behind it at home, and both are one too many: without the 9 the library knows which 15 it is.
+"""
+
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
 
@@ -75,7 +85,10 @@ def _validated(text: str) -> str | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def readable_number(text: str, default_region: str) -> str | None:
-    """`text` in E.164 form, or None where it is no number that could exist."""
+    """`text` in E.164 form, or None where it is no number that could exist.
+
+    A mobile number in its country's former spelling is given in that of today, so that both have one hash.
+    """
     import phonenumbers
 
     text = text.strip()
@@ -87,8 +100,16 @@ def readable_number(text: str, default_region: str) -> str | None:
         number = phonenumbers.parse(text, default_region or None)
     except phonenumbers.NumberParseException:
         return None
-    if number.extension or not phonenumbers.is_possible_number(number):
+    if number.extension:
         return None
+    if not phonenumbers.is_possible_number(number):
+        national = phonenumbers.national_significant_number(number)
+        former = number.country_code in _FORMER_MOBILES and _FORMER_MOBILES[number.country_code].fullmatch(national)
+        if not former:
+            return None
+        number = phonenumbers.parse(f"+{number.country_code}{former[1]}")
+        if not phonenumbers.is_possible_number(number):
+            return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewayd.core.contact import readable_number
 from gatewayd.core.errors import PermanentFailure
-from gatewayd.smpp.address import destination, digits, repeated, source, validity
+from gatewayd.smpp.address import destination, digits, readings, repeated, source, validity
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,10 @@ def test_what_a_receipt_repeats_is_read_as_the_submit_had_it() -> None:
     assert "447700900021" in repeated(b"07700900021", "GB")
     assert repeated(b"07700900021") == ("07700900021",)
     assert repeated(b"Amazing", "GB") == ()
+
+
+@pytest.mark.parametrize("stored", ["+5215512345678", "+525512345678"])
+@pytest.mark.parametrize("came", [b"5215512345678", b"525512345678"])
+def test_the_answer_of_a_mexican_number_names_the_one_that_was_written_to(stored: str, came: bytes) -> None:
+    """Whichever of its two spellings the database has, and whichever the SMSC."""
+    assert (readable_number(stored, "") or "").removeprefix("+") in readings(came)
