@@ -37,6 +37,12 @@ from gatewayd.work.report import Reporter
 _CONNECTED = ("gatewayd", "redis", "api", "public", "admin", "bounces")
 """Tables that are read when the daemon starts: a listener, the store and the keys stay as they are on a reload."""
 
+_RELOADED: Mapping[str, Mapping[str, Any]] = {
+    "api": {"trusted_proxies": ()},
+    "bounces": {"max_size": 0, "internal_relays": ()},
+}
+"""Keys of these tables that a reload does bring into force, with a value that hides them."""
+
 log = Logger()
 
 
@@ -77,6 +83,7 @@ class Reload:
     def __init__(
         self, config: Config, read_again: Callable[[], Config], parts: Parts, environ: Mapping[str, str]
     ) -> None:
+        self._started = config
         self._config = config
         self._read_again = read_again
         self._parts = parts
@@ -114,9 +121,8 @@ class Reload:
         parts, labels = self._parts, config.labels
         # First: what is new may fail to open, and then nothing else shall have changed.
         parts.recipients.reconfigure(config.directories, labels)
-        for table in _CONNECTED:
-            if getattr(config, table) != getattr(self._config, table):
-                log.warn("[{part}] has changed: that takes a restart", part=table)
+        for table in awaiting_restart(self._started, config):
+            log.warn("[{part}] has changed: that takes a restart", part=table)
         parts.acceptor.reconfigure(labels)
         parts.guard.reconfigure(labels)
         parts.deliverer.reconfigure(labels)
@@ -152,6 +158,17 @@ class Reload:
                     )
                 )
         self._config = config
+
+
+def awaiting_restart(started: Config, read: Config) -> tuple[str, ...]:
+    """The tables of the file in which something differs from what the daemon started with, and runs with still."""
+    return tuple(name for name in _CONNECTED if _kept(started, name) != _kept(read, name))
+
+
+def _kept(config: Config, name: str) -> Any:
+    """A table without what a reload brings into force."""
+    table = getattr(config, name)
+    return table and table.model_copy(update=_RELOADED.get(name, {}))
 
 
 def _not_made_due(failure: Failure) -> None:

@@ -129,6 +129,21 @@ async def test_a_reload_changes_all_that_it_may_and_drops_no_connection() -> Non
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_reload_says_what_takes_a_restart_by_what_runs() -> None:
+    """As often as the file and the process differ, and no more once the file is as it was."""
+    async with World(reactor) as world:
+        await world.start()
+        words, listen = "[api] has changed: that takes a restart", world.settings["api"]["listen"]
+        world.settings["api"]["listen"] = [*listen, f"unix:{world.directory / 'api'}"]
+        for times in (1, 2):
+            await reloaded(world)
+            assert world.daemon.log.count(words) == times
+        world.settings["api"]["listen"] = listen
+        await reloaded(world)
+        assert world.daemon.log.count(words) == 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_reload_of_a_rate_while_redis_is_down_is_no_fault_of_the_daemons() -> None:
     """What waits can't be hastened then: said in a line, without a traceback."""
     async with World(reactor) as world:

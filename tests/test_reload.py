@@ -1,0 +1,37 @@
+"""What a reload can't bring into force is said, and nothing else."""
+
+from typing import Any
+
+import pytest
+
+from gatewayd.config import Config, parse
+from gatewayd.reload import awaiting_restart
+
+
+def configured(**tables: dict[str, Any]) -> Config:
+    """A configuration with these tables."""
+    needed = {"gatewayd": {"secret_key": "0123456789abcdef" * 4, "instance": "gw1"}, "redis": {"endpoint": "unix:/r"}}
+    return parse(needed | tables, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {}, ()),
+        ({}, {"api": {"listen": ["tcp:9000"]}}, ("api",)),
+        ({"api": {"max_body": 1000}}, {"admin": {"hosts": ["a.example"]}}, ("api", "admin")),
+        ({}, {"public": {"base_url": "https://go.example"}}, ("public",)),
+        ({"bounces": {"domain": "b.example"}}, {}, ("bounces",)),
+        ({"bounces": {"domain": "b.example"}}, {"bounces": {"domain": "c.example"}}, ("bounces",)),
+        ({}, {"api": {"trusted_proxies": ["10.0.0.1/32"]}}, ()),
+        ({"bounces": {"domain": "b.example"}}, {"bounces": {"domain": "b.example", "max_size": 1000}}, ()),
+        (
+            {"bounces": {"domain": "b.example"}},
+            {"bounces": {"domain": "b.example", "internal_relays": ["10.0.0.1"]}},
+            (),
+        ),
+    ],
+)
+def test_a_table_that_takes_a_restart_is_named(before: Any, after: Any, said: tuple[str, ...]) -> None:
+    """A listener, the store, the keys; not the few keys of such a table that a reload does bring into force."""
+    assert awaiting_restart(configured(**before), configured(**after)) == said
