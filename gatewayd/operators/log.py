@@ -20,6 +20,7 @@ from zope.interface import implementer
 from gatewayd.config import Gatewayd
 from gatewayd.core.redact import redact
 from gatewayd.core.visible import INVISIBLE
+from gatewayd.operators.repeats import Repeats
 
 REPEATS = 20
 """How often in `WINDOW` seconds the same warning is written before its repeats are only counted."""
@@ -69,8 +70,9 @@ class Observer:
 
     Fields that the event's words do not name follow them in text. With `journal` each line begins with its priority
     as the journal reads it, and text carries no time of its own. Warnings and worse of one kind (place and format)
-    are written `REPEATS` times in `WINDOW` seconds, then counted; the count is written once the window ended. So is
-    what its place says of each message in an outage (a true `log_limited`), but at `debug`, which has all.
+    are written `REPEATS` times in `WINDOW` seconds, then counted; the count is written once the window ended, with
+    what all that were counted had in common. So is what its place says of each message in an outage (a true
+    `log_limited`), but at `debug`, which has all.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Observer:
         self._journal = journal
         self._second = -1
         self._second_text = ""
-        self._repeats: dict[tuple[str, str], _Repeats] = {}
+        self._repeats: dict[tuple[str, str], Repeats] = {}
         self._next_flush = 0.0
 
     @property
@@ -141,19 +143,17 @@ class Observer:
             self._summarise(key, repeats)
             repeats = None
         if repeats is None:
-            repeats = self._repeats[key] = _Repeats(now + WINDOW, level)
-        repeats.seen += 1
-        return repeats.seen > REPEATS
+            repeats = self._repeats[key] = Repeats(now + WINDOW, level, REPEATS)
+        return repeats.is_one_too_many(event, failure)
 
-    def _summarise(self, key: tuple[str, str], repeats: "_Repeats") -> None:
-        if repeats.seen > REPEATS:
-            namespace, kind = key
+    def _summarise(self, key: tuple[str, str], repeats: Repeats) -> None:
+        if repeats.not_written:
             event = {
-                "log_namespace": namespace,
+                "log_namespace": key[0],
                 "log_time": self._clock.seconds(),
                 "log_format": "repeated {times} times more: {kind}",
-                "times": repeats.seen - REPEATS,
-                "kind": kind,
+                "times": repeats.not_written,
+                "kind": repeats.words,
             }
             self._put(event, repeats.level)
 
@@ -210,15 +210,6 @@ class Observer:
             self._second_text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
             self._second = second
         return f"{self._second_text}.{int((at - second) * 1000):03d}Z"
-
-
-class _Repeats:
-    __slots__ = ("level", "seen", "until")
-
-    def __init__(self, until: float, level: Any) -> None:
-        self.until = until
-        self.level = level
-        self.seen = 0
 
 
 def observer(

@@ -159,7 +159,7 @@ def test_repeats_are_counted_and_not_written() -> None:
     assert not any("repeated" in line for line in written.lines)
     written.clock.advance(WINDOW)
     written.log.debug("anything")
-    assert written.lines[-1].endswith("repeated 30 times more: relay {relay} refused {message_id}\n")
+    assert written.lines[-1].endswith("repeated 30 times more: relay main refused (various)\n")
     assert " warn " in written.lines[-1]
     written.log.warn("relay {relay} refused {message_id}", relay="main", message_id=1)
     assert written.lines[-1].endswith("relay main refused 1\n")
@@ -175,8 +175,55 @@ def test_what_many_messages_say_in_an_outage_is_counted() -> None:
     assert len(debug.lines) == REPEATS + 50_000
     usual.clock.advance(WINDOW)
     usual.log.info("anything")
-    assert usual.lines[-2].endswith("repeated 50000 times more: message {message_id} is tried again\n")
+    assert usual.lines[-2].endswith("repeated 50000 times more: message (various) is tried again\n")
     assert " info " in usual.lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("template", "events", "words"),
+    [
+        ("to {label}: {code} {reason}", [{"label": "a", "code": 10, "reason": "full"}] * 3, "to a: 10 full"),
+        (
+            "to {label}: {code} {reason}",
+            [{"label": "a", "code": 10, "reason": "full"}, {"label": "a", "code": 10, "reason": "down"}],
+            "to a: 10 (various)",
+        ),
+        ("in {seconds:.1f} s, {name!r:>9}", [{"seconds": 1.25, "name": "x"}] * 2, "in 1.2 s,       'x'"),
+        (
+            "in {seconds:.1f} s, {name!r:>9}",
+            [{"seconds": 1, "name": "x"}, {"seconds": 2, "name": "y"}],
+            "in (various) s, (various)",
+        ),
+        ("{x.y[3]} {z()}", [{"x": 1, "z": len}, {"x": 2, "z": max}], "(various) (various)"),
+        ("{there}", [{"there": 1}, {}], "(various)"),
+        ("a {brace", [{}, {}], "a {brace"),
+        ("{{}} {a}", [{"a": "{b}"}] * 2, "{} {b}"),
+        ("{x}", [{"x": Nasty()}, {"x": Nasty()}], "(various)"),
+    ],
+)
+@pytest.mark.parametrize("json", [False, True])
+def test_a_count_says_what_all_that_it_counts_had_in_common(
+    json: bool, template: str, events: list[dict[str, Any]], words: str
+) -> None:
+    """What was written already does not matter; nothing of the template is left raw, but where it is no template."""
+    written = Written(json=json)
+    for event in [{"label": "first", "code": 1, "reason": "r", "seconds": 0, "name": "n", "x": 0}] * REPEATS + events:
+        written.event(log_level=LogLevel.warn, log_format=template, **event)
+    written.observer.close()
+    assert f"repeated {len(events)} times more: {words}" in (
+        msgspec.json.decode(written.lines[-1])["message"] if json else written.lines[-1].rstrip("\n")
+    )
+
+
+def test_a_count_of_exceptions_quotes_no_address() -> None:
+    """Its words name the type; what a field holds is redacted as in the lines that were written."""
+    written = Written()
+    for _ in range(REPEATS + 2):
+        written.log.failure("b {text}", raised(ValueError("to joe@example.com")), text="to joe@example.com")
+    written.observer.close()
+    assert "repeated 2 times more: b to " in written.lines[-1]
+    assert written.lines[-1].endswith(" ValueError\n")
+    assert "joe@example" not in written.lines[-1]
 
 
 def test_other_warnings_are_not_silenced() -> None:
