@@ -120,7 +120,7 @@ class Wire:
             return
         event = Event.DELIVERED if chance.random() < 0.85 else Event.FAILED
         if remote:
-            receipt = Receipt(SMSC, (remote,), event, "receipt", f"hash-of-{message.id}")
+            receipt = Receipt(SMSC, (remote,), event, "receipt", f"hash-of-{message.id}", wording=remote)
             self.news.append(News(lambda instance: instance.tracker.record_receipt(receipt)))
         else:
             evidence = Evidence(message.id, event, "dsn")
