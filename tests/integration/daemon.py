@@ -290,11 +290,13 @@ class World:
         self.others.append(daemon)
         return daemon
 
-    async def email(self, player: str = "hhu234556", daemon: Daemon | None = None, **fields: Any) -> Said:
+    async def email(
+        self, player: str = "hhu234556", daemon: Daemon | None = None, label: str = "amazing", **fields: Any
+    ) -> Said:
         """POST one email; again while the answer is try_again, as Smartico does."""
         fields = {"ext_user_id": player, "email_uid": uuid.uuid4().hex} | fields
         api = (daemon or self.daemon).api
-        while (said := await self.smartico.send_email(api, "amazing", SECRET, **fields)).error_code == 10:
+        while (said := await self.smartico.send_email(api, label, SECRET, **fields)).error_code == 10:
             await later(0.2)
         return said
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import smtplib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -368,7 +368,7 @@ async def test_opens_of_machines_and_of_persons() -> None:
     async with life(prepare) as world:
 
         async def pixel(label: str = "amazing") -> tuple[str, str]:
-            answer = await world.smartico.send_email(world.daemon.api, label, "sandbox-authorization")
+            answer = await world.email(label=label)
             await world.heard(answer.ext_message_id, "accepted")
             taken = await world.taken(answer.ext_message_id)
             found = re.search(r"https://go\.amazing\.co(/o/[a-z2-7]+\.gif)", _html(taken))
@@ -522,10 +522,7 @@ async def test_providers_events() -> None:
 async def events_of(world: Life, name: str) -> None:
     """Two players' mails by one provider's relay, and what the provider tells of them."""
     make, header = PROVIDERS[name]
-    answers = [
-        await world.smartico.send_email(world.daemon.api, name, "sandbox-authorization", ext_user_id=player)
-        for player in ("hhu234556", "1001")
-    ]
+    answers = [await world.email(player, label=name) for player in ("hhu234556", "1001")]
     first, second = (answer.ext_message_id for answer in answers)
     tokens = []
     for message_id in (first, second):
@@ -553,7 +550,7 @@ async def events_of(world: Life, name: str) -> None:
     assert await post("a" * 47, "delivered", 4) == 200, name
     assert (await world.ask("POST", f"/esp/{name}/s-other", b"{}"))[0] == 404
     for player in ("hhu234556", "1001"):
-        again = await world.smartico.send_email(world.daemon.api, name, "sandbox-authorization", ext_user_id=player)
+        again = await world.email(player, label=name)
         assert again.error_code == 5, (name, player)
 
 
@@ -594,11 +591,8 @@ async def test_a_slow_relay_holds_up_no_other_label() -> None:
         world.settings["labels"]["slow"] = world.label | {"relays": ["slow"]}
 
     async with life(prepare) as world:
-        waiting: list[Awaitable[Any]] = []
         for _ in range(300):
-            waiting.append(world.smartico.send_email(world.daemon.api, "slow", "sandbox-authorization"))
-        for one in waiting:
-            assert (await one).error_code == 0
+            assert (await world.email(label="slow")).error_code == 0
         before = world.relay.count
         stretch = Stretch()
         ids = [(await world.email()).ext_message_id for _ in range(20)]
