@@ -1153,12 +1153,17 @@ class FakeStore:
         now = self._now()
         return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]
 
-    async def release(self, kind: str, message_id: str, *, age: float) -> None:
+    async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
         leases = self._lease(kind)
         owner = self.db.boots.get(self.instance, self.boot)
         unheard = kind != "reports" and self._is_unheard(message_id)
         if owner == self.boot and not unheard and leases.get(message_id, self._now()) <= self._now() - age:
             del leases[message_id]
+            row = self.db.rows.get(message_id)
+            known = [(self.boot, name) for name in unwritten]
+            if row is not None and kind != "reports" and row.marked_since and row.lease in known:
+                row.state = State.QUEUED
+                self._note(row, "again", "Redis had forgotten that it was put back: nothing had been written")
             self._requeue(kind, message_id)
 
 

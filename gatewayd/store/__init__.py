@@ -328,7 +328,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
         moved = 0
-        while step := await self._run("requeue_leases", instance, AT_ONCE, self._moments.theirs(before), "", ""):
+        while step := await self._run("requeue_leases", instance, AT_ONCE, self._moments.theirs(before), "", "", ()):
             moved += step
         return moved
 
@@ -340,6 +340,6 @@ class RedisStore(Accepting, Facts, Players, Operators):
         leases = self._key("leases", f"{kind}:{self._instance}")
         return [name.decode() for name in await self._link.command("ZRANGEBYSCORE", leases, "-inf", latest)]
 
-    async def release(self, kind: str, message_id: str, *, age: float) -> None:
+    async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
         before = rows.ms(self._now() - age) + 1
-        await self._run("requeue_leases", self._instance, 1, before, kind, message_id)
+        await self._run("requeue_leases", self._instance, 1, before, kind, message_id, list(unwritten))

@@ -187,6 +187,8 @@ class MessageWork:
         due = min(due, item.message.deadline)
         if not uncertain and not progress and item.state is State.QUEUED:
             self._marks.refused(item.message.id)
+        if not uncertain and not progress:
+            self._marks.unwritten(item.message.id, item.lease)
         await self._settled(
             lambda: self._store.settle_again(
                 item.message,

@@ -58,7 +58,9 @@ class Chores:
         for kind, outbox in self._outboxes.items():
             held = await self._store.stray_leases(kind, STRAY_AFTER)
             await self._together(
-                self._store.release(kind, one, age=STRAY_AFTER) for one in held if not outbox.holds(one)
+                self._store.release(kind, one, age=STRAY_AFTER, unwritten=self._marks.unwritten_leases(one))
+                for one in held
+                if not outbox.holds(one)
             )
 
     async def _look_at_parked(self) -> None:

@@ -4,9 +4,9 @@ After a failover, a restored backup or FLUSHALL a message that has left may stan
 and routes only, bounded in number and age.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,9 +15,17 @@ from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.persist import persist
 
+T = TypeVar("T")
+
 KEPT_FOR = 600.0
 MOST = 100_000
 """Seconds for which a mark is remembered, and how many at most: about 20 MB."""
+
+MOST_UNWRITTEN = 20_000
+"""Messages of which leases are remembered under which nothing left: about 10 MB."""
+
+LEASES = 8
+"""The latest so many of each: Redis comes back as it was a moment ago."""
 
 
 class Mark(Struct, frozen=True):
@@ -40,9 +48,12 @@ class Marks:
         self._clock = clock
         self._store = store
         self._marks: dict[str, Mark] = {}
+        # By message id, since when, and the names of the leases.
+        self._unwritten: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     def written(self, message_id: str, channel: Channel, route: str, stamp: int) -> None:
         """Its bytes may be written from now on; `stamp` is the mark's, as the store gave it."""
+        self._unwritten.pop(message_id, None)
         self._put(message_id, Mark(channel, route, self._clock.seconds(), stamp))
 
     def sent(self, message_id: str, handed: Handed) -> None:
@@ -54,6 +65,20 @@ class Marks:
     def refused(self, message_id: str) -> None:
         """Nothing of it was taken: where the store forgets it, it may leave once more."""
         self._marks.pop(message_id, None)
+
+    def unwritten(self, message_id: str, lease: str) -> None:
+        """It is put back, and nothing of it was taken under this lease, whether it was marked under it or not."""
+        now = self._clock.seconds()
+        _, leases = self._unwritten.pop(message_id, (now, ()))
+        self._unwritten[message_id] = (now, (*leases[1 - LEASES :], lease))
+        _forget_oldest(self._unwritten, MOST_UNWRITTEN, lambda kept: kept[0] < now - KEPT_FOR)
+
+    def unwritten_leases(self, message_id: str) -> tuple[str, ...]:
+        """The leases under which nothing of it left, since something did last.
+
+        A Redis that has the mark and has forgotten that the message was put back must not have it held for that.
+        """
+        return self._unwritten.get(message_id, (0.0, ()))[1]
 
     def forgotten(self, item: Leased) -> Mark | None:
         """The mark that the store should have of a leased message, and has not."""
@@ -86,10 +111,14 @@ class Marks:
         # The oldest stand in front.
         self._marks.pop(message_id, None)
         self._marks[message_id] = mark
-        oldest = mark.at - KEPT_FOR
-        for first in list(islice(self._marks, 2)):
-            if len(self._marks) > MOST or self._marks[first].at < oldest:
-                del self._marks[first]
+        _forget_oldest(self._marks, MOST, lambda kept: kept.at < mark.at - KEPT_FOR)
+
+
+def _forget_oldest(kept: dict[str, T], most: int, is_old: Callable[[T], bool]) -> None:
+    """With each one that is put in, two go at most: work is spread evenly."""
+    for first in list(islice(kept, 2)):
+        if len(kept) > most or is_old(kept[first]):
+            del kept[first]
 
 
 def _parts(rows: list[tuple[str, Mark]], size: int) -> Iterator[list[tuple[str, Mark]]]:

@@ -164,3 +164,29 @@ async def test_copies_are_counted_over_restarts_and_peers(world: World) -> None:
     await world.successor.settle_again(thrice.message, now, "busy", counts=False)
     [again] = await world.two.lease_messages(Channel.SMS, 1)
     assert (again.copies, again.state) == (3, State.UNCERTAIN)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stray_under_whose_lease_nothing_left_is_queued(world: World) -> None:
+    """Redis came back with the mark and without the put-back: who marked it knows that nothing was written."""
+    message = await world.leased()
+    assert await world.one.mark(message, "world", "hash")
+    lease = world.one.leases[message.id]
+    world.clock.advance(4)
+    await world.one.release("sms", message.id, age=3, unwritten=("other", lease))
+    [again] = await world.two.lease_messages(Channel.SMS, 1)
+    assert again.state is State.QUEUED
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stray_of_another_lease_stays_uncertain(world: World) -> None:
+    """What is known of one lease says nothing of what was written under a later one."""
+    message = await world.leased()
+    former = world.one.leases[message.id]
+    await world.one.settle_again(message, world.clock.seconds(), "down")
+    [later] = await world.one.lease_messages(Channel.SMS, 1)
+    assert await world.one.mark(later.message, "world", "hash", lease=later.lease)
+    world.clock.advance(4)
+    await world.one.release("sms", message.id, age=3, unwritten=(former,))
+    [again] = await world.two.lease_messages(Channel.SMS, 1)
+    assert again.state is State.UNCERTAIN

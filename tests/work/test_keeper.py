@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from fakes import Database, FakeEvidence, FakeStore
 from gatewayd.core.model import Channel, Leased, Message, Receipt, Sms
-from gatewayd.core.status import Event
+from gatewayd.core.status import Event, State
 from gatewayd.work.chores import STRAY_AFTER
 from gatewayd.work.keeper import BEAT, Keeper
 from gatewayd.work.marks import Marks
@@ -220,6 +220,20 @@ def test_a_lease_that_nobody_works_on_is_given_back() -> None:
     assert database.queues["sms"] == {}
     beats(clock, 2 * BEAT)
     assert list(database.queues["sms"]) == [stray.id]
+
+
+def test_a_stray_under_whose_lease_nothing_left_is_tried_again() -> None:
+    """Redis forgot that it was put back, and kept the mark: this process knows that nothing was written."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.keeper.startService()
+    known, unknown = one.lease(1), one.lease(2)
+    for message in (known, unknown):
+        run(one.store.mark(message, "world", "hash", lease=""))
+    one.marks.unwritten(known.id, "")
+    beats(clock, STRAY_AFTER + BEAT)
+    assert list(database.queues["sms"]) == [known.id, unknown.id]
+    assert [database.rows[one_id].state for one_id in database.queues["sms"]] == [State.QUEUED, State.UNCERTAIN]
 
 
 def test_parked_receipts_are_looked_up_again_and_given_up() -> None:

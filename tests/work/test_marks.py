@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from fakes import Database, FakeEvidence, FakeMeter, FakeStore
+from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Handed, Leased, Message, Sms
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import State
@@ -151,3 +152,35 @@ def test_marks_since_the_latest_heartbeat_are_restated_however_long_it_was_away(
     assert dataset.to_restate() == 300 + LATELY
     dataset.seen(301, 2, Heartbeat("b", 3, wait=3.0))
     assert (dataset.to_restate(), dataset.trouble(301)) == (ALL, ""), "another server, and nothing of ours lacks"
+
+
+def test_what_was_put_back_unwritten_is_remembered_by_its_lease() -> None:
+    """The mark did not get through: nothing left under this lease, until something leaves under another."""
+    bench = Bench()
+    message = bench.accept()
+    mark = bench.store.mark
+
+    async def lost(*args: Any, **options: Any) -> int:
+        await mark(*args, **options)
+        raise StoreUnavailable("no replica has it")
+
+    bench.store.mark = lost  # type: ignore[method-assign]
+    run(bench.work.do(Leased(message)))
+    assert bench.marks.unwritten_leases(message.id) == ("",)
+    bench.store.mark = mark  # type: ignore[method-assign]
+    bench.clock.advance(60)
+    [again] = run(bench.store.lease_messages(Channel.SMS, 1))
+    run(bench.work.do(again))
+    assert bench.written == [message.id]
+    assert bench.marks.unwritten_leases(message.id) == ()
+
+
+def test_unwritten_leases_are_bounded() -> None:
+    """Eight of a message, and ten minutes."""
+    bench = Bench()
+    for number in range(20):
+        bench.marks.unwritten(f"{ID}1", str(number))
+    assert bench.marks.unwritten_leases(f"{ID}1") == tuple(map(str, range(12, 20)))
+    bench.clock.advance(KEPT_FOR + 1)
+    bench.marks.unwritten(f"{ID}2", "x")
+    assert bench.marks.unwritten_leases(f"{ID}1") == ()

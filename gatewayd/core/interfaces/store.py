@@ -379,5 +379,8 @@ class IStore(Interface):
     async def stray_leases(kind: str, age: float) -> list[str]:
         """What this instance has held for `age` or longer in the queue `kind`."""
 
-    async def release(kind: str, message_id: str, *, age: float) -> None:
-        """Give a lease back that this instance has held for `age` or longer."""
+    async def release(kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
+        """Give a lease back that this instance has held for `age` or longer.
+
+        Where it is one of `unwritten`, the caller knows that nothing left under it: its mark says nothing.
+        """

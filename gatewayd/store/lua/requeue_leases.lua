@@ -1,12 +1,15 @@
 -- Give leases of an instance back to their queues: our own former self's, a dead peer's, or one that nobody works on.
 -- item    instance limit before(ms, 0 for all) kind('' all) id('' all)
+--         unwritten(leases of this process under which nothing left)
 -- reply   how many moved; call again until 0
--- holds   what its acceptor may still have to take back stays leased, unless that was our own former self: a cut-off
+-- holds   marked under a lease under which nothing left, as only its process knows, it is as if it had been put back:
+--         the server has forgotten that it was
+--         what its acceptor may still have to take back stays leased, unless that was our own former self: a cut-off
 --         process is no dead one
 --         with `before`, what our successor leased under the same name meanwhile stays its own
 --         a lease that was given back is nobody's: who held it, if alive, can't mark or settle the message any more
 local function each(it)
-  local instance, limit, before, only_kind, only_id = unpack(it)
+  local instance, limit, before, only_kind, only_id, unwritten = unpack(it)
   local moved, kept, upto = 0, 0, before > 0 and ('(' .. before) or '+inf'
   local may_be_alive = instance ~= INSTANCE or only_id ~= ''
   local function give_back(kind, leases, id)
@@ -27,6 +30,12 @@ local function each(it)
     if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')
+    end
+    for _, name in ipairs(kind ~= 'reports' and unwritten or {}) do
+      if lease and was_marked(m, name) then
+        set(m, FIELD.state, QUEUED)
+        note(m, 'again', 'Redis had forgotten that it was put back: nothing had been written')
+      end
     end
     save(m)
   end
