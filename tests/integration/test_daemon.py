@@ -102,6 +102,23 @@ async def test_redis_killed_under_load_loses_nothing() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_redis_is_away_while_hundreds_wait_for_the_window() -> None:
+    """Each mark fails at once as its turn comes, and once Redis is back all go out: no slot of the window was lost."""
+    async with World(reactor, players=400, behaviour=Behaviour(answer_delay=0.3)) as world:
+        world.settings["smscs"]["world"]["rate"] = ""
+        await world.start()
+        texts = Load(world, "sms", 400, 20)
+        await texts.done
+        world.redis.kill()
+        await later(1.0)
+        await world.redis.start()
+        await world.daemon.logged("Redis is connected", times=2)
+        world.smsc.behaviour = Behaviour()
+        await texts.all_final()
+        assert copies(world) == Counter(list(texts.ids))
+
+
+@pytest_twisted.ensureDeferred
 async def test_everything_at_once() -> None:
     """Four kills, Redis killed too, an SMSC that resets, a caller that fails: no SMS twice, nothing without an end."""
     chance = random.Random(1)
