@@ -192,6 +192,19 @@ async def test_trace_by_id_and_by_uid(desk: Desk, world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_trace_says_that_its_player_was_erased(desk: Desk, world: World) -> None:
+    """A person reads it in words; a program finds the fields empty, as they are."""
+    await desk.open(LOCAL)
+    message = world.sent("uid-1")
+    await desk.run("erase", "amazing", message.ext_user_id)
+    status, out, _ = await desk.run("trace", message.id)
+    assert status == 0
+    assert ["an SMS of label amazing to player (erased)", "uid (erased)"] == out.splitlines()[1:3]
+    told = json.loads((await desk.run("trace", message.id, "--json"))[1])
+    assert (told["ext_user_id"], told["uid"]) == ("", "")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_unix_socket_will_do(desk: Desk, world: World) -> None:
     """The admin listener may be a socket that only a group can open; {instance} is in its name."""
     path = desk.directory / "gw1.sock"

@@ -205,8 +205,9 @@ def trace(value: Json) -> None:
     style = _STATE_STYLES.get(value["state"], "bold")
     out.print(f"[bold]{value['ext_message_id']}[/]  [{style}]{value['state']}[/]")
     what = {"email": "an email", "sms": "an SMS", "im": "an instant message"}[value["channel"]]
-    out.print(f"{what} of label {escape(value['label'])} to player {escape(value['ext_user_id'])}")
-    out.print(f"uid {escape(value['uid'])}")
+    player, uid = (escape(value[name]) or "(erased)" for name in ("ext_user_id", "uid"))
+    out.print(f"{what} of label {escape(value['label'])} to player {player}")
+    out.print(f"uid {uid}")
     for one in value.get("same_uid", ()):
         which = f"{one['ext_message_id']} ({escape(one['label'])}, {one['channel']}, {one['state']})"
         out.print(f"[{_WARN}]this uid has another message:[/] {which}")
