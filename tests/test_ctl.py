@@ -199,7 +199,7 @@ async def test_a_trace_says_that_its_player_was_erased(desk: Desk, world: World)
     await desk.run("erase", "amazing", message.ext_user_id)
     status, out, _ = await desk.run("trace", message.id)
     assert status == 0
-    assert ["an SMS of label amazing to player (erased)", "uid (erased)"] == out.splitlines()[1:3]
+    assert out.splitlines()[1:3] == ["an SMS of label amazing to player (erased)", "uid (erased)"]
     told = json.loads((await desk.run("trace", message.id, "--json"))[1])
     assert (told["ext_user_id"], told["uid"]) == ("", "")
 

@@ -105,7 +105,7 @@ class Config(Table):
 def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Config:
     """The configuration in the file at `path`; `instance`, if given, overrides the file's.
 
-    Raises ConfigError with all that is wrong: unreadable file, TOML syntax with its line, each bad key.
+    Raises ConfigError with all that is wrong: unreadable or empty file, TOML syntax with its line, each bad key.
     """
     try:
         text = Path(path).read_text("utf-8")
@@ -117,7 +117,12 @@ def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Co
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{path}: {toml_error(error, text)}"]) from None
-    return parse(raw, environ, instance)
+    try:
+        return parse(raw, environ, instance)
+    except ConfigError as error:
+        if raw:
+            raise
+        raise ConfigError([f"{path}: is empty, or has nothing but comments", *error.errors]) from None
 
 
 def parse(raw: Mapping[str, Any], environ: Mapping[str, str], instance: str = "") -> Config:

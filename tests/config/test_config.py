@@ -813,3 +813,17 @@ def test_who_can_listen_beside_whom(one: str, other: str, both_can: bool) -> Non
     """One socket or port has one listener, and all interfaces are each of them; another family's is another's."""
     assert collide(one, other) is not both_can
     assert collide(other, one) is not both_can
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "# [gatewayd]\n"])
+def test_an_empty_file_is_named_first(tmp_path: Path, text: str) -> None:
+    """A copy that failed half-way, or a disk that was full; what it would need at least follows."""
+    path = tmp_path / "gatewayd.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert caught.value.errors == [
+        f"{path}: is empty, or has nothing but comments",
+        "gatewayd: is required",
+        "redis: is required",
+    ]
