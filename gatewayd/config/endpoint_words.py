@@ -28,6 +28,12 @@ def words(endpoint: str) -> Words:
     return Words(kind, plain, dict(word.split("=", 1) for word in rest if _NAMED.match(word)))
 
 
+def directory_of_tls(endpoint: str) -> str | None:
+    """The directory whose certificates a server endpoint of the kind tls: shows; None for other kinds."""
+    said = words(endpoint)
+    return said.named.get("path", next(iter(said.plain), "")) if said.kind == "tls" else None
+
+
 def by_systemd(endpoint: str) -> bool:
     """Whether systemd opens this door, and hands it to the process that it starts."""
     return words(endpoint).kind == "systemd"
@@ -54,6 +60,7 @@ def fault_of_systemd(endpoint: str) -> str:
 CLIENTS = {"tcp": "tcp:HOST:PORT", "tls": "tls:HOST:PORT", "unix": "unix:PATH"}
 SERVERS = {kind: f"{kind}:PORT:interface=ADDRESS" for kind in _TCP} | {"unix": "unix:ADDRESS"}
 """What each kind must at least look like."""
+_WITH_TLS = "ssl:PORT:privateKey=FILE:certKey=FILE, both in PEM; or tcp: and a proxy in front that does TLS"
 _TOO_MANY = "it has too many parts (a colon in one of them is written \\:)"
 
 
@@ -77,9 +84,11 @@ def fault(endpoint: str, forms: Mapping[str, str]) -> str:
     return ""
 
 
-def plainly(error: Exception) -> str:
-    """Why Twisted does not take an endpoint string, where it is Python that says it."""
-    text = str(error)
+def plainly(error: Exception, endpoint: str) -> str:
+    """Why Twisted does not take an endpoint string, where it is Python or OpenSSL that says it."""
+    text, said = str(error), words(endpoint)
+    if said.kind == "ssl" and (isinstance(error, OSError) or type(error).__module__.startswith("OpenSSL.")):
+        return _fault_of_certificate(error, said.named)
     if unknown := re.search(
         r"(?:unexpected keyword argument |unrecognized keyword arguments present.*?\[)'(\w+)'", text
     ):
@@ -89,6 +98,18 @@ def plainly(error: Exception) -> str:
     if number := re.search(r"invalid literal for int\(\) with base \d+: (.*)", text):
         return f"{number[1]} is no number"
     return text
+
+
+def _fault_of_certificate(error: Exception, named: Mapping[str, str]) -> str:
+    """Why a door with TLS has no certificate: Twisted looks for a server.pem where none is named."""
+    lacking = " and no ".join(f"{name}=" for name in ("privateKey", "certKey") if name not in named)
+    if "privateKey" not in named:
+        return f"it has no {lacking}: {_WITH_TLS}"
+    if isinstance(error, OSError):
+        return f"cannot read {error.filename}: {error.strerror}"
+    if lacking:
+        return f"it has no {lacking}, and privateKey= is no PEM file of both: {_WITH_TLS}"
+    return "privateKey= and certKey= are no PEM files of a key and its certificate"
 
 
 def port_of_server(endpoint: str) -> str:

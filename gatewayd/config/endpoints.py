@@ -1,6 +1,7 @@
 """Endpoint strings of the configuration, read by Twisted's own parsers; nothing listens and nothing connects."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Strict
@@ -12,6 +13,7 @@ from gatewayd.config.endpoint_words import (
     CLIENTS,
     SERVERS,
     by_systemd,
+    directory_of_tls,
     fault,
     fault_of_systemd,
     plainly,
@@ -20,6 +22,7 @@ from gatewayd.config.endpoint_words import (
 )
 
 _LAST = 65535
+_SNI = "tls:DIRECTORY:port=PORT, or ssl:PORT:privateKey=FILE:certKey=FILE"
 
 
 def server_endpoint(value: str) -> str:
@@ -31,6 +34,11 @@ def server_endpoint(value: str) -> str:
         if why := fault_of_systemd(value):
             raise ValueError(f"is not a Twisted server endpoint string: {why}")
         return value
+    directory = directory_of_tls(value)
+    if directory is not None and "{instance}" not in directory and not (directory and Path(directory).is_dir()):
+        # Twisted would take `tls:8443` for one, open port 443 and answer nobody.
+        names = f"{directory} is" if directory else "it names"
+        raise ValueError(f"is not a Twisted server endpoint string: {names} no directory of PEM files: {_SNI}")
     _check("server", value, SERVERS, lambda: serverFromString(None, value.replace("{instance}", "instance")))
     if (port := port_of_server(value)) and not 0 <= int(port) <= _LAST:
         raise ValueError(f"has no port {port}: 1 to {_LAST}, or 0 for any that is free")
@@ -67,7 +75,7 @@ def _check(side: str, endpoint: str, forms: Mapping[str, str], read: Callable[[]
             read()
             return
         except Exception as error:
-            why = plainly(error)
+            why = plainly(error, endpoint)
     raise ValueError(f"is not a Twisted {side} endpoint string: {why}")
 
 

@@ -227,6 +227,41 @@ def test_what_a_server_endpoint_lacks_is_said_in_words(endpoint: str, why: str) 
     assert errors(api={"listen": [endpoint]}) == [SERVER + why]
 
 
+TLS = "ssl:PORT:privateKey=FILE:certKey=FILE, both in PEM; or tcp: and a proxy in front that does TLS"
+SNI = "tls:DIRECTORY:port=PORT, or ssl:PORT:privateKey=FILE:certKey=FILE"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("ssl", "it has no port: ssl:PORT:interface=ADDRESS"),
+        ("ssl:443", f"it has no privateKey= and no certKey=: {TLS}"),
+        ("ssl:443:interface=127.0.0.1", f"it has no privateKey= and no certKey=: {TLS}"),
+        ("ssl:443:certKey={there}/a.pem", f"it has no privateKey=: {TLS}"),
+        ("ssl:443:privateKey={there}/none.key", "cannot read {there}/none.key: No such file or directory"),
+        (
+            "ssl:443:privateKey={there}/a.key:certKey={there}/none.crt",
+            "cannot read {there}/none.crt: No such file or directory",
+        ),
+        ("ssl:443:privateKey={there}/a.key", f"it has no certKey=, and privateKey= is no PEM file of both: {TLS}"),
+        (
+            "ssl:443:privateKey={there}/a.pem:certKey={there}/a.pem",
+            "privateKey= and certKey= are no PEM files of a key and its certificate",
+        ),
+        ("ssl:443:privateKey={there}/a.key:certKey={there}/a.pem:x=1", "there is no x="),
+        ("tls:443", f"443 is no directory of PEM files: {SNI}"),
+        ("tls:{there}/none:port=443", f"{{there}}/none is no directory of PEM files: {SNI}"),
+        ("tls::port=443", f"it names no directory of PEM files: {SNI}"),
+        ("tls:port=443", f"it names no directory of PEM files: {SNI}"),
+    ],
+)
+def test_what_a_door_with_tls_lacks_is_said_in_words(tmp_path: Path, endpoint: str, why: str) -> None:
+    """Not that there is no server.pem, of which nobody has spoken."""
+    Authority(tmp_path).client("a")
+    given = endpoint.format(there=tmp_path)
+    assert errors(api={"listen": [given]}) == [SERVER + why.format(there=tmp_path)]
+
+
 def test_a_door_that_only_systemd_opens_is_no_error_outside_systemd() -> None:
     """It is named; two that want the same socket are an error."""
     found = parse(raw(api__listen=["systemd:domain=INET:name={instance}.socket"]), {}, "gw2")
