@@ -539,6 +539,8 @@ class FakeStore:
         row = self.db.rows.get(message.id)
         if row is None or not self._holds(row, lease) or row.state not in WAITING:
             raise LeaseLost(message.id)
+        # A test's clock may stand still; one that was set back gives no smaller stamp.
+        marked = now if now >= row.marked else row.marked + 0.001
         if (message.label, message.channel) in self.db.paused:
             raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
         if await self._is_stopped(message.label, message.channel, stop_hashes):
@@ -546,14 +548,14 @@ class FakeStore:
         if row.route and row.route != route:
             row.progress, row.segments = (), ""
         segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
-        row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, now, address_hash
+        row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, marked, address_hash
         row.marked_since = True
         if segments > 1 and not row.segments:
             row.segments = "." * segments
         if message.channel is Channel.SMS and address_hash:
             self.db.latest[address_hash] = message.id
         self._note(row, "submitting", route + segment)
-        return max(round(now * 1000), 1)
+        return max(round(marked * 1000), 1)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         now = self._now()
@@ -1098,7 +1100,7 @@ class FakeStore:
         for message_id, route, stamp in marks:
             row = self.db.rows.get(message_id)
             if row is not None and round(row.marked * 1000) < stamp and row.state in WAITING:
-                row.state, row.route, row.marked = State.UNCERTAIN, route, self._now()
+                row.state, row.route, row.marked = State.UNCERTAIN, route, max(self._now(), stamp / 1000)
                 self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
                 forgotten.append(message_id)
         return forgotten

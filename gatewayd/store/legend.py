@@ -197,7 +197,13 @@ FIELDS: dict[str, Field] = {
     "route": Field(
         "r", "text", "the relay, SMSC or provider of the latest copy", "mark_on_the_wire, settle_sent", "with the hash"
     ),
-    "marked_at": Field("k", "moment", "right before the latest copy was written", "mark_on_the_wire", _FINAL),
+    "marked_at": Field(
+        "k",
+        "moment",
+        "right before the latest copy was written, and behind the mark before it",
+        "mark_on_the_wire, restate_mark",
+        _FINAL,
+    ),
     "address_hash": Field("a", "text", "keyed hash of where it went", "mark_on_the_wire", "erase_message"),
     "segments": Field(
         "g", "text", "a letter of OUTCOME for each segment, a dot for none yet", "mark_on_the_wire", "with the hash"

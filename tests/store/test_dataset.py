@@ -182,3 +182,24 @@ async def test_a_mark_goes_over_no_connection_that_nobody_has_looked_at(pair: Pa
         await mark(pair.one, message)
     await pair.beat(pair.one)
     assert await mark(pair.one, message)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mark_is_forgotten_though_the_clock_was_set_back_before_it(pair: Pair) -> None:
+    """Nothing left after its first mark; Redis comes back as it was then, with a mark of a later time of day."""
+    message = await pair.leased(pair.one)
+    key = pair.prefix + KEYS["message"].short + message.id
+    first = await mark(pair.one, message)
+    await pair.one.settle_again(message, pair.clock.seconds() - 100, "no answer", lease="1")
+    backup = await pair.links[0].command("DUMP", key)
+    pair.clock.advance(-60)
+    await pair.beat()
+    [again] = await pair.one.lease_messages(Channel.SMS, 1)
+    second = await pair.one.mark(again.message, "world", "hash", lease=again.lease)
+    assert second > first
+    await pair.links[0].command("RESTORE", key, 0, backup, "REPLACE")
+    assert await pair.one.restate_marks([(message.id, "world", second)]) == [message.id]
+    assert await pair.one.restate_marks([(message.id, "world", second)]) == [], "it is known from now on"
+    known = await pair.two.about(message.id)
+    assert known is not None
+    assert known.state is State.UNCERTAIN

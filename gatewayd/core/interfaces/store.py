@@ -164,12 +164,12 @@ class IStore(Interface):
     ) -> int:
         """Mark a leased message as being on the wire of `route`: the mark's stamp, 0 for a player on the stop list.
 
-        A stamp is the store's own, larger than those before it unless the store's clock was set back meanwhile, and no
-        moment of ours: how far the two clocks are apart changes. Of a long SMS, each segment anew. Raises LeaseLost
-        where `lease` is not its lease any more, whoever holds it now and under whatever name; TemporaryFailure where
-        its label's channel is paused: a pause counts from the moment it is stored, on all instances. `address_hash` is
-        the keyed hash of where it goes; for an SMS of so many `segments` this becomes the latest message to that
-        number.
+        A stamp is the store's own, larger than those that the message had before, though the store's clock was set
+        back, and no moment of ours: how far the two clocks are apart changes. Of a long SMS, each segment anew. Raises
+        LeaseLost where `lease` is not its lease any more, whoever holds it now and under whatever name;
+        TemporaryFailure where its label's channel is paused: a pause counts from the moment it is stored, on all
+        instances. `address_hash` is the keyed hash of where it goes; for an SMS of so many `segments` this becomes the
+        latest message to that number.
         """
 
     async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:

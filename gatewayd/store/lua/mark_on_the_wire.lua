@@ -2,6 +2,8 @@
 -- item    id channel lease route address-hash latest(what leads from a number to it: bucket, entry; or none) segments label stop-hashes
 -- reply   the stamp of the mark; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
+--         of two marks of a message the later has the larger stamp, though the clock was set back between them: by that
+--         its process knows whether a server that came back has forgotten the later one
 --         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
 local read = RECORD(state, lease, segments, marked_at, accepted_at)
 
@@ -29,8 +31,9 @@ local function each(it)
     for i = 1, taken do clear(m, FIELD.segments_taken .. i) end
     taken, m.segments = 0, nil
   end
-  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now, FIELD.address_hash, address,
-    FIELD.lease, BOOT .. lease .. '+')
+  local mark_stamp = math.max(NOW, m.marked_at + 1)
+  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, string.format('%.0f', mark_stamp),
+    FIELD.address_hash, address, FIELD.lease, BOOT .. lease .. '+')
   if #latest > 0 and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, unpack(latest)) end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
   if m.marked_at == 0 then note_once(m, 'submitting', words) else note(m, 'submitting', words) end
@@ -38,5 +41,5 @@ local function each(it)
   save(m)
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.
   if new_outcomes then call('HSET', KEY.message .. id, FIELD.segments, string.rep('.', segments)) end
-  return NOW
+  return mark_stamp
 end

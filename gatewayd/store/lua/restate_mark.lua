@@ -8,7 +8,7 @@ local function each(it)
   local id, route, stamp = unpack(it)
   local m = record(id)
   if not m or m.marked_at >= stamp or not WAITING[m.state] then return 0 end
-  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, now)
+  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, string.format('%.0f', math.max(NOW, stamp)))
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)
