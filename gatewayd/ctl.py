@@ -128,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     guard.add_argument("label", metavar="LABEL")
     guard.add_argument("--lift", metavar="TIME", type=stop_files.length, required=True, help="for how long: 30m, 1h")
     replay = verb("replay", asking.replay, "tell Smartico again what it heard in a range of time, and lost")
+    same = "The same range gives the same statuses each time, what a replay told again in the range of either telling."
+    replay.description = f"{replay.description} {same}"
     replay.add_argument("--since", metavar="TIME", type=_moment, required=True, help="from then, as 2026-01-31T12:00")
     now = datetime.now().timestamp()
     replay.add_argument("--until", metavar="TIME", type=_moment, default=now, help="before then (default: now)")

@@ -260,6 +260,7 @@ class Row:
     report_lease: tuple[str, str] | None = None
     no_news: int = 0
     wording: dict[int, str] = field(default_factory=dict)
+    hearings: list[tuple[str, float]] = field(default_factory=list)
     timeline: list[TracedEvent] = field(default_factory=list)
 
 
@@ -837,6 +838,7 @@ class FakeStore:
             self.db.dead[job.message_id, letter] = dead
         else:
             self._note(row, "told", letter)
+            row.hearings.append((letter, now))
         if not row.pending:
             lease.pop(job.message_id, None)
             self.db.queues["reports"].pop(job.message_id, None)
@@ -988,6 +990,7 @@ class FakeStore:
                 del self.db.latest[row.address]
             row.user = row.uid = row.address = row.activity = ""
             row.timeline.clear()
+            row.hearings.clear()
         return "0", Erased(seen=len(self.db.rows), removed=removed, ended=tuple(ended))
 
     async def export_some(
@@ -1020,12 +1023,8 @@ class FakeStore:
         self._now()
         queued = 0
         for message_id, row in self.db.rows.items():
-            told = [
-                event.detail
-                for event in row.timeline
-                if event.event == "told" and (start <= event.at < end or start <= event.until < end)
-            ]
-            letters = "".join(dict.fromkeys(letter for letter in told if letter not in row.pending))
+            heard = {letter for letter, at in row.hearings if start <= at < end}
+            letters = "".join(letter for letter in row.told if letter in heard and letter not in row.pending)
             if letters and label in ("", row.label):
                 self._note(row, "replayed", letters)
                 self._tell(message_id, row, letters, False)

@@ -11,6 +11,7 @@ from gatewayd.core.model import Channel
 
 Body = TypeVar("Body", bound=Struct)
 Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
+ReplayCursor = Annotated[str, Meta(pattern="^[0-9]{1,20}(-[0-9]{1,15})?$")]
 
 
 class Wrong(Exception):
@@ -51,7 +52,7 @@ class Span(Struct, forbid_unknown_fields=True):
     since: float
     until: float
     label: str = ""
-    cursor: Cursor = "0"
+    cursor: ReplayCursor = "0"
 
 
 class Letter(Struct, forbid_unknown_fields=True):

@@ -236,6 +236,13 @@ FIELDS: dict[str, Field] = {
         "all that move it, end_report",
         "erase_message",
     ),
+    "heard_between": Field(
+        "Q",
+        "numbers",
+        "+ letter: when heard between first and last, the latest that fit into 64 bytes; ms since accepted_at",
+        "end_report",
+        "erase_message",
+    ),
     "step": Field(
         ":",
         "numbers",

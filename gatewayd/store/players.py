@@ -151,46 +151,51 @@ class Players(StorePart):
     # Replay
 
     async def replay_some(self, cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
-        """As IStore."""
+        """As IStore. A cursor is where to go on, and behind a hyphen when the replay began, in ms of Redis' clock."""
         span = self._moments.theirs(start), self._moments.theirs(end)
+        at, _, began = cursor.partition("-")
         since = await self._link.command("GET", self._key("heard_since"))
-        if since is None or span[0] < float(since):
-            return await self._replay_of_all(int(cursor), label, *span)
-        return await self._replay_of_minutes(int(cursor), label, *span)
+        listed = since is not None and span[0] >= float(since)
+        step = self._replay_of_minutes if listed else self._replay_of_all
+        following, queued, begun = await step(int(at), label, *span, int(began or 0))
+        return f"{following}-{begun}" if following else "0", queued
 
-    async def _replay_of_minutes(self, at: int, label: str, start: int, end: int) -> tuple[str, int]:
+    async def _replay_of_minutes(self, at: int, label: str, start: int, end: int, began: int) -> tuple[int, int, int]:
         labels = [label] if label else await self._labels()
         # The lists of messages that are kept no more are gone.
         first = max(start, rows.ms(self._now() - self._keep - 2 * DAY)) // MINUTE
         minute, begin = divmod(at, _MOST_IN_A_MINUTE) if at else (first, 0)
-        queued, following, begin = await self._run("replay_minutes", labels, start, end, minute, begin, AT_ONCE)
-        return str(following * _MOST_IN_A_MINUTE + begin), int(queued)
+        item = (labels, start, end, minute, begin, AT_ONCE, began)
+        queued, following, begin, began = await self._run("replay_minutes", *item)
+        return following * _MOST_IN_A_MINUTE + begin, int(queued), int(began)
 
     async def _labels(self) -> list[str]:
         """All that a message was ever accepted for."""
         names = await self._link.command("HKEYS", self._key("counts"))
         return sorted({name.decode().partition("|")[0] for name in names})
 
-    async def _replay_of_all(self, at: int, label: str, start: int, end: int) -> tuple[str, int]:
+    async def _replay_of_all(self, at: int, label: str, start: int, end: int, began: int) -> tuple[int, int, int]:
         """What the version before heard stands in no list of a minute."""
         span = start, end
         if at >= _SCANNING:
             following, ids = await self._some(str(at - _SCANNING))
-            queued = await self._run("replay", ids, label, *span) if ids else 0
-            return "0" if following == "0" else str(_SCANNING + int(following)), int(queued)
+            queued, began = await self._run("replay", ids, label, *span, began)
+            return 0 if following == "0" else _SCANNING + int(following), int(queued), int(began)
         days = self._days()
         day, first = days[at // lists.BUCKETS], at % lists.BUCKETS
         some = [(number, length) for number, length in await self._lists_of(day) if number >= first]
         queued = 0
         for number, length in some[:_LISTS_A_STEP]:
             for begin in range(0, length, AT_ONCE):
-                queued += int(await self._run("replay", await self._listed(day, number, begin), label, *span))
+                ids = await self._listed(day, number, begin)
+                more, began = await self._run("replay", ids, label, *span, began)
+                queued += int(more)
         if len(some) > _LISTS_A_STEP:
-            return str(at // lists.BUCKETS * lists.BUCKETS + some[_LISTS_A_STEP][0]), queued
+            return at // lists.BUCKETS * lists.BUCKETS + some[_LISTS_A_STEP][0], queued, began
         if day != days[-1]:
-            return str((at // lists.BUCKETS + 1) * lists.BUCKETS), queued
+            return (at // lists.BUCKETS + 1) * lists.BUCKETS, queued, began
         scan = await self._link.command("EXISTS", self._key("old_data"))
-        return str(_SCANNING) if scan else "0", queued
+        return _SCANNING if scan else 0, queued, began
 
     async def _lists_of(self, day: int) -> list[tuple[int, int]]:
         """The parts that have messages which go on this day, and how many."""

@@ -27,7 +27,7 @@ def test_no_short_form_is_taken_twice() -> None:
     for names in (KEYS, FIELDS):
         shorts = [one.short for one in names.values()]
         assert len(shorts) == len(set(shorts))
-    families = {FIELDS[name].short for name in ("report", "step", "detail", "no_news")}
+    families = {FIELDS[name].short for name in ("report", "heard_between", "step", "detail", "no_news")}
     assert not [one.short for one in FIELDS.values() if one.short[0] in families and one.short not in families]
 
 

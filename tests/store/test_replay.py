@@ -2,10 +2,12 @@
 
 import uuid
 
+import msgspec
 import pytest
 import pytest_twisted
 
 from gatewayd.core.status import Report
+from gatewayd.operators.orders import Span
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from store_world import World, alone
@@ -42,6 +44,52 @@ async def test_a_long_list_is_read_in_steps(alone: tuple[World, RedisLink, str])
     await link.command("SET", key, b"".join(uuid.uuid4().bytes for _ in range(1200)) + theirs)
     assert await replayed(world, "amazing", start, world.clock.seconds() + 1) == (1, 3)
     assert await world.told() == [Report.ACCEPTED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_told_again_meanwhile_is_not_once_more(alone: tuple[World, RedisLink, str]) -> None:
+    """A message stands twice in a long list, and is told before the next step comes to it; another replay has it."""
+    world, link, prefix = alone
+    await world.one.beat(first=True, dead_after=15)
+    start = world.clock.seconds() - 60
+    await world.sent("r1")
+    await world.told()
+    [key] = await lists(link, prefix)
+    theirs = await link.command("GET", key)
+    strangers = b"".join(uuid.uuid4().bytes for _ in range(1200))
+    await link.command("SET", key, theirs + strangers + theirs + strangers)
+    for _ in range(2):
+        world.clock.advance(1)
+        end, cursor, queued = world.clock.seconds() + 1, "0", []
+        while not queued or cursor != "0":
+            cursor, some = await world.one.replay_some(cursor, "amazing", start, end)
+            queued.append(some)
+            msgspec.convert({"since": start, "until": end, "cursor": cursor}, Span)
+            world.clock.advance(0.1)
+            assert len(await world.told()) == some
+        assert queued == [1, 0, 0, 0, 0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_remembered_of_many_hearings_is_short(alone: tuple[World, RedisLink, str]) -> None:
+    """The first, and the latest that fit into 64 bytes: a longer value would double what the message costs."""
+    world, link, prefix = alone
+    await world.one.beat(first=True, dead_after=15)
+    message = await world.sent("r1")
+    times = []
+    for _ in range(15):
+        world.clock.advance(3600)
+        times.append(world.clock.seconds())
+        assert await world.told() == [Report.ACCEPTED]
+        world.clock.advance(1)
+        assert (await replayed(world, "amazing", times[0] - 1, world.clock.seconds()))[0] == 1
+    await world.told()
+    kept = await link.command("HGETALL", prefix + KEYS["message"].short + message.id)
+    assert max(map(len, kept[1::2])) <= 64
+    for at in (times[-1], times[-2], times[-3], times[0]):
+        assert (await replayed(world, "amazing", at - 1, at + 1))[0] == 1
+        await world.told()
+    assert (await replayed(world, "amazing", times[1] - 1, times[1] + 1))[0] == 0
 
 
 @pytest_twisted.ensureDeferred

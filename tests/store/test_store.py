@@ -1278,6 +1278,41 @@ async def test_reports_are_replayed_by_time(world: World, lists: bool) -> None:
     assert await replay("amazing", since) == 3, "by the latest time that it was heard"
 
 
+@pytest.mark.parametrize("lists", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_range_is_replayed_with_the_same_statuses_each_time(world: World, lists: bool) -> None:
+    """A status counts wherever it was heard: the replay of a replay does not take it out of the first one's time."""
+    if lists:
+        await world.one.beat(first=True, dead_after=15)
+    await world.sent("re1")
+    await world.one.record_receipt(Receipt("world", ("re1",), Event.DELIVERED), park=True)
+    ranges = []
+
+    async def tell() -> None:
+        # The clocks of the store and of the test agree to some milliseconds only.
+        world.clock.advance(100)
+        start = world.clock.seconds() - 1
+        assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+        world.clock.advance(1)
+        ranges.append((start, world.clock.seconds()))
+
+    async def replay(start: float, end: float) -> int:
+        cursor, queued = "0", 0
+        while True:
+            cursor, step = await world.one.replay_some(cursor, "amazing", start, end)
+            queued += step
+            if cursor == "0":
+                return queued
+
+    await tell()
+    for again in (0, 0, 1, 1, 2, 3, 1, 0):
+        assert await replay(*ranges[again]) == 2, again
+        assert await replay(*ranges[again]) == 0, "they wait"
+        await tell()
+    assert await replay(ranges[0][0], ranges[-1][1]) == 2, "once each, though each was heard nine times"
+    assert await replay(ranges[0][1], ranges[1][0]) == 0, "nothing was heard between"
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_trace_tells_the_story(world: World) -> None:
     """The timeline has each step in order, and each report with the time it was queued and heard."""

@@ -309,9 +309,11 @@ class IStore(Interface):
         """
 
     async def replay_some(cursor: str, label: str, start: float, end: float) -> tuple[str, int]:
-        """One step over the kept messages: statuses that were told in [start, end) are queued once more.
+        """One step over the kept messages: statuses that were heard in [start, end) are queued once more.
 
-        Starts and ends with cursor "0"; an empty `label` means all. The second part is how many were queued.
+        A status counts wherever it was heard, for the first time or by an earlier replay: the same range gives the same
+        statuses each time, and each of them once; but for those that wait to be told as it is. Starts and ends with
+        cursor "0"; an empty `label` means all. The second part is how many were queued.
         """
 
     async def audit_head(instance: str) -> AuditHead | None:

@@ -28,6 +28,17 @@ local function list_heard(m, letter, packed_id, label)
   if call('APPEND', key, packed_id) == 16 then call('EXPIRE', key, KEEP + 86400) end
 end
 
+-- Whoever lost what was told in a range of time counts each time; a longer value would turn the hash into another kind.
+local LONGEST = 64
+
+local function remember_between(m, letter, heard)
+  local name = FIELD.heard_between .. letter
+  local all = call('HGET', KEY.message .. m.id, name)
+  all = all and all .. ' ' .. heard or heard
+  while #all > LONGEST do all = string.match(all, ' (.*)') end
+  set(m, name, all)
+end
+
 local function each(it)
   local id, letter, lease, reason, effort, packed_id, label = unpack(it)
   local m = read(id, FIELD.report .. letter)
@@ -43,10 +54,11 @@ local function each(it)
   local at = NOW - m.accepted_at
   if reason == '' then
     list_heard(m, letter, packed_id, label)
-    local queued, heard, times = string.match(m.more or '', '^(%-?%d+) ?(%-?%d*) ?%-?%d* ?(%d*)$')
+    local queued, heard, last, times = string.match(m.more or '', '^(%-?%d+) ?(%-?%d*) ?(%-?%d*) ?(%d*)$')
     if (heard or '') == '' then
       set(m, FIELD.report .. letter, (queued or at) .. ' ' .. at)
     else
+      if last ~= '' then remember_between(m, letter, last) end
       set(m, FIELD.report .. letter, queued .. ' ' .. heard .. ' ' .. at .. ' ' .. (tonumber(times) or 1) + 1)
     end
   else

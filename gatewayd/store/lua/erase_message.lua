@@ -16,7 +16,8 @@ local function each(it)
   end
   for _, name in ipairs(call('HKEYS', KEY.message .. id)) do
     local first = sub(name, 1, 1)
-    if first == FIELD.step or first == FIELD.detail or first == FIELD.report or first == FIELD.user
+    if first == FIELD.step or first == FIELD.detail or first == FIELD.report or first == FIELD.heard_between
+      or first == FIELD.user
       or first == FIELD.uid or first == FIELD.activity or name == FIELD.address_hash then
       clear(m, name)
     end
