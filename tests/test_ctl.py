@@ -200,6 +200,9 @@ async def test_a_trace_says_that_its_player_was_erased(desk: Desk, world: World)
     status, out, _ = await desk.run("trace", message.id)
     assert status == 0
     assert out.splitlines()[1:3] == ["an SMS of label amazing to player (erased)", "uid (erased)"]
+    assert out.split()[-3:] == ["accepted", "-", "(erased)"]
+    page = world.ask(f"/trace?id={message.id}").body.decode()
+    assert "<td>–</td><td>erased</td>" in page
     told = json.loads((await desk.run("trace", message.id, "--json"))[1])
     assert (told["ext_user_id"], told["uid"]) == ("", "")
 

@@ -220,7 +220,9 @@ def trace(value: Json) -> None:
     out.print()
     reports = _table("Told to Smartico", "status", "queued (UTC)", "heard (UTC)")
     for report in value["reports"]:
-        heard = _moment(report["answered_at"]) if report["answered_at"] else f"[{_WARN}]not yet[/]"
+        # When it was queued is known of each status, but for those that an erasure took the story of.
+        not_known = f"[{_WARN}]not yet[/]" if report["at"] or value["ext_user_id"] else "(erased)"
+        heard = _moment(report["answered_at"]) if report["answered_at"] else not_known
         reports.add_row(report["status"], _moment(report["at"]), heard)
     out.print(reports)
 
