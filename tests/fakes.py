@@ -755,7 +755,7 @@ class FakeStore:
                 if sent is None or not self._move(message_id, row, *sent):
                     return "ignored", message_id
                 row.sent_at = now
-                return "moved", message_id
+                return "sent", message_id
         elif event is None:
             self._note(row, "receipt", receipt.detail)
         after = move(row.state, row.told, event) if event is not None else None
@@ -1093,16 +1093,44 @@ class FakeStore:
         seconds, self.db.forgot = self.db.forgot, 0.0
         return seconds
 
-    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> list[str]:
+    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
         """As RedisStore."""
-        forgotten = []
+        forgotten, uncertain = [], []
         for message_id, route, stamp in marks:
             row = self.db.rows.get(message_id)
             if row is not None and round(row.marked * 1000) < stamp and row.state in WAITING:
                 row.state, row.route, row.marked = State.UNCERTAIN, route, max(self._now(), stamp / 1000)
                 self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
                 forgotten.append(message_id)
-        return forgotten
+            elif row is not None and row.state is State.UNCERTAIN:
+                uncertain.append(message_id)
+        return forgotten, uncertain
+
+    async def restate_told(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+        """As RedisStore."""
+        found = []
+        for message_id, letters, state, has_ended in items:
+            row = self.db.rows.get(message_id)
+            if row is None:
+                found.append((False, False, ""))
+                continue
+            known = {event.detail for event in row.timeline if event.event == "told"}
+            said = letters if state is None or "a" in letters or "a" not in row.pending else "a" + letters
+            missing = [letter for letter in said if letter not in known]
+            for letter in missing:
+                self._note(row, "told", letter)
+                row.pending = row.pending.replace(letter, "")
+                if letter not in row.told:
+                    row.told += letter
+                    self._count(row, "handed", int(letter == "a"))
+            if missing and not row.pending:
+                self.db.queues["reports"].pop(message_id, None)
+                row.report_lease = None
+            if missing and state is not None and state is not row.state:
+                self._move(message_id, row, state, "")
+                self._note(row, state, "told before Redis forgot it")
+            found.append((bool(missing), has_ended and row.state not in FINAL, row.pending))
+        return found
 
     async def come_forward(self) -> None:
         """The fake's clock is its caller's."""

@@ -62,6 +62,7 @@ def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter
             channel,
             deliverer.deliver,
             marks=shared.marks,
+            told=shared.told,
             evidence=tracker,
             retry=RELAY if channel is Channel.EMAIL else SMSC,
             policies=policies(config, channel),
@@ -79,7 +80,9 @@ def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter
         channel: Outbox(reactor, work, WINDOWS[channel]) for channel, work in messages.items()
     }
     if "reports" in config.gatewayd.work:
-        reports = ReportWork(reactor, store, reporter.tell, jitter=shared.jitter, meter=shared.metrics)
+        reports = ReportWork(
+            reactor, store, reporter.tell, told=shared.told, jitter=shared.jitter, meter=shared.metrics
+        )
         outboxes["reports"] = outbox = Outbox(reactor, reports, REPORT_WINDOW)
         store.feed_reports(outbox.room, outbox.offer)
     return Queues(deliverer=deliverer, messages=messages, outboxes=outboxes)
@@ -94,6 +97,7 @@ def make_keeper(shared: Shared, queues: Queues, tracker: Tracker) -> Keeper:
         on_paused=queues.pause,
         evidence=tracker,
         marks=shared.marks,
+        told=shared.told,
         on_usurped=shared.reactor.stop,
         instance=shared.config.gatewayd.instance,
     )

@@ -28,6 +28,7 @@ from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
 from gatewayd.store.stop_list import StopList
 from gatewayd.work.marks import Marks
+from gatewayd.work.told import Told
 
 log = Logger()
 
@@ -49,6 +50,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     link: RedisLink
     store: RedisStore
     marks: Marks
+    told: Told
     metrics: Metrics
     degraded: DegradedNow
     recent: Recent
@@ -107,6 +109,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
         link=link,
         store=store,
         marks=Marks(reactor, store),
+        told=Told(reactor, store),
         metrics=metrics,
         degraded=DegradedNow(),
         audit=audit,

@@ -58,6 +58,7 @@ class Tracker:
         decided: Decided = unrecorded,
         audited: bool = False,
         unmatched: UnmatchedReceipts | None = None,
+        recorded: Callable[[str, Event], None] = lambda message_id, event: None,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -66,6 +67,7 @@ class Tracker:
         self._meter = meter
         self._decided = decided
         self._audited = audited
+        self._recorded = recorded
         self._unmatched = unmatched or UnmatchedReceipts(clock)
         self.reconfigure(labels)
 
@@ -94,6 +96,8 @@ class Tracker:
             self._meter.complained(known.label, known.route)
         if result == "moved" and known is not None:
             self._decide(known, evidence.event, evidence.source)
+        if result == "moved":
+            self._recorded(evidence.message_id, evidence.event)
         if result == "moved":
             # What is no news is counted above: whoever holds a mail can bring it as often as he likes.
             # That an email arrived or was opened is no news to a journal: its line was the relay's answer.
@@ -270,15 +274,17 @@ class Tracker:
         )
 
     async def _receipted(self, receipt: Receipt, result: str, message_id: str) -> None:
+        if result == "moved" and receipt.event is not None:
+            self._recorded(message_id, receipt.event)
         if result == "moved" and (self._audited or receipt.event in _DID_NOT_ARRIVE):
             known = await self._store.about(message_id)
             if known is not None:
                 self._decide(known, known.state, f"receipt from {receipt.smsc}")
-        outcome = {"moved": "matched", "parked": "parked"}.get(result, "ignored")
+        outcome = {"moved": "matched", "sent": "matched", "parked": "parked"}.get(result, "ignored")
         if result != "parked":
             self._unmatched.matched(receipt.smsc)
         self._meter.evidence("receipt", receipt.event or "none", outcome)
-        say = self.log.info if result == "moved" else self.log.debug
+        say = self.log.info if result in ("moved", "sent") else self.log.debug
         say(
             "receipt from {smsc} for {message_id}: {detail} ({result})",
             smsc=receipt.smsc,

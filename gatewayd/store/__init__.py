@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import IStore
-from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, Receipt
+from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, Receipt, ReportJob
 from gatewayd.core.status import State
 from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
@@ -297,15 +297,27 @@ class RedisStore(Accepting, Facts, Players, Operators):
             self.log.info("Redis takes writes again")
         self._refusal = reason
 
+    async def lease_reports(self, limit: int) -> list[ReportJob]:
+        """As IStore; where the dataset is an older one, not before peers had the time to say what they told."""
+        if not self._is_known():
+            return []
+        return await super().lease_reports(limit)
+
     def forgotten_since(self) -> float:
         return self._dataset.to_restate()
 
-    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> list[str]:
+    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
         replies = await self._run_all("restate_mark", marks)
-        forgotten = [one for (one, _, _), reply in zip(marks, replies, strict=True) if reply]
+        known = list(zip(marks, replies, strict=True))
+        forgotten = [mark[0] for mark, reply in known if reply == 1]
         if forgotten:
             self.log.error("{what}", what=self._dataset.forgot(self._clock.seconds(), len(forgotten)))
-        return forgotten
+        return forgotten, [mark[0] for mark, reply in known if reply == 2]
+
+    async def restate_told(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+        said = [(one, letters, state or "", int(ended)) for one, letters, state, ended in items]
+        replies = await self._run_all("restate_told", said)
+        return [(bool(forgotten), bool(is_open), pending.decode()) for forgotten, is_open, pending in replies]
 
     def degraded(self) -> Iterator[Degraded]:
         """Whether Redis came back with an older or an empty dataset lately."""

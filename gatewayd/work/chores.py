@@ -13,6 +13,7 @@ from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
+from gatewayd.work.told import Told
 
 STRAY_AFTER = 3.0
 """Seconds for which a lease may be held without being in work."""
@@ -33,12 +34,14 @@ class Chores:
         *,
         evidence: EvidenceSink,
         marks: Marks,
+        told: Told,
     ) -> None:
         self._store = store
         self._outboxes = outboxes
         self._presence = presence
         self._evidence = evidence
         self._marks = marks
+        self._told = told
 
     async def do(self) -> None:
         """One round, where this process is established. Raises StoreUnavailable."""
@@ -46,6 +49,8 @@ class Chores:
             return
         await self._store.come_forward()
         if since := self._store.forgotten_since():
+            # What has ended is no mark's any more.
+            await self._told.restate(since)
             await self._marks.restate(since)
         await self._presence.take_over_dead()
         for _ in range(SWEEPS):

@@ -18,6 +18,7 @@ from gatewayd.work.chores import Chores
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
+from gatewayd.work.told import Told
 
 BEAT = 1.0
 """Seconds between heartbeats, and between rounds of chores."""
@@ -37,12 +38,13 @@ class Keeper(Service):
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
         evidence: EvidenceSink,
         marks: Marks,
+        told: Told,
         on_usurped: Callable[[], None],
         instance: str,
     ) -> None:
         self._clock = clock
         self._presence = Presence(store, outboxes, on_paused=on_paused, on_usurped=on_usurped, instance=instance)
-        self._chores = Chores(store, outboxes, self._presence, evidence=evidence, marks=marks)
+        self._chores = Chores(store, outboxes, self._presence, evidence=evidence, marks=marks, told=told)
         self._loops: list[LoopingCall] = []
         self._running: dict[str, Deferred[None]] = {}
 

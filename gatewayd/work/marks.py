@@ -81,18 +81,18 @@ class Marks:
         return self._unwritten.get(message_id, (0.0, ()))[1]
 
     def forgotten(self, item: Leased) -> Mark | None:
-        """The mark that the store should have of a leased message, and has not."""
+        """The mark that the store should have of a leased message, and has not; or has, but not that it was taken."""
         mark = self._marks.get(item.message.id)
-        return mark if mark is not None and item.mark < mark.stamp else None
+        return mark if mark is not None and (item.mark < mark.stamp or mark.handed is not None) else None
 
     async def restate(self, age: float) -> int:
         """Tell the store what was written in the last `age` seconds; how much of that it had forgotten."""
         since, count = self._clock.seconds() - age, 0
         recent = [(message_id, mark) for message_id, mark in self._marks.items() if mark.at >= since]
         for some in _parts(recent, 200):
-            forgotten = await persist(self._clock, lambda some=some: self._tell(some))  # type: ignore[misc]
+            forgotten, uncertain = await persist(self._clock, lambda some=some: self._tell(some))  # type: ignore[misc]
             count += len(forgotten)
-            for message_id in forgotten:
+            for message_id in forgotten + uncertain:
                 mark = self._marks.get(message_id)
                 if mark is not None and mark.handed is not None:
                     handed = mark.handed
@@ -104,7 +104,7 @@ class Marks:
                     )
         return count
 
-    async def _tell(self, some: list[tuple[str, Mark]]) -> list[str]:
+    async def _tell(self, some: list[tuple[str, Mark]]) -> tuple[list[str], list[str]]:
         return await self._store.restate_marks([(message_id, mark.route, mark.stamp) for message_id, mark in some])
 
     def _put(self, message_id: str, mark: Mark) -> None:

@@ -23,6 +23,7 @@ from gatewayd.work.keeper import Keeper
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report_attempts import ReportWork
+from gatewayd.work.told import Told
 from model.redis_wire import Link
 
 PREFIX = RedisStore.key_prefix("model:")
@@ -47,6 +48,9 @@ class Instance:
         self.store = RedisStore(self.link, self.clock, PREFIX, name)
         meter = FakeMeter()
         self.marks = Marks(self.clock, self.store)
+        self.told = Told(self.clock, self.store)
+        # What Smartico said that it heard from this process, by message id.
+        self.heard: dict[str, list[str]] = {}
         self.tracker = Tracker(
             self.clock,
             self.store,
@@ -54,6 +58,7 @@ class Instance:
             Keys(b"k" * 32),
             {"amazing": Label.model_construct()},
             meter,
+            recorded=self.told.recorded,
         )
         jitter = world.chance.random
         self.works = {
@@ -63,6 +68,7 @@ class Instance:
                 channel,
                 self._sender(channel),
                 marks=self.marks,
+                told=self.told,
                 evidence=self.tracker,
                 retry=RELAY if channel is Channel.EMAIL else SMSC,
                 policies={},
@@ -74,7 +80,8 @@ class Instance:
         self.outboxes: dict[str, Outbox[Any]] = {
             str(channel): Outbox(self.clock, work, WINDOW) for channel, work in self.works.items()
         }
-        reports = Outbox(self.clock, ReportWork(self.clock, self.store, self._tell, jitter=jitter, meter=meter), WINDOW)
+        telling = ReportWork(self.clock, self.store, self._tell, told=self.told, jitter=jitter, meter=meter)
+        reports = Outbox(self.clock, telling, WINDOW)
         self.outboxes["reports"] = reports
         self.store.feed_reports(reports.room, reports.offer)
         self.keeper = Keeper(
@@ -84,6 +91,7 @@ class Instance:
             on_paused=self._pause,
             evidence=self.tracker,
             marks=self.marks,
+            told=self.told,
             on_usurped=self._usurp,
             instance=name,
         )

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.model import Channel, Evidence, Handed, Leased, Receipt
-from gatewayd.core.status import Event
+from gatewayd.core.status import Event, Report
 
 SMSC, RELAY = "world", "main"
 TAKEN, THROTTLED, REFUSED, LOST = "taken", "throttled", "refused", "lost"
@@ -147,6 +147,8 @@ class Smartico:
 
     def tell(self, instance: Any, job: Any) -> Deferred[None]:
         """As Reporter.tell."""
+        before = instance.heard.get(job.message_id, [])
+        assert job.status is not Report.ACCEPTED or not before, f"{job.message_id[:8]}: accepted behind {before}"
         answer: Deferred[None] = Deferred()
         self.tellings.append(Telling(instance, job, answer))
         return answer
@@ -159,7 +161,12 @@ class Smartico:
             self.heard.setdefault(telling.job.message_id, []).append(str(telling.job.status))
             self.world.say(f"Smartico hears {telling.job.status} of {telling.job.message_id[:8]}")
         if fate == "heard":
-            self.world.bring(telling.instance, lambda: telling.answer.callback(None))
+
+            def is_heard() -> None:
+                telling.instance.heard.setdefault(telling.job.message_id, []).append(str(telling.job.status))
+                telling.answer.callback(None)
+
+            self.world.bring(telling.instance, is_heard)
         else:
             self.replies_lost += fate == "unsaid"
             failure = TemporaryFailure(f"the callback host is {fate}")

@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
-from gatewayd.core.model import Channel, Message
+from gatewayd.core.model import Channel, Handed, Message
 from gatewayd.core.status import State
 from gatewayd.store import RedisStore
 from gatewayd.store.legend import KEYS
@@ -151,7 +151,7 @@ async def test_a_process_that_begins_meanwhile_waits_with_the_others(pair: Pair)
 async def test_who_leased_what_another_had_written_can_write_it_no_more(pair: Pair) -> None:
     """Less than a heartbeat was lost: the mark of one, and two leased it before one said so."""
     message = await pair.leased(pair.two)
-    assert await pair.one.restate_marks([(message.id, "world", 2**50)]) == [message.id]
+    assert await pair.one.restate_marks([(message.id, "world", 2**50)]) == ([message.id], [])
     with pytest.raises(LeaseLost):
         await mark(pair.two, message)
     known = await pair.two.about(message.id)
@@ -198,8 +198,22 @@ async def test_a_mark_is_forgotten_though_the_clock_was_set_back_before_it(pair:
     second = await pair.one.mark(again.message, "world", "hash", lease=again.lease)
     assert second > first
     await pair.links[0].command("RESTORE", key, 0, backup, "REPLACE")
-    assert await pair.one.restate_marks([(message.id, "world", second)]) == [message.id]
-    assert await pair.one.restate_marks([(message.id, "world", second)]) == [], "it is known from now on"
+    assert await pair.one.restate_marks([(message.id, "world", second)]) == ([message.id], [])
+    assert await pair.one.restate_marks([(message.id, "world", second)]) == ([], [message.id]), "it is known from now on"
     known = await pair.two.about(message.id)
     assert known is not None
     assert known.state is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_reports_are_not_told_before_peers_said_what_they_told(pair: Pair) -> None:
+    """An older dataset has statuses to tell that another process has told."""
+    message = await pair.leased(pair.one)
+    await pair.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    await pair.becomes_another_server()
+    await pair.beat()
+    assert await pair.two.lease_reports(1) == []
+    await pair.one.restate_told([(message.id, "a", None, False)])
+    pair.clock.advance(3.1)
+    await pair.beat()
+    assert await pair.two.lease_reports(1) == []

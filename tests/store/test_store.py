@@ -812,7 +812,7 @@ async def test_a_receipt_of_the_uncertain_last_segment_shows_that_all_was_taken(
     await world.one.mark(message, "world", "numberhash", segments=3)
     await world.one.settle_again(message, world.clock.seconds() + 10, "no answer", uncertain=True)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
-    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.one.record_receipt(receipt, park=True) == ("sent", message.id)
     assert await world.told() == [Report.ACCEPTED]
     world.clock.advance(20)
     assert await world.one.lease_messages(Channel.SMS, 1) == []

@@ -5,14 +5,15 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from fakes import Database, FakeEvidence, FakeMeter, FakeStore
+from fakes import Database, FakeEvidence, FakeMeter, FakeStore, Row
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Handed, Leased, Message, Sms
 from gatewayd.core.retry import SMSC
-from gatewayd.core.status import State
+from gatewayd.core.status import Event, Report, State
 from gatewayd.store.dataset import ALL, LATELY, TOLD_FOR, Dataset, Heartbeat
 from gatewayd.work.attempts import MessageWork
 from gatewayd.work.marks import KEPT_FOR, Marks
+from gatewayd.work.told import Told
 
 ID = "00000000-0000-4000-8000-00000000000"
 
@@ -34,6 +35,7 @@ class Bench:
         self.database = Database()
         self.store = FakeStore(self.clock, "one", self.database)
         self.marks = Marks(self.clock, self.store)
+        self.told = Told(self.clock, self.store)
         self.written: list[str] = []
         self.handed: Handed | None = Handed("world", ("r1",))
         self.work = MessageWork(
@@ -42,6 +44,7 @@ class Bench:
             Channel.SMS,
             self._deliver,
             marks=self.marks,
+            told=self.told,
             evidence=FakeEvidence(),
             retry=SMSC,
             policies={},
@@ -173,6 +176,77 @@ def test_what_was_put_back_unwritten_is_remembered_by_its_lease() -> None:
     run(bench.work.do(again))
     assert bench.written == [message.id]
     assert bench.marks.unwritten_leases(message.id) == ()
+
+
+def forget_end(bench: Bench, message: Message) -> Row:
+    """Redis is as it was before the message was leased, and has its lease."""
+    row = bench.database.rows[message.id]
+    row.state, row.marked, row.told, row.pending, row.timeline = State.QUEUED, 0.0, "", "", []
+    row.message = message
+    return row
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    """`delivered` was heard, and Redis is as it was before the mark: it is delivered, and nothing is to be told."""
+    bench = Bench()
+    message = bench.accept()
+    run(bench.work.do(Leased(message)))
+    for status in (Report.ACCEPTED, Report.DELIVERED):
+        bench.told.told(message.id, status)
+    row = forget_end(bench, message)
+    assert run(bench.told.restate(LATELY)) == 1
+    assert run(bench.marks.restate(LATELY)) == 0
+    assert (row.state, row.told, row.pending) == (State.DELIVERED, "ad", "")
+    assert run(bench.told.restate(LATELY)) == 0
+
+
+def test_a_receipt_that_was_acknowledged_is_recorded_again() -> None:
+    """Nobody brings it again; `accepted` was told, `delivered` was not."""
+    bench = Bench()
+    message = bench.accept()
+    run(bench.work.do(Leased(message)))
+    bench.told.told(message.id, Report.ACCEPTED)
+    bench.told.recorded(message.id, Event.DELIVERED)
+    row = forget_end(bench, message)
+    assert run(bench.told.restate(LATELY)) == 1
+    assert (row.state, row.told, row.pending) == (State.DELIVERED, "ad", "d")
+
+
+def test_an_end_that_was_recorded_settles_what_would_be_held() -> None:
+    """The answer to its submit is not known, its receipt came: it is delivered, and not held."""
+    bench = Bench()
+    bench.handed = None
+    Deferred.fromCoroutine(bench.work.do(Leased(bench.accept())))
+    bench.told.recorded(f"{ID}1", Event.DELIVERED)
+    bench.forget_all()
+    message = bench.accept()
+    run(bench.work.do(Leased(message)))
+    row = bench.database.rows[message.id]
+    assert (bench.written, row.state, row.pending) == ([message.id], State.DELIVERED, "ad")
+
+
+def test_what_was_taken_is_sent_where_redis_has_its_mark_alone() -> None:
+    """The next hop took it, and Redis forgot that: it is neither held nor sent again."""
+    bench = Bench()
+    message = bench.accept()
+    run(bench.work.do(Leased(message)))
+    row = bench.database.rows[message.id]
+    row.state, row.told, row.pending = State.UNCERTAIN, "", ""
+    assert run(bench.marks.restate(LATELY)) == 0
+    assert row.state is State.SENT
+    row.state = State.UNCERTAIN
+    run(bench.work.do(Leased(message, State.UNCERTAIN, route="world", mark=round(row.marked * 1000))))
+    assert (bench.written, row.state) == ([message.id], State.SENT)
+
+
+def test_what_was_told_is_bounded_in_age() -> None:
+    """Ten minutes."""
+    bench = Bench()
+    message = bench.accept()
+    bench.told.told(message.id, Report.ACCEPTED)
+    bench.clock.advance(KEPT_FOR + 1)
+    bench.told.told(f"{ID}2", Report.ACCEPTED)
+    assert run(bench.told.restate(2 * KEPT_FOR)) == 0
 
 
 def test_unwritten_leases_are_bounded() -> None:

@@ -21,6 +21,7 @@ from gatewayd.work.attempts import MessageWork
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import DRAIN, Outbox
 from gatewayd.work.report_attempts import ReportWork
+from gatewayd.work.told import Told
 
 ID = "00000000-0000-4000-8000-000000000001"
 HOLD = Smsc(host="h", system_id="s", password="p")
@@ -47,6 +48,7 @@ class Bench:
             Channel.SMS,
             self._deliver,
             marks=self.marks,
+            told=Told(self.clock, self.store),
             evidence=self.evidence,
             retry=SMSC,
             policies={"world": policy},
@@ -552,7 +554,14 @@ class Telling:
         self.told: list[Report] = []
         self.failure: Exception | None = None
         self.meter = FakeMeter()
-        self.work = ReportWork(self.bench.clock, self.bench.store, self._tell, jitter=lambda: 0.5, meter=self.meter)
+        self.work = ReportWork(
+            self.bench.clock,
+            self.bench.store,
+            self._tell,
+            told=Told(self.bench.clock, self.bench.store),
+            jitter=lambda: 0.5,
+            meter=self.meter,
+        )
         self.outbox = Outbox(self.bench.clock, self.work, 10)
         self.message = self.bench.accept()
         [leased] = run(self.bench.store.lease_messages(Channel.SMS, 1))
@@ -572,6 +581,22 @@ def test_reports_are_told_in_order() -> None:
     telling.outbox.startService()
     telling.bench.clock.pump([1.0] * 5)
     assert telling.told == [Report.ACCEPTED, Report.DELIVERED]
+
+
+def test_what_was_told_is_told_again_only_where_a_person_asks_for_it() -> None:
+    """Redis forgot that it was heard, and then a person wants a status told once more that Redis knows as heard."""
+    telling = Telling()
+    telling.outbox.startService()
+    telling.bench.clock.pump([1.0] * 5)
+    database = telling.bench.store.db
+    row = database.rows[ID]
+    row.timeline = [event for event in row.timeline if event.event != "told"]
+    row.pending, database.queues["reports"][ID] = "a", 0.0
+    telling.bench.clock.pump([1.0] * 5)
+    assert (telling.told, row.pending) == ([Report.ACCEPTED], "")
+    row.pending, database.queues["reports"][ID] = "a", 0.0
+    telling.bench.clock.pump([1.0] * 5)
+    assert (telling.told, row.pending) == ([Report.ACCEPTED] * 2, "")
 
 
 def test_an_unheard_report_is_told_again_and_again() -> None:
@@ -597,7 +622,14 @@ def test_a_callback_that_asks_for_minutes_is_tried_sooner_at_first() -> None:
         tried.append(now)
         raise TemporaryFailure("HTTP 503", not_before=now + 120)
 
-    telling.work = ReportWork(telling.bench.clock, telling.bench.store, tell, jitter=lambda: 0.5, meter=telling.meter)
+    telling.work = ReportWork(
+        telling.bench.clock,
+        telling.bench.store,
+        tell,
+        told=Told(telling.bench.clock, telling.bench.store),
+        jitter=lambda: 0.5,
+        meter=telling.meter,
+    )
     telling.outbox = Outbox(telling.bench.clock, telling.work, 10)
     telling.outbox.startService()
     telling.bench.clock.pump([0.5] * 600)

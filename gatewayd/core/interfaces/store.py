@@ -218,7 +218,8 @@ class IStore(Interface):
         """Apply the transition table; "moved", "ignored", or "unknown" where the message is not kept any more."""
 
     async def record_receipt(receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
-        """Match and fold one receipt: "moved", "ignored", or "parked"/"unknown" where no id matches; and the message.
+        """Match and fold one receipt: "moved", "sent" (it shows that all was taken), "ignored", or
+        "parked"/"unknown" where no id matches; and the message.
 
         An uncertain message that went to the receipt's number on that SMSC is taken for it, and with `by_number`, once
         the receipt has waited 10 s, the latest one to it whose answer is awaited still. Of several messages to that
@@ -354,10 +355,17 @@ class IStore(Interface):
     def forgotten_since() -> float:
         """How many seconds of what was written the store may have forgotten since this was asked last; mostly 0."""
 
-    async def restate_marks(marks: Sequence[tuple[str, str, int]]) -> list[str]:
-        """Messages, each with its route and the stamp of a mark that is to be known: which of these were forgotten.
+    async def restate_marks(marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
+        """Messages, each with its route and the stamp of a mark: whose mark was forgotten; who was uncertain anyway.
 
-        They are uncertain from now on, unless they are settled.
+        The former are uncertain from now on, unless they are settled.
+        """
+
+    async def restate_told(items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+        """Messages, each with the letters that were told, their final state, and whether its end was recorded.
+
+        What was told is known as told from now on, and its state with it. Of each: whether any was not known as told,
+        whether its end is not known still, and the letters that are still to be told.
         """
 
     async def come_forward() -> None:

@@ -1,7 +1,7 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
 -- item    smsc ids places(of each: bucket, beginning of an entry) event('' settles nothing) detail number-hashes park(0|1) payload was-parked(0|1) report-lease
 --         by-number(0|1) wording('' for none)
--- reply   {result, report or false, message id}: moved ignored parked unknown
+-- reply   {result, report or false, message id}: moved ignored parked unknown sent(it shows that all was taken)
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
 --         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
 --         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
@@ -181,7 +181,7 @@ local function each(it)
         note(m, 'receipt', words)
         save(m)
       end
-      return {changed and 'moved' or 'ignored', report, id}
+      return {changed and 'sent' or 'ignored', report, id}
     end
   end
   local new, letters = cell(m, event)

@@ -1,13 +1,14 @@
 -- A process says what it wrote to a wire: what the server has forgotten of it, in a failover or a restored backup, is
 -- uncertain from now on.
 -- item    id route stamp(of the mark)
--- reply   1 where it had forgotten, or 0
+-- reply   1 where it had forgotten, 2 where it knows it, or a later one, and not how that ended, or 0
 -- holds   this mark or a later one is known; a message that is settled stays so
 --         a peer that had leased it meanwhile, as one that never left, holds it no more and can't mark it
 local function each(it)
   local id, route, stamp = unpack(it)
   local m = record(id)
-  if not m or m.marked_at >= stamp or not WAITING[m.state] then return 0 end
+  if not m or not WAITING[m.state] then return 0 end
+  if m.marked_at >= stamp then return m.state == UNCERTAIN and 2 or 0 end
   set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, string.format('%.0f', math.max(NOW, stamp)))
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)

@@ -1,0 +1,44 @@
+-- A process says what it told Smartico of a message, and whether it recorded how that ended: the server may have
+-- forgotten it, in a failover or a restored backup.
+-- item    id letters(of the statuses that were told) state(the final one of these, '' for none) has-ended(0|1)
+-- reply   {1 where a status was not known as told, 1 where it has ended and that is not known still, letters to tell}
+-- holds   what was told is not told again, nor what comes before it; a replay that a person asked for is
+local function each(it)
+  local id, letters, state, has_ended = unpack(it)
+  local m = record(id)
+  if not m then return {0, 0, ''} end
+  local forgotten = 0
+  if state ~= '' and find(m.pending_reports, 'a', 1, true) and not find(letters, 'a', 1, true) then
+    letters = 'a' .. letters
+  end
+  local pending, at = m.pending_reports, NOW - m.accepted_at
+  for letter in string.gmatch(letters, '%a') do
+    local times = call('HGET', KEY.message .. id, FIELD.report .. letter) or ''
+    if not string.match(times, '^%-?%d+ %-?%d') then
+      forgotten = 1
+      set(m, FIELD.report .. letter, (string.match(times, '^%-?%d+') or at) .. ' ' .. at)
+      pending = string.gsub(pending, letter, '')
+      if not find(m.queued_reports, letter, 1, true) then
+        m.queued_reports = m.queued_reports .. letter
+        if letter == 'a' then count(m.label, m.channel, 'handed', 1) end
+      end
+    end
+  end
+  if forgotten == 1 then
+    set(m, FIELD.queued_reports, m.queued_reports)
+    if pending ~= m.pending_reports then
+      set(m, FIELD.pending_reports, pending)
+      if pending == '' then
+        call('ZREM', KEY.queue .. 'reports', id)
+        set(m, FIELD.report_lease, '')
+      end
+      m.pending_reports = pending
+    end
+    if state ~= '' and state ~= m.state then
+      move(m, state, '', '', state, 'told before Redis forgot it')
+      m.state = state
+    end
+    save(m)
+  end
+  return {forgotten, has_ended == 1 and not FINAL[m.state] and 1 or 0, pending}
+end
