@@ -199,7 +199,9 @@ async def test_a_mark_is_forgotten_though_the_clock_was_set_back_before_it(pair:
     assert second > first
     await pair.links[0].command("RESTORE", key, 0, backup, "REPLACE")
     assert await pair.one.restate_marks([(message.id, "world", second)]) == ([message.id], [])
-    assert await pair.one.restate_marks([(message.id, "world", second)]) == ([], [message.id]), "it is known from now on"
+    assert await pair.one.restate_marks([(message.id, "world", second)]) == ([], [message.id]), (
+        "it is known from now on"
+    )
     known = await pair.two.about(message.id)
     assert known is not None
     assert known.state is State.UNCERTAIN
