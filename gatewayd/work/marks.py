@@ -22,7 +22,7 @@ MOST = 100_000
 """Seconds for which a mark is remembered, and how many at most: about 20 MB."""
 
 MOST_UNWRITTEN = 20_000
-"""Messages of which leases are remembered under which nothing left: about 10 MB."""
+"""Messages of which leases are remembered under which nothing left: about 7 MB."""
 
 LEASES = 8
 """The latest so many of each: Redis comes back as it was a moment ago."""
