@@ -110,6 +110,9 @@ class Daemon(MultiService):
         for part in left:
             await _stopped(part)
         await self._closing()
+        if self._observer is not None:
+            # Nobody asks it for these any more.
+            self._observer.close()
         log.info("gatewayd has stopped")
 
 

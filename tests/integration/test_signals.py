@@ -16,6 +16,7 @@ from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
 from gatewayd.core.errors import ErrorCode
+from gatewayd.operators.log import REPEATS
 from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.smartico import CallbackAnswer, Said
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
@@ -126,6 +127,20 @@ async def test_a_reload_changes_all_that_it_may_and_drops_no_connection() -> Non
         assert world.daemon.pid == daemon
         assert "Traceback" not in world.daemon.log
         await second.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_daemon_that_stops_says_what_it_had_only_counted() -> None:
+    """The last minute's repeats, too, in the words that all of them share."""
+    async with World(reactor) as world:
+        await world.start()
+        for _ in range(REPEATS + 5):
+            await get(f"{world.daemon.api}/amazing/sms")
+        world.daemon.terminate()
+        assert await world.daemon.exit_status() == 0
+        *before, last = world.daemon.log.splitlines()
+        assert "repeated 5 times more: refused a request to amazing/sms: 3 " in "\n".join(before)
+        assert "gatewayd has stopped" in last
 
 
 @pytest_twisted.ensureDeferred
