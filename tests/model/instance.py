@@ -161,6 +161,8 @@ class Instance:
     def _usurp(self) -> None:
         # reactor.stop(): nothing more is begun, what is on the wire gets its time.
         self.usurped = True
+        # It ends as one that is killed: what it wrote since the backup it restates no more, and only it knows that.
+        self.world.backed_up = None
         for service in (*self.outboxes.values(), self.keeper):
             ending = service.stopService()
             if ending is not None:
