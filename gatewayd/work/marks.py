@@ -18,8 +18,8 @@ from gatewayd.core.persist import persist
 T = TypeVar("T")
 
 KEPT_FOR = 600.0
-MOST = 100_000
-"""Seconds for which a mark is remembered, and how many at most: about 20 MB."""
+MOST = 30_000
+"""Seconds for which a mark is remembered, and how many at most: about 15 MB, and a minute of 500 messages a second."""
 
 MOST_UNWRITTEN = 20_000
 """Messages of which leases are remembered under which nothing left: about 7 MB."""

@@ -16,8 +16,8 @@ from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import KEPT_FOR
 
-MOST = 50_000
-"""Messages: about 15 MB."""
+MOST = 20_000
+"""Messages: about 7 MB."""
 
 AT_ONCE = 200
 """Messages in one call to the store."""
