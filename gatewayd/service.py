@@ -138,7 +138,7 @@ def gatewayd(
         shared.decided,
         audited=shared.audit is not None,
         unmatched=unmatched,
-        recorded=shared.told.recorded,
+        recorded=shared.statuses.recorded,
     )
     ways = make_ways(shared, tracker)
     queues = make_queues(shared, ways, tracker, reporter)

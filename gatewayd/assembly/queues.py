@@ -62,7 +62,7 @@ def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter
             channel,
             deliverer.deliver,
             marks=shared.marks,
-            told=shared.told,
+            statuses=shared.statuses,
             evidence=tracker,
             retry=RELAY if channel is Channel.EMAIL else SMSC,
             policies=policies(config, channel),
@@ -81,7 +81,7 @@ def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter
     }
     if "reports" in config.gatewayd.work:
         reports = ReportWork(
-            reactor, store, reporter.tell, told=shared.told, jitter=shared.jitter, meter=shared.metrics
+            reactor, store, reporter.tell, statuses=shared.statuses, jitter=shared.jitter, meter=shared.metrics
         )
         outboxes["reports"] = outbox = Outbox(reactor, reports, REPORT_WINDOW)
         store.feed_reports(outbox.room, outbox.offer)
@@ -97,7 +97,7 @@ def make_keeper(shared: Shared, queues: Queues, tracker: Tracker) -> Keeper:
         on_paused=queues.pause,
         evidence=tracker,
         marks=shared.marks,
-        told=shared.told,
+        statuses=shared.statuses,
         on_usurped=shared.reactor.stop,
         instance=shared.config.gatewayd.instance,
     )

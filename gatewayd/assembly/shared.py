@@ -28,7 +28,7 @@ from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
 from gatewayd.store.stop_list import StopList
 from gatewayd.work.marks import Marks
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 
 log = Logger()
 
@@ -50,7 +50,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     link: RedisLink
     store: RedisStore
     marks: Marks
-    told: Told
+    statuses: RecentStatuses
     metrics: Metrics
     degraded: DegradedNow
     recent: Recent
@@ -109,7 +109,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
         link=link,
         store=store,
         marks=Marks(reactor, store),
-        told=Told(reactor, store),
+        statuses=RecentStatuses(reactor, store),
         metrics=metrics,
         degraded=DegradedNow(),
         audit=audit,

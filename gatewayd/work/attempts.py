@@ -20,7 +20,7 @@ from gatewayd.core.status import State
 from gatewayd.work.copies import Copies
 from gatewayd.work.marks import Mark, Marks
 from gatewayd.work.policies import Policies, Policy
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 from gatewayd.work.tries import after, is_worth_a_line
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class MessageWork:
         deliver: Callable[[Leased], Awaitable[Handed]],
         *,
         marks: Marks,
-        told: Told,
+        statuses: RecentStatuses,
         evidence: EvidenceSink,
         retry: RetryPolicy,
         policies: Mapping[str, Policy],
@@ -64,7 +64,7 @@ class MessageWork:
         self._channel = channel
         self._deliver = deliver
         self._marks = marks
-        self._told = told
+        self._statuses = statuses
         self._evidence = evidence
         self._retry = retry
         self._copies = Copies(Policies(channel, policies), retry, heard_since)
@@ -110,7 +110,7 @@ class MessageWork:
     async def _remember(self, item: Leased, mark: Mark) -> None:
         """The store has forgotten that it was written: no copy because of that, whatever the route's policy."""
         # A status that was told, or a receipt, may have ended it.
-        await self._told.restate_one(item.message.id)
+        await self._statuses.restate_one(item.message.id)
         if mark.handed is not None:
             await self._sent(item, mark.handed)
             return

@@ -13,7 +13,7 @@ from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 
 STRAY_AFTER = 3.0
 """Seconds for which a lease may be held without being in work."""
@@ -34,14 +34,14 @@ class Chores:
         *,
         evidence: EvidenceSink,
         marks: Marks,
-        told: Told,
+        statuses: RecentStatuses,
     ) -> None:
         self._store = store
         self._outboxes = outboxes
         self._presence = presence
         self._evidence = evidence
         self._marks = marks
-        self._told = told
+        self._statuses = statuses
 
     async def do(self) -> None:
         """One round, where this process is established. Raises StoreUnavailable."""
@@ -50,7 +50,7 @@ class Chores:
         await self._store.come_forward()
         if since := self._store.forgotten_since():
             # What has ended is no mark's any more.
-            await self._told.restate(since)
+            await self._statuses.restate(since)
             await self._marks.restate(since)
         await self._presence.take_over_dead()
         for _ in range(SWEEPS):

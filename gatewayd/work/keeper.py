@@ -18,7 +18,7 @@ from gatewayd.work.chores import Chores
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 
 BEAT = 1.0
 """Seconds between heartbeats, and between rounds of chores."""
@@ -38,13 +38,13 @@ class Keeper(Service):
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
         evidence: EvidenceSink,
         marks: Marks,
-        told: Told,
+        statuses: RecentStatuses,
         on_usurped: Callable[[], None],
         instance: str,
     ) -> None:
         self._clock = clock
         self._presence = Presence(store, outboxes, on_paused=on_paused, on_usurped=on_usurped, instance=instance)
-        self._chores = Chores(store, outboxes, self._presence, evidence=evidence, marks=marks, told=told)
+        self._chores = Chores(store, outboxes, self._presence, evidence=evidence, marks=marks, statuses=statuses)
         self._loops: list[LoopingCall] = []
         self._running: dict[str, Deferred[None]] = {}
 

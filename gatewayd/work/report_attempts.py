@@ -15,7 +15,7 @@ from gatewayd.core.log import Logger
 from gatewayd.core.model import ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import CALLBACK
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 from gatewayd.work.tries import after, is_worth_a_line
 
 REPORT_FOR = 48 * 3600.0
@@ -33,14 +33,14 @@ class ReportWork:
         store: IStore,
         tell: Callable[[ReportJob], Awaitable[None]],
         *,
-        told: Told,
+        statuses: RecentStatuses,
         jitter: Callable[[], float],
         meter: IMeter,
     ) -> None:
         self._clock = clock
         self._store = store
         self._tell = tell
-        self._told = told
+        self._statuses = statuses
         self._jitter = jitter
         self._meter = meter
 
@@ -54,7 +54,7 @@ class ReportWork:
 
     async def do(self, item: ReportJob) -> ReportJob | None:
         """Tell one status; the message's next one once it was heard or given up."""
-        if not await self._told.is_to_tell(item):
+        if not await self._statuses.is_to_tell(item):
             # What is left to tell of the message comes as a stray.
             return None
         try:
@@ -70,7 +70,7 @@ class ReportWork:
                 "a bug: a status of {message_id} could not be told; it is tried again", message_id=item.message_id
             )
             return await self._again(item, "internal error", None, True)
-        self._told.told(item.message_id, item.status)
+        self._statuses.heard(item.message_id, item.status)
         self._count(item, "told")
         log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
         return await persist(self._clock, lambda: self._store.report_heard(item))

@@ -23,7 +23,7 @@ from gatewayd.work.keeper import Keeper
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report_attempts import ReportWork
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 from model.redis_wire import Link
 
 PREFIX = RedisStore.key_prefix("model:")
@@ -48,7 +48,7 @@ class Instance:
         self.store = RedisStore(self.link, self.clock, PREFIX, name)
         meter = FakeMeter()
         self.marks = Marks(self.clock, self.store)
-        self.told = Told(self.clock, self.store)
+        self.statuses = RecentStatuses(self.clock, self.store)
         # What Smartico said that it heard from this process, by message id.
         self.heard: dict[str, list[str]] = {}
         self.tracker = Tracker(
@@ -58,7 +58,7 @@ class Instance:
             Keys(b"k" * 32),
             {"amazing": Label.model_construct()},
             meter,
-            recorded=self.told.recorded,
+            recorded=self.statuses.recorded,
         )
         jitter = world.chance.random
         self.works = {
@@ -68,7 +68,7 @@ class Instance:
                 channel,
                 self._sender(channel),
                 marks=self.marks,
-                told=self.told,
+                statuses=self.statuses,
                 evidence=self.tracker,
                 retry=RELAY if channel is Channel.EMAIL else SMSC,
                 policies={},
@@ -80,7 +80,7 @@ class Instance:
         self.outboxes: dict[str, Outbox[Any]] = {
             str(channel): Outbox(self.clock, work, WINDOW) for channel, work in self.works.items()
         }
-        telling = ReportWork(self.clock, self.store, self._tell, told=self.told, jitter=jitter, meter=meter)
+        telling = ReportWork(self.clock, self.store, self._tell, statuses=self.statuses, jitter=jitter, meter=meter)
         reports = Outbox(self.clock, telling, WINDOW)
         self.outboxes["reports"] = reports
         self.store.feed_reports(reports.room, reports.offer)
@@ -91,7 +91,7 @@ class Instance:
             on_paused=self._pause,
             evidence=self.tracker,
             marks=self.marks,
-            told=self.told,
+            statuses=self.statuses,
             on_usurped=self._usurp,
             instance=name,
         )

@@ -13,7 +13,7 @@ from gatewayd.work.keeper import BEAT, Keeper
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import DEAD_AFTER
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 
 ID = "00000000-0000-4000-8000-00000000000"
 
@@ -51,7 +51,7 @@ class Instance:
         self.paused: list[frozenset[tuple[str, Channel]]] = []
         self.evidence = FakeEvidence()
         self.marks = Marks(clock, self.store)
-        self.told = Told(clock, self.store)
+        self.statuses = RecentStatuses(clock, self.store)
         self.usurped = 0
         self.keeper = Keeper(
             clock,
@@ -60,7 +60,7 @@ class Instance:
             on_paused=self.paused.append,
             evidence=self.evidence,
             marks=self.marks,
-            told=self.told,
+            statuses=self.statuses,
             on_usurped=self._usurped,
             instance=name,
         )

@@ -13,7 +13,7 @@ from gatewayd.core.status import Event, Report, State
 from gatewayd.store.dataset import ALL, LATELY, TOLD_FOR, Dataset, Heartbeat
 from gatewayd.work.attempts import MessageWork
 from gatewayd.work.marks import KEPT_FOR, Marks
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 
 ID = "00000000-0000-4000-8000-00000000000"
 
@@ -35,7 +35,7 @@ class Bench:
         self.database = Database()
         self.store = FakeStore(self.clock, "one", self.database)
         self.marks = Marks(self.clock, self.store)
-        self.told = Told(self.clock, self.store)
+        self.statuses = RecentStatuses(self.clock, self.store)
         self.written: list[str] = []
         self.handed: Handed | None = Handed("world", ("r1",))
         self.work = MessageWork(
@@ -44,7 +44,7 @@ class Bench:
             Channel.SMS,
             self._deliver,
             marks=self.marks,
-            told=self.told,
+            statuses=self.statuses,
             evidence=FakeEvidence(),
             retry=SMSC,
             policies={},
@@ -192,12 +192,12 @@ def test_what_was_told_is_not_told_again() -> None:
     message = bench.accept()
     run(bench.work.do(Leased(message)))
     for status in (Report.ACCEPTED, Report.DELIVERED):
-        bench.told.told(message.id, status)
+        bench.statuses.heard(message.id, status)
     row = forget_end(bench, message)
-    assert run(bench.told.restate(LATELY)) == 1
+    assert run(bench.statuses.restate(LATELY)) == 1
     assert run(bench.marks.restate(LATELY)) == 0
     assert (row.state, row.told, row.pending) == (State.DELIVERED, "ad", "")
-    assert run(bench.told.restate(LATELY)) == 0
+    assert run(bench.statuses.restate(LATELY)) == 0
 
 
 def test_a_receipt_that_was_acknowledged_is_recorded_again() -> None:
@@ -205,10 +205,10 @@ def test_a_receipt_that_was_acknowledged_is_recorded_again() -> None:
     bench = Bench()
     message = bench.accept()
     run(bench.work.do(Leased(message)))
-    bench.told.told(message.id, Report.ACCEPTED)
-    bench.told.recorded(message.id, Event.DELIVERED)
+    bench.statuses.heard(message.id, Report.ACCEPTED)
+    bench.statuses.recorded(message.id, Event.DELIVERED)
     row = forget_end(bench, message)
-    assert run(bench.told.restate(LATELY)) == 1
+    assert run(bench.statuses.restate(LATELY)) == 1
     assert (row.state, row.told, row.pending) == (State.DELIVERED, "ad", "d")
 
 
@@ -217,7 +217,7 @@ def test_an_end_that_was_recorded_settles_what_would_be_held() -> None:
     bench = Bench()
     bench.handed = None
     Deferred.fromCoroutine(bench.work.do(Leased(bench.accept())))
-    bench.told.recorded(f"{ID}1", Event.DELIVERED)
+    bench.statuses.recorded(f"{ID}1", Event.DELIVERED)
     bench.forget_all()
     message = bench.accept()
     run(bench.work.do(Leased(message)))
@@ -243,10 +243,10 @@ def test_what_was_told_is_bounded_in_age() -> None:
     """Ten minutes."""
     bench = Bench()
     message = bench.accept()
-    bench.told.told(message.id, Report.ACCEPTED)
+    bench.statuses.heard(message.id, Report.ACCEPTED)
     bench.clock.advance(KEPT_FOR + 1)
-    bench.told.told(f"{ID}2", Report.ACCEPTED)
-    assert run(bench.told.restate(2 * KEPT_FOR)) == 0
+    bench.statuses.heard(f"{ID}2", Report.ACCEPTED)
+    assert run(bench.statuses.restate(2 * KEPT_FOR)) == 0
 
 
 def test_unwritten_leases_are_bounded() -> None:

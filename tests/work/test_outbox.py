@@ -21,7 +21,7 @@ from gatewayd.work.attempts import MessageWork
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import DRAIN, Outbox
 from gatewayd.work.report_attempts import ReportWork
-from gatewayd.work.told import Told
+from gatewayd.work.statuses import RecentStatuses
 
 ID = "00000000-0000-4000-8000-000000000001"
 HOLD = Smsc(host="h", system_id="s", password="p")
@@ -48,7 +48,7 @@ class Bench:
             Channel.SMS,
             self._deliver,
             marks=self.marks,
-            told=Told(self.clock, self.store),
+            statuses=RecentStatuses(self.clock, self.store),
             evidence=self.evidence,
             retry=SMSC,
             policies={"world": policy},
@@ -558,7 +558,7 @@ class Telling:
             self.bench.clock,
             self.bench.store,
             self._tell,
-            told=Told(self.bench.clock, self.bench.store),
+            statuses=RecentStatuses(self.bench.clock, self.bench.store),
             jitter=lambda: 0.5,
             meter=self.meter,
         )
@@ -626,7 +626,7 @@ def test_a_callback_that_asks_for_minutes_is_tried_sooner_at_first() -> None:
         telling.bench.clock,
         telling.bench.store,
         tell,
-        told=Told(telling.bench.clock, telling.bench.store),
+        statuses=RecentStatuses(telling.bench.clock, telling.bench.store),
         jitter=lambda: 0.5,
         meter=telling.meter,
     )

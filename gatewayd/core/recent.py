@@ -1,0 +1,57 @@
+"""A memory of what happened lately, by key, bounded in number and age. Pure."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
+
+
+class Dated(Protocol):
+    """What is remembered."""
+
+    @property
+    def at(self) -> float:
+        """The moment from which its age counts, in seconds."""
+
+
+T = TypeVar("T", bound=Dated)
+
+
+class Recent(Generic[T]):
+    """The latest of each key: `most` keys at most, and none for much longer than `kept_for` seconds."""
+
+    def __init__(self, most: int, kept_for: float) -> None:
+        self._most = most
+        self._kept_for = kept_for
+        self._by_key: dict[str, T] = {}  # the oldest stand in front
+        # As the dict's own: each message asks several times.
+        self.get: Callable[[str], T | None] = self._by_key.get
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._by_key
+
+    def put(self, key: str, new: T) -> None:
+        """Remember `new`, and forget what else was remembered of this key.
+
+        Of the others the two oldest go, where they are too many or too old; no more at a time, so that no message pays
+        for a crowd of others.
+        """
+        by_key = self._by_key
+        by_key.pop(key, None)
+        by_key[key] = new
+        too_old = new.at - self._kept_for
+        for first in list(islice(by_key, 2)):
+            if len(by_key) > self._most or by_key[first].at < too_old:
+                del by_key[first]
+
+    def forget(self, key: str) -> None:
+        """Where it is not known, this does nothing."""
+        self._by_key.pop(key, None)
+
+    def since(self, moment: float, at_once: int) -> Iterator[list[tuple[str, T]]]:
+        """What is remembered now of this moment and later, in lists of `at_once` at most."""
+        rows = [(key, kept) for key, kept in self._by_key.items() if kept.at >= moment]
+        for start in range(0, len(rows), at_once):
+            yield rows[start : start + at_once]

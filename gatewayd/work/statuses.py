@@ -1,0 +1,110 @@
+"""What Smartico heard from this process lately, and what it recorded, remembered beside Redis.
+
+A Redis that forgets must not have a status told once more; and whoever brought us a receipt has heard that we took it,
+and does not bring it again. Knows ids and statuses only, bounded in number and age.
+"""
+
+from sys import intern
+from typing import Any
+
+from msgspec import Struct
+
+from gatewayd.core.interfaces import IStore
+from gatewayd.core.model import Evidence, ReportJob
+from gatewayd.core.persist import persist
+from gatewayd.core.recent import Recent
+from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
+from gatewayd.work.marks import KEPT_FOR
+
+MOST = 20_000
+"""Messages: about 7 MB."""
+
+AT_ONCE = 200
+"""Messages in one call to the store."""
+
+_ENDS = frozenset(Event(state) for state in FINAL) | {Event.BOUNCED}
+
+
+class Statuses(Struct, frozen=True):
+    """Of one message: `heard` are the letters of what Smartico took, `recorded` what moved it; both in order.
+
+    `at` is when the latest of them came.
+    """
+
+    at: float
+    heard: str = ""
+    recorded: tuple[Event, ...] = ()
+
+
+_NONE = Statuses(0.0)
+
+
+class RecentStatuses:
+    """By message id."""
+
+    def __init__(self, clock: Any, store: IStore) -> None:
+        self._clock = clock
+        self._store = store
+        self._statuses: Recent[Statuses] = Recent(MOST, KEPT_FOR)
+
+    def heard(self, message_id: str, status: Report) -> None:
+        """Smartico took this status of it."""
+        before, letter = self._statuses.get(message_id) or _NONE, LETTERS[status]
+        # One that was told once more, as a person asked, stands where it was.
+        heard = before.heard if letter in before.heard else before.heard + letter
+        self._put(message_id, heard, before.recorded)
+
+    def recorded(self, message_id: str, event: Event) -> None:
+        """This moved it, and whoever brought it does not bring it again."""
+        before = self._statuses.get(message_id) or _NONE
+        if event not in before.recorded:
+            self._put(message_id, before.heard, (*before.recorded, event))
+
+    async def restate(self, age: float) -> int:
+        """Tell the store what was heard and recorded in the last `age` seconds; of how many it had forgotten any."""
+        count = 0
+        for some in self._statuses.since(self._clock.seconds() - age, AT_ONCE):
+            replies = await self._restate([message_id for message_id, _ in some])
+            count += sum(forgotten or is_open for forgotten, is_open, _ in replies)
+        return count
+
+    async def restate_one(self, message_id: str) -> None:
+        """The same of one message."""
+        if message_id in self._statuses:
+            await self._restate([message_id])
+
+    async def is_to_tell(self, job: ReportJob) -> bool:
+        """Whether a status that stands in Redis as to be told is.
+
+        Heard before it is told again only where a person asked for that: Redis knows then that it was heard.
+        """
+        letter = LETTERS[job.status]
+        if letter not in (self._statuses.get(job.message_id) or _NONE).heard:
+            return True
+        return any(letter in to_tell for _, _, to_tell in await self._restate([job.message_id]))
+
+    async def _restate(self, message_ids: list[str]) -> list[tuple[bool, bool, str]]:
+        # Each as it is by now: what was heard since is told with it.
+        known = [(one, statuses) for one in message_ids if (statuses := self._statuses.get(one)) is not None]
+        items = [(one, what.heard, _final(what.heard), _has_ended(what)) for one, what in known]
+        replies = await persist(self._clock, lambda: self._store.restate_told(items))
+        for (message_id, what), (_, is_open, _) in zip(known, replies, strict=True):
+            for event in what.recorded if is_open else ():
+                evidence = Evidence(message_id, event, "recorded before Redis forgot it")
+                await persist(self._clock, lambda one=evidence: self._store.record_evidence(one))  # type: ignore[misc]
+        return replies
+
+    def _put(self, message_id: str, heard: str, recorded: tuple[Event, ...]) -> None:
+        self._statuses.put(message_id, Statuses(self._clock.seconds(), intern(heard), recorded))
+
+
+_STATES = {LETTERS[Report(state)]: state for state in FINAL}
+
+
+def _final(heard: str) -> State | None:
+    """The state of a message of which this was heard, where that is a final one: the latest counts."""
+    return next((_STATES[letter] for letter in reversed(heard) if letter in _STATES), None)
+
+
+def _has_ended(statuses: Statuses) -> bool:
+    return not _ENDS.isdisjoint(statuses.recorded)
