@@ -17,12 +17,12 @@ from gatewayd.config import Config, ConfigError, Label, Provider
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Degraded
 from gatewayd.directories.recipients import Recipients
-from gatewayd.evidence.public import Public
+from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.track import Tracker
 from gatewayd.intake.accept import Acceptor
-from gatewayd.intake.api import Api
+from gatewayd.intake.api import ApiPaths
 from gatewayd.intake.guard import IntakeGuard
-from gatewayd.operators.admin import Admin
+from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.audit import AuditLog
 from gatewayd.operators.degraded import WaysOut
 from gatewayd.operators.systemd import notify
@@ -58,8 +58,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     deliverer: Deliverer
     tracker: Tracker
     reporter: Reporter
-    api: Api
-    admin: Admin
+    api: ApiPaths
+    admin: AdminPaths
     ways_out: WaysOut
     channels: Mapping[Channel, Any]
     smtp: SmtpChannel
@@ -67,7 +67,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     http: HttpChannel
     im: HttpChannel
     fit: Fit
-    public: Public | None
+    public: PublicPaths | None
     returned_mail: ReturnedMail | None
     works: Mapping[Channel, MessageWork]
     audit: AuditLog | None

@@ -15,10 +15,10 @@ from fakes import FakeStopList, FakeStore
 from gatewayd.core.interfaces import unrecorded
 from gatewayd.core.model import Channel, Handed, Message, Sms, WayState
 from gatewayd.core.tokens import Keys
-from gatewayd.operators.admin import Admin
+from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.metrics import Metrics
-from gatewayd.operators.recent import Recent
+from gatewayd.operators.recent import RecentTroubles
 from gatewayd.operators.stop_orders import StopOrders
 from intake_world import ANNA, Players, label, recipients_of
 
@@ -56,7 +56,7 @@ class Reply(Struct):
 
 
 class World:
-    """An Admin on a fake store, and a way to ask it."""
+    """An AdminPaths on a fake store, and a way to ask it."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -68,7 +68,7 @@ class World:
         labels = {name: label() for name in ("amazing", "other")}
         self.recipients = recipients_of(labels, players=self.players)
         self.lifted: list[tuple[str, float]] = []
-        self.recent = Recent(self.clock, unrecorded)
+        self.recent = RecentTroubles(self.clock, unrecorded)
         self.callback_hosts: dict[str, str] = {}
         self.directories: dict[str, str] = {}
         labels = {"amazing": 86400.0, "other": 60.0}
@@ -82,7 +82,7 @@ class World:
             directories=lambda: self.directories,
             degraded=tuple,
         )
-        self.admin = Admin(
+        self.admin = AdminPaths(
             self.clock,
             self.store,
             KEYS,

@@ -21,7 +21,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.directories import Directories
 from gatewayd.directories.recipients import Recipients
 from gatewayd.intake.accept import Acceptor
-from gatewayd.intake.api import Api
+from gatewayd.intake.api import ApiPaths
 from gatewayd.intake.guard import IntakeGuard
 
 NOW = 1_790_000_000.0
@@ -161,7 +161,7 @@ class Lifted:
 
 
 class Intake:
-    """An Api over an Acceptor over fakes, and a client that reaches it over memory."""
+    """An ApiPaths over an Acceptor over fakes, and a client that reaches it over memory."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class Intake:
             consent=Consent(FakeStopList(self.store), self.decisions.append),
             decided=self.decisions.append,
         )
-        self.api = Api(
+        self.api = ApiPaths(
             self.clock,
             self.acceptor,
             self.labels,

@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from gatewayd.config import Label, Secret
 from gatewayd.core.model import Email, Message
 from gatewayd.core.tokens import Keys
-from gatewayd.smtp.client import Session
+from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.negotiation import Login
 from gatewayd.smtp.timeouts import Timeouts
 
@@ -59,8 +59,10 @@ class Wire:
 
     def __init__(self, login: Login | None = None, *, ready: bool = True, ehlo: bytes = EHLO, **kwargs: Any) -> None:
         self.clock = Clock()
-        self.lost: list[Session] = []
-        self.session = Session(self.clock, login or Login(), timeouts=Timeouts(), on_lost=self.lost.append, **kwargs)
+        self.lost: list[RelaySession] = []
+        self.session = RelaySession(
+            self.clock, login or Login(), timeouts=Timeouts(), on_lost=self.lost.append, **kwargs
+        )
         self.transport: Any = StringTransportWithDisconnection()
         self.transport.protocol = self.session
         self.session.makeConnection(self.transport)

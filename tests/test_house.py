@@ -116,6 +116,19 @@ def test_modules_are_not_too_long() -> None:
     assert [path.name for path in SOURCES if len(path.read_text().splitlines()) > 480] == []
 
 
+def test_a_class_name_stands_for_one_thing() -> None:
+    """Whoever looks for a class finds one; a leading underscore makes no second name of it.
+
+    Only the tables of the configuration are called as the file calls them.
+    """
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        if path.parent.name != "config":
+            for name in re.findall(r"^class _*(\w+)", path.read_text(), re.MULTILINE):
+                places.setdefault(name, []).append(path.name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_the_map_names_what_is_there() -> None:
     """Every file and folder that gatewayd/README.md names exists, seen from gatewayd/ or from the top."""
     text = (ROOT / "gatewayd" / "README.md").read_text()

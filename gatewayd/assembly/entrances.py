@@ -8,12 +8,12 @@ from gatewayd.assembly.shared import Shared
 from gatewayd.assembly.ways import Ways
 from gatewayd.bounces.inbound import ReturnedMail
 from gatewayd.callbacks import Callbacks
-from gatewayd.evidence.public import Public
+from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.track import Tracker
 from gatewayd.http.ports import Listener
 from gatewayd.intake.accept import Acceptor
-from gatewayd.intake.api import Api
-from gatewayd.operators.admin import Admin
+from gatewayd.intake.api import ApiPaths
+from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.stop_orders import StopOrders
 from gatewayd.reload import configured, return_domains, stop_times
@@ -38,10 +38,10 @@ def make_acceptor(shared: Shared, ways: Ways, queues: Queues) -> Acceptor:
     )
 
 
-def make_api(shared: Shared, acceptor: Acceptor) -> Api:
+def make_api(shared: Shared, acceptor: Acceptor) -> ApiPaths:
     """Smartico's."""
     config = shared.config
-    return Api(
+    return ApiPaths(
         shared.reactor,
         acceptor,
         config.labels,
@@ -51,7 +51,7 @@ def make_api(shared: Shared, acceptor: Acceptor) -> Api:
     )
 
 
-def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter) -> Admin:
+def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter) -> AdminPaths:
     """Operators'."""
     config = shared.config
     labels = stop_times(config.labels)
@@ -65,7 +65,7 @@ def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Repor
         directories=shared.directories.trouble,
         degraded=shared.degraded.now,
     )
-    return Admin(
+    return AdminPaths(
         shared.reactor,
         shared.store,
         shared.keys,
@@ -100,12 +100,12 @@ def make_returned_mail(shared: Shared, tracker: Tracker) -> ReturnedMail | None:
     )
 
 
-def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Public | None:
+def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> PublicPaths | None:
     """The world's, where there is [public]."""
     config = shared.config
     if config.public is None:
         return None
-    return Public(
+    return PublicPaths(
         shared.reactor,
         shared.keys,
         evidence=tracker,
@@ -121,7 +121,7 @@ def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Publi
 
 
 def make_listeners(
-    shared: Shared, admin: Admin, returned_mail: ReturnedMail | None, public: Public | None, api: Api
+    shared: Shared, admin: AdminPaths, returned_mail: ReturnedMail | None, public: PublicPaths | None, api: ApiPaths
 ) -> Iterator[Listener]:
     """Last in the list, as whoever can be asked must be able to answer; Smartico's comes last of them."""
     reactor, config = shared.reactor, shared.config

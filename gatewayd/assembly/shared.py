@@ -21,7 +21,7 @@ from gatewayd.intake.guard import IntakeGuard
 from gatewayd.operators.audit import AuditLog, open_audit
 from gatewayd.operators.degraded import DegradedNow
 from gatewayd.operators.metrics import Metrics
-from gatewayd.operators.recent import Recent
+from gatewayd.operators.recent import RecentTroubles
 from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_link
 from gatewayd.store.lifted_guards import LiftedGuards
@@ -53,7 +53,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     statuses: RecentStatuses
     metrics: Metrics
     degraded: DegradedNow
-    recent: Recent
+    recent: RecentTroubles
     audit: AuditLog | None
     decided: Decided
     stops: StopList
@@ -89,7 +89,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
     table = config.gatewayd
     link = redis_link(reactor, config.redis, table.instance, table.retention, unique()[:12], jitter)
     audit = open_audit(reactor, table)
-    recent = Recent(reactor, audit.record if audit else unrecorded)
+    recent = RecentTroubles(reactor, audit.record if audit else unrecorded)
     directories = Directories(reactor, config.directories)
     prefix = RedisStore.key_prefix(config.redis.key_prefix)
     stops = StopList(link, prefix)

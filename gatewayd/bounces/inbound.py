@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 
 from gatewayd.bounces.dsn import judge
-from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp import Arrived, LmtpSession
 from gatewayd.bounces.parts import take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
@@ -101,7 +101,7 @@ class ReturnedMail(protocol.Factory):
         internal_relays: Collection[str] = (),
         meter: IMeter | None = None,
         hostname: str = "gatewayd",
-        limits: Limits | None = None,
+        limits: LmtpLimits | None = None,
         in_thread: InThread | None = None,
     ) -> None:
         self._reactor = reactor
@@ -110,7 +110,7 @@ class ReturnedMail(protocol.Factory):
         self._about = about
         self._meter = meter
         self._hostname = hostname
-        self._limits = limits or Limits()
+        self._limits = limits or LmtpLimits()
         self._in_thread = in_thread or _threads_of(reactor)
         self._sessions: set[LmtpSession[Addressed]] = set()
         self._mails_of = Tally(_MAILS_A_TOKEN)
@@ -128,8 +128,8 @@ class ReturnedMail(protocol.Factory):
         """Take other values from now on; sessions that are open keep their limits."""
         self._domains = frozenset(domain.rstrip(".").lower() for domain in domains)
         self._internal_relays = frozenset(name.rstrip(".").lower() for name in internal_relays)
-        self._sized = Limits(
-            **{name: getattr(self._limits, name) for name in Limits.__struct_fields__ if name != "max_size"},
+        self._sized = LmtpLimits(
+            **{name: getattr(self._limits, name) for name in LmtpLimits.__struct_fields__ if name != "max_size"},
             max_size=max_size,
         )
 

@@ -3,7 +3,7 @@
 _END = b"\r\n.\r\n"
 
 
-class Incoming:
+class IncomingMail:
     """The bytes of one mail as they come: the first `kept` of them, and how many there were."""
 
     def __init__(self, kept: int) -> None:

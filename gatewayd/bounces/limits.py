@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Limits(Struct, frozen=True):
+class LmtpLimits(Struct, frozen=True):
     """What one session, and all of them together, may use. Seconds and bytes.
 
     Of a mail the first `kept` bytes are kept; the rest is read, counted and thrown away. A peer that leaves our replies

@@ -14,8 +14,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from gatewayd.bounces.incoming import Incoming
-from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.incoming import IncomingMail
+from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp_commands import LmtpCommands, R, Then
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.log import Logger
@@ -48,7 +48,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
     def __init__(
         self,
         clock: IReactorTime,
-        limits: Limits,
+        limits: LmtpLimits,
         hostname: str,
         *,
         find: Callable[[str], R | None],
@@ -62,7 +62,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._over = over
         self._buffer = bytearray()  # what is not looked at yet
         self._replies = b""  # of what is looked at together, until they are written at once
-        self._mail: Incoming | None = None  # the one that is coming in
+        self._mail: IncomingMail | None = None  # the one that is coming in
         self._timers: dict[str, IDelayedCall] = {}
         self._expired = ""  # why it is to end after the answer that is due
         self._closing = False
@@ -195,7 +195,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         if len(self._buffer) > 8 * self._limits.buffer:
             self._hang_up("421 4.7.0 too much input\r\n")
 
-    def _mail_data(self, mail: Incoming, data: bytes) -> bytes:
+    def _mail_data(self, mail: IncomingMail, data: bytes) -> bytes:
         """Feed the mail that is coming in; what follows its end is given back."""
         rest = mail.feed(data)
         if rest is None:
@@ -212,7 +212,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
             self._hang_up(answer.lines)
             return
         if answer.then is Then.MAIL:
-            self._mail = Incoming(self._limits.kept)
+            self._mail = IncomingMail(self._limits.kept)
         self._answer(answer.lines)
 
     def _answer(self, lines: str) -> None:
@@ -229,7 +229,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
 
     # --- the mail -------------------------------------------------------------------------------------------------
 
-    def _mail_ended(self, mail: Incoming) -> None:
+    def _mail_ended(self, mail: IncomingMail) -> None:
         recipient, null_sender = self._commands.mail_ended()
         if mail.size > self._limits.max_size:
             self._answer("552 5.3.4 message too big\r\n")

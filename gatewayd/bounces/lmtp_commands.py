@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from gatewayd.bounces.envelope import read_path, refused_parameters
-from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.limits import LmtpLimits
 
 R = TypeVar("R")
 
@@ -38,7 +38,7 @@ def _answer(code: int, text: str) -> LmtpAnswer:
 class LmtpCommands(Generic[R]):
     """Those of one session. `find` gives the recipient behind an address, or None where we have no such one."""
 
-    def __init__(self, limits: Limits, hostname: str, find: Callable[[str], R | None]) -> None:
+    def __init__(self, limits: LmtpLimits, hostname: str, find: Callable[[str], R | None]) -> None:
         self._limits = limits
         self._hostname = hostname
         self._find = find

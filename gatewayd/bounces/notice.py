@@ -18,7 +18,7 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-class _Recipient(Struct, rename="camel"):
+class _NoticeRecipient(Struct, rename="camel"):
     email_address: str = ""
     action: str = ""
     status: str = ""
@@ -26,7 +26,7 @@ class _Recipient(Struct, rename="camel"):
 
 
 class _Bounce(Struct, rename="camel"):
-    bounced_recipients: list[_Recipient] = []
+    bounced_recipients: list[_NoticeRecipient] = []
     reporting_mta: str = field(default="", name="reportingMTA")
 
 
@@ -37,12 +37,12 @@ class _Delivery(Struct, rename="camel"):
 
 
 class _Complaint(Struct, rename="camel"):
-    complained_recipients: list[_Recipient] = []
+    complained_recipients: list[_NoticeRecipient] = []
     complaint_feedback_type: str | None = None
 
 
 class _Delay(Struct, rename="camel"):
-    delayed_recipients: list[_Recipient] = []
+    delayed_recipients: list[_NoticeRecipient] = []
 
 
 class _Notice(Struct, rename="camel"):
@@ -74,9 +74,8 @@ def read_notice(mail: Mail) -> BounceReading | None:
 def _verdict(kind: Kind, notice: _Notice) -> BounceReading:
     bounce, delivery = notice.bounce or _Bounce(), notice.delivery or _Delivery()
     complaint, delay = notice.complaint or _Complaint(), notice.delivery_delay or _Delay()
-    one = next(
-        iter([*bounce.bounced_recipients, *complaint.complained_recipients, *delay.delayed_recipients]), _Recipient()
-    )
+    recipients = [*bounce.bounced_recipients, *complaint.complained_recipients, *delay.delayed_recipients]
+    one = recipients[0] if recipients else _NoticeRecipient()
     said = one.diagnostic_code or delivery.smtp_response
     status = one.status or code_in(said) or _success(said)
     return BounceReading(

@@ -22,7 +22,7 @@ from gatewayd.core.redact import redact
 from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.probe import probe
-from gatewayd.smtp.client import Session
+from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
@@ -53,7 +53,7 @@ async def relay(reactor: Any, name: str, table: config.Relay) -> list[Finding]:
     login = Login(starttls, table.username, table.password.reveal(), name)
     gone: Deferred[Any] = Deferred()
     quick = Timeouts(greeting=PATIENCE, ehlo=PATIENCE, starttls=PATIENCE, auth=PATIENCE, quit=2.0)
-    session = Session(reactor, login, timeouts=quick, on_lost=gone.callback)
+    session = RelaySession(reactor, login, timeouts=quick, on_lost=gone.callback)
     endpoint: Any = HostnameEndpoint(reactor, table.host, table.port, timeout=PATIENCE)
     try:
         if table.tls == "implicit":

@@ -10,7 +10,7 @@ from gatewayd import config
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.directories.plugins import maker
 from gatewayd.directories.remembered import Remembered
-from gatewayd.directories.sql import SqlDirectory
+from gatewayd.directories.sql import SqlRecipientDirectory
 
 
 def open_directory(reactor: Any, name: str, table: config.Directory) -> Remembered:
@@ -80,12 +80,12 @@ class Directories:
 
 def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
     if isinstance(table, config.SqlDirectory):
-        return SqlDirectory(reactor, table.driver, table.connect, table.query)
+        return SqlRecipientDirectory(reactor, table.driver, table.connect, table.query)
     if isinstance(table, config.HttpDirectory):
         # Its HTTP client takes long to be imported, and most players are in a database.
-        from gatewayd.directories.http import HttpDirectory
+        from gatewayd.directories.http import HttpRecipientDirectory
 
-        return HttpDirectory(
+        return HttpRecipientDirectory(
             reactor,
             table.url,
             lambda again=False: _headers(table, again),

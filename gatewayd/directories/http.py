@@ -30,7 +30,7 @@ NOT_KNOWN = frozenset({204, 404, 410})
 
 
 @implementer(IRecipientDirectory)
-class HttpDirectory:
+class HttpRecipientDirectory:
     """`url` holds {ext_user_id} and may hold {label}, percent-encoded into path or query; redirects are not followed.
 
     `headers()` gives the headers of a request, and `headers(again=True)` the same with secrets as their files have them

@@ -43,7 +43,7 @@ def driver_module(driver: str) -> Any:
 
 
 @implementer(IRecipientDirectory)
-class SqlDirectory:
+class SqlRecipientDirectory:
     """`query` asked over connections made by `driver`.connect(**connect).
 
     Raises ValueError, naming the wrong key, where the driver can't be imported or the query has wrong parameters.
@@ -57,8 +57,12 @@ class SqlDirectory:
         self._connect = drivers.adjusted(driver, connect)
         self.columns: tuple[str, ...] = ()
         self._refused_an_id = False
-        self._threads: Threads[_Session] = Threads(
-            reactor, f"directory-{driver}", CONNECTIONS, lambda: _Session(module.connect, self._connect), _Session.close
+        self._threads: Threads[_SqlConnection] = Threads(
+            reactor,
+            f"directory-{driver}",
+            CONNECTIONS,
+            lambda: _SqlConnection(module.connect, self._connect),
+            _SqlConnection.close,
         )
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
@@ -92,7 +96,7 @@ class _Found(Struct, frozen=True):
     refused: bool = False
 
 
-class _Session:
+class _SqlConnection:
     """One thread's connection, made when it is needed."""
 
     def __init__(self, connect: Any, arguments: Mapping[str, Any]) -> None:

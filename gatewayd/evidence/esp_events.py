@@ -67,7 +67,7 @@ _AT_ONCE = 1000  # messages of one request that are recorded at a time
 _log = Logger()
 
 
-class _Provider(Struct, frozen=True):
+class _EspProvider(Struct, frozen=True):
     secret: bytes
     settings: Settings
     confirm: bool
@@ -91,7 +91,7 @@ class EspEvents:
         self._clock = clock
         self._keys = keys
         self._evidence = evidence
-        self._providers: dict[str, _Provider] = {}
+        self._providers: dict[str, _EspProvider] = {}
         self.reload(esp)
         self._claims = claims
         self._base_url = base_url.rstrip("/")
@@ -241,7 +241,7 @@ async def _called(fetch: Fetch, url: str) -> tuple[int, bytes]:
     return await fetch(url)
 
 
-def _provider(given: config.Esp) -> _Provider:
+def _provider(given: config.Esp) -> _EspProvider:
     settings = Settings(
         signing_key=given.signing_key.reveal(),
         public_key=given.public_key.reveal(),
@@ -249,7 +249,7 @@ def _provider(given: config.Esp) -> _Provider:
         username=given.username,
         password=given.password.reveal(),
     )
-    return _Provider(given.secret.reveal().encode(), settings, given.confirm)
+    return _EspProvider(given.secret.reveal().encode(), settings, given.confirm)
 
 
 def _meaning(event: EspEvent) -> Event:

@@ -76,7 +76,7 @@ Reply = Any
 """An Answer: Routes takes it, Klein's own types do not know it."""
 
 
-class Public:
+class PublicPaths:
     """The public listener's paths; also its door (http.door): a wrong ESP secret is told so before its body is read."""
 
     app = Klein()

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from gatewayd.http.door import Answer, as_bytes
 from gatewayd.http.eager import write_now
-from gatewayd.http.incoming import NOBODYS, Incoming, Limits
+from gatewayd.http.incoming import NOBODYS, IncomingRequests, SiteLimits
 from gatewayd.http.kernel import waited
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
@@ -35,7 +35,7 @@ FOREVER = float("inf")
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Listening(Limits, Interface):
+class Listening(SiteLimits, Interface):
     """What a connection asks of its listener, and tells it (site.Site, which explains them)."""
 
     reactor: Any
@@ -67,7 +67,7 @@ class ServerConnection(Protocol):
 
     def __init__(self, site: Listening) -> None:
         self._site = site
-        self._incoming = Incoming(site, self._new_request, self._go_ahead)
+        self._incoming = IncomingRequests(site, self._new_request, self._go_ahead)
         self.deadline = FOREVER
         self.peer = ""
         self.came_at = 0.0
@@ -168,7 +168,7 @@ class ServerConnection(Protocol):
     @property
     def _is_occupied(self) -> bool:
         """Answers are due before more is looked at."""
-        return bool(self._incoming.asked) or self._answering is not None or self._not_reading
+        return bool(self._incoming.waiting) or self._answering is not None or self._not_reading
 
     def give_way(self) -> None:
         """All callers together have sent more than we keep: of the requests that come in, this one is the largest."""
@@ -185,7 +185,7 @@ class ServerConnection(Protocol):
         incoming = self._incoming
         incoming.read()
         self._answer_next()
-        if incoming.refused and not incoming.asked and self._answering is None:
+        if incoming.refused and not incoming.waiting and self._answering is None:
             incoming.read_rest()
             if incoming.refused_is_in and not self._closing:
                 self.close()
@@ -213,9 +213,9 @@ class ServerConnection(Protocol):
 
     def _answer_next(self) -> None:
         incoming = self._incoming
-        if not incoming.asked or self._answering is not None or self._not_reading:
+        if not incoming.waiting or self._answering is not None or self._not_reading:
             return
-        request, answer, is_last = incoming.asked.popleft()
+        request, answer, is_last = incoming.waiting.popleft()
         site = self._site
         if answer is not None:
             if not is_last:
@@ -237,10 +237,10 @@ class ServerConnection(Protocol):
         self._answering = request
         self.deadline = FOREVER  # from here on it is we who are slow
         request.came_at = self.came_at
-        site.turns.take(self)
+        site.turns.join(self)
 
     def begin(self) -> None:
-        """See turns.Waiting. Of who has hung up in the line nothing is begun."""
+        """See turns.InLine. Of who has hung up in the line nothing is begun."""
         request = self._answering
         if request is None:
             return
@@ -251,7 +251,7 @@ class ServerConnection(Protocol):
             self._answered(answering, request)
 
     def turn_away(self) -> None:
-        """See turns.Waiting."""
+        """See turns.InLine."""
         request = self._answering
         if request is not None:
             self._answered(self._site.door.busy(request), request)

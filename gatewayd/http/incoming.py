@@ -22,7 +22,7 @@ NOBODYS = Answer(status=400)
 """To what names no path."""
 
 
-class Limits(Protocol):
+class SiteLimits(Protocol):
     """What is asked of the listener (site.Site), and told it."""
 
     door: Door
@@ -31,7 +31,7 @@ class Limits(Protocol):
         """So many bytes more, or less, are in memory for it."""
 
 
-class Asked(NamedTuple):
+class WaitingRequest(NamedTuple):
     """A request that waits for its turn; `answer` is the door's. The last one's answer ends the connection."""
 
     request: Request
@@ -39,15 +39,15 @@ class Asked(NamedTuple):
     is_last: bool = False
 
 
-class Incoming:
+class IncomingRequests:
     """What comes on one connection, until it `is_over`.
 
-    `asked` are the requests that wait for their turn. `held` counts the bytes of bodies in memory, that of the request
-    which is being answered with them. `go_ahead` is called where a caller waits for our word to send a body.
+    `waiting` are the requests that wait for their turn. `held` counts the bytes of bodies in memory, with that of the
+    request which is being answered. `go_ahead` is called where a caller waits for our word to send a body.
     """
 
-    def __init__(self, site: Limits, new_request: Callable[[], Request], go_ahead: Callable[[], None]) -> None:
-        self.asked: deque[Asked] = deque()
+    def __init__(self, site: SiteLimits, new_request: Callable[[], Request], go_ahead: Callable[[], None]) -> None:
+        self.waiting: deque[WaitingRequest] = deque()
         self.held = 0
         self.is_over = False
         self.refused = False  # the answer that ends the connection is decided, before its request was in
@@ -68,7 +68,7 @@ class Incoming:
     @property
     def has_more(self) -> bool:
         """There are requests to answer, or bytes to look at."""
-        return bool(self.asked or self._unread)
+        return bool(self.waiting or self._unread)
 
     @property
     def is_ahead(self) -> bool:
@@ -86,7 +86,7 @@ class Incoming:
 
     def read(self) -> None:
         """Look at what came until a request waits for its turn."""
-        while self._unread and not self.asked:
+        while self._unread and not self.waiting:
             # Of a body that is known to be this long nothing else can be in these bytes.
             self._feed(max(SLICE, self._reader.body_left))
 
@@ -103,7 +103,7 @@ class Incoming:
         self.refused = True
         request.keep_alive = False
         request.drop_body()
-        self.asked.append(Asked(request, answer or NOBODYS, is_last=True))
+        self.waiting.append(WaitingRequest(request, answer or NOBODYS, is_last=True))
 
     def release(self) -> None:
         """Nobody needs the bodies that came any more."""
@@ -113,7 +113,7 @@ class Incoming:
     def stop(self) -> None:
         """Nothing more is listened to, and what waits gets no answer."""
         self._listen_no_more()
-        self.asked.clear()
+        self.waiting.clear()
 
     def end(self) -> None:
         """The connection is gone. It and what calls it name each other: garbage that must be searched for."""
@@ -131,8 +131,8 @@ class Incoming:
         try:
             if not self._reader.feed(data):
                 self._listen_no_more()
-                if self.asked:
-                    self.asked[-1].request.keep_alive = False
+                if self.waiting:
+                    self.waiting[-1].request.keep_alive = False
         except NotHttp as fault:
             self._listen_no_more()
             if not self.refused:
@@ -155,7 +155,7 @@ class Incoming:
             self._refuse(request, answer)
         elif answer is not None:
             self._turned_away = answer
-        elif not self.asked and (request.header(b"expect") or b"").lower() == b"100-continue":
+        elif not self.waiting and (request.header(b"expect") or b"").lower() == b"100-continue":
             self._go_ahead()
 
     def _piece_came(self, request: Request, data: bytes) -> None:
@@ -174,5 +174,5 @@ class Incoming:
             self.refused_is_in = True
             self._listen_no_more()
         else:
-            self.asked.append(Asked(request, self._turned_away))
+            self.waiting.append(WaitingRequest(request, self._turned_away))
             self._turned_away = None

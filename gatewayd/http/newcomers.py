@@ -43,7 +43,7 @@ class Hurried(Protocol):
         """For the header of that name."""
 
 
-class _Listening:
+class _ListeningSocket:
     """A listening socket that gives out only those newcomers who were not answered here."""
 
     def __init__(self, listening: socket.socket, site: Hurried, seconds: Callable[[], float]) -> None:
@@ -81,7 +81,7 @@ def fetch_all(port: Any, site: Hurried) -> None:
 
 
 def _fetch_all(port: Any, site: Hurried) -> None:
-    listening = _Listening(port.socket, site, port.reactor.seconds)
+    listening = _ListeningSocket(port.socket, site, port.reactor.seconds)
     fetch = port.doRead
 
     def fetch_newcomers() -> None:

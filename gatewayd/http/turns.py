@@ -21,7 +21,7 @@ PRESSED = 0.6
 """Part of the patience after which the first in the line has waited so long that nobody more may join it."""
 
 
-class Waiting(Protocol):
+class InLine(Protocol):
     """One complete request; `came_at` is the reactor's time when its last byte reached this host."""
 
     came_at: float
@@ -36,7 +36,7 @@ class Waiting(Protocol):
 class Turns:
     """First come, first begun. `patience` is how many seconds old a request may be when it is begun.
 
-    `in_flight` counts those that were taken and have not ended, and `most` is how many they may be.
+    `in_flight` counts those that joined and have not ended, and `most` is how many they may be.
     """
 
     def __init__(self, reactor: Any, patience: float) -> None:
@@ -44,7 +44,7 @@ class Turns:
         self.most = MOST_AT_ONCE
         self.in_flight = 0
         self._reactor = reactor
-        self._line: deque[Waiting] = deque()
+        self._line: deque[InLine] = deque()
         self._turn_ends = 0.0  # the moment when this turn's share is used up; 0.0: no turn was looked at
 
     def are_pressed(self, now: float) -> bool:
@@ -55,7 +55,7 @@ class Turns:
         """Who came now would be turned away."""
         return self.in_flight >= self.most or self.are_pressed(now)
 
-    def take(self, one: Waiting) -> None:
+    def join(self, one: InLine) -> None:
         """Begin it or turn it away, now or when its turn comes. Either way it is in flight until `ended`."""
         now = self._reactor.seconds()
         is_full = self.are_full(now)
@@ -68,7 +68,7 @@ class Turns:
             one.begin()
 
     def ended(self) -> None:
-        """One that was taken has its answer, or nobody waits for it any more."""
+        """One that joined has its answer, or nobody waits for it any more."""
         self.in_flight -= 1
 
     def _has_time(self, now: float) -> bool:

@@ -52,7 +52,7 @@ PREVIEWS_AT_ONCE = 60.0
 """Seconds' worth of a label's preview_rate that may come at once."""
 
 
-class Outbox(Protocol):
+class IOutbox(Protocol):
     """Where a message that this instance accepted may go on from memory."""
 
     def room(self) -> bool:
@@ -65,7 +65,7 @@ class Outbox(Protocol):
         """Begin nothing under this id before `doing` has ended."""
 
 
-class Fit(Protocol):
+class IFit(Protocol):
     """What the SMSCs of a label can carry. A reason is for the caller, and empty where there is none."""
 
     def segments(self, body: str, label: Label) -> int:
@@ -89,8 +89,8 @@ class Acceptor:
         keys: Keys,
         labels: Mapping[str, Label],
         *,
-        fit: Fit,
-        outboxes: Mapping[Channel, Outbox],
+        fit: IFit,
+        outboxes: Mapping[Channel, IOutbox],
         consent: Consent,
         guard: IntakeGuard,
         decided: Decided = unrecorded,

@@ -71,7 +71,7 @@ class _Gate:
         return "" if found else "the Authorization header is none of the label's"
 
 
-class Api:
+class ApiPaths:
     """The api listener's app. `new_id` makes the request ids under which failures are logged."""
 
     app = Klein()

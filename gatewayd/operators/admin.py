@@ -34,7 +34,7 @@ from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.orders import Wrong
 from gatewayd.operators.pages import BrowserPages
 from gatewayd.operators.player_verbs import PlayerVerbs
-from gatewayd.operators.recent import Recent
+from gatewayd.operators.recent import RecentTroubles
 from gatewayd.operators.stop_orders import StopOrders
 from gatewayd.operators.verbs import Verbs
 
@@ -46,7 +46,7 @@ Reply = Any
 """An Answer: Routes takes it, Klein's own types do not know it."""
 
 
-class Admin:
+class AdminPaths:
     """Everything behind the admin listener.
 
     `labels` says for each label how many seconds its stop list keeps a player. `hosts` are further names under which
@@ -67,7 +67,7 @@ class Admin:
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
-        recent: Recent,
+        recent: RecentTroubles,
         retention: float = 7 * 86400.0,
         decided: Decided = unrecorded,
     ) -> None:

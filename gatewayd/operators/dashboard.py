@@ -20,7 +20,7 @@ from gatewayd.operators.figures import Snapshot, rate_of
 from gatewayd.operators.folding import folded
 from gatewayd.operators.metrics import Counts
 from gatewayd.operators.plots import Points, Series, levels, per_minute, plot, short
-from gatewayd.operators.recent import Dated
+from gatewayd.operators.recent import DatedDecision
 from gatewayd.operators.shapes import state_counts
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Lists(Struct, frozen=True):
     """
 
     waiting: tuple[Trace, ...] = ()
-    failed: tuple[Dated, ...] = ()
-    refused: tuple[Dated, ...] = ()
+    failed: tuple[DatedDecision, ...] = ()
+    refused: tuple[DatedDecision, ...] = ()
 
 
 class DashboardPages:

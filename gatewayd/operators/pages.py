@@ -22,7 +22,7 @@ from gatewayd.operators.houserules import Endpoint, asset, page, see_other
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.orders import Switch, Wrong, asked, form
-from gatewayd.operators.recent import Recent
+from gatewayd.operators.recent import RecentTroubles
 
 log = Logger()
 _DEAD_VERBS = ("retry", "drop")
@@ -39,7 +39,7 @@ class BrowserPages:
         labels: Callable[[], Mapping[str, float]],
         orders: MessageOrders,
         known: KnownLabels,
-        recent: Recent,
+        recent: RecentTroubles,
         *,
         with_draining: Callable[[tuple[str, ...]], tuple[str, ...]],
         instance: str,

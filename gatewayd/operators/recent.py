@@ -17,34 +17,34 @@ KEPT = 50
 _DID_NOT_ARRIVE = frozenset({"failed", "rejected", "bounced"})
 
 
-class Dated(Struct, frozen=True):
+class DatedDecision(Struct, frozen=True):
     """One decision, and when it was made (seconds since the epoch)."""
 
     at: float
     decision: Decision
 
 
-class Recent:
+class RecentTroubles:
     """Hears each decision on its way to `further` (the audit log)."""
 
     def __init__(self, clock: IReactorTime, further: Decided) -> None:
         self._clock = clock
         self._further = further
-        self._refused: deque[Dated] = deque(maxlen=KEPT)
-        self._failed: deque[Dated] = deque(maxlen=KEPT)
+        self._refused: deque[DatedDecision] = deque(maxlen=KEPT)
+        self._failed: deque[DatedDecision] = deque(maxlen=KEPT)
 
     def record(self, decision: Decision) -> None:
         """Keep what went wrong, and pass everything on."""
         if decision.what == "refused":
-            self._refused.append(Dated(self._clock.seconds(), decision))
+            self._refused.append(DatedDecision(self._clock.seconds(), decision))
         elif decision.what in _DID_NOT_ARRIVE:
-            self._failed.append(Dated(self._clock.seconds(), decision))
+            self._failed.append(DatedDecision(self._clock.seconds(), decision))
         self._further(decision)
 
-    def refused(self, limit: int) -> list[Dated]:
+    def refused(self, limit: int) -> list[DatedDecision]:
         """The latest requests that were refused, the newest first."""
         return list(self._refused)[: -limit - 1 : -1]
 
-    def failed(self, limit: int) -> list[Dated]:
+    def failed(self, limit: int) -> list[DatedDecision]:
         """The latest messages that did not arrive, the newest first."""
         return list(self._failed)[: -limit - 1 : -1]

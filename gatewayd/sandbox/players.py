@@ -125,7 +125,7 @@ class PlayerService:
 
     async def listen(self, port: int = 0) -> None:
         """Open the port; 0 takes a free one."""
-        site = Site(_Players(self))
+        site = Site(_PlayersPage(self))
         site.noisy = False
         self._port = await TCP4ServerEndpoint(self._reactor, port, interface="127.0.0.1").listen(site)
 
@@ -151,7 +151,7 @@ class PlayerService:
         return json.dumps(found).encode()
 
 
-class _Players(Resource):
+class _PlayersPage(Resource):
     isLeaf = True
 
     def __init__(self, service: PlayerService) -> None:

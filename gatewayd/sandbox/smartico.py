@@ -72,7 +72,7 @@ class Said:
 
 
 @dataclass
-class _Wish:
+class _Expected:
     wanted: Callable[[list[Heard]], bool]
     granted: Deferred[None] = field(default_factory=Deferred)
 
@@ -85,7 +85,7 @@ class Smartico:
         self.answers = answers
         self.on_heard: Callable[[Heard], None] = lambda heard: None
         self._reactor = reactor
-        self._wishes: list[_Wish] = []
+        self._wishes: list[_Expected] = []
         self._port: IListeningPort | None = None
         self._counts: dict[tuple[str, str], int] = {}
         resource = _CallbackResource(reactor, self._hear)
@@ -135,7 +135,7 @@ class Smartico:
         """Return once `wanted(heard)` is true; asked again after each callback."""
         if wanted(self.heard):
             return
-        wish = _Wish(wanted)
+        wish = _Expected(wanted)
         self._wishes.append(wish)
         await wish.granted
 

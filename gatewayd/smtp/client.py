@@ -56,7 +56,7 @@ class _Transaction:
 
 
 @implementer(IPullProducer)
-class Session(RelayConnection):
+class RelaySession(RelayConnection):
     """A connection that takes messages, `CAPACITY` at a time."""
 
     CAPACITY = 2

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from gatewayd.config import Relay
 from gatewayd.core.reaching import plain
-from gatewayd.smtp.client import Session
+from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.own_name import OwnName
 from gatewayd.smtp.timeouts import Timeouts
@@ -39,9 +39,9 @@ class Openings:
         *,
         timeouts: Timeouts,
         own_name: OwnName,
-        opened: Callable[[Session, float], None],
+        opened: Callable[[RelaySession, float], None],
         failed: Callable[[Any], None],
-        lost: Callable[[Session], None],
+        lost: Callable[[RelaySession], None],
     ) -> None:
         self._reactor = reactor
         self._name = name
@@ -76,19 +76,19 @@ class Openings:
 
     def _ended(self, result: Any, opening: Deferred[Any]) -> None:
         began = self._under_way.pop(opening)
-        if isinstance(result, Session):
+        if isinstance(result, RelaySession):
             self._on_opened(result, began)
         else:
             self._on_failed(result)
 
-    async def _connect(self, relay: Relay, tls: ClientTls) -> Session:
+    async def _connect(self, relay: Relay, tls: ClientTls) -> RelaySession:
         starttls = tls.options if relay.tls == "starttls" else None
         name = relay.helo or await self._own_name()
         login = Login(starttls, relay.username, relay.password.reveal(), name)
         endpoint: Any = HostnameEndpoint(self._reactor, relay.host, relay.port, timeout=self._timeouts.connect)
         if relay.tls == "implicit":
             endpoint = wrapClientTLS(tls.options(), endpoint)
-        session = Session(self._reactor, login, timeouts=self._timeouts, on_lost=self._on_lost)
+        session = RelaySession(self._reactor, login, timeouts=self._timeouts, on_lost=self._on_lost)
         factory = Factory.forProtocol(lambda: session)
         factory.noisy = False
         try:
@@ -99,7 +99,7 @@ class Openings:
             raise RelayTrouble(f"no connection: {plain(error)}") from None
         self._ungreeted += 1
         try:
-            ready: Session = await session.ready
+            ready: RelaySession = await session.ready
         finally:
             self._ungreeted -= 1
         return ready

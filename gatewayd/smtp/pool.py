@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from gatewayd.config import Relay
 from gatewayd.core.line import Line
 from gatewayd.core.rate import NotNow, Rate, Reserve, Turn
-from gatewayd.smtp.client import Session
+from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.commands import Envelope, Offer
 from gatewayd.smtp.health import NO_ANSWER, RelayHealth
 from gatewayd.smtp.negotiation import RelayTrouble
@@ -62,10 +62,10 @@ class PoolSettings:
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
+class _OpenSession:
     """An open connection: how many messages have it, and since when none had (seconds since the epoch)."""
 
-    session: Session
+    session: RelaySession
     lent: int = 0
     idle_since: float = 0.0
 
@@ -91,11 +91,11 @@ class Pool:
         self._reactor = reactor
         self._settings = settings
         self._tls = ClientTls(relay)
-        self._kept: dict[Session, _Kept] = {}  # all that are open
-        self._idle: list[_Kept] = []  # those that carry nothing, the latest at the end
-        self._half: deque[_Kept] = deque()  # those that carry one mail, and may take another behind it
-        self._back: list[_Kept] = []  # those that come back in this very moment
-        self._line: Line[_Kept] = Line(reactor, PATIENCE, self._too_long)
+        self._kept: dict[RelaySession, _OpenSession] = {}  # all that are open
+        self._idle: list[_OpenSession] = []  # those that carry nothing, the latest at the end
+        self._half: deque[_OpenSession] = deque()  # those that carry one mail, and may take another behind it
+        self._back: list[_OpenSession] = []  # those that come back in this very moment
+        self._line: Line[_OpenSession] = Line(reactor, PATIENCE, self._too_long)
         self._openings = Openings(
             reactor,
             name,
@@ -219,7 +219,7 @@ class Pool:
 
     # -- connections lent and given back ------------------------------------------------------------------------
 
-    async def _acquire(self) -> _Kept:
+    async def _acquire(self) -> _OpenSession:
         if self._stopping is not None:
             raise _not_used()
         while self._idle:
@@ -247,12 +247,12 @@ class Pool:
             return RelayTrouble(NO_ANSWER)
         return NotNow("no connection to the relay became free in time", self._reactor.seconds() + 1.0)
 
-    def _lend(self, kept: _Kept) -> None:
+    def _lend(self, kept: _OpenSession) -> None:
         kept.lent += 1
         if kept.takes_another:
             self._half.append(kept)
 
-    def _release(self, kept: _Kept) -> None:
+    def _release(self, kept: _OpenSession) -> None:
         kept.lent -= 1
         session = kept.session
         if session not in self._kept:
@@ -268,7 +268,7 @@ class Pool:
                 while self._back:
                     self._rest(self._back.pop())
 
-    def _take_back(self) -> _Kept | None:
+    def _take_back(self) -> _OpenSession | None:
         while self._back:
             kept = self._back.pop()
             if kept.session.alive:
@@ -276,7 +276,7 @@ class Pool:
                 return kept
         return None
 
-    def _rest(self, kept: _Kept) -> None:
+    def _rest(self, kept: _OpenSession) -> None:
         """Nobody waits for it."""
         if kept.lent:
             self._half.append(kept)
@@ -284,7 +284,7 @@ class Pool:
             kept.idle_since = self._reactor.seconds()
             self._idle.append(kept)
 
-    def _lend_no_more(self, kept: _Kept) -> None:
+    def _lend_no_more(self, kept: _OpenSession) -> None:
         if kept in self._half:
             self._half.remove(kept)
 
@@ -298,8 +298,8 @@ class Pool:
     def _open(self) -> None:
         self._openings.begin(self.relay, self._tls)
 
-    def _opened(self, session: Session, began: float) -> None:
-        kept = _Kept(session, lent=1)
+    def _opened(self, session: RelaySession, began: float) -> None:
+        kept = _OpenSession(session, lent=1)
         # Where it is lost already nobody would ever take it out again.
         if session.alive:
             self._kept[session] = kept
@@ -326,7 +326,7 @@ class Pool:
                 self._line.fail(lambda: RelayTrouble(trouble.reason))
         self._maybe_stopped()
 
-    def _lost(self, session: Session) -> None:
+    def _lost(self, session: RelaySession) -> None:
         kept = self._kept.pop(session, None)
         if kept is not None:
             self._lend_no_more(kept)
@@ -387,7 +387,7 @@ class Pool:
             else:
                 self._openings.make_room(now)
 
-    def _probed(self, well: bool, kept: _Kept) -> None:
+    def _probed(self, well: bool, kept: _OpenSession) -> None:
         if not well:
             kept.session.quit()
         elif not self.health.up:

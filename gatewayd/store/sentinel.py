@@ -117,7 +117,7 @@ class Sentinels(Service):
 
     async def _answer(self, endpoint: IStreamClientEndpoint) -> Master:
         words = [*self._login, ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name], ["SENTINEL", "MASTER", self._name]]
-        talk = _Talk(words)
+        talk = _SentinelTalk(words)
         protocol: Any = await endpoint.connect(_factory(talk))
         try:
             *_, address, about = await talk.replies
@@ -152,7 +152,7 @@ class Sentinels(Service):
     async def _listen(self, endpoint: IStreamClientEndpoint) -> None:
         backoff = Backoff(STORE, self._jitter)
         while True:
-            talk = _Talk([*self._login, ["SUBSCRIBE", "+switch-master"]], self._heard)
+            talk = _SentinelTalk([*self._login, ["SUBSCRIBE", "+switch-master"]], self._heard)
             try:
                 connecting = endpoint.connect(_factory(talk))
                 connecting.addTimeout(PING_EVERY, self._clock)
@@ -170,7 +170,7 @@ class Sentinels(Service):
             now = self._clock.seconds()
             await deferLater(self._clock, backoff.failed(now) - now)
 
-    async def _keep(self, talk: "_Talk") -> None:
+    async def _keep(self, talk: "_SentinelTalk") -> None:
         pinging = LoopingCall(talk.ping)
         pinging.clock = self._clock
         pinging.start(PING_EVERY, now=False).addErrback(lambda failure: None)
@@ -205,7 +205,7 @@ def _epoch(about: Any) -> int:
     return int(fields.get(b"config-epoch", 0))
 
 
-class _Talk(Protocol):
+class _SentinelTalk(Protocol):
     """Questions in one go, their replies in order; what comes behind them goes to `heard`."""
 
     def __init__(self, words: Sequence[Sequence[str]], heard: Callable[[Sequence[Any]], None] | None = None) -> None:
@@ -270,7 +270,7 @@ def _packed(words: Sequence[str]) -> bytes:
     return packed
 
 
-def _factory(talk: _Talk) -> Factory:
+def _factory(talk: _SentinelTalk) -> Factory:
     factory = Factory()
     factory.noisy = False
     factory.buildProtocol = lambda addr: talk  # type: ignore[method-assign]

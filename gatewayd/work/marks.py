@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gatewayd.core.interfaces import IStore
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.persist import persist
-from gatewayd.core.recent import Recent
 
 KEPT_FOR = 600.0
 MOST = 30_000
@@ -54,8 +54,8 @@ class Marks:
     def __init__(self, clock: Any, store: IStore) -> None:
         self._clock = clock
         self._store = store
-        self._marks: Recent[Mark] = Recent(MOST, KEPT_FOR)
-        self._unwritten: Recent[Unwritten] = Recent(MOST_UNWRITTEN, KEPT_FOR)
+        self._marks: Memory[Mark] = Memory(MOST, KEPT_FOR)
+        self._unwritten: Memory[Unwritten] = Memory(MOST_UNWRITTEN, KEPT_FOR)
 
     def written(self, message_id: str, channel: Channel, route: str, stamp: int) -> None:
         """Its bytes may be written from now on; `stamp` is the mark's, as the store gave it."""

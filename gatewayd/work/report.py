@@ -50,7 +50,7 @@ class _Refusals(NamedTuple):
     """The label's key that may be wrong; "" where the host has a trouble of its own."""
 
 
-class _Refused(Exception):
+class _NotTaken(Exception):
     """The host heard us and took nothing; `failure` says what that means for the status."""
 
     def __init__(self, host: str, failure: TemporaryFailure | PermanentFailure, suspect: str) -> None:
@@ -100,7 +100,7 @@ class Reporter:
         """
         try:
             host = await self._tell(job)
-        except _Refused as refused:
+        except _NotTaken as refused:
             before = self._refusals.get(refused.host, _Refusals())
             # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
             if refused.host in self._refusals or len(self._refusals) < MAX_HOSTS:
@@ -126,17 +126,17 @@ class Reporter:
         )
         if not 200 <= status <= 299:
             failure = TemporaryFailure(f"callback answered HTTP {status} ({host})")
-            raise _Refused(host, failure, _suspected(status))
+            raise _NotTaken(host, failure, _suspected(status))
         code, words = read_answer(body)
         if code == 0:
             return host
         if code is None:
             failure = TemporaryFailure(f"callback's answer is not JSON with an error_code ({host})")
-            raise _Refused(host, failure, "callback_url")
+            raise _NotTaken(host, failure, "callback_url")
         reason = f"callback answered error_code {code}" + (f": {words}" if words else "") + f" ({host})"
         if code == NOT_FOUND and not self._is_young(job):
-            raise _Refused(host, PermanentFailure(reason), "api_key")
-        raise _Refused(host, TemporaryFailure(reason), "api_key")
+            raise _NotTaken(host, PermanentFailure(reason), "api_key")
+        raise _NotTaken(host, TemporaryFailure(reason), "api_key")
 
     def _is_young(self, job: ReportJob) -> bool:
         now = self._clock.seconds()

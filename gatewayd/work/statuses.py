@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from gatewayd.core.interfaces import IStore
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import Evidence, ReportJob
 from gatewayd.core.persist import persist
-from gatewayd.core.recent import Recent
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import KEPT_FOR
 
@@ -45,7 +45,7 @@ class RecentStatuses:
     def __init__(self, clock: Any, store: IStore) -> None:
         self._clock = clock
         self._store = store
-        self._statuses: Recent[Statuses] = Recent(MOST, KEPT_FOR)
+        self._statuses: Memory[Statuses] = Memory(MOST, KEPT_FOR)
 
     def heard(self, message_id: str, status: Report) -> None:
         """Smartico took this status of it."""

@@ -20,7 +20,7 @@ from conftest import need
 from gatewayd.config import Relay
 from gatewayd.core.model import Order
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.smtp.client import Session
+from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.mime import Brand, compose
 from gatewayd.smtp.negotiation import Login
@@ -66,7 +66,7 @@ async def run(reactor: Any, port: int, messages: int) -> None:
     for connections in (16, 2):
         sessions = []
         for _ in range(connections):
-            session = Session(reactor, Login())
+            session = RelaySession(reactor, Login())
             await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), session)
             sessions.append(await session.ready)
         work = [lambda one=one: one.submit(envelope, content) for one in sessions]

@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 
 from fakes import FakeEvidence
 from gatewayd.bounces.inbound import PREFIXES, SMALL, ReturnedMail, _threads_of
-from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp import LmtpSession
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Evidence, Known
@@ -41,7 +41,9 @@ class Transport(StringTransport):
 class Peer:
     """A client of a listener, over memory. `taken` is the evidence that was handed on."""
 
-    def __init__(self, *, limits: Limits | None = None, record: Any = None, sent_to: str = "", **options: Any) -> None:
+    def __init__(
+        self, *, limits: LmtpLimits | None = None, record: Any = None, sent_to: str = "", **options: Any
+    ) -> None:
         self.clock = Clock()
         self.evidence = FakeEvidence()
         self.taken = self.evidence.facts
@@ -287,7 +289,7 @@ def test_dots_come_back_as_they_went(pieces: list[bytes], size: int) -> None:
         arrived.append(mail.raw)
 
     session: LmtpSession[str] = LmtpSession(
-        Clock(), Limits(), "x", find=lambda a: a, record=record, over=lambda s: None
+        Clock(), LmtpLimits(), "x", find=lambda a: a, record=record, over=lambda s: None
     )
     session.makeConnection(Transport())
     wire = b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\nDATA\r\n"
@@ -342,7 +344,7 @@ def test_five_errors_are_forgiven() -> None:
 
 def test_connections_are_counted() -> None:
     """A connection too many hears 421, and there is room again once another ends."""
-    peer = Peer(limits=Limits(connections=2))
+    peer = Peer(limits=LmtpLimits(connections=2))
     first = peer.session
     peer.connect()
     peer.connect()

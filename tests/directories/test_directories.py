@@ -30,11 +30,11 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import Directories, open_directory
-from gatewayd.directories.http import HttpDirectory
+from gatewayd.directories.http import HttpRecipientDirectory
 from gatewayd.directories.query import bind
 from gatewayd.directories.remembered import TIRED_AFTER, Remembered
 from gatewayd.directories.rows import recipient_of
-from gatewayd.directories.sql import SqlDirectory
+from gatewayd.directories.sql import SqlRecipientDirectory
 from gatewayd.directories.threads import MOST_STUCK, Threads
 from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
 from intake_world import ANNA, NOW, Players
@@ -178,9 +178,9 @@ def players(tmp_path: Path) -> PlayerDatabase:
     return PlayerDatabase(tmp_path / "players.db")
 
 
-def sqlite(players: PlayerDatabase, query: str = QUERY) -> SqlDirectory:
+def sqlite(players: PlayerDatabase, query: str = QUERY) -> SqlRecipientDirectory:
     """A directory on it."""
-    return SqlDirectory(reactor, "sqlite3", {"database": str(players.path)}, query)
+    return SqlRecipientDirectory(reactor, "sqlite3", {"database": str(players.path)}, query)
 
 
 @pytest_twisted.ensureDeferred
@@ -302,7 +302,7 @@ class FlakyConnection:
         """Nothing to close."""
 
 
-def flaky(driver: FlakyDriver, monkeypatch: pytest.MonkeyPatch) -> SqlDirectory:
+def flaky(driver: FlakyDriver, monkeypatch: pytest.MonkeyPatch) -> SqlRecipientDirectory:
     """A directory on `driver`, which is importable as a module."""
     import sys
     from types import ModuleType
@@ -310,7 +310,7 @@ def flaky(driver: FlakyDriver, monkeypatch: pytest.MonkeyPatch) -> SqlDirectory:
     module = ModuleType("flaky_driver")
     module.paramstyle, module.connect = "qmark", driver.connect  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "flaky_driver", module)
-    return SqlDirectory(reactor, "flaky_driver", {}, "SELECT email WHERE :ext_user_id")
+    return SqlRecipientDirectory(reactor, "flaky_driver", {}, "SELECT email WHERE :ext_user_id")
 
 
 @pytest_twisted.ensureDeferred
@@ -575,7 +575,9 @@ async def test_an_http_directory_that_does_not_speak_it_is_said_in_words(reason:
         async def get(self, url: object, **options: object) -> None:
             raise ResponseNeverReceived([Failure(reason)])
 
-    directory = HttpDirectory(Clock(), "https://pam.internal/{ext_user_id}", lambda again=False: {}, client=Client())
+    directory = HttpRecipientDirectory(
+        Clock(), "https://pam.internal/{ext_user_id}", lambda again=False: {}, client=Client()
+    )
     with pytest.raises(TemporaryFailure) as caught:
         await directory.find("amazing", "1")
     assert str(caught.value) == f"the directory at pam.internal can't be asked: {words}"
@@ -583,13 +585,13 @@ async def test_an_http_directory_that_does_not_speak_it_is_said_in_words(reason:
 
 def over_http(
     service: Service, url: str = "https://pam.internal/players/{ext_user_id}", **options: Any
-) -> HttpDirectory:
+) -> HttpRecipientDirectory:
     """A directory that reaches `service` over memory; its secret was rotated since it was read."""
 
     def headers(again: bool = False) -> dict[str, str]:
         return {"Authorization": "rotated" if again else "secret"}
 
-    return HttpDirectory(Clock(), url, headers, client=StubTreq(service), **options)
+    return HttpRecipientDirectory(Clock(), url, headers, client=StubTreq(service), **options)
 
 
 @pytest_twisted.ensureDeferred
@@ -724,7 +726,7 @@ async def test_http_trouble_is_a_temporary_failure(status: int, body: bytes) -> 
 def test_wrong_urls(url: str) -> None:
     """No place for the id, a place in the host, an unknown place."""
     with pytest.raises(ValueError, match="url"):
-        HttpDirectory(Clock(), url)
+        HttpRecipientDirectory(Clock(), url)
 
 
 class World:

@@ -37,7 +37,7 @@ from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
-from gatewayd.evidence.public import MAX_BODY, PIXEL, Public
+from gatewayd.evidence.public import MAX_BODY, PIXEL, PublicPaths
 from gatewayd.evidence.unsubscribe import UnsubscribePages
 
 KEYS = Keys(b"k" * 32)
@@ -78,7 +78,7 @@ class World:
         self.answer: Callable[[str], Any] = lambda url: (200, PEM)
         self.hold: Deferred[None] | None = None
         self.broken: frozenset[str] = frozenset()
-        self.public = Public(
+        self.public = PublicPaths(
             self.clock,
             KEYS,
             evidence=self,

@@ -23,7 +23,7 @@ class World:
     def ask(self, name: str, in_flight: int = MANY, age: float = 0.0) -> None:
         """One more request."""
         self.turns.in_flight = in_flight - 1
-        self.turns.take(Asked(self, name, self.clock.seconds() - age))
+        self.turns.join(Asked(self, name, self.clock.seconds() - age))
 
     def a_turn_later(self, seconds: float = 0.0) -> None:
         """The reactor's next turn."""
@@ -39,12 +39,12 @@ class Asked:
         self._name = name
 
     def begin(self) -> None:
-        """See Waiting."""
+        """See InLine."""
         self._world.begun.append(self._name)
         self._world.clock.rightNow += self._world.cost
 
     def turn_away(self) -> None:
-        """See Waiting."""
+        """See InLine."""
         self._world.sent_away.append(self._name)
 
 

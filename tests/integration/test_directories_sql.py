@@ -19,7 +19,7 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import open_directory
-from gatewayd.directories.http import HttpDirectory
+from gatewayd.directories.http import HttpRecipientDirectory
 from gatewayd.sandbox.players import PlayerDatabase, PlayerService
 from redis_server import until
 
@@ -252,7 +252,7 @@ async def test_the_sandbox_player_service(tmp_path: Path) -> None:
     service = PlayerService(reactor, PlayerDatabase(tmp_path / "players.db"), "secret")
     await service.listen()
     try:
-        directory = HttpDirectory(reactor, service.url, with_secret("secret"))
+        directory = HttpRecipientDirectory(reactor, service.url, with_secret("secret"))
         assert await directory.find("amazing", "hhu234556") == Recipient(
             "anna@players.example", "+447700900123", id="hhu234556"
         )
@@ -269,7 +269,7 @@ async def test_the_sandbox_player_service(tmp_path: Path) -> None:
         with pytest.raises(TemporaryFailure, match="in time"):
             await open_directory(reactor, "players", impatient).find("amazing", "1001")
         service.hang = False
-        stranger = HttpDirectory(reactor, service.url, with_secret("wrong"))
+        stranger = HttpRecipientDirectory(reactor, service.url, with_secret("wrong"))
         with pytest.raises(TemporaryFailure):
             await stranger.find("amazing", "1001")
         await directory.close()
@@ -281,7 +281,7 @@ async def test_the_sandbox_player_service(tmp_path: Path) -> None:
 @pytest_twisted.ensureDeferred
 async def test_nobody_listens() -> None:
     """A refused connection is a temporary failure."""
-    directory = HttpDirectory(reactor, f"http://127.0.0.1:{free_port()}/{{ext_user_id}}")
+    directory = HttpRecipientDirectory(reactor, f"http://127.0.0.1:{free_port()}/{{ext_user_id}}")
     with pytest.raises(TemporaryFailure):
         await directory.find("amazing", "1")
     await directory.close()

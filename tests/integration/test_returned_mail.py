@@ -16,7 +16,7 @@ from twisted.internet import defer, reactor
 from twisted.internet.threads import deferToThread
 
 from gatewayd.bounces.inbound import PREFIXES
-from gatewayd.bounces.limits import Limits
+from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.core.status import Event
 from returned_mail import ASKED, ID, KEYS, arf, dsn, mail
 
@@ -241,7 +241,7 @@ def _all_of(peer: socket.socket) -> bytes:
 @pytest_twisted.ensureDeferred
 async def test_floods_do_not_fill_the_memory(attack: Callable[[int], bytes]) -> None:
     """A client that writes without end is dropped while others are served, and memory stays where it was."""
-    async with listening(limits=Limits(idle=3.0)) as listener:
+    async with listening(limits=LmtpLimits(idle=3.0)) as listener:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         flood = deferToThread(attack, listener.port)
 
@@ -259,7 +259,7 @@ async def test_floods_do_not_fill_the_memory(attack: Callable[[int], bytes]) -> 
 @pytest_twisted.ensureDeferred
 async def test_many_connections_and_silent_ones() -> None:
     """The fifty-first is told to go; the silent ones are hung up on, and then there is room again."""
-    async with listening(limits=Limits(idle=2.0)) as listener:
+    async with listening(limits=LmtpLimits(idle=2.0)) as listener:
 
         def crowd() -> list[bytes]:
             with ExitStack() as stack:

@@ -23,7 +23,7 @@ from fakes import FakeClaims, FakeEvidence, FakeMeter, FakeStore
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys
-from gatewayd.evidence.public import Public
+from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.unsubscribe import UnsubscribePages
 
 KEYS = Keys(b"k" * 32)
@@ -122,7 +122,7 @@ class Served:
     def __init__(self) -> None:
         store = FakeStore(reactor)
         self.evidence = FakeEvidence()
-        public = Public(
+        public = PublicPaths(
             reactor,  # type: ignore[arg-type]
             KEYS,
             evidence=self.evidence,

@@ -18,7 +18,7 @@ from gatewayd.config import Label, Provider
 from gatewayd.core.model import Handed, Im, Message, Sms, part_of
 from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys, Purpose
-from gatewayd.evidence.public import Public
+from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.vendor_reports import FACTS_A_MESSAGE
 
@@ -62,7 +62,7 @@ class World:
         label = Label.model_validate(LABEL)
         self.tracker = Tracker(self.clock, self.store, FakeStopList(self.store), KEYS, {"amazing": label}, self.meter)
         table = {"url": "https://api.vendor.example/"} | (keys or ONE)
-        self.public = Public(
+        self.public = PublicPaths(
             self.clock,
             KEYS,
             evidence=self.tracker,

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 
-class Dated(Protocol):
+class Aged(Protocol):
     """What is remembered."""
 
     @property
@@ -13,10 +13,10 @@ class Dated(Protocol):
         """The moment from which its age counts, in seconds."""
 
 
-T = TypeVar("T", bound=Dated)
+T = TypeVar("T", bound=Aged)
 
 
-class Recent(Generic[T]):
+class Memory(Generic[T]):
     """The latest of each key: `most` keys at most, and none for much longer than `kept_for` seconds."""
 
     def __init__(self, most: int, kept_for: float) -> None:
