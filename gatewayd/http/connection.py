@@ -30,6 +30,9 @@ LINGER = 30.0
 """Seconds for which the rest of a refused request is read and thrown away: closing at once would reset the
 connection, and the caller might never see the answer."""
 
+AT_ONCE = 50
+"""Requests of one caller that are told in one turn that they have waited for too long."""
+
 FOREVER = float("inf")
 
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -59,8 +62,8 @@ class ServerConnection(Protocol):
     """HTTP/1.1 with tight limits, known to its site from open to closed.
 
     `deadline` is when the site ends it: a timer for each connection and request cost more than a look at all of them
-    from time to time. `came_at` is when what is asked reached this host. With `beyond` it is one more than the site
-    wants: it gets one answer, which says so.
+    from time to time. `came_at` is when what is being answered reached this host. With `beyond` it is one more than the
+    site wants: it gets one answer, which says so.
     """
 
     transport: Any
@@ -77,6 +80,7 @@ class ServerConnection(Protocol):
         self._unread_answers = Unread(None)
         self._answering: Request | None = None
         self._turn_comes = False
+        self._was_turned_away = False  # the latest answer was that there is no time for it
         self._not_reading = False  # the caller does not read what we say
         self._heard_all = False  # the caller has closed its side
         self._closing = False
@@ -101,9 +105,8 @@ class ServerConnection(Protocol):
         now = self._site.reactor.seconds()
         if self.idle:
             self.deadline = now + SLOW
-        incoming.add(data)
+        incoming.add(data, now - waited(self.bare))
         if not self._is_occupied:
-            self.came_at = now - waited(self.bare)
             self._go_on()
         if incoming.is_ahead:
             self.transport.pauseProducing()
@@ -200,9 +203,13 @@ class ServerConnection(Protocol):
 
     def _turn(self) -> None:
         self._turn_comes = False
-        if self._lost or self._closing or self._answering is not None or self._not_reading:
-            return
-        self._go_on()
+        for _ in range(AT_ONCE):
+            if self._lost or self._closing or self._answering is not None or self._not_reading:
+                return
+            self._was_turned_away = False
+            self._go_on()
+            if not (self._was_turned_away and self._incoming.has_more):
+                break
         if self._heard_all and not self._is_occupied and not self._closing:
             self.close()
         self._read_on()
@@ -236,7 +243,7 @@ class ServerConnection(Protocol):
             return
         self._answering = request
         self.deadline = FOREVER  # from here on it is we who are slow
-        request.came_at = self.came_at
+        self.came_at = request.came_at
         site.turns.join(self)
 
     def begin(self) -> None:
@@ -244,6 +251,7 @@ class ServerConnection(Protocol):
         request = self._answering
         if request is None:
             return
+        request.came_at -= self._site.turns.late
         answering = self._site.answer(request)
         if isinstance(answering, Deferred):
             answering.addCallback(self._answered, request)
@@ -254,6 +262,7 @@ class ServerConnection(Protocol):
         """See turns.InLine."""
         request = self._answering
         if request is not None:
+            self._was_turned_away = True
             self._answered(self._site.door.busy(request), request)
 
     def _answered(self, answer: Answer, request: Request) -> None:
@@ -265,8 +274,7 @@ class ServerConnection(Protocol):
         self.served += 1
         if self._site.draining:
             request.keep_alive = False
-        self.came_at = self._site.reactor.seconds()  # of what was sent ahead: it waited for its own caller's
-        self.deadline = self.came_at + SLOW
+        self.deadline = self._site.reactor.seconds() + SLOW
         self._write(request, answer)
         if not self.receiving:
             self._incoming.release()

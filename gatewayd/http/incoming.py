@@ -15,6 +15,9 @@ from gatewayd.http.request import Request
 SLICE = 8192
 """Bytes that are looked at in one go: what is pipelined in them is parsed at once, and answered a request a turn."""
 
+TOGETHER = 0.05
+"""Seconds within which bytes are kept as having come at one moment."""
+
 AHEAD = 65536
 """Bytes that a caller may send before the answers to what came earlier; then their socket is not read."""
 
@@ -57,7 +60,9 @@ class IncomingRequests:
         self._reader = RequestReader(
             new_request, on_head=self._head_came, on_piece=self._piece_came, on_end=self._end_came
         )
-        self._unread = b""
+        self._unread: deque[tuple[float, bytes]] = deque()  # since when each piece is here
+        self._unread_size = 0
+        self._now_read_came_at = 0.0
         self._turned_away: Answer | None = None  # the door's answer to the request that comes in, which has no body
 
     @property
@@ -73,16 +78,21 @@ class IncomingRequests:
     @property
     def is_ahead(self) -> bool:
         """So much is not looked at yet that no more should be read."""
-        return len(self._unread) > AHEAD
+        return self._unread_size > AHEAD
 
     @property
     def may_be_refused(self) -> Request | None:
         """The request that comes in, while its answer is not decided."""
         return None if self.refused else self._reader.request
 
-    def add(self, data: bytes) -> None:
-        """Keep it until it is looked at."""
-        self._unread = self._unread + data if self._unread else data
+    def add(self, data: bytes, came_at: float) -> None:
+        """Keep it until it is looked at; `came_at` is when it reached this host."""
+        unread = self._unread
+        self._unread_size += len(data)
+        if unread and came_at - unread[-1][0] < TOGETHER:
+            came_at, before = unread.pop()
+            data = before + data
+        unread.append((came_at, data))
 
     def read(self) -> None:
         """Look at what came until a request waits for its turn."""
@@ -124,10 +134,15 @@ class IncomingRequests:
 
     def _listen_no_more(self) -> None:
         self.is_over = True
-        self._unread = b""
+        self._unread.clear()
+        self._unread_size = 0
 
     def _feed(self, size: int) -> None:
-        data, self._unread = self._unread[:size], self._unread[size:]
+        self._now_read_came_at, data = self._unread.popleft()
+        if len(data) > size:
+            self._unread.appendleft((self._now_read_came_at, data[size:]))
+            data = data[:size]
+        self._unread_size -= len(data)
         try:
             if not self._reader.feed(data):
                 self._listen_no_more()
@@ -174,5 +189,6 @@ class IncomingRequests:
             self.refused_is_in = True
             self._listen_no_more()
         else:
+            request.came_at = self._now_read_came_at
             self.waiting.append(WaitingRequest(request, self._turned_away))
             self._turned_away = None

@@ -10,7 +10,8 @@ class Request:
 
     `path` is without query and host; `headers` have lower-case names, in the order in which they came. `peer` is the
     host that is connected to us, "" on a unix socket. `most_body` is how many bytes its body may have: a door lowers it
-    for paths that need less. `came_at` is the reactor's time when it had reached this host, known once it is begun.
+    for paths that need less. `came_at` is the reactor's time when it had reached this host: its caller's time for an
+    answer counts from there, and from before where the answer will leave late (turns.Turns).
     """
 
     __slots__ = ("_body", "came_at", "headers", "keep_alive", "method", "most_body", "path", "peer", "query", "uri")

@@ -336,8 +336,13 @@ class Acceptor:
         return min(self._clock.seconds() + STORE_WITHIN, started + ANSWER_WITHIN)
 
     async def _ask_store(self, asking: Coroutine[Any, Any, T], until: float) -> T:
+        left = until - self._clock.seconds()
+        if left <= ON_THE_WAY:
+            # Not even begun: the wait for a time-out would come on top of all that this one has waited.
+            asking.close()
+            raise Refused(ErrorCode.TRY_AGAIN, "there was no time for it")
         try:
-            return await within(self._clock, until - self._clock.seconds(), asking)
+            return await within(self._clock, left, asking)
         except (StoreUnavailable, TimeoutError):
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
 

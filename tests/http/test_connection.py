@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.iweb import IRequest
 
-from gatewayd.http.connection import LINGER, SLOW
+from gatewayd.http.connection import AT_ONCE, LINGER, SLOW
 from gatewayd.http.door import Answer, OpenDoor
 from gatewayd.http.incoming import AHEAD
 from gatewayd.http.reader import MANY_CHUNKS, MAX_HEADER_BYTES, MAX_HEADERS
@@ -572,3 +572,53 @@ def test_a_drip_of_a_request_line_is_no_idleness() -> None:
     assert not line.closed
     line.clock.advance(2)
     assert line.closed
+
+
+def impatient_site(pages: Pages) -> Site:
+    """One that begins nothing that is older than 2.5 s."""
+    clock = Clock()
+    clock.advance(NOW)
+    return Site(clock, Routes(pages.app).answer, patience=2.5)
+
+
+def test_what_is_sent_ahead_is_as_old_as_its_bytes() -> None:
+    """It waits for its own caller's answers, and no longer than others; what came later is younger."""
+    pages = Pages()
+    line = Line(impatient_site(pages), pages)
+    line.send(head("/slow") + head("/plain") * 3)
+    line.clock.advance(2)
+    line.send(head("/text"))
+    line.clock.advance(1)
+    line.transport.clear()
+    pages.gate.callback(None)
+    line.clock.advance(0)
+    line.clock.advance(0)
+    heard = line.transport.value()
+    assert (heard.count(b"HTTP/1.1 200"), heard.count(b"HTTP/1.1 503")) == (2, 3)
+    assert heard.endswith("tëxt".encode())
+
+
+def test_what_was_sent_ahead_and_waited_for_too_long_is_refused_in_one_turn() -> None:
+    """Thousands of connections make a turn long: a refusal in each would be many turns late."""
+    pages = Pages()
+    line = Line(impatient_site(pages), pages)
+    line.send(head("/slow") + head("/plain") * (AT_ONCE + 5))
+    line.clock.advance(3)
+    line.transport.clear()
+    pages.gate.callback(None)
+    turns = [call for call in line.clock.getDelayedCalls() if call.getTime() <= line.clock.seconds()]
+    assert len(turns) == 1
+    turns[0].func()
+    assert line.transport.value().count(b"HTTP/1.1 503") == AT_ONCE
+
+
+def test_a_drip_ahead_of_the_answers_takes_little_memory() -> None:
+    """Octets that came together are kept together, whatever pieces they came in."""
+    line = Line()
+    line.send(head("/slow"))
+    for octet in head("/plain") * 50:
+        line.protocol.dataReceived(bytes([octet]))
+    assert len(line.protocol._incoming._unread) == 1
+    line.pages.gate.callback(None)
+    line.clock.advance(0)
+    assert line.transport.value().count(b"HTTP/1.1 200") == 51

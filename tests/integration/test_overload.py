@@ -15,6 +15,8 @@ NEWCOMERS = 60
 """More than Twisted's port fetches in a turn; fewer than any kernel's queue holds."""
 KNOWN = 3
 ON_THE_WAY = 20
+AHEAD = 100
+"""Requests that one caller sends without waiting for answers."""
 
 
 @pytest.fixture
@@ -29,6 +31,7 @@ class Caller:
 
     def __init__(self, world: Outside) -> None:
         self._socket = socket.create_connection(("127.0.0.1", world.api), timeout=60)
+        self._heard = b""
         self.fields: dict[str, str] = {}
 
     def ask(self, fields: dict[str, str]) -> None:
@@ -41,13 +44,13 @@ class Caller:
         self._socket.sendall((head + body).encode())
 
     def code(self) -> int:
-        """The error_code of the answer."""
-        heard = b""
-        while not heard.endswith(b"}"):
+        """The error_code of the next answer."""
+        while b"}" not in self._heard:
             piece = self._socket.recv(65536)
-            assert piece, heard
-            heard += piece
-        code: int = json.loads(heard.partition(b"\r\n\r\n")[2])["error_code"]
+            assert piece, self._heard
+            self._heard += piece
+        answer, _, self._heard = self._heard.partition(b"}")
+        code: int = json.loads(answer.partition(b"\r\n\r\n")[2] + b"}")["error_code"]
         return code
 
     def close(self) -> None:
@@ -82,11 +85,14 @@ def test_what_waited_for_too_long_is_refused_and_never_sent(world: Outside) -> N
         callers += [Caller(world) for _ in range(NEWCOMERS)]
         for caller in callers:
             caller.ask(world.sms_fields())
+        for _ in range(AHEAD):
+            callers[0].ask(world.sms_fields())
         asked_at = time.monotonic()
         until(lambda: time.monotonic() - asked_at > BEGUN_WITHIN + 0.1, 60)
     finally:
         world.daemon.signal(signal.SIGCONT)
     assert [caller.code() for caller in callers] == [10] * (KNOWN + NEWCOMERS)
+    assert [callers[0].code() for _ in range(AHEAD)] == [10] * AHEAD
     taken = [f"hurried {number}" for number, caller in enumerate(hurried) if caller.code() == 0]
     for caller in callers + hurried:
         caller.close()
