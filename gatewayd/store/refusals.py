@@ -55,7 +55,11 @@ _WORDS: tuple[tuple[str, _Row], ...] = (
     ("ACL failure in script: ", _HALF_DONE),
     ("Script attempted to execute a write command while the cluster is down", _HALF_DONE),
     ("Script attempted to execute a command while the cluster is down", _HALF_DONE),
-    ("Can not execute the command, cluster is down", _HALF_DONE),
+    ("Lua script attempted to execute a write command while the cluster is down", _HALF_DONE),
+    ("Lua script attempted to execute a command while the cluster is down", _HALF_DONE),
+    # Valkey 9.1; no other refusal begins so.
+    ("Can not execute a write command '", _HALF_DONE),
+    ("Can not execute a command '", _HALF_DONE),
     # By an operator; Redis does it only to one that wrote nothing yet.
     ("Script killed by user", _WAIT),
     ("max number of clients reached", _WAIT),

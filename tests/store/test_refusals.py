@@ -39,7 +39,12 @@ LATER = [
     "CLUSTERDOWN The cluster is down",
     "CLUSTERDOWN Hash slot not served",
     "TRYAGAIN Multiple keys request during rehashing of slot",
+    SIX + "@user_script: 12: Lua script attempted to execute a command while the cluster is down",
+    SIX + "@user_script: 12: Lua script attempted to execute a write command while the cluster is down and readonly",
+    "ERR Script attempted to execute a command while the cluster is down" + SEVEN,
     "ERR Script attempted to execute a write command while the cluster is down and readonly" + SEVEN,
+    "ERR Can not execute a command 'set' while the cluster is down" + NINE,
+    "ERR Can not execute a write command 'incrby' while the cluster is down and readonly" + NINE,
     f"ERR Error running script (call to f_{SHA}): Script killed by user with SCRIPT KILL...",
     "ERR max number of clients reached",
 ]
