@@ -266,7 +266,7 @@ async def test_the_stop_list(desk: Desk, world: World) -> None:
     assert (status, json.loads(out)["suppressed"]) == (0, ["sms"])
     assert list(world.store.db.stop) == [("amazing", SMS, KEYS.user_hashes("amazing", "player-1")[0])]
     _, out, _ = await desk.run("unsuppress", "amazing", "player-1")
-    assert "unsuppressed: sms" in out
+    assert "Player player-1 is off the stop list of amazing: sms." in out
     assert not world.store.db.stop
     status, _, error = await desk.run("suppress", "nobody", "player-1")
     assert status == 1
@@ -283,7 +283,7 @@ async def test_erase_says_what_was_removed(desk: Desk, world: World) -> None:
     told = json.loads(out)
     assert (status, told["removed"], told["waiting"]) == (0, 1, 1)
     _, out, _ = await desk.run("erase", "amazing", "gone")
-    assert "removed 0 of this one" in out
+    assert "No message of player gone is kept under label amazing" in out
 
 
 @pytest_twisted.ensureDeferred

@@ -19,7 +19,8 @@ def _network(value: object) -> Network:
         try:
             return ipaddress.ip_network(value)
         except ValueError as error:
-            raise ValueError(f"is not an IPv4 or IPv6 network: {error}") from None
+            why = repr(value) if "does not appear to be" in str(error) else str(error)
+            raise ValueError(f"is not an IPv4 or IPv6 network: {why}") from None
     raise ValueError("is not an IPv4 or IPv6 network")
 
 

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
-from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Decided, IChannel, IStore, unrecorded
 from gatewayd.core.model import Channel
 from gatewayd.core.tokens import Keys
@@ -185,8 +185,10 @@ class AdminPaths:
         return self._in_words(request, failure.value.status, failure.value.message)
 
     def unavailable(self, request: IRequest, failure: Any) -> Reply:
-        """Redis is silent: nothing is known to have happened."""
-        return self._in_words(request, 503, f"redis: {failure.value}")
+        """Redis is silent. Whether an order that was given was carried out is not always known."""
+        what = "nothing was done" if failure.check(StoreUntouched) else "it may have been done, or not"
+        again = f"{what}; ask again once gatewayctl status says that Redis answers"
+        return self._in_words(request, 503, f"gatewayd has no answer from its Redis: {failure.value} ({again})")
 
     def _in_words(self, request: IRequest, status: int, message: str) -> Answer:
         """A page where a page was asked for, else JSON."""

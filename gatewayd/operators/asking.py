@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gatewayd.core.model import Json
-from gatewayd.operators import show
+from gatewayd.operators import outcomes, show
 from gatewayd.operators.adminclient import AdminClient, Unhappy, open_client
 
 _DEAD_PAGE = 100_000  # dead letters
@@ -23,6 +23,11 @@ def tell(options: Namespace, value: Json, shown: Callable[[Json], None]) -> int:
     else:
         shown(value)
     return 0
+
+
+def tell_outcome(options: Namespace, value: Json, sentence: str) -> int:
+    """The same of what one sentence tells."""
+    return tell(options, value, lambda _: show.line(sentence))
 
 
 def status(options: Namespace) -> int:
@@ -41,13 +46,15 @@ def trace(options: Namespace) -> int:
 def suppress(options: Namespace) -> int:
     """A player on the stop list, or off it: `options.name` says which."""
     order = {"label": options.label, "ext_user_id": options.ext_user_id, "channel": options.channel}
-    return tell(options, _client(options).post(f"/verbs/{options.name}", order), show.done)
+    answer = _client(options).post(f"/verbs/{options.name}", order)
+    return tell_outcome(options, answer, outcomes.stop_list(options.ext_user_id, answer))
 
 
 def switch(options: Namespace) -> int:
     """Pause or resume: `options.name` says which."""
     order = {"label": options.label, "channel": options.channel}
-    return tell(options, _client(options).post(f"/verbs/{options.name}", order), show.done)
+    answer = _client(options).post(f"/verbs/{options.name}", order)
+    return tell_outcome(options, answer, outcomes.switched(answer))
 
 
 def erase(options: Namespace) -> int:
@@ -58,7 +65,8 @@ def erase(options: Namespace) -> int:
             for name in total:
                 total[name] += step[name]
             progress.step(step["seen"])
-    return tell(options, {"label": options.label, **total}, show.erased)
+    answer: Json = {"label": options.label, **total}
+    return tell_outcome(options, answer, outcomes.erased(options.ext_user_id, answer))
 
 
 def export(options: Namespace) -> int:
@@ -84,14 +92,16 @@ def replay(options: Namespace) -> int:
         for step in _steps(_client(options), "/verbs/replay", order):
             queued += step["queued"]
             progress.step(step["queued"])
-    return tell(options, {"statuses_queued": queued}, show.done)
+    answer: Json = {"statuses_queued": queued}
+    return tell_outcome(options, answer, outcomes.replayed(answer))
 
 
 def dead_letters(options: Namespace) -> int:
     """Statuses that Smartico did not take: shown, told again, or dropped."""
     client = _client(options)
     if options.action in ("retry", "drop"):
-        return tell(options, client.post(f"/verbs/dead-letters/{options.action}", {"id": options.id}), show.done)
+        answer = client.post(f"/verbs/dead-letters/{options.action}", {"id": options.id})
+        return tell_outcome(options, answer, outcomes.dead_letter(answer))
     if options.action == "retry-all":
         return _retry_all(options, client)
     limit = min(getattr(options, "limit", 100), _DEAD_PAGE)
@@ -115,7 +125,8 @@ def _retry_all(options: Namespace, client: AdminClient) -> int:
                     # Another operator, or the message's end, was faster.
                     gone += 1
                 progress.step(1)
-    return tell(options, {"messages_retried": retried, "gone_meanwhile": gone}, show.done)
+    answer: Json = {"messages_retried": retried, "gone_meanwhile": gone}
+    return tell_outcome(options, answer, outcomes.dead_letters_retried(answer))
 
 
 def _dead_of(options: Namespace, client: AdminClient) -> Iterator[str]:

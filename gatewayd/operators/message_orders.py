@@ -35,8 +35,8 @@ class MessageOrders:
         if trace is None:
             raise Wrong(
                 404,
-                "no message with this id or uid is kept. Requests that were refused never are (the log has a line for"
-                f" each, and the overview those of late); others are for {spoken(self._retention)} after their end",
+                f"no message with this id or uid is kept: {name!r}. A refused request never is (the log has a line for"
+                f" it, and the dashboard shows the latest); a message is for {spoken(self._retention)} after its end",
             )
         return in_words(trace)
 
@@ -55,7 +55,7 @@ class MessageOrders:
         """Retry or drop a message's dead statuses; what was done with them, in a word. Raises Wrong."""
         work, done = (self._store.retry_dead, "retried") if verb == "retry" else (self._store.drop_dead, "dropped")
         if not await work(message_id):
-            raise Wrong(404, "this message has no dead letter")
+            raise Wrong(404, f"message {message_id!r} has no dead letter (gatewayctl dead-letters lists them)")
         log.info("Dead letters of {message_id} {done} by an operator", message_id=message_id, done=done)
         return done
 

@@ -247,14 +247,6 @@ def dead_letters(value: Json) -> None:
     out.print(table)
 
 
-def erased(value: Json) -> None:
-    """What an erasure removed."""
-    _out().print(
-        f"Looked at {value['seen']} kept messages; removed {value['removed']} of this one, "
-        f"of which {value['waiting']} still waited (Smartico is told that they failed)."
-    )
-
-
 def stops(label: str, found: Iterable[Json]) -> None:
     """A stop list as a table, as far as a person may want to read."""
     table = _table(f"Stop list of {label}", "player", "channel", "since", "until", "why")
@@ -268,14 +260,6 @@ def stops(label: str, found: Iterable[Json]) -> None:
     _out().print(table)
     if more:
         _out().print(f"There are more than {_MOST_STOPS}: --since narrows it, --export FILE writes all of it.")
-
-
-def done(value: Json) -> None:
-    """The answer of a verb that has little to say: its names and values."""
-    out = _out()
-    for name, content in value.items():
-        text = (", ".join(map(str, content)) or "nothing") if isinstance(content, list) else str(content)
-        out.print(f"{name.replace('_', ' ')}: [bold]{escape(text)}[/]")
 
 
 class Progress:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gatewayd.core.model import Channel, Json
-from gatewayd.operators import show, stop_rows
+from gatewayd.operators import asking, outcomes, show, stop_rows
 from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 
 SHOWN = 20
@@ -43,11 +43,7 @@ def guard(options: Namespace) -> int:
     """Let more than intake_rate in for a time."""
     client = open_client(Path(options.config), options.instance)
     answer = client.post("/verbs/guard", {"label": options.label, "seconds": options.lift})
-    if options.json:
-        show.as_json(answer)
-    else:
-        show.done(answer)
-    return 0
+    return asking.tell_outcome(options, answer, outcomes.guard_lifted(answer))
 
 
 def length(text: str) -> float:
@@ -112,9 +108,9 @@ def write(options: Namespace, found: Iterator[Json]) -> int:
             unknown += not stop["ext_user_id"]
             progress.step(1)
     summary: Json = {"label": options.label, "exported": count, "without_player_id": unknown}
-    if options.export_file != "-":
-        show.as_json(summary) if options.json else show.done(summary)
-    return 0
+    if options.export_file == "-":
+        return 0
+    return asking.tell_outcome(options, summary, outcomes.stops_written(options.export_file, summary))
 
 
 @contextmanager
@@ -164,8 +160,7 @@ def bring(options: Namespace, client: AdminClient) -> int:
             if under_way is not None:
                 done(under_way)
     summary = {"label": options.label, **total}
-    show.as_json(summary) if options.json else show.done(summary)
-    return 0
+    return asking.tell_outcome(options, summary, outcomes.stops_brought(options.import_file, summary))
 
 
 @contextmanager

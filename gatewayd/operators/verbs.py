@@ -115,7 +115,7 @@ class Verbs:
         self._known.check_configured(order.label)
         await self._lift_guard(order.label, order.seconds)
         log.info(
-            "the guard of {label} is lifted for {seconds} s by an operator", label=order.label, seconds=order.seconds
+            "the guard of {label} is lifted for {seconds:g} s by an operator", label=order.label, seconds=order.seconds
         )
         return json_answer({"label": order.label, "lifted_for_seconds": order.seconds})
 
@@ -125,7 +125,7 @@ class Verbs:
         if span.label:
             await self._known.check(span.label)
         if not 0 <= span.since < span.until:
-            raise Wrong(400, "since must be before until")
+            raise Wrong(400, "since must be before until, which is now where it is not given")
         cursor, queued = await self._store.replay_some(span.cursor, span.label, span.since, span.until)
         if span.cursor == "0":
             log.info("Statuses of {label} are told again by an operator", label=span.label or "all labels")

@@ -107,7 +107,7 @@ class _Lesson:
             for talk in talks:
                 self._say(await leave(talk, self._patience))
         except (Trouble, PermanentFailure) as trouble:
-            self._say(str(trouble))
+            self._say(f"the probe of {self._smsc.host}:{self._smsc.port} ends here: {trouble}")
             return Learned(False, tuple(self._story), tuple(self._lines))
         finally:
             for talk in talks:

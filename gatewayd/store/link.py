@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
+from gatewayd.core.reaching import known
 from gatewayd.core.retry import STORE, Backoff
 from gatewayd.store.calls import Ask, Script, ScriptArguments, ScriptCalls, chunks
 from gatewayd.store.connection import Lost, NoMaster, RedisConnection, RedisRefused, connected
@@ -294,4 +295,4 @@ class RedisLink(MultiService):
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return known(error) or str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -360,10 +360,12 @@ def test_an_order_that_is_not_utf_8_is_refused_in_words(world: World) -> None:
 
 
 def test_a_verb_without_redis_is_503(world: World) -> None:
-    """Nothing is known to have happened, and the asker reads that."""
+    """The asker reads whether it may have been done, and when to ask again."""
     world.store.down = True
     reply = world.verb("pause", label="amazing")
-    assert (reply.status, reply.json) == (503, {"error": "redis: the fake is down"})
+    assert reply.status == 503
+    assert "no answer from its Redis: the fake is down" in reply.json["error"]
+    assert "ask again once gatewayctl status says that Redis answers" in reply.json["error"]
 
 
 def test_verbs_take_only_json(world: World) -> None:
@@ -601,7 +603,7 @@ def test_the_lists_name_what_went_wrong_and_what_waits(world: World) -> None:
     assert "player-" not in page
     assert f"/trace?id={waiting.id}" in page
     notice = world.ask("/trace?id=uid-r").body.decode()
-    assert "Requests that were refused never are" in notice
+    assert "A refused request never is" in notice
     assert "7 d" in notice
 
 

@@ -1,0 +1,82 @@
+"""What a verb of gatewayctl did, in sentences: to whom, what, and what one may want to do next. Pure."""
+
+from gatewayd.core.durations import spoken
+from gatewayd.core.model import Json
+
+
+def stop_list(player: str, answer: Json) -> str:
+    """A player was put on a label's stop list, or taken off it."""
+    label = answer["label"]
+    if "suppressed" in answer:
+        undo = f"To undo it: gatewayctl unsuppress {label} {player}"
+        return f"Player {player} is on the stop list of {label}: {_named(answer['suppressed'])}. {undo}"
+    if not answer["unsuppressed"]:
+        return f"Player {player} was not on the stop list of {label}."
+    return f"Player {player} is off the stop list of {label}: {_named(answer['unsuppressed'])}."
+
+
+def switched(answer: Json) -> str:
+    """A label's messages wait, or go on."""
+    label = answer["label"]
+    if "paused" in answer:
+        return (
+            f"Label {label} is paused: {_named(answer['paused'])}. Requests are still accepted, and wait until"
+            f" gatewayctl resume {label}, or their deadline."
+        )
+    return f"Label {label} goes on: {_named(answer['resumed'])}."
+
+
+def guard_lifted(answer: Json) -> str:
+    """More than intake_rate is let in for a time, or no more than that."""
+    seconds = answer["lifted_for_seconds"]
+    if not seconds:
+        return f"The guard of label {answer['label']} stands again: no more than its intake_rate is let in."
+    return f"The guard of label {answer['label']} is lifted for {spoken(seconds)}: more than its intake_rate is let in."
+
+
+def dead_letter(answer: Json) -> str:
+    """A message's dead letters were queued again, or forgotten."""
+    done = "are queued for Smartico again" if answer["done"] == "retried" else "are dropped: Smartico never hears them"
+    return f"The dead letters of {answer['ext_message_id']} {done}."
+
+
+def dead_letters_retried(answer: Json) -> str:
+    """Those of many messages were queued again."""
+    retried, gone = answer["messages_retried"], answer["gone_meanwhile"]
+    if not (retried or gone):
+        return "There were no dead letters to retry."
+    others = f" Of {gone} others somebody else took care meanwhile." if gone else ""
+    return f"The dead letters of {retried} messages are queued for Smartico again.{others}"
+
+
+def replayed(answer: Json) -> str:
+    """Statuses of a range of time were queued again."""
+    count = answer["statuses_queued"]
+    return f"{count} statuses are queued for Smartico again." if count else "Smartico heard no status in that time."
+
+
+def erased(player: str, answer: Json) -> str:
+    """What an erasure removed."""
+    label = answer["label"]
+    if not answer["removed"]:
+        return f"No message of player {player} is kept under label {label}. Is that the id that Smartico sends?"
+    waiting = answer["waiting"]
+    failed = f", of which {waiting} still waited (Smartico is told that they failed)" if waiting else ""
+    return f"Removed {answer['removed']} messages of player {player} under label {label}{failed}."
+
+
+def stops_written(file: str, answer: Json) -> str:
+    """A stop list was written to a file."""
+    unknown = answer["without_player_id"]
+    hashed = f" (of {unknown} only a keyed hash is known, not the player's id)" if unknown else ""
+    return f"{answer['exported']} stops of label {answer['label']} are written to {file}{hashed}."
+
+
+def stops_brought(file: str, answer: Json) -> str:
+    """A file's stops were put on a list; not those whose `until` is past."""
+    ended = f"; {answer['ended']} others had ended, and were left out" if answer["ended"] else ""
+    return f"{answer['imported']} stops of {file} are on the stop list of label {answer['label']}{ended}."
+
+
+def _named(channels: list[str]) -> str:
+    return ", ".join(channels)

@@ -1,0 +1,27 @@
+"""Why a connection did not come about, in words for whoever is called at night."""
+
+from errno import EACCES, ENOENT
+
+import pytest
+from twisted.internet import error as network
+
+from gatewayd.core.reaching import known, plain
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (network.ConnectionRefusedError(), "does it run, and listen on this port?"),
+        (network.ConnectError(ENOENT, "No such file or directory"), "there is no such socket: does it run?"),
+        (network.ConnectError(EACCES, "Permission denied"), "is our user in its group?"),
+    ],
+)
+def test_a_known_trouble_says_what_to_look_at(error: Exception, words: str) -> None:
+    """Of a port and of a Unix socket."""
+    assert words in known(error)
+
+
+def test_of_others_the_kind_is_said() -> None:
+    """Their own text may name a host."""
+    error = network.UnknownHostError("db.internal")
+    assert (known(error), plain(error)) == ("", "UnknownHostError")
