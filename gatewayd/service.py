@@ -139,6 +139,7 @@ def gatewayd(
         audited=shared.audit is not None,
         unmatched=unmatched,
         recorded=shared.statuses.recorded,
+        received=shared.statuses.received,
     )
     ways = make_ways(shared, tracker)
     queues = make_queues(shared, ways, tracker, reporter)

@@ -59,6 +59,7 @@ class Tracker:
         audited: bool = False,
         unmatched: UnmatchedReceipts | None = None,
         recorded: Callable[[str, Event], None] = lambda message_id, event: None,
+        received: Callable[[Receipt], None] = lambda receipt: None,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -68,6 +69,7 @@ class Tracker:
         self._decided = decided
         self._audited = audited
         self._recorded = recorded
+        self._received = received
         self._unmatched = unmatched or UnmatchedReceipts(clock)
         self.reconfigure(labels)
 
@@ -276,6 +278,8 @@ class Tracker:
     async def _receipted(self, receipt: Receipt, result: str, message_id: str) -> None:
         if result == "moved" and receipt.event is not None:
             self._recorded(message_id, receipt.event)
+        elif receipt.event is not None:
+            self._received(receipt)
         if result == "moved" and (self._audited or receipt.event in _DID_NOT_ARRIVE):
             known = await self._store.about(message_id)
             if known is not None:

@@ -1,9 +1,10 @@
 """What Smartico heard from this process lately, and what it recorded, remembered beside Redis.
 
 A Redis that forgets must not have a status told once more; and whoever brought us a receipt has heard that we took it,
-and does not bring it again. Knows ids and statuses only, bounded in number and age.
+and does not bring it again. Knows ids, statuses and receipts only, bounded in number and age.
 """
 
+from collections.abc import Iterator
 from sys import intern
 from typing import Any
 
@@ -11,13 +12,16 @@ from msgspec import Struct
 
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.memory import Memory
-from gatewayd.core.model import Evidence, ReportJob
+from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import KEPT_FOR
 
 MOST = 20_000
 """Messages: about 7 MB."""
+
+MOST_RECEIPTS = 3_000
+"""Receipts that ended nothing by themselves: about 3 MB."""
 
 AT_ONCE = 200
 """Messages in one call to the store."""
@@ -39,13 +43,21 @@ class Statuses(Struct, frozen=True):
 _NONE = Statuses(0.0)
 
 
+class Received(Struct, frozen=True):
+    """A receipt, and when it came."""
+
+    at: float
+    receipt: Receipt
+
+
 class RecentStatuses:
-    """By message id."""
+    """By message id; and the receipts that moved none: a part of a long SMS's, and what came before its message."""
 
     def __init__(self, clock: Any, store: IStore) -> None:
         self._clock = clock
         self._store = store
         self._statuses: Memory[Statuses] = Memory(MOST, KEPT_FOR)
+        self._receipts: Memory[Received] = Memory(MOST_RECEIPTS, KEPT_FOR)
 
     def heard(self, message_id: str, status: Report) -> None:
         """Smartico took this status of it."""
@@ -59,6 +71,17 @@ class RecentStatuses:
         before = self._statuses.get(message_id) or _NONE
         if event not in before.recorded:
             self._put(message_id, before.heard, (*before.recorded, event))
+
+    def received(self, receipt: Receipt) -> None:
+        """It was acknowledged, is not the one that ended its message, and is not brought again."""
+        self._receipts.put(
+            f"{receipt.smsc} {receipt.remote_ids} {receipt.wording}", Received(self._clock.seconds(), receipt)
+        )
+
+    def receipts_since(self, age: float) -> Iterator[list[Receipt]]:
+        """Those of the last `age` seconds. Recorded again, each counts once: its segment has ended, or ends now."""
+        for some in self._receipts.since(self._clock.seconds() - age, AT_ONCE):
+            yield [received.receipt for _, received in some]
 
     async def restate(self, age: float) -> int:
         """Tell the store what was heard and recorded in the last `age` seconds; of how many it had forgotten any."""

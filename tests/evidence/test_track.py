@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
@@ -53,7 +54,16 @@ class Bench:
         self.store = Store(self.clock)
         self.meter = FakeMeter()
         labels = {"amazing": Label.model_validate(LABEL | changed)}
-        self.tracker = Tracker(self.clock, self.store, FakeStopList(self.store), KEYS, labels, self.meter)
+        self.received: list[Receipt] = []
+        self.tracker = Tracker(
+            self.clock,
+            self.store,
+            FakeStopList(self.store),
+            KEYS,
+            labels,
+            self.meter,
+            received=self.received.append,
+        )
         now = self.clock.seconds()
         content = Sms("A", "b") if channel is Channel.SMS else Email("a@amazing.co", "s")
         self.message = Message(ID, "u1", "amazing", "p1", content, now, now + 3600)
@@ -506,3 +516,15 @@ def test_evidence_of_a_label_that_is_gone_still_counts() -> None:
     bench.take(Event.UNSUBSCRIBED)
     assert bench.told == "adu"
     assert bench.store.db.stop == {}
+
+
+def test_a_receipt_that_ends_nothing_by_itself_is_remembered() -> None:
+    """A part of a long SMS's, and one that came before its message's answer; not the one that ends it, nor a word."""
+    bench = Bench()
+    early, first = (Receipt("world", (one,), Event.DELIVERED, number_hash=NUMBER) for one in ("early", "r1"))
+    run(bench.tracker.record_receipt(early))
+    bench.sent("r1", "r2")
+    for receipt in (first, replace(first, event=None), replace(first, remote_ids=("r2",))):
+        run(bench.tracker.record_receipt(receipt))
+    assert bench.state is State.DELIVERED
+    assert bench.received == [early, first]

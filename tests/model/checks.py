@@ -118,15 +118,17 @@ class Kept:
             if not name.endswith("|handed"):
                 assert number == states[name], f"{name} is {number}, of {states[name]}"
 
-    def judge_end(self, heard: dict[str, list[str]], forgotten: set[str]) -> None:
+    def judge_end(self, heard: dict[str, list[str]], forgotten: set[str], receipted: set[str]) -> None:
         """When nothing moves any more: all have ended, all was heard in order, and all that is kept has an end.
 
-        What Redis has forgotten of a message may have been heard, too.
+        What Redis has forgotten of a message may have been heard, too. Of those that are `receipted` each segment's
+        receipt was acknowledged, whatever Redis has forgotten.
         """
         self.judge()
         for message_id, m in self.messages.items():
             short, state = message_id[:8], State(m[field("state")])
             assert state in FINAL | {State.SENT}, f"{short} is {state} at the end"
+            assert state in FINAL or message_id not in receipted, f"{short} is {state}, and all its receipts came"
             queued = [str(REPORTS[letter]) for letter in m[field("queued_reports")]]
             first = list(dict.fromkeys(heard.get(message_id, [])))
             assert first == queued or message_id in forgotten, (

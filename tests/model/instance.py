@@ -59,6 +59,7 @@ class Instance:
             {"amazing": Label.model_construct()},
             meter,
             recorded=self.statuses.recorded,
+            received=self.statuses.received,
         )
         jitter = world.chance.random
         self.works = {

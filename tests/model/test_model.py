@@ -1,7 +1,9 @@
 """A seeded model of instances, Redis, wire and clock: a few stories, always the same; any others by hand.
 
 GATEWAYD_MODEL_SECONDS=600 plays new ones for so long, which belongs to every change of the store or the outboxes;
-GATEWAYD_MODEL_SEED=123 plays that story first. A failure prints its seed and the last of what happened.
+GATEWAYD_MODEL_SEED=123 plays that story first; GATEWAYD_MODEL_OLDER=3 lets Redis come back with an older dataset six
+times as often as it does by itself (0.5). A failure prints its seed and the last of what happened. In every third story
+several messages go to one number, and their SMSC gives some of them one id.
 """
 
 import os

@@ -34,6 +34,7 @@ class News:
     """A receipt or a DSN that some instance is to take; brought again until one has."""
 
     bring: Any
+    message_id: str = ""  # of an SMS, for one of whose segments this is the receipt
     by: Any = None
 
 
@@ -47,6 +48,7 @@ class Wire:
     written: list[Written] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
+    ids: dict[str, dict[str, str]] = field(default_factory=dict)  # by number, which message an id was given to
 
     async def send(self, instance: Any, channel: Channel, leased: Leased) -> Handed:
         """As IChannel.send: each segment waits for a slot, is marked, written and answered."""
@@ -62,7 +64,7 @@ class Wire:
                     await instance.store.record_segments(message.id, leased.lease, route, progress)
                 await self._slot(instance)
                 stamp = await instance.store.mark(
-                    message, route, f"hash-of-{message.id}", lease=leased.lease, segments=segments
+                    message, route, self.world.number_of(message), lease=leased.lease, segments=segments
                 )
             except StoreUnavailable:
                 if not taken:
@@ -105,7 +107,7 @@ class Wire:
         chance, message = self.world.chance, written.leased.message
         sms = message.channel is Channel.SMS
         word = chance.choice(ANSWERS) if not self.world.quiet else TAKEN
-        remote = f"{next(self.numbers):06x}"
+        remote = self._remote_id(message)
         if word == TAKEN or (word == LOST and chance.random() < 0.5):
             self._will_tell(message, remote if sms else "")
         elif sms and word in (THROTTLED, REFUSED):
@@ -114,14 +116,26 @@ class Wire:
         self.world.say(f"{message.id[:8]} segment {written.segment} is {word} as {remote}")
         self.world.bring(written.instance, lambda: written.answer.callback((word, remote)))
 
+    def _remote_id(self, message: Any) -> str:
+        """A new one; or, as of another node of the SMSC, one that another message to that number bears."""
+        new, number = f"{next(self.numbers):06x}", self.world.number_of(message)
+        known = self.ids.setdefault(number, {})
+        others = [remote for remote, owner in known.items() if owner != message.id]
+        if not self.world.shares_ids or not others or self.world.chance.random() < 0.5:
+            known[new] = message.id
+            return new
+        self.world.happened["one id"] += 1
+        return str(self.world.chance.choice(others))
+
     def _will_tell(self, message: Any, remote: str) -> None:
         chance = self.world.chance
         if chance.random() < 0.15:
             return
         event = Event.DELIVERED if chance.random() < 0.85 else Event.FAILED
         if remote:
-            receipt = Receipt(SMSC, (remote,), event, "receipt", f"hash-of-{message.id}", wording=remote)
-            self.news.append(News(lambda instance: instance.tracker.record_receipt(receipt)))
+            wording = f"{next(self.numbers)}"
+            receipt = Receipt(SMSC, (remote,), event, "receipt", self.world.number_of(message), wording=wording)
+            self.news.append(News(lambda instance: instance.tracker.record_receipt(receipt), message.id))
         else:
             evidence = Evidence(message.id, event, "dsn")
             self.news.append(News(lambda instance: instance.tracker.record(evidence)))

@@ -6,6 +6,7 @@ name or a peer goes on, hosts' clocks and Redis' differ and are set, Redis has n
 older dataset, a label is paused, answers and receipts come late or never.
 """
 
+import os
 import random
 import uuid
 from collections import Counter
@@ -30,8 +31,11 @@ SETTLED_WITHIN = 900.0
 
 REPLY_TIMEOUT = 3.0
 
-OLDER = 0.5
+OLDER = float(os.environ.get("GATEWAYD_MODEL_OLDER") or 0.5)
 """How often Redis is backed up, to come back so: in two of three stories."""
+
+BETWEEN = 0.1 * OLDER
+"""Part of the marks right after which it is backed up, to come back so once that message is put back."""
 
 BACKED_UP_FOR = 30.0
 HEARD_OF = 5.0
@@ -48,6 +52,7 @@ class World:
     def __init__(self, server: Server, seed: int, *, skew: float = 40.0) -> None:
         self.server, self.seed, self.skew = server, seed, skew
         self.chance = random.Random(seed)
+        self.shares_ids = seed % 3 == 0
         self.now = BEGIN
         self.quiet = False
         self.story: list[str] = []
@@ -57,9 +62,12 @@ class World:
         self.strays: list[Call] = []
         self.inbox: list[tuple[Instance, Callable[[], None]]] = []
         self.segments: dict[str, int] = {}
+        self.numbers: dict[str, str] = {}  # where each SMS goes
         self.promised: list[str] = []
+        self.receipts: Counter[str] = Counter()  # that were acknowledged, by message id
         self.redis_ahead = 0.0
         self.backed_up: tuple[float, Kept] | None = None
+        self.between = ""  # the message that was marked right before the backup
         self.rough_until = self.calm_until = 0.0
         self.forgotten: set[str] = set()
         self.happened: Counter[str] = Counter()
@@ -85,6 +93,10 @@ class World:
     def bring(self, instance: Instance, event: Callable[[], None]) -> None:
         """Let this happen at an instance, once it runs."""
         self.inbox.append((instance, event))
+
+    def number_of(self, message: Message) -> str:
+        """The keyed hash of the number that it goes to: every message's own, or the player's."""
+        return f"hash-of-{message.ext_user_id if self.shares_ids else message.id}"
 
     def _log(self, event: LogEvent) -> None:
         if "log_failure" in event:
@@ -163,6 +175,7 @@ class World:
         if call.item:
             self.say(f"    {link.arguments.instance}: {call.what} {call.item[:150]} -> {str(call.reply)[:80]}")
         self._judge(call)
+        self._lose_a_put_back(call)
 
     def _execute_stray(self) -> None:
         call = self.strays.pop(0)
@@ -176,6 +189,20 @@ class World:
                 Kept.read(self.server, PREFIX).judge()
             except AssertionError as error:
                 raise AssertionError(f"after {call.what}: {error}") from None
+
+    def _lose_a_put_back(self, call: Call) -> None:
+        """Redis comes back as it was between a message's mark and its put-back: only its process knows of that."""
+        if self.quiet or self.now < self.calm_until or not self.skew:
+            return
+        message_id = call.item[2:38]
+        if call.what == "mark_on_the_wire" and self.chance.random() < BETWEEN:
+            if not any(one.alive and one.paused for one in self.instances):
+                self._back_up()
+                self.between = message_id
+        elif call.what == "put_back_for_retry" and self.backed_up is not None and message_id == self.between:
+            self.between = ""
+            self.happened["put-back lost"] += 1
+            self._restore()
 
     def _cut(self, instance: Instance) -> None:
         self.say(f"{instance.name} loses Redis")
@@ -221,6 +248,7 @@ class World:
         for message_id in now.messages.keys() | then.messages.keys():
             if now.messages.get(message_id) != then.messages.get(message_id):
                 self.forgotten.add(message_id)
+                self.happened["forgotten"] += 1
         self.strays.clear()
         for instance in self.instances:
             if instance.alive:
@@ -308,6 +336,7 @@ class World:
     def _taken(self, news: News) -> None:
         if news in self.wire.news:
             self.wire.news.remove(news)
+            self.receipts[news.message_id] += 1
 
     def _not_taken(self, news: News, failure: Any) -> None:
         news.by = None
@@ -331,6 +360,8 @@ class World:
             deadline=made + DEADLINES[channel],
         )
         self.segments[message.id] = chance.choice((1, 1, 2, 3)) if channel is Channel.SMS else 1
+        if channel is Channel.SMS:
+            self.numbers[message.id] = self.number_of(message)
         self.say(f"{channel} {message.id[:8]} of {self.segments[message.id]} segments is posted to {instance.name}")
         Deferred.fromCoroutine(instance.accept(message)).addCallbacks(self._accepted, self.trouble)
 
@@ -371,7 +402,10 @@ class World:
             self._advance(1.0)
             assert not self.troubles, self.troubles[0]
         kept = Kept.read(self.server, PREFIX)
-        kept.judge_end(self.smartico.heard, self.forgotten)
+        owing = {self.numbers[one] for one in self.numbers if self.receipts[one] < self.segments[one]}
+        # Of two messages to one number that bear one id, either's receipt may be taken for the other's.
+        receipted = {one for one, number in self.numbers.items() if number not in owing}
+        kept.judge_end(self.smartico.heard, self.forgotten, receipted)
         lost = [one for one in self.promised if one not in kept.messages and one not in self.forgotten]
         assert not lost, f"answered 0, and not kept: {lost}"
 

@@ -303,3 +303,17 @@ def test_a_stopped_keeper_beats_no_more() -> None:
     beats(clock, 5)
     assert database.beats["one"] == last
     assert clock.getDelayedCalls() == []
+
+
+def test_receipts_that_ended_nothing_are_recorded_again_once_redis_forgot() -> None:
+    """Nobody brings them again, and a long SMS would wait for them for ever. Older ones Redis has."""
+    clock, database = clocked()
+    one = Instance(clock, database)
+    one.keeper.startService()
+    old, new = (Receipt("world", (remote,), Event.DELIVERED) for remote in ("old", "new"))
+    one.statuses.received(old)
+    beats(clock, 60)
+    one.statuses.received(new)
+    database.forgot = 30.0
+    beats(clock, 5)
+    assert one.evidence.receipts == [new]
