@@ -67,7 +67,7 @@ class Probes(Regularly):
             self._unreachable(problem)
         else:
             if not health.reachable:
-                log.info("{provider} is up again", provider=self._provider)
+                log.info("provider {provider} is up again", provider=self._provider)
             health.connected(self._clock.seconds())
         finally:
             self.heard()

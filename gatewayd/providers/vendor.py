@@ -267,7 +267,7 @@ class Vendor:
 
     def _is_unreachable(self, reason: str) -> None:
         if self.health.reachable:
-            self.log.warn("{provider} is down: {reason}", provider=self.name, reason=reason)
+            self.log.warn("provider {provider} is down: {reason}", provider=self.name, reason=reason)
         self.health.unreachable(self._clock.seconds(), reason)
 
     # Waiting --------------------------------------------------------------------------------------------------

@@ -102,7 +102,8 @@ class ReportWork:
         waited = self._clock.seconds() - item.queued_at
         why = f"{spoken(waited)} after it was queued, {after(tries)}: {reason}"
         log.error(
-            "gave up telling {status} of {message_id}: {reason}",
+            "{status} of {message_id} is a dead letter now, for Smartico did not take it: {reason}"
+            " (gatewayctl dead-letters retry {message_id} tells it again)",
             status=item.status,
             message_id=item.message_id,
             reason=why,
