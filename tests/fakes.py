@@ -467,7 +467,7 @@ class FakeStore:
         if attempt:
             self._unheard.decided(attempt)
 
-    async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
+    async def undo_accept(self, message_id: str, channel: Channel, attempt: str) -> None:
         self._now()
         self.heard(attempt)
         row = self.db.rows.get(message_id)

@@ -309,7 +309,7 @@ class ServerConnection(Protocol):
         """Too slow, or idle for too long: close, and cut off who does not close or read."""
         if not (self._closing or self._not_reading):
             self.close()
-        elif more := self._unread_answers.goes_on(self._site.reactor.seconds()):
+        elif more := self._unread_answers.next_look(self._site.reactor.seconds()):
             self.deadline = more
         else:
             self.abort()

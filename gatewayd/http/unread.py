@@ -25,8 +25,8 @@ class Unread:
         self._over_at = now + IN_ALL
         return now + (UNREAD if closing or self._read is not None else IN_ALL)
 
-    def goes_on(self, now: float) -> float | None:
-        """None where they have read nothing since the last look, or have had all their time."""
+    def next_look(self, now: float) -> float | None:
+        """The moment of it; None where they have read nothing since the last look, or have had all their time."""
         before, self._read = self._read, read_by_caller(self._bare)
         if self._read == before or now >= self._over_at:
             return None

@@ -158,7 +158,7 @@ class AnswerReader:
         return self._finish(body)
 
     def _until_closed(self) -> bool:
-        self._take(len(self._buffer))
+        self._consume(len(self._buffer))
         return False
 
     def _chunk_line(self) -> bool:
@@ -174,7 +174,7 @@ class AnswerReader:
 
     def _chunk(self) -> bool:
         ready = min(self._wanted, len(self._buffer))
-        self._take(ready)
+        self._consume(ready)
         self._wanted -= ready
         if self._wanted:
             return False
@@ -210,7 +210,7 @@ class AnswerReader:
         self._buffer = rest
         return line.removesuffix(b"\r")
 
-    def _take(self, size: int) -> None:
+    def _consume(self, size: int) -> None:
         self._body += self._buffer[:size]
         self._buffer = self._buffer[size:]
         if len(self._body) > MAX_BODY:

@@ -297,10 +297,10 @@ class Acceptor:
         except StoreUntouched:
             raise
         except StoreUnavailable:
-            self._take_back(message, attempt)
+            self._undo_accept(message, attempt)
             raise
         if caller.has_heard_no:
-            self._take_back(message, attempt)
+            self._undo_accept(message, attempt)
             return message_id
         self._store.heard(attempt)
         if outcome is Acceptance.LEASED and outbox is not None:
@@ -317,10 +317,10 @@ class Acceptor:
             self._decided(what)
         return _verdict(outcome, message_id)
 
-    def _take_back(self, message: Message, attempt: str) -> None:
+    def _undo_accept(self, message: Message, attempt: str) -> None:
         """The caller was told, or is told next, that nothing was stored. Redis may have stored it and lost the word."""
         taking = Deferred.fromCoroutine(
-            persist(self._clock, lambda: self._store.take_back(message.id, message.channel, attempt))
+            persist(self._clock, lambda: self._store.undo_accept(message.id, message.channel, attempt))
         )
         taking.addErrback(lambda failure: failure.trap(CancelledError))
         taking.addErrback(

@@ -170,7 +170,7 @@ class SmscSimulator:
             session.abort()
             return
         status = self._status(request)
-        remote_id = self._take(request) if not status else ""
+        remote_id = self._accept(request) if not status else ""
         if reset:
             self._receipt(session, request, remote_id, behaviour.receipt_delay)
             self.step("reset")
@@ -239,7 +239,7 @@ class SmscSimulator:
             self._tokens -= 1.0
         return behaviour.judge(request) if behaviour.judge is not None else Status.ROK
 
-    def _take(self, request: smpp.SubmitSm) -> str:
+    def _accept(self, request: smpp.SubmitSm) -> str:
         self._next_id += 1
         remote_id = ID_FORMS[self.behaviour.submit_ids](self._next_id)
         self.taken.append((remote_id, request))

@@ -86,7 +86,7 @@ class SmscSession(Protocol):
             whole = self._framer.feed(data)
             for octets in whole[:1] if self.smsc.behaviour.one_pdu_a_segment else whole:
                 if not self.mute:
-                    self._take(smpp.decode(octets))
+                    self._received(smpp.decode(octets))
         except smpp.FramingError:
             self.smsc.step("unreadable")
             self.abort()
@@ -130,7 +130,7 @@ class SmscSession(Protocol):
             self.transport.write(self._slow.popleft())
             self.smsc.later(0.0, self._crumb)
 
-    def _take(self, pdu: smpp.Pdu) -> None:
+    def _received(self, pdu: smpp.Pdu) -> None:
         match pdu:
             case smpp.SubmitSm():
                 if self.bound:

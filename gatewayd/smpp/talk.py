@@ -104,7 +104,7 @@ class Talk(Protocol):
             self._unread.begin()
         try:
             for octets in self._framer.feed(data):
-                self._take(smpp.decode(octets))
+                self._received(smpp.decode(octets))
         except (smpp.FramingError, smpp.BodyError) as error:
             self._why = f"it does not speak SMPP: {error}"
             self.transport.abortConnection()
@@ -121,7 +121,7 @@ class Talk(Protocol):
                 each.errback(Trouble(self._why))
         self._gone.callback(None)
 
-    def _take(self, pdu: smpp.Pdu) -> None:
+    def _received(self, pdu: smpp.Pdu) -> None:
         match pdu:
             case smpp.DeliverSm() | smpp.DataSm():
                 form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp

@@ -96,7 +96,7 @@ class Accepting(StorePart):
         # The next heartbeat says it again.
         saying.addErrback(lambda failure: failure.trap(StoreUnavailable))
 
-    async def take_back(self, message_id: str, channel: Channel, attempt: str) -> None:
+    async def undo_accept(self, message_id: str, channel: Channel, attempt: str) -> None:
         """As IStore."""
         self._unheard.asked(attempt)
         try:

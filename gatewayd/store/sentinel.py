@@ -228,12 +228,12 @@ class _SentinelTalk(Protocol):
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:
-                self._take(reply)
+                self._received(reply)
         except (hiredis.ProtocolError, ValueError) as error:
             self._end(Failure(ValueError(f"it speaks no Redis: {type(error).__name__}")))
             self.transport.abortConnection()  # type: ignore[union-attr]
 
-    def _take(self, reply: Any) -> None:
+    def _received(self, reply: Any) -> None:
         if len(self._found) < len(self._words):
             self._found.append(reply)
             if isinstance(reply, hiredis.ReplyError) and self._words[len(self._found) - 1][0] == "AUTH":

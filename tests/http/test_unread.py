@@ -42,7 +42,7 @@ def test_who_reads_nothing_has_little_time(ends: tuple[socket.socket, socket.soc
     looked_at = 0.0
     while at is not None:
         # Their host may still take the last of what it has room for.
-        looked_at, at = at, unread.goes_on(at)
+        looked_at, at = at, unread.next_look(at)
     assert looked_at < NOW + IN_ALL
 
 
@@ -56,11 +56,11 @@ def test_who_reads_has_more_and_not_for_ever(ends: tuple[socket.socket, socket.s
     while at is not None and at < NOW + IN_ALL:
         read_on(caller, unread)
         fill(ours)
-        at = unread.goes_on(at)
+        at = unread.next_look(at)
         looks += 1
     assert (at, looks) == (NOW + IN_ALL, 5)
     read_on(caller, unread)
-    assert unread.goes_on(NOW + IN_ALL) is None
+    assert unread.next_look(NOW + IN_ALL) is None
 
 
 def read_on(caller: socket.socket, unread: Unread) -> None:
@@ -68,7 +68,7 @@ def read_on(caller: socket.socket, unread: Unread) -> None:
     caller.settimeout(30)
     probe = Unread(unread._bare)
     probe.begins(NOW, closing=False)
-    while probe.goes_on(NOW) is None:
+    while probe.next_look(NOW) is None:
         caller.recv(65536)
 
 
@@ -77,4 +77,4 @@ def test_where_nobody_can_say_they_have_all_the_time() -> None:
     unread = Unread(None)
     assert unread.begins(NOW, closing=False) == NOW + IN_ALL
     assert unread.begins(NOW, closing=True) == NOW + UNREAD
-    assert unread.goes_on(NOW + UNREAD) is None
+    assert unread.next_look(NOW + UNREAD) is None

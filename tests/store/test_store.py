@@ -62,9 +62,9 @@ async def test_an_accept_whose_caller_was_refused_is_undone(world: World) -> Non
         message = sms(world.clock)
         for _ in range(2):
             assert (await world.one.accept(message, "a", lease=lease, attempt="1")) == (said, message.id)
-        await world.one.take_back(message.id, Channel.SMS, "9")
+        await world.one.undo_accept(message.id, Channel.SMS, "9")
         assert await world.one.about(message.id) is not None
-        await world.one.take_back(message.id, Channel.SMS, "1")
+        await world.one.undo_accept(message.id, Channel.SMS, "1")
         assert await world.one.about(message.id) is None
         assert await world.one.trace([message.id]) is None
         assert await world.one.lease_messages(Channel.SMS, 10) == []
@@ -84,7 +84,7 @@ async def test_what_another_caller_heard_of_stays(world: World) -> None:
     assert await world.two.known([asked.id], "a") == (Acceptance.SAME, asked.id)
     await world.one.mark(sent, "world", "hash")
     for message in (heard, asked, sent):
-        await world.one.take_back(message.id, Channel.SMS, "1")
+        await world.one.undo_accept(message.id, Channel.SMS, "1")
         assert await world.one.about(message.id) is not None
 
 
@@ -97,9 +97,9 @@ async def test_a_message_of_which_every_caller_was_refused_is_undone(world: Worl
         assert (await store.accept(message, "a", attempt=attempt))[0] is Acceptance.SAME
     assert (await world.two.accept(message, "b", attempt="3"))[0] is Acceptance.CONFLICT
     for store, attempt in ((world.one, "1"), (world.two, "3"), (world.two, "1")):
-        await store.take_back(message.id, Channel.SMS, attempt)
+        await store.undo_accept(message.id, Channel.SMS, attempt)
         assert await world.one.about(message.id) is not None
-    await world.one.take_back(message.id, Channel.SMS, "2")
+    await world.one.undo_accept(message.id, Channel.SMS, "2")
     assert await world.one.about(message.id) is None
     assert (await world.two.accept(message, "b"))[0] is Acceptance.STORED
 
@@ -110,7 +110,7 @@ async def test_two_instances_may_give_their_attempts_the_same_name(world: World)
     message = sms(world.clock)
     await world.one.accept(message, "a", lease=True, attempt="0")
     assert await world.two.accept(message, "b", attempt="0") == (Acceptance.CONFLICT, message.id)
-    await world.two.take_back(message.id, Channel.SMS, "0")
+    await world.two.undo_accept(message.id, Channel.SMS, "0")
     assert await world.one.about(message.id) is not None
     assert await world.two.accept(message, "a", attempt="0") == (Acceptance.SAME, message.id)
 

@@ -42,7 +42,7 @@ async def test_a_peer_sends_nothing_that_its_acceptor_still_has_to_take_back(wor
     assert await world.two.lease_messages(Channel.SMS, 10) == []
     await cut_off(world, 0)
     for message, attempt in ((leased, "0"), (queued, "1")):
-        await world.one.take_back(message.id, Channel.SMS, attempt)
+        await world.one.undo_accept(message.id, Channel.SMS, attempt)
         assert await world.two.about(message.id) is None
     world.clock.advance(1)
     assert await world.two.lease_messages(Channel.SMS, 10) == []
@@ -181,7 +181,7 @@ async def test_a_process_that_is_cut_off_takes_back_what_it_must_when_it_is_back
     await until(lambda: two.about(message.id))
     with pytest.raises(StoreUnavailable):
         await asked
-    taking = Deferred.fromCoroutine(persist(clock, lambda: one.take_back(message.id, Channel.SMS, "0")))
+    taking = Deferred.fromCoroutine(persist(clock, lambda: one.undo_accept(message.id, Channel.SMS, "0")))
     await cut_off(both)
     assert await two.recover("one") == 0
     assert await two.lease_messages(Channel.SMS, 10) == []

@@ -125,7 +125,7 @@ class IStore(Interface):
         list of this label and channel. With `lease` the message is ours to send at once (LEASED), else it waits for
         any instance (STORED). After `until` nothing is stored any more, however late the call reaches a server that
         was away (StoreUntouched). `attempt` is this call's own number among this process's, which count up from 0, in
-        digits; it is the lease's name, too. A call that has one is followed by `heard`, or by `take_back` where it
+        digits; it is the lease's name, too. A call that has one is followed by `heard`, or by `undo_accept` where it
         raised StoreUnavailable (not StoreUntouched) or its caller could not wait: until then nobody else gets the
         message to send, nor for UNHEARD_FOR seconds where this process can say neither.
         """
@@ -135,7 +135,7 @@ class IStore(Interface):
         the reactor, that is said at once; else with the next heartbeat or message.
         """
 
-    async def take_back(message_id: str, channel: Channel, attempt: str) -> None:
+    async def undo_accept(message_id: str, channel: Channel, attempt: str) -> None:
         """Undo an `accept` whose caller was told that nothing was stored: there is no such message.
 
         It stays where another call was told that it is stored, until that one takes it back as well, and where it is
