@@ -148,8 +148,6 @@ def _provider_probe(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from gatewayd.operators.audit import verified
-
     config = _config(options)
     own = config.gatewayd
     own_log = own.audit_log.replace("{instance}", own.instance)
@@ -157,18 +155,7 @@ def _audit(options: argparse.Namespace) -> int:
     if not names:
         raise CommandFailed(f"{options.config} names no audit_log under [gatewayd]: there is none to verify")
     secrets = tuple(secret.reveal().encode() for secret in (own.secret_key, *own.previous_secret_keys))
-    files: list[Json] = []
-    head = ""
-    for name in names:
-        try:
-            with show.Progress(f"Reading {name}", None, quiet=options.json):
-                faults, summary, head = verified(Path(name), secrets, head)
-        except OSError as error:
-            raise CommandFailed(f"cannot read {name}: {error.strerror or error}") from None
-        files.append({"file": name, "faults": faults, "summary": summary})
-        if not options.json:
-            show.findings(("FAIL", name, fault) for fault in faults)
-            show.findings([("FAIL" if faults else "ok", name, summary)])
+    files = _audit_files(names, secrets, quiet=options.json)
     cut = _cut_off(config, Path(names[-1])) if options.head else ""
     ok = not cut and not any(one["faults"] for one in files)
     if options.json:
@@ -177,6 +164,25 @@ def _audit(options: argparse.Namespace) -> int:
         whole = "the file holds the head that Redis remembers: nothing was cut off its end"
         show.findings([("FAIL" if cut else "ok", names[-1], cut or whole)])
     return 0 if ok else 1
+
+
+def _audit_files(names: Sequence[str], secrets: tuple[bytes, ...], *, quiet: bool) -> list[Json]:
+    """What is wrong with each file, whose chain goes on where that of the one before ended. Raises CommandFailed."""
+    from gatewayd.operators.audit import verified
+
+    files: list[Json] = []
+    head = ""
+    for name in names:
+        try:
+            with show.Progress(f"Reading {name}", None, quiet=quiet):
+                faults, summary, head = verified(Path(name), secrets, head)
+        except OSError as error:
+            raise CommandFailed(f"cannot read {name}: {error.strerror or error}") from None
+        files.append({"file": name, "faults": faults, "summary": summary})
+        if not quiet:
+            show.findings(("FAIL", name, fault) for fault in faults)
+            show.findings([("FAIL" if faults else "ok", name, summary)])
+    return files
 
 
 def _cut_off(config: "Config", newest: Path) -> str:

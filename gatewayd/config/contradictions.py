@@ -22,25 +22,9 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     """A line for each fault: key path, colon, what is wrong."""
     tables = {part: tables_of(raw.get(part)) for part in _PARTS}
     for name, label in tables["labels"].items():
-        at = f"labels.{name}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
-        yield from _references(at, label, tables)
-        yield from _same_prefixes(at, label)
-        url = label.get("callback_url")
-        if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
-            yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
-        for key, part in _LABEL_NEEDS:
-            if label.get(key) and part not in raw:
-                yield f"{at}.{key}: needs [{part}]"
-    for name in tables["esp"]:
-        if name not in ESP_NAMES:
-            yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
-        elif "public" not in raw:
-            yield f"esp.{name}: needs [public]"
-        needed = ESP_NEEDS.get(name)
-        if needed and not tables["esp"][name].get(needed):
-            yield f"esp.{name}.{needed}: is required: without it no event can be proven"
+        yield from _label(name, label, tables, raw)
+    for name, esp in tables["esp"].items():
+        yield from _esp(name, esp, raw)
     yield from doors.open_doors(raw)
     yield from doors.guessable(tables["esp"])
     redis = tables_of({"redis": raw.get("redis")})["redis"]
@@ -53,15 +37,48 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         yield from directory_faults(f"directories.{name}", directory)
     yield from _certificates("redis", redis)
     for name, smsc in tables["smscs"].items():
-        if smsc.get("certificate_pins") and smsc.get("tls") is not True:
-            yield f"smscs.{name}.certificate_pins: needs tls = true"
-        if smsc.get("certificate_pins") and smsc.get("ca_file"):
-            yield f"smscs.{name}.ca_file: is not looked at beside certificate_pins; give one of them"
-        yield from coding_contradictions(f"smscs.{name}", smsc)
+        yield from _smsc(f"smscs.{name}", smsc)
     for part in ("relays", "smscs"):
         for name, table in tables[part].items():
             yield from _certificates(f"{part}.{name}", table)
     yield from provider_contradictions(raw, tables["providers"])
+
+
+def _label(
+    name: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]
+) -> Iterator[str]:
+    """What does not go together in a label, or with what it names."""
+    at = f"labels.{name}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
+    yield from _references(at, label, tables)
+    yield from _same_prefixes(at, label)
+    url = label.get("callback_url")
+    if isinstance(url, str) and url.startswith("http://") and label.get("callback_http", False) is False:
+        yield f"{at}.callback_url: is not https (callback_http = true would allow it)"
+    for key, part in _LABEL_NEEDS:
+        if label.get(key) and part not in raw:
+            yield f"{at}.{key}: needs [{part}]"
+
+
+def _esp(name: str, esp: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[str]:
+    """Whose events nobody could take, or prove."""
+    if name not in ESP_NAMES:
+        yield f"esp.{name}: unknown provider; one of {', '.join(ESP_NAMES)}"
+    elif "public" not in raw:
+        yield f"esp.{name}: needs [public]"
+    needed = ESP_NEEDS.get(name)
+    if needed and not esp.get(needed):
+        yield f"esp.{name}.{needed}: is required: without it no event can be proven"
+
+
+def _smsc(at: str, smsc: Mapping[str, Any]) -> Iterator[str]:
+    """What does not go together in an SMSC's table."""
+    if smsc.get("certificate_pins") and smsc.get("tls") is not True:
+        yield f"{at}.certificate_pins: needs tls = true"
+    if smsc.get("certificate_pins") and smsc.get("ca_file"):
+        yield f"{at}.ca_file: is not looked at beside certificate_pins; give one of them"
+    yield from coding_contradictions(at, smsc)
 
 
 def _redis(table: Mapping[str, Any]) -> Iterator[str]:

@@ -94,24 +94,26 @@ class Tracker:
             await self._stop_by_itself(evidence)
             return
         self._meter.evidence(evidence.source, evidence.event, "matched" if result == "moved" else "ignored")
-        if result == "moved" and known is not None and evidence.event is Event.COMPLAINED:
-            self._meter.complained(known.label, known.route)
-        if result == "moved" and known is not None:
+        # What is no news is only counted: whoever holds a mail can bring it as often as he likes.
+        if result == "moved":
+            self._moved(evidence, known)
+
+    def _moved(self, evidence: Evidence, known: Known | None) -> None:
+        """The fact was news."""
+        if known is not None:
+            if evidence.event is Event.COMPLAINED:
+                self._meter.complained(known.label, known.route)
             self._decide(known, evidence.event, evidence.source)
-        if result == "moved":
-            self._recorded(evidence.message_id, evidence.event)
-        if result == "moved":
-            # What is no news is counted above: whoever holds a mail can bring it as often as he likes.
-            # That an email arrived or was opened is no news to a journal: its line was the relay's answer.
-            channel = evidence.channel if known is None else known.channel
-            good_news = channel is Channel.EMAIL and evidence.event in _GOOD_NEWS
-            say = self.log.debug if good_news else self.log.info
-            say(
-                "{event} by {source} for {message_id}",
-                event=evidence.event,
-                source=evidence.source,
-                message_id=evidence.message_id,
-            )
+        self._recorded(evidence.message_id, evidence.event)
+        # That an email arrived or was opened is no news to a journal: its line was the relay's answer.
+        channel = evidence.channel if known is None else known.channel
+        say = self.log.debug if channel is Channel.EMAIL and evidence.event in _GOOD_NEWS else self.log.info
+        say(
+            "{event} by {source} for {message_id}",
+            event=evidence.event,
+            source=evidence.source,
+            message_id=evidence.message_id,
+        )
 
     async def record_receipt(self, receipt: Receipt) -> None:
         """A delivery receipt: matched, or parked until the submit's answer comes."""

@@ -114,12 +114,14 @@ class AnswerReader:
             raise BadAnswer("it wants another protocol")
         if self.status < 200:
             return True
-        self._framing(status[1] == b"1", lines[1:])
+        self._fields(status[1] == b"1", lines[1:])
         return not self.complete
 
-    def _framing(self, modern: bool, lines: list[bytes]) -> None:
+    def _fields(self, modern: bool, lines: list[bytes]) -> None:
+        """What the header says that concerns us; `modern` is HTTP/1.1."""
         self.keep = modern
-        length = coding = None
+        length: bytes | None = None
+        coding: bytes | None = None
         for line in lines:
             name, _, value = line.partition(b":")
             name, value = name.lower(), value.strip()
@@ -136,6 +138,10 @@ class AnswerReader:
                 self.retry_after = value.decode("latin-1")
             elif name == b"keep-alive" and (found := _KEEP_FOR.search(value)):
                 self.keep_for = float(found[1])
+        self._framing(length, coding)
+
+    def _framing(self, length: bytes | None, coding: bytes | None) -> None:
+        """How the end of the body is known (RFC 9112 6.3)."""
         if self.status in (204, 304):
             self._finish(b"")
         elif coding is not None:

@@ -64,24 +64,28 @@ class WaysOut:
         """A label's channel, or those of its numbers, that no way is up for; then each used way that is down."""
         up = {channel: way.routes() for channel, way in self._channels.items()}
         reasons = {channel: self._reasons(channel) for channel in self._channels}
-        users: dict[tuple[Channel, str], list[str]] = {}
         for label, table in self._labels.items():
             for channel, whose, names in _ways_of(table):
-                for name in names:
-                    of_way = users.setdefault((channel, name), [])
-                    if label not in of_way:
-                        of_way.append(label)
                 if channel in up and not any(up[channel].get(name) for name in names):
                     why = "; ".join(f"{name}: {reasons[channel].get(name) or 'down'}" for name in names)
                     scope = f"{label}/{channel}{whose and ' ' + whose}"
                     to = _to(whose, table) if channel is Channel.SMS else ""
                     yield Degraded("label", scope, f"{label}: no {_WHAT[channel]}{to} can go out ({why}); it waits")
+        used_by = self._used_by()
         for channel, routes in up.items():
             for name in (name for name, is_up in routes.items() if not is_up):
                 kind, reason = self._kind_of(channel, name), reasons[channel].get(name)
-                if hits := users.get((channel, name)):
-                    hit = f"it carries {channel} of {some_names(hits)}"
+                if labels := used_by.get((channel, name)):
+                    hit = f"it carries {channel} of {some_names(labels)}"
                     yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; {hit}")
+
+    def _used_by(self) -> dict[tuple[Channel, str], list[str]]:
+        """The labels that each way carries something of."""
+        found: dict[tuple[Channel, str], list[str]] = {}
+        for label, table in self._labels.items():
+            for way in {(channel, name) for channel, _, names in _ways_of(table) for name in names}:
+                found.setdefault(way, []).append(label)
+        return found
 
     def _reasons(self, channel: Channel) -> dict[str, str]:
         return {name: state.reason for name, state in self._channels[channel].states().items()}

@@ -72,6 +72,27 @@ def _orders(names: list[str], values: list[str], usual: Sequence[str]) -> list[J
     given = {name: value.strip() for name, value in zip(names, values, strict=False) if name in COLUMNS}
     if not all(map(str.isprintable, given.values())):
         return _unprintable(given)
+    if fault := _fault(given):
+        return fault
+    user, kind, channel = given.get("ext_user_id", ""), given.get("kind", ""), given.get("channel", "")
+    row: Json = {"ext_user_id": user} if user else {}
+    if kind == "address" or not user:
+        row["keyed_hash"] = given["keyed_hash"]
+    if kind == "address":
+        row["of_address"] = True
+    for key in ("since", "until"):
+        moment = _moment(given.get(key, ""))
+        if moment is None:
+            return f"{key} is no time in ISO 8601"
+        if moment:
+            row[key] = moment
+    if reason := given.get("reason", "")[:LONGEST_REASON]:
+        row["reason"] = reason
+    return [{"channel": one, **row} for one in ((channel,) if channel else usual)]
+
+
+def _fault(given: dict[str, str]) -> str:
+    """Why a row says of nobody, or not where, that they are stopped; "" where it does."""
     user, name = given.get("ext_user_id", ""), given.get("keyed_hash", "")
     kind, channel = given.get("kind", ""), given.get("channel", "")
     if kind not in ("", "player", "address"):
@@ -84,20 +105,7 @@ def _orders(names: list[str], values: list[str], usual: Sequence[str]) -> list[J
         return "keyed_hash is none of an installation's"
     if channel and channel not in _CHANNELS:
         return f"channel is none of {', '.join(_CHANNELS)}"
-    row: Json = {"ext_user_id": user} if user else {}
-    if kind == "address" or not user:
-        row["keyed_hash"] = name
-    if kind == "address":
-        row["of_address"] = True
-    for key in ("since", "until"):
-        moment = _moment(given.get(key, ""))
-        if moment is None:
-            return f"{key} is no time in ISO 8601"
-        if moment:
-            row[key] = moment
-    if reason := given.get("reason", "")[:LONGEST_REASON]:
-        row["reason"] = reason
-    return [{"channel": one, **row} for one in ((channel,) if channel else usual)]
+    return ""
 
 
 _CHANNELS = tuple(channel.value for channel in Channel)

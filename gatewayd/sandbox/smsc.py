@@ -156,13 +156,7 @@ class SmscSimulator:
         self.submits.append(request)
         self.submitted_at.append(self._reactor.seconds())
         count = len(self.submits)
-        if behaviour.mute_after and count > behaviour.mute_after:
-            session.mute = True
-            self.step("mute")
-            return
-        if behaviour.garbage_after and count == behaviour.garbage_after:
-            session.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            self.step("garbage")
+        if self._has_lost_its_wits(session, count):
             return
         reset = bool(behaviour.reset_every) and count % behaviour.reset_every == 0
         if reset and not behaviour.reset_takes:
@@ -189,6 +183,19 @@ class SmscSimulator:
         self.step("submit refused" if status else "submit taken", smpp.status_name(status) if status else remote_id)
         if behaviour.unbind_after and count == behaviour.unbind_after:
             session.send(smpp.Unbind(session.next_sequence()))
+
+    def _has_lost_its_wits(self, session: SmscSession, count: int) -> bool:
+        """From the submit on of which `behaviour` says so it answers nothing, or what is no SMPP."""
+        behaviour = self.behaviour
+        if behaviour.mute_after and count > behaviour.mute_after:
+            session.mute = True
+            self.step("mute")
+            return True
+        if behaviour.garbage_after and count == behaviour.garbage_after:
+            session.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self.step("garbage")
+            return True
+        return False
 
     def acknowledged(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
         """Our receipt was answered: anything but OK is tried again, as message centres do."""

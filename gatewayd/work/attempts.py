@@ -208,21 +208,25 @@ class MessageWork:
         )
         if counts:
             self._count(item, "uncertain" if uncertain else "again")
-            if uncertain and self._copies.policies.holds(route or item.route):
-                log.info(
-                    "message {message_id} is held as uncertain: {reason}",
-                    message_id=item.message.id,
-                    reason=reason,
-                    log_limited=True,
-                )
-            elif uncertain or is_worth_a_line(item.attempts + 1):
-                log.info(
-                    "message {message_id} is tried again in {seconds:.1f} s: {reason}",
-                    message_id=item.message.id,
-                    seconds=due - self._clock.seconds(),
-                    reason=reason,
-                    log_limited=True,
-                )
+            self._say_when(item, due, reason, uncertain_on=(route or item.route) if uncertain else None)
+
+    def _say_when(self, item: Leased, due: float, reason: str, *, uncertain_on: str | None) -> None:
+        """For the log; `uncertain_on` is the route that may have it."""
+        if uncertain_on is not None and self._copies.policies.holds(uncertain_on):
+            log.info(
+                "message {message_id} is held as uncertain: {reason}",
+                message_id=item.message.id,
+                reason=reason,
+                log_limited=True,
+            )
+        elif uncertain_on is not None or is_worth_a_line(item.attempts + 1):
+            log.info(
+                "message {message_id} is tried again in {seconds:.1f} s: {reason}",
+                message_id=item.message.id,
+                seconds=due - self._clock.seconds(),
+                reason=reason,
+                log_limited=True,
+            )
 
     async def _end(self, item: Leased, state: State, reason: str) -> None:
         letters = "f" if state is State.FAILED else "r"
