@@ -62,6 +62,7 @@ class Keys:
         self._signing_keys = tuple(map(_keyed, self._ring))
         # A player and an address are named at acceptance and, as a rule soon after, at delivery.
         self._hashes = lru_cache(maxsize=_REMEMBERED)(self._make_hashes)
+        self._number_hashes = lru_cache(maxsize=_REMEMBERED)(self._make_number_hashes)
 
     def message_ids(self, label: str, channel: str, uid: str) -> tuple[str, ...]:
         """The `ext_message_id` of a caller's uid, and those it had under previous keys.
@@ -69,8 +70,7 @@ class Keys:
         Always the same UUIDs, so that no look-up table is needed; a key rotation must not send a uid twice.
         """
         name = f"{label}\0{channel}\0{uid}".encode()
-        digests = (key(name) for key in self._id_keys)
-        return tuple(str(uuid.UUID(bytes=digest[:16], version=4)) for digest in digests)
+        return tuple(_uuid(key(name)) for key in self._id_keys)
 
     def token(self, purpose: Purpose, message_id: str) -> str:
         """A signed token for `message_id`, good for `purpose` only."""
@@ -119,7 +119,7 @@ class Keys:
 
     def number_hashes(self, number: str) -> tuple[str, ...]:
         """How a phone number is named, whatever its punctuation: only its digits count; today's key first."""
-        return self._hashes("number\0" + "".join(filter(str.isdigit, number)))
+        return self._number_hashes(number)
 
     def stop_hashes(self, label: str, users: Iterable[str], channel: str, address: str = "") -> tuple[str, ...]:
         """Every keyed hash by which a player, by any spelling of their id, or an address may be on the stop list."""
@@ -150,6 +150,9 @@ class Keys:
             except InvalidTag:
                 continue
         raise ValueError("sealed with a key that is not configured any more")
+
+    def _make_number_hashes(self, number: str) -> tuple[str, ...]:
+        return self._make_hashes("number\0" + "".join(filter(str.isdigit, number)))
 
     def _make_hashes(self, text: str) -> tuple[str, ...]:
         return tuple(key(text.encode())[:_NAME].hex() for key in self._hash_keys)
@@ -182,6 +185,13 @@ def _keyed(key: bytes) -> _Keyed:
         return outer.digest()
 
     return digest
+
+
+def _uuid(digest: bytes) -> str:
+    """The first 16 bytes as a random UUID is written (RFC 9562 5.4); the library's own way takes five times as long."""
+    digits = digest[:16].hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _packed(message_id: str) -> bytes:

@@ -30,6 +30,13 @@ def test_an_id_is_a_uuid_that_depends_on_every_part() -> None:
     assert all(str(uuid.UUID(found)) == found for found in ids)
 
 
+@given(st.text(max_size=20))
+def test_an_id_is_written_as_the_library_writes_it(uid: str) -> None:
+    """Ids that are in Redis already were made by uuid.UUID: each is what that makes of its own bytes."""
+    (found,) = Keys(OLD).message_ids("l", "sms", uid)
+    assert found == str(uuid.UUID(bytes=uuid.UUID(found).bytes, version=4))
+
+
 def test_after_a_rotation_the_old_ids_and_names_are_still_known() -> None:
     """What the previous key made stands second in what the new ring makes."""
     before = Keys(OLD)

@@ -118,6 +118,11 @@ def test_one_event_is_one_line(json: bool, words: str) -> None:
     assert "\x1b" not in line
 
 
+def test_a_field_that_is_to_be_called_is_called() -> None:
+    """Parentheses around a field are words; behind its name they are Twisted's way to have it called."""
+    assert " one (two)\n" in Written().event(log_format="{x()} ({y})", x=lambda: "one", y="two")
+
+
 class Nasty:
     """Breaks when printed."""
 
