@@ -7,6 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+from msgspec import Struct
 
 MAX_HEAD = 16_384
 MAX_BODY = 65_536
@@ -35,6 +38,57 @@ def asked_for(retry_after: str, now: float) -> float | None:
             return None
         wait = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
     return now + min(max(wait, 0.0), LONGEST_WAIT)
+
+
+class _Head(Struct, frozen=True):
+    """What an answer's head says that concerns us; of an interim answer no more than its status."""
+
+    status: int
+    keep: bool = False
+    length: bytes | None = None
+    coding: bytes | None = None
+    retry_after: str = ""
+    keep_for: float | None = None
+
+
+@lru_cache(maxsize=64)
+def _read_head(head: bytes) -> _Head:
+    """Remembered: within a second most answers of one host are the same to the letter, but for their bodies.
+
+    Raises BadAnswer.
+    """
+    first, *lines = head.splitlines() or [b""]
+    status = _STATUS.match(first)
+    if status is None:
+        raise BadAnswer("it does not speak HTTP/1.1")
+    code = int(status[2])
+    if code == 101:
+        raise BadAnswer("it wants another protocol")
+    return _fields(code, status[1] == b"1", lines) if code >= 200 else _Head(code)
+
+
+def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
+    """`modern` is HTTP/1.1."""
+    keep, retry_after, keep_for = modern, "", None
+    length: bytes | None = None
+    coding: bytes | None = None
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip()
+        if name == b"content-length":
+            if not value.isdigit() or (length is not None and length != value):
+                raise BadAnswer("its length is unclear")
+            length = value
+        elif name == b"transfer-encoding":
+            coding = value.lower()
+        elif name == b"connection":
+            options = value.lower()
+            keep = b"close" not in options and (modern or b"keep-alive" in options)
+        elif name == b"retry-after":
+            retry_after = value.decode("latin-1")
+        elif name == b"keep-alive" and (found := _KEEP_FOR.search(value)):
+            keep_for = float(found[1])
+    return _Head(status, keep, length, coding, retry_after, keep_for)
 
 
 class AnswerReader:
@@ -104,41 +158,14 @@ class AnswerReader:
                 raise BadAnswer("its head is too long")
             return False
         self._count_head(end.end())
-        lines = self._buffer[: end.start()].splitlines()
+        head = _read_head(self._buffer[: end.start()])
         self._buffer = self._buffer[end.end() :]
-        status = _STATUS.match(lines[0]) if lines else None
-        if status is None:
-            raise BadAnswer("it does not speak HTTP/1.1")
-        self.status = int(status[2])
-        if self.status == 101:
-            raise BadAnswer("it wants another protocol")
-        if self.status < 200:
+        self.status = head.status
+        if head.status < 200:
             return True
-        self._fields(status[1] == b"1", lines[1:])
+        self.keep, self.keep_for, self.retry_after = head.keep, head.keep_for, head.retry_after
+        self._framing(head.length, head.coding)
         return not self.complete
-
-    def _fields(self, modern: bool, lines: list[bytes]) -> None:
-        """What the header says that concerns us; `modern` is HTTP/1.1."""
-        self.keep = modern
-        length: bytes | None = None
-        coding: bytes | None = None
-        for line in lines:
-            name, _, value = line.partition(b":")
-            name, value = name.lower(), value.strip()
-            if name == b"content-length":
-                if not value.isdigit() or (length is not None and length != value):
-                    raise BadAnswer("its length is unclear")
-                length = value
-            elif name == b"transfer-encoding":
-                coding = value.lower()
-            elif name == b"connection":
-                options = value.lower()
-                self.keep = b"close" not in options and (modern or b"keep-alive" in options)
-            elif name == b"retry-after":
-                self.retry_after = value.decode("latin-1")
-            elif name == b"keep-alive" and (found := _KEEP_FOR.search(value)):
-                self.keep_for = float(found[1])
-        self._framing(length, coding)
 
     def _framing(self, length: bytes | None, coding: bytes | None) -> None:
         """How the end of the body is known (RFC 9112 6.3)."""
