@@ -46,6 +46,7 @@ from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import WaysOut
+from gatewayd.operators.huge_pages import HugePages
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.systemd import StatusLine, Watchdog
 from gatewayd.providers.channel import HttpChannel
@@ -212,6 +213,7 @@ def gatewayd(
             Regularly(reactor, LOOK_FOR_LIFTED, shared.guard.forget_lifted, "looking at guards"),
             *make_listeners(shared, admin, returned_mail, public, api),
             WallWatch(reactor, clock, shared.look_at_the_time),
+            HugePages(reactor),
             Watchdog(reactor, os.environ, os.getpid()),
             StatusLine(reactor, os.environ, admin.status_line),
             *([TimerService(5.0, observer.flush)] if observer is not None else []),
