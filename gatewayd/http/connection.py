@@ -18,7 +18,6 @@ from zope.interface import implementer
 from gatewayd.http.door import Answer, as_bytes
 from gatewayd.http.eager import write_now
 from gatewayd.http.incoming import NOBODYS, IncomingRequests, SiteLimits
-from gatewayd.http.kernel import waited
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 from gatewayd.http.unread import Unread
@@ -52,6 +51,9 @@ class Listening(SiteLimits, Interface):
 
     def closed(self, connection: "ServerConnection") -> None:
         """It is gone."""
+
+    def waited(self, bare: socket | None) -> float:
+        """Seconds for which what is read now has waited in the kernel."""
 
     def date(self) -> bytes:
         """For the header of that name."""
@@ -105,7 +107,7 @@ class ServerConnection(Protocol):
         now = self._site.reactor.seconds()
         if self.idle:
             self.deadline = now + SLOW
-        incoming.add(data, now - waited(self.bare))
+        incoming.add(data, now - self._site.waited(self.bare))
         if not self._is_occupied:
             self._go_on()
         if incoming.is_ahead:

@@ -8,9 +8,10 @@ _BYTES_ACKED = slice(120, 128)
 """In struct tcp_info: milliseconds since data came, and the octets that the other host has taken in all."""
 
 
-def waited(bare: socket.socket | None) -> float:
-    """Seconds since the last bytes came to this connection; 0.0 where the kernel does not say (a unix socket)."""
-    return (_said(bare, _LAST_DATA_RECV) or 0) / 1000
+def waited(bare: socket.socket | None) -> float | None:
+    """Seconds since the last bytes came to this connection; None where the kernel does not say (a unix socket)."""
+    said = _said(bare, _LAST_DATA_RECV)
+    return None if said is None else said / 1000
 
 
 def read_by_caller(bare: socket.socket | None) -> int | None:

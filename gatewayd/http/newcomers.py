@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from twisted.internet.tcp import Port
 
 from gatewayd.http.door import Door, as_bytes
-from gatewayd.http.kernel import waited
 from gatewayd.http.reader import NotHttp, RequestReader
 from gatewayd.http.request import Request
 
@@ -35,6 +34,9 @@ class Hurried(Protocol):
 
     door: Door
     max_body: int
+
+    def waited(self, bare: socket.socket | None) -> float:
+        """Seconds for which what this newcomer has sent waits already."""
 
     def has_no_time(self, age: float) -> bool:
         """Whether who came `age` seconds ago should be turned away, if that can be done at once."""
@@ -68,7 +70,7 @@ class _ListeningSocket:
         while self._left > 0 and self._seconds() - self._began < self._longest:
             self._left -= 1
             bare, address = self._socket.accept()
-            if not self._site.has_no_time(waited(bare)) or not turn_away(bare, address, self._site):
+            if not self._site.has_no_time(self._site.waited(bare)) or not turn_away(bare, address, self._site):
                 return bare, address
             self._longest = SECONDS_OF_REFUSALS
         raise BlockingIOError(errno.EAGAIN, "the others in the next turn")

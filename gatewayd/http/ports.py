@@ -3,6 +3,7 @@ them before what they serve has drained.
 """
 
 from collections.abc import Sequence
+from socket import AF_UNIX
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.http.newcomers import fetch_all
+from gatewayd.http.polls import watch_polls
 
 # mypy: disallow-untyped-calls=False
 
@@ -111,6 +113,8 @@ def listen(
         port._logger = Logger(namespace=__name__, observer=_OneOfAFlood(reactor))
         if hasattr(factory, "has_no_time"):
             fetch_all(port, factory)
+            if port.socket.family == AF_UNIX:
+                factory.polls = watch_polls(reactor)
         opened: IListeningPort = port
         return opened
 

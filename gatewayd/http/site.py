@@ -6,6 +6,7 @@ codes belong to api, public and admin.
 
 from collections.abc import Callable
 from email.utils import formatdate
+from socket import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,6 +16,8 @@ from twisted.logger import Logger
 from gatewayd.http.connection import FOREVER, ServerConnection
 from gatewayd.http.crowd import Crowd
 from gatewayd.http.door import Answer, Door, OpenDoor
+from gatewayd.http.kernel import waited
+from gatewayd.http.polls import Polls
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 
@@ -59,6 +62,7 @@ class Site(Factory):
         self.door: Door = door or OpenDoor()
         self.turns = Turns(reactor, patience)
         self.crowd = Crowd(reactor, name, most=most, most_from=most_from, max_body=max_body)
+        self.polls: Polls | None = None  # where it listens on a unix socket
         self.draining = False
         self._emptied: list[Deferred[None]] = []
         self._sweeping: Any = None
@@ -74,6 +78,13 @@ class Site(Factory):
         if now != self._date[0]:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
+
+    def waited(self, bare: socket | None) -> float:
+        """Seconds for which what is read on this connection has waited in the kernel, as far as anybody knows."""
+        known = waited(bare)
+        if known is None:
+            known = self.polls.longest_wait() if self.polls is not None else 0.0
+        return known
 
     def has_no_time(self, age: float) -> bool:
         """See newcomers.Hurried: it could not be begun in time, or it is one connection too many."""

@@ -29,8 +29,13 @@ def world() -> Iterator[Outside]:
 class Caller:
     """One connection, and what is asked on it."""
 
-    def __init__(self, world: Outside) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", world.api), timeout=60)
+    def __init__(self, world: Outside, path: str = "") -> None:
+        if path:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.settimeout(60)
+            self._socket.connect(path)
+        else:
+            self._socket = socket.create_connection(("127.0.0.1", world.api), timeout=60)
         self._heard = b""
         self.fields: dict[str, str] = {}
 
@@ -102,3 +107,32 @@ def test_what_waited_for_too_long_is_refused_and_never_sent(world: Outside) -> N
     until(lambda: len(world.smsc.submits) >= KNOWN + len(taken) + 10, 30)
     sent = sorted(submit.content.decode() for submit in world.smsc.submits[KNOWN:])
     assert sent == sorted(taken + [f"other {number}" for number in range(10)])
+
+
+@pytest.mark.timeout(120)
+def test_what_waited_on_a_unix_socket_is_refused_too(world: Outside) -> None:
+    """The kernel says nothing of its age, but when it was asked before: on new and on kept connections."""
+    path = str(world.directory / "api.sock")
+    world.settings["api"]["listen"].append(f"unix:{path}")
+    world.start()
+    callers = [Caller(world, path) for _ in range(KNOWN)]
+    for caller in callers:
+        caller.ask(world.sms_fields())
+        assert caller.code() == 0
+    world.daemon.signal(signal.SIGSTOP)
+    try:
+        callers += [Caller(world, path) for _ in range(NEWCOMERS)]
+        for caller in callers:
+            caller.ask(world.sms_fields())
+        asked_at = time.monotonic()
+        # The reactor would have looked by itself within a second.
+        until(lambda: time.monotonic() - asked_at > BEGUN_WITHIN + 1.1, 60)
+    finally:
+        world.daemon.signal(signal.SIGCONT)
+    assert [caller.code() for caller in callers] == [10] * (KNOWN + NEWCOMERS)
+    for caller in callers:
+        caller.close()
+    caller = Caller(world, path)
+    caller.ask(world.sms_fields())
+    assert caller.code() == 0
+    caller.close()
