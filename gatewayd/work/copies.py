@@ -13,6 +13,10 @@ COPIES = 3
 """How many copies leave at most where answers are lost and the policy is `resend` (CONTRACT.md, Copies)."""
 
 
+AHEAD = 2.0
+"""Seconds by which a mark may lie in the future though no clock was set: two clocks are compared, not equal."""
+
+
 class Copies:
     """Those of the messages of one channel. `heard_since`: since when evidence of a route could reach us."""
 
@@ -25,6 +29,10 @@ class Copies:
         """The moment before which none leaves (seconds since the epoch): its deadline where none may."""
         if self._held(item):
             return item.message.deadline
+        if item.marked_at > now + AHEAD:
+            # The store's clock was set back since. How long ago that was nobody can say any more; the queue, which
+            # followed it, has kept the wait, or a process ended meanwhile.
+            return self._heard_since(item.route) + self.policies.wait(item.route)
         marked = min(item.marked_at, now)
         backed_off = self._retry.next_due(max(item.copies, 1), item.first_tried or marked, marked, 1.0)
         heard_since = max(marked, self._heard_since(item.route))

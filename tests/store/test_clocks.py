@@ -356,3 +356,52 @@ async def test_a_mark_is_known_whatever_the_clocks_do(hosts: Hosts, jump: float,
     (leased,) = await store.lease_messages(Channel.SMS, 1)
     assert marks.forgotten(leased) is None
     assert leased.state is State.QUEUED
+
+
+@pytest.mark.parametrize("came", ["before", "behind"])
+@pytest.mark.parametrize("back", [5.0, 60.0, 3600.0])
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_finds_its_message_by_the_number_whatever_the_clock_did(
+    hosts: Hosts, back: float, came: str
+) -> None:
+    """Its answer was lost with its process, and Redis' clock is set back between mark and receipt, or behind both."""
+    one, two = hosts.store("one"), hosts.store("two")
+    for store in (one, two):
+        await store.beat(first=True, dead_after=15)
+    message = sms(hosts.clock)
+    await one.accept(message, "f", lease=True)
+    await one.mark(message, "uk", "hash", lease="")
+    hosts.passes(1)
+    receipt = Receipt("uk", ("r1",), Event.DELIVERED, "receipt", number_hash="hash")
+    if came == "before":
+        assert (await two.record_receipt(receipt, park=True))[0] == "parked"
+    hosts.redis_clock.advance(-back)
+    await two.beat(first=False, dead_after=15)
+    await two.come_forward()
+    if came == "behind":
+        assert (await two.record_receipt(receipt, park=True))[0] == "parked"
+    hosts.passes(16)
+    await two.recover("one")
+    (leased,) = await two.lease_messages(Channel.SMS, 1)
+    deadline = leased.message.deadline
+    await two.settle_again(leased.message, deadline, "held", lease=leased.lease, uncertain=True, route="uk")
+    (due,), _ = await two.parked_receipts(10)
+    assert (await two.record_receipt(due, park=False, by_number=True))[0] == "moved"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_is_not_about_what_is_written_later_though_the_clock_was_set(hosts: Hosts) -> None:
+    """It came behind the jump, long before the mark."""
+    store = hosts.store("one")
+    await store.beat(first=True, dead_after=15)
+    hosts.redis_clock.advance(-30)
+    await store.beat(first=False, dead_after=15)
+    receipt = Receipt("uk", ("r1",), Event.DELIVERED, "receipt", number_hash="hash")
+    assert (await store.record_receipt(receipt, park=True))[0] == "parked"
+    hosts.passes(40)
+    message = sms(hosts.clock)
+    await store.accept(message, "f", lease=True)
+    await store.mark(message, "uk", "hash", lease="")
+    await store.settle_again(message, message.deadline, "held", lease="", uncertain=True, route="uk")
+    (due,), _ = await store.parked_receipts(10)
+    assert (await store.record_receipt(due, park=False, by_number=True))[0] == "unknown"

@@ -70,6 +70,10 @@ local function each(it)
   if owner ~= BOOT then call('HSET', KEY.boots, INSTANCE, BOOT) end
   local back = last and math.max(last - NOW, 0) or 0
   if back < 1000 then back = 0 end
+  if back > 0 then
+    local before = tonumber(call('HGET', KEY.beats, 'back_to') or '0')
+    call('HSET', KEY.beats, 'back_from', now, 'back_to', string.format('%.0f', math.max(before, last)))
+  end
   -- Who lived when the dataset was last beaten: since then it may have been at rest.
   local lately = math.min(last or NOW, NOW) - dead_after
   if not last or back > 0 or NOW - last > 5000 then

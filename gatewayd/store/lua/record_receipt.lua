@@ -78,13 +78,32 @@ local function by_id(smsc, remotes, places, numbers, wording)
   return nil, nil, false, stranger
 end
 
+-- Where the clock was set back: from which moment on its stamps may stand before, and up to which behind, older ones.
+local back_from, back_to
+
+local function was_set_back_between(marked_at, came_at)
+  if not back_from then
+    local from, upto = unpack(call('HMGET', KEY.beats, 'back_from', 'back_to'))
+    back_from, back_to = tonumber(from or '0'), tonumber(upto or '0')
+  end
+  -- A heartbeat noticed it, up to a second later.
+  return marked_at <= back_to + 2000 and came_at >= back_from - 2000
+end
+
+-- Whether a message was marked before a receipt was here; `came_at` is what the clock showed then, or NOW for a new one.
+local function was_marked_before(marked_at, came_at)
+  local came_before_jump = came_at > NOW + 1000
+  if marked_at > NOW then return not came_before_jump or marked_at <= came_at end
+  return marked_at <= came_at or was_set_back_between(marked_at, came_at)
+end
+
 -- By its number: the oldest uncertain message to it on that SMSC; with patience the latest one, too.
 -- Result: the message or nil, whether any of ours went to that number.
-local function by_number_of(smsc, numbers, born, patient)
+local function by_number_of(smsc, numbers, came_at, patient)
   local ours, found = false, nil
   local function fits(m, states)
     -- What came before a message was written is about an earlier one.
-    if m and states[m.state] and m.route == smsc and m.marked_at <= born then found = m end
+    if m and states[m.state] and m.route == smsc and was_marked_before(m.marked_at, came_at) then found = m end
     return m and WAITING[m.state]
   end
   for _, number in ipairs(numbers) do
@@ -105,13 +124,15 @@ end
 local function each(it)
   local smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number, wording =
     unpack(it)
-  local born = tonumber(string.match(payload, '^(%d+)|')) or NOW
+  local came_at = tonumber(string.match(payload, '^(%d+)|')) or NOW
   -- One that is here for the first time comes now, whatever the other host's clock is off by.
-  if NOW - born < 1000 then born = NOW end
+  if was_parked == 0 or math.abs(NOW - came_at) < 1000 then came_at = NOW end
+  -- Set back since, the clock doesn't tell how long it has waited; a look was put off until then.
+  local is_old = NOW - came_at >= 10000 or came_at > NOW
   local m, segment, has_rivals, stranger = by_id(smsc, remotes, places, numbers, wording)
   if not m then
     local ours
-    m, ours = by_number_of(smsc, numbers, born, by_number == 1 and NOW - born >= 10000)
+    m, ours = by_number_of(smsc, numbers, came_at, by_number == 1 and is_old)
     -- Carriers write numbers as they like. An id's likeliest form is that message's whatever the number, where it is none
     -- that we wrote to: its only form at once, one of several after the right one had its time to come. Under a less
     -- likely one, it is somebody else's.
