@@ -1,0 +1,218 @@
+"""CONTRACT.md on signals: SIGTERM drains, SIGHUP reads the configuration again, and kill -9 loses nothing."""
+
+import json
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from fair_clock import Stretch
+from outside import Outside, Smsc, until
+from outside_life import admin, others_go_on
+
+
+@pytest.fixture
+def world() -> Iterator[Outside]:
+    """A world that is not started yet."""
+    with Outside() as world:
+        yield world
+
+
+def test_sigterm_drains(world: Outside) -> None:
+    """New requests are refused or not connected; a submit on the wire gets its slow answer; then exit status 0."""
+    world.smsc.submitted = lambda submit: None
+    world.start()
+    found = world.sms()["ext_message_id"]
+    until(lambda: world.smsc.submits)
+    world.daemon.signal(signal.SIGTERM)
+    told = time.time()
+
+    def refuses() -> bool:
+        with suppress(OSError):
+            return bool(world.sms()["error_code"] == 10)
+        return True
+
+    until(refuses)
+    until(lambda: time.time() > told + 2)
+    assert world.daemon.ended is None
+    world.smsc.ok(world.smsc.submits[0])
+    assert world.daemon.process is not None
+    assert world.daemon.process.wait(5) == 0
+    assert world.smsc.unbinds == 1
+    world.smsc.submitted = world.smsc.deliver_at_once
+    world.daemon.start()
+    world.until_heard(found, "accepted")
+    assert len(world.smsc.submits) == 1
+
+
+def test_sigterm_does_not_wait_for_ever(world: Outside) -> None:
+    """An answer that never comes: at most 20 s and a little, exit status 0; uncertain afterwards, not sent again."""
+    world.smsc.submitted = lambda submit: None
+    world.start()
+    found = world.sms(body="only once")["ext_message_id"]
+    until(lambda: world.smsc.submits)
+    stretch = Stretch()
+    assert world.daemon.terminate() == 0
+    assert stretch.seconds() < 25
+    world.smsc.submitted = world.smsc.deliver_at_once
+    world.settings["labels"]["other"] = world.label | {"api_key": "other"}
+    world.start()
+    others_go_on(world)
+    assert world.state(found) == "uncertain"
+    assert world.smartico.statuses(found) == []
+    assert [submit.text for submit in world.smsc.submits].count("only once") == 1
+
+
+def test_sighup_reads_the_configuration_again(world: Outside) -> None:
+    """Secrets, allow-lists, labels and rates change; no link is dropped; a broken file changes nothing."""
+    world.start()
+    assert world.sms()["error_code"] == 0
+    binds = len(world.smsc.binds)
+    world.settings["labels"] = {
+        "amazing": world.label | {"authorization": ["new"], "email_senders": ["*@new.co"]},
+        "second": world.label | {"allow_from": ["203.0.113.0/24"]},
+    }
+    world.settings["smscs"]["world"]["rate"] = "500/s"
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    until(lambda: world.sms()["error_code"] == 4, 10)
+    assert world.post("/amazing/sms", world.sms_fields(), {"Authorization": "new"}).json["error_code"] == 0
+    assert world.post("/amazing/email", world.email_fields(), {"Authorization": "new"}).json["error_code"] == 6
+    assert world.post("/second/sms", world.sms_fields()).status == 403
+    world.config.write_text("[gatewayd]\nnonsense = 1\n")
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("gatewayd.nonsense")
+    found = world.post("/amazing/sms", world.sms_fields(), {"Authorization": "new"}).json["ext_message_id"]
+    world.until_heard(found, "accepted", "delivered")
+    assert len(world.smsc.binds) == binds
+
+
+def test_the_backlog_of_what_was_taken_out_of_the_file_waits(world: Outside) -> None:
+    """A label, a relay and a route that are gone reject nothing; their messages go out once the file has them again."""
+    world.start()
+    world.relay.stop()
+    world.smsc.stop()
+    until(lambda: admin(world, "/readyz").status == 503, 10)
+    waiting = [world.email()["ext_message_id"], world.sms()["ext_message_id"]]
+    whole = dict(world.label)
+    for less in ({"relays": [], "sms_routes": []}, None):
+        world.settings["labels"] = {"amazing": whole | less} if less else {"other": whole}
+        world.write()
+        reloads = world.daemon.log.read_text().count("was read again")
+        world.daemon.signal(signal.SIGHUP)
+        until(lambda reloads=reloads: world.daemon.log.read_text().count("was read again") > reloads, 10)
+        word = "has no email route" if less else "in the configuration no more"
+        until(lambda word=word: word in str(world.message(waiting[0])["timeline"]), 20)
+        assert [world.state(found) for found in waiting] == ["queued", "queued"]
+    world.relay.start()
+    world.smsc.start()
+    world.settings["labels"] = {"amazing": whole}
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    world.until_heard(waiting[0], "accepted", seconds=15)
+    world.until_heard(waiting[1], "accepted", "delivered", seconds=15)
+
+
+def test_what_is_stored_of_a_label_that_was_taken_out_can_be_found_and_erased(world: Outside) -> None:
+    """By Smartico's uid and by the player's id, while it waits for the label's return; a mistyped label is none."""
+    world.start()
+    assert world.ctl("pause", "amazing").returncode == 0
+    fields = world.sms_fields(im_uid="left-behind")
+    found = world.post("/amazing/sms", fields).json["ext_message_id"]
+    world.settings["labels"] = {"other": dict(world.label)}
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("the configuration was read again")
+    player = str(fields["ext_user_id"])
+    assert json.loads(world.ctl("trace", "left-behind", "--json").stdout)["ext_message_id"] == found
+    assert found in world.ctl("export", "amazing", player).stdout
+    for words in (["suppress", "amazing", player], ["stops", "amazing"], ["pause", "amazing"], ["resume", "amazing"]):
+        done = world.ctl(*words)
+        assert done.returncode == 0, done.stderr
+    mistyped = world.ctl("erase", "amazin", player)
+    assert mistyped.returncode == 1
+    assert "did you mean amazing?" in mistyped.stderr
+    assert json.loads(world.ctl("erase", "amazing", player, "--json").stdout)["removed"] == 1
+    assert json.loads(world.ctl("export", "amazing", player).stdout)["messages"] == []
+    told = world.message(found)
+    assert (told["uid"], told["ext_user_id"], told["state"]) == ("", "", "failed")
+    assert world.ctl("unsuppress", "amazing", player).returncode == 0
+
+
+def test_sighup_adds_ways_out_and_removes_them(world: Outside) -> None:
+    """A new SMSC is bound, one that is gone is unbound, the other stays."""
+    more = Smsc()
+    world.peers.append(more)
+    world.start()
+    world.settings["smscs"]["more"] = world.settings["smscs"]["world"] | {"port": more.port}
+    world.label["sms_routes"] = [{"prefix": "", "via": ["more", "world"]}]
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    until(lambda: more.links, 10)
+    found = world.sms()["ext_message_id"]
+    world.until_heard(found, "accepted", "delivered")
+    assert len(more.submits) == 1
+    del world.settings["smscs"]["more"]
+    world.label["sms_routes"] = [{"prefix": "", "via": ["world"]}]
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    until(lambda: more.unbinds, 10)
+    assert len(world.smsc.binds) == 1
+
+
+def test_a_raised_rate_is_felt_at_once(world: Outside) -> None:
+    """SIGHUP: what waits because of the old rate goes at the new one, not in half a minute."""
+    world.settings["smscs"]["world"]["rate"] = "2/s"
+    world.start()
+    began = time.time()
+    ids = [world.sms()["ext_message_id"] for _ in range(60)]
+    until(lambda: len(world.smsc.submits) >= 3)
+    assert len(world.smsc.submits) <= 3 + 2 * (time.time() - began)
+    world.settings["smscs"]["world"]["rate"] = "500/s"
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    until(lambda: len(world.smsc.submits) == 60)
+    for found in ids:
+        world.until_heard(found, "accepted", "delivered")
+
+
+def test_kill_9_and_restart(world: Outside) -> None:
+    """Nothing that was answered with 0 is lost; each status at least once; the uid is remembered."""
+    world.start()
+    uids = [uuid.uuid4().hex for _ in range(60)]
+    answers: dict[str, str] = {}
+
+    def post(number: int) -> None:
+        for uid in uids[number::4]:
+            with suppress(OSError):
+                fields = world.sms_fields(im_uid=uid, body=uid)
+                answer = world.post("/amazing/sms", fields).json
+                if answer["error_code"] == 0:
+                    answers[uid] = answer["ext_message_id"]
+
+    threads = [threading.Thread(target=post, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(answers) > 20)
+    world.daemon.kill()
+    for thread in threads:
+        thread.join()
+    world.daemon.start()
+    for uid, found in list(answers.items()):
+        assert world.sms(im_uid=uid, body=uid)["ext_message_id"] == found
+    # A receipt that the daemon had not answered when it was killed comes again, as from any SMSC.
+    for submit in list(world.smsc.submits):
+        world.smsc.receipt(submit)
+
+    def is_told_or_held(found: str) -> bool:
+        return set(world.smartico.statuses(found)) >= {"accepted", "delivered"} or world.state(found) == "uncertain"
+
+    until(lambda: all(map(is_told_or_held, answers.values())), 30)
+    # What was marked and is still on its way to the wire looks held as well: it is out before one that comes later.
+    world.until_heard(world.sms(body="one more")["ext_message_id"], "accepted", "delivered")
+    until(lambda: all(map(is_told_or_held, answers.values())), 30)
+    texts = [submit.text for submit in world.smsc.submits]
+    assert len(texts) == len(set(texts))
