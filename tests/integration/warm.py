@@ -7,7 +7,7 @@ Nearly all CPU of a start is Python that imports: 0.7 s, for each of hundreds of
 installed command calls, with the same command line. That command itself is what the tests of `--check` run, those of
 the sandbox, and each daemon that has a `prefix` or an environment of its own.
 
-Knows nothing of gatewayd but the names of its modules.
+Knows nothing of gatewayd but names of its modules and functions.
 """
 
 import ctypes
@@ -34,6 +34,9 @@ PROGRAMS = {"twistd": ("twisted.scripts.twistd", "run"), "gatewayctl": ("gateway
 
 LATE = ("encodings.idna", "jinja2", "phonenumbers", "sqlite3", "stringprep")
 """What a daemon of the tests imports only once it runs."""
+
+WORKED_OUT = {"gatewayd.store.scripts": "all_scripts", "gatewayd.config.profiles": "profiles"}
+"""Functions that remember what they return."""
 
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -190,7 +193,9 @@ def become(order: dict[str, Any], streams: list[int]) -> str:
 def main() -> int | None:
     """Import what a daemon imports, fork for each who asks, and in a fork do what the program does."""
     sys.path[0] = ""
+    import twisted.plugin
     import twisted.plugins
+    from twisted.application.service import IServiceMaker
     from twisted.internet import reactor
 
     imported = {name: importlib.import_module(module) for name, (module, _) in PROGRAMS.items()}
@@ -198,6 +203,10 @@ def main() -> int | None:
         importlib.import_module(name)
     # Where the checkout is not installed the plugin is found all the same.
     twisted.plugins.__path__.append(str(CHECKOUT / "plugins"))
+    # What each start would work out anew, always the same: who else is a plug-in, the scripts, the vendors' profiles.
+    list(twisted.plugin.getPlugins(IServiceMaker))
+    for module, function in WORKED_OUT.items():
+        getattr(importlib.import_module(module), function)()
     # What a collector never visits, forks share: no page of it is copied.
     gc.freeze()
     program = serve(socket.socket(fileno=int(sys.argv[1])))
