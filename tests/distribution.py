@@ -5,8 +5,6 @@ ended, come the tests that bound real rates (`pace`), on two workers: each leave
 """
 
 import fcntl
-import functools
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,17 +15,19 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from shares import LAST, Progress, Shares, may_share, measuring
+
 WORKERS = 6
 """Two thirds of a test's time is waiting, so that two cores carry six."""
 
-LAST = "pace"
-"""The mark of tests that measure, and the beginning of the scopes' names that hold them."""
+CONTROLLER = "gatewayd-controller"
+"""The plug-in of the process that shares out."""
+
+PROGRESS = "gatewayd-progress"
+"""The plug-in that knows how far it is."""
 
 AT_ONCE = 2
 """How many workers measure."""
-
-MANY = 50
-"""So many files that were never compiled are a fresh checkout."""
 
 SLOWEST = (
     "test_contract_life",
@@ -53,16 +53,31 @@ class Distribution(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file, _, rest = nodeid.partition("::")
         name = rest.rpartition("::")[2].partition("[")[0]
-        return f"{LAST} {file}" if name in _measuring(self.config.rootpath / file) else file
+        return f"{LAST} {file}" if name == LAST or name in measuring(self.config.rootpath / file) else file
 
     def _reschedule(self, node: Any) -> None:
-        if self.workqueue and all(map(_is_last, self.workqueue)) and not node.shutting_down:
-            if self._pending_of(self.assigned_work[node]) > 2:
+        if self.workqueue and not node.shutting_down:
+            # One in advance: xdist's worker wants to know what comes next before it begins.
+            if self._pending_of(self.assigned_work[node]) > 1:
                 return
-            if not self._measures(node) and sum(map(self._measures, self.nodes)) >= AT_ONCE:
+            measuring = all(map(_is_last, self.workqueue))
+            if measuring and not self._measures(node) and sum(map(self._measures, self.nodes)) >= AT_ONCE:
                 node.shutdown()
                 return
         super()._reschedule(node)
+
+    def remove_node(self, node: Any) -> str | None:
+        """The test that ran when a worker crashed, where xdist knows its file only."""
+        crashed = super().remove_node(node)
+        running: set[str] = self.config.pluginmanager.get_plugin(CONTROLLER).running
+        file = (crashed or "").partition("::")[0]
+        return next((test for test in running if test.partition("::")[0] == file), crashed)
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        """A test, or a share, has ended."""
+        assert self.collection is not None
+        self.config.pluginmanager.get_plugin(PROGRESS).done(self.collection[item_index])
+        super().mark_test_complete(node, item_index, duration)
 
     def _measures(self, node: Any) -> bool:
         return any(map(_is_last, self.assigned_work[node]))
@@ -82,14 +97,6 @@ def weight(item: pytest.Item) -> tuple[int, int, int]:
     )
 
 
-@functools.cache
-def _measuring(file: Path) -> frozenset[str]:
-    """The tests of a file that measure. Who shares out sees names only, so this reads the file."""
-    return frozenset(
-        re.findall(rf"(?m)^@pytest\.mark\.{LAST}\n(?:[^\n]+\n)*?(?:async )?def (test_\w+)", file.read_text("utf-8"))
-    )
-
-
 def mark(items: list[pytest.Item]) -> None:
     """Put the items in order."""
     items.sort(key=weight)
@@ -100,6 +107,8 @@ class Controller:
 
     def __init__(self) -> None:
         self._file = tempfile.NamedTemporaryFile(prefix="gatewayd-tests-")  # noqa: SIM115
+        self.running: set[str] = set()
+        """The tests that have begun and not ended, by their ids."""
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """pytest: before the workers start."""
@@ -108,6 +117,14 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         """xdist: tell a worker the file's name."""
         node.workerinput["lock"] = self._file.name
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """pytest: a worker begins a test."""
+        self.running.add(nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """pytest: it has ended."""
+        self.running.discard(nodeid)
 
     def pytest_unconfigure(self) -> None:
         """pytest: the end."""
@@ -138,22 +155,10 @@ class Worker:
 
 
 def compile_once(root: Path) -> None:
-    """Have all tests of a fresh checkout compiled before the workers start, each of which would compile all of them."""
-    kind = f"{sys.implementation.cache_tag}-pytest-{pytest.__version__}.pyc"
-    new = [
-        str(file)
-        for file in sorted((root / "tests").rglob("test_*.py"))
-        if not (file.parent / "__pycache__" / f"{file.stem}.{kind}").exists()
-    ]
-    if len(new) < MANY:
-        return
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--collect-only", "-p", "no:cacheprovider"]
-    halves = [
-        subprocess.Popen([*command, *half], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for half in (new[::2], new[1::2])
-    ]
-    for one in halves:
-        one.wait()
+    """Have compiled what all workers import: on a fresh checkout each of them would do it, at the same time."""
+    if (root / "gatewayd").is_dir():
+        words = ["-q", "-x", r"/test_\w+\.py$", "gatewayd", "tests"]
+        subprocess.run([sys.executable, "-m", "compileall", *words], cwd=root, stdout=subprocess.DEVNULL, check=False)
 
 
 def workers(config: pytest.Config) -> int:
@@ -167,6 +172,9 @@ def set_up(config: pytest.Config) -> None:
     """Be the one that shares out, one of those who get their share, or neither."""
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Worker(config.workerinput["lock"]), "gatewayd-worker")
+        if may_share(config):
+            config.pluginmanager.register(Shares(), "gatewayd-shares")
     elif config.getoption("numprocesses", 0):
         config.option.loadscopereorder = False
-        config.pluginmanager.register(Controller(), "gatewayd-controller")
+        config.pluginmanager.register(Controller(), CONTROLLER)
+        config.pluginmanager.register(Progress(), PROGRESS)
