@@ -7,12 +7,14 @@ on for ever. So such a test is cancelled instead, and whatever still hangs after
 
 import faulthandler
 import functools
+import gc
 import inspect
 import os
 import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +31,9 @@ from twisted.python.failure import Failure
 
 import distribution
 
+# No look for cycles need visit what has been imported.
+gc.freeze()
+
 IN_CI = os.environ.get("CI") == "true"
 
 # Some machines have this set: then each daemon that a test starts would compile all of gatewayd anew.
@@ -39,7 +44,6 @@ GRACE = float(os.environ.get("GATEWAYD_TEST_GRACE", "30"))
 """Seconds past its time that a test has to clean up, before it ends the run."""
 
 LIMIT = pytest.StashKey[float]()
-WATCHDOG = pytest.StashKey[threading.Timer]()
 
 FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000"))
 """How many inputs each fuzzer of the SMPP codec tries; 12000 by hand before a change of the codec is done.
@@ -146,13 +150,41 @@ def redis_server() -> Iterator[Any]:
     server.remove()
 
 
+class Watchdog:
+    """One thread that ends the run where a test does not end: a timer a test would be a thread a test."""
+
+    def __init__(self) -> None:
+        self._watched: tuple[pytest.Item, float, float] | None = None
+        self._runs = False
+        self._over = threading.Event()
+
+    def watch(self, item: pytest.Item, limit: float) -> None:
+        """From now on this test has so many seconds, and GRACE."""
+        self._watched = item, limit, time.monotonic() + limit + GRACE
+        if not self._runs:
+            self._runs = True
+            threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def rest(self) -> None:
+        """The test has ended."""
+        self._watched = None
+
+    def _run(self) -> None:
+        while not self._over.wait(0.5):
+            watched = self._watched
+            if watched is not None and time.monotonic() > watched[2]:
+                end_the_run(*watched[:2])
+                self._over.set()
+
+
+WATCHDOG = Watchdog()
+
+
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
     """Watch over setup, call and teardown; True, so that there is no signal, for a test that is cancelled."""
     item.stash[LIMIT] = settings.timeout
-    item.stash[WATCHDOG] = watchdog = threading.Timer(settings.timeout + GRACE, end_the_run, (item, settings.timeout))
-    watchdog.daemon = True
-    watchdog.start()
+    WATCHDOG.watch(item, settings.timeout)
     return True if inspect.iscoroutinefunction(getattr(item, "obj", None)) else None
 
 
@@ -162,8 +194,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        if WATCHDOG in item.stash:
-            item.stash[WATCHDOG].cancel()
+        WATCHDOG.rest()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
