@@ -72,7 +72,7 @@ async def provider_probe(
     if reading.ids:
         say(f"ids: {', '.join(reading.ids)}")
     if report_url:
-        say("its reports go to the running daemon; one of no message of its own is counted there as orphaned")
+        say("its reports go to the running daemon, which knows no such message and counts them as orphaned")
     return Learned(reading.verdict is Verdict.TAKEN, tuple(story), tuple(_lines(table, answer, reading.ids)))
 
 

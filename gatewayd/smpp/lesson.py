@@ -277,7 +277,8 @@ class _Lesson:
                 )
             else:
                 self._say(
-                    "without receipts an SMS stays `accepted`: is the number reachable, are receipts switched on?"
+                    "without receipts an SMS stays `accepted`: is the number reachable, are receipts switched on, is a"
+                    " running gatewayd bound here, too, and takes them?"
                 )
             return
         forms = sorted({_form(request) for request, _ in finals})

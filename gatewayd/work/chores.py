@@ -1,7 +1,7 @@
 """The small regular work on the store that no message asks for.
 
-What dead peers had leased, what was paused and may go on, receipts that wait for their message, leases that a lost
-reply left behind.
+What an older dataset of Redis has forgotten, what dead peers had leased, what was paused and may go on, receipts that
+wait for their message, leases that a lost reply left behind.
 """
 
 from collections.abc import Coroutine, Iterable, Mapping
