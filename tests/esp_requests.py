@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gatewayd.core.status import Event
-from gatewayd.evidence.esp import mailjet, postmark, sparkpost
+from gatewayd.evidence.esp import mailgun, mailjet, postmark, sparkpost
 from gatewayd.evidence.esp.event import (
+    EspEvent,
     EspRequest,
     Settings,
 )
@@ -115,3 +116,10 @@ def sns(message: object = "", *, version: str = "2", signer: Any = RSA_KEY, **fi
 
 
 SES_SETTINGS = Settings(topic_arns=(ARN,))
+
+
+def mailgun_event(**data: object) -> EspEvent:
+    """The event of a signed request in today's form."""
+    posted = {"signature": mailgun_signature(), "event-data": {"user-variables": {"gw": "TOKEN"}, **data}}
+    (event,) = mailgun.read(request(posted), Settings(signing_key="key"))
+    return event
