@@ -44,6 +44,18 @@ def test_three_doors_stand_at_the_top() -> None:
     assert doors == {"__init__.py", "service.py", "ctl.py", "reload.py"}
 
 
+def test_each_room_has_its_tests() -> None:
+    """tests/ mirrors the folders, so that who changes a room knows where its tests are."""
+    rooms = {str(path.parent.relative_to(ROOT / "gatewayd")) for path in SOURCES} - {"."}
+    without_own = {
+        "assembly": "what it puts together is the daemon, which tests/integration starts",
+        "core/interfaces": "types only",
+        "core/model": "values only",
+        "sandbox": "the tests' own world: each of its parts stands in for a neighbour in them",
+    }
+    assert {room for room in rooms if not any((ROOT / "tests" / room).glob("test_*.py"))} == set(without_own)
+
+
 def test_whoever_says_that_it_is_pure_is_held_to_it() -> None:
     """The import contract names each module whose docstring says so; some need the types of one that does I/O."""
     config = ConfigParser()

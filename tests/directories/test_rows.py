@@ -93,3 +93,47 @@ def test_a_row_with_both() -> None:
 def test_the_configuration_names_the_same_columns() -> None:
     """[directories.NAME] fields."""
     assert set(Column.__args__) == set(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [
+        *[(no, False) for no in (None, 0, 0.0, "", " ", "0", "f", "F", "false", "FALSE", "n", "N", "no", "off", False)],
+        *[(no, False) for no in (b"\0", b"", b"0", b"f", Decimal(0), memoryview(b"\0"))],
+        *[(yes, True) for yes in (1, -1, 2, True, "1", "t", "T", "true", "y", "Y", "yes", "on", "x", "blocked")],
+        *[(yes, True) for yes in (b"\1", b"1", b"t", Decimal(1))],
+    ],
+)
+def test_flags(value: object, flag: bool) -> None:
+    """Databases say yes and no in many ways; what is not plainly no keeps us from writing."""
+    assert recipient_of({"EXCLUDED": value}).excluded is flag
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (" a@b.example ", "a@b.example"),
+        (None, ""),
+        (447700900123, "447700900123"),
+        (447700900123.0, "447700900123"),
+        (Decimal("447700900123"), "447700900123"),
+        (Decimal("NaN"), ""),
+        (float("nan"), ""),
+        (float("inf"), ""),
+        (b"a@b.example", "a@b.example"),
+        (bytearray(b"\xff"), "\ufffd"),
+        (True, ""),
+        (["a@b.example"], ""),
+    ],
+)
+def test_addresses_in_rows(value: object, text: str) -> None:
+    """Numbers are their digits; what can't be an address is none."""
+    assert recipient_of({"Phone": value}).phone == text
+
+
+def test_rows_by_name_in_any_case() -> None:
+    """Other columns are ignored; printing shows no address."""
+    row = {"EMAIL": "a@b.example", "Phone": "+4712345678", "Opted_Out": "t", "vip": 1, "SMS_OPTED_OUT": 0}
+    found = recipient_of(row)
+    assert found == Recipient(email="a@b.example", phone="+4712345678", opted_out=True)
+    assert "a@b" not in repr(found)

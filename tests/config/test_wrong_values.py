@@ -1,0 +1,349 @@
+"""A wrong value is named with its key, and what would be right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from certificates import Authority
+from config_world import DKIM, EC_PUBLIC, RSA_PUBLIC, errors, raw
+from gatewayd.config import ConfigError, parse
+
+
+def test_a_key_that_proves_nothing_is_told_beside_any_other_error() -> None:
+    """What a secret holds is looked at though another table, or another key of its own, is wrong."""
+    said = errors(
+        gatewayd__unknown=1,
+        esp={"sendgrid": {"secret": "x" * 16, "public_key": "abc", "more": 1}, "postmark": {"secret": "env:NONE"}},
+        providers={
+            "vendor": {
+                "url": "https://api.vendor.example/",
+                "rate": 5,
+                "reports": {"signature": "telnyx", "secret": "abc"},
+            }
+        },
+    )
+    assert sorted(line.partition(":")[0] for line in said) == [
+        "esp.postmark.secret",
+        "esp.sendgrid.more",
+        "esp.sendgrid.public_key",
+        "gatewayd.unknown",
+        "providers.vendor.rate",
+        "providers.vendor.reports.secret",
+    ]
+
+
+def test_each_wrong_tag_and_status_is_told() -> None:
+    """By its own key: the first one is not all."""
+    said = errors(
+        smscs__world__tlvs={"0x99999": "1", "0x14g": "2", "0x1400": 5, "0x1401": "3"},
+        smscs__world__submit_statuses={"x": "retry", "0x400": "later", "1024": "retry", "0x500": "retry"},
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        *(f"smscs.world.submit_statuses.{code}" for code in ("x", "0x400", "1024")),
+        *(f"smscs.world.tlvs.{tag}" for tag in ("0x99999", "0x14g", "0x1400")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "how"),
+    [
+        ("1400", ": write 0x1400 (or 0x0578 for decimal 1400)"),
+        ("140a", ": write 0x140a"),
+        ("14000", ": write 0x36b0 for decimal 14000"),
+        ("0000", ' such as "0x1400"'),
+        ("0x0", ' such as "0x1400"'),
+        ("99999", ' such as "0x1400"'),
+    ],
+)
+def test_a_tag_without_0x_could_be_another_one(tag: str, how: str) -> None:
+    """Carriers' pages say 1400 and mean hexadecimal: nobody guesses, and the error has both ways to write it."""
+    said = f"smscs.world.tlvs.{tag}: is not the tag of an optional parameter{how}"
+    assert errors(smscs__world__tlvs={tag: "1"}) == [said]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["s3cret\n", "s3cret\r\n", " s3cret", "s3cret ", "\ts3cret", "s3\0cret", "s3\ncret", "\x7f"]
+)
+def test_what_no_request_can_send_as_its_authorization_is_an_error(wrong: str, tmp_path: Path) -> None:
+    """In the file, in the environment, or in a file of its own, whose last line break is none of the secret's."""
+    said = errors(labels__amazing__authorization=["ok", wrong])
+    assert [line.partition(":")[0] for line in said] == ["labels.amazing.authorization[1]"]
+    assert "s3" not in said[0]
+    with pytest.raises(ConfigError):
+        parse(raw(labels__amazing__authorization=["env:WRONG"]), {"WRONG": wrong})
+    (tmp_path / "secret").write_bytes(f"{wrong}\n".encode())
+    assert errors(labels__amazing__authorization=[f"file:{tmp_path}/secret"])
+
+
+def test_a_list_whose_only_entry_is_wrong_is_not_called_empty() -> None:
+    """That would be a second line about one fault, and untrue; a list that is empty is called so."""
+    said = errors(
+        labels__amazing__authorization=["s3cret\n"], labels__amazing__sms_routes=[{"prefix": "+44", "via": [""]}]
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        "labels.amazing.authorization[0]",
+        "labels.amazing.sms_routes[0].via[0]",
+    ]
+    assert errors(labels__amazing__authorization=[]) == ["labels.amazing.authorization: must not be empty"]
+
+
+def test_an_authorization_may_have_blanks_in_it(tmp_path: Path) -> None:
+    """A scheme and what follows it; the line break at the end of its file is dropped."""
+    (tmp_path / "secret").write_text("Bearer s3\tcret\n")
+    label = parse(raw(labels__amazing__authorization=["Basic eDp5", f"file:{tmp_path}/secret"]), {}).labels["amazing"]
+    assert [one.reveal() for one in label.authorization] == ["Basic eDp5", "Bearer s3\tcret"]
+
+
+def test_a_second_route_of_a_prefix_is_told() -> None:
+    """It would never be taken; each further one by its own key."""
+    routes = [{"prefix": prefix, "via": ["world"]} for prefix in ("+44", "", "+44", "+447", "", "+44")]
+    assert errors(labels__amazing__sms_routes=routes) == [
+        f'labels.amazing.sms_routes[{index}].prefix: sms_routes[{first}] has "{prefix}", too, and takes all its numbers'
+        for index, first, prefix in ((2, 0, "+44"), (4, 1, ""), (5, 0, "+44"))
+    ]
+
+
+@pytest.mark.parametrize("region", ["Britain", "UK", "XX", ["GB"]])
+def test_a_wrong_region_of_the_players_is_told_once(region: object) -> None:
+    """The SMSCs that would have it as a default say nothing."""
+    assert [line.partition(":")[0] for line in errors(directories__players__default_region=region)] == [
+        "directories.players.default_region"
+    ]
+
+
+@pytest.mark.parametrize(("region", "hint"), [("UK", " (did you mean GB?)"), ("de", " (did you mean DE?)"), ("XX", "")])
+def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(region: str, hint: str) -> None:
+    """UK is what people write of GB; players' numbers would be no address, and a STOP from one nobody's."""
+    assert errors(directories__players__default_region=region) == [
+        f"directories.players.default_region: is no country's code by ISO 3166, such as GB{hint}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gatewayd__foo": 1}, "gatewayd.foo: unknown key"),
+        ({"labels__amazing__allow_from": ["300.0.0.0/8"]}, "labels.amazing.allow_from[0]: is not an IPv4 or IPv6"),
+        ({"labels__amazing__allow_from": ["10.0.0.0/8", 3]}, "labels.amazing.allow_from[1]: is not"),
+        ({"gatewayd__secret_key": "short"}, "gatewayd.secret_key: must have at least 32 bytes"),
+        ({"gatewayd__secret_key": "file:/nonexistent"}, "gatewayd.secret_key: cannot read secret file /nonexistent"),
+        ({"gatewayd__secret_key": "env:NOPE"}, "gatewayd.secret_key: environment variable NOPE is not set"),
+        ({"relays__main__headers": {"X Y": "1"}}, "relays.main.headers.X Y: is not the name of a header field"),
+        ({"relays__main__headers": {"X-SMTPAPI": "{}"}}, "relays.main.headers.X-SMTPAPI: is a header field that"),
+        ({"labels__amazing__headers": {"List-Id": "a\r\nb"}}, "labels.amazing.headers.List-Id: is not one line"),
+        ({"labels__amazing__headers": {"bcc": "a@b.c"}}, "labels.amazing.headers.bcc: is a header field that"),
+        ({"gatewayd__work": ["mail"]}, "gatewayd.work[0]: must be one of"),
+        ({"gatewayd__retention": "7"}, "gatewayd.retention: is not a time"),
+        ({"gatewayd__retention": "0s"}, "gatewayd.retention: must be longer than zero"),
+        ({"redis__endpoint": "localhost"}, "redis.endpoint: must begin with"),
+        ({"redis__endpoint": ""}, "redis.endpoint: is required"),
+        ({"labels__amazing__quiet_hours": "22-8"}, "labels.amazing.quiet_hours: is not a span of hours"),
+        ({"labels__amazing__quiet_hours": "22:00-22:00"}, "labels.amazing.quiet_hours: is not a span of hours"),
+        ({"labels__amazing__quiet_hours": "24:00-08:00"}, "labels.amazing.quiet_hours: is not a span of hours"),
+        ({"labels__amazing__quiet_timezone": "Mars/Olympus"}, "labels.amazing.quiet_timezone: is not the name"),
+        ({"labels__amazing__quiet_timezone": "../etc/passwd"}, "labels.amazing.quiet_timezone: is not the name"),
+        ({"labels__amazing__intake_rate": "6000"}, "labels.amazing.intake_rate: is not a rate"),
+        ({"labels__amazing__intake_rate": "0/m"}, "labels.amazing.intake_rate: is not a rate"),
+        ({"redis__sentinels": ["10.0.0.11:26379"]}, "redis.master: is required with sentinels"),
+        ({"redis__sentinels": ["a b"], "redis__master": "m"}, "redis.sentinels[0]: is not a host"),
+        ({"redis__master": "gateway"}, "redis.master: needs sentinels"),
+        ({"redis__sentinel_password": "x"}, "redis.sentinel_password: needs sentinels"),
+        ({"redis__tls": True}, "redis.tls: a unix: endpoint has none"),
+        ({"redis__replicas": -1}, "redis.replicas: "),
+        ({"redis__ca_file": "/etc/ssl/x.pem", "redis__endpoint": "tcp:localhost:1"}, "redis.ca_file: needs a tls:"),
+        ({"redis__database": "0"}, "redis.database: must be a whole number"),
+        ({"api__listen": ["tcp:xyz"]}, "api.listen[0]: is not a Twisted server endpoint"),
+        ({"api__listen": ["tcp:99999"]}, "api.listen[0]: has no port 99999: 1 to 65535"),
+        (
+            {"labels__amazing__callback_url": "https://api.smartico.ai:99999/cb"},
+            "labels.amazing.callback_url: has no port 99999",
+        ),
+        ({"public__base_url": "https://[::1]:0"}, "public.base_url: has no port 0"),
+        ({"api__listen": ["tcp:-1"]}, "api.listen[0]: has no port -1"),
+        ({"api__listen": ["haproxy:tcp6:port=70000"]}, "api.listen[0]: has no port 70000"),
+        ({"redis__endpoint": "tcp:localhost:65536"}, "redis.endpoint: has no port 65536"),
+        ({"redis__endpoint": "tls:localhost:0"}, "redis.endpoint: has no port 0"),
+        ({"api__listen": ["tcp:9090"]}, "admin.listen[0]: api.listen[0] listens there (tcp:9090)"),
+        ({"api__listen": ["tcp:7000:interface=127.0.0.1"] * 2}, "api.listen[1]: api.listen[0] listens there"),
+        ({"labels__amazing__directory": "nowhere"}, "labels.amazing.directory: there is no [directories.nowhere]"),
+        ({"labels__amazing__relays": ["main", "b"]}, "labels.amazing.relays[1]: there is no [relays.b]"),
+        ({"labels__amazing__sms_routes__0__via": ["x"]}, "labels.amazing.sms_routes[0].via[0]: there is no [smscs.x]"),
+        ({"labels__amazing__authorization": []}, "labels.amazing.authorization: must not be empty"),
+        ({"labels__amazing__authorization": [""]}, "labels.amazing.authorization[0]: the secret is empty"),
+        ({"labels__amazing__sms_sender": "TwelveLetter"}, "labels.amazing.sms_sender: is neither a number nor a name"),
+        ({"labels__amazing__callback_url": "http://x.smartico.ai/"}, "labels.amazing.callback_url: is not https"),
+        ({"labels__amazing__email_deadline": 5}, "labels.amazing.email_deadline: is not a time"),
+        ({"labels__amazing__sms_deadline": "3654d"}, "labels.amazing.sms_deadline: is longer than ten years"),
+        ({"labels__amazing__suppress_for": "99999999d"}, "labels.amazing.suppress_for: is longer than ten years"),
+        ({"gatewayd__retention": "99999999d"}, "gatewayd.retention: is longer than ten years"),
+        ({"smscs__world__rate": "fast"}, "smscs.world.rate: is not a rate"),
+        ({"smscs__world__host": "smsc_1"}, "smscs.world.host: is neither an address nor a name"),
+        ({"smscs__world__more_hosts": ["a..b:2775"]}, "smscs.world.more_hosts[0]: is neither an address nor a name"),
+        ({"relays__main__host": "::1::"}, "relays.main.host: "),
+        ({"relays__main__host": "-relay"}, "relays.main.host: is neither an address nor a name"),
+        ({"smscs__world__bind": "receiver"}, "smscs.world.bind: must be one of"),
+        ({"smscs__world__window": 0}, "smscs.world.window: "),
+        ({"smscs__world__source_ton_npi": "5"}, "smscs.world.source_ton_npi: is not a pair"),
+        ({"smscs__world__password": "x" * 129}, "smscs.world.password: must have at most 128 characters"),
+        ({"smscs__world__password": "pass\0"}, "smscs.world.password: has a character that SMPP has no place for"),
+        ({"smscs__world__password": "πάσο"}, "smscs.world.password: has a character that SMPP has no place for"),
+        ({"smscs__world__system_id": "s" * 16}, "smscs.world.system_id: must have at most 15 characters"),
+        ({"smscs__world__system_id": "gω"}, "smscs.world.system_id: has a character that SMPP has no place for"),
+        ({"smscs__world__system_type": "s" * 13}, "smscs.world.system_type: must have at most 12 characters"),
+        ({"smscs__world__submit_statuses": {"x": "retry"}}, "smscs.world.submit_statuses.x: is not a command_status"),
+        ({"smscs__world__submit_statuses": {"0x400": "no"}}, "smscs.world.submit_statuses"),
+        ({"smscs__world__data_codings": {"ucs2": 256}}, "smscs.world.data_codings.ucs2: "),
+        ({"smscs__world__data_codings": {"gsm": 0}}, "smscs.world.data_codings.gsm: unknown key"),
+        (
+            {"smscs__world__data_codings": {"default": 3}, "smscs__world__default_alphabet": "gsm"},
+            "smscs.world.data_codings.default: 3 names latin1, and default_alphabet is gsm",
+        ),
+        (
+            {"smscs__world__data_codings": {"default": 1}, "smscs__world__default_alphabet": "latin1"},
+            "smscs.world.data_codings.default: 1 names ascii, and default_alphabet is latin1",
+        ),
+        ({"smscs__world__data_codings": {"default": 8}}, "smscs.world.data_codings.default: 8 names UCS-2"),
+        ({"smscs__world__data_codings": {"default": 4}}, "smscs.world.data_codings.default: 4 names binary"),
+        ({"smscs__world__data_codings": {"default": 0x18}}, "smscs.world.data_codings.default: 24 names UCS-2"),
+        ({"smscs__world__data_codings": {"default": 0xF4}}, "smscs.world.data_codings.default: 244 names binary"),
+        ({"smscs__world__data_codings": {"ucs2": 3}}, "smscs.world.data_codings.ucs2: 3 names latin1, and not UCS-2"),
+        ({"smscs__world__data_codings": {"ucs2": 0}}, "smscs.world.data_codings.ucs2: 0 names the SMSC's default"),
+        ({"smscs__world__default_region": "gb"}, "smscs.world.default_region: is no country's code"),
+        ({"smscs__world__default_region": "UK"}, "smscs.world.default_region: is no country's code"),
+        ({"smscs__world__service_type": "toolong"}, "smscs.world.service_type: must have at most 5 characters"),
+        ({"smscs__world__address_range": "9" * 41}, "smscs.world.address_range: must have at most 40 characters"),
+        ({"smscs__world__tlvs": {"x": "1"}}, "smscs.world.tlvs.x: is not the tag of an optional parameter"),
+        ({"smscs__world__tlvs": {"0x10000": "1"}}, "smscs.world.tlvs.0x10000: is not the tag"),
+        ({"smscs__world__tlvs": {"0x0424": "1"}}, "smscs.world.tlvs.0x0424: is message_payload, which gatewayd writes"),
+        ({"smscs__world__tlvs": {"0x1400": "hex:0"}}, "smscs.world.tlvs.0x1400: is not hexadecimal"),
+        ({"smscs__world__tlvs": {"0x1400": "π"}}, "smscs.world.tlvs.0x1400: is not Latin-1"),
+        ({"smscs__world__tlvs": {"0x1400": 5}}, "smscs.world.tlvs.0x1400: is neither a text nor octets"),
+        ({"smscs__world__tlvs": {"0x1400": "x" * 256}}, "smscs.world.tlvs.0x1400: has more than 255 octets"),
+        ({"smscs__world__tlvs": {"0x400": "1", "0X0400": "2"}}, "smscs.world.tlvs.0X0400: is there twice"),
+        ({"smscs__world__tlvs": "0x1400"}, "smscs.world.tlvs: must be a table"),
+        (
+            {"labels__amazing__sms_routes__0__sender": "TwelveLetter"},
+            "labels.amazing.sms_routes[0].sender: is neither a number nor a name",
+        ),
+        (
+            {"smscs__world__certificate_pins": ["ab:cd"]},
+            "smscs.world.certificate_pins[0]: is not a SHA-256 fingerprint",
+        ),
+        ({"smscs__world__certificate_pins": ["AB:" * 31 + "AB"]}, "smscs.world.certificate_pins: needs tls = true"),
+        ({"relays__main__tls": True}, "relays.main.tls: must be one of"),
+        ({"relays__main__port": 70000}, "relays.main.port: "),
+        ({"relays__main__username": "u"}, "relays.main.password: is required with username"),
+        ({"directories__players__type": "http"}, "directories.players.url: is required"),
+        ({"directories__players": 3}, "directories.players: must be a table"),
+        ({"directories__players__type": "sqll"}, "directories.players.type: is neither 'sql' nor 'http'"),
+        ({"directories__players__connect": {"p": "env:NOPE"}}, "directories.players.connect.p: environment variable"),
+        ({"labels__str": {"ratte": 1}}, "labels.str.ratte: unknown key"),
+        ({"relays__tuple[0": {"host": 5}}, "relays.tuple[0.host: must be a string"),
+        ({"esp__pigeon": {"secret": "s"}}, "esp.pigeon: unknown provider"),
+        ({"esp__mailgun": {"secret": "s"}}, "esp.mailgun.signing_key: is required"),
+        ({"esp__ses": {"secret": "s"}}, "esp.ses.topic_arns: is required"),
+    ],
+)
+def test_a_wrong_value_is_named(changes: dict[str, Any], said: str) -> None:
+    """The error begins with the key's full path and says what is wrong."""
+    assert any(line.startswith(said) for line in errors(**changes)), errors(**changes)
+
+
+@pytest.mark.parametrize("text", ["no key", DKIM[:-60], "ec", ""])
+def test_a_key_that_can_not_sign_is_named(text: str, tmp_path: Path) -> None:
+    """DKIM's key is read when the configuration is; the reason does not show it."""
+    if text == "ec":
+        key = ec.generate_private_key(ec.SECP256R1())
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    (tmp_path / "key").write_text(text)
+    table = {"domain": "amazing.co", "selector": "s", "private_key": f"file:{tmp_path}/key"}
+    (said,) = errors(labels__amazing__dkim=table)
+    assert said.startswith("labels.amazing.dkim.private_key: ")
+    assert "BEGIN" not in said
+    (said,) = errors(labels__amazing__dkim=[table | {"private_key": DKIM}, table])
+    assert said.startswith("labels.amazing.dkim[1].private_key: ")
+    (tmp_path / "key").write_text(DKIM)
+    assert len(parse(raw(labels__amazing__dkim=table), {}).labels["amazing"].dkim_keys) == 1
+    assert len(parse(raw(labels__amazing__dkim=[table, table]), {}).labels["amazing"].dkim_keys) == 2
+    assert errors(labels__amazing__dkim="x") == ["labels.amazing.dkim: must be a table"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ({"sendgrid": {"public_key": "bm8ga2V5"}}, "esp.sendgrid.public_key: is not a public key"),
+        ({"sendgrid": {"public_key": RSA_PUBLIC}}, "esp.sendgrid.public_key: is not an ECDSA public key"),
+        (
+            {"ses": {"public_key": RSA_PUBLIC, "topic_arns": ["arn:aws:sns:eu-west-1:1:t"]}},
+            "esp.ses.public_key: is not a certificate in PEM form",
+        ),
+    ],
+)
+def test_a_key_that_can_prove_no_event_is_named(provider: dict[str, dict[str, Any]], said: str) -> None:
+    """An unusable public_key would refuse all of a provider's events: it is told when the file is read."""
+    given = {name: {"secret": "a" * 32} | keys for name, keys in provider.items()}
+    assert errors(esp=given) == [said]
+    usable = {"sendgrid": {"secret": "a" * 32, "public_key": EC_PUBLIC}}
+    assert parse(raw(esp=usable), {}).esp["sendgrid"].public_key.reveal() == EC_PUBLIC
+
+
+@pytest.mark.parametrize("table", ["redis", "relays.main", "smscs.world"])
+def test_certificate_files_that_can_not_be_used_are_named(table: str, tmp_path: Path) -> None:
+    """Missing, not a certificate, not a key, of another key: told when the file is read, each with its key."""
+    authority = Authority(tmp_path)
+    (certificate, key), (_, other) = authority.client("one"), authority.client("two")
+    place, none = table.replace(".", "__"), str(tmp_path / "none.pem")
+
+    def files(**paths: str) -> dict[str, Any]:
+        return {"redis__endpoint": "tls:localhost:6379"} | {f"{place}__{name}": path for name, path in paths.items()}
+
+    parse(raw(**files(ca_file=authority.ca_file, certificate=certificate, private_key=key)), {})
+    no_such = f"cannot read {none}: No such file or directory"
+    assert errors(**files(ca_file=none, certificate=none, private_key=none)) == [
+        f"{table}.{name}: {no_such}" for name in ("ca_file", "certificate", "private_key")
+    ]
+    assert errors(**files(ca_file=key, certificate=certificate, private_key=certificate)) == [
+        f"{table}.ca_file: {key} holds no certificate in PEM form",
+        f"{table}.private_key: {certificate} holds no unencrypted private key in PEM form",
+    ]
+    mismatch = f"{table}.private_key: does not belong to certificate"
+    assert errors(**files(certificate=certificate, private_key=other)) == [mismatch]
+    assert errors(**files(private_key=key)) == [f"{table}.certificate: is required with private_key"]
+    (said,) = errors(**files(certificate=certificate))
+    assert said.startswith(f"{table}.private_key: {certificate} holds no unencrypted private key")
+
+
+def test_the_alphabet_follows_the_value_that_it_goes_out_under() -> None:
+    """data_coding 1 and 3 name ASCII and Latin-1; what names no alphabet leaves it as it is."""
+    for value, alphabet in ((1, "ascii"), (3, "latin1"), (0, "gsm"), (0x10, "gsm"), (0xF0, "gsm")):
+        config = parse(raw(smscs__world__data_codings={"default": value}), {})
+        assert config.smscs["world"].default_alphabet == alphabet
+    config = parse(raw(smscs__world__data_codings={"default": 3}, smscs__world__default_alphabet="ascii"), {})
+    assert config.smscs["world"].default_alphabet == "ascii"
+
+
+def test_the_region_of_all_players_is_that_of_an_smsc() -> None:
+    """Where every directory names the same one; what [smscs.NAME] itself says counts over it."""
+    players = {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}
+    for regions, own, found in (
+        (("GB", "GB"), {}, "GB"),
+        (("GB", "IE"), {}, ""),
+        (("GB", ""), {}, ""),
+        (("GB", "GB"), {"smscs__world__default_region": "IE"}, "IE"),
+        (("GB", "GB"), {"smscs__world__default_region": ""}, "GB"),
+    ):
+        directories = {
+            name: players | ({"default_region": region} if region else {})
+            for name, region in zip(("players", "others"), regions, strict=True)
+        }
+        config = parse(raw(directories=directories, **own), {})
+        assert config.smscs["world"].default_region == found
+
+
+def test_tlvs_are_texts_or_octets() -> None:
+    """By tag, in hexadecimal or decimal, in the order of the file."""
+    config = parse(raw(smscs__world__tlvs={"0x1400": "1101234567", "0x1401": "hex:0a0B", "0x1402": ""}), {})
+    assert config.smscs["world"].tlvs == ((0x1400, b"1101234567"), (0x1401, b"\x0a\x0b"), (0x1402, b""))

@@ -1,0 +1,209 @@
+"""Players by HTTP: the id in the URL, the answer's fields, trouble in words."""
+
+from typing import Any
+
+import pytest
+import pytest_twisted
+from treq.testing import StubTreq
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseFailed, ResponseNeverReceived
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from zope.interface.verify import verifyObject
+
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Recipient
+from gatewayd.directories.http import HttpRecipientDirectory
+
+
+class Service(Resource):
+    """A player service: answers as it is told, and keeps what it was asked."""
+
+    isLeaf = True
+
+    def __init__(self, status: int = 200, body: bytes = b'{"email": "anna@players.example"}') -> None:
+        super().__init__()
+        self.status, self.body = status, body
+        self.asked: list[tuple[bytes, bytes | None]] = []
+
+    def render_GET(self, request: Request) -> bytes:
+        """The answer."""
+        self.asked.append((request.uri, request.getHeader(b"Authorization")))
+        request.setResponseCode(self.status)
+        if 300 <= self.status < 400:
+            request.setHeader(b"Location", b"/elsewhere")
+        return self.body
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (ConnectionDone(), "it hung up before it had answered"),
+        (ConnectionLost(), "the connection was lost before it had answered"),
+        (ResponseFailed([Failure(ConnectionDone())]), "it hung up before it had answered"),
+        (ValueError("anna@players.example"), "its answer is not HTTP (ValueError)"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_http_directory_that_does_not_speak_it_is_said_in_words(reason: Exception, words: str) -> None:
+    """Hung up, reset, or another protocol on that port: the classes of a library say nothing to an operator."""
+
+    class Client:
+        async def get(self, url: object, **options: object) -> None:
+            raise ResponseNeverReceived([Failure(reason)])
+
+    directory = HttpRecipientDirectory(
+        Clock(), "https://pam.internal/{ext_user_id}", lambda again=False: {}, client=Client()
+    )
+    with pytest.raises(TemporaryFailure) as caught:
+        await directory.find("amazing", "1")
+    assert str(caught.value) == f"the directory at pam.internal can't be asked: {words}"
+
+
+def over_http(
+    service: Service, url: str = "https://pam.internal/players/{ext_user_id}", **options: Any
+) -> HttpRecipientDirectory:
+    """A directory that reaches `service` over memory; its secret was rotated since it was read."""
+
+    def headers(again: bool = False) -> dict[str, str]:
+        return {"Authorization": "rotated" if again else "secret"}
+
+    return HttpRecipientDirectory(Clock(), url, headers, client=StubTreq(service), **options)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_http_directory() -> None:
+    """JSON by the columns' names; the secret goes along."""
+    service = Service(body=b'{"email": "anna@players.example", "phone": 4712345678, "opted_out": true, "more": {}}')
+    directory = over_http(service)
+    assert verifyObject(IRecipientDirectory, directory)
+    assert await directory.find("amazing", "1001") == Recipient("anna@players.example", "4712345678", opted_out=True)
+    assert service.asked == [(b"/players/1001", b"secret")]
+
+
+@pytest.mark.parametrize(
+    ("ext_user_id", "path"),
+    [
+        ("a b", b"a%20b"),
+        ("ü", b"%C3%BC"),
+        ("?x=1#y", b"%3Fx%3D1%23y"),
+        ("{label}", b"%7Blabel%7D"),
+        ("a+b&c", b"a%2Bb%26c"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_ids_are_percent_encoded(ext_user_id: str, path: bytes) -> None:
+    """No id can leave its place in the URL, in the path or in the query."""
+    service = Service()
+    directory = over_http(service, "https://pam.internal/{label}/{ext_user_id}?id={ext_user_id}")
+    await directory.find("a/z", ext_user_id)
+    assert service.asked[0][0] == b"/a%2Fz/" + path + b"?id=" + path
+
+
+@pytest.mark.parametrize(
+    "ext_user_id",
+    [".", "..", "../admin", "a/b", "a\\b", "%2e%2e", "%2e%2e%2fadmin", "%252e%252e%252fadmin", "..%5cadmin", "/"],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_could_be_another_path_is_nobodys(ext_user_id: str) -> None:
+    """It would be one to some server or proxy, however it is encoded; in a query it is but a text."""
+    service = Service()
+    assert await over_http(service).find("amazing", ext_user_id) is None
+    assert not service.asked
+    assert await over_http(service, "https://pam.internal/?id={ext_user_id}").find("amazing", ext_user_id) is not None
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b"<html>"),
+        (410, b"gone"),
+        (204, b""),
+        (200, b""),
+        (200, b" null\n"),
+        (200, b"[]"),
+        (200, b'[{"email": "a@b.example"}, {"email": "c@d.example"}]'),
+        (400, b"no such player"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_answers_that_tell_of_no_player(status: int, body: bytes) -> None:
+    """They are answers, and no outages; of several players nobody knows which is meant."""
+    assert await over_http(Service(status, body), not_found=(400,)).find("amazing", "1") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_one_is_that_player() -> None:
+    """As a search answers."""
+    found = await over_http(Service(body=b'[{"email": "anna@players.example"}]')).find("amazing", "1")
+    assert found == Recipient("anna@players.example")
+
+
+@pytest_twisted.ensureDeferred
+async def test_columns_may_stand_elsewhere_in_the_answer() -> None:
+    """At a path, through lists too; what is not there is not there, and what is not named stays at the top."""
+    body = (
+        b'{"email": "top@x.example", "phone": "+447700900123", "excluded": true, '
+        b'"data": {"id": 7, "contacts": [{"mail": "anna@players.example"}], "blocked": false}}'
+    )
+    fields = {"email": "data.contacts.0.mail", "id": "data.id", "excluded": "data.blocked", "im": "data.none.there"}
+    found = await over_http(Service(body=body), fields=fields).find("amazing", "1")
+    assert found == Recipient("anna@players.example", "+447700900123", id="7")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_rotated_secret_is_read_again_after_a_401() -> None:
+    """Once for each look-up; where that does not help either, it is trouble, and says what to look at."""
+
+    class Rotated(Service):
+        def render_GET(self, request: Request) -> bytes:
+            """Only the new secret will do."""
+            self.status = 200 if request.getHeader(b"Authorization") == b"rotated" else 401
+            return super().render_GET(request)
+
+    service = Rotated()
+    assert await over_http(service).find("amazing", "1") == Recipient("anna@players.example")
+    assert [secret for _, secret in service.asked] == [b"secret", b"rotated"]
+    service = Service(401)
+    with pytest.raises(TemporaryFailure, match=r"pam\.internal answered with status 401: check authorization"):
+        await over_http(service).find("amazing", "1")
+    assert len(service.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>"),
+        (200, b"7"),
+        (200, b'["anna@players.example"]'),
+        (200, b"\xff"),
+        (200, b'{"x":' + b"[" * 5000),
+        (200, b'{"email": "' + b"x" * 70_000 + b'"}'),
+        (301, b'{"email": "a@b.example"}'),
+        (302, b'{"email": "a@b.example"}'),
+        (403, b"{}"),
+        (500, b"{}"),
+        (503, b"anna@players.example is locked"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_http_trouble_is_a_temporary_failure(status: int, body: bytes) -> None:
+    """Redirects are not followed, bodies are bounded, and what the service said is not repeated."""
+    service = Service(status, body)
+    with pytest.raises(TemporaryFailure) as caught:
+        await over_http(service).find("amazing", "1")
+    assert "anna" not in str(caught.value)
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["https://{ext_user_id}/", "https://pam/", "https://pam/{ext_user_id}{x}", "https://pam"]
+)
+def test_wrong_urls(url: str) -> None:
+    """No place for the id, a place in the host, an unknown place."""
+    with pytest.raises(ValueError, match="url"):
+        HttpRecipientDirectory(Clock(), url)

@@ -1,0 +1,82 @@
+"""An operator's own directory, a change of directories, the sandbox's players."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from gatewayd import config
+from gatewayd.core.model import Recipient
+from gatewayd.directories import Directories, open_directory
+from gatewayd.sandbox.players import SAMPLES, PlayerDatabase
+from intake_world import Players
+
+
+@pytest.fixture
+def players(tmp_path: Path) -> PlayerDatabase:
+    """The sandbox's player database in a file."""
+    return PlayerDatabase(tmp_path / "players.db")
+
+
+@pytest.fixture
+def own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's plugin is installed."""
+    import twisted.plugins
+
+    (tmp_path / "gatewayd_ours.py").write_text("from directory_plugin import Maker\nours = Maker()\n")
+    monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(tmp_path)])
+
+
+@pytest.mark.usefixtures("own_kind")
+@pytest_twisted.ensureDeferred
+async def test_an_operators_own_directory() -> None:
+    """A twistd plugin's type is found; its wrong options and an unknown type are named."""
+    table = config.PluginDirectory(type="ours", options={"email": "a@b.example"})
+    directory = open_directory(reactor, "own", table)
+    assert await directory.find("amazing", "1") == Recipient(email="a@b.example")
+    with pytest.raises(ValueError, match=r"directories\.own\.options\.email: is required"):
+        open_directory(reactor, "own", config.PluginDirectory(type="ours"))
+    with pytest.raises(ValueError, match=r'directories\.own\.type: "theirs"'):
+        open_directory(reactor, "own", config.PluginDirectory(type="theirs"))
+
+
+@pytest.mark.usefixtures("own_kind")
+@pytest_twisted.ensureDeferred
+async def test_a_change_of_directories_is_whole() -> None:
+    """What changed is opened anew, what stays stays open, what goes is closed; where one can't open, none changes."""
+
+    def own(name: str) -> config.PluginDirectory:
+        return config.PluginDirectory(type="ours", options={"email": f"{name}@b.example"})
+
+    async def email(name: str) -> str | None:
+        found = await directories.by_name[name].find("amazing", "1")
+        return found.email if found else None
+
+    directories = Directories(reactor, {"stays": own("a"), "changes": own("b"), "goes": own("c")})
+    before = dict(directories.by_name)
+    made: list[Players] = []
+    in_vain = config.PluginDirectory(type="ours", options={"email": "d@b.example", "made": made})
+    with pytest.raises(ValueError, match=r"directories\.new\.options\.email: is required"):
+        directories.reconfigure({"changes": in_vain, "new": config.PluginDirectory(type="ours")})
+    assert directories.by_name == before
+    assert [players.closed for players in made] == [True]
+    directories.reconfigure({"stays": own("a"), "changes": own("d"), "new": own("e")})
+    assert [await email(name) for name in directories.by_name] == ["a@b.example", "d@b.example", "e@b.example"]
+    assert directories.by_name["stays"] is before["stays"]
+    assert directories.trouble() == dict.fromkeys(("stays", "changes", "new"), "")
+    assert [name for name, one in before.items() if one.directory.closed] == ["changes", "goes"]
+    await directories.close()
+    assert all(one.directory.closed for one in directories.by_name.values())
+
+
+def test_the_sandbox_players_are_what_they_say(players: PlayerDatabase) -> None:
+    """The file is plain SQLite, and numbered players can be many."""
+    many = PlayerDatabase(players.path.with_name("many.db"), numbered=250)
+    with closing(sqlite3.connect(many.path)) as database, database:
+        assert database.execute("SELECT count(*) FROM players").fetchone() == (len(SAMPLES) + 250,)
+    database.close()
+    assert players.get("1002") is not None
+    assert players.get("nobody") is None

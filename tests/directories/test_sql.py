@@ -1,0 +1,272 @@
+"""Players by SQL: parameters bound in each driver's style, never pasted in."""
+
+import string
+import sys
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet import reactor
+from zope.interface.verify import verifyObject
+
+from gatewayd import config
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.model import Recipient
+from gatewayd.directories import open_directory
+from gatewayd.directories.query import bind
+from gatewayd.directories.sql import SqlRecipientDirectory
+from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
+
+
+@pytest.fixture
+def players(tmp_path: Path) -> PlayerDatabase:
+    """The sandbox's player database in a file."""
+    return PlayerDatabase(tmp_path / "players.db")
+
+
+VALUES = {"ext_user_id": "u", "label": "l"}
+ID = ":ext_user_id"
+
+
+@pytest.mark.parametrize(
+    ("style", "sql", "arguments"),
+    [
+        ("qmark", "a = ? AND b = ? OR c = ?", ("u", "l", "u")),
+        ("format", "a = %s AND b = %s OR c = %s", ("u", "l", "u")),
+        ("numeric", "a = :1 AND b = :2 OR c = :3", ("u", "l", "u")),
+        ("named", "a = :ext_user_id AND b = :label OR c = :ext_user_id", VALUES),
+        ("pyformat", "a = %(ext_user_id)s AND b = %(label)s OR c = %(ext_user_id)s", VALUES),
+    ],
+)
+def test_each_style_of_parameters(style: str, sql: str, arguments: object) -> None:
+    """The five styles of PEP 249, in the order of the query."""
+    bound = bind("a = :ext_user_id AND b = :label OR c = :ext_user_id", style)
+    assert bound.sql == sql
+    assert bound.arguments(VALUES) == arguments
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "':ext_user_id'",
+        "'it''s :label'",
+        '":label"',
+        '"a"":label"',
+        "`:label`",
+        "id::text",
+        "id::label",
+        "-- :label\n",
+        "/* :label */",
+        "/* a /* :label */ :label */",
+        "$$ :label $$",
+        "$tag$ :label $$ :label $tag$",
+        "E'a\\' :label'",
+        "'\\'",
+        "@x := 5",
+        "'12:30'",
+        "a[1:2]",
+    ],
+)
+def test_what_is_no_parameter_stays(text: str) -> None:
+    """Literals, quoted names, comments, casts and slices are left alone, before and behind a parameter."""
+    assert bind(f"{text} = {ID} AND {text}", "qmark").sql == f"{text} = ? AND {text}"
+
+
+@pytest.mark.parametrize("text", ["'a\\' :label'", '"a\\" :label"', "# :label\n", "`:label`", "'it''s :label'"])
+def test_mysql_reads_strings_and_comments_its_own_way(text: str) -> None:
+    """Backslashes escape, double quotes are strings, a hash begins a comment."""
+    assert bind(f"{text} = {ID}", "qmark", mysql=True).sql == f"{text} = ?"
+
+
+def test_percent_signs_are_doubled_where_the_driver_formats() -> None:
+    """Everywhere, also inside literals; other drivers take them as they are."""
+    query = "name LIKE 'a%' AND 5 % 2 = 1 AND id = :ext_user_id"
+    assert bind(query, "pyformat").sql == "name LIKE 'a%%' AND 5 %% 2 = 1 AND id = %(ext_user_id)s"
+    assert bind(query, "qmark").sql == "name LIKE 'a%' AND 5 % 2 = 1 AND id = ?"
+
+
+@pytest.mark.parametrize(
+    ("query", "style", "word"),
+    [
+        ("SELECT 1", "qmark", "ext_user_id"),
+        ("SELECT ':ext_user_id'", "qmark", "ext_user_id"),
+        ("SELECT :ext_user_id, :other", "qmark", ":other"),
+        ("SELECT :ext_user_id", "sloppy", "paramstyle"),
+    ],
+)
+def test_wrong_queries_name_what_is_wrong(query: str, style: str, word: str) -> None:
+    """ValueError at the start, not a failure at the first player."""
+    with pytest.raises(ValueError, match=word):
+        bind(query, style)
+
+
+@given(st.text(string.printable), st.sampled_from(["qmark", "numeric", "named", "format", "pyformat"]), st.booleans())
+def test_any_query_is_bound_or_refused(query: str, style: str, mysql: bool) -> None:
+    """No text makes it crash or hang, and what it made has as many places as arguments."""
+    try:
+        bound = bind(query, style, mysql=mysql)
+    except ValueError:
+        return
+    if style == "format":
+        assert bound.sql.replace("%%", "").count("%s") == len(bound.names)
+        assert isinstance(bound.sql % bound.arguments(VALUES), str)
+
+
+def sqlite(players: PlayerDatabase, query: str = QUERY) -> SqlRecipientDirectory:
+    """A directory on it."""
+    return SqlRecipientDirectory(reactor, "sqlite3", {"database": str(players.path)}, query)
+
+
+@pytest_twisted.ensureDeferred
+async def test_sqlite_players(players: PlayerDatabase) -> None:
+    """Each sample player as they were put in, an unknown id as None, and a change at once."""
+    directory = sqlite(players)
+    assert verifyObject(IRecipientDirectory, directory)
+    try:
+        for player in SAMPLES:
+            found = await directory.find("amazing", player.id)
+            assert found is not None
+            assert (found.email, found.phone) == (player.email or "", player.phone or "")
+            assert found.opted_out is player.opted_out
+            assert found.excluded is player.excluded
+        assert await directory.find("amazing", "nobody") is None
+        players.remove("1001")
+        assert await directory.find("amazing", "1001") is None
+    finally:
+        await directory.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_is_bound_and_never_pasted(players: PlayerDatabase) -> None:
+    """What would be SQL is an id that nobody has."""
+    directory = sqlite(players)
+    try:
+        for evil in ("' OR '1'='1", "1001'; DROP TABLE players; --", "%", "\x00", "1001 ", "ü"):
+            assert await directory.find("amazing", evil) is None
+        assert await directory.find("amazing", "1001") is not None
+    finally:
+        await directory.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_label_is_bound_too(players: PlayerDatabase) -> None:
+    """One table for several brands."""
+    directory = sqlite(players, "SELECT email FROM players WHERE id = :ext_user_id AND :label = 'amazing'")
+    try:
+        assert await directory.find("amazing", "1001") is not None
+        assert await directory.find("other", "1001") is None
+    finally:
+        await directory.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT email FROM nowhere WHERE id = :ext_user_id",
+        "SELECT id FROM players WHERE id = :ext_user_id",
+        "x :ext_user_id",
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_broken_query_is_a_temporary_failure(players: PlayerDatabase, query: str) -> None:
+    """It names no player, and of what the database said only what names tables and columns."""
+    directory = sqlite(players, query)
+    try:
+        with pytest.raises(TemporaryFailure) as caught:
+            await directory.find("amazing", "hhu234556")
+        assert "hhu234556" not in str(caught.value)
+    finally:
+        await directory.close()
+
+
+@pytest.mark.parametrize(
+    ("driver", "query", "word"),
+    [
+        ("no_such_driver", QUERY, "driver"),
+        ("json", QUERY, "driver"),
+        ("sqlite3", "SELECT email", "query"),
+    ],
+)
+def test_a_wrong_table_names_its_key(driver: str, query: str, word: str) -> None:
+    """Before anything is connected."""
+    table = config.SqlDirectory(type="sql", driver=driver, query=query)
+    with pytest.raises(ValueError, match=rf"directories\.players\.{word}: "):
+        open_directory(reactor, "players", table)
+
+
+class FlakyDriver:
+    """A driver whose connections can be cut, as a firewall does to idle ones."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.alive: set[int] = set()
+        self.down = False
+
+    def connect(self) -> "FlakyConnection":
+        """A live connection."""
+        if self.down:
+            raise ConnectionError("connect to anna@players.example failed")
+        self.connections += 1
+        self.alive.add(self.connections)
+        return FlakyConnection(self, self.connections)
+
+
+class FlakyConnection:
+    """As PEP 249 has it for a database without transactions."""
+
+    description = (("EMAIL",),)
+
+    def __init__(self, driver: FlakyDriver, number: int) -> None:
+        self.driver, self.number = driver, number
+
+    def cursor(self) -> "FlakyConnection":
+        """The connection is its own cursor."""
+        return self
+
+    def execute(self, sql: str, arguments: object) -> None:
+        """Fails on a dead connection."""
+        if self.number not in self.driver.alive:
+            raise ConnectionError("gone away")
+
+    def fetchone(self) -> tuple[str]:
+        """Anna."""
+        return ("anna@players.example",)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def flaky(driver: FlakyDriver, monkeypatch: pytest.MonkeyPatch) -> SqlRecipientDirectory:
+    """A directory on `driver`, which is importable as a module."""
+    from types import ModuleType
+
+    module = ModuleType("flaky_driver")
+    module.paramstyle, module.connect = "qmark", driver.connect  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "flaky_driver", module)
+    return SqlRecipientDirectory(reactor, "flaky_driver", {}, "SELECT email WHERE :ext_user_id")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stale_connection_is_replaced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The asker notices nothing; a database that is really down is a temporary failure, and is asked anew later."""
+    driver = FlakyDriver()
+    directory = flaky(driver, monkeypatch)
+    try:
+        assert await directory.find("amazing", "1") == Recipient(email="anna@players.example")
+        assert await directory.find("amazing", "1") == Recipient(email="anna@players.example")
+        assert driver.connections == 1
+        driver.alive.clear()
+        assert await directory.find("amazing", "1") == Recipient(email="anna@players.example")
+        assert driver.connections == 2
+        driver.alive.clear()
+        driver.down = True
+        with pytest.raises(TemporaryFailure) as caught:
+            await directory.find("amazing", "1")
+        assert "anna" not in str(caught.value)
+        driver.down = False
+        assert await directory.find("amazing", "1") == Recipient(email="anna@players.example")
+    finally:
+        await directory.close()

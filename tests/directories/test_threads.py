@@ -1,0 +1,219 @@
+"""Threads for look-ups: few, shared, and never held up by one that is stuck."""
+
+import sys
+import threading
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.directories.threads import MOST_STUCK, Threads
+from redis_server import later, until
+
+
+class Blocker:
+    """Jobs that hold their thread until let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def job(self, context: object) -> str:
+        """Blocks."""
+        assert self.let_go.wait(30)
+        return "done"
+
+
+class OwnTime:
+    """A reactor of which only the timers are another's."""
+
+    def __init__(self, timers: Any) -> None:
+        self.callLater = timers.callLater
+        self.callFromThread = reactor.callFromThread
+
+
+def threads(
+    size: int, made: list[int] | None = None, gone: list[int] | None = None, timers: Any = reactor
+) -> Threads[int]:
+    """Threads whose contexts are counted."""
+    made = [] if made is None else made
+    gone = [] if gone is None else gone
+
+    def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    return Threads(OwnTime(timers), "test", size, make, gone.append)
+
+
+@pytest_twisted.ensureDeferred
+async def test_threads_are_reused_and_bounded() -> None:
+    """Many jobs, few threads, each with one context; at the end they all give it back."""
+    made: list[int] = []
+    gone: list[int] = []
+    pool = threads(3, made, gone)
+    results = await gatherResults([pool.run(lambda context: context) for _ in range(50)])
+    assert set(results) <= {0, 1, 2}
+    assert len(made) <= 3
+    pool.close()
+    await until(lambda: sorted(gone) == sorted(made))
+    with pytest.raises(TemporaryFailure):
+        pool.run(lambda context: context)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_may_take_the_last_job_at_any_moment() -> None:
+    """Threads look for work by themselves while others are woken: each job is done once, and no thread is lost."""
+    made: list[int] = []
+    gone: list[int] = []
+    pool = threads(4, made, gone)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with capturedLogs() as told:
+            for _ in range(150):
+                jobs = [pool.run(lambda context: None) for _ in range(12)]
+                await later(0.001)
+                await gatherResults(jobs)
+    finally:
+        sys.setswitchinterval(interval)
+    pool.close()
+    await until(lambda: sorted(gone) == sorted(made))
+    assert [event for event in told if "log_failure" in event] == []
+
+
+def takes_jobs(pool: Threads[int]) -> bool:
+    """Whether a thread has come back to a pool that was full of stuck ones."""
+    try:
+        pool.run(lambda context: None)
+    except TemporaryFailure:
+        return False
+    return True
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stuck_thread_frees_its_asker_and_its_place() -> None:
+    """Cancelling returns at once, and the next job gets a thread though the first is stuck for ever."""
+    pool = threads(1)
+    blocker = Blocker()
+    stuck = pool.run(blocker.job)
+    waiting = pool.run(lambda context: "next")
+    stuck.cancel()
+    with pytest.raises(CancelledError):
+        await stuck
+    assert await waiting == "next"
+    blocker.let_go.set()
+    assert await pool.run(lambda context: "still well") == "still well"
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_too_many_stuck_threads_fail_at_once() -> None:
+    """No thread is made without end for a database that swallows them; when they come back all is well."""
+    pool = threads(2)
+    blocker = Blocker()
+    for _ in range(MOST_STUCK):
+        job = pool.run(blocker.job)
+        job.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        job.cancel()
+    with pytest.raises(TemporaryFailure):
+        pool.run(blocker.job)
+    blocker.let_go.set()
+    await until(lambda: takes_jobs(pool))
+    assert await pool.run(lambda context: "well") == "well"
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_crowd_that_gives_up_at_once_gets_no_thread_each() -> None:
+    """Look-ups that wait in line are not begun one after the other while a black hole's time runs out for all."""
+    pool = threads(2)
+    blocker = Blocker()
+    begun: list[int] = []
+    reasons: list[object] = []
+
+    def job(context: object) -> object:
+        begun.append(1)
+        return blocker.job(context)
+
+    crowd = [pool.run(job) for _ in range(100)]
+    for one in crowd:
+        one.addErrback(lambda failure: reasons.append(failure.type))
+    for one in crowd:
+        one.cancel()
+    assert reasons.count(TemporaryFailure) == 100 - MOST_STUCK
+    blocker.let_go.set()
+    await until(lambda: takes_jobs(pool))
+    assert len(begun) == MOST_STUCK
+    assert await pool.run(lambda context: "well") == "well"
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_waits_can_be_cancelled_and_is_never_run() -> None:
+    """It leaves the line."""
+    pool = threads(1)
+    blocker = Blocker()
+    ran: list[int] = []
+    first, second = pool.run(blocker.job), pool.run(ran.append)
+    second.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    second.cancel()
+    blocker.let_go.set()
+    assert await first == "done"
+    assert await pool.run(lambda context: "after") == "after"
+    assert not ran
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_quick_jobs_of_a_moment_share_a_thread() -> None:
+    """To wake one costs more than a quick query does: the others sleep on, while no time goes by."""
+    made: list[int] = []
+    pool = threads(8, made, timers=Clock())
+
+    def moment() -> list[Deferred[int]]:
+        """Three that wait at once, of which the thread has taken the last before it is asked what it brings."""
+        all_wait, last_taken = threading.Event(), threading.Event()
+
+        def first(context: int) -> int:
+            assert all_wait.wait(30)
+            return context
+
+        def last(context: int) -> int:
+            last_taken.set()
+            return context
+
+        jobs = [pool.run(first), pool.run(lambda context: context), pool.run(last)]
+        all_wait.set()
+        assert last_taken.wait(30)
+        return jobs
+
+    for _ in range(20):
+        assert await gatherResults(moment()) == [0, 0, 0]
+    assert made == [0]
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_slow_jobs_of_a_moment_get_a_thread_each() -> None:
+    """None waits for the one before it, where there is a thread for it."""
+    pool = threads(3)
+    together = threading.Barrier(3)
+    assert sorted(await gatherResults([pool.run(lambda context: together.wait(30)) for _ in range(3)])) == [0, 1, 2]
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_that_is_stuck_holds_up_nobody_who_waits() -> None:
+    """What waited for it is done by others, all of it."""
+    pool = threads(2)
+    blocker = Blocker()
+    stuck = pool.run(blocker.job)
+    assert await gatherResults([pool.run(lambda context: "done") for _ in range(20)]) == ["done"] * 20
+    blocker.let_go.set()
+    assert await stuck == "done"
+    pool.close()

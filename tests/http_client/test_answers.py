@@ -1,0 +1,93 @@
+"""HTTP answers to what we ask: read the same however they are cut, bad ones said to be bad."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbacks_world import OK
+from gatewayd.http_client.answers import MAX_BODY, AnswerReader, BadAnswer
+
+
+def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    """`data` cut at these places."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for begin, end in pairwise(places):
+        yield data[begin:end]
+
+
+CHUNKED = (
+    b"HTTP/1.1 100 Continue\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'9;x=y\r\n{"error_c\r\n9\r\node": 0,}\r\n0\r\nTrailer: x\r\n\r\n'
+)
+
+
+@given(
+    st.sampled_from([(OK, True), (CHUNKED, True), (OK.replace(b"1.1", b"1.0"), False)]), st.lists(st.integers(0, 400))
+)
+def test_an_answer_reads_the_same_however_it_is_cut(case: tuple[bytes, bool], cuts: list[int]) -> None:
+    """Wherever the network cuts an answer, it is complete at its last byte and not before."""
+    data, keep = case
+    reader = AnswerReader()
+    done = [reader.received(piece) for piece in pieces(data, cuts)]
+    assert done == [False] * (len(done) - 1) + [True]
+    assert (reader.status, reader.body, reader.keep) == (200, b'{"error_code": 0,}', keep)
+
+
+def test_an_answer_may_end_with_the_connection() -> None:
+    """Without any length the body ends where the peer closes; half a counted body is no answer."""
+    reader = AnswerReader()
+    assert not reader.received(b"HTTP/1.0 200 OK\n\n{}")
+    assert reader.closed()
+    assert (reader.body, reader.keep) == (b"{}", False)
+    half = AnswerReader()
+    assert not half.received(OK[:-1])
+    assert not half.closed()
+
+
+def test_bytes_after_an_answer_spoil_the_connection() -> None:
+    """What nobody asked for never becomes the next answer."""
+    reader = AnswerReader()
+    assert reader.received(OK + OK)
+    assert not reader.keep
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" * 2000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1),
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_BODY + 1),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n" + b"x" * (MAX_BODY + 1),
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 8000,
+    ],
+)
+def test_unclear_or_endless_answers_are_bad(data: bytes) -> None:
+    """What is not plainly one bounded HTTP/1.1 answer is refused."""
+    with pytest.raises(BadAnswer):
+        AnswerReader().received(data)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200)))
+def test_no_bytes_break_the_reader(data: bytes, cuts: list[int]) -> None:
+    """Random bytes are an answer, unfinished, or bad: never another exception."""
+    reader = AnswerReader()
+    try:
+        for piece in pieces(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data, cuts):
+            reader.received(piece)
+    except BadAnswer:
+        pass

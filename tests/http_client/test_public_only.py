@@ -1,0 +1,95 @@
+"""Names are looked up once at a time, and only public addresses are asked where a host is not the operator's own."""
+
+import pytest
+
+from callbacks_world import callbacks, outcome, start
+from gatewayd.core.errors import TemporaryFailure
+from gatewayd.http_client.public_only import is_public
+from memory_network import Reactor, SlowNames
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("1.1.1.1", True),
+        ("2606:4700::1111", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("ff02::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:1.1.1.1", True),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::101:101", True),
+        ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::101:101", False),
+        ("::127.0.0.1", False),
+        ("::1.1.1.1", False),
+        ("localhost", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    """Private, loopback, link-local and shared addresses are not, however IPv6 dresses them up."""
+    assert is_public(address) is public
+
+
+def test_a_private_address_is_refused_when_connecting() -> None:
+    """A public name at a private address is not even connected to, unless it may be."""
+    reactor = Reactor("10.0.0.1", "::1")
+    failure = outcome(start(callbacks(reactor)))
+    assert isinstance(failure, TemporaryFailure)
+    assert failure.reason == "the callback host is at a private address"
+    assert reactor.tcpClients == []
+    start(callbacks(reactor), allow_private=True)
+    assert reactor.tcpClients[0][0] in ("10.0.0.1", "::1")
+
+
+def test_only_public_addresses_of_a_name_are_used() -> None:
+    """Of a name with both kinds of addresses, the public ones are asked."""
+    reactor = Reactor("127.0.0.1", "1.1.1.1")
+    start(callbacks(reactor))
+    reactor.advance(5)
+    assert {client[0] for client in reactor.tcpClients} == {"1.1.1.1"}
+
+
+def test_a_name_is_looked_up_once_at_a_time() -> None:
+    """Sixteen connections to a host whose name server is slow wait for one look-up; the next name has its own."""
+    reactor = Reactor()
+    names = reactor.nameResolver = SlowNames("1.1.1.1", "10.0.0.1")
+    service = callbacks(reactor)
+    for _ in range(16):
+        start(service)
+    start(service, allow_private=True)
+    start(service, "http://other.example/cb")
+    assert names.asked == ["api.example", "other.example"]
+    names.answer()
+    assert [client[0] for client in reactor.tcpClients] == ["1.1.1.1"] * 18
+    reactor.advance(0.4)
+    assert [client[0] for client in reactor.tcpClients[18:]].count("10.0.0.1") == 1
+    start(service, allow_private=True)
+    assert names.asked == ["api.example", "other.example", "api.example"]
+
+
+def test_a_name_that_nobody_waits_for_any_more_is_still_looked_up_once() -> None:
+    """Given up after the time-out; who comes then joins the look-up that hangs, and hears what it finds."""
+    reactor = Reactor()
+    names = reactor.nameResolver = SlowNames("1.1.1.1")
+    service = callbacks(reactor)
+    first = start(service)
+    reactor.advance(11)
+    assert isinstance(outcome(first), TemporaryFailure)
+    start(service)
+    assert names.asked == ["api.example"]
+    names.answer()
+    assert [client[0] for client in reactor.tcpClients] == ["1.1.1.1"]

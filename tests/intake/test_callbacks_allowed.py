@@ -1,0 +1,90 @@
+"""Which callback URLs a label's requests may bring."""
+
+import pytest
+import pytest_twisted
+
+from gatewayd.core.callback_urls import why_refused
+from intake_requests import code, mail, stored
+from intake_world import Intake, label
+
+HOSTS = ("*.smartico.ai", "hooks.example", "127.0.0.1", "[::1]", "10.*")
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://api.smartico.ai/cb", True),
+        ("https://api.smartico.ai", True),
+        ("https://api.smartico.ai:8443/cb?a=1&b=%20", True),
+        ("HTTPS://API.SMARTICO.AI/cb", True),
+        ("https://api.smartico.ai./cb", True),
+        ("https://a.b.smartico.ai/cb", True),
+        ("https://hooks.example/cb", True),
+        ("https://127.0.0.1:9/cb", True),
+        ("https://[::1]:9/cb", True),
+        ("https://smartico.ai/cb", False),
+        ("https://api.smartico.ai.evil.example/cb", False),
+        ("https://evilsmartico.ai/cb", False),
+        ("https://evil.example/.smartico.ai", False),
+        ("https://evil.example?.smartico.ai", False),
+        ("https://evil.example#.smartico.ai", False),
+        ("https://evil.example\\.smartico.ai", False),
+        ("https://user@api.smartico.ai/cb", False),
+        ("https://api.smartico.ai@evil.example/cb", False),
+        ("https://api.smartico.ai:pass@evil.example/", False),
+        ("http://api.smartico.ai/cb", False),
+        ("ftp://api.smartico.ai/cb", False),
+        ("//api.smartico.ai/cb", False),
+        ("api.smartico.ai", False),
+        ("https://api.smartico.ai/a b", False),
+        ("https://api.smartico.ai/\n", False),
+        (" https://api.smartico.ai/", False),
+        ("https://api.smartico.ai:0/", False),
+        ("https://api.smartico.ai:65536/", False),
+        ("https://api.smartico.ai/" + "x" * 5000, False),
+        ("https://10.0.0.1/cb", False),
+        ("https://[::ffff:127.0.0.1]/cb", False),
+        ("https://api.smarticö.ai/cb", False),
+        ("https://a-1.smartico.ai/cb", True),
+        ("https://a..smartico.ai/cb", False),
+        ("https://.smartico.ai/cb", False),
+        ("https://-a.smartico.ai/cb", False),
+        ("https://a-.smartico.ai/cb", False),
+        ("https://a_b.smartico.ai/cb", False),
+        (f"https://{'a' * 63}.smartico.ai/cb", True),
+        (f"https://{'a' * 64}.smartico.ai/cb", False),
+        (f"https://{'a.' * 122}smartico.ai/cb", False),
+        ("https://", False),
+    ],
+)
+def test_callback_urls(url: str, allowed: bool) -> None:
+    """Only https to a listed host; private addresses only by their own name; no two readings of one URL."""
+    assert (why_refused(url, HOSTS, plain_http=False) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "127.1", "2130706433", "0x7f.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),
+        *("[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "[2002:7f00:1::]", "[64:ff9b::7f00:1]"),
+        *("localhost", "a.localhost", "224.0.0.1", "100.64.0.1"),
+    ],
+)
+def test_a_wildcard_opens_no_private_address(host: str) -> None:
+    """With callback_hosts = ["*"] still nothing inside is called, however its address is written."""
+    assert why_refused(f"https://{host}/", ("*",), plain_http=True)
+    assert not why_refused("https://api.smartico.ai/", ("*",), plain_http=True)
+    assert not why_refused("https://8.8.8.8/", ("*",), plain_http=True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_callbacks_of_a_label() -> None:
+    """callback_http opens http beside https; a missing URL needs the label's own; a bad one is code 7."""
+    assert await code(Intake(), mail(callback_url="https://evil.example/")) == 7
+    assert await code(Intake(), mail(callback_url="http://api.smartico.ai/")) == 7
+    assert await code(Intake(), mail(callback_url="")) == 3
+    open_label = label(callback_http=True, callback_url="http://api.smartico.ai/own")
+    assert await code(Intake(amazing=open_label), mail(callback_url="http://api.smartico.ai/")) == 0
+    intake = Intake(amazing=open_label)
+    assert await code(intake, mail(callback_url="")) == 0
+    assert stored(intake).callback_url == ""
