@@ -1093,6 +1093,9 @@ class FakeStore:
         seconds, self.db.forgot = self.db.forgot, 0.0
         return seconds
 
+    def has_restated(self) -> None:
+        """Nobody waits."""
+
     async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
         """As RedisStore."""
         forgotten, uncertain = [], []

@@ -265,7 +265,14 @@ class RedisStore(Accepting, Facts, Players, Operators):
         try:
             behind = self._moments.behind
             lag = "" if behind is None else rows.ms(behind)
-            item = (int(first), rows.ms(dead_after), self._unheard.first(), *self._dataset.latest, lag)
+            item = (
+                int(first),
+                rows.ms(dead_after),
+                self._unheard.first(),
+                *self._dataset.latest,
+                lag,
+                self._dataset.restated,
+            )
             reply = await self._run("beat", *item)
             # In the turn of the reactor in which the answer came: it came over this one.
             connection = self._link.connections
@@ -305,6 +312,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     def forgotten_since(self) -> float:
         return self._dataset.to_restate()
+
+    def has_restated(self) -> None:
+        self._dataset.has_restated()
 
     async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
         replies = await self._run_all("restate_mark", marks)

@@ -39,6 +39,7 @@ class Dataset:
         self._latest = _NONE
         self._connection, self._seen_at = 0, 0.0
         self._restate = 0.0
+        self._restating = self.restated = ""
         self._quiet_until = 0.0
         self._trouble, self._told_until = "", 0.0
 
@@ -53,6 +54,9 @@ class Dataset:
         What is missing, for the log; empty where nothing is known to be.
         """
         before, lost = self._latest, ""
+        if not before.name:
+            # Who begins remembers nothing.
+            self.restated = beat.name
         if beat.missing and beat.missing >= before.count:
             lost = "Redis came back empty, or with another dataset: what waited in it is gone"
         elif beat.missing:
@@ -85,7 +89,12 @@ class Dataset:
     def to_restate(self) -> float:
         """Seconds of marks to restate; 0 once it was asked."""
         seconds, self._restate = self._restate, 0.0
+        self._restating = self._latest.name
         return seconds
+
+    def has_restated(self) -> None:
+        """That was done: `restated` is the name of the dataset that knows it."""
+        self.restated = self._restating
 
     def trouble(self, now: float) -> str:
         """What operators should know; empty an hour later."""

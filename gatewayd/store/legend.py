@@ -146,7 +146,8 @@ KEYS: dict[str, Key] = {
         "",
         "hash",
         "heartbeats of all: `last`, `steady` without a gap since, `count`; the dataset's `name`, `named` when it may"
-        " have lost something, the run of the `server`; the `lag` of deadlines behind its clock, told"
+        " have lost something, and of each instance (`restated:NAME`) the one to which it has said what it remembers;"
+        " the run of the `server`; the `lag` of deadlines behind its clock, told"
         " at `lag_at` by `lag_by`; `back_from`, the moment to which its clock was set back last, and `back_to`, the"
         " latest that it had shown by then",
         "beat",

@@ -39,6 +39,12 @@ class Pair:
         for store in stores or (self.one, self.two):
             await store.beat(first=False, dead_after=15)
 
+    def restated(self, *stores: RedisStore) -> None:
+        """Each, by default both, has said what it remembers."""
+        for store in stores or (self.one, self.two):
+            assert store.forgotten_since() > 0
+            store.has_restated()
+
     async def becomes_another_server(self) -> None:
         """The next heartbeat finds another one than the one before."""
         await self.links[0].command("HSET", self.prefix + KEYS["beats"].short, "server", "abcdef")
@@ -103,6 +109,10 @@ async def test_nothing_is_leased_or_marked_until_each_peer_could_restate(pair: P
         pair.clock.advance(1.0)
     await pair.beat()
     assert await pair.one.lease_messages(Channel.SMS, 10) == []
+    pair.restated()
+    pair.clock.advance(3.1)
+    await pair.beat()
+    await pair.beat(pair.one)
     pair.clock.advance(3.1)
     await pair.beat()
     assert [leased.message.id for leased in await pair.one.lease_messages(Channel.SMS, 10)] == [queued.id]
@@ -116,8 +126,32 @@ async def test_a_peer_that_died_with_the_server_is_not_waited_for_longer_than_ot
     await pair.becomes_another_server()
     for _ in range(19):
         await pair.beat(pair.one)
+        if pair.one.forgotten_since():
+            pair.one.has_restated()
         pair.clock.advance(1.0)
     assert await mark(pair.one, message)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_that_is_slow_in_restating_is_waited_for(pair: Pair) -> None:
+    """It beats, and has thousands of marks to say, or lost its connection once more: for half a minute at most."""
+    message = await pair.leased(pair.one)
+    for is_said in (True, False):
+        await pair.becomes_another_server()
+        await pair.beat()
+        pair.restated(pair.one)
+        for _ in range(27):
+            await pair.beat()
+            with pytest.raises(TemporaryFailure):
+                await mark(pair.one, message)
+            pair.clock.advance(1.0)
+        if is_said:
+            pair.restated(pair.two)
+            await pair.beat(pair.two)
+        for _ in range(6):
+            await pair.beat()
+            pair.clock.advance(1.0)
+        assert await mark(pair.one, message)
 
 
 @pytest_twisted.ensureDeferred
@@ -216,6 +250,8 @@ async def test_reports_are_not_told_before_peers_said_what_they_told(pair: Pair)
     await pair.beat()
     assert await pair.two.lease_reports(1) == []
     await pair.one.restate_told([(message.id, "a", None, False)])
+    pair.restated()
+    await pair.beat()
     pair.clock.advance(3.1)
     await pair.beat()
     assert await pair.two.lease_reports(1) == []

@@ -355,6 +355,9 @@ class IStore(Interface):
     def forgotten_since() -> float:
         """How many seconds of what was written the store may have forgotten since this was asked last; mostly 0."""
 
+    def has_restated() -> None:
+        """All of that was said: until then nobody leases or marks, for half a minute at most."""
+
     async def restate_marks(marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
         """Messages, each with its route and the stamp of a mark: whose mark was forgotten; who was uncertain anyway.
 

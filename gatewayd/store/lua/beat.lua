@@ -2,6 +2,7 @@
 -- item    first(0|1) dead-after(ms) first-undecided(attempt)
 --         count(of this process's heartbeat that it heard of last; 0 before) alone(0|1: no peer lived then)
 --         lag(ms by which deadlines lag behind this clock, which was set; '' where the process does not know)
+--         restated(the name of the dataset to which this process has said all that it remembers)
 -- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
 --         the dataset's name, how many heartbeats it has seen, how many of them up to ours are missing,
 --         how many peers live, for how long to lease and mark nothing (ms), the lag as it was told last}
@@ -15,6 +16,8 @@
 --         name: by that all others learn that what they wrote last may be missing, however many heartbeats came since
 local ALL_HEARD = '9007199254740991'
 local RESTATING = 3000
+local RESTATING_MOST = 30000
+local TWO_BEATS = 2000
 local REMEMBERED = 2 * 86400
 
 -- Processes of the version before, which list nothing that they heard, may go on for a day.
@@ -35,11 +38,22 @@ local function run_of_server()
   return type(about) == 'string' and string.match(about, 'run_id:(%x+)') or ''
 end
 
+-- Whether each that lives has said to this dataset what it remembers; those of the version before do not tell.
+local function all_have_restated(dataset, dead_after)
+  for _, name in ipairs(call('ZRANGEBYSCORE', KEY.instances, NOW - dead_after, '+inf')) do
+    local restated = call('HGET', KEY.beats, 'restated:' .. name)
+    if restated and restated ~= dataset then return false end
+  end
+  return true
+end
+
 -- For how long nothing may be leased or marked: until each peer that lived when the dataset got its name has had time to
--- say what it wrote, or is dead.
-local function time_to_restate(named, dead_after)
+-- say what it wrote, or is dead. Who is slow in saying it (thousands of messages, another connection lost) is waited for.
+local function time_to_restate(dataset, named, dead_after)
   if call('ZCOUNT', KEY.instances, NOW - dead_after, '(' .. named) > 0 then return RESTATING end
-  return math.min(math.max(named + RESTATING - NOW, 0), RESTATING)
+  local rest = math.min(math.max(named + RESTATING - NOW, 0), RESTATING)
+  local is_waited_for = NOW < named + RESTATING_MOST and not all_have_restated(dataset, dead_after)
+  return is_waited_for and math.max(rest, TWO_BEATS) or rest
 end
 
 -- The least lag of those that live is taken: the host of one may have slept, whose own clock lags by that alone.
@@ -51,7 +65,7 @@ local function keep_lag(lag, before, told_at, told_by)
 end
 
 local function each(it)
-  local is_first, dead_after, undecided, heard_of, is_alone, lag = unpack(it)
+  local is_first, dead_after, undecided, heard_of, is_alone, lag, restated = unpack(it)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     local former = call('HGET', KEY.boots, INSTANCE)
@@ -99,10 +113,12 @@ local function each(it)
       call('HSET', KEY.beats, 'named', named)
     end
   end
+  -- Who begins remembers nothing.
+  call('HSET', KEY.beats, 'restated:' .. INSTANCE, heard_of == 0 and dataset or restated)
   local beats = call('HINCRBY', KEY.beats, 'count', 1)
   call('SET', KEY.beaten .. BOOT, beats, 'EX', REMEMBERED)
   local peers = call('ZCOUNT', KEY.instances, lately, '+inf') - 1
   local may_be_peers = peers > 0 or heard_of > 0 and is_alone == 0
-  local wait = named and may_be_peers and time_to_restate(tonumber(named), dead_after) or 0
+  local wait = named and may_be_peers and time_to_restate(dataset, tonumber(named), dead_after) or 0
   return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset, beats, missing, peers, wait, lag_before}
 end
