@@ -93,10 +93,15 @@ PACKAGES = {
 
 
 def missing(what: str, remedy: str = "") -> None:
-    """Skip the test because the machine lacks `what`; with CI=true nothing may skip, so fail."""
+    """Skip the test because the machine lacks `what`; with CI=true none may skip that a package would mend, so fail."""
     if IN_CI:
         pytest.fail(f"CI must provide {what}")
     pytest.skip(f"this machine lacks {what}{remedy and ': '}{remedy}")
+
+
+def impossible(what: str) -> None:
+    """Skip the test, in CI too, because this machine has no `what`, which no package brings."""
+    pytest.skip(f"this machine has no {what}")
 
 
 def need(program: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from outside_ports import free_port, until
 
-from conftest import missing, need
+from conftest import impossible, need
 
 ROWS = (
     ("1", "anna@players.example", "+447700900123", 0),
@@ -81,7 +81,7 @@ def unprivileged() -> str:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    missing("an unprivileged user")
+    impossible("unprivileged user")
     raise AssertionError
 
 

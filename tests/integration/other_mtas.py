@@ -10,6 +10,7 @@ of it is left when it stops. It is set up as the manual says (`gatewayd` is the 
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from typing import Self
 from outside_ports import free_port
 from twisted.internet.threads import deferToThread
 
-from conftest import missing, need
+from conftest import impossible, need
 from redis_server import until
 
 _CACHE = Path(tempfile.gettempdir()) / "gatewayd-test-packages"
@@ -80,7 +81,7 @@ class Mta:
 
     async def __aenter__(self) -> Self:
         if os.geteuid() != 0:
-            missing("root, which a mail server in a namespace of its own needs")
+            impossible("root, which a mail server in a namespace of its own needs")
         for program in ("unshare", "dpkg", "apt-get"):
             need(program)
         packages = await deferToThread(_fetched, self.kind)
@@ -104,8 +105,9 @@ class Mta:
         except AssertionError:
             said = self.log()
             await self.__aexit__()
-            if "Operation not permitted" in said or "permission denied" in said:
-                missing("mount namespaces, in which a mail server of its own runs")
+            # Where nobody may, and in a chroot, whose top is no mount of its own.
+            if re.search("Operation not permitted|permission denied|cannot change root filesystem", said):
+                impossible("mount namespaces, in which a mail server of its own runs")
             raise AssertionError(said[-3000:]) from None
         return self
 
@@ -147,7 +149,7 @@ def _fetched(kind: Kind) -> Path:
         done = subprocess.run(["apt-get", "download", "-qq", *names], cwd=fresh, capture_output=True, check=False)
         if done.returncode:
             shutil.rmtree(fresh)
-            missing(f"apt's packages {' '.join(kind.packages)}")
+            impossible(f"network to apt's packages {' '.join(kind.packages)}")
         fresh.rename(place)
     return place
 

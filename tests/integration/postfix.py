@@ -33,7 +33,7 @@ from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.protocols.basic import LineOnlyReceiver
 
-from conftest import missing, need
+from conftest import impossible, need
 from redis_server import until
 
 _MASTER = """\
@@ -99,7 +99,7 @@ class Postfix:
         """Start it (again, after `kill`, on the same port and queue) and wait for its greeting."""
         self._postfix = need("postfix")
         if os.geteuid() != 0:
-            missing("root, which a Postfix of its own needs")
+            impossible("root, which a Postfix of its own needs")
         if not self.port:
             self._lay_out()
         try:

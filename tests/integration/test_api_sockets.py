@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from certificates import Authority
-from conftest import missing
+from conftest import impossible
 from fakes import FakeStore
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.http.ports import Listener, listen
@@ -340,7 +340,7 @@ async def test_ipv6_and_mapped_callers() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
-        missing("IPv6 on loopback")
+        impossible("IPv6 on loopback")
     gateway = Gateway((r"tcp:0:interface=\:\:",), amazing=label(allow_from=["127.0.0.1/32"]))
     try:
         for host, status in (("127.0.0.1", b"200"), (r"\:\:1", b"403")):
@@ -378,7 +378,7 @@ async def test_a_port_is_shared_where_it_may_be(interface: str) -> None:
     try:
         socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError:
-        missing("IPv6 on loopback")
+        impossible("IPv6 on loopback")
     site = Intake().api.site(reactor)
     first = await listen(reactor, f"tcp:0:interface={interface}", site, reuse_port=True)
     port = first.getHost().port  # type: ignore[attr-defined]
