@@ -33,7 +33,11 @@ _NO = frozenset({"", "0", "f", "false", "n", "no", "off", "none", "null"})
 
 def recipient_of(row: Mapping[str, Any]) -> Recipient:
     """The player that `row` tells of, by the names of CONTRACT.md in any case; other names are ignored."""
-    given = {str(name).lower(): value for name, value in row.items()}
+    return read_row({str(name).lower(): value for name, value in row.items()})
+
+
+def read_row(given: Mapping[str, Any]) -> Recipient:
+    """The same by names that are in lower case already."""
     consented_at = moment_of(given.get("consented_at"))
     return Recipient(
         email=text_of(given.get("email")),
@@ -65,6 +69,8 @@ def moment_of(value: object) -> float | None:
 
     What names no time zone is UTC. 0 where there is none, or one before 1970; None where it can't be read.
     """
+    if value is None or value is False:
+        return 0.0
     if isinstance(value, str | bytes | bytearray | memoryview):
         text = text_of(value).upper()
         if not text.strip(_ZERO):
@@ -73,8 +79,6 @@ def moment_of(value: object) -> float | None:
             value = float(text) if _NUMBER.fullmatch(text) else datetime.fromisoformat(text)
         except ValueError:
             return None
-    if value is None or value is False:
-        return 0.0
     if isinstance(value, int | float | Decimal) and value is not True:
         return _seconds(value)
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -112,8 +116,8 @@ def text_of(value: object) -> str:
 
 def flag_of(value: object) -> bool:
     """Whether a flag is set: whatever is not plainly no counts as yes, for it keeps us from writing to somebody."""
-    if value is None:
-        return False
+    if value is None or isinstance(value, int):
+        return bool(value)
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
         # MySQL's BIT columns come as bytes of the number, text protocols as its digits.

@@ -6,6 +6,7 @@ error is not repeated, because it may quote a player's data.
 
 import importlib
 from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import drivers
 from gatewayd.directories.query import BoundQuery, bind
-from gatewayd.directories.rows import recipient_of
+from gatewayd.directories.rows import read_row, recipient_of
 from gatewayd.directories.threads import Threads
 
 log = Logger()
@@ -26,7 +27,7 @@ log = Logger()
 CONNECTIONS = 8
 """Threads, each with a connection of its own."""
 
-ADDRESSES = ("email", "phone", "im")
+ADDRESSES = frozenset(("email", "phone", "im"))
 """The columns of which a query gives one at least."""
 
 
@@ -132,7 +133,7 @@ class _SqlConnection:
             self.close()
             reason = drivers.reason(error, self._arguments, connecting=connecting)
             raise TemporaryFailure(f"the database failed: {reason}") from None
-        if not set(ADDRESSES) & set(found.columns):
+        if ADDRESSES.isdisjoint(found.columns):
             raise TemporaryFailure("the query gives neither a column email nor a column phone")
         return found
 
@@ -141,13 +142,14 @@ class _SqlConnection:
         try:
             cursor.execute(bound.sql, bound.arguments(values))
             row = cursor.fetchone()
-            names = [str(column[0]) for column in cursor.description or ()]
+            columns = _lower(tuple([column[0] for column in cursor.description or ()]))
         finally:
             cursor.close()
-        columns = tuple(name.lower() for name in names)
         if row is None:
             return _Found(None, columns)
-        return _Found(recipient_of(row if isinstance(row, Mapping) else dict(zip(names, row, strict=True))), columns)
+        if isinstance(row, Mapping):
+            return _Found(recipient_of(row), columns)
+        return _Found(read_row(dict(zip(columns, row, strict=True))), columns)
 
     def _end_transaction(self) -> None:
         """Under REPEATABLE READ the next look-up would still see this one's snapshot, and miss an opt-out made since.
@@ -169,3 +171,9 @@ class _SqlConnection:
                 connection.close()
             except Exception as error:
                 log.debug("a connection did not close cleanly: {kind}", kind=type(error).__name__)
+
+
+@lru_cache(maxsize=64)
+def _lower(names: tuple[Any, ...]) -> tuple[str, ...]:
+    """Remembered, since all rows of a query have the same."""
+    return tuple(str(name).lower() for name in names)
