@@ -28,8 +28,11 @@ _COLLAPSE = 25
 """madvise(2): move what lies there into huge pages now, whatever the kernel does by itself. Linux 6.1 and later."""
 
 _POLICY = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+)")
-_FIGURE = re.compile(r"(\w+): +(\d+) kB")
+_OWN = r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0 .*\n"
+"""A line of proc(5)'s maps and smaps: memory of our own, of no file, which nobody shares."""
+
+_MAPPED = re.compile(_OWN, re.MULTILINE)
+_IN_USE = re.compile(_OWN + r"(?:[A-Z].*\n)*?Rss: +(\d+) kB\n(?:[A-Z].*\n)*?AnonHugePages: +(\d+) kB\n", re.MULTILINE)
 
 log = Logger()
 
@@ -40,24 +43,30 @@ class HugePages(Regularly):
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor, INTERVAL, self._look, "moving memory into huge pages", at_once=False)
         self._reactor = reactor
+        self._mapped: list[tuple[str, str]] = []  # at the last look
 
     async def _look(self) -> None:
-        moved = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), use_huge_pages)
+        moved = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._move)
         if moved:
             log.debug("{megabytes} MB of memory were moved into huge pages", megabytes=moved >> 20)
+
+    def _move(self) -> int:
+        """In a thread. Who allocated nothing since need not be asked for more, which takes some milliseconds."""
+        mapped = _MAPPED.findall(_said("/proc/self/maps"))
+        if mapped == self._mapped:
+            return 0
+        self._mapped = mapped
+        return use_huge_pages()
 
 
 def use_huge_pages() -> int:
     """Bytes of this process' memory that were moved; 0 where the kernel does not, or the host does not want it."""
-    try:
-        if "[never]" in _POLICY.read_text():
-            return 0
-        smaps = Path("/proc/self/smaps").read_text()
-    except OSError:
+    if "[never]" in _said(_POLICY):
         return 0
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    return sum(size for start, size in worth_moving(smaps) if madvise(start, size, _COLLAPSE) == 0)
+    stretches = worth_moving(_said("/proc/self/smaps"))
+    return sum(size for start, size in stretches if madvise(start, size, _COLLAPSE) == 0)
 
 
 def worth_moving(smaps: str) -> Iterator[tuple[int, int]]:
@@ -65,16 +74,16 @@ def worth_moving(smaps: str) -> Iterator[tuple[int, int]]:
 
     `smaps` is /proc/PID/smaps (proc(5)). Files, and memory that is shared or can't be written, are left alone.
     """
-    first = end = resident = 0
-    for line in smaps.splitlines():
-        if mapping := _MAPPING.match(line):
-            is_ours = mapping[3] == "rw-p" and mapping[4] == "0"
-            first, end = (int(mapping[1], 16), int(mapping[2], 16)) if is_ours else (0, 0)
-        elif figure := _FIGURE.match(line):
-            size = int(figure[2]) * 1024
-            if figure[1] == "Rss":
-                resident = size
-            elif figure[1] == "AnonHugePages" and resident >= FULL * (end - first):
-                start, stop = -(-first // HUGE) * HUGE, end // HUGE * HUGE
-                if size < stop - start:
-                    yield start, stop - start
+    for first, end, resident, huge in _IN_USE.findall(smaps):
+        begins, ends = int(first, 16), int(end, 16)
+        start, stop = -(-begins // HUGE) * HUGE, ends // HUGE * HUGE
+        if int(resident) * 1024 >= FULL * (ends - begins) and int(huge) * 1024 < stop - start:
+            yield start, stop - start
+
+
+def _said(file: str | Path) -> str:
+    """What Linux says there; "" where it does not."""
+    try:
+        return Path(file).read_text()
+    except OSError:
+        return ""
