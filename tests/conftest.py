@@ -161,7 +161,6 @@ class Watchdog:
     def __init__(self) -> None:
         self._watched: tuple[pytest.Item, float, float] | None = None
         self._runs = False
-        self._over = threading.Event()
 
     def watch(self, item: pytest.Item, limit: float) -> None:
         """From now on this test has so many seconds, and GRACE."""
@@ -175,11 +174,12 @@ class Watchdog:
         self._watched = None
 
     def _run(self) -> None:
-        while not self._over.wait(0.5):
+        never = threading.Event()
+        while not never.wait(0.5):
             watched = self._watched
             if watched is not None and time.monotonic() > watched[2]:
+                self.rest()
                 end_the_run(*watched[:2])
-                self._over.set()
 
 
 WATCHDOG = Watchdog()

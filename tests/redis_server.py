@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,13 @@ class RedisServer(RedisProcess):
     async def start(self, *options: str, patience: float = 60.0) -> None:
         """As RedisProcess. By default a Redis whose disk is slow answers up to two seconds before it writes."""
         await super().start("--appendfsync", "always", *options, patience=patience)
+
+    def empty(self) -> None:
+        """Forget its data, not its scripts: what later tests scan shall be theirs."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.socket))
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(100) == b"+OK\r\n"
 
     def remove(self) -> None:
         """Kill it and forget its data."""

@@ -150,6 +150,7 @@ def world(request: Any) -> Iterator[World]:
     yield World(clock, *stores)
     for link in links:
         pytest_twisted.blockon(link.stopService())
+    server.empty()
 
 
 @pytest.fixture
@@ -159,6 +160,7 @@ def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
     link, store = on_redis(redis_server, clock, prefix, "one")
     yield World(clock, store, store, store), link, prefix
     pytest_twisted.blockon(link.stopService())
+    redis_server.empty()
 
 
 def on_redis(
