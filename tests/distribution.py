@@ -30,33 +30,62 @@ AT_ONCE = 2
 """How many workers measure."""
 
 SLOWEST = (
+    "test_model",
     "test_contract_processes",
     "test_operations",
     "test_failover",
     "test_house",
+    "test_daemon",
+    "test_smpp_whole",
+    "test_signals",
     "test_contract_signals",
     "test_contract_away",
-    "test_daemon",
-    "test_signals",
-    "test_smpp_whole",
-    "test_store",
+    "test_kannel",
     "test_contract_providers",
+    "test_store",
     "test_contract_commands",
     "test_contract_email",
-    "test_kannel",
-    "test_contract_intake",
-    "test_email_life",
-    "test_contract_proofs",
-    "test_contract_check",
     "test_contract_sms",
-    "test_contract_keys",
     "test_contract_callbacks",
-    "test_sentinel",
+    "test_email_life",
+    "test_contract_check",
+    "test_contract_proofs",
+    "test_contract_keys",
     "test_hanging",
-    "test_campaigns",
+    "test_sentinel",
     "test_link",
+    "test_check",
+    "test_contract_intake",
 )
 """The files that take longest, by name."""
+
+COSTLY = (
+    "test_strangers",
+    "test_pdu",
+    "test_receipt",
+    "test_vendor_reports",
+    "test_mime",
+    "test_api",
+    "test_arrivals",
+    "test_config",
+    "test_expressions",
+    "test_dsn",
+    "test_stops",
+    "test_admin",
+    "test_client",
+    "test_channel",
+    "test_session",
+    "test_incoming",
+)
+"""Those that wait for nothing and compute for seconds: they come beside the others, not after them."""
+
+SLOWEST_TO_MEASURE = (
+    "test_smpp_whole",
+    "test_providers_shared",
+    "test_contract_sms",
+    "test_contract_keys",
+)
+"""The same of the tests that measure."""
 
 HEAVY = ("integration", "store", "model", "smtp", "check", "tests")
 """The rooms whose tests start processes or wait in real time: these next. `tests` are the files beside the rooms."""
@@ -102,14 +131,15 @@ def _is_last(scope: str) -> bool:
     return scope.startswith(f"{LAST} ")
 
 
-def weight(item: pytest.Item) -> tuple[int, int, int]:
+def weight(item: pytest.Item) -> tuple[bool, int, int]:
     """Where an item comes in the order: what measures is last, the slowest files and the heavy rooms are first."""
-    file, room = item.path.stem, item.path.parent.name
-    return (
-        int(item.get_closest_marker(LAST) is not None),
-        SLOWEST.index(file) if file in SLOWEST else len(SLOWEST),
-        HEAVY.index(room) if room in HEAVY else len(HEAVY),
-    )
+    file, room, measures = item.path.stem, item.path.parent.name, item.get_closest_marker(LAST) is not None
+    first = SLOWEST_TO_MEASURE if measures else (*SLOWEST, *COSTLY)
+    return measures, _place(file, first), _place(room, HEAVY)
+
+
+def _place(name: str, names: tuple[str, ...]) -> int:
+    return names.index(name) if name in names else len(names)
 
 
 def mark(items: list[pytest.Item]) -> None:
