@@ -59,7 +59,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     @staticmethod
     def script_arguments(instance: str, max_queued: int, retention: float, boot: str) -> ScriptArguments:
-        """What every script gets behind its items; `retention` in seconds, `boot` unique to the process."""
+        """What every script gets before its items; `retention` in seconds, `boot` unique to the process."""
         keep = int(max(retention, REPORTING))
         return ScriptArguments(
             instance=instance,

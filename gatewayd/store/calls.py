@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 from msgspec import msgpack
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
@@ -17,6 +16,9 @@ from gatewayd.store.connection import ErrorReply, Lost
 CHUNK = 200
 CHUNK_BYTES = 1_000_000
 """Most items, and bytes of them, in one call: Redis does nothing else meanwhile."""
+
+_LONG_ARRAY = 16
+"""Values from which on an array of msgpack begins with 3 bytes and not with 1."""
 
 Ask = Callable[[Sequence[Sequence[Any]]], list[Deferred[Any]]]
 """The replies to these commands, which go out in one write. Raises Lost."""
@@ -35,7 +37,7 @@ class Script:
 
 
 class ScriptArguments(NamedTuple):
-    """What every script gets behind its items, in the order in which lua/shared/opening.lua reads it."""
+    """What every script gets before its items, in the order in which lua/shared/opening.lua reads it."""
 
     instance: str = ""
     max_queued: str = "0"  # the high-water mark of a queue
@@ -47,7 +49,7 @@ class ScriptArguments(NamedTuple):
 class ScriptCalls:
     """Gathers what is asked of scripts. `here` gives a way to send commands over the connection of this moment.
 
-    `arguments` is what every script gets behind its items, `prefix` what stands before all keys. `shift` is by how many
+    `arguments` is what every script gets before its items, `prefix` what stands before all keys. `shift` is by how many
     seconds a test pushes the clock that the scripts go by.
     """
 
@@ -65,16 +67,16 @@ class ScriptCalls:
     def join(self, script: Script, item: Sequence[Any]) -> Deferred[Any]:
         """The reply for one item, which goes out with all others of this turn."""
         reply: Deferred[Any] = Deferred()
-        self._pending.setdefault(script, []).append((_packed(item), reply))
+        self._pending.setdefault(script, []).append((packed(item), reply))
         if not self._flush_due:
             self._flush_due = True
             self._clock.callLater(0, self._flush)
         return reply
 
-    def evaluate(self, calls: Sequence[tuple[Script, Sequence[msgspec.Raw]]]) -> list[Deferred[list[Any]]]:
+    def evaluate(self, calls: Sequence[tuple[Script, Sequence[bytes]]]) -> list[Deferred[list[Any]]]:
         """The replies for the items of each call, in order; all go out in one write. Raises Lost."""
         ask, shift = self._here(), int(self._shift() * 1000)
-        rest = [(1, self.prefix, shift, msgpack.encode(packed), *self.arguments) for _, packed in calls]
+        rest = [(1, self.prefix, shift, *self.arguments, *items) for _, items in calls]
         scripts = [script for script, _ in calls]
 
         def by_source(failure: Failure, script: Script, words: Sequence[Any]) -> Any:
@@ -101,7 +103,7 @@ class ScriptCalls:
 
 
 _For = TypeVar("_For")
-_Calls = list[tuple[msgspec.Raw, Deferred[Any]]]
+_Calls = list[tuple[bytes, Deferred[Any]]]
 """Items as they go out, and whom their replies are for."""
 
 
@@ -115,21 +117,23 @@ def _fail(failure: Failure, part: _Calls) -> None:
         reply.errback(failure)
 
 
-def chunks(items: Sequence[Sequence[Any]]) -> Iterator[list[msgspec.Raw]]:
+def chunks(items: Sequence[Sequence[Any]]) -> Iterator[list[bytes]]:
     """The items as they go out, as many at a time as one call may have."""
-    for part in _chunks([(_packed(item), None) for item in items]):
+    for part in _chunks([(packed(item), None) for item in items]):
         yield [item for item, _ in part]
 
 
-def _packed(item: Sequence[Any]) -> msgspec.Raw:
-    return msgspec.Raw(msgpack.encode(item))
+def packed(item: Sequence[Any]) -> bytes:
+    """An item as a script gets it: its values one behind the other, so that they become arguments and no table."""
+    whole = msgpack.encode(item)
+    return whole[1:] if len(item) < _LONG_ARRAY else whole[3:]
 
 
-def _chunks(calls: "list[tuple[msgspec.Raw, _For]]") -> "Iterator[list[tuple[msgspec.Raw, _For]]]":
-    part: list[tuple[msgspec.Raw, _For]] = []
+def _chunks(calls: "list[tuple[bytes, _For]]") -> "Iterator[list[tuple[bytes, _For]]]":
+    part: list[tuple[bytes, _For]] = []
     size = 0
     for call in calls:
-        weight = len(memoryview(call[0]))
+        weight = len(call[0])
         if part and (len(part) >= CHUNK or size + weight > CHUNK_BYTES):
             yield part
             part, size = [], 0

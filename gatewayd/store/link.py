@@ -74,7 +74,7 @@ class RedisLink(MultiService):
 
     @property
     def arguments(self) -> ScriptArguments:
-        """What every script gets behind its items."""
+        """What every script gets before its items."""
         return self._calls.arguments
 
     @property

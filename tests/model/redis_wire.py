@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import hiredis
-from msgspec import msgpack
 from outside_redis import Redis
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
-from gatewayd.store.calls import Script, ScriptArguments
+from gatewayd.store.calls import Script, ScriptArguments, packed
 from gatewayd.store.refusals import refusal
 
 CLOCK = "the-model's-clock"
@@ -91,7 +90,7 @@ class Server:
 
     def run(self, script: Script, prefix: str, item: Sequence[Any], arguments: ScriptArguments) -> Any:
         """What a script replies to one item."""
-        rest = (1, prefix, 0, msgpack.encode([item]), *arguments)
+        rest = (1, prefix, 0, *arguments, packed(item))
         if script not in self._loaded:
             source = script.source.decode().replace("redis.pcall('INFO', 'server')", _INFO)
             source = _TIME + source.replace("call('TIME')", "SERVER_TIME()")

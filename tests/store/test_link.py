@@ -21,10 +21,10 @@ from gatewayd.store.calls import Script
 from gatewayd.store.link import PATIENCE, RedisLink
 from redis_server import RedisServer, later, until
 
-CODA = "local out = {}\nfor i, it in ipairs(cmsgpack.unpack(ARGV[2])) do out[i] = each(it) end\nreturn out\n"
-ECHO = Script("echo", "local function each(it) return it[1] end\n" + CODA)
-COUNT = Script("count", "local function each(it) return redis.call('INCRBY', KEYS[1] .. it[1], it[2]) end\n" + CODA)
-BROKEN = Script("broken", "local function each(it) return redis.call('NONSENSE') end\n" + CODA)
+CODA = "local out = {}\nfor i = 7, #ARGV do out[i - 6] = each(cmsgpack.unpack(ARGV[i])) end\nreturn out\n"
+ECHO = Script("echo", "local function each(text) return text end\n" + CODA)
+COUNT = Script("count", "local function each(key, by) return redis.call('INCRBY', KEYS[1] .. key, by) end\n" + CODA)
+BROKEN = Script("broken", "local function each() return redis.call('NONSENSE') end\n" + CODA)
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from gatewayd.store.sentinel import Master, chosen
 from redis_server import until
 from redis_trio import HOST, NAME, Trio, ask
 
-CODA = "local out = {}\nfor i, it in ipairs(cmsgpack.unpack(ARGV[2])) do out[i] = each(it) end\nreturn out\n"
-COUNT = Script("count", "local function each(it) return redis.call('INCRBY', KEYS[1] .. it[1], it[2]) end\n" + CODA)
+CODA = "local out = {}\nfor i = 7, #ARGV do out[i - 6] = each(cmsgpack.unpack(ARGV[i])) end\nreturn out\n"
+COUNT = Script("count", "local function each(key, by) return redis.call('INCRBY', KEYS[1] .. key, by) end\n" + CODA)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@
 --         run again for a lost reply it says what it said; `heard_by` names the calls that heard of the message, and it
 --         stays until each of them has taken that back; until one of them is decided nobody else gets it to send
 --         a full memory refuses it at its first write, and nothing else: see shared/opening.lua
-local MAX = tonumber(ARGV[4])
+local MAX = tonumber(ARGV[3])
 local waiting = tonumber(call('GET', KEY.waiting) or '0')
 local callbacks = {}
 
@@ -43,9 +43,8 @@ local function name_callback(url, deadline)
   return name
 end
 
-local function each(it)
-  local id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket, to_lease,
-    earlier_ids, stop_hashes, last_moment, attempt, undecided = unpack(it)
+local function each(id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket,
+  to_lease, earlier_ids, stop_hashes, last_moment, attempt, undecided)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
   if me ~= '' then all_heard_before(undecided) end
   local known = call('HGET', KEY.message .. id, FIELD.fingerprint)

@@ -64,8 +64,7 @@ local function keep_lag(lag, before, told_at, told_by)
   end
 end
 
-local function each(it)
-  local is_first, dead_after, undecided, heard_of, is_alone, lag, restated = unpack(it)
+local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, restated)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     local former = call('HGET', KEY.boots, INSTANCE)

@@ -1,8 +1,7 @@
 -- Queue a message's dead reports again, or forget them.
 -- item    id retry(0|1)
 -- reply   how many there were
-local function each(it)
-  local id, retry = unpack(it)
+local function each(id, retry)
   local letters = ''
   for letter in string.gmatch('adfrcou', '%a') do
     local member = id .. '|' .. letter

@@ -39,8 +39,7 @@ local function remember_between(m, letter, heard)
   set(m, name, all)
 end
 
-local function each(it)
-  local id, letter, lease, reason, effort, packed_id, label = unpack(it)
+local function each(id, letter, lease, reason, effort, packed_id, label)
   local m = read(id, FIELD.report .. letter)
   if not m then
     unlease('reports', id)

@@ -1,8 +1,7 @@
 -- Remove what is stored of one player in one message. A keyed fingerprint stays, so that the uid is not sent again.
 -- item    id failed-state
 -- reply   1 removed, or the channel on which it was still waiting
-local function each(it)
-  local id, failed = unpack(it)
+local function each(id, failed)
   local m = record(id)
   if not m then return 0 end
   local waited = WAITING[m.state]

@@ -1,8 +1,7 @@
 -- Was one of these ids taken before? Who asks tells their caller, so what is the same isn't taken back any more.
 -- item    fingerprints ids
 -- reply   {code, id}: same conflict, or {'', ''}
-local function each(it)
-  local fingerprints, ids = unpack(it)
+local function each(fingerprints, ids)
   for _, id in ipairs(ids) do
     local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
     local same = known and is_same(known, fingerprints)

@@ -1,8 +1,7 @@
 -- The latest message that went to a number, by any of its hashes; or to any of several numbers.
 -- item    number-hashes
 -- reply   its id, or ''
-local function each(it)
-  local numbers = unpack(it)
+local function each(numbers)
   local ids, seen = {}, {}
   for _, number in ipairs(numbers) do
     local id = latest_to(number)

@@ -2,8 +2,7 @@
 -- item    key-behind-the-prefix after(ms, as text) back(ms) limit
 -- reply   the latest moment that was looked at, as text; '' where nothing stands behind it
 -- holds   what is put off anew meanwhile may come forward too: it is tried early, once
-local function each(it)
-  local rest, after, back, limit = unpack(it)
+local function each(rest, after, back, limit)
   local key = P .. rest
   local rows = call('ZRANGEBYSCORE', key, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   local last = rows[#rows]

@@ -1,8 +1,7 @@
 -- A player is erased: their stops hold, and do not say any more whose they are.
 -- item    label channel keyed-hashes
 -- reply   how many stops named them
-local function each(it)
-  local label, channel, hashes = unpack(it)
+local function each(label, channel, hashes)
   local scope, gone = label .. ':' .. channel, 0
   for _, hash in ipairs(with_addresses(scope, hashes)) do
     local key = KEY.stop .. scope .. ':' .. hash

@@ -5,8 +5,7 @@
 --         how many of that part stay in the queue}
 -- holds   what its acceptor may still have to take back stays in the queue
 --         a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
-local function each(it)
-  local channel, limit, bytes, lease, from, over = unpack(it)
+local function each(channel, limit, bytes, lease, from, over)
   local queue, leases, got, stay = KEY.queue .. channel, KEY.leases .. channel .. ':' .. INSTANCE, {}, 0
   local ids = from < 0 and call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)
     or call('ZRANGE', queue, from, from + limit - 1)

@@ -1,8 +1,7 @@
 -- Lease messages that have a status to tell.
 -- item    limit lease(the name of the first one's is this and 1)
 -- reply   a list of reports
-local function each(it)
-  local limit, lease = unpack(it)
+local function each(limit, lease)
   local queue, leases, got = KEY.queue .. 'reports', KEY.leases .. 'reports:' .. INSTANCE, {}
   for i, id in ipairs(call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)) do
     call('ZREM', queue, id)

@@ -3,8 +3,7 @@
 -- item    label channel keyed-hashes consented(ms; '' whenever a stop began)
 -- reply   how many stops were lifted
 -- holds   a stop that began since then stays, whoever looked at it before; a moment in the future lifts nothing
-local function each(it)
-  local label, channel, hashes, consented_at = unpack(it)
+local function each(label, channel, hashes, consented_at)
   local scope, lifted = label .. ':' .. channel, 0
   local all = consented_at == ''
   if not all and consented_at > NOW then return 0 end

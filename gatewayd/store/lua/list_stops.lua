@@ -2,8 +2,7 @@
 -- item    label channel first(ms) after (a keyed hash, or '' for all that began at first or later) count
 -- reply   now (ms), where to go on ("0": nowhere), then for each stop its keyed hash, its value and its ms left
 -- holds   each is given once, whatever comes and goes meanwhile: the place is found by the order, not by a number
-local function each(it)
-  local label, channel, first, after, count = unpack(it)
+local function each(label, channel, first, after, count)
   local scope = label .. ':' .. channel
   local index, found = KEY.stops .. scope, {now, '0'}
   local from

@@ -4,8 +4,7 @@
 -- reply   {receipts to look up, orphans}
 local LOOKS = {12000, 30000, 60000, 300000}
 
-local function each(it)
-  local count, limit, most = unpack(it)
+local function each(count, limit, most)
   local due, orphans = {}, {}
   for _, payload in ipairs(call('ZRANGEBYSCORE', KEY.parked, '-inf', now, 'LIMIT', 0, count)) do
     local born = tonumber(string.match(payload, '^(%d+)|')) or 0

@@ -2,8 +2,7 @@
 -- it; a failed try keeps its back-off, unless `every` is 1.
 -- item    channel limit from(ms, as text) skip(so many of that moment were looked at) every(0|1)
 -- reply   {from, skip} for the next call; {'', 0} where nothing is left
-local function each(it)
-  local channel, limit, from, skip, every = unpack(it)
+local function each(channel, limit, from, skip, every)
   local queue = KEY.queue .. channel
   local rows = call('ZRANGEBYSCORE', queue, from, '+inf', 'WITHSCORES', 'LIMIT', skip, limit)
   if #rows == 0 then return {'', 0} end

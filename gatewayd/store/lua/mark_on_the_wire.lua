@@ -17,8 +17,7 @@ local function with_former_mark(m)
   return with_old_progress(m)
 end
 
-local function each(it)
-  local id, channel, lease, route, address, latest, segments, label, stop_hashes = unpack(it)
+local function each(id, channel, lease, route, address, latest, segments, label, stop_hashes)
   local m = read(id)
   if not m or not holds(m, lease) then return 0 end
   if not WAITING[m.state] then return 0 end

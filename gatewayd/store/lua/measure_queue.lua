@@ -2,8 +2,8 @@
 -- item    kind
 -- reply   {waiting, leased, birth of the oldest of the first due ones (ms) or 0}
 -- holds   a message that waits for evidence, perhaps until its deadline, is not late: nobody is to be woken for it
-local function each(it)
-  local kind, leased, oldest = unpack(it), 0, 0
+local function each(kind)
+  local leased, oldest = 0, 0
   local function look(key)
     for _, id in ipairs(call('ZRANGE', key, 0, 19)) do
       local birth, state = unpack(call('HMGET', KEY.message .. id,

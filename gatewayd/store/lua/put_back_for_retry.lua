@@ -2,8 +2,7 @@
 -- item    id channel lease delay(ms) reason counts(0|1) written(0|1: its answer is not known) route segments(remote ids)
 -- reply   1, or 0 where it is not ours or evidence settled it meanwhile
 -- holds   a message that was uncertain when it was leased, and not marked since, still is: nothing was written
-local function each(it)
-  local id, channel, lease, delay, reason, counts, was_written, route, remotes = unpack(it)
+local function each(id, channel, lease, delay, reason, counts, was_written, route, remotes)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
   unlease(channel, id)

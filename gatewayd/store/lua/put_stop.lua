@@ -13,8 +13,7 @@ local function look_after(scope, index)
   end
 end
 
-local function each(it)
-  local label, channel, hash, lifetime, ends, kind, reason, user, owner, begins = unpack(it)
+local function each(label, channel, hash, lifetime, ends, kind, reason, user, owner, begins)
   local scope = label .. ':' .. channel
   local key, index = KEY.stop .. scope .. ':' .. hash, KEY.stops .. scope
   local since = begins > 0 and math.min(begins, NOW) or NOW

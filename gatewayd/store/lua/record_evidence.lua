@@ -3,8 +3,7 @@
 -- reply   {result, report or false}: moved ignored unknown
 -- holds   `freeze` after delivery a late bounce changes nothing any more
 --         what changes nothing adds to a count, and to no timeline: strangers can bring it as often as they like
-local function each(it)
-  local id, event, source, detail, report_lease, freeze = unpack(it)
+local function each(id, event, source, detail, report_lease, freeze)
   local m = record(id)
   if not m then return {'unknown', false} end
   local new, letters = cell(m, event)

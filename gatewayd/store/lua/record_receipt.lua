@@ -121,9 +121,8 @@ local function by_number_of(smsc, numbers, came_at, patient)
   return found, ours
 end
 
-local function each(it)
-  local smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number, wording =
-    unpack(it)
+local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
+  wording)
   local came_at = tonumber(string.match(payload, '^(%d+)|')) or NOW
   -- One that is here for the first time comes now, whatever the other host's clock is off by.
   if was_parked == 0 or math.abs(NOW - came_at) < 1000 then came_at = NOW end

@@ -2,8 +2,7 @@
 -- item    id lease route remote-ids(of all its segments that were taken)
 -- reply   1, or 0 where it is not ours
 -- holds   until the next mark nothing of it is on the wire: after a crash it goes on behind these segments
-local function each(it)
-  local id, lease, route, remotes = unpack(it)
+local function each(id, lease, route, remotes)
   local m = record(id)
   if not m or not holds(m, lease) or not WAITING[m.state] then return 0 end
   set(m, FIELD.state, QUEUED)

@@ -17,8 +17,7 @@ local function replay_some_of(key, label, from, upto, began, minute, first, most
   return queued
 end
 
-local function each(it)
-  local labels, from, upto, minute, first, most, began = unpack(it)
+local function each(labels, from, upto, minute, first, most, began)
   if began == 0 then began = NOW end
   local queued, looks = 0, 0
   local last = math.floor((math.min(upto, NOW + 1) - 1) / 60000)

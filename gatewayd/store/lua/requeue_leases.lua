@@ -8,8 +8,7 @@
 --         process is no dead one
 --         with `before`, what our successor leased under the same name meanwhile stays its own
 --         a lease that was given back is nobody's: who held it, if alive, can't mark or settle the message any more
-local function each(it)
-  local instance, limit, before, only_kind, only_id, unwritten = unpack(it)
+local function each(instance, limit, before, only_kind, only_id, unwritten)
   local moved, kept, upto = 0, 0, before > 0 and ('(' .. before) or '+inf'
   local may_be_alive = instance ~= INSTANCE or only_id ~= ''
   local function give_back(kind, leases, id)

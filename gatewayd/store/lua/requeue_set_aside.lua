@@ -2,8 +2,7 @@
 -- deadline. And what 0.1.0 has in its own queues: beside this version, while a cluster is upgraded, or before it.
 -- item    limit over(ms: a deadline before it has passed, as deadlines are kept)
 -- reply   how many moved
-local function each(it)
-  local limit, over = unpack(it)
+local function each(limit, over)
   local moved = 0
   for _, kind in ipairs(KINDS) do
     local rows = call('ZRANGE', KEY.old_queue .. kind, 0, limit - 1, 'WITHSCORES')

@@ -3,8 +3,7 @@
 -- reply   {taken(0|1), the time of the first slot, ms until then: as text}
 -- holds   nothing is taken where the first slot is further away than patience
 --         a clock that was set back moves the sequence: it is kept with the moment at which it was written
-local function each(it)
-  local bucket, slots, interval, burst, patience = unpack(it)
+local function each(bucket, slots, interval, burst, patience)
   local key = KEY.rate .. bucket
   local first, written = string.match(call('GET', key) or '0', '^([^|]+)|?(.*)$')
   local back = math.max((tonumber(written) or 0) - NOW, 0)

@@ -4,8 +4,7 @@
 -- reply   1 where it had forgotten, 2 where it knows it, or a later one, and not how that ended, or 0
 -- holds   this mark or a later one is known; a message that is settled stays so
 --         a peer that had leased it meanwhile, as one that never left, holds it no more and can't mark it
-local function each(it)
-  local id, route, stamp = unpack(it)
+local function each(id, route, stamp)
   local m = record(id)
   if not m or not WAITING[m.state] then return 0 end
   if m.marked_at >= stamp then return m.state == UNCERTAIN and 2 or 0 end

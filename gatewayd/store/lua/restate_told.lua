@@ -3,8 +3,7 @@
 -- item    id letters(of the statuses that were told) state(the final one of these, '' for none) has-ended(0|1)
 -- reply   {1 where a status was not known as told, 1 where it has ended and that is not known still, letters to tell}
 -- holds   what was told is not told again, nor what comes before it; a replay that a person asked for is
-local function each(it)
-  local id, letters, state, has_ended = unpack(it)
+local function each(id, letters, state, has_ended)
   local m = record(id)
   if not m then return {0, 0, ''} end
   local forgotten = 0

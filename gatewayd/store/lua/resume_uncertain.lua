@@ -2,8 +2,7 @@
 -- item    id route written(ms) reason remote-ids
 -- reply   1, or 0 where it isn't waiting in that uncertainty any more
 -- holds   a mark after `written` is another copy on the wire, of which this answer says nothing
-local function each(it)
-  local id, route, written_at, reason, remotes = unpack(it)
+local function each(id, route, written_at, reason, remotes)
   local m = record(id)
   if not m or m.state ~= UNCERTAIN or m.route ~= route or m.marked_at > written_at then return 0 end
   if not resume(m) then return 0 end

@@ -1,8 +1,7 @@
 -- Tell a status again later.
 -- item    id lease delay(ms) reason counts(0|1)
 -- reply   1, or 0 where it is not ours
-local function each(it)
-  local id, lease, delay, reason, counts = unpack(it)
+local function each(id, lease, delay, reason, counts)
   local m = record(id)
   if not m or m.report_lease ~= BOOT .. lease then
     -- Not kept any more: what is written to it now would have no end.

@@ -1,8 +1,7 @@
 -- Set a leased message of a paused label and channel aside, until it is resumed or its deadline comes.
 -- item    id channel lease label deadline(ms)
 -- reply   1 set aside, 0 back in the queue (no longer paused) or not ours
-local function each(it)
-  local id, channel, lease, label, deadline = unpack(it)
+local function each(id, channel, lease, label, deadline)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
   unlease(channel, id)

@@ -1,8 +1,7 @@
 -- A message ends here: rejected at delivery, or past its deadline.
 -- item    id channel lease state reason letters report-lease
 -- reply   {1, report or false}, or {0, false} where it is not ours or evidence settled it meanwhile
-local function each(it)
-  local id, channel, lease, state, reason, letters, report_lease = unpack(it)
+local function each(id, channel, lease, state, reason, letters, report_lease)
   local m = record(id)
   if not m or not holds(m, lease) then return {0, false} end
   unlease(channel, id)

@@ -5,8 +5,7 @@
 local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, lease, marked_at, segments,
   segments_taken, accepted_at, content, envelope)
 local some_are_parked = call('EXISTS', KEY.parked) == 1
-local function each(it)
-  local id, channel, route, detail, remotes, entries, report_lease = unpack(it)
+local function each(id, channel, route, detail, remotes, entries, report_lease)
   unlease(channel, id)
   local m = with_old_progress(read(id))
   if not m then return {0, {}, false} end

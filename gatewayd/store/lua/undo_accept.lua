@@ -1,8 +1,7 @@
 -- Undo an accept whose caller was told that nothing was stored.
 -- item    id attempt(of this process)
 -- reply   1, or 0 where that call did not hear of it, another one did too, or it was marked already
-local function each(it)
-  local id, attempt = unpack(it)
+local function each(id, attempt)
   local m = record(id, FIELD.heard_by)
   if not m then return 0 end
   local heard, me = m.more or '', ';' .. BOOT .. attempt .. ';'

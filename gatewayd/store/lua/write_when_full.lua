@@ -2,4 +2,4 @@
 -- item    the command's words
 -- reply   what it replies
 -- holds   run again for a lost reply it does what the command itself would do a second time
-local function each(it) return call(unpack(it)) end
+local function each(...) return call(...) end

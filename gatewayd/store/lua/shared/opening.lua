@@ -1,11 +1,12 @@
 -- What stands before each script, with `coda.lua` behind; of the other files here, those whose function it uses.
 -- KEYS[1]  the prefix of every key, with its hash tag (one slot of a cluster)
--- ARGV     what a test adds to the clock (ms) | items (msgpack) | instance | high-water mark | keep (s) | retention (s) | boot (unique to the process)
+-- ARGV     what a test adds to the clock (ms) | instance | high-water mark | keep (s) | retention (s) | boot (unique to the process)
+--          and behind them the items, each as the values that `each` takes (msgpack)
 -- Result   one reply for each item, in order
 -- Names    after KEY and FIELD stand names of legend.py; QUEUED, UNCERTAIN, WAITING, FINAL, COLUMN (transition table),
 --          OUTCOME and KINDS are written above from status.py
-local P, INSTANCE = KEYS[1], ARGV[3]
-local KEEP, RETENTION, BOOT = ARGV[5], ARGV[6], ARGV[7]
+local P, INSTANCE = KEYS[1], ARGV[2]
+local KEEP, RETENTION, BOOT, FIRST_ITEM = ARGV[4], ARGV[5], ARGV[6], 7
 local call, find, sub = redis.call, string.find, string.sub
 local DAY = 86400000
 -- What processes share is timed by this server's clock: theirs may differ.
