@@ -266,10 +266,10 @@ A long text goes on in fields of the same name with 1, 2 ... behind it.
 
 _NAME = re.compile(r"\b(KEY|FIELD)\.([a-z_]+)")
 _RECORD = re.compile(r"\bRECORD\(([a-z_,\s]+)\)")
-_AS_READ = {"moment": "tonumber({} or '0')", "letters": "{} or ''"}
+_AS_READ = {"moment": "{0} and tonumber({0}) or 0", "letters": "{} or ''"}
 _READ_OTHERWISE = {
     "accepted_at": "tonumber({} or now)",
-    "segments_taken": "tonumber({} or '0')",
+    "segments_taken": "{0} and tonumber({0}) or 0",
     "callback": "{} or ''",
     "address_hash": "{} or ''",
 }
@@ -279,8 +279,8 @@ _READ_OTHERWISE = {
 def spell(source: str) -> str:
     """A script with the short forms in the place of the names. Raises KeyError for a name that is not here.
 
-    `RECORD(state, lease)` becomes a function(id, more) that reads these fields of a message, and one more where one is
-    named, into a table by their names; nil where there is no such message.
+    `RECORD(state, lease)` becomes a function(id, ...) that reads these fields of a message into a table by their names,
+    and up to two more that are named as `more` and `another`; nil where there is no such message.
     """
 
     def short(match: re.Match[str]) -> str:
@@ -296,9 +296,9 @@ def _reader(match: re.Match[str]) -> str:
     fields = ", ".join(f"FIELD.{name}" for name in names)
     values = ", ".join(f"{name} = {_as_read(name).format(name)}" for name in names)
     return (
-        f"function(id, more) local {', '.join(names)}, last = unpack(call('HMGET', KEY.message .. id, {fields},"
-        f" more or FIELD.state)) return state and"
-        f" {{id = id, more = last, changes = nil, gone = nil, {values}}} or nil end"
+        f"function(id, ...) local key = KEY.message .. id"
+        f" local {', '.join(names)}, more, another = unpack(call('HMGET', key, {fields}, ...))"
+        f" return state and {{id = id, key = key, age = nil, more = more, another = another, {values}}} or nil end"
     )
 
 

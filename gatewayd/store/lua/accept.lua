@@ -57,23 +57,16 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   if is_stopped(label, channel, stop_hashes) then return {'suppressed', id} end
   if waiting + more_waiting >= MAX then return {'full', id} end
   if not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
-  local fields = {FIELD.state, QUEUED, FIELD.fingerprint, fingerprints[1], FIELD.label, label, FIELD.channel, channel,
-    FIELD.accepted_at, accepted_at, FIELD.deadline, deadline, FIELD.callback, name_callback(url, deadline),
-    FIELD.content, digest, FIELD.player_bucket, bucket, unpack(texts)}
-  if me ~= '' then
-    fields[#fields + 1] = FIELD.heard_by
-    fields[#fields + 1] = now .. me
-  end
-  if to_lease == 1 then
-    fields[#fields + 1] = FIELD.lease
-    fields[#fields + 1] = BOOT .. attempt
-  end
-  call('HSET', KEY.message .. id, unpack(fields))
-  local set = to_lease == 1 and (KEY.leases .. channel .. ':' .. INSTANCE) or (KEY.queue .. channel)
-  call('ZADD', set, now, id)
+  local more = #texts
+  if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
+  if to_lease == 1 then texts[#texts + 1], texts[#texts + 2] = FIELD.lease, BOOT .. attempt end
+  call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.fingerprint, fingerprints[1], FIELD.label, label,
+    FIELD.channel, channel, FIELD.accepted_at, accepted_at, FIELD.deadline, deadline, FIELD.callback,
+    name_callback(url, deadline), FIELD.content, digest, FIELD.player_bucket, bucket, unpack(texts))
+  if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEEP * 1000)
   count(label, channel, 'accepted', 1)
   count(label, channel, 'in_flight', 1)
-  more_waiting = more_waiting + 1
+  count_waiting(1)
   return {to_lease == 1 and 'leased' or 'stored', id}
 end

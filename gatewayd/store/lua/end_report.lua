@@ -9,7 +9,7 @@ local read = RECORD(state, pending_reports, report_lease, report_tries, accepted
 -- And what the next report and `keep` go by; once.
 local function with_more(m)
   if m.label then return m end
-  local label, channel, callback, sent_at, ended_at, bucket = unpack(call('HMGET', KEY.message .. m.id, FIELD.label,
+  local label, channel, callback, sent_at, ended_at, bucket = unpack(call('HMGET', m.key, FIELD.label,
     FIELD.channel, FIELD.callback, FIELD.sent_at, FIELD.ended_at, FIELD.player_bucket))
   m.label, m.channel, m.callback, m.player_bucket = label, channel, callback or '', bucket
   m.sent_at, m.ended_at = tonumber(sent_at or '0'), tonumber(ended_at or '0')
@@ -19,13 +19,19 @@ end
 local ACCEPTED = 'a'
 
 -- For a replay it is found by the minute in which it was heard: once for a message whose `accepted` was heard in it, too.
+-- All of a call are listed at once.
+local MINUTE, heard_of = math.floor(NOW / 60000), {}
 local function list_heard(m, letter, packed_id, label)
-  local minute = math.floor(NOW / 60000)
-  local accepted = letter ~= ACCEPTED and call('HGET', KEY.message .. m.id, FIELD.report .. ACCEPTED)
-  local heard = accepted and string.match(accepted, '^%-?%d+ (%-?%d+)')
-  if heard and math.floor((heard + m.accepted_at) / 60000) == minute then return end
-  local key = KEY.heard_in .. string.format('%d', minute) .. ':' .. label
-  if call('APPEND', key, packed_id) == 16 then call('EXPIRE', key, KEEP + 86400) end
+  local heard = letter ~= ACCEPTED and m.another and string.match(m.another, '^%-?%d+ (%-?%d+)')
+  if heard and math.floor((heard + m.accepted_at) / 60000) == MINUTE then return end
+  heard_of[label] = (heard_of[label] or '') .. packed_id
+end
+
+at_end[#at_end + 1] = function()
+  for label, ids in pairs(heard_of) do
+    local key = KEY.heard_in .. string.format('%d', MINUTE) .. ':' .. label
+    if call('APPEND', key, ids) == #ids then call('EXPIRE', key, KEEP + 86400) end
+  end
 end
 
 -- Whoever lost what was told in a range of time counts each time; a longer value would turn the hash into another kind.
@@ -33,30 +39,36 @@ local LONGEST = 64
 
 local function remember_between(m, letter, heard)
   local name = FIELD.heard_between .. letter
-  local all = call('HGET', KEY.message .. m.id, name)
+  local all = call('HGET', m.key, name)
   all = all and all .. ' ' .. heard or heard
   while #all > LONGEST do all = string.match(all, ' (.*)') end
   set(m, name, all)
 end
 
+local function clear_tries(m)
+  if not m.report_tries then return end
+  clear(m, FIELD.report_tries)
+  clear(m, FIELD.report_first_try)
+end
+
 local function each(id, letter, lease, reason, effort, packed_id, label)
-  local m = read(id, FIELD.report .. letter)
+  local m = read(id, FIELD.report .. letter, FIELD.report .. ACCEPTED)
   if not m then
-    unlease('reports', id)
+    leave_leases('reports', id)
     return false
   end
   local ours = m.report_lease == BOOT .. lease
   if sub(m.pending_reports, 1, 1) ~= letter then
-    if m.pending_reports == '' then unlease('reports', id) end
+    if m.pending_reports == '' then leave_leases('reports', id) end
     return false
   end
-  local at = NOW - m.accepted_at
+  local at = age_of(m)
   if reason == '' then
     list_heard(m, letter, packed_id, label)
-    local queued, heard, last, times = string.match(m.more or '', '^(%-?%d+) ?(%-?%d*) ?(%-?%d*) ?(%d*)$')
-    if (heard or '') == '' then
-      set(m, FIELD.report .. letter, (queued or at) .. ' ' .. at)
+    if not m.more or not find(m.more, ' ', 1, true) then
+      set(m, FIELD.report .. letter, (m.more or at) .. ' ' .. at)
     else
+      local queued, heard, last, times = string.match(m.more, '^(%-?%d+) (%-?%d*) ?(%-?%d*) ?(%d*)$')
       if last ~= '' then remember_between(m, letter, last) end
       set(m, FIELD.report .. letter, queued .. ' ' .. heard .. ' ' .. at .. ' ' .. (tonumber(times) or 1) + 1)
     end
@@ -73,15 +85,18 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
   end
   local left = sub(m.pending_reports, 2)
   if left == '' then
-    if m.report_tries then clear(m, FIELD.report_tries, FIELD.report_first_try) end
+    clear_tries(m)
     if FINAL[m.state] then
-      clear(m, FIELD.pending_reports, FIELD.report_since, FIELD.report_lease)
+      clear(m, FIELD.pending_reports)
+      clear(m, FIELD.report_since)
+      clear(m, FIELD.report_lease)
     else
       -- The next one needs these fields again.
-      set(m, FIELD.pending_reports, '', FIELD.report_lease, '')
+      set(m, FIELD.pending_reports, '')
+      set(m, FIELD.report_lease, '')
     end
     save(m)
-    unlease('reports', id)
+    leave_leases('reports', id)
     if not ours then call('ZREM', KEY.queue .. 'reports', id) end
     -- All was heard, and more is not to come: no need to keep it for the reports' sake any more.
     if reason == '' and FINAL[m.state] and tonumber(RETENTION) < tonumber(KEEP)
@@ -90,8 +105,9 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
     end
     return false
   end
-  set(m, FIELD.pending_reports, left, FIELD.report_since, now)
-  if m.report_tries then clear(m, FIELD.report_tries, FIELD.report_first_try) end
+  set(m, FIELD.pending_reports, left)
+  set(m, FIELD.report_since, now)
+  clear_tries(m)
   save(m)
   -- It has its 48 hours from now on, however long the one before took.
   keep(with_more(m), KEEP)

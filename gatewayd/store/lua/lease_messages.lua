@@ -6,7 +6,7 @@
 -- holds   what its acceptor may still have to take back stays in the queue
 --         a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
 local function each(channel, limit, bytes, lease, from, over)
-  local queue, leases, got, stay = KEY.queue .. channel, KEY.leases .. channel .. ':' .. INSTANCE, {}, 0
+  local queue, got, stay = KEY.queue .. channel, {}, 0
   local ids = from < 0 and call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)
     or call('ZRANGE', queue, from, from + limit - 1)
   for i, id in ipairs(ids) do
@@ -29,7 +29,7 @@ local function each(channel, limit, bytes, lease, from, over)
       if digest or body ~= '' then
         local name = lease .. '.' .. i
         call('HSET', KEY.message .. id, FIELD.lease, BOOT .. name)
-        call('ZADD', leases, now, id)
+        enter_leases(channel, id)
         got[#got + 1] = {id, name, fields, content,
           url and url ~= '' and call('GET', KEY.callback .. url) or '', body}
       end

@@ -11,7 +11,7 @@ local read = RECORD(state, lease, segments, marked_at, accepted_at)
 local function with_former_mark(m)
   m.segments_taken = 0
   if m.marked_at == 0 and not m.segments then return m end
-  local route, taken, address = unpack(call('HMGET', KEY.message .. m.id, FIELD.route, FIELD.segments_taken,
+  local route, taken, address = unpack(call('HMGET', m.key, FIELD.route, FIELD.segments_taken,
     FIELD.address_hash))
   m.route, m.segments_taken, m.address_hash = route, tonumber(taken or '0'), address
   return with_old_progress(m)
@@ -26,13 +26,16 @@ local function each(id, channel, lease, route, address, latest, segments, label,
   local taken = with_former_mark(m).segments_taken
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
   if m.route and m.route ~= route and (taken > 0 or m.segments) then
-    clear(m, FIELD.segments, FIELD.segments_taken, FIELD.old_segments)
-    for i = 1, taken do clear(m, FIELD.segments_taken .. i) end
+    clear(m, FIELD.segments)
+    clear_taken(m, taken)
     taken, m.segments = 0, nil
   end
   local mark_stamp = math.max(NOW, m.marked_at + 1)
-  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, string.format('%.0f', mark_stamp),
-    FIELD.address_hash, address, FIELD.lease, BOOT .. lease .. '+')
+  set(m, FIELD.state, UNCERTAIN)
+  set(m, FIELD.route, route)
+  set(m, FIELD.marked_at, string.format('%.0f', mark_stamp))
+  set(m, FIELD.address_hash, address)
+  set(m, FIELD.lease, BOOT .. lease .. '+')
   if #latest > 0 and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, unpack(latest)) end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
   if m.marked_at == 0 then note_once(m, 'submitting', words) else note(m, 'submitting', words) end

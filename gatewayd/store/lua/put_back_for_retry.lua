@@ -5,7 +5,7 @@
 local function each(id, channel, lease, delay, reason, counts, was_written, route, remotes)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
-  unlease(channel, id)
+  leave_leases(channel, id)
   clear(m, FIELD.lease)
   if not WAITING[m.state] then
     save(m)

@@ -169,7 +169,8 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     if not named then name_segment(id, smsc, remotes[1], segment) end
   end
   if resumes and resume(m) then
-    set(m, FIELD.segments_taken, awaited, FIELD.segments_taken .. awaited, remotes[1])
+    set(m, FIELD.segments_taken, awaited)
+    set(m, FIELD.segments_taken .. awaited, remotes[1])
     note(m, 'again', 'a receipt shows that segment ' .. segment .. ' was taken')
   end
   if event == '' then

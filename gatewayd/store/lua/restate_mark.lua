@@ -8,7 +8,9 @@ local function each(id, route, stamp)
   local m = record(id)
   if not m or not WAITING[m.state] then return 0 end
   if m.marked_at >= stamp then return m.state == UNCERTAIN and 2 or 0 end
-  set(m, FIELD.state, UNCERTAIN, FIELD.route, route, FIELD.marked_at, string.format('%.0f', math.max(NOW, stamp)))
+  set(m, FIELD.state, UNCERTAIN)
+  set(m, FIELD.route, route)
+  set(m, FIELD.marked_at, string.format('%.0f', math.max(NOW, stamp)))
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)

@@ -5,10 +5,10 @@ local function each(id, lease, delay, reason, counts)
   local m = record(id)
   if not m or m.report_lease ~= BOOT .. lease then
     -- Not kept any more: what is written to it now would have no end.
-    if not m then unlease('reports', id) end
+    if not m then leave_leases('reports', id) end
     return 0
   end
-  unlease('reports', id)
+  leave_leases('reports', id)
   clear(m, FIELD.report_lease)
   if counts == 1 then
     if call('HINCRBY', KEY.message .. id, FIELD.report_tries, 1) == 1 then set(m, FIELD.report_first_try, now) end

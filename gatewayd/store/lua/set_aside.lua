@@ -4,7 +4,7 @@
 local function each(id, channel, lease, label, deadline)
   local m = record(id)
   if not m or not holds(m, lease) then return 0 end
-  unlease(channel, id)
+  leave_leases(channel, id)
   clear(m, FIELD.lease)
   local scope = label .. '|' .. channel
   local paused = is_paused(scope)

@@ -4,7 +4,7 @@
 local function each(id, channel, lease, state, reason, letters, report_lease)
   local m = record(id)
   if not m or not holds(m, lease) then return {0, false} end
-  unlease(channel, id)
+  leave_leases(channel, id)
   if not WAITING[m.state] then return {0, false} end
   local _, report = move(m, state, letters, report_lease, state, reason)
   return {1, report}

@@ -6,14 +6,15 @@ local read = RECORD(state, queued_reports, label, channel, pending_reports, call
   segments_taken, accepted_at, content, envelope)
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(id, channel, route, detail, remotes, entries, report_lease)
-  unlease(channel, id)
+  leave_leases(channel, id)
   local m = with_old_progress(read(id))
   if not m then return {0, {}, false} end
   -- It ended before its answer came.
   if not WAITING[m.state] then m = record(id) end
   local new, letters = cell(m, 'sent')
   local changed, report, parked = false, false, {}
-  set(m, FIELD.sent_at, now, FIELD.route, route)
+  set(m, FIELD.sent_at, now)
+  set(m, FIELD.route, route)
   if #remotes > 1 and (not m.segments or #m.segments ~= #remotes) then
     set(m, FIELD.segments, string.rep('.', #remotes))
   elseif #remotes == 1 and m.segments then

@@ -1,8 +1,7 @@
 local out = {}
-for i = FIRST_ITEM, #ARGV do out[i - FIRST_ITEM + 1] = each(cmsgpack.unpack(ARGV[i])) end
-for kind, ids in pairs(unleased) do call('ZREM', KEY.leases .. kind .. ':' .. INSTANCE, unpack(ids)) end
-for what, by in pairs(counted) do
-  if by ~= 0 then call('HINCRBY', KEY.counts, what, by) end
-end
-if more_waiting ~= 0 then call('INCRBY', KEY.waiting, more_waiting) end
+local is_done, why = pcall(function()
+  for i = FIRST_ITEM, #ARGV do out[i - FIRST_ITEM + 1] = each(cmsgpack.unpack(ARGV[i])) end
+end)
+for _, write in ipairs(at_end) do write() end
+if not is_done then error(why, 0) end
 return out

@@ -12,6 +12,6 @@ local function drop_content(m)
   elseif call('DEL', KEY.body .. m.id) == 0 then
     return
   end
-  more_waiting = more_waiting - 1
+  count_waiting(-1)
   count(m.label, m.channel, 'in_flight', -1)
 end

@@ -16,7 +16,7 @@ end
 local function keep(m, seconds)
   local since = math.max(m.sent_at, m.ended_at)
   if WAITING[m.state] or seconds == KEEP and NOW >= since and NOW - since < 3600000 then return end
-  local longer = keep_key(KEY.message .. m.id, seconds)
+  local longer = keep_key(m.key, seconds)
   if m.callback ~= '' then keep_key(KEY.callback .. m.callback, seconds) end
   if longer and m.player_bucket then list_under_player(packed(m.id), m.player_bucket, NOW + seconds * 1000) end
 end

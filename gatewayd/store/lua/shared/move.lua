@@ -23,7 +23,7 @@ local function move(m, new, letters, report_lease, event, detail)
   set(m, FIELD.state, new)
   if fresh ~= '' then
     set(m, FIELD.queued_reports, m.queued_reports .. fresh)
-    for letter in string.gmatch(fresh, '%a') do set(m, FIELD.report .. letter, NOW - m.accepted_at) end
+    for letter in string.gmatch(fresh, '%a') do set(m, FIELD.report .. letter, age_of(m)) end
   end
   if new ~= m.state then
     count(m.label, m.channel, new, 1)
@@ -35,11 +35,11 @@ local function move(m, new, letters, report_lease, event, detail)
       if not m.lease and call('ZREM', KEY.queue .. m.channel, m.id) == 0 then
         call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, m.id)
       end
-      clear(m, FIELD.content, FIELD.heard_by)
+      clear(m, FIELD.content)
+      clear(m, FIELD.heard_by)
       if m.lease then clear(m, FIELD.lease) end
       if m.marked_at > 0 then clear(m, FIELD.marked_at) end
-      if m.segments_taken > 0 then clear(m, FIELD.segments_taken, FIELD.old_segments) end
-      for i = 1, m.segments_taken do clear(m, FIELD.segments_taken .. i) end
+      if m.segments_taken > 0 then clear_taken(m, m.segments_taken) end
       clear_long(m, FIELD.envelope, m.envelope)
     end
   end
@@ -48,7 +48,7 @@ local function move(m, new, letters, report_lease, event, detail)
   save(m)
   if waited and new ~= m.state then
     -- From here on it has an end; what waits has its deadline.
-    call('EXPIRE', KEY.message .. m.id, KEEP)
+    call('EXPIRE', m.key, KEEP)
   else
     keep(m, KEEP)
   end

@@ -11,13 +11,13 @@ end
 
 -- A step of the timeline that comes once in a message's life.
 local function note_once(m, event, detail)
-  set(m, step_of(m, event, detail), NOW - m.accepted_at)
+  set(m, step_of(m, event, detail), age_of(m))
 end
 
 -- A step that may come again: the timeline has it once, with when it came first and last, and how often.
 local function note(m, event, detail)
-  local name, at = step_of(m, event, detail), NOW - m.accepted_at
-  local seen = call('HGET', KEY.message .. m.id, name)
+  local name, at = step_of(m, event, detail), age_of(m)
+  local seen = call('HGET', m.key, name)
   if not seen then
     set(m, name, at)
   else
@@ -28,5 +28,5 @@ end
 
 -- Reasons may differ each time: a message with so many steps gets no new ones, on which nothing depends.
 local function note_while_short(m, event, detail)
-  if call('HLEN', KEY.message .. m.id) < 200 then note(m, event, detail) end
+  if call('HLEN', m.key) < 200 then note(m, event, detail) end
 end

@@ -13,7 +13,5 @@ local DAY = 86400000
 local clock = call('TIME')
 local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[1]
 local now = string.format('%.0f', NOW)
--- What the whole call counts, written once at its end.
-local counted, more_waiting = {}, 0
--- And the leases that it ends, by their kind: where it fails, they come back as strays.
-local unleased = {}
+-- What the whole call owes to counters and sets: written once at its end, whatever ended it, so that what is done is whole.
+local at_end = {}

@@ -1,10 +1,10 @@
 -- The moments at which the caller heard this status, in order; none where it did not.
 local function moments_heard(m, letter)
-  local times = call('HGET', KEY.message .. m.id, FIELD.report .. letter) or ''
+  local times = call('HGET', m.key, FIELD.report .. letter) or ''
   local first, last, often = string.match(times, '^%-?%d+ (%-?%d+) ?(%-?%d*) ?(%d*)$')
   local found = {first and first + m.accepted_at}
   if tonumber(often) and tonumber(often) > 2 then
-    local between = call('HGET', KEY.message .. m.id, FIELD.heard_between .. letter) or ''
+    local between = call('HGET', m.key, FIELD.heard_between .. letter) or ''
     for at in string.gmatch(between, '%-?%d+') do found[#found + 1] = at + m.accepted_at end
   end
   if tonumber(last) then found[#found + 1] = last + m.accepted_at end

@@ -13,12 +13,13 @@ local function queue_reports(m, letters, lease)
     set(m, FIELD.pending_reports, m.pending_reports .. letters)
     return false
   end
-  set(m, FIELD.pending_reports, letters, FIELD.report_since, now)
+  set(m, FIELD.pending_reports, letters)
+  set(m, FIELD.report_since, now)
   if lease == '' then
     call('ZADD', KEY.queue .. 'reports', now, m.id)
     return false
   end
   set(m, FIELD.report_lease, BOOT .. lease)
-  call('ZADD', KEY.leases .. 'reports:' .. INSTANCE, now, m.id)
+  enter_leases('reports', m.id)
   return true
 end

@@ -1,23 +1,21 @@
--- What a script changes of a message is written in one go.
-local function set(m, ...)
-  local new, changes = {...}, m.changes
-  if not changes then
-    m.changes = new
-    return
-  end
-  local at = #changes
-  for i = 1, #new do changes[at + i] = new[i] end
+-- What a script changes of a message is written in one go: one message at a time, in two lists that all of a call use.
+local changing, changes, changed, gone, cleared = nil, {}, 0, {}, 0
+
+local function change(m)
+  changing, changed, cleared = m, 0, 0
+end
+
+local function set(m, name, value)
+  if m ~= changing then change(m) end
+  changes[changed + 1], changes[changed + 2] = name, value
+  changed = changed + 2
 end
 
 -- For what is there: Redis looks at the whole hash for a field that is not.
-local function clear(m, ...)
-  local new, gone = {...}, m.gone
-  if not gone then
-    m.gone = new
-    return
-  end
-  local at = #gone
-  for i = 1, #new do gone[at + i] = new[i] end
+local function clear(m, name)
+  if m ~= changing then change(m) end
+  cleared = cleared + 1
+  gone[cleared] = name
 end
 
 -- A text that goes on in fields of the same name with 1, 2 ... behind it where it is long.
@@ -27,8 +25,16 @@ local function clear_long(m, name, first)
   if #first > 60 then for i = 1, 7 do clear(m, name .. i) end end
 end
 
+-- The segments that were taken of it.
+local function clear_taken(m, count)
+  clear(m, FIELD.segments_taken)
+  clear(m, FIELD.old_segments)
+  for i = 1, count do clear(m, FIELD.segments_taken .. i) end
+end
+
 local function save(m)
-  if m.changes then call('HSET', KEY.message .. m.id, unpack(m.changes)) end
-  if m.gone then call('HDEL', KEY.message .. m.id, unpack(m.gone)) end
-  m.changes, m.gone = nil, nil
+  if m ~= changing then return end
+  if changed > 0 then call('HSET', m.key, unpack(changes, 1, changed)) end
+  if cleared > 0 then call('HDEL', m.key, unpack(gone, 1, cleared)) end
+  change(nil)
 end
