@@ -39,7 +39,9 @@ _FINAL = "when the next hop took the message or it ended"
 KEYS: dict[str, Key] = {
     # Messages
     "message": Key("m:", "id", "hash", "what is kept of a message: FIELDS", "accept", _KEPT),
-    "content": Key("c:", "digest", "string", "what messages say, once for all that say the same", "accept", _FINAL),
+    "content": Key(
+        "c:", "digest", "string", "what long messages say, once for all that say the same", "accept", _FINAL
+    ),
     "content_more": Key(
         "c+:", "digest", "integer", "how many messages beside one say it", "accept", "with the content"
     ),
@@ -175,7 +177,13 @@ FIELDS: dict[str, Field] = {
     "callback": Field("w", "text", "digest of its callback URL; empty: the label's", "accept", "with the hash"),
     "player_bucket": Field("B", "number", "its bucket of KEY.players", "accept", "with the hash"),
     # While it waits
-    "content": Field("C", "text", "digest of KEY.content; there while it waits", "accept", _FINAL),
+    "content": Field(
+        "C",
+        "long text",
+        "digest of KEY.content; or, of a short one, in how many fields this is, and all it says: JSON, see rows.py",
+        "accept",
+        _FINAL,
+    ),
     "envelope": Field("E", "long text", "sender, subject ...: JSON, see rows.py", "accept", _FINAL),
     "heard_by": Field(
         "v",

@@ -15,13 +15,13 @@ BUCKETS = 2048
 ID = 16
 """Bytes of a message's id in a list."""
 
-Entry = tuple[int, Raw]
+Entry = tuple[str, Raw]
 """The bucket of a name, and bytes that stand there."""
 
 
-def _place(name: str) -> tuple[int, bytes]:
+def _place(name: str) -> tuple[str, bytes]:
     digest = sha1(name.encode()).digest()
-    return int.from_bytes(digest[8:10], "big") // 16 % BUCKETS, digest[:8]
+    return str(int.from_bytes(digest[8:10], "big") // 16 % BUCKETS), digest[:8]
 
 
 def bucket_of(name: str) -> Entry:

@@ -80,7 +80,7 @@ class Players(StorePart):
         texts = [
             await self._link.command("GET", self._key(family, name)) or b""
             for family, name in (
-                ("content", rows.text(kept, "content")),
+                ("content", "" if rows.is_inside(kept) else rows.text(kept, "content")),
                 ("callback", rows.text(kept, "callback")),
                 ("body", message_id),
             )

@@ -43,6 +43,9 @@ _CONTENT: Mapping[Channel, Callable[..., Content]] = {channel: kind for kind, ch
 _LONGEST_ENVELOPE = 8 * LONG
 """Bytes of an envelope in the hash: move.lua removes so many fields. A longer one goes with the content."""
 
+_MOST_INSIDE = 4
+"""Fields that a message's own content may take in its hash; a digit."""
+
 _WORTH_DEFLATING = 512
 """Bytes."""
 
@@ -95,8 +98,9 @@ def _long(name: str, value: str) -> Iterator[str]:
 def stored(message: Message, *, small: bool) -> tuple[str, str, list[str]]:
     """A message as it waits: the digest of what it says, what it says, and the texts of its hash.
 
-    Only what many messages of a campaign may have in common is content; it stands once for all of them. `small` is for
-    one that waits in a queue, where memory counts for more than the time to deflate it.
+    Only what many messages of a campaign may have in common is content; it stands once for all of them, and a short one
+    in the hash: then the first two are empty. `small` is for one that waits in a queue, where memory counts for more
+    than the time to deflate it.
     """
     content = message.content
     if isinstance(content, Email):
@@ -104,17 +108,33 @@ def stored(message: Message, *, small: bool) -> tuple[str, str, list[str]]:
         said = [content.body, content.text_body]
     else:
         envelope, said = [content.from_number, message.sealed_to], [content.body]
-    head = _encode(envelope).decode()
-    if len(head.encode()) > _LONGEST_ENVELOPE:
-        said, head = said + envelope, ""
     texts = [
         *_long("user", message.ext_user_id),
         *_long("uid", message.uid),
         *_long("activity", message.activity_type),
-        *_long("envelope", head),
     ]
+    if inside := _inside(_encode(said + envelope)):
+        return "", "", texts + inside
+    head = _encode(envelope).decode()
+    if len(head.encode()) > _LONGEST_ENVELOPE:
+        said, head = said + envelope, ""
     whole = _encode(said)
-    return _digest(whole), _deflated(whole) if small else whole.decode(), texts
+    digest = _digest(whole)
+    texts += [*_long("envelope", head), FIELDS["content"].short, digest]
+    return digest, _deflated(whole) if small else whole.decode(), texts
+
+
+def _inside(whole: bytes) -> list[str]:
+    """What a short message says, as fields and values: the first begins with how many fields it takes.
+
+    None where it is long: that many may say, and each would look at it whenever it looks at another field.
+    """
+    if len(whole) >= _MOST_INSIDE * LONG:
+        return []
+    fields = list(_long("content", f"0{whole.decode()}"))
+    count = len(fields) // 2
+    fields[1] = f"{count}{fields[1][1:]}"
+    return fields if count <= _MOST_INSIDE else []
 
 
 def _digest(whole: bytes) -> str:
@@ -131,6 +151,11 @@ def _deflated(whole: bytes) -> str:
 
 def _inflated(content: bytes) -> bytes:
     return content if content.startswith(b"[") else zlib.decompress(b64decode(content))
+
+
+def is_inside(kept: Record) -> bool:
+    """Whether a record says itself what the message says."""
+    return kept.get(FIELDS["content"].short.encode(), b"")[1:2] == b"["
 
 
 def leased(
@@ -160,7 +185,8 @@ def leased(
 
 
 def _waiting(message_id: str, kept: Record, content: bytes, url: bytes) -> Message:
-    channel, said, head = Channel(text(kept, "channel")), _texts(_inflated(content)), text(kept, "envelope")
+    channel, inside, head = Channel(text(kept, "channel")), text(kept, "content"), text(kept, "envelope")
+    said = _texts(inside[1:] if is_inside(kept) else _inflated(content))
     bodies = 2 if channel is Channel.EMAIL else 1
     *senders, sealed_to = _texts(head) if head else said[bodies:]
     return Message(
@@ -190,19 +216,19 @@ def unparked(payload: bytes) -> Receipt:
     return _receipt(payload.split(b"|", 1)[1])
 
 
-def job(row: Sequence[Any], moments: Moments) -> ReportJob:
+def job(row: bytes, moments: Moments) -> ReportJob:
     """A report as shared/reports.lua gives it."""
-    message_id, letter, label, channel, url, since, tries, first, lease = row
+    message_id, letter, label, channel, since, tries, first, lease, url = row.decode().split("\n", 8)
     return ReportJob(
-        message_id=message_id.decode(),
-        label=label.decode(),
-        channel=Channel(channel.decode()),
-        status=REPORTS[letter.decode()],
-        callback_url=url.decode(),
+        message_id=message_id,
+        label=label,
+        channel=Channel(channel),
+        status=REPORTS[letter],
+        callback_url=url,
         queued_at=moments.ours(int(since)),
         attempts=int(tries),
         first_tried=moments.ours(int(first)),
-        lease=lease.decode(),
+        lease=lease,
     )
 
 
@@ -258,7 +284,7 @@ def whole(
     message = known(message_id, kept, moments)
     if message is None:
         return None
-    waits = body or content
+    waits = body or content or is_inside(kept)
     return Kept(
         trace=trace(message, kept, old_lines),
         accepted_at=moment(kept, "accepted_at"),

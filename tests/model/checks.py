@@ -86,6 +86,7 @@ class Kept:
         """After each step: AssertionError where something is in no place or in two, or where a count is off."""
         waits = {State.QUEUED, State.UNCERTAIN}
         contents: Counter[str] = Counter()
+        waiting = 0
         states: Counter[str] = Counter()
         for message_id, m in self.messages.items():
             state, short = State(m[field("state")]), message_id[:8]
@@ -97,7 +98,8 @@ class Kept:
                 places -= self.leased["messages", message_id]
             assert places == (content is not None), f"{short} ({state}) stands in {places} places"
             if content is not None:
-                contents[content] += 1
+                waiting += 1
+                contents.update([] if content[1:2] == "[" else [content])
             pending = m.get(field("pending_reports"), "")
             told = self.places["reports", message_id]
             # Told by one whose lease a peer had taken over: the peer's goes when it comes to end it.
@@ -112,7 +114,7 @@ class Kept:
         places = self.places - self.leased
         strangers = {place for place in places if place[1] not in self.messages}
         assert not strangers, f"in a queue, and not kept: {strangers}"
-        assert self.waiting == sum(contents.values()), f"`waiting` is {self.waiting}, of {sum(contents.values())}"
+        assert self.waiting == waiting, f"`waiting` is {self.waiting}, of {waiting}"
         assert self.contents == dict(contents), f"contents: {self.contents}, used: {dict(contents)}"
         for name, number in self.counts.items():
             if not name.endswith("|handed"):

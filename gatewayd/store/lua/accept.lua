@@ -1,5 +1,5 @@
 -- Store a message, once for its id.
--- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content texts(field value ...) player-bucket
+-- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content(both '' where texts have it) texts(field value ...) player-bucket
 --         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own number)
 --         first-undecided(attempt)
 -- reply   {code, id}: leased stored same conflict suppressed full late
@@ -56,13 +56,13 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   if last_moment > 0 and NOW > last_moment then return {'late', id} end
   if is_stopped(label, channel, stop_hashes) then return {'suppressed', id} end
   if waiting + more_waiting >= MAX then return {'full', id} end
-  if not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
+  if digest ~= '' and not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
   local more = #texts
   if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
   if to_lease == 1 then texts[#texts + 1], texts[#texts + 2] = FIELD.lease, BOOT .. attempt end
   call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.fingerprint, fingerprints[1], FIELD.label, label,
     FIELD.channel, channel, FIELD.accepted_at, accepted_at, FIELD.deadline, deadline, FIELD.callback,
-    name_callback(url, deadline), FIELD.content, digest, FIELD.player_bucket, bucket, unpack(texts))
+    name_callback(url, deadline), FIELD.player_bucket, bucket, unpack(texts))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEEP * 1000)
   count(label, channel, 'accepted', 1)

@@ -9,10 +9,8 @@ local read = RECORD(state, pending_reports, report_lease, report_tries, accepted
 -- And what the next report and `keep` go by; once.
 local function with_more(m)
   if m.label then return m end
-  local label, channel, callback, sent_at, ended_at, bucket = unpack(call('HMGET', m.key, FIELD.label,
-    FIELD.channel, FIELD.callback, FIELD.sent_at, FIELD.ended_at, FIELD.player_bucket))
-  m.label, m.channel, m.callback, m.player_bucket = label, channel, callback or '', bucket
-  m.sent_at, m.ended_at = tonumber(sent_at or '0'), tonumber(ended_at or '0')
+  local label, channel, callback = unpack(call('HMGET', m.key, FIELD.label, FIELD.channel, FIELD.callback))
+  m.label, m.channel, m.callback = label, channel, callback or ''
   return m
 end
 

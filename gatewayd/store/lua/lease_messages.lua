@@ -14,19 +14,19 @@ local function each(channel, limit, bytes, lease, from, over)
     local fields = ends and ends > over and {} or call('HGETALL', KEY.message .. id)
     local kept = {}
     for at = 1, #fields, 2 do kept[fields[at]] = fields[at + 1] end
-    local digest, url = kept[FIELD.content], kept[FIELD.callback]
+    local said, url = kept[FIELD.content], kept[FIELD.callback]
     if ends and ends > over then
       stay = stay + 1
     elseif from < 0 and not kept[FIELD.marked_at] and is_unheard(kept[FIELD.heard_by]) then
       -- Its acceptor says so within moments: behind those that may go, where it holds up none of them.
       call('ZADD', queue, 'XX', NOW + 100, id)
     else
-      local content = digest and call('GET', KEY.content .. digest) or ''
-      local body = not digest and call('GET', KEY.body .. id) or ''
+      local content = said and not fields_inside(said) and call('GET', KEY.content .. said) or ''
+      local body = not said and call('GET', KEY.body .. id) or ''
       bytes = bytes - #content - #body
       if bytes < 0 and #got > 0 then break end
       call('ZREM', queue, id)
-      if digest or body ~= '' then
+      if said or body ~= '' then
         local name = lease .. '.' .. i
         call('HSET', KEY.message .. id, FIELD.lease, BOOT .. name)
         enter_leases(channel, id)

@@ -3,7 +3,7 @@
 -- reply   {changed(0|1), parked receipts, report or false}
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
 local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, lease, marked_at, segments,
-  segments_taken, accepted_at, content, envelope)
+  segments_taken, accepted_at, content)
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(id, channel, route, detail, remotes, entries, report_lease)
   leave_leases(channel, id)

@@ -11,12 +11,16 @@ local function list_under_player(packed_id, bucket, goes_at)
   if call('APPEND', key, packed_id) == 16 then call('PEXPIRE', key, (day + 1) * DAY - NOW) end
 end
 
+-- Within the hour after it; of a clock that was set back nothing is concluded.
+local function is_young(moment) return NOW >= moment and NOW - moment < 3600000 end
+
 -- A message that waits no more, and the URL that it names, while a status of it is to be told.
 -- One that is born within an hour after the message was sent or ended has its 48 hours anyway.
 local function keep(m, seconds)
-  local since = math.max(m.sent_at, m.ended_at)
-  if WAITING[m.state] or seconds == KEEP and NOW >= since and NOW - since < 3600000 then return end
+  if WAITING[m.state] or seconds == KEEP and is_young(m.accepted_at) then return end
+  local sent_at, ended_at, bucket = unpack(call('HMGET', m.key, FIELD.sent_at, FIELD.ended_at, FIELD.player_bucket))
+  if seconds == KEEP and is_young(math.max(tonumber(sent_at or '0'), tonumber(ended_at or '0'))) then return end
   local longer = keep_key(m.key, seconds)
   if m.callback ~= '' then keep_key(KEY.callback .. m.callback, seconds) end
-  if longer and m.player_bucket then list_under_player(packed(m.id), m.player_bucket, NOW + seconds * 1000) end
+  if longer and bucket then list_under_player(packed(m.id), bucket, NOW + seconds * 1000) end
 end

@@ -14,7 +14,8 @@ end
 -- Result: whether that changed anything, and the report that this process is to tell or false.
 local function move(m, new, letters, report_lease, event, detail)
   local fresh = ''
-  for letter in string.gmatch(letters, '%a') do
+  for i = 1, #letters do
+    local letter = sub(letters, i, i)
     if not find(m.queued_reports, letter, 1, true) then fresh = fresh .. letter end
   end
   if new == m.state and fresh == '' then return false, false end
@@ -23,7 +24,7 @@ local function move(m, new, letters, report_lease, event, detail)
   set(m, FIELD.state, new)
   if fresh ~= '' then
     set(m, FIELD.queued_reports, m.queued_reports .. fresh)
-    for letter in string.gmatch(fresh, '%a') do set(m, FIELD.report .. letter, age_of(m)) end
+    for i = 1, #fresh do set(m, FIELD.report .. sub(fresh, i, i), age_of(m)) end
   end
   if new ~= m.state then
     count(m.label, m.channel, new, 1)
@@ -35,12 +36,11 @@ local function move(m, new, letters, report_lease, event, detail)
       if not m.lease and call('ZREM', KEY.queue .. m.channel, m.id) == 0 then
         call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, m.id)
       end
-      clear(m, FIELD.content)
+      clear_content(m)
       clear(m, FIELD.heard_by)
       if m.lease then clear(m, FIELD.lease) end
       if m.marked_at > 0 then clear(m, FIELD.marked_at) end
       if m.segments_taken > 0 then clear_taken(m, m.segments_taken) end
-      clear_long(m, FIELD.envelope, m.envelope)
     end
   end
   if find(fresh, 'a', 1, true) then count(m.label, m.channel, 'handed', 1) end

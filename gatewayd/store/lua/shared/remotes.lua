@@ -4,6 +4,15 @@ local function name_segment(id, smsc, remote, segment)
   list_entry(KEY.remotes, bucket, tag .. packed(id) .. string.char(segment))
 end
 
+-- The message and segment that are the only ones of today at this place; nil for none and for several.
+local function only_named_today(place)
+  local bucket, tag = unpack(place)
+  local list = call('GET', KEY.remotes .. TODAY .. ':' .. bucket)
+  local at = list and find(list, tag, 1, true)
+  if not at or (at - 1) % 25 ~= 0 or find(list, tag, at + 1, true) then return nil end
+  return unpacked(sub(list, at + 8, at + 23)), string.byte(list, at + 24)
+end
+
 -- Visit the messages and segments that an SMSC's id names, the latest first; `visit` says what that of each_listed does.
 -- Nodes of one account may count alike, and a counter begins anew: what another message was known by stays. `place` is
 -- where they are listed: the bucket and the beginning of an entry.

@@ -1,9 +1,11 @@
--- The next status to tell of a message: id, letter, label, channel, url, since ms, tries, first try ms, lease.
+-- The next status to tell of a message, a line each: id, letter, label, channel, since ms, tries, first try ms, lease, url.
+-- It is one text, for each part of a reply has its price.
 local urls = {}
 local function next_report(id, letters, label, channel, url, since, tries, first_try, lease)
   local name = url or ''
   if not urls[name] then urls[name] = name ~= '' and call('GET', KEY.callback .. name) or '' end
-  return {id, sub(letters, 1, 1), label, channel, urls[name], since or now, tries or '0', first_try or '0', lease}
+  return id .. '\n' .. sub(letters, 1, 1) .. '\n' .. label .. '\n' .. channel .. '\n' .. (since or now) .. '\n' .. (tries or '0')
+    .. '\n' .. (first_try or '0') .. '\n' .. lease .. '\n' .. urls[name]
 end
 
 -- Queue statuses behind those that are pending; with a lease, and none pending, this process tells them at once.

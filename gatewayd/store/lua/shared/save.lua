@@ -18,13 +18,6 @@ local function clear(m, name)
   gone[cleared] = name
 end
 
--- A text that goes on in fields of the same name with 1, 2 ... behind it where it is long.
-local function clear_long(m, name, first)
-  if not first then return end
-  clear(m, name)
-  if #first > 60 then for i = 1, 7 do clear(m, name .. i) end end
-end
-
 -- The segments that were taken of it.
 local function clear_taken(m, count)
   clear(m, FIELD.segments_taken)
