@@ -147,7 +147,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         return int(code)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
-        _changed, parked, report = await self._run(
+        reply = await self._run(
             "settle_sent",
             message_id,
             channel,
@@ -157,6 +157,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             lists.segments(message_id, handed.route, handed.remote_ids),
             self._report_lease(),
         )
+        report, parked = reply if isinstance(reply, list) else (reply, ())
         self._offer(report)
         return [rows.unparked(payload) for payload in parked]
 

@@ -64,18 +64,19 @@ class Accepting(StorePart):
             list(stop_hashes),
         )
         try:
-            code, owner = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
-            if code == _LATE:
+            reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
+            if reply == _LATE:
                 # It answered in time, perhaps: then one of the two clocks was set since they were compared.
                 await self._compare_clocks()
-                code, owner = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
-            if code == _LATE:
+                reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
+            if reply == _LATE:
                 raise StoreUntouched("Redis came to it too late")
         except BaseException as error:
             # Else it may be stored, and is to be taken back.
             if isinstance(error, StoreUntouched) or not isinstance(error, StoreUnavailable):
                 self.heard(attempt)
             raise
+        code, owner = reply if isinstance(reply, list) else (reply, message.id.encode())
         outcome = Acceptance(code.decode())
         if outcome in _PROMISED:
             await self._link.confirmed()

@@ -45,7 +45,7 @@ class Facts(StorePart):
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         """As IStore."""
-        result, report, message_id = await self._run(
+        reply = await self._run(
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
@@ -61,7 +61,8 @@ class Facts(StorePart):
             int(by_number),
             receipt.wording or "",
         )
-        self._offer(report)
+        result, message_id, *report = reply.split(b"\n", 2)
+        self._offer(report[0] if report else None)
         await self._link.confirmed()
         return result.decode(), message_id.decode()
 

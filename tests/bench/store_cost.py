@@ -7,7 +7,8 @@ from the lines that begin with a bar. An email has 1,900 bytes of HTML, an SMS h
 player, a number, a uid and remote ids of its own, and its life's two callbacks were heard by the process that sent it.
 
 With --instructions: what each step of an SMS costs a Redis that writes its file, counted by valgrind, so that no other
-load on the machine shows. Fewer at once cost more each, for a call has a price of its own.
+load on the machine shows; without what Redis does by itself meanwhile, which goes by real time. Fewer at once cost more
+each, for a call has a price of its own.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.sandbox.redis_process import find_server
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
-from redis_server import RedisServer
+from redis_server import RedisServer, until
 
 WORDS = [
     "offer",
@@ -55,6 +56,8 @@ WORDS = [
 AT_ONCE = 20
 GROUPS = 20
 """Of messages that go their way together under callgrind, where all is fifty times slower."""
+REST = 5.0
+"""Seconds in which Redis does its own work only."""
 ATTEMPT = "123456"
 WEEK = 7 * 86400.0
 
@@ -210,6 +213,12 @@ class Counted:
             path.unlink()
         return total
 
+    async def at_rest(self) -> float:
+        """Instructions a second of real time in which nobody asks anything."""
+        began = time.monotonic()
+        await until(lambda: time.monotonic() - began >= REST, 2 * REST)
+        return self.instructions() / (time.monotonic() - began)
+
 
 async def count(at_once: int) -> None:
     """Each step of all messages, and what it took."""
@@ -219,16 +228,21 @@ async def count(at_once: int) -> None:
         await counted.server.start("--appendfsync", "everysec", "--hz", "1", patience=100.0)
         bench = Bench(counted.server)
         bench.link.startService()
-        figures = dict.fromkeys(bench.steps(), 0)
+        figures = dict.fromkeys(bench.steps(), 0.0)
+        await bench.link.command("PING")
+        counted.instructions()
+        at_rest = await counted.at_rest()
         for group in range(-1, GROUPS):
             messages = [bench.message(group * at_once + number, Channel.SMS) for number in range(at_once)]
             for name, step in bench.steps().items():
                 counted.instructions()
+                began = time.monotonic()
                 await gatherResults([Deferred.fromCoroutine(step(message)) for message in messages])
+                spent = counted.instructions() - (time.monotonic() - began) * at_rest
                 # The first group finds nothing: scripts are loaded, lists begin.
-                figures[name] += counted.instructions() if group >= 0 else 0
+                figures[name] += spent if group >= 0 else 0
         for name, total in [*figures.items(), ("all", sum(figures.values()))]:
-            print(f"{name:16}{total // (GROUPS * at_once):10,}")
+            print(f"{name:16}{total / (GROUPS * at_once):10,.0f}")
         await bench.link.stopService()
         counted.server.remove()
 

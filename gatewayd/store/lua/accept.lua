@@ -2,7 +2,7 @@
 -- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content(both '' where texts have it) texts(field value ...) player-bucket
 --         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own number)
 --         first-undecided(attempt)
--- reply   {code, id}: leased stored same conflict suppressed full late
+-- reply   leased stored suppressed full late; {same or conflict, or what it said before, id} where it is there already
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
 --         run again for a lost reply it says what it said; `heard_by` names the calls that heard of the message, and it
@@ -53,9 +53,9 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
     known = call('HGET', KEY.message .. earlier, FIELD.fingerprint)
     if known then return heard_again(earlier, is_same(known, fingerprints), attempt, '', channel) end
   end
-  if last_moment > 0 and NOW > last_moment then return {'late', id} end
-  if is_stopped(label, channel, stop_hashes) then return {'suppressed', id} end
-  if waiting + more_waiting >= MAX then return {'full', id} end
+  if last_moment > 0 and NOW > last_moment then return 'late' end
+  if is_stopped(label, channel, stop_hashes) then return 'suppressed' end
+  if waiting + more_waiting >= MAX then return 'full' end
   if digest ~= '' and not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
   local more = #texts
   if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
@@ -68,5 +68,5 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   count(label, channel, 'accepted', 1)
   count(label, channel, 'in_flight', 1)
   count_waiting(1)
-  return {to_lease == 1 and 'leased' or 'stored', id}
+  return to_lease == 1 and 'leased' or 'stored'
 end

@@ -33,7 +33,7 @@ local function each(id, channel, lease, route, address, latest, segments, label,
   local mark_stamp = math.max(NOW, m.marked_at + 1)
   set(m, FIELD.state, UNCERTAIN)
   set(m, FIELD.route, route)
-  set(m, FIELD.marked_at, string.format('%.0f', mark_stamp))
+  set(m, FIELD.marked_at, string.format('%d', mark_stamp))
   set(m, FIELD.address_hash, address)
   set(m, FIELD.lease, BOOT .. lease .. '+')
   if #latest > 0 and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, unpack(latest)) end

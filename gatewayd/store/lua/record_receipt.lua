@@ -1,7 +1,8 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
 -- item    smsc ids places(of each: bucket, beginning of an entry) event('' settles nothing) detail number-hashes park(0|1) payload was-parked(0|1) report-lease
 --         by-number(0|1) wording('' for none)
--- reply   {result, report or false, message id}: moved ignored parked unknown sent(it shows that all was taken)
+-- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
+--         sent(it shows that all was taken)
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
 --         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
 --         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
@@ -125,6 +126,8 @@ local function by_number_of(smsc, numbers, came_at, patient)
   return found, ours
 end
 
+local function reply(result, id, report) return result .. '\n' .. id .. (report and '\n' .. report or '') end
+
 local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
   wording)
   local came_at = tonumber(string.match(payload, '^(%d+)|')) or NOW
@@ -147,7 +150,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
   local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
   if not m or too_early then
-    if may_park == 0 then return {'unknown', false, ''} end
+    if may_park == 0 then return reply('unknown', '') end
     for _, remote in ipairs(remotes) do
       local early = KEY.early .. smsc .. ':' .. remote
       call('LREM', early, 0, payload)
@@ -155,7 +158,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
       call('EXPIRE', early, 7200)
     end
     call('ZADD', KEY.parked, 'NX', NOW + 2000, payload)
-    return {'parked', false, ''}
+    return reply('parked', '')
   end
   if was_parked == 1 then call('ZREM', KEY.parked, payload) end
   local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
@@ -180,7 +183,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   if event == '' then
     note_while_short(m, 'receipt', detail)
     save(m)
-    return {'ignored', false, id}
+    return reply('ignored', id)
   end
   if has_rivals then set(m, FIELD.wording .. segment, wording) end
   local words = detail
@@ -188,7 +191,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then
       save(m)
       call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
-      return {'ignored', false, id}
+      return reply('ignored', id)
     end
     outcomes = sub(outcomes, 1, segment - 1) .. letter .. sub(outcomes, segment + 1)
     words = 'segment ' .. segment .. ' of ' .. #outcomes .. ': ' .. detail
@@ -206,7 +209,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
         note(m, 'receipt', words)
         save(m)
       end
-      return {changed and 'sent' or 'ignored', report, id}
+      return reply(changed and 'sent' or 'ignored', id, report)
     end
   end
   local new, letters = cell(m, event)
@@ -220,5 +223,5 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     save(m)
     call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
   end
-  return {changed and 'moved' or 'ignored', report, id}
+  return reply(changed and 'moved' or 'ignored', id, report)
 end

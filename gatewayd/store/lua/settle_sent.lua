@@ -1,6 +1,6 @@
 -- The next hop took it.
 -- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry) report-lease
--- reply   {changed(0|1), parked receipts, report or false}
+-- reply   the report or false; {the same, receipts} where such were parked for it
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
 local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, lease, marked_at, segments,
   segments_taken, accepted_at, content)
@@ -8,7 +8,7 @@ local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(id, channel, route, detail, remotes, entries, report_lease)
   leave_leases(channel, id)
   local m = with_old_progress(read(id))
-  if not m then return {0, {}, false} end
+  if not m then return false end
   -- It ended before its answer came.
   if not WAITING[m.state] then m = record(id) end
   local new, letters = cell(m, 'sent')
@@ -29,5 +29,5 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
     for _, payload in ipairs(waiting) do parked[#parked + 1] = payload end
     if #waiting > 0 then call('DEL', early) end
   end
-  return {changed and 1 or 0, parked, report}
+  return #parked > 0 and {report, parked} or report
 end

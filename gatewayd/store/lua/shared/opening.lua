@@ -12,6 +12,6 @@ local DAY = 86400000
 -- What processes share is timed by this server's clock: theirs may differ.
 local clock = call('TIME')
 local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[1]
-local now = string.format('%.0f', NOW)
+local now = string.format('%d', NOW)
 -- What the whole call owes to counters and sets: written once at its end, whatever ended it, so that what is done is whole.
 local at_end = {}
