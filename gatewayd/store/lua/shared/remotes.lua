@@ -6,6 +6,7 @@ end
 
 -- The message and segment that are the only ones of today at this place; nil for none and for several.
 local function only_named_today(place)
+  if not place then return nil end
   local bucket, tag = unpack(place)
   local list = call('GET', KEY.remotes .. TODAY .. ':' .. bucket)
   local at = list and find(list, tag, 1, true)
