@@ -332,7 +332,7 @@ async def test_whatever_is_kept_of_a_message_has_an_end() -> None:
         assert (await ctl(world, "erase", "amazing", "1001"))[0] == 0
         await world.daemon.logged("receipt from world for " + erased.ext_message_id)
         await world.daemon.verb("pause", label="amazing", channel="sms")
-        waiting = await world.sms("1002", "a text that waits")
+        waiting = await world.sms("1002", "a long text that waits, " * 20)
         kept = await keys(world)
         message, content = f"m:{waiting.ext_message_id}", "c:<what it says>"
         endless = {name for name, life in kept.items() if life < 0 and not ENDLESS.fullmatch(name)}
