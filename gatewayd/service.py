@@ -123,7 +123,8 @@ def gatewayd(
 ) -> Daemon:
     """All parts. `read_again` is how a reload reads the configuration; raises ConfigError as it does.
 
-    The reactor's timers go by `clock`.
+    The reactor's timers go by `clock`. First what others ask, along a message's way; then what a reload changes, who says
+    what does not work, and last the services, in the order in which they start.
     """
     shared = make_shared(reactor, config, random.Random().random, lambda: uuid.uuid4().hex)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.make_reports_due)
@@ -176,7 +177,7 @@ def gatewayd(
 
     head_keeper = _head_keeper(shared)
     reload = Reload(config, read_again, parts, os.environ)
-    parts_that_say = (
+    for says in (
         shared.store.degraded,
         condition.degraded,
         ways_out.degraded,
@@ -186,8 +187,8 @@ def gatewayd(
         reporter.degraded,
         unmatched.degraded,
         reload.degraded,
-    )
-    for says in (*parts_that_say, *(one.degraded for one in head_keeper)):
+        *(one.degraded for one in head_keeper),
+    ):
         shared.degraded.ask(says)
 
     def draining() -> None:

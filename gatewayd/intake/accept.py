@@ -265,13 +265,13 @@ class Acceptor:
         until: float,
         caller: "_Caller",
     ) -> str:
-        """Runs to its end even if the caller's time is up: what was stored after all must be taken back."""
-        channel = message.channel
-        stops: tuple[str, ...] = ()
-        if not request.activity_type:
-            users = (found.user, request.ext_user_id)
-            stops = self._keys.stop_hashes(message.label, users, channel, found.address)
-        outbox = self._outboxes.get(channel)
+        """Runs to its end even if the caller's time is up: what was stored after all must be taken back.
+
+        The store is asked, a second time where a newer consent lifts the stop that it found; who has heard "nothing
+        stored" meanwhile, or may hear it, has it undone; else the message is ours, and leaves from memory where it can.
+        """
+        stops = self._stop_hashes(message, request, found)
+        outbox = self._outboxes.get(message.channel)
         prints = self._keys.fingerprints(content_of(request))
 
         async def ask(attempt: str) -> tuple[Acceptance, str]:
@@ -305,17 +305,27 @@ class Acceptor:
         self._store.heard(attempt)
         if outcome is Acceptance.LEASED and outbox is not None:
             outbox.offer(Leased(message, lease=attempt))
+        self._say(message, outcome, message_id)
+        return _verdict(outcome, message_id)
+
+    def _stop_hashes(self, message: Message, request: SendRequest, found: Resolved) -> tuple[str, ...]:
+        """By what the stop list would hold this player; nothing for what an operator's own people are sent."""
+        if request.activity_type:
+            return ()
+        users = (found.user, request.ext_user_id)
+        return self._keys.stop_hashes(message.label, users, message.channel, found.address)
+
+    def _say(self, message: Message, outcome: Acceptance, message_id: str) -> None:
         log.debug(
             "{outcome} {message_id} of {label}/{channel}",
             outcome=outcome.value,
             message_id=message_id,
             label=message.label,
-            channel=channel.value,
+            channel=message.channel.value,
         )
         if outcome in _TAKEN:
-            what = Decision("accepted", message.label, channel, message_id, message.uid, message.ext_user_id)
+            what = Decision("accepted", message.label, message.channel, message_id, message.uid, message.ext_user_id)
             self._decided(what)
-        return _verdict(outcome, message_id)
 
     def _undo_accept(self, message: Message, attempt: str) -> None:
         """The caller was told, or is told next, that nothing was stored. Redis may have stored it and lost the word."""

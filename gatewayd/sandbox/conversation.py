@@ -17,8 +17,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-STEPS = ("connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot", "RSET", "NOOP", "QUIT")
-
 
 class Act(Enum):
     """What a relay may do instead of answering."""
@@ -27,7 +25,7 @@ class Act(Enum):
     HANG = "say nothing"
 
 
-Said = bytes | Act
+RelayAnswer = bytes | Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Server(Interface):
     def closed(self, conversation: "Conversation") -> None:
         """A client is gone."""
 
-    def answer_instead(self, step: str, argument: str) -> Said | None:
+    def answer_instead(self, step: str, argument: str) -> RelayAnswer | None:
         """What to answer instead of the usual; None: the usual."""
 
     def happened(self, step: RelayStep) -> None:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd.sandbox.conversation import Act as Act
-from gatewayd.sandbox.conversation import Conversation, Said
+from gatewayd.sandbox.conversation import Conversation, RelayAnswer
 from gatewayd.sandbox.conversation import RelayStep as RelayStep
 from gatewayd.sandbox.conversation import Taken as Taken
 from gatewayd.sandbox.returned import LmtpClient, success_dsn
@@ -59,8 +59,8 @@ class SimulatedRelay:
         self.mechanisms = "PLAIN LOGIN"
         self.taken: deque[Taken] = deque(maxlen=keep)
         self.count = 0
-        self.script: dict[str, deque[Said]] = defaultdict(deque)
-        self.decide: Callable[[str, str], Said | None] = lambda step, argument: None
+        self.script: dict[str, deque[RelayAnswer]] = defaultdict(deque)
+        self.decide: Callable[[str, str], RelayAnswer | None] = lambda step, argument: None
         self.action = action
         self.reported = 0
         self.dsn_to = dsn_to
@@ -133,7 +133,7 @@ class SimulatedRelay:
         self._connections.discard(conversation)
         self._look()
 
-    def answer_instead(self, step: str, argument: str) -> Said | None:
+    def answer_instead(self, step: str, argument: str) -> RelayAnswer | None:
         """What the script says to a step, if anything."""
         waiting = self.script.get(step)
         return waiting.popleft() if waiting else self.decide(step, argument)

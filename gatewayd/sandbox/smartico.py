@@ -61,7 +61,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class GatewayAnswer:
     """The gateway's answer to a POST."""
 
     http_status: int
@@ -143,7 +143,7 @@ class Smartico:
         """Return once these statuses of a message were heard."""
         await self.until(lambda heard: set(statuses) <= set(self.statuses(ext_message_id)))
 
-    async def send_email(self, gateway: str, label: str, secret: str, **fields: Any) -> Said:
+    async def send_email(self, gateway: str, label: str, secret: str, **fields: Any) -> GatewayAnswer:
         """POST one email as Smartico does; `fields` replace or add to the usual ones, None leaves one out."""
         usual = {
             "ext_user_id": "hhu234556",
@@ -156,7 +156,9 @@ class Smartico:
         }
         return await self.post(f"{gateway}/{label}/email", secret, usual | fields)
 
-    async def send_sms(self, gateway: str, label: str, secret: str, *, kind: str = "sms", **fields: Any) -> Said:
+    async def send_sms(
+        self, gateway: str, label: str, secret: str, *, kind: str = "sms", **fields: Any
+    ) -> GatewayAnswer:
         """POST one SMS or instant message (`kind` im) as Smartico does; `fields` as in `send_email`."""
         usual = {
             "ext_user_id": "hhu234556",
@@ -166,12 +168,12 @@ class Smartico:
         }
         return await self.post(f"{gateway}/{label}/{kind}", secret, usual | fields)
 
-    async def post(self, url: str, secret: str, fields: dict[str, Any]) -> Said:
+    async def post(self, url: str, secret: str, fields: dict[str, Any]) -> GatewayAnswer:
         """POST `fields` as JSON."""
         body = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
         return await self.post_bytes(url, secret, body)
 
-    async def post_bytes(self, url: str, secret: str, body: bytes, method: bytes = b"POST") -> Said:
+    async def post_bytes(self, url: str, secret: str, body: bytes, method: bytes = b"POST") -> GatewayAnswer:
         """Send `body` as it is; no Authorization header where `secret` is empty."""
         headers = Headers({"Content-Type": ["application/json"]})
         if secret:
@@ -183,7 +185,7 @@ class Smartico:
             answer = msgspec.json.decode(content)
         except msgspec.DecodeError:
             answer = {}
-        return Said(
+        return GatewayAnswer(
             response.code,
             answer.get("error_code"),
             answer.get("ext_message_id", ""),

@@ -30,7 +30,7 @@ from gatewayd.sandbox.configuration import BY_HTTP, LABEL, SECRET
 from gatewayd.sandbox.daemon_process import DaemonProcess
 from gatewayd.sandbox.players import PlayerDatabase
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
-from gatewayd.sandbox.smartico import Heard, Said, Smartico
+from gatewayd.sandbox.smartico import GatewayAnswer, Heard, Smartico
 from gatewayd.sandbox.story import JsonStory, SandboxFailed, Story
 from gatewayd.sandbox.vendor import HttpVendor
 
@@ -204,18 +204,18 @@ class Sandbox:
         users = ["hhu234556"] if count == 1 else [f"p{number}" for number in range(1, count + 1)]
         sends = (self._send_email, self._send_sms)
         asked = [slots.run(_deferred(send), user) for user in users for send in sends]
-        answers: list[Said] = await gatherResults(asked, consumeErrors=True)
+        answers: list[GatewayAnswer] = await gatherResults(asked, consumeErrors=True)
         refused = [answer for answer in answers if answer.error_code != 0]
         if refused:
             raise SandboxFailed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
         return [answer.ext_message_id for answer in answers]
 
-    async def _send_email(self, user: str) -> Said:
+    async def _send_email(self, user: str) -> GatewayAnswer:
         said = await self.smartico.send_email(self.gateway, LABEL, SECRET, ext_user_id=user)
         self._posted("email", user, said)
         return said
 
-    async def _send_sms(self, user: str) -> Said:
+    async def _send_sms(self, user: str) -> GatewayAnswer:
         said = await self.smartico.send_sms(self.gateway, LABEL, SECRET, ext_user_id=user)
         self._posted("sms", user, said)
         return said
@@ -284,7 +284,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         if not self._quiet:
             self._story.tell(who, what)
 
-    def _posted(self, kind: str, user: str, said: Said, label: str = LABEL) -> None:
+    def _posted(self, kind: str, user: str, said: GatewayAnswer, label: str = LABEL) -> None:
         if not self._quiet:
             self._story.tell("smartico", f"POST /{label}/{kind} for user {user}: {said.body.decode()}")
 

@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from gatewayd.sandbox.players import SAMPLES, Player
-from gatewayd.sandbox.smartico import Said
+from gatewayd.sandbox.smartico import GatewayAnswer
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Command, Status, SubmitSm
 
@@ -21,7 +21,7 @@ PHONE = "+447700900123"
 TOLD = ["accepted", "delivered"]
 
 
-async def post(world: World, daemon: Daemon, number: int) -> Said:
+async def post(world: World, daemon: Daemon, number: int) -> GatewayAnswer:
     """One SMS by this daemon."""
     fields = {"ext_user_id": PLAYER.id, "body": f"Number {number}", "im_uid": f"{daemon.instance}-{number}"}
     return await world.smartico.send_sms(daemon.api, "amazing", SECRET, **fields)
