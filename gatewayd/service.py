@@ -123,8 +123,8 @@ def gatewayd(
 ) -> Daemon:
     """All parts. `read_again` is how a reload reads the configuration; raises ConfigError as it does.
 
-    The reactor's timers go by `clock`. First what others ask, along a message's way; then what a reload changes, who says
-    what does not work, and last the services, in the order in which they start.
+    The reactor's timers go by `clock`. First what others ask, along a message's way; then what a reload changes, who
+    says what does not work, and last the services, in the order in which they start.
     """
     shared = make_shared(reactor, config, random.Random().random, lambda: uuid.uuid4().hex)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.make_reports_due)
