@@ -18,7 +18,7 @@ from gatewayd.core import paths
 from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
 from gatewayd.core.lesson import Learned
 from gatewayd.providers.answers import Verdict, read
-from gatewayd.providers.vendor import Answered
+from gatewayd.providers.exchange import Answered
 
 TEXT = "gatewayd test"
 _LOOKS_LIKE_AN_ID = re.compile(r"(?:^|[._-])(?:\w*id|\w*uuid|\w*sid|reference)$", re.IGNORECASE)

@@ -13,8 +13,9 @@ from gatewayd.config import Provider
 from gatewayd.config.profiles import profiles
 from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.http_client.lookups import OneAtATime, Resolving
+from gatewayd.providers.exchange import Answered
 from gatewayd.providers.templates import filled
-from gatewayd.providers.vendor import Answered, Vendor
+from gatewayd.providers.vendor import Vendor
 
 HARMLESS = "Harmless"
 """The line of a profile's head with a path that a GET may ask for, and that only good credentials get."""

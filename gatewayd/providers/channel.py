@@ -24,8 +24,9 @@ from gatewayd.core.replace import replace_changed
 from gatewayd.http_client.answers import asked_for
 from gatewayd.http_client.lookups import OneAtATime, Resolving
 from gatewayd.providers.answers import Reading, Verdict, read
+from gatewayd.providers.exchange import Answered
 from gatewayd.providers.templates import filled
-from gatewayd.providers.vendor import LIVE_KEYS, Answered, Vendor
+from gatewayd.providers.vendor import LIVE_KEYS, Vendor
 from gatewayd.providers.words import words_of
 
 ReportUrl = Callable[[str, str], str]

@@ -1,29 +1,23 @@
-"""One vendor as the channel sees it: its connections, its pace, its health, and who waits for them.
+"""One vendor as the channel sees it: when a request may be made, and who waits for that.
 
-Owns the order of waiting and the limit on it. It knows octets; what an answer means for a message is the channel's.
+Owns the order of waiting and the limit on it, by its pace, its health and the number of its connections. How it is
+asked is exchange.py's, what an answer means for a message the channel's.
 """
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-from msgspec import Struct
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.logger import Logger
 
 from gatewayd.config import Provider
-from gatewayd.core import backlog, tls
-from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
+from gatewayd.core import backlog
+from gatewayd.core.errors import Down, TemporaryFailure
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.slots import Slots
-from gatewayd.http_client import origin
-from gatewayd.http_client.answers import AnswerReader, BadAnswer
-from gatewayd.http_client.keepalive import ClientConnection, TooLate
-from gatewayd.http_client.origin import Origin
-from gatewayd.http_client.requests import request
+from gatewayd.providers.exchange import Answered, Exchange, why_down
 from gatewayd.providers.health import Health
 from gatewayd.providers.probes import Probes
 from gatewayd.providers.templates import Asked
@@ -34,30 +28,12 @@ LIVE_KEYS = frozenset(Provider.model_fields) - {"url", "ca_file", "certificate",
 LONGEST_WAIT = 5.0
 """Seconds that one request may wait for a connection: a vendor that answers nothing must not hold messages."""
 
-IDLE = 4.0
-"""Seconds that a connection is kept unused where the vendor says nothing of it: many servers close after 5.
-
-A request on a connection that is just being closed is one of which nobody knows whether it arrived.
-"""
-
 DRAIN = 20.0
 """Seconds that a stop waits for the answers to what was written."""
 
 
-class Answered(Struct, frozen=True):
-    """A vendor's answer, complete. Moments: seconds since the epoch."""
-
-    status: int
-    body: bytes
-    retry_after: str
-    written_at: float
-    seconds: float
-
-
 class Vendor:
-    """The connections of one [providers.NAME]. `network` is the reactor, with whatever resolver is meant."""
-
-    log = Logger()
+    """One [providers.NAME]. `network` is the reactor, with whatever resolver is meant."""
 
     def __init__(
         self,
@@ -76,27 +52,17 @@ class Vendor:
         self._pace = Pace(clock, f"provider:{name}", settings.rate, reserve, jitter)
         self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
         self._backlog = backlog.Backlog(jitter)
-        parts = urlsplit(settings.url)
-        plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
+        self._exchange = Exchange(clock, name, settings, network, self.health)
         self._probes = Probes(
             clock,
             name,
             self.health,
-            knock=lambda: origin.knock(clock, plain, self.settings.timeout),
-            connect=self.connect,
+            knock=self._exchange.knock,
+            connect=self._exchange.connect,
             is_under_way=lambda: self._in_flight > 0,
-            unreachable=lambda problem: self._is_unreachable(self.reason(problem)),
+            unreachable=self._exchange.unreachable,
         )
-        self._origin = Origin(
-            clock,
-            _endpoint(network, settings),
-            tls=parts.scheme == "https",
-            timeout=settings.timeout,
-            idle=IDLE,
-        )
-        self._host = origin.host_header(parts.netloc)
         self._started_at = 0.0
-        self._latency = 0.0  # smoothed seconds that an answer takes
         self._handed = 0
         self._in_flight = 0
         self._stopping = False
@@ -120,8 +86,7 @@ class Vendor:
 
     def why_down(self) -> str:
         """That it is down, and why, for a message's timeline."""
-        reason = self.health.trouble
-        return f"{self.name} is down: {reason}" if reason else f"{self.name} is down"
+        return why_down(self.name, self.health)
 
     def state(self) -> WayState:
         """As one line for people."""
@@ -157,7 +122,7 @@ class Vendor:
             with suppress(DeferredTimeoutError):
                 await drained.addTimeout(DRAIN, self._clock)
         self._pace.stop()
-        for closing in self._origin.close():
+        for closing in self._exchange.close():
             await closing
 
     def reconfigure(self, settings: Provider) -> None:
@@ -165,7 +130,7 @@ class Vendor:
         self.settings = settings
         self._pace.rate = settings.rate
         self._slots.limit = settings.connections
-        self._origin.timeout = settings.timeout
+        self._exchange.wait_for(settings.timeout)
         self._backlog.forget()
 
     async def ask(self, asked: Asked, message_id: str, mark: Callable[[], Awaitable[None]]) -> Answered:
@@ -189,7 +154,9 @@ class Vendor:
                 raise Down(self.why_down())
             self._in_flight += 1
             try:
-                return await self._on_a_connection(asked, mark)
+                answered = await self._exchange.ask(asked, mark)
+                self._probes.heard()
+                return answered
             finally:
                 self._in_flight -= 1
                 if self._drained is not None and not self._in_flight and not self._drained.called:
@@ -210,65 +177,11 @@ class Vendor:
 
     async def connect(self) -> None:
         """Open a connection and close it. Raises why there is none; nothing is asked."""
-        connection = await self._origin.connection()
-        await connection.abandon()
+        await self._exchange.connect()
 
     def reason(self, problem: BaseException) -> str:
         """Why there was no connection or no answer, in words that name nobody."""
-        if isinstance(problem, TooLate):
-            return f"no answer in {self.settings.timeout:g} s"
-        if isinstance(problem, BadAnswer):
-            return f"its answer is unreadable: {problem}"
-        return origin.reason(problem, "host") or f"no answer: {type(problem).__name__}"
-
-    # A request ------------------------------------------------------------------------------------------------
-
-    async def _on_a_connection(self, asked: Asked, mark: Callable[[], Awaitable[None]]) -> Answered:
-        connection = await self._connection()
-        try:
-            await mark()
-        except BaseException:
-            self._origin.give_back(connection)
-            raise
-        if not connection.alive:
-            raise NotWritten
-        written_at = self._clock.seconds()
-        octets = request(
-            asked.method, asked.target, self._host, asked.headers, asked.body, has_body=asked.method != "GET"
-        )
-        try:
-            answer: AnswerReader = await connection.ask(octets, written_at + self.settings.timeout)
-        except CancelledError:
-            raise
-        except Exception as problem:
-            reason = self.reason(problem)
-            self._note_latency(written_at)
-            self.health.unanswered(self._clock.seconds(), reason)
-            raise Unanswered(reason) from None
-        now = self._clock.seconds()
-        self._probes.heard()
-        self._note_latency(written_at)
-        return Answered(answer.status, answer.body, answer.retry_after, written_at, now - written_at)
-
-    def _note_latency(self, written_at: float) -> None:
-        """Of what got no answer, too: who hangs must not keep a crowd waiting in memory."""
-        self._latency += (self._clock.seconds() - written_at - self._latency) / 8
-
-    async def _connection(self) -> ClientConnection:
-        try:
-            connection = await self._origin.connection()
-        except CancelledError:
-            raise
-        except Exception as problem:
-            self._is_unreachable(self.reason(problem))
-            raise Down(self.why_down()) from None
-        self.health.connected(self._clock.seconds())
-        return connection
-
-    def _is_unreachable(self, reason: str) -> None:
-        if self.health.reachable:
-            self.log.warn("provider {provider} is down: {reason}", provider=self.name, reason=reason)
-        self.health.unreachable(self._clock.seconds(), reason)
+        return self._exchange.reason(problem)
 
     # Waiting --------------------------------------------------------------------------------------------------
 
@@ -279,7 +192,7 @@ class Vendor:
             waiting=waiting,
             delay=self._pace.delay(waiting + self._pace.waiting),
             rate=self.settings.rate,
-            latency=self._latency,
+            latency=self._exchange.latency,
             window=self.settings.connections,
         )
         if again is not None:
@@ -299,17 +212,3 @@ class Vendor:
     def _fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
         self._slots.fail(why)
         self._pace.fail_waiting(why)
-
-
-def _endpoint(network: Any, settings: Provider) -> Any:
-    parts = urlsplit(settings.url)
-    options = None
-    if parts.scheme == "https":
-        host, _ = origin.host_of(parts.netloc)
-        options = tls.client_options(
-            host,
-            ca_file=settings.ca_file,
-            certificate=settings.certificate,
-            private_key=settings.private_key,
-        )
-    return origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout, options)

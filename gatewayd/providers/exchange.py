@@ -1,0 +1,158 @@
+"""Requests to one vendor's host: a connection, the octets, the answer; and whether the host can be reached at all.
+
+Knows octets and time. When a request may be made is the vendor's, what an answer means the channel's.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from gatewayd.config import Provider
+from gatewayd.core import tls
+from gatewayd.core.errors import Down, NotWritten, Unanswered
+from gatewayd.http_client import origin
+from gatewayd.http_client.answers import AnswerReader, BadAnswer
+from gatewayd.http_client.keepalive import ClientConnection, TooLate
+from gatewayd.http_client.origin import Origin
+from gatewayd.http_client.requests import request
+from gatewayd.providers.health import Health
+from gatewayd.providers.templates import Asked
+
+IDLE = 4.0
+"""Seconds that a connection is kept unused where the vendor says nothing of it: many servers close after 5.
+
+A request on a connection that is just being closed is one of which nobody knows whether it arrived.
+"""
+
+
+class Answered(Struct, frozen=True):
+    """A vendor's answer, complete. Moments: seconds since the epoch."""
+
+    status: int
+    body: bytes
+    retry_after: str
+    written_at: float
+    seconds: float
+
+
+class Exchange:
+    """With the host of one [providers.NAME]; `latency` is the seconds that an answer takes, smoothed."""
+
+    log = Logger()
+
+    def __init__(self, clock: Any, name: str, settings: Provider, network: Any, health: Health) -> None:
+        self.latency = 0.0
+        self._clock = clock
+        self._name = name
+        self._health = health
+        self._timeout = settings.timeout
+        parts = urlsplit(settings.url)
+        self._host = origin.host_header(parts.netloc)
+        self._plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
+        self._origin = Origin(
+            clock,
+            _endpoint(network, settings),
+            tls=parts.scheme == "https",
+            timeout=settings.timeout,
+            idle=IDLE,
+        )
+
+    def wait_for(self, timeout: float) -> None:
+        """So many seconds for an answer from the next request on."""
+        self._timeout = self._origin.timeout = timeout
+
+    def close(self) -> list[Deferred[None]]:
+        """Let all connections go; each of what is given fires when one is closed."""
+        return self._origin.close()
+
+    async def ask(self, asked: Asked, mark: Callable[[], Awaitable[None]]) -> Answered:
+        """Write one request and wait for its answer; `mark` is awaited right before the octets are written.
+
+        Raises Down or NotWritten where nothing was written, Unanswered where it was and no answer came, and whatever
+        `mark` raises.
+        """
+        connection = await self._connection()
+        try:
+            await mark()
+        except BaseException:
+            self._origin.give_back(connection)
+            raise
+        if not connection.alive:
+            raise NotWritten
+        written_at = self._clock.seconds()
+        octets = request(
+            asked.method, asked.target, self._host, asked.headers, asked.body, has_body=asked.method != "GET"
+        )
+        try:
+            answer: AnswerReader = await connection.ask(octets, written_at + self._timeout)
+        except CancelledError:
+            raise
+        except Exception as problem:
+            reason = self.reason(problem)
+            self._note_latency(written_at)
+            self._health.unanswered(self._clock.seconds(), reason)
+            raise Unanswered(reason) from None
+        self._note_latency(written_at)
+        return Answered(answer.status, answer.body, answer.retry_after, written_at, self._clock.seconds() - written_at)
+
+    async def knock(self) -> None:
+        """Open a connection without TLS and close it. Raises why there is none."""
+        await origin.knock(self._clock, self._plain, self._timeout)
+
+    async def connect(self) -> None:
+        """Open a connection and close it. Raises why there is none; nothing is asked."""
+        connection = await self._origin.connection()
+        await connection.abandon()
+
+    def unreachable(self, problem: BaseException) -> None:
+        """There was no connection."""
+        reason = self.reason(problem)
+        if self._health.reachable:
+            self.log.warn("provider {provider} is down: {reason}", provider=self._name, reason=reason)
+        self._health.unreachable(self._clock.seconds(), reason)
+
+    def reason(self, problem: BaseException) -> str:
+        """Why there was no connection or no answer, in words that name nobody."""
+        if isinstance(problem, TooLate):
+            return f"no answer in {self._timeout:g} s"
+        if isinstance(problem, BadAnswer):
+            return f"its answer is unreadable: {problem}"
+        return origin.reason(problem, "host") or f"no answer: {type(problem).__name__}"
+
+    async def _connection(self) -> ClientConnection:
+        try:
+            connection = await self._origin.connection()
+        except CancelledError:
+            raise
+        except Exception as problem:
+            self.unreachable(problem)
+            raise Down(why_down(self._name, self._health)) from None
+        self._health.connected(self._clock.seconds())
+        return connection
+
+    def _note_latency(self, written_at: float) -> None:
+        """Of what got no answer, too: who hangs must not keep a crowd waiting in memory."""
+        self.latency += (self._clock.seconds() - written_at - self.latency) / 8
+
+
+def why_down(name: str, health: Health) -> str:
+    """That it is down, and why, for a message's timeline."""
+    return f"{name} is down: {health.trouble}" if health.trouble else f"{name} is down"
+
+
+def _endpoint(network: Any, settings: Provider) -> Any:
+    parts = urlsplit(settings.url)
+    options = None
+    if parts.scheme == "https":
+        host, _ = origin.host_of(parts.netloc)
+        options = tls.client_options(
+            host,
+            ca_file=settings.ca_file,
+            certificate=settings.certificate,
+            private_key=settings.private_key,
+        )
+    return origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout, options)
