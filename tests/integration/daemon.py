@@ -34,7 +34,7 @@ from warm import Started, start
 
 from gatewayd.sandbox.players import QUERY, SAMPLES, Player, PlayerDatabase
 from gatewayd.sandbox.relay import SimulatedRelay
-from gatewayd.sandbox.smartico import Said, Smartico
+from gatewayd.sandbox.smartico import GatewayAnswer, Smartico
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer, later, until
@@ -292,7 +292,7 @@ class World:
 
     async def email(
         self, player: str = "hhu234556", daemon: Daemon | None = None, label: str = "amazing", **fields: Any
-    ) -> Said:
+    ) -> GatewayAnswer:
         """POST one email; again while the answer is try_again, as Smartico does."""
         fields = {"ext_user_id": player, "email_uid": uuid.uuid4().hex} | fields
         api = (daemon or self.daemon).api
@@ -300,7 +300,7 @@ class World:
             await later(0.2)
         return said
 
-    async def sms(self, player: str = "hhu234556", body: str = "Get the offer", **fields: Any) -> Said:
+    async def sms(self, player: str = "hhu234556", body: str = "Get the offer", **fields: Any) -> GatewayAnswer:
         """POST one SMS; again while the answer is try_again, as Smartico does."""
         fields = {"ext_user_id": player, "body": body, "im_uid": uuid.uuid4().hex} | fields
         while (said := await self.smartico.send_sms(self.daemon.api, "amazing", SECRET, **fields)).error_code == 10:
