@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from daemon import SECRET, World
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
-from gatewayd.sandbox.smartico import Said
+from gatewayd.sandbox.smartico import GatewayAnswer
 from redis_server import later, until
 
 TOLD = ["accepted", "delivered"]
@@ -23,7 +23,7 @@ class Load:
         self.channel = channel
         self.name = name
         self.ids: dict[str, str] = {}
-        self.refused: list[Said] = []
+        self.refused: list[GatewayAnswer] = []
         self._waiting = list(range(count, 0, -1))
         callers_done = [Deferred.fromCoroutine(self._call()) for _ in range(callers)]
         self.done = DeferredList(callers_done, fireOnOneErrback=True)

@@ -18,7 +18,7 @@ from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 from gatewayd.core.errors import ErrorCode
 from gatewayd.operators.log import REPEATS
 from gatewayd.sandbox.players import SAMPLES, Player, PlayerDatabase
-from gatewayd.sandbox.smartico import CallbackAnswer, Said
+from gatewayd.sandbox.smartico import CallbackAnswer, GatewayAnswer
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.store.link import RedisLink
 from redis_server import until
@@ -269,7 +269,7 @@ async def test_sigterm_under_load_loses_nothing_and_answers_everybody() -> None:
         assert max(mails(world).values()) == 1
 
 
-async def _post(world: World, kind: str, number: int, uid: str) -> Said:
+async def _post(world: World, kind: str, number: int, uid: str) -> GatewayAnswer:
     if kind == "sms":
         return await world.sms(f"p{number}", uid, im_uid=uid)
     return await world.email(f"p{number}", subject=uid, email_uid=uid)
