@@ -44,6 +44,13 @@ class Accepting(StorePart):
         self._link.check_replicas()
         if attempt:
             self._unheard.asked(attempt)
+        if not self._moments.has_joined:
+            # Kept by a clock that nobody has compared yet, its deadline may have passed for all others.
+            try:
+                await self._join_clocks()
+            except BaseException:
+                self.heard(attempt)
+                raise
         digest, content, texts = rows.stored(message, small=not lease)
         item = (
             message.id,

@@ -25,6 +25,11 @@ class Moments:
         self._has_joined = False
 
     @property
+    def has_joined(self) -> bool:
+        """Whether deadlines can be kept so that others read them as they were meant."""
+        return self._has_joined
+
+    @property
     def behind(self) -> float | None:
         """By how many seconds deadlines lag behind Redis' clock, which was set; None before that is known."""
         return self.ahead - self._followed if self._has_joined else None
@@ -40,9 +45,10 @@ class Moments:
         seconds, microseconds = theirs
         now = seconds + microseconds / 1e6
         before, last = self.ahead, self._compared_at
-        # What is known stays where this comparison allows it: a slow answer must not move the slots of a rate.
+        # What is known stays where this comparison allows it: a slow answer must not move the slots of a rate. Before the
+        # first one that is 0: most hosts have the time from one source.
         least, most = now - ended, now + RESOLUTION - began
-        ahead = (least + most) / 2 if last is None else min(max(before, least), most)
+        ahead = min(max(before, least), most)
         self.ahead, self._compared_at = ahead, ended
         apart = ahead - self._followed
         if last is None or abs(apart) <= JUMP:

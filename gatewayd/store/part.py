@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.logger import Logger
 
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import rows
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -61,6 +62,15 @@ class StorePart:
         except FirstError as error:
             error.subFailure.raiseException()
         return replies
+
+    async def _join_clocks(self) -> None:
+        """What the first heartbeat does, for what comes before it. Raises StoreUntouched."""
+        try:
+            await self._compare_clocks()
+            lag = await self._link.command("HGET", self._key("beats"), "lag")
+        except StoreUnavailable as error:
+            raise StoreUntouched(str(error)) from None
+        self._moments.join(float(lag or 0) / 1000)
 
     async def _compare_clocks(self) -> None:
         began = self._clock.seconds()

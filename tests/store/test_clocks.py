@@ -294,6 +294,28 @@ async def test_a_process_that_begins_after_a_jump_reads_deadlines_as_the_others_
     }
 
 
+@pytest.mark.parametrize("jump", [0.0, -3600.0, 3600.0])
+@pytest.mark.parametrize("off", [0.0, -3600.0, 3600.0])
+@pytest_twisted.ensureDeferred
+async def test_a_message_that_comes_before_the_first_heartbeat_has_its_deadline(
+    redis: tuple[RedisLink, ShiftedClock], jump: float, off: float
+) -> None:
+    """Its process has just begun, on a host whose clock is an hour off, and Redis' clock was set before: it has 1 h."""
+    link, clock = redis
+    here, there = Away(reactor, 0.0), Away(reactor, off)
+    old = RedisStore(link, here, PREFIX, "one")
+    await old.beat(first=True, dead_after=15)
+    clock.advance(jump)
+    for _ in range(2):
+        await old.beat(first=False, dead_after=15)
+    new = RedisStore(link, there, PREFIX, "two")
+    message = sms(there)
+    await new.accept(message, "f", until=there.seconds() + 3)
+    (leased,) = await old.lease_messages(Channel.SMS, 10)
+    assert leased.message.deadline == pytest.approx(message.deadline - off, abs=1.0)
+    assert leased.message.accepted_at == pytest.approx(message.accepted_at - off, abs=1.0)
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_host_that_slept_says_nothing_of_redis_clock(
     redis: tuple[RedisLink, ShiftedClock], redis_server: RedisServer
