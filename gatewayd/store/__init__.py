@@ -49,8 +49,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         super().__init__(link, clock, prefix, instance)
         self._refusal = ""
         self._dataset = Dataset()
-        # By how many ms Redis' clock was set back, for which nothing was moved yet: what all share, and our own leases.
-        self._set_back = self._leases_back = 0
+        self._set_back = 0  # by how many ms Redis' clock was set back since what all share was moved
 
     @staticmethod
     def key_prefix(configured: str) -> str:

@@ -45,7 +45,17 @@ class Facts(StorePart):
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         """As IStore."""
-        reply = await self._run(
+        result, message_id, *report = await self._record_receipt(receipt, int(park), by_number)
+        if result == b"clock":
+            # By when it came is told whether it can be about a message.
+            await self._compare_clocks()
+            result, message_id, *report = await self._record_receipt(receipt, 2, by_number)
+        self._offer(report[0] if report else None)
+        await self._link.confirmed()
+        return result.decode(), message_id.decode()
+
+    async def _record_receipt(self, receipt: Receipt, park: int, by_number: bool) -> list[bytes]:
+        reply: bytes = await self._run(
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
@@ -53,7 +63,7 @@ class Facts(StorePart):
             receipt.event or "",
             receipt.detail,
             list(receipt.number_hashes),
-            int(park),
+            park,
             # As it was when it was parked, to the letter: by that it is found again.
             rows.parked(replace(receipt, came_at=0.0, parked_at=receipt.parked_at or self._now())),
             int(receipt.parked_at > 0),
@@ -61,10 +71,7 @@ class Facts(StorePart):
             int(by_number),
             receipt.wording or "",
         )
-        result, message_id, *report = reply.split(b"\n", 2)
-        self._offer(report[0] if report else None)
-        await self._link.confirmed()
-        return result.decode(), message_id.decode()
+        return reply.split(b"\n", 2)
 
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         """As IStore."""

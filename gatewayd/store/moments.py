@@ -45,8 +45,8 @@ class Moments:
         seconds, microseconds = theirs
         now = seconds + microseconds / 1e6
         before, last = self.ahead, self._compared_at
-        # What is known stays where this comparison allows it: a slow answer must not move the slots of a rate. Before the
-        # first one that is 0: most hosts have the time from one source.
+        # What is known stays where this comparison allows it: a slow answer must not move the slots of a rate. Before
+        # the first one that is 0: most hosts have the time from one source.
         least, most = now - ended, now + RESOLUTION - began
         ahead = min(max(before, least), most)
         self.ahead, self._compared_at = ahead, ended

@@ -412,6 +412,30 @@ async def test_a_receipt_finds_its_message_by_the_number_whatever_the_clock_did(
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_receipt_is_behind_its_message_though_nobody_has_noticed_that_the_clock_was_set_on(
+    hosts: Hosts,
+) -> None:
+    """The process that hears it still goes by the clock as it was when the message is marked by the new one."""
+    one, two = hosts.store("one"), hosts.store("two")
+    for store in (one, two):
+        await store.beat(first=True, dead_after=15)
+    message = sms(hosts.clock)
+    await one.accept(message, "f", lease=True)
+    hosts.redis_clock.advance(60)
+    await one.mark(message, "uk", "hash", lease="")
+    hosts.passes(1)
+    receipt = Receipt("uk", ("r1",), Event.DELIVERED, "receipt", number_hash="hash")
+    assert (await two.record_receipt(receipt, park=True))[0] == "parked"
+    for store in (one, two):
+        await store.beat(first=False, dead_after=15)
+    hosts.passes(16)
+    await one.settle_again(message, message.deadline, "held", lease="", uncertain=True, route="uk")
+    (due,), _ = await two.parked_receipts(10)
+    assert (await two.record_receipt(due, park=False, by_number=True))[0] == "moved"
+    assert await two.parked_receipts(10) == ([], [])
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_receipt_is_not_about_what_is_written_later_though_the_clock_was_set(hosts: Hosts) -> None:
     """It came behind the jump, long before the mark."""
     store = hosts.store("one")
