@@ -16,7 +16,7 @@ from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
 from gatewayd.core.consent import Consent
 from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
-from gatewayd.core.interfaces import Acceptance, Decided, IRecipients, IStore, unrecorded
+from gatewayd.core.interfaces import Acceptance, Decided, IAccepting, IRecipients, unrecorded
 from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Resolved, Sms, WhyNot
 from gatewayd.core.persist import persist
@@ -84,7 +84,7 @@ class Acceptor:
     def __init__(
         self,
         clock: IReactorTime,
-        store: IStore,
+        store: IAccepting,
         recipients: IRecipients,
         keys: Keys,
         labels: Mapping[str, Label],

@@ -19,7 +19,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
-from gatewayd.core.interfaces import Decided, IChannel, IStore, unrecorded
+from gatewayd.core.interfaces import Decided, IChannel, IShownToPeople, unrecorded
 from gatewayd.core.model import Channel
 from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
@@ -56,7 +56,7 @@ class AdminPaths:
     def __init__(
         self,
         clock: IReactorTime,
-        store: IStore,
+        store: IShownToPeople,
         keys: Keys,
         metrics: Metrics,
         labels: Mapping[str, float],

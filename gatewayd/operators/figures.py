@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.interfaces import IChannel, IStore
+from gatewayd.core.interfaces import IChannel, IShownToPeople
 from gatewayd.core.model import Channel, DeadLetter, Degraded, QueueState, WayState
 from gatewayd.operators.metrics import Counts, Metrics
 
@@ -75,7 +75,7 @@ class Watch(Service):
     def __init__(
         self,
         clock: IReactorTime,
-        store: IStore,
+        store: IShownToPeople,
         channels: Mapping[Channel, IChannel],
         metrics: Metrics,
         labels: Collection[str],

@@ -7,7 +7,7 @@ must still be found and removed.
 from collections.abc import Awaitable, Callable, Mapping
 
 from gatewayd.config.wording import meant
-from gatewayd.core.interfaces import IStore
+from gatewayd.core.interfaces import IShownToPeople
 from gatewayd.operators.orders import Wrong
 
 
@@ -16,7 +16,7 @@ class KnownLabels:
 
     def __init__(
         self,
-        store: IStore,
+        store: IShownToPeople,
         configured: Callable[[], Mapping[str, float]],
         has_stops: Callable[[str], Awaitable[bool]],
     ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from twisted.logger import Logger
 
 from gatewayd.core.durations import spoken
-from gatewayd.core.interfaces import IStore
+from gatewayd.core.interfaces import IShownToPeople
 from gatewayd.core.model import Channel, Known, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
@@ -21,7 +21,7 @@ log = Logger()
 class MessageOrders:
     """Carries them out. `retention` is for how many seconds an ended message is kept."""
 
-    def __init__(self, store: IStore, keys: Keys, labels: KnownLabels, *, retention: float) -> None:
+    def __init__(self, store: IShownToPeople, keys: Keys, labels: KnownLabels, *, retention: float) -> None:
         self._store = store
         self._keys = keys
         self._labels = labels

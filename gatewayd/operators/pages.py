@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.interfaces import IStore
+from gatewayd.core.interfaces import IShownToPeople
 from gatewayd.core.model import Channel, Trace
 from gatewayd.http.door import Answer
 from gatewayd.operators.actions import ACTIONS
@@ -34,7 +34,7 @@ class BrowserPages:
     def __init__(
         self,
         clock: IReactorTime,
-        store: IStore,
+        store: IShownToPeople,
         watch: Watch,
         labels: Callable[[], Mapping[str, float]],
         orders: MessageOrders,

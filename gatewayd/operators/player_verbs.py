@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from gatewayd.config.labels import SUPPRESS_FOR
-from gatewayd.core.interfaces import Decided, IStore
+from gatewayd.core.interfaces import Decided, IShownToPeople
 from gatewayd.core.model import Channel, Decision, Json
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
@@ -29,7 +29,7 @@ class PlayerVerbs:
 
     def __init__(
         self,
-        store: IStore,
+        store: IShownToPeople,
         keys: Keys,
         labels: Callable[[], Mapping[str, float]],
         known: KnownLabels,

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gatewayd.core.interfaces import IRecipients, IStopList, IStore
+from gatewayd.core.interfaces import IRecipients, IShownToPeople, IStopList
 from gatewayd.core.model import Channel, Json, Stop
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.orders import PlayerOrder, channels, check_id
@@ -57,7 +57,7 @@ class StopOrders:
     """Carries them out. A player is looked up in the directory, which may spell the id otherwise."""
 
     def __init__(
-        self, clock: IReactorTime, store: IStore, stops: IStopList, keys: Keys, recipients: IRecipients
+        self, clock: IReactorTime, store: IShownToPeople, stops: IStopList, keys: Keys, recipients: IRecipients
     ) -> None:
         self._clock = clock
         self._store = store

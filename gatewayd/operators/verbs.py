@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
-from gatewayd.core.interfaces import IStore
+from gatewayd.core.interfaces import IShownToPeople
 from gatewayd.core.model import Json
 from gatewayd.http.door import Answer
 from gatewayd.operators.figures import Watch
@@ -26,7 +26,7 @@ class Verbs:
 
     def __init__(
         self,
-        store: IStore,
+        store: IShownToPeople,
         watch: Watch,
         labels: Callable[[], Mapping[str, float]],
         orders: MessageOrders,

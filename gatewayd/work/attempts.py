@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IStore, unrecorded
+from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IQueues, unrecorded
 from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
@@ -39,7 +39,7 @@ class MessageWork:
     def __init__(
         self,
         clock: Any,
-        store: IStore,
+        store: IQueues,
         channel: Channel,
         deliver: Callable[[Leased], Awaitable[Handed]],
         *,

@@ -13,7 +13,7 @@ from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
 from gatewayd.core.consent import Consent
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
-from gatewayd.core.interfaces import IChannel, IRecipients, IStore
+from gatewayd.core.interfaces import IChannel, IQueues, IRecipients
 from gatewayd.core.model import Channel, Handed, Leased, Message, Order, Resolved, Sms, WhyNot
 from gatewayd.core.tokens import Keys
 from gatewayd.work.marks import Marks
@@ -50,7 +50,7 @@ class Deliverer:
     def __init__(
         self,
         clock: Any,
-        store: IStore,
+        store: IQueues,
         channels: Mapping[Channel, IChannel],
         recipients: IRecipients,
         keys: Keys,

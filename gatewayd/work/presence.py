@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from gatewayd.core.interfaces import IStore
+from gatewayd.core.interfaces import IProcesses
 from gatewayd.core.model import Channel
 from gatewayd.work.outbox import Outbox
 
@@ -27,7 +27,7 @@ class Presence:
 
     def __init__(
         self,
-        store: IStore,
+        store: IProcesses,
         outboxes: Mapping[str, Outbox[Any]],
         *,
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
-from gatewayd.core.interfaces import IMeter, IStore
+from gatewayd.core.interfaces import IMeter, IQueues
 from gatewayd.core.log import Logger
 from gatewayd.core.model import ReportJob
 from gatewayd.core.persist import persist
@@ -30,7 +30,7 @@ class ReportWork:
     def __init__(
         self,
         clock: Any,
-        store: IStore,
+        store: IQueues,
         tell: Callable[[ReportJob], Awaitable[None]],
         *,
         statuses: RecentStatuses,

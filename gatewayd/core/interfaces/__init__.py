@@ -4,12 +4,17 @@ A module for each room that provides them; import them from here. The verbs (acc
 these and no neighbour. Times are seconds since the epoch.
 """
 
+from gatewayd.core.interfaces.accepting import Acceptance, IAccepting
 from gatewayd.core.interfaces.callbacks import ICallbacks
 from gatewayd.core.interfaces.channels import BeforeWire, IChannel, ISharedRoutes
 from gatewayd.core.interfaces.directories import IRecipientDirectory, IRecipientDirectoryMaker, IRecipients
 from gatewayd.core.interfaces.evidence import EvidenceSink
+from gatewayd.core.interfaces.facts import IFacts
 from gatewayd.core.interfaces.operators import Decided, IMeter, SaysDegraded, unrecorded
-from gatewayd.core.interfaces.store import Acceptance, Claim, IEventClaims, IStopList, IStore
+from gatewayd.core.interfaces.people import IShownToPeople
+from gatewayd.core.interfaces.processes import IProcesses
+from gatewayd.core.interfaces.queues import IQueues
+from gatewayd.core.interfaces.store import Claim, IEventClaims, IStopList, IStore
 
 __all__ = [
     "Acceptance",
@@ -17,14 +22,19 @@ __all__ = [
     "Claim",
     "Decided",
     "EvidenceSink",
+    "IAccepting",
     "ICallbacks",
     "IChannel",
     "IEventClaims",
+    "IFacts",
     "IMeter",
+    "IProcesses",
+    "IQueues",
     "IRecipientDirectory",
     "IRecipientDirectoryMaker",
     "IRecipients",
     "ISharedRoutes",
+    "IShownToPeople",
     "IStopList",
     "IStore",
     "SaysDegraded",

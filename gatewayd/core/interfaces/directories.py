@@ -5,11 +5,7 @@ from typing import Any
 
 from zope.interface import Attribute, Interface
 
-from gatewayd.core.model import (
-    Channel,
-    Recipient,
-    Resolved,
-)
+from gatewayd.core.model import Channel, Recipient, Resolved
 
 
 class IRecipientDirectory(Interface):

@@ -2,11 +2,7 @@
 
 from typing import Protocol
 
-from gatewayd.core.model import (
-    Evidence,
-    Inbound,
-    Receipt,
-)
+from gatewayd.core.model import Evidence, Inbound, Receipt
 
 
 class EvidenceSink(Protocol):

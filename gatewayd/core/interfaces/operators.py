@@ -5,11 +5,7 @@ from collections.abc import Callable, Iterable
 from zope.interface import Interface
 
 from gatewayd.core.errors import ErrorCode
-from gatewayd.core.model import (
-    Channel,
-    Decision,
-    Degraded,
-)
+from gatewayd.core.model import Channel, Decision, Degraded
 from gatewayd.core.status import Report
 
 SaysDegraded = Callable[[], Iterable[Degraded]]

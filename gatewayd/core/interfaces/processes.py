@@ -1,0 +1,77 @@
+"""What the processes on one Redis share through it: rates, heartbeats, each other's leases, what it forgot.
+
+Times are seconds since the epoch.
+"""
+
+from collections.abc import Collection, Sequence
+
+from zope.interface import Interface
+
+from gatewayd.core.model import Channel
+from gatewayd.core.status import State
+
+
+class IProcesses(Interface):
+    """This process among its peers. Each method is one atomic step; any may raise StoreUnavailable."""
+
+    async def reserve(bucket: str, slots: int, interval: float, burst: float) -> float:
+        """Reserve `slots` moments in an even sequence shared by all processes; the first of them, at or after now.
+
+        `interval` is the seconds between two moments; `burst` how many seconds' worth may pile up unused.
+        """
+
+    async def reserve_soon(bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        """Reserve one moment of that sequence, unless it is over `patience` seconds away; whether, and when it is."""
+
+    async def beat(*, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+        """This instance lives: is its name still its own, which peers had no beat for `dead_after`, what is paused.
+
+        By the store's clock. Nobody is dead before there were heartbeats for as long, without a gap of 5 s. The
+        process that said `first` last owns the name.
+        """
+
+    def forgotten_since() -> float:
+        """How many seconds of what was written the store may have forgotten since this was asked last; mostly 0."""
+
+    def has_restated() -> None:
+        """All of that was said: until then nobody leases or marks, for half a minute at most."""
+
+    async def restate_marks(marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
+        """Messages, each with its route and the stamp of a mark: whose mark was forgotten; who was uncertain anyway.
+
+        The former are uncertain from now on, unless they are settled.
+        """
+
+    async def restate_told(items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+        """Messages, each with the letters that were told, their final state, and whether its end was recorded.
+
+        What was told is known as told from now on, and its state with it. Of each: whether any was not known as told,
+        whether its end is not known still, and the letters that are still to be told.
+        """
+
+    async def come_forward() -> None:
+        """Where the last heartbeat heard that the store's clock was set back: what stands in the future moves along."""
+
+    async def recover(instance: str, *, before: float = 0.0) -> int:
+        """Give back all that an instance had leased, or had leased before that time; how much it was."""
+
+    async def requeue_set_aside() -> int:
+        """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
+
+    async def make_due(channel: Channel, *, every: bool = False) -> None:
+        """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed.
+
+        With `every`, what was tried and failed, too: it may have waited for a label or route that is back.
+        """
+
+    async def make_reports_due(message_ids: Collection[str]) -> None:
+        """Make due what waits to be told of these messages."""
+
+    async def stray_leases(kind: str, age: float) -> list[str]:
+        """What this instance has held for `age` or longer in the queue `kind`."""
+
+    async def release(kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
+        """Give a lease back that this instance has held for `age` or longer.
+
+        Where it is one of `unwritten`, the caller knows that nothing left under it: its mark says nothing.
+        """
