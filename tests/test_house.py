@@ -51,7 +51,6 @@ def test_each_room_has_its_tests() -> None:
         "assembly": "what it puts together is the daemon, which tests/integration starts",
         "core/interfaces": "types only",
         "core/model": "values only",
-        "sandbox": "the tests' own world: each of its parts stands in for a neighbour in them",
     }
     assert {room for room in rooms if not any((ROOT / "tests" / room).glob("test_*.py"))} == set(without_own)
 

@@ -7,7 +7,6 @@ trip; the parts know nothing of it.
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections import Counter
@@ -29,6 +28,7 @@ from gatewayd.sandbox import smsc as smscs
 from gatewayd.sandbox.configuration import BY_HTTP, LABEL, SECRET
 from gatewayd.sandbox.daemon_process import DaemonProcess
 from gatewayd.sandbox.players import PlayerDatabase
+from gatewayd.sandbox.ports import Ports
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
 from gatewayd.sandbox.smartico import GatewayAnswer, Heard, Smartico
 from gatewayd.sandbox.story import JsonStory, SandboxFailed, Story
@@ -63,7 +63,8 @@ class Sandbox:
         self._quiet = wish.messages > 1
         self._daemon = DaemonProcess()
         self._stopping = False
-        self._ports = {name: _free_port(wanted) for name, wanted in _PORTS.items()}
+        self._held = Ports()
+        self._ports = self._held.numbers
         self.smartico = Smartico(reactor)
         self._relay: relays.SimulatedRelay
         self._kept = 0
@@ -275,6 +276,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         stops, self._stops = self._stops, []
         for _, stop in reversed(stops):
             await stop()
+        self._held.release()
         if self._own:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -323,7 +325,6 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 KEPT_MAILS = 1000
 """Mails that are kept as files."""
 
-_PORTS = {"api": 8080, "public": 8081, "admin": 9090, "bounces": 2424}
 _DULL = frozenset({"enquire_link", "connected", "disconnected"})
 
 
@@ -334,19 +335,6 @@ async def _remove(redis: RedisProcess, directory: Path) -> None:
 
 def _deferred(work: Callable[[str], Any]) -> Callable[[str], Deferred[Any]]:
     return lambda user: Deferred.fromCoroutine(work(user))
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted`, if nobody has it, so that the lines to paste look familiar; else any free one."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise SandboxFailed("no free port on 127.0.0.1")
 
 
 def _end_once(reactor: Any) -> None:
