@@ -254,6 +254,7 @@ class Row:
     ended: float = 0.0
     segments: str = ""
     progress: tuple[str, ...] = ()
+    lost_progress: bool = False
     copies: int = 0
     lease: tuple[str, str] | None = None
     marked_since: bool = False
@@ -730,7 +731,7 @@ class FakeStore:
         self.db.parked.pop(receipt, None)
         event, awaited = receipt.event, len(row.progress)
         shown = not index and not bad and row.state is State.UNCERTAIN
-        goes_on = shown and awaited + 1 < len(row.segments)
+        goes_on = shown and awaited + 1 < len(row.segments) and not row.lost_progress
         whole = shown and row.segments[awaited:] == "."
         if not index:
             index = max(row.segments.find(".", awaited), row.segments.find(".")) + 1 or 1
@@ -1103,6 +1104,7 @@ class FakeStore:
             row = self.db.rows.get(message_id)
             if row is not None and round(row.marked * 1000) < stamp and row.state in WAITING:
                 row.state, row.route, row.marked = State.UNCERTAIN, route, max(self._now(), stamp / 1000)
+                row.lost_progress = True
                 self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
                 forgotten.append(message_id)
             elif row is not None and row.state is State.UNCERTAIN:

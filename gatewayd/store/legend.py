@@ -201,6 +201,13 @@ FIELDS: dict[str, Field] = {
     "segments_taken": Field(
         "J", "number", "how many segments were taken; J1 ... are their remote ids", "mark_on_the_wire ...", _FINAL
     ),
+    "lost_progress": Field(
+        "G",
+        "flag",
+        "Redis forgot its latest mark, and maybe which segments were taken before that",
+        "restate_mark",
+        "resume_uncertain, or with the hash",
+    ),
     "old_segments": Field("j", "text", "0.1.0: those remote ids", "0.1.0", _FINAL),
     # Where it stands
     "state": Field("s", "text", "status.State", "all that move it", "with the hash"),

@@ -8,8 +8,8 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
-from gatewayd.core.model import Channel, Handed, Message
-from gatewayd.core.status import State
+from gatewayd.core.model import Channel, Handed, Message, Receipt
+from gatewayd.core.status import Event, State
 from gatewayd.store import RedisStore
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -255,3 +255,26 @@ async def test_reports_are_not_told_before_peers_said_what_they_told(pair: Pair)
     pair.clock.advance(3.1)
     await pair.beat()
     assert await pair.two.lease_reports(1) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_resumes_no_long_sms_whose_progress_was_forgotten(pair: Pair) -> None:
+    """Two segments were taken, and Redis knows the mark of the first alone: a receipt may be for either of them."""
+    message = await pair.leased(pair.one)
+    first = await pair.one.mark(message, "world", "hash", lease="1", segments=3)
+    await pair.one.settle_again(
+        message, message.deadline, "no answer", lease="1", uncertain=True, route="world", progress=()
+    )
+    assert await pair.two.restate_marks([(message.id, "world", first + 5)]) == ([message.id], [])
+    for number in (2, 1):
+        pair.clock.advance(11)
+        receipt = Receipt("world", (f"r{number}",), Event.DELIVERED, number_hash="hash", came_at=pair.clock.seconds())
+        result, found = await pair.one.record_receipt(receipt, park=False, by_number=True)
+        assert (result, found) == ("ignored", message.id)
+        assert await pair.one.lease_messages(Channel.SMS, 1) == []
+    known = await pair.one.about(message.id)
+    assert known is not None
+    assert known.state is State.UNCERTAIN
+    # What the process knows that has the connection is the truth.
+    assert await pair.one.resume_from(message.id, "world", pair.clock.seconds(), "late", progress=("r1", "r2"))
+    assert [one.progress for one in await pair.one.lease_messages(Channel.SMS, 1)] == [("r1", "r2")]

@@ -19,8 +19,9 @@ local function record_of(id)
   if not m then return nil end
   m.segments_taken = 0
   if not WAITING[m.state] then return m end
-  local lease, marked_at, taken, content = unpack(call('HMGET', m.key, FIELD.lease, FIELD.marked_at,
-    FIELD.segments_taken, FIELD.content))
+  local lease, marked_at, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.lease, FIELD.marked_at,
+    FIELD.segments_taken, FIELD.content, FIELD.lost_progress))
+  m.lost_progress = lost_progress
   m.lease, m.marked_at, m.content = lease, tonumber(marked_at or '0'), content
   m.segments_taken = tonumber(taken or '0')
   return with_old_progress(m)
@@ -167,7 +168,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   if was_parked == 1 then call('ZREM', KEY.parked, payload) end
   local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
   local shown = not segment and not bad and m.state == UNCERTAIN and outcomes
-  local resumes = shown and awaited < #outcomes
+  local resumes = shown and awaited < #outcomes and not m.lost_progress
   local all_taken = shown and awaited == #outcomes and sub(outcomes, awaited) == '.'
   if not segment then
     -- Found by its number it names no segment. Brought or looked up again, it must not count for the next one too.

@@ -3,6 +3,7 @@
 -- item    id route stamp(of the mark)
 -- reply   1 where it had forgotten, 2 where it knows it, or a later one, and not how that ended, or 0
 -- holds   this mark or a later one is known; a message that is settled stays so
+--         a receipt that is found by its number resumes it no more: it may be for any of the segments
 --         a peer that had leased it meanwhile, as one that never left, holds it no more and can't mark it
 local function each(id, route, stamp)
   local m = record(id)
@@ -10,6 +11,7 @@ local function each(id, route, stamp)
   if m.marked_at >= stamp then return m.state == UNCERTAIN and 2 or 0 end
   set(m, FIELD.state, UNCERTAIN)
   set(m, FIELD.route, route)
+  set(m, FIELD.lost_progress, 1)
   set(m, FIELD.marked_at, string.format('%.0f', math.max(NOW, stamp)))
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)

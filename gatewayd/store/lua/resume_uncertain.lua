@@ -6,6 +6,7 @@ local function each(id, route, written_at, reason, remotes)
   local m = record(id)
   if not m or m.state ~= UNCERTAIN or m.route ~= route or m.marked_at > written_at then return 0 end
   if not resume(m) then return 0 end
+  clear(m, FIELD.lost_progress)
   set_taken(m, route, remotes, 1)
   note(m, 'again', reason)
   save(m)
