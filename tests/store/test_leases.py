@@ -2,13 +2,14 @@
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import DeferredList, ensureDeferred
 
 from gatewayd.core.errors import LeaseLost
 from gatewayd.core.model import Channel, Evidence, Handed
 from gatewayd.core.status import Event, Report, State
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
-from store_world import World, alone, world
+from store_world import World, alone, sms, world
 
 __all__ = ["alone", "world"]
 
@@ -241,3 +242,18 @@ async def test_what_was_heard_may_be_told_again_where_somebody_asks_for_it(world
     assert queued == 1
     assert await world.one.restate_told([(message.id, "a", None, False)]) == [(False, False, "a")]
     assert await world.told() == [Report.ACCEPTED]
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_what_stands_before_a_failing_one_of_the_same_call_is_whole(world: World) -> None:
+    """What a call owes to leases and counts is written though a later item fails: the stored one comes as a stray."""
+    stored, broken = sms(world.clock), sms(world.clock)
+    await world.one._link.command("SET", world.one._key("message", broken.id), "no hash")
+    asked = [ensureDeferred(world.one.accept(message, "print", lease=True)) for message in (stored, broken)]
+    outcomes = await DeferredList(asked, consumeErrors=True)
+    assert [worked for worked, _ in outcomes] == [False, False]
+    assert await world.one.stray_leases("sms", 0) == [stored.id]
+    counts = await world.one.counts()
+    assert [counts["amazing", Channel.SMS, what] for what in ("accepted", "in_flight")] == [1, 1]
+    assert await world.one._link.command("GET", world.one._key("waiting")) == b"1"

@@ -2,9 +2,11 @@
 
 import pytest
 
-from gatewayd.core.model import DeadLetter
+from gatewayd.core.model import DeadLetter, Message, Sms
 from gatewayd.core.status import Report
-from gatewayd.store.rows import dead_letter, effort, parked, unparked
+from gatewayd.store.legend import FIELDS, LONG
+from gatewayd.store.moments import Moments
+from gatewayd.store.rows import dead_letter, effort, is_inside, leased, parked, stored, unparked
 
 ID = "8dc0d170-2e5c-49a3-a498-7aeaa13d75d9"
 
@@ -35,3 +37,25 @@ def test_a_receipt_that_was_parked_before_receipts_had_a_wording() -> None:
         b'"parked_at":1764300000.0,"earlier_hashes":[],"message_id":"","whole_after":0.0,"came_at":0.0}'
     )
     assert parked(unparked(stands)).encode() == stands
+
+
+@pytest.mark.parametrize("character", ["x", "€", '"', "😀"])
+@pytest.mark.parametrize("length", [1, 20, 50, 61, 62, 63, 64, 120, 160, 250, 300])
+def test_a_text_is_read_as_it_was_stored(character: str, length: int) -> None:
+    """A short one stands in the hash, in fields of 64 bytes, a long one in a key; none is cut in a character."""
+    message = Message(ID, "uid", "amazing", "player", Sms("Amazing", character * length), 1.0, 2.0)
+    digest, content, texts = stored(message, small=True)
+    kept = {name.encode(): value.encode() for name, value in zip(texts[::2], texts[1::2], strict=True)}
+    kept |= {FIELDS["label"].short.encode(): b"amazing", FIELDS["channel"].short.encode(): b"sms"}
+    assert max(map(len, kept.values())) <= LONG
+    assert is_inside(kept) == (not digest) == (not content)
+    found = leased(ID, "lease", kept, Moments(), content.encode(), b"", b"").message
+    assert (found.content, found.uid, found.ext_user_id) == (message.content, "uid", "player")
+
+
+def test_what_stands_in_the_hash_says_how_many_fields_it_takes() -> None:
+    """So many leave it once the next hop took the message."""
+    _, _, texts = stored(Message(ID, "uid", "amazing", "player", Sms("A", "x" * 140), 1.0, 2.0), small=True)
+    names = [name for name in texts[::2] if name.startswith(FIELDS["content"].short)]
+    assert names == ["C", "C1", "C2"]
+    assert texts[texts.index("C") + 1].startswith('3["xxx')

@@ -1461,3 +1461,22 @@ async def test_what_waits_longest_is_listed_and_may_be_tried_now(world: World) -
     assert not await world.one.try_now(old.id, Channel.SMS)
     assert await world.one.waiting(old.id, Channel.SMS) is None
     assert await world.one.lease_messages(Channel.SMS, 10) == []
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_a_short_message_that_was_stored_with_a_digest_is_sent(world: World) -> None:
+    """As versions before stored it: it is leased as it was, and nothing of what it said is left once it was taken."""
+    message = sms(world.clock)
+    await world.one.accept(message, "print")
+    link, key = world.one._link, world.one._key("message", message.id)
+    content, envelope = FIELDS["content"].short, FIELDS["envelope"].short
+    await link.command("SET", world.one._key("content", "abc"), '["Hello €"]'.encode())
+    await link.command("HSET", key, content, "abc", envelope, b'["Amazing",""]')
+    assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [message]
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    assert await link.command("HMGET", key, content, envelope) == [None, None]
+    assert await link.command("EXISTS", world.one._key("content", "abc")) == 0
+    assert await link.command("GET", world.one._key("waiting")) == b"0"
+    assert await world.told() == [Report.ACCEPTED]
