@@ -1,19 +1,13 @@
--- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore". Most messages
--- of a call are at the same cell.
-local cells = {}
+-- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore".
 local function cell(m, event)
-  local row, queued = m.state, m.queued_reports
-  if find(queued, '[ocu]') then
-    row = row .. '+' .. (find(queued, 'o', 1, true) and 'o' or '') .. (find(queued, '[cu]') and 'c' or '')
-  end
-  local name = event .. ' ' .. row
-  if cells[name] == nil then
-    local _, at = find(COLUMN[event], ';' .. row .. '>', 1, true)
-    local new, letters = string.match(COLUMN[event], '^(%a+):(%a*)', at and at + 1 or 1)
-    cells[name] = at and {state = new, letters = letters} or false
-  end
-  if not cells[name] then return nil end
-  return cells[name].state, cells[name].letters
+  local queued = m.queued_reports
+  local facts = (find(queued, 'o', 1, true) and 'o' or '')
+    .. ((find(queued, 'c', 1, true) or find(queued, 'u', 1, true)) and 'c' or '')
+  local row = facts == '' and m.state or (m.state .. '+' .. facts)
+  local _, at = find(COLUMN[event], ';' .. row .. '>', 1, true)
+  if not at then return nil end
+  local _, _, new, letters = find(COLUMN[event], '^(%a+):(%a*)', at + 1)
+  return new, letters
 end
 
 -- Move a message to `new`, queue those of `letters` that were never queued, note the step; all in one write.
