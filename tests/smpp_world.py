@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -272,3 +272,13 @@ class Memory:
         world.channel.startService()
         self.pump()
         return world
+
+
+LONG = "Ünï ¢ " * 60
+
+
+async def refusal(world: World, *args: object, **changed: object) -> BaseException:
+    """What a send ends with."""
+    ((ok, failure),) = await DeferredList([world.send(order(*args, **changed))], consumeErrors=True)  # type: ignore[arg-type]
+    assert not ok
+    return failure.value

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
@@ -10,7 +11,8 @@ from gatewayd.config import Label, Secret
 from gatewayd.core.model import Email, Message
 from gatewayd.core.tokens import Keys
 from gatewayd.smtp.client import RelaySession
-from gatewayd.smtp.negotiation import Login
+from gatewayd.smtp.commands import Envelope
+from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.timeouts import Timeouts
 
 KEYS = Keys(b"k" * 32)
@@ -84,3 +86,21 @@ class Wire:
     def cut(self) -> None:
         """The network is gone."""
         self.transport.loseConnection()
+
+
+ONE = Envelope("b+token@bounces.test", "jane@player.test", "a540f662-45b3-41ee-be56-0242ac120002")
+
+
+def result(deferred: Deferred[Any]) -> Any:
+    """What it fired with; the Deferred may not have fired yet only by mistake."""
+    seen: list[Any] = []
+    deferred.addBoth(seen.append)
+    assert seen, "no result yet"
+    return seen[0]
+
+
+def trouble(wire: Wire) -> RelayTrouble:
+    """Why the session did not become ready."""
+    failure = result(wire.session.ready)
+    assert isinstance(failure.value, RelayTrouble)
+    return failure.value

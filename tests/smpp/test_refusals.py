@@ -1,0 +1,132 @@
+"""What an SMSC's statuses make of a message, and which route is next."""
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import DeferredList
+
+from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.smpp.codec.pdu import Status
+from redis_server import until
+from smpp_world import World, order, refusal, running, settings
+
+
+@pytest_twisted.ensureDeferred
+async def test_vendor_statuses_mean_what_the_operator_says() -> None:
+    """A carrier's own code is permanent, temporary or a throttle where submit_statuses says so."""
+    verdict = [0x400]
+    meanings = {"0x400": "rejected", "1025": "retry", "0x402": "throttled"}
+    async with running(Behaviour(judge=lambda _: verdict[0]), submit_statuses=meanings) as (world, _):
+        assert isinstance(await refusal(world), PermanentFailure)
+        verdict[0] = 0x401
+        failure = await refusal(world, attempt=9)
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
+        verdict[0] = 0x402
+        failure = await refusal(world, attempt=9)
+        assert isinstance(failure, TemporaryFailure)
+        assert not failure.counts
+
+
+@pytest_twisted.ensureDeferred
+async def test_statuses_mean_what_the_table_says() -> None:
+    """Permanent, temporary, limited: each status raises its kind of failure, and no number is in any of them."""
+    verdict = [0]
+    async with running(Behaviour(judge=lambda _: verdict[0])) as (world, _):
+        verdict[0] = Status.RINVDSTADR
+        failure = await refusal(world)
+        assert isinstance(failure, PermanentFailure)
+        assert failure.hard
+        verdict[0] = Status.RX_P_APPN
+        failure = await refusal(world)
+        assert isinstance(failure, PermanentFailure)
+        assert not failure.hard
+        verdict[0] = Status.RSYSERR
+        failure = await refusal(world)
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
+        verdict[0] = 0x400
+        failure = await refusal(world, attempt=4)
+        assert isinstance(failure, TemporaryFailure)
+        failure = await refusal(world, attempt=5)
+        assert isinstance(failure, PermanentFailure)
+        assert "447700900999" not in str(failure)
+        verdict[0] = 0
+        assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_cannot_be_written_is_refused_before_the_mark() -> None:
+    """A sender of twelve letters, one in Cyrillic, a text past 255 segments: permanent, nothing marked or written."""
+    async with running() as (world, smsc):
+        for bad in (
+            order(sender="TwelveLetter"),
+            order(sender="Казино"),
+            order(body="x" * (255 * 153 + 1)),
+            order(body="x", phone="+" + "1" * 30),
+        ):
+            ((ok, failure),) = await DeferredList([world.send(bad)], consumeErrors=True)
+            assert not ok
+            assert isinstance(failure.value, PermanentFailure)
+        assert world.marks == []
+        assert smsc.submits == []
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("status", [Status.RINVSYSID, Status.RINVBNDSTS, Status.RSYSERR])
+async def test_a_route_that_refuses_for_its_own_reasons_hands_on_to_the_next(status: int) -> None:
+    """An account, session or system fault is not the message's: the next route takes it, with a mark of its own."""
+    uk, elsewhere = SmscSimulator(reactor, Behaviour(judge=lambda _: status)), SmscSimulator(reactor)
+    world = World({"uk": settings(await uk.start()), "world": settings(await elsewhere.start())})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        handed = await world.send(order(routes=("uk", "world")))
+        assert handed.route == "world"
+        assert world.marks == ["uk", "world"]
+        assert len(uk.submits) == len(elsewhere.messages) == 1
+    finally:
+        await world.channel.stopService()
+        await uk.stop()
+        await elsewhere.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_first_route_that_is_up_is_taken_at_send_time() -> None:
+    """A route that is down is passed over without a mark; when it is back it is first again; none is temporary."""
+    uk, elsewhere = SmscSimulator(reactor), SmscSimulator(reactor)
+    port = await uk.start()
+    world = World({"uk": settings(port), "world": settings(await elsewhere.start())})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        assert (await world.send(order(1, routes=("uk", "world")))).route == "uk"
+        await uk.stop()
+        await until(lambda: world.channel.routes() == {"uk": False, "world": True})
+        assert (await world.send(order(2, routes=("uk", "world")))).route == "world"
+        failure = await refusal(world, 3, routes=("uk",))
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
+        failure = await refusal(world, 3, routes=("gone",))
+        assert isinstance(failure, TemporaryFailure)
+        await uk.start(f"tcp:{port}:interface=127.0.0.1")
+        await until(world.all_bound)
+        assert (await world.send(order(4, routes=("uk", "world")))).route == "uk"
+        assert world.marks == ["uk", "world", "uk"]
+    finally:
+        await world.channel.stopService()
+        await uk.stop()
+        await elsewhere.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_validity_is_left_out_where_it_is_refused() -> None:
+    """RINVEXPIRY to a submit with validity_period: the message is no worse for it, and later ones go without."""
+    behaviour = Behaviour(judge=lambda submit: Status.RINVEXPIRY if submit.validity_period else 0)
+    async with running(behaviour) as (world, smsc):
+        failure = await refusal(world)
+        assert isinstance(failure, TemporaryFailure)
+        assert not failure.counts
+        assert (await world.send(order())).route == "world"
+        assert smsc.submits[-1].validity_period == b""

@@ -1,0 +1,165 @@
+"""What a relay's replies say and mean: the strict reader and the one table."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.smtp.replies import (
+    BadReply,
+    RelayAnswer,
+    RelayVerdict,
+    Reply,
+    ReplyReader,
+    Stage,
+    answer_of,
+    cleaned,
+    is_hard,
+    verdict_of,
+)
+
+
+def test_a_reply_has_one_code() -> None:
+    """Lines of one reply with different codes are an error."""
+    reader = ReplyReader()
+    assert reader.add(b"250-one") is None
+    with pytest.raises(BadReply):
+        reader.add(b"550 two")
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"25", b"2500 x", b"099 x", b"650 x", b"25x no", b"\xff\xfe", b"250_x", b"  250 x"]
+)
+def test_what_is_no_reply_is_an_error(line: bytes) -> None:
+    """Three digits from 2 to 5, then a space, a hyphen or nothing."""
+    with pytest.raises(BadReply):
+        ReplyReader().add(line)
+
+
+@given(st.binary(max_size=200))
+def test_the_reader_survives_any_bytes(line: bytes) -> None:
+    """Whatever a peer sends is a reply, part of one, or BadReply."""
+    try:
+        reply = ReplyReader().add(line)
+    except BadReply:
+        return
+    assert reply is None or 200 <= reply.code < 600
+
+
+def test_the_enhanced_code_is_said_once() -> None:
+    """A reply of several lines repeats its enhanced code on each; the text has it once."""
+    reader = ReplyReader()
+    assert reader.add(b"550-5.7.26 This mail is unauthenticated,") is None
+    reply = reader.add(b"550 5.7.26 see our page")
+    assert reply is not None
+    assert (reply.text, reply.enhanced) == ("5.7.26 This mail is unauthenticated, see our page", "5.7.26")
+
+
+# -- what answers mean -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "enhanced", "verdict"),
+    [
+        (Stage.DOT, 250, "2.0.0", RelayVerdict.ACCEPTED),
+        (Stage.MAIL, 421, "", RelayVerdict.ROUTE),
+        (Stage.MAIL, 451, "", RelayVerdict.ROUTE),
+        (Stage.MAIL, 530, "5.7.0", RelayVerdict.ROUTE),
+        (Stage.MAIL, 550, "5.7.1", RelayVerdict.REFUSED),
+        (Stage.MAIL, 552, "5.3.4", RelayVerdict.REFUSED),
+        (Stage.MAIL, 553, "5.1.8", RelayVerdict.REFUSED),
+        (Stage.MAIL, 555, "5.5.4", RelayVerdict.BARE),
+        (Stage.MAIL, 501, "5.5.4", RelayVerdict.BARE),
+        (Stage.MAIL, 501, "5.1.7", RelayVerdict.REFUSED),
+        (Stage.RCPT, 555, "", RelayVerdict.BARE),
+        (Stage.RCPT, 550, "5.1.1", RelayVerdict.REFUSED),
+        (Stage.RCPT, 551, "", RelayVerdict.REFUSED),
+        (Stage.RCPT, 553, "5.1.3", RelayVerdict.REFUSED),
+        (Stage.RCPT, 450, "4.2.1", RelayVerdict.AGAIN),
+        (Stage.RCPT, 452, "4.2.2", RelayVerdict.AGAIN),
+        (Stage.RCPT, 451, "4.7.1", RelayVerdict.DOMAIN),
+        (Stage.RCPT, 421, "4.7.0", RelayVerdict.DOMAIN),
+        (Stage.DATA, 451, "", RelayVerdict.ROUTE),
+        (Stage.DATA, 554, "5.7.1", RelayVerdict.REFUSED),
+        (Stage.RCPT, 451, "4.3.5", RelayVerdict.ROUTE),
+        (Stage.RCPT, 421, "4.3.2", RelayVerdict.ROUTE),
+        (Stage.DOT, 452, "4.3.1", RelayVerdict.ROUTE),
+        (Stage.DOT, 451, "4.7.1", RelayVerdict.DOMAIN),
+        (Stage.DOT, 452, "4.2.2", RelayVerdict.AGAIN),
+        (Stage.DOT, 421, "", RelayVerdict.DOMAIN),
+        (Stage.DOT, 554, "5.6.0", RelayVerdict.REFUSED),
+        (Stage.RCPT, 503, "", RelayVerdict.ROUTE),
+        (Stage.RCPT, 0, "", RelayVerdict.ROUTE),
+        (Stage.CONNECT, 554, "", RelayVerdict.ROUTE),
+        (Stage.AUTH, 535, "5.7.8", RelayVerdict.ROUTE),
+    ],
+)
+def test_the_table_of_answers(stage: Stage, code: int, enhanced: str, verdict: RelayVerdict) -> None:
+    """The rows of the reply table, by example."""
+    assert verdict_of(RelayAnswer(stage, code, enhanced)) is verdict
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
+@pytest.mark.parametrize("code", [*range(400, 460)])
+def test_no_4xx_is_ever_final(stage: Stage, code: int) -> None:
+    """The reply code's first digit decides whether to try again, even against a 5.x.x beside it."""
+    assert verdict_of(RelayAnswer(stage, code, "5.1.1")) not in (RelayVerdict.REFUSED, RelayVerdict.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hard"),
+    [
+        (RelayAnswer(Stage.RCPT, 550, "5.1.1"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.1.10"), True),
+        (RelayAnswer(Stage.DOT, 550, "5.1.1"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.2.1"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.4.4", "Host not found: NXDOMAIN"), True),
+        (RelayAnswer(Stage.RCPT, 550, "5.4.4", "no MX"), False),
+        (RelayAnswer(Stage.RCPT, 552, "5.2.2"), False),
+        (RelayAnswer(Stage.RCPT, 550, "5.7.1"), False),
+        (RelayAnswer(Stage.RCPT, 550), False),
+        (RelayAnswer(Stage.RCPT, 450, "5.1.1"), False),
+        (RelayAnswer(Stage.MAIL, 550, "5.1.2"), False),
+    ],
+)
+def test_only_an_address_that_does_not_exist_is_hard(answer: RelayAnswer, hard: bool) -> None:
+    """Full mailboxes, policy and our own authentication never suppress an address; nor does the sender's fault."""
+    assert is_hard(answer) is hard
+
+
+def test_what_is_kept_of_a_reply_has_no_address() -> None:
+    """The recipient's address, its local part alone, other addresses and numbers are taken out."""
+    text = cleaned(
+        "550 <Jane.Doe@player.test> jane.doe unknown, ask bob@x.test or +44 7700 900123", "jane.doe@player.test"
+    )
+    assert text == "550 <[redacted]> [redacted] unknown, ask [redacted] or [redacted]"
+
+
+def test_a_reply_without_end_costs_nothing() -> None:
+    """Of 400 kB of a relay's words only the beginning is looked at, and no half address is left of it."""
+    assert cleaned("no " + "x" * 400_000) == "no"
+    many = cleaned("jane.very.long.name@players.example.org " * 10_000)
+    assert "jane" not in many
+    assert many.startswith("[redacted] [redacted]")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2.0.0 Ok: queued as 1234567890",
+        "2.0.0 Ok: queued as 4T5xYz1QbJz9sW",
+        "OK id=1rAbCd-00000001234-0XyZ",
+        "OK id=1abcde-000123-Xy",
+        "2.0.0 38R0123456789012 Message accepted for delivery",
+        "2.0.0 12345678 Message accepted for delivery",
+        "2.6.0 [InternalId=12345678901234, Hostname=AM0PR01.prod.outlook.test] 9876543 bytes, Queued mail for delivery",
+        "2.0.0 OK  1700000000 ffacd0b85a97d-3333333333333si12345678wrx.123 - gsmtp",
+        "ok 1700000000 qp 1234567",
+        "Ok 0100018c2c3b1f2a-6f9d2c3e-1111-2222-3333-444444444444-000000",
+    ],
+)
+def test_the_id_that_a_relay_gives_stays(said: str) -> None:
+    """What follows the final dot names the mail in the relay's own log: all of it but addresses is kept."""
+    assert answer_of(Stage.DOT, Reply(250, said), "447700900123@player.test").text == said
+    told = answer_of(Stage.DOT, Reply(250, f"{said} for <Jane@player.test> (jane)"), "jane@player.test").text
+    assert told == f"{said} for <[redacted]> (jane)".replace("(jane)", "([redacted])")
+    assert "12345678" not in answer_of(Stage.RCPT, Reply(550, "12345678 unknown")).text
