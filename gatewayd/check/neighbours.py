@@ -17,7 +17,7 @@ from zope.interface import implementer
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.core import reaching, tls
-from gatewayd.core.callback_urls import why_refused
+from gatewayd.core.callback_urls import why_own_refused
 from gatewayd.core.redact import redact
 from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import each_host
@@ -118,7 +118,7 @@ def callback_rules(name: str, label: config.Label) -> list[Finding]:
     """What can be said of a label's callbacks without connecting."""
     if not label.callback_url:
         return [Finding(SKIP, f"callback of {name}", "no callback_url of its own: each request brings one")]
-    refused = why_refused(label.callback_url, label.callback_hosts, plain_http=label.callback_http)
+    refused = why_own_refused(label.callback_url, label.callback_hosts, plain_http=label.callback_http)
     text = f"labels.{name}.callback_url {refused}: a request that brings none of its own gets error_code 7"
     return [Finding(FAIL, f"callback of {name}", text)] if refused else []
 

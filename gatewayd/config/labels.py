@@ -7,7 +7,19 @@ from pydantic import Discriminator, Field, Strict, Tag
 from gatewayd.config.secret import CallersSecret, FullSecret, SigningKey
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, QuietHoursOrNone, QuotaOrNone, Rate, Zone
-from gatewayd.config.values import Domain, DomainOrNone, HeaderFields, Net, SmsSender, Strings, Text, UrlOrNone
+from gatewayd.config.values import (
+    Domain,
+    DomainOrNone,
+    EmailSenders,
+    HeaderFields,
+    Net,
+    SmsSender,
+    SmsSenders,
+    Strings,
+    Text,
+    UrlOrNone,
+    shaped,
+)
 
 SUPPRESS_FOR = 365 * 86400.0
 """Seconds for which a stop holds where the label says nothing of it."""
@@ -19,7 +31,7 @@ class SmsRoute(Table):
     `sender` is theirs whatever the request or sms_sender names; "" for none of their own.
     """
 
-    prefix: Annotated[str, Field(pattern=r"^(\+\d{0,15})?$")]
+    prefix: Annotated[str, shaped(r"(\+[0-9]{0,15})?", 'is neither "" nor "+" and at most 15 digits')]
     via: Annotated[tuple[Text, ...], Strict(False), Field(min_length=1)]
     sender: SmsSender = ""
 
@@ -34,7 +46,7 @@ class Dkim(Table):
     """[labels.NAME.dkim], or one of [[labels.NAME.dkim]]: sign the label's mail ourselves."""
 
     domain: Domain
-    selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    selector: Annotated[str, shaped(r"[A-Za-z0-9._-]+", "is not a selector: letters, digits, dot, dash and underscore")]
     private_key: SigningKey
 
 
@@ -55,8 +67,8 @@ class Label(Table):
     callback_url: UrlOrNone = ""
     callback_hosts: Strings
     callback_http: bool = False
-    email_senders: Strings = ()
-    sms_senders: Strings = ()
+    email_senders: EmailSenders = ()
+    sms_senders: SmsSenders = ()
     sms_sender: SmsSender = ""
     preview_domains: Annotated[tuple[Domain, ...], Strict(False)] = ()
     preview_rate: Rate = 10 / 60

@@ -9,9 +9,14 @@ from gatewayd.config.endpoints import Listens, RedisEndpointOrNone
 from gatewayd.config.secret import FullSecret, Secret, SecretKey, SecretText
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration
-from gatewayd.config.values import Count, Domain, HostName, Hosts, Net, Strings, Url
+from gatewayd.config.values import Count, Domain, HostName, Hosts, Net, Strings, Url, shaped
 
 Work = Literal["email", "sms", "im", "reports"]
+
+
+Instance = Annotated[
+    str, shaped(r"[A-Za-z0-9._-]{1,64}", "is not 1 to 64 letters, digits, dots, dashes and underscores")
+]
 
 
 class Gatewayd(Table):
@@ -19,7 +24,7 @@ class Gatewayd(Table):
 
     secret_key: SecretKey
     previous_secret_keys: Annotated[tuple[SecretKey, ...], Strict(False)] = ()
-    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(default_factory=socket.gethostname)
+    instance: Instance = Field(default_factory=socket.gethostname)
     work: Annotated[tuple[Work, ...], Strict(False)] = ("email", "sms", "reports")
     retention: Duration = 7 * 86400.0
     log: Literal["text", "json"] = "text"
@@ -34,7 +39,7 @@ class Redis(Table):
     database: Annotated[int, Field(ge=0)] = 0
     username: str = ""
     password: SecretText = Secret("")
-    key_prefix: Annotated[str, Field(pattern=r"^[^{}\s]*$")] = "gatewayd:"
+    key_prefix: Annotated[str, shaped(r"[^{}\s]*", "has a blank or a brace")] = "gatewayd:"
     max_queued: Count = 1_000_000
     sentinels: Hosts = ()
     master: str = ""

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
 
 from gatewayd.config.secret import Secret, SecretText, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
-from gatewayd.config.values import Count, header_name
+from gatewayd.config.values import Count, header_name, shaped
 
 PLACE_HOLDERS = frozenset(
     {
@@ -75,7 +75,7 @@ def _word(value: object) -> object:
 
 
 Words = Annotated[tuple[Annotated[str, BeforeValidator(_word)], ...], Strict(False)]
-Path = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,500}$")]
+Path = Annotated[str, shaped(r"[^\x00-\x1f\x7f]{0,500}", "has control characters, or more than 500 characters")]
 
 
 class ProviderMatch(Table):

@@ -73,6 +73,28 @@ def _sms_sender(value: str) -> str:
     return value
 
 
+def _sms_senders(value: str) -> str:
+    """One that requests may name; a pattern is not looked into."""
+    return value if "*" in value else _sms_sender(value)
+
+
+def _email_senders(value: str) -> str:
+    if "@" not in value and "*" not in value:
+        raise ValueError(f'is no address and no pattern of one, such as "*@{value}"')
+    return value
+
+
+def shaped(pattern: str, what: str) -> AfterValidator:
+    """Refuses a text that does not match all of `pattern`, in the words of `what` is wrong then."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
+
+
 _OWN_FIELD = re.compile(
     r"from|reply-to|to|subject|date|message-id|x-gw-id|mime-version|content-.*|dkim-signature|list-unsubscribe(-post)?"
     r"|return-path|received|sender|b?cc|resent-.*|cfbl-.*|x-auto-response-suppress|x-ses-message-tags|x-smtpapi"
@@ -136,6 +158,8 @@ DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]
 UrlOrNone = Annotated[str, AfterValidator(_if_any(_url))]
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
+EmailSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_email_senders)], ...], Strict(False)]
+SmsSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_sms_senders)], ...], Strict(False)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]

@@ -25,6 +25,13 @@ _WORDS = {
     "too_short": "must not be empty",
 }
 
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _SECRET = re.compile(r"pass|secret|key|auth|token|pin", re.IGNORECASE)
 
@@ -41,6 +48,9 @@ def fault(root: type[Table], loc: tuple[int | str, ...], kind: str, message: str
         message = f"must be one of {context.get('expected')}"
     elif kind == "string_too_long":
         message = f"must have at most {context.get('max_length')} characters"
+    elif kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        message = f"must be {words} {context.get(key)}"
     else:
         message = _WORDS.get(kind, message.removeprefix("Value error, "))
     if kind == "extra_forbidden":

@@ -23,6 +23,15 @@ _URL = re.compile(
 )
 
 
+_NOT_LISTED = "has a host that is not on the label's list"
+
+
+def why_own_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
+    """As `why_refused`, for the URL that the label itself names: that lists its host, unless the address is private."""
+    fault = why_refused(url, hosts, plain_http=plain_http)
+    return "" if fault == _NOT_LISTED else fault
+
+
 def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
     """Why a status may not be called back to `url`, or "" where it may.
 
@@ -43,7 +52,7 @@ def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
         return ""
     if _is_inside(_bare(host)):
         return "has a private or loopback host, which is not on the label's list by itself"
-    return "has a host that is not on the label's list"
+    return _NOT_LISTED
 
 
 @lru_cache(maxsize=4096)

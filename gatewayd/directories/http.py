@@ -165,7 +165,8 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-_WHY: tuple[tuple[type[Exception], str], ...] = (
+_WHY: tuple[tuple[type[BaseException], str], ...] = (
+    (CancelledError, "it did not answer in time"),
     (net.ConnectionRefusedError, "connection refused"),
     (net.DNSLookupError, "its host is not known"),
     (net.TimeoutError, "no connection in time"),

@@ -101,8 +101,11 @@ def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
             raise _invalid(f"{field} comes twice")
         value = _value(raw)
         if type(value) is not str:
-            if field != "ext_user_id" or type(value) is not int:
+            if field != "ext_user_id":
                 raise _invalid(f"{field} is not a string")
+            if type(value) is not int:
+                # Whether 1.0 and 1e3 are the players "1" and "1000", only a guess could tell.
+                raise _invalid("ext_user_id is neither a string nor a whole number")
             value = str(value)
         fields[field] = value
     return fields

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gatewayd.config import Label
 from gatewayd.core import mailbox
-from gatewayd.core.callback_urls import why_refused
+from gatewayd.core.callback_urls import why_own_refused, why_refused
 from gatewayd.core.contact import readable_email
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.ids import CONTROL, LONGEST
@@ -177,19 +177,25 @@ def check_callback(label: Label, url: str) -> None:
     if not url:
         if not label.callback_url:
             raise _invalid("callback_url is missing, and the label has none")
-        return
-    fault = why_refused(url, label.callback_hosts, plain_http=label.callback_http)
+        fault = why_own_refused(label.callback_url, label.callback_hosts, plain_http=label.callback_http)
+        whose = "the label's callback_url"
+    else:
+        fault = why_refused(url, label.callback_hosts, plain_http=label.callback_http)
+        whose = "callback_url"
     if fault:
-        raise Refused(ErrorCode.CALLBACK_NOT_ALLOWED, f"callback_url {fault}")
+        raise Refused(ErrorCode.CALLBACK_NOT_ALLOWED, f"{whose} {fault}")
 
 
 def check_preview(label: Label, request: SendRequest) -> None:
-    """The mail may go to `to_email_address`, if it has one. Raises Refused."""
+    """The mail may go to `to_email_address`, if it has one. Raises Refused.
+
+    Not where a relay could read another domain into it: "x%evil.example@amazing.co", "evil.example!x@amazing.co".
+    """
     to = request.to_email_address
     if not to:
         return
     if not request.activity_type:
         raise _invalid("to_email_address needs activity_type")
     address = readable_email(to)
-    if address is None or address.rpartition("@")[2] not in label.preview_domains:
+    if address is None or address.rpartition("@")[2] not in label.preview_domains or re.search("[%!]", address):
         raise _invalid("to_email_address is not allowed")

@@ -347,3 +347,28 @@ def test_tlvs_are_texts_or_octets() -> None:
     """By tag, in hexadecimal or decimal, in the order of the file."""
     config = parse(raw(smscs__world__tlvs={"0x1400": "1101234567", "0x1401": "hex:0a0B", "0x1402": ""}), {})
     assert config.smscs["world"].tlvs == ((0x1400, b"1101234567"), (0x1401, b"\x0a\x0b"), (0x1402, b""))
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (
+            {"labels__amazing__email_senders": ["*@amazing.co", "amazing.co"]},
+            'labels.amazing.email_senders[1]: is no address and no pattern of one, such as "*@amazing.co"',
+        ),
+        (
+            {"labels__amazing__sms_senders": ["Amazing*", "TooLongSenderName"]},
+            "labels.amazing.sms_senders[1]: is neither a number nor a name of at most 11 characters",
+        ),
+        (
+            {"gatewayd__instance": "gw 1"},
+            "gatewayd.instance: is not 1 to 64 letters, digits, dots, dashes and underscores",
+        ),
+        ({"redis__key_prefix": "{a}"}, "redis.key_prefix: has a blank or a brace"),
+        ({"redis__replicas": -1}, "redis.replicas: must be at least 0"),
+        ({"labels__amazing__max_segments": 256}, "labels.amazing.max_segments: must be at most 255"),
+    ],
+)
+def test_what_could_never_work_is_told_in_words(values: dict[str, Any], line: str) -> None:
+    """A sender that no request could name, a name that can't be; never the validator's own words."""
+    assert errors(**values) == [line]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from treq.testing import StubTreq
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -44,6 +45,7 @@ class Service(Resource):
         (ConnectionDone(), "it hung up before it had answered"),
         (ConnectionLost(), "the connection was lost before it had answered"),
         (ResponseFailed([Failure(ConnectionDone())]), "it hung up before it had answered"),
+        (CancelledError(), "it did not answer in time"),
         (ValueError("anna@players.example"), "its answer is not HTTP (ValueError)"),
     ],
 )

@@ -88,3 +88,20 @@ async def test_callbacks_of_a_label() -> None:
     intake = Intake(amazing=open_label)
     assert await code(intake, mail(callback_url="")) == 0
     assert stored(intake).callback_url == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "answer"),
+    [
+        ("https://hooks.example/cb", 0),
+        ("https://127.0.0.1/cb", 7),
+        ("https://localhost/cb", 7),
+        ("https://[::1]/cb", 7),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_labels_own_callback_url_lists_its_host_unless_that_is_private(own: str, answer: int) -> None:
+    """A private one that is not listed is never called: a message with no status must not be taken."""
+    assert await code(Intake(amazing=label(callback_url=own)), mail(callback_url="")) == answer
+    listed = label(callback_url=own, callback_hosts=["127.0.0.1", "localhost", "[::1]"])
+    assert await code(Intake(amazing=listed), mail(callback_url="")) == 0

@@ -37,6 +37,8 @@ async def test_a_preview_goes_only_to_the_labels_domains() -> None:
         "tester@sub.office.example",
         "office.example",
         "a@office.example, b@evil.example",
+        "tester%evil.example@office.example",
+        "evil.example!tester@office.example",
     ):
         assert await code(intake, mail(**(PREVIEW | {"to_email_address": to}))) == 3, to
     assert await code(intake, mail(to_email_address="tester@office.example")) == 3
