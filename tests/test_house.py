@@ -7,6 +7,7 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+import distribution
 from conftest import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,3 +160,10 @@ def test_what_the_map_names_is_called_so() -> None:
     words = set(re.findall(r"\w+", everything))
     named = re.findall(r"`([A-Za-z_]+(?:\.[a-z_]+)?)(?:\(\))?`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     assert [name for name in named if not set(name.split(".")) <= words] == []
+
+
+def test_the_order_of_the_tests_names_what_is_there() -> None:
+    """A file that is called otherwise now would begin late, and all would wait for it."""
+    files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    named = {*distribution.SLOWEST, *distribution.COSTLY, *distribution.SLOWEST_TO_MEASURE}
+    assert named <= files, named - files
