@@ -62,7 +62,8 @@ def erased(player: str, answer: Json) -> str:
         return f"No message of player {player} is kept under label {label}. Is that the id that Smartico sends?"
     waiting = answer["waiting"]
     failed = f", of which {waiting} still waited (Smartico is told that they failed)" if waiting else ""
-    return f"Removed {answer['removed']} messages of player {player} under label {label}{failed}."
+    file = "Redis writes its append-only file anew, which held them; where it can't, the log says so."
+    return f"Removed {answer['removed']} messages of player {player} under label {label}{failed}. {file}"
 
 
 def stops_written(file: str, answer: Json) -> str:

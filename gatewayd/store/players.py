@@ -6,10 +6,14 @@ found in lists, too: one for each minute and label.
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
 
 from gatewayd.core.model import Channel, Erased, Kept, Stopped
 from gatewayd.core.status import State
 from gatewayd.store import lists, rows
+from gatewayd.store.link import RedisLink
 from gatewayd.store.part import AT_ONCE, StorePart
 
 DAY = 86400.0
@@ -26,6 +30,11 @@ _MOST_IN_A_MINUTE = 10**9
 
 _LISTS_A_STEP = 64
 
+REWRITE_AGAIN = 2.0
+"""Seconds until Redis is asked once more to write its append-only file anew, while it is at it."""
+
+_IS_AT_IT = "rewriting already in progress"
+
 
 def bucket(player_hash: str) -> int:
     """The part of the players' keyed hashes that this one is in."""
@@ -34,6 +43,10 @@ def bucket(player_hash: str) -> int:
 
 class Players(StorePart):
     """Who must not be contacted, and what is stored of whom."""
+
+    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
+        super().__init__(link, clock, prefix, instance)
+        self._is_rewrite_due = False
 
     async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
         """As IStore."""
@@ -142,11 +155,27 @@ class Players(StorePart):
         """The append-only file has what was erased until it is written anew."""
         try:
             await self._link.command("BGREWRITEAOF")
+        except CancelledError:
+            raise
         except Exception as error:
+            if _IS_AT_IT in str(error):
+                # What it writes now began before this erasure, so it has what was erased: once more behind it.
+                self._rewrite_soon()
+                return
             self.log.warn(
                 "Redis' append-only file holds what was erased until BGREWRITEAOF, which failed: {reason}",
                 reason=str(error),
             )
+
+    def _rewrite_soon(self) -> None:
+        if not self._is_rewrite_due:
+            self._is_rewrite_due = True
+            self._clock.callLater(REWRITE_AGAIN, self._rewrite_again)
+
+    def _rewrite_again(self) -> None:
+        self._is_rewrite_due = False
+        rewriting = Deferred.fromCoroutine(self._forget_the_file())
+        rewriting.addErrback(lambda failure: failure.trap(CancelledError))
 
     # Replay
 

@@ -35,9 +35,10 @@ def test_what_found_nothing_to_do_says_so() -> None:
 
 
 def test_an_erasure_says_of_whom_and_what_still_waited() -> None:
-    """Those that waited are reported as failed."""
+    """Those that waited are reported as failed; and what becomes of Redis' file."""
     said = outcomes.erased("x", {"label": "amazing", "removed": 3, "waiting": 1})
     assert said.startswith("Removed 3 messages of player x under label amazing, of which 1 still waited")
+    assert "append-only file" in said
 
 
 def test_a_file_of_stops_is_named() -> None:
