@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
 from gatewayd.core.line import Line
-from gatewayd.core.throttle import Throttle
+from gatewayd.core.throttle import HICCUP, Throttle
 
 Reserve = Callable[[str, int, float, float], Awaitable[float]]
 """`reserve(bucket, slots, interval, burst)`: the first of `slots` moments that are `interval` seconds apart."""
@@ -37,6 +37,9 @@ CATCH_UP = 0.93
 FEW, MARGIN_OF_FEW = 10.0, 1.03
 """Under so many a second one submit is more than a tenth of them: nothing is made up for, and more is kept free."""
 
+SAID_AGAIN = 60.0
+"""Seconds between two log lines that a next hop means it when it says "slow down"."""
+
 _TOLERANCE = 0.0005
 _SOON = CHUNK / 2
 
@@ -56,6 +59,7 @@ class Pace:
         self._throttle = Throttle(rate)
         self._line: Line[None] = Line(clock)
         self._moments: deque[float] = deque()  # reserved and not used yet
+        self._said_at = -SAID_AGAIN  # when the log said that it is throttled
         self._earliest = 0.0  # when the next one may be written, however many were missed
         self._let_go: deque[float] = deque()  # when those of the last second were
         self._timer: IDelayedCall | None = None
@@ -90,6 +94,14 @@ class Pace:
         """Submits a second at this moment; 0 for no limit."""
         return self._throttle.rate_now(self._clock.seconds())
 
+    def trouble(self) -> str:
+        """How far it is down at this moment, for people; empty where it is not."""
+        rate, paused = self.rate_now(), self.paused_until - self._clock.seconds()
+        if paused <= 0 and rate == self.rate:
+            return ""
+        pace = f"{round(rate, 1):g}{f' of {self.rate:g}' if self.rate else ''} a second" if rate else "no limit"
+        return f"throttled: {pace}" + (f", paused for {paused:.1f} s" if paused > 0 else "")
+
     def delay(self, ahead: int) -> float:
         """Seconds until a submit that has `ahead` others before it may go."""
         rate = self.rate_now()
@@ -115,8 +127,11 @@ class Pace:
         """
         now = self._clock.seconds()
         in_last_second = sum(1 for at in self._let_go if at > now - 1.0)
-        self._throttle.slow_down(now, written_at, in_last_second, self._jitter())
+        slowed = self._throttle.slow_down(now, written_at, in_last_second, self._jitter())
         self._throttle.paused_until = max(self._throttle.paused_until, until)
+        if slowed and self.paused_until - now > HICCUP * 2 and now - self._said_at >= SAID_AGAIN:
+            self._said_at = now
+            self.log.warn('{bucket} says "slow down": {how}', bucket=self._bucket, how=self.trouble())
         self._serve()
         return self.paused_until
 

@@ -91,14 +91,10 @@ class Vendor:
     def state(self) -> WayState:
         """As one line for people."""
         up, health = self.up, self.health
-        paused = max(0.0, self._pace.paused_until - self._clock.seconds())
-        reason = health.trouble
-        if up and paused:
-            reason = f"throttled: goes on in {paused:.1f} s"
         return WayState(
             up=up,
             word="up" if up else "down",
-            reason=reason,
+            reason=(up and self._pace.trouble()) or health.trouble,
             since=health.since,
             in_flight=self._in_flight,
             window=self.settings.connections,

@@ -137,7 +137,7 @@ class Account:
         return WayState(
             up=self.up,
             word=self._binds.word,
-            reason=self._throttled_in_words() if self.up and self._is_throttled() else self._binds.trouble,
+            reason=(self.up and self._pace.trouble()) or self._binds.trouble,
             since=max(bind.since for bind in binds),
             in_flight=sum(bind.in_flight for bind in binds),
             window=self._binds.window,
@@ -319,11 +319,3 @@ class Account:
     def _fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
         self._line.fail(why)
         self._pace.fail_waiting(why)
-
-    def _is_throttled(self) -> bool:
-        return self._pace.paused_until > self._clock.seconds() or self._pace.rate_now() != self._pace.rate
-
-    def _throttled_in_words(self) -> str:
-        rate, paused = self._pace.rate_now(), self._pace.paused_until - self._clock.seconds()
-        of = f" of {self._pace.rate:g}" if self._pace.rate else ""
-        return f"throttled: {round(rate, 1):g}{of} a second" + (f", paused for {paused:.1f} s" if paused > 0 else "")

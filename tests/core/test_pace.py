@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.pace import Pace
@@ -155,14 +156,14 @@ def test_answers_to_submits_from_before_the_pause_say_nothing_new() -> None:
 
 
 def test_throttled_again_and_again_doubles_the_pause_up_to_thirty_seconds() -> None:
-    """0.1, then 1, 2, 4, 8, 16, 30, 30 seconds; after a calm while it begins anew."""
+    """0.1, then 1, 2, 4, 8 seconds in the first minute, later 16 and 30; after a calm while it begins anew."""
     course = Course(100)
     pauses = []
-    for _ in range(8):
+    for _ in range(13):
         now = course.clock.seconds()
         pauses.append(course.pace.throttled(now) - now)
         course.clock.advance(pauses[-1] + 0.5)
-    assert pauses == pytest.approx([0.1, 1, 2, 4, 8, 16, 30, 30])
+    assert pauses == pytest.approx([0.1, 1, 2, 4, 8, 8, 8, 8, 8, 8, 16, 30, 30])
     course.clock.advance(60)
     now = course.clock.seconds()
     assert course.pace.throttled(now) - now == pytest.approx(0.1)
@@ -183,17 +184,41 @@ def test_a_pause_after_which_something_was_taken_does_not_grow() -> None:
 
 
 def test_without_a_rate_throttling_finds_one() -> None:
-    """Half of what went out in the last second becomes the limit, and it is given up as the SMSC bears more."""
+    """Nine tenths of what went out in the last second become the limit, and it is given up as the SMSC bears more."""
     course = Course(0)
     for _ in range(100):
         course.ask(2)
         course.clock.advance(0.01)
     course.pace.throttled(course.clock.seconds())
-    course.clock.advance(0.2)
-    course.pace.throttled(course.clock.seconds())
-    assert course.pace.rate_now() == pytest.approx(91, abs=4)
-    course.clock.advance(400)
+    assert course.pace.rate_now() == pytest.approx(180, abs=4)
+    course.clock.advance(25)
     assert course.pace.rate_now() == 0
+
+
+def test_an_idle_way_that_was_throttled_for_a_moment_carries_a_campaign_at_once() -> None:
+    """Three refusals of one message, and then three hundred more wait: eight seconds later all are written."""
+    course = Course(0)
+    for _ in range(3):
+        course.ask(1)
+        until = course.pace.throttled(course.clock.seconds())
+        course.advance(until - course.clock.seconds() + 0.01, step=0.01)
+    course.ask(300)
+    assert course.pace.trouble().startswith("throttled: 2 a second")
+    course.advance(8.0, step=0.005)
+    assert len(course.given) == 303
+    course.advance(5.0, step=0.1)
+    assert course.pace.trouble() == ""
+
+
+def test_the_log_names_a_next_hop_that_means_it() -> None:
+    """Once a minute, with how far its pace is down; a hiccup is not worth a line."""
+    course = Course(100)
+    with capturedLogs() as logs:
+        for count in range(8):
+            course.pace.throttled(course.clock.seconds())
+            course.clock.advance(4.0)
+            assert len(logs) == min(count, 1)
+    assert formatEvent(logs[0]) == 'smsc:x says "slow down": throttled: 50 of 100 a second, paused for 1.0 s'
 
 
 def test_who_asks_to_go_ahead_goes_before_all_who_wait() -> None:
