@@ -1111,7 +1111,7 @@ class FakeStore:
                 uncertain.append(message_id)
         return forgotten, uncertain
 
-    async def restate_told(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+    async def restate_heard(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
         """As RedisStore."""
         found = []
         for message_id, letters, state, has_ended in items:
@@ -1133,7 +1133,7 @@ class FakeStore:
                 row.report_lease = None
             if missing and state is not None and state is not row.state:
                 self._move(message_id, row, state, "")
-                self._note(row, state, "told before Redis forgot it")
+                self._note(row, state, "heard before Redis forgot it")
             found.append((bool(missing), has_ended and row.state not in FINAL, row.pending))
         return found
 

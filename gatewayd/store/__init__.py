@@ -324,9 +324,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
             self.log.error("{what}", what=self._dataset.forgot(self._clock.seconds(), len(forgotten)))
         return forgotten, [mark[0] for mark, reply in known if reply == 2]
 
-    async def restate_told(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+    async def restate_heard(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
         said = [(one, letters, state or "", int(ended)) for one, letters, state, ended in items]
-        replies = await self._run_all("restate_told", said)
+        replies = await self._run_all("restate_heard", said)
         return [(bool(forgotten), bool(is_open), pending.decode()) for forgotten, is_open, pending in replies]
 
     def degraded(self) -> Iterator[Degraded]:

@@ -65,7 +65,7 @@ class StopList:
         began, _, name = cursor.partition("-")
         first = int(began) if name else math.ceil(since * 1000)
         item = (label, channel, first, name, AT_ONCE)
-        now, more, *rows = await self._link.run(self._scripts["list_stops"], item)
+        now, more, rows = await self._link.run(self._scripts["list_stops"], item)
         moment = int(now) / 1000
         found = [_stop(label, channel, row, moment) for row in zip(*[iter(rows)] * 3, strict=True)]
         return more.decode(), found

@@ -110,7 +110,7 @@ class RecentStatuses:
         # Each as it is by now: what was heard since is told with it.
         known = [(one, statuses) for one in message_ids if (statuses := self._statuses.get(one)) is not None]
         items = [(one, what.heard, _final(what.heard), _has_ended(what)) for one, what in known]
-        replies = await persist(self._clock, lambda: self._store.restate_told(items))
+        replies = await persist(self._clock, lambda: self._store.restate_heard(items))
         for (message_id, what), (_, is_open, _) in zip(known, replies, strict=True):
             for event in what.recorded if is_open else ():
                 evidence = Evidence(message_id, event, "recorded before Redis forgot it")

@@ -249,7 +249,7 @@ async def test_reports_are_not_told_before_peers_said_what_they_told(pair: Pair)
     await pair.becomes_another_server()
     await pair.beat()
     assert await pair.two.lease_reports(1) == []
-    await pair.one.restate_told([(message.id, "a", None, False)])
+    await pair.one.restate_heard([(message.id, "a", None, False)])
     pair.restated()
     await pair.beat()
     pair.clock.advance(3.1)

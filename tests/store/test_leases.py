@@ -198,20 +198,20 @@ async def test_what_another_memory_says_was_told_is_not_told_again(world: World)
     """An older dataset has `accepted` to tell, of what was told as delivered: it is delivered, and all is told."""
     message = await world.sent("r1")
     said = [(message.id, "ad", State.DELIVERED, False)]
-    assert await world.one.restate_told(said) == [(True, False, "")]
+    assert await world.one.restate_heard(said) == [(True, False, "")]
     assert await world.state(message) is State.DELIVERED
     assert await world.told() == []
-    assert await world.two.restate_told(said) == [(False, False, "")]
+    assert await world.two.restate_heard(said) == [(False, False, "")]
 
 
 @pytest_twisted.ensureDeferred
 async def test_who_told_the_end_alone_knows_that_the_beginning_was_told(world: World) -> None:
     """`accepted` was another's to tell; it went before."""
     message = await world.sent("r1")
-    assert await world.two.restate_told([(message.id, "d", State.DELIVERED, False)]) == [(True, False, "")]
+    assert await world.two.restate_heard([(message.id, "d", State.DELIVERED, False)]) == [(True, False, "")]
     assert await world.told() == []
     waiting = await world.leased()
-    assert await world.two.restate_told([(waiting.id, "d", State.DELIVERED, False)]) == [(True, False, "")]
+    assert await world.two.restate_heard([(waiting.id, "d", State.DELIVERED, False)]) == [(True, False, "")]
     assert await world.state(waiting) is State.DELIVERED
     await world.one.settle_sent(waiting.id, Channel.SMS, Handed("world", ("r2",)))
     assert await world.told() == []
@@ -221,11 +221,11 @@ async def test_who_told_the_end_alone_knows_that_the_beginning_was_told(world: W
 async def test_an_end_that_is_not_known_is_asked_for(world: World) -> None:
     """Its receipt is to be recorded again; `accepted`, which was told, is not told again by that."""
     message = await world.leased()
-    assert await world.one.restate_told([(message.id, "a", None, True)]) == [(True, True, "")]
+    assert await world.one.restate_heard([(message.id, "a", None, True)]) == [(True, True, "")]
     await world.one.record_evidence(Evidence(message.id, Event.DELIVERED, "receipt"))
     assert await world.told() == [Report.DELIVERED]
-    assert await world.one.restate_told([(message.id, "ad", State.DELIVERED, True)]) == [(False, False, "")]
-    assert await world.one.restate_told([("00000000-0000-4000-8000-000000000000", "a", None, True)]) == [
+    assert await world.one.restate_heard([(message.id, "ad", State.DELIVERED, True)]) == [(False, False, "")]
+    assert await world.one.restate_heard([("00000000-0000-4000-8000-000000000000", "a", None, True)]) == [
         (False, False, "")
     ]
 
@@ -240,7 +240,7 @@ async def test_what_was_heard_may_be_told_again_where_somebody_asks_for_it(world
         cursor, more = await world.one.replay_some(cursor, "", 0.0, world.clock.seconds() + 60)
         queued += more
     assert queued == 1
-    assert await world.one.restate_told([(message.id, "a", None, False)]) == [(False, False, "a")]
+    assert await world.one.restate_heard([(message.id, "a", None, False)]) == [(False, False, "a")]
     assert await world.told() == [Report.ACCEPTED]
 
 

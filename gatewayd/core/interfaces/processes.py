@@ -42,10 +42,10 @@ class IProcesses(Interface):
         The former are uncertain from now on, unless they are settled.
         """
 
-    async def restate_told(items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
-        """Messages, each with the letters that were told, their final state, and whether its end was recorded.
+    async def restate_heard(items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+        """Messages, each with the letters that were heard, their final state, and whether its end was recorded.
 
-        What was told is known as told from now on, and its state with it. Of each: whether any was not known as told,
+        What was heard is known as heard from now on, and its state with it. Of each: whether any was not known so,
         whether its end is not known still, and the letters that are still to be told.
         """
 

@@ -1,10 +1,10 @@
 -- Some stops in their order: by when they began, then by keyed hash. Those that ended leave the index.
 -- item    label channel first(ms) after (a keyed hash, or '' for all that began at first or later) count
--- reply   now (ms), where to go on ("0": nowhere), then for each stop its keyed hash, its value and its ms left
+-- reply   {now (ms), where to go on ("0": nowhere), for each stop its keyed hash, its value and its ms left}
 -- holds   each is given once, whatever comes and goes meanwhile: the place is found by the order, not by a number
 local function each(label, channel, first, after, count)
   local scope = label .. ':' .. channel
-  local index, found = KEY.stops .. scope, {now, '0'}
+  local index, found, go_on = KEY.stops .. scope, {}, '0'
   local from
   if after == '' then
     from = call('ZCOUNT', index, '-inf', '(' .. string.format('%.0f', first))
@@ -27,6 +27,9 @@ local function each(label, channel, first, after, count)
       found[#found + 1] = call('PTTL', key)
     end
   end
-  if #some == 2 * count then found[2] = string.format('%.0f', some[#some]) .. '-' .. some[#some - 1] end
-  return found
+  if #some == 2 * count then
+    local last_hash, last_began = some[#some - 1], some[#some]
+    go_on = string.format('%.0f', last_began) .. '-' .. last_hash
+  end
+  return {now, go_on, found}
 end

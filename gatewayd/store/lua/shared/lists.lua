@@ -31,9 +31,9 @@ local function each_listed(family, bucket, tag, size, visit)
   local today = math.floor(NOW / DAY)
   for day = today, today - math.ceil(RETENTION / 86400), -1 do
     local list = call('GET', family .. day .. ':' .. bucket)
-    local places, more = list and entries_of(list, tag, size) or {}, nil
-    for i = #places, 1, -1 do
-      more = visit(sub(list, places[i] + 8, places[i] + size - 1))
+    local positions, more = list and entries_of(list, tag, size) or {}, nil
+    for i = #positions, 1, -1 do
+      more = visit(sub(list, positions[i] + 8, positions[i] + size - 1))
       if more == 0 then return true end
     end
     if more then return true end

@@ -1,8 +1,8 @@
--- A process says what it told Smartico of a message, and whether it recorded how that ended: the server may have
+-- A process says what Smartico heard from it of a message, and whether it recorded how that ended: the server may have
 -- forgotten it, in a failover or a restored backup.
--- item    id letters(of the statuses that were told) state(the final one of these, '' for none) has-ended(0|1)
--- reply   {1 where a status was not known as told, 1 where it has ended and that is not known still, letters to tell}
--- holds   what was told is not told again, nor what comes before it; a replay that a person asked for is
+-- item    id letters(of the statuses that were heard) state(the final one of these, '' for none) has-ended(0|1)
+-- reply   {1 where a status was not known as heard, 1 where it has ended and that is not known still, letters to tell}
+-- holds   what was heard is not told again, nor what comes before it; a replay that a person asked for is
 local function each(id, letters, state, has_ended)
   local m = record(id)
   if not m then return {0, 0, ''} end
@@ -34,7 +34,7 @@ local function each(id, letters, state, has_ended)
       m.pending_reports = pending
     end
     if state ~= '' and state ~= m.state then
-      move(m, state, '', '', state, 'told before Redis forgot it')
+      move(m, state, '', '', state, 'heard before Redis forgot it')
       m.state = state
     end
     save(m)
