@@ -43,6 +43,10 @@ class Round:
     chance: random.Random
     texts: Load
 
+    def ask_redis(self, *words: str) -> str:
+        """What redis-cli would print."""
+        return Redis(self.world.redis.directory).ask(*words)
+
     async def amid(self, share: float) -> None:
         """Return once this share of the SMS has been submitted."""
         least = share * (len(self.texts.ids) + self.texts.left)
@@ -109,11 +113,10 @@ async def outslept(at: Round) -> None:
     await at.amid(0.3)
     sleeper, at.world.daemon = at.world.daemon, peer
     sleeper.signal(signal.SIGSTOP)
-    redis = Redis(at.world.redis.directory)
     instances = RedisStore.key_prefix("gatewayd:") + KEYS["instances"].short
     try:
         # It comes whether or not the sleeper held leases: the log has a line only where it did.
-        await until(lambda: not redis.ask("ZSCORE", instances, "gw1"), 60, lambda: peer.log[-3000:])
+        await until(lambda: not at.ask_redis("ZSCORE", instances, "gw1"), 60, lambda: peer.log[-3000:])
         await later(at.chance.uniform(0, 2))
     finally:
         # What it has in hand, it alone can end.
@@ -130,6 +133,43 @@ async def succeeded(at: Round) -> None:
     older.signal(signal.SIGCONT)
 
 
+async def redis_stopped(at: Round) -> None:
+    """Redis is stopped for some seconds, longer than a call waits, and goes on with what was asked meanwhile; twice."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.world.redis.signal(signal.SIGSTOP)
+        await later(at.chance.uniform(1, 14))
+        at.world.redis.signal(signal.SIGCONT)
+
+
+async def redis_cut_off(at: Round) -> None:
+    """All connections to Redis are cut, often, and it forgets its scripts."""
+    for share in (0.1, 0.3, 0.5, 0.7):
+        await at.amid(share)
+        for _ in range(6):
+            at.ask_redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await later(at.chance.uniform(0.01, 0.6))
+        at.ask_redis("SCRIPT", "FLUSH")
+
+
+async def redis_full(at: Round) -> None:
+    """Redis' memory is full for some seconds, twice."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.ask_redis("CONFIG", "SET", "maxmemory", "1")
+        await later(at.chance.uniform(2, 10))
+        at.ask_redis("CONFIG", "SET", "maxmemory", "0")
+
+
+async def redis_read_only(at: Round) -> None:
+    """Redis is another one's replica for some seconds, on connections that live; twice."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.ask_redis("REPLICAOF", "127.0.0.1", "1")
+        await later(at.chance.uniform(1, 10))
+        at.ask_redis("REPLICAOF", "NO", "ONE")
+
+
 KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
     "the daemon (kill -9)": killed,
     "nobody (SIGSTOP, SIGCONT)": stopped,
@@ -138,6 +178,10 @@ KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
     "one of two (kill -9)": taken_over,
     "one of two sleeps (SIGSTOP)": outslept,
     "the older of one name (SIGSTOP)": succeeded,
+    "nobody; Redis sleeps (SIGSTOP)": redis_stopped,
+    "nobody; Redis is cut off": redis_cut_off,
+    "nobody; Redis is full": redis_full,
+    "nobody; Redis takes no writes": redis_read_only,
 }
 
 
