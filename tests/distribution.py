@@ -42,7 +42,7 @@ SLOWEST = (
     "test_contract_away",
     "test_kannel",
     "test_contract_providers",
-    "test_store",
+    "test_reports",
     "test_contract_commands",
     "test_contract_email",
     "test_contract_sms",

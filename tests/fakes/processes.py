@@ -1,0 +1,154 @@
+"""IProcesses in memory: heartbeats, rates, and what a process says to a Redis that forgot."""
+
+from collections.abc import Collection, Sequence
+
+from fakes.part import FakePart
+from gatewayd.core.model import (
+    Channel,
+)
+from gatewayd.core.status import FINAL, WAITING, State
+from gatewayd.store.unheard import Unheard
+
+
+class FakeProcesses(FakePart):
+    """IProcesses of FakeStore."""
+
+    async def reserve(self, bucket: str, slots: int, interval: float, burst: float) -> float:
+        first = max(self.db.rates.get(bucket, 0.0), self._now() - burst)
+        self.db.rates[bucket] = first + slots * interval
+        return first
+
+    async def reserve_soon(self, bucket: str, interval: float, patience: float) -> tuple[bool, float]:
+        first = max(self.db.rates.get(bucket, 0.0), self._now())
+        near = first - self._now() <= patience
+        if near:
+            self.db.rates[bucket] = first + interval
+        return near, first
+
+    async def beat(self, *, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
+        now, boot = self._now(), self.boot
+        if first:
+            former = self.db.boots.get(self.instance, boot)
+            if former != boot:
+                self.db.unheard[former] = ended = Unheard()
+                ended.asked(str(2**53))
+                ended.decided(str(2**53))
+            self.db.boots[self.instance] = boot
+        if self.db.boots.setdefault(self.instance, boot) != boot:
+            return False, [], frozenset()
+        last, steady = self.db.steady or (0.0, now)
+        self.db.steady = (now, steady if now - last <= 5 else now)
+        self.db.beats[self.instance] = now
+        late = [name for name, at in self.db.beats.items() if at <= now - dead_after and name != self.instance]
+        return True, late if now - self.db.steady[1] >= dead_after else [], frozenset(self.db.paused)
+
+    def forgotten_since(self) -> float:
+        """What a test said, once."""
+        seconds, self.db.forgot = self.db.forgot, 0.0
+        return seconds
+
+    def has_restated(self) -> None:
+        """Nobody waits."""
+
+    async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
+        """As RedisStore."""
+        forgotten, uncertain = [], []
+        for message_id, route, stamp in marks:
+            row = self.db.rows.get(message_id)
+            if row is not None and round(row.marked * 1000) < stamp and row.state in WAITING:
+                row.state, row.route, row.marked = State.UNCERTAIN, route, max(self._now(), stamp / 1000)
+                row.lost_progress = True
+                self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
+                forgotten.append(message_id)
+            elif row is not None and row.state is State.UNCERTAIN:
+                uncertain.append(message_id)
+        return forgotten, uncertain
+
+    async def restate_heard(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
+        """As RedisStore."""
+        found = []
+        for message_id, letters, state, has_ended in items:
+            row = self.db.rows.get(message_id)
+            if row is None:
+                found.append((False, False, ""))
+                continue
+            known = {event.detail for event in row.timeline if event.event == "told"}
+            said = letters if state is None or "a" in letters or "a" not in row.pending else "a" + letters
+            missing = [letter for letter in said if letter not in known]
+            for letter in missing:
+                self._note(row, "told", letter)
+                row.pending = row.pending.replace(letter, "")
+                if letter not in row.told:
+                    row.told += letter
+                    self._count(row, "handed", int(letter == "a"))
+            if missing and not row.pending:
+                self.db.queues["reports"].pop(message_id, None)
+                row.report_lease = None
+            if missing and state is not None and state is not row.state:
+                self._move(message_id, row, state, "")
+                self._note(row, state, "heard before Redis forgot it")
+            found.append((bool(missing), has_ended and row.state not in FINAL, row.pending))
+        return found
+
+    async def come_forward(self) -> None:
+        """The fake's clock is its caller's."""
+
+    async def recover(self, instance: str, *, before: float = 0.0) -> int:
+        moved = kept = 0
+        for kind in ("email", "sms", "im", "reports"):
+            lease = self.db.leases.get((kind, instance), {})
+            for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
+                if kind != "reports" and instance != self.instance and self._is_unheard(message_id):
+                    kept += 1
+                    continue
+                del lease[message_id]
+                moved += 1
+                row = self.db.rows.get(message_id)
+                if row is None or (not row.pending if kind == "reports" else row.state not in WAITING):
+                    continue
+                self._requeue(kind, message_id)
+                if kind != "reports" and row.state is State.UNCERTAIN:
+                    row.copies += 1
+                    self._note(row, "uncertain", f"{instance} ended while it was on the wire")
+        if instance != self.instance and not kept:
+            self.db.beats.pop(instance, None)
+            self.db.boots.pop(instance, None)
+        return moved
+
+    async def requeue_set_aside(self) -> int:
+        now, moved = self._now(), 0
+        for place, members in self.db.aside.items():
+            for message_id, deadline in list(members.items()):
+                if place not in self.db.paused or deadline <= now:
+                    del members[message_id]
+                    self.db.queues[place[1]][message_id] = now
+                    moved += 1
+        return moved
+
+    async def make_due(self, channel: Channel, *, every: bool = False) -> None:
+        now = self._now()
+        for message_id, due in self.db.queues[channel].items():
+            row = self.db.rows[message_id]
+            if due > now and (row.state is State.UNCERTAIN or every or not row.tries):
+                self.db.queues[channel][message_id] = now
+
+    async def make_reports_due(self, message_ids: Collection[str]) -> None:
+        queue = self.db.queues["reports"]
+        queue.update(dict.fromkeys(queue.keys() & message_ids, self._now()))
+
+    async def stray_leases(self, kind: str, age: float) -> list[str]:
+        now = self._now()
+        return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]
+
+    async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
+        leases = self._lease(kind)
+        owner = self.db.boots.get(self.instance, self.boot)
+        unheard = kind != "reports" and self._is_unheard(message_id)
+        if owner == self.boot and not unheard and leases.get(message_id, self._now()) <= self._now() - age:
+            del leases[message_id]
+            row = self.db.rows.get(message_id)
+            known = [(self.boot, name) for name in unwritten]
+            if row is not None and kind != "reports" and row.marked_since and row.lease in known:
+                row.state = State.QUEUED
+                self._note(row, "again", "Redis had forgotten that it was put back: nothing had been written")
+            self._requeue(kind, message_id)

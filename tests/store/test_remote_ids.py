@@ -1,0 +1,191 @@
+"""Ids that SMSCs gave: of several forms, given twice, or beside a number that is written otherwise."""
+
+import pytest
+import pytest_twisted
+from msgspec.structs import replace
+
+from gatewayd.core.model import Channel, Handed, Message, Receipt
+from gatewayd.core.status import Event, Report, State
+from gatewayd.store.link import RedisLink
+from store_world import World, alone, world
+
+__all__ = ["alone", "world"]
+
+
+async def uncertain(world: World) -> tuple[Message, float]:
+    """A message whose submit was never answered, lying in the queue, and the time of the submit."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    written = world.clock.seconds()
+    world.clock.advance(60)
+    await world.one.settle_again(message, message.deadline, "no answer", uncertain=True, route="world")
+    return message, written
+
+
+async def _looked_up(link: RedisLink) -> int:
+    """How many fields of hashes Redis was asked for."""
+    said = (await link.command("INFO", "commandstats")).decode()
+    calls = [line for line in said.splitlines() if line.startswith(("cmdstat_hget:", "cmdstat_hmget:"))]
+    return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in calls)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_number_tells_ids_of_several_forms_apart(world: World) -> None:
+    """The message to the receipt's number is meant, whichever form of the id it has."""
+    await world.sent("16")
+    receipt = Receipt("world", ("16", "10"), Event.DELIVERED, number_hash="another")
+    assert (await world.one.record_receipt(receipt, park=False))[0] == "unknown"
+    meant = await world.leased()
+    await world.one.mark(meant, "world", "another")
+    await world.one.settle_sent(meant.id, Channel.SMS, Handed("world", ("10",)))
+    assert await world.one.record_receipt(receipt, park=False) == ("moved", meant.id)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("first", ["hash", "another"])
+async def test_an_id_that_two_nodes_gave_is_told_apart_by_the_number(world: World, first: str) -> None:
+    """Each message gets the receipt of its own number, in either order; one without a number is the later one's."""
+    messages = {"hash": await world.sent("5001")}
+    for number in ("another", "a third one's"):
+        world.clock.advance(1)
+        messages[number] = await world.leased()
+        await world.one.mark(messages[number], "world", number)
+        await world.one.settle_sent(messages[number].id, Channel.SMS, Handed("world", ("5001",)))
+    for number in (first, *({"hash", "another"} - {first})):
+        receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="its earlier name", earlier_hashes=(number,))
+        assert await world.two.record_receipt(receipt, park=True) == ("moved", messages[number].id)
+        assert await world.one.record_receipt(receipt, park=True) == ("ignored", messages[number].id)
+    assert await world.state(messages["a third one's"]) is State.SENT
+    receipt = Receipt("world", ("5001",), Event.FAILED)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", messages["a third one's"].id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_two_nodes_gave_for_one_number(world: World) -> None:
+    """Each message gets a receipt of its own, the older one first; one brought again, or that settles nothing, none."""
+    messages = []
+    for _ in range(2):
+        world.clock.advance(1)
+        messages.append(await world.sent("5001"))
+    for message, wording in zip(messages, ("a", "b"), strict=True):
+        on_its_way = Receipt("world", ("5001",), None, "stat:ENROUTE", "hash", wording="on its way")
+        assert (await world.one.record_receipt(on_its_way, park=True))[0] == "ignored"
+        final = replace(on_its_way, event=Event.DELIVERED, detail="stat:DELIVRD", wording=wording)
+        assert await world.two.record_receipt(final, park=True) == ("moved", message.id)
+        assert await world.one.record_receipt(final, park=True) == ("ignored", message.id)
+        assert [await world.state(one) for one in messages].count(State.DELIVERED) == messages.index(message) + 1
+    for message, wording in zip(messages, ("a", "b"), strict=True):
+        again = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+        assert await world.one.record_receipt(again, park=True) == ("ignored", message.id)
+    assert (await world.told()).count(Report.DELIVERED) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_ids_that_two_nodes_gave_for_one_number_to_long_messages(world: World) -> None:
+    """Segment by segment; a receipt that is brought again completes no other message."""
+    messages = [await world.sent("5001", "5002") for _ in range(2)]
+    outcomes = []
+    for wording, remote in (("a1", "5001"), ("a1", "5001"), ("b1", "5001"), ("a2", "5002"), ("a2", "5002")):
+        receipt = Receipt("world", (remote,), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+        outcomes.append(await world.one.record_receipt(receipt, park=True))
+    first, second = (message.id for message in messages)
+    assert outcomes == [
+        ("ignored", first),
+        ("ignored", first),
+        ("ignored", second),
+        ("moved", first),
+        ("ignored", first),
+    ]
+    last = Receipt("world", ("5002",), Event.FAILED, "stat:UNDELIV", "hash", wording="b2")
+    assert await world.one.record_receipt(last, park=True) == ("moved", second)
+    assert [await world.state(message) for message in messages] == [State.DELIVERED, State.FAILED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_of_which_nobody_knows_whether_it_is_brought_again(world: World) -> None:
+    """One that was parked before receipts had a wording is about the latest message, however often it is looked up."""
+    messages = [await world.sent("5001") for _ in range(2)]
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="hash")
+    for outcome in ("moved", "ignored"):
+        assert await world.one.record_receipt(receipt, park=True) == (outcome, messages[1].id)
+    assert await world.state(messages[0]) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_all_messages_bear(alone: tuple[World, RedisLink, str]) -> None:
+    """An SMSC that gives one id to all does not make Redis look through all of a day's messages."""
+    world, link, _ = alone
+    messages = [await world.sent("0") for _ in range(40)]
+    before = await _looked_up(link)
+    receipt = Receipt("world", ("0",), Event.DELIVERED, number_hash="hash", wording="a")
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", messages[-17].id)
+    assert await _looked_up(link) - before < 80
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_two_nodes_gave_meets_a_receipt_that_came_first(world: World) -> None:
+    """The receipt of the one whose answer is awaited still waits for it, and does not go to the other."""
+    await world.sent("5001")
+    waiting = await world.leased()
+    await world.one.mark(waiting, "world", "another")
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="another")
+    assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
+    [parked] = await world.one.settle_sent(waiting.id, Channel.SMS, Handed("world", ("5001",)))
+    assert await world.one.record_receipt(parked, park=True) == ("moved", waiting.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_several_numbers_the_one_that_was_written_to_last_is_meant(world: World) -> None:
+    """A number without a country code may be several: whatever their order, the latest message counts."""
+    messages = []
+    for number in ("first", "second"):
+        world.clock.advance(1)
+        message = await world.leased()
+        await world.one.mark(message, "world", number)
+        messages.append(message.id)
+    assert await world.one.latest_to(["first", "second"]) == messages[1]
+    assert await world.one.latest_to(["second", "first", "unknown"]) == messages[1]
+    assert await world.one.latest_to(["unknown", "first"]) == messages[0]
+    assert await world.one.latest_to(["unknown"]) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_counts_where_the_number_is_written_otherwise(world: World) -> None:
+    """A lone form of an id is enough, of several the first after the wait; a less likely one is a stranger's id."""
+    first = await world.sent("id1")
+    receipt = Receipt("world", ("id1",), Event.DELIVERED, number_hash="0044")
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", first.id)
+    second = await world.sent("id2")
+    receipt = Receipt("world", ("id2", "2id"), Event.DELIVERED, number_hash="0044")
+    assert (await world.one.record_receipt(receipt, park=False))[0] == "unknown"
+    assert await world.one.record_receipt(receipt, park=False, by_number=True) == ("moved", second.id)
+    await world.sent("id3")
+    receipt = Receipt("world", ("3id", "id3"), Event.DELIVERED, number_hash="0044")
+    assert (await world.one.record_receipt(receipt, park=False, by_number=True))[0] == "unknown"
+    again = Receipt("world", ("id1",), Event.FAILED, number_hash="a new message's")
+    assert (await world.one.record_receipt(again, park=False))[0] == "unknown"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_the_smsc_gave_twice_is_no_excuse_for_another_players_receipt(world: World) -> None:
+    """A receipt from a number that we wrote to says nothing of a message to another one."""
+    await world.sent("again")
+    second = await world.leased()
+    await world.one.mark(second, "world", "another")
+    await world.one.settle_sent(second.id, Channel.SMS, Handed("world", ("other",)))
+    receipt = Receipt("world", ("again",), Event.FAILED, number_hash="another")
+    for by_number in (False, True):
+        assert (await world.one.record_receipt(receipt, park=False, by_number=by_number))[0] == "unknown"
+    assert await world.state(second) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_finds_a_message_from_before_a_key_rotation(world: World) -> None:
+    """By its id and by its number: the message bears the number's name under the key of its day."""
+    by_id = await world.sent("rotated")
+    names = {"number_hash": "new", "earlier_hashes": ("hash",)}
+    receipt = Receipt("world", ("rotated",), Event.DELIVERED, **names)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", by_id.id)
+    by_number, _ = await uncertain(world)
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, **names)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", by_number.id)

@@ -1,0 +1,166 @@
+"""Statuses on their way: their order, leases, dead letters and replays."""
+
+import pytest
+import pytest_twisted
+
+from gatewayd.core.model import Receipt, ReportJob
+from gatewayd.core.status import Event, Report, State
+from store_world import World, world
+
+__all__ = ["world"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sent_message_tells_accepted(world: World) -> None:
+    """After settle_sent the state is sent, the content is gone and `accepted` waits with its callback URL."""
+    message = await world.sent("id1")
+    assert await world.state(message) is State.SENT
+    jobs = await world.two.lease_reports(10)
+    assert [(job.message_id, job.status, job.callback_url, job.label) for job in jobs] == [
+        (message.id, Report.ACCEPTED, message.callback_url, "amazing")
+    ]
+    assert await world.two.report_heard(jobs[0]) is None
+    assert await world.two.lease_reports(10) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_reports_keep_their_order(world: World) -> None:
+    """A status that comes while an earlier one is being told waits behind it."""
+    message = await world.sent("o1")
+    [first] = await world.one.lease_reports(10)
+    await world.one.record_receipt(Receipt("world", ("o1",), Event.DELIVERED), park=True)
+    assert await world.two.lease_reports(10) == []
+    await world.one.report_again(first, world.clock.seconds() + 5, "HTTP 500")
+    world.clock.advance(6)
+    [again] = await world.two.lease_reports(10)
+    assert (again.status, again.attempts, again.message_id) == (Report.ACCEPTED, 1, message.id)
+    second = await world.two.report_heard(again)
+    assert second is not None
+    assert (second.status, second.attempts) == (Report.DELIVERED, 0)
+    assert await world.two.report_heard(second) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_reports_are_hastened_by_their_messages(world: World) -> None:
+    """They are due at once; what nobody waits for, or somebody works on, is left as it is."""
+    messages = [await world.sent(f"h{number}") for number in range(3)]
+    put_off, leased, other = await world.one.lease_reports(10)
+    later = world.clock.seconds() + 300
+    for waiting in (put_off, other):
+        await world.one.report_again(waiting, later, "callback host is down", counts=False)
+    await world.one.make_reports_due({put_off.message_id, leased.message_id, "unknown"})
+    assert [found.message_id for found in await world.two.lease_reports(10)] == [put_off.message_id]
+    assert {put_off.message_id, leased.message_id, other.message_id} == {message.id for message in messages}
+    world.clock.advance(301)
+    assert [found.message_id for found in await world.two.lease_reports(10)] == [other.message_id]
+
+
+@pytest_twisted.ensureDeferred
+async def test_dead_reports(world: World) -> None:
+    """A report given up is a dead letter; it can be told after all, or dropped; later statuses go on."""
+    message = await world.sent("d1")
+    [job] = await world.one.lease_reports(10)
+    await world.one.record_receipt(Receipt("world", ("d1",), Event.DELIVERED), park=True)
+    after = await world.one.report_dead(job, "48 h|of it", waited=172_800.125, tries=41)
+    assert after is not None
+    assert after.status is Report.DELIVERED
+    await world.one.report_heard(after)
+    [letter] = await world.one.dead_letters(10)
+    assert (letter.message_id, letter.label, letter.status, letter.reason) == (
+        message.id,
+        "amazing",
+        Report.ACCEPTED,
+        "48 h|of it",
+    )
+    assert (letter.waited, letter.tries) == (172_800.125, 41)
+    assert await world.one.retry_dead(message.id)
+    assert await world.told() == [Report.ACCEPTED]
+    assert not await world.one.drop_dead(message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_new_reports_are_offered(world: World) -> None:
+    """With room, a new report is leased to the instance and handed to it without a look at the queue."""
+    offered: list[ReportJob] = []
+    world.one.feed_reports(lambda: True, offered.append)
+    message = await world.sent("f1")
+    assert [(job.message_id, job.status) for job in offered] == [(message.id, Report.ACCEPTED)]
+    assert await world.two.lease_reports(10) == []
+    assert await world.one.report_heard(offered[0]) is None
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_reports_are_replayed_by_time(world: World, lists: bool) -> None:
+    """What was told in a time range is told once more, in order; what was told before or of another label is not.
+
+    By the lists of what was heard in a minute; and where the version before kept none, among all that is kept.
+    """
+    if lists:
+        await world.one.beat(first=True, dead_after=15)
+    early = await world.sent("re1")
+    await world.told()
+    world.clock.advance(100)
+    # The clocks of the store and of the test agree to some milliseconds only.
+    start = world.clock.seconds() - 1
+    late = await world.sent("re2")
+    await world.one.record_receipt(Receipt("world", ("re2",), Event.DELIVERED), park=True)
+    await world.told()
+    world.clock.advance(100)
+
+    async def replay(label: str, since: float) -> int:
+        cursor, queued = "0", 0
+        while True:
+            cursor, step = await world.one.replay_some(cursor, label, since, world.clock.seconds())
+            queued += step
+            if cursor == "0":
+                return queued
+
+    assert await replay("other", 0) == 0
+    assert await replay("amazing", start) == 2
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+    assert early.id != late.id
+    world.clock.advance(100)
+    assert await replay("", start) == 2, "once each, though each was heard in two minutes by now"
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+    world.clock.advance(100)
+    assert await replay("", start - 200) == 3
+    since = world.clock.seconds() - 1
+    assert await world.told() == [Report.ACCEPTED, Report.ACCEPTED, Report.DELIVERED]
+    world.clock.advance(1)
+    assert await replay("amazing", since) == 3, "by the latest time that it was heard"
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_range_is_replayed_with_the_same_statuses_each_time(world: World, lists: bool) -> None:
+    """A status counts wherever it was heard: the replay of a replay does not take it out of the first one's time."""
+    if lists:
+        await world.one.beat(first=True, dead_after=15)
+    await world.sent("re1")
+    await world.one.record_receipt(Receipt("world", ("re1",), Event.DELIVERED), park=True)
+    ranges = []
+
+    async def tell() -> None:
+        # The clocks of the store and of the test agree to some milliseconds only.
+        world.clock.advance(100)
+        start = world.clock.seconds() - 1
+        assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+        world.clock.advance(1)
+        ranges.append((start, world.clock.seconds()))
+
+    async def replay(start: float, end: float) -> int:
+        cursor, queued = "0", 0
+        while True:
+            cursor, step = await world.one.replay_some(cursor, "amazing", start, end)
+            queued += step
+            if cursor == "0":
+                return queued
+
+    await tell()
+    for again in (0, 0, 1, 1, 2, 3, 1, 0):
+        assert await replay(*ranges[again]) == 2, again
+        assert await replay(*ranges[again]) == 0, "they wait"
+        await tell()
+    assert await replay(ranges[0][0], ranges[-1][1]) == 2, "once each, though each was heard nine times"
+    assert await replay(ranges[0][1], ranges[1][0]) == 0, "nothing was heard between"

@@ -1,0 +1,216 @@
+"""What was written and not answered: marks, late answers, and receipts that find it by its number."""
+
+import pytest_twisted
+from msgspec.structs import replace
+
+from gatewayd.core.model import Channel, Handed, Message, Receipt
+from gatewayd.core.status import Event, Report, State
+from store_world import World, world
+
+__all__ = ["world"]
+
+
+async def uncertain(world: World) -> tuple[Message, float]:
+    """A message whose submit was never answered, lying in the queue, and the time of the submit."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    written = world.clock.seconds()
+    world.clock.advance(60)
+    await world.one.settle_again(message, message.deadline, "no answer", uncertain=True, route="world")
+    return message, written
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_uncertain_message_stays_so_until_it_is_written_again(world: World) -> None:
+    """A try that ended before the wire says nothing of the copy before it; one that was marked and answered does."""
+    message = await world.leased()
+    now = world.clock.seconds() - 1
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, now, "no answer", uncertain=True)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
+    await world.one.settle_again(message, now, "world is down")
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
+    assert leased.state is State.UNCERTAIN
+    world.clock.advance(1)
+    await world.one.mark(message, "world", "hash")
+    await world.one.settle_again(message, now, "throttled")
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
+    assert leased.state is State.QUEUED
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mark_outlives_a_crash(world: World) -> None:
+    """A message whose instance died after the mark comes back as uncertain, with its route and time."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.two.recover("one")
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert (leased.state, leased.route) == (State.UNCERTAIN, "world")
+    assert abs(leased.marked_at - world.clock.seconds()) < 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_known_names_the_way_of_the_latest_copy(world: World) -> None:
+    """A provider's report counts only while its message is there and nowhere else."""
+    message = await world.leased()
+    ways = []
+    for route in ("", "vendor", "world"):
+        if route:
+            await world.one.mark(message, route, "hash")
+        known = await world.one.about(message.id)
+        assert known is not None
+        ways.append(known.route)
+    await world.one.settle_sent(message.id, message.channel, Handed("world", ("r1",)))
+    known = await world.one.about(message.id)
+    assert known is not None
+    assert [*ways, known.route] == ["", "vendor", "world", "world"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_lets_an_uncertain_message_go_on(world: World) -> None:
+    """It is queued and due now, behind the segments that the answer says are there; told twice, it is told once."""
+    message, written = await uncertain(world)
+    assert await world.two.lease_messages(Channel.SMS, 10) == []
+    assert await world.two.resume_from(message.id, "world", written, "refused late", progress=("s1",))
+    assert not await world.two.resume_from(message.id, "world", written, "refused late")
+    assert await world.state(message) is State.QUEUED
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert (leased.message, leased.state, leased.progress, leased.attempts) == (message, State.QUEUED, ("s1",), 1)
+    assert await world.one.record_receipt(Receipt("world", ("s1",), None, "ENROUTE"), park=True) == (
+        "ignored",
+        message.id,
+    )
+    trace = await world.one.trace([message.id])
+    assert [event.event for event in trace.timeline][-2:] == ["again", "receipt"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_says_nothing_of_another_copy(world: World) -> None:
+    """Leased, marked again since, on another SMSC, settled or unknown: nothing changes."""
+    message, written = await uncertain(world)
+    assert not await world.one.resume_from(message.id, "uk", written, "late")
+    assert not await world.one.resume_from("no-such-message", "world", written, "late")
+    world.clock.advance(3600)
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert not await world.one.resume_from(message.id, "world", written, "late")
+    assert await world.two.mark(leased.message, "world", "hash")
+    await world.two.settle_again(message, world.clock.seconds() + 60, "no answer", uncertain=True, route="world")
+    assert not await world.one.resume_from(message.id, "world", written, "late")
+    assert await world.state(message) is State.UNCERTAIN
+    assert await world.one.resume_from(message.id, "world", world.clock.seconds(), "late")
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    assert not await world.one.resume_from(message.id, "world", world.clock.seconds(), "late")
+    assert await world.state(message) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_finds_a_message_that_was_laid_aside(world: World) -> None:
+    """Paused meanwhile: it stays aside, and is no more uncertain when it is resumed."""
+    message, written = await uncertain(world)
+    await world.one.pause("amazing", Channel.SMS)
+    world.clock.advance(3600)
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
+    await world.one.set_aside(leased.message)
+    assert await world.two.resume_from(message.id, "world", written, "late")
+    assert await world.two.lease_messages(Channel.SMS, 10) == []
+    await world.one.resume("amazing", Channel.SMS)
+    while await world.one.requeue_set_aside():
+        pass
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
+    assert leased.state is State.QUEUED
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_uncertain_message_is_resolved_by_its_number(world: World) -> None:
+    """A receipt for the number of an uncertain message on that SMSC settles it: evidence comes before another copy."""
+    message, _ = await uncertain(world)
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
+    assert (await world.one.record_receipt(replace(receipt, smsc="other"), park=True))[0] == "parked"
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_that_came_before_its_message_is_uncertain_is_looked_at_then(world: World) -> None:
+    """After a crash the receipt comes with the new bind, perhaps before the message is looked at: it need not wait."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "numberhash")
+    world.clock.advance(1)
+    for number in ("numberhash", "another"):
+        await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash=number), park=True)
+    assert (await world.one.parked_receipts(10))[0] == []
+    await world.one.settle_again(message, world.clock.seconds() + 60, "no answer", counts=False, uncertain=True)
+    [parked], [] = await world.one.parked_receipts(10)
+    assert await world.one.record_receipt(parked, park=False, by_number=True) == ("moved", message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_first(world: World) -> None:
+    """The try at another copy came to nothing, the first one may have arrived; not so after a late refusal."""
+    message, written = await uncertain(world)
+    world.clock.advance(3600)
+    [leased] = await world.one.lease_messages(Channel.SMS, 10)
+    await world.one.mark(leased.message, "world", "hash")
+    await world.one.settle_again(leased.message, world.clock.seconds() + 5, "throttled")
+    assert await world.state(message) is State.QUEUED
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash")
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+    world.clock.advance(5)
+    assert await world.one.lease_messages(Channel.SMS, 10) == []
+    refused, written = await uncertain(world)
+    assert await world.one.resume_from(refused.id, "world", written, "refused late")
+    receipt = Receipt("world", ("other",), Event.DELIVERED, number_hash="hash")
+    assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_waits_for_the_answer_of_a_later_message(world: World) -> None:
+    """While a submit to the same number is on the wire it may be that one's; after 10 s it is the older one's."""
+    message, _ = await uncertain(world)
+    later = await world.leased()
+    await world.one.mark(later, "world", "hash")
+    await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
+    world.clock.advance(3)
+    [parked], [] = await world.one.parked_receipts(10)
+    assert (await world.one.record_receipt(parked, park=False, by_number=True))[0] == "unknown"
+    world.clock.advance(8)
+    assert await world.one.record_receipt(parked, park=False, by_number=True) == ("moved", message.id)
+    assert await world.state(later) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_without_an_answer_is_taken_for_the_latest_message(world: World) -> None:
+    """Its submit's answer is awaited still, and in ten seconds nothing else came that it could be about."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.one.record_receipt(Receipt("world", ("lost",), Event.DELIVERED, number_hash="hash"), park=True)
+    world.clock.advance(3)
+    [parked], [] = await world.one.parked_receipts(10)
+    assert (await world.one.record_receipt(parked, park=False, by_number=True))[0] == "unknown"
+    world.clock.advance(8)
+    assert await world.one.record_receipt(parked, park=False, by_number=True) == ("moved", message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_uncertain_message_to_a_number_gets_a_receipt_of_its_own(world: World) -> None:
+    """The oldest first; a receipt that comes again is still about the message that it was taken for."""
+    messages = []
+    for _ in range(3):
+        world.clock.advance(1)
+        messages.append((await uncertain(world))[0])
+    for message, remote in zip(messages[:2], ("x1", "x2"), strict=True):
+        receipt = Receipt("world", (remote,), Event.DELIVERED, number_hash="hash")
+        assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+        assert await world.two.record_receipt(receipt, park=True) == ("ignored", message.id)
+    assert await world.state(messages[2]) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_from_before_the_mark_is_about_another_message(world: World) -> None:
+    """A receipt that was parked before a message was written can't be that message's, though the number is."""
+    earlier = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash", parked_at=world.clock.seconds())
+    world.clock.advance(5)
+    message = await world.leased()
+    await world.one.mark(message, "world", "numberhash")
+    assert (await world.one.record_receipt(earlier, park=False, by_number=True))[0] == "unknown"
+    assert await world.state(message) is State.UNCERTAIN
