@@ -72,6 +72,9 @@ class Shares:
             return None
         session, tests = item.session, item.tests()
         place = session.items.index(item)
+        if not tests:
+            # What the test before left standing for this file may not be what the next one stands on.
+            session._setupstate.teardown_exact(nextitem)
         for one, after in zip(tests, [*tests[1:], nextitem], strict=False):
             # xdist wants reports of none but the item that it gave.
             session.items[place] = one
