@@ -166,3 +166,14 @@ def test_another():
         assert [word for word, _ in said] == ["ordinary"] * 4 + ["pace"] * 6
         assert len({worker for _, worker in said[4:]}) == (2 if words else 1), "the third one has ended"
         (tmp_path / "said").unlink()
+
+
+def test_a_file_that_only_measures_leaves_nothing_standing(tmp_path: Path) -> None:
+    """Its share of ordinary tests is empty; the next file's first test, in another folder, is set up all the same."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "c").mkdir()
+    measures = "\nimport pytest\n@pytest.mark.pace\ndef test_pace(): pass\n"
+    ordinary = "\ndef test_ordinary(): pass\n"
+    files = {"b/test_a": ordinary, "b/test_b": measures, "c/test_c": ordinary}
+    done = run(tmp_path, ordinary, "-n", "1", "--dist", "loadfile", "--import-mode=importlib", **files)
+    assert "4 passed" in done.stdout, done.stdout
