@@ -1,7 +1,7 @@
 """gatewayd.toml to a frozen, typed tree, or every error in it at once, each with its full key path.
 
 Owns the names, defaults and checks of CONTRACT.md's keys. Reads the file and the secrets it points to; connects to
-nothing. Nobody keeps the root `Config`: `makeService` hands each part the few values that it needs.
+nothing. Nobody but a reload keeps the root `Config`: each part is given the few values that it needs.
 """
 
 import tomllib

@@ -26,7 +26,7 @@ SUPPRESS_FOR = 365 * 86400.0
 
 
 class SmsRoute(Table):
-    """One entry of a label's sms_routes: SMSCs in order for numbers that begin with `prefix`.
+    """One entry of a label's sms_routes: SMSCs and providers in order for numbers that begin with `prefix`.
 
     `sender` is theirs whatever the request or sms_sender names; "" for none of their own.
     """

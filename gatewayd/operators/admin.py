@@ -1,9 +1,7 @@
 """The admin listener: health and metrics, and the paths of the verbs of gatewayctl and the pages of the dashboard.
 
-Owns the table of this listener's paths, who may ask on them, and where every failure becomes an answer; what is
-answered is for verbs.py, player_verbs.py and pages.py. There is no log-in: the listener is for loopback or for a
-reverse proxy that has one. What a browser must not be tricked into (a foreign page's form, a foreign name that
-resolves to us) is refused here.
+Owns the table of this listener's paths, and where every failure becomes an answer; what is answered is for verbs.py,
+player_verbs.py and pages.py, who may ask at all for houserules.py.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

@@ -45,7 +45,7 @@ class Traffic(Struct, frozen=True):
 
 
 class WayRow(Struct, frozen=True):
-    """One relay or SMSC on the page; `rate` is what this process hands over a second, lately."""
+    """One relay, SMSC or provider on the page; `rate` is what this process hands over a second, lately."""
 
     channel: Channel
     name: str

@@ -141,7 +141,7 @@ class Metrics:
         self._paused = gauge("paused", "1 while a label's channel is paused.", "label", "channel")
         self._degraded = gauge("degraded", "1 for each thing that does not work for somebody.", "kind", "name")
         way = ("channel", "route")
-        self._way_up = gauge("route_up", "1 while a relay or SMSC is up.", *way)
+        self._way_up = gauge("route_up", "1 while a relay, SMSC or provider is up.", *way)
         self._way_window = gauge("route_window", "How many may be unanswered at once.", *way)
         self._way_in_flight = gauge("route_in_flight", "How many are unanswered now.", *way)
         self._way_limit = gauge("route_rate_limit_per_second", "Configured rate; 0 for no limit.", *way)

@@ -1,1 +1,1 @@
-"""The world in a box: simulators of Smartico, SMSC, relay and players on real sockets; the tests use them too."""
+"""The world in a box: simulators of Smartico, SMSC, relay, vendor and players on real sockets; the tests use them."""

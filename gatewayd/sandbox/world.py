@@ -1,4 +1,4 @@
-"""`gatewayctl sandbox`: a private Redis, a relay, an SMSC, players and a Smartico around a real gatewayd process.
+"""`gatewayctl sandbox`: private Redis, relay, SMSC, vendor, players and a Smartico around a real gatewayd process.
 
 Everything speaks its real protocol on a real socket of this machine. Owns what is started, its order, and the round
 trip; the parts know nothing of it.

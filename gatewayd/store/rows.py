@@ -40,7 +40,7 @@ _receipt = msgspec.json.Decoder(Receipt).decode
 
 _CONTENT: Mapping[Channel, Callable[..., Content]] = {channel: kind for kind, channel in CHANNEL_OF.items()}
 _LONGEST_ENVELOPE = 8 * LONG
-"""Bytes of an envelope in the hash: move.lua removes so many fields. A longer one goes with the content."""
+"""Bytes of an envelope in the hash: shared/content.lua clears so many fields. A longer one goes with the content."""
 
 _MOST_INSIDE = 4
 """Fields that a message's own content may take in its hash; a digit."""

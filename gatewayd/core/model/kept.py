@@ -90,8 +90,8 @@ class Erased(Struct, frozen=True):
 class Kept(Struct, frozen=True):
     """All that is stored of one message, for the player whose it is; `waiting` is the message itself while it waits.
 
-    `address_hash` is the keyed hash of where it went, `route` the relay or SMSC. Times are seconds since the epoch, 0
-    for what has not happened.
+    `address_hash` is the keyed hash of where it went, `route` the relay, SMSC or provider. Times are seconds since the
+    epoch, 0 for what has not happened.
     """
 
     trace: Trace

@@ -41,7 +41,7 @@ class BindState(Struct, frozen=True):
 
 
 class WayState(Struct, frozen=True):
-    """How one relay or SMSC stands, for the people who look after it (a channel's optional `states()`, by name).
+    """How one relay, SMSC or provider stands, for the people who look after it (IChannel.states has them by name).
 
     `word` says it in a word (up, down, bound, backing-off, ...), `reason` why, redacted; `since` is seconds since the
     epoch. `rate` is the configured limit per second (0: none), `in_flight` of `window` are unanswered now, `handed`
