@@ -11,6 +11,8 @@ from gatewayd.core.status import REPORTS, Event, Report
 _EVIDENCE = frozenset({str(event) for event in Event} | {"receipt"})
 """Events that can give birth to a status that is not named like them."""
 
+_PUT_BACK = frozenset({"again", "uncertain"})
+
 _LETTERED = frozenset({"told", "given up", "told to retry", "told to drop", "replayed"})
 """Events whose detail begins with status.LETTERS."""
 
@@ -36,6 +38,18 @@ def _born(status: Report, timeline: Sequence[TracedEvent], heard: float | None, 
             return event.at
     evidence = [event.at for event in timeline if event.event in _EVIDENCE and (heard is None or event.at <= heard)]
     return evidence[-1] if evidence else start
+
+
+def tried(timeline: Sequence[TracedEvent]) -> tuple[int, str]:
+    """How often a message was begun to be written, and why that or what waited last did not end it, "" for nothing.
+
+    A further segment of a long SMS is no further try, unless nothing else was written.
+    """
+    submits = [event for event in timeline if event.event == "submitting"]
+    begun = [event for event in submits if ", segment " not in event.detail]
+    put_back = [event for event in timeline if event.event in _PUT_BACK]
+    latest = max(put_back, key=lambda event: event.until or event.at, default=None)
+    return sum(event.times for event in begun or submits), latest.detail if latest else ""
 
 
 def in_words(trace: Trace) -> Trace:

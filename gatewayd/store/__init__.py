@@ -87,10 +87,11 @@ class RedisStore(Accepting, Facts, Players, Operators):
         found = []
         name = next(self._lease_names)
         leased, stay = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over())
+        now = self._clock.seconds()
         for message_id, lease, fields, *texts in leased:
             kept = rows.record(fields)
             try:
-                found.append(rows.leased(message_id.decode(), lease.decode(), kept, self._moments, *texts))
+                found.append(rows.leased(message_id.decode(), lease.decode(), kept, self._moments, *texts, now=now))
             except (ValueError, KeyError, IndexError, zlib.error):
                 await self._put_off_unreadable(message_id.decode(), channel, lease.decode(), kept)
         return found, stay

@@ -158,19 +158,26 @@ def is_inside(kept: Record) -> bool:
 
 
 def leased(
-    message_id: str, lease: str, kept: Record, moments: Moments, content: bytes, url: bytes, body: bytes
+    message_id: str,
+    lease: str,
+    kept: Record,
+    moments: Moments,
+    content: bytes,
+    url: bytes,
+    body: bytes,
+    *,
+    now: float = 0.0,
 ) -> Leased:
-    """A row of lease_messages, with its times by our clock.
+    """A row of lease_messages, with its times by our clock, by which it is `now` (0: it has time left).
 
     Raises ValueError where another version wrote what can't be read."""
     short = FIELDS["segments_taken"].short
     count = int(text(kept, "segments_taken") or 0)
     taken = tuple(kept[f"{short}{number}".encode()].decode() for number in range(1, count + 1))
     message = _message(body) if body else _waiting(message_id, kept, content, url)
+    deadline = moments.read(message.deadline)
     return Leased(
-        message=replace(
-            message, accepted_at=moments.read(message.accepted_at), deadline=moments.read(message.deadline)
-        ),
+        message=replace(message, accepted_at=moments.read(message.accepted_at), deadline=deadline),
         state=State(text(kept, "state") or State.QUEUED),
         attempts=int(text(kept, "tries") or 0),
         first_tried=moments.ours(stamp(kept, "first_try")),
@@ -180,6 +187,7 @@ def leased(
         lease=lease,
         copies=int(text(kept, "copies") or 0),
         mark=int(stamp(kept, "marked_at")),
+        story=timeline(kept, ()) if deadline <= now else (),
     )
 
 

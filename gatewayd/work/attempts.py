@@ -17,6 +17,7 @@ from gatewayd.core.model import Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
 from gatewayd.core.status import State
+from gatewayd.core.timeline import tried
 from gatewayd.work.copies import Copies
 from gatewayd.work.marks import Mark, Marks
 from gatewayd.work.policies import Policies, Policy
@@ -253,9 +254,15 @@ class MessageWork:
 
 
 def _too_late(item: Leased, now: float, why_not: str) -> str:
-    """Why a message ends at its deadline: after how long and how many tries, and what keeps all ways from taking it."""
+    """Why a message ends at its deadline: after how long and how many tries, and what kept it from being taken last.
+
+    A throttled try counts for no limit, and was one for all that.
+    """
     waited = spoken(now - item.message.accepted_at)
-    return f"the deadline passed, {waited} after it was accepted, {after(item.attempts)}{why_not and ': ' + why_not}"
+    submits, last = tried(item.story)
+    why = why_not or last
+    tries = after(max(item.attempts, submits))
+    return f"the deadline passed, {waited} after it was accepted, {tries}{why and ': ' + why}"
 
 
 def _marked(item: Leased, route: str, now: float) -> Leased:

@@ -2,7 +2,7 @@
 
 from gatewayd.core.model import Channel, Trace, TracedEvent, TracedReport
 from gatewayd.core.status import Report, State
-from gatewayd.core.timeline import in_words, reports_of
+from gatewayd.core.timeline import in_words, reports_of, tried
 
 
 def line(at: float, event: str, detail: str = "") -> TracedEvent:
@@ -72,3 +72,22 @@ def test_letters_are_written_out() -> None:
     assert [event.detail for event in in_words(trace).timeline] == [
         "accepted", "delivered: HTTP", "accepted, delivered", "a",
     ]  # fmt: skip
+
+
+def test_how_often_a_message_was_tried() -> None:
+    """Each mark is a try, those of further segments are none; what put it back last is the reason, however it came."""
+    assert tried([line(1, "taken")]) == (0, "")
+    throttled = [
+        line(1, "taken"),
+        TracedEvent(2, "submitting", "world", 9, 5),
+        TracedEvent(2, "again", "world answered ESME_RMSGQFUL", 9, 4),
+        TracedEvent(3, "again", "world is busy"),
+    ]
+    assert tried(throttled) == (5, "world answered ESME_RMSGQFUL")
+    long = [
+        line(2, "submitting", "world"),
+        line(3, "submitting", "world, segment 2 of 2"),
+        line(4, "uncertain", "lost"),
+    ]
+    assert tried(long) == (1, "lost")
+    assert tried(long[1:]) == (1, "lost")

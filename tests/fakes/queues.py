@@ -49,7 +49,8 @@ class FakeQueues(FakePart):
             row.lease, row.marked_since = (self.boot, f"{name}.{len(found)}"), False
             earlier = (row.state, row.tries, row.first, row.route, row.marked, row.progress)
             mark = round(row.marked * 1000)
-            found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark))
+            story = tuple(row.timeline) if row.deadline <= self._now() else ()
+            found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark, story))
         return found
 
     async def mark(

@@ -244,6 +244,25 @@ async def test_what_was_heard_may_be_told_again_where_somebody_asks_for_it(world
     assert await world.told() == [Report.ACCEPTED]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_message_past_its_deadline_brings_its_story(world: World) -> None:
+    """It is to end with a word on what was tried; one that has time left brings nothing of it."""
+    message = await world.leased(deadline=world.clock.seconds() + 10)
+    await world.one.mark(message, "world", "#")
+    await world.one.settle_again(message, world.clock.seconds(), "world answered ESME_RMSGQFUL", counts=False)
+    (leased,) = await world.one.lease_messages(Channel.SMS, 1)
+    assert leased.story == ()
+    await world.one.settle_again(message, world.clock.seconds() + 5, "world is busy", counts=False)
+    world.clock.advance(11)
+    _, (leased,) = await world.one.lease_overdue(Channel.SMS, 0, 1)
+    assert [(step.event, step.detail) for step in leased.story] == [
+        ("taken", ""),
+        ("submitting", "world"),
+        ("again", "world answered ESME_RMSGQFUL"),
+        ("again", "world is busy"),
+    ]
+
+
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_what_stands_before_a_failing_one_of_the_same_call_is_whole(world: World) -> None:

@@ -263,7 +263,25 @@ def test_the_deadline_ends_a_message_that_never_went_out(bench: Bench) -> None:
     bench.clock.pump([0.5] * 70)
     assert (bench.state(), bench.told()) == (State.FAILED, "f")
     said = bench.store.db.rows[ID].timeline[-1].detail
-    assert re.fullmatch(r"the deadline passed, 30 s after it was accepted, after \d+ tries", said)
+    assert re.fullmatch(r"the deadline passed, 30 s after it was accepted, after \d+ tries: down", said)
+
+
+def test_throttled_for_its_whole_life_it_was_tried_for_all_that(bench: Bench) -> None:
+    """Tries that use up no attempt are tries: it ends with how many there were, and with the last answer."""
+
+    async def says_no(leased: Leased) -> Handed:
+        said, later = "world answered ESME_RMSGQFUL", bench.clock.seconds() + 5.0
+        return await fails(TemporaryFailure(said, not_before=later, counts=False), "world")(leased)
+
+    bench.outcome = says_no
+    bench.accept(deadline=12)
+    bench.outbox.startService()
+    bench.clock.pump([0.5] * 32)
+    assert (bench.state(), bench.told()) == (State.FAILED, "f")
+    said = bench.store.db.rows[ID].timeline[-1].detail
+    assert re.fullmatch(
+        r"the deadline passed, 1\d s after it was accepted, after 3 tries: world answered ESME_RMSGQFUL", said
+    )
 
 
 def test_a_result_is_stored_when_redis_is_back(bench: Bench) -> None:

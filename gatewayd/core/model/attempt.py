@@ -5,6 +5,7 @@ The same for a report: the status that is to be told next.
 
 from msgspec import Struct
 
+from gatewayd.core.model.kept import TracedEvent
 from gatewayd.core.model.message import Channel, Message
 from gatewayd.core.status import Report, State
 
@@ -52,6 +53,7 @@ class Leased(Struct, frozen=True):
 
     `lease` is this very lease's name: after it was given back, who held it can neither mark nor settle the message.
     `copies` counts those that may have been taken. `mark` is the stamp of its latest mark (IStore.mark), 0 for none.
+    `story` is its timeline so far where its deadline had passed when it was leased, else nothing.
     """
 
     message: Message
@@ -64,6 +66,7 @@ class Leased(Struct, frozen=True):
     lease: str = ""
     copies: int = 0
     mark: int = 0
+    story: tuple[TracedEvent, ...] = ()
 
 
 class ReportJob(Struct, frozen=True):
