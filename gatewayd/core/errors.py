@@ -112,3 +112,11 @@ class StoreUnavailable(Exception):
 
 class StoreUntouched(StoreUnavailable):
     """The store could not be asked, or said no: nothing of what was asked is done."""
+
+
+class NotReplicated(StoreUnavailable):
+    """Fewer replicas have it than a promise takes. The text says how many have, and may be shown to callers."""
+
+
+class ReplicasMissing(NotReplicated, StoreUntouched):
+    """As NotReplicated, and known beforehand: nothing was asked."""

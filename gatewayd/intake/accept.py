@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
 from gatewayd.core.consent import Consent
-from gatewayd.core.errors import ErrorCode, Refused, StoreUnavailable, StoreUntouched
+from gatewayd.core.errors import ErrorCode, NotReplicated, Refused, StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance, Decided, IAccepting, IRecipients, unrecorded
 from gatewayd.core.log import Logger
 from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Resolved, Sms, WhyNot
@@ -353,6 +353,8 @@ class Acceptor:
             raise Refused(ErrorCode.TRY_AGAIN, "there was no time for it")
         try:
             return await within(self._clock, left, asking)
+        except NotReplicated as error:
+            raise Refused(ErrorCode.TRY_AGAIN, str(error)) from None
         except (StoreUnavailable, TimeoutError):
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
 

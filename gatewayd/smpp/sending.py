@@ -80,10 +80,10 @@ class Sender:
                 raise TemporaryFailure(f"{name} went down", progress=progress) from None
             except Unanswered as lost:
                 raise Uncertain(f"{name}: {lost}", route=name, progress=progress) from None
-            except StoreUnavailable:
+            except StoreUnavailable as error:
                 if not taken:
                     raise
-                raise TemporaryFailure("Redis did not answer", counts=False, progress=progress) from None
+                raise TemporaryFailure(str(error) or "Redis did not answer", counts=False, progress=progress) from None
             except TemporaryFailure as failure:
                 failure.progress = progress
                 raise

@@ -75,6 +75,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
             return []
         return (await self._lease_some(channel, limit, -1))[0]
 
+    def why_no_mark(self) -> str:
+        return self._link.missing_replicas()
+
     def _is_known(self) -> bool:
         """Whether nothing that stands in Redis as if it had not left may have been written by somebody."""
         return self._dataset.is_known(self._clock.seconds(), self._link.connections)

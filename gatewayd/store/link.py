@@ -108,13 +108,17 @@ class RedisLink(MultiService):
         done: Deferred[None] = stopping
         return done
 
+    def missing_replicas(self) -> str:
+        """Which replicas are known to be missing, so that nothing can be promised now; empty where none are."""
+        return self._replicas.missing if self._replicas is not None else ""
+
     def check_replicas(self) -> None:
-        """Raise StoreUntouched where replicas are known to be missing: nothing can be promised now."""
+        """Raise ReplicasMissing where replicas are known to be missing: nothing can be promised now."""
         if self._replicas is not None:
             self._replicas.check()
 
     async def confirmed(self) -> None:
-        """Return once the replicas have all that was answered so far. Raises StoreUnavailable where they don't.
+        """Return once the replicas have all that was answered so far. Raises NotReplicated where they don't.
 
         Called in the turn of the reactor in which the answer came: the next connection may be to another server.
         """
@@ -295,4 +299,5 @@ class RedisLink(MultiService):
 
 
 def _reason(error: BaseException) -> str:
-    return known(error) or str(error).splitlines()[0] if str(error) else type(error).__name__
+    words = known(error) or str(error).splitlines()[0] if str(error) else type(error).__name__
+    return words.rstrip(".")

@@ -16,7 +16,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
-from gatewayd.core.errors import StoreUnavailable, StoreUntouched
+from gatewayd.core.errors import NotReplicated, ReplicasMissing, StoreUnavailable
 
 _MARK = "redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], '1', 'EX', 60)"
 """A write that a full memory does not refuse: what was written already is waited for then, too."""
@@ -57,12 +57,12 @@ class Replicas:
         self._begin()
 
     def check(self) -> None:
-        """Raise StoreUntouched where replicas are known to be missing: then nothing need be promised, and undone."""
+        """Raise ReplicasMissing where replicas are known to be: then nothing need be promised, and undone."""
         if self.missing:
-            raise StoreUntouched(self.missing)
+            raise ReplicasMissing(self.missing)
 
     def confirmed(self) -> Deferred[None]:
-        """Fire once the replicas have all that was answered so far. Fails with StoreUnavailable where they don't."""
+        """Fire once the replicas have all that was answered so far. Fails with NotReplicated where they don't."""
         waiter: Deferred[None] = Deferred()
         if self._gone:
             waiter.errback(StoreUnavailable("the connection to Redis was lost"))
@@ -76,7 +76,7 @@ class Replicas:
         self._gone = True
         if self._round is not None:
             self._round.cancel()
-        self._end(self._waiting, "the connection to Redis was lost")
+        self._end(self._waiting, StoreUnavailable("the connection to Redis was lost"))
         self._waiting = []
 
     def _begin(self) -> None:
@@ -93,12 +93,12 @@ class Replicas:
             try:
                 reason = await self._why_not()
             except CancelledError:
-                self._end(asked, "the connection to Redis was lost")
+                self._end(asked, StoreUnavailable("the connection to Redis was lost"))
                 raise
             except Exception as error:
                 reason = f"the replicas could not be asked: {str(error) or type(error).__name__}"
             self.missing = reason
-            self._end(asked, reason)
+            self._end(asked, NotReplicated(reason) if reason else None)
             if reason:
                 await deferLater(self._clock, PROBE)
         self._round = None
@@ -118,7 +118,7 @@ class Replicas:
         self._written = int(written)
         left = self._has_one_left(len(replicas))
         if have < self._count:
-            return f"{have} of {self._count} replicas have what was written to Redis"
+            return f"{have} of {self._count} replicas have what was written"
         return "a replica has left, perhaps to be the master: nothing is promised for 5 s" if left else ""
 
     def _has_one_left(self, following: int) -> bool:
@@ -133,11 +133,11 @@ class Replicas:
         self._following, self._left_at = following, None
         return False
 
-    def _end(self, waiting: list[Deferred[None]], reason: str) -> None:
+    def _end(self, waiting: list[Deferred[None]], trouble: StoreUnavailable | None) -> None:
         for waiter in waiting:
             if waiter.called:
                 continue
-            if reason:
-                waiter.errback(StoreUnavailable(reason))
+            if trouble is not None:
+                waiter.errback(trouble)
             else:
                 waiter.callback(None)

@@ -82,11 +82,11 @@ class MessageWork:
         return item.message.id
 
     async def lease(self, limit: int) -> list[Leased]:
-        """Due messages of the channel; while none of its ways is up, those only whose deadline has passed.
+        """Due messages of the channel; only those past their deadline while no way is up, or nothing may be marked.
 
         Nothing else is tried then, looked up or written into timelines, however many wait.
         """
-        if not self._why_not():
+        if not self._why_nothing():
             self._rank = 0
             return await self._store.lease_messages(self._channel, limit)
         behind, found = await self._store.lease_overdue(self._channel, self._rank, limit)
@@ -100,13 +100,17 @@ class MessageWork:
             await self._settled(lambda: self._store.set_aside(message, lease=item.lease))
             self._count(item, "set_aside")
         elif now >= message.deadline:
-            await self._end(item, State.FAILED, _too_late(item, now, self._why_not()))
+            await self._end(item, State.FAILED, _too_late(item, now, self._why_nothing()))
         elif (mark := self._marks.forgotten(item)) is not None:
             await self._remember(item, mark)
         elif item.state is State.UNCERTAIN and (next_copy := self._copies.next_at(item, now)) > now:
             await self._again(item, next_copy, self._copies.why_not_now(item), counts=False, uncertain=True)
         else:
             await self._try(item)
+
+    def _why_nothing(self) -> str:
+        """Why nothing of the channel can leave, whoever it is for."""
+        return self._why_not() or self._store.why_no_mark()
 
     async def _remember(self, item: Leased, mark: Mark) -> None:
         """The store has forgotten that it was written: no copy because of that, whatever the route's policy."""
@@ -144,9 +148,9 @@ class MessageWork:
             if failure.not_before is not None:
                 due = max(failure.not_before, due if failure.counts else failure.not_before)
             await self._again(item, due, failure.reason, counts=failure.counts, progress=failure.progress)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             # Before the wire, so nothing was sent.
-            await self._again(item, self._next(item), "Redis did not answer", counts=False)
+            await self._again(item, self._next(item), str(error) or "Redis did not answer", counts=False)
         except Exception:
             log.failure(
                 "a bug: an attempt of {message_id} failed; it is tried again, or held if it may have been sent",

@@ -29,6 +29,7 @@ class FakeAccepting(FakePart):
         until: float | None = None,
         attempt: str = "",
     ) -> tuple[Acceptance, str]:
+        self._check_replicas()
         now = self._now()
         if attempt:
             self._unheard.asked(attempt)

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakes.database import Database, Row
-from gatewayd.core.errors import StoreUntouched
+from gatewayd.core.errors import ReplicasMissing, StoreUntouched
 from gatewayd.core.model import (
     Channel,
     ReportJob,
@@ -18,7 +18,7 @@ from gatewayd.store.unheard import UNHEARD_FOR, Unheard
 
 
 class FakePart:
-    """An instance on a database. `down = True` makes every call raise StoreUntouched."""
+    """An instance on a database. `down = True` makes every call raise StoreUntouched; `no_mark` is why nothing is promised."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class FakePart:
         self.boot = boot or f"boot of {instance}"
         self._unheard = self.db.unheard.setdefault(self.boot, Unheard())
         self.down = False
+        self.no_mark = ""
         self._lease_names = (f"q{number}" for number in itertools.count())
         self._room: Callable[[], bool] = lambda: False
         self._take_report: Callable[[ReportJob], None] = lambda job: None
@@ -43,6 +44,10 @@ class FakePart:
         if self.down:
             raise StoreUntouched("the fake is down")
         return float(self.clock.seconds())
+
+    def _check_replicas(self) -> None:
+        if self.no_mark:
+            raise ReplicasMissing(self.no_mark)
 
     def _lease(self, kind: str) -> dict[str, float]:
         return self.db.leases.setdefault((kind, self.instance), {})

@@ -53,6 +53,9 @@ class FakeQueues(FakePart):
             found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark, story))
         return found
 
+    def why_no_mark(self) -> str:
+        return self.no_mark
+
     async def mark(
         self,
         message: Message,
@@ -63,6 +66,7 @@ class FakeQueues(FakePart):
         segments: int = 1,
         stop_hashes: Sequence[str] = (),
     ) -> int:
+        self._check_replicas()
         now = self._now()
         row = self.db.rows.get(message.id)
         if row is None or not self._holds(row, lease) or row.state not in WAITING:

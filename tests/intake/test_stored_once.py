@@ -7,7 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from fakes import FakeStore
-from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.errors import Refused, StoreUnavailable
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel
 from gatewayd.core.tokens import Keys
@@ -38,6 +38,16 @@ async def test_a_store_that_is_down_means_try_again() -> None:
     assert await code(intake, MAIL) == 10
     intake.players.players.clear()
     assert await code(intake, MAIL) == 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_caller_hears_that_replicas_are_missing() -> None:
+    """The store answers, so it is not said that it doesn't."""
+    intake = Intake()
+    intake.store.no_mark = "0 of 1 replicas have what was written"
+    with pytest.raises(Refused, match="try_again: 0 of 1 replicas have what was written"):
+        await intake.acceptor.accept("amazing", MAIL)
+    assert intake.store.db.rows == {}
 
 
 @pytest.mark.parametrize("slow_directory", [False, True])

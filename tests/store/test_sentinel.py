@@ -16,7 +16,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.check.redis import look
 from gatewayd.config import parse
-from gatewayd.core.errors import StoreUnavailable, StoreUntouched
+from gatewayd.core.errors import NotReplicated, StoreUnavailable, StoreUntouched
 from gatewayd.store.access import redis_link
 from gatewayd.store.calls import Script
 from gatewayd.store.link import PATIENCE, RedisLink
@@ -226,8 +226,9 @@ async def test_a_promise_waits_for_the_replicas(whole: Trio) -> None:
         for index in others:
             whole.servers[index].signal(signal.SIGSTOP)
         await link.run(COUNT, ["n", 1])
-        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+        with pytest.raises(NotReplicated, match="0 of 1 replicas have what was written"):
             await link.confirmed()
+        assert link.missing_replicas() == "0 of 1 replicas have what was written"
         with pytest.raises(StoreUntouched, match="0 of 1 replicas"):
             link.check_replicas()
         for index in others:

@@ -184,6 +184,29 @@ def test_while_no_way_is_up_nothing_is_taken(bench: Bench) -> None:
     assert len(bench.attempts) == 395
 
 
+def test_while_nothing_may_be_marked_nothing_is_taken(bench: Bench) -> None:
+    """Replicas are away: who is under way is put back with the reason, others wait untouched; all goes on at once."""
+    for number in range(1, 400):
+        bench.accept(number, deadline=60 if number == 7 else 3600)
+
+    async def too_late(leased: Leased) -> Handed:
+        bench.store.no_mark = "0 of 1 replicas have what was written"
+        return await bench.takes(leased)
+
+    bench.outcome = too_late
+    bench.outbox.startService()
+    under_way = len(bench.attempts)
+    assert under_way <= 200
+    bench.clock.pump([0.2] * 350)
+    assert len(bench.attempts) == under_way
+    rows = [bench.store.db.rows[leased.message.id] for leased in bench.attempts if leased.message.uid != "u7"]
+    assert {row.timeline[-1].detail for row in rows} == {"0 of 1 replicas have what was written"}
+    assert bench.state(7) is State.FAILED
+    bench.store.no_mark, bench.outcome = "", bench.takes
+    bench.clock.pump([0.2] * 50)
+    assert len([row for row in bench.store.db.rows.values() if row.state is State.SENT]) == 398
+
+
 def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Bench) -> None:
     """A recovered message that bears the mark is held, as its route says."""
     message = bench.accept()

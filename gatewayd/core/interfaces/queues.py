@@ -19,6 +19,9 @@ class IQueues(IAbout):
     async def lease_overdue(channel: Channel, rank: int, limit: int) -> tuple[int, list[Leased]]:
         """Lease those of `limit` waiting ones, from `rank` on, whose deadline has passed; how many of these stay."""
 
+    def why_no_mark() -> str:
+        """Why nothing can be marked as being on the wire now, as far as is known; "" where something can."""
+
     async def mark(
         message: Message,
         route: str,
