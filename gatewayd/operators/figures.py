@@ -93,6 +93,7 @@ class Watch(Service):
         self._degraded = degraded
         self.labels = labels
         self._left_behind: tuple[Degraded, ...] = ()
+        self._redis_trouble = ""  # what Redis said when it was asked last
         self.samples: deque[Snapshot] = deque(maxlen=SAMPLES)
         self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
         self._due = 0.0
@@ -134,36 +135,37 @@ class Watch(Service):
         ways = {channel: way.states() for channel, way in self.channels.items()}
         for channel, states in ways.items():
             self._metrics.show_ways(channel, states)
-        degraded = self.degraded()
         at = self._clock.seconds()
         try:
-            return await Deferred.fromCoroutine(self._ask(at, ways, degraded)).addTimeout(PATIENCE, self._clock)
+            return await Deferred.fromCoroutine(self._ask(at, ways)).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
             self._metrics.redis_silent()
+            self._redis_trouble = trouble(error)
             return Snapshot(
                 at,
-                redis_trouble=trouble(error),
+                redis_trouble=self._redis_trouble,
                 ways=ways,
                 callback_hosts=self._callback_hosts(),
                 directories=self._directories(),
-                degraded=degraded,
+                degraded=self.degraded(),
             )
 
     def degraded(self) -> tuple[Degraded, ...]:
-        """What does not work for somebody at this moment; sets its gauge on the way."""
-        found = tuple(sorted((*self._degraded(), *self._left_behind)))
+        """What does not work for somebody at this moment, whatever makes us not ready included; sets its gauge."""
+        ways = {channel: way.states() for channel, way in self.channels.items()}
+        named = (*self._degraded(), *self._left_behind)
+        found = tuple(sorted((*named, *whom_it_hits(self._redis_trouble, ways, named))))
         self._metrics.show_degraded(found)
         return found
 
-    async def _ask(
-        self, at: float, ways: Mapping[Channel, Mapping[str, WayState]], degraded: tuple[Degraded, ...]
-    ) -> Snapshot:
+    async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
         seconds = await self._store.ping()
         counts = await self._store.counts()
         self._left_behind = tuple(left_behind(counts, self.labels))
         queues = await self._store.queues()
         dead = tuple(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
+        self._redis_trouble = ""
         self._metrics.redis_answered(seconds)
         self._metrics.show_messages(counts, queues)
         self._metrics.show_dead(len(dead))
@@ -178,7 +180,7 @@ class Watch(Service):
             ways=ways,
             callback_hosts=self._callback_hosts(),
             directories=self._directories(),
-            degraded=degraded,
+            degraded=self.degraded(),
         )
 
     def line(self) -> str:
@@ -198,8 +200,10 @@ class Watch(Service):
         try:
             await Deferred.fromCoroutine(self._store.ping()).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
-            return tuple(_reasons(trouble(error), ways))
-        return tuple(_reasons("", ways))
+            self._redis_trouble = trouble(error)
+        else:
+            self._redis_trouble = ""
+        return tuple(_reasons(self._redis_trouble, ways))
 
     def _sample(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._take_sample())
@@ -231,6 +235,21 @@ def left_behind(counts: Counts, labels: Collection[str]) -> Iterator[Degraded]:
             yield Degraded("label", f"{label}/{channel}", f"{text}, or for their deadline")
 
 
+def whom_it_hits(
+    redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]], named: Sequence[Degraded]
+) -> Iterator[Degraded]:
+    """Each reason why we are not ready, with whom it hits; but a channel of which labels are `named` already."""
+    if redis_trouble:
+        # A full memory refuses new messages, and nothing else.
+        what = "accepted" if "OOM" in redis_trouble else "accepted or sent"
+        words = redis_trouble.removeprefix("Redis ").rstrip(".")
+        yield Degraded("redis", "down", f"Redis: {words}; nothing can be {what}, for any label")
+    said = {one.name.partition("/")[2].partition(" ")[0] for one in named if one.kind == "label"}
+    for channel, reason in _dead_ends(ways):
+        if channel not in said:
+            yield Degraded("channel", channel, f"{reason}; no label's messages go out by it")
+
+
 def rate_of(history: Sequence[Snapshot], channel: Channel, name: str) -> float:
     """What a next hop took a second, over the last minute or what is known of it."""
     known = [
@@ -248,14 +267,20 @@ def trouble(error: BaseException) -> str:
     return f"no answer within {PATIENCE:g} s" if isinstance(error, TooLate) else str(error) or "no answer"
 
 
-def _reload_first(one: Degraded) -> tuple[bool, Degraded]:
-    return one.kind != "reload", one
+def _reload_first(one: Degraded) -> tuple[bool, bool, Degraded]:
+    return one.kind != "reload", one.kind != "redis", one
 
 
 def _reasons(redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]]) -> Iterator[str]:
     if redis_trouble:
         yield f"redis: {redis_trouble}"
+    for _, reason in _dead_ends(ways):
+        yield reason
+
+
+def _dead_ends(ways: Mapping[Channel, Mapping[str, WayState]]) -> Iterator[tuple[Channel, str]]:
+    """The channels of which no way is up, each with its reason."""
     for channel, states in ways.items():
         if not any(way.up for way in states.values()):
             why = (f"{name}: {way.reason}" if way.reason else name for name, way in states.items())
-            yield f"{channel}: no {_NAMES[channel]} is up ({'; '.join(why) or 'none configured'})"
+            yield channel, f"{channel}: no {_NAMES[channel]} is up ({'; '.join(why) or 'none configured'})"

@@ -40,9 +40,9 @@ class Condition:
             ended = self._wall()
         except CancelledError:
             raise
-        except StoreUnavailable as error:
-            text = f"Redis: {error}: nothing can be accepted or sent, for any label"
-            self._found = (Degraded("redis", "down", text),)
+        except StoreUnavailable:
+            # That it is away, whoever asks for what is degraded finds out first.
+            self._found = ()
         except Exception:
             # INFO or TIME may be forbidden to us, which `check` says; what was not read is not claimed.
             self._found = ()

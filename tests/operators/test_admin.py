@@ -1,5 +1,6 @@
 """The admin listener: health, readiness, metrics, a message's timeline, and who may ask."""
 
+import html
 import json
 from typing import Any
 from urllib.parse import quote
@@ -62,9 +63,19 @@ def test_not_ready_says_why(world: World) -> None:
     reply = world.ask("/readyz")
     assert reply.status == 503
     assert reply.json["reasons"] == ["redis: the fake is down", "sms: no SMSC or provider is up (world)"]
+    texts = [
+        "sms: no SMSC or provider is up (world); no label's messages go out by it",
+        "Redis: the fake is down; nothing can be accepted or sent, for any label",
+    ]
+    assert reply.json["degraded"] == texts
+    assert [one["text"] for one in world.ask("/verbs/status").json["degraded"]] == texts
+    assert b'gatewayd_degraded{kind="redis",name="down"} 1.0' in world.ask("/metrics").body
+    assert html.escape(texts[1]) in world.ask("/").body.decode()
     world.store.down = False
     world.sms.ways = {"world": True}
-    assert world.ask("/readyz").status == 200
+    reply = world.ask("/readyz")
+    assert (reply.status, reply.json["degraded"]) == (200, [])
+    assert b"gatewayd_degraded{" not in world.ask("/metrics").body
 
 
 def test_a_silent_redis_does_not_keep_the_asker_waiting(world: World) -> None:

@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs
 from gatewayd.config import Label, SmsRoute
 from gatewayd.core.model import Channel, Degraded, WayState, some_names
 from gatewayd.operators.degraded import DegradedNow, WaysOut
-from gatewayd.operators.figures import left_behind
+from gatewayd.operators.figures import left_behind, whom_it_hits
 
 
 class Ways:
@@ -129,3 +129,18 @@ def test_a_label_that_was_taken_out_with_messages_in_its_queue_is_named() -> Non
     (found,) = left_behind(counts, ["amazing"])
     assert (found.kind, found.name) == ("label", "gone/email")
     assert "7 of its messages (email) wait for its return" in found.text
+
+
+def test_whatever_makes_us_not_ready_is_degraded() -> None:
+    """Redis, and a channel that no label was named for; of one with a name of its own, that is enough."""
+    dead = {Channel.EMAIL: {"main": WayState(False, reason="refused")}, Channel.SMS: {"world": WayState(False)}}
+    named = [Degraded("label", "amazing/email", "amazing: no email can go out (main: refused); it waits")]
+    found = {(one.kind, one.name): one.text for one in whom_it_hits("Redis cannot be reached: refused.", dead, named)}
+    assert found == {
+        ("redis", "down"): "Redis: cannot be reached: refused; nothing can be accepted or sent, for any label",
+        ("channel", "sms"): "sms: no SMSC or provider is up (world); no label's messages go out by it",
+    }
+    of_prefix = [Degraded("label", "amazing/sms +44", "amazing: no SMS to numbers that begin with +44 can go out")]
+    assert [one.name for one in whom_it_hits("", dead, [*named, *of_prefix])] == []
+    (full,) = whom_it_hits("Redis says OOM command not allowed", {}, [])
+    assert full.text == "Redis: says OOM command not allowed; nothing can be accepted, for any label"
