@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.defer import TimeoutError as Overdue
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -284,7 +284,12 @@ class RedisLink(MultiService):
             raise
 
         async def ask(*commands: Sequence[Any]) -> list[Any]:
-            replies: list[Any] = await gatherResults(self._ask(second, commands), consumeErrors=True)
+            try:
+                replies: list[Any] = await gatherResults(self._ask(second, commands), consumeErrors=True)
+            except FirstError as first:
+                # Its text has a traceback, and ours is read by people and callers.
+                trouble: BaseException = first.subFailure.value
+                raise trouble from None
             return replies
 
         self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self._calls.prefix + KEYS["waited"].short)
