@@ -288,7 +288,7 @@ class RedisLink(MultiService):
                 replies: list[Any] = await gatherResults(self._ask(second, commands), consumeErrors=True)
             except FirstError as first:
                 # Its text has a traceback, and ours is read by people and callers.
-                trouble: BaseException = first.subFailure.value
+                trouble: Any = first.subFailure.value
                 raise trouble from None
             return replies
 
