@@ -18,7 +18,7 @@ from gatewayd.store.unheard import UNHEARD_FOR, Unheard
 
 
 class FakePart:
-    """An instance on a database. `down = True` makes every call raise StoreUntouched; `no_mark`: nothing is promised."""
+    """One on a database. `down = True` makes every call raise StoreUntouched; `no_mark`: no promise is made."""
 
     def __init__(
         self,
