@@ -1,7 +1,7 @@
 """The pace of one next hop: an even sequence of moments, shared by all processes, that yields to throttling.
 
 Owns when the next submit may be written. It knows no message, no connection and no Redis: moments come from `reserve`
-(store.IStore.reserve), a few at a time; how far the rate is down is throttle.py's.
+(IProcesses.reserve), a few at a time; how far the rate is down is throttle.py's.
 """
 
 import itertools

@@ -128,7 +128,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             reason = "what was written before Redis changed is being restated"
             raise TemporaryFailure(reason, not_before=soon, counts=False)
         # Over a connection that is new, nobody has looked yet what Redis it leads to.
-        code = await self._run_here(
+        reply = await self._run_here(
             "mark_on_the_wire",
             message.id,
             message.channel,
@@ -140,14 +140,14 @@ class RedisStore(Accepting, Facts, Players, Operators):
             message.label,
             list(stop_hashes),
         )
-        if code == 0:
+        if reply == b"lost":
             raise LeaseLost(message.id)
-        if code == 3:
+        if reply == b"paused":
             raise TemporaryFailure("paused", not_before=self._clock.seconds() + 1.0, counts=False)
-        if code == 2:
+        if reply == b"stopped":
             return 0
         await self._link.confirmed()
-        return int(code)
+        return int(reply)
 
     async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         reply = await self._run(
@@ -323,10 +323,10 @@ class RedisStore(Accepting, Facts, Players, Operators):
     async def restate_marks(self, marks: Sequence[tuple[str, str, int]]) -> tuple[list[str], list[str]]:
         replies = await self._run_all("restate_mark", marks)
         known = list(zip(marks, replies, strict=True))
-        forgotten = [mark[0] for mark, reply in known if reply == 1]
+        forgotten = [mark[0] for mark, reply in known if reply == b"forgotten"]
         if forgotten:
             self.log.error("{what}", what=self._dataset.forgot(self._clock.seconds(), len(forgotten)))
-        return forgotten, [mark[0] for mark, reply in known if reply == 2]
+        return forgotten, [mark[0] for mark, reply in known if reply == b"uncertain"]
 
     async def restate_heard(self, items: Sequence[tuple[str, str, State | None, bool]]) -> list[tuple[bool, bool, str]]:
         said = [(one, letters, state or "", int(ended)) for one, letters, state, ended in items]

@@ -56,7 +56,7 @@ class IProcesses(Interface):
         """Give back all that an instance had leased, or had leased before that time; how much it was."""
 
     async def requeue_set_aside() -> int:
-        """Give back a part of what was laid aside and is no longer paused or is past its deadline; how much it was."""
+        """Give back a part of what was set aside and is no longer paused or is past its deadline; how much it was."""
 
     async def make_due(channel: Channel, *, every: bool = False) -> None:
         """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed.

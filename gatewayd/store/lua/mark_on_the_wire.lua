@@ -1,10 +1,10 @@
 -- Mark a leased message, or the next segment of a long SMS, as being on the wire, right before its bytes are written.
 -- item    id channel lease route address-hash latest(what leads from a number to it: bucket, entry; or none) segments label stop-hashes
--- reply   the stamp of the mark; 0 where it is not ours or not to be sent any more, 2 on the stop list, 3 paused: nothing may be written
+-- reply   the stamp of the mark; or lost (not ours, or not to be sent any more), stopped, paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         of two marks of a message the later has the larger stamp, though the clock was set back between them: by that
 --         its process knows whether a server that came back has forgotten the later one
---         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told 0
+--         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told that it is lost
 local read = RECORD(state, lease, segments, marked_at, accepted_at)
 
 -- And what it has since it was marked before.
@@ -19,10 +19,9 @@ end
 
 local function each(id, channel, lease, route, address, latest, segments, label, stop_hashes)
   local m = read(id)
-  if not m or not holds(m, lease) then return 0 end
-  if not WAITING[m.state] then return 0 end
-  if is_paused(label .. '|' .. channel) then return 3 end
-  if is_stopped(label, channel, stop_hashes) then return 2 end
+  if not m or not holds(m, lease) or not WAITING[m.state] then return 'lost' end
+  if is_paused(label .. '|' .. channel) then return 'paused' end
+  if is_stopped(label, channel, stop_hashes) then return 'stopped' end
   local taken = with_former_mark(m).segments_taken
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
   if m.route and m.route ~= route and (taken > 0 or m.segments) then

@@ -1,14 +1,14 @@
 -- A process says what it wrote to a wire: what the server has forgotten of it, in a failover or a restored backup, is
 -- uncertain from now on.
 -- item    id route stamp(of the mark)
--- reply   1 where it had forgotten, 2 where it knows it, or a later one, and not how that ended, or 0
+-- reply   forgotten; uncertain where it knows this mark, or a later one, and not how that ended; else known
 -- holds   this mark or a later one is known; a message that is settled stays so
 --         a receipt that is found by its number resumes it no more: it may be for any of the segments
 --         a peer that had leased it meanwhile, as one that never left, holds it no more and can't mark it
 local function each(id, route, stamp)
   local m = record(id)
-  if not m or not WAITING[m.state] then return 0 end
-  if m.marked_at >= stamp then return m.state == UNCERTAIN and 2 or 0 end
+  if not m or not WAITING[m.state] then return 'known' end
+  if m.marked_at >= stamp then return m.state == UNCERTAIN and 'uncertain' or 'known' end
   set(m, FIELD.state, UNCERTAIN)
   set(m, FIELD.route, route)
   set(m, FIELD.lost_progress, 1)
@@ -16,5 +16,5 @@ local function each(id, route, stamp)
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)
-  return 1
+  return 'forgotten'
 end
