@@ -76,7 +76,7 @@ class Bench:
 
     def told(self, number: int = 1) -> str:
         """The letters of the reports queued."""
-        return self.store.db.rows[f"{ID[:-3]}{number:03d}"].told
+        return self.store.db.rows[f"{ID[:-3]}{number:03d}"].queued
 
 
 def run(work: Any) -> Any:

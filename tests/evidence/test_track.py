@@ -91,7 +91,7 @@ class Bench:
     @property
     def told(self) -> str:
         """The letters of the reports queued."""
-        return self.store.db.rows[ID].told
+        return self.store.db.rows[ID].queued
 
     def stopped(self, name: str) -> bool:
         """Whether a keyed hash is on the stop list of the message's channel."""

@@ -31,7 +31,7 @@ class Row:
     deadline: float
     heard: list[tuple[str, str]] = field(default_factory=list)
     state: State = State.QUEUED
-    told: str = ""
+    queued: str = ""
     pending: str = ""
     report_born: float = 0.0
     report_tries: int = 0

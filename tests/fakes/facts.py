@@ -27,7 +27,7 @@ class FakeFacts(FakePart):
         row = self.db.rows.get(evidence.message_id)
         if row is None:
             return "unknown"
-        after = move(row.state, row.told, evidence.event)
+        after = move(row.state, row.queued, evidence.event)
         if evidence.event is Event.BOUNCED and row.state in FINAL and now - row.ended > LATE_BOUNCE:
             after = None
         changed = after is not None and self._move(evidence.message_id, row, *after)
@@ -89,14 +89,14 @@ class FakeFacts(FakePart):
             row.segments = row.segments[:at] + letter + row.segments[at + 1 :]
             self._note(row, "receipt", f"segment {at + 1} of {len(row.segments)}: {receipt.detail}")
             if letter == "d" and row.segments.strip("d"):
-                sent = move(row.state, row.told, Event.SENT) if whole else None
+                sent = move(row.state, row.queued, Event.SENT) if whole else None
                 if sent is None or not self._move(message_id, row, *sent):
                     return "ignored", message_id
                 row.sent_at = now
                 return "sent", message_id
         elif event is None:
             self._note(row, "receipt", receipt.detail)
-        after = move(row.state, row.told, event) if event is not None else None
+        after = move(row.state, row.queued, event) if event is not None else None
         if after is not None and unsent and "." in row.segments:
             after = after[0], after[1].replace("a", "")
         changed = after is not None and self._move(message_id, row, *after)
@@ -160,4 +160,4 @@ class FakeFacts(FakePart):
         sent = row.sent_at or row.marked
         facts = (row.uid, row.label, row.channel, row.user, row.state, row.activity, row.address)
         on_the_wire = row.state is State.UNCERTAIN and row.lease is not None and row.marked_since
-        return Known(message_id, *facts, sent, row.told, row.route, len(row.segments), on_the_wire)
+        return Known(message_id, *facts, sent, row.queued, row.route, len(row.segments), on_the_wire)

@@ -109,11 +109,11 @@ class FakePart:
         return lease
 
     def _move(self, message_id: str, row: Row, new: State, letters: str) -> bool:
-        fresh = "".join(letter for letter in letters if letter not in row.told)
+        fresh = "".join(letter for letter in letters if letter not in row.queued)
         if new is row.state and not fresh:
             return False
         old, row.state = row.state, new
-        row.told += fresh
+        row.queued += fresh
         if new is not old:
             self._count(row, new, 1)
             if old in WAITING:

@@ -47,7 +47,7 @@ class FakeShownToPeople(FakePart):
             if row is None:
                 continue
             timeline = tuple(row.timeline)
-            reports = reports_of(row.told, timeline)
+            reports = reports_of(row.queued, timeline)
             return Trace(message_id, row.uid, row.label, row.channel, row.user, row.state, reports, timeline)
         return None
 
@@ -164,7 +164,7 @@ class FakeShownToPeople(FakePart):
         queued = 0
         for message_id, row in self.db.rows.items():
             heard = {letter for letter, at in row.hearings if start <= at < end}
-            letters = "".join(letter for letter in row.told if letter in heard and letter not in row.pending)
+            letters = "".join(letter for letter in row.queued if letter in heard and letter not in row.pending)
             if letters and label in ("", row.label):
                 self._note(row, "replayed", letters)
                 self._tell(message_id, row, letters, False)

@@ -78,8 +78,8 @@ class FakeProcesses(FakePart):
             for letter in missing:
                 self._note(row, "told", letter)
                 row.pending = row.pending.replace(letter, "")
-                if letter not in row.told:
-                    row.told += letter
+                if letter not in row.queued:
+                    row.queued += letter
                     self._count(row, "handed", int(letter == "a"))
             if missing and not row.pending:
                 self.db.queues["reports"].pop(message_id, None)

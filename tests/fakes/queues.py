@@ -95,7 +95,7 @@ class FakeQueues(FakePart):
         row = self.db.rows.get(message_id)
         if row is None:
             return []
-        after = move(row.state, row.told, Event.SENT)
+        after = move(row.state, row.queued, Event.SENT)
         if after:
             self._move(message_id, row, *after)
             self._note(row, "sent", f"{handed.route} {handed.detail}".strip())

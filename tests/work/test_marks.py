@@ -181,7 +181,7 @@ def test_what_was_put_back_unwritten_is_remembered_by_its_lease() -> None:
 def forget_end(bench: Bench, message: Message) -> Row:
     """Redis is as it was before the message was leased, and has its lease."""
     row = bench.database.rows[message.id]
-    row.state, row.marked, row.told, row.pending, row.timeline = State.QUEUED, 0.0, "", "", []
+    row.state, row.marked, row.queued, row.pending, row.timeline = State.QUEUED, 0.0, "", "", []
     row.message = message
     return row
 
@@ -196,7 +196,7 @@ def test_what_was_told_is_not_told_again() -> None:
     row = forget_end(bench, message)
     assert run(bench.statuses.restate(LATELY)) == 1
     assert run(bench.marks.restate(LATELY)) == 0
-    assert (row.state, row.told, row.pending) == (State.DELIVERED, "ad", "")
+    assert (row.state, row.queued, row.pending) == (State.DELIVERED, "ad", "")
     assert run(bench.statuses.restate(LATELY)) == 0
 
 
@@ -209,7 +209,7 @@ def test_a_receipt_that_was_acknowledged_is_recorded_again() -> None:
     bench.statuses.recorded(message.id, Event.DELIVERED)
     row = forget_end(bench, message)
     assert run(bench.statuses.restate(LATELY)) == 1
-    assert (row.state, row.told, row.pending) == (State.DELIVERED, "ad", "d")
+    assert (row.state, row.queued, row.pending) == (State.DELIVERED, "ad", "d")
 
 
 def test_an_end_that_was_recorded_settles_what_would_be_held() -> None:
@@ -231,7 +231,7 @@ def test_what_was_taken_is_sent_where_redis_has_its_mark_alone() -> None:
     message = bench.accept()
     run(bench.work.do(Leased(message)))
     row = bench.database.rows[message.id]
-    row.state, row.told, row.pending = State.UNCERTAIN, "", ""
+    row.state, row.queued, row.pending = State.UNCERTAIN, "", ""
     assert run(bench.marks.restate(LATELY)) == 0
     assert row.state is State.SENT
     row.state = State.UNCERTAIN

@@ -135,7 +135,7 @@ class World:
     def state(self) -> tuple[State, str]:
         """Of the message: where it stands, and the letters of what was told."""
         row = self.store.db.rows[ID]
-        return row.state, row.told
+        return row.state, row.queued
 
 
 FORM = "application/x-www-form-urlencoded"
