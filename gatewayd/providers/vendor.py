@@ -13,6 +13,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
 from gatewayd.config import Provider
 from gatewayd.core import backlog
+from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Down, TemporaryFailure
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
@@ -27,9 +28,6 @@ LIVE_KEYS = frozenset(Provider.model_fields) - {"url", "ca_file", "certificate",
 
 LONGEST_WAIT = 5.0
 """Seconds that one request may wait for a connection: a vendor that answers nothing must not hold messages."""
-
-DRAIN = 20.0
-"""Seconds that a stop waits for the answers to what was written."""
 
 
 class Vendor:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd import config
+from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Unanswered
 from gatewayd.core.model import BindState
 from gatewayd.core.reaching import plain
@@ -36,7 +37,6 @@ STABLE = 60.0
 WORKING = 3
 """The back-off of a bind that took submits grows to its third step, and no further."""
 
-DRAIN = 20.0
 REQUESTS_AT_ONCE = 2000
 """Receipts and texts of one link that are being stored; more are refused for now, and the SMSC brings them again."""
 

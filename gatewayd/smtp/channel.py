@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.config import Label, Relay
+from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.failover import Setback, first_that_takes
 from gatewayd.core.interfaces import BeforeWire, IChannel
@@ -31,9 +32,6 @@ from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.pool import PoolSettings
 from gatewayd.smtp.route import LIVE_KEYS, RelayRoute
 from gatewayd.smtp.timeouts import Timeouts
-
-DRAIN = 20.0
-"""Seconds that a stop waits for the answers to what is on the wire."""
 
 BIG = 32768
 """Characters of a mail from which on it is composed in a thread."""

@@ -9,13 +9,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
+from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import StoreUnavailable
 
 POLL = 0.2
 """Seconds between two looks at the queue where the last one found less than it asked for."""
-
-DRAIN = 20.0
-"""Seconds that work which is being done gets to finish when the daemon stops."""
 
 T = TypeVar("T")
 log = Logger()

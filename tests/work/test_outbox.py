@@ -5,9 +5,10 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from gatewayd.core.drain import DRAIN
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import State
-from gatewayd.work.outbox import DRAIN, Outbox
+from gatewayd.work.outbox import Outbox
 from work_bench import ID, Bench, bench_of, run
 
 

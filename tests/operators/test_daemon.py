@@ -1,0 +1,69 @@
+"""How the process ends: in which order, and within which time."""
+
+import pytest
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gatewayd.core.drain import DRAIN
+from gatewayd.operators.daemon import Daemon
+
+
+class Part(Service):
+    """One that takes `seconds` to stop; for ever where that is None."""
+
+    def __init__(self, clock: Clock, name: str, seconds: float | None, stopped: list[str]) -> None:
+        self.label = name
+        self._clock = clock
+        self._seconds = seconds
+        self._stopped = stopped
+
+    def stopService(self) -> Deferred[None]:
+        """Say that it was asked to."""
+        self._stopped.append(self.label)
+        ended: Deferred[None] = Deferred()
+        if self._seconds is not None:
+            self._clock.callLater(self._seconds, ended.callback, None)
+        return ended
+
+
+class Door(Part):
+    """Stopped before all others."""
+
+
+class Queue(Part):
+    """Stopped after doors."""
+
+
+@pytest.mark.parametrize(
+    ("door", "queue", "other", "most"),
+    [(0.5, 2.0, 0.0, 2.5), (5.0, DRAIN, 3.0, 20.0), (0.5, DRAIN, None, 20.0), (None, None, None, 20.0)],
+)
+def test_a_stop_takes_twenty_seconds_at_most(
+    door: float | None, queue: float | None, other: float | None, most: float
+) -> None:
+    """Redis is silent, and each part has a limit of its own: the sum of them is nobody's to wait for."""
+    clock, stopped, closed = Clock(), list[str](), list[float]()
+
+    async def closing() -> None:
+        closed.append(clock.seconds())
+
+    parts = [Part(clock, "redis", 0.0, stopped), Part(clock, "keeper", other, stopped)]
+    parts += [Part(clock, "watch", other, stopped), Queue(clock, "queue", queue, stopped)]
+    parts += [Door(clock, "door", door, stopped)]
+    daemon = Daemon(
+        clock,
+        {},
+        parts,
+        name="a daemon",
+        together=((Door,), (Queue,)),
+        draining=lambda: stopped.append("draining"),
+        closing=closing,
+        reload=lambda: None,
+    )
+    ended = daemon.stopService()
+    while not ended.called:
+        assert clock.seconds() <= most + 0.2
+        clock.advance(0.05)
+    assert stopped == ["draining", "door", "queue", "watch", "keeper", "redis"]
+    assert len(closed) == 1
