@@ -1,9 +1,9 @@
 """How long a stop may take: what is on the wire gets its answer, and 20 s after SIGTERM the process is gone."""
 
-DRAIN = 19.0
+DRAIN = 18.5
 """Seconds for the answers to what is on the wire, and for what they are worth to be stored."""
 
-IN_ALL = 19.5
+IN_ALL = 19.7
 """Seconds from the signal on in which every part is waited for; what is left is for goodbyes and the exit."""
 
 AT_LEAST = 0.1

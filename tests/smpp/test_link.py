@@ -297,15 +297,15 @@ def test_stop_waits_for_answers_on_their_way() -> None:
 
 
 def test_stop_waits_no_longer_than_twenty_seconds() -> None:
-    """A peer that answers nothing does not hold the daemon: after twenty seconds we unbind, and it is uncertain."""
+    """A peer that answers nothing does not hold the daemon: within twenty seconds we unbind, and it is uncertain."""
     memory = Memory(Behaviour(submit_mute=True))
     world = memory.world()
     sending = world.send(order(now=memory.clock.seconds()))
     memory.advance(1)
     stopped = world.channel.stopService()
-    memory.advance(19)
+    memory.advance(18)
     assert not stopped.called
-    memory.advance(8)
+    memory.advance(2)
     assert stopped.called
     assert isinstance(failure_of(sending), Uncertain)
 
