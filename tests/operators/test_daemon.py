@@ -37,7 +37,13 @@ class Queue(Part):
 
 @pytest.mark.parametrize(
     ("door", "queue", "other", "most"),
-    [(0.5, 2.0, 0.0, 2.5), (5.0, DRAIN, 3.0, 20.0), (0.5, DRAIN, 0.0, 19.0), (0.5, DRAIN, None, 20.0), (None, None, None, 20.0)],
+    [
+        (0.5, 2.0, 0.0, 2.5),
+        (5.0, DRAIN, 3.0, 20.0),
+        (0.5, DRAIN, 0.0, 19.0),
+        (0.5, DRAIN, None, 20.0),
+        (None, None, None, 20.0),
+    ],
 )
 def test_a_stop_takes_twenty_seconds_at_most(
     door: float | None, queue: float | None, other: float | None, most: float
