@@ -44,10 +44,17 @@ class FoundPace:
         self._climb = 0.0  # of `_found`, each second
 
     def now(self, since: float, now: float) -> float:
-        """The limit at this moment, or `NO_LIMIT`."""
+        """The limit at this moment, or `NO_LIMIT`, which stays until the next refusal."""
+        pace = self.at(since, now)
+        if pace == NO_LIMIT:
+            self.forget()
+        return pace
+
+    def at(self, since: float, when: float) -> float:
+        """The limit at that moment if nothing is refused until then, or `NO_LIMIT`."""
         if not self._begin:
             return NO_LIMIT
-        passed = max(0.0, now - since)
+        passed = max(0.0, when - since)
         doubling = math.log2(self._found / self._begin) if self._found < math.inf else math.inf
         if passed < doubling:
             pace: float = self._begin * 2.0 ** min(passed, 64.0)
@@ -55,10 +62,7 @@ class FoundPace:
             near = min(passed - doubling, NEAR)
             pace = self._found * (1 + self._climb * near) * 2.0 ** min(passed - doubling - near, 64.0)
         forgotten = FORGOTTEN if self._found == math.inf else max(FORGOTTEN, 4 * self._found)
-        if pace < forgotten:
-            return pace
-        self.forget()
-        return NO_LIMIT
+        return pace if pace < forgotten else NO_LIMIT
 
     def refused(self, pace: float, carried: float, *, accepted: bool, share: float, climb: float) -> None:
         """Refused at `pace` (`NO_LIMIT` for none), after `carried` a second were let go.

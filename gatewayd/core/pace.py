@@ -104,8 +104,10 @@ class Pace:
 
     def delay(self, ahead: int) -> float:
         """Seconds until a submit that has `ahead` others before it may go."""
-        rate = self.rate_now()
-        return max(0.0, self.paused_until - self._clock.seconds()) + (ahead / rate if rate else 0.0)
+        now, rate = self._clock.seconds(), self.rate_now()
+        if rate == self.rate and now >= self.paused_until:
+            return ahead / rate if rate else 0.0
+        return self._throttle.seconds_for(now, ahead)
 
     def take_now(self) -> bool:
         """Take the moment that has come, where there is one and nobody waits for it: then one submit may be written."""

@@ -62,13 +62,31 @@ class Throttle:
         """Submits a second at this moment; 0 for no limit."""
         if not self._rate:
             return self._found.now(self.paused_until, now)
+        if self._share < 1.0 and self._limit_at(now) == self._rate:
+            self._share = 1.0
+        return self._limit_at(now)
+
+    def _limit_at(self, when: float) -> float:
+        """As rate_now, of a moment that is to come, if nothing is refused until then."""
+        if not self._rate:
+            return self._found.at(self.paused_until, when)
         if self._share >= 1.0:
             return self._rate
-        share = self._share + self._recovery * max(0.0, now - self.paused_until)
-        if share >= 1.0:
-            self._share = 1.0
-            return self._rate
-        return self._rate * share
+        share = self._share + self._recovery * max(0.0, when - self.paused_until)
+        return self._rate * min(share, 1.0)
+
+    def seconds_for(self, now: float, submits: int) -> float:
+        """How long so many take from now on, or from the end of the pause: by the pace as it will be, which comes back.
+
+        `LONGEST_PAUSE` and a little at most.
+        """
+        begin, left = max(now, self.paused_until), float(submits)
+        for second in range(int(LONGEST_PAUSE)):
+            limit = self._limit_at(begin + second)
+            if not limit or left <= limit:
+                return begin - now + second + (left / limit if limit else 0.0)
+            left -= limit
+        return begin - now + LONGEST_PAUSE
 
     def slow_down(self, now: float, written_at: float, in_last_second: int, jitter: float) -> bool:
         """It said so to a submit that was written at `written_at`; `in_last_second` were let go before.

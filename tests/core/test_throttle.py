@@ -124,6 +124,22 @@ def test_what_bears_less_is_not_flooded(limit: float, latency: float) -> None:
     assert hop.accepted / 120.0 >= 0.4 * min(limit, 10.0 / latency)
 
 
+def test_who_waits_is_told_by_the_pace_as_it_will_be() -> None:
+    """Forty behind a pace of two a second, which doubles, wait five seconds and not twenty; none changes for asking."""
+    throttle = Throttle(0.0)
+    throttle.slow_down(START, START, 40, 0.5)
+    throttle.slow_down(START + 0.2, START + 0.15, 40, 0.5)
+    assert throttle.rate_now(START + 1.2) == 2.0
+    assert 4.0 < throttle.seconds_for(START + 1.2, 40) < 6.5
+    assert throttle.seconds_for(START + 0.2, 40) == pytest.approx(throttle.seconds_for(START + 1.2, 40) + 1.0)
+    assert throttle.seconds_for(START + 1.2, 100_000) < 40.0
+    assert throttle.rate_now(START + 1.2) == 2.0
+    rated = Throttle(10.0)
+    rated.slow_down(START, START, 10, 0.5)
+    assert rated.seconds_for(START + 0.1, 100) == pytest.approx(10.0, abs=0.3)
+    assert rated.rate_now(START + 0.1) == pytest.approx(9.0)
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(
