@@ -154,6 +154,10 @@ class Link:
         at = float(await self._call("TIME", lambda: self.server.ask("GET", CLOCK)))
         return int(at // 1000), int(at % 1000) * 1000
 
+    def missing_replicas(self) -> str:
+        """There are none."""
+        return ""
+
     def check_replicas(self) -> None:
         """There are none."""
 
