@@ -6,6 +6,7 @@ scripts.py. Holds ids, never an address; content only until the next hop took th
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from zope.interface import implementer
@@ -135,10 +136,10 @@ class RedisStore(Accepting, Facts, Players, Operators):
             lease,
             route,
             address_hash,
-            lists.entry(address_hash, message.id) if message.channel is Channel.SMS and address_hash else (),
+            *(lists.entry(address_hash, message.id) if message.channel is Channel.SMS and address_hash else ("", "")),
             segments,
             message.label,
-            list(stop_hashes),
+            *stop_hashes,
         )
         if reply == b"lost":
             raise LeaseLost(message.id)
@@ -157,7 +158,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             handed.route,
             handed.detail,
             list(handed.remote_ids),
-            lists.segments(message_id, handed.route, handed.remote_ids),
+            list(chain.from_iterable(lists.segments(message_id, handed.route, handed.remote_ids))),
             self._report_lease(),
         )
         report, parked = reply if isinstance(reply, list) else (reply, ())

@@ -64,18 +64,17 @@ class Accepting(StorePart):
             message.callback_url,
             digest,
             content,
-            texts,
             str(bucket(player_hash)),
             int(lease),
             list(earlier_ids),
             list(stop_hashes),
         )
         try:
-            reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
+            reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first(), *texts)
             if reply == _LATE:
                 # It answered in time, perhaps: then one of the two clocks was set since they were compared.
                 await self._compare_clocks()
-                reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first())
+                reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first(), *texts)
             if reply == _LATE:
                 raise StoreUntouched("Redis came to it too late")
         except BaseException as error:

@@ -1,7 +1,7 @@
 -- Store a message, once for its id.
--- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content(both '' where texts have it) texts(field value ...) player-bucket
+-- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content(both '' where the texts have it) player-bucket
 --         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own number)
---         first-undecided(attempt)
+--         first-undecided(attempt) texts(field value ...)
 -- reply   leased stored suppressed full late; {same or conflict, or what it said before, id} where it is there already
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
@@ -43,8 +43,8 @@ local function name_callback(url, deadline)
   return name
 end
 
-local function each(id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, texts, bucket,
-  to_lease, earlier_ids, stop_hashes, last_moment, attempt, undecided)
+local function each(id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, bucket,
+  to_lease, earlier_ids, stop_hashes, last_moment, attempt, undecided, ...)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
   if me ~= '' then all_heard_before(undecided) end
   local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
@@ -57,12 +57,14 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   if is_stopped(label, channel, stop_hashes) then return 'suppressed' end
   if waiting + more_waiting >= MAX then return 'full' end
   if digest ~= '' and not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
+  local texts = {...}
   local more = #texts
   if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
   if to_lease == 1 then texts[#texts + 1], texts[#texts + 2] = FIELD.lease, BOOT .. attempt end
-  call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.fingerprint, fingerprints[1], FIELD.label, label,
-    FIELD.channel, channel, FIELD.accepted_at, accepted_at, FIELD.deadline, deadline, FIELD.callback,
-    name_callback(url, deadline), FIELD.player_bucket, bucket, unpack(texts))
+  -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
+  call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.accepted_at, accepted_at, FIELD.label, label,
+    FIELD.channel, channel, FIELD.callback, name_callback(url, deadline), FIELD.fingerprint, fingerprints[1],
+    FIELD.deadline, deadline, FIELD.player_bucket, bucket, unpack(texts))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEEP * 1000)
   count(label, channel, 'accepted', 1)

@@ -1,5 +1,5 @@
 -- Mark a leased message, or the next segment of a long SMS, as being on the wire, right before its bytes are written.
--- item    id channel lease route address-hash latest(what leads from a number to it: bucket, entry; or none) segments label stop-hashes
+-- item    id channel lease route address-hash bucket entry(what leads from a number to it; '' for none) segments label stop-hash ...
 -- reply   the stamp of the mark; or lost (not ours, or not to be sent any more), stopped, paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         of two marks of a message the later has the larger stamp, though the clock was set back between them: by that
@@ -17,11 +17,11 @@ local function with_former_mark(m)
   return with_old_progress(m)
 end
 
-local function each(id, channel, lease, route, address, latest, segments, label, stop_hashes)
+local function each(id, channel, lease, route, address, bucket, entry, segments, label, ...)
   local m = read(id)
   if not m or not holds(m, lease) or not WAITING[m.state] then return 'lost' end
   if is_paused(label .. '|' .. channel) then return 'paused' end
-  if is_stopped(label, channel, stop_hashes) then return 'stopped' end
+  if is_stopped(label, channel, {...}) then return 'stopped' end
   local taken = with_former_mark(m).segments_taken
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
   if m.route and m.route ~= route and (taken > 0 or m.segments) then
@@ -32,10 +32,10 @@ local function each(id, channel, lease, route, address, latest, segments, label,
   local mark_stamp = math.max(NOW, m.marked_at + 1)
   set(m, FIELD.state, UNCERTAIN)
   set(m, FIELD.route, route)
-  set(m, FIELD.marked_at, string.format('%d', mark_stamp))
+  set(m, FIELD.marked_at, as_text(mark_stamp))
   set(m, FIELD.address_hash, address)
   set(m, FIELD.lease, BOOT .. lease .. '+')
-  if #latest > 0 and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, unpack(latest)) end
+  if entry ~= '' and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, bucket, entry) end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
   if m.marked_at == 0 then note_once(m, 'submitting', words) else note(m, 'submitting', words) end
   local new_outcomes = segments > 1 and not m.segments

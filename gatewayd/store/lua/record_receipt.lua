@@ -11,7 +11,7 @@
 --         of several to one number that bear one id each gets a receipt of its own, and none that is brought again
 
 -- Most receipts come when their message waits no more, and then it has little.
-local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, route, address_hash, segments,
+local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, address_hash, segments,
   accepted_at)
 
 local function record_of(id)
@@ -19,9 +19,9 @@ local function record_of(id)
   if not m then return nil end
   m.segments_taken = 0
   if not WAITING[m.state] then return m end
-  local lease, marked_at, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.lease, FIELD.marked_at,
-    FIELD.segments_taken, FIELD.content, FIELD.lost_progress))
-  m.lost_progress = lost_progress
+  local route, lease, marked_at, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.route, FIELD.lease,
+    FIELD.marked_at, FIELD.segments_taken, FIELD.content, FIELD.lost_progress))
+  m.route, m.lost_progress = route, lost_progress
   m.lease, m.marked_at, m.content = lease, tonumber(marked_at or '0'), content
   m.segments_taken = tonumber(taken or '0')
   return with_old_progress(m)

@@ -1,13 +1,24 @@
 -- The next hop took it.
--- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry) report-lease
+-- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
 -- reply   the report or false; {the same, receipts} where such were parked for it
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
-local read = RECORD(state, queued_reports, label, channel, pending_reports, callback, lease, marked_at, segments,
-  segments_taken, accepted_at, content)
+local read = RECORD(state, queued_reports, label, pending_reports, callback, lease, marked_at, segments,
+  accepted_at, content)
+
+-- And what is said anyway, or is there of a long SMS alone.
+local function record_of(id, channel, parts)
+  local m = read(id)
+  if not m then return nil end
+  m.channel = channel
+  local has_progress = m.segments or parts > 1
+  m.segments_taken = has_progress and tonumber(call('HGET', m.key, FIELD.segments_taken) or '0') or 0
+  return with_old_progress(m)
+end
+
 local some_are_parked = call('EXISTS', KEY.parked) == 1
 local function each(id, channel, route, detail, remotes, entries, report_lease)
   leave_leases(channel, id)
-  local m = with_old_progress(read(id))
+  local m = record_of(id, channel, #remotes)
   if not m then return false end
   -- It ended before its answer came.
   if not WAITING[m.state] then m = record(id) end
@@ -22,7 +33,7 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
   end
   if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
   if not changed then save(m) end
-  for _, one in ipairs(entries) do list_entry(KEY.remotes, unpack(one)) end
+  for i = 1, #entries, 2 do list_entry(KEY.remotes, entries[i], entries[i + 1]) end
   for _, remote in ipairs(some_are_parked and remotes or {}) do
     local early = KEY.early .. route .. ':' .. remote
     local waiting = call('LRANGE', early, 0, -1)

@@ -29,7 +29,7 @@ local function clear_content(m)
   if not m.content then return end
   clear(m, FIELD.content)
   local inside = fields_inside(m.content)
-  for i = 1, inside and inside - 1 or 0 do clear(m, FIELD.content .. i) end
+  for i = 1, inside and inside - 1 or 0 do clear(m, FIELD.content .. as_text(i)) end
   local envelope = not inside and call('HGET', m.key, FIELD.envelope)
   if not envelope then return end
   clear(m, FIELD.envelope)

@@ -10,8 +10,7 @@ local function bucket_of(name)
 end
 
 local function list_entry(family, bucket, entry)
-  local key = family .. TODAY .. ':' .. bucket
-  if call('APPEND', key, entry) == #entry then call('PEXPIRE', key, (TODAY + 1) * DAY - NOW + RETENTION * 1000) end
+  add_to_list(family .. TODAY .. ':' .. bucket, entry, TODAY, RETENTION * 1000)
 end
 
 -- The positions of the entries of this name in a list whose entries have so many bytes.
