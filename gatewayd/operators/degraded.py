@@ -41,7 +41,7 @@ class DegradedNow:
 
 
 class WaysOut:
-    """Which labels have no way out, and which ways are down.
+    """Which labels have no way out, and which ways are down or take nothing.
 
     `kind_of` names the kind of a way: relay, smsc, provider.
     """
@@ -61,7 +61,7 @@ class WaysOut:
         self._labels = labels
 
     def degraded(self) -> Iterator[Degraded]:
-        """A label's channel, or those of its numbers, that no way is up for; then each used way that is down."""
+        """A label's channel, or those of its numbers, that no way is up for; then each used way that takes nothing."""
         up = {channel: way.routes() for channel, way in self._channels.items()}
         reasons = {channel: self._reasons(channel) for channel in self._channels}
         for label, table in self._labels.items():
@@ -73,11 +73,16 @@ class WaysOut:
                     yield Degraded("label", scope, f"{label}: no {_WHAT[channel]}{to} can go out ({why}); it waits")
         used_by = self._used_by()
         for channel, routes in up.items():
-            for name in (name for name, is_up in routes.items() if not is_up):
+            refuses = {name: state.refuses for name, state in self._channels[channel].states().items()}
+            for name, is_up in routes.items():
+                if (channel, name) not in used_by:
+                    continue
                 kind, reason = self._kind_of(channel, name), reasons[channel].get(name)
-                if labels := used_by.get((channel, name)):
-                    hit = f"it carries {channel} of {some_names(labels)}"
+                hit = f"it carries {channel} of {some_names(used_by[channel, name])}"
+                if not is_up:
                     yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; {hit}")
+                elif own := refuses.get(name):
+                    yield Degraded(kind, name, f"{kind} {name} takes nothing: {own}; {hit}")
 
     def _used_by(self) -> dict[tuple[Channel, str], list[str]]:
         """The labels that each way carries something of."""

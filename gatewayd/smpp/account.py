@@ -20,10 +20,12 @@ from gatewayd.core.pace import Pace, Reserve
 from gatewayd.smpp import receipt
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
+from gatewayd.smpp.codec.codes import MEANINGS, Disposition, disposition
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
+from gatewayd.smpp.own_reasons import OwnReasons
 from gatewayd.smpp.receipt import IdsSeen
 from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
@@ -98,6 +100,7 @@ class Account:
         self.unreadable = 0
         self._clock = clock
         self._owner = owner
+        self._own_reasons = OwnReasons()
         self._stopping = False
         self._answered_at = clock.seconds()
         self._pace = Pace(clock, f"smsc:{name}", settings.rate, reserve, jitter)
@@ -133,11 +136,11 @@ class Account:
 
     def state(self) -> WayState:
         """For people."""
-        binds = self._binds.states()
+        binds, refuses = self._binds.states(), self._own_reasons.words()
         return WayState(
             up=self.up,
             word=self._binds.word,
-            reason=(self.up and self._pace.trouble()) or self._binds.trouble,
+            reason=(self.up and (refuses or self._pace.trouble())) or self._binds.trouble,
             since=max(bind.since for bind in binds),
             in_flight=sum(bind.in_flight for bind in binds),
             window=self._binds.window,
@@ -146,6 +149,7 @@ class Account:
             throttled=self._pace.throttles,
             binds=binds,
             unreadable=self.unreadable,
+            refuses=refuses,
         )
 
     def start(self) -> None:
@@ -164,6 +168,7 @@ class Account:
         self.settings = settings
         self.form = form_of(settings)
         self.takes_validity = True
+        self._own_reasons.forget()
         self._backlog.forget()
         self._pace.rate = settings.rate
         self._binds.reconfigure(settings)
@@ -207,6 +212,11 @@ class Account:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
 
+    def meaning(self, status: int) -> Disposition:
+        """What this submit status asks of us: by the operator's submit_statuses, else by codes.py's table."""
+        word = self.settings.submit_statuses.get(status)
+        return MEANINGS[word] if word else disposition(status)
+
     def remote_id(self, token: Token, answer: SubmitAnswered) -> str:
         """The id as it is stored; an SMSC that gives none will name none, but the segment must count."""
         rule = self.settings.message_ids
@@ -231,6 +241,9 @@ class Account:
         self._answered_at = self._clock.seconds()
         if not answer.status:
             self._pace.accepted(self._answered_at - answer.seconds)
+        token = answer.token
+        assert isinstance(token, Token)
+        self._own_reasons.answered(token.message_id, answer.status, self.meaning(answer.status))
         self._owner.answered(self, answer)
 
     def refused(self, link: Link, status: int) -> None:

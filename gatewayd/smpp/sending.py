@@ -18,19 +18,18 @@ from gatewayd.core.errors import (
     Unanswered,
     Uncertain,
 )
-from gatewayd.core.failover import Setback
+from gatewayd.core.failover import Setback, summed_up
 from gatewayd.core.interfaces import BeforeWire
 from gatewayd.core.model import Handed, Order
 from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.codes import MEANINGS
 from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.submits import submits_of
 from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import Window
 
 LIMITED_TRIES = 5
-"""Attempts after which a status that may mean anything counts as a refusal."""
+"""Attempts after which a status that may mean anything counts as this SMSC's refusal: another one may take it still."""
 
 OnSegment = Callable[[str, str, str, tuple[str, ...]], Awaitable[None]]
 """`on_segment(message_id, lease, smsc, remote_ids)`: these segments were taken, and the next is not written yet."""
@@ -88,18 +87,18 @@ class Sender:
                 failure.progress = progress
                 raise
             if answer.status:
-                reason = self._refused(account, window, token, answer.status, order, with_validity)
+                setback = self._refused(account, window, token, answer.status, order, with_validity)
                 if not taken:
-                    return Setback(reason)
-                raise TemporaryFailure(reason, progress=progress)
+                    return setback
+                raise summed_up([setback], setback.reason, progress)
             taken.append(account.remote_id(token, answer))
         # An SMSC that names all segments alike says of all of them what it says of that name.
         return Handed(name, tuple(dict.fromkeys(taken)), f"{len(taken)} segment(s)")
 
     def _refused(
         self, account: Account, window: Window, token: Token, status: int, order: Order, with_validity: bool
-    ) -> str:
-        """What a status other than OK means: raised where it is the message's, the reason where it is the SMSC's own.
+    ) -> Setback:
+        """What a status other than OK means: raised where it is the message's or a pause, else the SMSC's own setback.
 
         The tables are codes.py's, and the operator's over them.
         """
@@ -109,28 +108,23 @@ class Sender:
             account.takes_validity = False
             self.log.warn("{smsc} takes no validity_period: it is left out from now on", smsc=account.name)
             raise TemporaryFailure(reason, counts=False, progress=progress)
-        meaning = account.settings.submit_statuses.get(status)
-        match MEANINGS[meaning] if meaning else smpp.disposition(status):
+        match account.meaning(status):
             case Disposition.THROTTLED:
                 until = account.throttled(token)
                 raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)
             case Disposition.PERMANENT:
                 raise PermanentFailure(reason, hard=status == Status.RINVDSTADR, progress=progress)
-            case Disposition.RETRY:
-                return reason
             case Disposition.CONFIGURATION:
                 self.log.error("{reason}: look at smscs.{smsc}, or ask its carrier", reason=reason, smsc=account.name)
-                return reason
             case Disposition.SESSION:
                 self.log.error("{reason}: unbinding, to bind again", reason=reason)
                 account.rebind(window, reason)
-                return reason
-            case other:
-                if other is Disposition.OUR_FAULT:
-                    self.log.error("{reason} to a submit of {message_id}", reason=reason, message_id=order.message.id)
-                if order.attempt >= LIMITED_TRIES:
-                    raise PermanentFailure(f"{reason} {LIMITED_TRIES} times", progress=progress)
-                raise TemporaryFailure(reason, progress=progress)
+            case Disposition.OUR_FAULT:
+                # "I know no submit_sm" says nothing of the message, however often it is said.
+                self.log.error("{reason} to a submit of {message_id}", reason=reason, message_id=order.message.id)
+            case Disposition.LIMITED if order.attempt >= LIMITED_TRIES:
+                return Setback(f"{reason} {LIMITED_TRIES} times", final=True)
+        return Setback(reason)
 
     def _submits(self, account: Account, order: Order) -> list[bytes]:
         label = self.labels.get(order.message.label)

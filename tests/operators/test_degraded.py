@@ -15,6 +15,7 @@ class Ways:
 
     def __init__(self, **why_down: str) -> None:
         self.why_down = why_down
+        self.refuses: dict[str, str] = {}
 
     def routes(self) -> Mapping[str, bool]:
         """As IChannel."""
@@ -22,7 +23,10 @@ class Ways:
 
     def states(self) -> Mapping[str, WayState]:
         """As the channels' optional method."""
-        return {name: WayState(not why, reason=why) for name, why in self.why_down.items()}
+        return {
+            name: WayState(not why, reason=why, refuses=self.refuses.get(name, ""))
+            for name, why in self.why_down.items()
+        }
 
 
 def label(relays: tuple[str, ...], *routes: tuple[str, tuple[str, ...]]) -> Label:
@@ -52,6 +56,15 @@ def test_a_label_whose_only_relay_is_down_is_named_though_others_have_a_way_out(
     assert said(ways) == {
         ("label", "amazing/email"): "amazing: no email can go out (main: refused); it waits",
         ("relay", "main"): "relay main is down: refused; it carries email of amazing",
+    }
+
+
+def test_a_way_that_is_up_and_refuses_everything_is_named() -> None:
+    """No label is without a way out for that; a way that no label uses hits nobody."""
+    ways = Ways(uk="", world="", spare="")
+    ways.refuses = {"uk": "it refuses every submit", "spare": "it refuses every submit"}
+    assert said(WaysOut({Channel.SMS: ways}, {"amazing": label((), ("", ("uk", "world")))}, kind_of)) == {
+        ("smsc", "uk"): "smsc uk takes nothing: it refuses every submit; it carries sms of amazing"
     }
 
 

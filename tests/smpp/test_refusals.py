@@ -11,6 +11,15 @@ from gatewayd.smpp.codec.pdu import Status
 from redis_server import until
 from smpp_world import World, order, refusal, running, settings
 
+OWN_REASONS = [
+    *(Status.RSYSERR, Status.RX_T_APPN, Status.RDELIVERYFAILURE),
+    *(Status.RINVBNDSTS, Status.RALYBND, Status.RBINDFAIL),
+    *(Status.RINVPASWD, Status.RINVSYSID, Status.RINVSYSTYP),
+    *(Status.RINVCMDLEN, Status.RINVCMDID),
+    *(Status.RSUBMITFAIL, Status.RUNKNOWNERR, 0x400, 0x4FF, 0x12345678),
+]
+"""What says nothing of the message, or nobody knows of what."""
+
 
 @pytest_twisted.ensureDeferred
 async def test_vendor_statuses_mean_what_the_operator_says() -> None:
@@ -52,8 +61,51 @@ async def test_statuses_mean_what_the_table_says() -> None:
         failure = await refusal(world, attempt=5)
         assert isinstance(failure, PermanentFailure)
         assert "447700900999" not in str(failure)
+        verdict[0] = Status.RINVCMDID
+        failure = await refusal(world, attempt=50)
+        assert isinstance(failure, TemporaryFailure)
+        assert failure.counts
         verdict[0] = 0
         assert (await world.send(order())).route == "world"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_may_mean_anything_ends_no_message_while_another_route_may_come_back() -> None:
+    """Of two routes one refuses the fifth time and one is down: the message waits."""
+    async with running(Behaviour(judge=lambda _: 0x400)) as (world, _):
+        failure = await refusal(world, attempt=5, routes=("world", "gone"))
+        assert isinstance(failure, TemporaryFailure)
+        assert isinstance(await refusal(world, attempt=5), PermanentFailure)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_may_mean_anything_to_a_later_segment_is_limited_too() -> None:
+    """What the SMSC has of the message stays its progress, until the fifth time ends it."""
+    async with running(Behaviour(judge=lambda submit: 0x400 if submit.short_message[5] == 2 else 0)) as (world, _):
+        failure = await refusal(world, attempt=4, body="x" * 200)
+        assert isinstance(failure, TemporaryFailure)
+        assert len(failure.progress) == 1
+        failure = await refusal(world, attempt=5, body="x" * 200)
+        assert isinstance(failure, PermanentFailure)
+        assert len(failure.progress) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_smsc_that_refuses_everything_says_so() -> None:
+    """From the third message on, by any status that is its own; the next that it takes or judges ends that."""
+    verdict = [Status.RINVCMDID]
+    async with running(Behaviour(judge=lambda _: verdict[0])) as (world, _):
+        for answer in (0, Status.RINVDSTADR):
+            verdict[0] = Status.RINVCMDID
+            for number in (1, 1, 1, 2):
+                await refusal(world, number)
+            assert world.channel.states()["world"].refuses == ""
+            await refusal(world, 3)
+            words = "it refuses every submit, the latest with ESME_RINVCMDID"
+            assert world.channel.states()["world"].refuses == world.channel.states()["world"].reason == words
+            verdict[0] = Status(answer)
+            await DeferredList([world.send(order(4))], consumeErrors=True)
+            assert world.channel.states()["world"].refuses == ""
 
 
 @pytest_twisted.ensureDeferred
@@ -74,15 +126,16 @@ async def test_what_cannot_be_written_is_refused_before_the_mark() -> None:
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("status", [Status.RINVSYSID, Status.RINVBNDSTS, Status.RSYSERR])
-async def test_a_route_that_refuses_for_its_own_reasons_hands_on_to_the_next(status: int) -> None:
-    """An account, session or system fault is not the message's: the next route takes it, with a mark of its own."""
+@pytest.mark.parametrize("attempt", [1, 5])
+@pytest.mark.parametrize("status", OWN_REASONS)
+async def test_a_route_that_refuses_for_its_own_reasons_hands_on_to_the_next(status: int, attempt: int) -> None:
+    """Its account, session, system, commands, or codes of its own: the next route takes it, with a mark of its own."""
     uk, elsewhere = SmscSimulator(reactor, Behaviour(judge=lambda _: status)), SmscSimulator(reactor)
     world = World({"uk": settings(await uk.start()), "world": settings(await elsewhere.start())})
     world.channel.startService()
     try:
         await until(world.all_bound)
-        handed = await world.send(order(routes=("uk", "world")))
+        handed = await world.send(order(routes=("uk", "world"), attempt=attempt))
         assert handed.route == "world"
         assert world.marks == ["uk", "world"]
         assert len(uk.submits) == len(elsewhere.messages) == 1

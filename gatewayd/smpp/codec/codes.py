@@ -113,12 +113,12 @@ class Disposition(Enum):
 
     TAKEN = "taken"
     RETRY = "retry"
-    LIMITED = "retry a limited number of times"
+    LIMITED = "it may mean anything: another route; where there is none, retry a limited number of times"
     THROTTLED = "pause the link, then send the same again"
     SESSION = "the session is at fault: bind again"
     CONFIGURATION = "the account is at fault: stop it, tell the operator, try slowly"
     PERMANENT = "this message will never be taken"
-    OUR_FAULT = "we sent what the peer cannot read: tell loudly"
+    OUR_FAULT = "it cannot read or does not know what we send, whatever the message: another route; tell loudly"
 
 
 DISPOSITIONS: dict[int, Disposition] = {
