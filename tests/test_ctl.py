@@ -200,11 +200,16 @@ async def test_a_trace_says_that_its_player_was_erased(desk: Desk, world: World)
     status, out, _ = await desk.run("trace", message.id)
     assert status == 0
     assert out.splitlines()[1:3] == ["an SMS of label amazing to player (erased)", "uid (erased)"]
+    told = json.loads((await desk.run("trace", message.id, "--json"))[1])
+    assert (told["ext_user_id"], told["uid"]) == ("", "")
+    [report] = told["reports"]
+    assert report["at"]
+    # An earlier version's erasure took when the statuses were told as well.
+    world.store.db.rows[message.id].erased = ()
+    out = (await desk.run("trace", message.id))[1]
     assert out.split()[-3:] == ["accepted", "-", "(erased)"]
     page = world.ask(f"/trace?id={message.id}").body.decode()
     assert "<td>–</td><td>erased</td>" in page
-    told = json.loads((await desk.run("trace", message.id, "--json"))[1])
-    assert (told["ext_user_id"], told["uid"]) == ("", "")
 
 
 @pytest_twisted.ensureDeferred

@@ -251,7 +251,7 @@ FIELDS: dict[str, Field] = {
         "numbers",
         "+ letter: when queued, heard first, heard last, how often heard; ms since accepted_at",
         "all that move it, end_report",
-        "erase_message",
+        "with the hash",
     ),
     "heard_between": Field(
         "Q",

@@ -24,11 +24,12 @@ def timeline(kept: Mapping[bytes, bytes], old: Sequence[TracedEvent]) -> tuple[T
     """Each step once, in the order in which they came first."""
     start = int(kept.get(_ACCEPTED) or 0)
     steps = list(old)
-    # An erased message begins its story anew: when it came, and what was heard, is forgotten.
+    # An erased message begins its story anew: when it came is forgotten, and what was heard is in its reports alone.
     if not old and _UID in kept:
         steps.append(TracedEvent(start / 1000, "taken"))
     steps += _steps(kept, start)
-    steps += _heard(kept, start)
+    if old or _UID in kept:
+        steps += _heard(kept, start)
     return tuple(sorted(steps, key=lambda step: step.at))
 
 

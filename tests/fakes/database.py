@@ -54,6 +54,7 @@ class Row:
     wording: dict[int, str] = field(default_factory=dict)
     hearings: list[tuple[str, float]] = field(default_factory=list)
     timeline: list[TracedEvent] = field(default_factory=list)
+    erased: tuple[TracedEvent, ...] = ()
 
 
 class Database:

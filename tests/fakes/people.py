@@ -47,7 +47,7 @@ class FakeShownToPeople(FakePart):
             if row is None:
                 continue
             timeline = tuple(row.timeline)
-            reports = reports_of(row.queued, timeline)
+            reports = reports_of(row.queued, (*row.erased, *timeline))
             return Trace(message_id, row.uid, row.label, row.channel, row.user, row.state, reports, timeline)
         return None
 
@@ -129,8 +129,8 @@ class FakeShownToPeople(FakePart):
             if self.db.latest.get(row.address) == message_id:
                 del self.db.latest[row.address]
             row.user = row.uid = row.address = row.activity = ""
+            row.erased = (*row.erased, *row.timeline)
             row.timeline.clear()
-            row.hearings.clear()
         return "0", Erased(seen=len(self.db.rows), removed=removed, ended=tuple(ended))
 
     async def export_some(

@@ -85,6 +85,10 @@ async def test_erase(world: World) -> None:
         assert (trace.ext_user_id, trace.uid, trace.timeline) == ("", "", ())
     assert await world.state(waiting) is State.FAILED
     assert await world.told() == [Report.FAILED]
+    for message, status in ((waiting, Report.FAILED), (done, Report.ACCEPTED)):
+        [report] = (await world.one.trace([message.id])).reports
+        assert report.status is status
+        assert world.clock.seconds() - 60 < report.at <= report.answered_at <= world.clock.seconds() + 60
     with pytest.raises(LeaseLost):
         await world.one.mark(waiting, "world", "")
     assert (await world.one.accept(waiting, "print"))[0] is Acceptance.SAME

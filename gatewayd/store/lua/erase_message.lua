@@ -1,4 +1,5 @@
--- Remove what is stored of one player in one message. A keyed fingerprint stays, so that the uid is not sent again.
+-- Remove what is stored of one player in one message. A keyed fingerprint stays, so that the uid is not sent again; and
+-- when its statuses were told, which says nothing of the player: a status that was heard must not look unheard.
 -- item    id failed-state
 -- reply   1 removed, or the channel on which it was still waiting
 local function each(id, failed)
@@ -15,7 +16,7 @@ local function each(id, failed)
   end
   for _, name in ipairs(call('HKEYS', KEY.message .. id)) do
     local first = sub(name, 1, 1)
-    if first == FIELD.step or first == FIELD.detail or first == FIELD.report or first == FIELD.heard_between
+    if first == FIELD.step or first == FIELD.detail or first == FIELD.heard_between
       or first == FIELD.user
       or first == FIELD.uid or first == FIELD.activity or name == FIELD.address_hash then
       clear(m, name)
