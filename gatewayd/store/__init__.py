@@ -90,12 +90,13 @@ class RedisStore(Accepting, Facts, Players, Operators):
     async def _lease_some(self, channel: Channel, limit: int, rank: int) -> tuple[list[Leased], int]:
         found = []
         name = next(self._lease_names)
-        leased, stay = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over())
+        leased, stay, theirs = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over())
         now = self._clock.seconds()
         for message_id, lease, fields, *texts in leased:
             kept = rows.record(fields)
+            named = message_id.decode(), lease.decode()
             try:
-                found.append(rows.leased(message_id.decode(), lease.decode(), kept, self._moments, *texts, now=now))
+                found.append(rows.leased(*named, kept, self._moments, *texts, now=now, theirs=theirs))
             except (ValueError, KeyError, IndexError, zlib.error):
                 await self._put_off_unreadable(message_id.decode(), channel, lease.decode(), kept)
         return found, stay

@@ -69,12 +69,17 @@ class Accepting(StorePart):
             list(earlier_ids),
             list(stop_hashes),
         )
+
+        async def ask() -> Any:
+            moments = str(self._moments.theirs(message.accepted_at)), self._until(until)
+            return await self._run("accept", *item, *moments, attempt, self._unheard.first(), *texts)
+
         try:
-            reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first(), *texts)
+            reply = await ask()
             if reply == _LATE:
                 # It answered in time, perhaps: then one of the two clocks was set since they were compared.
                 await self._compare_clocks()
-                reply = await self._run("accept", *item, self._until(until), attempt, self._unheard.first(), *texts)
+                reply = await ask()
             if reply == _LATE:
                 raise StoreUntouched("Redis came to it too late")
         except BaseException as error:

@@ -174,6 +174,13 @@ FIELDS: dict[str, Field] = {
     "activity": Field("y", "long text", "activity_type; not there for none", "accept", "erase_message"),
     "accepted_at": Field("t", "moment", "when it was accepted", "accept", "with the hash"),
     "deadline": Field("d", "moment", "when it ends as failed", "accept", "with the hash"),
+    "deadline_lag": Field(
+        "T",
+        "number",
+        "by how many ms deadlines lagged behind the clock, which was set, when it was accepted; not there for none",
+        "accept",
+        "with the hash",
+    ),
     "callback": Field("w", "text", "digest of its callback URL; empty: the label's", "accept", "with the hash"),
     "player_bucket": Field("B", "number", "its bucket of KEY.players", "accept", "with the hash"),
     # While it waits

@@ -167,17 +167,20 @@ def leased(
     body: bytes,
     *,
     now: float = 0.0,
+    theirs: int = 0,
 ) -> Leased:
     """A row of lease_messages, with its times by our clock, by which it is `now` (0: it has time left).
 
+    By Redis' clock it is `theirs`, in milliseconds: clocks that were set since it was accepted are apart by that.
     Raises ValueError where another version wrote what can't be read."""
     short = FIELDS["segments_taken"].short
     count = int(text(kept, "segments_taken") or 0)
     taken = tuple(kept[f"{short}{number}".encode()].decode() for number in range(1, count + 1))
     message = _message(body) if body else _waiting(message_id, kept, content, url)
     deadline = moments.read(message.deadline)
+    accepted_at = moments.read(message.accepted_at - _lag(kept))
     return Leased(
-        message=replace(message, accepted_at=moments.read(message.accepted_at), deadline=deadline),
+        message=replace(message, accepted_at=accepted_at, deadline=deadline),
         state=State(text(kept, "state") or State.QUEUED),
         attempts=int(text(kept, "tries") or 0),
         first_tried=moments.ours(stamp(kept, "first_try")),
@@ -188,7 +191,12 @@ def leased(
         copies=int(text(kept, "copies") or 0),
         mark=int(stamp(kept, "marked_at")),
         story=timeline(kept, ()) if deadline <= now else (),
+        taken_at=now - (theirs / 1000 - message.accepted_at) if theirs else 0.0,
     )
+
+
+def _lag(kept: Record) -> float:
+    return int(text(kept, "deadline_lag") or 0) / 1000
 
 
 def _waiting(message_id: str, kept: Record, content: bytes, url: bytes) -> Message:
@@ -295,7 +303,7 @@ def whole(
     return Kept(
         trace=trace(message, kept, old_lines),
         accepted_at=moment(kept, "accepted_at"),
-        deadline=moment(kept, "deadline"),
+        deadline=moment(kept, "deadline") + _lag(kept),
         sent_at=moment(kept, "sent_at"),
         activity_type=message.activity_type,
         address_hash=message.address_hash,

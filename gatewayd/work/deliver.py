@@ -109,7 +109,9 @@ class Deliverer:
         Raises TemporaryFailure.
         """
         message, now = leased.message, self._clock.seconds()
-        if label.quiet_hours is None or message.activity_type or leased.progress or now - message.accepted_at <= PROMPT:
+        # Of a host that slept our own clock knows nothing: it has waited for as long as either says.
+        waited = now - min(message.accepted_at, leased.taken_at or now)
+        if label.quiet_hours is None or message.activity_type or leased.progress or waited <= PROMPT:
             return
         of_day = self._wall()
         if until := label.quiet_hours.until(label.quiet_timezone, of_day):

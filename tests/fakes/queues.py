@@ -50,7 +50,7 @@ class FakeQueues(FakePart):
             earlier = (row.state, row.tries, row.first, row.route, row.marked, row.progress)
             mark = round(row.marked * 1000)
             story = tuple(row.timeline) if row.deadline <= self._now() else ()
-            found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark, story))
+            found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark, story, row.message.accepted_at))
         return found
 
     def why_no_mark(self) -> str:

@@ -451,3 +451,32 @@ async def test_a_receipt_is_not_about_what_is_written_later_though_the_clock_was
     await store.settle_again(message, message.deadline, "held", lease="", uncertain=True, route="uk")
     (due,), _ = await store.parked_receipts(10)
     assert (await store.record_receipt(due, park=False, by_number=True))[0] == "unknown"
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 5 * 3600.0])
+@pytest_twisted.ensureDeferred
+async def test_an_acceptance_is_told_by_the_clock_as_it_is(redis: tuple[RedisLink, ShiftedClock], jump: float) -> None:
+    """Deadlines follow slowly, moments at once, even before a heartbeat saw the jump; what waits knows both."""
+    link, clock = redis
+    host = Away(reactor, 0.0)
+    store = RedisStore(link, host, PREFIX, "one")
+    await store.beat(first=True, dead_after=15)
+    before, at_once, after = sms(host), sms(host), sms(host)
+    await store.accept(before, "f")
+    clock.advance(jump)
+    await store.accept(at_once, "f", until=host.seconds() + 3)
+    for _ in range(2):
+        await store.beat(first=False, dead_after=15)
+        await store.come_forward()
+    await store.accept(after, "f")
+    for message, moved in ((before, 0.0), (at_once, jump), (after, jump)):
+        trace = await store.trace([message.id])
+        assert trace is not None
+        assert trace.timeline[0].event == "taken"
+        assert trace.timeline[0].at == pytest.approx(message.accepted_at + moved, abs=60)
+    found = {leased.message.id: leased for leased in await store.lease_messages(Channel.SMS, 10)}
+    for message, ago in ((before, jump), (at_once, 0.0), (after, 0.0)):
+        leased = found[message.id]
+        assert leased.message.accepted_at == pytest.approx(message.accepted_at, abs=60)
+        assert leased.message.deadline == pytest.approx(message.deadline, abs=60)
+        assert leased.taken_at == pytest.approx(message.accepted_at - ago, abs=60)

@@ -315,6 +315,20 @@ def test_quiet_hours_keep_what_is_late() -> None:
     assert bench.deliver(leased).route == "uk"
 
 
+def test_quiet_hours_keep_what_the_shared_clock_calls_late() -> None:
+    """The host slept, or its clock was set on: nobody is woken by what was accepted long ago by either clock."""
+    bench = Bench(quiet_hours="00:00-08:00")
+    bench.clock.advance(3600)
+    fresh = bench.leased()
+    now = bench.clock.seconds()
+    older = replace(fresh.message, accepted_at=now - 301)
+    for late in (replace(fresh, taken_at=now - 301), Leased(older), Leased(older, taken_at=now + 3600)):
+        waiting = bench.fails(late, TemporaryFailure)
+        assert (waiting.not_before, waiting.counts) == (8 * 3600.0, False)
+    for taken_at in (0.0, now - 300, now + 3600):
+        assert bench.deliver(replace(fresh, taken_at=taken_at)).route == "uk"
+
+
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
 def test_quiet_hours_go_by_the_time_of_day(ahead: float) -> None:
     """Where it was set, our own clock takes a day to follow: they end when the host's clock says so."""

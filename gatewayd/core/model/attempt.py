@@ -54,6 +54,7 @@ class Leased(Struct, frozen=True):
     `lease` is this very lease's name: after it was given back, who held it can neither mark nor settle the message.
     `copies` counts those that may have been taken. `mark` is the stamp of its latest mark (IStore.mark), 0 for none.
     `story` is its timeline so far where its deadline had passed when it was leased, else nothing.
+    `taken_at` is its acceptance by the shared clock, which may have been set since; 0 where it has just been accepted.
     """
 
     message: Message
@@ -67,6 +68,7 @@ class Leased(Struct, frozen=True):
     copies: int = 0
     mark: int = 0
     story: tuple[TracedEvent, ...] = ()
+    taken_at: float = 0.0
 
 
 class ReportJob(Struct, frozen=True):

@@ -1,7 +1,7 @@
 -- Store a message, once for its id.
--- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms) url digest content(both '' where the texts have it) player-bucket
---         lease(0|1) earlier-ids stop-hashes until(ms, by the server's clock; 0: for ever) attempt(this call's own number)
---         first-undecided(attempt) texts(field value ...)
+-- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms, as deadlines are kept) url digest content(both '' where the texts have it) player-bucket
+--         lease(0|1) earlier-ids stop-hashes taken(ms, accepted by the server's clock) until(the same; 0: for ever)
+--         attempt(this call's own number) first-undecided(attempt) texts(field value ...)
 -- reply   leased stored suppressed full late; {same or conflict, or what it said before, id} where it is there already
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
@@ -11,6 +11,7 @@
 local MAX = tonumber(ARGV[3])
 local waiting = tonumber(call('GET', KEY.waiting) or '0')
 local callbacks = {}
+local LAG = 1000 -- ms: a message whose deadline lags less behind the clock needs no word of it
 
 -- What a call hears of a message that is there already.
 local function heard_again(id, same, attempt, me, channel)
@@ -44,7 +45,7 @@ local function name_callback(url, deadline)
 end
 
 local function each(id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, bucket,
-  to_lease, earlier_ids, stop_hashes, last_moment, attempt, undecided, ...)
+  to_lease, earlier_ids, stop_hashes, taken, last_moment, attempt, undecided, ...)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
   if me ~= '' then all_heard_before(undecided) end
   local known = call('HGET', KEY.message .. id, FIELD.fingerprint)
@@ -61,8 +62,13 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   local more = #texts
   if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
   if to_lease == 1 then texts[#texts + 1], texts[#texts + 2] = FIELD.lease, BOOT .. attempt end
+  -- Our clock may have been set back since the caller compared it with its own.
+  if taken - NOW >= LAG then taken = now end
+  if taken ~= accepted_at and math.abs(taken - accepted_at) >= LAG then
+    texts[#texts + 1], texts[#texts + 2] = FIELD.deadline_lag, as_text(taken - accepted_at)
+  end
   -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
-  call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.accepted_at, accepted_at, FIELD.label, label,
+  call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.accepted_at, taken, FIELD.label, label,
     FIELD.channel, channel, FIELD.callback, name_callback(url, deadline), FIELD.fingerprint, fingerprints[1],
     FIELD.deadline, deadline, FIELD.player_bucket, bucket, unpack(texts))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end

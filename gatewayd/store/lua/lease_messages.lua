@@ -2,7 +2,7 @@
 -- item    channel limit bytes lease(the name of the first one's is this and 1) from(rank of that part; -1: the due ones)
 --         over(ms: a deadline before it has passed, as deadlines are kept)
 -- reply   {a list of {id, lease, fields and values, content, url, 0.1.0's body}, each of the last three '' for none;
---         how many of that part stay in the queue}
+--         how many of that part stay in the queue; now(ms)}
 -- holds   what its acceptor may still have to take back stays in the queue
 --         a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
 local function each(channel, limit, bytes, lease, from, over)
@@ -35,5 +35,5 @@ local function each(channel, limit, bytes, lease, from, over)
       end
     end
   end
-  return {got, stay}
+  return {got, stay, NOW}
 end
