@@ -62,8 +62,8 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   local more = #texts
   if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
   if to_lease == 1 then texts[#texts + 1], texts[#texts + 2] = FIELD.lease, BOOT .. attempt end
-  -- Our clock may have been set back since the caller compared it with its own.
-  if taken - NOW >= LAG then taken = now end
+  -- Nothing is accepted in the future: the clocks may have moved since the caller compared them.
+  if taken - NOW > 0 then taken = now end
   if taken ~= accepted_at and math.abs(taken - accepted_at) >= LAG then
     texts[#texts + 1], texts[#texts + 2] = FIELD.deadline_lag, as_text(taken - accepted_at)
   end
