@@ -20,6 +20,7 @@ from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.commands import Envelope, Offer
 from gatewayd.smtp.health import NO_ANSWER, RelayHealth
 from gatewayd.smtp.negotiation import RelayTrouble
+from gatewayd.smtp.open_session import OpenSession
 from gatewayd.smtp.openings import SLOW, Openings
 from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.replies import RelayAnswer, Stage
@@ -41,14 +42,8 @@ PATIENCE = 5.0
 IDLE = 30.0
 """Seconds after which a connection that carried nothing is closed, but for the latest."""
 
-MESSAGES = 100
-"""Mails on one connection: then another one is opened."""
-
 QUEUE = 30
 """Mails that may wait, for each connection that is allowed."""
-
-CHORES = 8
-"""NOOP and RSET on one connection: Exim drops it at the eleventh command that brings no mail, others later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +54,6 @@ class PoolSettings:
     own_name: OwnName = no_name
     jitter: Callable[[], float] = lambda: 0.5
     reserve: Reserve | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _OpenSession:
-    """An open connection: how many messages have it, and since when none had (seconds since the epoch)."""
-
-    session: RelaySession
-    lent: int = 0
-    idle_since: float = 0.0
-
-    @property
-    def worn(self) -> bool:
-        """It has carried as much as is good for one."""
-        return self.session.started >= MESSAGES or self.session.chores >= CHORES
-
-    @property
-    def takes_another(self) -> bool:
-        """Whether a second message may be pipelined behind the one that it carries."""
-        return self.lent == 1 and self.session.pipelining and self.session.started < MESSAGES - 1
 
 
 class Pool:
@@ -91,11 +67,11 @@ class Pool:
         self._reactor = reactor
         self._settings = settings
         self._tls = ClientTls(relay)
-        self._kept: dict[RelaySession, _OpenSession] = {}  # all that are open
-        self._idle: list[_OpenSession] = []  # those that carry nothing, the latest at the end
-        self._half: deque[_OpenSession] = deque()  # those that carry one mail, and may take another behind it
-        self._back: list[_OpenSession] = []  # those that come back in this very moment
-        self._line: Line[_OpenSession] = Line(reactor, PATIENCE, self._too_long)
+        self._kept: dict[RelaySession, OpenSession] = {}  # all that are open
+        self._idle: list[OpenSession] = []  # those that carry nothing, the latest at the end
+        self._half: deque[OpenSession] = deque()  # those that carry one mail, and may take another behind it
+        self._back: list[OpenSession] = []  # those that come back in this very moment
+        self._line: Line[OpenSession] = Line(reactor, PATIENCE, self._too_long)
         self._openings = Openings(
             reactor,
             name,
@@ -116,6 +92,8 @@ class Pool:
         self.rate = Rate(self._reactor, f"relay:{self.name}", relay.rate, PATIENCE, self._settings.reserve)
         while self._idle and self._are_too_many():
             self._idle.pop(0).session.quit()
+        if not self._pipelines:
+            self._half.clear()
 
     # -- how it stands ------------------------------------------------------------------------------------------
 
@@ -219,7 +197,15 @@ class Pool:
 
     # -- connections lent and given back ------------------------------------------------------------------------
 
-    async def _acquire(self) -> _OpenSession:
+    @property
+    def _pipelines(self) -> bool:
+        """Whether a mail may be marked and begun behind a dot that is not answered.
+
+        Not under `hold`: should this process die then, nobody knows that no content of it left, and it is never sent.
+        """
+        return self.relay.on_uncertain != "hold"
+
+    async def _acquire(self) -> OpenSession:
         if self._stopping is not None:
             raise _not_used()
         while self._idle:
@@ -247,12 +233,12 @@ class Pool:
             return RelayTrouble(NO_ANSWER)
         return NotNow("no connection to the relay became free in time", self._reactor.seconds() + 1.0)
 
-    def _lend(self, kept: _OpenSession) -> None:
+    def _lend(self, kept: OpenSession) -> None:
         kept.lent += 1
-        if kept.takes_another:
+        if kept.takes_another and self._pipelines:
             self._half.append(kept)
 
-    def _release(self, kept: _OpenSession) -> None:
+    def _release(self, kept: OpenSession) -> None:
         kept.lent -= 1
         session = kept.session
         if session not in self._kept:
@@ -261,14 +247,14 @@ class Pool:
             # Lent again, a dead one would end its message at once, which would take it again, and for ever.
             self._lend_no_more(kept)
             session.quit()
-        else:
+        elif self._pipelines or not kept.lent:
             self._lend_no_more(kept)
             self._back.append(kept)
             if self._line.serve_from(self._take_back):
                 while self._back:
                     self._rest(self._back.pop())
 
-    def _take_back(self) -> _OpenSession | None:
+    def _take_back(self) -> OpenSession | None:
         while self._back:
             kept = self._back.pop()
             if kept.session.alive:
@@ -276,7 +262,7 @@ class Pool:
                 return kept
         return None
 
-    def _rest(self, kept: _OpenSession) -> None:
+    def _rest(self, kept: OpenSession) -> None:
         """Nobody waits for it."""
         if kept.lent:
             self._half.append(kept)
@@ -284,7 +270,7 @@ class Pool:
             kept.idle_since = self._reactor.seconds()
             self._idle.append(kept)
 
-    def _lend_no_more(self, kept: _OpenSession) -> None:
+    def _lend_no_more(self, kept: OpenSession) -> None:
         if kept in self._half:
             self._half.remove(kept)
 
@@ -299,7 +285,7 @@ class Pool:
         self._openings.begin(self.relay, self._tls)
 
     def _opened(self, session: RelaySession, began: float) -> None:
-        kept = _OpenSession(session, lent=1)
+        kept = OpenSession(session, lent=1)
         # Where it is lost already nobody would ever take it out again.
         if session.alive:
             self._kept[session] = kept
@@ -387,7 +373,7 @@ class Pool:
             else:
                 self._openings.make_room(now)
 
-    def _probed(self, well: bool, kept: _OpenSession) -> None:
+    def _probed(self, well: bool, kept: OpenSession) -> None:
         if not well:
             kept.session.quit()
         elif not self.health.up:

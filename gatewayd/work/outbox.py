@@ -9,7 +9,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
-from gatewayd.core.drain import DRAIN
+from gatewayd.core.drain import DRAIN, STORED
 from gatewayd.core.errors import StoreUnavailable
 
 POLL = 0.2
@@ -86,7 +86,10 @@ class Outbox(Service, Generic[T]):
         )
 
     def stopService(self) -> Deferred[None]:
-        """Take nothing more; what is in work gets DRAIN seconds, the rest stays leased for the next start."""
+        """Take nothing more; what is in work gets DRAIN + STORED seconds, the rest stays leased for the next start.
+
+        The ways give up at DRAIN: a message cancelled in that moment stays marked, though nothing of it was written.
+        """
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._drain())
 
@@ -96,7 +99,7 @@ class Outbox(Service, Generic[T]):
         waiting = list(self._running.values())
         if waiting:
             finished: Deferred[Any] = DeferredList([_shadow(doing) for doing in waiting], consumeErrors=True)
-            finished.addTimeout(DRAIN, self._clock, onTimeoutCancel=lambda result, seconds: None)
+            finished.addTimeout(DRAIN + STORED, self._clock, onTimeoutCancel=lambda result, seconds: None)
             await finished
         for doing in list(self._running.values()):
             doing.cancel()

@@ -5,7 +5,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gatewayd.core.drain import DRAIN
+from gatewayd.core.drain import DRAIN, STORED
 from gatewayd.operators.daemon import Daemon
 
 
@@ -40,8 +40,8 @@ class Queue(Part):
     [
         (0.5, 2.0, 0.0, 2.5),
         (5.0, DRAIN, 3.0, 20.0),
-        (0.5, DRAIN, 0.0, 19.0),
-        (0.5, DRAIN, None, 20.0),
+        (0.5, DRAIN + STORED, 0.0, 19.5),
+        (0.5, DRAIN + STORED, None, 20.0),
         (None, None, None, 20.0),
     ],
 )

@@ -13,7 +13,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from gatewayd.config import Relay, Secret
 from gatewayd.core.errors import TemporaryFailure, Uncertain
 from gatewayd.sandbox.relay import Act, SimulatedRelay
-from gatewayd.smtp.pool import CHORES
+from gatewayd.smtp.open_session import CHORES
 from redis_server import until
 from smtp_orders import NOW, R, World, failure, order, world
 from smtp_world import label

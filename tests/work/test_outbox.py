@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gatewayd.core.drain import DRAIN
+from gatewayd.core.drain import DRAIN, STORED
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import State
 from gatewayd.work.outbox import Outbox
@@ -122,7 +122,7 @@ def test_what_is_being_taken_back_is_not_begun(bench: Bench) -> None:
 
 
 def test_stopping_has_a_limit(bench: Bench) -> None:
-    """What does not end within DRAIN seconds stays leased; its result is nobody's business any more."""
+    """What does not end in time stays leased; its result is nobody's business any more."""
 
     async def outcome(leased: Leased) -> Handed:
         await Deferred()
@@ -133,7 +133,7 @@ def test_stopping_has_a_limit(bench: Bench) -> None:
     bench.outbox.startService()
     stopped: list[None] = []
     bench.outbox.stopService().addCallback(stopped.append)
-    bench.clock.advance(DRAIN + 1)
+    bench.clock.advance(DRAIN + STORED)
     assert stopped == [None]
     assert ID in bench.store.db.leases["sms", "one"]
 
