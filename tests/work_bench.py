@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from fakes import FakeEvidence, FakeMeter, FakeStore
 from gatewayd.config import Smsc
-from gatewayd.core.model import Channel, Handed, Leased, Message, ReportJob, Sms
+from gatewayd.core.model import Channel, Decision, Handed, Leased, Message, ReportJob, Sms
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import Report, State
 from gatewayd.work.attempts import MessageWork
@@ -30,6 +30,7 @@ class Bench:
         self.store = FakeStore(self.clock)
         self.meter = FakeMeter()
         self.attempts: list[Leased] = []
+        self.decisions: list[Decision] = []
         self.evidence = FakeEvidence()
         self.bound_since = 0.0
         self.down = ""
@@ -50,6 +51,7 @@ class Bench:
             heard_since=lambda route: self.bound_since,
             tells_later=lambda route: route == "world",
             why_not=lambda: self.down,
+            decided=self.decisions.append,
         )
         self.outbox = Outbox(self.clock, self.work, window)
 

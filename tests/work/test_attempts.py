@@ -259,6 +259,41 @@ def test_the_timeline_tells_what_an_uncertain_message_waits_for(bench: Bench) ->
     ]
 
 
+def test_the_audit_log_says_once_of_each_copy_that_it_may_have_been_sent(bench: Bench) -> None:
+    """When its answer is lost, after a crash when it is looked at next; not again however often it is looked at."""
+    bench.outcome = fails(Uncertain("no answer", route="world"), mark="world")
+    message = bench.accept(deadline=100)
+    bench.outbox.startService()
+    for _ in range(3):
+        bench.store.db.queues["sms"][message.id] = bench.clock.seconds()
+        bench.clock.pump([1.0] * 5)
+    assert [(one.what, one.message_id, one.uid, one.reason) for one in bench.decisions] == [
+        ("uncertain", message.id, message.uid, "no answer")
+    ]
+    bench.clock.pump([1.0] * 101)
+    assert [one.what for one in bench.decisions] == ["uncertain", "failed"]
+
+
+def test_the_audit_log_says_what_a_crash_left_on_the_wire(bench: Bench) -> None:
+    """That it may have been sent, and what it waits for."""
+    on_the_wire(bench, "world")
+    bench.clock.pump([1.0] * 5)
+    [one] = bench.decisions
+    assert (one.what, one.reason) == ("uncertain", "no answer is known from world: held until its deadline")
+
+
+def test_each_copy_that_may_have_been_sent_has_a_line(bench: Bench) -> None:
+    """With `resend` a second lost answer is a second line, and the end one more."""
+    bench.work.reconfigure({"world": RESEND})
+    bench.outcome = fails(Uncertain("no answer", route="world"), mark="world")
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.pump([0.5] * 30)
+    bench.outcome = bench.takes
+    bench.clock.pump([0.5] * 300)
+    assert [one.what for one in bench.decisions] == ["uncertain", "uncertain", "sent"]
+
+
 @pytest.mark.parametrize(("policy", "copies"), [(HOLD, 0), (RESEND, 1)])
 def test_a_route_that_a_reload_took_away_keeps_its_policy(policy: Smsc, copies: int) -> None:
     """What is uncertain there is held, or goes by another route; the timeline says that the route is gone."""
