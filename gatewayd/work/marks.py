@@ -15,11 +15,11 @@ from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.persist import persist
 
 KEPT_FOR = 600.0
-MOST = 30_000
-"""Seconds for which a mark is remembered, and how many at most: about 15 MB, and a minute of 500 messages a second."""
+MOST = 12_000
+"""Seconds for which a mark is remembered, and how many at most: about 6 MB, and a minute of 200 messages a second."""
 
-MOST_UNWRITTEN = 20_000
-"""Messages of which leases are remembered under which nothing left: about 7 MB."""
+MOST_UNWRITTEN = 10_000
+"""Messages of which leases are remembered under which nothing left: about 3 MB."""
 
 LEASES = 8
 """The latest so many of each: Redis comes back as it was a moment ago."""
@@ -28,7 +28,7 @@ AT_ONCE = 200
 """Marks in one call to the store."""
 
 
-class Mark(Struct, frozen=True):
+class Mark(Struct, frozen=True, gc=False):
     """It was marked for `route`, at that moment of ours; `handed` is what the next hop said, None where it isn't known.
 
     `stamp` is the store's. Marks are compared by it: of the two clocks one may be set, or follow the time slowly.

@@ -17,8 +17,8 @@ from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import KEPT_FOR
 
-MOST = 20_000
-"""Messages: about 7 MB."""
+MOST = 10_000
+"""Messages: about 3 MB."""
 
 MOST_RECEIPTS = 3_000
 """Receipts that ended nothing by themselves: about 3 MB."""
@@ -29,7 +29,7 @@ AT_ONCE = 200
 _ENDS = frozenset(Event(state) for state in FINAL) | {Event.BOUNCED}
 
 
-class Statuses(Struct, frozen=True):
+class Statuses(Struct, frozen=True, gc=False):
     """Of one message: `heard` are the letters of what Smartico took, `recorded` what moved it; both in order.
 
     `at` is when the latest of them came.

@@ -32,7 +32,7 @@ class Order(Struct, frozen=True):
         return f"<Order {self.message.id} attempt {self.attempt}>"
 
 
-class Handed(Struct, frozen=True):
+class Handed(Struct, frozen=True, gc=False):
     """The next hop took the message: `route` is its name, `remote_ids` one id for each segment, `detail` its words.
 
     An SMSC's remote ids are in the form under which its receipts are looked up (smpp/receipt.py normalises both).
