@@ -19,7 +19,7 @@ from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
-from gatewayd.smpp.token import Token
+from gatewayd.smpp.token import Token, names_of
 
 NumberHashes = Callable[[str], Sequence[str]]
 """Hash a number by every key, so that it can be recognised and not read; by the present key first."""
@@ -104,7 +104,7 @@ class Arrivals:
         if not answer.status:
             ids = (*ids, account.remote_id(token, answer))
         if token.last and not answer.status:
-            self._record_soon(self._evidence.record_late_answer(token.message_id, name, ids))
+            self._record_soon(self._evidence.record_late_answer(token.message_id, name, names_of(ids)))
         else:
             reason = f"{name} answered late: {status}"
             self._record_soon(self._evidence.resume_from(token.message_id, name, token.written_at, ids, reason))

@@ -25,7 +25,7 @@ from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.submits import submits_of
-from gatewayd.smpp.token import Token
+from gatewayd.smpp.token import Token, names_of
 from gatewayd.smpp.window import Window
 
 LIMITED_TRIES = 5
@@ -92,8 +92,7 @@ class Sender:
                     return setback
                 raise summed_up([setback], setback.reason, progress)
             taken.append(account.remote_id(token, answer))
-        # An SMSC that names all segments alike says of all of them what it says of that name.
-        return Handed(name, tuple(dict.fromkeys(taken)), f"{len(taken)} segment(s)")
+        return Handed(name, names_of(taken), f"{len(taken)} segment(s)")
 
     def _refused(
         self, account: Account, window: Window, token: Token, status: int, order: Order, with_validity: bool

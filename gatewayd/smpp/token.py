@@ -1,4 +1,6 @@
-"""The name of one submit on the wire."""
+"""The name of one submit on the wire, and the names of what was taken."""
+
+from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred
 
@@ -20,3 +22,11 @@ class Token:
         self.last = last
         self.answer: Deferred[SubmitAnswered] = Deferred()
         self.written_at = 0.0
+
+
+def names_of(remote_ids: Iterable[str]) -> tuple[str, ...]:
+    """Under which ids receipts of a message come whose segments were all taken as these: each once.
+
+    An SMSC that names all segments alike says of all of them what it says of that name.
+    """
+    return tuple(dict.fromkeys(remote_ids))

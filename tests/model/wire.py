@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.model import Channel, Evidence, Handed, Leased, Receipt
 from gatewayd.core.status import Event, Report
+from gatewayd.smpp.token import names_of
 
 SMSC, RELAY = "world", "main"
 TAKEN, THROTTLED, REFUSED, LOST = "taken", "throttled", "refused", "lost"
@@ -85,7 +86,7 @@ class Wire:
             if word == REFUSED:
                 raise PermanentFailure("refused", progress=progress)
             taken.append(remote)
-        return Handed(route, tuple(taken) if sms else (), f"{len(taken)} segment(s)")
+        return Handed(route, names_of(taken) if sms else (), f"{len(taken)} segment(s)")
 
     def _slot(self, instance: Any) -> Deferred[None]:
         slot: Deferred[None] = Deferred()

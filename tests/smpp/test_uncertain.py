@@ -110,6 +110,19 @@ def test_a_late_answer_is_evidence() -> None:
     memory.advance(30)
 
 
+def test_a_late_answer_that_names_all_segments_alike_names_the_message_once() -> None:
+    """As one in time: the receipts of such an SMSC bear one id, and the first of them is about the whole."""
+    memory = Memory(Behaviour(answer_delay=8.0))
+    world = memory.world(response_timeout="5s")
+    begun = order(body="x" * 200, now=memory.clock.seconds(), progress=("8000001",), begun_on="world")
+    world.send(begun).addErrback(lambda _: None)
+    memory.advance(12)
+    assert [remote_id for remote_id, _ in memory.smsc.taken] == ["8000001"]
+    assert world.evidence.late == [(begun.message.id, "world", ("8000001",))]
+    world.channel.stopService()
+    memory.advance(30)
+
+
 def test_a_late_refusal_proves_that_nothing_was_taken() -> None:
     """A submit that was given up is refused after all: told with what the SMSC has of the message, which is nothing."""
     memory = Memory(Behaviour(answer_delay=8.0, judge=lambda submit: Status.RSYSERR))
