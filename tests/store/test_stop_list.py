@@ -168,7 +168,9 @@ async def test_each_is_given_once_whatever_goes_meanwhile(world: World) -> None:
         if cursor == "0":
             break
         await world.store.unsuppress("amazing", SMS, [given[0], given[-1]])
-        await world.stops.put("amazing", SMS, given[-2], 600)
+        # Once each: begun anew a second time, in a later millisecond, it would be given a third time.
+        if given.count(given[-2]) == 1:
+            await world.stops.put("amazing", SMS, given[-2], 600)
     again = given[given.index(names[-1]) + 1 :]
     assert given[: len(given) - len(again)] == names
     assert len(again) == len(set(again)) == (2 if world.link else 3), "those that began anew"
