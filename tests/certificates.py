@@ -25,6 +25,8 @@ _SIGNS = x509.KeyUsage(
     decipher_only=False,
 )
 _NOW = datetime.datetime.now(datetime.UTC)
+DAYS = (-1, 2)
+"""From and to which a certificate is valid, in days from now."""
 
 
 class Authority:
@@ -38,9 +40,11 @@ class Authority:
         self._certificate = self._sign(self._name, self._key, ca=True)
         self.ca_file = str(self._write("ca.pem", self._certificate.public_bytes(Encoding.PEM)))
 
-    def server(self, name: str, *, client_certificates: bool = False) -> CertificateOptions:
-        """A context for a server called `name` (a host name or an IP address)."""
-        certificate, key = self._issue(name)
+    def server(
+        self, name: str, *, client_certificates: bool = False, days: tuple[int, int] = DAYS
+    ) -> CertificateOptions:
+        """A context for a server called `name` (a host name or an IP address), valid from and to `days` from now."""
+        certificate, key = self._issue(name, days)
         self.fingerprint = x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
         # cryptography's own objects: pyOpenSSL warns of its X509.
         ours = x509.load_pem_x509_certificate(certificate)
@@ -49,9 +53,16 @@ class Authority:
             trust = trustRootFromCertificates([Certificate.loadPEM(Path(self.ca_file).read_bytes())])
         return CertificateOptions(privateKey=load_pem_private_key(key, None), certificate=ours, trustRoot=trust)
 
-    def endpoint(self, reactor: Any, name: str, *, client_certificates: bool = False) -> SSL4ServerEndpoint:
+    def endpoint(
+        self, reactor: Any, name: str, *, client_certificates: bool = False, days: tuple[int, int] = DAYS
+    ) -> SSL4ServerEndpoint:
         """A TLS endpoint on a free port of loopback."""
-        context = self.server(name, client_certificates=client_certificates)
+        context = self.server(name, client_certificates=client_certificates, days=days)
+        return SSL4ServerEndpoint(reactor, 0, context, interface="127.0.0.1")
+
+    def itself(self, reactor: Any) -> SSL4ServerEndpoint:
+        """A TLS endpoint on a free port of loopback that shows the authority's own certificate as the server's."""
+        context = CertificateOptions(privateKey=self._key, certificate=self._certificate)
         return SSL4ServerEndpoint(reactor, 0, context, interface="127.0.0.1")
 
     def client(self, name: str) -> tuple[str, str]:
@@ -63,22 +74,24 @@ class Authority:
         """The files of a server certificate and its key."""
         return self.client(name)
 
-    def _issue(self, name: str) -> tuple[bytes, bytes]:
+    def _issue(self, name: str, days: tuple[int, int] = DAYS) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key, alternative=name)
+        certificate = self._sign(subject, key, alternative=name, days=days)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return certificate.public_bytes(Encoding.PEM), private
 
-    def _sign(self, subject: x509.Name, key: Any, *, ca: bool = False, alternative: str = "") -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, key: Any, *, ca: bool = False, alternative: str = "", days: tuple[int, int] = DAYS
+    ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(_NOW - datetime.timedelta(days=1))
-            .not_valid_after(_NOW + datetime.timedelta(days=2))
+            .not_valid_before(_NOW + datetime.timedelta(days=days[0]))
+            .not_valid_after(_NOW + datetime.timedelta(days=days[1]))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             # What RFC 5280 asks for, and Python from 3.13 on.
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -10,7 +10,6 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -146,7 +145,7 @@ async def callback(reactor: Any, scheme: str, host: str, port: int, patience: fl
     what = f"callback host {host}:{port}"
     endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=patience)
     if scheme == "https":
-        endpoint = wrapClientTLS(optionsForClientTLS(host, trustRoot=platformTrust()), endpoint)
+        endpoint = wrapClientTLS(tls.client_options(host), endpoint)
     protocol = _Handshake()
     try:
         await endpoint.connect(Factory.forProtocol(lambda: protocol))

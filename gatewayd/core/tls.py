@@ -42,7 +42,49 @@ def client_options(
         extra = {"privateKey": key, "certificate": own, "extraCertChain": chain}
     if pins:
         return _Pinned(host, CertificateOptions(**extra).getContext(), pins)
-    return optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra)
+    return _ByAuthority(optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra))
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _ByAuthority:
+    """Connections that Twisted verifies; where OpenSSL dislikes a certificate, the error says which fault it has.
+
+    OpenSSL's own error says "certificate verify failed", whatever is wrong. Who is believed is not touched here.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        """Twisted: a connection for one handshake."""
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
+        handshake = connection.do_handshake
+
+        def said_in_full() -> None:
+            try:
+                handshake()
+            except (SSL.WantReadError, SSL.WantWriteError):
+                raise
+            except SSL.Error as error:
+                del connection.do_handshake
+                words = _CHAIN.get(_verify_result(connection))
+                if words is None:
+                    raise
+                raise SSL.Error([("gatewayd", "", f"{_DISLIKED}: {words}")]) from error
+            else:
+                # It refers to the connection, and the connection to it.
+                del connection.do_handshake
+
+        connection.do_handshake = said_in_full
+        return connection
+
+
+def _verify_result(connection: Any) -> int:
+    """OpenSSL's X509_V_ERR_ number, which pyOpenSSL has no public way to; 0 where it has not this one any more."""
+    try:
+        return int(SSL._lib.SSL_get_verify_result(connection._ssl))  # type: ignore[attr-defined]
+    except AttributeError:
+        return 0
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -74,12 +116,33 @@ class _Pinned:
         return True
 
 
+_DISLIKED = "certificate verify failed"
+_UNKNOWN = "of an authority that this host does not know"
+_SELF_SIGNED = "self-signed, and not known to this host"
+_REMEDIED = (_UNKNOWN, _SELF_SIGNED)
+"""What the operator mends by naming whom to believe."""
+
+_CHAIN = {
+    2: _UNKNOWN,
+    9: "not valid yet: is a clock off, there or here?",
+    10: "expired: they must renew it",
+    18: _SELF_SIGNED,
+    19: _UNKNOWN,
+    20: _UNKNOWN,
+    21: _UNKNOWN,
+    23: "revoked by its authority",
+    24: "signed by a certificate that is no authority's",
+    26: "not made for servers",
+    66: "its key is too short",
+    68: "its signature's digest is too weak",
+}
+"""What is wrong with a certificate or its chain, by OpenSSL's X509_V_ERR_ numbers (x509_vfy.h)."""
+
 _HINTS = {
-    "certificate verify failed": "self-signed, or of an authority that this host does not know: {remedy}",
     "wrong version number": "the other side speaks no TLS on this port",
     "tlsv13 alert certificate required": "it wants a client's certificate: set certificate and private_key",
 }
-"""What an operator can do about what OpenSSL says; of a chain that is all that it says, whatever is wrong."""
+"""What an operator can do about what OpenSSL says."""
 
 
 def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
@@ -93,6 +156,6 @@ def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
         faults = error.args[0] if error.args else ()
         words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
         disliked = ", ".join(words) or "no reason given"
-        hint = _HINTS.get(disliked, "").format(remedy=remedy)
+        hint = remedy if disliked.endswith(_REMEDIED) else _HINTS.get(disliked, "")
         return f"TLS failed: {disliked}{hint and ': '}{hint}"
     return ""

@@ -134,7 +134,7 @@ async def test_what_tls_disliked_says_what_to_do(tmp_path: Path) -> None:
     asking = ours.endpoint(reactor, HOST, client_certificates=True)
     plain = TCP4ServerEndpoint(reactor, 0, interface=HOST)
     for endpoint, factory, authority, words in (
-        (server, Echo, theirs, "self-signed, or of an authority that this host does not know: set ca_file"),
+        (server, Echo, theirs, "of an authority that this host does not know: set ca_file"),
         (plain, SpeaksFirst, ours, "the other side speaks no TLS on this port"),
         (asking, Echo, ours, "it wants a client's certificate: set certificate and private_key"),
     ):
@@ -144,6 +144,40 @@ async def test_what_tls_disliked_says_what_to_do(tmp_path: Path) -> None:
             assert (await hears(place, client_options(HOST, ca_file=authority.ca_file))).endswith(f": {words}")
         finally:
             await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_fault_of_a_certificate_has_its_own_words(tmp_path: Path) -> None:
+    """Who set ca_file must not be told to set it where the certificate's dates or name are wrong."""
+    ours, theirs = authorities(tmp_path)
+    before = "TLS failed: certificate verify failed: "
+    for days, name, authority, words in (
+        ((-9, -2), HOST, ours, f"{before}expired: they must renew it"),
+        ((2, 9), HOST, ours, f"{before}not valid yet: is a clock off, there or here?"),
+        ((-1, 2), "other.test", ours, "the certificate is not for this host"),
+        ((-1, 2), HOST, theirs, f"{before}of an authority that this host does not know: set ca_file"),
+        ((-1, 2), HOST, ours, "hello"),
+    ):
+        port = await ours.endpoint(reactor, name, days=days).listen(Factory.forProtocol(Echo))
+        try:
+            place = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+            heard = await hears(place, client_options(HOST, ca_file=authority.ca_file))
+            assert heard == words
+        finally:
+            await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_self_signed_certificate_is_called_so(tmp_path: Path) -> None:
+    """A server whose certificate is its own authority, and that the client does not know."""
+    ours, theirs = authorities(tmp_path)
+    port = await ours.itself(reactor).listen(Factory.forProtocol(Echo))
+    try:
+        place = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+        heard = await hears(place, client_options(HOST, ca_file=theirs.ca_file))
+    finally:
+        await port.stopListening()
+    assert heard == "TLS failed: certificate verify failed: self-signed, and not known to this host: set ca_file"
 
 
 @pytest_twisted.ensureDeferred
