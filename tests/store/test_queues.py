@@ -8,7 +8,7 @@ from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import Report, State
 from gatewayd.store.legend import FIELDS
 from redis_server import ShiftedClock
-from store_world import World, sms, world
+from store_world import World, sms, timeless, world
 
 __all__ = ["world"]
 
@@ -36,7 +36,9 @@ async def test_a_leased_message_is_nobody_elses(world: World) -> None:
     assert await world.two.recover("one") == 1
     with pytest.raises(LeaseLost):
         await world.one.mark(message, "world", "")
-    assert [leased.message for leased in await world.two.lease_messages(Channel.SMS, 10)] == [message]
+    assert [timeless(leased.message) for leased in await world.two.lease_messages(Channel.SMS, 10)] == [
+        timeless(message)
+    ]
 
 
 @pytest_twisted.ensureDeferred
@@ -79,7 +81,7 @@ async def test_a_message_that_is_held_for_evidence_makes_no_queue_old(world: Wor
     world.clock.advance(100)
     queue = (await world.one.queues())["sms"]
     assert (queue.waiting, queue.leased, round(queue.oldest_age)) == (2, 0, 100)
-    assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [late]
+    assert [timeless(leased.message) for leased in await world.one.lease_messages(Channel.SMS, 10)] == [timeless(late)]
     await world.one.settle_final(late, State.FAILED, "gone", "f")
     queue = (await world.one.queues())["sms"]
     assert (queue.waiting, queue.oldest_age) == (1, 0.0)
@@ -127,7 +129,7 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(world: World) -> 
         await world.one.accept(message, "print")
     key = world.one._key("message", strange.id)
     await world.one._link.command("HSET", key, FIELDS["envelope"].short, b'{"id": "x"}')
-    assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [plain]
+    assert [timeless(leased.message) for leased in await world.one.lease_messages(Channel.SMS, 10)] == [timeless(plain)]
     assert await world.one.stray_leases("sms", 0) == [plain.id]
     for seconds in (61, 3600):
         assert await world.state(strange) is State.QUEUED
@@ -186,7 +188,9 @@ async def test_a_short_message_that_was_stored_with_a_digest_is_sent(world: Worl
     content, envelope = FIELDS["content"].short, FIELDS["envelope"].short
     await link.command("SET", world.one._key("content", "abc"), '["Hello €"]'.encode())
     await link.command("HSET", key, content, "abc", envelope, b'["Amazing",""]')
-    assert [leased.message for leased in await world.one.lease_messages(Channel.SMS, 10)] == [message]
+    assert [timeless(leased.message) for leased in await world.one.lease_messages(Channel.SMS, 10)] == [
+        timeless(message)
+    ]
     await world.one.mark(message, "world", "hash")
     await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
     assert await link.command("HMGET", key, content, envelope) == [None, None]
