@@ -95,20 +95,26 @@ class FakeQueues(FakePart):
         row = self.db.rows.get(message_id)
         if row is None:
             return []
-        after = move(row.state, row.queued, Event.SENT)
+        parked = [
+            each
+            for remote in handed.remote_ids
+            for each in self.db.parked
+            if each.smsc == handed.route and remote in each.remote_ids
+        ]
+        count = len(handed.remote_ids)
+        one_failed = any(each.event not in (None, Event.DELIVERED) for each in parked)
+        has_arrived = count == 1 and "d" in row.segments and not one_failed
+        after = move(row.state, row.queued, Event.DELIVERED if has_arrived else Event.SENT)
         if after:
             self._move(message_id, row, *after)
             self._note(row, "sent", f"{handed.route} {handed.detail}".strip())
         row.sent_at, row.route = now, handed.route
-        count = len(handed.remote_ids)
         if count > 1 and len(row.segments) != count:
             row.segments = "." * count
         if count == 1:
             row.segments = ""
-        parked = []
         for index, remote in enumerate(handed.remote_ids, 1):
             self._name(handed.route, remote, (message_id, index, row.address))
-            parked += [r for r in self.db.parked if r.smsc == handed.route and remote in r.remote_ids]
         return parked
 
     async def settle_again(

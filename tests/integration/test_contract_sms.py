@@ -342,6 +342,25 @@ def test_segments_under_one_id_have_one_receipt(world: Outside) -> None:
     world.until_heard(found, "accepted", "delivered")
 
 
+def test_segments_under_one_id_whose_receipts_come_before_the_last_answer(world: Outside) -> None:
+    """No further one comes: what they say counts, and is told behind accepted."""
+    one = uuid.uuid4().hex
+    world.smsc.new_id = lambda: one  # type: ignore[method-assign]
+    seen: list[Submit] = []
+
+    def answer(submit: Submit) -> None:
+        seen.append(submit)
+        if len(seen) < 3:
+            world.smsc.ok(submit)
+
+    world.smsc.submitted = answer
+    found = send(world, body="d" * 400)
+    until(lambda: len(seen) == 3)
+    receipts(world.smsc, *[(submit, "DELIVRD") for submit in seen])
+    world.smsc.ok(seen[2])
+    world.told(found, "accepted", "delivered")
+
+
 def test_a_receipt_before_the_answer(world: Outside) -> None:
     """Joined in either order, at once: both statuses, in order, once."""
     seen: list[Submit] = []

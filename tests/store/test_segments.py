@@ -166,3 +166,35 @@ async def test_one_lost_segment_fails_the_message(world: World) -> None:
     await world.one.record_receipt(Receipt("world", ("t2",), Event.FAILED), park=True)
     assert await world.state(message) is State.FAILED
     assert await world.told() == [Report.ACCEPTED, Report.FAILED]
+
+
+async def delivered_before_the_last_answer(world: World) -> Message:
+    """A long SMS of three, named alike, of which two are said to have arrived as the third is on the wire."""
+    message = await world.leased()
+    for taken in (["x"], ["x", "x"]):
+        await world.one.mark(message, "world", "numberhash", segments=3)
+        await world.one.record_segments(message.id, "world", taken)
+        receipt = Receipt("world", ("x",), Event.DELIVERED)
+        assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
+    await world.one.mark(message, "world", "numberhash", segments=3)
+    return message
+
+
+@pytest_twisted.ensureDeferred
+async def test_receipts_before_the_last_answer_of_segments_that_are_named_alike(world: World) -> None:
+    """They said of that name what is true of the whole, and no further one need come: it is delivered."""
+    message = await delivered_before_the_last_answer(world)
+    assert await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",))) == []
+    assert await world.state(message) is State.DELIVERED
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_failure_before_the_last_answer_of_segments_that_are_named_alike(world: World) -> None:
+    """The worst counts, although it waited for the answer and the others did not."""
+    message = await delivered_before_the_last_answer(world)
+    bad = Receipt("world", ("x",), Event.FAILED)
+    assert await world.one.record_receipt(bad, park=True) == ("parked", "")
+    [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",)))
+    assert await world.one.record_receipt(parked, park=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.FAILED]

@@ -44,6 +44,7 @@ class IQueues(IAbout):
     async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
         """The next hop took it: state sent, report accepted, content gone, remote ids kept for receipts.
 
+        Where it gave all segments one id, of which a receipt has said before this that it arrived, delivered, too.
         Returns the parked receipts that waited for these ids: the caller tracks them now.
         """
 

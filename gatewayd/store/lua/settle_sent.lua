@@ -1,4 +1,4 @@
--- The next hop took it.
+-- The next hop took it; and it arrived, where its receipts were faster than the last answer.
 -- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
 -- reply   the report or false; {the same, receipts} where such were parked for it
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
@@ -16,14 +16,39 @@ local function record_of(id, channel, parts)
 end
 
 local some_are_parked = call('EXISTS', KEY.parked) == 1
+
+-- The receipts that waited for these ids.
+local function parked_for(route, remotes)
+  local found = {}
+  for _, remote in ipairs(remotes) do
+    local early = KEY.early .. route .. ':' .. remote
+    local waiting = call('LRANGE', early, 0, -1)
+    for _, payload in ipairs(waiting) do found[#found + 1] = payload end
+    if #waiting > 0 then call('DEL', early) end
+  end
+  return found
+end
+
+-- Whether one of them says that a segment did not arrive.
+local function one_failed(parked)
+  for _, payload in ipairs(parked) do
+    local letter = OUTCOME[cjson.decode(sub(payload, find(payload, '|', 1, true) + 1)).event]
+    if letter and letter ~= 'd' then return true end
+  end
+  return false
+end
+
 local function each(id, channel, route, detail, remotes, entries, report_lease)
   leave_leases(channel, id)
   local m = record_of(id, channel, #remotes)
   if not m then return false end
   -- It ended before its answer came.
   if not WAITING[m.state] then m = record(id) end
-  local new, letters = cell(m, 'sent')
-  local changed, report, parked = false, false, {}
+  local parked = some_are_parked and parked_for(route, remotes) or {}
+  -- All its segments bear one id: what a receipt said of it while the rest was being submitted is true of the whole.
+  local has_arrived = #remotes == 1 and m.segments and find(m.segments, 'd', 1, true) and not one_failed(parked)
+  local new, letters = cell(m, has_arrived and 'delivered' or 'sent')
+  local changed, report = false, false
   set(m, FIELD.sent_at, now)
   set(m, FIELD.route, route)
   if #remotes > 1 and (not m.segments or #m.segments ~= #remotes) then
@@ -34,11 +59,5 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
   if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
   if not changed then save(m) end
   for i = 1, #entries, 2 do list_entry(KEY.remotes, entries[i], entries[i + 1]) end
-  for _, remote in ipairs(some_are_parked and remotes or {}) do
-    local early = KEY.early .. route .. ':' .. remote
-    local waiting = call('LRANGE', early, 0, -1)
-    for _, payload in ipairs(waiting) do parked[#parked + 1] = payload end
-    if #waiting > 0 then call('DEL', early) end
-  end
   return #parked > 0 and {report, parked} or report
 end
