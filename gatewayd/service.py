@@ -34,6 +34,7 @@ from gatewayd.callbacks import Callbacks
 from gatewayd.config import Config, ConfigError
 from gatewayd.config.doors import only_by_systemd
 from gatewayd.config.wording import meant
+from gatewayd.core.drain import DOORS, IN_ALL
 from gatewayd.core.log import Logger
 from gatewayd.core.regularly import Regularly
 from gatewayd.directories.faults import load
@@ -220,7 +221,7 @@ def gatewayd(
             *([TimerService(5.0, observer.flush)] if observer is not None else []),
         ],
         name=f"gatewayd {__version__} runs as {config.gatewayd.instance}",
-        together=((Listener,), (Outbox, SmtpChannel, SmppChannel, HttpChannel)),
+        together=(((Listener,), DOORS), ((Outbox, SmtpChannel, SmppChannel, HttpChannel), IN_ALL)),
         draining=draining,
         closing=shared.close,
         reload=reload.run,

@@ -5,7 +5,7 @@ Knows no part but by the service that it is.
 
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService, Service
@@ -23,8 +23,9 @@ log = Logger()
 class Daemon(MultiService):
     """Its parts, started in the order of `parts` and stopped in the reverse order.
 
-    `together` has kinds of parts that are stopped first and at once, one kind after the other: each may take its
-    whole time, and one part after the other they would outlast the 20 s that a stop has; nobody is waited for longer.
+    `together` has kinds of parts that are stopped first and at once, one kind after the other, and by which second
+    behind the signal the next kind is begun, whether these have ended or not: each may take its whole time, and one
+    after the other they would outlast the 20 s that a stop has; nobody is waited for longer.
     `draining` is called before, `closing` awaited after; `reload` is what SIGHUP asks for. `environ` is where systemd
     named its socket.
     """
@@ -36,7 +37,7 @@ class Daemon(MultiService):
         parts: Sequence[Service],
         *,
         name: str,
-        together: Sequence[tuple[type[Service], ...]],
+        together: Sequence[tuple[tuple[type[Service], ...], float]],
         draining: Callable[[], None],
         closing: Callable[[], Awaitable[None]],
         reload: Callable[[], None],
@@ -104,28 +105,30 @@ class Daemon(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        until = self._reactor.seconds() + IN_ALL
+        began = self._reactor.seconds()
+        until = began + IN_ALL
         left = list(reversed(list(self)))
-        for kinds in self._together:
+        ending: list[Deferred[None]] = []
+        for kinds, by in self._together:
             at_once = [part for part in left if isinstance(part, kinds)]
             left = [part for part in left if part not in at_once]
-            await self._ended([_stopped(part) for part in at_once], until)
+            ending += [Deferred.fromCoroutine(_stopped(part)) for part in at_once]
+            await self._ended(ending, min(until, began + by))
         for part in left:
-            await self._ended([_stopped(part)], until)
-        await self._ended([_closed(self._closing)], until)
+            await self._ended([Deferred.fromCoroutine(_stopped(part))], until)
+        await self._ended([Deferred.fromCoroutine(_closed(self._closing))], until)
         if self._observer is not None:
             # Nobody asks it for these any more.
             self._observer.close()
         log.info("gatewayd has stopped")
 
-    async def _ended(self, ending: Sequence[Coroutine[Any, Any, None]], until: float) -> None:
+    async def _ended(self, ending: Sequence[Deferred[None]], until: float) -> None:
         """Once all have ended, or at `until`: a Redis that is silent keeps some from it, and their limits add up.
 
         What has not ended then goes on until the process exits; cancelled, it would not say goodbye.
         """
         over: Deferred[None] = Deferred()
-        endings = DeferredList([Deferred.fromCoroutine(one) for one in ending])
-        endings.addCallback(lambda _: None if over.called else over.callback(None))
+        DeferredList(ending).addCallback(lambda _: None if over.called else over.callback(None))
         over.addTimeout(
             max(until - self._reactor.seconds(), AT_LEAST), self._reactor, onTimeoutCancel=lambda result, seconds: None
         )

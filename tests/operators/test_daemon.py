@@ -5,7 +5,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gatewayd.core.drain import DRAIN, STORED
+from gatewayd.core.drain import DOORS, DRAIN, IN_ALL, STORED
 from gatewayd.operators.daemon import Daemon
 
 
@@ -22,6 +22,7 @@ class Part(Service):
         """Say that it was asked to."""
         self._stopped.append(self.label)
         ended: Deferred[None] = Deferred()
+        ended.addCallback(lambda _: self._stopped.append(f"{self.label} has ended"))
         if self._seconds is not None:
             self._clock.callLater(self._seconds, ended.callback, None)
         return ended
@@ -39,7 +40,9 @@ class Queue(Part):
     ("door", "queue", "other", "most"),
     [
         (0.5, 2.0, 0.0, 2.5),
+        (5.0, 2.0, 0.0, 5.0),
         (5.0, DRAIN, 3.0, 20.0),
+        (5.0, DRAIN + STORED, 0.0, 20.0),
         (0.5, DRAIN + STORED, 0.0, 19.5),
         (0.5, DRAIN + STORED, None, 20.0),
         (None, None, None, 20.0),
@@ -62,7 +65,7 @@ def test_a_stop_takes_twenty_seconds_at_most(
         {},
         parts,
         name="a daemon",
-        together=((Door,), (Queue,)),
+        together=(((Door,), DOORS), ((Queue,), IN_ALL)),
         draining=lambda: stopped.append("draining"),
         closing=closing,
         reload=lambda: None,
@@ -71,5 +74,9 @@ def test_a_stop_takes_twenty_seconds_at_most(
     while not ended.called:
         assert clock.seconds() <= most + 0.2
         clock.advance(0.05)
-    assert stopped == ["draining", "door", "queue", "watch", "keeper", "redis"]
+    asked = [each for each in stopped if not each.endswith("has ended")]
+    assert asked == ["draining", "door", "queue", "watch", "keeper", "redis"]
     assert len(closed) == 1
+    if door is not None and queue is not None:
+        # What was given up is stored before Redis is left, and so is what a slow door brought.
+        assert {"door has ended", "queue has ended"} < set(stopped[: stopped.index("watch")])
