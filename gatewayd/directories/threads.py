@@ -2,8 +2,8 @@
 
 A job whose caller gave up writes its thread off: another may start in its place, until too many are stuck. Twisted's
 ThreadPool would be full after as many black-holed queries as it has threads. To wake a thread, and to be woken by it,
-costs more than a quick query: one thread is woken for all jobs of a moment, and brings back what it has done in one
-call; where it does not come back soon, the others help.
+costs more than a quick query, and each more of them that wants Python's lock costs all of them: one thread does what
+comes, and brings back what it has done of a moment in one call; while that is too slow, others help.
 """
 
 import threading
@@ -24,8 +24,9 @@ C = TypeVar("C")
 MOST_STUCK = 16
 MOST_WAITING = 1000
 
-SOON = 0.002
-"""Seconds that jobs wait for the thread that was woken for them, before others are woken, too."""
+SOON = 0.01
+"""Seconds between two looks at whether more jobs wait than were done since the last; a thread may wait half of that for
+Python's lock, so that less would say nothing of the database."""
 
 _ALL_STUCK = "the directory's threads are stuck in its database"
 
@@ -48,7 +49,7 @@ class Threads(Generic[C]):
         self._idle: list[_Thread[C]] = []
         self._busy = 0  # threads at work for somebody who waits
         self._stuck = 0  # threads whose callers gave up, and that have not come back
-        self._woken: _Thread[C] | None = None  # has brought nothing yet
+        self._ended = 0  # jobs that threads have brought back
         self._timer: IDelayedCall | None = None
         self._closed = False
 
@@ -86,8 +87,6 @@ class Threads(Generic[C]):
         job.lost = True
         self._busy -= 1
         self._stuck += 1
-        if self._woken is job.thread:
-            self._woken = None
         if self._stuck < MOST_STUCK:
             self._see_to_it()
         else:
@@ -114,39 +113,38 @@ class Threads(Generic[C]):
             job.done.errback(TemporaryFailure(reason))
 
     def _see_to_it(self) -> None:
-        """Somebody waits: for the thread that is on its way to them, or for one that is woken now."""
-        if self._woken is None:
-            self._woken = self._wake()
-        elif self._timer is None and self._waiting:
-            self._timer = self._reactor.callLater(SOON, self._help)
+        """Somebody waits, perhaps: a thread is at work, and looked after."""
+        if not self._busy:
+            self._wake()
+        if self._timer is None and self._waiting:
+            self._timer = self._reactor.callLater(SOON, self._help, self._ended)
 
-    def _help(self) -> None:
-        """The database takes its time: as many ask it at once as may."""
+    def _help(self, ended_before: int) -> None:
+        """Where those at work do less than is to do, as many again are woken."""
         self._timer = None
-        while self._wake() is not None:
-            pass
+        if len(self._waiting) > self._ended - ended_before:
+            for _ in range(max(self._busy, 1)):
+                self._wake()
+        self._see_to_it()
 
-    def _wake(self) -> "_Thread[C] | None":
-        """A thread that begins with the first who waits, if there is one for it."""
+    def _wake(self) -> None:
+        """Have one more thread begin with the first who waits, if there is one for it."""
         if not (self._idle or self._busy < self._size):
-            return None
+            return
         # A thread that has just done its own may take the last one in any moment: nothing is asked before it is ours.
         job = self.following()
         if job is None:
-            return None
+            return
         thread = self._idle.pop() if self._idle else _Thread(self, self._name, self._make, self._discard)
-        job.thread = thread
         self._busy += 1
         thread.inbox.put(job)
-        return thread
 
     def _collect(self) -> None:
         # Before the first is taken: what comes from now on is called for once more.
         self._called = False
         while self._done:
             job, result, thread, is_idle, has_ended = self._done.popleft()
-            if thread is self._woken:
-                self._woken = None
+            self._ended += 1
             if job.lost:
                 self._stuck -= 1
                 # It was given up in the moment in which it was done: the thread is well.
@@ -170,7 +168,6 @@ class _Job(Generic[C]):
 
     def __init__(self, threads: Threads[C], work: Callable[[C], Any]) -> None:
         self.work = work
-        self.thread: _Thread[C] | None = None
         self.lost = False
         self.done: Deferred[Any] = Deferred(lambda _: threads.given_up(self))
 
@@ -205,7 +202,6 @@ class _Thread(Generic[C]):
         """Do `first` and whatever waits; true where this thread was written off meanwhile, and ends."""
         job: _Job[C] | None = first
         while job is not None:
-            job.thread = self
             try:
                 result: Any = job.work(context)
             except BaseException:

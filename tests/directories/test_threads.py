@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from gatewayd.core.errors import TemporaryFailure
-from gatewayd.directories.threads import MOST_STUCK, Threads
+from gatewayd.directories.threads import MOST_STUCK, SOON, Threads
 from redis_server import later, until
 
 
@@ -204,6 +204,23 @@ async def test_slow_jobs_of_a_moment_get_a_thread_each() -> None:
     pool = threads(3)
     together = threading.Barrier(3)
     assert sorted(await gatherResults([pool.run(lambda context: together.wait(30)) for _ in range(3)])) == [0, 1, 2]
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_as_many_threads_again_are_woken_while_more_waits_than_is_done() -> None:
+    """One, two, four: a look-up that takes long has help soon, and a quick one leaves the others asleep."""
+    made: list[int] = []
+    timers = Clock()
+    pool = threads(5, made, timers=timers)
+    blocker = Blocker()
+    jobs = [pool.run(blocker.job) for _ in range(8)]
+    for count in (1, 2, 4, 5):
+        await until(lambda count=count: len(made) == count)  # type: ignore[misc]
+        timers.advance(SOON)
+    blocker.let_go.set()
+    assert await gatherResults(jobs) == ["done"] * 8
+    assert len(made) == 5
     pool.close()
 
 
