@@ -11,6 +11,8 @@ from typing import Annotated
 import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
+from gatewayd.config.senders import why_no_sms_sender
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -68,8 +70,8 @@ def _if_any(check: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def _sms_sender(value: str) -> str:
-    if value and not re.fullmatch(r"\+?[0-9]{3,15}|[^+\s][^\x00-\x1f\x7f-\x9f]{0,10}", value):
-        raise ValueError("is neither a number nor a name of at most 11 characters")
+    if value and (fault := why_no_sms_sender(value)):
+        raise ValueError(fault)
     return value
 
 

@@ -10,15 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from gatewayd.config import Label
+from gatewayd.config.senders import why_no_sms_sender
 from gatewayd.core import mailbox
 from gatewayd.core.callback_urls import why_own_refused, why_refused
 from gatewayd.core.contact import readable_email
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.ids import CONTROL, LONGEST
 from gatewayd.core.model import CHANNEL_OF, Channel, Content, Email, Im, Sms
-
-_SENDER_NUMBER = re.compile(r"\+?[0-9]{3,15}")
-_SENDER_NAME = re.compile(r"[^+].{0,10}")
 
 
 class SendRequest(Struct, frozen=True):
@@ -113,9 +111,9 @@ def check_sender(label: Label, content: Content) -> str:
         allowed = label.sms_senders if content.from_number else (label.sms_sender,)
         if isinstance(content, Im):
             # An operator's inbox may know its sender without being told.
-            fault = _why_no_sms_sender(number, allowed, has_routes=True) if number else ""
+            fault = _why_from_is_refused(number, allowed, has_routes=True) if number else ""
         else:
-            fault = _why_no_sms_sender(number, allowed, label.sms_routes != ())
+            fault = _why_from_is_refused(number, allowed, label.sms_routes != ())
         if fault:
             raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
         return number
@@ -145,14 +143,14 @@ def _why_no_email_sender(text: str, patterns: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _why_no_sms_sender(number: str, patterns: tuple[str, ...], has_routes: bool) -> str:
+def _why_from_is_refused(number: str, patterns: tuple[str, ...], has_routes: bool) -> str:
     """Why `number` may not be the sender of an SMS, or ""; a number's plus does not count."""
     if not has_routes:
         return "the label sends no SMS"
     if not number:
         return "from_number is missing, and the label has no sms_sender"
-    if not (_SENDER_NUMBER.fullmatch(number) or _SENDER_NAME.fullmatch(number)):
-        return "from_number is neither a number nor a name of at most 11 characters"
+    if fault := why_no_sms_sender(number):
+        return f"from_number {fault}"
     plain = number.removeprefix("+")
     if any(_pattern(pattern.removeprefix("+")).fullmatch(plain) for pattern in patterns):
         return ""
