@@ -1,6 +1,7 @@
 """What is done every few seconds for as long as we run.
 
-Unlike Twisted's TimerService it goes by the clock that it is given, and cancels at the end what is under way.
+Unlike Twisted's TimerService it goes by the clock that it is given, and cancels at the end what is under way, or waits
+for it where that was begun to be finished.
 """
 
 from collections.abc import Callable, Coroutine
@@ -17,7 +18,8 @@ log = Logger()
 class Regularly(Service):
     """Does `work` every `interval` seconds, the first time at once or (`at_once=False`) after the first interval.
 
-    The next one waits for the end of the one before. `work` answers for its own failures: one that it raises ends the
+    The next one waits for the end of the one before; at the stop the one that is under way is cancelled, or waited for
+    (`finishes`). `work` answers for its own failures: one that it raises ends the
     loop, and is said with `purpose`.
     """
 
@@ -29,11 +31,13 @@ class Regularly(Service):
         purpose: str,
         *,
         at_once: bool = True,
+        finishes: bool = False,
     ) -> None:
         self._interval = interval
         self._work = work
         self._purpose = purpose
         self._at_once = at_once
+        self._finishes = finishes
         self._loop = LoopingCall(self._once)
         self._loop.clock = clock
         self._under_way: Deferred[None] | None = None
@@ -44,12 +48,13 @@ class Regularly(Service):
         self._loop.start(self._interval, now=self._at_once).addErrback(self._broken)
 
     def stopService(self) -> Any:
-        """End."""
+        """End; with `finishes` once what is under way has ended."""
         super().stopService()  # type: ignore[no-untyped-call]
         if self._loop.running:
             self._loop.stop()
-        if self._under_way is not None:
+        if self._under_way is not None and not self._finishes:
             self._under_way.cancel()
+        return self._under_way
 
     def _once(self) -> Deferred[None] | None:
         working = self._work()

@@ -5,15 +5,15 @@ that must change Redis, too.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import AuditHead, Degraded
+from gatewayd.core.regularly import Regularly
 from gatewayd.operators.audit import START, AuditLog
 
 EVERY = 1.0
@@ -22,7 +22,7 @@ EVERY = 1.0
 log = Logger()
 
 
-class HeadKeeper(Service):
+class HeadKeeper(Regularly):
     """Compares the file with what Redis remembers, once Redis answers, and from then on keeps that up to date."""
 
     def __init__(
@@ -32,37 +32,27 @@ class HeadKeeper(Service):
         read: Callable[[], Awaitable[AuditHead | None]],
         write: Callable[[AuditHead], Awaitable[None]],
     ) -> None:
+        super().__init__(clock, EVERY, self._keep, "keeping the audit log's head in Redis")
         self._audit = audit
         self._read = read
         self._write = write
         self._compared = False
         self._kept: AuditHead | None = None
         self._cut = ""
-        self._loop = LoopingCall(self._keep)
-        self._loop.clock = clock
-
-    def startService(self) -> None:
-        """Compare as soon as Redis answers."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(EVERY).addErrback(
-            lambda failure: log.failure("a bug: Redis gets the audit log's head no more", failure)
-        )
 
     def stopService(self) -> Deferred[None]:
         """Keep the last head; ends once Redis has it, or does not answer."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._loop.running:
-            self._loop.stop()
-        return self._keep()
+        super().stopService()
+        return Deferred.fromCoroutine(self._keep())
 
     def degraded(self) -> tuple[Degraded, ...]:
         """That lines are missing at the end, until the next start."""
         return (Degraded("audit", "head", self._cut),) if self._cut else ()
 
-    def _keep(self) -> Deferred[None]:
-        keeping = Deferred.fromCoroutine(self._step())
-        keeping.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
-        return keeping
+    async def _keep(self) -> None:
+        # What Redis does not answer now it is asked again.
+        with suppress(StoreUnavailable):
+            await self._step()
 
     async def _step(self) -> None:
         if not self._compared:

@@ -8,16 +8,16 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
-from twisted.application.service import Service
+from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IShownToPeople
 from gatewayd.core.model import Channel, DeadLetter, Degraded, QueueState, WayState
+from gatewayd.core.regularly import Regularly
 from gatewayd.operators.metrics import Counts, Metrics
 
 log = Logger()
@@ -66,7 +66,7 @@ class Snapshot(Struct, frozen=True):
         return tuple(_reasons(self.redis_trouble, self.ways))
 
 
-class Watch(Service):
+class Watch(MultiService):
     """Takes samples and keeps the latest; measures how late the reactor runs.
 
     `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down.
@@ -84,6 +84,7 @@ class Watch(Service):
         directories: Callable[[], Mapping[str, str]],
         degraded: Callable[[], tuple[Degraded, ...]],
     ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._store = store
         self.channels = channels
@@ -95,36 +96,17 @@ class Watch(Service):
         self._left_behind: tuple[Degraded, ...] = ()
         self._redis_trouble = ""  # what Redis said when it was asked last
         self.samples: deque[Snapshot] = deque(maxlen=SAMPLES)
-        self._loops: list[tuple[LoopingCall, Deferred[LoopingCall]]] = []
         self._due = 0.0
+        # A sample that is being taken is waited for, PATIENCE at most.
+        samples = Regularly(clock, SAMPLE_EVERY, self._sample, "taking figures for the dashboard", finishes=True)
+        delays = Regularly(clock, 1.0, self._measure_delay, "measuring how late the reactor runs")
+        for part in (samples, delays):
+            part.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Begin to take samples, the first at once."""
-        super().startService()  # type: ignore[no-untyped-call]
         self._due = self._clock.seconds()
-        for work, interval in ((self._sample, SAMPLE_EVERY), (self._measure_delay, 1.0)):
-            loop = LoopingCall(work)
-            loop.clock = self._clock
-            running = loop.start(interval)
-            running.addErrback(
-                lambda failure: log.failure(
-                    "a bug: the dashboard gets no new figures until gatewayd is started again", failure=failure
-                )
-            )
-            self._loops.append((loop, running))
-
-    async def _stopped(self) -> None:
-        loops, self._loops = self._loops, []
-        for loop, _ in loops:
-            if loop.running:
-                loop.stop()
-        for _, running in loops:
-            await running
-
-    def stopService(self) -> Deferred[None]:
-        """Ends once no sample is being taken any more (PATIENCE at most)."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stopped())
+        super().startService()  # type: ignore[no-untyped-call]
 
     def watched(self) -> float:
         """How many seconds of the past the samples cover."""
@@ -205,10 +187,7 @@ class Watch(Service):
             self._redis_trouble = ""
         return tuple(_reasons(self._redis_trouble, ways))
 
-    def _sample(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._take_sample())
-
-    async def _take_sample(self) -> None:
+    async def _sample(self) -> None:
         try:
             snapshot = await self.look()
         except CancelledError:

@@ -4,16 +4,17 @@ Owns when this is done, and what becomes of a failure; what a heartbeat is stand
 """
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.task import LoopingCall
+from twisted.application.service import MultiService
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.core.model import Channel
+from gatewayd.core.regularly import Regularly
 from gatewayd.work.chores import Chores
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
@@ -24,7 +25,7 @@ BEAT = 1.0
 """Seconds between heartbeats, and between rounds of chores."""
 
 
-class Keeper(Service):
+class Keeper(MultiService):
     """The heartbeat and the chores of one instance, which never wait for each other. Callables: see Presence."""
 
     log = Logger()
@@ -42,43 +43,31 @@ class Keeper(Service):
         on_usurped: Callable[[], None],
         instance: str,
     ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._presence = Presence(store, outboxes, on_paused=on_paused, on_usurped=on_usurped, instance=instance)
         self._chores = Chores(store, outboxes, self._presence, evidence=evidence, marks=marks, statuses=statuses)
-        self._loops: list[LoopingCall] = []
-        self._running: dict[str, Deferred[None]] = {}
+        # Each for itself: a heartbeat that waited for chores made peers take a living process' leases.
+        for name, work in (("heartbeat", self._presence.beat), ("chores", self._chores.do)):
+            part = Regularly(clock, BEAT, partial(self._do, name, work), f"the {name} of this process", finishes=True)
+            part.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Begin to beat, and with the chores."""
-        super().startService()  # type: ignore[no-untyped-call]
         self._presence.begin(self._clock.seconds())
-        # Each for itself: a heartbeat that waited for chores made peers take a living process' leases.
-        for name, work in (("heartbeat", self._presence.beat), ("chores", self._chores.do)):
-            loop = LoopingCall(self._run, name, work)
-            loop.clock = self._clock
-            self._loops.append(loop)
-            loop.start(BEAT).addErrback(
-                lambda failure: self.log.failure(
-                    "a bug: the heartbeat or the chores have ended until gatewayd is started again", failure
-                )
-            )
+        super().startService()  # type: ignore[no-untyped-call]
 
-    def stopService(self) -> Deferred[Any]:
+    def stopService(self) -> Any:
         """Stop beating: peers take over after DEAD_AFTER what is still leased, our successor at once."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        loops, self._loops = self._loops, []
-        for loop in loops:
-            if loop.running:
-                loop.stop()
-        return DeferredList(list(self._running.values()))
+        return super().stopService()  # type: ignore[no-untyped-call]
 
-    def _run(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
-        running = Deferred.fromCoroutine(work())
-        self._running[name] = running
-        running.addErrback(lambda failure: failure.trap(StoreUnavailable, CancelledError))
-        running.addErrback(
-            lambda failure: self.log.failure(
-                "a bug: the {name} of this process failed; the next comes in a second", failure, name=name
-            )
-        )
-        return running
+    async def _do(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except CancelledError:
+            raise
+        except StoreUnavailable:
+            # The next one comes in a second.
+            pass
+        except Exception:
+            self.log.failure("a bug: the {name} of this process failed; the next comes in a second", name=name)

@@ -30,6 +30,27 @@ def test_one_at_a_time_and_none_after_the_end() -> None:
     assert clock.getDelayedCalls() == []
 
 
+def test_what_is_to_be_finished_is_waited_for() -> None:
+    """The end comes with the end of what is under way, and nothing is begun behind it."""
+    clock = Clock()
+    begun: list[Deferred[None]] = []
+
+    async def keep() -> None:
+        begun.append(Deferred())
+        await begun[-1]
+
+    keeps = Regularly(clock, 5.0, keep, "keeping", finishes=True)
+    keeps.startService()
+    ended: list[None] = []
+    keeps.stopService().addCallback(ended.append)
+    clock.pump([5.0] * 3)
+    assert ended == []
+    begun[0].callback(None)
+    assert ended == [None]
+    clock.pump([5.0] * 3)
+    assert len(begun) == 1
+
+
 def test_what_need_not_be_done_at_once_is_done_after_the_first_interval() -> None:
     """And plain functions may be done so, too."""
     clock = Clock()
