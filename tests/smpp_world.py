@@ -107,9 +107,10 @@ class World:
             **options,
         )
 
-    async def mark(self, route: str) -> None:
-        """Notes the mark."""
+    async def mark(self, route: str) -> int:
+        """Notes the mark; its stamp says how many there are."""
         self.marks.append(route)
+        return len(self.marks)
 
     def send(self, order: Order, mark: Callable[[str], Any] | None = None) -> Deferred[Handed]:
         """IChannel.send."""

@@ -75,10 +75,10 @@ class Holder:
         self.leases.update((leased.message.id, leased.lease) for leased in found)
         return found
 
-    async def mark(self, message: Message, route: str, address: str, **more: Any) -> bool:
+    async def mark(self, message: Message, route: str, address: str, **more: Any) -> int:
         """As IStore, with the latest lease."""
         more.setdefault("lease", self.leases.get(message.id, "none"))
-        return bool(await self.store.mark(message, route, address, **more))
+        return int(await self.store.mark(message, route, address, **more))
 
     async def stop(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
         """As IStopList.put."""

@@ -192,12 +192,12 @@ class Tracker:
         await persist(self._clock, settle)
 
     async def resume_from(
-        self, message_id: str, route: str, written_at: float, remote_ids: tuple[str, ...], reason: str
+        self, message_id: str, route: str, stamp: int, remote_ids: tuple[str, ...], reason: str
     ) -> None:
         """`route` has of an uncertain message what `remote_ids` say, and no more: it goes on from there at once."""
 
         async def resume() -> None:
-            if await self._store.resume_from(message_id, route, written_at, reason, progress=remote_ids):
+            if await self._store.resume_from(message_id, route, stamp, reason, progress=remote_ids):
                 self._meter.evidence("late answer", "none", "matched")
 
         await persist(self._clock, resume)

@@ -107,7 +107,7 @@ class Arrivals:
             self._record_soon(self._evidence.record_late_answer(token.message_id, name, names_of(ids)))
         else:
             reason = f"{name} answered late: {status}"
-            self._record_soon(self._evidence.resume_from(token.message_id, name, token.written_at, ids, reason))
+            self._record_soon(self._evidence.resume_from(token.message_id, name, token.mark, ids, reason))
 
     def _numbers(self, request: smpp.DeliverSm | smpp.DataSm, region: str, *, repeated: bool) -> tuple[str, ...]:
         """The player's number in every reading: whose text it is, or whom the submit was for."""

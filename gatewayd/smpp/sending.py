@@ -61,7 +61,7 @@ class Sender:
         window: Window | None = None
 
         async def mark() -> None:
-            await before_wire(name)
+            token.mark = await before_wire(name)
 
         for index in range(len(taken), len(submits)):
             progress = tuple(taken)

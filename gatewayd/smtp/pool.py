@@ -155,7 +155,7 @@ class Pool:
     # -- one message --------------------------------------------------------------------------------------------
 
     async def submit(
-        self, envelope: Envelope, content: bytes, before_wire: Callable[[str], Awaitable[None]], *, bare: bool = False
+        self, envelope: Envelope, content: bytes, before_wire: Callable[[str], Awaitable[object]], *, bare: bool = False
     ) -> RelayAnswer:
         """Send one message and return its RelayAnswer.
 
@@ -171,7 +171,7 @@ class Pool:
         self,
         envelope: Envelope,
         content: bytes,
-        before_wire: Callable[[str], Awaitable[None]],
+        before_wire: Callable[[str], Awaitable[object]],
         bare: bool,
         turn: Turn | None,
     ) -> RelayAnswer:

@@ -195,11 +195,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
         await self._run("record_segments", message_id, lease, route, list(remote_ids))
 
     async def resume_from(
-        self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+        self, message_id: str, route: str, stamp: int, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
-        # The mark was stored before the write, by a clock of which we know the difference to some milliseconds.
-        until = self._moments.theirs(written_at) + 200
-        return bool(await self._run("resume_uncertain", message_id, route, until, reason, list(progress)))
+        return bool(await self._run("resume_uncertain", message_id, route, stamp, reason, list(progress)))
 
     async def settle_final(self, message: Message, state: State, reason: str, reports: str, *, lease: str) -> None:
         await self._final(message.id, message.channel, lease, state, reason, reports)

@@ -210,8 +210,9 @@ FIELDS: dict[str, Field] = {
     ),
     "lost_progress": Field(
         "G",
-        "flag",
-        "Redis forgot its latest mark, and maybe which segments were taken before that",
+        "text",
+        "Redis forgot its latest mark, and maybe which segments were taken before that: that mark's stamp|the"
+        " `marked_at` that it got when it was restated",
         "restate_mark",
         "resume_uncertain, or with the hash",
     ),

@@ -151,21 +151,21 @@ class Deliverer:
             stop = self._keys.stop_hashes(message.label, users, message.channel, found.address)
         content = message.content
 
-        async def before_wire(route: str) -> None:
+        async def before_wire(route: str) -> int:
             segments = self._segments(content.body, label, route) if isinstance(content, Sms) else 1
 
-            async def mark() -> bool:
+            async def mark() -> int:
                 stamp = await self._store.mark(
                     message, route, address_hash, lease=lease, segments=segments, stop_hashes=stop
                 )
                 if stamp:
                     self._marks.written(message.id, message.channel, route, stamp)
-                return stamp > 0
+                return stamp
 
-            if await mark():
-                return
-            if await self._consent.lifts(message, stop, found.consented_at) and await mark():
-                return
+            if stamp := await mark():
+                return stamp
+            if await self._consent.lifts(message, stop, found.consented_at) and (stamp := await mark()):
+                return stamp
             raise PermanentFailure("the user is on the stop list")
 
         return before_wire

@@ -70,9 +70,9 @@ class Bench:
         self.address = NUMBER if channel is Channel.SMS else ADDRESS
         run(self.store.accept(self.message, "f", lease=True))
 
-    def marked(self) -> None:
-        """It is on the wire."""
-        run(self.store.mark(self.message, "world", self.address, lease=""))
+    def marked(self) -> int:
+        """It is on the wire; the mark's stamp."""
+        return run(self.store.mark(self.message, "world", self.address, lease=""))
 
     def sent(self, *remote_ids: str) -> None:
         """The next hop took it."""
@@ -252,12 +252,12 @@ def test_a_late_answer_waits_for_redis() -> None:
 def test_a_late_refusal_sends_it_on_its_way_again() -> None:
     """The SMSC says after its time that it did not take the submit: it is queued, and counted once."""
     bench = Bench()
-    bench.marked()
-    written = bench.clock.seconds()
+    stamp = bench.marked()
     message = bench.store.db.rows[ID].message
-    run(bench.store.settle_again(message, written + 3600, "no answer", lease="", uncertain=True, route="world"))
+    due = bench.clock.seconds() + 3600
+    run(bench.store.settle_again(message, due, "no answer", lease="", uncertain=True, route="world"))
     for _ in range(2):
-        run(bench.tracker.resume_from(ID, "world", written, (), "world answered late: ESME_RSYSERR"))
+        run(bench.tracker.resume_from(ID, "world", stamp, (), "world answered late: ESME_RSYSERR"))
     assert (bench.state, bench.told) == (State.QUEUED, "")
     assert bench.meter.facts == [("late answer", "none", "matched")]
 

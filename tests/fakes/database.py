@@ -45,7 +45,7 @@ class Row:
     ended: float = 0.0
     segments: str = ""
     progress: tuple[str, ...] = ()
-    lost_progress: bool = False
+    lost_progress: tuple[int, float] | None = None
     copies: int = 0
     lease: tuple[str, str] | None = None
     marked_since: bool = False

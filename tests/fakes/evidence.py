@@ -16,7 +16,7 @@ class FakeEvidence:
         self.receipts: list[Receipt] = []
         self.inbound: list[Inbound] = []
         self.late: list[tuple[str, str, tuple[str, ...]]] = []
-        self.resumed: list[tuple[str, str, float, tuple[str, ...], str]] = []
+        self.resumed: list[tuple[str, str, int, tuple[str, ...], str]] = []
         self.simulated: list[str] = []
         self.hard: list[str] = []
         self.looked: list[Receipt] = []
@@ -47,10 +47,10 @@ class FakeEvidence:
         self.late.append((message_id, route, remote_ids))
 
     async def resume_from(
-        self, message_id: str, route: str, written_at: float, remote_ids: tuple[str, ...], reason: str
+        self, message_id: str, route: str, stamp: int, remote_ids: tuple[str, ...], reason: str
     ) -> None:
         """See EvidenceSink."""
-        self.resumed.append((message_id, route, written_at, remote_ids, reason))
+        self.resumed.append((message_id, route, stamp, remote_ids, reason))
 
     async def record_simulated(self, message_id: str) -> None:
         """See EvidenceSink."""

@@ -57,7 +57,7 @@ class FakeProcesses(FakePart):
             row = self.db.rows.get(message_id)
             if row is not None and round(row.marked * 1000) < stamp and row.state in WAITING:
                 row.state, row.route, row.marked = State.UNCERTAIN, route, max(self._now(), stamp / 1000)
-                row.lost_progress = True
+                row.lost_progress = (stamp, row.marked)
                 self._note(row, "uncertain", f"Redis had forgotten that it was written to {route}")
                 forgotten.append(message_id)
             elif row is not None and row.state is State.UNCERTAIN:

@@ -164,14 +164,17 @@ class FakeQueues(FakePart):
             self._name(route, remote, (message_id, index, row.address))
 
     async def resume_from(
-        self, message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+        self, message_id: str, route: str, stamp: int, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         self._now()
         row = self.db.rows.get(message_id)
-        if row is None or row.state is not State.UNCERTAIN or row.route != route or row.marked > written_at + 0.001:
+        if row is None or row.state is not State.UNCERTAIN or row.route != route:
+            return False
+        if round(row.marked * 1000) > stamp and row.lost_progress != (stamp, row.marked):
             return False
         if not self._go_on(message_id, row):
             return False
+        row.lost_progress = None
         if progress:
             row.progress = tuple(progress)
         for index, remote in enumerate(progress, 1):

@@ -276,5 +276,5 @@ async def test_a_receipt_resumes_no_long_sms_whose_progress_was_forgotten(pair: 
     assert known is not None
     assert known.state is State.UNCERTAIN
     # What the process knows that has the connection is the truth.
-    assert await pair.one.resume_from(message.id, "world", pair.clock.seconds(), "late", progress=("r1", "r2"))
+    assert await pair.one.resume_from(message.id, "world", first + 5, "late", progress=("r1", "r2"))
     assert [one.progress for one in await pair.one.lease_messages(Channel.SMS, 1)] == [("r1", "r2")]

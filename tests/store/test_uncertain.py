@@ -10,14 +10,13 @@ from store_world import World, world
 __all__ = ["world"]
 
 
-async def uncertain(world: World) -> tuple[Message, float]:
-    """A message whose submit was never answered, lying in the queue, and the time of the submit."""
+async def uncertain(world: World) -> tuple[Message, int]:
+    """A message whose submit was never answered, lying in the queue, and its mark's stamp."""
     message = await world.leased()
-    await world.one.mark(message, "world", "hash")
-    written = world.clock.seconds()
+    stamp = await world.one.mark(message, "world", "hash")
     world.clock.advance(60)
     await world.one.settle_again(message, message.deadline, "no answer", uncertain=True, route="world")
-    return message, written
+    return message, stamp
 
 
 @pytest_twisted.ensureDeferred
@@ -69,10 +68,10 @@ async def test_what_is_known_names_the_way_of_the_latest_copy(world: World) -> N
 @pytest_twisted.ensureDeferred
 async def test_a_late_answer_lets_an_uncertain_message_go_on(world: World) -> None:
     """It is queued and due now, behind the segments that the answer says are there; told twice, it is told once."""
-    message, written = await uncertain(world)
+    message, stamp = await uncertain(world)
     assert await world.two.lease_messages(Channel.SMS, 10) == []
-    assert await world.two.resume_from(message.id, "world", written, "refused late", progress=("s1",))
-    assert not await world.two.resume_from(message.id, "world", written, "refused late")
+    assert await world.two.resume_from(message.id, "world", stamp, "refused late", progress=("s1",))
+    assert not await world.two.resume_from(message.id, "world", stamp, "refused late")
     assert await world.state(message) is State.QUEUED
     [leased] = await world.two.lease_messages(Channel.SMS, 10)
     assert (leased.message, leased.state, leased.progress, leased.attempts) == (message, State.QUEUED, ("s1",), 1)
@@ -87,31 +86,48 @@ async def test_a_late_answer_lets_an_uncertain_message_go_on(world: World) -> No
 @pytest_twisted.ensureDeferred
 async def test_a_late_answer_says_nothing_of_another_copy(world: World) -> None:
     """Leased, marked again since, on another SMSC, settled or unknown: nothing changes."""
-    message, written = await uncertain(world)
-    assert not await world.one.resume_from(message.id, "uk", written, "late")
-    assert not await world.one.resume_from("no-such-message", "world", written, "late")
+    message, stamp = await uncertain(world)
+    assert not await world.one.resume_from(message.id, "uk", stamp, "late")
+    assert not await world.one.resume_from("no-such-message", "world", stamp, "late")
     world.clock.advance(3600)
     [leased] = await world.two.lease_messages(Channel.SMS, 10)
-    assert not await world.one.resume_from(message.id, "world", written, "late")
-    assert await world.two.mark(leased.message, "world", "hash")
+    assert not await world.one.resume_from(message.id, "world", stamp, "late")
+    later = await world.two.mark(leased.message, "world", "hash")
     await world.two.settle_again(message, world.clock.seconds() + 60, "no answer", uncertain=True, route="world")
-    assert not await world.one.resume_from(message.id, "world", written, "late")
+    assert not await world.one.resume_from(message.id, "world", stamp, "late")
     assert await world.state(message) is State.UNCERTAIN
-    assert await world.one.resume_from(message.id, "world", world.clock.seconds(), "late")
+    assert await world.one.resume_from(message.id, "world", later, "late")
     await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
-    assert not await world.one.resume_from(message.id, "world", world.clock.seconds(), "late")
+    assert not await world.one.resume_from(message.id, "world", later, "late")
     assert await world.state(message) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_late_answer_is_about_the_mark_that_redis_had_forgotten(world: World) -> None:
+    """Restated, it is younger than it was; the answer to it counts, and that to the mark before it does not."""
+    message, stamp = await uncertain(world)
+    forgotten = stamp + 5000
+    assert await world.one.restate_marks([(message.id, "world", forgotten)]) == ([message.id], [])
+    assert not await world.one.resume_from(message.id, "world", stamp, "late", progress=("s1",))
+    assert await world.one.resume_from(message.id, "world", forgotten, "late", progress=("s1", "s2"))
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert (leased.state, leased.progress) == (State.QUEUED, ("s1", "s2"))
+    # From its next mark on the restated one is an earlier one, too.
+    later = await world.two.mark(leased.message, "world", "hash")
+    await world.two.settle_again(message, message.deadline, "no answer", uncertain=True, route="world")
+    assert not await world.one.resume_from(message.id, "world", forgotten, "late")
+    assert await world.one.resume_from(message.id, "world", later, "late")
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_late_answer_finds_a_message_that_was_laid_aside(world: World) -> None:
     """Paused meanwhile: it stays aside, and is no more uncertain when it is resumed."""
-    message, written = await uncertain(world)
+    message, stamp = await uncertain(world)
     await world.one.pause("amazing", Channel.SMS)
     world.clock.advance(3600)
     [leased] = await world.one.lease_messages(Channel.SMS, 10)
     await world.one.set_aside(leased.message)
-    assert await world.two.resume_from(message.id, "world", written, "late")
+    assert await world.two.resume_from(message.id, "world", stamp, "late")
     assert await world.two.lease_messages(Channel.SMS, 10) == []
     await world.one.resume("amazing", Channel.SMS)
     while await world.one.requeue_set_aside():
@@ -147,7 +163,7 @@ async def test_a_receipt_that_came_before_its_message_is_uncertain_is_looked_at_
 @pytest_twisted.ensureDeferred
 async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_first(world: World) -> None:
     """The try at another copy came to nothing, the first one may have arrived; not so after a late refusal."""
-    message, written = await uncertain(world)
+    message, stamp = await uncertain(world)
     world.clock.advance(3600)
     [leased] = await world.one.lease_messages(Channel.SMS, 10)
     await world.one.mark(leased.message, "world", "hash")
@@ -157,8 +173,8 @@ async def test_a_copy_that_waits_for_its_turn_is_not_sent_where_a_receipt_came_f
     assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
     world.clock.advance(5)
     assert await world.one.lease_messages(Channel.SMS, 10) == []
-    refused, written = await uncertain(world)
-    assert await world.one.resume_from(refused.id, "world", written, "refused late")
+    refused, stamp = await uncertain(world)
+    assert await world.one.resume_from(refused.id, "world", stamp, "refused late")
     receipt = Receipt("world", ("other",), Event.DELIVERED, number_hash="hash")
     assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
 

@@ -7,8 +7,8 @@ from zope.interface import Interface
 from gatewayd.core.failover import Setback
 from gatewayd.core.model import Handed, Order, WayState
 
-BeforeWire = Callable[[str], Awaitable[None]]
-"""Given the route's name, marks the message as being submitted.
+BeforeWire = Callable[[str], Awaitable[int]]
+"""Given the route's name, marks the message as being submitted; the mark's stamp (IQueues.mark).
 
 Whatever it raises (LeaseLost, TemporaryFailure, PermanentFailure, StoreUnavailable) goes on to the caller of `send`:
 then nothing may be written.

@@ -26,9 +26,9 @@ class EvidenceSink(Protocol):
         """All submits of a message that was declared uncertain were taken."""
 
     async def resume_from(
-        self, message_id: str, route: str, written_at: float, remote_ids: tuple[str, ...], reason: str
+        self, message_id: str, route: str, stamp: int, remote_ids: tuple[str, ...], reason: str
     ) -> None:
-        """What `route` has of a message that is uncertain since the submit of `written_at` is known now.
+        """What `route` has of a message that is uncertain since its mark of that `stamp` is known now.
 
         It is the segments of `remote_ids` and no more: the rest may be sent.
         """

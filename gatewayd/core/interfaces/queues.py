@@ -70,12 +70,12 @@ class IQueues(IAbout):
         """The SMSC took these segments of a leased SMS, and there are more: it is uncertain of none until `mark`."""
 
     async def resume_from(
-        message_id: str, route: str, written_at: float, reason: str, *, progress: Sequence[str] = ()
+        message_id: str, route: str, stamp: int, reason: str, *, progress: Sequence[str] = ()
     ) -> bool:
         """A late answer said what `route` has of an uncertain SMS (`progress`, no more): queue it again, due now.
 
         False where it doesn't wait in that uncertainty any more: settled, being worked on, or marked for another
-        copy after `written_at`, of which the answer says nothing.
+        copy after the one of `stamp`, of which the answer says nothing.
         """
 
     async def settle_final(message: Message, state: State, reason: str, reports: str, *, lease: str) -> None:

@@ -11,8 +11,9 @@ local function each(id, route, stamp)
   if m.marked_at >= stamp then return m.state == UNCERTAIN and 'uncertain' or 'known' end
   set(m, FIELD.state, UNCERTAIN)
   set(m, FIELD.route, route)
-  set(m, FIELD.lost_progress, 1)
-  set(m, FIELD.marked_at, string.format('%.0f', math.max(NOW, stamp)))
+  local marked_at = as_text(math.max(NOW, stamp))
+  set(m, FIELD.marked_at, marked_at)
+  set(m, FIELD.lost_progress, as_text(stamp) .. '|' .. marked_at)
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)
