@@ -18,7 +18,7 @@ from gatewayd.core.status import State
 from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
 from gatewayd.store.calls import ScriptArguments
-from gatewayd.store.dataset import Dataset, Heartbeat
+from gatewayd.store.dataset import Dataset, beat_reply
 from gatewayd.store.facts import Facts
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -277,28 +277,25 @@ class RedisStore(Accepting, Facts, Players, Operators):
                 lag,
                 self._dataset.restated,
             )
-            reply = await self._run("beat", *item)
+            reply = beat_reply(await self._run("beat", *item))
             # In the turn of the reactor in which the answer came: it came over this one.
             connection = self._link.connections
         except StoreUnavailable as error:
             self._refused(str(error) if self._link.up else "")
             raise
         self._refused("")
-        ours, dead, paused, clock, back, name, count, missing, living, wait, lag = reply
-        jump = self._clocks_read(began, clock)
-        self._moments.join(lag / 1000)
-        if back:
+        jump = self._clocks_read(began, reply.clock)
+        self._moments.join(reply.lag / 1000)
+        back = 0
+        if reply.back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
-            back = max(int(back), round(-jump * 1000))
+            back = max(reply.back, round(-jump * 1000))
             self._set_back += back
         # One process is told; the leases of the others are theirs to move.
         self._leases_back += back or max(round(-jump * 1000), 0)
-        if ours:
-            heartbeat = Heartbeat(name.decode(), count, missing, living, wait / 1000)
-            if lost := self._dataset.seen(self._clock.seconds(), connection, heartbeat):
-                self.log.error("{what}", what=lost)
-        peers = [name.decode() for name in dead]
-        return bool(ours), [name for name in peers if name != self._instance], rows.scopes(paused)
+        if reply.ours and (lost := self._dataset.seen(self._clock.seconds(), connection, reply.heartbeat)):
+            self.log.error("{what}", what=lost)
+        return reply.ours, [name for name in reply.dead if name != self._instance], rows.scopes(reply.paused)
 
     def _refused(self, reason: str) -> None:
         """Redis is there and takes no writes for this reason; "" where it does, or where the link knows better."""

@@ -4,7 +4,7 @@ Each heartbeat is remembered in Redis: a dataset that lacks one of ours lacks wh
 gives the dataset another name, and by it all others learn that what they wrote last may be missing. Pure.
 """
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 ALL = 600.0
 LATELY = 60.0
@@ -16,7 +16,7 @@ TOLD_FOR = 3600.0
 
 
 class Heartbeat(Struct, frozen=True):
-    """What Redis says to a heartbeat: see lua/beat.lua.
+    """What a heartbeat has seen of a dataset, by `name`.
 
     It is the dataset's `count`-th; `missing` are those of ours that we heard of and it did not; `peers` live; nothing
     is leased or marked for `wait` seconds, in which every process restates its marks.
@@ -30,6 +30,28 @@ class Heartbeat(Struct, frozen=True):
 
 
 _NONE = Heartbeat("", 0)
+
+
+class BeatReply(Struct, frozen=True, kw_only=True):
+    """What Redis says to a heartbeat (lua/beat.lua), whose names these are; where the instance's name is another
+    process's by now (not `ours`), that and the clock alone.
+
+    `clock` is the server's, in seconds and microseconds; it was set `back` by so many ms, and deadlines lag behind it
+    by `lag` ms, as it was told last. `dead` are instances that lived once, ourselves perhaps among them; `paused` are
+    scopes.
+    """
+
+    ours: bool
+    clock: tuple[int, int]
+    dead: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+    back: int = 0
+    lag: float = 0.0
+    heartbeat: Heartbeat = _NONE
+
+
+beat_reply = msgpack.Decoder(BeatReply).decode
+"""A BeatReply from what the script gave."""
 
 
 class Dataset:

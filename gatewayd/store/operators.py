@@ -90,4 +90,4 @@ class Operators(StorePart):
 
     async def paused(self) -> frozenset[tuple[str, Channel]]:
         """As IStore."""
-        return rows.scopes(await self._link.command("SMEMBERS", self._key("paused")))
+        return rows.scopes(map(bytes.decode, await self._link.command("SMEMBERS", self._key("paused"))))

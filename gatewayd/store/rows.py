@@ -7,7 +7,7 @@ message, by the short names of legend.py.
 import re
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -342,9 +342,9 @@ def counts(flat: Sequence[bytes]) -> dict[tuple[str, Channel, str], int]:
     return found
 
 
-def scopes(members: Sequence[bytes]) -> frozenset[tuple[str, Channel]]:
+def scopes(members: Iterable[str]) -> frozenset[tuple[str, Channel]]:
     """The set of what is paused, by label and channel."""
-    pairs = (member.decode().rpartition("|") for member in members)
+    pairs = (member.rpartition("|") for member in members)
     return frozenset((label, Channel(channel)) for label, _, channel in pairs)
 
 

@@ -3,9 +3,7 @@
 --         count(of this process's heartbeat that it heard of last; 0 before) alone(0|1: no peer lived then)
 --         lag(ms by which deadlines lag behind this clock, which was set; '' where the process does not know)
 --         restated(the name of the dataset to which this process has said all that it remembers)
--- reply   {still ours, dead peers, paused scopes, the server's clock {s, us}, by how much it was set back (ms, or 0),
---         the dataset's name, how many heartbeats it has seen, how many of them up to ours are missing,
---         how many peers live, for how long to lease and mark nothing (ms), the lag as it was told last}
+-- reply   dataset.BeatReply, by its names (msgpack)
 -- holds   the process that began last owns the instance's name; an older one of the same name learns it here, and has no
 --         call any more whose caller may hear that nothing was stored
 --         a dataset from before this process's last heartbeat may know its predecessor only: that one isn't its successor
@@ -79,7 +77,7 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
   lag_before = tonumber(lag_before or '0')
   local missing = math.max(heard_of - tonumber(call('GET', KEY.beaten .. BOOT) or '0'), 0)
   local owner = call('HGET', KEY.boots, INSTANCE)
-  if owner and owner ~= BOOT and missing == 0 then return {0, {}, {}, time, 0, '', 0, 0, 0, 0, 0} end
+  if owner and owner ~= BOOT and missing == 0 then return cmsgpack.pack({ours = false, clock = time}) end
   if owner ~= BOOT then call('HSET', KEY.boots, INSTANCE, BOOT) end
   local back = last and math.max(last - NOW, 0) or 0
   if back < 1000 then back = 0 end
@@ -119,5 +117,7 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
   local peers = call('ZCOUNT', KEY.instances, lately, '+inf') - 1
   local may_be_peers = peers > 0 or heard_of > 0 and is_alone == 0
   local wait = named and may_be_peers and time_to_restate(dataset, tonumber(named), dead_after) or 0
-  return {1, dead, call('SMEMBERS', KEY.paused), time, back, dataset, beats, missing, peers, wait, lag_before}
+  local heartbeat = {name = dataset, count = beats, missing = missing, peers = peers, wait = wait / 1000}
+  return cmsgpack.pack({ours = true, clock = time, dead = dead, paused = call('SMEMBERS', KEY.paused), back = back,
+    lag = lag_before, heartbeat = heartbeat})
 end
