@@ -3,6 +3,7 @@
 Knows no kind of directory. The memory is in this process only, and a fresh look-up passes it by.
 """
 
+from itertools import islice
 from typing import NoReturn
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ TIRED_AFTER = 3
 _Key = tuple[str, str]
 
 
-class _Entry(Struct, frozen=True):
+class _Entry(Struct, frozen=True, gc=False):
     recipient: Recipient | None
     until: float
     asked: int
@@ -170,6 +171,9 @@ class Remembered:
             self._kept[key] = known
             return
         if self._cache > 0:
-            while len(self._kept) >= self._size:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = _Entry(recipient, self._clock.seconds() + self._cache, asked)
+            now = self._clock.seconds()
+            # The oldest stand in front. No more than two go at a time, so that no look-up pays for a crowd of others.
+            for first in list(islice(self._kept, 2)):
+                if len(self._kept) >= self._size or self._kept[first].until <= now:
+                    del self._kept[first]
+            self._kept[key] = _Entry(recipient, now + self._cache, asked)

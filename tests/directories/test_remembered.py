@@ -79,6 +79,18 @@ async def test_the_memory_is_bounded() -> None:
     assert len(world.directory._kept) == 3
 
 
+@pytest_twisted.ensureDeferred
+async def test_what_is_too_old_to_be_used_does_not_stay() -> None:
+    """The memory grows no larger than what is used of it, however many it may hold."""
+    world = World()
+    for n in range(4):
+        await world.find(str(n))
+    world.clock.advance(30)
+    for n in range(4, 6):
+        await world.find(str(n))
+    assert len(world.directory._kept) == 2
+
+
 class Slow(Players):
     """Answers when told to."""
 

@@ -78,7 +78,7 @@ class Message(Struct, frozen=True):
         return f"<Message {self.id} {self.label}/{self.channel}>"
 
 
-class Recipient(Struct, frozen=True):
+class Recipient(Struct, frozen=True, gc=False):
     """What the operator's directory says of a player. Printing it shows no address.
 
     `im` is None where the directory has no such column: then the player's id is the address there. `id` is the
