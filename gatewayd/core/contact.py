@@ -13,7 +13,9 @@ LOCAL_LIMIT = 64
 ADDRESS_LIMIT = 254
 """Octets of a local part and of a whole address on the wire (RFC 5321 4.5.3.1)."""
 
-_REMEMBERED = 4096
+_REMEMBERED = 2048
+"""Players' spellings: those of the messages that are on their way through."""
+
 _PLAIN_ADDRESS = re.compile(r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _FORMER_MOBILES = {

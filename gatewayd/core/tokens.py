@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 _TAG = 12  # bytes of a token's proof
 _NAME = 15  # bytes of a hash
 _BODY = 1 + 16 + _TAG
-_REMEMBERED = 4096  # hashes
+_REMEMBERED = 2048  # hashes: of the messages that are on their way through
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
 
 

@@ -4,6 +4,7 @@ It tries once, and knows neither the other SMSCs nor how a bind is found.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -92,7 +93,7 @@ class Sender:
                     return setback
                 raise summed_up([setback], setback.reason, progress)
             taken.append(account.remote_id(token, answer))
-        return Handed(name, names_of(taken), f"{len(taken)} segment(s)")
+        return Handed(name, names_of(taken), _in_words(len(taken)))
 
     def _refused(
         self, account: Account, window: Window, token: Token, status: int, order: Order, with_validity: bool
@@ -137,3 +138,9 @@ class Sender:
             with_validity=account.takes_validity,
             now=self._clock.seconds(),
         )
+
+
+@cache
+def _in_words(segments: int) -> str:
+    """At most 255, and one text for all messages: it is remembered with each."""
+    return f"{segments} segment(s)"

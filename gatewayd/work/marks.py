@@ -7,7 +7,6 @@ and routes only, bounded in number and age.
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.memory import Memory
@@ -16,7 +15,7 @@ from gatewayd.core.persist import persist
 
 KEPT_FOR = 600.0
 MOST = 12_000
-"""Seconds for which a mark is remembered, and how many at most: about 6 MB, and a minute of 200 messages a second."""
+"""Seconds for which a mark is remembered, and how many at most: about 5 MB, and a minute of 200 messages a second."""
 
 MOST_UNWRITTEN = 10_000
 """Messages of which leases are remembered under which nothing left: about 3 MB."""
@@ -29,7 +28,7 @@ AT_ONCE = 200
 
 
 class Mark(Struct, frozen=True, gc=False):
-    """It was marked for `route`, at that moment of ours; `handed` is what the next hop said, None where it isn't known.
+    """It was marked for `route`, at that moment of ours; `remote_ids` is None where the next hop's answer isn't known.
 
     `stamp` is the store's. Marks are compared by it: of the two clocks one may be set, or follow the time slowly.
     """
@@ -38,7 +37,13 @@ class Mark(Struct, frozen=True, gc=False):
     route: str
     at: float
     stamp: int
-    handed: Handed | None = None
+    remote_ids: tuple[str, ...] | None = None
+    detail: str = ""
+
+    @property
+    def handed(self) -> Handed | None:
+        """What the next hop said, None where it isn't known: made when it is asked for, as few marks ever are."""
+        return None if self.remote_ids is None else Handed(self.route, self.remote_ids, self.detail)
 
 
 class Unwritten(Struct, frozen=True):
@@ -66,7 +71,8 @@ class Marks:
         """The next hop took it."""
         mark = self._marks.get(message_id)
         if mark is not None:
-            self._marks.put(message_id, replace(mark, route=handed.route, handed=handed))
+            taken = Mark(mark.channel, handed.route, mark.at, mark.stamp, handed.remote_ids, handed.detail)
+            self._marks.put(message_id, taken)
 
     def refused(self, message_id: str) -> None:
         """Nothing of it was taken: where the store forgets it, it may leave once more."""

@@ -5,6 +5,7 @@ and does not bring it again. Knows ids, statuses and receipts only, bounded in n
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -18,7 +19,7 @@ from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import KEPT_FOR
 
 MOST = 10_000
-"""Messages: about 3 MB."""
+"""Messages: about 2 MB."""
 
 MOST_RECEIPTS = 3_000
 """Receipts that ended nothing by themselves: about 3 MB."""
@@ -70,7 +71,7 @@ class RecentStatuses:
         """This moved it, and whoever brought it does not bring it again."""
         before = self._statuses.get(message_id) or _NONE
         if event not in before.recorded:
-            self._put(message_id, before.heard, (*before.recorded, event))
+            self._put(message_id, before.heard, _followed_by(before.recorded, event))
 
     def received(self, receipt: Receipt) -> None:
         """It was acknowledged, is not the one that ended its message, and is not brought again."""
@@ -119,6 +120,12 @@ class RecentStatuses:
 
     def _put(self, message_id: str, heard: str, recorded: tuple[Event, ...]) -> None:
         self._statuses.put(message_id, Statuses(self._clock.seconds(), intern(heard), recorded))
+
+
+@lru_cache(maxsize=256)
+def _followed_by(recorded: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
+    """One for all messages of the same story."""
+    return (*recorded, event)
 
 
 _STATES = {LETTERS[Report(state)]: state for state in FINAL}
