@@ -6,7 +6,6 @@ Here the retry policy of messages is applied, and nowhere else. It sees failures
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
@@ -14,7 +13,6 @@ from gatewayd.core.durations import spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IQueues, unrecorded
 from gatewayd.core.log import Logger
-from gatewayd.core.memory import Memory
 from gatewayd.core.model import Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
@@ -23,22 +21,12 @@ from gatewayd.core.timeline import tried
 from gatewayd.work.copies import Copies
 from gatewayd.work.marks import Mark, Marks
 from gatewayd.work.policies import Policies, Policy
+from gatewayd.work.said import SaidUncertain
 from gatewayd.work.statuses import RecentStatuses
 from gatewayd.work.tries import after, is_worth_a_line
 
 T = TypeVar("T")
 log = Logger()
-
-_SAID_AT_MOST = 100_000
-_SAID_FOR = 2 * 86400.0
-"""Messages, and seconds, of which it is remembered that the audit log has them as uncertain: some come often."""
-
-
-class _Said(Struct, frozen=True):
-    """The audit log has it, since `at` (seconds since the epoch), that so many copies may have been sent."""
-
-    at: float
-    copies: int
 
 
 class MessageWork:
@@ -74,7 +62,7 @@ class MessageWork:
         self._rank = 0  # how far down the queue overdue messages were looked for
         self._store = store
         self._decided = decided
-        self._said_uncertain: Memory[_Said] = Memory(_SAID_AT_MOST, _SAID_FOR)
+        self._said_uncertain = SaidUncertain()
         self._tells_later = tells_later
         self._channel = channel
         self._deliver = deliver
@@ -261,9 +249,7 @@ class MessageWork:
 
         What was on the wire as a process died is said by the one that looks at it next.
         """
-        said = self._said_uncertain.get(item.message.id)
-        if said is None or said.copies < copies:
-            self._said_uncertain.put(item.message.id, _Said(self._clock.seconds(), copies))
+        if self._said_uncertain.is_new(item.message.id, copies):
             self._decide(item, "uncertain", reason)
 
     def _decide(self, item: Leased, what: str, reason: str) -> None:
