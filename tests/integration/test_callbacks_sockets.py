@@ -22,7 +22,7 @@ from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from gatewayd.callbacks import Callbacks
+from gatewayd.callbacks import MOST, Callbacks
 from gatewayd.config import Label, Secret
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.model import Channel, ReportJob
@@ -108,7 +108,7 @@ async def failure_of(callbacks: Callbacks, url: str, **options: Any) -> Temporar
 
 @pytest_twisted.ensureDeferred
 async def test_a_thousand_callbacks_over_few_connections(smartico: Smartico) -> None:
-    """Many callbacks to one host share at most sixteen connections, and each is heard once."""
+    """Many callbacks to one host share at most MOST connections, and each is heard once."""
     url = await smartico.listen()
 
     async def one(number: int) -> Any:
@@ -126,7 +126,7 @@ async def test_a_thousand_callbacks_over_few_connections(smartico: Smartico) -> 
         results = await DeferredList(gets, fireOnOneErrback=True)
     assert {result for _, result in results} == {(200, PRINTED_OK)}
     assert sorted(int(heard.ext_message_id) for heard in smartico.heard) == list(range(900))
-    assert smartico.connections <= 16
+    assert smartico.connections <= MOST
 
 
 @pytest_twisted.ensureDeferred
@@ -205,9 +205,9 @@ async def test_hanging_hosts_leave_the_others_alone(smartico: Smartico) -> None:
     bad = Smartico(reactor, lambda heard: HANGING)
     bad_url = await bad.listen()
     async with patient(4) as callbacks:
-        hanging = [Deferred.fromCoroutine(callbacks.get(bad_url, allow_private=True)) for _ in range(100)]
+        hanging = [Deferred.fromCoroutine(callbacks.get(bad_url, allow_private=True)) for _ in range(4 * MOST)]
         ended = DeferredList(hanging, consumeErrors=True)
-        await bad.until(lambda heard: len(heard) == 16)
+        await bad.until(lambda heard: len(heard) == MOST)
         for _ in range(50):
             await callbacks.get(url, allow_private=True)
         assert not ended.called
@@ -217,7 +217,7 @@ async def test_hanging_hosts_leave_the_others_alone(smartico: Smartico) -> None:
             "callback host is busy",
             "callback host is down",
         }
-        assert len(bad.heard) <= 32
+        assert len(bad.heard) <= 2 * MOST
     await bad.close()
 
 
