@@ -1,6 +1,7 @@
 """What the tests of the intake share: labels, requests that are taken, an api and an acceptor on fakes."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -75,6 +76,7 @@ class Players:
         self.down = False
         self.hang = False
         self.closed = False
+        self.timeout = math.inf  # nobody ends a look-up that hangs
         self.failure: Exception | None = None
         self.asked: list[tuple[str, str, bool]] = []
 

@@ -26,8 +26,12 @@ _URL = re.compile(
 _NOT_LISTED = "has a host that is not on the label's list"
 
 
-def why_own_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
-    """As `why_refused`, for the URL that the label itself names: that lists its host, unless the address is private."""
+@lru_cache(maxsize=1024)
+def why_own_refused(url: str, hosts: tuple[str, ...], *, plain_http: bool) -> str:
+    """As `why_refused`, for the URL that the label itself names: that lists its host, unless the address is private.
+
+    Remembered: it is asked for each message, of a few labels.
+    """
     fault = why_refused(url, hosts, plain_http=plain_http)
     return "" if fault == _NOT_LISTED else fault
 

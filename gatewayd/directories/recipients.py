@@ -82,6 +82,11 @@ class Recipients:
             return Resolved(user, why_not=WhyNot.NO_ADDRESS)
         return Resolved(user, address, consented_at=found.consented_at)
 
+    def patience(self, label: str) -> float:
+        """See IRecipients."""
+        directory = self._directories.by_name.get(self._directory_of.get(label, ""))
+        return directory.timeout if directory is not None else 0.0
+
 
 def _directory_of(labels: Mapping[str, config.Label]) -> dict[str, str]:
     return {name: label.directory for name, label in labels.items()}

@@ -53,7 +53,7 @@ class Remembered:
         self._clock = clock
         self._name = name
         self.directory = directory
-        self._timeout = timeout
+        self.timeout = timeout
         self._cache = cache
         self._size = size
         self._kept: dict[_Key, _Entry] = {}
@@ -128,7 +128,7 @@ class Remembered:
             looking.cancel()
 
         looking = Deferred.fromCoroutine(self.directory.find(*key, fresh=fresh))
-        timer = self._clock.callLater(self._timeout, too_late)
+        timer = self._clock.callLater(self.timeout, too_late)
         looking.addBoth(landed)
         return first
 
@@ -159,7 +159,7 @@ class Remembered:
         now = self._clock.seconds()
         if now < self._probe_at:
             self._refuse(self._probe_at)
-        self._probe_at = now + max(self._timeout, 1.0)
+        self._probe_at = now + max(self.timeout, 1.0)
 
     def _refuse(self, until: float) -> NoReturn:
         raise TemporaryFailure(f"the directory {self._name} does not answer", not_before=until)

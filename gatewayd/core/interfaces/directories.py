@@ -31,6 +31,9 @@ class IRecipients(Interface):
         `fresh` asks for what is true now, never for a remembered answer.
         """
 
+    def patience(label: str) -> float:
+        """Seconds after which `address` has given its answer, whatever the label's directory does."""
+
 
 class IRecipientDirectoryMaker(Interface):
     """A twistd plugin that brings a recipient directory of the operator's own (found by twisted.plugin)."""
