@@ -27,8 +27,8 @@ from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.public_only import PublicOnly
 
 MOST = 64
-"""GETs to one host at a time: as many statuses as come of one turn of the reactor, whose wait for one another would cost
-more than their connections do. Over a network each takes some 50 ms, so that it is 1,200 a second."""
+"""GETs to one host at a time: as many statuses as come of one turn of the reactor, whose wait for one another costs
+more than connections do. Over a network each takes some 50 ms, so that it is 1,200 a second."""
 
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
