@@ -1,10 +1,13 @@
 """Prints what Redis pays for a message: memory while it waits and while it is kept, commands and CPU of its life.
 
-Run: PYTHONPATH=.:tests:tests/integration python tests/bench/store_cost.py [--messages N] [--instructions] [--at-once N]
+Run: PYTHONPATH=.:tests:tests/integration python tests/bench/store_cost.py [--messages N] [--written]
+     [--instructions] [--at-once N]
 
 A private Redis without persistence; the store's own scripts, as many at once as a busy daemon has. Manual 8.1 is made
 from the lines that begin with a bar. An email has 1,900 bytes of HTML, an SMS has 70 characters; each message has a
 player, a number, a uid and remote ids of its own, and its life's two callbacks were heard by the process that sent it.
+
+With --written: what a message's life adds to the append-only file, and what is left of that by a rewrite.
 
 With --instructions: what each step of an SMS costs a Redis that writes its file, counted by valgrind, so that no other
 load on the machine shows; without what Redis does by itself meanwhile, which goes by real time. Fewer at once cost more
@@ -247,10 +250,44 @@ async def count(at_once: int) -> None:
         counted.server.remove()
 
 
+async def written(number: int) -> None:
+    """Bytes of the file, which also go to each replica."""
+    server = RedisServer()
+    await server.start("--appendfsync", "no", "--auto-aof-rewrite-percentage", "0")
+    bench = Bench(server)
+    bench.link.startService()
+
+    async def told(name: str) -> int:
+        return int(_value(await bench.link.command("INFO", "persistence"), name))
+
+    async def is_rewritten() -> bool:
+        return await told("aof_rewrite_in_progress") + await told("aof_rewrite_scheduled") == 0
+
+    try:
+        for channel, one in ((Channel.SMS, bench.sms), (Channel.EMAIL, bench.email)):
+            await bench.link.command("FLUSHALL")
+            await one(bench.message(-1, channel))
+            before = await told("aof_current_size")
+            for start in range(0, number, AT_ONCE):
+                some = [bench.message(each, channel) for each in range(start, min(start + AT_ONCE, number))]
+                await gatherResults([Deferred.fromCoroutine(one(message)) for message in some])
+            added = await told("aof_current_size") - before
+            await bench.link.command("BGREWRITEAOF")
+            await until(is_rewritten, 60)
+            left = await told("aof_current_size")
+            print(f"{channel}: {added / number:,.0f} B, and {left / number:,.0f} B after a rewrite", flush=True)
+    finally:
+        await bench.link.stopService()
+        server.remove()
+
+
 async def run(options: argparse.Namespace) -> None:
     """All lines of the table."""
     if options.instructions:
         await count(options.at_once)
+        return
+    if options.written:
+        await written(options.messages)
         return
     server = RedisServer()
     await server.start("--appendonly", "no")
@@ -282,6 +319,7 @@ def main() -> None:
     """Read the options, and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=20_000, help="of each kind (20000)")
+    parser.add_argument("--written", action="store_true", help="what a message adds to the append-only file")
     parser.add_argument("--instructions", action="store_true", help="count what each step of an SMS costs")
     parser.add_argument("--at-once", type=int, default=10, help="messages that share a call there (10)")
     options = parser.parse_args()

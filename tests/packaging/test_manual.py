@@ -257,7 +257,13 @@ def test_every_path_is_there() -> None:
             assert own or f"{path.split('/')[1]}" in ("var", "run"), f"{name}: {path}"
             if path.startswith("/etc/gatewayd/"):
                 first = path.split("/")[3]
-                assert first in ("gatewayd.toml", "gatewayd.toml.installed", "gatewayd.toml.dpkg-dist", "secrets"), path
+                assert first in (
+                    "gatewayd.toml",
+                    "b.toml",
+                    "gatewayd.toml.installed",
+                    "gatewayd.toml.dpkg-dist",
+                    "secrets",
+                ), path
         if "/usr/lib/gatewayd/bin/" in text:
             assert "/usr/lib/gatewayd/bin/twistd" in units
         for link in re.findall(r"\]\(([^)]+\.md)\)", text):

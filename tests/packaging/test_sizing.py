@@ -1,0 +1,34 @@
+"""What the manual says of a hundred million messages a day is what the script prints that it names."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent.parent
+CHAPTER = (TOP / "debian" / "manual" / "8-scaling.md").read_text("utf-8")
+
+
+def printed(*options: str) -> dict[str, str]:
+    """The rows of the script's table."""
+    words = [sys.executable, str(TOP / "tests" / "bench" / "sizing.py"), *options]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    rows = [line.strip("| ").split(" | ") for line in said.splitlines() if line.startswith("| ")]
+    return dict(rows[1:])
+
+
+def test_the_manual_has_the_scripts_table() -> None:
+    """By its defaults; and what the text draws from it."""
+    rows = printed()
+    for name, figure in rows.items():
+        assert f"| {name} | {figure} |" in CHAPTER
+    assert f"One label ends with its master: {rows['million messages a day that a label may have']} million" in CHAPTER
+    assert f"and {rows['the same where memory sets no end']} million in" in CHAPTER
+    least = printed("--retention-days", "2.05")
+    assert f"makes it {least['Redis masters, labels spread over them']} masters and {least['hosts']} hosts" in CHAPTER
+
+
+def test_without_replicas_there_is_one_copy_of_all() -> None:
+    """And nobody is waited for."""
+    rows = printed("--replicas", "0", "--per-day", "1e6")
+    assert (rows["Redis servers, replicas among them"], rows["hosts"]) == ("1", "1")
+    assert rows["processes of gatewayd"] == "2"
