@@ -64,7 +64,7 @@ class SimulatedRelay:
         self.action = action
         self.reported = 0
         self.dsn_to = dsn_to
-        self._dsn_delay = dsn_delay
+        self.dsn_delay = dsn_delay
         self._connections: set[Conversation] = set()
         self._made = 0
         self._timers: set[Any] = set()
@@ -150,7 +150,7 @@ class SimulatedRelay:
         self.taken.append(mail)
         wanted = any("SUCCESS" in one.get("NOTIFY", "").upper() for one in mail.rcpt_parameters)
         if self.dsn_to is not None and wanted and mail.sender:
-            timer = self.reactor.callLater(self._dsn_delay, self._report_later, mail)
+            timer = self.reactor.callLater(self.dsn_delay, self._report_later, mail)
             self._timers.add(timer)
 
     def new_id(self) -> str:

@@ -44,6 +44,12 @@ class Figures:
         """µs a message of all processes together, a figure a round."""
         return [sum(parts) for parts in zip(*self.cpu.values(), strict=True)]
 
+    def ratios_to(self, other: "Figures") -> tuple[list[float], list[float]]:
+        """What a message costs to what it costs there, for each pair of rounds; and how much slower the machine was."""
+        ratios = [ours / theirs for ours, theirs in zip(self.totals(), other.totals(), strict=True)]
+        pace = [ours / theirs for ours, theirs in zip(self.calibrations, other.calibrations, strict=True)]
+        return ratios, pace
+
     def line(self) -> str:
         """For people."""
         parts = ", ".join(f"{name} {statistics.median(values):.0f}" for name, values in self.cpu.items())

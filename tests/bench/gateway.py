@@ -23,6 +23,8 @@ from redis_server import until
 
 HTML = "<html><body>" + "<p>Get the offer of the week, and some more words of it.</p>" * 30 + "</body></html>"
 GOOD = b'"error_code":0'
+EVIDENCE_AFTER = 0.05
+"""Seconds after which SMSC and relay report what they took, the same for both: at rest the daemon costs, too."""
 
 
 class Gateway:
@@ -111,7 +113,8 @@ async def gateway(
     """
     players = players or count
     known = count * (rounds + 2) if cold else players
-    async with World(reactor, players=known, behaviour=Behaviour(receipt_delay=0.05)) as world:
+    async with World(reactor, players=known, behaviour=Behaviour(receipt_delay=EVIDENCE_AFTER)) as world:
+        world.relay.dsn_delay = EVIDENCE_AFTER
         await _configure(world, "appendfsync", "everysec")
         world.settings["gatewayd"]["log_level"] = "info"
         world.settings["smscs"]["world"] |= {"rate": "", "window": 100}

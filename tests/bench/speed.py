@@ -3,10 +3,11 @@
 Run: PYTHONPATH=.:tests:tests/integration:tests/bench python tests/bench/speed.py [--rounds N] [--messages N]
      [--only PART ...] [--in-flight N] [--instructions] [--json FILE] [--table] [--profile FILE]
 
-Parts: intake (stored, worked on by nobody), sms, http (SMS by a vendor's API and by SMPP, turn by turn), email, beside
-(one SMS's life here and in Kannel). `sms` and `beside` run cold, as a campaign does: no player was looked up before.
-`remembered` is sms with players who were. CPU is user and system time of the processes named, all threads; other load
-on the machine inflates it, so look at ratios of one run, and at instructions.
+Parts: intake (stored, worked on by nobody), sms, http (SMS by a vendor's API and by SMPP), email (and SMS), beside (one
+SMS's life here and in Kannel); the last three turn by turn. `sms`, `email`, `beside` run cold, as a campaign does: no
+player was looked up before. `remembered` is sms with players who were. CPU is user and system time of the processes
+named, all threads; other load on the machine inflates it, so look at ratios of one run, and at instructions. A ratio
+"by calibration" takes out what the machine itself was slower in the one round than in the other.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from gateway import Gateway, gateway
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 
+Round = Callable[[Figures], Awaitable[None]]
+
 PARTS = ("intake", "sms", "remembered", "http", "email", "beside")
 
 
@@ -44,7 +47,7 @@ class Bench:
         if self._given.instructions:
             await self.count_instructions()
 
-    async def _rounds(self, figures: Figures, one: Callable[[Figures], Awaitable[None]]) -> None:
+    async def _rounds(self, figures: Figures, one: Round) -> None:
         """A round to warm up, then those that count."""
         await one(Figures("warming up"))
         for _ in range(self._given.rounds):
@@ -86,45 +89,61 @@ class Bench:
         await self._lives("SMS, remembered players", "SMS", cold=False)
 
     async def http(self) -> None:
-        """SMS by a vendor's HTTP API and its reports, and the same by SMPP, turn by turn."""
+        """SMS by a vendor's HTTP API and its reports, and the same by SMPP."""
         given = self._given
-        smpp, http = Figures("SMS by SMPP, remembered"), Figures("SMS by HTTP, remembered")
         async with (
             gateway(given.messages, given.rounds, cold=False) as one,
             gateway(given.messages, given.rounds, cold=False, by_http=True) as other,
         ):
-            for number in range(given.rounds + 1):
-                await one.round("SMS", smpp if number else Figures("warming up"), given.in_flight)
-                await other.round("SMS", http if number else Figures("warming up"), given.in_flight)
-        self._say(smpp)
-        self._say(http)
-        ratios = [there / here for here, there in zip(smpp.totals(), http.totals(), strict=True)]
-        words = f"{statistics.median(ratios):.2f} (rounds: {' '.join(f'{ratio:.2f}' for ratio in ratios)})"
-        print(f"HTTP / SMPP                     {words}", flush=True)
-        self.rows.append(("HTTP / SMPP", words))
+            await self._by_turns(
+                "HTTP / SMPP",
+                (Figures("SMS by SMPP, remembered"), partial(one.round, "SMS", in_flight=given.in_flight)),
+                (Figures("SMS by HTTP, remembered"), partial(other.round, "SMS", in_flight=given.in_flight)),
+            )
 
     async def email(self) -> None:
-        """Emails with their success DSNs."""
-        await self._lives("email, a campaign", "email", cold=True)
+        """Emails with their success DSNs, and SMS by the same daemon, both of a campaign."""
+        given = self._given
+        async with gateway(given.messages, 2 * given.rounds + 1, cold=True) as one:
+            profiler = _profiler(given.profile, "email and SMS", one) if given.profile else None
+            await self._by_turns(
+                "email / SMS",
+                (Figures("SMS, a campaign, beside email"), partial(one.round, "SMS", in_flight=given.in_flight)),
+                (Figures("email, a campaign"), partial(one.round, "email", in_flight=given.in_flight)),
+            )
+            if profiler is not None:
+                profiler.send_signal(2)
+                profiler.wait()
 
     async def beside(self) -> None:
-        """gatewayd and Kannel turn by turn, on the same load."""
+        """gatewayd and Kannel on the same load."""
         given = self._given
         if not kannels.is_there():
             print("no Kannel on this machine: apt install kannel")
             return
-        ours, theirs = Figures("SMS by gatewayd, beside"), Figures("SMS by Kannel, beside")
         async with gateway(given.messages, given.rounds, cold=True) as one, kannels.kannel() as boxes:
-            for number in range(given.rounds + 1):
-                await one.round("SMS", ours if number else Figures("warming up"), given.in_flight)
-                await boxes.round(given.messages, theirs if number else Figures("warming up"), given.in_flight)
-        self._say(ours)
-        self._say(theirs)
-        ratios = [here / there for here, there in zip(ours.totals(), theirs.totals(), strict=True)]
-        self.found["ratios to Kannel"] = ratios
-        words = f"{statistics.median(ratios):.2f} (rounds: {' '.join(f'{ratio:.2f}' for ratio in ratios)})"
-        print(f"(gatewayd + Redis) / Kannel      {words}", flush=True)
-        self.rows.append(("(gatewayd + Redis) / Kannel", words))
+            await self._by_turns(
+                "(gatewayd + Redis) / Kannel",
+                (Figures("SMS by Kannel, beside"), partial(boxes.round, given.messages, in_flight=given.in_flight)),
+                (Figures("SMS by gatewayd, beside"), partial(one.round, "SMS", in_flight=given.in_flight)),
+            )
+
+    async def _by_turns(self, name: str, below: tuple[Figures, Round], above: tuple[Figures, Round]) -> None:
+        """Rounds of both, turn by turn, and the ratio `name` of each pair of rounds."""
+        for number in range(self._given.rounds + 1):
+            for figures, one_round in (below, above):
+                await one_round(figures if number else Figures("warming up"))
+        self._say(below[0])
+        self._say(above[0])
+        ratios, pace = above[0].ratios_to(below[0])
+        self.found[f"ratios, {name}"] = ratios
+        calibrated = [ratio / slower for ratio, slower in zip(ratios, pace, strict=True)]
+        words = (
+            f"{statistics.median(ratios):.2f} (rounds: {' '.join(f'{ratio:.2f}' for ratio in ratios)}; "
+            f"by calibration {statistics.median(calibrated):.2f})"
+        )
+        print(f"{name:<32} {words}", flush=True)
+        self.rows.append((name, words))
 
     async def count_instructions(self) -> None:
         """By callgrind."""
