@@ -36,8 +36,8 @@ def read_complaint(mail: Mail) -> BounceReading | None:
         found = _FEEDBACK.search(part.text) if _may_hold_feedback(mail, part.type) else None
         if found is not None:
             return _from_report(mail, part.text, found.group(1).lower())
-    microsoft = _MICROSOFT_HEADER.search(mail.returned) or _MICROSOFT_SUBJECT.search(mail.header("subject") or "")
-    if microsoft is None and mail.header(_MICROSOFT) is None:
+    returned = _MICROSOFT in mail.returned.lower() and _MICROSOFT_HEADER.search(mail.returned)
+    if not returned and not _MICROSOFT_SUBJECT.search(mail.header("subject") or "") and mail.header(_MICROSOFT) is None:
         return None
     if not (mail.returned or mail.type.startswith("multipart/")):
         return None

@@ -53,12 +53,11 @@ _FIELDS = (
     "x-[a-z0-9-]{1,60}"
 )
 _FIELD = re.compile(rf"[ \t]{{0,8}}({_FIELDS})[ \t]*:[ \t]*(.*)", re.IGNORECASE)
-_ANY_FIELD = re.compile(r"[ \t]{0,3}([a-z][a-z0-9-]{1,60})[ \t]*:[ \t]*(.*)", re.IGNORECASE)
+_ANY_FIELD = re.compile(r"[ \t]{0,3}([A-Za-z][A-Za-z0-9-]{1,60})[ \t]*:[ \t]*(.*)")
 _RECIPIENTS = ("final-recipient", "original-recipient")
 _REPEATED = frozenset({"action", "final-recipient"})
 _WORD = re.compile(r"[a-z]+")
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
-_SPACE = re.compile(r"\s+")
 _TYPED = re.compile(r"\s*(?:rfc-?822|utf-8|unknown|smtp|x400|rfc2821|lotus|mts)\s*;\s*(.*)", re.IGNORECASE)
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _EXPIRED = ".4.7"
@@ -170,7 +169,7 @@ def _blocks(text: str, field: re.Pattern[str]) -> Iterator[Block]:
                 yield block
                 block, last = {}, ""
             continue
-        name, value = found.group(1).lower(), found.group(2).strip()
+        name, value = found[1].lower(), found[2].strip()
         if name in _REPEATED and name in block:
             yield block
             # What was said of the whole message stays with the block that said it.
@@ -182,7 +181,7 @@ def _blocks(text: str, field: re.Pattern[str]) -> Iterator[Block]:
 
 
 def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
-    diagnostic = _SPACE.sub(" ", block.get("diagnostic-code", "")).strip()
+    diagnostic = " ".join(block.get("diagnostic-code", "").split())
     action = (_WORD.findall(block.get("action", "").lower()) or [""])[0]
     status = _status(block.get("status", ""), "" if ACTIONS.get(action) in _GOOD else diagnostic)
     kind = ACTIONS.get(action) or _BY_CLASS.get(status[:1], Kind.FAILED)
@@ -200,7 +199,7 @@ def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
         status=status,
         action=action,
         recipient=recipient or telling.recipient,
-        diagnostic=(diagnostic or _SPACE.sub(" ", block.get("status", "")))[:500],
+        diagnostic=(diagnostic or " ".join(block.get("status", "").split()))[:500],
         hard=kind is Kind.FAILED and is_hard(status, _words(telling, block, status, diagnostic)),
         parsed=True,
         remote_mta=_typed(block.get("remote-mta", "")),
@@ -225,7 +224,7 @@ def _status(stated: str, diagnostic: str) -> str:
     """The enhanced code: what Status says, unless the diagnostic says it more precisely."""
     found = _STATUS.search(stated)
     status = ".".join(str(int(number)) for number in found.groups()) if found else ""
-    other = code_in(diagnostic)
+    other = code_in(diagnostic) if diagnostic else ""
     return other if precision(other) > precision(status) else status
 
 

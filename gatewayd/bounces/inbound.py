@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet import interfaces, protocol
-from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
 from gatewayd.bounces.dsn import judge
@@ -280,10 +280,10 @@ def _threads_of(reactor: Any) -> InThread:
     """One at a time: several threads would leave the reactor's own only a small share of the interpreter."""
     turn = DeferredLock()
 
-    def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Awaitable[Any]:
+    async def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Any:
         if len(raw) <= SMALL:
-            return maybeDeferred(call, raw, *args)
-        return turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, raw, *args)
+            return call(raw, *args)
+        return await turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, raw, *args)
 
     return run
 

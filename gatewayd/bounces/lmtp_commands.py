@@ -35,6 +35,11 @@ def _answer(code: int, text: str) -> LmtpAnswer:
     return LmtpAnswer(f"{code} {text}\r\n")
 
 
+_SENDER_OK = _answer(250, "2.1.0 ok")
+_RECIPIENT_OK = _answer(250, "2.1.5 ok")
+_GO_ON = LmtpAnswer("354 go on, end with CRLF.CRLF\r\n", Then.MAIL)
+
+
 class LmtpCommands(Generic[R]):
     """Those of one session. `find` gives the recipient behind an address, or None where we have no such one."""
 
@@ -104,7 +109,7 @@ class LmtpCommands(Generic[R]):
         if refusal is not None:
             return _answer(*refusal)
         self._sender = sender
-        return _answer(250, "2.1.0 ok")
+        return _SENDER_OK
 
     def _rcpt_to(self, rest: str) -> LmtpAnswer:
         path = read_path("TO", rest)
@@ -121,14 +126,14 @@ class LmtpCommands(Generic[R]):
             # One recipient a mail, so that one reply is always right.
             return _answer(452, "4.5.3 one recipient at a time")
         self._recipient = found
-        return _answer(250, "2.1.5 ok")
+        return _RECIPIENT_OK
 
     def _data(self, rest: str) -> LmtpAnswer:
         if rest.strip():
             return self._fault(501, "5.5.4 DATA takes no argument")
         if self._recipient is None:
             return self._fault(503, "5.5.1 no valid recipient")
-        return LmtpAnswer("354 go on, end with CRLF.CRLF\r\n", Then.MAIL)
+        return _GO_ON
 
     def _rset(self, _: str) -> LmtpAnswer:
         self._reset()

@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from email.errors import HeaderParseError
 from email.header import decode_header
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from msgspec import Struct
 
@@ -33,10 +33,12 @@ searched for phrases; parts, how deep they nest; octets of the returned original
 boundary. Real reports stay far below each. Together they bound the time of a mail that was made to take long."""
 
 _MAX_VALUES = 20
+_USUAL_HEAD = 512  # octets of a part's header, at most, that is remembered as it was read
+_BLANKS = " \t\n\r\v\f"
 
 # It begins with the line break itself, which a search finds quickly; the carriage return before it is the head's.
-_HEADER_END = re.compile(rb"\n[ \t]*\r?\n|\r\r")
-_FIELD = re.compile(rb"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
+_HEADER_END = re.compile(rb"\n[ \t]*\r?\n")
+_FIELD = re.compile(r"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 _PARAMETER = re.compile(r"""[;\s]([\w-]+)\s*=\s*(?:"([^"]{0,500})"|([^\s;"]{1,500}))""")
 _CHARSET = re.compile(
@@ -72,6 +74,7 @@ class MailPart(Struct, frozen=True):
 class Mail(Struct, frozen=True, dict=True):
     """A mail taken apart: `fields` are its header in order, names in lower case, values unfolded; `parts` its leaves.
 
+    `first` has the first field of each name.
     `text` is what it says to a person: its plain text parts, or its HTML where it has no other. `embedded` is the
     original that came as a part of its own (at least its headers), or empty. What most reports need not is made when
     it is asked for.
@@ -80,6 +83,7 @@ class Mail(Struct, frozen=True, dict=True):
     type: str
     parameters: dict[str, str]
     fields: tuple[tuple[str, str], ...]
+    first: dict[str, str]
     parts: tuple[MailPart, ...]
     text: str
     embedded: str
@@ -106,7 +110,8 @@ class Mail(Struct, frozen=True, dict=True):
 
     def header(self, name: str) -> str | None:
         """The first value under `name` (lower case), decoded; None where there is none."""
-        return next((decoded(value) for key, value in self.fields if key == name), None)
+        value = self.first.get(name)
+        return None if value is None else decoded(value)
 
     def values(self, name: str) -> list[str]:
         """The values under `name`, decoded, as many of them as a real mail may have."""
@@ -126,7 +131,7 @@ def take_apart(raw: bytes) -> Mail:
     top, parameters = _content_type(first)
     walk = _Walk()
     walk.go(top, parameters, first, body)
-    return Mail(top, parameters, tuple(fields), tuple(walk.parts), _text_of(walk.parts), walk.returned)
+    return Mail(top, parameters, tuple(fields), first, tuple(walk.parts), _text_of(walk.parts), walk.returned)
 
 
 def header_fields(text: str) -> list[tuple[str, str]]:
@@ -191,18 +196,17 @@ class _Walk:
             self.parts.append(MailPart(type=kind, text=text))
 
     def _section(self, section: bytes, depth: int) -> None:
-        head, body = _split(section)
-        fields = dict(reversed(_fields(head)))
-        if head.strip() and not any(name.startswith("content-") for name in fields):
+        raw_head, body = _split(section)
+        head = _read_head(raw_head) if len(raw_head) > _USUAL_HEAD else _usual_head(raw_head)
+        if head.says_nothing:
             # A part without headers whose blank line is missing, too: the whole of it is text. Or an original
             # that was attached without saying so: it begins with the headers of a mail.
-            if "received" in fields or "message-id" in fields:
+            if "received" in head.fields or "message-id" in head.fields:
                 self.go("message/rfc822", {}, {}, section, depth + 1)
             else:
                 self.go("text/plain", {}, {}, section, depth + 1)
             return
-        kind, parameters = _content_type(fields)
-        self.go(kind, parameters, fields, body, depth + 1)
+        self.go(head.type, head.parameters, head.fields, body, depth + 1)
 
     def _sections(self, body: bytes, boundary: str) -> list[bytes] | None:
         """What lies between the delimiter lines; None where there is no such line (then all of it is text)."""
@@ -247,25 +251,50 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     if raw.startswith((b"\n", b"\r\n")):
         return b"", raw.lstrip(b"\r\n")
     end = _HEADER_END.search(raw, 0, MAX_HEADER)
-    if end is None:
+    start, after = end.span() if end else (MAX_HEADER, len(raw))
+    # Some write carriage returns alone.
+    bare = raw.find(b"\r\r", 0, start + 1 if end else MAX_HEADER)
+    if bare >= 0:
+        start, after = bare, bare + 2
+    elif end is None:
         return raw[:MAX_HEADER], b""
-    start = end.start() - raw.endswith(b"\r", 0, end.start())
-    return raw[:start], raw[end.end() :]
+    return raw[: start - raw.endswith(b"\r", 0, start)], raw[after:]
+
+
+class _PartHead(Struct, frozen=True):
+    """The header of a part: the first field of each name, and its type. `says_nothing`: none is of its content."""
+
+    fields: dict[str, str]
+    type: str
+    parameters: dict[str, str]
+    says_nothing: bool
+
+
+def _read_head(head: bytes) -> _PartHead:
+    fields = dict(reversed(_fields(head)))
+    says_nothing = bool(head.strip()) and not any(name.startswith("content-") for name in fields)
+    return _PartHead(fields, *_content_type(fields), says_nothing)
+
+
+_usual_head = lru_cache(maxsize=256)(_read_head)
+"""A mail system heads the parts of all its reports alike. What it gives is not changed by anybody."""
 
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
-    fields: list[tuple[str, list[bytes]]] = []
-    lines = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", MAX_LINES)
+    fields: list[list[str]] = []
+    # An octet a character until a value is whole: only then it can be told what it is beyond ASCII.
+    lines = head.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").split("\n", MAX_LINES)
     for line in lines[:MAX_LINES]:
         match = _FIELD.match(line)
         if match:
             if len(fields) == MAX_FIELDS:
                 break
-            fields.append((match[1].decode().lower(), [match[2].strip()]))
-        elif fields and line.startswith((b" ", b"\t")):
-            fields[-1][1].append(line.strip())
-    text = bytes.decode if head.isascii() else _text
-    return [(name, text(b" ".join(lines)[:MAX_VALUE]).strip()) for name, lines in fields]
+            fields.append([match[1].lower(), match[2].strip(_BLANKS)])
+        elif fields and line.startswith((" ", "\t")) and len(fields[-1][1]) < MAX_VALUE:
+            fields[-1][1] += " " + line.strip(_BLANKS)
+    if head.isascii():
+        return [(name, value[:MAX_VALUE].strip()) for name, value in fields]
+    return [(name, _text(value[:MAX_VALUE].encode("latin-1")).strip()) for name, value in fields]
 
 
 def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:

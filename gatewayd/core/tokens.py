@@ -7,7 +7,7 @@ purpose in its signature, so that one kind never passes for another.
 import base64
 import hashlib
 import hmac
-import uuid
+import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -21,6 +21,9 @@ _NAME = 15  # bytes of a hash
 _BODY = 1 + 16 + _TAG
 _REMEMBERED = 2048  # hashes: of the messages that are on their way through
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
+_AS_NUMBER = "0123456789abcdefghijklmnopqrstuv"  # the digits of the same worth where Python reads a number
+_TOKEN = re.compile("[a-zA-Z2-7]+")
+_NUMERALS = str.maketrans(_DIGITS + _DIGITS[:26].upper(), _AS_NUMBER + _AS_NUMBER[:26])
 
 
 class Purpose(StrEnum):
@@ -83,7 +86,7 @@ class Keys:
         if raw is None or len(raw) != _BODY:
             return None
         body, tag = raw[:17], raw[17:]
-        return str(uuid.UUID(bytes=body[1:])) if self._signed(purpose, body, tag) else None
+        return _message_id(body[1:]) if self._signed(purpose, body, tag) else None
 
     def _signed(self, purpose: Purpose, body: bytes, tag: bytes) -> bool:
         ring = zip(self._kids, self._signing_keys, strict=True)
@@ -107,7 +110,7 @@ class Keys:
         if not self._signed(Purpose.UNSUBSCRIBE, body, tag):
             return None
         label = body[17 + _NAME :].decode("utf-8", "replace")
-        return Subscription(str(uuid.UUID(bytes=body[1:17])), label, body[17 : 17 + _NAME].hex())
+        return Subscription(_message_id(body[1:17]), label, body[17 : 17 + _NAME].hex())
 
     def user_hashes(self, label: str, ext_user_id: str) -> tuple[str, ...]:
         """How a player is named on the stop list: under today's key first, then under the previous ones."""
@@ -198,17 +201,21 @@ def _packed(message_id: str) -> bytes:
     return bytes.fromhex(message_id.replace("-", ""))
 
 
+def _message_id(packed: bytes) -> str:
+    """What `_packed` was given."""
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def _base32(raw: bytes) -> str:
     return base64.b32encode(raw).decode().rstrip("=").lower()
 
 
 def _unbase32(text: str) -> bytes | None:
-    if not text.isascii():
+    size, over = divmod(len(text) * 5, 8)
+    # One token, one spelling (but for its case): its digits alone, as many as are needed, and what the last one has
+    # over is zero.
+    if not _TOKEN.fullmatch(text) or over >= 5:
         return None
-    try:
-        raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-    except ValueError:
-        return None
-    # One token, one spelling (but for its case): no padding, and the bits that the last digit has over are zero.
-    over = (1 << len(text) * 5 % 8) - 1
-    return None if "=" in text or _DIGITS.find(text[-1:].lower()) & over else raw
+    number = int(text.translate(_NUMERALS), 32)
+    return None if number & (1 << over) - 1 else (number >> over).to_bytes(size)

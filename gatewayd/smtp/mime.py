@@ -88,7 +88,7 @@ def compose(message: Message, address: str, brand: Brand, keys: Keys) -> Compose
         _reply_to(content.reply_to_email_address, origin),
         f"To: {recipient}\r\n",
         _subject(content.subject),
-        f"Date: {formatdate(message.accepted_at)}\r\n".replace("-0000", "+0000"),
+        _date(int(message.accepted_at)),
         f"Message-ID: <{mark}@{origin.domain}>\r\n",
         "" if preview else _unsubscribe_headers(message, brand, keys, unsubscribe),
         "" if preview else _complaint_headers(message, brand, keys),
@@ -153,6 +153,11 @@ def _subject(text: str) -> str:
     if text.isascii() and len(text) <= LINE - 9 and "=?" not in text and text == text.strip():
         return f"Subject: {text}\r\n"
     return f"Subject: {unstructured(text, len('Subject: '))}\r\n"
+
+
+@lru_cache(maxsize=64)
+def _date(second: int) -> str:
+    return f"Date: {formatdate(second)}\r\n".replace("-0000", "+0000")
 
 
 # -- unsubscribing and opens -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from gatewayd.bounces.inbound import PREFIXES, SMALL, _threads_of
@@ -251,7 +252,7 @@ async def test_big_mails_are_read_one_at_a_time() -> None:
     """However many come together, the reactor's thread has its half of the interpreter; small ones need no thread."""
     reactor = Threads()
     run = _threads_of(reactor)
-    first, second = (run(len, b"x" * (SMALL + 1)) for _ in range(2))
+    first, second = (Deferred.fromCoroutine(run(len, b"x" * (SMALL + 1))) for _ in range(2))
     assert await run(len, b"small") == 5
     assert len(reactor.work) == 1
     reactor.work.pop(0)()
