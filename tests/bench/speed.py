@@ -38,7 +38,8 @@ class Bench:
     def __init__(self, given: argparse.Namespace) -> None:
         self._given = given
         self.found: dict[str, Any] = {}
-        self.rows: list[tuple[str, str]] = []
+        self.costs: list[Figures] = []
+        self.ratios: list[tuple[str, str]] = []
 
     async def run(self) -> None:
         """All parts that are asked for."""
@@ -63,7 +64,7 @@ class Bench:
             "rates": figures.rates,
             "calibrations": figures.calibrations,
         }
-        self.rows.append((figures.name, f"{statistics.median(total):.0f} µs"))
+        self.costs.append(figures)
 
     async def intake(self) -> None:
         """Messages taken and stored by a daemon that works on nothing else."""
@@ -143,13 +144,15 @@ class Bench:
             f"by calibration {statistics.median(calibrated):.2f})"
         )
         print(f"{name:<32} {words}", flush=True)
-        self.rows.append((name, words))
+        self.ratios.append((name, words))
 
     async def count_instructions(self) -> None:
         """By callgrind."""
         if not instructions.is_there():
             print("no valgrind on this machine: apt install valgrind")
             return
+        if not self._given.rounds and not kannels.is_there():
+            print("no Kannel on this machine: apt install kannel")
         await instructions.count(self._given.only or PARTS, self._say_instructions)
 
     def _say_instructions(self, name: str, cost: instructions.Cost) -> None:
@@ -157,7 +160,7 @@ class Bench:
         words = f"{cost.all / 1e6:.2f} million ({cost.own / 1e6:.2f} without those at rest)"
         print(f"{name:<40} {words}", flush=True)
         self.found[name] = cost._asdict()
-        self.rows.append((name, words))
+        self.ratios.append((name, words))
 
 
 def _profiler(path: str, name: str, one: Gateway) -> Any:
@@ -177,7 +180,7 @@ def main() -> None:
     parser.add_argument("--instructions", action="store_true", help="count them, too: a minute or two a part")
     parser.add_argument("--profile", default="", metavar="FILE", help="py-spy's raw stacks of each life, to FILE.NAME")
     parser.add_argument("--json", default="", metavar="FILE", help="all figures of all rounds")
-    parser.add_argument("--table", action="store_true", help="print the table of the manual")
+    parser.add_argument("--table", action="store_true", help="print the table of README and manual")
     given = parser.parse_args()
     bench = Bench(given)
     task.react(lambda _: Deferred.fromCoroutine(_all(bench, given)))
@@ -188,9 +191,27 @@ async def _all(bench: Bench, given: argparse.Namespace) -> None:
     if given.json:
         Path(given.json).write_text(json.dumps(bench.found, indent=1))
     if given.table:
-        print("\n| a message | CPU |\n|---|---|")
-        for name, figure in bench.rows:
-            print(f"| {name} | {figure} |")
+        print("\n" + "\n".join(_table(bench)))
+
+
+def _table(bench: Bench) -> list[str]:
+    """What README and manual 8.1 have, by the medians; and with which pace of the machine to compare it."""
+    lines = [
+        "| work | CPU of gatewayd a message | CPU of Redis a message | in one process, as measured |",
+        "|---|---|---|---|",
+    ]
+    for figures in bench.costs:
+        if "redis" in figures.cpu:
+            ours, redis = (statistics.median(figures.cpu[name]) / 1000 for name in ("gatewayd", "redis"))
+            rate = statistics.median(figures.rates)
+            lines.append(f"| {figures.name} | {ours:.2f} ms | {redis:.2f} ms | {rate:,.0f}/s |")
+    lines += ["", "| beside | |", "|---|---|", *(f"| {name} | {figure} |" for name, figure in bench.ratios)]
+    paces = [pace * 1000 for figures in bench.costs for pace in figures.calibrations]
+    if paces:
+        lines.append(
+            f"| the machine's calibration | {statistics.median(paces):.0f} ms ({min(paces):.0f} to {max(paces):.0f}) |"
+        )
+    return lines
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the manual says of a hundred million messages a day is what the script prints that it names."""
+"""What README and manual say of speed and size: the same, and what the scripts print that they name."""
 
 import subprocess
 import sys
@@ -32,3 +32,12 @@ def test_without_replicas_there_is_one_copy_of_all() -> None:
     rows = printed("--replicas", "0", "--per-day", "1e6")
     assert (rows["Redis servers, replicas among them"], rows["hosts"]) == ("1", "1")
     assert rows["processes of gatewayd"] == "2"
+
+
+def test_readme_and_manual_have_the_same_figures() -> None:
+    """What a message costs."""
+    head = "| work | CPU of gatewayd a message |"
+    tables = [
+        text[text.index(head) :].partition("\n\n")[0] for text in (CHAPTER, (TOP / "README.md").read_text("utf-8"))
+    ]
+    assert tables[0] == tables[1]
