@@ -6,7 +6,8 @@ a message takes 5 to 9 % less of its time. Knows nothing of what lies in them.
 
 import ctypes
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from mmap import PAGESIZE
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ HUGE = 2_097_152
 """Bytes of a huge page."""
 
 INTERVAL = 3.0
-"""Seconds between two looks at what was allocated since. The first takes 0.1 s of CPU: short runs do without."""
+"""Seconds between two looks at how much memory there is; only what has grown is moved. Short runs do without: the first
+move takes 0.1 s of CPU."""
 
 FULL = 0.8
 """Part of a mapping that must be in memory already: the stack of a thread is nearly empty, and would be filled."""
@@ -28,35 +30,44 @@ _COLLAPSE = 25
 """madvise(2): move what lies there into huge pages now, whatever the kernel does by itself. Linux 6.1 and later."""
 
 _POLICY = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-_OWN = r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0 .*\n"
-"""A line of proc(5)'s maps and smaps: memory of our own, of no file, which nobody shares."""
 
-_MAPPED = re.compile(_OWN, re.MULTILINE)
-_IN_USE = re.compile(_OWN + r"(?:[A-Z].*\n)*?Rss: +(\d+) kB\n(?:[A-Z].*\n)*?AnonHugePages: +(\d+) kB\n", re.MULTILINE)
+_IN_USE = re.compile(
+    # In smaps: memory of our own, of no file, which nobody shares.
+    r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0 .*\n"
+    r"(?:[A-Z].*\n)*?Rss: +(\d+) kB\n(?:[A-Z].*\n)*?AnonHugePages: +(\d+) kB\n",
+    re.MULTILINE,
+)
 
 log = Logger()
 
 
-class HugePages(Regularly):
-    """Moves what is allocated into huge pages, in a thread, unless the host's policy is `never`."""
+def resident() -> int:
+    """Bytes of this process that are in memory (statm in proc(5)); 0 where nobody says."""
+    pages = _said("/proc/self/statm").split()
+    return int(pages[1]) * PAGESIZE if pages else 0
 
-    def __init__(self, reactor: Any) -> None:
+
+class HugePages(Regularly):
+    """Moves what was allocated into huge pages, in a thread, unless the host's policy is `never`.
+
+    `resident` says how many bytes are in memory: a process that has not grown by a huge page since has nothing to move.
+    """
+
+    def __init__(self, reactor: Any, resident: Callable[[], int] = resident) -> None:
         super().__init__(reactor, INTERVAL, self._look, "moving memory into huge pages", at_once=False)
         self._reactor = reactor
-        self._mapped: list[tuple[str, str]] = []  # at the last look
+        self._resident = resident
+        self._least = 0  # bytes in memory after the last move, or fewer where some were given back since
 
     async def _look(self) -> None:
-        moved = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._move)
+        now = self._resident()
+        self._least = min(self._least, now)
+        if now < self._least + HUGE:
+            return
+        moved = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), use_huge_pages)
+        self._least = self._resident()
         if moved:
             log.debug("{megabytes} MB of memory were moved into huge pages", megabytes=moved >> 20)
-
-    def _move(self) -> int:
-        """In a thread. Who allocated nothing since need not be asked for more, which takes some milliseconds."""
-        mapped = _MAPPED.findall(_said("/proc/self/maps"))
-        if mapped == self._mapped:
-            return 0
-        self._mapped = mapped
-        return use_huge_pages()
 
 
 def use_huge_pages() -> int:

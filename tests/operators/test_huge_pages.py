@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from gatewayd.operators.huge_pages import HUGE, INTERVAL, HugePages, use_huge_pages, worth_moving
+from gatewayd.operators.huge_pages import HUGE, INTERVAL, HugePages, resident, use_huge_pages, worth_moving
 
 MB = 1_048_576
 
@@ -62,24 +62,51 @@ class Thread(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.work: list[Any] = []
+        self.done: list[Any] = []
 
     def getThreadPool(self) -> Any:
         """Itself."""
         return self
 
+    def callFromThread(self, call: Any, *words: Any) -> None:
+        """At once."""
+        call(*words)
+
     def callInThreadWithCallback(self, result: Any, call: Any) -> None:
         """Keep it."""
         self.work.append(call)
+        self.done.append(result)
 
 
-def test_it_is_looked_after_in_a_thread_and_not_at_the_start() -> None:
-    """To move it takes some 50 ms, for which nobody waits; a run of a few seconds does without."""
+def test_it_is_moved_in_a_thread_and_not_at_the_start() -> None:
+    """To move it takes some 100 ms, for which nobody waits; a run of a few seconds does without."""
     thread = Thread()
     pages = HugePages(thread)
     pages.startService()
-    thread.advance(INTERVAL - 1)
+    thread.advance(INTERVAL / 2)
     assert thread.work == []
-    thread.advance(1)
+    thread.advance(INTERVAL / 2)
     (work,) = thread.work
     assert work() % HUGE == 0
     pages.stopService()
+
+
+def test_only_who_has_grown_is_looked_at_again() -> None:
+    """By a huge page, since the last move or since some was given back."""
+    thread, sizes = Thread(), iter([50 * MB, 51 * MB, 52 * MB, 40 * MB, 41 * MB, 42 * MB, 42 * MB, 43 * MB])
+    pages = HugePages(thread, lambda: next(sizes))
+    pages.startService()
+    moved = []
+    for _ in range(6):
+        thread.advance(INTERVAL)
+        moved.append(len(thread.work))
+        while thread.work:
+            thread.work.pop()
+            thread.done.pop()(True, 0)
+    assert moved == [1, 0, 0, 0, 1, 0]
+    pages.stopService()
+
+
+def test_what_is_in_memory_is_what_linux_says() -> None:
+    """A process that runs Python has some megabytes."""
+    assert resident() > MB
