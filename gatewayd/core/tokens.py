@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +21,7 @@ _NAME = 15  # bytes of a hash
 _BODY = 1 + 16 + _TAG
 _REMEMBERED = 2048  # hashes: of the messages that are on their way through
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
+_DIGIT_OF = _DIGITS.encode().ljust(256)
 _AS_NUMBER = "0123456789abcdefghijklmnopqrstuv"  # the digits of the same worth where Python reads a number
 _TOKEN = re.compile("[a-zA-Z2-7]+")
 _NUMERALS = str.maketrans(_DIGITS + _DIGITS[:26].upper(), _AS_NUMBER + _AS_NUMBER[:26])
@@ -207,8 +208,29 @@ def _message_id(packed: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def _moves() -> Iterator[tuple[int, int, int]]:
+    """How far, and masks of which bits: the upper half of each block of groups, and the lower one, which stays."""
+    for groups in (32, 16, 8, 4, 2, 1):
+        stays = sum(((1 << 5 * groups) - 1) << block for block in range(0, 512, 16 * groups))
+        yield 3 * groups, stays << 5 * groups, stays
+
+
+_MOVES = tuple(_moves())
+
+
 def _base32(raw: bytes) -> str:
-    return base64.b32encode(raw).decode().rstrip("=").lower()
+    """As `base64.b32encode`, without its padding and in a third of its time.
+
+    40 bytes at a time are one number: its groups of five bits are moved apart, half of them at each step, until each
+    has a byte of its own.
+    """
+    digits = bytearray()
+    for start in range(0, len(raw), 40):
+        number = int.from_bytes(raw[start : start + 40].ljust(40, b"\0"))
+        for bits, moves, stays in _MOVES:
+            number = (number & moves) << bits | number & stays
+        digits += number.to_bytes(64)
+    return digits.translate(_DIGIT_OF)[: -(-len(raw) * 8 // 5)].decode()
 
 
 def _unbase32(text: str) -> bytes | None:

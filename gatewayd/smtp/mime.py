@@ -179,7 +179,7 @@ def _unsubscribe_headers(message: Message, brand: Brand, keys: Keys, url: str) -
     if brand.return_domain:
         token = keys.token(Purpose.UNSUBSCRIBE_MAIL, message.id)
         # The address is too short to say whose it is once the message's record is gone: the subject does.
-        whose = keys.subscription(message.id, message.label, message.ext_user_id)
+        whose = url.rpartition("/")[2] or keys.subscription(message.id, message.label, message.ext_user_id)
         ways.append(f"<mailto:u+{token}@{brand.return_domain}?subject=unsubscribe%20{whose}>")
     if not ways:
         return ""
