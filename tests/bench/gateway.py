@@ -150,9 +150,29 @@ async def _by_http(world: World) -> Vendor:
 
 
 async def _configure(world: World, name: str, value: str) -> None:
+    async with _asking(world) as link:
+        await link.command("CONFIG", "SET", name, value)
+
+
+async def end_rewrites(world: World) -> None:
+    """Return once Redis writes its file anew no more; it begins with that no more either.
+
+    It does so at each doubling of the file: that is paid for by what was accepted, in the seconds in which it happens.
+    """
+    await _configure(world, "auto-aof-rewrite-percentage", "0")
+    async with _asking(world) as link:
+
+        async def is_over() -> bool:
+            return b"aof_rewrite_in_progress:0" in await link.command("INFO", "persistence")
+
+        await until(is_over, 300)
+
+
+@asynccontextmanager
+async def _asking(world: World) -> Any:
     link = RedisLink(reactor, world.redis.client(), jitter=lambda: 0.5)
     link.startService()
-    await link.command("CONFIG", "SET", name, value)
+    yield link
     await link.stopService()
 
 
