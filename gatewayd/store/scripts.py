@@ -21,6 +21,10 @@ _REFUSED_WHEN_FULL = frozenset({"accept"})
 
 _READ_ONLY = frozenset({"filter_by_player", "measure_player_lists", "find_latest_to_number", "measure_queue"})
 
+_WITHIN, _END = "return (function()\n", "end)()\n"
+"""Around all behind the opening, which nearly every function uses: to Lua a function's own variables have a price, for
+each function within it that uses them; what comes from further out has none."""
+
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
 
 
@@ -60,10 +64,10 @@ def _assembled(name: str) -> str:
     # Of the words, too, only those that are used: Redis runs what stands here at each call.
     named = _named(own + "".join(shared))
     used = [line for line in words.splitlines() if _defined(line) & named]
-    parts = ["\n".join(used) + "\n", _source("shared/opening.lua")]
+    opening = ["\n".join(used) + "\n", _source("shared/opening.lua")]
     if name not in _REFUSED_WHEN_FULL | _READ_ONLY:
-        parts.append(_source("shared/when_full.lua"))
-    return spell("".join([*parts, *shared, own, _source("shared/coda.lua")]))
+        opening.append(_source("shared/when_full.lua"))
+    return spell("".join([*opening, _WITHIN, *shared, own, _source("shared/coda.lua"), _END]))
 
 
 def _shared_by(source: str) -> list[str]:
