@@ -246,13 +246,17 @@ FIELDS: dict[str, Field] = {
     "queued_reports": Field(
         "o", "letters", "statuses that were ever queued, in order", "all that move it", "with the hash"
     ),
-    "pending_reports": Field("p", "letters", "those that are still to be heard", "all that move it", "end_report"),
-    "report_since": Field(
-        "pq", "moment", "since when the first of these is to be told", "all that move it", "end_report"
+    "to_tell": Field(
+        "p",
+        "letters",
+        "statuses that are still to be heard; behind their letters since when the first of these is to be told, and who"
+        " tells it (as `lease`)",
+        "all that move it, lease_reports",
+        "end_report",
     ),
+    "old_since": Field("pq", "moment", "0.1.0: since when the first of these is to be told", "0.1.0", "end_report"),
     "report_tries": Field("pn", "number", "tries at it", "retry_report", "end_report"),
     "report_first_try": Field("pf", "moment", "the first of them", "retry_report", "end_report"),
-    "report_lease": Field("K", "text", "who tells it: as `lease`", "lease_reports, all that move it", "end_report"),
     # Its story. These are families: what follows the short form is said
     "report": Field(
         "R",

@@ -100,7 +100,7 @@ class Kept:
             if content is not None:
                 waiting += 1
                 contents.update([] if content[1:2] == "[" else [content])
-            pending = m.get(field("pending_reports"), "")
+            pending = m.get(field("to_tell"), "")
             told = self.places["reports", message_id]
             # Told by one whose lease a peer had taken over: the peer's goes when it comes to end it.
             queued = told - self.leased["reports", message_id]

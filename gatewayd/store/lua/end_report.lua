@@ -2,9 +2,9 @@
 -- item    id letter lease dead-reason('' heard) effort(of a dead one: how long and how often it was tried)
 --         packed-id label
 -- reply   the next report or false
--- holds   `pending_reports` only ever loses its head, and only to who told it: that it was heard is a fact, whoever
+-- holds   what is to be told only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
-local read = RECORD(state, pending_reports, report_lease, report_tries, accepted_at)
+local read = RECORD(state, to_tell, report_tries, accepted_at)
 
 -- And what the next report and `keep` go by; once.
 local function with_more(m)
@@ -55,9 +55,10 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
     leave_leases('reports', id)
     return false
   end
-  local ours = m.report_lease == BOOT .. lease
-  if sub(m.pending_reports, 1, 1) ~= letter then
-    if m.pending_reports == '' then leave_leases('reports', id) end
+  local letters, since, holder = telling(m.to_tell)
+  local ours = holder == BOOT .. lease
+  if sub(letters, 1, 1) ~= letter then
+    if letters == '' then leave_leases('reports', id) end
     return false
   end
   local at = age_of(m)
@@ -81,17 +82,15 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
       call('HDEL', KEY.dead_why, old)
     end
   end
-  local left = sub(m.pending_reports, 2)
+  local left = sub(letters, 2)
   if left == '' then
     clear_tries(m)
     if FINAL[m.state] then
-      clear(m, FIELD.pending_reports)
-      clear(m, FIELD.report_since)
-      clear(m, FIELD.report_lease)
+      clear(m, FIELD.to_tell)
+      if since == '' then clear(m, FIELD.old_since) end
     else
-      -- The next one needs these fields again.
-      set(m, FIELD.pending_reports, '')
-      set(m, FIELD.report_lease, '')
+      -- The next one needs the field again.
+      set(m, FIELD.to_tell, '')
     end
     save(m)
     leave_leases('reports', id)
@@ -103,8 +102,7 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
     end
     return false
   end
-  set(m, FIELD.pending_reports, left)
-  set(m, FIELD.report_since, now)
+  set(m, FIELD.to_tell, as_telling(left, now, holder))
   clear_tries(m)
   save(m)
   -- It has its 48 hours from now on, however long the one before took.

@@ -7,7 +7,8 @@ local function each(kind)
   local function look(key)
     for _, id in ipairs(call('ZRANGE', key, 0, 19)) do
       local birth, state = unpack(call('HMGET', KEY.message .. id,
-        kind == 'reports' and FIELD.report_since or FIELD.accepted_at, FIELD.state))
+        kind == 'reports' and FIELD.to_tell or FIELD.accepted_at, FIELD.state))
+      if kind == 'reports' then birth = since_when(id, birth or '') end
       local born, held = tonumber(birth or '0'), kind ~= 'reports' and state == UNCERTAIN
       if born > 0 and not held and (oldest == 0 or born < oldest) then oldest = born end
     end

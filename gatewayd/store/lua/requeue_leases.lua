@@ -13,7 +13,8 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
   local may_be_alive = instance ~= INSTANCE or only_id ~= ''
   local function give_back(kind, leases, id)
     local m = record(id, FIELD.heard_by)
-    local lease = m and (kind == 'reports' and m.report_lease or m.lease)
+    local lease, letters, since = m and m.lease, '', ''
+    if m and kind == 'reports' then letters, since, lease = telling(m.to_tell) end
     -- This process holds it by now: whatever moment the clock showed then, it is in work.
     if before > 0 and only_id == '' and lease and sub(lease, 1, #BOOT) == BOOT then return end
     if m and kind ~= 'reports' and m.state == QUEUED and m.marked_at == 0 and may_be_alive and is_unheard(m.more) then
@@ -23,9 +24,9 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
     call('ZREM', leases, id)
     moved = moved + 1
     -- While it was leased evidence ended it, its caller took it back, or another process told its last status.
-    if not m or kind == 'reports' and m.pending_reports == '' or kind ~= 'reports' and not WAITING[m.state] then return end
+    if not m or kind == 'reports' and letters == '' or kind ~= 'reports' and not WAITING[m.state] then return end
     call('ZADD', KEY.queue .. kind, now, id)
-    clear(m, kind == 'reports' and FIELD.report_lease or FIELD.lease)
+    if kind == 'reports' then set(m, FIELD.to_tell, as_telling(letters, since, '')) else clear(m, FIELD.lease) end
     if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')

@@ -6,11 +6,11 @@
 local function each(id, letters, state, has_ended)
   local m = record(id)
   if not m then return {0, 0, ''} end
-  local forgotten = 0
-  if state ~= '' and find(m.pending_reports, 'a', 1, true) and not find(letters, 'a', 1, true) then
+  local forgotten, waiting, since, holder = 0, telling(m.to_tell)
+  if state ~= '' and find(waiting, 'a', 1, true) and not find(letters, 'a', 1, true) then
     letters = 'a' .. letters
   end
-  local pending, at = m.pending_reports, NOW - m.accepted_at
+  local pending, at = waiting, NOW - m.accepted_at
   for letter in string.gmatch(letters, '%a') do
     local times = call('HGET', KEY.message .. id, FIELD.report .. letter) or ''
     if not string.match(times, '^%-?%d+ %-?%d') then
@@ -25,13 +25,10 @@ local function each(id, letters, state, has_ended)
   end
   if forgotten == 1 then
     set(m, FIELD.queued_reports, m.queued_reports)
-    if pending ~= m.pending_reports then
-      set(m, FIELD.pending_reports, pending)
-      if pending == '' then
-        call('ZREM', KEY.queue .. 'reports', id)
-        set(m, FIELD.report_lease, '')
-      end
-      m.pending_reports = pending
+    if pending ~= waiting then
+      m.to_tell = as_telling(pending, since, holder)
+      set(m, FIELD.to_tell, m.to_tell)
+      if pending == '' then call('ZREM', KEY.queue .. 'reports', id) end
     end
     if state ~= '' and state ~= m.state then
       move(m, state, '', '', state, 'heard before Redis forgot it')

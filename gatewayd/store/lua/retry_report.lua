@@ -3,13 +3,14 @@
 -- reply   1, or 0 where it is not ours
 local function each(id, lease, delay, reason, counts)
   local m = record(id)
-  if not m or m.report_lease ~= BOOT .. lease then
+  local letters, since, holder = telling(m and m.to_tell or '')
+  if holder ~= BOOT .. lease then
     -- Not kept any more: what is written to it now would have no end.
     if not m then leave_leases('reports', id) end
     return 0
   end
   leave_leases('reports', id)
-  clear(m, FIELD.report_lease)
+  set(m, FIELD.to_tell, as_telling(letters, since, ''))
   if counts == 1 then
     if call('HINCRBY', KEY.message .. id, FIELD.report_tries, 1) == 1 then set(m, FIELD.report_first_try, now) end
     note_while_short(m, 'tell again', reason)

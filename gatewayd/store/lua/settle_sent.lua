@@ -2,7 +2,7 @@
 -- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
 -- reply   the report or false; {the same, receipts} where such were parked for it
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
-local read = RECORD(state, queued_reports, label, pending_reports, callback, lease, marked_at, segments,
+local read = RECORD(state, queued_reports, label, to_tell, callback, lease, marked_at, segments,
   accepted_at, content)
 
 -- And what is said anyway, or is there of a long SMS alone.

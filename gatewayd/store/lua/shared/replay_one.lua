@@ -21,6 +21,7 @@ local function replay_one(id, label, from, upto, began, begin, stop)
   if not ever or ever == '' or label ~= '' and theirs ~= label or tonumber(accepted_at or '0') >= upto then return 0 end
   local function is_in(at, first_moment, end_moment) return at >= first_moment and at < end_moment end
   local m, letters, heard, done = record(id), '', {}, {}
+  local waiting = telling(m.to_tell)
   for letter in string.gmatch(ever, '%a') do
     local moments = moments_heard(m, letter)
     done[letter] = #moments > 1 and moments[#moments] > began
@@ -37,7 +38,7 @@ local function replay_one(id, label, from, upto, began, begin, stop)
     if at then heard[letter] = heard[letter] or is_in(tonumber(at), from, upto) end
   end
   for letter in string.gmatch(ever, '%a') do
-    if heard[letter] and not done[letter] and not find(m.pending_reports, letter, 1, true) then
+    if heard[letter] and not done[letter] and not find(waiting, letter, 1, true) then
       letters = letters .. letter
     end
   end

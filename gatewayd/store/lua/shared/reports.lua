@@ -11,17 +11,16 @@ end
 -- Queue statuses behind those that are pending; with a lease, and none pending, this process tells them at once.
 -- Result: whether it is to.
 local function queue_reports(m, letters, lease)
-  if m.pending_reports ~= '' then
-    set(m, FIELD.pending_reports, m.pending_reports .. letters)
+  if m.to_tell ~= '' then
+    local before, since, holder = telling(m.to_tell)
+    set(m, FIELD.to_tell, as_telling(before .. letters, since, holder))
     return false
   end
-  set(m, FIELD.pending_reports, letters)
-  set(m, FIELD.report_since, now)
+  set(m, FIELD.to_tell, as_telling(letters, now, lease == '' and '' or BOOT .. lease))
   if lease == '' then
     call('ZADD', KEY.queue .. 'reports', now, m.id)
     return false
   end
-  set(m, FIELD.report_lease, BOOT .. lease)
   enter_leases('reports', m.id)
   return true
 end
