@@ -45,6 +45,7 @@ SLOWEST = (
     "test_reports",
     "test_contract_commands",
     "test_contract_email",
+    "test_contract_smpp",
     "test_contract_sms",
     "test_contract_callbacks",
     "test_email_life",
@@ -55,7 +56,9 @@ SLOWEST = (
     "test_sentinel",
     "test_link",
     "test_check",
+    "test_contract_requests",
     "test_contract_intake",
+    "test_esp_life",
 )
 """The files that take longest, by name."""
 
@@ -82,7 +85,7 @@ COSTLY = (
 SLOWEST_TO_MEASURE = (
     "test_smpp_whole",
     "test_providers_shared",
-    "test_contract_sms",
+    "test_contract_smpp",
     "test_contract_keys",
 )
 """The same of the tests that measure."""
