@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 
 from gatewayd.core.redact import redact
 
+SQLITE_CACHE = 256
+"""KB of the file that each connection keeps in our memory: the way to every row, and not the rows, of which the system
+keeps one copy for all. SQLite's own limit is 2,000, and each thread has a connection."""
+
 NO_SUCH_ID = frozenset(
     {
         "22P02",  # PostgreSQL: invalid input syntax for type integer, uuid ...
@@ -167,6 +171,19 @@ def adjusted(driver: str, connect: Mapping[str, Any]) -> dict[str, Any]:
         # A prepared statement is of one session of the server's; pgbouncer gives each transaction another.
         found.setdefault("prepare_threshold", None)
     return found
+
+
+def opener(driver: str, connect: Any) -> Any:
+    """The driver's connect(), with what a new connection needs to be told."""
+    if driver != "sqlite3":
+        return connect
+
+    def opened(**arguments: Any) -> Any:
+        connection = connect(**arguments)
+        connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE}")
+        return connection
+
+    return opened
 
 
 def is_mysql(driver: str) -> bool:

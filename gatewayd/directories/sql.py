@@ -56,13 +56,14 @@ class SqlRecipientDirectory:
         self._driver = driver
         self._query = query
         self._connect = drivers.adjusted(driver, connect)
+        connects = drivers.opener(driver, module.connect)
         self.columns: tuple[str, ...] = ()
         self._refused_an_id = False
         self._threads: Threads[_SqlConnection] = Threads(
             reactor,
             f"directory-{driver}",
             CONNECTIONS,
-            lambda: _SqlConnection(module.connect, self._connect),
+            lambda: _SqlConnection(connects, self._connect),
             _SqlConnection.close,
         )
 

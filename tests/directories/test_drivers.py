@@ -1,11 +1,23 @@
 """What drivers say: codes in each one's form, reasons that a person can act on, no secret, nothing of a player."""
 
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gatewayd.directories.drivers import adjusted, codes, is_no_such_id, reason, where, why_it_may_coerce
+from gatewayd.directories.drivers import (
+    SQLITE_CACHE,
+    adjusted,
+    codes,
+    is_no_such_id,
+    opener,
+    reason,
+    where,
+    why_it_may_coerce,
+)
 from gatewayd.directories.query import bind
 
 
@@ -289,3 +301,10 @@ def test_oracledbs_own_exception_for_an_id_that_cannot_be_one(code: str) -> None
     found = errors._Error(f"{code}: invalid number")
     assert issubclass(found.exc_type, module.DatabaseError)
     assert is_no_such_id(found.exc_type(found))
+
+
+def test_a_connection_to_sqlite_keeps_little_of_the_file_in_memory(tmp_path: Path) -> None:
+    """Each thread has one, and each would keep 2 MB; other drivers' connections are as they come."""
+    with closing(opener("sqlite3", sqlite3.connect)(database=str(tmp_path / "players"))) as connection:
+        assert connection.execute("PRAGMA cache_size").fetchone() == (-SQLITE_CACHE,)
+    assert opener("psycopg", dict) is dict
