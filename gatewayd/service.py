@@ -47,6 +47,7 @@ from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import WaysOut
+from gatewayd.operators.heaps import share_heaps
 from gatewayd.operators.huge_pages import HugePages
 from gatewayd.operators.log import Observer, observer
 from gatewayd.operators.systemd import StatusLine, Watchdog
@@ -103,6 +104,7 @@ def makeService(options: Options) -> IService:
     """The daemon, for twistd."""
     from twisted.internet import reactor
 
+    share_heaps()
     config: Config = options["loaded"]
     clock = SteadyClock(time.monotonic, time.time)
     set_clock(reactor, clock)
