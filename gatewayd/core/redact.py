@@ -28,7 +28,8 @@ _NUMBER = r"""
       | \d{7,}
 """
 _WITH_ADDRESSES = re.compile(f"{_ID} | {_ADDRESS} | {_NUMBER}", re.VERBOSE | re.IGNORECASE)
-_WITHOUT_ADDRESSES = re.compile(f"{_ID} | {_NUMBER}", re.VERBOSE | re.IGNORECASE)
+# What any of them begins with is looked for first: most letters of a text are none of these.
+_WITHOUT_ADDRESSES = re.compile(rf"(?=[\da-fqi+]) (?: {_ID} | {_NUMBER} )", re.VERBOSE | re.IGNORECASE)
 _LIKE_A_NUMBER = re.compile(r"\+\d|0\d\d|\d{7}")
 
 
