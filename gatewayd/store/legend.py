@@ -240,8 +240,20 @@ FIELDS: dict[str, Field] = {
         "record_receipt",
         "with the hash",
     ),
-    "sent_at": Field("e", "moment", "when the next hop took it", "settle_sent", "with the hash"),
-    "ended_at": Field("z", "moment", "when it came to a final state", "all that move it", "with the hash"),
+    "sent_at": Field(
+        "e",
+        "moment",
+        "when the next hop took it, where that is not when `accepted` was queued; 0.1.0: always",
+        "settle_sent",
+        "with the hash",
+    ),
+    "ended_at": Field(
+        "z",
+        "moment",
+        "when it came to a final state, where no status was queued for that; 0.1.0: always",
+        "all that move it",
+        "with the hash",
+    ),
     # What Smartico hears
     "queued_reports": Field(
         "o", "letters", "statuses that were ever queued, in order", "all that move it", "with the hash"
@@ -261,7 +273,8 @@ FIELDS: dict[str, Field] = {
     "report": Field(
         "R",
         "numbers",
-        "+ letter: when queued, heard first, heard last, how often heard; ms since accepted_at",
+        "+ letter: when queued, heard first, heard last, how often heard; ms since accepted_at; not there yet where"
+        " `to_tell` says since when it is to be told",
         "all that move it, end_report",
         "with the hash",
     ),

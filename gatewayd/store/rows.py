@@ -31,7 +31,7 @@ from gatewayd.core.model import (
 from gatewayd.core.status import REPORTS, State
 from gatewayd.store.legend import FIELDS, LONG
 from gatewayd.store.moments import Moments
-from gatewayd.store.story import reports, timeline
+from gatewayd.store.story import queued_at, reports, timeline
 
 _encode = msgspec.json.Encoder().encode
 _texts = msgspec.json.Decoder(list[str]).decode
@@ -263,12 +263,16 @@ def known(message_id: str, kept: Record, moments: Moments) -> Known | None:
         state=State(text(kept, "state")),
         activity_type=text(kept, "activity"),
         address_hash=text(kept, "address_hash"),
-        sent_at=moments.ours(stamp(kept, "sent_at") or stamp(kept, "marked_at")),
+        sent_at=moments.ours(_sent_at(kept) or stamp(kept, "marked_at")),
         queued_reports=text(kept, "queued_reports"),
         route=text(kept, "route"),
         parts=len(text(kept, "segments")),
         is_on_the_wire=text(kept, "state") == State.UNCERTAIN and text(kept, "lease").endswith("+"),
     )
+
+
+def _sent_at(kept: Record) -> int:
+    return stamp(kept, "sent_at") or queued_at(kept, "a")
 
 
 def trace(message: Known, kept: Record, old_lines: Sequence[bytes]) -> Trace:
@@ -304,7 +308,7 @@ def whole(
         trace=trace(message, kept, old_lines),
         accepted_at=moment(kept, "accepted_at"),
         deadline=moment(kept, "deadline") + _lag(kept),
-        sent_at=moment(kept, "sent_at"),
+        sent_at=_sent_at(kept) / 1000,
         activity_type=message.activity_type,
         address_hash=message.address_hash,
         route=text(kept, "route"),

@@ -15,6 +15,7 @@ from gatewayd.store.legend import FIELDS
 
 _ACCEPTED, _UID = FIELDS["accepted_at"].short.encode(), FIELDS["uid"].short.encode()
 _STEP, _DETAIL, _REPORT = (FIELDS[name].short.encode() for name in ("step", "detail", "report"))
+_TO_TELL = FIELDS["to_tell"].short.encode()
 
 HASHED = 9
 """Characters behind the beginning of a long step: a tilde and eight of its hash."""
@@ -39,12 +40,21 @@ def reports(kept: Mapping[bytes, bytes], queued: str, events: Sequence[TracedEve
     found = []
     for report in reports_of(queued, events):
         letter = next(letter for letter, status in REPORTS.items() if status is report.status)
-        numbers = _numbers(kept.get(_REPORT + letter.encode(), b""))
-        if numbers:
+        if at := queued_at(kept, letter):
+            numbers = _numbers(kept.get(_REPORT + letter.encode(), b""))
             heard = (start + numbers[1]) / 1000 if len(numbers) > 1 else 0.0
-            report = replace(report, at=(start + numbers[0]) / 1000, answered_at=heard)
+            report = replace(report, at=at / 1000, answered_at=heard)
         found.append(report)
     return tuple(found)
+
+
+def queued_at(kept: Mapping[bytes, bytes], letter: str) -> int:
+    """When this status was queued, in ms by Redis' clock: that is when what it says came about; 0 for never."""
+    numbers = _numbers(kept.get(_REPORT + letter.encode(), b""))
+    if numbers:
+        return int(kept.get(_ACCEPTED) or 0) + numbers[0]
+    letters, _, rest = kept.get(_TO_TELL, b"").decode().partition(" ")
+    return int(rest.partition(" ")[0] or 0) if letters.startswith(letter) else 0
 
 
 def _steps(kept: Mapping[bytes, bytes], start: int) -> Iterator[TracedEvent]:

@@ -66,10 +66,10 @@ def test_a_name_that_is_not_there_is_no_script() -> None:
 
 def test_a_script_says_what_it_reads_of_a_message() -> None:
     """A moment is a number, letters are a text, anything else is nil where it is not there."""
-    source = spell("local read = RECORD(state, lease, sent_at,\n  to_tell)")
-    assert "'s', 'L', 'e', 'p', ...)" in source
-    sent_at = "sent_at = sent_at and tonumber(sent_at) or 0"
-    assert f"lease = lease, {sent_at}, to_tell = to_tell or ''" in source
+    source = spell("local read = RECORD(state, lease, marked_at,\n  to_tell)")
+    assert "'s', 'L', 'k', 'p', ...)" in source
+    marked_at = "marked_at = marked_at and tonumber(marked_at) or 0"
+    assert f"lease = lease, {marked_at}, to_tell = to_tell or ''" in source
     with pytest.raises(KeyError):
         spell("RECORD(state, leese)")
 

@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 
-from gatewayd.core.model import Receipt, ReportJob
+from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.status import Event, Report, State
 from store_world import World, world
 
@@ -38,6 +38,43 @@ async def test_reports_keep_their_order(world: World) -> None:
     assert second is not None
     assert (second.status, second.attempts) == (Report.DELIVERED, 0)
     assert await world.two.report_heard(second) is None
+
+
+def _thousands(seconds: float) -> int:
+    return round(seconds / 1000)
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_a_status_is_as_old_as_what_it_says(world: World) -> None:
+    """Whether it is told next, waits behind another, was heard or given up; that tells when a message was sent, too."""
+    began = world.clock.seconds()
+    message = await world.sent("m1")
+
+    async def ages() -> list[tuple[Report, float, float]]:
+        found = (await world.two.trace([message.id])).reports
+        return [(one.status, _thousands(one.at - began), _thousands(max(one.answered_at - began, 0))) for one in found]
+
+    assert await ages() == [(Report.ACCEPTED, 0, 0)]
+    [job] = await world.one.lease_reports(10)
+    world.clock.advance(1000)
+    await world.one.record_receipt(Receipt("world", ("m1",), Event.DELIVERED), park=True)
+    world.clock.advance(1000)
+    assert await ages() == [(Report.ACCEPTED, 0, 0), (Report.DELIVERED, 1, 0)]
+    after = await world.one.report_heard(job)
+    assert after is not None
+    world.clock.advance(1000)
+    assert await ages() == [(Report.ACCEPTED, 0, 2), (Report.DELIVERED, 1, 0)]
+    await world.one.report_dead(after, "no answer", waited=1, tries=1)
+    await world.one.record_evidence(Evidence(message.id, Event.UNSUBSCRIBED, "page"))
+    [last] = await world.one.lease_reports(10)
+    world.clock.advance(1000)
+    await world.one.report_dead(last, "no answer", waited=1, tries=1)
+    world.clock.advance(1000)
+    assert await ages() == [(Report.ACCEPTED, 0, 2), (Report.DELIVERED, 1, 0), (Report.UNSUBSCRIBED, 3, 0)]
+    about = await world.one.about(message.id)
+    assert about is not None
+    assert _thousands(about.sent_at - began) == 0
 
 
 @pytest_twisted.ensureDeferred

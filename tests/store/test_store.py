@@ -18,7 +18,7 @@ __all__ = ["world"]
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
 @pytest_twisted.ensureDeferred
 async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
-    """A dead letter outlives later statuses, a status has its 48 hours after a slow one, and nothing lives for ever."""
+    """A dead letter outlives later statuses, a status that comes late has its 48 hours, and nothing lives for ever."""
 
     async def left(key: str) -> int:
         return int(await world.one._link.command("TTL", world.one._prefix + key))
@@ -26,6 +26,13 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     async def expire(key: str, seconds: int) -> None:
         await world.one._link.command("EXPIRE", world.one._prefix + key, seconds)
 
+    late = await world.sent("k0")
+    await world.told()
+    await expire(f"m:{late.id}", 9 * 3600)
+    world.clock.advance(2 * 3600)
+    await world.one.record_receipt(Receipt("world", ("k0",), Event.DELIVERED), park=True)
+    assert await left(f"m:{late.id}") > 48 * 3600
+    await world.told()
     message = await world.sent("k1")
     m, url = f"m:{message.id}", "w:" + hashlib.sha1(message.callback_url.encode()).hexdigest()[:12]
     await world.one.record_receipt(Receipt("world", ("k1",), Event.DELIVERED), park=True)

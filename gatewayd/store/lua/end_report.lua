@@ -62,17 +62,20 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
     return false
   end
   local at = age_of(m)
+  -- What was queued while nothing else was to be told says since when with that.
+  local past = m.more or since ~= '' and string.format('%d', since - m.accepted_at) or at
   if reason == '' then
     list_heard(m, letter, packed_id, label)
-    if not m.more or not find(m.more, ' ', 1, true) then
-      set(m, FIELD.report .. letter, (m.more or at) .. ' ' .. at)
+    if not find(past, ' ', 1, true) then
+      set(m, FIELD.report .. letter, past .. ' ' .. at)
     else
-      local queued, heard, last, times = string.match(m.more, '^(%-?%d+) (%-?%d*) ?(%-?%d*) ?(%d*)$')
+      local queued, heard, last, times = string.match(past, '^(%-?%d+) (%-?%d*) ?(%-?%d*) ?(%d*)$')
       if last ~= '' then remember_between(m, letter, last) end
       set(m, FIELD.report .. letter, queued .. ' ' .. heard .. ' ' .. at .. ' ' .. (tonumber(times) or 1) + 1)
     end
   else
     note(m, 'given up', letter .. ' ' .. reason)
+    if not m.more then set(m, FIELD.report .. letter, past) end
     call('ZADD', KEY.dead, now, id .. '|' .. letter)
     call('HSET', KEY.dead_why, id .. '|' .. letter, with_more(m).label .. '|' .. reason .. effort)
     -- A person has 30 days to look at it; what is older goes, a few at a time.

@@ -206,10 +206,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
       -- Its last segment was taken, so all were: no other copy is to leave.
       local sent, letters = cell(m, 'sent')
       local changed, report = false, false
-      if all_taken and sent then
-        set(m, FIELD.sent_at, now)
-        changed, report = move(m, sent, letters, report_lease, 'receipt', words)
-      end
+      if all_taken and sent then changed, report = move(m, sent, letters, report_lease, 'receipt', words) end
       if not changed then
         note(m, 'receipt', words)
         save(m)

@@ -15,7 +15,9 @@ local function each(id, letters, state, has_ended)
     local times = call('HGET', KEY.message .. id, FIELD.report .. letter) or ''
     if not string.match(times, '^%-?%d+ %-?%d') then
       forgotten = 1
-      set(m, FIELD.report .. letter, (string.match(times, '^%-?%d+') or at) .. ' ' .. at)
+      local queued = sub(waiting, 1, 1) == letter and tonumber(since)
+      local age = string.match(times, '^%-?%d+') or queued and queued - m.accepted_at or at
+      set(m, FIELD.report .. letter, age .. ' ' .. at)
       pending = string.gsub(pending, letter, '')
       if not find(m.queued_reports, letter, 1, true) then
         m.queued_reports = m.queued_reports .. letter

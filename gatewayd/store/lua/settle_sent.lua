@@ -49,7 +49,6 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
   local has_arrived = #remotes == 1 and m.segments and find(m.segments, 'd', 1, true) and not one_failed(parked)
   local new, letters = cell(m, has_arrived and 'delivered' or 'sent')
   local changed, report = false, false
-  set(m, FIELD.sent_at, now)
   set(m, FIELD.route, route)
   if #remotes > 1 and (not m.segments or #m.segments ~= #remotes) then
     set(m, FIELD.segments, string.rep('.', #remotes))
@@ -57,7 +56,10 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
     clear(m, FIELD.segments)
   end
   if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
-  if not changed then save(m) end
+  if not changed then
+    set(m, FIELD.sent_at, now)
+    save(m)
+  end
   for i = 1, #entries, 2 do list_entry(KEY.remotes, entries[i], entries[i + 1]) end
   return #parked > 0 and {report, parked} or report
 end

@@ -14,12 +14,11 @@ end
 local function is_young(moment) return NOW >= moment and NOW - moment < 3600000 end
 
 -- A message that waits no more, and the URL that it names, while a status of it is to be told.
--- One that is born within an hour after the message was sent or ended has its 48 hours anyway.
+-- KEEP has an hour more than the 48 that a status has.
 local function keep(m, seconds)
   if WAITING[m.state] or seconds == KEEP and is_young(m.accepted_at) then return end
-  local sent_at, ended_at, bucket = unpack(call('HMGET', m.key, FIELD.sent_at, FIELD.ended_at, FIELD.player_bucket))
-  if seconds == KEEP and is_young(math.max(tonumber(sent_at or '0'), tonumber(ended_at or '0'))) then return end
-  local longer = keep_key(m.key, seconds)
+  if seconds == KEEP and call('TTL', m.key) >= KEEP - 3600 then return end
+  local longer, bucket = keep_key(m.key, seconds), call('HGET', m.key, FIELD.player_bucket)
   if m.callback ~= '' then keep_key(KEY.callback .. m.callback, seconds) end
   if longer and bucket then list_under_player(packed(m.id), bucket, NOW + seconds * 1000) end
 end

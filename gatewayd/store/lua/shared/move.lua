@@ -24,12 +24,13 @@ local function move(m, new, letters, report_lease, event, detail)
   set(m, FIELD.state, new)
   if fresh ~= '' then
     set(m, FIELD.queued_reports, m.queued_reports .. fresh)
-    for i = 1, #fresh do set(m, FIELD.report .. sub(fresh, i, i), age_of(m)) end
+    -- Since when the first one is to be told is said with it.
+    for i = m.to_tell == '' and 2 or 1, #fresh do set(m, FIELD.report .. sub(fresh, i, i), age_of(m)) end
   end
   if new ~= m.state then
     count(m.label, m.channel, new, 1)
     if not waited then count(m.label, m.channel, m.state, -1) end
-    if FINAL[new] then set(m, FIELD.ended_at, now) end
+    if FINAL[new] and fresh == '' then set(m, FIELD.ended_at, now) end
     if waited then
       drop_content(m)
       -- One that is leased stands in no queue; one whose label is paused may be set aside.
