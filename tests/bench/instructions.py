@@ -93,11 +93,11 @@ class Counted(NamedTuple):
 
 
 _LIVES = {
-    "sms": Counted("SMS, a campaign", "SMS", True),
-    "remembered": Counted("SMS, remembered players", "SMS", False),
-    "email": Counted("email, a campaign", "email", True),
+    "sms": [Counted("SMS, a campaign", "SMS", True)],
+    "remembered": [Counted("SMS, remembered", "SMS", False)],
+    "email": [Counted("email, a campaign", "email", True), Counted("email, remembered", "email", False)],
 }
-_BY_HTTP = [Counted("SMS by HTTP, remembered", "SMS", False)]
+_BY_HTTP = [Counted("SMS by HTTP, a campaign", "SMS", True), Counted("SMS by HTTP, remembered", "SMS", False)]
 _INTAKE = [Counted("intake, SMS", "SMS", True), Counted("intake, email", "email", True)]
 
 Say = Callable[[str, Cost], None]
@@ -105,7 +105,7 @@ Say = Callable[[str, Cost], None]
 
 async def count(parts: Collection[str], say: Say) -> None:
     """Tell `say` what a message costs in each of these parts of the bench, each figure as soon as it is known."""
-    await _of_gateway([figure for part, figure in _LIVES.items() if part in parts], say)
+    await _of_gateway([figure for part, figures in _LIVES.items() if part in parts for figure in figures], say)
     if "http" in parts:
         await _of_gateway(_BY_HTTP, say, by_http=True)
     if "intake" in parts:
