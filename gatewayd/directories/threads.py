@@ -46,6 +46,7 @@ class Threads(Generic[C]):
         self._waiting: deque[_Job[C]] = deque()  # the threads take from it, too
         self._done: deque[_Done[C]] = deque()  # what the threads bring
         self._called = False  # `_collect` is on its way
+        self._begins = False  # and `_begin`
         self._idle: list[_Thread[C]] = []
         self._busy = 0  # threads at work for somebody who waits
         self._stuck = 0  # threads whose callers gave up, and that have not come back
@@ -63,7 +64,12 @@ class Threads(Generic[C]):
             raise TemporaryFailure("too many look-ups are waiting for the directory")
         job: _Job[C] = _Job(self, work)
         self._waiting.append(job)
-        self._see_to_it()
+        if self._busy:
+            self._see_to_it()
+        elif not self._begins:
+            # Once all that come in this turn wait: else thread and reactor take the lock from each other for each.
+            self._begins = True
+            self._reactor.callLater(0, self._begin)
         return job.done
 
     def close(self) -> None:
@@ -111,6 +117,10 @@ class Threads(Generic[C]):
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
             job.done.errback(TemporaryFailure(reason))
+
+    def _begin(self) -> None:
+        self._begins = False
+        self._see_to_it()
 
     def _see_to_it(self) -> None:
         """Somebody waits, perhaps: a thread is at work, and looked after."""

@@ -119,6 +119,7 @@ async def test_too_many_stuck_threads_fail_at_once() -> None:
     for _ in range(MOST_STUCK):
         job = pool.run(blocker.job)
         job.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        await later(0)
         job.cancel()
     with pytest.raises(TemporaryFailure):
         pool.run(blocker.job)
@@ -143,6 +144,7 @@ async def test_a_crowd_that_gives_up_at_once_gets_no_thread_each() -> None:
     crowd = [pool.run(job) for _ in range(100)]
     for one in crowd:
         one.addErrback(lambda failure: reasons.append(failure.type))
+    await later(0)
     for one in crowd:
         one.cancel()
     assert reasons.count(TemporaryFailure) == 100 - MOST_STUCK
@@ -173,7 +175,8 @@ async def test_a_job_that_waits_can_be_cancelled_and_is_never_run() -> None:
 async def test_quick_jobs_of_a_moment_share_a_thread() -> None:
     """To wake one costs more than a quick query does: the others sleep on, while no time goes by."""
     made: list[int] = []
-    pool = threads(8, made, timers=Clock())
+    timers = Clock()
+    pool = threads(8, made, timers=timers)
 
     def moment() -> list[Deferred[int]]:
         """Three that wait at once, of which the thread has taken the last before it is asked what it brings."""
@@ -188,6 +191,7 @@ async def test_quick_jobs_of_a_moment_share_a_thread() -> None:
             return context
 
         jobs = [pool.run(first), pool.run(lambda context: context), pool.run(last)]
+        timers.advance(0)
         all_wait.set()
         assert last_taken.wait(30)
         return jobs
@@ -195,6 +199,19 @@ async def test_quick_jobs_of_a_moment_share_a_thread() -> None:
     for _ in range(20):
         assert await gatherResults(moment()) == [0, 0, 0]
     assert made == [0]
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_is_woken_once_all_of_a_turn_wait() -> None:
+    """Woken for the first, it would take Python's lock from the reactor for each that comes behind it."""
+    made: list[int] = []
+    timers = Clock()
+    pool = threads(8, made, timers=timers)
+    jobs = [pool.run(lambda context: context) for _ in range(3)]
+    assert made == []
+    timers.advance(0)
+    assert await gatherResults(jobs) == [0, 0, 0]
     pool.close()
 
 
@@ -215,6 +232,7 @@ async def test_as_many_threads_again_are_woken_while_more_waits_than_is_done() -
     pool = threads(5, made, timers=timers)
     blocker = Blocker()
     jobs = [pool.run(blocker.job) for _ in range(8)]
+    timers.advance(0)
     for count in (1, 2, 4, 5):
         await until(lambda count=count: len(made) == count)  # type: ignore[misc]
         timers.advance(SOON)
