@@ -12,6 +12,7 @@ from load import TOLD, Load, copies, copies_now, mails
 from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint
 
+from gatewayd.callbacks import MOST
 from gatewayd.core.errors import ErrorCode
 from gatewayd.sandbox.players import Player
 from gatewayd.sandbox.smartico import BROKEN, HANGING, OK, CallbackAnswer
@@ -293,11 +294,11 @@ async def test_a_dead_callback_host_does_not_slow_sending() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_away() -> None:
     """What waits only because the host was down is told when it is up again, however much later it was due."""
-    async with World(reactor, players=40) as world:
+    async with World(reactor, players=2 * MOST) as world:
         await world.start()
         port = world.smartico.port
         await world.smartico.close()
-        texts = Load(world, "sms", 40)
+        texts = Load(world, "sms", 2 * MOST)
         await texts.done
         await world.daemon.logged("is left alone for a while")
         link = RedisLink(reactor, UNIXClientEndpoint(reactor, str(world.redis.socket)), jitter=lambda: 0.5)
@@ -305,7 +306,7 @@ async def test_a_callback_host_that_is_back_hears_at_once_what_it_had_turned_awa
         queue, turned_away = "gatewayd:{gw}:Q:reports", 0
 
         async def all_wait() -> bool:
-            return bool(await link.command("ZCARD", queue) == 40)
+            return bool(await link.command("ZCARD", queue) == 2 * MOST)
 
         await until(all_wait)
         for member in await link.command("ZRANGE", queue, 0, -1):
