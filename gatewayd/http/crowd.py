@@ -23,6 +23,9 @@ MOST_CONNECTIONS = 4000
 FRESH = 5.0
 """Seconds for which a connection that has begun a request is not cut off for the sake of a new one."""
 
+NEW = 1.0
+"""Seconds since a connection was made in which its first request is read at once, however many others wait for that."""
+
 LOOK = 0.1
 FEW = 200
 """Seconds between two looks through all connections for who may go, and how many are looked through each time: with
@@ -64,6 +67,11 @@ class Crowd:
     def is_overfull(self) -> bool:
         """Who comes now could not even be told so on a connection of their own."""
         return len(self.connections) > self._at_all
+
+    def descriptors(self) -> set[int]:
+        """By what the kernel knows them, without those who have just connected: they have waited in a queue already."""
+        old = self._reactor.seconds() + SLOW - NEW
+        return {one.bare.fileno() for one in self.connections if one.bare and (one.served or one.deadline < old)}
 
     def enter(self, connection: ServerConnection) -> None:
         """A connection is there; where there are too many, the one that is needed least goes."""

@@ -18,6 +18,7 @@ from gatewayd.http.crowd import Crowd
 from gatewayd.http.door import Answer, Door, OpenDoor
 from gatewayd.http.kernel import waited
 from gatewayd.http.polls import Polls
+from gatewayd.http.portions import LEAST, Portions, read_in_portions
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 
@@ -63,6 +64,7 @@ class Site(Factory):
         self.turns = Turns(reactor, patience)
         self.crowd = Crowd(reactor, name, most=most, most_from=most_from, max_body=max_body)
         self.polls: Polls | None = None  # where it listens on a unix socket
+        self._portions: Portions | None = None  # once there are so many that they can be too many for a turn
         self.draining = False
         self._emptied: list[Deferred[None]] = []
         self._sweeping: Any = None
@@ -83,8 +85,12 @@ class Site(Factory):
         """Seconds for which what is read on this connection has waited in the kernel, as far as anybody knows."""
         known = waited(bare)
         if known is None:
-            known = self.polls.longest_wait() if self.polls is not None else 0.0
+            put_off = self._portions.put_off_since(bare.fileno()) if self._portions is not None and bare else None
+            known = self.reactor.seconds() - put_off if put_off is not None else self._longest_wait()
         return known
+
+    def _longest_wait(self) -> float:
+        return self.polls.longest_wait() if self.polls is not None else 0.0
 
     def has_no_time(self, age: float) -> bool:
         """See newcomers.Hurried: it could not be begun in time, or it is one connection too many."""
@@ -95,6 +101,10 @@ class Site(Factory):
         if self._sweeping is None:
             self._sweeping = self.reactor.callLater(SWEEP, self._sweep)
         self.crowd.enter(connection)
+        if self._portions is None and len(self.crowd.connections) > LEAST:
+            self._portions = read_in_portions(
+                self.reactor, self.crowd.descriptors, lambda: self.reactor.seconds() - self._longest_wait()
+            )
 
     def hold(self, size: int) -> None:
         """See connection.Listening."""

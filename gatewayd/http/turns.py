@@ -11,8 +11,9 @@ SHARE = 0.1
 """Seconds of one turn of the reactor for beginning requests. The rest is for whoever else is served: the answers to
 those that were begun, callers who connect."""
 
-MOST_A_TURN = 150
-"""Requests that are begun in a turn: what each takes later is several times what it takes to begin it."""
+MOST_A_TURN = 40
+"""Requests that are begun in a turn: what each takes later is several times what it takes to begin it, and who
+comes meanwhile is read after that."""
 
 MOST_AT_ONCE = 2000
 """Requests that are being answered at a time: more could not be answered within the time that is promised."""
