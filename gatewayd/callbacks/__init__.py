@@ -34,6 +34,7 @@ _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | r
 _PLAIN_PATH = re.compile(r"/[!-~]*")
 _MOST_HOSTS = 1_000  # remembered
 _RETRY_AFTER = (429, 503)
+_TURNED_DOWN = (error.ConnectionRefusedError, error.ConnectionLost, error.ConnectionDone)
 
 
 @implementer(ICallbacks)
@@ -138,6 +139,12 @@ class Callbacks(Service):
         if isinstance(problem, BadAnswer):
             return TemporaryFailure(f"the callback's answer is unreadable: {problem}")
         reason = self._reason(host, problem)
+        if isinstance(problem, _TURNED_DOWN) and host.takes_fewer(reason):
+            # What was written may be what the host drops: that status backs off by its own tries.
+            unwritten = isinstance(problem, error.ConnectionRefusedError)
+            return TemporaryFailure(
+                reason, not_before=host.comes_again_at() if unwritten else None, counts=not unwritten
+            )
         host.failed(reason)
         return TemporaryFailure(reason)
 

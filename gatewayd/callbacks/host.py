@@ -1,7 +1,7 @@
 """One callback host as one kind of caller sees it: who may ask it at this moment, and whether it is worth asking.
 
-Owns the slots and the line before them, when a host is left alone, and when those who are turned away come again. Must
-not know what an answer means.
+Owns the slots and the line before them, how many of them the host takes, when it is left alone, and when those who are
+turned away come again. Must not know what an answer means.
 """
 
 from collections.abc import Callable, Collection
@@ -29,6 +29,10 @@ LONGEST_LINE = 1_000
 IN_A_ROW = 5
 """Failures after which a host is only probed, by one request at a time."""
 
+CALM_ROUNDS = 8
+"""Times as many answers as it takes requests, after which a host that turned one down is asked for one more at a time.
+Each round after that tries another, until it turns one down again."""
+
 APART = 0.005
 """Seconds between two who were turned away and come again, so that it costs little however many they are."""
 
@@ -45,6 +49,7 @@ _ACCEPT = (("Accept", "application/json"),)
 class CallbackHost:
     """`limit` GETs at a time over kept connections, each bounded by `timeout` seconds as a whole.
 
+    A host that turns connections down while it answers on others is asked less at a time, by and by more again.
     `trouble` is why the latest try failed, "" where it did not; `left_at` is when a slot was last given back, or first
     used (seconds since the epoch).
     """
@@ -67,7 +72,9 @@ class CallbackHost:
         self._netloc = netloc
         self._host_header = origin.host_header(netloc)
         self._timeout = timeout
+        self._limit = limit
         self._slots = Slots(clock, limit, PATIENCE, self._turned_away)
+        self._answers_until_more = 0  # while fewer than `limit` are asked at a time
         self._probing: Slot | None = None
         self._answer_takes = 0.0  # smoothed seconds
         self._failures = 0
@@ -143,8 +150,41 @@ class CallbackHost:
             self._failures = 0
             self._left_alone.worked()
             self._latest_return = 0.0
+            # An outage ends all connections, one by one: that said nothing of how many it takes.
+            self._slots.limit = self._limit
+        elif self._slots.limit < self._limit:
+            self._count_towards_more()
         turned_away, self._askers = self._askers, set()
         return turned_away
+
+    def takes_fewer(self, reason: str) -> bool:
+        """A connection was refused or dropped: whether others are being answered, so that it is no sign of an outage.
+
+        Then it takes fewer at a time than it was asked: half, or as many as it answers now.
+        """
+        answered_now = len(self.connections.connections) - len(self.connections.idle)
+        if self.down or answered_now <= 0:
+            return False
+        before = self._slots.limit
+        if before == self._limit:
+            log.info(
+                "callback host {host} takes fewer connections at a time than {limit}: {reason}",
+                host=self._netloc,
+                limit=before,
+                reason=reason,
+            )
+        fewer = min(before, max(before // 2, answered_now))
+        self._slots.limit = fewer
+        self._answers_until_more = CALM_ROUNDS * fewer
+        return True
+
+    def comes_again_at(self) -> float:
+        """When one who is turned away may come again: one behind the other (seconds since the epoch)."""
+        first = max(self._clock.seconds() + _SOONEST, self._left_alone.until)
+        self._latest_return = max(self._latest_return + APART, first)
+        if self._latest_return > first + FARTHEST:
+            self._latest_return = first
+        return self._latest_return
 
     def failed(self, reason: str) -> None:
         """It could not be asked, or did not answer."""
@@ -163,12 +203,10 @@ class CallbackHost:
 
     def _turned_away(self) -> TemporaryFailure:
         state = "down" if self.down else "busy"
-        return TemporaryFailure(f"callback host is {state}", not_before=self._comes_again_at(), counts=False)
+        return TemporaryFailure(f"callback host is {state}", not_before=self.comes_again_at(), counts=False)
 
-    def _comes_again_at(self) -> float:
-        """One behind the other."""
-        first = max(self._clock.seconds() + _SOONEST, self._left_alone.until)
-        self._latest_return = max(self._latest_return + APART, first)
-        if self._latest_return > first + FARTHEST:
-            self._latest_return = first
-        return self._latest_return
+    def _count_towards_more(self) -> None:
+        self._answers_until_more -= 1
+        if self._answers_until_more <= 0:
+            self._slots.limit += 1
+            self._answers_until_more = self._slots.limit
