@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from gatewayd.bounces.dsn import judge
 from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp import Arrived, LmtpSession
+from gatewayd.bounces.named import recipients_named
 from gatewayd.bounces.parts import take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 from gatewayd.bounces.senders import is_report
@@ -69,13 +70,17 @@ class Addressed(Struct, frozen=True):
 
 
 class Inspected(Struct, frozen=True):
-    """A verdict, and what else of the mail decides whether it counts."""
+    """A verdict, and what else of the mail decides whether it counts. `named` are the players' addresses in it."""
 
     verdict: BounceReading
     report: bool
     auto_submitted: bool
     loops: bool
     subject: str = ""
+    named: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Inspected {self.verdict!r}>"
 
 
 class ReturnedMail(protocol.Factory):
@@ -223,13 +228,13 @@ class ReturnedMail(protocol.Factory):
         if verdict.kind in _COMPLAINTS:
             if not verdict.parsed:
                 return None
-            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(verdict))
+            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(inspected))
         if to.purpose is Purpose.COMPLAINT or not (null_sender or (inspected.report and verdict.parsed)):
             return None
         event = self._event(verdict)
         if event is None:
             return None
-        return Evidence(to.message_id, event, "dsn", _detail(verdict), verdict.hard, channel=Channel.EMAIL)
+        return Evidence(to.message_id, event, "dsn", _detail(inspected), verdict.hard, channel=Channel.EMAIL)
 
     def _unsubscribed(self, message_id: str, subject: str) -> Evidence | None:
         """Only what bears the subject of our link asks for it: vacation notices and replies come here too.
@@ -262,17 +267,21 @@ class ReturnedMail(protocol.Factory):
 def inspect(raw: bytes, null_sender: bool) -> Inspected:
     """All that is asked of a mail, in one go; pure, and slow enough to keep off the reactor's thread."""
     mail = take_apart(raw)
+    verdict = judge(mail, null_sender=null_sender)
     return Inspected(
-        verdict=judge(mail, null_sender=null_sender),
+        verdict=verdict,
         report=is_report(mail),
         auto_submitted=(mail.header("auto-submitted") or "no").partition(";")[0].strip().lower() != "no",
         loops=mail.count("received") > _MAX_RECEIVED or mail.header(LOOP_HEADER) is not None,
         subject=mail.header("subject") or "",
+        named=recipients_named(mail, verdict) if verdict.diagnostic or verdict.others else (),
     )
 
 
-def _detail(verdict: BounceReading) -> str:
-    said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, verdict.diagnostic)))
+def _detail(inspected: Inspected) -> str:
+    verdict = inspected.verdict
+    words = redact(verdict.diagnostic, about=inspected.named)
+    said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, words)))
     return redact(said if verdict.parsed else f"unparsed bounce: {said}", 200)
 
 

@@ -57,7 +57,10 @@ def _excerpt(flat: str) -> str:
     """The words that matter for a person: from the first that tells of a failure."""
     found = wording.FAILURE.search(flat)
     start = max(0, found.start() - 80) if found else 0
-    return flat[start : start + 300].strip()
+    # No half words: what is left of an address would not be known again.
+    start = flat.find(" ", start) + 1 if start else 0
+    words = flat[start : start + 301]
+    return (words.rpartition(" ")[0] if len(words) > 300 else words).strip()
 
 
 _MESSAGE_ID = re.compile(r"^[ \t>]*message-id[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)

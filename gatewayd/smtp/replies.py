@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from msgspec import Struct
 
 from gatewayd.core.enhanced_codes import HARD
-from gatewayd.core.redact import redact, without_addresses
+from gatewayd.core.redact import redact, without_addresses, without_local_part
 
 LINE_LIMIT = 4096  # bytes
 LINES_LIMIT = 100  # of one reply
@@ -161,13 +161,13 @@ def cleaned(text: str, recipient: str = "", blotted: Callable[[str], str] = reda
     if len(text) > _READ:
         # A reply may have 400 kB, and what is cut must not leave half an address.
         text = text[:_READ].rpartition(" ")[0]
-    text = blotted(text)[:_SHOWN]
+    # The local part goes before the words are cut: half of it would not be known again.
+    text = blotted(text)
+    if recipient:
+        text = without_local_part(text, recipient)
+    text = text[:_SHOWN]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
-    local = recipient.rpartition("@")[0]
-    # Looked for first: a pattern of its own for every message would cost more than the rest of it.
-    if len(local) > 2 and local.lower() in text.lower():
-        text = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "[redacted]", text, flags=re.IGNORECASE)
     return text
 
 

@@ -24,6 +24,62 @@ def fact(content: bytes, to: str = "", sender: str = "", **options: Any) -> tupl
     return next(((e.event, e.source, e.hard) for e in peer.taken), None)
 
 
+# --- what is kept of its words ----------------------------------------------------------------------------------------
+
+WAYS = (
+    *("user {local} not here", "{local} at canary.test", "{local} (at) canary.test", "{local}&#64;canary.test"),
+    *("{local} @ canary.test", "{local}\r\n @canary.test", "\uff1c{local}\uff20canary.test", "uucp!{local}"),
+    *("<{local}@CANARY.test> unknown", "mailbox:{local}", "/var/mail/{local}: full", "ask 07700-900184"),
+)
+"""To write a player's address into an answer, and a number that no address is known for."""
+
+
+def kept(content: bytes) -> str:
+    """The words that one mail leaves in the timeline of its message."""
+    peer = Peer()
+    assert peer.send(content).startswith("250 ")
+    return peer.taken[0].detail
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("field", ["Final-Recipient", "Original-Recipient"])
+def test_nothing_of_an_address_that_a_report_names_stays_in_its_words(way: str, field: str) -> None:
+    """It names its recipient, the one before a forwarding too: its words are blotted as a relay's answers are."""
+    report = dsn(head="Date: Sat, 28 Nov 2026 13:42:05 +0000\n").decode()
+    report = report.replace(f"<{CANARY}>: no such user", way.format(local="canary.player"))
+    if field == "Original-Recipient":
+        report = report.replace(
+            "Final-Recipient: rfc822; ", "Final-Recipient: rfc822; x@far.test\r\nOriginal-Recipient: "
+        )
+    said = kept(report.encode())
+    assert "canary.player" not in said.lower()
+    assert "900184" not in said
+    assert said.startswith("failed 5.1.1 smtp; 550 5.1.1 ")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_of_an_address_stays_of_a_bounce_without_a_report(way: str) -> None:
+    """X-Failed-Recipients names it, or the mail that came back."""
+    said = f"Your message could not be delivered. 550 5.1.1 {way.format(local='canary.player')}: user unknown\r\n"
+    daemon = "From: MAILER-DAEMON@x.test\r\nSubject: Undelivered mail\r\n"
+    original = (
+        f"\r\n------ This is a copy of the message ------\r\n\r\nTo: Jane <{CANARY}>\r\nSubject: offer\r\n\r\nhi\r\n"
+    )
+    for content in (f"{daemon}X-Failed-Recipients: {CANARY}\r\n\r\n{said}", f"{daemon}\r\n{said}{original}"):
+        detail = kept(content.encode())
+        assert "canary.player" not in detail.lower()
+        assert "900184" not in detail
+        assert "550 5.1.1" in detail
+
+
+def test_half_an_address_is_not_left_where_words_are_cut() -> None:
+    """What is cut off from an address could not be known for one."""
+    for length in range(60, 100):
+        said = f"{'y' * length} canary.player at canary.test could not be delivered: user unknown {'z' * 400}"
+        head = f"From: MAILER-DAEMON@x.test\r\nSubject: Undelivered mail\r\nX-Failed-Recipients: {CANARY}\r\n"
+        assert "player" not in kept(f"{head}\r\n{said}\r\n".encode())
+
+
 # --- who may be written to ---------------------------------------------------------------------------------------
 
 

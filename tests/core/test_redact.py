@@ -1,5 +1,8 @@
 """Taking addresses out of other people's words."""
 
+import re
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +11,7 @@ from gatewayd.core.redact import redact
 _WORDS = (
     *("2.0.0", "OK", "450", "0771", "123456", "1234567", "+", "+44 7700 900123", "07700 900 123", "(0)20 7946 0018"),
     *("queued as 4Zq000251w", "id=1abcde-00012f-3K", "deadbeefdeadbeefdeadbeef", "0x1f", "\u0663" * 7, ";", "<x>"),
+    *("07700-900184", "(0161) 4960000", "0044 7700 900184", "44-7700-900-184", "06 12 34 56 78", "20"),
     "a540f662-45b3-41ee-be56-0242ac120002",
 )
 
@@ -21,5 +25,61 @@ def test_numbers_are_taken_out_alike_with_and_without_an_address_beside_them(wor
 
 def test_each_way_to_write_an_address_is_seen() -> None:
     """A way that is not looked for first would let an address through."""
-    for written in ("jane@player.test", "jane%40player.test", "jane=40player.test", '"j d"@[192.0.2.1]'):
+    for written in (
+        *("jane@player.test", "jane%40player.test", "jane=40player.test", '"j d"@[192.0.2.1]'),
+        *("jane&#64;player.test", "jane&#x40;player.test", "jane&commat;player.test", "jane\uff20player.test"),
+    ):
         assert redact(f"no such user {written} here") == "no such user [redacted] here"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("07700-900184", "07700 900184", "07700-900-184", "07700.900.184", "(07700) 900184", "07700/900184"),
+        *("+44 7700 900184", "+44 (0)7700-900184", "+44.7700.900.184", "+44/7700/900184", "0044 7700 900184"),
+        *("44 7700 900184", "44-7700-900184", "44 7700 900 184", "00447700900184", "0044-7700-900184"),
+        *("1-415-555-2671", "415-555-2671", "(415) 555-2671", "020 7946 0018", "040-123456", "06 12 34 56 78"),
+    ],
+)
+def test_a_number_is_seen_with_the_usual_separators(number: str) -> None:
+    """As players and vendors write it; no two digits that belong to it are left together."""
+    for text in (f"no route to {number} here", f"no route to {number}. Ask jane@player.test", number, f"<{number}>"):
+        assert not re.search(r"\d\D?\d", redact(text)), redact(text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "550 5.1.1 no such user (in reply to RCPT TO command)",
+        "552 5.2.2 quota 1024 MB, used 1025 MB, 35882 of 10240 bytes",
+        "451 4.7.650 [192.0.2.110] rate limited until 2026-11-28 13:42:05 +0000 (S775)",
+        "Sat, 28 Nov 2026 13:42:05 +0100, 28-11-2026 13:42, 28.11.2026, 11/28/2026, 01.02.2026 13:00",
+        "250 id=1abcde-00012f-3K a540f662-45b3-41ee-be56-0242ac120002 queued as 4Zq000251w",
+        "err:000 sub:001 dlvrd:001 0x000000b 2001:db8::25 198.51.100.200:2525 v3.10.0-1234",
+        "a & b at 10 @ 12",
+    ],
+)
+def test_what_an_engineer_looks_for_stays(words: str) -> None:
+    """Codes, sizes, dates, hosts' addresses and ids are nobody's number."""
+    assert redact(words) == words
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("user p170 not here", "P163 at players.example", "p164 (at) players.example", "p167&#64;players.example"),
+        *("p169 @ players.example", "p177\r\n @players.example", "\uff1cp185\uff20players.example", "uucp!p195"),
+        *("p164 [at] players.example", "p164\\@players.example", "mailbox:p164", "p1+spam is full", "p1 is full"),
+    ],
+)
+def test_nothing_stays_of_an_address_that_the_words_are_known_to_be_about(written: str) -> None:
+    """Its local part alone is enough to find a player, and there is no end of ways to write it."""
+    for local in ("p163", "p164", "p167", "p169", "p170", "p177", "p185", "p195", "p1+spam"):
+        written = redact(written, about=(f"{local}@players.example",))
+    assert not re.search(r"p1\d\d|spam", written, re.IGNORECASE)
+
+
+def test_a_short_local_part_goes_only_where_its_domain_follows() -> None:
+    """Two letters are found in many words that are about nobody."""
+    said = redact("no jo at Players.Example, jo @players.example; no in", about=("jo@players.example", "no@x.test"))
+    assert said == "no [redacted] at Players.Example, [redacted] @players.example; no in"
