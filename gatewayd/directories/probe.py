@@ -15,7 +15,8 @@ EVERY = 2.5
 """Seconds between two looks."""
 
 QUIET = 5.0
-"""Seconds for which a directory that answered is believed to answer still; one in trouble is asked at each look."""
+"""Seconds for which a directory that answered is believed to answer still; one in trouble or doubt is asked at each
+look."""
 
 log = Logger()
 
@@ -45,7 +46,9 @@ class Probe(Regularly):
         now = self._clock.seconds()
         for name, label, directory in self._recipients.in_use():
             if name not in self._asking and (
-                directory.trouble or now - max(directory.answered_at, self._began) >= QUIET
+                directory.trouble
+                or directory.in_doubt
+                or now - max(directory.answered_at, self._began) >= QUIET
             ):
                 asking = Deferred.fromCoroutine(self._ask(name, label, directory))
                 if not asking.called:

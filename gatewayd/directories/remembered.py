@@ -1,4 +1,4 @@
-"""What every directory is wrapped in: a time-out that frees the caller, a short memory, one look-up for many askers.
+"""What every directory is wrapped in: a time-out that frees the caller, a short memory, one look-up of a player at a time.
 
 Knows no kind of directory. The memory is in this process only, and a fresh look-up passes it by.
 """
@@ -24,17 +24,33 @@ TIRED_AFTER = 3
 """Time-outs in a row after which a directory is asked one question at a time until it answers again."""
 
 _Key = tuple[str, str]
+_Asker = Deferred[Recipient | None]
 
 
 class _Entry(Struct, frozen=True, gc=False):
     recipient: Recipient | None
     until: float
-    asked: int
+
+
+class _LookUp:
+    """One that is under way, until the directory's own `find` has ended."""
+
+    def __init__(self, askers: list[_Asker], answers_before: int) -> None:
+        self.askers = askers
+        self.behind: list[_Asker] = []
+        """Those who asked afresh after it began: it may have missed what they are to see."""
+        self.answers_before = answers_before
+        """Of the directory, when it began."""
+        self.is_late = False
+        """Its time is over: nobody waits for it."""
 
 
 @implementer(IRecipientDirectory)
 class Remembered:
     """`directory` with a limit of `timeout` seconds, each answer (an unknown id too) kept for `cache` seconds.
+
+    No player is looked up twice at a time. Who asks for one whose look-up hangs fails at once until the directory is
+    back from it, since each further one would hold what the first holds.
 
     A directory that keeps timing out is let rest: look-ups fail at once but for one probe in each `timeout`, so that
     a black hole doesn't hold up everything that waits for it.
@@ -57,80 +73,90 @@ class Remembered:
         self._cache = cache
         self._size = size
         self._kept: dict[_Key, _Entry] = {}
-        self._flights: dict[_Key, list[Deferred[Recipient | None]]] = {}
-        self._asked = 0
+        self._under_way: dict[_Key, _LookUp] = {}
+        self._answers = 0
         self._timeouts = 0
         self._probe_at = 0.0
         self._said_consent = False
         self.trouble = ""
         """Why the latest look-up failed; "" where it did not."""
+        self.in_doubt = False
+        """Whether the latest look-up was not answered, though others were while it waited."""
         self.answered_at = 0.0
         """When it last answered."""
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
-        """As the directory's, from memory unless `fresh`. Raises TemporaryFailure after the time-out."""
+        """As the directory's, from memory unless `fresh`. Raises TemporaryFailure after the time-out.
+
+        A fresh one waits for a look-up of this player that is under way, up to a time-out more.
+        """
         key = (label, ext_user_id)
         if not fresh:
             entry = self._kept.get(key)
             if entry is not None and entry.until > self._clock.seconds():
                 return entry.recipient
-            flight = self._flights.get(key)
-            if flight is not None:
-                joined: Deferred[Recipient | None] = Deferred()
-                flight.append(joined)
-                return await joined
-        return await self._ask(key, fresh=fresh)
+        asker: _Asker = Deferred()
+        look_up = self._under_way.get(key)
+        if look_up is None:
+            self._check_rested()
+            self._begin(key, [asker], fresh=fresh)
+        elif look_up.is_late:
+            raise TemporaryFailure(f"the directory {self._name} has not ended an earlier look-up of this player yet")
+        else:
+            (look_up.behind if fresh else look_up.askers).append(asker)
+        return await asker
 
     async def close(self) -> None:
         """Close the directory, and forget."""
         self._kept.clear()
         await self.directory.close()
 
-    def _ask(self, key: _Key, *, fresh: bool) -> "Deferred[Recipient | None]":
-        self._check_rested()
-        self._asked += 1
-        asked = self._asked
-        first: Deferred[Recipient | None] = Deferred()
-        waiting = [first]
-        if not fresh:
-            self._flights[key] = waiting
+    def _begin(self, key: _Key, askers: list[_Asker], *, fresh: bool) -> None:
+        look_up = self._under_way[key] = _LookUp(askers, self._answers)
 
         def landed(result: Recipient | Failure | None) -> None:
-            if timer.active():
-                timer.cancel()
-            if self._flights.get(key) is waiting:
-                del self._flights[key]
-            if not isinstance(result, Failure):
-                self._timeouts = 0
-                self.answered_at = self._clock.seconds()
-                self._say_well()
-                if result is not None and result.consent_is_unreadable:
-                    self._say_consent_is_unreadable()
-                self._keep(key, result, asked)
-            elif not result.check(CancelledError):
-                self._say_ill(result.value)
-            tell(result)
-
-        def tell(result: Recipient | Failure | None) -> None:
-            while waiting:
-                asker = waiting.pop()
-                if not asker.called:
-                    asker.callback(result)
+            del self._under_way[key]
+            if look_up.is_late:
+                # What was true when it was asked may be long ago.
+                return
+            timer.cancel()
+            behind = [asker for asker in look_up.behind if not asker.called]
+            if isinstance(result, Failure):
+                if not result.check(CancelledError):
+                    self._say_ill(result.value)
+                askers.extend(behind)
+            else:
+                self._answered(key, result)
+                if behind:
+                    self._begin(key, behind, fresh=True)
+            _tell(askers, result)
 
         def too_late() -> None:
             # First the askers: whatever the directory does when it is cancelled, they are free.
-            self._timeouts += 1
-            if self._flights.get(key) is waiting:
-                del self._flights[key]
+            look_up.is_late = True
             failure = TemporaryFailure(f"the directory {self._name} did not answer in time")
-            self._say_ill(failure)
-            tell(Failure(failure))
+            if look_up.answers_before == self._answers:
+                self._timeouts += 1
+                self._say_ill(failure)
+            else:
+                # It hangs for this player, or has only just gone down: the next look-up tells.
+                self.in_doubt = True
+            _tell(askers + look_up.behind, Failure(failure))
             looking.cancel()
 
         looking = Deferred.fromCoroutine(self.directory.find(*key, fresh=fresh))
         timer = self._clock.callLater(self.timeout, too_late)
         looking.addBoth(landed)
-        return first
+
+    def _answered(self, key: _Key, recipient: Recipient | None) -> None:
+        self._answers += 1
+        self._timeouts = 0
+        self.in_doubt = False
+        self.answered_at = self._clock.seconds()
+        self._say_well()
+        if recipient is not None and recipient.consent_is_unreadable:
+            self._say_consent_is_unreadable()
+        self._keep(key, recipient)
 
     def _say_ill(self, failure: BaseException | None) -> None:
         """Once in each trouble; what is no TemporaryFailure is a bug, and its asker logs it."""
@@ -164,16 +190,19 @@ class Remembered:
     def _refuse(self, until: float) -> NoReturn:
         raise TemporaryFailure(f"the directory {self._name} does not answer", not_before=until)
 
-    def _keep(self, key: _Key, recipient: Recipient | None, asked: int) -> None:
-        known = self._kept.pop(key, None)
-        if known is not None and known.asked > asked:
-            # A slow look-up must not bring back what a later one has found changed.
-            self._kept[key] = known
-            return
+    def _keep(self, key: _Key, recipient: Recipient | None) -> None:
+        self._kept.pop(key, None)
         if self._cache > 0:
             now = self._clock.seconds()
             # The oldest stand in front. No more than two go at a time, so that no look-up pays for a crowd of others.
             for first in list(islice(self._kept, 2)):
                 if len(self._kept) >= self._size or self._kept[first].until <= now:
                     del self._kept[first]
-            self._kept[key] = _Entry(recipient, now + self._cache, asked)
+            self._kept[key] = _Entry(recipient, now + self._cache)
+
+
+def _tell(askers: list[_Asker], result: Recipient | Failure | None) -> None:
+    while askers:
+        asker = askers.pop()
+        if not asker.called:
+            asker.callback(result)

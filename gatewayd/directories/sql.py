@@ -20,7 +20,7 @@ from gatewayd.core.model import Recipient
 from gatewayd.directories import drivers
 from gatewayd.directories.query import BoundQuery, bind
 from gatewayd.directories.rows import read_row, recipient_of
-from gatewayd.directories.threads import Threads
+from gatewayd.directories.threads import StillAtWork, Threads
 
 log = Logger()
 
@@ -68,9 +68,16 @@ class SqlRecipientDirectory:
         )
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
-        """The player that the query finds, always asked anew. Raises TemporaryFailure."""
+        """The player that the query finds, always asked anew. Raises TemporaryFailure.
+
+        Cancelled, it ends when its query does: until then another one of this player would hold one more thread.
+        """
         values = {"ext_user_id": ext_user_id, "label": label}
-        found = await self._threads.run(lambda session: session.find(self._bound, values))
+        try:
+            found = await self._threads.run(lambda session: session.find(self._bound, values))
+        except StillAtWork as query:
+            await query.end
+            raise
         self.columns = found.columns or self.columns
         self._refused_an_id = self._refused_an_id or found.refused
         return found.recipient

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
@@ -29,6 +29,14 @@ SOON = 0.01
 Python's lock, so that less would say nothing of the database."""
 
 _ALL_STUCK = "the directory's threads are stuck in its database"
+
+
+class StillAtWork(CancelledError):
+    """The caller gave up, and the thread did not: `end` fires when it comes back, which may be never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end: Deferred[None] = Deferred()
 
 
 class Threads(Generic[C]):
@@ -55,7 +63,10 @@ class Threads(Generic[C]):
         self._closed = False
 
     def run(self, work: Callable[[C], T]) -> Deferred[T]:
-        """What `work` gives in a thread; cancelling frees the caller at once. Raises TemporaryFailure when overrun."""
+        """What `work` gives in a thread. Raises TemporaryFailure when overrun.
+
+        Cancelling frees the caller at once: with StillAtWork where a thread had begun.
+        """
         if self._closed:
             raise TemporaryFailure("the directory is closed")
         if self._stuck >= MOST_STUCK:
@@ -90,7 +101,7 @@ class Threads(Generic[C]):
             return
         except ValueError:
             pass
-        job.lost = True
+        job.lost = StillAtWork()
         self._busy -= 1
         self._stuck += 1
         if self._stuck < MOST_STUCK:
@@ -98,6 +109,7 @@ class Threads(Generic[C]):
         else:
             # Whoever waits would only be stuck as well, each in a thread of their own.
             self._send_away(_ALL_STUCK)
+        job.done.errback(job.lost)
 
     def following(self) -> "_Job[C] | None":
         """What a thread does next, asked inside it."""
@@ -161,7 +173,9 @@ class Threads(Generic[C]):
                 self._busy += not has_ended
             if is_idle and not has_ended:
                 self._rest(thread)
-            if not job.lost:
+            if job.lost:
+                job.lost.end.callback(None)
+            else:
                 job.done.callback(result)
         self._see_to_it()
 
@@ -174,11 +188,11 @@ class Threads(Generic[C]):
 
 
 class _Job(Generic[C]):
-    """`lost`: nobody waits for it any more, and its thread is written off."""
+    """`lost`: nobody waits for it any more, its thread is written off, and this is what its caller heard."""
 
     def __init__(self, threads: Threads[C], work: Callable[[C], Any]) -> None:
         self.work = work
-        self.lost = False
+        self.lost: StillAtWork | None = None
         self.done: Deferred[Any] = Deferred(lambda _: threads.given_up(self))
 
 
@@ -216,7 +230,7 @@ class _Thread(Generic[C]):
                 result: Any = job.work(context)
             except BaseException:
                 result = Failure()
-            has_ended = job.lost
+            has_ended = job.lost is not None
             following = None if has_ended else self._threads.following()
             self._threads.give(_Done(job, result, self, following is None, has_ended))
             if has_ended:

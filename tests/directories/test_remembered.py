@@ -113,43 +113,77 @@ def slow(timeout: float = 2.0) -> tuple[World, Slow]:
 
 @pytest_twisted.ensureDeferred
 async def test_one_look_up_serves_all_who_ask_meanwhile() -> None:
-    """And one who gives up takes nothing from the others; a fresh one joins nobody."""
+    """And one who gives up takes nothing from the others."""
     world, players = slow()
     askers = [world.find() for _ in range(5)]
-    fresh = world.find(fresh=True)
-    assert len(players.gates) == 2
     askers[0].addErrback(lambda failure: failure.trap(CancelledError) and None)
     askers[0].cancel()
     players.gates[0].callback(ANNA)
     for asker in askers[1:]:
         assert await asker == ANNA
-    assert not fresh.called
-    players.gates[1].callback(None)
-    assert await fresh is None
+    assert len(players.gates) == 1
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_older_answer_does_not_overwrite_a_newer_one() -> None:
-    """What was asked before an opt-out comes back after it: the memory keeps the opt-out."""
+async def test_those_who_ask_afresh_wait_for_the_look_up_under_way_and_have_one_of_their_own() -> None:
+    """What began before they asked may have missed an opt-out; and no player has two look-ups at a time."""
     world, players = slow()
-    old, new = world.find(), world.find(fresh=True)
-    players.gates[1].callback(Recipient(opted_out=True))
-    assert await new == Recipient(opted_out=True)
+    old = world.find()
+    fresh = [world.find(fresh=True) for _ in range(3)]
+    fresh[0].addErrback(lambda failure: failure.trap(CancelledError) and None)
+    fresh[0].cancel()
+    assert len(players.gates) == 1
     players.gates[0].callback(ANNA)
     assert await old == ANNA
+    assert not fresh[1].called
+    assert len(players.gates) == 2
+    other = world.find("other", fresh=True)
+    assert len(players.gates) == 3
+    players.gates[1].callback(Recipient(opted_out=True))
+    for asker in fresh[1:]:
+        assert await asker == Recipient(opted_out=True)
     assert await world.find() == Recipient(opted_out=True)
+    players.gates[2].callback(None)
+    assert await other is None
+    assert len(players.gates) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_asks_afresh_and_has_given_up_is_not_asked_for() -> None:
+    """Nothing is begun for nobody."""
+    world, players = slow()
+    old, fresh = world.find(), world.find(fresh=True)
+    fresh.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    fresh.cancel()
+    players.gates[0].callback(ANNA)
+    assert await old == ANNA
+    assert len(players.gates) == 1
 
 
 class Stubborn(Players):
-    """Never answers, and takes no notice of being cancelled."""
+    """Takes no notice of being cancelled, and comes back when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = 0
+        self.comes_back = False
+        self.gate: Deferred[None] = Deferred()
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
-        """Waits for ever."""
-        while True:
+        """Waits, however often it is cancelled."""
+        self.begun += 1
+        while not self.comes_back:
+            self.gate = Deferred()
             try:
-                await Deferred()
+                await self.gate
             except CancelledError:
                 self.asked.append(("cancelled", ext_user_id, fresh))
+        return ANNA
+
+    def end(self) -> None:
+        """Come back."""
+        self.comes_back = True
+        self.gate.callback(None)
 
 
 @pytest_twisted.ensureDeferred
@@ -166,6 +200,51 @@ async def test_a_time_out_frees_all_askers() -> None:
         with pytest.raises(TemporaryFailure):
             await asker
     assert stubborn.asked == [("cancelled", "hhu234556", False)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_player_whose_look_up_still_hangs_is_not_asked_for_again_before_its_end() -> None:
+    """Each retry would hold something more; it fails at once, in words, and the late answer is nobody's."""
+    world = World()
+    stubborn = Stubborn()
+    world.directory = Remembered(world.clock, "players", stubborn, timeout=2.0, cache=30.0)
+    askers = [world.find(), world.find(fresh=True)]
+    world.clock.advance(2)
+    for asker in askers:
+        with pytest.raises(TemporaryFailure):
+            await asker
+    for n in range(20):
+        with pytest.raises(TemporaryFailure, match="players .* earlier look-up of this player") as caught:
+            await world.find(fresh=bool(n % 2))
+        assert "hhu234556" not in str(caught.value)
+        world.clock.advance(5)
+    assert stubborn.begun == 1
+    stubborn.end()
+    assert stubborn.begun == 1
+    assert await world.find() == ANNA
+    assert stubborn.begun == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_slow_player_is_no_trouble_of_the_directory_where_others_were_answered_meanwhile() -> None:
+    """Nothing is said, and nobody is made to wait; but it may have gone down since, and is to be asked soon."""
+    world, players = slow()
+    with capturedLogs() as told:
+        for n in range(2 * TIRED_AFTER):
+            hangs, well = world.find(f"hangs {n}"), world.find(f"well {n}")
+            players.gates[-1].callback(ANNA)
+            assert await well == ANNA
+            assert not world.directory.in_doubt
+            world.clock.advance(2)
+            with pytest.raises(TemporaryFailure):
+                await hangs
+            assert (world.directory.trouble, world.directory.in_doubt) == ("", True)
+    assert list(told) == []
+    silent = world.find("silent")
+    world.clock.advance(2)
+    with pytest.raises(TemporaryFailure):
+        await silent
+    assert world.directory.trouble == "the directory players did not answer in time"
 
 
 @pytest_twisted.ensureDeferred

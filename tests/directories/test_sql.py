@@ -2,6 +2,7 @@
 
 import string
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from gatewayd import config
@@ -17,8 +20,11 @@ from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import open_directory
 from gatewayd.directories.query import bind
+from gatewayd.directories.remembered import Remembered
 from gatewayd.directories.sql import SqlRecipientDirectory
+from gatewayd.directories.threads import MOST_STUCK
 from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
+from redis_server import until
 
 
 @pytest.fixture
@@ -269,4 +275,69 @@ async def test_a_stale_connection_is_replaced_once(monkeypatch: pytest.MonkeyPat
         driver.down = False
         assert await directory.find("amazing", "1") == Recipient(email="anna@players.example")
     finally:
+        await directory.close()
+
+
+class HangingDriver:
+    """A driver whose query of one id does not return before it is let go."""
+
+    paramstyle = "qmark"
+    description = (("email",),)
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.asked: list[str] = []
+
+    def connect(self) -> "HangingDriver":
+        """The driver is its own connection."""
+        return self
+
+    def cursor(self) -> "HangingDriver":
+        """And its own cursor."""
+        return self
+
+    def execute(self, sql: str, arguments: tuple[str]) -> None:
+        """Hangs for the one."""
+        self.asked.append(arguments[0])
+        if arguments[0] == "hangs":
+            assert self.let_go.wait(60)
+
+    def fetchone(self) -> tuple[str]:
+        """Anna."""
+        return ("anna@players.example",)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_player_whose_query_hangs_holds_one_thread_however_often_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More than could ever be stuck: the others are looked up, and so is this one once the query is back."""
+    driver, clock = HangingDriver(), Clock()
+    monkeypatch.setitem(sys.modules, "hanging_driver", driver)  # type: ignore[arg-type]
+    sql = SqlRecipientDirectory(reactor, "hanging_driver", {}, "SELECT email WHERE :ext_user_id")
+    directory = Remembered(clock, "players", sql, timeout=2.0, cache=0.0)
+    try:
+        for n in range(2 * MOST_STUCK):
+            asker = Deferred.fromCoroutine(directory.find("amazing", "hangs", fresh=bool(n % 2)))
+            await until(lambda: "hangs" in driver.asked)
+            well = await directory.find("amazing", f"well {n}")
+            assert well == Recipient(email="anna@players.example")
+            clock.advance(2)
+            with pytest.raises(TemporaryFailure):
+                await asker
+        assert driver.asked.count("hangs") == 1
+        driver.let_go.set()
+
+        async def is_found() -> bool:
+            try:
+                return await directory.find("amazing", "hangs") is not None
+            except TemporaryFailure:
+                return False
+
+        await until(is_found)
+    finally:
+        driver.let_go.set()
         await directory.close()

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from gatewayd.core.errors import TemporaryFailure
-from gatewayd.directories.threads import MOST_STUCK, SOON, Threads
+from gatewayd.directories.threads import MOST_STUCK, SOON, StillAtWork, Threads
 from redis_server import later, until
 
 
@@ -108,6 +108,26 @@ async def test_a_stuck_thread_frees_its_asker_and_its_place() -> None:
     assert await waiting == "next"
     blocker.let_go.set()
     assert await pool.run(lambda context: "still well") == "still well"
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_gives_up_hears_when_the_thread_is_back() -> None:
+    """Until then the database is at work for a job that nobody waits for; one that was not begun has no such end."""
+    pool = threads(1)
+    blocker = Blocker()
+    begun, waits = pool.run(blocker.job), pool.run(lambda context: None)
+    await later(0)
+    waits.cancel()
+    begun.cancel()
+    with pytest.raises(CancelledError) as not_begun:
+        await waits
+    assert not isinstance(not_begun.value, StillAtWork)
+    with pytest.raises(StillAtWork) as at_work:
+        await begun
+    assert not at_work.value.end.called
+    blocker.let_go.set()
+    await at_work.value.end
     pool.close()
 
 
