@@ -46,9 +46,7 @@ class Probe(Regularly):
         now = self._clock.seconds()
         for name, label, directory in self._recipients.in_use():
             if name not in self._asking and (
-                directory.trouble
-                or directory.in_doubt
-                or now - max(directory.answered_at, self._began) >= QUIET
+                directory.trouble or directory.in_doubt or now - max(directory.answered_at, self._began) >= QUIET
             ):
                 asking = Deferred.fromCoroutine(self._ask(name, label, directory))
                 if not asking.called:

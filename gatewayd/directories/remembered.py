@@ -1,4 +1,4 @@
-"""What every directory is wrapped in: a time-out that frees the caller, a short memory, one look-up of a player at a time.
+"""What every directory is wrapped in: a time-out that frees the caller, a memory, one look-up of a player at a time.
 
 Knows no kind of directory. The memory is in this process only, and a fresh look-up passes it by.
 """

@@ -214,7 +214,9 @@ async def test_a_player_whose_look_up_still_hangs_is_not_asked_for_again_before_
         with pytest.raises(TemporaryFailure):
             await asker
     for n in range(20):
-        with pytest.raises(TemporaryFailure, match="players .* earlier look-up of this player") as caught:
+        with pytest.raises(
+            TemporaryFailure, match="the directory players has not ended an earlier look-up of this player"
+        ) as caught:
             await world.find(fresh=bool(n % 2))
         assert "hhu234556" not in str(caught.value)
         world.clock.advance(5)

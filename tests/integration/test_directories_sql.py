@@ -100,7 +100,7 @@ async def test_a_stale_connection_is_not_noticed(server: Server, directory: IRec
 
 @pytest_twisted.ensureDeferred
 async def test_a_locked_table_does_not_hold_the_asker(server: Server) -> None:
-    """The time-out frees the caller while the query is stuck, and no second one is begun; after the lock all is well."""
+    """The time-out frees the caller while the query is stuck, and no second one begins; after the lock all is well."""
     table = config.SqlDirectory(
         type="sql",
         driver=server.driver,
