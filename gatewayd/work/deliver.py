@@ -1,7 +1,7 @@
 """The work for a message: resolve the recipient, choose the routes, hand it to its channel.
 
-Sees the operator's directory a second time, because an opt-out may have come since acceptance. The address lives in
-this call and in the channel's, nowhere else.
+Sees the operator's directory a second time, but for what was accepted just now, because an opt-out may have come since
+acceptance. The address lives in this call and in the channel's, nowhere else.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,9 @@ from gatewayd.core.tokens import Keys
 from gatewayd.work.marks import Marks
 
 RECENT = 2.0
-"""Seconds after acceptance in which the answer that the directory gave then is still taken for true."""
+"""Seconds after acceptance in which the answer that the directory gave then is still taken for true, as the README says.
+
+It may be as old as the directory's `cache` allows; where none is kept, the directory is asked."""
 
 PROMPT = 300.0
 """Seconds after acceptance in which a message goes out in quiet hours, too: somebody does something right now."""
