@@ -19,7 +19,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.work.marks import Marks
 
 RECENT = 2.0
-"""Seconds after acceptance in which the answer that the directory gave then is still taken for true, as the README says.
+"""Seconds after acceptance in which the answer that the directory gave then is still taken for true (README).
 
 It may be as old as the directory's `cache` allows; where none is kept, the directory is asked."""
 
