@@ -122,7 +122,8 @@ class RequestReader:
         self._count_head(len(name) + len(value) + 4)
         if self.request is not None and not self._head_is_in:
             headers = self.request.headers
-            headers.append((name.lower(), value))
+            # llhttp leaves off the blanks before it, and not those behind it.
+            headers.append((name.lower(), value.rstrip(b" \t")))
             if len(headers) > MAX_HEADERS:
                 raise _TooMuch
 
