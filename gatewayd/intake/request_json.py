@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gatewayd.core import half_pairs
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.model import Channel, Content, Email, Im, Sms
 from gatewayd.intake.rules import SendRequest
@@ -91,7 +92,7 @@ def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
     try:
         members = _members(body)
     except (ValueError, RecursionError) as error:
-        raise _invalid(_fault(error)) from None
+        members = _beside_half_pairs(known, body, error)
     fields: dict[str, str] = {}
     for name, raw in members.items():
         field = name.text
@@ -109,6 +110,21 @@ def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
             value = str(value)
         fields[field] = value
     return fields
+
+
+def _beside_half_pairs(known: frozenset[str], body: bytes, error: Exception) -> dict[_Name, msgspec.Raw]:
+    """The members, where `error` is for half a surrogate pair in one that is ignored. Raises Refused."""
+    marked = half_pairs.marked(body)
+    if marked is None:
+        raise _invalid(_fault(error)) from None
+    try:
+        members = _members(marked)
+    except (ValueError, RecursionError) as other:
+        raise _invalid(_fault(other)) from None
+    for name, raw in members.items():
+        if name.text in known and half_pairs.SIGN in bytes(raw):
+            raise _invalid(f"{name.text} has half a surrogate pair")
+    return members
 
 
 def _value(raw: msgspec.Raw) -> object:
