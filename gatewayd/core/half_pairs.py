@@ -4,6 +4,9 @@ Owns how it is found and what stands for it. RFC 8259 8.2 leaves open what a rea
 """
 
 import re
+from typing import Any
+
+import msgspec
 
 SIGN = "\ufffd".encode()
 """What stands for a half in a text from `marked`, and for nothing else: one that was there is written as an escape."""
@@ -20,6 +23,17 @@ _ANY = re.compile(_HALF)
 def marked(json: bytes) -> bytes | None:
     """The same JSON with `SIGN` for each half; None where there is none, as far as a look can tell."""
     return _PIECE.sub(_piece, json) if _ANY.search(json) else None
+
+
+def decoded(json: bytes) -> Any:
+    """What it says, with U+FFFD for each half. Raises msgspec.DecodeError, UnicodeDecodeError, RecursionError."""
+    try:
+        return msgspec.json.decode(json)
+    except msgspec.DecodeError:
+        other = marked(json)
+        if other is None:
+            raise
+    return msgspec.json.decode(other)
 
 
 def _piece(match: re.Match[bytes]) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
-import msgspec
 import treq
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
@@ -16,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.web.client import Agent, HTTPConnectionPool
 from zope.interface import implementer
 
-from gatewayd.core import tls
+from gatewayd.core import half_pairs, tls
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
@@ -143,7 +142,7 @@ def _player_in(body: bytes, host: str) -> Mapping[str, Any] | None:
     if not body.strip():
         return None
     try:
-        found = msgspec.json.decode(body)
+        found = half_pairs.decoded(body)
     except (ValueError, RecursionError):
         raise TemporaryFailure(f"the answer of the directory at {host} is not JSON") from None
     if isinstance(found, list):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from gatewayd.config.providers import ProviderAnswer, ProviderMatch
-from gatewayd.core import paths
+from gatewayd.core import half_pairs, paths
 
 MOST_IDS = 255
 """As many as an SMS has segments; `LONGEST_ID` is in characters."""
@@ -89,6 +89,6 @@ def _ids(path: str, data: Any) -> tuple[str, ...]:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return half_pairs.decoded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _UNREADABLE

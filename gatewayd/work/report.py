@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.config import Label
+from gatewayd.core import half_pairs
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import Channel, Degraded, ReportJob
@@ -182,7 +183,7 @@ def read_answer(body: bytes) -> tuple[int | None, str]:
 def _lenient_json(text: str) -> object:
     for candidate in (text, _STRING_OR_TRAILING_COMMA.sub(lambda match: match[1] or "", text)):
         try:
-            return msgspec.json.decode(candidate)
+            return half_pairs.decoded(candidate.encode())
         except (msgspec.DecodeError, RecursionError):
             continue
     return None

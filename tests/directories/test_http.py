@@ -146,6 +146,13 @@ async def test_a_list_of_one_is_that_player() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_name_that_was_cut_in_the_middle_of_a_sign_hides_no_player() -> None:
+    """Half a surrogate pair is JSON by its grammar."""
+    service = Service(body=rb'{"email": "anna@players.example", "nick": "Anna \ud83d"}')
+    assert await over_http(service).find("amazing", "1") == Recipient("anna@players.example")
+
+
+@pytest_twisted.ensureDeferred
 async def test_columns_may_stand_elsewhere_in_the_answer() -> None:
     """At a path, through lists too; what is not there is not there, and what is not named stays at the top."""
     body = (

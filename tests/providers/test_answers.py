@@ -80,6 +80,12 @@ def test_any_success_that_can_not_be_read_may_have_been_a_yes(wanted: str, statu
     assert read(table, status + 300, body).verdict is Verdict.TEMPORARY
 
 
+def test_a_text_that_was_cut_in_the_middle_of_a_sign_hides_no_id() -> None:
+    """A vendor that gives the SMS back in its answer may have cut it."""
+    table = ProviderAnswer.model_validate({"ids": "id"})
+    assert read(table, 200, rb'{"text": "\ud83d", "id": 7}').ids == ("7",)
+
+
 def test_without_a_table_any_2xx_is_taken() -> None:
     """The contract's defaults."""
     assert read(ProviderAnswer(), 204, b"").verdict is Verdict.TAKEN

@@ -177,6 +177,8 @@ def test_any_key_survives_its_quoting(key: str) -> None:
         (b'{"error_code": 1, "error_message": "email was not found"}', 1),
         (b'{"error_code": 1, "error_message": "no, really ,}",}', 1),
         (b'{"error_code": -3}', -3),
+        (rb'{"error_code": 0, "error_message": "\ud83d"}', 0),
+        (rb'{"error_code": 1, "error_message": "cut \ud83d",}', 1),
         (b"", 0),
         (b" \r\n", 0),
         (b"\xef\xbb\xbf", 0),

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gatewayd.core import half_pairs
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 
@@ -116,7 +117,7 @@ def is_hard(*texts: object, otherwise: bool) -> bool:
 def decoded(body: bytes) -> Any:
     """The JSON in `body`. Raises Unreadable."""
     try:
-        return msgspec.json.decode(body)
+        return half_pairs.decoded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable("the body is not JSON") from None
 

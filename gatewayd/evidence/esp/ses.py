@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from gatewayd.core import half_pairs
 from gatewayd.core.status import Event
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import (
@@ -193,7 +194,7 @@ def events(envelope: Json) -> tuple[EspEvent, ...]:
     """The events in a notification whose origin is proven. Raises Unreadable."""
     message = text(envelope, "Message")
     try:
-        data = table(msgspec.json.decode(message))
+        data = table(half_pairs.decoded(message.encode()))
     except (msgspec.DecodeError, RecursionError):
         if message.startswith("Successfully validated SNS topic"):
             return ()

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
+from gatewayd.core import half_pairs
 from gatewayd.evidence.esp import form
 
 MOST_FIELDS = 200
@@ -71,7 +72,7 @@ def _table(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 def _json(body: bytes) -> list[Any]:
     """Its JSON, where that is an object or an array."""
     try:
-        data = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
+        data = half_pairs.decoded(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return [data] if isinstance(data, dict | list) else []

@@ -48,6 +48,7 @@ def by_brevo(name: str, **changes: Any) -> dict[str, Any]:
         ("unique_proxy_open", {}, Event.OPENED, False, True),
         ("click", {"link": "https://a.example/"}, Event.OPENED, False, False),
         ("list_addition", {}, None, False, False),
+        ("delivered", {"subject": "cut \ud83d"}, Event.DELIVERED, False, False),
         ("word of tomorrow", {}, None, False, False),
     ],
 )

@@ -149,6 +149,7 @@ FORM = "application/x-www-form-urlencoded"
         ("POST", "", b"id=A&status=DELIVERED\n", ""),
         ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "application/json"),
         ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "text/plain"),
+        ("POST", "", rb'{"id": "A", "status": "DELIVERED", "text": "\ud83d"}', "application/json"),
         ("POST", "", b' {"id": "A", "status": "DELIVERED"}\n', FORM),
         ("POST", "", b'{"id": "A&b=c", "status": "DELIVERED"}', FORM),
         ("POST", "", b'{"id": "A", "status": "DELIVERED"}', "multipart/form-data; boundary=x"),

@@ -1,0 +1,32 @@
+"""JSON with half a surrogate pair in it, for whoever reads what others write."""
+
+import msgspec
+import pytest
+
+from gatewayd.core.half_pairs import decoded, marked
+
+
+@pytest.mark.parametrize(
+    ("json", "value"),
+    [
+        (rb'"\ud83d"', "\ufffd"),
+        (rb'["a\uDE00\n", {"\ud83d": "\ud83d\ude00"}]', ["a\ufffd\n", {"\ufffd": "\U0001f600"}]),
+        (rb'"\\ud83d"', "\\ud83d"),
+        (rb'[1, "x"]', [1, "x"]),
+    ],
+)
+def test_a_half_is_read_as_the_sign_for_what_could_not_be_read(json: bytes, value: object) -> None:
+    """A whole pair, and a backslash that was written, are what they are."""
+    assert decoded(json) == value
+
+
+@pytest.mark.parametrize("json", [b"", b"<html>", rb'"\ud83d', rb'"\ud83d" x', rb'"\ud83d\x"'])
+def test_what_is_no_json_stays_so(json: bytes) -> None:
+    """With a half in it, too."""
+    with pytest.raises(msgspec.DecodeError):
+        decoded(json)
+
+
+def test_only_what_has_a_half_is_written_anew() -> None:
+    """The usual fault is another one."""
+    assert marked(rb'{"a": "\u00e9" "\\n}') is None
