@@ -61,7 +61,7 @@ def _event(item: Json) -> EspEvent:
         event=EVENTS.get(name),
         # Its `id` is the webhook's, not the event's.
         key=fingerprint(item),
-        detail=plain(name, reason),
+        detail=plain(name, reason, about=item),
         hard=name in _ADDRESS_IS_BAD and is_hard(reason, otherwise=True),
         machine=name in MACHINES or is_machine(text(item, "user_agent")),
         mail_id=text(item, "message-id"),

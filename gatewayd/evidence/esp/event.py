@@ -84,6 +84,14 @@ class EspEvent(Struct, frozen=True):
 # core.tokens: 47 digits of base32, alone or in the provider's own form around it; that of a Message-ID is another.
 _TOKEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z2-7]{47}(?![A-Za-z0-9@])")
 _LONGEST = 1000
+_MOST_NAMES = 100
+_MOST_ADDRESSES = 10
+_AN_ADDRESS = re.compile(r"[^\s<>\"(),;:]{1,320}@[^\s<>\"(),;:]{1,320}")
+_ADDRESSEES = frozenset(
+    {"email", "emailaddress", "recipient", "recipients", "rcpt", "rcpt_to", "raw_rcpt_to", "to", "destination"}
+)
+"""Under which names, in lower case, providers say whom a mail was for."""
+
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 _NO_DOMAIN = re.compile(r"nxdomain|(?:domain|host)[^.]{0,20} not (?:found|exist)|no such domain", re.IGNORECASE)
 
@@ -91,10 +99,29 @@ HARD_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """RFC 3463 codes that fault the address itself; 5.4.4 joins them only where the words say that the domain is none."""
 
 
-def plain(*parts: object) -> str:
-    """The parts as one short line that may be kept: addresses and long numbers are blotted out."""
+def plain(*parts: object, about: Mapping[str, Any] | None = None) -> str:
+    """The parts as one short line that may be kept: addresses and long numbers are blotted out.
+
+    `about` is what the provider said beside them; nothing of a recipient's address in it stays in the line.
+    """
     text = " ".join(str(part) for part in parts if isinstance(part, str | int) and part != "")
-    return redact(text[: 4 * DETAIL_LENGTH], DETAIL_LENGTH)
+    if len(text) > 4 * DETAIL_LENGTH:
+        # No half words: what is left of an address would not be known again.
+        text = text[: 4 * DETAIL_LENGTH].rpartition(" ")[0] or text[: 4 * DETAIL_LENGTH]
+    return redact(text, DETAIL_LENGTH, _addressees(about))
+
+
+def _addressees(said: object, *, named: bool = False, deep: int = 4) -> list[str]:
+    """The recipients' addresses in what a provider said; `named`: it stands under the name of one."""
+    if isinstance(said, str):
+        return _AN_ADDRESS.findall(said[:_LONGEST])[:_MOST_ADDRESSES] if named else []
+    if not deep or not isinstance(said, Mapping | list):
+        return []
+    found: list[str] = []
+    pairs = said.items() if isinstance(said, Mapping) else (("", one) for one in said)
+    for name, value in itertools.islice(pairs, _MOST_NAMES):
+        found += _addressees(value, named=(name.lower() in _ADDRESSEES) if name else named, deep=deep - 1)
+    return found[:_MOST_ADDRESSES]
 
 
 def enhanced_code(*texts: object) -> str:

@@ -73,7 +73,7 @@ def _event(item: Json) -> EspEvent:
         token=first_token(headers.values(), meta.values(), table(report, "supplemental_trace").values()),
         event=event,
         key=fingerprint(item),
-        detail=plain(kind, text(report, "feedback_type"), group, text(response, "code"), code, words),
+        detail=plain(kind, text(report, "feedback_type"), group, text(response, "code"), code, words, about=item),
         hard=event in (Event.FAILED, Event.BOUNCED) and is_hard(code, words, otherwise=group in BAD_ADDRESS),
         mail_id=text(by_name, "message-id"),
         sender=text(report, "original_mail_from") or text(item, "sender"),

@@ -97,7 +97,7 @@ def _event(data: Json, key: str) -> EspEvent:
         token=text(table(data, "user-variables"), "gw"),
         event=_meaning(name, text(data, "severity").lower(), reason),
         key=key,
-        detail=plain(name, reason, text(status, "code"), code, words),
+        detail=plain(name, reason, text(status, "code"), code, words, about=data),
         hard=name == "failed"
         and _meaning(name, text(data, "severity").lower(), reason) is Event.BOUNCED
         and is_hard(code, words, otherwise=text(status, "bounce-type").lower() == "hard"),
@@ -123,7 +123,7 @@ def _old_event(first: dict[str, str], last: dict[str, str], key: str) -> EspEven
         token=_old_token(last),
         event=event,
         key=key,
-        detail=plain(name, first.get("reason", ""), code, words),
+        detail=plain(name, first.get("reason", ""), code, words, about=first),
         hard=event is Event.BOUNCED and is_hard(code, words, otherwise=False),
         machine=is_machine(first.get("user-agent", "")),
     )

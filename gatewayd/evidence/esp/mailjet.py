@@ -53,7 +53,7 @@ def _event(item: Json) -> EspEvent:
         token=text(item, "CustomID"),
         event=event,
         key="/".join(named) if all(named) else fingerprint(item),
-        detail=plain(name, error, words),
+        detail=plain(name, error, words, about=item),
         hard=event is Event.BOUNCED and is_hard(words, otherwise=error in BAD_ADDRESS),
         machine=is_machine(text(item, "agent")),
     )

@@ -80,7 +80,7 @@ def _event(item: Json) -> EspEvent:
         token=text(table(message, "metadata"), "gw"),
         event=EVENTS.get(name),
         key="/".join(named) if all(named) else fingerprint(item),
-        detail=plain(name, group, words),
+        detail=plain(name, group, words, about=message),
         hard=name == "hard_bounce" and is_hard(words, otherwise=not group or group in BAD_ADDRESS),
         machine=is_machine(text(item, "user_agent")),
     )

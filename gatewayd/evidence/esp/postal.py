@@ -89,7 +89,7 @@ def _event(item: Json) -> EspEvent:
         token=first_token([message.get("tag")]),
         event=event,
         key=text(item, "uuid") or fingerprint(item),
-        detail=plain(name, text(payload, "status"), details, output),
+        detail=plain(name, text(payload, "status"), details, output, about=message),
         hard=event is Event.FAILED and is_hard(output, details, otherwise=False),
         machine=is_machine(text(payload, "user_agent")),
         mail_id=text(message, "message_id"),

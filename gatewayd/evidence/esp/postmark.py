@@ -75,7 +75,7 @@ def _event(item: Json) -> EspEvent:
         token=text(table(item, "Metadata"), "gw"),
         event=_meaning(item, record, kind),
         key="/".join([*named, when]) if named[0] and when else fingerprint(item),
-        detail=plain(record, kind, details or description),
+        detail=plain(record, kind, details or description, about=item),
         hard=kind in _ADDRESS_IS_BAD and is_hard(details, description, otherwise=True),
         machine=is_machine(text(item, "UserAgent")),
     )

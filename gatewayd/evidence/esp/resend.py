@@ -102,7 +102,7 @@ def _event(item: Json, key: str) -> EspEvent:
         token=first_token([one.get("value") for one in pairs], table(data, "headers").values(), _tags(data)),
         event=event,
         key=key or fingerprint(item),
-        detail=plain(name, kind, group, words, text(table(data, "failed"), "reason")),
+        detail=plain(name, kind, group, words, text(table(data, "failed"), "reason"), about=data),
         hard=event is Event.BOUNCED and is_hard(words, otherwise=kind == "permanent"),
         machine=is_machine(agent),
         mail_id=text(data, "message_id") or next((text(one, "value") for one in pairs if _is_mail_id(one)), ""),

@@ -98,7 +98,7 @@ def _event(item: Json) -> EspEvent:
         token=text(item, "gw"),
         event=event,
         key=text(item, "sg_event_id") or fingerprint(item),
-        detail=plain(name, kind, status, reason),
+        detail=plain(name, kind, status, reason, about=item),
         hard=event is Event.BOUNCED and is_hard(status, reason, otherwise=invalid),
         machine=is_true(item.get("sg_machine_open")) or is_machine(text(item, "useragent")),
     )

@@ -231,7 +231,7 @@ def _event(name: str, data: Json, recipient: Json, token: str, key: str) -> EspE
         token=token,
         event=event,
         key=key,
-        detail=plain(name, kind, sub, status, words or text(table(data, "delivery"), "smtpResponse")),
+        detail=plain(name, kind, sub, status, words or text(table(data, "delivery"), "smtpResponse"), about=data),
         hard=event is Event.BOUNCED and is_hard(status, words, otherwise=sub in _ADDRESS_IS_BAD),
         machine=any(map(is_machine, agents)),
     )

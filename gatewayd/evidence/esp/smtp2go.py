@@ -55,7 +55,7 @@ def _event(given: Json) -> EspEvent:
         event=event,
         key="/".join(named) if all(named) else fingerprint(item),
         # The context of a click is the link, which may hold anything.
-        detail=plain(name, text(item, "bounce"), words, "" if event is Event.OPENED else context),
+        detail=plain(name, text(item, "bounce"), words, "" if event is Event.OPENED else context, about=item),
         hard=event is Event.BOUNCED and is_hard(words, context, otherwise=True),
         machine=is_machine(text(item, "user-agent")),
         mail_id=text(item, "message-id"),

@@ -77,7 +77,7 @@ def _event(item: Json) -> EspEvent:
         token=text(table(item, "rcpt_meta"), "gw") or text(table(item, "metadata"), "gw"),
         event=event,
         key=text(item, "event_id") or fingerprint(item),
-        detail=plain(name, group, text(item, "error_code"), reason),
+        detail=plain(name, group, text(item, "error_code"), reason, about=item),
         hard=event is Event.BOUNCED and is_hard(reason, otherwise=group in PERMANENT),
         machine=name in _MACHINE_TYPES or is_true(item.get("is_prefetched")) or is_machine(text(item, "user_agent")),
     )
