@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from gatewayd.config import Label
 from gatewayd.core.interfaces import Decided, IMeter, IStopList, IStore, unrecorded
 from gatewayd.core.log import Logger
-from gatewayd.core.model import Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
+from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.core.tokens import Keys
@@ -180,16 +180,17 @@ class Tracker:
     async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
         """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
 
-        async def settle() -> None:
-            known = await self._store.about(message_id)
-            if known is None or known.state is not State.UNCERTAIN:
-                return
-            handed = Handed(route, remote_ids, "late answer")
-            for receipt in await self._store.settle_sent(message_id, known.channel, handed):
-                await persist(self._clock, lambda found=receipt: self.record_receipt(found))  # type: ignore[misc]
-            self._meter.evidence("late answer", Event.SENT, "matched")
-
-        await persist(self._clock, settle)
+        known = await persist(self._clock, lambda: self._store.about(message_id))
+        if known is None or known.state is not State.UNCERTAIN:
+            return
+        handed = Handed(route, remote_ids, "late answer")
+        settled = await persist(self._clock, lambda: self._store.settle_sent(message_id, known.channel, handed))
+        self._decide(known, State.SENT, f"{route}, late answer")
+        if settled.has_arrived:
+            self._decide(known, State.DELIVERED, BEFORE_THE_ANSWER)
+        for receipt in settled.parked:
+            await persist(self._clock, lambda found=receipt: self.record_receipt(found))  # type: ignore[misc]
+        self._meter.evidence("late answer", Event.SENT, "matched")
 
     async def resume_from(
         self, message_id: str, route: str, stamp: int, remote_ids: tuple[str, ...], reason: str
@@ -282,15 +283,16 @@ class Tracker:
             self._recorded(message_id, receipt.event)
         elif receipt.event is not None:
             self._received(receipt)
-        if result == "moved" and (self._audited or receipt.event in _DID_NOT_ARRIVE):
+        news = result in ("moved", "sent")
+        if news and (self._audited or receipt.event in _DID_NOT_ARRIVE):
             known = await self._store.about(message_id)
             if known is not None:
-                self._decide(known, known.state, f"receipt from {receipt.smsc}")
+                self._decide(known, known.state if result == "moved" else State.SENT, f"receipt from {receipt.smsc}")
         outcome = {"moved": "matched", "sent": "matched", "parked": "parked"}.get(result, "ignored")
         if result != "parked":
             self._unmatched.matched(receipt.smsc)
         self._meter.evidence("receipt", receipt.event or "none", outcome)
-        say = self.log.info if result in ("moved", "sent") else self.log.debug
+        say = self.log.info if news else self.log.debug
         say(
             "receipt from {smsc} for {message_id}: {detail} ({result})",
             smsc=receipt.smsc,

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import IStore
-from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, Receipt, ReportJob
+from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, ReportJob, SettledSent
 from gatewayd.core.status import State
 from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
@@ -39,6 +39,7 @@ UNREADABLE = 60.0
 RESTATED = 0.5
 """Seconds until it is asked again whether every process has said what it wrote."""
 
+_NO_NEWS = SettledSent()
 _FOR_EVER = 1e15
 
 
@@ -151,7 +152,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         await self._link.confirmed()
         return int(reply)
 
-    async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
+    async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> SettledSent:
         reply = await self._run(
             "settle_sent",
             message_id,
@@ -162,9 +163,12 @@ class RedisStore(Accepting, Facts, Players, Operators):
             list(chain.from_iterable(lists.segments(message_id, handed.route, handed.remote_ids))),
             self._report_lease(),
         )
-        report, parked = reply if isinstance(reply, list) else (reply, ())
+        if not isinstance(reply, list):
+            self._offer(reply)
+            return _NO_NEWS
+        report, parked, has_arrived = reply
         self._offer(report)
-        return [rows.unparked(payload) for payload in parked]
+        return SettledSent(tuple(map(rows.unparked, parked)), bool(has_arrived))
 
     async def settle_again(
         self,

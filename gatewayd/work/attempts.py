@@ -13,7 +13,7 @@ from gatewayd.core.durations import spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IQueues, unrecorded
 from gatewayd.core.log import Logger
-from gatewayd.core.model import Channel, Decision, Handed, Leased
+from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
 from gatewayd.core.status import State
@@ -170,17 +170,19 @@ class MessageWork:
 
     async def _sent(self, item: Leased, handed: Handed) -> None:
         message = item.message
-        parked = await self._settled(lambda: self._store.settle_sent(message.id, message.channel, handed))
+        settled = await self._settled(lambda: self._store.settle_sent(message.id, message.channel, handed))
         self._marks.sent(item.message.id, handed)
         self._count(item, "sent")
         if self._channel is Channel.EMAIL:
             self._meter.mailed(item.message.label, handed.route)
         self._decide(item, "sent", handed.route)
+        if settled.has_arrived:
+            self._decide(item, State.DELIVERED, BEFORE_THE_ANSWER)
         # One line a message, when it ends: its receipt's, or this one where none is to come.
         simulated = handed.detail.startswith("simulated")
         say = log.debug if self._tells_later(handed.route) else log.info
         say("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
-        for receipt in parked:
+        for receipt in settled.parked:
             await self._settled(lambda found=receipt: self._evidence.record_receipt(found))  # type: ignore[misc]
         if simulated:
             await self._settled(lambda: self._evidence.record_simulated(item.message.id))

@@ -12,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Channel, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
+from gatewayd.core.model import Channel, Decision, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
 from gatewayd.core.retry import FACT_AGAIN
 from gatewayd.core.status import Event, State
 from gatewayd.core.tokens import Keys
@@ -48,13 +48,14 @@ class Store(FakeStore):
 class Bench:
     """A tracker over a fake store with one message."""
 
-    def __init__(self, channel: Channel = Channel.SMS, **changed: Any) -> None:
+    def __init__(self, channel: Channel = Channel.SMS, audited: bool = False, **changed: Any) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.store = Store(self.clock)
         self.meter = FakeMeter()
         labels = {"amazing": Label.model_validate(LABEL | changed)}
         self.received: list[Receipt] = []
+        self.decisions: list[Decision] = []
         self.tracker = Tracker(
             self.clock,
             self.store,
@@ -62,6 +63,8 @@ class Bench:
             KEYS,
             labels,
             self.meter,
+            decided=self.decisions.append,
+            audited=audited,
             received=self.received.append,
         )
         now = self.clock.seconds()
@@ -70,9 +73,14 @@ class Bench:
         self.address = NUMBER if channel is Channel.SMS else ADDRESS
         run(self.store.accept(self.message, "f", lease=True))
 
-    def marked(self) -> int:
+    def marked(self, segments: int = 1) -> int:
         """It is on the wire; the mark's stamp."""
-        return run(self.store.mark(self.message, "world", self.address, lease=""))
+        return run(self.store.mark(self.message, "world", self.address, lease="", segments=segments))
+
+    @property
+    def audit(self) -> list[tuple[str, str]]:
+        """What the audit log hears, and why."""
+        return [(one.what, one.reason) for one in self.decisions if one.message_id == ID and one.uid == "u1"]
 
     def sent(self, *remote_ids: str) -> None:
         """The next hop took it."""
@@ -192,7 +200,7 @@ def test_a_receipt_that_came_first_waits_for_its_message() -> None:
     receipt = Receipt("world", ("r1",), Event.DELIVERED, "stat:DELIVRD", NUMBER)
     run(bench.tracker.record_receipt(receipt))
     assert (bench.state, bench.meter.facts) == (State.UNCERTAIN, [("receipt", "delivered", "parked")])
-    [parked] = run(bench.store.settle_sent(ID, Channel.SMS, Handed("world", ("r1",))))
+    [parked] = run(bench.store.settle_sent(ID, Channel.SMS, Handed("world", ("r1",)))).parked
     run(bench.tracker.record_receipt(parked))
     assert (bench.state, bench.told, bench.store.db.parked) == (State.DELIVERED, "ad", {})
 
@@ -233,6 +241,43 @@ def test_a_late_answer_ends_the_uncertainty() -> None:
     run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
     run(bench.tracker.record_late_answer(ID, "world", ("r1",)))
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
+
+
+def test_the_audit_log_has_that_a_late_answer_sent_it() -> None:
+    """Once: of what is settled already nothing is said."""
+    bench = Bench(audited=True)
+    bench.marked()
+    for _ in range(2):
+        run(bench.tracker.record_late_answer(ID, "world", ("r1",)))
+    assert (bench.state, bench.audit) == (State.SENT, [("sent", "world, late answer")])
+
+
+def test_the_audit_log_has_what_came_before_a_late_answer() -> None:
+    """A long SMS of which all segments bear one id is sent and delivered by its last answer."""
+    bench = Bench(audited=True)
+    bench.marked(2)
+    run(bench.store.record_segments(ID, "", "world", ("r1",)))
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    bench.marked(2)
+    run(bench.tracker.record_late_answer(ID, "world", ("r1",)))
+    assert bench.state is State.DELIVERED
+    assert bench.audit == [
+        ("sent", "world, late answer"),
+        ("delivered", "its receipts came before the last answer"),
+    ]
+
+
+def test_the_audit_log_has_that_a_receipt_sent_it() -> None:
+    """One of its last segment, whose answer was lost, shows that all of it was taken; the others end it."""
+    bench = Bench(audited=True)
+    bench.marked(2)
+    run(bench.store.record_segments(ID, "", "world", ("r1",)))
+    bench.marked(2)
+    due = bench.clock.seconds() + 3600
+    run(bench.store.settle_again(bench.message, due, "no answer", lease="", uncertain=True, route="world"))
+    for remote, audit in (("lost", ["sent"]), ("r1", ["sent", "delivered"])):
+        run(bench.tracker.record_receipt(Receipt("world", (remote,), Event.DELIVERED, "", NUMBER)))
+        assert bench.audit == [(what, "receipt from world") for what in audit]
 
 
 def test_a_late_answer_waits_for_redis() -> None:

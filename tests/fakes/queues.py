@@ -10,8 +10,8 @@ from gatewayd.core.model import (
     Handed,
     Leased,
     Message,
-    Receipt,
     ReportJob,
+    SettledSent,
 )
 from gatewayd.core.status import LETTERS, WAITING, Event, State
 from transitions import move
@@ -89,12 +89,12 @@ class FakeQueues(FakePart):
         self._note(row, "submitting", route + segment)
         return max(round(marked * 1000), 1)
 
-    async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
+    async def settle_sent(self, message_id: str, channel: Channel, handed: Handed) -> SettledSent:
         now = self._now()
         self._lease(channel).pop(message_id, None)
         row = self.db.rows.get(message_id)
         if row is None:
-            return []
+            return SettledSent()
         parked = [
             each
             for remote in handed.remote_ids
@@ -115,7 +115,7 @@ class FakeQueues(FakePart):
             row.segments = ""
         for index, remote in enumerate(handed.remote_ids, 1):
             self._name(handed.route, remote, (message_id, index, row.address))
-        return parked
+        return SettledSent(tuple(parked), after is not None and has_arrived)
 
     async def settle_again(
         self,

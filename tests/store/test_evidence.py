@@ -28,7 +28,7 @@ async def test_a_receipt_before_the_answer(world: World) -> None:
     assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
     message = await world.leased()
     await world.one.mark(message, "world", "")
-    [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("early",)))
+    [parked] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("early",)))).parked
     assert await world.one.record_receipt(parked, park=False) == ("moved", message.id)
     world.clock.advance(20)
     assert await world.one.parked_receipts(10) == ([], [])

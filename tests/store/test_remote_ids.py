@@ -130,7 +130,7 @@ async def test_an_id_that_two_nodes_gave_meets_a_receipt_that_came_first(world: 
     await world.one.mark(waiting, "world", "another")
     receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="another")
     assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
-    [parked] = await world.one.settle_sent(waiting.id, Channel.SMS, Handed("world", ("5001",)))
+    [parked] = (await world.one.settle_sent(waiting.id, Channel.SMS, Handed("world", ("5001",)))).parked
     assert await world.one.record_receipt(parked, park=True) == ("moved", waiting.id)
 
 

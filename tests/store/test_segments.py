@@ -3,7 +3,7 @@
 import pytest_twisted
 from msgspec.structs import replace
 
-from gatewayd.core.model import Channel, Handed, Message, Receipt
+from gatewayd.core.model import Channel, Handed, Message, Receipt, SettledSent
 from gatewayd.core.status import Event, Report, State
 from store_world import World, world
 
@@ -128,7 +128,7 @@ async def test_a_segment_that_fails_early_waits_until_all_are_submitted(world: W
     receipt = Receipt("world", ("r1",), Event.FAILED)
     assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
     await world.one.mark(message, "world", "numberhash", segments=3)
-    [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "r2", "r3")))
+    [parked] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "r2", "r3")))).parked
     assert await world.one.record_receipt(parked, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.FAILED]
 
@@ -184,7 +184,8 @@ async def delivered_before_the_last_answer(world: World) -> Message:
 async def test_receipts_before_the_last_answer_of_segments_that_are_named_alike(world: World) -> None:
     """They said of that name what is true of the whole, and no further one need come: it is delivered."""
     message = await delivered_before_the_last_answer(world)
-    assert await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",))) == []
+    settled = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",)))
+    assert settled == SettledSent(has_arrived=True)
     assert await world.state(message) is State.DELIVERED
     assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]
 
@@ -195,6 +196,6 @@ async def test_a_failure_before_the_last_answer_of_segments_that_are_named_alike
     message = await delivered_before_the_last_answer(world)
     bad = Receipt("world", ("x",), Event.FAILED)
     assert await world.one.record_receipt(bad, park=True) == ("parked", "")
-    [parked] = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",)))
+    [parked] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",)))).parked
     assert await world.one.record_receipt(parked, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.FAILED]

@@ -274,6 +274,28 @@ def test_the_audit_log_says_once_of_each_copy_that_it_may_have_been_sent(bench: 
     assert [one.what for one in bench.decisions] == ["uncertain", "failed"]
 
 
+def test_the_audit_log_says_what_arrived_before_its_last_answer(bench: Bench) -> None:
+    """A long SMS of which all segments bear one id: no further receipt comes that would say it."""
+
+    async def takes(leased: Leased) -> Handed:
+        message, lease = leased.message, leased.lease
+        await bench.store.mark(message, "world", "hash", lease=lease, segments=2)
+        await bench.store.record_segments(message.id, lease, "world", ("r1",))
+        await bench.store.record_receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True)
+        await bench.store.mark(message, "world", "hash", lease=lease, segments=2)
+        return Handed("world", ("r1",))
+
+    bench.outcome = takes
+    bench.accept()
+    bench.outbox.startService()
+    bench.clock.advance(1)
+    assert bench.state() is State.DELIVERED
+    assert [(one.what, one.reason) for one in bench.decisions] == [
+        ("sent", "world"),
+        ("delivered", "its receipts came before the last answer"),
+    ]
+
+
 def test_the_audit_log_says_what_a_crash_left_on_the_wire(bench: Bench) -> None:
     """That it may have been sent, and what it waits for."""
     on_the_wire(bench, "world")

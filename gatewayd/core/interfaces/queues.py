@@ -6,7 +6,7 @@ Times are seconds since the epoch.
 from collections.abc import Callable, Sequence
 
 from gatewayd.core.interfaces.about import IAbout
-from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, ReportJob
+from gatewayd.core.model import Channel, Handed, Leased, Message, ReportJob, SettledSent
 from gatewayd.core.status import State
 
 
@@ -41,11 +41,11 @@ class IQueues(IAbout):
         latest message to that number.
         """
 
-    async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> list[Receipt]:
+    async def settle_sent(message_id: str, channel: Channel, handed: Handed) -> SettledSent:
         """The next hop took it: state sent, report accepted, content gone, remote ids kept for receipts.
 
         Where it gave all segments one id, of which a receipt has said before this that it arrived, delivered, too.
-        Returns the parked receipts that waited for these ids: the caller tracks them now.
+        Returns that, and the parked receipts that waited for these ids.
         """
 
     async def settle_again(

@@ -5,7 +5,7 @@ operators). Import them from here.
 """
 
 from gatewayd.core.model.attempt import Handed, Leased, Order, ReportJob, part_of
-from gatewayd.core.model.evidence import Evidence, Inbound, Receipt
+from gatewayd.core.model.evidence import BEFORE_THE_ANSWER, Evidence, Inbound, Receipt, SettledSent
 from gatewayd.core.model.kept import (
     DeadLetter,
     Erased,
@@ -42,6 +42,7 @@ from gatewayd.core.model.standing import (
 )
 
 __all__ = [
+    "BEFORE_THE_ANSWER",
     "CHANNEL_OF",
     "AuditHead",
     "BindState",
@@ -67,6 +68,7 @@ __all__ = [
     "Recipient",
     "ReportJob",
     "Resolved",
+    "SettledSent",
     "Sms",
     "Stop",
     "Stopped",

@@ -56,6 +56,20 @@ class Receipt(Struct, frozen=True):
         return (self.number_hash, *self.earlier_hashes) if self.number_hash else ()
 
 
+BEFORE_THE_ANSWER = "its receipts came before the last answer"
+"""Why a message is delivered at once as it is sent."""
+
+
+class SettledSent(Struct, frozen=True):
+    """What the store says of a message that a next hop took.
+
+    `parked` are the receipts that waited for its ids: the caller tracks them now. `has_arrived`: it is delivered.
+    """
+
+    parked: tuple[Receipt, ...] = ()
+    has_arrived: bool = False
+
+
 class Inbound(Struct, frozen=True):
     """A text that a player sent to us (mobile originated), the number only as its keyed hash.
 

@@ -1,6 +1,6 @@
 -- The next hop took it; and it arrived, where its receipts were faster than the last answer.
 -- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
--- reply   the report or false; {the same, receipts} where such were parked for it
+-- reply   the report or false; {the same, receipts that were parked for it, 1 where it arrived} where there is such news
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
 local read = RECORD(state, queued_reports, label, to_tell, callback, lease, marked_at, segments,
   accepted_at, content)
@@ -61,5 +61,6 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
     save(m)
   end
   for i = 1, #entries, 2 do list_entry(KEY.remotes, entries[i], entries[i + 1]) end
-  return #parked > 0 and {report, parked} or report
+  local arrived = changed and new == 'delivered'
+  return (arrived or #parked > 0) and {report, parked, arrived and 1 or 0} or report
 end

@@ -92,7 +92,7 @@ class World:
         """The vendor took it; what was parked is recorded."""
         parts = tuple(part_of(message_id, one) for one in ids)
         channel = self.message.channel
-        for receipt in run(self.store.settle_sent(message_id, channel, Handed("vendor", parts))):
+        for receipt in run(self.store.settle_sent(message_id, channel, Handed("vendor", parts))).parked:
             run(self.tracker.record_receipt(receipt))
 
     def look_again(self, seconds: float) -> None:
