@@ -29,9 +29,10 @@ _UNSAFE_START = re.compile(rb"^(?:\.|From )[^\n]*", re.MULTILINE)
 _LOCAL = re.compile(r"[^\x00-\x20\x7f-\xa0<>@\ud800-\udfff]+")
 _ANY_TAG = re.compile(r"<[a-zA-Z!/]")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
-_OPAQUE_END = re.compile(r"-->|</(?:script|style|textarea|title|xmp|template|noframes)", re.IGNORECASE)
+_OPAQUE_END = re.compile(r"-->|[\"']|</(?:script|style|textarea|title|xmp|template|noframes)", re.IGNORECASE)
 _OPAQUE_OR_BODY_END = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|textarea|title|xmp|template|noframes)\b.*?(?:</\1\s*>|\Z)|(?P<end></body\s*>)",
+    r"<!--.*?(?:-->|\Z)|=\s{0,9}(?:\"[^\"]{0,2000}\"|'[^']{0,2000}')|"
+    r"<(script|style|textarea|title|xmp|template|noframes)\b.*?(?:</\1\s*>|\Z)|(?P<end></body\s*>)",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -322,10 +322,15 @@ def test_each_esp_gets_our_token_in_its_header(provider: str, start: bytes) -> N
         ("<!--[if mso]></body><![endif]-->x", "<!--[if mso]></body><![endif]-->x"),
         ("<body>one</body>two</body>", "<body>one</body>two"),
         ("<body>a</body><style>p{}</style>", "<body>a"),
+        ('<body><a title="</body>" href="x">a</a></html>', '<body><a title="</body>" href="x">a</a></html>'),
+        ("<body><a title = '</body>'>a</a></html>", "<body><a title = '</body>'>a</a></html>"),
+        ('<body>a</body><p title="</body>">b</p>', "<body>a"),
+        ('<body><a title="</body>">"a"</a></body>', '<body><a title="</body>">"a"</a>'),
+        ("<body>it's</body> so's", "<body>it's"),
     ],
 )
 def test_the_pixel_goes_before_the_last_real_body_end(html: str, before: str) -> None:
-    """Not into a comment or a script, and at the end where there is no </body>."""
+    """Not into a comment, a script or an attribute, and at the end where there is no </body>."""
     got = with_pixel(html, "https://go.amazing.co/o/t.gif")
     assert got.startswith(before + '<img src="https://go.amazing.co/o/t.gif"')
     assert got.replace(re.search("<img[^>]*>", got)[0], "", 1) == html  # type: ignore[index]
