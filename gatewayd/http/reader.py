@@ -19,6 +19,8 @@ MANY_CHUNKS = 2000
 SMALL_CHUNK = 64
 """Chunks of a body whose mean size must not be less octets than that: each costs as much as its own read."""
 
+_FRAMING = (b"content-length", b"transfer-encoding")
+
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\S{1,8192}) HTTP/\d\.\d\r?$")
 
 
@@ -56,6 +58,7 @@ class RequestReader:
         self.request: Request | None = None
         self.body_left = 0
         self._head_is_in = False
+        self._is_offer = False  # the request in hand offers another protocol, and has a body
         self._head_bytes = 0
         self._chunks = 0
         self._body_bytes = 0
@@ -80,15 +83,40 @@ class RequestReader:
         self._fruitless += len(data)
         ended = self._ended
         try:
-            self._parser.feed_data(data)
+            goes_on = self._parse(data)
             if self._fruitless > FRUITLESS:
                 raise _TooMuch
-        except httptools.HttpParserUpgrade:
-            return False
         except (httptools.HttpParserError, _TooMuch):
             line = data if at_start and ended == self._ended else b""
             raise NotHttp(self._as_far_as_read(line)) from None
-        return True
+        return goes_on
+
+    def _parse(self, data: bytes) -> bool:
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                if not self._is_offer:
+                    return False
+                data = data[offer.args[0] :]
+                self._pass_over_offer()
+            else:
+                return True
+
+    def _pass_over_offer(self) -> None:
+        """Read the body of a request that offers another protocol, as if it did not (RFC 9110, 7.8).
+
+        httptools takes such a request's head for its end. Another parser reads on, which knows of it how its body ends.
+        """
+        request, self.request = self.request, None
+        self._parser = httptools.HttpRequestParser(self)
+        if request is not None:
+            framing = [b"%s: %s\r\n" % header for header in request.headers if header[0] in _FRAMING]
+            close = b"" if request.keep_alive else b"connection: close\r\n"
+            self._head_bytes = 0
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n" + close + b"".join(framing) + b"\r\n")
+        self._is_offer = False
+        self.request = request
 
     def end(self) -> None:
         """Nothing more is read. Reader, parser and who is called name each other: garbage that must be searched for."""
@@ -107,6 +135,8 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if self._is_offer:
+            return
         self.request = self._new_request()
         self.body_left = self._head_bytes = self._fruitless = self._chunks = self._body_bytes = 0
         self._head_is_in = False
@@ -144,6 +174,8 @@ class RequestReader:
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise _TooMuch
         self.body_left = int(request.header(b"content-length") or 0)
+        if self._parser.should_upgrade() and request.method != b"CONNECT":
+            self._is_offer = bool(self.body_left) or request.header(b"transfer-encoding") is not None
         self._on_head(request)
 
     def on_chunk_header(self) -> None:
@@ -162,6 +194,8 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """The request is in."""
+        if self._is_offer:
+            return
         request, self.request = self.request, None
         self.body_left = self._fruitless = 0
         self._ended += 1

@@ -152,6 +152,49 @@ def test_another_protocol_is_not_taken() -> None:
     assert line.closed
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ("Content-Length: 5", b"hello"),
+        ("Transfer-Encoding: chunked", b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Trailer: z\r\n\r\n"),
+    ],
+)
+def test_an_offer_of_another_protocol_keeps_its_body(framing: str, body: bytes, size: int) -> None:
+    """Java offers HTTP/2 with each request in clear text; who does not take it reads on in HTTP/1.1."""
+    line = Line()
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
+    request = head("/body", *offer, framing, method="POST") + body
+    sent = request + request + head("/plain")
+    answers = b"".join(line.send(sent[at : at + size]) for at in range(0, len(sent), size))
+    assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [b"200"] * 3
+    assert line.pages.bodies == [b"hello"] * 2
+    assert not line.closed
+
+
+def test_an_offer_of_another_protocol_is_refused_as_any_request() -> None:
+    """Before its body, which is thrown away; with the word to go on; and for its framing."""
+    offer = ("Connection: Upgrade", "Upgrade: websocket")
+    line = Line()
+    answer = line.send(head("/secret", *offer, "Content-Length: 5", method="POST"))
+    assert answer.endswith(b"\r\n\r\nno")
+    assert line.send(b"hello" + head("/plain")) == b""
+    assert line.closed
+    line = Line()
+    waits = head("/body", *offer, "Content-Length: 5", "Expect: 100-continue", method="POST")
+    assert line.send(waits) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert line.send(b"hello").startswith(b"HTTP/1.1 200 OK\r\n")
+    line = Line()
+    answer = line.send(head("/body", *offer, "Transfer-Encoding: chunked", method="POST") + b"zz\r\n")
+    assert answer.endswith(b"unreadable /body")
+    line = Line()
+    answer = line.send(
+        head("/body", "Connection: close, Upgrade", *offer[1:], "Content-Length: 5", method="POST") + b"hello"
+    )
+    assert line.pages.bodies == [b"hello"]
+    assert b"Connection: close\r\n" in answer
+
+
 @pytest.mark.parametrize("endless", [b"5;x=", b"0\r\nX-Trailer: "])
 def test_what_comes_to_nothing_is_refused(endless: bytes) -> None:
     """A chunk's extension or a trailer without end."""
