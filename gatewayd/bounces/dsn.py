@@ -20,6 +20,7 @@ from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard, precision
 from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.core.enhanced_codes import HARD
+from gatewayd.core.redact import whole_words
 
 Block = dict[str, str]
 
@@ -199,7 +200,7 @@ def _verdict(telling: _Telling, block: Block, whole: Block) -> BounceReading:
         status=status,
         action=action,
         recipient=recipient or telling.recipient,
-        diagnostic=(diagnostic or " ".join(block.get("status", "").split()))[:500],
+        diagnostic=whole_words(diagnostic or " ".join(block.get("status", "").split()), 500),
         hard=kind is Kind.FAILED and is_hard(status, _words(telling, block, status, diagnostic)),
         parsed=True,
         remote_mta=_typed(block.get("remote-mta", "")),

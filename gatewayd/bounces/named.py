@@ -7,21 +7,22 @@ import re
 
 from gatewayd.bounces import wording
 from gatewayd.bounces.parts import Mail
-from gatewayd.bounces.reading import ADDRESS, BounceReading
+from gatewayd.bounces.reading import BounceReading
+from gatewayd.core.addresses import addresses_in
 
 _MOST = 20
 _LONGEST_VALUE = 1000  # characters
+_OF_FAILED_ONES = ("x-failed-recipients", "x-actual-recipient", "x-hmxmroriginalrecipient")
+"""These are fields of a mail's header, too."""
+_OF_REPORTS = (
+    *("final-recipient", "original-recipient", "original-rcpt-to", "removal-recipient", "x-original-rcpt-to"),
+    *_OF_FAILED_ONES,
+)
+_OF_THE_ORIGINAL = ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
 _FIELDS = re.compile(
-    r"^[ \t>]{0,8}(?:final-recipient|original-recipient|x-failed-recipients|x-actual-recipient|original-rcpt-to|"
-    r"removal-recipient|x-original-rcpt-to|x-hmxmroriginalrecipient)[ \t]*:(.*(?:\n[ \t].*)?)",
+    rf"^[ \t>]{{0,8}}(?:{'|'.join((*_OF_REPORTS, *_OF_THE_ORIGINAL))})[ \t]*:(.*(?:\n[ \t].*)?)",
     re.IGNORECASE | re.MULTILINE,
 )
-_OF_THE_ORIGINAL = re.compile(
-    r"^[ \t>]{0,8}(?:to|cc|delivered-to|x-original-to|envelope-to|x-failed-recipients|final-recipient|"
-    r"original-recipient|x-hmxmroriginalrecipient)[ \t]*:(.*(?:\n[ \t].*)?)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_HEADERS = ("x-failed-recipients", "x-hmxmroriginalrecipient", "x-actual-recipient")
 
 
 def recipients_named(mail: Mail, verdict: BounceReading) -> tuple[str, ...]:
@@ -29,13 +30,12 @@ def recipients_named(mail: Mail, verdict: BounceReading) -> tuple[str, ...]:
 
     Where one is beyond ASCII, as the words are compared (see wording.plain), too.
     """
-    values = [value for name in _HEADERS for value in mail.values(name)]
-    for part in mail.parts:
-        values += _FIELDS.findall(part.text)[:_MOST]
-    values += _OF_THE_ORIGINAL.findall(mail.returned)[:_MOST]
+    values = [value for name in _OF_FAILED_ONES for value in mail.values(name)]
+    for text in (*(part.text for part in mail.parts), mail.returned):
+        values += _FIELDS.findall(text)[:_MOST]
     found = {one.recipient: None for one in (verdict, *verdict.others)}
     for value in values[: 2 * _MOST]:
-        found |= dict.fromkeys(ADDRESS.findall(value[:_LONGEST_VALUE]))
+        found |= dict.fromkeys(addresses_in(value[:_LONGEST_VALUE]))
     found.pop("", None)
     names = tuple(found)[:_MOST]
     return (*names, *(wording.plain(name) for name in names if not name.isascii()))

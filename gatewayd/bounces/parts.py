@@ -4,10 +4,8 @@ Pure, never raises, and bounded in time and memory whatever the bytes are: the l
 knows MIME; it knows nothing of bounces beyond where a mail stops speaking for itself and starts to quote another.
 """
 
-import base64
 import binascii
 import re
-from contextlib import suppress
 from email.errors import HeaderParseError
 from email.header import decode_header
 from functools import cached_property, lru_cache
@@ -16,6 +14,7 @@ from msgspec import Struct
 
 from gatewayd.bounces import wording
 from gatewayd.bounces.html_words import readable
+from gatewayd.core.encoded import from_base64, text_of
 
 MAX_MAIL = 1 << 20
 MAX_HEADER = 64 << 10
@@ -41,13 +40,7 @@ _HEADER_END = re.compile(rb"\n[ \t]*\r?\n")
 _FIELD = re.compile(r"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 _PARAMETER = re.compile(r"""[;\s]([\w-]+)\s*=\s*(?:"([^"]{0,500})"|([^\s;"]{1,500}))""")
-_CHARSET = re.compile(
-    r"utf-?8|us-ascii|ascii|latin-?1|iso[-_]?8859[-_]?\d{1,2}|windows-?125\d|cp\d{3,4}|koi8-[ru]|iso-?2022-?(jp|kr)(-\w+)?"
-    r"|shift[-_]?jis|sjis|euc-?(jp|kr|tw)|gb2312|gbk|gb18030|big5(-?hkscs)?|utf-?16(le|be)?|tis-620|macintosh"
-)
 _LOOKS_LIKE_REPORT = re.compile(rb"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
-_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-_NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _BASE64)
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ORIGINALS = frozenset(
@@ -148,7 +141,7 @@ def decoded(value: str) -> str:
         pieces = decode_header(value)
     except (ValueError, HeaderParseError):
         return value
-    return "".join(_text(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces)
+    return "".join(text_of(piece, charset or "") if isinstance(piece, bytes) else piece for piece, charset in pieces)
 
 
 def _text_of(parts: list[MailPart]) -> str:
@@ -240,10 +233,10 @@ class _Walk:
     def _leaf(self, parameters: dict[str, str], fields: dict[str, str], body: bytes, limit: int) -> str:
         encoding = fields.get("content-transfer-encoding", "").strip().lower()
         if encoding.startswith("base64"):
-            body = _base64(body[: 2 * limit])
+            body = from_base64(body[: 2 * limit])
         elif encoding.startswith("quoted"):
             body = binascii.a2b_qp(body[: 3 * limit])
-        return _text(body[:limit], parameters.get("charset", "")).replace("\r\n", "\n").replace("\r", "\n")
+        return text_of(body[:limit], parameters.get("charset", "")).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes]:
@@ -294,7 +287,7 @@ def _fields(head: bytes) -> list[tuple[str, str]]:
             fields[-1][1] += " " + line.strip(_BLANKS)
     if head.isascii():
         return [(name, value[:MAX_VALUE].strip()) for name, value in fields]
-    return [(name, _text(value[:MAX_VALUE].encode("latin-1")).strip()) for name, value in fields]
+    return [(name, text_of(value[:MAX_VALUE].encode("latin-1")).strip()) for name, value in fields]
 
 
 def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -304,21 +297,3 @@ def _content_type(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
         return "text/plain", {}
     parameters = {m.group(1).lower(): m.group(2) or m.group(3) or "" for m in _PARAMETER.finditer(value, match.end())}
     return match.group(1).lower(), parameters
-
-
-def _base64(body: bytes) -> bytes:
-    clean = body.translate(None, _NOT_BASE64)
-    clean = clean[:-1] if len(clean) % 4 == 1 else clean
-    return base64.b64decode(clean + b"=" * (-len(clean) % 4))
-
-
-def _text(raw: bytes, charset: str = "") -> str:
-    """`raw` decoded as it says, else as UTF-8, else byte by byte. Codecs beyond the list may cost quadratic time."""
-    name = charset.strip().lower()
-    if name and _CHARSET.fullmatch(name):
-        with suppress(UnicodeError, LookupError):
-            return raw.decode(name)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

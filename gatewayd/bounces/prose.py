@@ -4,9 +4,11 @@ import re
 
 from gatewayd.bounces import wording
 from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
-from gatewayd.bounces.reading import ADDRESS, BounceReading, Kind, first_address
+from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
 from gatewayd.bounces.senders import from_daemon
+from gatewayd.core.addresses import ADDRESS
+from gatewayd.core.redact import whole_words
 
 
 def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
@@ -59,8 +61,7 @@ def _excerpt(flat: str) -> str:
     start = max(0, found.start() - 80) if found else 0
     # No half words: what is left of an address would not be known again.
     start = flat.find(" ", start) + 1 if start else 0
-    words = flat[start : start + 301]
-    return (words.rpartition(" ")[0] if len(words) > 300 else words).strip()
+    return whole_words(flat[start:], 300).strip()
 
 
 _MESSAGE_ID = re.compile(r"^[ \t>]*message-id[ \t]*:.*$", re.IGNORECASE | re.MULTILINE)

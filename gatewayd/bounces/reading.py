@@ -1,9 +1,10 @@
 """What a mail that came back says: the closed vocabulary between the readers and whoever acts on it. Pure."""
 
-import re
 from enum import StrEnum
 
 from msgspec import Struct
+
+from gatewayd.core.addresses import ADDRESS
 
 
 class Kind(StrEnum):
@@ -44,14 +45,6 @@ class BounceReading(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<BounceReading {self.kind} {self.status or '-'}{' hard' if self.hard else ''}>"
-
-
-ADDRESS = re.compile(
-    r"(?<![\w.!#$%&'*+/=?^`{|}~@-])"
-    r"((?:\"[^\"\s@]{1,64}\"|[\w!#$%&'*+/=?^`{|}~-][\w.!#$%&'*+/=?^`{|}~-]{0,127})"
-    r"@(?:[\w](?:[\w-]{0,62})(?:\.[\w](?:[\w-]{0,62})){0,10}|\[[\d.:a-fA-F]{3,45}\]))"
-)
-"""An address inside prose; the domain may lack a dot, and either side may be beyond ASCII (RFC 6531)."""
 
 
 def first_address(text: str) -> str:

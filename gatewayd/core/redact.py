@@ -5,7 +5,10 @@ address back to us, and go into timelines, dead letters and logs.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from gatewayd.core.encoded import DecodedWords, decodings
 
 _SHOWN = "[redacted]"
 _SHORT = 2  # characters of a local part that is found in many words
@@ -52,16 +55,11 @@ def _may_hold_address(text: str) -> bool:
 def redact(text: str, limit: int = 0, about: Iterable[str] = ()) -> str:
     """`text` without whatever looks like an email address or a phone number; ids of many hexadecimal digits stay.
 
-    With `limit`, control characters become spaces and no more than so many characters are kept. `about` are the
-    addresses that the words are known to be about: nothing of their local parts stays, however it is written.
+    So with what looks like one once it is decoded (see encoded.py). With `limit`, control characters become spaces and
+    no more than so many characters are kept. `about` are the addresses that the words are known to be about: nothing
+    of their local parts stays, however it is written.
     """
-    clean = text
-    if _may_hold_address(text):
-        clean = _WITH_ADDRESSES.sub(_kept_or_blotted, text)
-    elif _LIKE_A_NUMBER.search(text):
-        clean = _WITHOUT_ADDRESSES.sub(_kept_or_blotted, text)
-    for address in about:
-        clean = without_local_part(clean, address)
+    clean = _without(text, tuple(about), numbers=True)
     if not limit:
         return clean
     if not clean.isprintable():
@@ -69,27 +67,96 @@ def redact(text: str, limit: int = 0, about: Iterable[str] = ()) -> str:
     return clean[:limit].strip()
 
 
-def without_local_part(text: str, address: str) -> str:
-    """`text` without the local part of `address`, which may stand alone or have other signs before its domain.
+def without_addresses(text: str, about: Iterable[str] = ()) -> str:
+    """As `redact`, but with all numbers: for words that are about nobody, such as a relay's id."""
+    return _without(text, tuple(about), numbers=False)
 
-    So with what stands before its plus. One of two letters goes only where the domain follows.
+
+def whole_words(text: str, limit: int) -> str:
+    """No more than the first `limit` characters of `text`, without half a word at the end.
+
+    What is left of an address would not be known again: words are cut so before they are redacted.
+    """
+    if len(text) <= limit:
+        return text
+    return text[: limit + 1].rpartition(" ")[0] or text[:limit]
+
+
+_Place = tuple[int, int]
+
+
+def _without(text: str, about: tuple[str, ...], *, numbers: bool) -> str:
+    hidden = [place for decoded in decodings(text) for place in _in_decoded(decoded, about, numbers=numbers)]
+    if hidden:
+        # What only shows once it is decoded may stand in or beside what shows as it is: they go in one.
+        return _blotted(text, [*_beside_ids(text, hidden, numbers=numbers), *_places(text, about, numbers=numbers)])
+    clean = text
+    if pattern := _pattern(text, numbers=numbers):
+        clean = pattern.sub(_kept_or_blotted, text)
+    for address in about:
+        for name in _names(clean, address):
+            clean = name.sub(_SHOWN, clean)
+    return clean
+
+
+def _pattern(text: str, *, numbers: bool) -> re.Pattern[str] | None:
+    """What to look for in `text`; None where there can be none of it."""
+    if _may_hold_address(text):
+        return _WITH_ADDRESSES if numbers else _ADDRESSES
+    return _WITHOUT_ADDRESSES if numbers and _LIKE_A_NUMBER.search(text) else None
+
+
+def _places(text: str, about: tuple[str, ...], *, numbers: bool) -> Iterator[_Place]:
+    """Where that stands which goes."""
+    if pattern := _pattern(text, numbers=numbers):
+        yield from (match.span() for match in pattern.finditer(text) if not _is_kept(match))
+    for name in chain.from_iterable(_names(text, address) for address in about):
+        yield from (match.span() for match in name.finditer(text))
+
+
+def _in_decoded(decoded: DecodedWords, about: tuple[str, ...], *, numbers: bool) -> Iterator[_Place]:
+    for start, end in _places(decoded.text, about, numbers=numbers):
+        yield decoded.place(start, end)
+
+
+def _beside_ids(text: str, places: list[_Place], *, numbers: bool) -> Iterator[_Place]:
+    """`places` but for those within an id that stays: decoded, half of it may look like anything."""
+    ids = [match.span() for match in _WITH_ADDRESSES.finditer(text) if match["keep"]] if numbers else []
+    for start, end in places:
+        if not any(first <= start and end <= last and (first, last) != (start, end) for first, last in ids):
+            yield start, end
+
+
+def _blotted(text: str, places: list[_Place]) -> str:
+    words: list[str] = []
+    at = 0
+    for start, end in sorted(places):
+        if start >= at:
+            words += text[at:start], _SHOWN
+        at = max(at, end)
+    return "".join((*words, text[at:]))
+
+
+def _names(text: str, address: str) -> Iterator[re.Pattern[str]]:
+    """Patterns of the local part of `address`, which may stand alone or have other signs before its domain.
+
+    So with what stands before its plus. One of two letters goes only where the domain follows. None where it does not
+    stand in `text` at all.
     """
     local, _, domain = address.rpartition("@")
     stem = local.partition("+")[0] or local
     # Looked for first: a pattern of its own for every message would cost more than the rest of it.
     if stem.strip('"').lower() not in text.lower():
-        return text
+        return
     for name in dict.fromkeys((local.strip('"'), stem.strip('"'))):
         if name:
             where = "" if len(name) > _SHORT else rf"(?=\W{{1,8}}(?:at\W{{1,3}})?{re.escape(domain)})"
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w){where}", _SHOWN, text, flags=re.IGNORECASE)
-    return text
+            yield re.compile(rf"(?<!\w){re.escape(name)}(?!\w){where}", re.IGNORECASE)
 
 
-def without_addresses(text: str) -> str:
-    """`text` without email addresses, and with all numbers: for words that are about nobody, such as a relay's id."""
-    return _ADDRESSES.sub(_SHOWN, text) if _may_hold_address(text) else text
+def _is_kept(match: re.Match[str]) -> bool:
+    return match.re is not _ADDRESSES and bool(match["keep"])
 
 
 def _kept_or_blotted(match: re.Match[str]) -> str:
-    return match[0] if match["keep"] else _SHOWN
+    return match[0] if _is_kept(match) else _SHOWN

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from msgspec import Struct
 
 from gatewayd.core.enhanced_codes import HARD
-from gatewayd.core.redact import redact, without_addresses, without_local_part
+from gatewayd.core.redact import redact, whole_words, without_addresses
 
 LINE_LIMIT = 4096  # bytes
 LINES_LIMIT = 100  # of one reply
@@ -156,16 +156,10 @@ def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> RelayAnswer:
     )
 
 
-def cleaned(text: str, recipient: str = "", blotted: Callable[[str], str] = redact) -> str:
+def cleaned(text: str, recipient: str = "", blotted: Callable[..., str] = redact) -> str:
     """`text` fit for a timeline: `blotted` (no addresses or long numbers), no control characters, not long."""
-    if len(text) > _READ:
-        # A reply may have 400 kB, and what is cut must not leave half an address.
-        text = text[:_READ].rpartition(" ")[0]
-    # The local part goes before the words are cut: half of it would not be known again.
-    text = blotted(text)
-    if recipient:
-        text = without_local_part(text, recipient)
-    text = text[:_SHOWN]
+    # A reply may have 400 kB. The local part goes before the words are cut: half of it would not be known again.
+    text = blotted(whole_words(text, _READ), about=(recipient,) if recipient else ())[:_SHOWN]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)
     return text

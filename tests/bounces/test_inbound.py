@@ -8,7 +8,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
+from encoded_ways import WAYS as ENCODED
 from gatewayd.bounces.inbound import PREFIXES, SMALL, _threads_of
+from gatewayd.core.encoded import decodings
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
 from lmtp_world import Peer
@@ -70,6 +72,37 @@ def test_nothing_of_an_address_stays_of_a_bounce_without_a_report(way: str) -> N
         assert "canary.player" not in detail.lower()
         assert "900184" not in detail
         assert "550 5.1.1" in detail
+
+
+@pytest.mark.parametrize("way", ENCODED)
+def test_nothing_of_an_address_stays_of_words_in_which_it_is_encoded(way: str) -> None:
+    """Mail systems encode what they quote; whoever reads the timeline can decode it."""
+    encoded = ENCODED[way]
+    told = f"550 5.1.1 {encoded(CANARY)} {encoded('+447700900184')} {encoded('canary.player')} unknown"
+    report = dsn(head="Date: Sat, 28 Nov 2026 13:42:05 +0000\n").decode().replace(f"550 5.1.1 <{CANARY}>", told)
+    assert told in report
+    daemon = f"From: MAILER-DAEMON@x.test\r\nSubject: Undelivered mail\r\nX-Failed-Recipients: {CANARY}\r\n"
+    for content in (report, f"{daemon}\r\nYour message could not be delivered: {told}\r\n"):
+        said = kept(content.encode())
+        assert "550 5.1.1 " in said
+        hidden = [said, *(decoded.text for decoded in decodings(said))]
+        assert not [words for words in hidden if "player" in words or "canary" in words or "900184" in words]
+
+
+@pytest.mark.parametrize("way", ["base64 word", "base64 words", "quoted word", "utf-8 xtext", "xtext"])
+@pytest.mark.parametrize("field", ["Final-Recipient", "To"])
+def test_an_address_that_a_report_names_in_an_encoded_form_is_known(way: str, field: str) -> None:
+    """In a field of its own, or in the mail that came back: its local part goes from the words."""
+    report = dsn(head="Date: Sat, 28 Nov 2026 13:42:05 +0000\n").decode()
+    report = report.replace(f"<{CANARY}>: no such user", "no canary.player here")
+    named = ENCODED[way](CANARY)
+    if field == "To":
+        original = f"Content-Type: text/rfc822-headers\r\n\r\nFrom: noreply@amazing.test\r\nTo: {named}\r\n"
+        report = report.replace(CANARY, "x@far.test").replace("--x--", f"--x\r\n{original}\r\n--x--")
+    else:
+        report = report.replace(f"rfc822; {CANARY}", f"rfc822; {named}").replace(CANARY, "x@far.test")
+    assert named in report
+    assert "player" not in kept(report.encode())
 
 
 def test_half_an_address_is_not_left_where_words_are_cut() -> None:

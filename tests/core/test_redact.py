@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.core.redact import redact
+from encoded_ways import LINK, WAYS
+from gatewayd.core.redact import redact, whole_words, without_addresses
 
 _WORDS = (
     *("2.0.0", "OK", "450", "0771", "123456", "1234567", "+", "+44 7700 900123", "07700 900 123", "(0)20 7946 0018"),
@@ -83,3 +84,43 @@ def test_a_short_local_part_goes_only_where_its_domain_follows() -> None:
     """Two letters are found in many words that are about nobody."""
     said = redact("no jo at Players.Example, jo @players.example; no in", about=("jo@players.example", "no@x.test"))
     assert said == "no [redacted] at Players.Example, [redacted] @players.example; no in"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("said", ["jane.player@players.example", "+447700900184", "+44 7700 900 184"])
+def test_what_shows_only_once_it_is_decoded_goes_too(way: str, said: str) -> None:
+    """Whoever reads the log can decode it; all else in the words stays."""
+    written = WAYS[way](said)
+    for text in (f"550 5.1.1 <{written}> not here", f"550 5.1.1 rfc822;{written} not here", f"550 5.1.1 {written}"):
+        shown = "https:[redacted]" if LINK in written else "[redacted]"
+        assert redact(text).replace(LINK, "https:") == text.replace(written, shown)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_known_local_part_goes_also_where_it_stands_encoded_and_alone(way: str) -> None:
+    """No sign beside it tells that it is somebody's."""
+    written = WAYS[way]("jane.player77")
+    for take_out in (redact, without_addresses):
+        said = take_out(f"no {written} here", about=("jane.player77@players.example",))
+        assert said.replace(LINK, "") == "no [redacted] here"
+
+
+def test_ids_stay_beside_what_is_taken_out() -> None:
+    """Half of an id may look like an octet in some way to encode, and its other half like a number."""
+    ids = "id=a540f662-45b3-41ee-be56-024211200012 id=30540f662a1234567bcdef012 queued as 3D1234567"
+    assert redact(f"{ids} jane+40players.example") == f"{ids} [redacted]"
+    assert redact(ids) == ids
+
+
+def test_what_is_half_encoded_goes_as_a_whole() -> None:
+    """An address that begins in an encoded word and ends beside it, and one within a number."""
+    assert redact("to =?utf-8?B?amFuZUA=?=players.example now") == "to [redacted] now"
+    assert redact("to +44 7700 900%31%38%34 now") == "to [redacted] now"
+
+
+def test_words_are_cut_before_the_one_that_would_be_half() -> None:
+    """Half an address could not be known for one."""
+    assert whole_words("for jane@players.example", 10) == "for"
+    assert whole_words("for jane@players.example", 3) == "for"
+    assert whole_words("jane@players.example", 4) == "jane"
+    assert whole_words("for jane", 8) == "for jane"

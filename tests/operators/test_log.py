@@ -12,6 +12,8 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python import log as legacy
 from twisted.python.failure import Failure
 
+from encoded_ways import WAYS
+from gatewayd.core.encoded import decodings
 from gatewayd.core.redact import redact
 from gatewayd.operators.log import REPEATS, WINDOW, Observer, under_journal
 
@@ -108,6 +110,17 @@ def test_an_exception_is_told_without_addresses(json: bool) -> None:
     assert ID in line
     for secret in ("ann", "example.org", "7700", "900-123", "900123"):
         assert secret not in line.replace(ID, "")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_exception_is_told_without_encoded_addresses(way: str) -> None:
+    """Neither its text nor its traceback has them in a form that can be decoded."""
+    written = Written()
+    failure = raised(ValueError(f"{WAYS[way]('ann.player@example.org')} {WAYS[way]('+447700900123')}"))
+    written.log.failure("it broke: {log_failure.value}", failure)
+    [line] = written.lines
+    seen = [line, *(decoded.text for decoded in decodings(line))]
+    assert not [one for one in seen if "ann.player" in one or "900123" in one]
 
 
 @given(json=st.booleans(), words=st.text())

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from encoded_ways import LINK, WAYS
 from gatewayd.smtp.replies import (
     BadReply,
     RelayAnswer,
@@ -124,6 +125,15 @@ def test_no_4xx_is_ever_final(stage: Stage, code: int) -> None:
 def test_only_an_address_that_does_not_exist_is_hard(answer: RelayAnswer, hard: bool) -> None:
     """Full mailboxes, policy and our own authentication never suppress an address; nor does the sender's fault."""
     assert is_hard(answer) is hard
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("stage", "code"), [(Stage.RCPT, 550), (Stage.DOT, 250)])
+def test_what_is_kept_of_a_reply_has_no_address_in_an_encoded_form(way: str, stage: Stage, code: int) -> None:
+    """Also of a mail that was taken: of its words only the relay's id is of use."""
+    written = WAYS[way]("jane.player@players.example")
+    told = answer_of(stage, Reply(code, f"2.0.0 to {written} ok"), "jane.player@players.example").text
+    assert told.replace(LINK, "https:") == f"2.0.0 to {'https:' * (LINK in written)}[redacted] ok"
 
 
 def test_what_is_kept_of_a_reply_has_no_address() -> None:

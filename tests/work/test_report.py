@@ -1,6 +1,7 @@
 """report.py: where a status is told, and what Smartico's answer means."""
 
 import ipaddress
+import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from encoded_ways import WAYS
 from gatewayd.config import Label, Secret
+from gatewayd.core.encoded import decodings
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.model import Channel, ReportJob
 from gatewayd.core.status import Report
@@ -240,6 +243,16 @@ async def test_the_callers_words_are_kept_without_addresses() -> None:
     text = str(await failure_of(body))
     assert text.startswith("callback answered error_code 1: [redacted] ([redacted]) was not found!!")
     assert len(text) < 250
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest_twisted.ensureDeferred
+async def test_the_callers_words_are_kept_without_encoded_addresses(way: str) -> None:
+    """Nor a number, however either is written."""
+    words = f"{WAYS[way]('ann.player@example.org')} {WAYS[way]('+447700900123')}"
+    text = str(await failure_of(json.dumps({"error_code": 1, "error_message": words}).encode()))
+    seen = [text, *(decoded.text for decoded in decodings(text))]
+    assert not [one for one in seen if "player" in one or "900123" in one]
 
 
 @pytest_twisted.ensureDeferred

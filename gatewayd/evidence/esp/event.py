@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from gatewayd.core import half_pairs
-from gatewayd.core.redact import redact
+from gatewayd.core.addresses import addresses_in
+from gatewayd.core.redact import redact, whole_words
 from gatewayd.core.status import Event
 
 LATE = 3600.0
@@ -86,7 +87,6 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z2-7]{47}(?![A-Za-z0-9@])")
 _LONGEST = 1000
 _MOST_NAMES = 100
 _MOST_ADDRESSES = 10
-_AN_ADDRESS = re.compile(r"[^\s<>\"(),;:]{1,320}@[^\s<>\"(),;:]{1,320}")
 _ADDRESSEES = frozenset(
     {"email", "emailaddress", "recipient", "recipients", "rcpt", "rcpt_to", "raw_rcpt_to", "to", "destination"}
 )
@@ -105,16 +105,13 @@ def plain(*parts: object, about: Mapping[str, Any] | None = None) -> str:
     `about` is what the provider said beside them; nothing of a recipient's address in it stays in the line.
     """
     text = " ".join(str(part) for part in parts if isinstance(part, str | int) and part != "")
-    if len(text) > 4 * DETAIL_LENGTH:
-        # No half words: what is left of an address would not be known again.
-        text = text[: 4 * DETAIL_LENGTH].rpartition(" ")[0] or text[: 4 * DETAIL_LENGTH]
-    return redact(text, DETAIL_LENGTH, _addressees(about))
+    return redact(whole_words(text, 4 * DETAIL_LENGTH), DETAIL_LENGTH, _addressees(about))
 
 
 def _addressees(said: object, *, named: bool = False, deep: int = 4) -> list[str]:
     """The recipients' addresses in what a provider said; `named`: it stands under the name of one."""
     if isinstance(said, str):
-        return _AN_ADDRESS.findall(said[:_LONGEST])[:_MOST_ADDRESSES] if named else []
+        return addresses_in(said[:_LONGEST])[:_MOST_ADDRESSES] if named else []
     if not deep or not isinstance(said, Mapping | list):
         return []
     found: list[str] = []

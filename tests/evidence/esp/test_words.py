@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from encoded_ways import LINK, WAYS
 from esp_posts import SECRET, by_mandrill, by_resend, posted
 from gatewayd.evidence.esp import brevo, kumomta, mailjet, mandrill, postmark, resend, sendgrid, smtp2go, sparkpost
 from gatewayd.evidence.esp.event import EspEvent, Settings, plain
@@ -61,3 +62,11 @@ def test_a_recipient_is_found_where_providers_name_it(about: dict[str, Any]) -> 
 def test_what_does_not_name_a_recipient_leaves_the_words_alone() -> None:
     """The sender's name is in many words that are about nobody."""
     assert plain("mailbox full", about={"from": "mailbox@amazing.example", "to": None}) == "mailbox full"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_of_the_recipient_stays_in_an_encoded_form(way: str) -> None:
+    """In the words, and where the provider says whom they are about."""
+    said = plain(f"no {WAYS[way]('jane.player77')} here", about={"email": JANE.replace("p163", "jane.player77")})
+    assert said.replace(LINK, "") == "no [redacted] here"
+    assert plain("no p163 here", about={"rcpt": WAYS["base64 word"](JANE)}) == "no [redacted] here"

@@ -1,0 +1,156 @@
+r"""What words say once they are decoded, as mails, links, pages and programs encode them. Pure.
+
+For whoever looks for something in other people's words: encoded words (RFC 2047), xtext (RFC 3461), \x{..} (RFC 6533),
+percent, quoted-printable, entities of HTML, escapes of JSON, base64 and hexadecimal. It decides nothing about them.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from html import unescape
+
+from msgspec import Struct
+
+_Way = tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]]
+"""A sign without which nothing is written so, how it is written, and what it says; as it stands, if that is nothing."""
+
+_DEEP = 3
+"""So many times one after the other is what was encoded several times decoded."""
+
+_CHARSET = re.compile(
+    r"utf-?8|us-ascii|ascii|latin-?1|iso[-_]?8859[-_]?\d{1,2}|windows-?125\d|cp\d{3,4}|koi8-[ru]|iso-?2022-?(jp|kr)(-\w+)?"
+    r"|shift[-_]?jis|sjis|euc-?(jp|kr|tw)|gb2312|gbk|gb18030|big5(-?hkscs)?|utf-?16(le|be)?|tis-620|macintosh"
+)
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+
+
+class DecodedWords(Struct, frozen=True):
+    """`text` is what words say once decoded; `came_from` has, for each of its characters, where in the words that of
+    which it was made begins and ends."""
+
+    text: str
+    came_from: list[tuple[int, int]]
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Where in the words that stands, of which the characters from `start` up to `end` were made."""
+        return self.came_from[start][0], self.came_from[end - 1][1]
+
+
+def decodings(words: str) -> Iterator[DecodedWords]:
+    """`words` with one more way to encode undone in each; none where nothing in them is encoded."""
+    if not _may_be_encoded(words):
+        return
+    found: DecodedWords | None = None
+    for _ in range(_DEEP):
+        before = found
+        for sign, written, decode in _WAYS:
+            text = words if found is None else found.text
+            if sign in text and (steps := _steps(text, written, decode)):
+                found = _undone(found or DecodedWords(words, [(at, at + 1) for at in range(len(words))]), steps)
+                yield found
+        if found is before:
+            return
+
+
+def text_of(raw: bytes, charset: str = "") -> str:
+    """`raw` decoded as it says, else as UTF-8, else byte by byte. Codecs beyond the list may cost quadratic time."""
+    name = charset.strip().lower()
+    if name and _CHARSET.fullmatch(name):
+        with suppress(UnicodeError, LookupError):
+            return raw.decode(name)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def from_base64(body: bytes) -> bytes:
+    """What `body` says in base64, without what is none in it, and without an end that lacks something."""
+    clean = body.translate(None, _NOT_BASE64)
+    clean = clean[:-1] if len(clean) % 4 == 1 else clean
+    return base64.b64decode(clean + b"=" * (-len(clean) % 4))
+
+
+def _may_be_encoded(words: str) -> bool:
+    """Most words are not, and to try each way takes many times as long."""
+    return any(sign in words for sign in "=%\\+&") or _LONG.search(words) is not None
+
+
+def _steps(text: str, written: re.Pattern[str], decode: Callable[[re.Match[str]], str]) -> list[tuple[int, int, str]]:
+    """Where in `text` something is written so, and what it says."""
+    found = ((match, decode(match)) for match in written.finditer(text))
+    return [(*match.span(), said) for match, said in found if said != match[0]]
+
+
+def _undone(before: DecodedWords, steps: list[tuple[int, int, str]]) -> DecodedWords:
+    words: list[str] = []
+    came_from: list[tuple[int, int]] = []
+    at = 0
+    for start, end, said in steps:
+        words += before.text[at:start], said
+        came_from += before.came_from[at:start]
+        came_from += [before.place(start, end)] * len(said)
+        at = end
+    return DecodedWords("".join((*words, before.text[at:])), came_from + before.came_from[at:])
+
+
+# --- each way to encode ----------------------------------------------------------------------------------------------
+
+# One that was cut lacks its end; blanks before the next one are none of the text.
+_ENCODED_WORD = r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([BbQq])\?([^?\s]{0,1000})(?:\?=?|(?=\s)|\Z)(?:\s{1,8}(?==\?))?"
+_QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
+_HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
+_LONG = re.compile(r"[\w+/-]{14}", re.ASCII)
+
+
+def _encoded_word(match: re.Match[str]) -> str:
+    if match[2] in "Bb":
+        said = from_base64(match[3].encode("ascii", "ignore"))
+    else:
+        said = _QUOTED.sub(lambda pair: chr(int(pair[1], 16)), match[3].replace("_", " ")).encode("latin-1", "replace")
+    # Octets of zero: UTF-16 and UTF-32 under a name that we don't know.
+    return text_of(said, match[1]).replace("\0", "")
+
+
+def _pairs(match: re.Match[str]) -> str:
+    """Octets of two hexadecimal digits each, whatever stands between them."""
+    return _said(bytes.fromhex("".join(_HEX_PAIR.findall(match[0].replace("\\x", " ")))), match[0])
+
+
+def _number(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    return chr(code) if 0x20 <= code < 0x110000 and not 0xD800 <= code < 0xE000 else match[0]
+
+
+def _base64(match: re.Match[str]) -> str:
+    return _said(from_base64(match[0].replace("-", "+").replace("_", "/").encode()), match[0])
+
+
+def _said(octets: bytes, written: str) -> str:
+    """`written` where they are no words: most that looks like it is an id."""
+    try:
+        said = octets.decode()
+    except UnicodeDecodeError:
+        return written
+    return said if said.isprintable() else written
+
+
+def _way(sign: str, written: str, decode: Callable[[re.Match[str]], str]) -> _Way:
+    return sign, re.compile(written, re.ASCII), decode
+
+
+# What says least by itself comes last: it may take the signs of another way for its own.
+_WAYS = (
+    _way("=?", _ENCODED_WORD, _encoded_word),
+    _way("", r"(?<![\w+/])[A-Za-z0-9+/]{14,2000}={0,2}", _base64),
+    _way("", r"(?<![\w-])[\w-]{14,2000}={0,2}", _base64),
+    _way("", r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){7,1000}(?![0-9A-Fa-f])", _pairs),
+    _way("\\x{", r"\\x\{([0-9A-Fa-f]{1,6})\}", _number),
+    _way("\\u", r"\\u\{?([0-9A-Fa-f]{4})\}?", _number),
+    _way("\\x", r"(?:\\x[0-9A-Fa-f]{2}){1,1000}", _pairs),
+    _way("&", r"&#?\w{1,10};", lambda match: unescape(match[0])),
+    _way("%", r"(?:%[0-9A-Fa-f]{2}){1,1000}", _pairs),
+    _way("=", r"(?:=[0-9A-Fa-f]{2}){1,1000}", _pairs),
+    _way("+", r"(?:\+[0-9A-Fa-f]{2}){1,1000}", _pairs),
+)
