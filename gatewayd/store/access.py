@@ -11,7 +11,7 @@ from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import AuditHead
 from gatewayd.core.tls import client_options
 from gatewayd.store import RedisStore
-from gatewayd.store.link import RedisLink
+from gatewayd.store.link import RedisLink, stays
 from gatewayd.store.sentinel import Sentinels
 
 SENTINEL_PORT = 26379
@@ -84,6 +84,7 @@ def redis_link(
         username=table.username,
         password=table.password.reveal(),
         replicas=table.replicas,
+        outlook=endpoint.outlook if isinstance(endpoint, Sentinels) else stays,
         jitter=jitter,
         arguments=RedisStore.script_arguments(instance, table.max_queued, retention, boot),
         prefix=RedisStore.key_prefix(table.key_prefix),

@@ -4,7 +4,7 @@ Knows no key and no message. What one open connection is, and what Redis' errors
 scripts share a call in calls.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,9 +24,15 @@ from gatewayd.store.calls import Ask, Script, ScriptArguments, ScriptCalls, chun
 from gatewayd.store.connection import Lost, NoMaster, RedisConnection, RedisRefused, connected
 from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
+from gatewayd.store.sentinel import Outlook
 
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
+
+
+async def stays() -> Outlook:
+    """The outlook where there are no Sentinels to ask."""
+    return Outlook.STAYS
 
 
 class RedisLink(MultiService):
@@ -35,7 +41,8 @@ class RedisLink(MultiService):
     Every script must be safe to run twice with the same item: after a lost connection nobody knows whether it ran,
     and it is run again. Raises StoreUnavailable from each call that could not be answered within `PATIENCE`;
     StoreUntouched where it never left, or Redis said no. What is promised to somebody waits for `confirmed` besides:
-    `replicas` is how many must have it, on a second connection to the same server. `shift` is by how many seconds a
+    `replicas` is how many must have it, on a second connection to the same server, and `outlook` whether that server
+    stays the master. `shift` is by how many seconds a
     test pushes the clock that the scripts go by.
     """
 
@@ -48,6 +55,7 @@ class RedisLink(MultiService):
         username: str = "",
         password: str = "",
         replicas: int = 0,
+        outlook: Callable[[], Awaitable[Outlook]] = stays,
         jitter: Callable[[], float],
         arguments: ScriptArguments | None = None,
         prefix: str = "",
@@ -59,6 +67,7 @@ class RedisLink(MultiService):
         self._dial = partial(connected, clock, endpoint, username=username, password=password, database=database)
         self._calls = ScriptCalls(clock, self._here, arguments or ScriptArguments(), prefix, shift)
         self._replicas_wanted = replicas
+        self._outlook = outlook
         self._replicas: Replicas | None = None
         self._second: RedisConnection | None = None  # for WAIT, which blocks what stands behind it
         self._jitter = jitter
@@ -292,7 +301,8 @@ class RedisLink(MultiService):
                 raise trouble from None
             return replies
 
-        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self._calls.prefix + KEYS["waited"].short)
+        key = self._calls.prefix + KEYS["waited"].short
+        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, key, self._outlook)
         self._second = second
         second.gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
 

@@ -8,6 +8,11 @@ behind the waiting. Those who ask during a round share the next one. Knows no sc
 killed, a master leaves its replicas some milliseconds apart, and Sentinel, which knows their offsets of seconds ago,
 may choose the one that is behind (in one failover of seven). And where one leaves, nothing is confirmed for a while: it
 may be the one that was just made master, while this one, which does not know it yet, is still followed by the others.
+
+One that left before we came is not missed. So who follows is noted at first, and then the Sentinels are asked: what
+they begin later is seen by who leaves, and what they had begun they say. They do begin a second failover right behind
+the first: where one can't connect to the new master within its down-after-milliseconds, the votes against the old
+master, which it keeps for 5 s, count against the new one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,6 +22,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from gatewayd.core.errors import NotReplicated, ReplicasMissing, StoreUnavailable
+from gatewayd.store.sentinel import Outlook
 
 _MARK = "redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], '1', 'EX', 60)"
 """A write that a full memory does not refuse: what was written already is waited for then, too."""
@@ -29,27 +35,41 @@ WAIT_FOR_ALL = 1.0
 has caught up."""
 
 SETTLES = 5.0
-"""Seconds after which one that left was no failover, or this server would be a replica by now."""
+"""Seconds after which one that left was no failover, unless a Sentinel says that one is under way: else this server
+would be a replica by now."""
 
 PROBE = 0.5
 """Seconds between two rounds while replicas are missing."""
 
 
+_Addresses = frozenset[tuple[bytes, bytes]]
+
+
 class Replicas:
     """`count` replicas behind one connection to the master; it ends with that connection, by `lost`.
 
-    `ask` sends commands in one go, and gives their replies.
+    `ask` sends commands in one go, and gives their replies; `outlook` is whether this server stays the master.
     """
 
-    def __init__(self, clock: Any, count: int, ask: Callable[..., Awaitable[list[Any]]], key: str) -> None:
+    def __init__(
+        self,
+        clock: Any,
+        count: int,
+        ask: Callable[..., Awaitable[list[Any]]],
+        key: str,
+        outlook: Callable[[], Awaitable[Outlook]],
+    ) -> None:
         self._clock = clock
         self._count = count
         self._ask = ask
-        self._key = key
+        self._mark = ("EVAL", _MARK, 1, key)
+        self._outlook = outlook
         self._waiting: list[Deferred[None]] = []
         self._round: Deferred[None] | None = None
         self._gone = False
-        self._following = 0
+        self._following: _Addresses = frozenset()
+        self._settled = False  # whether it is known that this server stays the master, unless one leaves
+        self._unsettled_since: float = clock.seconds()
         self._left_at: float | None = None
         self._one_hangs = False
         self._written = 0
@@ -105,8 +125,10 @@ class Replicas:
 
     async def _why_not(self) -> str:
         """Why what was answered before can't be promised; empty where it can."""
-        mark, role = ("EVAL", _MARK, 1, self._key), ("ROLE",)
-        everybody = max(self._following, self._count)
+        if not self._settled and (reason := await self._why_unsettled()):
+            return reason
+        mark, role = self._mark, ("ROLE",)
+        everybody = max(len(self._following), self._count)
         if self._one_hangs or everybody == self._count:
             _, have, about = await self._ask(mark, ("WAIT", self._count, int(WAIT * 1000)), role)
         else:
@@ -116,22 +138,42 @@ class Replicas:
         if all(int(heard) >= self._written for _, _, heard in replicas):
             self._one_hangs = False
         self._written = int(written)
-        left = self._has_one_left(len(replicas))
+        left = self._has_one_left(_addresses(about))
         if have < self._count:
             return f"{have} of {self._count} replicas have what was written"
         return "a replica has left, perhaps to be the master: nothing is promised for 5 s" if left else ""
 
-    def _has_one_left(self, following: int) -> bool:
-        """Whether fewer follow than a moment ago. Who confirmed it before leaving does not count: it was enough."""
+    async def _why_unsettled(self) -> str:
+        """Why this server may be replaced by one that left before anybody looked; empty where it is not."""
+        # A replica refuses the write, and is left.
+        _, about = await self._ask(self._mark, ("ROLE",))
+        following = _addresses(about)
+        if not self._following <= following:
+            self._unsettled_since = self._clock.seconds()
+        self._following = following
+        # Not before: what begins between the two would be missed by both.
+        outlook = await self._outlook()
+        if outlook is Outlook.LEAVES:
+            return "the Sentinels are making another server the master"
+        if outlook is Outlook.UNKNOWN and self._clock.seconds() - self._unsettled_since < SETTLES:
+            return "not every Sentinel says that this master stays: nothing is promised for 5 s"
+        self._settled = True
+        return ""
+
+    def _has_one_left(self, following: _Addresses) -> bool:
+        """Whether one of those before follows no more. Who confirmed it before leaving does not count: it was enough.
+
+        By address, not by number: the old master may come back as a replica while another one is made master.
+        """
         now = self._clock.seconds()
-        if following >= self._following:
+        if self._following <= following:
             self._following, self._left_at = following, None
             return False
         self._left_at = now if self._left_at is None else self._left_at
-        if now - self._left_at < SETTLES:
-            return True
-        self._following, self._left_at = following, None
-        return False
+        if now - self._left_at >= SETTLES:
+            self._settled, self._unsettled_since = False, self._left_at
+            self._following, self._left_at = following, None
+        return True
 
     def _end(self, waiting: list[Deferred[None]], trouble: StoreUnavailable | None) -> None:
         for waiter in waiting:
@@ -141,3 +183,9 @@ class Replicas:
                 waiter.errback(trouble)
             else:
                 waiter.callback(None)
+
+
+def _addresses(role: Any) -> _Addresses:
+    """Who follows, by what a master answers to ROLE."""
+    _, _, replicas = role
+    return frozenset((host, port) for host, port, _ in replicas)

@@ -6,6 +6,7 @@ takes itself for the master is asked by the link. Why not txredisapi's: it takes
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import hiredis
@@ -31,11 +32,28 @@ _SWITCHED = b"+switch-master"
 
 
 class Master(Struct, frozen=True):
-    """Where a Sentinel says that the master is; the higher `epoch` knows of the later failover."""
+    """Where a Sentinel says that the master is; the higher `epoch` knows of the later failover.
+
+    `replaced` is whether that Sentinel is making another server the master; None where it may not say.
+    """
 
     host: str
     port: int
     epoch: int
+    replaced: bool | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+
+class Outlook(Enum):
+    """Whether the server that we are connected to stays the master."""
+
+    STAYS = "every Sentinel names it, and none is replacing it"
+    LEAVES = "a Sentinel is replacing it, or they name another one"
+    UNKNOWN = "a Sentinel does not answer, or has not heard of it yet"
 
 
 class NoMasterNamed(Exception):
@@ -82,8 +100,24 @@ class Sentinels(Service):
         master = chosen(list(found.values()))
         if master is None:
             raise NoMasterNamed(", ".join(f"{name}: {answer}" for name, answer in found.items()))
-        self._connected_to = (master.host, master.port)
+        self._connected_to = master.address
         return await self._reach(master.host, master.port).connect(factory)
+
+    async def outlook(self) -> Outlook:
+        """What the Sentinels say now of the server that was connected to last.
+
+        A replica is a master for a while, up to a second where nothing is slow, before its Sentinel says
+        `+switch-master`. Until then all name the old one, which knows of nothing.
+        """
+        answers = list((await self.ask(everybody=True)).values())
+        master = chosen(answers)
+        if master is None:
+            return Outlook.UNKNOWN
+        ours = [each for each in answers if isinstance(each, Master) and each.address == self._connected_to]
+        if master.address != self._connected_to or any(each.replaced for each in ours):
+            return Outlook.LEAVES
+        agreed = len(ours) == len(answers) and all(each.replaced is False for each in ours)
+        return Outlook.STAYS if agreed else Outlook.UNKNOWN
 
     async def ask(self, *, everybody: bool = False) -> dict[str, "Master | str"]:
         """What each Sentinel says of the master, or why it doesn't; within ASK_WITHIN seconds.
@@ -125,7 +159,7 @@ class Sentinels(Service):
             protocol.transport.abortConnection()
         if not isinstance(address, list) or len(address) != 2:
             raise NoMasterNamed(f"knows no master {self._name}" if address is None else str(address))
-        return Master(address[0].decode(), int(address[1]), _epoch(about))
+        return _master(address, about)
 
     # Hearing of a failover
 
@@ -193,16 +227,21 @@ def chosen(answers: Sequence["Master | str"]) -> Master | None:
     """The answer of the latest failover, and of those the one that most Sentinels give."""
     masters = [answer for answer in answers if isinstance(answer, Master)]
     latest = max((master.epoch for master in masters), default=0)
-    counted = Counter(master for master in masters if master.epoch == latest)
-    return max(counted, key=lambda master: counted[master], default=None)
+    newest = [master for master in masters if master.epoch == latest]
+    counted = Counter(master.address for master in newest)
+    return max(newest, key=lambda master: counted[master.address], default=None)
 
 
-def _epoch(about: Any) -> int:
-    """A Sentinel's own right may forbid the question: then its answers are as old as any."""
+def _master(address: Sequence[bytes], about: Any) -> Master:
+    host, port = address
     if not isinstance(about, list):
-        return 0
+        # A Sentinel's own right may forbid the question: then its answers are as old as any.
+        return Master(host.decode(), int(port), 0)
     fields = dict(zip(about[::2], about[1::2], strict=False))
-    return int(fields.get(b"config-epoch", 0))
+    # One that has found its successor names that one already, while its fields are the old one's until all is done.
+    is_old = [host, port] == [fields.get(b"ip"), fields.get(b"port")]
+    replaced = is_old and b"failover_in_progress" in fields.get(b"flags", b"").split(b",")
+    return Master(host.decode(), int(port), int(fields.get(b"config-epoch", 0)), replaced)
 
 
 class _SentinelTalk(Protocol):
