@@ -89,7 +89,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     guard.add_argument("label", metavar="LABEL")
     guard.add_argument("--lift", metavar="TIME", type=stop_files.length, required=True, help="for how long: 30m, 1h")
     replay = verb("replay", "tell Smartico again what it heard in a range of time, and lost")
-    same = "The same range gives the same statuses each time, what a replay told again in the range of either telling."
+    same = "The same range gives the same statuses each time; one that a replay told is in the range of either telling."
     replay.description = f"{replay.description} {same}"
     replay.add_argument("--since", metavar="TIME", type=_moment, required=True, help="from then, as 2026-01-31T12:00")
     replay.add_argument("--until", metavar="TIME", type=_moment, default=now, help="before then (default: now)")

@@ -49,6 +49,14 @@ def test_every_verb_is_in_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert described >= verbs_of_program(capsys)
 
 
+def test_the_page_names_the_verbs_that_need_no_daemon() -> None:
+    """gatewayctl(1) says of the very verbs that gatewayctl does by itself that they need no daemon."""
+    page = (TOP / "debian" / "man" / "gatewayctl.1").read_text().replace("\\-", "-")
+    sentence = page.partition(".SH DESCRIPTION")[2].partition("in the configuration.")[2].partition(".SH")[0]
+    own = {verb for verb, does in ctl.VERBS.items() if does.__module__ == ctl.__name__}
+    assert set(re.findall(r"(?m)^\.B[R]? ([a-z-]+)", sentence)) == own
+
+
 def test_options_are_completed(capsys: pytest.CaptureFixture[str]) -> None:
     """Each option that completion offers for a verb is one that the verb takes."""
     for verb in verbs_of_program(capsys):
