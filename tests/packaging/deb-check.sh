@@ -193,6 +193,13 @@ check_gone() {
     [ ! -e "$tree/usr/bin/gatewayctl" ] || die "left behind: gatewayctl"
 }
 
+purged() {
+    apt_in purge gatewayd > /dev/null 2>&1 || die "purge"
+    check_gone
+    [ ! -e "$tree/etc/gatewayd" ] || die "left behind: $(find "$tree/etc/gatewayd")"
+    for kept in lib log; do [ ! -e "$tree/var/$kept/gatewayd" ] || die "left behind: /var/$kept/gatewayd"; done
+}
+
 in_chroot() {
     say "install in a clean $suite, without a running systemd"
     clean_tree
@@ -214,13 +221,20 @@ in_chroot() {
     grep -q "next version" "$tree/etc/gatewayd/gatewayd.toml.dpkg-dist" || die "no dpkg-dist"
     [ "$key" = "$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")" ] || die "secret.key was changed"
     check_installed
-    say "remove, then purge"
+    say "remove, install again"
     apt_in remove gatewayd > /dev/null 2>&1 || die "remove"
     check_gone
     [ -e "$tree/etc/gatewayd/secrets/secret.key" ] || die "remove took the secrets"
-    apt_in purge gatewayd > /dev/null 2>&1 || die "purge"
-    [ ! -e "$tree/etc/gatewayd" ] || die "left behind: $(find "$tree/etc/gatewayd")"
-    [ ! -e "$tree/var/lib/gatewayd" ] || die "left behind: state"
+    apt_in install /var/tmp/newer.deb > "$WORK/again.log" 2>&1 || { tail -20 "$WORK/again.log"; die "install after remove"; }
+    check_installed
+    [ "$key" = "$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")" ] || die "remove and install changed secret.key"
+    tail -1 "$tree/etc/gatewayd/gatewayd.toml" | grep "operator's own" > /dev/null || die "remove and install lost the operator's line"
+    say "purge, install again"
+    purged
+    apt_in install /var/tmp/gatewayd.deb > "$WORK/again.log" 2>&1 || { tail -20 "$WORK/again.log"; die "install after purge"; }
+    check_installed
+    [ "$key" != "$(sha256sum < "$tree/etc/gatewayd/secrets/secret.key")" ] || die "purge kept secret.key"
+    purged
     umount "$tree/proc"
 }
 
