@@ -35,8 +35,11 @@ class Hurried(Protocol):
     door: Door
     max_body: int
 
-    def waited(self, bare: socket.socket | None) -> float:
+    def fetched(self, bare: socket.socket, listening: socket.socket) -> float:
         """Seconds for which what this newcomer has sent waits already."""
+
+    def left_waiting(self, listening: socket.socket) -> None:
+        """This turn has not fetched all newcomers who were there."""
 
     def has_no_time(self, age: float) -> bool:
         """Whether who came `age` seconds ago should be turned away, if that can be done at once."""
@@ -55,12 +58,19 @@ class _ListeningSocket:
         self._left = 0
         self._began = 0.0
         self._longest = 0.0
+        self._has_all = False
 
-    def new_turn(self) -> None:
+    def begin_turn(self) -> None:
         """Begin to count."""
+        self._has_all = False
         self._left = IN_A_TURN
         self._began = self._seconds()
         self._longest = SECONDS_IN_A_TURN
+
+    def end_turn(self) -> None:
+        """Who is still there keeps their time."""
+        if not self._has_all:
+            self._site.left_waiting(self._socket)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -69,8 +79,13 @@ class _ListeningSocket:
         """As a socket's own; nobody is there when a turn has had its number."""
         while self._left > 0 and self._seconds() - self._began < self._longest:
             self._left -= 1
-            bare, address = self._socket.accept()
-            if not self._site.has_no_time(self._site.waited(bare)) or not turn_away(bare, address, self._site):
+            try:
+                bare, address = self._socket.accept()
+            except BlockingIOError:
+                self._has_all = True
+                raise
+            age = self._site.fetched(bare, self._socket)
+            if not self._site.has_no_time(age) or not turn_away(bare, address, self._site):
                 return bare, address
             self._longest = SECONDS_OF_REFUSALS
         raise BlockingIOError(errno.EAGAIN, "the others in the next turn")
@@ -87,9 +102,10 @@ def _fetch_all(port: Any, site: Hurried) -> None:
     fetch = port.doRead
 
     def fetch_newcomers() -> None:
-        listening.new_turn()
+        listening.begin_turn()
         port.numberAccepts = IN_A_TURN
         fetch()
+        listening.end_turn()
 
     # Twisted has no other place to say either.
     port.socket = listening

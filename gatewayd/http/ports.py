@@ -17,7 +17,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.http.newcomers import fetch_all
-from gatewayd.http.polls import watch_polls
 
 # mypy: disallow-untyped-calls=False
 
@@ -114,7 +113,7 @@ def listen(
         if hasattr(factory, "has_no_time"):
             fetch_all(port, factory)
             if port.socket.family == AF_UNIX:
-                factory.polls = watch_polls(reactor)
+                factory.measure_looks()
         opened: IListeningPort = port
         return opened
 

@@ -17,8 +17,9 @@ from gatewayd.http.connection import FOREVER, ServerConnection
 from gatewayd.http.crowd import Crowd
 from gatewayd.http.door import Answer, Door, OpenDoor
 from gatewayd.http.kernel import waited
+from gatewayd.http.looks import leave, measure, put_off
 from gatewayd.http.polls import Polls
-from gatewayd.http.portions import LEAST, Portions, read_in_portions
+from gatewayd.http.portions import LEAST, Portions
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 
@@ -63,7 +64,7 @@ class Site(Factory):
         self.door: Door = door or OpenDoor()
         self.turns = Turns(reactor, patience)
         self.crowd = Crowd(reactor, name, most=most, most_from=most_from, max_body=max_body)
-        self.polls: Polls | None = None  # where it listens on a unix socket
+        self._polls: Polls | None = None  # where it listens on a unix socket
         self._portions: Portions | None = None  # once there are so many that they can be too many for a turn
         self.draining = False
         self._emptied: list[Deferred[None]] = []
@@ -81,16 +82,35 @@ class Site(Factory):
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
 
+    # How long they wait in the kernel ------------------------------------------------------------------------------
+
+    def measure_looks(self) -> None:
+        """It listens on a unix socket: how old what is read there is, only the reactor's looks can tell."""
+        if self._polls is None:
+            polls = Polls(self.reactor.seconds())
+            if measure(self.reactor, polls):
+                self._polls = polls
+
     def waited(self, bare: socket | None) -> float:
         """Seconds for which what is read on this connection has waited in the kernel, as far as anybody knows."""
         known = waited(bare)
-        if known is None:
-            put_off = self._portions.put_off_since(bare.fileno()) if self._portions is not None and bare else None
-            known = self.reactor.seconds() - put_off if put_off is not None else self._longest_wait()
-        return known
+        if known is None and bare is not None and self._polls is not None:
+            known = self.reactor.seconds() - self._polls.came_at(bare.fileno())
+        return known or 0.0
 
-    def _longest_wait(self) -> float:
-        return self.polls.longest_wait() if self.polls is not None else 0.0
+    def fetched(self, bare: socket, listening: socket) -> float:
+        """See newcomers.Hurried."""
+        known = waited(bare)
+        if known is None and self._polls is not None:
+            known = self.reactor.seconds() - self._polls.fetched(bare.fileno(), listening.fileno())
+        return known or 0.0
+
+    def left_waiting(self, listening: socket) -> None:
+        """See newcomers.Hurried."""
+        if self._polls is not None:
+            self._polls.left([listening.fileno()])
+
+    # Who is there --------------------------------------------------------------------------------------------------
 
     def has_no_time(self, age: float) -> bool:
         """See newcomers.Hurried: it could not be begun in time, or it is one connection too many."""
@@ -102,9 +122,9 @@ class Site(Factory):
             self._sweeping = self.reactor.callLater(SWEEP, self._sweep)
         self.crowd.enter(connection)
         if self._portions is None and len(self.crowd.connections) > LEAST:
-            self._portions = read_in_portions(
-                self.reactor, self.crowd.descriptors, lambda: self.reactor.seconds() - self._longest_wait()
-            )
+            portions = Portions(self.crowd.descriptors)
+            if put_off(self.reactor, portions):
+                self._portions = portions
 
     def hold(self, size: int) -> None:
         """See connection.Listening."""
@@ -145,12 +165,25 @@ class Site(Factory):
         self.crowd.leave(connection)
         if self.crowd.connections:
             return
+        self._stop_looking()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
         waiting, self._emptied = self._emptied, []
         for done in waiting:
             done.callback(None)
+
+    def stopFactory(self) -> None:
+        """The last port is closed."""
+        self._stop_looking()
+
+    def _stop_looking(self) -> None:
+        if self._portions is not None and not self.crowd.connections:
+            leave(self.reactor, self._portions)
+            self._portions = None
+        if self._polls is not None and not (self.crowd.connections or self.numPorts):
+            leave(self.reactor, self._polls)
+            self._polls = None
 
     def _sweep(self) -> None:
         self._sweeping = self.reactor.callLater(SWEEP, self._sweep)

@@ -1,43 +1,33 @@
 """How long what is found readable on a unix socket may have waited: by when the reactor looked before."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-from twisted.internet.task import Clock
 
-from gatewayd.http.polls import AT_ONCE, OVERSLEPT, Polls, watch_polls
+from gatewayd.http.polls import OVERSLEPT, Polls
+
+NOW = 1000.0
+PORT, NEWCOMER, CALLER = 3, 4, 5
+
+Turn = tuple[float, float, float]
+"""For how long the kernel was to wait for something, what that took, and what the turn took then: in seconds."""
 
 
-class Poller:
-    """An epoll object whose answer takes its time."""
+class World:
+    """Polls of a reactor whose turns take what they take."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(1000)
-        self.takes = 0.0
-        self.registered: list[int] = []
+        self.now = NOW
+        self.polls = Polls(self.now)
 
-    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
-        """One thing can be read."""
-        self.clock.advance(self.takes)
-        return [(most, 1)]
+    def look(self, slept: float, took: float) -> None:
+        """One look of the reactor."""
+        asked, self.now = self.now, self.now + took
+        self.polls.looked(asked, slept, self.now)
 
-    def register(self, descriptor: int) -> None:
-        """Look at it, too."""
-        self.registered.append(descriptor)
-
-
-def waited(*turns: tuple[float, float, float]) -> float:
-    """Seconds after some turns of the reactor, each: the time-out, what the kernel took, what the turn took then."""
-    poller = Poller()
-    polls = Polls(poller, poller.clock.seconds)
-    longest = 0.0
-    for timeout, takes, turn in turns:
-        poller.takes = takes
-        assert polls.poll(timeout, 7) == [(7, 1)]
-        longest = polls.longest_wait()
-        poller.clock.advance(turn)
-    return longest
+    def waited(self, descriptor: int = CALLER) -> float:
+        """Seconds for which what is read now may have waited."""
+        return pytest.approx(self.now - self.polls.came_at(descriptor))  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
@@ -45,35 +35,56 @@ def waited(*turns: tuple[float, float, float]) -> float:
     [
         # It was there when the kernel was asked, so it came in the turn before.
         ([(1, 0.5, 2.0), (0, 0.0, 0)], 2.0),
-        ([(1, 0.5, 2.0), (0.3, AT_ONCE / 2, 0)], 2.0 + AT_ONCE / 2),
         ([(1, 0.5, 2.0), (0, 0.2, 0)], 2.2),
+        ([(1, 0.5, 2.0), (0, 9.0, 0)], 11.0),
+        ([(1, 0.5, 0.1), (0, 9.0, 0.1), (0, 0.0, 0)], 9.1),
         # We waited for it.
         ([(1, 0.5, 2.0), (1, 0.9, 0)], 0.0),
+        ([(1, 0.5, 2.0), (1, 0.002, 0)], 0.0),
         ([(1, 0.5, 2.0), (1, 1.0 + OVERSLEPT, 0)], 0.0),
         ([(1, 0.5, 2.0), (-1, 900.0, 0)], 0.0),
-        # The kernel would have answered by its time-out, had we not been stopped.
-        ([(1, 0.5, 2.0), (1, 9.0, 0)], 8.0),
+        # The kernel would have answered by its time-out, had we not been stopped: here, or with nothing, and now.
+        ([(1, 0.5, 2.0), (1, 9.0, 0)], 9.0),
+        ([(1, 9.0, 0.1), (0, 0.0, 0)], 9.1),
+        ([(1, 9.0, 0.1), (0, 0.0, 0.3), (0, 0.0, 0)], 0.3),
     ],
 )
-def test_what_is_read_may_have_waited_since_the_kernel_was_asked_before(
-    turns: list[tuple[float, float, float]], longest: float
-) -> None:
-    """Or since the reactor's wait for it ended, or should have."""
-    assert waited(*turns) == pytest.approx(longest)
+def test_what_is_read_may_have_waited_since_the_kernel_was_asked_before(turns: Sequence[Turn], longest: float) -> None:
+    """Or since the reactor's wait for it ended, but where that was cut short by a stop."""
+    world = World()
+    for slept, took, turn in turns:
+        world.look(slept, took)
+        found = world.waited()
+        world.now += turn
+    assert found == longest
 
 
-def test_everything_else_is_asked_of_the_epoll_object() -> None:
-    """One stands in between, however many listeners there are; a reactor without one is left alone."""
+def test_who_is_left_keeps_their_time() -> None:
+    """For the turn that reads them, and not for a later one, when they have spoken again."""
+    world = World()
+    world.now += 3
+    world.look(0, 0)
+    world.polls.left([CALLER])
+    world.now += 1
+    world.look(0, 0)
+    assert (world.waited(), world.waited(PORT)) == (4.0, 1.0)
+    world.polls.left([CALLER])
+    world.look(0, 0)
+    assert (world.waited(), world.waited(PORT)) == (4.0, 0.0)
+    world.look(0, 0)
+    assert world.waited() == 0.0
 
-    class Reactor:
-        def __init__(self, poller: Any) -> None:
-            self._poller = poller
-            self.seconds = Clock().seconds
 
-    poller = Poller()
-    reactor = Reactor(poller)
-    polls = watch_polls(reactor)
-    assert watch_polls(reactor) is polls is reactor._poller
-    reactor._poller.register(5)
-    assert poller.registered == [5]
-    assert watch_polls(Reactor(None)) is None
+def test_what_a_newcomer_said_may_be_as_old_as_what_their_port_was_found_by() -> None:
+    """The look that finds it is the first one after they were fetched, in whichever turn that was."""
+    world = World()
+    world.now += 3
+    world.look(0, 0)
+    world.polls.left([PORT])
+    world.look(0, 0)
+    assert world.now - world.polls.fetched(NEWCOMER, PORT) == 3.0
+    assert world.waited(NEWCOMER) == 0.0
+    world.look(0, 0)
+    assert (world.waited(NEWCOMER), world.waited(PORT)) == (3.0, 0.0)
+    world.look(0, 0)
+    assert world.waited(NEWCOMER) == 0.0
