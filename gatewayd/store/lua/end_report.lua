@@ -88,13 +88,9 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
   local left = sub(letters, 2)
   if left == '' then
     clear_tries(m)
-    if FINAL[m.state] then
-      clear(m, FIELD.to_tell)
-      if since == '' then clear(m, FIELD.old_since) end
-    else
-      -- The next one needs the field again.
-      set(m, FIELD.to_tell, '')
-    end
+    -- Emptied, it costs five bytes; removing it would be a command more.
+    set(m, FIELD.to_tell, '')
+    if since == '' and FINAL[m.state] then clear(m, FIELD.old_since) end
     save(m)
     leave_leases('reports', id)
     if not ours then call('ZREM', KEY.queue .. 'reports', id) end
