@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -148,7 +149,11 @@ class ServerConnection(Protocol):
         """The transport is closing."""
 
     def _new_request(self) -> Request:
-        return Request(self.peer, self._site.max_body)
+        peer = self.peer
+        if isinstance(self.transport, HAProxyProtocolWrapper):
+            # Behind "haproxy:" the caller's address comes with the first bytes, and not with the connection.
+            peer = getattr(self.transport.getPeer(), "host", "")
+        return Request(peer, self._site.max_body)
 
     def _go_ahead(self) -> None:
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

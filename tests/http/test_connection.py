@@ -1,15 +1,33 @@
 """The listeners' common ground: answers in order, slow callers, who hangs up or sends ahead, and draining."""
 
+from typing import Any
+
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 
 from gatewayd.http.connection import AT_ONCE, LINGER, SLOW
+from gatewayd.http.door import Answer, OpenDoor
 from gatewayd.http.incoming import AHEAD
 from gatewayd.http.routes import Routes
 from gatewayd.http.site import LAST_WORDS, Site
 from gatewayd.http.unread import IN_ALL, UNREAD
 from http_line import DATE, NOW, Line, Pages, head
+
+
+class Callers(OpenDoor):
+    """Lets all in, and keeps their addresses."""
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+
+    def admit(self, request: Any) -> Answer | None:
+        """Nobody is refused."""
+        self.called.append(request.peer)
+        return None
 
 
 def test_an_answer_on_the_wire() -> None:
@@ -23,6 +41,28 @@ def test_an_answer_on_the_wire() -> None:
     assert b"Content-Length: 5\r\n" in answer
     assert b"Server" not in answer
     assert not line.closed
+
+
+@pytest.mark.parametrize(
+    ("preface", "caller"),
+    [
+        (b"PROXY TCP4 203.0.113.7 127.0.0.1 50000 80\r\n", "203.0.113.7"),
+        (b"PROXY UNKNOWN \r\n", "127.0.0.1"),
+        (b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x07\x7f\x00\x00\x01\xc3\x50\x00\x50", "203.0.113.7"),
+    ],
+)
+def test_a_proxy_before_us_says_who_calls(preface: bytes, caller: str) -> None:
+    """By the PROXY protocol, where we listen as "haproxy:": the door is told of the caller, and not of the proxy."""
+    site = Line().site
+    door = site.door = Callers()
+    protocol = HAProxyWrappingFactory(site).buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))
+    assert protocol is not None
+    transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 5))
+    protocol.makeConnection(transport)
+    protocol.dataReceived(preface + head("/plain"))
+    protocol.dataReceived(head("/plain"))
+    assert door.called == [caller, caller]
+    assert transport.value().count(b" 200 OK") == 2
 
 
 @pytest.mark.parametrize(
