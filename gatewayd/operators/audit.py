@@ -4,7 +4,7 @@ For compliance officers: what was taken, what was refused and why, what went out
 address or content. A line that is changed, removed or put in between breaks the chain from there on; the chain's head
 is also said in the daemon's own log, so that a cut-off end shows as well. Where the file was moved away (rotated), the
 first line of the new one names the head of the old one, and is bound to it. Where an end was missing when the daemon
-started, a line of the chain says so for good.
+started, or decisions could not be written (a full disk), a line of the chain says so for good.
 """
 
 import fcntl
@@ -33,6 +33,8 @@ CONTINUED = "continued"
 """The decision that begins a file whose chain goes on from another one; its reason is that one's head."""
 GAP = "gap"
 """The decision that says that lines were missing here when the daemon started; its reason begins with their head."""
+MISSING = "missing"
+"""The decision that says how many were not written before it, and why: `verify` says so for good."""
 
 _TAIL = 65536  # bytes at the end of a file in which its last line is looked for
 log = Logger()
@@ -65,7 +67,8 @@ class AuditLog:
     """Appends to the file at `path`; one process writes a file ({instance} in the path keeps several apart).
 
     Raises FileTaken where another process has it, OSError where it can't be opened; a later failure is logged as
-    critical, and work goes on: what was decided stands in Redis and in the daemon's log as well.
+    critical, and work goes on: what was decided stands in Redis and in the daemon's log as well. `trouble` says so for
+    as long as it lasts.
     """
 
     def __init__(self, clock: Any, path: Path, secret: bytes, instance: str) -> None:
@@ -74,6 +77,8 @@ class AuditLog:
         self._instance = instance
         self._path = path
         self._next_head = 0.0
+        self._missing = 0  # decisions that could not be written since the last line
+        self._why_missing = ""
         self._file = _open(path)
         self._chain = _last_chain(self._file)
         self._lines = _count(self._file)
@@ -91,17 +96,42 @@ class AuditLog:
             # A rotated file's first line names the head of the one before it as its reason.
             return everything.rfind(f'"chain":"{chain}"'.encode()) >= 0 or chain.encode() in everything[:4096]
 
+    @property
+    def trouble(self) -> str:
+        """Why decisions are missing from the file, and how many by now; "" where it can be written."""
+        if not self._missing:
+            return ""
+        return f"the audit log cannot be written: {self._why_missing}; {self._missing} decisions are missing from it"
+
     def record(self, decision: Decision) -> None:
-        """Write one line."""
-        self._write(decision.what, decision)
+        """Write one line; where that can't be done, it is counted as missing."""
+        self.catch_up()
+        if self._missing or not self._write(decision.what, decision):
+            self._missed()
         now = self._clock.seconds()
         if now >= self._next_head:
             self._next_head = now + HEAD_EVERY
             log.info("the audit log's chain stands at {chain}", chain=self._chain)
 
+    def catch_up(self) -> None:
+        """Write down how many decisions are missing, if there are any, as soon as that can be written."""
+        count = self._missing
+        reason = f"{count} decisions could not be written: {self._why_missing}"
+        if count and self._write(MISSING, Decision(MISSING, "", "", reason=reason)):
+            self._missing = 0
+            log.warn("the audit log is written again; {count} decisions are missing, and a line says so", count=count)
+
     def note_gap(self, missing: AuditHead) -> None:
         """Write down that this head is known, and is not in the file: from now on `verify` says so."""
-        self._write(GAP, Decision(GAP, "", "", reason=f"{missing.chain} after {missing.lines} lines"))
+        if not self._write(GAP, Decision(GAP, "", "", reason=f"{missing.chain} after {missing.lines} lines")):
+            self._missed()
+
+    def _missed(self) -> None:
+        self._missing += 1
+        log.critical(
+            "the audit log cannot be written, decisions are missing from it until it can: {reason}",
+            reason=self._why_missing,
+        )
 
     def reopen(self) -> None:
         """Go on in a new file where the old one was moved away or emptied. Where that fails, in the old one."""
@@ -125,7 +155,8 @@ class AuditLog:
             log.info("the audit log goes on in a new file; its chain stands at {chain}", chain=self._chain)
             self._write(CONTINUED, Decision(CONTINUED, "", "", reason=self._chain))
 
-    def _write(self, what: str, decision: Decision) -> None:
+    def _write(self, what: str, decision: Decision) -> bool:
+        """Whether the line is in the file now; `_why_missing` says why it is not."""
         line = AuditLine(
             at=iso(self._clock.seconds()) or "",
             instance=self._instance,
@@ -147,16 +178,17 @@ class AuditLog:
                 os.ftruncate(self._file, os.fstat(self._file).st_size - size)
                 raise OSError(0, "only a part of a line could be written")
         except OSError as error:
-            log.critical(
-                "the audit log cannot be written, decisions are missing from it until it can: {reason}",
-                reason=error.strerror,
-            )
-            return
+            self._why_missing = error.strerror or str(error)
+            return False
         self._chain = chain
         self._lines += 1
+        return True
 
     def close(self) -> None:
         """Say the chain's head once more, and close the file."""
+        self.catch_up()
+        if self._missing:
+            log.critical("{trouble}, at its end, which no line will say", trouble=self.trouble)
         log.info("the audit log's chain ends at {chain}", chain=self._chain)
         os.close(self._file)
 
@@ -196,6 +228,8 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
                     began = missing
                 else:
                     yield f"line {number}: Redis remembered {missing[:16]}... {where}: the end was cut off there"
+            if line.decision == MISSING:
+                yield f"line {number}: decisions are missing before it: {line.reason}"
             if number == 1 and follows not in ("", began):
                 yield "line 1 does not go on from the file before: a file or the end of one is missing"
             bare = msgspec.structs.replace(line, chain="")

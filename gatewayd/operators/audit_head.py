@@ -46,10 +46,12 @@ class HeadKeeper(Regularly):
         return Deferred.fromCoroutine(self._keep())
 
     def degraded(self) -> tuple[Degraded, ...]:
-        """That lines are missing at the end, until the next start."""
-        return (Degraded("audit", "head", self._cut),) if self._cut else ()
+        """That lines are missing at the end, until the next start; that none can be written, while it is so."""
+        faults = (("file", self._audit.trouble), ("head", self._cut))
+        return tuple(Degraded("audit", name, text) for name, text in faults if text)
 
     async def _keep(self) -> None:
+        self._audit.catch_up()
         # What Redis does not answer now it is asked again.
         with suppress(StoreUnavailable):
             await self._step()

@@ -154,26 +154,57 @@ def test_a_packed_log_is_read(tmp_path: Path) -> None:
     assert problems(packed) == []
 
 
-def test_a_full_disk_leaves_no_torn_line(tmp_path: Path) -> None:
-    """What did not fit is said to be missing, and the chain goes on without it."""
-    path = tmp_path / "audit.log"
-    script = (
-        "import resource, signal, sys\n"
-        "from pathlib import Path\n"
-        "from twisted.internet.task import Clock\n"
-        "from gatewayd.operators.audit import AuditLog\n"
-        "from gatewayd.core.model import AuditHead, Channel, Decision\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "audit = AuditLog(Clock(), Path(sys.argv[1]), b's' * 32, 'gw1')\n"
-        "what = Decision('accepted', 'amazing', Channel.EMAIL)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
-        "for _ in range(5): audit.record(what)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
-        "audit.record(what)\n"
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from twisted.internet.task import Clock
+from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.audit_head import HeadKeeper
+from gatewayd.core.model import Channel, Decision
+
+def room(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+async def nothing(*_):
+    return None
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+clock = Clock()
+audit = AuditLog(clock, Path(sys.argv[1]), b"s" * 32, "gw1")
+keeper = HeadKeeper(clock, audit, nothing, nothing)
+keeper.startService()
+what = Decision("accepted", "amazing", Channel.EMAIL)
+room(1000)
+for _ in range(5):
+    audit.record(what)
+print(*keeper.degraded())
+room(resource.RLIM_INFINITY)
+"""
+
+
+def after_a_full_disk(path: Path, then: str) -> tuple[str, list[str]]:
+    """A log of five decisions, of which some did not fit, and what was done then: what it printed, what verify says."""
+    found = subprocess.run(
+        [sys.executable, "-c", FULL_DISK + then, str(path)], check=True, capture_output=True, text=True
     )
-    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
-    assert problems(path) == []
-    assert 1 < len(path.read_bytes().splitlines()) < 6, "some did not fit"
+    return found.stdout, problems(path)
+
+
+@pytest.mark.parametrize(
+    "then", ["audit.record(what)", "clock.advance(1.0)", "audit.close()"], ids=["decision", "second", "end"]
+)
+def test_what_a_full_disk_took_is_said_for_good(tmp_path: Path, then: str) -> None:
+    """In `degraded` while it lasts, and by a line of the chain as soon as there is room; no line is torn."""
+    path = tmp_path / "audit.log"
+    said, faults = after_a_full_disk(path, then + "\nprint('now', *keeper.degraded())")
+    whole = [line for line in path.read_bytes().splitlines() if b'"decision":"accepted"' in line]
+    lost = 5 - len(whole) + ("record" in then)
+    assert 0 < lost < 5, "some did not fit"
+    assert "kind='audit', name='file'" in said
+    assert f"{lost} decisions are missing from it" in said
+    assert said.splitlines()[-1] == "now"
+    [fault] = faults
+    assert f"decisions are missing before it: {lost} decisions could not be written: " in fault
 
 
 def test_an_empty_log_is_a_beginning(tmp_path: Path) -> None:
