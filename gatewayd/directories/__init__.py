@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from gatewayd import config
 from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.directories.drivers import where
 from gatewayd.directories.plugins import maker
 from gatewayd.directories.remembered import Remembered
 from gatewayd.directories.sql import SqlRecipientDirectory
@@ -57,6 +58,9 @@ class Directories:
         except Exception:
             self._close(opened.values())
             raise
+        for name, directory in opened.items():
+            if name in self.by_name and _asks_the_same(self.tables[name], tables[name]):
+                directory.succeed(self.by_name[name])
         gone = [directory for name, directory in self.by_name.items() if name in changed or name not in tables]
         self.by_name = {name: opened.get(name) or self.by_name[name] for name in tables}
         self.tables = dict(tables)
@@ -78,9 +82,22 @@ class Directories:
             await directory.close()
 
 
+def _asks_the_same(before: config.Directory, after: config.Directory) -> bool:
+    """Whether a look-up that hangs by one of these tables would hang by the other.
+
+    An HTTP directory's do not: what is given up there is closed.
+    """
+    if isinstance(before, config.SqlDirectory) and isinstance(after, config.SqlDirectory):
+        there = [(table.driver, table.query, where(table.connect)) for table in (before, after)]
+        return there[0] == there[1]
+    if isinstance(before, config.PluginDirectory) and isinstance(after, config.PluginDirectory):
+        return (before.type, before.options) == (after.type, after.options)
+    return False
+
+
 def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
     if isinstance(table, config.SqlDirectory):
-        return SqlRecipientDirectory(reactor, table.driver, table.connect, table.query)
+        return SqlRecipientDirectory(reactor, table.driver, table.connect, table.query, table.timeout)
     if isinstance(table, config.HttpDirectory):
         # Its HTTP client takes long to be imported, and most players are in a database.
         from gatewayd.directories.http import HttpRecipientDirectory

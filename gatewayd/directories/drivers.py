@@ -4,8 +4,10 @@ Tables of codes, for who knows a database and not Python. Pure. A text is repeat
 it: while a connection is made, or for faults of the query and of rights, which name tables, columns and users.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +33,20 @@ NO_SUCH_ID = frozenset(
     }
 )
 """Codes that say: an id that cannot even be compared with the column's type; no player has it."""
+
+TOOK_TOO_LONG = frozenset(
+    {
+        "57014",  # PostgreSQL: canceling statement due to statement timeout, or because somebody asked for it
+        "55P03",  # PostgreSQL: lock_timeout
+        *("3024", "1317"),  # MySQL: max_execution_time, KILL QUERY
+        "1969",  # MariaDB: max_statement_time
+        *("HYT00", "HY008"),  # ODBC: the query's time-out, SQLCancel
+        "20003",  # SQL Server: the time-out of pymssql
+        *("ORA-01013", "ORA-00040", "ORA-03156", "DPY-4024", "DPI-1067"),  # Oracle: cancelled, time-outs
+        *("SQLITE_INTERRUPT", "SQLITE_BUSY"),  # interrupt(); a lock that lasted longer than its time-out
+    }
+)
+"""Codes that say: the database, or the driver, ended this query for the time that it took."""
 
 _TOLD = frozenset(
     {
@@ -100,6 +116,12 @@ def is_no_such_id(error: BaseException) -> bool:
     return any(code in NO_SUCH_ID for code in codes(error))
 
 
+def took_too_long(error: BaseException) -> bool:
+    """Whether a query was ended for its time: asked again at once, it would take as long again."""
+    # pymysql tells its read_timeout from a connection that was lost only by what it met.
+    return any(code in TOOK_TOO_LONG for code in codes(error)) or isinstance(error.__context__, TimeoutError)
+
+
 def reason(error: BaseException, connect: Mapping[str, Any], *, connecting: bool) -> str:
     """Where, what and which code, as a person can act on it; nothing of a player, and no secret."""
     known = list(codes(error))
@@ -164,23 +186,39 @@ def _without_secrets(text: str, connect: Mapping[str, Any]) -> str:
     return redact(text, 300)
 
 
-def adjusted(driver: str, connect: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of connect(), with what a driver needs to be told besides."""
+def adjusted(driver: str, connect: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """The arguments of connect(), with what a driver needs to be told besides: `timeout` is a query's, in seconds."""
     found = dict(connect)
+    whole = math.ceil(timeout)
     if driver == "psycopg":
         # A prepared statement is of one session of the server's; pgbouncer gives each transaction another.
         found.setdefault("prepare_threshold", None)
+        # While it connects, a thread can't be called back: without a word from the host that would be two minutes. Of
+        # several hosts the next may answer, and what a conninfo says of it would be overruled.
+        if "conninfo" not in found and "," not in str(found.get("host", "")):
+            found.setdefault("connect_timeout", max(2, whole))
+    elif driver == "pymssql":
+        # The only one that can't be ended from outside.
+        found.setdefault("timeout", whole)
+        found.setdefault("login_timeout", whole)
     return found
 
 
-def opener(driver: str, connect: Any) -> Any:
-    """The driver's connect(), with what a new connection needs to be told."""
-    if driver != "sqlite3":
+def opener(driver: str, connect: Any, timeout: float) -> Any:
+    """The driver's connect(), with what a new connection needs to be told: `timeout` is a query's, in seconds."""
+    if driver not in ("sqlite3", "pyodbc", "oracledb"):
         return connect
 
     def opened(**arguments: Any) -> Any:
         connection = connect(**arguments)
-        connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE}")
+        if driver == "sqlite3":
+            connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE}")
+        with suppress(Exception):  # not every ODBC driver has one
+            if driver == "pyodbc":
+                # That of connect() is for the log-in only. Whole seconds: 0 would be none.
+                connection.timeout = math.ceil(timeout)
+            elif driver == "oracledb":
+                connection.call_timeout = math.ceil(1000 * timeout)
         return connection
 
     return opened

@@ -23,6 +23,11 @@ REMEMBERED = 10_000
 TIRED_AFTER = 3
 """Time-outs in a row after which a directory is asked one question at a time until it answers again."""
 
+
+class TookTooLong(TemporaryFailure):
+    """The database ended the look-up of this player for the time that it took: a time-out that comes early."""
+
+
 _Key = tuple[str, str]
 _Asker = Deferred[Recipient | None]
 
@@ -33,9 +38,10 @@ class _Entry(Struct, frozen=True, gc=False):
 
 
 class _LookUp:
-    """One that is under way, until the directory's own `find` has ended."""
+    """One that is under way, until the directory's own `find` has ended. `kept_in` are all that know of it."""
 
-    def __init__(self, askers: list[_Asker], answers_before: int) -> None:
+    def __init__(self, askers: list[_Asker], answers_before: int, kept_in: dict[_Key, "_LookUp"]) -> None:
+        self.kept_in = [kept_in]
         self.askers = askers
         self.behind: list[_Asker] = []
         """Those who asked afresh after it began: it may have missed what they are to see."""
@@ -78,6 +84,7 @@ class Remembered:
         self._timeouts = 0
         self._probe_at = 0.0
         self._said_consent = False
+        self._successor: Remembered | None = None
         self.trouble = ""
         """Why the latest look-up failed; "" where it did not."""
         self.in_doubt = False
@@ -106,23 +113,43 @@ class Remembered:
             (look_up.behind if fresh else look_up.askers).append(asker)
         return await asker
 
+    def succeed(self, other: "Remembered") -> None:
+        """This one is asked from now on in the place of `other`, the same of the same database.
+
+        Who hangs there would hang here, too, and hold as much again: it waits for the end of what it holds.
+        """
+        other._successor = self
+        for key, look_up in other._under_way.items():
+            if look_up.is_late:
+                self._know_late(key, look_up)
+
+    def _know_late(self, key: _Key, look_up: _LookUp) -> None:
+        if key not in self._under_way:
+            self._under_way[key] = look_up
+            look_up.kept_in.append(self._under_way)
+            if self._successor is not None:
+                self._successor._know_late(key, look_up)
+
     async def close(self) -> None:
         """Close the directory, and forget."""
         self._kept.clear()
         await self.directory.close()
 
     def _begin(self, key: _Key, askers: list[_Asker], *, fresh: bool) -> None:
-        look_up = self._under_way[key] = _LookUp(askers, self._answers)
+        look_up = self._under_way[key] = _LookUp(askers, self._answers, self._under_way)
 
         def landed(result: Recipient | Failure | None) -> None:
-            del self._under_way[key]
+            for under_way in look_up.kept_in:
+                del under_way[key]
             if look_up.is_late:
                 # What was true when it was asked may be long ago.
                 return
             timer.cancel()
             behind = [asker for asker in look_up.behind if not asker.called]
             if isinstance(result, Failure):
-                if not result.check(CancelledError):
+                if isinstance(result.value, TookTooLong):
+                    self._took_too_long(look_up, result.value)
+                elif not result.check(CancelledError):
                     self._say_ill(result.value)
                 askers.extend(behind)
             else:
@@ -134,19 +161,24 @@ class Remembered:
         def too_late() -> None:
             # First the askers: whatever the directory does when it is cancelled, they are free.
             look_up.is_late = True
-            failure = TemporaryFailure(f"the directory {self._name} did not answer in time")
-            if look_up.answers_before == self._answers:
-                self._timeouts += 1
-                self._say_ill(failure)
-            else:
-                # It hangs for this player, or has only just gone down: the next look-up tells.
-                self.in_doubt = True
+            if self._successor is not None:
+                self._successor._know_late(key, look_up)
+            failure = TookTooLong(f"the directory {self._name} did not answer in time")
+            self._took_too_long(look_up, failure)
             _tell(askers + look_up.behind, Failure(failure))
             looking.cancel()
 
         looking = Deferred.fromCoroutine(self.directory.find(*key, fresh=fresh))
         timer = self._clock.callLater(self.timeout, too_late)
         looking.addBoth(landed)
+
+    def _took_too_long(self, look_up: _LookUp, failure: TookTooLong) -> None:
+        if look_up.answers_before == self._answers:
+            self._timeouts += 1
+            self._say_ill(failure)
+        else:
+            # It hangs for this player, or has only just gone down: the next look-up tells.
+            self.in_doubt = True
 
     def _answered(self, key: _Key, recipient: Recipient | None) -> None:
         self._answers += 1

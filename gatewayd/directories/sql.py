@@ -5,7 +5,7 @@ error is not repeated, because it may quote a player's data.
 """
 
 import importlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +17,9 @@ from zope.interface import implementer
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
-from gatewayd.directories import drivers
+from gatewayd.directories import drivers, interrupts
 from gatewayd.directories.query import BoundQuery, bind
+from gatewayd.directories.remembered import TookTooLong
 from gatewayd.directories.rows import read_row, recipient_of
 from gatewayd.directories.threads import StillAtWork, Threads
 
@@ -47,30 +48,34 @@ def driver_module(driver: str) -> Any:
 class SqlRecipientDirectory:
     """`query` asked over connections made by `driver`.connect(**connect).
 
-    Raises ValueError, naming the wrong key, where the driver can't be imported or the query has wrong parameters.
+    Whoever asks gives up after `timeout` seconds: drivers that want to know it are told so. Raises ValueError, naming
+    the wrong key, where the driver can't be imported or the query has wrong parameters.
     """
 
-    def __init__(self, reactor: Any, driver: str, connect: Mapping[str, Any], query: str) -> None:
+    def __init__(self, reactor: Any, driver: str, connect: Mapping[str, Any], query: str, timeout: float) -> None:
         module = driver_module(driver)
         self._bound = bind(query, module.paramstyle, mysql=drivers.is_mysql(driver))
         self._driver = driver
         self._query = query
-        self._connect = drivers.adjusted(driver, connect)
-        connects = drivers.opener(driver, module.connect)
+        self._connect = drivers.adjusted(driver, connect, timeout)
+        connects = drivers.opener(driver, module.connect, timeout)
+        ways = interrupts.WAYS.get(driver, ())
         self.columns: tuple[str, ...] = ()
         self._refused_an_id = False
         self._threads: Threads[_SqlConnection] = Threads(
             reactor,
             f"directory-{driver}",
             CONNECTIONS,
-            lambda: _SqlConnection(connects, self._connect),
+            lambda: _SqlConnection(connects, self._connect, ways),
             _SqlConnection.close,
+            _SqlConnection.interrupt if ways else None,
         )
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """The player that the query finds, always asked anew. Raises TemporaryFailure.
 
-        Cancelled, it ends when its query does: until then another one of this player would hold one more thread.
+        Cancelled, it has the query ended where the driver can, and ends when the query does: until then another one of
+        this player would hold one more thread.
         """
         values = {"ext_user_id": ext_user_id, "label": label}
         try:
@@ -108,23 +113,39 @@ class _Found(Struct, frozen=True):
 class _SqlConnection:
     """One thread's connection, made when it is needed."""
 
-    def __init__(self, connect: Any, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, connect: Any, arguments: Mapping[str, Any], ways: Sequence[interrupts.Way]) -> None:
         self._connect = connect
         self._arguments = arguments
+        self._ways = ways
         self._connection: Any = None
+        self._cursor: Any = None
+        self._is_given_up = False
 
     def find(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
         """Ask once; once more over a new connection where an older one turned out to be dead.
 
-        Raises TemporaryFailure with what a person can act on.
+        Raises TemporaryFailure with what a person can act on; TookTooLong where the database ended the query for that.
         """
         used_before = self._connection is not None
         try:
             return self._find(bound, values)
+        except TookTooLong:
+            raise
         except TemporaryFailure:
-            if not used_before:
+            if self._is_given_up or not used_before:
                 raise
         return self._find(bound, values)
+
+    def interrupt(self) -> None:
+        """Called in another thread: nobody waits for the query any more, whose thread ends once it is back."""
+        self._is_given_up = True
+        connection = self._connection
+        if connection is not None and self._ways:
+            way, self._ways = self._ways[0], self._ways[1:] or self._ways
+            try:
+                way(connection, self._cursor)
+            except Exception as error:
+                log.debug("a query that hangs was not ended: {kind}", kind=type(error).__name__)
 
     def _find(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
         connecting = self._connection is None
@@ -140,18 +161,23 @@ class _SqlConnection:
                 return _Found(None, refused=True)
             self.close()
             reason = drivers.reason(error, self._arguments, connecting=connecting)
+            if not connecting and drivers.took_too_long(error):
+                raise TookTooLong(f"the query was ended for its time: {reason}") from None
             raise TemporaryFailure(f"the database failed: {reason}") from None
         if ADDRESSES.isdisjoint(found.columns):
             raise TemporaryFailure("the query gives neither a column email nor a column phone")
         return found
 
     def _ask(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
-        cursor = self._connection.cursor()
+        if self._is_given_up:
+            raise TookTooLong("the connection came too late")
+        cursor = self._cursor = self._connection.cursor()
         try:
             cursor.execute(bound.sql, bound.arguments(values))
             row = cursor.fetchone()
             columns = _lower(tuple([column[0] for column in cursor.description or ()]))
         finally:
+            self._cursor = None
             cursor.close()
         if row is None:
             return _Found(None, columns)

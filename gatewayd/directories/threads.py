@@ -1,7 +1,8 @@
 """Threads that block on an operator's database, of which any may be stuck for ever.
 
-A job whose caller gave up writes its thread off: another may start in its place, until too many are stuck. Twisted's
-ThreadPool would be full after as many black-holed queries as it has threads. To wake a thread, and to be woken by it,
+A job whose caller gave up writes its thread off: another may start in its place, until too many are stuck; and what the
+thread does is ended from outside where its database lets us. Twisted's ThreadPool would be full after as many
+black-holed queries as it has threads. To wake a thread, and to be woken by it,
 costs more than a quick query, and each more of them that wants Python's lock costs all of them: one thread does what
 comes, and brings back what it has done of a moment in one call; while that is too slow, others help.
 """
@@ -9,6 +10,7 @@ comes, and brings back what it has done of a moment in one call; while that is t
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import chain, repeat
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -28,6 +30,9 @@ SOON = 0.01
 """Seconds between two looks at whether more jobs wait than were done since the last; a thread may wait half of that for
 Python's lock, so that less would say nothing of the database."""
 
+INTERRUPTED_AGAIN = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between two tries to end what a thread is stuck in; the last ones go on."""
+
 _ALL_STUCK = "the directory's threads are stuck in its database"
 
 
@@ -37,20 +42,33 @@ class StillAtWork(CancelledError):
     def __init__(self) -> None:
         super().__init__()
         self.end: Deferred[None] = Deferred()
+        self.is_back = threading.Event()
+        """The same, for other threads."""
 
 
 class Threads(Generic[C]):
     """Up to `size` threads at work, each with a context of its own.
 
-    `make` gives a context and `discard` gets it back, both inside the thread.
+    `make` gives a context and `discard` gets it back, both inside the thread. `interrupt` ends what is done with it for
+    a caller who gave up, in another thread, and again while that was in vain; it may not raise. It meets nobody else's
+    job.
     """
 
-    def __init__(self, reactor: Any, name: str, size: int, make: Callable[[], C], discard: Callable[[C], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        size: int,
+        make: Callable[[], C],
+        discard: Callable[[C], None],
+        interrupt: Callable[[C], None] | None = None,
+    ) -> None:
         self._reactor = reactor
         self._name = name
         self._size = size
         self._make = make
         self._discard = discard
+        self._interrupt = interrupt
         self._waiting: deque[_Job[C]] = deque()  # the threads take from it, too
         self._done: deque[_Done[C]] = deque()  # what the threads bring
         self._called = False  # `_collect` is on its way
@@ -109,6 +127,10 @@ class Threads(Generic[C]):
         else:
             # Whoever waits would only be stuck as well, each in a thread of their own.
             self._send_away(_ALL_STUCK)
+        if self._interrupt is not None:
+            # In a thread of its own, since it may have to reach the database; there are no more of them than stuck.
+            name = f"{self._name}-interrupts"
+            threading.Thread(target=job.interrupt, args=(job.lost, self._interrupt), name=name, daemon=True).start()
         job.done.errback(job.lost)
 
     def following(self) -> "_Job[C] | None":
@@ -174,6 +196,7 @@ class Threads(Generic[C]):
             if is_idle and not has_ended:
                 self._rest(thread)
             if job.lost:
+                job.lost.is_back.set()
                 job.lost.end.callback(None)
             else:
                 job.done.callback(result)
@@ -194,6 +217,16 @@ class _Job(Generic[C]):
         self.work = work
         self.lost: StillAtWork | None = None
         self.done: Deferred[Any] = Deferred(lambda _: threads.given_up(self))
+        self.thread: _Thread[C] | None = None
+        """In which it has begun."""
+
+    def interrupt(self, lost: StillAtWork, interrupt: Callable[[C], None]) -> None:
+        """Have the thread come back. Again and again: what comes before its query has begun ends nothing."""
+        for wait in chain(INTERRUPTED_AGAIN, repeat(INTERRUPTED_AGAIN[-1])):
+            if self.thread is not None:
+                self.thread.interrupt(self, interrupt)
+            if lost.is_back.wait(wait):
+                return
 
 
 class _Done(NamedTuple, Generic[C]):
@@ -212,10 +245,20 @@ class _Thread(Generic[C]):
         self._threads = threads
         self._make = make
         self._discard = discard
+        self._job: _Job[C] | None = None
+        self._context: C | None = None
+        self._over = threading.Lock()
+        """Whoever has it knows that the job does not end meanwhile, so that no other begins."""
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
+    def interrupt(self, job: "_Job[C]", interrupt: Callable[[C], None]) -> None:
+        """Call it in the calling thread, if this one is at `job`."""
+        with self._over:
+            if self._job is job and self._context is not None:
+                interrupt(self._context)
+
     def _run(self) -> None:
-        context = self._make()
+        context = self._context = self._make()
         while (job := self.inbox.get()) is not None:
             if self._work(job, context):
                 break
@@ -226,10 +269,13 @@ class _Thread(Generic[C]):
         """Do `first` and whatever waits; true where this thread was written off meanwhile, and ends."""
         job: _Job[C] | None = first
         while job is not None:
+            self._job, job.thread = job, self
             try:
                 result: Any = job.work(context)
             except BaseException:
                 result = Failure()
+            with self._over:
+                self._job = None
             has_ended = job.lost is not None
             following = None if has_ended else self._threads.following()
             self._threads.give(_Done(job, result, self, following is None, has_ended))

@@ -212,9 +212,9 @@ def test_where_a_database_is(connect: dict[str, Any], host: str) -> None:
 
 def test_psycopg_prepares_nothing() -> None:
     """Behind pgbouncer the next transaction may meet another session of the server's."""
-    assert adjusted("psycopg", {"host": "h"}) == {"host": "h", "prepare_threshold": None}
-    assert adjusted("psycopg", {"prepare_threshold": 5}) == {"prepare_threshold": 5}
-    assert adjusted("pymysql", {"host": "h"}) == {"host": "h"}
+    assert adjusted("psycopg", {"host": "h"}, 2.0) == {"host": "h", "prepare_threshold": None, "connect_timeout": 2}
+    assert adjusted("psycopg", {"prepare_threshold": 5}, 2.5) == {"prepare_threshold": 5, "connect_timeout": 3}
+    assert adjusted("pymysql", {"host": "h"}, 2.0) == {"host": "h"}
 
 
 @pytest.mark.parametrize(
@@ -305,6 +305,22 @@ def test_oracledbs_own_exception_for_an_id_that_cannot_be_one(code: str) -> None
 
 def test_a_connection_to_sqlite_keeps_little_of_the_file_in_memory(tmp_path: Path) -> None:
     """Each thread has one, and each would keep 2 MB; other drivers' connections are as they come."""
-    with closing(opener("sqlite3", sqlite3.connect)(database=str(tmp_path / "players"))) as connection:
+    with closing(opener("sqlite3", sqlite3.connect, 2.0)(database=str(tmp_path / "players"))) as connection:
         assert connection.execute("PRAGMA cache_size").fetchone() == (-SQLITE_CACHE,)
-    assert opener("psycopg", dict) is dict
+    assert opener("psycopg", dict, 2.0) is dict
+
+
+@pytest.mark.parametrize(("timeout", "told"), [(0.3, 1), (2.0, 2), (2.5, 3)])
+def test_drivers_that_bound_a_query_are_told_for_how_long_it_is_waited_for(timeout: float, told: int) -> None:
+    """In whole seconds, of which none would be no bound; what the operator wrote counts."""
+
+    class Connection:
+        timeout = call_timeout = 0
+
+    assert opener("pyodbc", lambda **arguments: Connection(), timeout)(server="db").timeout == told
+    assert opener("oracledb", lambda **arguments: Connection(), timeout)(dsn="db").call_timeout == 1000 * timeout
+    told_to_pymssql = {"server": "db", "timeout": told, "login_timeout": told}
+    assert adjusted("pymssql", {"server": "db"}, timeout) == told_to_pymssql
+    assert adjusted("pymssql", {"timeout": 9, "login_timeout": 8}, timeout) == {"timeout": 9, "login_timeout": 8}
+    for own in ({"connect_timeout": 9}, {"host": "one,two"}, {"conninfo": "host=one connect_timeout=9"}):
+        assert adjusted("psycopg", own, timeout).items() - own.items() == {("prepare_threshold", None)}

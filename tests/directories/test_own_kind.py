@@ -3,14 +3,17 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.task import Clock
 
 from gatewayd import config
 from gatewayd.core.model import Recipient
 from gatewayd.directories import Directories, open_directory
+from gatewayd.directories.remembered import Remembered
 from gatewayd.sandbox.players import SAMPLES, PlayerDatabase
 from intake_world import Players
 
@@ -70,6 +73,49 @@ async def test_a_change_of_directories_is_whole() -> None:
     assert [name for name, one in before.items() if one.directory.closed] == ["changes", "goes"]
     await directories.close()
     assert all(one.directory.closed for one in directories.by_name.values())
+
+
+def sql(**changed: Any) -> config.SqlDirectory:
+    """A table of players."""
+    connect = {"host": "db.internal", "password": "one", **changed.pop("connect", {})}
+    known: dict[str, Any] = {"type": "sql", "driver": "psycopg", "query": "SELECT :ext_user_id", "connect": connect}
+    return config.SqlDirectory(**(known | changed))
+
+
+class Succeeding(Remembered):
+    """One that says whose place it takes."""
+
+    before: Remembered | None = None
+
+    def succeed(self, other: Remembered) -> None:
+        """Keep it."""
+        self.before = other
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"timeout": "3s"}, True),
+        ({"cache": "1s", "connect": {"password": "two"}}, True),
+        ({"query": "SELECT 1, :ext_user_id"}, False),
+        ({"connect": {"host": "new.internal"}}, False),
+        ({"driver": "pymysql"}, False),
+    ],
+)
+def test_a_table_that_changed_knows_who_hangs_where_the_same_is_asked_of_the_same(
+    changed: dict[str, Any], same: bool
+) -> None:
+    """Another query or another database does not hang for that: whoever mends it sees it work at once."""
+
+    def opened(clock: Any, name: str, table: config.Directory) -> Remembered:
+        return Succeeding(clock, name, Players(), timeout=2.0, cache=0.0)
+
+    directories = Directories(Clock(), {"players": sql()}, opened)
+    before = directories.by_name["players"]
+    directories.reconfigure({"players": sql(**changed)})
+    after = directories.by_name["players"]
+    assert isinstance(after, Succeeding)
+    assert after.before is (before if same else None)
 
 
 def test_the_sandbox_players_are_what_they_say(players: PlayerDatabase) -> None:

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
-from gatewayd.directories.remembered import TIRED_AFTER, Remembered
+from gatewayd.directories.remembered import TIRED_AFTER, Remembered, TookTooLong
 from intake_world import ANNA, NOW, Players
 
 
@@ -227,6 +227,32 @@ async def test_a_player_whose_look_up_still_hangs_is_not_asked_for_again_before_
     assert stubborn.begun == 2
 
 
+@pytest.mark.parametrize("late_before", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_who_hangs_in_the_directory_before_a_reload_is_known_to_hang(late_before: bool) -> None:
+    """Else each reload would give one more thread to one query; all others are looked up by the new one."""
+    world, stubborn = World(), Stubborn()
+    before = Remembered(world.clock, "players", stubborn, timeout=2.0, cache=30.0)
+    hanging = Deferred.fromCoroutine(before.find("amazing", "hangs"))
+    if late_before:
+        world.clock.advance(2)
+    world.directory.succeed(before)
+    last = Remembered(world.clock, "players", world.players, timeout=2.0, cache=30.0)
+    last.succeed(world.directory)
+    if not late_before:
+        world.clock.advance(2)
+    with pytest.raises(TemporaryFailure):
+        await hanging
+    for directory in (before, world.directory, last):
+        with pytest.raises(TemporaryFailure, match="has not ended an earlier look-up of this player yet"):
+            await directory.find("amazing", "hangs", fresh=True)
+    assert await last.find("amazing", "hhu234556") == ANNA
+    world.players.asked.clear()
+    stubborn.end()
+    assert await last.find("amazing", "hangs") is None
+    assert world.players.asked == [("amazing", "hangs", False)]
+
+
 @pytest_twisted.ensureDeferred
 async def test_one_slow_player_is_no_trouble_of_the_directory_where_others_were_answered_meanwhile() -> None:
     """Nothing is said, and nobody is made to wait; but it may have gone down since, and is to be asked soon."""
@@ -240,6 +266,14 @@ async def test_one_slow_player_is_no_trouble_of_the_directory_where_others_were_
             world.clock.advance(2)
             with pytest.raises(TemporaryFailure):
                 await hangs
+            assert (world.directory.trouble, world.directory.in_doubt) == ("", True)
+        for n in range(2 * TIRED_AFTER):
+            ended, well = world.find(f"ended {n}"), world.find(f"well again {n}")
+            players.gates[-1].callback(ANNA)
+            assert await well == ANNA
+            players.gates[-2].errback(TookTooLong("the database ended it"))
+            with pytest.raises(TookTooLong):
+                await ended
             assert (world.directory.trouble, world.directory.in_doubt) == ("", True)
     assert list(told) == []
     silent = world.find("silent")

@@ -123,7 +123,7 @@ def test_any_query_is_bound_or_refused(query: str, style: str, mysql: bool) -> N
 
 def sqlite(players: PlayerDatabase, query: str = QUERY) -> SqlRecipientDirectory:
     """A directory on it."""
-    return SqlRecipientDirectory(reactor, "sqlite3", {"database": str(players.path)}, query)
+    return SqlRecipientDirectory(reactor, "sqlite3", {"database": str(players.path)}, query, 2.0)
 
 
 @pytest_twisted.ensureDeferred
@@ -252,7 +252,7 @@ def flaky(driver: FlakyDriver, monkeypatch: pytest.MonkeyPatch) -> SqlRecipientD
     module = ModuleType("flaky_driver")
     module.paramstyle, module.connect = "qmark", driver.connect  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "flaky_driver", module)
-    return SqlRecipientDirectory(reactor, "flaky_driver", {}, "SELECT email WHERE :ext_user_id")
+    return SqlRecipientDirectory(reactor, "flaky_driver", {}, "SELECT email WHERE :ext_user_id", 2.0)
 
 
 @pytest_twisted.ensureDeferred
@@ -317,7 +317,7 @@ async def test_a_player_whose_query_hangs_holds_one_thread_however_often_they_ar
     """More than could ever be stuck: the others are looked up, and so is this one once the query is back."""
     driver, clock = HangingDriver(), Clock()
     monkeypatch.setitem(sys.modules, "hanging_driver", driver)  # type: ignore[arg-type]
-    sql = SqlRecipientDirectory(reactor, "hanging_driver", {}, "SELECT email WHERE :ext_user_id")
+    sql = SqlRecipientDirectory(reactor, "hanging_driver", {}, "SELECT email WHERE :ext_user_id", 2.0)
     directory = Remembered(clock, "players", sql, timeout=2.0, cache=0.0)
     try:
         for n in range(2 * MOST_STUCK):

@@ -6,12 +6,14 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
 from databases import QUERY, ROWS, Server, mariadb, postgres, unprivileged
 from outside_ports import free_port
 from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred, gatherResults
 
 from conftest import PACKAGES, missing, need
 from gatewayd import config
@@ -20,6 +22,8 @@ from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories import open_directory
 from gatewayd.directories.http import HttpRecipientDirectory
+from gatewayd.directories.remembered import TookTooLong
+from gatewayd.directories.threads import MOST_STUCK
 from gatewayd.sandbox.players import PlayerDatabase, PlayerService
 from redis_server import until
 
@@ -135,6 +139,61 @@ async def test_a_locked_table_does_not_hold_the_asker(server: Server) -> None:
         await directory.close()
 
 
+SLEEPING = {
+    "psycopg": "pg_sleep(CASE WHEN :ext_user_id LIKE 'hangs%' THEN 600 ELSE 0 END)::text",
+    "pymysql": "SLEEP(IF(:ext_user_id LIKE 'hangs%', 600, 0))",
+}
+
+
+def sleeping(driver: str, connect: dict[str, Any], timeout: str) -> config.SqlDirectory:
+    """A directory in which some players' queries hang."""
+    query = f"SELECT 'anna@players.example' AS email, {SLEEPING.get(driver, SLEEPING['psycopg'])} AS slept"
+    return config.SqlDirectory(type="sql", driver=driver, connect=connect, query=query, timeout=timeout, cache="0s")
+
+
+@pytest_twisted.ensureDeferred
+async def test_as_many_queries_as_can_hang_end_soon_after_the_time_out(server: Server) -> None:
+    """The directory goes on; PostgreSQL is asked to end them, MariaDB's connections are closed."""
+    directory = open_directory(reactor, "players", sleeping(server.driver, server.connect, "500ms"))
+
+    async def finds(user: str) -> bool:
+        try:
+            return await directory.find("amazing", user) == Recipient("anna@players.example")
+        except TemporaryFailure:
+            return False
+
+    try:
+        await until(lambda: finds("well"))
+        assert not any(await gatherResults([ensureDeferred(finds(f"hangs {n}")) for n in range(MOST_STUCK)]))
+        await until(lambda: finds("well"))
+        await until(lambda: not directory._under_way)
+        if server.driver == "psycopg":
+            with server.session() as connection:
+                connection.autocommit = True
+                asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'"
+                await until(lambda: connection.execute(asleep).fetchone() == (0,))
+    finally:
+        await directory.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_query_that_the_server_ends_is_that_players_time_out(server: Server) -> None:
+    """By its own limit, which the manual names: it is not taken for a connection that broke."""
+    limit = {
+        "psycopg": {"options": "-c statement_timeout=100"},
+        "pymysql": {"init_command": "SET SESSION max_statement_time = 0.1"},
+    }
+    table = sleeping(server.driver, server.connect | limit[server.driver], "60s")
+    directory = open_directory(reactor, "players", table)
+    try:
+        for _ in range(2):
+            assert await directory.find("amazing", "well") == Recipient("anna@players.example")
+            with pytest.raises(TookTooLong, match=r"the query was ended for its time: 127\.0\.0\.1"):
+                await directory.find("amazing", "hangs")
+    finally:
+        await directory.close()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_typed_id_column(server: Server) -> None:
     """An id that is no number is nobody's where the column holds numbers, not a failure that never ends."""
@@ -171,6 +230,14 @@ async def test_odbc_says_the_same(server: Server) -> None:
         table = config.SqlDirectory(type="sql", driver="pyodbc", connect=connect | changed, query=query, timeout="10s")
         return open_directory(reactor, "players", table)
 
+    hangs = open_directory(reactor, "players", sleeping("pyodbc", connect, "1s"))
+    try:
+        # psqlODBC knows no time-out of a connection: the query is cancelled.
+        with pytest.raises(TemporaryFailure):
+            await hangs.find("amazing", "hangs")
+        await until(lambda: not hangs._under_way)
+    finally:
+        await hangs.close()
     directory = opened("SELECT email, id FROM odbc WHERE id = :ext_user_id")
     try:
         for unknown in ("hhu234556", "9" * 40, "1.5", ""):
