@@ -57,10 +57,6 @@ class Keeper(MultiService):
         self._presence.begin(self._clock.seconds())
         super().startService()  # type: ignore[no-untyped-call]
 
-    def stopService(self) -> Any:
-        """Stop beating: peers take over after DEAD_AFTER what is still leased, our successor at once."""
-        return super().stopService()  # type: ignore[no-untyped-call]
-
     async def _do(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await work()

@@ -13,7 +13,7 @@ from gatewayd.core.model import Channel
 from gatewayd.work.outbox import Outbox
 
 DEAD_AFTER = 15.0
-"""Seconds without a heartbeat until peers take the leases."""
+"""Seconds without a heartbeat until peers take the leases; who comes under our name takes them at once."""
 
 
 class Presence:
