@@ -106,7 +106,7 @@ class SmtpChannel(Service):
 
     async def _stop(self) -> None:
         closing = [route.stop() for route in self._routes.values()] + self._leaving
-        done: Deferred[Any] = DeferredList(closing)
+        done: Deferred[Any] = DeferredList(closing, consumeErrors=True)
         done.addTimeout(self._drain, self._reactor)
         try:
             await done

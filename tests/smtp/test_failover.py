@@ -1,5 +1,6 @@
 """Relays that go down, hang, greet late, and come back; connections that are reused, bounded and changed."""
 
+import gc
 from typing import Any, ClassVar
 
 import pytest
@@ -8,6 +9,7 @@ from fair_clock import Stretch
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory
+from twisted.logger import LogLevel, capturedLogs
 from twisted.protocols.basic import LineOnlyReceiver
 
 from gatewayd.config import Relay, Secret
@@ -313,10 +315,15 @@ async def test_stopping_does_not_wait_for_ever() -> None:
     relay.script["dot"].append(Act.HANG)
     sending = w.send()
     await relay.until(lambda: not relay.script["dot"])
-    stopped = w.channel.stopService()
-    assert type(await failure(sending)) is Uncertain
-    await stopped
-    await relay.stop()
+    with capturedLogs() as logged:
+        stopped = w.channel.stopService()
+        assert type(await failure(sending)) is Uncertain
+        await stopped
+        await relay.stop()
+        # What became of a Deferred that nobody asks is said when it goes.
+        del sending, stopped, w
+        gc.collect()
+    assert [event["log_level"] for event in logged if event["log_level"] is LogLevel.critical] == []
 
 
 @pytest_twisted.ensureDeferred
