@@ -106,3 +106,26 @@ def receipts(smsc: Smsc, *said: tuple[Submit, str]) -> None:
     for submit, state in said:
         smsc.receipt(submit, state)
     until(smsc.all_answered)
+
+
+def answered(smsc: Smsc, most: int = 1000) -> list[Submit]:
+    """From now on this SMSC answers submits, the first `most` of them, and sends no receipts; those that came."""
+    came: list[Submit] = []
+
+    def answer(submit: Submit) -> None:
+        came.append(submit)
+        if len(came) <= most:
+            smsc.ok(submit)
+
+    smsc.submitted = answer
+    return came
+
+
+def receipted(smsc: Smsc, **said: Any) -> None:
+    """From now on this SMSC answers each submit, and sends a receipt that says this."""
+
+    def answer(submit: Submit) -> None:
+        smsc.ok(submit)
+        smsc.receipt(submit, **said)
+
+    smsc.submitted = answer

@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from conftest import missing, need
+from redis_server import until
+from smpp_world import World, settings
 
 HERE = Path(__file__).resolve().parent
 NPM_SMPP = "smpp@0.5.1"
@@ -148,3 +150,16 @@ def cached(name: str) -> Iterator[Path]:
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield place
+
+
+@asynccontextmanager
+async def bound(peer: Peer, **changed: Any) -> AsyncIterator[World]:
+    """A channel bound to a peer."""
+    world = World({"world": settings(peer.port, **changed)})
+    world.channel.startService()
+    try:
+        await until(world.all_bound)
+        yield world
+    finally:
+        await world.channel.stopService()
+        await peer.stop()

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from outside import Outside, Submit, until
-from outside_sms import centres, marked, plain, receipts, send, submits, world
+from outside_sms import answered, centres, marked, plain, receipted, receipts, send, submits, world
 
 __all__ = ["plain", "world"]
 
@@ -14,14 +14,7 @@ __all__ = ["plain", "world"]
 
 def test_accepted_not_before_all_segments_are_answered(world: Outside) -> None:
     """Two of three answers are not enough, and neither are two of three receipts."""
-    held: list[Submit] = []
-
-    def hold(submit: Submit) -> None:
-        held.append(submit)
-        if len(held) < 3:
-            world.smsc.ok(submit)
-
-    world.smsc.submitted = hold
+    held = answered(world.smsc, most=2)
     found = send(world, body="a" * 400)
     until(lambda: len(held) == 3)
     world.smsc.submitted = world.smsc.deliver_at_once
@@ -50,13 +43,7 @@ def test_accepted_not_before_all_segments_are_answered(world: Outside) -> None:
 )
 def test_receipts(world: Outside, state: str, status: str) -> None:
     """What each state gives; a second receipt gives nothing more."""
-    seen: list[Submit] = []
-
-    def answer(submit: Submit) -> None:
-        seen.append(submit)
-        world.smsc.ok(submit)
-
-    world.smsc.submitted = answer
+    seen = answered(world.smsc)
     found = send(world)
     world.until_heard(found, "accepted")
     receipts(world.smsc, (seen[0], state), (seen[0], state))
@@ -76,13 +63,7 @@ def test_receipts(world: Outside, state: str, status: str) -> None:
 )
 def test_of_mixed_segments_the_worst_counts(world: Outside, states: tuple[str, ...], status: str) -> None:
     """One final status, once all or the worst is known."""
-    seen: list[Submit] = []
-
-    def answer(submit: Submit) -> None:
-        seen.append(submit)
-        world.smsc.ok(submit)
-
-    world.smsc.submitted = answer
+    seen = answered(world.smsc)
     found = send(world, body="a" * 400)
     world.until_heard(found, "accepted")
     receipts(world.smsc, *zip(seen, states, strict=True))
@@ -101,14 +82,7 @@ def test_segments_under_one_id_whose_receipts_come_before_the_last_answer(world:
     """No further one comes: what they say counts, and is told behind accepted."""
     one = uuid.uuid4().hex
     world.smsc.new_id = lambda: one  # type: ignore[method-assign]
-    seen: list[Submit] = []
-
-    def answer(submit: Submit) -> None:
-        seen.append(submit)
-        if len(seen) < 3:
-            world.smsc.ok(submit)
-
-    world.smsc.submitted = answer
+    seen = answered(world.smsc, most=2)
     found = send(world, body="d" * 400)
     until(lambda: len(seen) == 3)
     receipts(world.smsc, *[(submit, "DELIVRD") for submit in seen])
@@ -118,8 +92,7 @@ def test_segments_under_one_id_whose_receipts_come_before_the_last_answer(world:
 
 def test_a_receipt_before_the_answer(world: Outside) -> None:
     """Joined in either order, at once: both statuses, in order, once."""
-    seen: list[Submit] = []
-    world.smsc.submitted = seen.append
+    seen = answered(world.smsc, most=0)
     found = send(world)
     until(lambda: seen)
     receipts(world.smsc, (seen[0], "DELIVRD"))
@@ -130,13 +103,7 @@ def test_a_receipt_before_the_answer(world: Outside) -> None:
 @pytest.mark.parametrize("way", ["text", "tlv"])
 def test_a_receipt_whose_id_is_in_the_tlv_alone(world: Outside, way: str) -> None:
     """receipted_message_id and message_state, SMPP 3.4 5.3.2.12 and 5.3.2.35."""
-    seen: list[Submit] = []
-
-    def answer(submit: Submit) -> None:
-        seen.append(submit)
-        world.smsc.ok(submit)
-
-    world.smsc.submitted = answer
+    seen = answered(world.smsc)
     found = send(world)
     world.until_heard(found, "accepted")
     if way == "text":
@@ -168,12 +135,7 @@ def test_forms_of_ids(world: Outside, centre: str, submit_id: str, receipt_id: s
     """message_ids names the form in receipts; auto finds either."""
     smsc = centres(world)[centre]
     smsc.new_id = lambda: submit_id  # type: ignore[method-assign]
-
-    def answer(submit: Submit) -> None:
-        smsc.ok(submit)
-        smsc.receipt(submit, message_id=receipt_id)
-
-    smsc.submitted = answer
+    receipted(smsc, message_id=receipt_id)
     found = send(world, centre)
     world.until_heard(found, "accepted", "delivered")
 
@@ -182,12 +144,7 @@ def test_as_is_does_not_convert(world: Outside) -> None:
     """16 is not 10 then; the deliver_sm is answered all the same."""
     smsc = centres(world)["asis"]
     smsc.new_id = lambda: "16"  # type: ignore[method-assign]
-
-    def answer(submit: Submit) -> None:
-        smsc.ok(submit)
-        smsc.receipt(submit, message_id="10")
-
-    smsc.submitted = answer
+    receipted(smsc, message_id="10")
     found = send(world, "asis")
     world.until_heard(found, "accepted")
     until(smsc.all_answered)
@@ -198,12 +155,7 @@ def test_as_is_does_not_convert(world: Outside) -> None:
 def test_a_vendors_words(world: Outside) -> None:
     """receipt_states."""
     smsc = centres(world)["vendor"]
-
-    def answer(submit: Submit) -> None:
-        smsc.ok(submit)
-        smsc.receipt(submit, "BLOCKED")
-
-    smsc.submitted = answer
+    receipted(smsc, state="BLOCKED")
     found = send(world, "vendor")
     world.until_heard(found, "accepted", "rejected")
 

@@ -1,32 +1,15 @@
 """The SMPP channel and its probe before neighbours as they come: Perl's Net::SMPP and PyPI's smppy, real sockets."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 import pytest_twisted
-from smpp_peers import Peer, net_smpp_smsc, smppy_smsc
+from smpp_peers import bound, net_smpp_smsc, smppy_smsc
 from twisted.internet import reactor
 
 from gatewayd.core.status import Event
 from gatewayd.smpp.lesson import smpp_probe
 from gatewayd.smpp.probe import probe
 from redis_server import until
-from smpp_world import PHONE, World, order, settings
-
-
-@asynccontextmanager
-async def bound(peer: Peer, **changed: Any) -> AsyncIterator[World]:
-    """A channel bound to a peer."""
-    world = World({"world": settings(peer.port, **changed)})
-    world.channel.startService()
-    try:
-        await until(world.all_bound)
-        yield world
-    finally:
-        await world.channel.stopService()
-        await peer.stop()
+from smpp_world import PHONE, order, settings
 
 
 @pytest_twisted.ensureDeferred

@@ -1,8 +1,6 @@
 """The SMPP channel against SMSCs that are not ours: npm `smpp` and PyPI `smpp34`, over real sockets."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest_twisted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from smpp_counts import backlog
-from smpp_peers import Peer, npm_smsc, smpp34_smsc
+from smpp_peers import bound, npm_smsc, smpp34_smsc
 from twisted.internet.defer import DeferredList, DeferredSemaphore, gatherResults
 
 from certificates import Authority
@@ -23,19 +21,6 @@ from smpp_world import World, order, settings
 
 LONG = "Zażółć gęślą jaźń 👍 " * 20
 GSM_LONG = "It costs 5 € [net] " * 20
-
-
-@asynccontextmanager
-async def bound(peer: Peer, **changed: Any) -> AsyncIterator[World]:
-    """A channel bound to a peer."""
-    world = World({"world": settings(peer.port, **changed)})
-    world.channel.startService()
-    try:
-        await until(world.all_bound)
-        yield world
-    finally:
-        await world.channel.stopService()
-        await peer.stop()
 
 
 @pytest_twisted.ensureDeferred
