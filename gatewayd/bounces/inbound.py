@@ -280,9 +280,8 @@ def inspect(raw: bytes, null_sender: bool) -> Inspected:
 
 def _detail(inspected: Inspected) -> str:
     verdict = inspected.verdict
-    words = redact(verdict.diagnostic, about=inspected.named)
-    said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, words)))
-    return redact(said if verdict.parsed else f"unparsed bounce: {said}", 200)
+    said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, verdict.diagnostic)))
+    return redact(said if verdict.parsed else f"unparsed bounce: {said}", 200, about=inspected.named)
 
 
 def _threads_of(reactor: Any) -> InThread:
