@@ -1,7 +1,6 @@
 """Addresses that other people's words name, however they are written there. Pure."""
 
 import re
-from itertools import chain
 
 from gatewayd.core.encoded import decodings
 
@@ -15,5 +14,7 @@ ADDRESS = re.compile(
 
 def addresses_in(words: str) -> list[str]:
     """Those that `words` name, in their order and each once; then those that are in them once they are decoded."""
-    found = chain(ADDRESS.findall(words), *(ADDRESS.findall(decoded.text) for decoded in decodings(words)))
+    found: list[str] = ADDRESS.findall(words)
+    for decoded in decodings(words):
+        found += ADDRESS.findall(decoded.text)
     return list(dict.fromkeys(found))
