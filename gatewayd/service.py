@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -94,6 +95,8 @@ class Options(usage.Options):
                 print(line, file=sys.stderr)  # noqa: T201
             print("ok")  # noqa: T201
             raise SystemExit(0)
+        # twistd goes to its --rundir before a reload can come.
+        self["config"] = str(Path(self["config"]).absolute())
 
     def read(self) -> Config:
         """The configuration. Raises ConfigError with what is wrong, and with what a directory can't be opened for."""

@@ -1,11 +1,13 @@
 """What a reload can't bring into force is said, and nothing else."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gatewayd.config import Config, parse
 from gatewayd.reload import awaiting_restart
+from gatewayd.service import Options
 
 
 def configured(**tables: dict[str, Any]) -> Config:
@@ -35,3 +37,15 @@ def configured(**tables: dict[str, Any]) -> Config:
 def test_a_table_that_takes_a_restart_is_named(before: Any, after: Any, said: tuple[str, ...]) -> None:
     """A listener, the store, the keys; not the few keys of such a table that a reload does bring into force."""
     assert awaiting_restart(configured(**before), configured(**after)) == said
+
+
+def test_a_reload_reads_the_file_that_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative --config is from where twistd was called, also once it has gone to its --rundir."""
+    (tmp_path / "gw.toml").write_text(
+        f'[gatewayd]\nsecret_key = "{"0123456789abcdef" * 4}"\ninstance = "gw1"\n[redis]\nendpoint = "unix:/r"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    options = Options()
+    options.parseOptions(["--config", "gw.toml"])
+    monkeypatch.chdir("/")
+    assert options.read() == options["loaded"]
