@@ -6,6 +6,7 @@ store: the daemon does what operators/asking.py asks of it.
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write says where its disk is full, or its user has had enough of it."""
+
 
 class CommandFailed(Exception):
     """The command could not do its work; the text says why."""
@@ -38,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = options.verb(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (CommandFailed, NoDaemon, Unhappy) as error:
         if options.json:
             show.as_json({"error": str(error)})
@@ -51,6 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has seen enough; what is left in the buffer has nowhere to go.
         sys.stdout = None
         return 0
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        # What is left in the buffer would fail again when Python ends.
+        sys.stdout = None
+        show.trouble(f"not all of it could be written: {error.strerror}")
+        return 1
     return status
 
 

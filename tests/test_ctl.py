@@ -148,6 +148,15 @@ def test_an_old_locale_is_no_traceback(tmp_path: Path) -> None:
     assert "\\u0433.toml: No such file or directory" in run.stdout
 
 
+@pytest.mark.parametrize("words", [["check"], ["--json", "check"], ["providers"]])
+def test_a_full_disk_is_no_traceback(words: list[str]) -> None:
+    """What goes to a file there, as a report of cron's does, fails in one line."""
+    command = [sys.executable, "-m", "gatewayd.ctl", "--config", "/nowhere.toml", *words]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (1, "gatewayctl: not all of it could be written: No space left on device\n")
+
+
 @pytest_twisted.ensureDeferred
 async def test_what_goes_to_a_pipe_is_not_wrapped(desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long reason stands on one line, for grep and for tickets; a terminal's width is for terminals."""
