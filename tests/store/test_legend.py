@@ -67,11 +67,22 @@ def test_a_name_that_is_not_there_is_no_script() -> None:
 def test_a_script_says_what_it_reads_of_a_message() -> None:
     """A moment is a number, letters are a text, anything else is nil where it is not there."""
     source = spell("local read = RECORD(state, lease, marked_at,\n  to_tell)")
-    assert "'s', 'L', 'k', 'p', ...)" in source
-    marked_at = "marked_at = marked_at and tonumber(marked_at) or 0"
-    assert f"lease = lease, {marked_at}, to_tell = to_tell or ''" in source
+    assert "function(id)" in source
+    assert "'s', 'L', 'k', 'p')" in source
+    assert "lease = lease, marked_at = (marked_at or 0) + 0, to_tell = to_tell or ''" in source
+    assert "segments_taken = 0" in source
+    assert "segments_taken = 0" not in spell("RECORD(state, segments_taken)")
     with pytest.raises(KeyError):
         spell("RECORD(state, leese)")
+
+
+def test_a_script_may_read_two_fields_more_under_names_of_their_own() -> None:
+    """`more` and `another` stand behind the fields, and are none themselves."""
+    source = spell("local read = RECORD(state, more, another)")
+    assert "function(id, ...)" in source
+    assert "local state, more, another = " in source
+    assert "'s', ...)" in source
+    assert "more = more, another = another" in source
 
 
 def test_a_record_reads_in_names() -> None:

@@ -4,7 +4,7 @@
 -- reply   the next report or false
 -- holds   what is to be told only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
-local read = RECORD(state, to_tell, report_tries, accepted_at)
+local read = RECORD(state, to_tell, report_tries, accepted_at, more, another)
 
 -- And what the next report and `keep` go by; once.
 local function with_more(m)
@@ -15,6 +15,8 @@ local function with_more(m)
 end
 
 local ACCEPTED = 'a'
+-- Without anything to tell a message is kept for less.
+local GOES_SOONER = tonumber(RETENTION) < tonumber(KEEP)
 
 -- For a replay it is found by the minute in which it was heard: once for a message whose `accepted` was heard in it, too.
 -- All of a call are listed at once.
@@ -95,7 +97,7 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
     leave_leases('reports', id)
     if not ours then call('ZREM', KEY.queue .. 'reports', id) end
     -- All was heard, and more is not to come: no need to keep it for the reports' sake any more.
-    if reason == '' and FINAL[m.state] and tonumber(RETENTION) < tonumber(KEEP)
+    if reason == '' and FINAL[m.state] and GOES_SOONER
       and call('TTL', KEY.message .. id) <= tonumber(KEEP) then
       call('EXPIRE', KEY.message .. id, RETENTION)
     end

@@ -9,7 +9,6 @@ local read = RECORD(state, lease, segments, marked_at, accepted_at)
 
 -- And what it has since it was marked before.
 local function with_former_mark(m)
-  m.segments_taken = 0
   if m.marked_at == 0 and not m.segments then return m end
   local route, taken, address = unpack(call('HMGET', m.key, FIELD.route, FIELD.segments_taken,
     FIELD.address_hash))

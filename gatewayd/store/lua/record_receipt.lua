@@ -17,7 +17,6 @@ local read = RECORD(state, queued_reports, label, channel, to_tell, callback, ad
 local function record_of(id)
   local m = read(id)
   if not m then return nil end
-  m.segments_taken = 0
   if not WAITING[m.state] then return m end
   local route, lease, marked_at, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.route, FIELD.lease,
     FIELD.marked_at, FIELD.segments_taken, FIELD.content, FIELD.lost_progress))

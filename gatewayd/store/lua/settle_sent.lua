@@ -10,8 +10,7 @@ local function record_of(id, channel, parts)
   local m = read(id)
   if not m then return nil end
   m.channel = channel
-  local has_progress = m.segments or parts > 1
-  m.segments_taken = has_progress and tonumber(call('HGET', m.key, FIELD.segments_taken) or '0') or 0
+  if m.segments or parts > 1 then m.segments_taken = tonumber(call('HGET', m.key, FIELD.segments_taken) or '0') end
   return with_old_progress(m)
 end
 

@@ -2,7 +2,7 @@
 
 -- In how many fields a message says it itself, as short ones do: a digit and a list; nil where it names a digest.
 local function fields_inside(content)
-  return content and sub(content, 2, 2) == '[' and tonumber(sub(content, 1, 1)) or nil
+  return content and sub(content, 2, 2) == '[' and sub(content, 1, 1) + 0 or nil
 end
 
 local function drop_content(m)

@@ -1,6 +1,7 @@
 -- Lists of short entries in a few thousand strings for each day: an entry costs its bytes, where a key of its own costs
 -- two hundred. An entry begins with 8 bytes that name it, then a message's id; the last one of a name counts.
-local TODAY = string.format('%d', math.floor(NOW / DAY))
+local DAY_NOW = math.floor(NOW / DAY)
+local TODAY, LIST_GOES_AT = string.format('%d', DAY_NOW), (DAY_NOW + 1) * DAY + RETENTION * 1000
 
 -- The bucket of a name and its 8 bytes: for hot paths Python says them (lists.py).
 local function bucket_of(name)
@@ -10,7 +11,7 @@ local function bucket_of(name)
 end
 
 local function list_entry(family, bucket, entry)
-  add_to_list(family .. TODAY .. ':' .. bucket, entry, TODAY, RETENTION * 1000)
+  add_to_list(family .. TODAY .. ':' .. bucket, entry, LIST_GOES_AT)
 end
 
 -- The positions of the entries of this name in a list whose entries have so many bytes.
@@ -27,8 +28,7 @@ end
 -- same day it wants to see: 0 for none, nil for all there are, and those of earlier days.
 -- Result: whether it had what it wanted.
 local function each_listed(family, bucket, tag, size, visit)
-  local today = math.floor(NOW / DAY)
-  for day = today, today - math.ceil(RETENTION / 86400), -1 do
+  for day = DAY_NOW, DAY_NOW - math.ceil(RETENTION / 86400), -1 do
     local list = call('GET', family .. day .. ':' .. bucket)
     local positions, more = list and entries_of(list, tag, size) or {}, nil
     for i = #positions, 1, -1 do
