@@ -110,13 +110,15 @@ class RequestReader:
         """
         request, self.request = self.request, None
         self._parser = httptools.HttpRequestParser(self)
-        if request is not None:
-            framing = [b"%s: %s\r\n" % header for header in request.headers if header[0] in _FRAMING]
-            close = b"" if request.keep_alive else b"connection: close\r\n"
-            self._head_bytes = 0
-            self._parser.feed_data(b"POST / HTTP/1.1\r\n" + close + b"".join(framing) + b"\r\n")
-        self._is_offer = False
-        self.request = request
+        try:
+            if request is not None:
+                framing = [b"%s: %s\r\n" % header for header in request.headers if header[0] in _FRAMING]
+                close = b"" if request.keep_alive else b"connection: close\r\n"
+                self._head_bytes = 0
+                self._parser.feed_data(b"POST / HTTP/1.1\r\n" + close + b"".join(framing) + b"\r\n")
+        finally:
+            self._is_offer = False
+            self.request = request
 
     def end(self) -> None:
         """Nothing more is read. Reader, parser and who is called name each other: garbage that must be searched for."""

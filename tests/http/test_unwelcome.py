@@ -187,6 +187,9 @@ def test_an_offer_of_another_protocol_is_refused_as_any_request() -> None:
     line = Line()
     answer = line.send(head("/body", *offer, "Transfer-Encoding: chunked", method="POST") + b"zz\r\n")
     assert answer.endswith(b"unreadable /body")
+    line, unknown = Line(), head("/body", *offer, "Transfer-Encoding: gzip", method="POST")
+    line.send(unknown[:30])
+    assert line.send(unknown[30:] + b"hello").endswith(b"unreadable /body")
     line = Line()
     answer = line.send(
         head("/body", "Connection: close, Upgrade", *offer[1:], "Content-Length: 5", method="POST") + b"hello"
