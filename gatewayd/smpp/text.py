@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gatewayd.smpp.codec.gsm import CHARACTERS, decode_gsm, encode_gsm, pack
+from gatewayd.smpp.codec.gsm import CHARACTERS, decode_gsm, encode_gsm, needs_filler, pack
 from gatewayd.smpp.codec.pdu import Tag, Tlvs
 from gatewayd.smpp.typography import INVISIBLE, TYPOGRAPHY
 
@@ -51,6 +51,10 @@ _ROOM: dict[Alphabet, tuple[int, int, int]] = {
     Alphabet.LATIN1: (140, 134, 133),
     Alphabet.UCS2: (140, 134, 132),
 }
+
+
+# Octets of the header before each segment of a long text.
+_HEADER: dict[LongMessages, int] = {"udh": 6, "udh16": 7, "sar": 0, "payload": 0}
 
 
 class TooLongError(ValueError):
@@ -131,11 +135,11 @@ def plan(text: str, form: Form = PLAIN, *, transliterate: bool = False) -> Plan:
     Raises TooLongError past 255 segments.
     """
     alphabet, data = _encoded(sendable(text, form, transliterate=transliterate), form.default_alphabet)
-    alone, short, long = _ROOM[alphabet]
+    alone = _ROOM[alphabet][0]
     data_coding = form.ucs2_coding if alphabet is Alphabet.UCS2 else form.default_coding
     if len(data) <= alone:
         return Plan(alphabet, data_coding, form.long_messages, (_written(data, alphabet),))
-    cuts = _cuts(data, long if form.long_messages == "udh16" else short, alphabet)
+    cuts = _cuts(data, alphabet, form.long_messages)
     if len(cuts) > MAX_SEGMENTS:
         raise TooLongError(f"{len(cuts)} segments, {MAX_SEGMENTS} are possible")
     if form.long_messages == "payload":
@@ -183,7 +187,7 @@ def parts(plan: Plan, reference: int) -> tuple[Part, ...]:
 def segments(text: str, form: Form = PLAIN, *, transliterate: bool = False) -> int:
     """How many segments `text` takes; any number, at least 1. Those of a message_payload are counted as on the air."""
     alphabet, data = _encoded(sendable(text, form, transliterate=transliterate), form.default_alphabet)
-    return _count(data, alphabet, 2 if form.long_messages == "udh16" else 1)
+    return _count(data, alphabet, form.long_messages)
 
 
 _FITTING: dict[DefaultAlphabet, frozenset[str]] = {"gsm": CHARACTERS, "gsm-packed": CHARACTERS, "ascii": _ASCII}
@@ -218,19 +222,18 @@ def _ucs2(text: str) -> bytes:
     return text.encode("utf-16-be", "replace")
 
 
-def _count(data: bytes, alphabet: Alphabet, header: int = 1) -> int:
-    """`header` is the place in _ROOM: 1 for the 8 bit reference, 2 for that of 16."""
-    room = _ROOM[alphabet]
-    return 1 if len(data) <= room[0] else len(_cuts(data, room[header], alphabet))
+def _count(data: bytes, alphabet: Alphabet, method: LongMessages = "udh") -> int:
+    return 1 if len(data) <= _ROOM[alphabet][0] else len(_cuts(data, alphabet, method))
 
 
-def _cuts(data: bytes, room: int, alphabet: Alphabet) -> list[int]:
+def _cuts(data: bytes, alphabet: Alphabet, method: LongMessages) -> list[int]:
     """Where each segment ends."""
+    room = _ROOM[alphabet][2 if method == "udh16" else 1]
     cuts: list[int] = []
     size = len(data)
     end = 0
     while end < size:
-        end += room
+        start, end = end, end + room
         if end >= size:
             end = size
         elif alphabet is Alphabet.UCS2:
@@ -238,5 +241,8 @@ def _cuts(data: bytes, room: int, alphabet: Alphabet) -> list[int]:
                 end -= 2
         elif alphabet is not Alphabet.LATIN1 and data[end - 1] == 0x1B:
             end -= 1
+            if alphabet is Alphabet.GSM_PACKED and needs_filler(end - start, _HEADER[method]):
+                # The carriage return would stand amid the text: one character more goes into the next segment.
+                end -= 2 if data[end - 2] == 0x1B else 1
         cuts.append(end)
     return cuts

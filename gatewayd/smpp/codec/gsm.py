@@ -75,12 +75,17 @@ def pack(data: bytes, header: int = 0) -> bytes:
     SMPP counts octets, and nobody could tell them from an at sign.
     """
     fill = -8 * header % 7
-    if -(fill + 7 * len(data)) % 8 == 7:
+    if needs_filler(len(data), header):
         data += bytes([_FILLER])
     bits = 0
     for septet in reversed(data):
         bits = bits << 7 | septet & 0x7F
     return (bits << fill).to_bytes((fill + 7 * len(data) + 7) // 8, "little")
+
+
+def needs_filler(count: int, header: int = 0) -> bool:
+    """Whether so many septets behind `header` octets leave seven bits over, which `pack` fills with one more."""
+    return (-8 * header % 7 + 7 * count) % 8 == 1
 
 
 def unpack(octets: bytes, header: int = 0) -> bytes:
