@@ -6,13 +6,13 @@ Knows not what a verb does: that is given as a function for each.
 import argparse
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
 from typing import NoReturn
 
 from gatewayd import __version__
 from gatewayd.operators import stop_files
+from gatewayd.operators.stop_files import moment
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 Verb = Callable[[argparse.Namespace], int]
@@ -80,7 +80,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     stops = verb("stops", "a label's stop list, by player id where that is known")
     stops.add_argument("label", metavar="LABEL")
     _channel(stops)
-    text = "only what began then or later: 2026-01-31T12:00, or 7d"
+    text = "only what began then or later: 2026-01-31T12:00 (UTC), or 7d"
     stops.add_argument("--since", metavar="TIME", type=partial(stop_files.since, now=now), default=0.0, help=text)
     way = stops.add_mutually_exclusive_group()
     way.add_argument("--export", metavar="FILE", dest="export_file", default="", help="write it as CSV (-: print it)")
@@ -91,8 +91,9 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     replay = verb("replay", "tell Smartico again what it heard in a range of time, and lost")
     same = "The same range gives the same statuses each time; one that a replay told is in the range of either telling."
     replay.description = f"{replay.description} {same}"
-    replay.add_argument("--since", metavar="TIME", type=_moment, required=True, help="from then, as 2026-01-31T12:00")
-    replay.add_argument("--until", metavar="TIME", type=_moment, default=now, help="before then (default: now)")
+    from_then = "from then, as 2026-01-31T12:00 (UTC)"
+    replay.add_argument("--since", metavar="TIME", type=moment, required=True, help=from_then)
+    replay.add_argument("--until", metavar="TIME", type=moment, default=now, help="before then (default: now)")
     replay.add_argument("--label", metavar="LABEL", default="", help="only this label (default: all)")
     _own_verbs(verb)
     return parser
@@ -142,10 +143,9 @@ def _dead_letter_verb(one: argparse.ArgumentParser) -> None:
         if name == "list":
             action.add_argument("--limit", metavar="N", type=_count, default=100, help="default: %(default)s")
         if name == "retry-all":
-            action.add_argument(
-                "--since", metavar="TIME", type=_moment, help="given up at or after, as 2026-01-31T12:00"
-            )
-            action.add_argument("--until", metavar="TIME", type=_moment, help="before then")
+            given_up = "given up at or after, as 2026-01-31T12:00 (UTC)"
+            action.add_argument("--since", metavar="TIME", type=moment, help=given_up)
+            action.add_argument("--until", metavar="TIME", type=moment, help="before then")
 
 
 def _channel(one: argparse.ArgumentParser) -> None:
@@ -163,11 +163,3 @@ def phone(text: str) -> str:
     if not re.fullmatch(r"\+?[0-9]{1,15}", text):
         raise argparse.ArgumentTypeError("must be a number such as +447700900123")
     return text
-
-
-def _moment(text: str) -> float:
-    """An ISO 8601 time; local time where it names no zone."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00") from None

@@ -11,7 +11,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -58,16 +58,32 @@ def length(text: str) -> float:
 
 
 def since(text: str, now: float) -> float:
-    """`text` as a moment: a time in ISO 8601 (local where it names no zone), or so long ago (7d).
+    """`text` as a moment: a time in ISO 8601 (UTC where it names no zone), or so long ago (7d).
 
     Raises ArgumentTypeError.
     """
     with suppress(ValueError):
         return now - min(_seconds_in(text), now)
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return _moment_in(text)
     except (ValueError, OverflowError):
         raise ArgumentTypeError(f"{text!r} is neither a time such as 2026-01-31T12:00 nor one such as 7d") from None
+
+
+def moment(text: str) -> float:
+    """An ISO 8601 time; UTC where it names no zone, as all that gatewayctl prints. Raises ArgumentTypeError."""
+    try:
+        return _moment_in(text)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00") from None
+
+
+def _moment_in(text: str) -> float:
+    found = datetime.fromisoformat(text)
+    seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    if seconds < 0:
+        raise ValueError
+    return seconds
 
 
 def _seconds_in(text: str) -> float:

@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import os
+import time
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +239,24 @@ def test_a_guard_is_lifted(client: Client) -> None:
     """For so many seconds."""
     assert client.post("/verbs/guard", {"label": "amazing", "seconds": 3600})["lifted_for_seconds"] == 3600
     assert client.world.lifted == [("amazing", 3600.0)]
+
+
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An operator whose clocks do not show UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
+def test_a_time_is_read_as_it_is_printed() -> None:
+    """In UTC, as in traces, dead letters and files of the stop list; another zone is named."""
+    for read in (stop_files.moment, partial(stop_files.since, now=0.0)):
+        assert read("2026-09-21T14:13:20") == read("2026-09-21 14:13:20.000") == 1_790_000_000
+        assert read("2026-09-21T14:13:20Z") == read("2026-09-21T23:13:20+09:00") == 1_790_000_000
 
 
 def test_times_on_the_command_line() -> None:
