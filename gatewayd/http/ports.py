@@ -3,7 +3,8 @@ them before what they serve has drained.
 """
 
 from collections.abc import Sequence
-from socket import AF_UNIX
+from pathlib import Path
+from socket import AF_UNIX, socket
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -71,6 +72,7 @@ class _SharedPorts:
     def listenUNIX(
         self, address: str, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: bool = False
     ) -> IListeningPort:
+        _remove_what_died(address)
         # Twisted's default is 0666, and it has no word for "none was given".
         found: IListeningPort = self._reactor.listenUNIX(
             address,
@@ -89,6 +91,28 @@ class _SharedPorts:
             binding, factory, contextFactory, backlog=max(backlog, BACKLOG), interface=interface
         )
         return found
+
+
+def _remove_what_died(address: str) -> None:
+    """Remove the unix socket, and Twisted's lock beside it, that a killed process left there.
+
+    Twisted asks whether the process that the lock names lives. By now that may be another one, and in a container,
+    where ids begin anew, it is ourselves. Whether somebody listens tells it.
+    """
+    with socket(AF_UNIX) as knocking:
+        knocking.setblocking(False)
+        try:
+            knocking.connect(address)
+        except (ConnectionRefusedError, FileNotFoundError):
+            pass
+        except OSError:
+            return
+        else:
+            return
+    path = Path(address)
+    Path(f"{address}.lock").unlink(missing_ok=True)
+    if path.is_socket():
+        path.unlink(missing_ok=True)
 
 
 def listen(

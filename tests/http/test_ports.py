@@ -1,7 +1,9 @@
 """Listening ports: what is said when no more connections can be accepted."""
 
 import errno
+import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,3 +65,33 @@ def test_a_socket_that_systemd_did_not_hand_over_is_said_in_words() -> None:
     assert [formatEvent(event) for event in events] == [
         "can't listen on systemd:domain=INET:name=gatewayd.socket: systemd handed no such socket to this process"
     ]
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 + 1, None], ids=["ours", "init", "nobodys", "none"])
+@pytest_twisted.ensureDeferred
+async def test_a_killed_process_leaves_no_socket_that_bars_its_successor(tmp_path: Path, pid: int | None) -> None:
+    """Whoever has its process id by now: in a container that is ourselves. Twisted goes by the id alone."""
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    if pid is not None:
+        Path(f"{path}.lock").symlink_to(str(pid))
+    port: Any = await listen(reactor, f"unix:{path}", Factory.forProtocol(Protocol))
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+    await port.stopListening()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_socket_on_which_somebody_listens_is_theirs(tmp_path: Path) -> None:
+    """Also while they accept nobody."""
+    path = tmp_path / "admin.sock"
+    Path(f"{path}.lock").symlink_to(str(os.getpid()))
+    with socket.socket(socket.AF_UNIX) as theirs, socket.socket(socket.AF_UNIX) as waiting:
+        theirs.bind(str(path))
+        theirs.listen(0)
+        waiting.connect(str(path))
+        with pytest.raises(CannotListenError):
+            await listen(reactor, f"unix:{path}", Factory.forProtocol(Protocol))
+    assert path.is_socket()
