@@ -4,11 +4,15 @@ and for who puts off what can.
 Owns that there is one such place in a reactor, as long as anybody needs it. Must not know what is read, or by whom.
 """
 
+import select
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 Events = list[tuple[int, int]]
 """File descriptors, and what can be done with each."""
+
+_POLL = type(select.poll())
+"""What `twistd -r poll` has in an epoll object's place, and asks in other words."""
 
 
 class Measuring(Protocol):
@@ -95,6 +99,8 @@ def leave(reactor: Any, who: Measuring | PuttingOff) -> None:
 
 def _standing_in(reactor: Any) -> Looks | None:
     poller = getattr(reactor, "_poller", None)
+    if isinstance(poller, _POLL):
+        return None
     if poller is not None and not isinstance(poller, Looks):
         # Twisted has no other place to stand.
         poller = reactor._poller = Looks(poller, reactor.seconds)

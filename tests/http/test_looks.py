@@ -1,5 +1,6 @@
 """Between a reactor and its epoll object stands one object, for all who need to, and for as long as they do."""
 
+import select
 from collections.abc import Collection, Iterable
 from contextlib import closing
 from itertools import permutations, product
@@ -140,6 +141,16 @@ def test_a_reactor_without_an_epoll_object_is_left_as_it_is() -> None:
     assert not put_off(reactor, Part())
     leave(reactor, Part())
     assert not hasattr(reactor, "_poller")
+
+
+def test_a_poll_object_is_asked_in_other_words_and_left_alone() -> None:
+    """`twistd -r poll` could not turn once: the object between them was not asked for a number."""
+    reactor: Any = Clock()
+    reactor._poller = poller = select.poll()
+    assert not measure(reactor, Part())
+    assert not put_off(reactor, Part())
+    leave(reactor, Part())
+    assert reactor._poller is poller
 
 
 @pytest.mark.parametrize("first", [0, 1])
