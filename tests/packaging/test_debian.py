@@ -75,6 +75,15 @@ _RELOAD = (
 )
 
 
+def test_the_page_names_the_directories_that_the_unit_hides() -> None:
+    """gatewayd(8) says where a players' database in a file is not found: what ProtectHome and PrivateTmp take away."""
+    page = (DEBIAN / "man" / "gatewayd.8").read_text()
+    sentence = page.partition("A players' database in a file")[2].partition(";")[0]
+    hidden = {"ProtectHome=yes": {"home"}, "PrivateTmp=yes": {"/tmp", "/var/tmp"}}
+    places = set[str]().union(*(hidden.get(line, set()) for line in lines_of("gatewayd.service")))
+    assert places <= set(re.findall(r"[/\w]+", sentence))
+
+
 def test_a_worker_is_shut_in_like_the_first() -> None:
     """The two units differ in their names, in --instance and in whom they belong to, and in nothing else."""
     one, more = set(lines_of("gatewayd.service")), set(lines_of("gatewayd@.service"))
