@@ -100,7 +100,8 @@ class Watch(MultiService):
         # A sample that is being taken is waited for, PATIENCE at most.
         samples = Regularly(clock, SAMPLE_EVERY, self._sample, "taking figures for the dashboard", finishes=True)
         delays = Regularly(clock, 1.0, self._measure_delay, "measuring how late the reactor runs")
-        for part in (samples, delays):
+        first = Regularly(clock, 1.0, self._first_sample, "taking the first figures", at_once=False, finishes=True)
+        for part in (samples, first, delays):
             part.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
@@ -186,6 +187,11 @@ class Watch(MultiService):
         else:
             self._redis_trouble = ""
         return tuple(_reasons(self._redis_trouble, ways))
+
+    async def _first_sample(self) -> None:
+        # At once there is none: Redis is not connected yet. The status line waits for one.
+        if not self.samples:
+            await self._sample()
 
     async def _sample(self) -> None:
         try:

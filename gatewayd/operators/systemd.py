@@ -49,10 +49,10 @@ class Watchdog(Regularly):
 
 
 class StatusLine(Regularly):
-    """Says every few seconds in one line how we are: the Status of `systemctl status`. `line` gives it."""
+    """Says in one line how we are, within a second of a change: the Status of `systemctl status`. `line` gives it."""
 
     def __init__(self, clock: Any, environ: Mapping[str, str], line: Callable[[], str]) -> None:
-        super().__init__(clock, 5.0, self._say, "the status line", at_once=False)
+        super().__init__(clock, 1.0, self._say, "the status line", at_once=False)
         self._environ = environ
         self._line = line
         self._said = ""

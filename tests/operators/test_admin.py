@@ -27,6 +27,19 @@ def test_health_is_a_turning_reactor(world: World) -> None:
     assert world.ask("/healthz").status == 200
 
 
+def test_the_status_line_is_ready_within_a_second_of_redis(world: World) -> None:
+    """At the start Redis is not connected yet: the first sample fails, and the next one does not wait for its turn."""
+    world.store.down = True
+    watch = world.admin.watch
+    watch.startService()
+    world.store.down = False
+    world.clock.advance(1.0)
+    assert watch.line() == "ready; 0 in the queues"
+    world.clock.advance(2.0)
+    assert len(watch.samples) == 1
+    watch.stopService()
+
+
 def test_callback_hosts_and_directories_are_told(world: World) -> None:
     """Each with whether it is up, and why not, for programs and on the page; also while Redis is silent."""
     world.callback_hosts = {"b.example:8443": "it refused the connection", "a.example": ""}
