@@ -80,12 +80,12 @@ class AuditLog:
         self._missing = 0  # decisions that could not be written since the last line
         self._why_missing = ""
         self._file = _open(path)
-        self._chain = _last_chain(self._file)
+        self._chain = self._opened_at = _last_chain(self._file)
         self._lines = _count(self._file)
 
     def head(self) -> AuditHead:
-        """Where the chain stands, after how many lines of this file."""
-        return AuditHead(self._chain, self._lines)
+        """Where the chain stands, after how many lines of this file, and how many decisions are missing after it."""
+        return AuditHead(self._chain, self._lines, self._missing)
 
     def holds(self, chain: str) -> bool:
         """Whether a line of the file has this chain, or the file goes on from it."""
@@ -126,6 +126,14 @@ class AuditLog:
         if not self._write(GAP, Decision(GAP, "", "", reason=f"{missing.chain} after {missing.lines} lines")):
             self._missed()
 
+    def recall_missing(self, known: AuditHead) -> None:
+        """Count what was missing when the process before us ended, unless a line of the file says so already."""
+        # What follows such a head in the file is the line `missing`: nothing else is written before it.
+        if known.missing and (known.chain == self._opened_at or not self.holds(known.chain)):
+            self._missing += known.missing
+            self._why_missing = self._why_missing or "gatewayd ended before there was room"
+            self.catch_up()
+
     def _missed(self) -> None:
         self._missing += 1
         log.critical(
@@ -151,12 +159,20 @@ class AuditLog:
         if os.fstat(self._file).st_size:
             if moved:
                 self._chain = _last_chain(self._file)
-        elif self._chain != START:
-            log.info("the audit log goes on in a new file; its chain stands at {chain}", chain=self._chain)
-            self._write(CONTINUED, Decision(CONTINUED, "", "", reason=self._chain))
+        else:
+            self._lines = 0
+            if self._chain != START:
+                log.info("the audit log goes on in a new file; its chain stands at {chain}", chain=self._chain)
+                self._continue()
+
+    def _continue(self) -> bool:
+        """Name the file before this one in its first line; on a full disk, as soon as there is room for a line."""
+        return self._write(CONTINUED, Decision(CONTINUED, "", "", reason=self._chain))
 
     def _write(self, what: str, decision: Decision) -> bool:
         """Whether the line is in the file now; `_why_missing` says why it is not."""
+        if not self._lines and self._chain != START and what != CONTINUED and not self._continue():
+            return False
         line = AuditLine(
             at=iso(self._clock.seconds()) or "",
             instance=self._instance,
@@ -188,7 +204,9 @@ class AuditLog:
         """Say the chain's head once more, and close the file."""
         self.catch_up()
         if self._missing:
-            log.critical("{trouble}, at its end, which no line will say", trouble=self.trouble)
+            log.critical(
+                "{trouble}, at its end: the next start says so in it, if Redis is there to tell", trouble=self.trouble
+            )
         log.info("the audit log's chain ends at {chain}", chain=self._chain)
         os.close(self._file)
 
@@ -253,6 +271,8 @@ def verified(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> tuple
 
 def cut_off(newest: Path, head: AuditHead) -> str:
     """Why the newest file's end cannot be whole, by the head that Redis remembers; "" where it is. Raises OSError."""
+    if head.missing:
+        return f"Redis remembers that {head.missing} decisions could not be written after {head.chain[:16]}..."
     number = line_of(newest, head.chain)
     if not number:
         return f"Redis remembers {head.chain} after {head.lines} lines, which no line has: the end was cut off"

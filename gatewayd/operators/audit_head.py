@@ -68,6 +68,8 @@ class HeadKeeper(Regularly):
                 log.critical("{fault}", fault=self._cut)
                 # What Redis remembers is about to be forgotten: the next start and every `verify` must see it still.
                 self._audit.note_gap(known)
+            if known is not None:
+                self._audit.recall_missing(known)
         head = self._audit.head()
         if head != self._kept and head.chain != START:
             await self._write(head)

@@ -23,15 +23,15 @@ class Operators(StorePart):
 
     async def audit_head(self, instance: str) -> AuditHead | None:
         """As IStore."""
-        chain, lines = await self._link.command("HMGET", self._key("audit", instance), "chain", "lines")
-        return AuditHead(chain.decode(), int(lines or 0)) if chain else None
+        fields = await self._link.command("HMGET", self._key("audit", instance), "chain", "lines", "missing")
+        chain, lines, missing = fields
+        return AuditHead(chain.decode(), int(lines or 0), int(missing or 0)) if chain else None
 
     async def keep_audit_head(self, instance: str, head: AuditHead) -> None:
         """As IStore."""
         # What operators do about a full memory belongs to the log, too.
-        await self._run(
-            "write_when_full", "HSET", self._key("audit", instance), "chain", head.chain, "lines", head.lines
-        )
+        values = ("chain", head.chain, "lines", head.lines, "missing", head.missing)
+        await self._run("write_when_full", "HSET", self._key("audit", instance), *values)
 
     async def waiting(self, message_id: str, channel: Channel) -> Waiting | None:
         """As IStore."""

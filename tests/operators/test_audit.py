@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import AuditLog, FileTaken, line_of, verified, verify
+from gatewayd.operators.audit import AuditLog, FileTaken, cut_off, line_of, verified, verify
 from gatewayd.operators.audit_head import HeadKeeper
 
 SECRET = b"s" * 32
@@ -207,6 +208,24 @@ def test_what_a_full_disk_took_is_said_for_good(tmp_path: Path, then: str) -> No
     assert f"decisions are missing before it: {lost} decisions could not be written: " in fault
 
 
+def test_a_file_that_began_on_a_full_disk_names_the_one_before(tmp_path: Path) -> None:
+    """Its first line waits for room, as all the others; `verify` over both files finds what is missing, and no more."""
+    path, old = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    then = """
+Path(sys.argv[1]).rename(sys.argv[1] + ".1")
+room(0)
+audit.reopen()
+audit.record(what)
+room(resource.RLIM_INFINITY)
+audit.record(what)
+"""
+    _, [fault] = after_a_full_disk(path, then)
+    assert fault.startswith("line 2: decisions are missing before it: ")
+    faults, _, head = verified(old, (b"s" * 32,))
+    assert faults == []
+    assert verified(path, (b"s" * 32,), head)[0] == [fault]
+
+
 def test_an_empty_log_is_a_beginning(tmp_path: Path) -> None:
     """A file that is there but empty starts a chain."""
     path = tmp_path / "audit.log"
@@ -270,6 +289,34 @@ def test_an_end_that_was_cut_off_over_a_restart_is_noticed(tmp_path: Path) -> No
     path.write_bytes(b"".join(again[:3]))
     kept(path, redis)
     assert len(problems(path)) == 1, "who takes that line away leaves another one"
+
+
+def test_a_stop_on_a_full_disk_forgets_nothing(tmp_path: Path) -> None:
+    """Redis knows how many are missing: the next start writes it down, once, also where it was killed right after."""
+    path, redis = tmp_path / "audit.log", Kept()
+    kept(path, redis, 1)
+    assert redis.head is not None
+    full = redis.head = replace(redis.head, missing=3)
+    assert "3 decisions could not be written" in cut_off(path, full)
+    kept(path, redis, 2)
+    assert redis.head.missing == 0
+    [fault] = problems(path)
+    assert fault.startswith("line 2: decisions are missing before it: 3 decisions could not be written")
+    redis.head = full
+    kept(path, redis, 3)
+    assert problems(path) == [fault]
+
+
+def test_how_many_a_full_disk_took_is_kept_beside_the_head(tmp_path: Path) -> None:
+    """With the same chain: the number alone is a change that Redis hears of."""
+    said, _ = after_a_full_disk(
+        tmp_path / "audit.log",
+        "room(0)\nkept = []\nasync def keep(head): kept.append(head)\n"
+        "HeadKeeper(clock, audit, nothing, keep).startService()\n"
+        "audit.record(what)\nclock.advance(1.0)\n"
+        "print(kept[1].missing - kept[0].missing, kept[0].chain == kept[1].chain)",
+    )
+    assert said.splitlines()[-1] == "1 True"
 
 
 def test_a_file_that_was_moved_away_while_nobody_wrote_is_whole_with_it(tmp_path: Path) -> None:

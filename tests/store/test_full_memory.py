@@ -120,6 +120,8 @@ async def test_a_full_memory_refuses_no_event_and_no_verb(
     assert await guards.lifted("amazing") == 0
     await world.one.keep_audit_head("one", AuditHead("chain", 7))
     assert await world.one.audit_head("one") == AuditHead("chain", 7)
+    await world.one.keep_audit_head("one", AuditHead("chain", 7, missing=2))
+    assert await world.one.audit_head("one") == AuditHead("chain", 7, missing=2)
     await link.command("CONFIG", "SET", "maxmemory", 0)
 
 

@@ -77,10 +77,11 @@ class Degraded(Struct, frozen=True, order=True):
 
 
 class AuditHead(Struct, frozen=True):
-    """Where an audit log's chain stands, and after how many lines of its file."""
+    """Where an audit log's chain stands, after how many lines of its file, and how many decisions are missing there."""
 
     chain: str
     lines: int
+    missing: int = 0
 
 
 _SAID = 5  # names
