@@ -12,6 +12,7 @@ from gatewayd.config.values import (
     DomainOrNone,
     EmailSenders,
     HeaderFields,
+    HostPatterns,
     Net,
     SmsSender,
     SmsSenders,
@@ -65,7 +66,7 @@ class Label(Table):
     sms_authorization: bool = True
     api_key: FullSecret
     callback_url: UrlOrNone = ""
-    callback_hosts: Strings
+    callback_hosts: HostPatterns
     callback_http: bool = False
     email_senders: EmailSenders = ()
     sms_senders: SmsSenders = ()

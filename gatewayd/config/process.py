@@ -9,7 +9,7 @@ from gatewayd.config.endpoints import Listens, RedisEndpointOrNone
 from gatewayd.config.secret import FullSecret, Secret, SecretKey, SecretText
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration
-from gatewayd.config.values import Count, Domain, HostName, Hosts, Net, Strings, Url, shaped
+from gatewayd.config.values import Count, Domain, HostName, HostPatterns, Hosts, Net, Strings, Url, shaped
 
 Work = Literal["email", "sms", "im", "reports"]
 
@@ -86,7 +86,7 @@ class Bounces(Table):
     reuse_port: bool = False
     open: bool = False
     max_size: Count = 5_242_880
-    internal_relays: Strings = ()
+    internal_relays: HostPatterns = ()
 
 
 class Esp(Table):

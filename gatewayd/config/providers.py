@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
 
+from gatewayd.config.host_names import ascii_url
 from gatewayd.config.secret import Secret, SecretText, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
@@ -48,7 +49,7 @@ def _url(text: str) -> str:
         raise ValueError("is not an http or https URL")
     if "{" in match[1]:
         raise ValueError("place-holders belong into the path or the query: the host is written out")
-    return text
+    return ascii_url(text)
 
 
 def _header_value(value: object, info: ValidationInfo) -> Secret:

@@ -11,6 +11,7 @@ from typing import Annotated
 import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
+from gatewayd.config.host_names import ascii_host, ascii_pattern, ascii_url
 from gatewayd.config.senders import why_no_sms_sender
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,12 +37,14 @@ def header_name(value: str) -> str:
 
 
 def _domain(value: str) -> str:
+    value = ascii_host(value)
     if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|localhost", value):
         raise ValueError("is not a domain name")
     return value.lower()
 
 
 def _host_name(value: str) -> str:
+    value = ascii_host(value)
     if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
         raise ValueError("is not a host name")
     return value.lower()
@@ -57,6 +60,7 @@ def _helo(value: str) -> str:
 
 
 def _url(value: str) -> str:
+    value = ascii_url(value)
     if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
         raise ValueError("is not an http or https URL")
     port = re.match(r"https?://(?:\[[^\]]*\]|[^:/?]*):(\d+)", value)
@@ -165,6 +169,7 @@ SmsSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
+HostPatterns = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(ascii_pattern)], ...], Strict(False)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_and_port)], ...], Strict(False)]
 Octet = Annotated[int, Field(ge=0, le=255)]
 Count = Annotated[int, Field(ge=1)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gatewayd.config.host_names import ascii_url
 from gatewayd.core import half_pairs
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.model import Channel, Content, Email, Im, Sms
@@ -82,10 +83,17 @@ def read_request(channel: Channel, body: bytes) -> SendRequest:
         ext_user_id=given("ext_user_id", ""),
         uid=given("email_uid" if channel is Channel.EMAIL else "im_uid", ""),
         content=content,
-        callback_url=given("callback_url", ""),
+        callback_url=_plain_host(given("callback_url", "")),
         activity_type=given("activity_type", ""),
         to_email_address=given("to_email_address", ""),
     )
+
+
+def _plain_host(url: str) -> str:
+    try:
+        return ascii_url(url)
+    except ValueError:
+        return url  # refused where it is looked at
 
 
 def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:

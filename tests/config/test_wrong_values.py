@@ -372,3 +372,41 @@ def test_tlvs_are_texts_or_octets() -> None:
 def test_what_could_never_work_is_told_in_words(values: dict[str, Any], line: str) -> None:
     """A sender that no request could name, a name that can't be; never the validator's own words."""
     assert errors(**values) == [line]
+
+
+@pytest.mark.parametrize("wrong", ["mün chen.example", "m*ü.example", "ü..example", "ü.example:8443", "\u2603.example"])
+def test_a_name_that_is_none_is_told_with_its_key(wrong: str) -> None:
+    """In each list of hosts: as it stands it could match nothing."""
+    said = errors(
+        labels__amazing__callback_hosts=[wrong],
+        admin={"hosts": ["ok.example", wrong]},
+        bounces={"domain": "b.example", "internal_relays": [wrong]},
+    )
+    assert [line.partition(":")[0] for line in said] == [
+        "admin.hosts[1]",
+        "bounces.internal_relays[0]",
+        "labels.amazing.callback_hosts[0]",
+    ]
+    assert all("is not a host name" in line for line in said)
+
+
+def test_names_in_unicode_are_read_as_a_labels() -> None:
+    """Browsers, callers and resolvers have no other spelling."""
+    config = parse(
+        raw(
+            labels__amazing__callback_hosts=["münchen.example", "*.straße.example"],
+            labels__amazing__preview_domains=["München.example"],
+            admin={"hosts": ["MÜNCHEN.example"]},
+            bounces={"domain": "münchen.example", "internal_relays": ["münchen.example"]},
+            public={"base_url": "https://münchen.example:8443/a"},
+        ),
+        {},
+    )
+    plain = "xn--mnchen-3ya.example"
+    amazing = config.labels["amazing"]
+    assert amazing.callback_hosts == (plain, "*.xn--strae-oqa.example")
+    assert amazing.preview_domains == config.admin.hosts == (plain,)
+    assert config.bounces is not None
+    assert (config.bounces.domain, config.bounces.internal_relays) == (plain, (plain,))
+    assert config.public is not None
+    assert config.public.base_url == f"https://{plain}:8443/a"

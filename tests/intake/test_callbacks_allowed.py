@@ -1,9 +1,13 @@
 """Which callback URLs a label's requests may bring."""
 
+import json
+
 import pytest
 import pytest_twisted
 
 from gatewayd.core.callback_urls import why_refused
+from gatewayd.core.model import Channel
+from gatewayd.intake.request_json import read_request
 from intake_requests import code, mail, stored
 from intake_world import Intake, label
 
@@ -105,3 +109,46 @@ async def test_a_labels_own_callback_url_lists_its_host_unless_that_is_private(o
     assert await code(Intake(amazing=label(callback_url=own)), mail(callback_url="")) == answer
     listed = label(callback_url=own, callback_hosts=["127.0.0.1", "localhost", "[::1]"])
     assert await code(Intake(amazing=listed), mail(callback_url="")) == 0
+
+
+def asked(url: str) -> str:
+    """The callback URL of a request that was read from JSON."""
+    return read_request(Channel.EMAIL, json.dumps({"callback_url": url}).encode()).callback_url
+
+
+@pytest.mark.parametrize("listed", ["münchen.example", "*.MÜNCHEN.example", "xn--mnchen-3ya.example"])
+@pytest.mark.parametrize("host", ["münchen.example", "XN--mnchen-3ya.example", "cb.mu\u0308nchen.example:8443"])
+@pytest_twisted.ensureDeferred
+async def test_a_host_in_unicode_and_in_a_labels_is_the_same_host(listed: str, host: str) -> None:
+    """Whichever is in the list, and whichever the request has; what is stored is what can be looked up."""
+    fits = listed.startswith("*") == host.startswith("cb.")
+    intake = Intake(amazing=label(callback_hosts=[listed]))
+    assert await code(intake, mail(callback_url=asked(f"https://{host}/cb?a=1"))) == (0 if fits else 7)
+    if fits:
+        assert stored(intake).callback_url.isascii()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "münchen.example.evil.example",
+        "m*ü.example",
+        "ü＠xn--mnchen-3ya.example",
+        "１２７.0.0.1",
+        "ｌocalhost",
+        "ü..example",
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_host_in_unicode_gets_in_nowhere_else(host: str) -> None:
+    """What is no name, is another one or, mapped, an address inside: code 7 as in ASCII, also where all is listed."""
+    listed = ["münchen.example"] if "evil" in host else ["*", "münchen.example"]
+    assert await code(Intake(amazing=label(callback_hosts=listed)), mail(callback_url=asked(f"https://{host}/"))) == 7
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_labels_own_callback_url_may_be_in_unicode() -> None:
+    """It is what the configuration makes of it."""
+    own = label(callback_url="https://münchen.example/cb")
+    assert own.callback_url == "https://xn--mnchen-3ya.example/cb"
+    assert await code(Intake(amazing=own), mail(callback_url="")) == 0
