@@ -105,6 +105,7 @@ def test_a_rotated_log_goes_on(tmp_path: Path, way: str) -> None:
         audit.reopen()
         audit.reopen()
     audit.record(decision(3))
+    assert audit.head().lines == len(path.read_bytes().splitlines()), "as `verify --head` compares it"
     audit.close()
     again = AuditLog(Clock(), path, SECRET, "gw1")
     again.record(decision(4))
