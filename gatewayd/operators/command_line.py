@@ -11,8 +11,7 @@ from functools import partial
 from typing import NoReturn
 
 from gatewayd import __version__
-from gatewayd.operators import stop_files
-from gatewayd.operators.stop_files import moment
+from gatewayd.operators.given_times import length, moment, since
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 Verb = Callable[[argparse.Namespace], int]
@@ -81,13 +80,13 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     stops.add_argument("label", metavar="LABEL")
     _channel(stops)
     text = "only what began then or later: 2026-01-31T12:00 (UTC), or 7d"
-    stops.add_argument("--since", metavar="TIME", type=partial(stop_files.since, now=now), default=0.0, help=text)
+    stops.add_argument("--since", metavar="TIME", type=partial(since, now=now), default=0.0, help=text)
     way = stops.add_mutually_exclusive_group()
     way.add_argument("--export", metavar="FILE", dest="export_file", default="", help="write it as CSV (-: print it)")
     way.add_argument("--import", metavar="FILE", dest="import_file", default="", help="put on it what a CSV file says")
     guard = verb("guard", "let more than a label's intake_rate in for a time")
     guard.add_argument("label", metavar="LABEL")
-    guard.add_argument("--lift", metavar="TIME", type=stop_files.length, required=True, help="for how long: 30m, 1h")
+    guard.add_argument("--lift", metavar="TIME", type=length, required=True, help="for how long: 30m, 1h")
     replay = verb("replay", "tell Smartico again what it heard in a range of time, and lost")
     same = "The same range gives the same statuses each time; one that a replay told is in the range of either telling."
     replay.description = f"{replay.description} {same}"

@@ -7,11 +7,10 @@ importing one twice changes nothing.
 import csv
 import json
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -20,8 +19,6 @@ from gatewayd.operators import asking, outcomes, show, stop_rows
 from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 
 SHOWN = 20
-LONGEST_LIFT = 7 * 86400
-"""Seconds for which a guard may be lifted at once."""
 
 
 def stops(options: Namespace) -> int:
@@ -44,53 +41,6 @@ def guard(options: Namespace) -> int:
     client = open_client(Path(options.config), options.instance)
     answer = client.post("/verbs/guard", {"label": options.label, "seconds": options.lift})
     return asking.tell_outcome(options, answer, outcomes.guard_lifted(answer))
-
-
-def length(text: str) -> float:
-    """`text` as seconds: 30m, 1h. Raises ArgumentTypeError."""
-    try:
-        seconds = _seconds_in(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a length of time such as 1h (0s: the guard stands again)") from None
-    if seconds > LONGEST_LIFT:
-        raise ArgumentTypeError(f"{text!r} is longer than 7d")
-    return seconds
-
-
-def since(text: str, now: float) -> float:
-    """`text` as a moment: a time in ISO 8601 (UTC where it names no zone), or so long ago (7d).
-
-    Raises ArgumentTypeError.
-    """
-    with suppress(ValueError):
-        return now - min(_seconds_in(text), now)
-    try:
-        return _moment_in(text)
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is neither a time such as 2026-01-31T12:00 nor one such as 7d") from None
-
-
-def moment(text: str) -> float:
-    """An ISO 8601 time; UTC where it names no zone, as all that gatewayctl prints. Raises ArgumentTypeError."""
-    try:
-        return _moment_in(text)
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00") from None
-
-
-def _moment_in(text: str) -> float:
-    found = datetime.fromisoformat(text)
-    seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    if seconds < 0:
-        raise ValueError
-    return seconds
-
-
-def _seconds_in(text: str) -> float:
-    # Here, because most commands need nothing of the configuration's reader, which takes long to import.
-    from gatewayd.config.times import seconds_in
-
-    return seconds_in(text)
 
 
 def _channels(options: Namespace) -> tuple[str, ...]:

@@ -4,10 +4,7 @@ import csv
 import io
 import json
 import os
-import time
-from argparse import ArgumentTypeError, Namespace
-from collections.abc import Iterator
-from functools import partial
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -241,36 +238,6 @@ def test_a_guard_is_lifted(client: Client) -> None:
     assert client.world.lifted == [("amazing", 3600.0)]
 
 
-@pytest.fixture
-def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An operator whose clocks do not show UTC."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_in_tokyo")
-def test_a_time_is_read_as_it_is_printed() -> None:
-    """In UTC, as in traces, dead letters and files of the stop list; another zone is named."""
-    for read in (stop_files.moment, partial(stop_files.since, now=0.0)):
-        assert read("2026-09-21T14:13:20") == read("2026-09-21 14:13:20.000") == 1_790_000_000
-        assert read("2026-09-21T14:13:20Z") == read("2026-09-21T23:13:20+09:00") == 1_790_000_000
-
-
-def test_times_on_the_command_line() -> None:
-    """A moment, or so long ago; a length of time."""
-    assert stop_files.length("90m") == 5400
-    assert stop_files.since("2026-09-21T14:13:20+00:00", 0.0) == 1_790_000_000
-    assert stop_files.since("1d", 100_000.0) == 13_600
-    for wrong in ("1", "h", "-1h", ""):
-        with pytest.raises(ArgumentTypeError):
-            stop_files.length(wrong)
-        with pytest.raises(ArgumentTypeError):
-            stop_files.since(wrong, 0.0)
-
-
 def test_a_file_that_cant_be_written_or_read_is_one_line(client: Client, tmp_path: Path) -> None:
     """No traceback, and no line of a file that was not opened."""
     nowhere = str(tmp_path / "nowhere" / "stops.csv")
@@ -279,10 +246,3 @@ def test_a_file_that_cant_be_written_or_read_is_one_line(client: Client, tmp_pat
     with pytest.raises(Unhappy, match=r"nothing was imported: .*can't be read: No such file") as caught:
         stop_files.bring(options(tmp_path, import_file=nowhere), client)  # type: ignore[arg-type]
     assert "line" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["300000d", "8d", "169h"])
-def test_a_guard_is_lifted_for_a_week_at_most(text: str) -> None:
-    """And says so in words."""
-    with pytest.raises(ArgumentTypeError, match="longer than 7d"):
-        stop_files.length(text)
