@@ -6,7 +6,7 @@ it: while a connection is made, or for faults of the query and of rights, which 
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -204,21 +204,37 @@ def adjusted(driver: str, connect: Mapping[str, Any], timeout: float) -> dict[st
     return found
 
 
+def _tell_sqlite3(connection: Any, timeout: float) -> None:
+    connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE}")
+
+
+def _tell_pyodbc(connection: Any, timeout: float) -> None:
+    with suppress(Exception):  # not every ODBC driver has one
+        # That of connect() is for the log-in only. Whole seconds: 0 would be none.
+        connection.timeout = math.ceil(timeout)
+
+
+def _tell_oracledb(connection: Any, timeout: float) -> None:
+    with suppress(Exception):  # an old client library has none
+        connection.call_timeout = math.ceil(1000 * timeout)
+
+
+_TELL: Mapping[str, Callable[[Any, float], None]] = {
+    "sqlite3": _tell_sqlite3,
+    "pyodbc": _tell_pyodbc,
+    "oracledb": _tell_oracledb,
+}
+
+
 def opener(driver: str, connect: Any, timeout: float) -> Any:
     """The driver's connect(), with what a new connection needs to be told: `timeout` is a query's, in seconds."""
-    if driver not in ("sqlite3", "pyodbc", "oracledb"):
+    tell = _TELL.get(driver)
+    if tell is None:
         return connect
 
     def opened(**arguments: Any) -> Any:
         connection = connect(**arguments)
-        if driver == "sqlite3":
-            connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE}")
-        with suppress(Exception):  # not every ODBC driver has one
-            if driver == "pyodbc":
-                # That of connect() is for the log-in only. Whole seconds: 0 would be none.
-                connection.timeout = math.ceil(timeout)
-            elif driver == "oracledb":
-                connection.call_timeout = math.ceil(1000 * timeout)
+        tell(connection, timeout)
         return connection
 
     return opened
