@@ -1,13 +1,11 @@
 """The legend of Redis: every key and every hash field by name, with its meaning, type, who writes it and when it goes.
 
-Scripts say `KEY.message .. id` and `FIELD.state`; `spell` puts the short forms in when they are loaded, so that Redis
-holds short ones and nobody reads them. Python reads records by these names, too (rows.py). Pure.
+Scripts say `KEY.message .. id` and `FIELD.state`; spelling.py puts the short forms in when they are loaded, so that
+Redis holds short ones and nobody reads them. Python reads records by these names, too (rows.py). Pure.
 
 A family is what stands between the prefix and the rest of a key. Moments are milliseconds since the epoch unless it
 says otherwise; "0.1.0" marks what only that version wrote, and this one reads until it has run out.
 """
-
-import re
 
 from msgspec import Struct
 
@@ -225,14 +223,20 @@ FIELDS: dict[str, Field] = {
     ),
     "old_segments": Field("j", "text", "0.1.0: those remote ids", "0.1.0", _FINAL),
     # Where it stands
-    "state": Field("s", "text", "status.State", "all that move it", "with the hash"),
+    "state": Field(
+        "s", "texts", "status.State, queued_reports and to_tell; 0.1.0: the first", "all that move it", "with the hash"
+    ),
     "route": Field(
-        "r", "text", "the relay, SMSC or provider of the latest copy", "mark_on_the_wire, settle_sent", "with the hash"
+        "r",
+        "texts",
+        "marked_at, and the relay, SMSC or provider of the latest copy; 0.1.0: the second",
+        "mark_on_the_wire, settle_sent",
+        "with the hash",
     ),
     "marked_at": Field(
         "k",
         "moment",
-        "right before the latest copy was written, and behind the mark before it",
+        "right before the latest copy was written, and behind the mark before it; in a field of its own: 0.1.0",
         "mark_on_the_wire, restate_mark",
         _FINAL,
     ),
@@ -263,13 +267,17 @@ FIELDS: dict[str, Field] = {
     ),
     # What Smartico hears
     "queued_reports": Field(
-        "o", "letters", "statuses that were ever queued, in order", "all that move it", "with the hash"
+        "o",
+        "letters",
+        "statuses that were ever queued, in order; in a field of its own: 0.1.0",
+        "all that move it",
+        "with the hash",
     ),
     "to_tell": Field(
         "p",
         "letters",
         "statuses that are still to be heard; behind their letters since when the first of these is to be told, and who"
-        " tells it (as `lease`)",
+        " tells it (as `lease`); in a field of its own: 0.1.0",
         "all that move it, lease_reports",
         "end_report",
     ),
@@ -310,55 +318,3 @@ LONG = 64
 
 A long text goes on in fields of the same name with 1, 2 ... behind it.
 """
-
-_NAME = re.compile(r"\b(KEY|FIELD)\.([a-z_]+)")
-_RECORD = re.compile(r"\bRECORD\(([a-z_,\s]+)\)")
-_AS_READ = {"moment": "({} or 0) + 0", "letters": "{} or ''"}
-_READ_OTHERWISE = {
-    "accepted_at": "({} or now) + 0",
-    "segments_taken": "({} or 0) + 0",
-    "callback": "{} or ''",
-    "address_hash": "{} or ''",
-}
-"""How a script has what HMGET gives: by a field's kind; as it is, nil where there is none, unless it stands here.
-
-To Lua the sum costs half of what `tonumber` does, which reads the digits twice.
-"""
-_MORE = ("more", "another")
-"""Names in a table for fields that a script names as it reads."""
-
-
-def spell(source: str) -> str:
-    """A script with the short forms in the place of the names. Raises KeyError for a name that is not here.
-
-    `RECORD(state, lease)` becomes a function(id) that reads these fields of a message into a table by their names; nil
-    where there is no such message. Behind them may stand `more`, and `another`: then it is a function(id, ...), and
-    reads further fields under these names. A message whose `segments_taken` is not read has 0.
-    """
-
-    def short(match: re.Match[str]) -> str:
-        if match[1] == "KEY":
-            return f"P .. '{KEYS[match[2]].short}'"
-        return f"'{FIELDS[match[2]].short}'"
-
-    return _NAME.sub(short, _RECORD.sub(_reader, source))
-
-
-def _reader(match: re.Match[str]) -> str:
-    names = re.findall("[a-z_]+", match[1])
-    fields = ", ".join(f"FIELD.{name}" for name in names if name not in _MORE)
-    values = ", ".join(f"{name} = {_as_read(name).format(name)}" for name in names)
-    more = ", ..." if "more" in names else ""
-    if "segments_taken" not in names:
-        values += ", segments_taken = 0"
-    return (
-        f"function(id{more}) local key = KEY.message .. id"
-        f" local {', '.join(names)} = unpack(call('HMGET', key, {fields}{more}))"
-        f" return state and {{id = id, key = key, age = nil, {values}}} or nil end"
-    )
-
-
-def _as_read(name: str) -> str:
-    if name in _MORE:
-        return "{}"
-    return _READ_OTHERWISE.get(name) or _AS_READ.get(FIELDS[name].kind, "{}")

@@ -32,6 +32,7 @@ from gatewayd.core.status import REPORTS, State
 from gatewayd.store.legend import FIELDS, LONG
 from gatewayd.store.moments import Moments
 from gatewayd.store.story import queued_at, reports, timeline
+from gatewayd.store.together import apart
 
 _encode = msgspec.json.Encoder().encode
 _texts = msgspec.json.Decoder(list[str]).decode
@@ -57,8 +58,8 @@ def ms(seconds: float) -> int:
 
 
 def record(flat: Sequence[bytes]) -> Record:
-    """A hash of a message as HGETALL gives it."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    """A hash of a message as HGETALL gives it, with each value in a field of its own."""
+    return apart(dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def text(kept: Record, name: str) -> str:

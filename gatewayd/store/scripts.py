@@ -1,7 +1,7 @@
 """The Lua scripts as Redis gets them: the states and words of status.py, what a script shares with others, itself.
 
 They are atomic, safe to repeat, and know states only through what `_words` writes above them; the names of keys and
-fields become short forms (legend.py). A function of lua/shared/ is put before the scripts that use it.
+fields become short forms (spelling.py). A function of lua/shared/ is put before the scripts that use it.
 """
 
 import re
@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from gatewayd.core.model import Channel
 from gatewayd.core.status import FINAL, TRANSITIONS, WAITING, Event, State
 from gatewayd.store.calls import Script
-from gatewayd.store.legend import spell
+from gatewayd.store.spelling import readers, spell
 from gatewayd.store.unheard import UNHEARD_FOR
 
 _REFUSED_WHEN_FULL = frozenset({"accept"})
@@ -113,7 +113,7 @@ def _named(source: str) -> set[str]:
 
 @cache
 def _source(file: str) -> str:
-    return _folder().joinpath(*file.split("/")).read_text("utf-8")
+    return readers(_folder().joinpath(*file.split("/")).read_text("utf-8"))
 
 
 def _folder() -> Traversable:

@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 
 from gatewayd.core.model import Channel
 from gatewayd.store import RedisStore, legend, players
+from gatewayd.store.spelling import spell
 from redis_server import RedisServer
 
 STEP = 5000
@@ -56,7 +57,7 @@ async def run(options: argparse.Namespace) -> None:
     [key] = await bench.link.command("KEYS", f"{prefix}{legend.KEYS['players'].short}*")
     day, number = key.decode().rsplit(":", 2)[1:]
     assert int(number) == players.bucket(hashes[0])
-    source = legend.spell(COPIES.format(packed=PACKED.read_text()))
+    source = spell(COPIES.format(packed=PACKED.read_text()))
     template = f"{prefix}{legend.KEYS['message'].short}{message.id}"
 
     async def fill(start: int, end: int, part: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gatewayd.core.status import FINAL, REPORTS, State
 from gatewayd.store.legend import FIELDS, KEYS
+from gatewayd.store.rows import record
 
 SNAPSHOT = """
 local out = {}
@@ -62,8 +63,10 @@ class Kept:
             key = raw_key.decode("utf-8", "backslashreplace")[len(prefix) :]
             kept.lifetimes[key] = lifetime
             if key.startswith(KEYS["message"].short):
-                words = [word.decode("utf-8", "backslashreplace") for word in value]
-                kept.messages[key[len(KEYS["message"].short) :]] = dict(zip(words[::2], words[1::2], strict=True))
+                named = record(value).items()
+                kept.messages[key[len(KEYS["message"].short) :]] = {
+                    name.decode(): value.decode("utf-8", "backslashreplace") for name, value in named
+                }
             elif key.startswith((KEYS["queue"].short, KEYS["leases"].short)):
                 kind = "reports" if key.split(":")[1] == "reports" else "messages"
                 kept.places.update((kind, member.decode()) for member in value)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewayd.store.legend import FIELDS, KEYS, spell
+from gatewayd.store.legend import FIELDS, KEYS
 from gatewayd.store.rows import named
-from gatewayd.store.scripts import all_scripts
 
 LUA = sorted((Path(__file__).parents[2] / "gatewayd" / "store" / "lua").rglob("*.lua"))
 PYTHON = sorted((Path(__file__).parents[2] / "gatewayd" / "store").glob("*.py"))
@@ -53,36 +52,6 @@ def test_who_writes_a_key_or_a_field_is_there() -> None:
     for name, one in (*KEYS.items(), *FIELDS.items()):
         for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", f"{one.written_by} {one.goes}"):
             assert word in files | methods | {"suppress_for"}, f"{name}: {word}"
-
-
-def test_a_name_that_is_not_there_is_no_script() -> None:
-    """A slip of the pen is found when the scripts are loaded, not when one runs."""
-    with pytest.raises(KeyError):
-        spell("call('GET', KEY.masage .. id)")
-    assert spell("call('HGET', KEY.message .. id, FIELD.state)") == "call('HGET', P .. 'm:' .. id, 's')"
-    assert all(b"RECORD(" not in script.source for script in all_scripts().values())
-    assert all(b"KEY." not in script.source for script in all_scripts().values())
-
-
-def test_a_script_says_what_it_reads_of_a_message() -> None:
-    """A moment is a number, letters are a text, anything else is nil where it is not there."""
-    source = spell("local read = RECORD(state, lease, marked_at,\n  to_tell)")
-    assert "function(id)" in source
-    assert "'s', 'L', 'k', 'p')" in source
-    assert "lease = lease, marked_at = (marked_at or 0) + 0, to_tell = to_tell or ''" in source
-    assert "segments_taken = 0" in source
-    assert "segments_taken = 0" not in spell("RECORD(state, segments_taken)")
-    with pytest.raises(KeyError):
-        spell("RECORD(state, leese)")
-
-
-def test_a_script_may_read_two_fields_more_under_names_of_their_own() -> None:
-    """`more` and `another` stand behind the fields, and are none themselves."""
-    source = spell("local read = RECORD(state, more, another)")
-    assert "function(id, ...)" in source
-    assert "local state, more, another = " in source
-    assert "'s', ...)" in source
-    assert "more = more, another = another" in source
 
 
 def test_a_record_reads_in_names() -> None:

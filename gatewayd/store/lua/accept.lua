@@ -13,19 +13,19 @@ local waiting = tonumber(call('GET', KEY.waiting) or '0')
 local callbacks = {}
 local LAG = 1000 -- ms: a message whose deadline lags less behind the clock needs no word of it
 
+local read = RECORD(state, heard_by, route, lease)
+
 -- What a call hears of a message that is there already.
 local function heard_again(id, same, attempt, me, channel)
-  local key = KEY.message .. id
-  local heard, state, marked_at, lease =
-    unpack(call('HMGET', key, FIELD.heard_by, FIELD.state, FIELD.marked_at, FIELD.lease))
-  heard = heard or ''
+  local key, m = KEY.message .. id, read(id)
+  local heard = m and m.heard_by or ''
   if me ~= '' and string.match(heard, '^%d*(;[^;]*;)') == me then
-    return {lease == BOOT .. attempt and 'leased' or 'stored', id}
+    return {m.lease == BOOT .. attempt and 'leased' or 'stored', id}
   end
   if not same then return {'conflict', id} end
   if me == '' or #heard > 2000 then
     call('HDEL', key, FIELD.heard_by)
-  elseif heard ~= '' and state == QUEUED and not marked_at and not find(heard, me, 1, true) then
+  elseif heard ~= '' and m.state == QUEUED and not m.route and not find(heard, me, 1, true) then
     call('HSET', key, FIELD.heard_by, heard .. sub(me, 2))
   end
   return {'same', id}
@@ -68,7 +68,7 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
     texts[#texts + 1], texts[#texts + 2] = FIELD.deadline_lag, as_text(taken - accepted_at)
   end
   -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
-  call('HSET', KEY.message .. id, FIELD.state, QUEUED, FIELD.accepted_at, taken, FIELD.label, label,
+  call('HSET', KEY.message .. id, FIELD.state, QUEUED .. '||', FIELD.accepted_at, taken, FIELD.label, label,
     FIELD.channel, channel, FIELD.callback, name_callback(url, deadline), FIELD.fingerprint, fingerprints[1],
     FIELD.deadline, deadline, FIELD.player_bucket, bucket, unpack(texts))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end

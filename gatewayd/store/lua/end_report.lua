@@ -4,7 +4,7 @@
 -- reply   the next report or false
 -- holds   what is to be told only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
-local read = RECORD(state, to_tell, report_tries, accepted_at, more, another)
+local read = RECORD(state, report_tries, accepted_at, more, another)
 
 -- And what the next report and `keep` go by; once.
 local function with_more(m)
@@ -90,8 +90,8 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
   local left = sub(letters, 2)
   if left == '' then
     clear_tries(m)
-    -- Emptied, it costs five bytes; removing it would be a command more.
-    set(m, FIELD.to_tell, '')
+    m.to_tell = ''
+    set_standing(m)
     if since == '' and FINAL[m.state] then clear(m, FIELD.old_since) end
     save(m)
     leave_leases('reports', id)
@@ -103,7 +103,8 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
     end
     return false
   end
-  set(m, FIELD.to_tell, as_telling(left, now, holder))
+  m.to_tell = as_telling(left, now, holder)
+  set_standing(m)
   clear_tries(m)
   save(m)
   -- It has its 48 hours from now on, however long the one before took.

@@ -14,7 +14,8 @@ local function each(numbers)
   local latest, written_at = '', -1
   for _, id in ipairs(ids) do
     local m = record(id)
-    local at = m and math.max(queued_at(m, 'a'), m.marked_at, tonumber(call('HGET', m.key, FIELD.sent_at) or '0'))
+    local at = m and math.max(queued_at(m, 'a'), WAITING[m.state] and m.marked_at or 0,
+      tonumber(call('HGET', m.key, FIELD.sent_at) or '0'))
     if at and at > written_at then latest, written_at = id, at end
   end
   return latest

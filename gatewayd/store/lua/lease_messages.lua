@@ -17,7 +17,7 @@ local function each(channel, limit, bytes, lease, from, over)
     local said, url = kept[FIELD.content], kept[FIELD.callback]
     if ends and ends > over then
       stay = stay + 1
-    elseif from < 0 and not kept[FIELD.marked_at] and is_unheard(kept[FIELD.heard_by]) then
+    elseif from < 0 and not kept[FIELD.route] and is_unheard(kept[FIELD.heard_by]) then
       -- Its acceptor says so within moments: behind those that may go, where it holds up none of them.
       call('ZADD', queue, 'XX', NOW + 100, id)
     else

@@ -2,6 +2,8 @@
 -- it; a failed try keeps its back-off, unless `every` is 1.
 -- item    channel limit from(ms, as text) skip(so many of that moment were looked at) every(0|1)
 -- reply   {from, skip} for the next call; {'', 0} where nothing is left
+local read = RECORD(state, tries)
+
 local function each(channel, limit, from, skip, every)
   local queue = KEY.queue .. channel
   local rows = call('ZRANGEBYSCORE', queue, from, '+inf', 'WITHSCORES', 'LIMIT', skip, limit)
@@ -9,8 +11,9 @@ local function each(channel, limit, from, skip, every)
   for i = 1, #rows, 2 do
     local id, due = rows[i], rows[i + 1]
     if due ~= from then from, skip = due, 0 end
-    local state, tries = unpack(call('HMGET', KEY.message .. id, FIELD.state, FIELD.tries))
-    if state == UNCERTAIN or state == QUEUED and (every == 1 or (tries or '0') == '0') then
+    local m = read(id)
+    local is_new = m and (m.tries or '0') == '0'
+    if m and (m.state == UNCERTAIN or m.state == QUEUED and (every == 1 or is_new)) then
       call('ZADD', queue, now, id)
     else
       skip = skip + 1

@@ -5,14 +5,13 @@
 --         of two marks of a message the later has the larger stamp, though the clock was set back between them: by that
 --         its process knows whether a server that came back has forgotten the later one
 --         only the holder of its latest lease may write: who slept meanwhile, or bears the same name, is told that it is lost
-local read = RECORD(state, lease, segments, marked_at, accepted_at)
+local read = RECORD(state, lease, segments, route, accepted_at)
 
 -- And what it has since it was marked before.
 local function with_former_mark(m)
   if m.marked_at == 0 and not m.segments then return m end
-  local route, taken, address = unpack(call('HMGET', m.key, FIELD.route, FIELD.segments_taken,
-    FIELD.address_hash))
-  m.route, m.segments_taken, m.address_hash = route, tonumber(taken or '0'), address
+  local taken, address = unpack(call('HMGET', m.key, FIELD.segments_taken, FIELD.address_hash))
+  m.segments_taken, m.address_hash = tonumber(taken or '0'), address
   return with_old_progress(m)
 end
 
@@ -29,9 +28,9 @@ local function each(id, channel, lease, route, address, bucket, entry, segments,
     taken, m.segments = 0, nil
   end
   local mark_stamp = math.max(NOW, m.marked_at + 1)
-  set(m, FIELD.state, UNCERTAIN)
-  set(m, FIELD.route, route)
-  set(m, FIELD.marked_at, as_text(mark_stamp))
+  m.state = UNCERTAIN
+  set_standing(m)
+  set_copy(m, mark_stamp, route)
   set(m, FIELD.address_hash, address)
   set(m, FIELD.lease, BOOT .. lease .. '+')
   if entry ~= '' and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, bucket, entry) end

@@ -2,14 +2,16 @@
 -- item    kind
 -- reply   {waiting, leased, birth of the oldest of the first due ones (ms) or 0}
 -- holds   a message that waits for evidence, perhaps until its deadline, is not late: nobody is to be woken for it
+local read = RECORD(state, accepted_at)
+
 local function each(kind)
   local leased, oldest = 0, 0
   local function look(key)
     for _, id in ipairs(call('ZRANGE', key, 0, 19)) do
-      local birth, state = unpack(call('HMGET', KEY.message .. id,
-        kind == 'reports' and FIELD.to_tell or FIELD.accepted_at, FIELD.state))
-      if kind == 'reports' then birth = since_when(id, birth or '') end
-      local born, held = tonumber(birth or '0'), kind ~= 'reports' and state == UNCERTAIN
+      local m = read(id)
+      local is_report = kind == 'reports'
+      local born = m and tonumber(is_report and since_when(id, m.to_tell) or not is_report and m.accepted_at) or 0
+      local held = m and not is_report and m.state == UNCERTAIN
       if born > 0 and not held and (oldest == 0 or born < oldest) then oldest = born end
     end
   end

@@ -12,8 +12,9 @@ local function each(id, channel, lease, delay, reason, counts, was_written, rout
     return 0
   end
   local uncertain = was_written == 1 or (m.state == UNCERTAIN and not was_marked(m, lease))
-  set(m, FIELD.state, uncertain and UNCERTAIN or QUEUED)
-  if route ~= '' then set(m, FIELD.route, route) end
+  m.state = uncertain and UNCERTAIN or QUEUED
+  set_standing(m)
+  if route ~= '' and route ~= m.route then set_copy(m, m.marked_at, route) end
   if uncertain and channel == 'sms' then
     -- Its answer may never come, and then only the number tells that a receipt is about it.
     local unanswered = KEY.unanswered .. m.address_hash

@@ -11,17 +11,16 @@
 --         of several to one number that bear one id each gets a receipt of its own, and none that is brought again
 
 -- Most receipts come when their message waits no more, and then it has little.
-local read = RECORD(state, queued_reports, label, channel, to_tell, callback, address_hash, segments,
-  accepted_at)
+local read = RECORD(state, label, channel, callback, address_hash, segments, accepted_at)
 
 local function record_of(id)
   local m = read(id)
   if not m then return nil end
   if not WAITING[m.state] then return m end
-  local route, lease, marked_at, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.route, FIELD.lease,
-    FIELD.marked_at, FIELD.segments_taken, FIELD.content, FIELD.lost_progress))
-  m.route, m.lost_progress = route, lost_progress
-  m.lease, m.marked_at, m.content = lease, tonumber(marked_at or '0'), content
+  local copy, lease, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.route, FIELD.lease,
+    FIELD.segments_taken, FIELD.content, FIELD.lost_progress))
+  m.marked_at, m.route = route_of(m.key, copy)
+  m.lease, m.content, m.lost_progress = lease, content, lost_progress
   m.segments_taken = tonumber(taken or '0')
   return with_old_progress(m)
 end

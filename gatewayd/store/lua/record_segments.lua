@@ -5,7 +5,8 @@
 local function each(id, lease, route, remotes)
   local m = record(id)
   if not m or not holds(m, lease) or not WAITING[m.state] then return 0 end
-  set(m, FIELD.state, QUEUED)
+  m.state = QUEUED
+  set_standing(m)
   set_taken(m, route, remotes, #remotes)
   save(m)
   return 1

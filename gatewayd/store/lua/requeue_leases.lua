@@ -26,14 +26,20 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
     -- While it was leased evidence ended it, its caller took it back, or another process told its last status.
     if not m or kind == 'reports' and letters == '' or kind ~= 'reports' and not WAITING[m.state] then return end
     call('ZADD', KEY.queue .. kind, now, id)
-    if kind == 'reports' then set(m, FIELD.to_tell, as_telling(letters, since, '')) else clear(m, FIELD.lease) end
+    if kind == 'reports' then
+      m.to_tell = as_telling(letters, since, '')
+      set_standing(m)
+    else
+      clear(m, FIELD.lease)
+    end
     if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')
     end
     for _, name in ipairs(kind ~= 'reports' and unwritten or {}) do
       if lease and was_marked(m, name) then
-        set(m, FIELD.state, QUEUED)
+        m.state = QUEUED
+        set_standing(m)
         note(m, 'again', 'Redis had forgotten that it was put back: nothing had been written')
       end
     end

@@ -26,16 +26,12 @@ local function each(id, letters, state, has_ended)
     end
   end
   if forgotten == 1 then
-    set(m, FIELD.queued_reports, m.queued_reports)
     if pending ~= waiting then
       m.to_tell = as_telling(pending, since, holder)
-      set(m, FIELD.to_tell, m.to_tell)
       if pending == '' then call('ZREM', KEY.queue .. 'reports', id) end
     end
-    if state ~= '' and state ~= m.state then
-      move(m, state, '', '', state, 'heard before Redis forgot it')
-      m.state = state
-    end
+    set_standing(m)
+    if state ~= '' and state ~= m.state then move(m, state, '', '', state, 'heard before Redis forgot it') end
     save(m)
   end
   return {forgotten, has_ended == 1 and not FINAL[m.state] and 1 or 0, pending}

@@ -9,11 +9,11 @@ local function each(id, route, stamp)
   local m = record(id)
   if not m or not WAITING[m.state] then return 'known' end
   if m.marked_at >= stamp then return m.state == UNCERTAIN and 'uncertain' or 'known' end
-  set(m, FIELD.state, UNCERTAIN)
-  set(m, FIELD.route, route)
-  local marked_at = as_text(math.max(NOW, stamp))
-  set(m, FIELD.marked_at, marked_at)
-  set(m, FIELD.lost_progress, as_text(stamp) .. '|' .. marked_at)
+  m.state = UNCERTAIN
+  set_standing(m)
+  local marked_at = math.max(NOW, stamp)
+  set_copy(m, marked_at, route)
+  set(m, FIELD.lost_progress, as_text(stamp) .. '|' .. as_text(marked_at))
   if m.lease and sub(m.lease, 1, #BOOT) ~= BOOT then clear(m, FIELD.lease) end
   note(m, 'uncertain', 'Redis had forgotten that it was written to ' .. route)
   save(m)

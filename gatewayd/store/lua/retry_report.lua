@@ -10,7 +10,8 @@ local function each(id, lease, delay, reason, counts)
     return 0
   end
   leave_leases('reports', id)
-  set(m, FIELD.to_tell, as_telling(letters, since, ''))
+  m.to_tell = as_telling(letters, since, '')
+  set_standing(m)
   if counts == 1 then
     if call('HINCRBY', KEY.message .. id, FIELD.report_tries, 1) == 1 then set(m, FIELD.report_first_try, now) end
     note_while_short(m, 'tell again', reason)

@@ -2,8 +2,7 @@
 -- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
 -- reply   the report or false; {the same, receipts that were parked for it, 1 where it arrived} where there is such news
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
-local read = RECORD(state, queued_reports, label, to_tell, callback, lease, marked_at, segments,
-  accepted_at, content)
+local read = RECORD(state, label, callback, lease, route, segments, accepted_at, content)
 
 -- And what is said anyway, or is there of a long SMS alone.
 local function record_of(id, channel, parts)
@@ -48,7 +47,7 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
   local has_arrived = #remotes == 1 and m.segments and find(m.segments, 'd', 1, true) and not one_failed(parked)
   local new, letters = cell(m, has_arrived and 'delivered' or 'sent')
   local changed, report = false, false
-  set(m, FIELD.route, route)
+  if route ~= m.route then set_copy(m, m.marked_at, route) end
   if #remotes > 1 and (not m.segments or #m.segments ~= #remotes) then
     set(m, FIELD.segments, string.rep('.', #remotes))
   elseif #remotes == 1 and m.segments then

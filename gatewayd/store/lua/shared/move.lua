@@ -21,9 +21,8 @@ local function move(m, new, letters, report_lease, event, detail)
   if new == m.state and fresh == '' then return false, false end
   local waited = WAITING[m.state]
   if new ~= m.state then note_once(m, event, detail) else note(m, event, detail) end
-  set(m, FIELD.state, new)
   if fresh ~= '' then
-    set(m, FIELD.queued_reports, m.queued_reports .. fresh)
+    m.queued_reports = m.queued_reports .. fresh
     -- Since when the first one is to be told is said with it.
     for i = m.to_tell == '' and 2 or 1, #fresh do set(m, FIELD.report .. sub(fresh, i, i), age_of(m)) end
   end
@@ -40,14 +39,16 @@ local function move(m, new, letters, report_lease, event, detail)
       clear_content(m)
       clear(m, FIELD.heard_by)
       if m.lease then clear(m, FIELD.lease) end
-      if m.marked_at > 0 then clear(m, FIELD.marked_at) end
       if m.segments_taken > 0 then clear_taken(m, m.segments_taken) end
     end
   end
   if find(fresh, 'a', 1, true) then count(m.label, m.channel, 'handed', 1) end
   local leased = fresh ~= '' and queue_reports(m, fresh, report_lease)
+  local has_moved = new ~= m.state
+  m.state = new
+  set_standing(m)
   save(m)
-  if waited and new ~= m.state then
+  if waited and has_moved then
     -- From here on it has an end; what waits has its deadline.
     call('EXPIRE', m.key, KEEP)
   else

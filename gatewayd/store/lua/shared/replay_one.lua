@@ -16,11 +16,11 @@ end
 -- With a part [begin, stop) of that range only those of the part, each status in one part: where it was heard first of
 -- all times within the range. Result: how many.
 local function replay_one(id, label, from, upto, began, begin, stop)
-  local theirs, ever, accepted_at = unpack(call('HMGET', KEY.message .. id, FIELD.label, FIELD.queued_reports,
-    FIELD.accepted_at))
-  if not ever or ever == '' or label ~= '' and theirs ~= label or tonumber(accepted_at or '0') >= upto then return 0 end
+  local m = record(id)
+  local ever = m and m.queued_reports or ''
+  if ever == '' or label ~= '' and m.label ~= label or m.accepted_at >= upto then return 0 end
   local function is_in(at, first_moment, end_moment) return at >= first_moment and at < end_moment end
-  local m, letters, heard, done = record(id), '', {}, {}
+  local letters, heard, done = '', {}, {}
   local waiting = telling(m.to_tell)
   for letter in string.gmatch(ever, '%a') do
     local moments = moments_heard(m, letter)

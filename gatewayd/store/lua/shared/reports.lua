@@ -9,14 +9,14 @@ local function next_report(id, letters, label, channel, url, since, tries, first
 end
 
 -- Queue statuses behind those that are pending; with a lease, and none pending, this process tells them at once.
--- Result: whether it is to.
+-- Who calls it writes where the message stands. Result: whether this process is to.
 local function queue_reports(m, letters, lease)
   if m.to_tell ~= '' then
     local before, since, holder = telling(m.to_tell)
-    set(m, FIELD.to_tell, as_telling(before .. letters, since, holder))
+    m.to_tell = as_telling(before .. letters, since, holder)
     return false
   end
-  set(m, FIELD.to_tell, as_telling(letters, now, lease == '' and '' or BOOT .. lease))
+  m.to_tell = as_telling(letters, now, lease == '' and '' or BOOT .. lease)
   if lease == '' then
     call('ZADD', KEY.queue .. 'reports', now, m.id)
     return false

@@ -2,6 +2,7 @@
 local function tell_again(m, step, letters)
   note(m, step, letters)
   queue_reports(m, letters, '')
+  set_standing(m)
   save(m)
   keep(m, KEEP)
 end

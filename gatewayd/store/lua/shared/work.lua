@@ -10,8 +10,8 @@ local function resume(m)
   if in_work(m) then return false end
   call('ZADD', KEY.queue .. m.channel, 'XX', now, m.id)
   call('ZREM', KEY.unanswered .. m.address_hash, m.id)
-  set(m, FIELD.state, QUEUED)
   m.state = QUEUED
+  set_standing(m)
   return true
 end
 

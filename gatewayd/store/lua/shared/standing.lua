@@ -1,0 +1,12 @@
+-- Where a message stands, in one field, for all of it changes together: its state, the letters of the statuses that were
+-- ever queued, and what is to be told (telling.lua). Of 0.1.0 the state stands there alone.
+local function state_of(key, standing)
+  local state, queued_reports, to_tell = string.match(standing, '^(%a+)|(%a*)|(.*)$')
+  if state then return state, queued_reports, to_tell end
+  queued_reports, to_tell = unpack(call('HMGET', key, FIELD.queued_reports, FIELD.to_tell))
+  return standing, queued_reports or '', to_tell or ''
+end
+
+local function set_standing(m)
+  set(m, FIELD.state, m.state .. '|' .. m.queued_reports .. '|' .. m.to_tell)
+end
