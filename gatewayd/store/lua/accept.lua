@@ -44,6 +44,12 @@ local function name_callback(url, deadline)
   return name
 end
 
+-- These fields and values, with one more before them where it is wanted: without a table, which would have to grow.
+local function with(is_wanted, field, value, ...)
+  if is_wanted then return field, value, ... end
+  return ...
+end
+
 local function each(id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, bucket,
   to_lease, earlier_ids, stop_hashes, taken, last_moment, attempt, undecided, ...)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
@@ -58,19 +64,14 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   if is_stopped(label, channel, stop_hashes) then return 'suppressed' end
   if waiting + more_waiting >= MAX then return 'full' end
   if digest ~= '' and not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
-  local texts = {...}
-  local more = #texts
-  if me ~= '' then texts[more + 1], texts[more + 2] = FIELD.heard_by, now .. me end
-  if to_lease == 1 then texts[#texts + 1], texts[#texts + 2] = FIELD.lease, BOOT .. attempt end
   -- Nothing is accepted in the future: the clocks may have moved since the caller compared them.
   if taken - NOW > 0 then taken = now end
-  if taken ~= accepted_at and math.abs(taken - accepted_at) >= LAG then
-    texts[#texts + 1], texts[#texts + 2] = FIELD.deadline_lag, as_text(taken - accepted_at)
-  end
+  local lag = taken == accepted_at and 0 or taken - accepted_at
   -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
   call('HSET', KEY.message .. id, FIELD.state, QUEUED .. '||', FIELD.accepted_at, taken, FIELD.label, label,
     FIELD.channel, channel, FIELD.callback, name_callback(url, deadline), FIELD.fingerprint, fingerprints[1],
-    FIELD.deadline, deadline, FIELD.player_bucket, bucket, unpack(texts))
+    FIELD.deadline, deadline, FIELD.player_bucket, bucket, with(to_lease == 1, FIELD.lease, BOOT .. attempt,
+      with(me ~= '', FIELD.heard_by, now .. me, with(math.abs(lag) >= LAG, FIELD.deadline_lag, lag, ...))))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEEP * 1000)
   count(label, channel, 'accepted', 1)

@@ -1,13 +1,25 @@
--- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore".
-local function cell(m, event)
-  local queued = m.queued_reports
+local function cell_of(state, queued, event)
   local facts = (find(queued, 'o', 1, true) and 'o' or '')
     .. ((find(queued, 'c', 1, true) or find(queued, 'u', 1, true)) and 'c' or '')
-  local row = facts == '' and m.state or (m.state .. '+' .. facts)
+  local row = facts == '' and state or (state .. '+' .. facts)
   local _, at = find(COLUMN[event], ';' .. row .. '>', 1, true)
   if not at then return nil end
   local _, _, new, letters = find(COLUMN[event], '^(%a+):(%a*)', at + 1)
   return new, letters
+end
+
+-- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore".
+-- Messages of a call are mostly alike: each cell is looked for once.
+local cells = {}
+local function cell(m, event)
+  local of_event = cells[event] or {}
+  local of_state = of_event[m.state] or {}
+  local one = of_state[m.queued_reports]
+  if not one then
+    one = {cell_of(m.state, m.queued_reports, event)}
+    cells[event], of_event[m.state], of_state[m.queued_reports] = of_event, of_state, one
+  end
+  return one[1], one[2]
 end
 
 -- Move a message to `new`, queue those of `letters` that were never queued, note the step; all in one write.
