@@ -35,6 +35,9 @@ _STOPPING: dict[Event, Callable[[Label], bool]] = {
     Event.STOPPED: lambda label: label.suppress_on_unsubscribe,
 }
 _LETTER = re.compile(r"\w")
+# Capitals lose their accents, and many write small letters without (ΤΕΛΟΣ is τέλος, İPTAL iptal); a phone writes Greek
+# capitals in GSM 03.38 as the Latin ones that look alike, of which that alphabet has no others.
+_AS_TYPED = dict.fromkeys(range(0x300, 0x370)) | str.maketrans("ıαβεζηικμνορτυχ", "iabezhikmnoptyx")
 _LONGEST_WORD = 500
 """Characters of a text that may be a stop word, with what is around it; Unicode's forms of longer ones take long."""
 
@@ -303,9 +306,12 @@ class Tracker:
 
 
 def _plain(text: str) -> str:
-    """Words as they are compared: in any letter case and Unicode form, whatever blanks, quotes and dots are around."""
+    """Words as they are compared: in any letter case and Unicode form, with and without accents, whatever blanks,
+    quotes and dots are around.
+    """
     if len(text) > _LONGEST_WORD:
         return ""
-    word = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    letters = unicodedata.normalize("NFKD", text).casefold().translate(_AS_TYPED)
+    word = " ".join(unicodedata.normalize("NFC", letters).split())
     first, last = _LETTER.search(word), _LETTER.search(word[::-1])
     return word[first.start() : len(word) - last.start()] if first and last else word

@@ -491,6 +491,31 @@ def test_a_label_has_stop_words_of_its_own(text: str) -> None:
     assert bench.told == "au"
 
 
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        *(("İPTAL", "iptal"), ("İPTAL", "Iptal"), ("iptal", "İPTAL"), ("ÇIK", "çık"), ("çık", "CIK")),
+        *(("ΤΕΛΟΣ", "τέλος"), ("Τέλος", "ΤΕΛΟΣ"), ("ΤΕΛΟΣ", "TEΛOΣ"), ("arrêt", "ARRET")),
+        *(("ЗУПИНІТЬ", "зупиніть"), ("СТОЙ", "стои"), ("หยุด", "หยุด"), ("ストップ", "ｽﾄｯﾌﾟ")),
+    ],
+)
+def test_a_stop_word_is_known_as_a_phone_writes_it(word: str, text: str) -> None:
+    """Without the accents that capitals and the hurried leave out, Turkish or Greek, in GSM 03.38 as in UCS-2."""
+    bench = Bench(stop_words=[word])
+    bench.sent("r1")
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
+    assert bench.told == "au"
+
+
+@pytest.mark.parametrize(("word", "text"), [("หยุด", "หยด"), ("ストップ", "ストッフ"), ("СТОП", "CTOII")])
+def test_another_word_is_no_stop_word(word: str, text: str) -> None:
+    """A mark that makes another letter of it counts."""
+    bench = Bench(stop_words=[word])
+    bench.sent("r1")
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, text)))
+    assert bench.told == "a"
+
+
 @pytest.mark.parametrize("piece", ["!", " ", "\u0301\u0323", "\ufdfa", "! a", "stop ", "\U0001f6d1"])
 def test_a_long_text_keeps_nobody_waiting(piece: str) -> None:
     """It is no stop word, whatever it is made of, and looking at it costs next to nothing."""
