@@ -46,6 +46,8 @@ def codec_of(data_coding: int, default_alphabet: DefaultAlphabet = "gsm") -> str
 def decode(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm", *, header: int = 0) -> str:
     """The text in incoming octets that stood behind `header` octets of UDH; unreadable ones become U+FFFD."""
     codec = codec_of(data_coding, default_alphabet)
+    if codec != "gsm-packed":
+        codec = _order_of(data) or codec
     if codec == "gsm":
         return decode_gsm(data)
     if codec == "gsm-packed":
@@ -56,6 +58,19 @@ def decode(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "g
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             data = data[2:]
     return data.decode(codec, "replace")
+
+
+def _order_of(data: bytes) -> str:
+    """The codec of octets that are plain letters in UCS-2, whatever is said of them, or an empty string.
+
+    Nobody writes @ or a control character before each letter, or after it.
+    """
+    if len(data) % 2 or len(data) < 4:
+        return ""
+    even, odd = data[::2], data[1::2]
+    if not any(even) and all(odd):
+        return "utf-16-be"
+    return "utf-16-le" if not any(odd) and all(even) else ""
 
 
 def without_udh(data: bytes, esm_class: int) -> bytes:

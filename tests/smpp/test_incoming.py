@@ -65,6 +65,21 @@ def test_byte_order_marks_are_believed() -> None:
     assert decode("\ufeffSTOP".encode("utf-16-le"), 8) == "STOP"
 
 
+@pytest.mark.parametrize("data_coding", [0, 1, 3, 4, 8, 0x10, 0xF1])
+@pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
+def test_plain_letters_in_ucs2_are_read_as_such_whatever_is_said_of_them(data_coding: int, order: str) -> None:
+    """As receipts are: an SMSC that mixes up octets or data_coding keeps no STOP from us."""
+    assert decode("STOP!".encode(order), data_coding) == "STOP!"
+
+
+def test_a_text_of_letters_that_have_no_zeros_is_read_by_data_coding() -> None:
+    """An @ or two make no UCS-2."""
+    assert decode(b"\0STOP", 0) == "@STOP"
+    assert decode(b"\0S\0\0", 0) == "@S@@"
+    assert decode("一".encode("utf-16-be"), 8) == "一"
+    assert decode("СТОП".encode("utf-16-be"), 8) == "СТОП"
+
+
 def test_a_header_longer_than_its_message_is_no_header() -> None:
     """Then the whole is read as text."""
     assert without_udh(b"\x09abc", UDHI) == b"\x09abc"
