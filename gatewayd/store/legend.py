@@ -171,14 +171,23 @@ KEYS: dict[str, Key] = {
 
 FIELDS: dict[str, Field] = {
     # Whose it is and what it is
-    "fingerprint": Field("h", "text", "tells the same content from other content, keyed", "accept", "with the hash"),
-    "label": Field("l", "text", "whose Smartico label", "accept", "with the hash"),
-    "channel": Field("c", "text", "email, sms, im", "accept", "with the hash"),
-    "user": Field("x", "long text", "ext_user_id", "accept", "erase_message"),
-    "uid": Field("i", "long text", "the caller's id of it", "accept", "erase_message"),
-    "activity": Field("y", "long text", "activity_type; not there for none", "accept", "erase_message"),
+    "fingerprint": Field(
+        "h",
+        "texts",
+        "tells the same content from other content, keyed; player_bucket and deadline; 0.1.0: the first",
+        "accept",
+        "with the hash",
+    ),
+    "label": Field(
+        "l", "texts", "whose Smartico label, channel and callback; 0.1.0: the first", "accept", "with the hash"
+    ),
+    "channel": Field("c", "text", "email, sms, im; in a field of its own: 0.1.0", "accept", "with the hash"),
+    "who": Field("X", "long text", "user, uid and activity, if any: JSON", "accept", "erase_message"),
+    "user": Field("x", "long text", "ext_user_id; in a field of its own: 0.1.0", "accept", "erase_message"),
+    "uid": Field("i", "long text", "the caller's id of it; in a field of its own: 0.1.0", "accept", "erase_message"),
+    "activity": Field("y", "long text", "activity_type; in a field of its own: 0.1.0", "accept", "erase_message"),
     "accepted_at": Field("t", "moment", "when it was accepted", "accept", "with the hash"),
-    "deadline": Field("d", "moment", "when it ends as failed", "accept", "with the hash"),
+    "deadline": Field("d", "moment", "when it ends as failed; in a field of its own: 0.1.0", "accept", "with the hash"),
     "deadline_lag": Field(
         "T",
         "number",
@@ -186,8 +195,14 @@ FIELDS: dict[str, Field] = {
         "accept",
         "with the hash",
     ),
-    "callback": Field("w", "text", "digest of its callback URL; empty: the label's", "accept", "with the hash"),
-    "player_bucket": Field("B", "number", "its bucket of KEY.players", "accept", "with the hash"),
+    "callback": Field(
+        "w",
+        "text",
+        "digest of its callback URL; empty: the label's; in a field of its own: 0.1.0",
+        "accept",
+        "with the hash",
+    ),
+    "player_bucket": Field("B", "number", "its bucket of KEY.players; not there of 0.1.0", "accept", "with the hash"),
     # While it waits
     "content": Field(
         "C",

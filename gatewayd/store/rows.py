@@ -32,7 +32,7 @@ from gatewayd.core.status import REPORTS, State
 from gatewayd.store.legend import FIELDS, LONG
 from gatewayd.store.moments import Moments
 from gatewayd.store.story import queued_at, reports, timeline
-from gatewayd.store.together import apart
+from gatewayd.store.together import apart, long_text, who
 
 _encode = msgspec.json.Encoder().encode
 _texts = msgspec.json.Decoder(list[str]).decode
@@ -64,12 +64,7 @@ def record(flat: Sequence[bytes]) -> Record:
 
 def text(kept: Record, name: str) -> str:
     """A field by its name in the legend; a long text with what stands in further fields."""
-    short = FIELDS[name].short.encode()
-    value, number = kept.get(short, b""), 1
-    while len(value) >= LONG - 3 and (more := kept.get(short + b"%d" % number)):
-        value += more
-        number += 1
-    return value.decode()
+    return long_text(kept, name).decode()
 
 
 def stamp(kept: Record, name: str) -> int:
@@ -108,11 +103,7 @@ def stored(message: Message, *, small: bool) -> tuple[str, str, list[str]]:
         said = [content.body, content.text_body]
     else:
         envelope, said = [content.from_number, message.sealed_to], [content.body]
-    texts = [
-        *_long("user", message.ext_user_id),
-        *_long("uid", message.uid),
-        *_long("activity", message.activity_type),
-    ]
+    texts = list(_long("who", who(message)))
     if inside := _inside(_encode(said + envelope)):
         return "", "", texts + inside
     head = _encode(envelope).decode()

@@ -6,7 +6,7 @@ from gatewayd.core.model import DeadLetter, Message, Sms
 from gatewayd.core.status import Report
 from gatewayd.store.legend import FIELDS, LONG
 from gatewayd.store.moments import Moments
-from gatewayd.store.rows import dead_letter, effort, is_inside, leased, parked, stored, unparked
+from gatewayd.store.rows import dead_letter, effort, is_inside, leased, parked, record, stored, unparked
 
 ID = "8dc0d170-2e5c-49a3-a498-7aeaa13d75d9"
 
@@ -45,9 +45,9 @@ def test_a_text_is_read_as_it_was_stored(character: str, length: int) -> None:
     """A short one stands in the hash, in fields of 64 bytes, a long one in a key; none is cut in a character."""
     message = Message(ID, "uid", "amazing", "player", Sms("Amazing", character * length), 1.0, 2.0)
     digest, content, texts = stored(message, small=True)
-    kept = {name.encode(): value.encode() for name, value in zip(texts[::2], texts[1::2], strict=True)}
-    kept |= {FIELDS["label"].short.encode(): b"amazing", FIELDS["channel"].short.encode(): b"sms"}
-    assert max(map(len, kept.values())) <= LONG
+    flat = [word.encode() for word in [*texts, FIELDS["label"].short, "amazing|sms|"]]
+    assert max(map(len, flat)) <= LONG
+    kept = record(flat)
     assert is_inside(kept) == (not digest) == (not content)
     found = leased(ID, "lease", kept, Moments(), content.encode(), b"", b"").message
     assert (found.content, found.uid, found.ext_user_id) == (message.content, "uid", "player")

@@ -17,10 +17,10 @@ def test_a_name_that_is_not_there_is_no_script() -> None:
 
 def test_a_script_says_what_it_reads_of_a_message() -> None:
     """A moment is a number, anything else is nil where it is not there."""
-    source = spell(readers("local read = RECORD(state, lease, deadline)"))
+    source = spell(readers("local read = RECORD(state, lease, sent_at)"))
     assert "function(id)" in source
-    assert "'s', 'L', 'd')" in source
-    assert "lease = lease, deadline = (deadline or 0) + 0" in source
+    assert "'s', 'L', 'e')" in source
+    assert "lease = lease, sent_at = (sent_at or 0) + 0" in source
     assert "segments_taken = 0" in source
     assert "segments_taken = 0" not in readers("RECORD(state, segments_taken)")
     with pytest.raises(KeyError):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gatewayd.store.legend import FIELDS
-from gatewayd.store.rows import record
+from gatewayd.core.model import Message, Sms
+from gatewayd.store.legend import FIELDS, LONG
+from gatewayd.store.rows import record, stored, text
 
 
 @pytest.mark.parametrize(
@@ -22,9 +23,27 @@ from gatewayd.store.rows import record
         ({"route": "1764000000000 a relay 2"}, {"route": "a relay 2", "marked_at": "1764000000000"}),
         ({"route": "a relay 2", "marked_at": "17"}, {"route": "a relay 2", "marked_at": "17"}),
         ({"route": "12"}, {"route": "12"}),
+        ({"label": "amazing|sms|0123abc"}, {"label": "amazing", "channel": "sms", "callback": "0123abc"}),
+        ({"label": "amazing", "channel": "im"}, {"label": "amazing", "channel": "im"}),
+        (
+            {"fingerprint": "key:abc|17|1764000000000"},
+            {"fingerprint": "key:abc", "player_bucket": "17", "deadline": "1764000000000"},
+        ),
+        ({"fingerprint": "abc", "deadline": "17"}, {"fingerprint": "abc", "deadline": "17"}),
     ],
 )
 def test_a_record_has_each_value_in_a_field_of_its_own(stored: dict[str, str], read: dict[str, str]) -> None:
     """What stands together was written later than what an older version left beside it."""
     flat = [word for name, value in stored.items() for word in (FIELDS[name].short.encode(), value.encode())]
     assert record(flat) == {FIELDS[name].short.encode(): value.encode() for name, value in read.items()}
+
+
+@pytest.mark.parametrize("user", ["7", "€" * 80, '"], "\\', "\U0001f600" * 40])
+@pytest.mark.parametrize("activity", ["", "a-campaign"])
+def test_who_gets_it_is_read_as_it_was_stored(user: str, activity: str) -> None:
+    """Whatever characters an id has, and however long it is."""
+    message = Message("id", "uid" * 30, "amazing", user, Sms("A", "x"), 1.0, 2.0, activity_type=activity)
+    flat = [word.encode() for word in stored(message, small=True)[2]]
+    assert max(map(len, flat)) <= LONG
+    kept = record(flat)
+    assert (text(kept, "user"), text(kept, "uid"), text(kept, "activity")) == (user, "uid" * 30, activity)

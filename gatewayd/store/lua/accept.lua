@@ -68,9 +68,9 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   if taken - NOW > 0 then taken = now end
   local lag = taken == accepted_at and 0 or taken - accepted_at
   -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
-  call('HSET', KEY.message .. id, FIELD.state, QUEUED .. '||', FIELD.accepted_at, taken, FIELD.label, label,
-    FIELD.channel, channel, FIELD.callback, name_callback(url, deadline), FIELD.fingerprint, fingerprints[1],
-    FIELD.deadline, deadline, FIELD.player_bucket, bucket, with(to_lease == 1, FIELD.lease, BOOT .. attempt,
+  call('HSET', KEY.message .. id, FIELD.state, QUEUED .. '||', FIELD.accepted_at, taken, FIELD.label,
+    label .. '|' .. channel .. '|' .. name_callback(url, deadline), FIELD.fingerprint,
+    fingerprints[1] .. '|' .. bucket .. '|' .. deadline, with(to_lease == 1, FIELD.lease, BOOT .. attempt,
       with(me ~= '', FIELD.heard_by, now .. me, with(math.abs(lag) >= LAG, FIELD.deadline_lag, lag, ...))))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEEP * 1000)

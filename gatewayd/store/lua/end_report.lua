@@ -9,8 +9,7 @@ local read = RECORD(state, report_tries, accepted_at, more, another)
 -- And what the next report and `keep` go by; once.
 local function with_more(m)
   if m.label then return m end
-  local label, channel, callback = unpack(call('HMGET', m.key, FIELD.label, FIELD.channel, FIELD.callback))
-  m.label, m.channel, m.callback = label, channel, callback or ''
+  m.label, m.channel, m.callback = label_of(m.key, call('HGET', m.key, FIELD.label))
   return m
 end
 

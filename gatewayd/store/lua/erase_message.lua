@@ -17,7 +17,7 @@ local function each(id, failed)
   for _, name in ipairs(call('HKEYS', KEY.message .. id)) do
     local first = sub(name, 1, 1)
     if first == FIELD.step or first == FIELD.detail or first == FIELD.heard_between
-      or first == FIELD.user
+      or first == FIELD.who or first == FIELD.user
       or first == FIELD.uid or first == FIELD.activity or name == FIELD.address_hash then
       clear(m, name)
     end

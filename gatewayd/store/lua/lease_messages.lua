@@ -5,16 +5,22 @@
 --         how many of that part stay in the queue; now(ms)}
 -- holds   what its acceptor may still have to take back stays in the queue
 --         a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
+local function deadline_of(key)
+  local _, _, deadline = fingerprint_of(key, call('HGET', key, FIELD.fingerprint))
+  return tonumber(deadline or '0')
+end
+
 local function each(channel, limit, bytes, lease, from, over)
   local queue, got, stay = KEY.queue .. channel, {}, 0
   local ids = from < 0 and call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, limit)
     or call('ZRANGE', queue, from, from + limit - 1)
   for i, id in ipairs(ids) do
-    local ends = from >= 0 and tonumber(call('HGET', KEY.message .. id, FIELD.deadline) or '0')
-    local fields = ends and ends > over and {} or call('HGETALL', KEY.message .. id)
+    local key = KEY.message .. id
+    local ends = from >= 0 and deadline_of(key)
+    local fields = ends and ends > over and {} or call('HGETALL', key)
     local kept = {}
     for at = 1, #fields, 2 do kept[fields[at]] = fields[at + 1] end
-    local said, url = kept[FIELD.content], kept[FIELD.callback]
+    local said = kept[FIELD.content]
     if ends and ends > over then
       stay = stay + 1
     elseif from < 0 and not kept[FIELD.route] and is_unheard(kept[FIELD.heard_by]) then
@@ -28,10 +34,10 @@ local function each(channel, limit, bytes, lease, from, over)
       call('ZREM', queue, id)
       if said or body ~= '' then
         local name = lease .. '.' .. i
-        call('HSET', KEY.message .. id, FIELD.lease, BOOT .. name)
+        call('HSET', key, FIELD.lease, BOOT .. name)
         enter_leases(channel, id)
-        got[#got + 1] = {id, name, fields, content,
-          url and url ~= '' and call('GET', KEY.callback .. url) or '', body}
+        local _, _, url = label_of(key, kept[FIELD.label])
+        got[#got + 1] = {id, name, fields, content, url ~= '' and call('GET', KEY.callback .. url) or '', body}
       end
     end
   end

@@ -1,7 +1,7 @@
 -- Lease messages that have a status to tell.
 -- item    limit lease(the name of the first one's is this and 1)
 -- reply   a list of reports
-local read = RECORD(state, label, channel, callback, report_tries, more)
+local read = RECORD(state, label, report_tries, more)
 
 local function each(limit, lease)
   local queue, got = KEY.queue .. 'reports', {}

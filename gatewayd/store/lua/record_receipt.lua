@@ -11,7 +11,7 @@
 --         of several to one number that bear one id each gets a receipt of its own, and none that is brought again
 
 -- Most receipts come when their message waits no more, and then it has little.
-local read = RECORD(state, label, channel, callback, address_hash, segments, accepted_at)
+local read = RECORD(state, label, address_hash, segments, accepted_at)
 
 local function record_of(id)
   local m = read(id)

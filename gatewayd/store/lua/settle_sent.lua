@@ -2,7 +2,7 @@
 -- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
 -- reply   the report or false; {the same, receipts that were parked for it, 1 where it arrived} where there is such news
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
-local read = RECORD(state, label, callback, lease, route, segments, accepted_at, content)
+local read = RECORD(state, label, lease, route, segments, accepted_at, content)
 
 -- And what is said anyway, or is there of a long SMS alone.
 local function record_of(id, channel, parts)

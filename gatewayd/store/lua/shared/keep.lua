@@ -18,7 +18,8 @@ local function is_young(moment) return NOW >= moment and NOW - moment < 3600000 
 local function keep(m, seconds)
   if WAITING[m.state] or seconds == KEEP and is_young(m.accepted_at) then return end
   if seconds == KEEP and call('TTL', m.key) >= KEEP - 3600 then return end
-  local longer, bucket = keep_key(m.key, seconds), call('HGET', m.key, FIELD.player_bucket)
+  local longer = keep_key(m.key, seconds)
   if m.callback ~= '' then keep_key(KEY.callback .. m.callback, seconds) end
+  local _, bucket = fingerprint_of(m.key, longer and call('HGET', m.key, FIELD.fingerprint))
   if longer and bucket then list_under_player(packed(m.id), bucket, NOW + seconds * 1000) end
 end

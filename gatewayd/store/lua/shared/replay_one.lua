@@ -33,7 +33,8 @@ local function replay_one(id, label, from, upto, began, begin, stop)
     end
   end
   -- 0.1.0 kept that in its timeline.
-  for _, line in ipairs(m.player_bucket and {} or call('LRANGE', KEY.timeline .. id, 0, -1)) do
+  local _, bucket = fingerprint_of(m.key, call('HGET', m.key, FIELD.fingerprint))
+  for _, line in ipairs(bucket and {} or call('LRANGE', KEY.timeline .. id, 0, -1)) do
     local at, letter = string.match(line, '^(%d+)|told|(%a)$')
     if at then heard[letter] = heard[letter] or is_in(tonumber(at), from, upto) end
   end
