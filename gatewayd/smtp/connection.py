@@ -30,7 +30,9 @@ class RelayConnection(LineOnlyReceiver, ABC):
     `on_lost` is called once with the connection when it is gone, whatever the reason.
     """
 
-    delimiter = b"\r\n"
+    delimiter = b"\n"
+    """Some relays end a line so; the carriage return before it, where there is one, is no part of the line."""
+
     MAX_LENGTH = LINE_LIMIT
     transport: Any
 
@@ -158,7 +160,7 @@ class RelayConnection(LineOnlyReceiver, ABC):
             self.drop("text after the answer to STARTTLS")
             return
         try:
-            reply = self._reader.add(line)
+            reply = self._reader.add(line.removesuffix(b"\r"))
         except BadReply as error:
             self.drop(str(error))
             return

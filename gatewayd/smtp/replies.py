@@ -13,8 +13,12 @@ from msgspec import Struct
 from gatewayd.core.enhanced_codes import HARD
 from gatewayd.core.redact import redact, whole_words, without_addresses
 
-LINE_LIMIT = 4096  # bytes
-LINES_LIMIT = 100  # of one reply
+LINE_LIMIT = 65536
+"""Bytes of a reply line. Relays pass on what others said, at length, and a long yes must not count as none."""
+
+LINES_LIMIT = 100
+"""Lines of one reply."""
+
 _SHOWN = 300  # characters for people
 _READ = 1500  # characters of which those are made
 
@@ -158,7 +162,7 @@ def answer_of(stage: Stage, reply: Reply, recipient: str = "") -> RelayAnswer:
 
 def cleaned(text: str, recipient: str = "", blotted: Callable[..., str] = redact) -> str:
     """`text` fit for a timeline: `blotted` (no addresses or long numbers), no control characters, not long."""
-    # A reply may have 400 kB. The local part goes before the words are cut: half of it would not be known again.
+    # A reply may have 6 MB. The local part goes before the words are cut: half of it would not be known again.
     text = blotted(whole_words(text, _READ), about=(recipient,) if recipient else ())[:_SHOWN]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " for char in text)

@@ -49,6 +49,26 @@ def test_replies_may_come_in_any_pieces() -> None:
     assert result(done).accepted
 
 
+def test_a_line_may_end_without_a_carriage_return() -> None:
+    """As home-made relays end it; Postfix and Exim read such answers, too."""
+    wire = Wire(ready=False)
+    wire.tell(b"220 hi\n" + EHLO.replace(b"\r\n", b"\n"))
+    done = wire.session.submit(ONE, b"hello\r\n")
+    assert wire.said().endswith(GROUP)
+    wire.tell(GO.replace(b"\r\n", b"\n"))
+    wire.tell(b"250-2.0.0 Ok\n250 2.0.0 queued as 4ABC\n")
+    assert result(done) == RelayAnswer(Stage.DOT, 250, "2.0.0", "2.0.0 Ok queued as 4ABC")
+
+
+def test_a_long_answer_to_the_dot_is_an_answer() -> None:
+    """A mail that was taken with many words is not sent again."""
+    wire = Wire()
+    done = wire.session.submit(ONE, b"hello\r\n")
+    wire.tell(GO)
+    wire.tell(b"250 2.0.0 " + b"we thank you very much " * 2_000 + b"\r\n")
+    assert result(done).accepted
+
+
 def test_the_next_message_follows_the_dot_in_one_write() -> None:
     """The commands of a second message go out with the content of the first (RFC 2920)."""
     wire = Wire()

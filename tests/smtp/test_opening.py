@@ -7,6 +7,7 @@ import pytest
 from gatewayd.smtp.commands import read_offer
 from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.replies import (
+    LINE_LIMIT,
     LINES_LIMIT,
 )
 from smtp_world import ONE, Wire, result, trouble
@@ -86,10 +87,10 @@ def test_a_log_in_without_tls_goes_to_loopback_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"220 " + b"x" * 5000 + b"\r\n", b"220 " + b"x" * 9000, b"220-x\r\n" * (LINES_LIMIT + 1)]
+    "line", [b"220 " + b"x" * LINE_LIMIT + b"\r\n", b"220 " + b"x" * LINE_LIMIT, b"220-x\r\n" * (LINES_LIMIT + 1)]
 )
 def test_endless_replies_are_cut_off(line: bytes) -> None:
-    """No line beyond 4 kB and no reply beyond 100 lines is kept in memory."""
+    """No line beyond 64 kB and no reply beyond 100 lines is kept in memory."""
     wire = Wire(ready=False)
     wire.tell(line)
     trouble(wire)
