@@ -51,7 +51,7 @@ class Negotiation:
         self._name = login.name
         self._loopback = False  # the relay is on this machine
         self._said_helo = False
-        self._steps: list[bytes] = []  # of AUTH LOGIN, the next one at the end
+        self._steps: list[bytes] = []  # what a 334 asks for, the next one at the end
 
     def connected(self, literal: str, *, secure: bool, loopback: bool) -> None:
         """The relay speaks next. `literal` is the address literal of our end, for who has no name."""
@@ -109,6 +109,8 @@ class Negotiation:
         mechanisms = self.offer.mechanisms
         if "PLAIN" in mechanisms:
             secret = base64.b64encode(b"\0" + username + b"\0" + password)
+            # Who knows AUTH without an initial response only asks for it (334), as RFC 4954 4 has it for one left out.
+            self._steps = [secret]
             return b"AUTH PLAIN " + secret + b"\r\n", Stage.AUTH
         if "LOGIN" in mechanisms:
             self._steps = [base64.b64encode(password), base64.b64encode(username)]

@@ -62,6 +62,16 @@ def test_a_log_in_step_by_step_goes_to_loopback_in_the_clear_and_nowhere_else() 
         negotiation(Login(username="u", password="p")).next_command(Stage.EHLO, offer("AUTH LOGIN"))
 
 
+def test_a_relay_that_asks_again_for_auth_plain_is_told_again_once() -> None:
+    """It took the command and not the initial response behind it; what it says then counts."""
+    opening = negotiation(Login(username="u", password="p"), loopback=True)
+    secret = base64.b64encode(b"\0u\0p") + b"\r\n"
+    opening.next_command(Stage.EHLO, offer("AUTH PLAIN"))
+    assert opening.next_command(Stage.AUTH, Reply(334, "")) == (secret, Stage.AUTH)
+    with pytest.raises(RelayTrouble):
+        opening.next_command(Stage.AUTH, Reply(334, ""))
+
+
 @pytest.mark.parametrize(("code", "lasting"), [(535, True), (454, False)])
 def test_a_refused_log_in_is_told_by_its_code_alone(code: int, lasting: bool) -> None:
     """Only a refusal for good waits for a person; what the relay says may repeat the name."""
