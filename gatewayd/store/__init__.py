@@ -344,13 +344,13 @@ class RedisStore(Accepting, Facts, Players, Operators):
         shared, self._set_back = self._set_back, 0
         leases, self._leases_back = self._leases_back, 0
         kinds = [*map(str, Channel), "reports"]
-        for back, names in (
-            (shared, [KEYS["parked"].short, *(KEYS["queue"].short + kind for kind in kinds)]),
-            (leases, [KEYS["leases"].short + f"{kind}:{self._instance}" for kind in kinds]),
+        for back, sign, names in (
+            (shared, 1, [KEYS["parked"].short, *(KEYS["queue"].short + kind for kind in kinds)]),
+            (leases, -1, [KEYS["leases"].short + f"{kind}:{self._instance}" for kind in kinds]),
         ):
             for key in names if back else ():
-                after = str(rows.ms(self._now()))
-                while last := await self._run("follow_clock_back", key, after, back, AT_ONCE):
+                after = str(sign * rows.ms(self._now()))
+                while last := await self._run("follow_clock_back", key, after, sign * back, AT_ONCE):
                     after = last.decode()
 
     async def recover(self, instance: str, *, before: float = 0.0) -> int:
@@ -365,7 +365,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             return []
         latest = rows.ms(self._now() - age)
         leases = self._key("leases", f"{kind}:{self._instance}")
-        return [name.decode() for name in await self._link.command("ZRANGEBYSCORE", leases, "-inf", latest)]
+        return [name.decode() for name in await self._link.command("ZREVRANGEBYSCORE", leases, "+inf", -latest)]
 
     async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
         before = rows.ms(self._now() - age) + 1

@@ -68,7 +68,12 @@ KEYS: dict[str, Key] = {
     # Queues. KIND is a channel or `reports`
     "queue": Key("Q:", "KIND", "zset", "ids by when they are due", "accept, put_back_for_retry ...", "when leased"),
     "leases": Key(
-        "L:", "KIND:instance", "zset", "ids by when they were leased", "accept, lease_messages", "when settled"
+        "L:",
+        "KIND:instance",
+        "zset",
+        "ids by when they were leased, negated; as it is: by a version before this",
+        "accept, lease_messages",
+        "when settled",
     ),
     "old_queue": Key(
         "q:", "KIND", "zset", "0.1.0: the queue; it would lose what we store", "0.1.0", "moved each second"

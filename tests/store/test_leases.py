@@ -278,3 +278,41 @@ async def test_what_stands_before_a_failing_one_of_the_same_call_is_whole(world:
     counts = await world.one.counts()
     assert [counts["amazing", Channel.SMS, what] for what in ("accepted", "in_flight")] == [1, 1]
     assert await world.one._link.command("GET", world.one._key("waiting")) == b"1"
+
+
+async def _leased_by_a_version_before(world: World, seconds_ago: float) -> str:
+    """A message whose lease has its moment as score, as it is."""
+    message, store = await world.leased(), world.one
+    moment = int((world.clock.seconds() - seconds_ago) * 1000)
+    await store._link.command("ZADD", store._key("leases", "sms:one"), "XX", moment, message.id)
+    return message.id
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_what_a_version_before_leased_is_recovered_by_its_age(world: World) -> None:
+    """In an upgrade leases with their moment as score stand beside ours: of both the older ones go back."""
+    old, new = await _leased_by_a_version_before(world, 10), await _leased_by_a_version_before(world, 0)
+    ours = await world.leased()
+    began = world.clock.seconds() - 5
+    assert await world.successor.recover("one", before=began) == 1
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert leased.message.id == old
+    assert set(await world.one.stray_leases("sms", 0.0)) == {new, ours.id}
+    world.clock.advance(10)
+    assert await world.successor.recover("one", before=world.clock.seconds()) == 2
+    assert {one.message.id for one in await world.two.lease_messages(Channel.SMS, 10)} == {new, ours.id}
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_a_stray_of_a_version_before_is_given_back_by_its_age(world: World) -> None:
+    """Its moment as score, a lease is as old as it is."""
+    old, new = await _leased_by_a_version_before(world, 10), await _leased_by_a_version_before(world, 0)
+    for one in (old, new):
+        await world.one.release("sms", one, age=3)
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert leased.message.id == old
+    await world.one.recover("one")
+    [leased] = await world.two.lease_messages(Channel.SMS, 10)
+    assert leased.message.id == new

@@ -6,8 +6,8 @@ local read = RECORD(state, accepted_at)
 
 local function each(kind)
   local leased, oldest = 0, 0
-  local function look(key)
-    for _, id in ipairs(call('ZRANGE', key, 0, 19)) do
+  local function look(ids)
+    for _, id in ipairs(ids) do
       local m = read(id)
       local is_report = kind == 'reports'
       local born = m and tonumber(is_report and since_when(id, m.to_tell) or not is_report and m.accepted_at) or 0
@@ -15,11 +15,11 @@ local function each(kind)
       if born > 0 and not held and (oldest == 0 or born < oldest) then oldest = born end
     end
   end
-  look(KEY.queue .. kind)
+  look(call('ZRANGE', KEY.queue .. kind, 0, 19))
   for _, instance in ipairs(call('ZRANGE', KEY.instances, 0, -1)) do
     local leases = KEY.leases .. kind .. ':' .. instance
     leased = leased + call('ZCARD', leases)
-    look(leases)
+    look(call('ZREVRANGE', leases, 0, 19))
   end
   local waiting = call('ZCARD', KEY.queue .. kind)
   for _, scope in ipairs(call('SMEMBERS', KEY.asides)) do

@@ -9,7 +9,7 @@
 --         with `before`, what our successor leased under the same name meanwhile stays its own
 --         a lease that was given back is nobody's: who held it, if alive, can't mark or settle the message any more
 local function each(instance, limit, before, only_kind, only_id, unwritten)
-  local moved, kept, upto = 0, 0, before > 0 and ('(' .. before) or '+inf'
+  local moved, kept = 0, 0
   local may_be_alive = instance ~= INSTANCE or only_id ~= ''
   local function give_back(kind, leases, id)
     local m = record(id, FIELD.heard_by)
@@ -50,15 +50,13 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
     local owner = call('HGET', KEY.boots, INSTANCE)
     local leases = KEY.leases .. only_kind .. ':' .. instance
     local since = (not owner or owner == BOOT) and call('ZSCORE', leases, only_id)
-    if since and (before == 0 or tonumber(since) < before) then give_back(only_kind, leases, only_id) end
+    if since and (before == 0 or math.abs(since) < before) then give_back(only_kind, leases, only_id) end
     return moved
   end
   for _, kind in ipairs(KINDS) do
     for _, family in ipairs({KEY.leases, KEY.old_leases}) do
       local leases = family .. kind .. ':' .. instance
-      for _, id in ipairs(call('ZRANGEBYSCORE', leases, '-inf', upto, 'LIMIT', 0, limit)) do
-        give_back(kind, leases, id)
-      end
+      for _, id in ipairs(leased_before(leases, before, limit)) do give_back(kind, leases, id) end
     end
   end
   if moved + kept == 0 and instance ~= INSTANCE then

@@ -1,8 +1,9 @@
--- What this process holds of each kind, and holds no more: all of a call enter and leave the set at once.
-local entering, leaving = {}, {}
+-- What this process holds of each kind, and holds no more: all of a call enter and leave the set at once. The moment is
+-- negated, so that the latest come first: Redis looks for a score's place from the head on.
+local entering, leaving, leased_at = {}, {}, '-' .. now
 local function enter_leases(kind, id)
   local members = entering[kind]
-  if members then members[#members + 1], members[#members + 2] = now, id else entering[kind] = {now, id} end
+  if members then members[#members + 1], members[#members + 2] = leased_at, id else entering[kind] = {leased_at, id} end
 end
 
 local function leave_leases(kind, id)
