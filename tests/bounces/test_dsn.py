@@ -378,6 +378,16 @@ def test_delay_warnings_in_prose(name: str) -> None:
     assert read(mail(body, sample["subject"], head="Return-Path: <>\n")).kind is Kind.DELAYED
 
 
+@pytest.mark.parametrize(
+    "became", ["opened", "accepted", "deleted", "downloaded", "transferred", "pending", "completed"]
+)
+def test_what_becomes_of_a_mail_at_groupwise_is_no_failure(became: str) -> None:
+    """It tells all under one subject; only "undeliverable" is a bounce."""
+    for status in (f"Message status - {became}", f"Message Status - {became}"):
+        assert read(mail(f"{PLAYER}: {became}", status, head="Return-Path: <>\n")).kind is Kind.NONE
+    assert read(mail(PLAYER, "Message status - undeliverable", head="Return-Path: <>\n")).kind is Kind.FAILED
+
+
 def test_prose_needs_a_mail_system() -> None:
     """The same words from a person, or under a person's subject, are no bounce."""
     for sample in FAILURES.values():
