@@ -1,10 +1,10 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
 -- item    smsc ids places(of each: bucket, beginning of an entry) event('' settles nothing) detail number-hashes
---         park(0|1|2: whatever moment the payload names) payload was-parked(0|1) report-lease
---         by-number(0|1) wording('' for none)
+--         park(0|1|2: whatever moment the payload names) payload('' of one that is said for the first time)
+--         was-parked(0|1) report-lease by-number(0|1) wording('' for none)
 -- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
---         sent(it shows that all was taken) clock(it is to be parked, and names no moment of now: who brings it has not
---         noticed that the clock was set)
+--         sent(it shows that all was taken) payload(it is to be parked: say it once more with that) clock(it is to be
+--         parked, and names no moment of now: who brings it has not noticed that the clock was set)
 -- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
 --         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
 --         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
@@ -153,6 +153,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
   if not m or too_early then
     if may_park == 0 then return reply('unknown', '') end
+    if payload == '' then return reply('payload', '') end
     if may_park == 1 and was_parked == 0 and math.abs(NOW - stamp) >= 1000 then return reply('clock', '') end
     for _, remote in ipairs(remotes) do
       local early = KEY.early .. smsc .. ':' .. remote
