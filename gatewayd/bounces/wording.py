@@ -98,8 +98,7 @@ BOUNCE_SUBJECT = Phrases(
         r"\bwarning: (?:message|could not send|original)",
         r"\bmessage you sent\b",
         # GroupWise tells what becomes of a mail under one subject: that it was opened is no bounce.
-        r"\bmessage status\b(?! ?-? ?(?:opened|read|accepted|delet|emptied|download|transfer|deliver|pending|complet|"
-        r"declin|repli|forward|delegat))",
+        r"\bmessage status\b(?! ?-? ?(?:open|read|acce|dele|empt|downl|trans|deliv|pend|compl|decl|repl|forw))",
         r"\bNDN:|\bNDR:|^error\b:",
         r"\bproblem(?:e|s)? (?:delivering|with (?:your )?(?:mail|message))",
         r"\bmail could not\b|\bmail delivery\b|\bmail system error\b|\bmail non[- ]?remis",
@@ -165,8 +164,8 @@ DELAY = Phrases(
         r"\btransient non-fatal errors\b|\bwarning: could not send message for",
         r"\bnext (?:delivery )?(?:attempt|retry)(?: is| will be)? (?:in|at|on|after|scheduled)\b",
         r"\bdelivery (?:will be|is) (?:deferred|postponed)|\bstill in (?:our|the) queue|\bwill be redelivered",
-        r"\bwird (?:weiter(?:hin)?|erneut|noch|später) (?:erneut )?versucht|\bverzöger|\bnoch nicht zugestellt",
-        r"\bweitere (?:zustell)?versuch|\bzustellung wird (?:fortgesetzt|wiederholt)",
+        r"\bwird (?:weiter(?:hin)?|erneut|noch|später) (?:erneut )?versucht|\bnoch nicht zugestellt",
+        r"\bverzöger|\bweitere (?:zustell)?versuch|\bzustellung wird (?:fortgesetzt|wiederholt)",
         r"\bretard[ée]e?\b|\bpas encore (?:été|pu)|\bnouvelles? tentatives?|\bdélai de remise|\bréessa[iy]er",
         r"\bretras(?:ó|ad[oa]|o en)|\baún no (?:se ha|ha sido)|\bseguirá intent|\b(?:se volverá a |re)intentar",
         r"\bin ritardo|\britardat[ao]|\bulteriori tentativi|\bnon è (?:stato )?ancora|\briprover[àa]|\britenter[àa]",
