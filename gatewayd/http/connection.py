@@ -19,6 +19,7 @@ from zope.interface import implementer
 from gatewayd.http.door import Answer, as_bytes
 from gatewayd.http.eager import write_now
 from gatewayd.http.incoming import NOBODYS, IncomingRequests, SiteLimits
+from gatewayd.http.kernel import has_spoken
 from gatewayd.http.request import Request
 from gatewayd.http.turns import Turns
 from gatewayd.http.unread import Unread
@@ -312,10 +313,25 @@ class ServerConnection(Protocol):
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
+    def close_idle(self) -> bool:
+        """Close it where it is idle; False where something came that nobody has read: see `end`."""
+        if self._closing or not self.idle:
+            return True
+        if has_spoken(self.bare):
+            return False
+        self.close()
+        return True
+
     def end(self) -> None:
-        """Too slow, or idle for too long: close, and cut off who does not close or read."""
+        """Too slow, or idle for too long: close, and cut off who does not close or read.
+
+        What came while this process had no CPU lies unread when its timers ring: it is answered before anything ends.
+        """
         if not (self._closing or self._not_reading):
-            self.close()
+            if not self.idle:
+                self.close()
+            else:
+                self.close_idle()
         elif more := self._unread_answers.next_look(self._site.reactor.seconds()):
             self.deadline = more
         else:

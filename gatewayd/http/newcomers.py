@@ -112,6 +112,14 @@ def _fetch_all(port: Any, site: Hurried) -> None:
     port.doRead = fetch_newcomers
 
 
+def fetch_the_last(port: Any) -> None:
+    """Let in who waits still, and nobody after them: what is in the queue of a port that closes is reset unanswered."""
+    if isinstance(port.socket, _ListeningSocket):
+        # Of those who come now the kernel takes one at most, and tells the others nothing: they come again.
+        port.socket.listen(0)
+        port.doRead()
+
+
 def turn_away(bare: socket.socket, address: Any, site: Hurried) -> bool:
     """Answer and close, where a whole request is there; False where it is not, and nothing was done."""
     try:

@@ -17,7 +17,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gatewayd.http.newcomers import fetch_all
+from gatewayd.http.newcomers import fetch_all, fetch_the_last
 
 # mypy: disallow-untyped-calls=False
 
@@ -218,5 +218,9 @@ class Listener(Service):
 
     async def _stop(self) -> None:
         ports, self.ports = self.ports, []
+        for description, port in zip(self._descriptions, ports, strict=True):
+            # Who waits at a socket of systemd's is served by the next process.
+            if not description.startswith("systemd:"):
+                fetch_the_last(port)
         await DeferredList([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
         await self._site.drain(self._drain_limit)

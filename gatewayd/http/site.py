@@ -68,6 +68,7 @@ class Site(Factory):
         self._portions: Portions | None = None  # once there are so many that they can be too many for a turn
         self.draining = False
         self._emptied: list[Deferred[None]] = []
+        self._closing_idle: Any = None
         self._sweeping: Any = None
         self._date = (0, b"")
 
@@ -142,18 +143,17 @@ class Site(Factory):
             return
         done: Deferred[None] = Deferred()
         self._emptied.append(done)
-        timers = [
-            self.reactor.callLater(LAST_WORDS, self._close_idle),
-            self.reactor.callLater(limit, self._cut_off),
-        ]
+        self._closing_idle = self.reactor.callLater(LAST_WORDS, self._close_idle)
+        cutting_off = self.reactor.callLater(limit, self._cut_off)
         await done
-        for timer in timers:
+        for timer in (self._closing_idle, cutting_off):
             if timer.active():
                 timer.cancel()
 
     def _close_idle(self) -> None:
-        for connection in [one for one in self.crowd.connections if one.idle]:
-            connection.close()
+        done = [connection.close_idle() for connection in list(self.crowd.connections)]
+        if not all(done):
+            self._closing_idle = self.reactor.callLater(0, self._close_idle)
 
     def _cut_off(self) -> None:
         log.warn("{count} HTTP connections did not end in time and were cut off", count=len(self.crowd.connections))

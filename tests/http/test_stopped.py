@@ -1,4 +1,6 @@
-"""What a process finds on a unix socket after it was stopped: too old to be begun, whoever asked, wherever it stood."""
+"""What a process finds after it was stopped: too old to be begun, whoever asked, wherever it stood; and answered, even
+where it was about to close the connection.
+"""
 
 import socket
 from collections.abc import Iterator
@@ -8,12 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from gatewayd.http.connection import SLOW
 from gatewayd.http.door import Answer
 from gatewayd.http.newcomers import SECONDS_OF_REFUSALS
-from gatewayd.http.ports import listen
-from gatewayd.http.site import Site
+from gatewayd.http.ports import Listener, listen
+from gatewayd.http.site import LAST_WORDS, Site
 from own_reactor import REQUEST, OwnReactor
 
 PATIENCE = 2.5
@@ -67,9 +71,11 @@ class World(OwnReactor):
         while said.count(b"HTTP/1.1 ") < answers:
             self.reactor.iterate(0)
             try:
-                said += caller.recv(65536)
+                came = caller.recv(65536)
             except BlockingIOError:
                 continue
+            assert came, "closed without an answer"
+            said += came
         return [int(answer[:3]) for answer in said.split(b"HTTP/1.1 ")[1:]]
 
     def close(self) -> None:
@@ -155,3 +161,48 @@ def test_newcomers_whom_a_later_turn_fetches_are_not_younger_for_that(world: Wor
         newcomer.sendall(REQUEST)
     world.clock.advance(STOPPED)
     assert [world.heard(newcomer) for newcomer in newcomers] == [[503]] * 9
+
+
+def test_who_asked_while_a_draining_process_was_stopped_is_answered(world: World) -> None:
+    """Its timers ring before it reads: to close who is idle would throw away what lies in the kernel."""
+    asking, idle = world.known(), world.known()
+    Deferred.fromCoroutine(world.site.drain(20))
+    asking.sendall(REQUEST)
+    world.clock.advance(LAST_WORDS)
+    assert world.heard(asking) == [200]
+    while world.site.crowd.connections:
+        world.reactor.iterate(0)
+    assert idle.recv(1) == b""
+
+
+def test_who_asked_while_a_process_was_stopped_for_a_minute_is_answered(world: World) -> None:
+    """The connection was idle for too long by then, but for what nobody has read."""
+    asking, idle = world.known(), world.known()
+    asking.sendall(REQUEST)
+    world.clock.advance(SLOW)
+    assert world.heard(asking) == [503]
+    while len(world.site.crowd.connections) > 1:
+        world.reactor.iterate(0)
+    assert idle.recv(1) == b""
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_who_stands_in_the_queue_of_a_port_that_closes_is_answered(world: World, tmp_path: Path, kind: str) -> None:
+    """The kernel resets what is in the queue of a closed port, with the requests that were sent already."""
+    site = Site(world.reactor, lambda _: Answer(b"yes"))
+    path = tmp_path / "api"
+    where = f"unix:{path}" if kind == "unix" else "tcp:0:interface=127.0.0.1"
+    listener = Listener(world.reactor, [where], site)
+    listener.startService()
+    newcomers = [socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) for _ in range(30)]
+    opened: Any = listener.ports[0]
+    address: Any = str(path) if kind == "unix" else ("127.0.0.1", opened.getHost().port)
+    for newcomer in newcomers:
+        world.sockets.append(newcomer)
+        newcomer.connect(address)
+        newcomer.setblocking(False)
+        newcomer.sendall(REQUEST)
+    stopped = listener.stopService()
+    assert [world.heard(newcomer) for newcomer in newcomers] == [[200]] * 30
+    while not stopped.called:
+        world.reactor.iterate(0)
