@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from gatewayd.config.endpoints import Listens, RedisEndpointOrNone
-from gatewayd.config.secret import FullSecret, Secret, SecretKey, SecretText
+from gatewayd.config.secret import FullSecret, ProofSecret, Secret, SecretKey, SecretText
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration
 from gatewayd.config.values import Count, Domain, HostName, HostPatterns, Hosts, Net, Strings, Url, shaped
@@ -93,9 +93,9 @@ class Esp(Table):
     """[esp.NAME]"""
 
     secret: FullSecret
-    signing_key: SecretText = Secret("")
-    public_key: SecretText = Secret("")
+    signing_key: ProofSecret = Secret("")
+    public_key: ProofSecret = Secret("")
     topic_arns: Strings = ()
     confirm: bool = True
     username: str = ""
-    password: SecretText = Secret("")
+    password: ProofSecret = Secret("")

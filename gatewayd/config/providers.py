@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
 
 from gatewayd.config.host_names import ascii_url
-from gatewayd.config.secret import Secret, SecretText, secret
+from gatewayd.config.secret import ProofSecret, Secret, SecretText, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
 from gatewayd.config.values import Count, header_name, shaped
@@ -106,7 +106,7 @@ class ProviderReports(Table):
     status: Path = ""
     states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
     signature: Literal["", "twilio", "vonage", "telnyx", "plivo"] = ""
-    secret: SecretText = Secret("")
+    secret: ProofSecret = Secret("")
 
 
 class Provider(Table):

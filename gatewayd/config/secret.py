@@ -90,6 +90,11 @@ def _full_secret(value: Secret) -> Secret:
     return value
 
 
+def _proof(value: object, info: ValidationInfo) -> Secret:
+    """An empty text is the default, nothing to prove with; an empty file is a mistake that would switch it off."""
+    return secret(value, info) if value == "" else _full_secret(secret(value, info))
+
+
 def _callers_secret(value: Secret) -> Secret:
     """What comes in a header: RFC 9110 5.5 lets no reader see blanks around a value, and no writer send the others."""
     text = value.reveal()
@@ -115,6 +120,8 @@ SecretText = Annotated[Secret, BeforeValidator(secret)]
 RevealedSecret = Annotated[Any, BeforeValidator(_revealed)]
 """An argument of somebody else's code: a text is taken as a secret and given plain, all else is left as it is."""
 FullSecret = Annotated[Secret, BeforeValidator(secret), AfterValidator(_full_secret)]
+ProofSecret = Annotated[Secret, BeforeValidator(_proof)]
+"""What others prove with that they are who they say; none where the configuration has none."""
 CallersSecret = Annotated[
     Secret, BeforeValidator(secret), AfterValidator(_full_secret), AfterValidator(_callers_secret)
 ]

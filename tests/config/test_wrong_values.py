@@ -435,3 +435,29 @@ def test_names_in_unicode_are_read_as_a_labels() -> None:
     assert (config.bounces.domain, config.bounces.internal_relays) == (plain, (plain,))
     assert config.public is not None
     assert config.public.base_url == f"https://{plain}:8443/a"
+
+
+def test_a_file_for_a_proof_that_is_empty_is_told(tmp_path: Path) -> None:
+    """A signature under an empty key is anybody's; an empty text is the default all the same."""
+    empty = tmp_path / "empty"
+    empty.write_text("\n")
+    tables = {
+        "public": {"base_url": "https://go.example"},
+        "esp": {
+            "mailgun": {"secret": "p", "signing_key": f"file:{empty}", "public_key": ""},
+            "postmark": {"secret": "p", "username": "u", "password": f"file:{empty}"},
+        },
+        "providers": {
+            "vendor": {
+                "profile": "twilio",
+                "username": "AC1",
+                "password": "t",
+                "reports": {"secret": f"file:{empty}"},
+            }
+        },
+    }
+    assert sorted(errors(**tables)) == [
+        "esp.mailgun.signing_key: the secret is empty",
+        "esp.postmark.password: the secret is empty",
+        "providers.vendor.reports.secret: the secret is empty",
+    ]
