@@ -21,12 +21,16 @@ _MORE = ("more", "another")
 """Names in a table for fields that a script names as it reads."""
 
 _FIELD_OF = {name: field for field, names in TOGETHER.items() for name in names}
+_OF_A_RECORD = frozenset({"id", "key", "age", *_MORE, *FIELDS, *_FIELD_OF})
+_SAID = re.compile(r"(?<=[a-z_)])\.([a-z_]+)\b")
+_READ = re.compile(r"\bREAD\{([^}]*)\}")
 
 
 def spell(source: str) -> str:
     """A script with the short forms in the place of the names. Raises KeyError for a name that is not here.
 
-    What `readers` puts in the place of RECORD must stand there already.
+    What `readers` puts in the place of RECORD must stand there already, and the whole script: a record is an array in
+    which each name that the script says of one (`m.state`) has its place. To Lua that is a fifth of a table with names.
     """
 
     def short(match: re.Match[str]) -> str:
@@ -34,13 +38,25 @@ def spell(source: str) -> str:
             return f"P .. '{KEYS[match[2]].short}'"
         return f"'{FIELDS[match[2]].short}'"
 
-    return _NAME.sub(short, source)
+    return _NAME.sub(short, _in_places(source))
+
+
+def _in_places(source: str) -> str:
+    said = sorted({match[1] for match in _SAID.finditer(source)} & _OF_A_RECORD)
+    places = {name: f"[{place}]" for place, name in enumerate(said, 1)}
+
+    def array(match: re.Match[str]) -> str:
+        values = dict(pair.split(" = ") for pair in match[1].split(", "))
+        # Also for what is added later: the array would have to grow.
+        return "{" + ", ".join(values.get(name, "nil") for name in said) + "}"
+
+    return _SAID.sub(lambda match: places.get(match[1], match[0]), _READ.sub(array, source))
 
 
 def readers(source: str) -> str:
     """A script with functions in the place of its RECORD(...). Raises KeyError for a name that is not in the legend.
 
-    `RECORD(state, lease)` becomes a function(id) that reads these fields of a message into a table by their names, and
+    `RECORD(state, lease)` becomes a function(id) that reads these fields of a message into a record by their names, and
     what stands together with one of them; nil where there is no such message. Behind them may stand `more`, and
     `another`: then it is a function(id, ...), and reads further fields under these names. A message whose
     `segments_taken` is not read has 0.
@@ -63,7 +79,7 @@ def _reader(match: re.Match[str]) -> str:
         f"function(id{more}) local key = KEY.message .. id"
         f" local {', '.join(fields)} = unpack(call('HMGET', key, {asked}{more}))"
         f" if not state then return nil end{apart}"
-        f" return {{id = id, key = key, age = nil, {', '.join(values)}}} end"
+        f" return READ{{id = id, key = key, {', '.join(values)}}} end"
     )
 
 
