@@ -1,8 +1,10 @@
 r"""JSON with half a surrogate pair in it, as "\ud83d" of a cut emoji: its grammar allows what no encoding has.
 
 Owns how it is found and what stands for it. RFC 8259 8.2 leaves open what a reader makes of it; ours refuses the whole.
+So it does with a byte order mark, which 8.1 lets a reader leave out: some who print by PHP or on Windows begin with one.
 """
 
+import codecs
 import re
 from typing import Any
 
@@ -26,11 +28,15 @@ def marked(json: bytes) -> bytes | None:
 
 
 def decoded(json: bytes) -> Any:
-    """What it says, with U+FFFD for each half. Raises msgspec.DecodeError, UnicodeDecodeError, RecursionError."""
+    """What it says, with U+FFFD for each half, and without the byte order mark that it may begin with.
+
+    Raises msgspec.DecodeError, UnicodeDecodeError, RecursionError.
+    """
     try:
         return msgspec.json.decode(json)
     except msgspec.DecodeError:
-        other = marked(json)
+        bare = json.removeprefix(codecs.BOM_UTF8)
+        other = marked(bare) or (bare if bare is not json else None)
         if other is None:
             raise
     return msgspec.json.decode(other)

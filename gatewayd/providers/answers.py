@@ -44,6 +44,11 @@ class Reading(Struct, frozen=True):
 def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
     """The first of taken, rejected, throttled that has a match which fits; what is read and fits none is temporary."""
     data = _decoded(body)
+    is_clear = data is not _UNREADABLE
+    if not is_clear:
+        # A sentence of the vendor's in Latin-1, beside words and ids in ASCII: what those say counts, what they don't
+        # say does not.
+        data = _decoded(body.decode("utf-8", "replace").encode())
     for verdict, matches in (
         (Verdict.TAKEN, table.taken),
         (Verdict.REJECTED, table.rejected),
@@ -53,7 +58,7 @@ def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
             fit = _fits(match, status, data, body)
             if fit is not None:
                 return Reading(verdict, _ids(table.ids, data) if verdict is Verdict.TAKEN else (), fit)
-    if data is _UNREADABLE and 200 <= status < 300 and any(match.path for match in table.taken):
+    if not is_clear and 200 <= status < 300 and any(match.path for match in table.taken):
         # A copy of what was taken must not leave, and this says neither that it was nor that it was not: whatever
         # success the table expected, a 204 may be this vendor's.
         return Reading(Verdict.UNREADABLE)
@@ -69,7 +74,7 @@ def _fits(match: ProviderMatch, status: int, data: Any, body: bytes) -> str | No
     if not _has_status(match, status):
         return None
     if not match.path:
-        text = body.decode("utf-8", "replace").strip()
+        text = body.decode("utf-8-sig", "replace").strip()
         return _among([text], match.values) if match.values else ""
     if not match.values:
         return "" if any(True for _ in paths.nodes(data, match.path)) else None

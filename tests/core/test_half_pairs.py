@@ -13,14 +13,16 @@ from gatewayd.core.half_pairs import decoded, marked
         (rb'["a\uDE00\n", {"\ud83d": "\ud83d\ude00"}]', ["a\ufffd\n", {"\ufffd": "\U0001f600"}]),
         (rb'"\\ud83d"', "\\ud83d"),
         (rb'[1, "x"]', [1, "x"]),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'\xef\xbb\xbf"\\ud83d"', "\ufffd"),
     ],
 )
 def test_a_half_is_read_as_the_sign_for_what_could_not_be_read(json: bytes, value: object) -> None:
-    """A whole pair, and a backslash that was written, are what they are."""
+    """A whole pair, and a backslash that was written, are what they are; a byte order mark is nothing."""
     assert decoded(json) == value
 
 
-@pytest.mark.parametrize("json", [b"", b"<html>", rb'"\ud83d', rb'"\ud83d" x', rb'"\ud83d\x"'])
+@pytest.mark.parametrize("json", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf1", b"<html>", rb'"\ud83d', rb'"\ud83d" x', rb'"\ud83d\x"'])
 def test_what_is_no_json_stays_so(json: bytes) -> None:
     """With a half in it, too."""
     with pytest.raises(msgspec.DecodeError):

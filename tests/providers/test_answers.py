@@ -65,9 +65,23 @@ def test_a_success_that_can_not_be_read_may_have_been_a_yes(status: int, body: b
 
 
 def test_a_text_is_always_read() -> None:
-    """Where only the status or the whole text counts, no answer is unreadable."""
+    """Where only the status or the whole text counts, no answer is unreadable; a byte order mark is no text."""
     words = ProviderAnswer.model_validate({"taken": [{"status": "2xx", "values": ["OK"]}]})
     assert read(words, 200, b"<html>").verdict is Verdict.TEMPORARY
+    assert read(words, 200, b"\xef\xbb\xbfOK\r\n").verdict is Verdict.TAKEN
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'\xef\xbb\xbf{"messages": [{"status": "%s", "message-id": "A"}]}',
+        b'{"messages": [{"status": "%s", "message-id": "A", "text": "Enviado con \xe9xito"}]}',
+    ],
+)
+def test_a_yes_in_an_encoding_that_json_has_not_is_a_yes(said: bytes) -> None:
+    """A byte order mark, or a sentence in Latin-1: held as unanswered, what was taken would end as failed."""
+    assert (read(VONAGE, 200, said % b"0").verdict, read(VONAGE, 200, said % b"0").ids) == (Verdict.TAKEN, ("A",))
+    assert read(VONAGE, 200, said % b"7").verdict is Verdict.REJECTED
 
 
 @pytest.mark.parametrize("wanted", ["200", "201", "2xx", ""])

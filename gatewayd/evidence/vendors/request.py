@@ -1,6 +1,5 @@
 """One report as it came, and the forms in which its fields may stand: JSON, a posted form, the query. Pure."""
 
-import codecs
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -72,7 +71,7 @@ def _table(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 def _json(body: bytes) -> list[Any]:
     """Its JSON, where that is an object or an array."""
     try:
-        data = half_pairs.decoded(body.removeprefix(codecs.BOM_UTF8))
+        data = half_pairs.decoded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return [data] if isinstance(data, dict | list) else []
