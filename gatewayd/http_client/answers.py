@@ -4,6 +4,7 @@ Owns the framing of an answer to a GET or POST. Knows no socket, no clock and no
 """
 
 import re
+import zlib
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,8 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?")
 _KEEP_FOR = re.compile(rb"(?:^|[,;\s])timeout=(\d{1,6})\b", re.IGNORECASE)
 _LONGEST_CHUNK_LINE = 1_024
+_PACKED = (b"gzip", b"x-gzip", b"deflate")
+_EITHER_WRAPPING = zlib.MAX_WBITS + 32
 LONGEST_WAIT = 3_600.0
 """Seconds that a Retry-After counts for at most."""
 
@@ -49,6 +52,7 @@ class _Head(Struct, frozen=True):
     coding: bytes | None = None
     retry_after: str = ""
     keep_for: float | None = None
+    packed: bool = False
 
 
 @lru_cache(maxsize=64)
@@ -72,6 +76,7 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
     keep, retry_after, keep_for = modern, "", None
     length: bytes | None = None
     coding: bytes | None = None
+    packed = False
     for line in lines:
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip()
@@ -88,7 +93,22 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
             retry_after = value.decode("latin-1")
         elif name == b"keep-alive" and (found := _KEEP_FOR.search(value)):
             keep_for = float(found[1])
-    return _Head(status, keep, length, coding, retry_after, keep_for)
+        elif name == b"content-encoding":
+            packed = value.lower() in _PACKED
+    return _Head(status, keep, length, coding, retry_after, keep_for, packed)
+
+
+def _unpacked(body: bytes) -> bytes:
+    """What was compressed, though we ask for no such thing: some servers, and proxies before them, always do.
+
+    What can't be unpacked, or is larger than we read, stays as it came: nobody will take it for a text.
+    """
+    unpacking = zlib.decompressobj(_EITHER_WRAPPING)
+    try:
+        text = unpacking.decompress(body, MAX_BODY)
+    except zlib.error:
+        return body
+    return text if unpacking.eof else body
 
 
 class AnswerReader:
@@ -101,6 +121,7 @@ class AnswerReader:
         "_body",
         "_buffer",
         "_heads",
+        "_packed",
         "_step",
         "_wanted",
         "body",
@@ -121,6 +142,7 @@ class AnswerReader:
         self._buffer = b""
         self._body = bytearray()
         self._heads = 0
+        self._packed = False
         self._wanted = 0
         # A function and not a method: one that an object keeps of itself is memory that only a search for cycles finds.
         self._step: Callable[[AnswerReader], bool] = AnswerReader._head
@@ -147,7 +169,7 @@ class AnswerReader:
         return self.complete or bool(self._buffer) or self._step is not AnswerReader._head
 
     def _finish(self, body: bytes) -> bool:
-        self.body = body
+        self.body = _unpacked(body) if self._packed else body
         self.complete = True
         return False
 
@@ -164,6 +186,7 @@ class AnswerReader:
         if head.status < 200:
             return True
         self.keep, self.keep_for, self.retry_after = head.keep, head.keep_for, head.retry_after
+        self._packed = head.packed
         self._framing(head.length, head.coding)
         return not self.complete
 

@@ -1,5 +1,7 @@
 """HTTP answers to what we ask: read the same however they are cut, bad ones said to be bad."""
 
+import gzip
+import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -46,6 +48,33 @@ def test_an_answer_may_end_with_the_connection() -> None:
     half = AnswerReader()
     assert not half.received(OK[:-1])
     assert not half.closed()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [("gzip", gzip.compress(b"{}")), ("X-GZIP", gzip.compress(b"{}")), ("deflate", zlib.compress(b"{}"))],
+)
+def test_a_compressed_answer_is_unpacked(coding: str, body: bytes) -> None:
+    """We ask for none, and some servers send it all the same; whichever way its end is known."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\n".encode()
+    counted, until_closed, chunked = AnswerReader(), AnswerReader(), AnswerReader()
+    assert counted.received(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    until_closed.received(head + b"\r\n" + body)
+    assert until_closed.closed()
+    assert chunked.received(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    assert {reader.body for reader in (counted, until_closed, chunked)} == {b"{}"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", gzip.compress(b"{}")[:-4], gzip.compress(b"x" * (MAX_BODY + 1)), gzip.compress(b" " * 60_000_000)],
+)
+def test_what_can_not_be_unpacked_stays_as_it_came(body: bytes) -> None:
+    """It is said to be compressed, and is not, or is cut off, or would be larger than any answer that we read."""
+    reader = AnswerReader()
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert reader.received(head + body)
+    assert reader.body == body
 
 
 def test_bytes_after_an_answer_spoil_the_connection() -> None:
