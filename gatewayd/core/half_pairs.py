@@ -1,7 +1,7 @@
 r"""JSON with half a surrogate pair in it, as "\ud83d" of a cut emoji: its grammar allows what no encoding has.
 
 Owns how it is found and what stands for it. RFC 8259 8.2 leaves open what a reader makes of it; ours refuses the whole.
-So it does with a byte order mark, which 8.1 lets a reader leave out: some who print by PHP or on Windows begin with one.
+A byte order mark before the JSON, as programs in PHP or on Windows write it, 8.1 lets a reader leave out.
 """
 
 import codecs

@@ -22,7 +22,9 @@ def test_a_half_is_read_as_the_sign_for_what_could_not_be_read(json: bytes, valu
     assert decoded(json) == value
 
 
-@pytest.mark.parametrize("json", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf1", b"<html>", rb'"\ud83d', rb'"\ud83d" x', rb'"\ud83d\x"'])
+@pytest.mark.parametrize(
+    "json", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf1", b"<html>", rb'"\ud83d', rb'"\ud83d" x', rb'"\ud83d\x"']
+)
 def test_what_is_no_json_stays_so(json: bytes) -> None:
     """With a half in it, too."""
     with pytest.raises(msgspec.DecodeError):
