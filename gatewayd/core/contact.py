@@ -5,7 +5,9 @@ for a while, never anywhere else.
 """
 
 import re
+from contextlib import nullcontext
 from functools import cache, lru_cache
+from typing import Any
 
 from gatewayd.core.model import Channel, Recipient
 
@@ -85,14 +87,38 @@ def _validated(text: str) -> str | None:
     return address
 
 
+class _NoLock(nullcontext[None]):
+    """Stands where `phonenumbers` has a lock."""
+
+    def acquire(self) -> None:
+        """At once."""
+
+    def release(self) -> None:
+        """Nobody waits for it."""
+
+
+@cache
+def _numbering_plans() -> Any:
+    """The library `phonenumbers`, which takes long to be imported, too.
+
+    It reads a country's plan with the first number of it, under a lock that it keeps for ever where that fails: no file
+    is left to be opened, or an upgrade has taken it away. All of a process would then stand still with the next number.
+    That no file is read twice at once Python sees to itself.
+    """
+    import phonenumbers
+
+    plans: Any = phonenumbers.PhoneMetadata
+    plans._metadata_lock = _NoLock()
+    return phonenumbers
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def readable_number(text: str, default_region: str) -> str | None:
     """`text` in E.164 form, or None where it is no number that could exist.
 
     A mobile number in its country's former spelling is given in that of today, so that both have one hash.
     """
-    import phonenumbers
-
+    phonenumbers = _numbering_plans()
     text = text.strip()
     if not text or len(text) > 64:
         return None
@@ -112,7 +138,8 @@ def readable_number(text: str, default_region: str) -> str | None:
         number = phonenumbers.parse(f"+{number.country_code}{former[1]}")
         if not phonenumbers.is_possible_number(number):
             return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    written: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return written
 
 
 def _stands_as_it_is(text: str) -> bool:
@@ -121,11 +148,10 @@ def _stands_as_it_is(text: str) -> bool:
     It thinks for as long as our whole look-up of a player. All that it does to such a number is to take out a trunk
     prefix (+44 0 20 ...), and of the rest it asks for the length only; who may have either is left to it.
     """
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-
+    known = _numbering_plans().COUNTRY_CODE_TO_REGION_CODE
     for end in (2, 3, 4):
         country, national = int(text[1:end]), text[end:]
-        if country in COUNTRY_CODE_TO_REGION_CODE:
+        if country in known:
             return not _trunk_prefix(country).match(national) and _is_possible(country, len(national))
     return False
 
@@ -133,8 +159,7 @@ def _stands_as_it_is(text: str) -> bool:
 @cache
 def _trunk_prefix(country: int) -> re.Pattern[str]:
     """What a national number of this country begins with where it may hold a prefix; a zero always may be one."""
-    import phonenumbers
-
+    phonenumbers = _numbering_plans()
     region = phonenumbers.region_code_for_country_code(country)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(country, region)
     prefix = metadata.national_prefix_for_parsing if metadata is not None else ""
@@ -144,6 +169,5 @@ def _trunk_prefix(country: int) -> re.Pattern[str]:
 @cache
 def _is_possible(country: int, length: int) -> bool:
     """Whether the national numbers of this country may have so many digits."""
-    import phonenumbers
-
-    return phonenumbers.is_possible_number(phonenumbers.PhoneNumber(country, int("1" * length)))
+    phonenumbers = _numbering_plans()
+    return bool(phonenumbers.is_possible_number(phonenumbers.PhoneNumber(country, int("1" * length))))

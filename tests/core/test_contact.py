@@ -1,6 +1,9 @@
 """What is a number or an address already is given back without long thought, as thought would find it."""
 
+import errno
 import random
+from importlib import import_module
+from threading import Thread
 
 import phonenumbers
 import pytest
@@ -110,3 +113,25 @@ def validated(text: str) -> str | None:
 def test_an_address_is_read_as_the_library_reads_it(local: str, domain: str) -> None:
     """Whatever its local part, and whether the domain was seen before."""
     assert readable_email(f"{local}@{domain}") == validated(f"{local}@{domain}")
+
+
+def test_a_numbering_plan_that_could_not_be_read_is_read_with_the_next_number() -> None:
+    """The library opens a file for each country: where none can be opened, it must not stand still from then on."""
+
+    def fails(code: str) -> None:
+        raise OSError(errno.EMFILE, code)
+
+    def reads(code: str) -> None:
+        import_module(f"phonenumbers.data.region_{code}")
+
+    found: list[str | None] = [readable_number("044 668 18 00", "CH")]
+    phonenumbers.PhoneMetadata.register_region_loader("FO", fails)
+    try:
+        with pytest.raises(OSError, match="FO"):
+            readable_number("211234", "FO")
+    finally:
+        phonenumbers.PhoneMetadata.register_region_loader("FO", reads)
+    again = Thread(target=lambda: found.append(readable_number("211234", "FO")), daemon=True)
+    again.start()
+    again.join(30)
+    assert found == ["+41446681800", "+298211234"]
