@@ -1,7 +1,14 @@
+-- Where these keyed hashes would stand on the stop list, from the one at `first` on. As results, not in a table, which
+-- would have to grow.
+local function stop_keys(scope, hashes, first)
+  local hash = hashes[first]
+  if not hash then return end
+  return scope .. hash, stop_keys(scope, hashes, first + 1)
+end
+
+local function stops_of(label, channel) return KEY.stop .. label .. ':' .. channel .. ':' end
+
 -- Whether one of these keyed hashes is on the stop list.
 local function is_stopped(label, channel, hashes)
-  if #hashes == 0 then return false end
-  local scope, keys = KEY.stop .. label .. ':' .. channel .. ':', {}
-  for i = 1, #hashes do keys[i] = scope .. hashes[i] end
-  return call('EXISTS', unpack(keys)) > 0
+  return #hashes > 0 and call('EXISTS', stop_keys(stops_of(label, channel), hashes, 1)) > 0
 end
