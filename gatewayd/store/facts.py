@@ -133,7 +133,8 @@ class Facts(StorePart):
 
     async def _end_report(self, job: ReportJob, reason: str = "", effort: str = "") -> ReportJob | None:
         item = job.message_id, LETTERS[job.status], job.lease, reason, effort, lists.packed(job.message_id), job.label
-        row = await self._run("end_report", *item)
+        stood = job.stood.split(" ") if job.stood else ("", "", "")
+        row = await self._run("end_report", *item, *stood)
         return rows.job(row, self._moments) if row else None
 
     async def report_again(self, job: ReportJob, due: float, reason: str, *, counts: bool = True) -> None:

@@ -225,7 +225,7 @@ def unparked(payload: bytes) -> Receipt:
 
 def job(row: bytes, moments: Moments) -> ReportJob:
     """A report as shared/reports.lua gives it."""
-    message_id, letter, label, channel, since, tries, first, lease, url = row.decode().split("\n", 8)
+    message_id, letter, label, channel, since, tries, first, lease, stood, url = row.decode().split("\n", 9)
     return ReportJob(
         message_id=message_id,
         label=label,
@@ -236,6 +236,7 @@ def job(row: bytes, moments: Moments) -> ReportJob:
         attempts=int(tries),
         first_tried=moments.ours(int(first)),
         lease=lease,
+        stood=stood and f"{since} {stood}",
     )
 
 

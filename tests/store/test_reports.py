@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 
 from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.status import Event, Report, State
@@ -201,3 +202,59 @@ async def test_a_range_is_replayed_with_the_same_statuses_each_time(world: World
         await tell()
     assert await replay(ranges[0][0], ranges[-1][1]) == 2, "once each, though each was heard nine times"
     assert await replay(ranges[0][1], ranges[1][0]) == 0, "nothing was heard between"
+
+
+async def _offered(world: World) -> list[ReportJob]:
+    """What is born from now on, as its process is given it."""
+    offered: list[ReportJob] = []
+    world.one.feed_reports(lambda: True, offered.append)
+    return offered
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_what_stood_when_a_status_was_born_shortens_the_way_and_changes_nothing(world: World) -> None:
+    """Heard by what its process was given, or by what Redis says, a message has the same fields in the end."""
+    offered = await _offered(world)
+    found = []
+    for remote, given in (("s1", True), ("s2", False)):
+        message = await world.sent(remote)
+        await world.one.record_receipt(Receipt("world", (remote,), Event.DELIVERED), park=True)
+        accepted = offered.pop()
+        assert accepted.stood
+        delivered = await world.one.report_heard(accepted if given else replace(accepted, stood=""))
+        assert delivered is not None
+        assert await world.one.report_heard(delivered) is None
+        fields = await world.one.fields(message.id)
+        found.append((fields["state"], fields["queued_reports"], fields["to_tell"], sorted(fields)))
+    assert found[0] == found[1]
+    for remote, given in (("s3", True), ("s4", False)):
+        message = await world.sent(remote)
+        job = offered.pop()
+        assert await world.one.report_heard(job if given else replace(job, stood="")) is None
+        await world.one.record_receipt(Receipt("world", (remote,), Event.DELIVERED), park=True)
+        job = offered.pop()
+        assert job.stood
+        assert await world.one.report_heard(job if given else replace(job, stood="")) is None
+        fields = await world.one.fields(message.id)
+        assert [len(fields[f"report {letter}"].split()) for letter in "ad"] == [2, 2]
+        found.append((fields["state"], fields["queued_reports"], fields["to_tell"], sorted(fields)))
+    assert found[0] == found[2] == found[3]
+
+
+@pytest.mark.parametrize("world", ["redis"], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_what_stood_says_nothing_once_it_changed(world: World) -> None:
+    """A status that a peer told meanwhile, or that is told for the second time, is counted by what Redis says."""
+    offered = await _offered(world)
+    message = await world.sent("w1")
+    first = offered.pop()
+    await world.one.report_again(first, world.clock.seconds(), "HTTP 500")
+    [again] = await world.two.lease_reports(10)
+    assert again.stood == ""
+    assert await world.one.report_heard(first) is None
+    fields = await world.one.fields(message.id)
+    assert (fields["to_tell"], len(fields["report a"].split())) == ("", 2)
+    assert await world.two.report_heard(again) is None
+    assert await world.one.report_heard(first) is None
+    assert (await world.one.fields(message.id))["report a"] == fields["report a"]

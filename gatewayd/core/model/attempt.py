@@ -72,7 +72,10 @@ class Leased(Struct, frozen=True):
 
 
 class ReportJob(Struct, frozen=True):
-    """The next status to tell about a message. `first_tried` is 0 before the first try."""
+    """The next status to tell about a message. `first_tried` is 0 before the first try.
+
+    `stood` is for the store that made it: how the message stood then; "" where it may have been told before.
+    """
 
     message_id: str
     label: str
@@ -83,3 +86,4 @@ class ReportJob(Struct, frozen=True):
     attempts: int = 0
     first_tried: float = 0.0
     lease: str = ""
+    stood: str = ""

@@ -1,6 +1,6 @@
 -- A status was heard, or given up: the message's next one, if any, stays leased.
 -- item    id letter lease dead-reason('' heard) effort(of a dead one: how long and how often it was tried)
---         packed-id label
+--         packed-id label since age head(of the report; all three '' where it has none)
 -- reply   the next report or false
 -- holds   what is to be told only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone
@@ -20,9 +20,9 @@ local GOES_SOONER = tonumber(RETENTION) < tonumber(KEEP)
 -- For a replay it is found by the minute in which it was heard: once for a message whose `accepted` was heard in it, too.
 -- All of a call are listed at once.
 local MINUTE, heard_of = math.floor(NOW / 60000), {}
-local function list_heard(m, letter, packed_id, label)
-  local heard = letter ~= ACCEPTED and m.another and string.match(m.another, '^%-?%d+ (%-?%d+)')
-  if heard and math.floor((heard + m.accepted_at) / 60000) == MINUTE then return end
+local function list_heard(letter, accepted, accepted_at, packed_id, label)
+  local heard = letter ~= ACCEPTED and accepted and string.match(accepted, '^%-?%d+ (%-?%d+)')
+  if heard and math.floor((heard + accepted_at) / 60000) == MINUTE then return end
   heard_of[label] = (heard_of[label] or '') .. packed_id
 end
 
@@ -50,7 +50,24 @@ local function clear_tries(m)
   clear(m, FIELD.report_first_try)
 end
 
-local function each(id, letter, lease, reason, effort, packed_id, label)
+-- As most are: it was this message's only status to tell, for the first time, and since this process was given it nothing
+-- has happened to the message. What is to be written follows from what was given; all below is for those that differ.
+-- Result: whether it was so, and is done.
+local function heard_at_once(id, letter, lease, packed_id, label, since, age, head)
+  local key = KEY.message .. id
+  local standing, accepted = unpack(call('HMGET', key, FIELD.state, FIELD.report .. ACCEPTED))
+  if standing ~= head .. as_telling(letter, since, BOOT .. lease) then return false end
+  list_heard(letter, accepted, since - age, packed_id, label)
+  call('HSET', key, FIELD.state, head, FIELD.report .. letter, age .. string.format(' %d', NOW - since + age))
+  leave_leases('reports', id)
+  return true
+end
+
+local function each(id, letter, lease, reason, effort, packed_id, label, since, age, head)
+  if head ~= '' and reason == '' and not GOES_SOONER
+    and heard_at_once(id, letter, lease, packed_id, label, since, age, head) then
+    return false
+  end
   local m = read(id, FIELD.report .. letter, FIELD.report .. ACCEPTED)
   if not m then
     leave_leases('reports', id)
@@ -66,7 +83,7 @@ local function each(id, letter, lease, reason, effort, packed_id, label)
   -- What was queued while nothing else was to be told says since when with that.
   local past = m.more or since ~= '' and string.format('%d', since - m.accepted_at) or at
   if reason == '' then
-    list_heard(m, letter, packed_id, label)
+    list_heard(letter, m.another, m.accepted_at, packed_id, label)
     if not find(past, ' ', 1, true) then
       set(m, FIELD.report .. letter, past .. ' ' .. at)
     else

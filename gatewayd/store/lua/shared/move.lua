@@ -58,7 +58,7 @@ local function move(m, new, letters, report_lease, event, detail)
   local leased = fresh ~= '' and queue_reports(m, fresh, report_lease)
   local has_moved = new ~= m.state
   m.state = new
-  set_standing(m)
+  local head = set_standing(m)
   save(m)
   if waited and has_moved then
     -- From here on it has an end; what waits has its deadline.
@@ -66,5 +66,6 @@ local function move(m, new, letters, report_lease, event, detail)
   else
     keep(m, KEEP)
   end
-  return true, leased and next_report(m.id, fresh, m.label, m.channel, m.callback, now, '0', '0', report_lease)
+  return true, leased and next_report(m.id, fresh, m.label, m.channel, m.callback, now, '0', '0', report_lease,
+    #fresh == 1 and age_of(m), #fresh == 1 and head)
 end

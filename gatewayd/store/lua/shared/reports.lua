@@ -1,11 +1,12 @@
--- The next status to tell of a message, a line each: id, letter, label, channel, since ms, tries, first try ms, lease, url.
--- It is one text, for each part of a reply has its price.
+-- The next status to tell of a message, a line each: id, letter, label, channel, since ms, tries, first try ms, lease, age and
+-- head, url. It is one text, for each part of a reply has its price. `head` is for one that is new, and the only one: what
+-- the message's standing will be once it was heard, and `age` the message's when it was queued.
 local urls = {}
-local function next_report(id, letters, label, channel, url, since, tries, first_try, lease)
+local function next_report(id, letters, label, channel, url, since, tries, first_try, lease, age, head)
   local name = url or ''
   if not urls[name] then urls[name] = name ~= '' and call('GET', KEY.callback .. name) or '' end
   return id .. '\n' .. sub(letters, 1, 1) .. '\n' .. label .. '\n' .. channel .. '\n' .. (since or now) .. '\n' .. (tries or '0')
-    .. '\n' .. (first_try or '0') .. '\n' .. lease .. '\n' .. urls[name]
+    .. '\n' .. (first_try or '0') .. '\n' .. lease .. '\n' .. (head and age .. ' ' .. head or '') .. '\n' .. urls[name]
 end
 
 -- Queue statuses behind those that are pending; with a lease, and none pending, this process tells them at once.

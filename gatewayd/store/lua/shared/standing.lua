@@ -7,6 +7,9 @@ local function state_of(key, standing)
   return standing, queued_reports or '', to_tell or ''
 end
 
+-- Result: what stands there before what is to be told.
 local function set_standing(m)
-  set(m, FIELD.state, m.state .. '|' .. m.queued_reports .. '|' .. m.to_tell)
+  local head = m.state .. '|' .. m.queued_reports .. '|'
+  set(m, FIELD.state, head .. m.to_tell)
+  return head
 end
