@@ -1,7 +1,7 @@
 """The part of RedisStore that records outside facts and the statuses that come of them."""
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -69,7 +69,7 @@ class Facts(StorePart):
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
-            [lists.bucket_of(lists.remote_name(receipt.smsc, remote)) for remote in receipt.remote_ids],
+            list(chain.from_iterable(lists.bucket_of(lists.remote_name(receipt.smsc, one)) for one in receipt.remote_ids)),
             receipt.event or "",
             receipt.detail,
             list(receipt.number_hashes),

@@ -1,5 +1,5 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
--- item    smsc ids places(of each: bucket, beginning of an entry) event('' settles nothing) detail number-hashes
+-- item    smsc ids places(bucket and beginning of an entry, of each id behind the other) event('' settles nothing) detail number-hashes
 --         park(0|1|2: whatever moment the payload names) payload('' of one that is said for the first time)
 --         was-parked(0|1) report-lease by-number(0|1) wording('' for none)
 -- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
@@ -57,12 +57,12 @@ end
 local function by_id(smsc, remotes, places, numbers, wording)
   local stranger
   -- As nearly all are: the only one of today that bears the likeliest form, and to this number.
-  local id, segment = only_named_today(places[1])
+  local id, segment = only_named_today(places[1], places[2])
   local only = id and record_of(id)
   if only and is_to(numbers, only.address_hash) then return only, segment, false end
   for rank, remote in ipairs(remotes) do
     local rivals, more = {}, nil
-    each_named(smsc, remote, places[rank], function(id, segment)
+    each_named(smsc, remote, places[2 * rank - 1], places[2 * rank], function(id, segment)
       local one = record_of(id)
       if more then more = more - 1 end
       if not one then return more end
@@ -173,7 +173,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     -- Found by its number it names no segment. Brought or looked up again, it must not count for the next one too.
     segment = outcomes and find(outcomes, '.', awaited, true) or outcomes and find(outcomes, '.', 1, true) or 1
     local named = false
-    each_named(smsc, remotes[1], places[1], function(other)
+    each_named(smsc, remotes[1], places[1], places[2], function(other)
       named = other == id
       return named and 0 or nil
     end)

@@ -4,10 +4,10 @@ local function name_segment(id, smsc, remote, segment)
   list_entry(KEY.remotes, bucket, tag .. packed(id) .. string.char(segment))
 end
 
--- The message and segment that are the only ones of today at this place; nil for none and for several.
-local function only_named_today(place)
-  if not place then return nil end
-  local bucket, tag = unpack(place)
+-- The message and segment that are the only ones of today in this bucket under entries that begin so; nil for none and for
+-- several.
+local function only_named_today(bucket, tag)
+  if not bucket then return nil end
   local list = call('GET', KEY.remotes .. TODAY .. ':' .. bucket)
   local at = list and find(list, tag, 1, true)
   if not at or (at - 1) % 25 ~= 0 or find(list, tag, at + 1, true) then return nil end
@@ -15,15 +15,14 @@ local function only_named_today(place)
 end
 
 -- Visit the messages and segments that an SMSC's id names, the latest first; `visit` says what that of each_listed does.
--- Nodes of one account may count alike, and a counter begins anew: what another message was known by stays. `place` is
--- where they are listed: the bucket and the beginning of an entry.
-local function each_named(smsc, remote, place, visit)
+-- Nodes of one account may count alike, and a counter begins anew: what another message was known by stays. They are
+-- listed in this bucket, under entries that begin with the tag.
+local function each_named(smsc, remote, bucket, tag, visit)
   local seen, more = {}, nil
   local function new(id, segment)
     if not seen[id] then seen[id], more = true, visit(id, segment) end
     return more
   end
-  local bucket, tag = unpack(place)
   local found = each_listed(KEY.remotes, bucket, tag, 25, function(bytes)
     return new(unpacked(sub(bytes, 1, 16)), string.byte(bytes, 17))
   end)
