@@ -160,8 +160,8 @@ class RedisStore(Accepting, Facts, Players, Operators):
             handed.route,
             handed.detail,
             list(handed.remote_ids),
-            list(chain.from_iterable(lists.segments(message_id, handed.route, handed.remote_ids))),
             self._report_lease(),
+            *chain.from_iterable(lists.segments(message_id, handed.route, handed.remote_ids)),
         )
         if not isinstance(reply, list):
             self._offer(reply)

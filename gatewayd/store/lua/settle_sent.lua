@@ -1,5 +1,5 @@
 -- The next hop took it; and it arrived, where its receipts were faster than the last answer.
--- item    id channel route detail remote-ids entries(what leads from each to its segment: bucket, entry, and of the next) report-lease
+-- item    id channel route detail remote-ids report-lease bucket entry(what leads from the first to its segment; and so of each)
 -- reply   the report or false; {the same, receipts that were parked for it, 1 where it arrived} where there is such news
 -- holds   it is a fact, so it counts even where the lease was lost meanwhile; the transition table makes it idempotent
 local read = RECORD(state, label, lease, route, segments, accepted_at, content)
@@ -36,13 +36,21 @@ local function one_failed(parked)
   return false
 end
 
-local function each(id, channel, route, detail, remotes, entries, report_lease)
+local function list_entries(bucket, entry, ...)
+  if not bucket then return end
+  list_entry(KEY.remotes, bucket, entry)
+  return list_entries(...)
+end
+
+local NONE = {}
+
+local function each(id, channel, route, detail, remotes, report_lease, ...)
   leave_leases(channel, id)
   local m = record_of(id, channel, #remotes)
   if not m then return false end
   -- It ended before its answer came.
   if not WAITING[m.state] then m = record(id) end
-  local parked = some_are_parked and parked_for(route, remotes) or {}
+  local parked = some_are_parked and parked_for(route, remotes) or NONE
   -- All its segments bear one id: what a receipt said of it while the rest was being submitted is true of the whole.
   local has_arrived = #remotes == 1 and m.segments and find(m.segments, 'd', 1, true) and not one_failed(parked)
   local new, letters = cell(m, has_arrived and 'delivered' or 'sent')
@@ -58,7 +66,7 @@ local function each(id, channel, route, detail, remotes, entries, report_lease)
     set(m, FIELD.sent_at, now)
     save(m)
   end
-  for i = 1, #entries, 2 do list_entry(KEY.remotes, entries[i], entries[i + 1]) end
+  list_entries(...)
   local arrived = changed and new == 'delivered'
   return (arrived or #parked > 0) and {report, parked, arrived and 1 or 0} or report
 end
