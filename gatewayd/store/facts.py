@@ -1,7 +1,7 @@
 """The part of RedisStore that records outside facts and the statuses that come of them."""
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -65,11 +65,12 @@ class Facts(StorePart):
         return rows.parked(replace(receipt, came_at=0.0, parked_at=receipt.parked_at or self._now()))
 
     async def _record_receipt(self, receipt: Receipt, park: int, payload: str, by_number: bool) -> list[bytes]:
+        names = [lists.remote_name(receipt.smsc, remote) for remote in receipt.remote_ids]
         reply: bytes = await self._run(
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
-            list(chain.from_iterable(lists.bucket_of(lists.remote_name(receipt.smsc, one)) for one in receipt.remote_ids)),
+            [part for name in names for part in lists.bucket_of(name)],
             receipt.event or "",
             receipt.detail,
             list(receipt.number_hashes),
