@@ -28,6 +28,9 @@ LAST_SEQUENCE = 0x7FFFFFFF
 LATE_KEPT = 10_000
 """Submits whose answer came too late are remembered up to this number: a late answer is still evidence."""
 
+_NOBODYS = 0
+"""The sequence number of a generic_nack whose writer could not read ours: what alone may be meant is."""
+
 UNANSWERED_LEAST, UNANSWERED_MOST = 5, 50
 """A peer that leaves a window of submits in a row unanswered is bound anew; no window counts for less or more."""
 
@@ -332,9 +335,9 @@ class SmppSession:
         if sequence in self._pending or sequence in self._late:
             # A nack with status 0 contradicts itself; it is no acceptance.
             self._answered(sequence, pdu.status or Status.RINVCMDID, b"", now, events)
-        elif self.phase is Phase.BINDING and sequence == self._bind_sequence:
+        elif self.phase is Phase.BINDING and sequence in (self._bind_sequence, _NOBODYS):
             self._bind_refused(pdu.status or Status.RINVCMDID, events)
-        elif self.phase is Phase.UNBINDING and sequence == self._unbind_sequence:
+        elif self.phase is Phase.UNBINDING and sequence in (self._unbind_sequence, _NOBODYS):
             self._close("unbind was answered by generic_nack", events, clean=True)
         else:
             events.append(Noticed(f"generic_nack {smpp.status_name(pdu.status)} to nothing of ours"))

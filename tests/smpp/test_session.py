@@ -50,8 +50,12 @@ def test_bind_goes_from_open_over_binding_to_bound() -> None:
 
 
 def test_a_refused_bind_closes() -> None:
-    """A bind_resp with a status, or a generic_nack of the bind, ends the session with that status."""
-    for answer in (smpp.BindResp(1, Status.RINVPASWD), smpp.GenericNack(1, Status.RINVPASWD)):
+    """A bind_resp with a status, or a generic_nack of the bind or of nothing, ends the session with that status."""
+    for answer in (
+        smpp.BindResp(1, Status.RINVPASWD),
+        smpp.GenericNack(1, Status.RINVPASWD),
+        smpp.GenericNack(0, Status.RINVPASWD),
+    ):
         session = SmppSession(10, TIMERS, 0.0)
         session.bind(smpp.Bind(0), 0.0)
         first, last = session.received(encode(answer), 0.0)
@@ -67,6 +71,14 @@ def test_a_bind_that_is_not_answered_closes() -> None:
     assert session.when() == 115.0
     assert session.tick(114.9) == []
     assert session.tick(115.0) == [Closed("bind was not answered")]
+
+
+def test_a_nack_of_nothing_answers_a_good_bye() -> None:
+    """No other answer is due then."""
+    session = bound()
+    session.unbind(0.0)
+    (event,) = session.received(encode(smpp.GenericNack(0, Status.RINVCMDID)), 0.0)
+    assert event == Closed("unbind was answered by generic_nack", clean=True)
 
 
 def test_answers_come_in_any_order() -> None:
