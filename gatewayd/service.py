@@ -43,6 +43,7 @@ from gatewayd.directories.probe import Probe
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.unmatched import UnmatchedReceipts
 from gatewayd.http.ports import Listener
+from gatewayd.http_client.lookups import in_threads_of_their_own
 from gatewayd.intake.guard import LOOK_FOR_LIFTED
 from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
@@ -111,6 +112,7 @@ def makeService(options: Options) -> IService:
     config: Config = options["loaded"]
     clock = SteadyClock(time.monotonic, time.time)
     set_clock(reactor, clock)
+    reactor.installNameResolver(in_threads_of_their_own(reactor))  # type: ignore[attr-defined]
     ours = observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd)
     Logger.debugging = ours is None or ours.debugging
     try:

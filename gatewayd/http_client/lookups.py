@@ -1,12 +1,16 @@
 """Names looked up once at a time. Knows no rule on addresses, and keeps no answer longer than its askers wait for it.
 
-The system's resolver holds one of the reactor's few threads until a name server answers or is given up. A callback
-host whose name server is dead must not take them all: every other host's name would wait for it.
+The system's resolver holds a thread until a name server answers or is given up, which takes half a minute where three
+are dead. A callback host of that kind must not take them all: every other host's name would wait for it.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from socket import getaddrinfo
+from threading import Thread
 from typing import Any
 
+from twisted.internet._resolver import GAIResolver
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
@@ -14,7 +18,11 @@ from twisted.internet.interfaces import (
     IReactorPluggableNameResolver,
     IResolutionReceiver,
 )
+from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
+
+AT_A_TIME = 20
+"""Names that may be looked up at a time."""
 
 
 @implementer(IReactorPluggableNameResolver)
@@ -96,3 +104,14 @@ class _Lookup:
             for address in self._addresses:
                 receiver.addressResolved(address)
             receiver.resolutionComplete()
+
+
+def in_threads_of_their_own(reactor: Any, look_up: Callable[..., Any] = getaddrinfo) -> IHostnameResolver:
+    """A resolver whose look-ups hold up neither mail, for which the reactor's threads are, nor the process's end.
+
+    Of one name there is one at a time, whoever asks.
+    """
+    threads: Any = ThreadPool(0, AT_A_TIME, "names")
+    threads.threadFactory = partial(Thread, daemon=True)
+    threads.start()
+    return OneAtATime(GAIResolver(reactor, lambda: threads, look_up))
