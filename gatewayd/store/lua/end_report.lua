@@ -55,10 +55,16 @@ end
 -- Result: whether it was so, and is done.
 local function heard_at_once(id, letter, lease, packed_id, label, since, age, head)
   local key = KEY.message .. id
-  local standing, accepted = unpack(call('HMGET', key, FIELD.state, FIELD.report .. ACCEPTED))
+  local standing, accepted
+  if letter == ACCEPTED then
+    standing = call('HGET', key, FIELD.state)
+  else
+    standing, accepted = unpack(call('HMGET', key, FIELD.state, FIELD.report .. ACCEPTED))
+  end
   if standing ~= head .. as_telling(letter, since, BOOT .. lease) then return false end
-  list_heard(letter, accepted, since - age, packed_id, label)
-  call('HSET', key, FIELD.state, head, FIELD.report .. letter, age .. string.format(' %d', NOW - since + age))
+  local accepted_at = since - age
+  list_heard(letter, accepted, accepted_at, packed_id, label)
+  call('HSET', key, FIELD.state, head, FIELD.report .. letter, age .. string.format(' %d', NOW - accepted_at))
   leave_leases('reports', id)
   return true
 end
