@@ -21,7 +21,8 @@ _MORE = ("more", "another")
 """Names in a table for fields that a script names as it reads."""
 
 _FIELD_OF = {name: field for field, names in TOGETHER.items() for name in names}
-_OF_A_RECORD = frozenset({"id", "key", "age", *_MORE, *FIELDS, *_FIELD_OF})
+OF_A_RECORD = frozenset({"id", "key", "age", *_MORE, *FIELDS, *_FIELD_OF})
+"""What may be said of a record (`m.state`), and so of no other table."""
 _SAID = re.compile(r"(?<=[a-z_)])\.([a-z_]+)\b")
 _READ = re.compile(r"\bREAD\{([^}]*)\}")
 
@@ -42,7 +43,7 @@ def spell(source: str) -> str:
 
 
 def _in_places(source: str) -> str:
-    said = sorted({match[1] for match in _SAID.finditer(source)} & _OF_A_RECORD)
+    said = sorted({match[1] for match in _SAID.finditer(source)} & OF_A_RECORD)
     places = {name: f"[{place}]" for place, name in enumerate(said, 1)}
 
     def array(match: re.Match[str]) -> str:

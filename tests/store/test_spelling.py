@@ -1,9 +1,11 @@
 """Scripts say names, and read records by them."""
 
+import re
+
 import pytest
 
 from gatewayd.store.scripts import all_scripts
-from gatewayd.store.spelling import readers, spell
+from gatewayd.store.spelling import OF_A_RECORD, readers, spell
 
 
 def test_a_name_that_is_not_there_is_no_script() -> None:
@@ -49,3 +51,10 @@ def test_what_a_script_says_of_a_record_has_its_place() -> None:
     """Also what it adds later; what it reads and never says has none, and what is no record keeps its names."""
     source = spell(readers("local m = RECORD(state, lease, route)(id) m.age = m.lease, one(id).state, found.rival"))
     assert source.endswith(" return {nil, lease, state} end(id) m[1] = m[2], one(id)[3], found.rival")
+
+
+def test_no_other_table_of_a_script_has_a_name_of_a_record() -> None:
+    """It would be written under the name, and read at a record's place."""
+    for script in all_scripts().values():
+        for table in re.findall(r"\{([^{}]*)\}", re.sub("--.*", "", script.source.decode())):
+            assert not set(re.findall(r"([a-z_]+) = ", table)) & OF_A_RECORD, (script, table)
