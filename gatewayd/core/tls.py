@@ -1,6 +1,7 @@
 """Client-side TLS with the operator's own certificates: the one place where the files become a context."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -43,6 +44,26 @@ def client_options(
     if pins:
         return _Pinned(host, CertificateOptions(**extra).getContext(), pins)
     return _ByAuthority(optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra))
+
+
+class RenewedOptions:
+    """What `client_options` makes of the operator's files, made once and again when one of them changes.
+
+    A certificate is renewed under its name: what is only read at the start would go on with the one that runs out.
+    """
+
+    def __init__(self, host: str, *, ca_file: str = "", certificate: str = "", private_key: str = "") -> None:
+        self._host = host
+        self._named = {"ca_file": ca_file, "certificate": certificate, "private_key": private_key}
+        self._made: tuple[object, Any] = (None, None)
+
+    def __call__(self) -> Any:
+        """For the next connection. Raises OSError, ValueError or OpenSSL's Error where a file can't be used."""
+        files = [Path(name).stat() for name in self._named.values() if name]
+        state = [(one.st_mtime_ns, one.st_size, one.st_ino) for one in files]
+        if self._made[0] != state:
+            self._made = (state, client_options(self._host, **self._named))
+        return self._made[1]
 
 
 @implementer(IOpenSSLClientConnectionCreator)

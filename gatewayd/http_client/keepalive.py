@@ -8,6 +8,7 @@ from socket import MSG_DONTWAIT, MSG_PEEK
 from typing import Any, cast
 from typing import Protocol as TypingProtocol
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -30,6 +31,17 @@ HASTY = 1.0
 ONCE_FOR = 60.0
 """Seconds for which the connections to such a one are used once: what was written to one that closes may be there."""
 
+_OURS_REFUSED = (
+    "alert bad certificate",
+    "alert unsupported certificate",
+    "alert certificate revoked",
+    "alert certificate expired",
+    "alert certificate unknown",
+    "alert unknown ca",
+    "alert certificate required",
+)
+"""How OpenSSL names alerts about a client's certificate, behind the version of the protocol."""
+
 _TICK = 0.5  # seconds between two looks at what is late
 _LOOK = MSG_PEEK | MSG_DONTWAIT
 
@@ -40,6 +52,14 @@ class TooLate(Exception):
 
 class Stale(Exception):
     """A kept connection was closed by the peer just as we used it again."""
+
+
+class CertificateRefused(SSL.Error):
+    """The other side ended the handshake for want of a certificate of ours that it likes: no request was read.
+
+    In TLS 1.3 our own handshake is complete by then, and a request written: its Finished and whatever follows are read
+    after our certificate only (RFC 8446 4.4.2.4, 6.2).
+    """
 
 
 class Owner(TypingProtocol):
@@ -158,6 +178,8 @@ class ClientConnection(Protocol):
                 waiting.callback(self._reader)
             elif self._served and not self._reader.begun:
                 waiting.errback(Failure(Stale()))
+            elif not self._reader.begun and _refuses_our_certificate(reason.value):
+                waiting.errback(Failure(CertificateRefused(*reason.value.args)))
             else:
                 waiting.errback(reason)
         self._closed.callback(None)
@@ -201,6 +223,11 @@ class ClientConnection(Protocol):
     def _cancelled(self, _: Deferred[AnswerReader]) -> None:
         self._waiting = None
         self.abandon()
+
+
+def _refuses_our_certificate(problem: BaseException | None) -> bool:
+    faults = problem.args[0] if isinstance(problem, SSL.Error) and problem.args else ()
+    return any(str(each[-1]).endswith(_OURS_REFUSED) for each in faults if isinstance(each, tuple) and each)
 
 
 def _is_ended(transport: Any) -> bool:

@@ -16,8 +16,8 @@ from gatewayd.core import tls
 from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
-from gatewayd.http_client.keepalive import ClientConnection, TooLate
-from gatewayd.http_client.origin import Origin
+from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
+from gatewayd.http_client.origin import Encrypted, Origin
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
 from gatewayd.providers.templates import Asked
@@ -72,8 +72,8 @@ class Exchange:
     async def ask(self, asked: Asked, mark: Callable[[], Awaitable[None]]) -> Answered:
         """Write one request and wait for its answer; `mark` is awaited right before the octets are written.
 
-        Raises Down or NotWritten where nothing was written, Unanswered where it was and no answer came, and whatever
-        `mark` raises.
+        Raises Down or NotWritten where nothing was written, Down also where nothing was read for want of a certificate
+        of ours; Unanswered where it was written and no answer came; and whatever `mark` raises.
         """
         connection = await self._connection()
         try:
@@ -91,6 +91,10 @@ class Exchange:
             answer: AnswerReader = await connection.ask(octets, written_at + self._timeout)
         except CancelledError:
             raise
+        except CertificateRefused as problem:
+            reason = self.reason(problem)
+            self._health.failed(self._clock.seconds(), reason)
+            raise Down(f"{self._name}: {reason}") from None
         except Exception as problem:
             reason = self.reason(problem)
             self._note_latency(written_at)
@@ -146,13 +150,11 @@ def why_down(name: str, health: Health) -> str:
 
 def _endpoint(network: Any, settings: Provider) -> Any:
     parts = urlsplit(settings.url)
-    options = None
-    if parts.scheme == "https":
-        host, _ = origin.host_of(parts.netloc)
-        options = tls.client_options(
-            host,
-            ca_file=settings.ca_file,
-            certificate=settings.certificate,
-            private_key=settings.private_key,
-        )
-    return origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout, options)
+    plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
+    if parts.scheme != "https":
+        return plain
+    host, _ = origin.host_of(parts.netloc)
+    options = tls.RenewedOptions(
+        host, ca_file=settings.ca_file, certificate=settings.certificate, private_key=settings.private_key
+    )
+    return Encrypted(plain, options)
