@@ -3,14 +3,13 @@
 A host written in Unicode and one written in A-labels are the same host. A name that is ASCII stays as it is.
 """
 
-import ipaddress
 import re
 
 import idna
 
 _LONGEST = 4096  # characters of a URL that is looked into
 _IN_URL = re.compile(r"(https?://)([^\s/?#@:\\\[\]]+)(.*)", re.IGNORECASE | re.DOTALL)
-_PATTERN = re.compile(r"[a-z0-9*_-]+(?:\.[a-z0-9*_-]+)*\.?", re.IGNORECASE)
+_PATTERN = re.compile(r"[a-z0-9*-]+(?:\.[a-z0-9*-]+)*\.?")
 
 
 def ascii_host(name: str) -> str:
@@ -24,13 +23,8 @@ def ascii_host(name: str) -> str:
 
 
 def ascii_pattern(pattern: str) -> str:
-    """`pattern` with each of its labels in A-labels; `*` may stand in those only that are ASCII. Raises ValueError.
-
-    A URL, a port or a path would match no host that anybody asks for, and every request be refused without a word here.
-    """
+    """`pattern` with each of its labels in A-labels; `*` may stand in those only that are ASCII. Raises ValueError."""
     if pattern.isascii():
-        if not _PATTERN.fullmatch(pattern) and not _is_address(pattern):
-            raise ValueError("is not a host name, and no pattern of one: it stands without scheme, port and path")
         return pattern
     try:
         labels = idna.uts46_remap(pattern, std3_rules=False).split(".")
@@ -40,15 +34,6 @@ def ascii_pattern(pattern: str) -> str:
     if not _PATTERN.fullmatch(plain):
         raise ValueError("is not a host name, and no pattern of one: where it is not ASCII, * stands between dots")
     return plain
-
-
-def _is_address(host: str) -> bool:
-    """Whether `host` is an address, one of IPv6 with or without its brackets."""
-    try:
-        ipaddress.ip_address(host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host)
-    except ValueError:
-        return False
-    return True
 
 
 def ascii_url(url: str) -> str:
