@@ -178,8 +178,8 @@ class ClientConnection(Protocol):
                 waiting.callback(self._reader)
             elif self._served and not self._reader.begun:
                 waiting.errback(Failure(Stale()))
-            elif not self._reader.begun and _refuses_our_certificate(reason.value):
-                waiting.errback(Failure(CertificateRefused(*reason.value.args)))
+            elif not self._reader.begun and (faults := _faults_of_our_certificate(reason.value)):
+                waiting.errback(Failure(CertificateRefused(faults)))
             else:
                 waiting.errback(reason)
         self._closed.callback(None)
@@ -225,9 +225,11 @@ class ClientConnection(Protocol):
         self.abandon()
 
 
-def _refuses_our_certificate(problem: BaseException | None) -> bool:
-    faults = problem.args[0] if isinstance(problem, SSL.Error) and problem.args else ()
-    return any(str(each[-1]).endswith(_OURS_REFUSED) for each in faults if isinstance(each, tuple) and each)
+def _faults_of_our_certificate(problem: BaseException | None) -> list[Any]:
+    """What OpenSSL said, where that is an alert about our certificate; nothing where it is not."""
+    said = problem.args[0] if isinstance(problem, SSL.Error) and problem.args else ()
+    faults = [each for each in said if isinstance(each, tuple) and each]
+    return faults if any(str(each[-1]).endswith(_OURS_REFUSED) for each in faults) else []
 
 
 def _is_ended(transport: Any) -> bool:
