@@ -49,7 +49,9 @@ class SlowNames(Names):
 
 @implementer(IReactorPluggableNameResolver)
 class Reactor(MemoryReactorClock):
-    """A reactor over memory, with names."""
+    """A reactor over memory, with names; `latest` is our end of the connection that was taken last."""
+
+    latest: "Transport"
 
     def __init__(self, *addresses: str) -> None:
         super().__init__()
@@ -68,7 +70,7 @@ class Reactor(MemoryReactorClock):
         """The peer takes a connection."""
         host, port, factory, _, _ = self.tcpClients[number]
         protocol = factory.buildProtocol(IPv4Address("TCP", host, port))
-        transport = Transport()
+        transport = self.latest = Transport()
         transport.protocol = protocol
         protocol.makeConnection(transport)
         return protocol, transport

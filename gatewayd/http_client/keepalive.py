@@ -106,6 +106,11 @@ class ClientConnection(Protocol):
         """Whether what is written now may still arrive, as far as this machine has heard."""
         return self in self._owner.connections and not _is_ended(self.transport)
 
+    @property
+    def has_served(self) -> bool:
+        """Whether an answer came on it: only then its end, while it was kept, is nobody's fault."""
+        return self._served
+
     def handshakeCompleted(self) -> None:
         """Twisted: TLS stands."""
         self._handshaken = True

@@ -82,7 +82,10 @@ class Exchange:
             self._origin.give_back(connection)
             raise
         if not connection.alive:
-            raise NotWritten
+            if connection.has_served:
+                raise NotWritten
+            # A door with nobody behind it, as of a balancer or of a container that is down: it opens, and closes.
+            raise self._failed("the host closes new connections before anything is written")
         written_at = self._clock.seconds()
         octets = request(
             asked.method, asked.target, self._host, asked.headers, asked.body, has_body=asked.method != "GET"
@@ -92,9 +95,7 @@ class Exchange:
         except CancelledError:
             raise
         except CertificateRefused as problem:
-            reason = self.reason(problem)
-            self._health.failed(self._clock.seconds(), reason)
-            raise Down(f"{self._name}: {reason}") from None
+            raise self._failed(self.reason(problem)) from None
         except Exception as problem:
             reason = self.reason(problem)
             self._note_latency(written_at)
@@ -126,6 +127,11 @@ class Exchange:
         if isinstance(problem, BadAnswer):
             return f"its answer is unreadable: {problem}"
         return origin.reason(problem, "host") or f"no answer: {type(problem).__name__}"
+
+    def _failed(self, reason: str) -> Down:
+        """It takes no request, for a reason that is not the message's."""
+        self._health.failed(self._clock.seconds(), reason)
+        return Down(f"{self._name}: {reason}")
 
     async def _connection(self) -> ClientConnection:
         try:

@@ -292,6 +292,23 @@ def test_a_connection_that_closes_while_it_is_marked_is_a_retry() -> None:
     assert world.up()
 
 
+def test_a_vendor_that_closes_each_new_connection_is_out() -> None:
+    """A door with nobody behind it: the next way gets the message, and tries count, else they would never back off."""
+    world = World(first={}, second={})
+    world.on_mark = lambda: world.reactor.latest.closed()
+    sends = []
+    for number in range(IN_A_ROW):
+        sends.append(world.send("first", number=number))
+        world.reactor.connect()
+    assert not world.up("first")
+    assert all(send.outcome.counts for send in sends)
+    assert "closes new connections before anything is written" in sends[0].outcome.reason
+    world.on_mark = lambda: None
+    both = world.send("first", "second", number=IN_A_ROW)
+    world.reactor.connect()[0].dataReceived(answer())
+    assert both.outcome.route == "second"
+
+
 def test_what_the_mark_raises_goes_on_and_nothing_is_written() -> None:
     """The connection serves the next message."""
     world = World()
