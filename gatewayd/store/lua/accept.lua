@@ -11,6 +11,7 @@
 local MAX = tonumber(ARGV[3])
 local waiting = tonumber(call('GET', KEY.waiting) or '0')
 local callbacks = {}
+local KEPT = KEEP * 1000 -- ms
 local LAG = 1000 -- ms: a message whose deadline lags less behind the clock needs no word of it
 
 local read = RECORD(state, heard_by, route, lease)
@@ -76,7 +77,7 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
     fingerprints[1] .. '|' .. bucket .. '|' .. deadline, with(to_lease == 1, FIELD.lease, BOOT .. attempt,
       with(me ~= '', FIELD.heard_by, now .. me, with(math.abs(lag) >= LAG, FIELD.deadline_lag, lag, ...))))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
-  list_under_player(packed_id, bucket, deadline + KEEP * 1000)
+  list_under_player(packed_id, bucket, deadline + KEPT)
   count(label, channel, 'accepted', 1)
   count(label, channel, 'in_flight', 1)
   count_waiting(1)

@@ -127,7 +127,9 @@ local function by_number_of(smsc, numbers, came_at, patient)
   return found, ours
 end
 
-local function reply(result, id, report) return result .. '\n' .. id .. (report and '\n' .. report or '') end
+local function reply(result, id, report)
+  return report and result .. '\n' .. id .. '\n' .. report or result .. '\n' .. id
+end
 
 local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
   wording)

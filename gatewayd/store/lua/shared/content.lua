@@ -1,8 +1,11 @@
 -- Content is there exactly while a message waits: `waiting` and each label's `in_flight` count that, not states.
 
 -- In how many fields a message says it itself, as short ones do: a digit and a list; nil where it names a digest.
+local ZERO, BRACKET = string.byte('0[', 1, 2)
 local function fields_inside(content)
-  return content and sub(content, 2, 2) == '[' and sub(content, 1, 1) + 0 or nil
+  if not content then return nil end
+  local digit, bracket = string.byte(content, 1, 2)
+  return bracket == BRACKET and digit - ZERO or nil
 end
 
 local function drop_content(m)
