@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import ensureDeferred, gatherResults
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import Acceptance
@@ -144,3 +145,30 @@ async def test_the_high_water_mark_counts_what_waits(world: World) -> None:
     await world.one.mark(messages[0], "world", "")
     await world.one.settle_sent(messages[0].id, Channel.SMS, Handed("world"))
     assert (await world.one.accept(sms(world.clock), "a"))[0] is Acceptance.STORED
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_many_in_one_call_each_has_its_own_answer(world: World) -> None:
+    """One of them is on the stop list, one stands there twice, one again with other content: the rest is stored."""
+    await world.one.beat(first=True, dead_after=15)
+    await world.one.stop("amazing", Channel.SMS, "name-5", 3600)
+    some = [sms(world.clock) for _ in range(8)]
+    cases = [(message, "a", f"name-{number}") for number, message in enumerate(some)]
+    cases[3:3] = [(some[2], "a", "name-2"), (some[1], "b", "name-1")]
+    asked = [world.one.accept(message, print_, stop_hashes=["none", name]) for message, print_, name in cases]
+    answers = await gatherResults([ensureDeferred(one) for one in asked])
+    other = {3: Acceptance.SAME, 4: Acceptance.CONFLICT, 7: Acceptance.SUPPRESSED}
+    assert [answer for answer, _ in answers] == [other.get(number, Acceptance.STORED) for number in range(10)]
+    assert await world.one.about(some[5].id) is None
+    assert len(await world.one.lease_messages(Channel.SMS, 20)) == 7
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_many_marks_in_one_call_one_may_be_stopped(world: World) -> None:
+    """Who was put on the stop list since gets nothing, and all others do."""
+    await world.one.beat(first=True, dead_after=15)
+    some = [await world.leased() for _ in range(5)]
+    await world.one.stop("amazing", Channel.SMS, "name-3", 3600)
+    asked = [world.one.mark(one, "world", "", stop_hashes=[f"name-{n}"]) for n, one in enumerate(some)]
+    stamps = await gatherResults([ensureDeferred(one) for one in asked])
+    assert [stamp > 0 for stamp in stamps] == [True, True, True, False, True]
