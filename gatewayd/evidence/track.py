@@ -34,6 +34,9 @@ _STOPPING: dict[Event, Callable[[Label], bool]] = {
     Event.UNSUBSCRIBED: lambda label: label.suppress_on_unsubscribe,
     Event.STOPPED: lambda label: label.suppress_on_unsubscribe,
 }
+_SAYS_NOTHING = Label.model_construct()
+"""Of a label that the configuration has no more: who unsubscribed from it must not get its mail when it is back."""
+
 _LETTER = re.compile(r"\w")
 # Capitals lose their accents, and many write small letters without (ΤΕΛΟΣ is τέλος, İPTAL iptal); a phone writes Greek
 # capitals in GSM 03.38 as the Latin ones that look alike, of which that alphabet has no others.
@@ -229,9 +232,7 @@ class Tracker:
         return replace(evidence, event=Event.OPENED)
 
     async def _stop(self, evidence: Evidence, known: Known) -> None:
-        label = self._labels.get(known.label)
-        if label is None:
-            return
+        label = self._labels.get(known.label, _SAYS_NOTHING)
         wanted = _STOPPING.get(evidence.event)
         # A player who was erased is named by the link alone.
         user_hash = (
@@ -261,9 +262,9 @@ class Tracker:
             )
 
     async def _stop_by_itself(self, evidence: Evidence) -> None:
-        label = self._labels.get(evidence.label)
+        label = self._labels.get(evidence.label, _SAYS_NOTHING)
         wanted = _STOPPING.get(evidence.event)
-        if label is None or wanted is None or not wanted(label) or not evidence.user_hash:
+        if not evidence.label or wanted is None or not wanted(label) or not evidence.user_hash:
             self._meter.evidence(evidence.source, evidence.event, "orphaned")
             return
         reason = f"{evidence.event} by {evidence.source}"

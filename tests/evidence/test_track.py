@@ -579,13 +579,23 @@ def test_a_simulated_message_is_delivered() -> None:
 
 
 def test_evidence_of_a_label_that_is_gone_still_counts() -> None:
-    """The status is reported; there is no stop list to keep."""
+    """The status is reported, and the stop list kept: the page says so to the player, and the label may come back."""
     bench = Bench(Channel.EMAIL)
     bench.sent()
     bench.tracker.reconfigure({})
     bench.take(Event.UNSUBSCRIBED)
     assert bench.told == "adu"
-    assert bench.store.db.stop == {}
+    assert bench.stopped(USER)
+
+
+def test_who_unsubscribes_from_a_label_that_is_gone_stays_so_though_the_message_is_forgotten() -> None:
+    """The link alone says whose it is; one that names no label says nothing."""
+    bench = Bench(Channel.EMAIL)
+    bench.tracker.reconfigure({})
+    run(bench.tracker.record(Evidence("gone", Event.UNSUBSCRIBED, "unsubscribe", user_hash=USER)))
+    assert not bench.stopped(USER)
+    run(bench.tracker.record(Evidence("gone", Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=USER)))
+    assert bench.stopped(USER)
 
 
 def test_a_receipt_that_ends_nothing_by_itself_is_remembered() -> None:
