@@ -42,6 +42,9 @@ REFUSED_IN_A_ROW = 5
 
 MAX_HOSTS = 1000
 
+STILL_SO = 2 * 3600.0
+"""Seconds after a status had nowhere to go in which others wait for the same: they are tried an hour apart at most."""
+
 
 class _Refusals(NamedTuple):
     in_a_row: int = 0
@@ -69,6 +72,8 @@ class Reporter:
         self._callbacks = callbacks
         self._targets: dict[str, _Target] = {}
         self._refusals: dict[str, _Refusals] = {}
+        self._nowhere: dict[str, tuple[str, float]] = {}
+        """Labels whose statuses have no address: why, and until when that is believed."""
         self.reconfigure(labels)
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
@@ -76,6 +81,11 @@ class Reporter:
         self._targets = {
             name: _Target(quote(label.api_key.reveal(), safe=""), label.callback_url, _named_hosts(label))
             for name, label in labels.items()
+        }
+        self._nowhere = {
+            name: said
+            for name, said in self._nowhere.items()
+            if name not in self._targets or not self._targets[name].callback_url
         }
 
     def refusing(self) -> dict[str, str]:
@@ -87,7 +97,10 @@ class Reporter:
         }
 
     def degraded(self) -> Iterator[Degraded]:
-        """Those hosts, and the label whose status was refused last."""
+        """Those hosts, and the label whose status was refused last; and labels whose statuses have nowhere to go."""
+        for label, (why, until) in self._nowhere.items():
+            if self._clock.seconds() < until:
+                yield Degraded("callbacks", label, f"{label}: Smartico hears no status: {why}; statuses wait")
         for host, why in self.refusing().items():
             _, _, label, suspect = self._refusals[host]
             hint = f"is {suspect} of {label} right? Statuses" if suspect else "statuses"
@@ -114,11 +127,11 @@ class Reporter:
     async def _tell(self, job: ReportJob) -> str:
         """The host that took it."""
         target = self._targets.get(job.label)
-        if target is None:
-            raise TemporaryFailure("the label is not configured any more")
-        url = job.callback_url or target.callback_url
-        if not url:
-            raise TemporaryFailure("the label has no callback_url")
+        url = target and (job.callback_url or target.callback_url)
+        if target is None or not url:
+            why = "the label has no callback_url" if target else "the label is not configured any more"
+            self._nowhere[job.label] = why, self._clock.seconds() + STILL_SO
+            raise TemporaryFailure(why)
         bare, host = _hosts_in(url)
         status, body = await self._callbacks.get(
             _address(url, target.api_key, job.channel, job.message_id, job.status),

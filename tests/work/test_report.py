@@ -19,7 +19,7 @@ from gatewayd.core.encoded import decodings
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.model import Channel, ReportJob
 from gatewayd.core.status import Report
-from gatewayd.work.report import YOUNG, Reporter, read_answer
+from gatewayd.work.report import STILL_SO, YOUNG, Reporter, read_answer
 
 NOW = 1_800_000_000.0
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
@@ -317,3 +317,28 @@ async def test_only_an_answer_that_speaks_against_a_key_of_ours_names_it(status:
             await telling.tell(job())
     (said,) = telling.degraded()
     assert said.text.endswith(ending), said.text
+
+
+def test_a_label_whose_statuses_have_nowhere_to_go_is_named() -> None:
+    """The file has it, or its URL, no more: until it has, or nothing was tried for longer than tries lie apart."""
+    clock = Clock()
+    clock.advance(NOW)
+    telling = Reporter(clock, Callbacks(), {"amazing": label(callback_url=""), "other": label()})
+
+    def nowhere(told: ReportJob) -> str:
+        outcome: list[Any] = []
+        Deferred.fromCoroutine(telling.tell(told)).addBoth(outcome.append)
+        assert isinstance(outcome[0].value, TemporaryFailure)
+        return str(outcome[0].value)
+
+    assert nowhere(job()) == "the label has no callback_url"
+    (said,) = telling.degraded()
+    assert (said.kind, said.name) == ("callbacks", "amazing")
+    assert said.text == "amazing: Smartico hears no status: the label has no callback_url; statuses wait"
+    telling.reconfigure({"amazing": label()})
+    assert nowhere(job(label="other")) == "the label is not configured any more"
+    assert [one.name for one in telling.degraded()] == ["other"]
+    telling.reconfigure({"amazing": label()})
+    assert [one.name for one in telling.degraded()] == ["other"]
+    clock.advance(STILL_SO)
+    assert list(telling.degraded()) == []
