@@ -85,7 +85,7 @@ class Exchange:
             if connection.has_served:
                 raise NotWritten
             # A door with nobody behind it, as of a balancer or of a container that is down: it opens, and closes.
-            raise self._failed("the host closes new connections before anything is written")
+            raise self._failed("new connections end before anything is written")
         written_at = self._clock.seconds()
         octets = request(
             asked.method, asked.target, self._host, asked.headers, asked.body, has_body=asked.method != "GET"

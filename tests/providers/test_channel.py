@@ -302,7 +302,7 @@ def test_a_vendor_that_closes_each_new_connection_is_out() -> None:
         world.reactor.connect()
     assert not world.up("first")
     assert all(send.outcome.counts for send in sends)
-    assert "closes new connections before anything is written" in sends[0].outcome.reason
+    assert "new connections end before anything is written" in sends[0].outcome.reason
     world.on_mark = lambda: None
     both = world.send("first", "second", number=IN_A_ROW)
     world.reactor.connect()[0].dataReceived(answer())
