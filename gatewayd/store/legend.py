@@ -249,7 +249,7 @@ FIELDS: dict[str, Field] = {
     "route": Field(
         "r",
         "texts",
-        "marked_at, and the relay, SMSC or provider of the latest copy; 0.1.0: the second",
+        "marked_at (as ms since accepted_at), and the relay, SMSC or provider of the latest copy; 0.1.0: the second",
         "mark_on_the_wire, settle_sent",
         "with the hash",
     ),

@@ -20,6 +20,9 @@ To Lua the sum costs half of what `tonumber` does, which reads the digits twice.
 _MORE = ("more", "another")
 """Names in a table for fields that a script names as it reads."""
 
+_AND_WITH = {"route": ", accepted_at"}
+"""What else it takes to take a field apart."""
+
 _FIELD_OF = {name: field for field, names in TOGETHER.items() for name in names}
 OF_A_RECORD = frozenset({"id", "key", "age", *_MORE, *FIELDS, *_FIELD_OF})
 """What may be said of a record (`m.state`), and so of no other table."""
@@ -68,10 +71,12 @@ def readers(source: str) -> str:
 def _reader(match: re.Match[str]) -> str:
     names = re.findall("[a-z_]+", match[1])
     fields = list(dict.fromkeys(_FIELD_OF.get(name, name) for name in names))
+    if "route" in fields and "accepted_at" not in fields:
+        fields.append("accepted_at")
     more = ", ..." if "more" in names else ""
     asked = ", ".join(f"FIELD.{field}" for field in fields if field not in _MORE)
     parts = [(field, ", ".join(TOGETHER[field])) for field in fields if field in TOGETHER]
-    apart = "".join(f" local {values} = {field}_of(key, {field})" for field, values in parts)
+    apart = "".join(f" local {values} = {field}_of(key, {field}{_AND_WITH.get(field, '')})" for field, values in parts)
     values = [f"{name} = {name}" for field in fields for name in TOGETHER.get(field, ())]
     values += [f"{field} = {_as_read(field)}" for field in fields if field not in TOGETHER]
     if "segments_taken" not in names:

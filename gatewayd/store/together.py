@@ -22,7 +22,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
 
 _PARTS = {
     "state": re.compile(rb"([^|]*)\|([^|]*)\|(.*)"),
-    "route": re.compile(rb"(\d+) (.*)"),
+    "route": re.compile(rb"(-?\d*) (.*)"),
     "label": re.compile(rb"([^|]*)\|([^|]*)\|(.*)"),
     "fingerprint": re.compile(rb"([^|]*)\|(\d*)\|(\d+)"),
 }
@@ -39,6 +39,10 @@ def apart(kept: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         for name, value in zip(names, match.groups(), strict=True) if match else ():
             # What an older version left in a field of its own has been true before.
             found[_short(name)] = value
+    if kept.get(_short("route")) != found.get(_short("route")):
+        # It stands there as the age of the message.
+        age, accepted_at = found[_short("marked_at")], int(kept.get(_short("accepted_at"), 0))
+        found[_short("marked_at")] = b"%d" % (accepted_at + int(age)) if age else b"0"
     if said := long_text(kept, "who"):
         for name, text in zip(("user", "uid", "activity"), _texts(said), strict=False):
             found[_short(name)] = text.encode()

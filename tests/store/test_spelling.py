@@ -32,9 +32,9 @@ def test_a_script_says_what_it_reads_of_a_message() -> None:
 def test_what_stands_together_is_read_together() -> None:
     """By the name of any of it; the function that takes it apart stands in a file of its own."""
     source = readers("RECORD(state, marked_at, route)")
-    assert "'s', 'r')" in spell(source)
+    assert "'s', 'r', 't')" in spell(source)
     assert "local state, queued_reports, to_tell = state_of(key, state)" in source
-    assert "local marked_at, route = route_of(key, route)" in source
+    assert "local marked_at, route = route_of(key, route, accepted_at)" in source
     assert "state = state, queued_reports = queued_reports, to_tell = to_tell" in source
 
 

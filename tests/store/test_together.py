@@ -20,7 +20,16 @@ from gatewayd.store.rows import record, stored, text
             {"state": "delivered|ad|", "queued_reports": "a", "to_tell": "a"},
             {"state": "delivered", "queued_reports": "ad", "to_tell": ""},
         ),
-        ({"route": "1764000000000 a relay 2"}, {"route": "a relay 2", "marked_at": "1764000000000"}),
+        (
+            {"route": "12 a relay 2", "accepted_at": "1764000000000"},
+            {"route": "a relay 2", "marked_at": "1764000000012", "accepted_at": "1764000000000"},
+        ),
+        # The clock was set back between the two.
+        (
+            {"route": "-12 relay", "accepted_at": "1764000000000"},
+            {"route": "relay", "marked_at": "1763999999988", "accepted_at": "1764000000000"},
+        ),
+        ({"route": " relay"}, {"route": "relay", "marked_at": "0"}),
         ({"route": "a relay 2", "marked_at": "17"}, {"route": "a relay 2", "marked_at": "17"}),
         ({"route": "12"}, {"route": "12"}),
         ({"label": "amazing|sms|0123abc"}, {"label": "amazing", "channel": "sms", "callback": "0123abc"}),

@@ -19,7 +19,7 @@ local function record_of(id)
   if not WAITING[m.state] then return m end
   local copy, lease, taken, content, lost_progress = unpack(call('HMGET', m.key, FIELD.route, FIELD.lease,
     FIELD.segments_taken, FIELD.content, FIELD.lost_progress))
-  m.marked_at, m.route = route_of(m.key, copy)
+  m.marked_at, m.route = route_of(m.key, copy, m.accepted_at)
   m.lease, m.content, m.lost_progress = lease, content, lost_progress
   m.segments_taken = tonumber(taken or '0')
   return with_old_progress(m)
