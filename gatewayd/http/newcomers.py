@@ -113,11 +113,21 @@ def _fetch_all(port: Any, site: Hurried) -> None:
 
 
 def fetch_the_last(port: Any) -> None:
-    """Let in who waits still, and nobody after them: what is in the queue of a port that closes is reset unanswered."""
+    """Let this port fetch whoever waits once more when it closes: who is in its queue then is reset unanswered."""
     if isinstance(port.socket, _ListeningSocket):
-        # Of those who come now the kernel takes one at most, and tells the others nothing: they come again.
-        port.socket.listen(0)
-        port.doRead()
+        close = port.connectionLost
+
+        def fetch_and_close(reason: object) -> None:
+            # Of those who come from now on the kernel takes one at most, and tells the others nothing: they come again.
+            port.socket.listen(0)
+            # Twisted closes a turn after it was told to, and fetches nobody in between.
+            port.disconnecting = False
+            port.doRead()
+            port.disconnecting = True
+            port.socket.close()
+            close(reason)
+
+        port.connectionLost = fetch_and_close
 
 
 def turn_away(bare: socket.socket, address: Any, site: Hurried) -> bool:

@@ -188,7 +188,7 @@ def test_who_asked_while_a_process_was_stopped_for_a_minute_is_answered(world: W
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
 def test_who_stands_in_the_queue_of_a_port_that_closes_is_answered(world: World, tmp_path: Path, kind: str) -> None:
-    """The kernel resets what is in the queue of a closed port, with the requests that were sent already."""
+    """The kernel resets whoever is in the queue of a closed port, those too who came since it began to close."""
     site = Site(world.reactor, lambda _: Answer(b"yes"))
     path = tmp_path / "api"
     where = f"unix:{path}" if kind == "unix" else "tcp:0:interface=127.0.0.1"
@@ -197,12 +197,14 @@ def test_who_stands_in_the_queue_of_a_port_that_closes_is_answered(world: World,
     newcomers = [socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) for _ in range(30)]
     opened: Any = listener.ports[0]
     address: Any = str(path) if kind == "unix" else ("127.0.0.1", opened.getHost().port)
-    for newcomer in newcomers:
-        world.sockets.append(newcomer)
+    world.sockets += newcomers
+    stopped: Any = None
+    for number, newcomer in enumerate(newcomers):
+        if number == 10:
+            stopped = listener.stopService()
         newcomer.connect(address)
         newcomer.setblocking(False)
         newcomer.sendall(REQUEST)
-    stopped = listener.stopService()
     assert [world.heard(newcomer) for newcomer in newcomers] == [[200]] * 30
     while not stopped.called:
         world.reactor.iterate(0)
