@@ -14,11 +14,11 @@ from gatewayd.config.values import (
     HeaderFields,
     HostPatterns,
     Net,
+    ReachedUrlOrNone,
     SmsSender,
     SmsSenders,
     Strings,
     Text,
-    UrlOrNone,
     shaped,
 )
 
@@ -65,7 +65,7 @@ class Label(Table):
     authorization: Annotated[tuple[CallersSecret, ...], Strict(False), Field(min_length=1)]
     sms_authorization: bool = True
     api_key: FullSecret
-    callback_url: UrlOrNone = ""
+    callback_url: ReachedUrlOrNone = ""
     callback_hosts: HostPatterns
     callback_http: bool = False
     email_senders: EmailSenders = ()

@@ -11,7 +11,7 @@ from gatewayd.config.regions import Region
 from gatewayd.config.secret import RevealedSecret, Secret, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, duration
-from gatewayd.config.values import Text, Url, header_name
+from gatewayd.config.values import ReachedUrl, Text, header_name
 
 Column = Literal[
     "id",
@@ -82,7 +82,7 @@ class HttpDirectory(Table):
     """[directories.NAME] with type = "http" """
 
     type: Literal["http"]
-    url: Url
+    url: ReachedUrl
     authorization: HeaderValue = Secret("")
     headers: dict[Annotated[str, AfterValidator(header_name)], HeaderValue] = {}
     fields: dict[Column, Annotated[str, AfterValidator(_json_path)]] = {}

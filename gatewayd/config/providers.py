@@ -10,7 +10,7 @@ from gatewayd.config.host_names import ascii_url
 from gatewayd.config.secret import ProofSecret, Secret, SecretText, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
-from gatewayd.config.values import Count, header_name, shaped
+from gatewayd.config.values import Count, check_host_of, header_name, shaped
 
 PLACE_HOLDERS = frozenset(
     {
@@ -49,7 +49,7 @@ def _url(text: str) -> str:
         raise ValueError("is not an http or https URL")
     if "{" in match[1]:
         raise ValueError("place-holders belong into the path or the query: the host is written out")
-    return ascii_url(text)
+    return check_host_of(ascii_url(text))
 
 
 def _header_value(value: object, info: ValidationInfo) -> Secret:

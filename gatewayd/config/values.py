@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
@@ -141,6 +142,20 @@ def _check_host(value: str) -> None:
         raise ValueError("is neither an address nor a name that can be looked up") from None
 
 
+def check_host_of(url: str) -> str:
+    """`url`, where its host can be looked up (a name with an underscore can't); ValueError. What is no URL passes."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    if host:
+        try:
+            _check_host(host)
+        except ValueError:
+            raise ValueError("has a host that is neither an address nor a name that can be looked up") from None
+    return url
+
+
 def _host_and_port(value: str) -> str:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", value)
     if match is None or not 1 <= int(match[2] or 1) <= 65535:
@@ -162,7 +177,9 @@ Helo = Annotated[str, AfterValidator(_helo)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
 Url = Annotated[str, AfterValidator(_url)]
-UrlOrNone = Annotated[str, AfterValidator(_if_any(_url))]
+ReachedUrl = Annotated[str, AfterValidator(_url), AfterValidator(check_host_of)]
+ReachedUrlOrNone = Annotated[str, AfterValidator(_if_any(_url)), AfterValidator(check_host_of)]
+"""Where we connect to ourselves."""
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 EmailSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_email_senders)], ...], Strict(False)]
 SmsSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_sms_senders)], ...], Strict(False)]

@@ -436,3 +436,18 @@ def test_a_file_for_a_proof_that_is_empty_is_told(tmp_path: Path) -> None:
         "esp.postmark.password: the secret is empty",
         "providers.vendor.reports.secret: the secret is empty",
     ]
+
+
+@pytest.mark.parametrize("host", ["sms_gateway", "a..example", "-a.example", "a" * 64 + ".example"])
+def test_a_url_whose_host_nobody_can_look_up_is_told(host: str) -> None:
+    """As with relays and SMSCs: each try to connect would be an error. A URL that only others ask may have one."""
+    vendor = {"url": f"http://{host}:8080/{{to}}", "clear_text": True, "fields": {"text": "{text}"}}
+    said = errors(
+        labels__amazing__callback_url=f"https://{host}/cb",
+        directories__http={"type": "http", "url": f"https://{host}/{{ext_user_id}}"},
+        providers={"vendor": vendor},
+        public={"base_url": f"https://{host}"},
+    )
+    fault = "has a host that is neither an address nor a name that can be looked up"
+    keys = ("labels.amazing.callback_url", "directories.http.url", "providers.vendor.url")
+    assert sorted(said) == sorted(f"{key}: {fault}" for key in keys)
