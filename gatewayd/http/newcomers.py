@@ -114,7 +114,7 @@ def _fetch_all(port: Any, site: Hurried) -> None:
 
 def fetch_the_last(port: Any) -> None:
     """Let this port fetch whoever waits once more when it closes: who is in its queue then is reset unanswered."""
-    if isinstance(port.socket, _ListeningSocket):
+    if isinstance(getattr(port, "socket", None), _ListeningSocket):
         close = port.connectionLost
 
         def fetch_and_close(reason: object) -> None:
