@@ -3,6 +3,7 @@
 Of the file as it stands, the profiles filled in; one fault of several keys is named at the key that has to change.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -40,7 +41,9 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
     where: dict[str, str] = {}
     for path, text in _templates(at, table):
         if not isinstance(text, str):
-            if not isinstance(text, bool | int | float):
+            if isinstance(text, float) and not math.isfinite(text):
+                yield f"{path}: is a number that JSON has not"
+            elif not isinstance(text, bool | int | float):
                 yield f"{path}: is neither a text, a number, true or false, nor a table or list of these"
             continue
         yield from _misspelt(path, text)
@@ -51,6 +54,10 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
     for key in ("username", "password"):
         if key in where and not table.get(key):
             yield f"{at}.{key}: is required: {where[key]} has {{{key}}}"
+    headers = table.get("headers")
+    for name in headers if isinstance(headers, Mapping) else ():
+        if name.lower() == "authorization" and table.get("authorization"):
+            yield f"{at}.headers.{name}: stands in authorization, too: two of them would be sent"
     if table.get("username") and not table.get("password") and "password" not in where:
         yield f"{at}.password: is required with username"
 

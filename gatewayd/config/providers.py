@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from gatewayd.config.host_names import ascii_url
 from gatewayd.config.secret import ProofSecret, Secret, SecretText, secret
@@ -93,7 +93,8 @@ Matches = Annotated[tuple[ProviderMatch, ...], Strict(False)]
 class ProviderAnswer(Table):
     """[providers.NAME.answer]"""
 
-    taken: Matches = (ProviderMatch(status="2xx"),)
+    taken: Annotated[Matches, Field(min_length=1)] = (ProviderMatch(status="2xx"),)
+    """Without any each answer would mean another try, and each try a copy for the recipient."""
     rejected: Matches = ()
     throttled: Matches = ()
     ids: Path = ""

@@ -1,5 +1,6 @@
 """[providers.*]: what is read, what a profile fills, and what contradicts, each named by its key."""
 
+import math
 import tomllib
 from typing import Any
 
@@ -118,6 +119,12 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
         ({"username": "a"}, "providers.vendor.password: is required with username"),
         ({"method": "GET", "body": "json"}, "providers.vendor.body: a GET has none"),
         ({"profile": "nobody"}, "providers.vendor.profile: is none of "),
+        ({"answer": {"taken": []}}, "providers.vendor.answer.taken: must not be empty"),
+        ({"fields": {"a": [math.inf]}}, "providers.vendor.fields.a[0]: is a number that JSON has not"),
+        (
+            {"headers": {"AUTHORIZATION": "a"}, "authorization": "b"},
+            "providers.vendor.headers.AUTHORIZATION: stands in authorization, too",
+        ),
         ({"answer": {"taken": [{"status": "20"}]}}, "providers.vendor.answer.taken[0].status: is not a status"),
         ({"reports": {"states": {"A": "sent"}}}, "providers.vendor.reports.states.A: must be one of"),
         ({"reports": {"signature": "twilio"}}, "providers.vendor.reports.secret: is required"),
