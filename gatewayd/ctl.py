@@ -234,12 +234,15 @@ def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     from twisted.internet.task import react
     from twisted.logger import globalLogBeginner
 
+    from gatewayd.http_client.lookups import in_threads_of_their_own
+
     # What is wrong is told in our words; without a log Twisted prints a traceback for a certificate that is not good.
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     results: list[T] = []
     failures: list[BaseException] = []
 
     def main(reactor: Any) -> Any:
+        reactor.installNameResolver(in_threads_of_their_own(reactor))
         done = Deferred.fromCoroutine(work(reactor))
         return done.addCallbacks(results.append, lambda failure: failures.append(failure.value))
 
