@@ -30,6 +30,12 @@ Mexico dropped what stood before its mobile numbers in 2019. Argentina writes 9 
 abroad, 15 behind it at home, and both are one too many: without the 9 the library knows which 15 it is.
 """
 
+_WRITTEN_AS_A_FRACTION = re.compile(r"(\+?[0-9]{7,})[.,]0{1,2}", re.ASCII)
+"""As a table sheet or a column of fractions writes a number: what stands behind the point are no digits of it."""
+
+_MISSES_DIGITS = re.compile(r"[0-9](?:\W*[^\W\d_]{1,2}[0-9]|[OoIl]\Z)")
+"""Letters where digits belong, as O for 0. The library leaves them out, and the rest may be somebody else's number."""
+
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
 
@@ -124,12 +130,17 @@ def readable_number(text: str, default_region: str) -> str | None:
         return None
     if _E164.fullmatch(text) and _stands_as_it_is(text):
         return text
+    if fraction := _WRITTEN_AS_A_FRACTION.fullmatch(text):
+        text = fraction[1]
+    if _MISSES_DIGITS.search(text):
+        return None
     try:
         number = phonenumbers.parse(text, default_region or None)
     except phonenumbers.NumberParseException:
         return None
     if number.extension:
         return None
+    number = _mobile_with_its_country_code(text, number) or number
     if not phonenumbers.is_possible_number(number):
         national = phonenumbers.national_significant_number(number)
         former = number.country_code in _FORMER_MOBILES and _FORMER_MOBILES[number.country_code].fullmatch(national)
@@ -140,6 +151,26 @@ def readable_number(text: str, default_region: str) -> str | None:
             return None
     written: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return written
+
+
+def _mobile_with_its_country_code(text: str, number: Any) -> Any:
+    """The mobile number that `text` is as an international number without its plus, or None.
+
+    `number` is what it is as a national one. In a country with numbers of many lengths, as Germany, most of these could
+    be either; but nobody sends an SMS to a landline that would be written with a zero before it.
+    """
+    phonenumbers = _numbering_plans()
+    digits = phonenumbers.normalize_digits_only(text)
+    if not digits.startswith(str(number.country_code)):
+        return None
+    mobile = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    if phonenumbers.number_type(number) in mobile:
+        return None
+    try:
+        international = phonenumbers.parse(f"+{digits}")
+    except phonenumbers.NumberParseException:
+        return None
+    return international if phonenumbers.number_type(international) == mobile[0] else None
 
 
 def _stands_as_it_is(text: str) -> bool:

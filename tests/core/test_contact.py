@@ -87,6 +87,49 @@ def test_what_is_no_number_in_any_spelling_stays_unreadable(text: str) -> None:
     assert readable_number(text, "") is None
 
 
+@pytest.mark.parametrize("text", ["4915112345678.0", "+4915112345678.00", "015112345678.0", "4915112345678,0"])
+def test_a_number_that_was_written_as_a_fraction_is_itself(text: str) -> None:
+    """As table sheets export it: the zero behind the point would make it somebody else's."""
+    assert readable_number(text, "DE") == "+4915112345678"
+
+
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_a_mobile_number_without_its_plus_is_itself(region: str) -> None:
+    """As columns of numbers have it: in its own country a landline of that spelling would begin with a zero."""
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if example is not None:
+        text = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+        assert readable_number(text[1:], region) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "number"),
+    [
+        ("491701234567", "DE", "+491701234567"),
+        ("49 (151) 2345-6789", "DE", "+4915123456789"),
+        ("04915 123456", "DE", "+494915123456"),
+        ("030 123456", "DE", "+4930123456"),
+        ("4930123456", "DE", "+4930123456"),
+        ("62812345678", "ID", "+62812345678"),
+    ],
+)
+def test_digits_that_begin_as_their_country_does(text: str, region: str, number: str) -> None:
+    """A zero before them says that they are national."""
+    assert readable_number(text, region) == number
+
+
+@pytest.mark.parametrize("text", ["+49151O2345678", "+49 151 1234567O", "0151 l2345678", "01511234l5678"])
+def test_letters_in_the_place_of_digits_make_no_other_number(text: str) -> None:
+    """Left out, what remains is somebody else's."""
+    assert readable_number(text, "DE") is None
+
+
+@pytest.mark.parametrize("text", ["+49 151 1234567 m", "tel:+491511234567", "M0151 1234567", "+49.151.1234567"])
+def test_what_stands_around_a_number_does_not_hide_it(text: str) -> None:
+    """A word before or behind it, and whatever stands between its groups."""
+    assert readable_number(text, "DE") == "+491511234567"
+
+
 def validated(text: str) -> str | None:
     """What the other library makes of an address."""
     try:
