@@ -124,16 +124,18 @@ class StopOrders:
         return {"imported": len(rows), "ended": len(order.rows) - len(rows)}
 
     def _stop(self, label: str, row: StopRow, usual: float) -> Stop:
-        of_player = row.ext_user_id and not row.of_address
+        player = self._keys.user_hashes(label, row.ext_user_id)[0] if row.ext_user_id else ""
         return Stop(
             label,
             row.channel,
-            self._keys.user_hashes(label, row.ext_user_id)[0] if of_player else row.keyed_hash,
+            row.keyed_hash if row.of_address else player or row.keyed_hash,
             row.since,
             row.until or usual,
             row.of_address,
             row.reason or "imported",
             row.ext_user_id,
+            # Else nobody could take the address off again by the player's id.
+            player if row.of_address else "",
         )
 
 

@@ -79,7 +79,7 @@ def _plain(reason: str) -> str:
 def _item(stop: Stop) -> tuple[Any, ...]:
     kind = "address" if stop.of_address else "player"
     began, ends = int(stop.since * 1000), int(stop.until * 1000)
-    return stop.label, stop.channel, stop.keyed_hash, 0, ends, kind, _plain(stop.reason), stop.user, "", began
+    return stop.label, stop.channel, stop.keyed_hash, 0, ends, kind, _plain(stop.reason), stop.user, stop.owner, began
 
 
 def _stop(label: str, channel: Channel, row: tuple[Any, Any, Any], now: float) -> Stop:

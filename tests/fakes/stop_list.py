@@ -56,6 +56,7 @@ class FakeStopList:
                 user=one.user,
                 reason=one.reason,
                 of_address=one.of_address,
+                owner=one.owner,
                 since=one.since,
             )
 

@@ -98,6 +98,18 @@ def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsy
     assert sorted(every(client, asked), key=str) == sorted(before, key=str)
 
 
+def test_an_address_that_was_imported_is_taken_off_with_its_player(client: Client, tmp_path: Path) -> None:
+    """As one that bounced: a list that came back from a file must not stop a player for good."""
+    asked = options(tmp_path, channel="email")
+    name = KEYS.address_hashes("anna@example.com")[0]
+    Path(asked.import_file).write_text(f"kind,ext_user_id,keyed_hash\naddress,1001,{name}\n", "utf-8")
+    stop_files.bring(asked, client)
+    assert [(stop["kind"], stop["ext_user_id"]) for stop in every(client, asked)] == [("address", "1001")]
+    told = client.post("/verbs/unsuppress", {"label": "amazing", "ext_user_id": "1001"})
+    assert told["unsuppressed"] == ["email"]
+    assert every(client, asked) == []
+
+
 def test_a_file_of_players_is_enough(client: Client, tmp_path: Path) -> None:
     """One column; without --channel they are stopped everywhere, for as long as the label keeps them."""
     asked = options(tmp_path, channel="sms")

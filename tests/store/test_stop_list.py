@@ -155,6 +155,15 @@ async def test_many_at_once(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_address_among_many_has_its_owner(world: World) -> None:
+    """Whoever takes the player off takes it off, too."""
+    now = time.time()
+    await world.stops.put_all([Stop("amazing", SMS, "bb", now - 50, now + 600, True, "r", "p1", owner="aa")])
+    assert await world.store.unsuppress("amazing", SMS, ["aa"])
+    assert not await world.on_it("bb")
+
+
+@pytest_twisted.ensureDeferred
 async def test_each_is_given_once_whatever_goes_meanwhile(world: World) -> None:
     """In the order of their beginning, many at the same moment; the one that was given last may go or begin anew."""
     now = time.time()

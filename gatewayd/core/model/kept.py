@@ -116,8 +116,9 @@ class Stopped(Struct, frozen=True):
 class Stop(Struct, frozen=True):
     """One entry of a stop list: a player, or with `of_address` an address, by its keyed hash.
 
-    `user` is the player's id, "" where nobody knows it or it was erased; `reason` says what put them there. Times are
-    seconds since the epoch.
+    `user` is the player's id, "" where nobody knows it or it was erased; `reason` says what put them there. `owner` is
+    the keyed hash of the player whose address it is, and is said of one that is to be put there only. Times are seconds
+    since the epoch.
     """
 
     label: str
@@ -128,6 +129,7 @@ class Stop(Struct, frozen=True):
     of_address: bool = False
     reason: str = ""
     user: str = ""
+    owner: str = ""
 
 
 class DeadLetter(Struct, frozen=True):
