@@ -150,6 +150,7 @@ def gatewayd(
         unmatched=unmatched,
         recorded=shared.statuses.recorded,
         received=shared.statuses.received,
+        recipients=shared.recipients,
     )
     ways = make_ways(shared, tracker)
     queues = make_queues(shared, ways, tracker, reporter)

@@ -13,9 +13,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from gatewayd.config import Label
-from gatewayd.core.interfaces import Decided, IMeter, IStopList, IStore, unrecorded
+from gatewayd.core.interfaces import Decided, IMeter, IRecipients, IStopList, IStore, unrecorded
 from gatewayd.core.log import Logger
-from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
+from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Evidence, Handed, Inbound, Known, Receipt, WhyNot
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.core.tokens import Keys
@@ -66,6 +66,7 @@ class Tracker:
         unmatched: UnmatchedReceipts | None = None,
         recorded: Callable[[str, Event], None] = lambda message_id, event: None,
         received: Callable[[Receipt], None] = lambda receipt: None,
+        recipients: IRecipients | None = None,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -76,6 +77,7 @@ class Tracker:
         self._audited = audited
         self._recorded = recorded
         self._received = received
+        self._recipients = recipients
         self._unmatched = unmatched or UnmatchedReceipts(clock)
         self.reconfigure(labels)
 
@@ -234,32 +236,52 @@ class Tracker:
     async def _stop(self, evidence: Evidence, known: Known) -> None:
         label = self._labels.get(known.label, _SAYS_NOTHING)
         wanted = _STOPPING.get(evidence.event)
-        # A player who was erased is named by the link alone.
-        user_hash = (
-            self._keys.user_hashes(known.label, known.ext_user_id)[0] if known.ext_user_id else evidence.user_hash
-        )
-        if wanted and wanted(label) and user_hash:
+        stops_player = wanted is not None and wanted(label)
+        # A bounce after a person's open is a forwarder's: the address was there.
+        hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.queued_reports
+        has_address = known.address_hash and known.channel is Channel.EMAIL
+        stops_address = hard and label.suppress_on_hard_bounce and has_address
+        if not stops_player and not stops_address:
+            return
+        user, user_hash = await self._whose(evidence, known)
+        if stops_player and user_hash:
             await self._stops.put(
                 known.label,
                 known.channel,
                 user_hash,
                 label.suppress_for,
-                user=known.ext_user_id,
+                user=user,
                 reason=f"{evidence.event} by {evidence.source}",
             )
-        # A bounce after a person's open is a forwarder's: the address was there.
-        hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.queued_reports
-        if hard and label.suppress_on_hard_bounce and known.address_hash and known.channel is Channel.EMAIL:
+        if stops_address:
             await self._stops.put(
                 known.label,
                 known.channel,
                 known.address_hash,
                 label.suppress_for,
-                user=known.ext_user_id,
+                user=user,
                 reason=f"{evidence.event} by {evidence.source}: no such address",
                 of_address=True,
                 owner=user_hash,
             )
+
+    async def _whose(self, evidence: Evidence, known: Known) -> tuple[str, str]:
+        """The player's id, "" where it is not known, and the keyed hash that the stop list has for it.
+
+        In the directory's own spelling: what was taken while the directory was down has the caller's, and the next
+        message may come in another one. Where it does not answer now, an unsubscribe link has it since the mail left.
+        """
+        if not known.ext_user_id:
+            # A player who was erased is named by the link alone.
+            return "", evidence.user_hash
+        user, spelled = known.ext_user_id, False
+        if self._recipients is not None:
+            found = await self._recipients.address(known.label, user, known.channel)
+            user, spelled = found.user, found.why_not not in (WhyNot.UNAVAILABLE, WhyNot.UNKNOWN)
+        hashes = self._keys.user_hashes(known.label, user)
+        if evidence.user_hash and not spelled and evidence.user_hash not in hashes:
+            return "", evidence.user_hash
+        return user, hashes[0]
 
     async def _stop_by_itself(self, evidence: Evidence) -> None:
         label = self._labels.get(evidence.label, _SAYS_NOTHING)

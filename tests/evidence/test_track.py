@@ -12,7 +12,19 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Channel, Decision, Email, Evidence, Handed, Inbound, Message, Receipt, Sms
+from gatewayd.core.model import (
+    Channel,
+    Decision,
+    Email,
+    Evidence,
+    Handed,
+    Inbound,
+    Message,
+    Receipt,
+    Resolved,
+    Sms,
+    WhyNot,
+)
 from gatewayd.core.retry import FACT_AGAIN
 from gatewayd.core.status import Event, State
 from gatewayd.core.tokens import Keys
@@ -45,10 +57,30 @@ class Store(FakeStore):
         return await super().record_evidence(evidence)
 
 
+class Directory:
+    """IRecipients of one player, whom it spells P1; it can be down."""
+
+    is_down = False
+
+    async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
+        """See IRecipients."""
+        return Resolved(user, why_not=WhyNot.UNAVAILABLE) if self.is_down else Resolved(user.upper(), "anywhere")
+
+    def patience(self, label: str) -> float:
+        """See IRecipients."""
+        return 0.0
+
+
 class Bench:
     """A tracker over a fake store with one message."""
 
-    def __init__(self, channel: Channel = Channel.SMS, audited: bool = False, **changed: Any) -> None:
+    def __init__(
+        self,
+        channel: Channel = Channel.SMS,
+        audited: bool = False,
+        directory: Directory | None = None,
+        **changed: Any,
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.store = Store(self.clock)
@@ -66,6 +98,7 @@ class Bench:
             decided=self.decisions.append,
             audited=audited,
             received=self.received.append,
+            recipients=directory,
         )
         now = self.clock.seconds()
         content = Sms("A", "b") if channel is Channel.SMS else Email("a@amazing.co", "s")
@@ -440,7 +473,8 @@ def test_an_sms_refusal_stops_no_number() -> None:
 )
 def test_a_label_may_do_without_the_stop_list(key: str, event: Event, hard: bool) -> None:
     """Each reason can be switched off; the status is reported all the same."""
-    bench = Bench(Channel.EMAIL, **{key: False})
+    changed: dict[str, Any] = {key: False}
+    bench = Bench(Channel.EMAIL, **changed)
     bench.sent()
     bench.take(event, hard=hard)
     assert bench.store.db.stop == {}
@@ -559,6 +593,35 @@ def test_who_was_erased_can_still_unsubscribe() -> None:
     run(bench.store.erase_some("0", "amazing", "p1"))
     evidence = Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=USER)
     run(bench.tracker.record(evidence))
+    assert bench.stopped(USER)
+
+
+def test_a_stop_is_under_the_directorys_own_spelling() -> None:
+    """A message that was taken while the directory was down has the caller's; the next one may come in another."""
+    spelled = KEYS.user_hashes("amazing", "P1")[0]
+    bench = Bench(directory=Directory())
+    bench.sent("r1")
+    run(bench.tracker.record_inbound(Inbound("world", NUMBER, "STOP")))
+    assert bench.stopped(spelled)
+    assert not bench.stopped(USER)
+    bench = Bench(Channel.EMAIL, directory=Directory())
+    bench.sent()
+    bench.take(Event.BOUNCED, hard=True)
+    assert bench.stopped(ADDRESS)
+    assert run(bench.store.unsuppress("amazing", Channel.EMAIL, [spelled]))
+
+
+def test_a_stop_while_the_directory_is_down_is_under_what_is_known() -> None:
+    """An unsubscribe link has had its spelling since the mail left; else it is the caller's."""
+    directory = Directory()
+    directory.is_down = True
+    spelled = KEYS.user_hashes("amazing", "P1")[0]
+    bench = Bench(Channel.EMAIL, directory=directory)
+    bench.sent()
+    run(bench.tracker.record(Evidence(ID, Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=spelled)))
+    assert bench.stopped(spelled)
+    assert not bench.stopped(USER)
+    bench.take(Event.COMPLAINED)
     assert bench.stopped(USER)
 
 
