@@ -79,6 +79,7 @@ class AuditLog:
         self._next_head = 0.0
         self._missing = 0  # decisions that could not be written since the last line
         self._why_missing = ""
+        self._is_removed = False
         self._file = _open(path)
         self._chain = self._opened_at = _last_chain(self._file)
         self._lines = _count(self._file)
@@ -99,6 +100,8 @@ class AuditLog:
     @property
     def trouble(self) -> str:
         """Why decisions are missing from the file, and how many by now; "" where it can be written."""
+        if self._is_removed:
+            return "the audit log's file was removed and no new one can be opened: what is written is lost"
         if not self._missing:
             return ""
         return f"the audit log cannot be written: {self._why_missing}; {self._missing} decisions are missing from it"
@@ -112,6 +115,22 @@ class AuditLog:
         if now >= self._next_head:
             self._next_head = now + HEAD_EVERY
             log.info("the audit log's chain stands at {chain}", chain=self._chain)
+
+    def look_after(self) -> None:
+        """Go on in a new file where this one was removed: what is written into a file without a name nobody can read.
+
+        One that was moved away has its name elsewhere, and goes on until it is reopened.
+        """
+        was_removed, self._is_removed = self._is_removed, not os.fstat(self._file).st_nlink
+        if not self._is_removed:
+            return
+        if not was_removed:
+            log.critical(
+                "the audit log's file was removed, and all that stood in it up to {chain}: a new one begins",
+                chain=self._chain,
+            )
+        self.reopen()
+        self._is_removed = not os.fstat(self._file).st_nlink
 
     def catch_up(self) -> None:
         """Write down how many decisions are missing, if there are any, as soon as that can be written."""

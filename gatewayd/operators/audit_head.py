@@ -51,6 +51,7 @@ class HeadKeeper(Regularly):
         return tuple(Degraded("audit", name, text) for name, text in faults if text)
 
     async def _keep(self) -> None:
+        self._audit.look_after()
         self._audit.catch_up()
         # What Redis does not answer now it is asked again.
         with suppress(StoreUnavailable):

@@ -137,6 +137,48 @@ def test_a_log_that_cannot_be_opened_anew_goes_on_as_it_was(tmp_path: Path) -> N
     assert problems(tmp_path / "elsewhere" / "audit.log") == []
 
 
+def test_a_log_that_was_removed_goes_on_in_a_new_one(tmp_path: Path) -> None:
+    """What is written into a file without a name is lost: at the next look there is one, and it says what went on."""
+    path = tmp_path / "audit.log"
+    redis = Kept()
+    audit = AuditLog(Clock(), path, SECRET, "gw1")
+    keeper = HeadKeeper(Clock(), audit, redis.read, redis.write)
+    audit.record(decision(0))
+    keeper.startService()
+    path.unlink()
+    with capturedLogs() as told:
+        audit.look_after()
+        audit.look_after()
+    assert [formatEvent(event)[:34] for event in told if event["log_level"].name == "critical"] == [
+        "the audit log's file was removed, "
+    ]
+    audit.record(decision(1))
+    keeper.stopService()
+    audit.close()
+    assert problems(path) == []
+    assert list(verify(path, (SECRET,)))[-1].startswith("2 lines, the chain ends at ")
+    assert "it goes on from" in list(verify(path, (SECRET,)))[-1]
+    assert keeper.degraded() == ()
+
+
+def test_a_log_that_was_removed_with_its_folder_is_a_trouble(tmp_path: Path) -> None:
+    """For as long as there is no place for a new one; it is said once."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    audit = AuditLog(Clock(), folder / "audit.log", SECRET, "gw1")
+    audit.record(decision(0))
+    (folder / "audit.log").unlink()
+    folder.rmdir()
+    audit.look_after()
+    assert audit.trouble.startswith("the audit log's file was removed")
+    folder.mkdir()
+    audit.look_after()
+    assert audit.trouble == ""
+    audit.record(decision(1))
+    audit.close()
+    assert problems(folder / "audit.log") == []
+
+
 def test_a_torn_last_line_is_one_fault(tmp_path: Path) -> None:
     """A power cut in the middle of a line: the chain goes on from the last whole one, and verify names the torn one."""
     path = tmp_path / "audit.log"
