@@ -5,7 +5,7 @@ error is not repeated, because it may quote a player's data.
 """
 
 import importlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from gatewayd.core.model import Recipient
 from gatewayd.directories import drivers, interrupts
 from gatewayd.directories.query import BoundQuery, bind
 from gatewayd.directories.remembered import TookTooLong
+from gatewayd.directories.replaced import NOWHERE, Standing, standing
 from gatewayd.directories.rows import read_row, recipient_of
 from gatewayd.directories.threads import StillAtWork, Threads
 
@@ -60,13 +61,14 @@ class SqlRecipientDirectory:
         self._connect = drivers.adjusted(driver, connect, timeout)
         connects = drivers.opener(driver, module.connect, timeout)
         ways = interrupts.WAYS.get(driver, ())
+        stands = standing(driver, connect)
         self.columns: tuple[str, ...] = ()
         self._refused_an_id = False
         self._threads: Threads[_SqlConnection] = Threads(
             reactor,
             f"directory-{driver}",
             CONNECTIONS,
-            lambda: _SqlConnection(connects, self._connect, ways),
+            lambda: _SqlConnection(connects, self._connect, ways, stands),
             _SqlConnection.close,
             _SqlConnection.interrupt if ways else None,
         )
@@ -113,10 +115,18 @@ class _Found(Struct, frozen=True):
 class _SqlConnection:
     """One thread's connection, made when it is needed."""
 
-    def __init__(self, connect: Any, arguments: Mapping[str, Any], ways: Sequence[interrupts.Way]) -> None:
+    def __init__(
+        self,
+        connect: Any,
+        arguments: Mapping[str, Any],
+        ways: Sequence[interrupts.Way],
+        stands: Callable[[], Standing],
+    ) -> None:
         self._connect = connect
         self._arguments = arguments
         self._ways = ways
+        self._stands = stands
+        self._stood = NOWHERE
         self._connection: Any = None
         self._cursor: Any = None
         self._is_given_up = False
@@ -148,10 +158,16 @@ class _SqlConnection:
                 log.debug("a query that hangs was not ended: {kind}", kind=type(error).__name__)
 
     def _find(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
+        now = self._stands()
+        if now != self._stood:
+            self.close()
+        if now is None:
+            # SQLite would make an empty one.
+            raise TemporaryFailure(f"the database failed: {drivers.where(self._arguments)}: there is no such file")
         connecting = self._connection is None
         try:
             if connecting:
-                self._connection = self._connect(**self._arguments)
+                self._connection, self._stood = self._connect(**self._arguments), now
                 connecting = False
             found = self._ask(bound, values)
             self._end_transaction()

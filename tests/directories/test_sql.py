@@ -1,8 +1,10 @@
 """Players by SQL: parameters bound in each driver's style, never pasted in."""
 
+import sqlite3
 import string
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,40 @@ async def test_sqlite_players(players: PlayerDatabase) -> None:
         assert await directory.find("amazing", "1001") is None
     finally:
         await directory.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_player_file_that_was_replaced_is_the_one_that_is_asked(tmp_path: Path) -> None:
+    """Who is in the one that has the name now counts. Where none has it, that is trouble, and none is made."""
+    path = tmp_path / "players.db"
+    write_players(path, "old@players.example")
+    directory = SqlRecipientDirectory(reactor, "sqlite3", {"database": str(path)}, QUERY, 2.0)
+    try:
+        for database in ("new@players.example", "newer@players.example"):
+            assert await directory.find("amazing", "1001")
+            write_players(tmp_path / "export.db", database)
+            (tmp_path / "export.db").rename(path)
+            found = await directory.find("amazing", "1001")
+            assert found == Recipient(email=database, id="1001")
+        path.unlink()
+        with pytest.raises(TemporaryFailure, match="no such file"):
+            await directory.find("amazing", "1001")
+        assert not path.exists()
+        write_players(path, "back@players.example")
+        found = await directory.find("amazing", "1001")
+        assert found == Recipient(email="back@players.example", id="1001")
+    finally:
+        await directory.close()
+
+
+def write_players(path: Path, email: str) -> None:
+    """A database with one player."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE players (id TEXT, email TEXT, phone TEXT, opted_out INTEGER, email_opted_out INTEGER,"
+            " sms_opted_out INTEGER, excluded INTEGER)"
+        )
+        database.execute("INSERT INTO players (id, email) VALUES ('1001', ?)", (email,))
 
 
 @pytest_twisted.ensureDeferred
