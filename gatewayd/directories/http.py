@@ -77,7 +77,12 @@ class HttpRecipientDirectory:
             hint = ": check authorization and headers" if status in (401, 403) else ""
             raise TemporaryFailure(f"the directory at {self._host} answered with status {status}{hint}")
         row = _player_in(body, self._host)
-        return None if row is None else recipient_of(self._columns(row))
+        if row is None:
+            return None
+        if row and not self._tells_of_a_player(row):
+            # Such as {"error": "busy"}, or a player one level further down: nobody would be reached, for good.
+            raise TemporaryFailure(f"the answer of the directory at {self._host} has none of the columns' names")
+        return recipient_of(self._columns(row))
 
     async def _get(self, url: str, *, again: bool) -> tuple[int, bytes]:
         headers: dict[bytes | str, bytes | str] = {"Accept": "application/json"}
@@ -105,6 +110,10 @@ class HttpRecipientDirectory:
 
         await treq.collect(response, keep)
         return b"".join(parts)
+
+    def _tells_of_a_player(self, row: Mapping[str, Any]) -> bool:
+        """Whether a column's name is in it, or the way to one: who has no address is known by others."""
+        return any(name.lower() in COLUMNS for name in row) or any(path[0] in row for path in self._paths.values())
 
     def _columns(self, row: Mapping[str, Any]) -> dict[str, Any]:
         found = {name.lower(): value for name, value in row.items() if name.lower() in COLUMNS}

@@ -164,6 +164,32 @@ async def test_columns_may_stand_elsewhere_in_the_answer() -> None:
     assert found == Recipient("anna@players.example", "+447700900123", id="7")
 
 
+@pytest.mark.parametrize("body", [b'{"error": "busy"}', b'{"data": {"email": "anna@players.example"}}', b'[{"a": 1}]'])
+@pytest_twisted.ensureDeferred
+async def test_what_has_no_columns_name_tells_of_no_player(body: bytes) -> None:
+    """It is trouble: a player without any address would be rejected for good."""
+    with pytest.raises(TemporaryFailure, match="none of the columns' names"):
+        await over_http(Service(body=body)).find("amazing", "1")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b'{"id": "1"}', {}),
+        (b'{"Email": null, "phone": null}', {}),
+        (b"{}", {}),
+        (b'{"data": null, "error": ""}', {"email": "data.contact.email"}),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_player_may_have_no_address(body: bytes, fields: dict[str, str]) -> None:
+    """Many services leave out what is null; the way to a column is there, or another column."""
+    found = await over_http(Service(body=body), fields=fields).find("amazing", "1")
+    assert found is not None
+    assert not found.email
+    assert not found.phone
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_rotated_secret_is_read_again_after_a_401() -> None:
     """Once for each look-up; where that does not help either, it is trouble, and says what to look at."""
