@@ -1,6 +1,6 @@
 """Client-side TLS with the operator's own certificates: the one place where the files become a context."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
 from twisted.internet.ssl import (
     Certificate,
     CertificateOptions,
@@ -64,6 +65,27 @@ class RenewedOptions:
         if self._made[0] != state:
             self._made = (state, client_options(self._host, **self._named))
         return self._made[1]
+
+
+class UnusableFile(Exception):
+    """A file of certificates or a key can't be used for the next connection."""
+
+
+@implementer(IStreamClientEndpoint)
+class Encrypted:
+    """TLS over `plain`, with what `options()` gives for each connection."""
+
+    def __init__(self, plain: IStreamClientEndpoint, options: Callable[[], Any]) -> None:
+        self._plain = plain
+        self._options = options
+
+    def connect(self, protocolFactory: Any) -> Any:
+        """Twisted: one connection. Raises UnusableFile."""
+        try:
+            options = self._options()
+        except (OSError, ValueError, SSL.Error) as error:
+            raise UnusableFile(f"a certificate or key file can't be used: {type(error).__name__}") from None
+        return wrapClientTLS(options, self._plain).connect(protocolFactory)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

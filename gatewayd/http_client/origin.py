@@ -3,7 +3,6 @@
 Owns no limit, no back-off and no meaning of an answer: they are its user's.
 """
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,14 +14,9 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from zope.interface import implementer
 
+from gatewayd.core.tls import UnusableFile
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
-
-
-class UnusableFile(Exception):
-    """A file of certificates or a key can't be used for the next connection."""
-
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (UnusableFile, "a certificate or key file can't be used"),
@@ -94,23 +88,6 @@ class Origin:
                 connection.abandon()
                 raise
         return connection
-
-
-@implementer(IStreamClientEndpoint)
-class Encrypted:
-    """TLS over `plain`, with what `options()` gives for each connection."""
-
-    def __init__(self, plain: IStreamClientEndpoint, options: Callable[[], Any]) -> None:
-        self._plain = plain
-        self._options = options
-
-    def connect(self, protocolFactory: Any) -> Any:
-        """Twisted: one connection. Raises UnusableFile."""
-        try:
-            options = self._options()
-        except (OSError, ValueError, TlsError):
-            raise UnusableFile from None
-        return wrapClientTLS(options, self._plain).connect(protocolFactory)
 
 
 async def knock(clock: IReactorTime, endpoint: IStreamClientEndpoint, timeout: float) -> None:

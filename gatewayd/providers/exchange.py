@@ -17,7 +17,7 @@ from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
 from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
-from gatewayd.http_client.origin import Encrypted, Origin
+from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
 from gatewayd.providers.templates import Asked
@@ -163,4 +163,4 @@ def _endpoint(network: Any, settings: Provider) -> Any:
     options = tls.RenewedOptions(
         host, ca_file=settings.ca_file, certificate=settings.certificate, private_key=settings.private_key
     )
-    return Encrypted(plain, options)
+    return tls.Encrypted(plain, options)

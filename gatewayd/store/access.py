@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd.config import Config, Redis
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import AuditHead
-from gatewayd.core.tls import client_options
+from gatewayd.core.tls import Encrypted, RenewedOptions
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink, stays
 from gatewayd.store.sentinel import Sentinels
@@ -40,7 +40,7 @@ def _sentinels(reactor: Any, table: Redis, jitter: Callable[[], float]) -> Senti
         return _encrypted(table, host, plain) if table.tls else plain
 
     if table.tls:
-        _options(table, "localhost")
+        _options(table, "localhost")()
     return Sentinels(
         reactor,
         {name: reach(*_host_and_port(name)) for name in table.sentinels},
@@ -62,11 +62,14 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 
 def _encrypted(table: Redis, host: str, plain: IStreamClientEndpoint) -> IStreamClientEndpoint:
-    return wrapClientTLS(_options(table, host), plain)
+    options = _options(table, host)
+    # A file that can't be used is said at once, not when a connection is opened.
+    options()
+    return Encrypted(plain, options)
 
 
-def _options(table: Redis, host: str) -> Any:
-    return client_options(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
+def _options(table: Redis, host: str) -> RenewedOptions:
+    return RenewedOptions(host, ca_file=table.ca_file, certificate=table.certificate, private_key=table.private_key)
 
 
 def redis_link(

@@ -1,5 +1,6 @@
 """Redis over TLS, as [redis] endpoint = "tls:..." configures it, against a real redis-server."""
 
+import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -109,6 +110,19 @@ async def test_without_what_the_server_asks_for_nothing_is_kept(redis: TlsRedis)
         {},
     )
     await gatherResults([Deferred.fromCoroutine(refused(files)) for files in ways])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_renewed_file_counts_at_the_next_connection(redis: TlsRedis, tmp_path: Path) -> None:
+    """As with relays, SMSCs and providers: what ran out is renewed under its name, and nobody restarts the daemon."""
+    current = tmp_path / "ca.pem"
+    current.write_text(Path(redis.stranger.ca_file).read_text())
+    os.utime(current, (1, 1))
+    async with link(redis.config(**redis.files(redis.authority) | {"ca_file": str(current)})) as one:
+        await until(lambda: "cannot be reached" in one.trouble)
+        current.write_text(Path(redis.authority.ca_file).read_text())
+        await until(lambda: one.up)
+        assert await one.command("PING") == b"PONG"
 
 
 @pytest_twisted.ensureDeferred
