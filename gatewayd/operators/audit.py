@@ -13,7 +13,8 @@ import hashlib
 import hmac
 import mmap
 import os
-from collections.abc import Generator
+import zlib
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -249,13 +250,16 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
     """
     keys = [_key(secret) for secret in secrets]
     chain, number, began = START, 0, ""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        for number, raw in enumerate(lines, 1):
+    try:
+        for number, raw in enumerate(_lines_of(path), 1):
             try:
                 line = _decode(raw)
             except msgspec.DecodeError:
                 yield f"line {number} is not a line of an audit log"
                 continue
+            # The chain is over what was read of it. A field more, or one twice, is read by others than us.
+            if _encode(line) != raw.rstrip(b"\r\n"):
+                yield f"line {number} is not as it was written: something was added to it or changed"
             if number == 1 and line.decision == CONTINUED:
                 # Whoever moved this line or made it up lacks the key under which it is bound to what it names.
                 chain = began = line.reason
@@ -273,8 +277,19 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
             if not any(hmac.compare_digest(line.chain, _bind(key, chain, bare)) for key in keys):
                 yield f"line {number} does not follow from the one before: something was changed, added or removed"
             chain = line.chain
+    except gzip.BadGzipFile:
+        yield f"after line {number}: the packed file is damaged or ends too early"
     yield f"{number} lines, the chain ends at {chain}" + (f"; it goes on from {began}" if began else "")
     return chain
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    """Raises OSError where it cannot be read; gzip.BadGzipFile where what was packed is not whole."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        try:
+            yield from lines
+        except (EOFError, zlib.error) as error:
+            raise gzip.BadGzipFile("the packed file is damaged or ends too early") from error
 
 
 def verified(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> tuple[list[str], str, str]:
@@ -303,8 +318,9 @@ def cut_off(newest: Path, head: AuditHead) -> str:
 def line_of(path: Path, chain: str) -> int:
     """The number of the line whose chain this is; 0 where there is none. Raises OSError where it cannot be read."""
     wanted = f'"chain":"{chain}"'.encode()
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        return next((number for number, raw in enumerate(lines, 1) if wanted in raw), 0)
+    with suppress(gzip.BadGzipFile):
+        return next((number for number, raw in enumerate(_lines_of(path), 1) if wanted in raw), 0)
+    return 0
 
 
 def _key(secret: bytes) -> bytes:

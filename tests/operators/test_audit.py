@@ -52,6 +52,25 @@ def test_an_untouched_log_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        lambda line: line.replace(b'"chain"', b'"approved":"by nobody","chain"'),
+        lambda line: line.replace(b'"reason"', b'"reason":"another","reason"'),
+        lambda line: line.replace(b'":"', b'": "'),
+        lambda line: line.replace(b"player", b"pl\\u0061yer"),
+    ],
+)
+def test_what_was_added_to_a_line_shows(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    """A field more, or one twice, of which another reader takes the first; line ends of another system are none."""
+    path = tmp_path / "audit.log"
+    lines = written(path)
+    path.write_bytes(b"".join([*lines[:2], change(lines[2]), *lines[3:]]))
+    assert problems(path) == ["line 3 is not as it was written: something was added to it or changed"]
+    path.write_bytes(b"".join(line[:-1] + b"\r\n" for line in lines))
+    assert problems(path) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
         lambda lines: [*lines[:2], lines[2].replace(b"id-2", b"id-9"), *lines[3:]],
         lambda lines: [*lines[:2], *lines[3:]],
         lambda lines: [*lines[:2], lines[3], lines[2], lines[4]],
@@ -188,6 +207,16 @@ def test_a_torn_last_line_is_one_fault(tmp_path: Path) -> None:
     audit.record(decision(9))
     audit.close()
     assert problems(path) == ["line 5 is not a line of an audit log"]
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-30], lambda raw: raw[:40] + b"\xff" * 20 + raw[60:]])
+def test_a_packed_log_that_is_not_whole_is_a_fault(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """Cut short by a full disk, or damaged: said as any other fault."""
+    written(tmp_path / "audit.log")
+    packed = tmp_path / "audit.log.1.gz"
+    packed.write_bytes(damage(gzip.compress((tmp_path / "audit.log").read_bytes())))
+    assert problems(packed)[-1].endswith("the packed file is damaged or ends too early")
+    assert line_of(packed, "none") == 0
 
 
 def test_a_packed_log_is_read(tmp_path: Path) -> None:
