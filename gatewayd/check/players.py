@@ -10,6 +10,7 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.redact import redact
 from gatewayd.directories import open_directory
 from gatewayd.directories.remembered import Remembered
+from gatewayd.directories.rows import COLUMNS
 
 _NUMBER = "2147483646"
 """An id that a directory with numbers for ids can be asked for, too; nobody is expected to have it."""
@@ -67,6 +68,10 @@ def _of_columns(what: str, directory: Any, labels: Mapping[str, config.Label]) -
         if users and column not in columns:
             text = f"the query has no column {column}, and labels.{users[0]} sends {use}: nobody would get any"
             yield Finding(FAIL, what, text)
+    for column in COLUMNS:
+        if columns.count(column) > 1:
+            text = f"the query has several columns {column}, of which the last counts: name the one that is meant by AS"
+            yield Finding(WARN, what, text)
     if why := directory.why_it_may_coerce():
         text = f"the query has no column id, and {why}: another spelling of an id passes the stop list and erase"
         yield Finding(WARN, what, text)

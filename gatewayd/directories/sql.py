@@ -21,7 +21,7 @@ from gatewayd.directories import drivers, interrupts
 from gatewayd.directories.query import BoundQuery, bind
 from gatewayd.directories.remembered import TookTooLong
 from gatewayd.directories.replaced import NOWHERE, Standing, standing
-from gatewayd.directories.rows import read_row, recipient_of
+from gatewayd.directories.rows import FLAGS, flag_of, read_row, recipient_of
 from gatewayd.directories.threads import StillAtWork, Threads
 
 log = Logger()
@@ -199,7 +199,7 @@ class _SqlConnection:
             return _Found(None, columns)
         if isinstance(row, Mapping):
             return _Found(recipient_of(row), columns)
-        return _Found(read_row(dict(zip(columns, row, strict=True))), columns)
+        return _Found(read_row(_by_name(columns, row)), columns)
 
     def _end_transaction(self) -> None:
         """Under REPEATABLE READ the next look-up would still see this one's snapshot, and miss an opt-out made since.
@@ -221,6 +221,14 @@ class _SqlConnection:
                 connection.close()
             except Exception as error:
                 log.debug("a connection did not close cleanly: {kind}", kind=type(error).__name__)
+
+
+def _by_name(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """A row's values; of several of one name, as a join of two tables may give, the last, but of a flag a yes."""
+    found = dict(zip(columns, row, strict=True))
+    if len(found) < len(columns):
+        found |= {name: value for name, value in zip(columns, row, strict=True) if name in FLAGS and flag_of(value)}
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -180,6 +180,15 @@ async def test_a_query_without_an_address_is_seen_by_its_columns(net: Net) -> No
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_column_that_a_join_gives_twice_is_a_warning(net: Net) -> None:
+    """Which of them counts is not for the order of tables to say."""
+    net.raw["directories"]["players"]["query"] = "SELECT *, email FROM players WHERE id = :ext_user_id"
+    found = (await net.look())["directory players"]
+    assert found.word == WARN
+    assert found.found.startswith("the query has several columns email, of which the last counts")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_look_up_that_may_coerce_is_a_warning(net: Net) -> None:
     """Without the database's own spelling another one passes the stop list; comparing texts is safe."""
     players = net.raw["directories"]["players"]

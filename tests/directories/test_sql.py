@@ -147,6 +147,18 @@ async def test_sqlite_players(players: PlayerDatabase) -> None:
         await directory.close()
 
 
+@pytest.mark.parametrize("flags", ["1 AS excluded, 0 AS excluded", "0 AS excluded, 'yes' AS Excluded"])
+@pytest_twisted.ensureDeferred
+async def test_a_flag_that_a_join_gives_twice_is_set_where_one_of_them_is(players: PlayerDatabase, flags: str) -> None:
+    """Whichever table stands last: a yes keeps us from writing to somebody."""
+    query = f"SELECT 'a@x.example' AS email, 'b@x.example' AS email, {flags} WHERE :ext_user_id = '1'"
+    directory = sqlite(players, query)
+    try:
+        assert await directory.find("amazing", "1") == Recipient("b@x.example", excluded=True)
+    finally:
+        await directory.close()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_player_file_that_was_replaced_is_the_one_that_is_asked(tmp_path: Path) -> None:
     """Who is in the one that has the name now counts. Where none has it, that is trouble, and none is made."""
