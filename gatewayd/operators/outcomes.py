@@ -6,6 +6,16 @@ from gatewayd.core.model import Json
 
 def stop_list(player: str, answer: Json) -> str:
     """A player was put on a label's stop list, or taken off it."""
+    return f"{_stop_list(player, answer)}{_UNCHECKED if 'unchecked' in answer else ''}"
+
+
+_UNCHECKED = (
+    "\nThe directory did not answer, so the id is taken as it is written here: where the directory may spell it"
+    " otherwise, do it again once it answers."
+)
+
+
+def _stop_list(player: str, answer: Json) -> str:
     label = answer["label"]
     if "suppressed" in answer:
         undo = f"To undo it: gatewayctl unsuppress {label} {player}"

@@ -59,12 +59,14 @@ class PlayerVerbs:
         player = await self._player(request)
         check_id(player.ext_user_id)
         await self._stop_orders.put(player, self._suppress_for(player.label))
-        return json_answer({"label": player.label, "suppressed": channels(player.channel)})
+        answer: Json = {"label": player.label, "suppressed": channels(player.channel)}
+        return json_answer(answer | await self._stop_orders.unchecked(player.label, player.ext_user_id))
 
     async def unsuppress(self, request: IRequest) -> Answer:
         """Take a player off a label's stop list; tells where they were on it."""
         player = await self._player(request)
-        return json_answer({"label": player.label, "unsuppressed": await self._stop_orders.take_off(player)})
+        answer: Json = {"label": player.label, "unsuppressed": await self._stop_orders.take_off(player)}
+        return json_answer(answer | await self._stop_orders.unchecked(player.label, player.ext_user_id))
 
     async def stops(self, request: IRequest) -> Answer:
         """One step over a label's stop list; the asker goes on as with an erasure."""

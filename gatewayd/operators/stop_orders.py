@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.core.interfaces import IRecipients, IShownToPeople, IStopList
-from gatewayd.core.model import Channel, Json, Stop
+from gatewayd.core.model import Channel, Json, Stop, WhyNot
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.orders import PlayerOrder, channels, check_id
 from gatewayd.operators.shapes import iso
@@ -69,6 +69,11 @@ class StopOrders:
         """The player's id as the directory spells it, and as the asker did; once where that is the same."""
         found = await self._recipients.address(label, user, Channel.EMAIL)
         return tuple(dict.fromkeys((found.user, user)))
+
+    async def unchecked(self, label: str, user: str) -> Json:
+        """Nothing, or under `unchecked` why the directory can't say now how it spells the id."""
+        found = await self._recipients.address(label, user, Channel.EMAIL)
+        return {"unchecked": found.reason} if found.why_not is WhyNot.UNAVAILABLE else {}
 
     async def put(self, player: PlayerOrder, seconds: float) -> None:
         """On the list, under the directory's own spelling."""

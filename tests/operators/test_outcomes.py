@@ -11,6 +11,8 @@ def test_a_stop_says_whose_and_how_it_is_undone() -> None:
     assert said.startswith("Player 1001 is on the stop list of amazing: email, sms.")
     assert said.endswith("gatewayctl unsuppress amazing 1001")
     assert "was not on" in outcomes.stop_list("1001", {"label": "amazing", "unsuppressed": []})
+    unchecked = {"label": "amazing", "suppressed": ["sms"], "unchecked": "down"}
+    assert "do it again once it answers" in outcomes.stop_list("1001", unchecked)
 
 
 def test_a_pause_says_what_becomes_of_messages() -> None:

@@ -154,6 +154,17 @@ def test_a_mistyped_label_is_told_which_it_looks_like(world: World, verb: str) -
     assert not world.run(world.store.paused())
 
 
+def test_a_stop_that_the_directory_could_not_spell_says_so(world: World) -> None:
+    """It is put, and taken off, as it is written: for the player it may be another id."""
+    world.players.down = True
+    told = world.verb("suppress", label="amazing", ext_user_id="01001", channel="sms").json
+    assert told == {"label": "amazing", "suppressed": ["sms"], "unchecked": "down"}
+    assert world.verb("unsuppress", label="amazing", ext_user_id="1001").json["unchecked"] == "down"
+    world.players.down = False
+    assert "unchecked" not in world.verb("suppress", label="amazing", ext_user_id="01001").json
+    assert "unchecked" not in world.verb("unsuppress", label="amazing", ext_user_id="nobody").json
+
+
 @pytest.mark.parametrize("user", ["u\n1", "u\x85", "\u2028", " ", "u" * 999])
 def test_an_id_that_no_request_can_have_is_not_put_on_the_stop_list(world: World, user: str) -> None:
     """It would stop nobody, and look as if it did; to look for it, or take it off, harms nothing."""
