@@ -1,7 +1,7 @@
 """What the file itself says that an operator would want to hear: nothing is connected to.
 
-A label without a way out, a way that nobody uses, clear text where carriers leave a choice, a secret that others on
-this host can read, a DKIM key that many receivers can't use.
+A label without a way out or in test mode, a way that nobody uses, clear text where carriers leave a choice, a
+secret that others on this host can read, a DKIM key that many receivers can't use.
 """
 
 import re
@@ -23,13 +23,28 @@ _SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorizati
 
 def look(config_: config.Config) -> list[Finding]:
     """What the tables say together."""
-    return [*_without_a_way(config_), *_unused(config_), *_no_hosts(config_), *_clear(config_), *_keys(config_)]
+    return [
+        *_without_a_way(config_),
+        *_in_test_mode(config_),
+        *_unused(config_),
+        *_no_hosts(config_),
+        *_clear(config_),
+        *_keys(config_),
+    ]
 
 
 def _without_a_way(config_: config.Config) -> Iterator[Finding]:
     for name, label in config_.labels.items():
         if not (label.relays or label.sms_routes or label.im_via):
             yield Finding(WARN, f"label {name}", "has no way out: no relays, sms_routes or im_via; it takes no message")
+
+
+def _in_test_mode(config_: config.Config) -> Iterator[Finding]:
+    for name, label in config_.labels.items():
+        if label.only_users is not None:
+            whom = f"{len(label.only_users)} of its players" if label.only_users else "nobody"
+            text = f"is in test mode (only_users): it sends to {whom}, and reports all others as delivered"
+            yield Finding(WARN, f"label {name}", text)
 
 
 def _unused(config_: config.Config) -> Iterator[Finding]:

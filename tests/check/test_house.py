@@ -39,6 +39,16 @@ def test_a_label_without_a_way_out_and_ways_that_nobody_uses() -> None:
     assert "no way out" in found["label amazing"]
 
 
+def test_a_label_in_test_mode() -> None:
+    """Whoever forgets it hears that all was delivered."""
+    sends: dict[str, Any] = LABEL | {"relays": ["main"]}
+    labels = {"live": sends, "some": sends | {"only_users": ["1", "2"]}, "none": sends | {"only_users": []}}
+    found = said(labels=labels, relays={"main": {"host": "127.0.0.1"}})
+    assert set(found) == {"label some", "label none"}
+    assert "sends to 2 of its players" in found["label some"]
+    assert "sends to nobody" in found["label none"]
+
+
 def test_a_callback_host_that_no_url_can_have() -> None:
     """With a port, a scheme or a path it is never equal to a host; patterns and IPv6 addresses are."""
     hosts = ["*.smartico.ai", "[::1]", "::1", "127.0.0.1", "10.0.0.1:8080", "https://a.example", "[::1]:80"]
