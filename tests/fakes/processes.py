@@ -107,7 +107,7 @@ class FakeProcesses(FakePart):
                 if row is None or (not row.pending if kind == "reports" else row.state not in WAITING):
                     continue
                 self._requeue(kind, message_id)
-                if kind != "reports" and row.state is State.UNCERTAIN:
+                if kind != "reports" and row.state is State.UNCERTAIN and row.marked_since:
                     row.copies += 1
                     self._note(row, "uncertain", f"{instance} ended while it was on the wire")
         if instance != self.instance and not kept:

@@ -168,6 +168,24 @@ async def test_copies_are_counted_over_restarts_and_peers(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_end_before_the_next_mark_is_no_copy(world: World) -> None:
+    """Marked once, then leased by processes that end before they mark it: one copy may have been taken, not three."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    await world.successor.beat(first=True, dead_after=15)
+    await world.successor.recover("one")
+    for _ in range(3):
+        [leased] = await world.two.lease_messages(Channel.SMS, 1)
+        assert (leased.copies, leased.state) == (1, State.UNCERTAIN)
+        await world.successor.recover("two")
+    [leased] = await world.two.lease_messages(Channel.SMS, 1)
+    await world.two.mark(leased.message, "world", "hash")
+    await world.successor.recover("two")
+    [leased] = await world.successor.lease_messages(Channel.SMS, 1)
+    assert leased.copies == 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_stray_under_whose_lease_nothing_left_is_queued(world: World) -> None:
     """Redis came back with the mark and without the put-back: who marked it knows that nothing was written."""
     message = await world.leased()

@@ -32,7 +32,7 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
     else
       clear(m, FIELD.lease)
     end
-    if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' then
+    if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' and may_have_left(m) then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')
     end
