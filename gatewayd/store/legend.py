@@ -258,7 +258,7 @@ FIELDS: dict[str, Field] = {
         "moment",
         "right before the latest copy was written, and behind the mark before it; in a field of its own: 0.1.0",
         "mark_on_the_wire, restate_mark",
-        _FINAL,
+        "with the hash",
     ),
     "address_hash": Field("a", "text", "keyed hash of where it went", "mark_on_the_wire", "erase_message"),
     "segments": Field(

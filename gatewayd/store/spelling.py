@@ -10,7 +10,6 @@ _RECORD = re.compile(r"\bRECORD\(([a-z_,\s]+)\)")
 _READ_OTHERWISE = {
     "accepted_at": "({} or now) + 0",
     "segments_taken": "({} or 0) + 0",
-    "callback": "{} or ''",
     "address_hash": "{} or ''",
 }
 """How a script has what HMGET gives: as it is, nil where there is none, unless it stands here.

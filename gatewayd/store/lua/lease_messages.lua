@@ -5,6 +5,7 @@
 --         how many of that part stay in the queue; now(ms)}
 -- holds   what its acceptor may still have to take back stays in the queue
 --         a message is in the queue, set aside, or in exactly one lease set with its lease in the hash
+
 local function deadline_of(key)
   local _, _, deadline = fingerprint_of(key, call('HGET', key, FIELD.fingerprint))
   return tonumber(deadline or '0')

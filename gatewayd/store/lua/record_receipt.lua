@@ -1,6 +1,6 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
--- item    smsc ids places(bucket and beginning of an entry, of each id behind the other) event('' settles nothing) detail number-hashes
---         park(0|1|2: whatever moment the payload names) payload('' of one that is said for the first time)
+-- item    smsc ids places(bucket and beginning of an entry, of each id behind the other) event('' settles nothing) detail
+--         number-hashes park(0|1|2: whatever moment the payload names) payload('' of one that is said for the first time)
 --         was-parked(0|1) report-lease by-number(0|1) wording('' for none)
 -- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
 --         sent(it shows that all was taken) payload(it is to be parked: say it once more with that) clock(it is to be
