@@ -161,6 +161,24 @@ def test_what_contradicts_between_tables_comes_beside_what_is_wrong_inside_one()
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("track_opens", True, "public"),
+        ("one_click_unsubscribe", True, "public"),
+        ("bounce_domain", "b.amazing.co", "bounces"),
+        ("complaint_address", True, "bounces"),
+    ],
+)
+def test_what_a_label_can_only_do_with_a_table_says_which(key: str, value: object, part: str) -> None:
+    """Without it the key would do nothing, and nobody would know."""
+    tree = raw(**{f"labels__amazing__{key}": value})
+    tree.pop(part)
+    with pytest.raises(ConfigError) as caught:
+        parse(tree, {})
+    assert f"labels.amazing.{key}: needs [{part}]" in caught.value.errors
+
+
 @pytest.mark.parametrize("part", ["gatewayd", "redis", "labels", "relays", "smscs", "directories", "esp", "public"])
 @pytest.mark.parametrize(
     "value", [1, "x", [], {"a": 1}, {"a": []}, {"a": {"relays": 1, "sms_routes": [1], "directory": []}}]
