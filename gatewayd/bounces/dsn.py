@@ -20,6 +20,7 @@ from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard, precision
 from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.core.enhanced_codes import HARD
+from gatewayd.core.phrases import plain
 from gatewayd.core.redact import whole_words
 
 Block = dict[str, str]
@@ -217,7 +218,7 @@ def _may_be_over(block: Block, status: str) -> bool:
 
 def _words(telling: _Telling, block: Block, status: str, diagnostic: str) -> str:
     """Where the block gives no reason, the text for people may; a code that is clear needs none."""
-    words = wording.plain(f"{block.get('status', '')} {diagnostic}")
+    words = plain(f"{block.get('status', '')} {diagnostic}")
     return words if diagnostic or status in HARD else f"{words} {telling.words}"
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from gatewayd.bounces import wording
 from gatewayd.bounces.html_words import readable
 from gatewayd.core.encoded import from_base64, text_of
+from gatewayd.core.phrases import plain
 
 MAX_MAIL = 1 << 20
 MAX_HEADER = 64 << 10
@@ -90,7 +91,7 @@ class Mail(Struct, frozen=True, dict=True):
     @cached_property
     def flat(self) -> str:
         """The beginning of the story as wording.py wants it."""
-        return wording.plain(self.story[:MAX_PROSE])
+        return plain(self.story[:MAX_PROSE])
 
     @cached_property
     def returned(self) -> str:

@@ -6,19 +6,23 @@ from gatewayd.bounces import wording
 from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
-from gatewayd.bounces.senders import from_daemon
+from gatewayd.bounces.senders import from_daemon, is_replied
 from gatewayd.core.addresses import ADDRESS
+from gatewayd.core.phrases import plain
 from gatewayd.core.redact import whole_words
 
 
 def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     """A bounce from before RFC 3464, or from a system that never heard of it."""
     story, flat = mail.story, mail.flat
-    subject = wording.plain(mail.header("subject") or "")
+    subject = plain(mail.header("subject") or "")
     daemon = from_daemon(mail, null_sender)
     if not daemon and not (wording.SIGNATURE.search(flat) and wording.BOUNCE_SUBJECT.search(subject)):
         return None
     kind = Kind.DELAYED if kind_of(subject) is Kind.DELAYED else kind_of(story)
+    if kind is Kind.NONE and is_replied(mail):
+        # Its subject is that of the mail which it answers.
+        return None
     if kind is Kind.NONE:
         kind = kind_of(subject)
     if kind is Kind.NONE and len(story) < len(mail.text):
@@ -45,7 +49,7 @@ def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
 
 def kind_of(text: str) -> Kind:
     """Delay before failure: a warning quotes the failure that it warns of. Success needs that nothing failed."""
-    flat = wording.plain(text[:MAX_PROSE])
+    flat = plain(text[:MAX_PROSE])
     if wording.DELAY.search(wording.NO_DELAY.without(flat)):
         return Kind.DELAYED
     if wording.FAILURE.search(flat):
@@ -111,7 +115,7 @@ def recipient_of(mail: Mail, story: str) -> str:
             if address and (pattern in _CERTAIN_LINES or address.lower() not in own):
                 return address
     for match in ADDRESS.finditer(story):
-        address = match.group(1).rstrip(".")
+        address = match.group(1).strip(".'")
         if address.lower() not in own and not wording.DAEMON.search(address):
             return address
     return _original_recipient(mail)

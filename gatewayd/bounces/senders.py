@@ -8,8 +8,11 @@ import re
 from gatewayd.bounces import wording
 from gatewayd.bounces.parts import REPORTS, Mail
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
+from gatewayd.core.phrases import Phrases, plain
 
-_CONVERSATION = re.compile(r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw)\s*:\s*)+", re.IGNORECASE)
+_CONVERSATION = re.compile(
+    r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw|odp|res|vs|ynt|回复|答复|回覆|返信)\s*[:：]\s*)+", re.IGNORECASE
+)
 _RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
 _ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from", "x-apple-action")
 
@@ -25,7 +28,7 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     sender = mail.header("from") or ""
     if mail.header("x-failed-recipients") or not sender.strip(" <>\"'"):
         return True
-    subject = wording.plain(mail.header("subject") or "")
+    subject = plain(mail.header("subject") or "")
     if _is_answer(mail):
         return False
     if is_report(mail) or _matches(mail, wording.DAEMON):
@@ -40,23 +43,40 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     return signed or bool(first_address(mail.flat) or wording.ABOUT_MAIL.search(subject))
 
 
-def _matches(mail: Mail, names: wording.Phrases) -> bool:
+def _matches(mail: Mail, names: Phrases) -> bool:
     return any(names.search(mail.header(field) or "") for field in ("from", "sender"))
 
 
 def _is_conversation(mail: Mail) -> bool:
     """People quote bounces to each other: "Re: Undelivered mail" is no bounce; "Re: my question : non remis" is one."""
-    subject = wording.plain(mail.header("subject") or "")
+    subject = plain(mail.header("subject") or "")
     opening = _CONVERSATION.match(subject)
     return opening is not None and wording.BOUNCE_SUBJECT.match(subject, opening.end()) is not None
 
 
 def _is_answer(mail: Mail) -> bool:
-    """A person's auto-responder (RFC 3834) by its subject or its headers; Auto-Submitted alone decides nothing."""
-    subject = wording.plain(mail.header("subject") or "")
-    if wording.AUTO_REPLY_SUBJECT.search(subject):
-        return not wording.BOUNCE_SUBJECT.search(subject)
-    return any(mail.header(name) for name in _ANSWERS) and not _matches(mail, wording.DAEMON)
+    """A person's auto-responder (RFC 3834) by its subject or its headers; Auto-Submitted alone decides nothing.
+
+    A subject's first words are the writer's own: behind them stands that of the mail which is answered or returned.
+    """
+    subject = plain(mail.header("subject") or "")
+    answering = wording.AUTO_REPLY_SUBJECT.search(subject)
+    bouncing = wording.BOUNCE_SUBJECT.search(subject)
+    if answering is not None and bouncing is None:
+        return True
+    if _matches(mail, wording.DAEMON):
+        return False
+    if answering is not None and bouncing is not None:
+        return answering.start() < bouncing.start() and not is_report(mail)
+    return any(mail.header(name) for name in _ANSWERS) or (
+        is_replied(mail) and _CONVERSATION.match(subject) is not None
+    )
+
+
+def is_replied(mail: Mail) -> bool:
+    """Whether it calls itself an automatic answer, and has neither the form nor the sender of a mail system's."""
+    stated = (mail.header("auto-submitted") or "").strip().lower().startswith("auto-replied")
+    return stated and not (is_report(mail) or _matches(mail, wording.DAEMON) or _matches(mail, wording.MAYBE_DAEMON))
 
 
 def read_receipt(mail: Mail) -> BounceReading | None:

@@ -5,47 +5,8 @@ case. A phrase belongs here if a person who knows mail, but not this program, wo
 """
 
 import re
-import unicodedata
-from collections.abc import Sequence
-from functools import cached_property
 
-
-def plain(text: str) -> str:
-    """`text` as the phrases here expect it: white space collapsed, accents gone (many systems write without them)."""
-    if text.isascii():
-        return " ".join(text.split())
-    words = " ".join(text.replace("’", "'").split())
-    # Marks that stand alone go before, not only after: to sort a long row of them takes the square of its length.
-    marked = unicodedata.normalize("NFD", "".join(char for char in words if not _is_mark(char)))
-    return unicodedata.normalize("NFC", "".join(char for char in marked if not unicodedata.combining(char)))
-
-
-def _is_mark(char: str) -> bool:
-    return char > "\u02ff" and unicodedata.category(char) == "Mn"
-
-
-class Phrases:
-    """Any of several phrases. They are compiled when first looked for: most processes never read a bounce."""
-
-    def __init__(self, phrases: Sequence[str]) -> None:
-        self._phrases = phrases
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(plain, self._phrases)), re.IGNORECASE)
-
-    def search(self, text: str) -> re.Match[str] | None:
-        """Where one of them stands in `text`."""
-        return self._pattern.search(text)
-
-    def match(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """Whether `text` goes on with one of them at `start`."""
-        return self._pattern.match(text, start)
-
-    def without(self, text: str) -> str:
-        """`text` with a space in place of each."""
-        return self._pattern.sub(" ", text)
-
+from gatewayd.core.phrases import Phrases
 
 DAEMON = Phrases(
     (
@@ -115,6 +76,10 @@ BOUNCE_SUBJECT = Phrases(
         r"配信(?:不能|できません|失敗|エラー|状態)|届けられません|送信(?:できません|失敗|エラー)|エラーメール|戻され|不達",
         r"退信|无法(?:投递|送达|传递)|投递失败|投递状态|未送达|無法(?:傳遞|投遞|送達)|傳送失敗|投遞失敗|系统退信",
         r"반송|전송 ?실패|배달 ?(?:되지|실패|불가)|전달되지",
+        r"\bαδύνατη η (?:παράδοση|αποστολή)|\bαποτυχία (?:παράδοσης|αποστολής)|\bανεπίδοτ|\bnelivra|\blivrare eșuată",
+        r"לא ניתן (?:היה )?למסירה|המסירה נכשלה|غير قابل للتسليم",
+        r"فشل (?:ال)?(?:تسليم|إرسال)|ส่งไม่(?:ถึง|สำเร็จ)|\bkhông thể (?:gửi|chuyển)",
+        r"\btidak terkirim|\bgagal terkirim|\bneisporuč|\bnedostavlj|\bnepristatyt|\bnav piegādāt|\btoimetamata",
     )
 )
 
@@ -178,6 +143,19 @@ DELAY = Phrases(
         r"遅延|再(?:送信?|試行)を?(?:し(?:ます|続け)|いたします|されます|行い|試み(?!まし)|繰り返|続け)|配信(?:が|は)遅れ",
         r"まだ(?:配信|送信|届)|引き続き(?:配信|送信|再)|지연|다시 시도(?:합|할)",
         r"延迟|尚未(?:送达|投递|送達)|将(?:继续|会继续)?(?:重试|尝试)|延遲|稍后[^。]{0,8}重试",
+        r"\bκαθυστερ|\bδεν (?:έχει )?παραδοθ\w{1,6} ακόμ",
+        r"\bθα (?:ξανα|επανα|συνεχ)|\bnu a fost încă livrat|\bîncă nu a fost",
+        r"\bîntârzia|\bva reîncerca|עיכוב|מתעכב|עדיין לא נמסר|(?:נ|י)נסה שוב",
+        r"تأخ[ريی]|(?:سنحاول|ستتم إعادة|سيتم إعادة|سنعيد) (?:ال)?(?:محاولة|مرة)",
+        r"تسليم[^.]{0,60} بعد\b|تأخیر|دوباره (?:تلاش|سعی)",
+        r"ล่าช้า|จะ(?:ลอง|พยายาม)ส่ง(?:ใหม่|อีก|ต่อ)|ยังไม่ได้(?:ส่ง|นำส่ง)",
+        r"\bbị (?:trì hoãn|chậm)|\bsẽ thử (?:gửi )?lại",
+        r"\bchưa (?:được )?(?:gửi|chuyển|giao)|\btertunda\b",
+        r"\bakan (?:mencoba|dicoba) (?:lagi|kembali)|\bbelum (?:ter|di)kirim",
+        r"\bodgođen|\bjoš nije (?:isporučen|dostavljen)|\bponovno pokuša",
+        r"\bvėluo|\bdar nepristatyt|\baizkavē|\bvēl nav piegādāt",
+        r"\bhilin|\bproovitakse uuesti|\byritetään uudelleen",
+        r"\b(?:dosud|zatiaľ|zatím) ne(?:byl|bol)|\boneskor|देरी|विलंब|फिर से (?:प्रयास|कोशिश)",
     )
 )
 
@@ -269,6 +247,21 @@ FAILURE = Phrases(
         r"存在しない|見つかりません|エラー(?:に|が|を|メール|となり)|不達|受信できません|拒否|宛先(?:不明|が)|容量(?:を)?(?:超|不足)|戻(?:り|され)",
         r"退信|退回|无法(?:投递|送达|传递|发送|被?投递)|投递失败|发送失败|不存在|未送达|被拒(?:绝|收)|拒收|拒绝|無法|失敗|邮箱已满",
         r"반송|실패|전송할 수 없|배달(?:되지|할 수)|존재하지|전달되지 (?:않|못)|찾을 수 없",
+        r"\bδεν (?:ήταν δυνατ|μπόρεσε|μπορεί|παραδόθηκε|είναι δυνατ|υπάρχει)",
+        r"\bαδύνατη η (?:παράδοση|αποστολή)|\bανεπίδοτ",
+        r"\bnu (?:a|au) (?:putut|fost) (?:fi )?(?:livrat|trimis|expediat)",
+        r"\bnelivra|\bnu există\b|לא ניתן (?:היה )?למסור|לא נמסר|נכשל",
+        r"تعذر|تعذّر|لم (?:يتم|نتمكن من) (?:تسليم|إرسال)|غير قابل للتسليم",
+        r"فشل (?:ال)?(?:تسليم|إرسال)|تحویل (?:داده )?نشد|ارسال نشد",
+        r"ไม่สามารถ(?:ส่ง|นำส่ง)|ส่งไม่(?:ถึง|สำเร็จ|ได้)|ไม่พบ(?:ที่อยู่|ผู้ใช้|ผู้รับ)",
+        r"\bkhông (?:thể|được) (?:gửi|chuyển|giao)|\bkhông tồn tại",
+        r"\btidak (?:dapat|bisa) (?:di)?(?:kirim|sampaikan)",
+        r"\bgagal (?:di|ter)?kirim|\btidak terkirim|\btidak ditemukan",
+        r"\bnije (?:bilo )?(?:moguće )?(?:isporuč|dostav|uruč)",
+        r"\bneisporuč|\bnedostavlj|\bne postoji\b|\bni bilo mogoče dostav",
+        r"\bnepavyko (?:pristaty|išsiųs)|\bnepristatyt|\bnevarēja piegādāt|\bneizdevās (?:piegād|nosūt)|\bnav piegādāt",
+        r"\bei (?:saanud|õnnestunud|olnud võimalik) (?:\w+ ){0,2}toimeta|\btoimetamata|\bne(?:byl|bol)\w? doru[čc]",
+        r"वितरित नहीं|नहीं (?:भेजा|पहुंचाया) जा सका|डिलीवर नहीं|मौजूद नहीं",
     )
 )
 
@@ -280,7 +273,8 @@ DELIVERED = Phrases(
         r"\bdelivery (?:was |is )?(?:completed|successful|succeeded|complete)",
         r"\bdelivery status notification \(success\)|\brelayed:|\breturn receipt\b.{0,80}\bdelivered",
         r"\bsuccessfully relayed|\bsuccessful mail delivery report",
-        r"\bwurde (?:erfolgreich )?(?:zugestellt|übermittelt|ausgeliefert)|\bremis avec succès",
+        r"\bwurde (?:\w+ ){0,4}(?:zugestellt|übermittelt|ausgeliefert)",
+        r"\bremis avec succès|\bremise [^.]{1,60} est terminée",
         r"\bentregado correctamente|\bconsegnato con successo",
         r"\bуспешно доставлен",
     )
@@ -347,6 +341,10 @@ UNKNOWN_USER = Phrases(
         r"\bno such (?:user|person|address)|\bunknown (?:or illegal )?alias|\baddress(?:ee)? unknown",
         r"\baddress (?:you entered )?(?:could not|couldn't) be found",
         r"\bunbekannter (?:benutzer|empfänger)|\bdestinataire inconnu|\butilisateur inconnu",
+        r"\badresse (?:\w+ )?(?:wurde nicht gefunden|existiert nicht)",
+        r"\badresse n'existe pas|\bn'a pas (?:pu être|été) trouvée?",
+        r"\bdirección (?:\w+ ){0,3}(?:no existe|no se encontró)",
+        r"\bindirizzo (?:\w+ ){0,2}inesistente|\bkonto nie istnieje",
         r"\busuario desconocido|\butente sconosciuto|\busuário desconhecido|\bgebruiker onbekend",
         r"неизвестн\w{1,4} (?:пользовател|получател|адрес)|ユーザ\w{0,4}(?:が|"
         r"は)?(?:存在しません|見つかりません|不明)|宛先不明|收件人不存在|用户不存在",
@@ -364,18 +362,6 @@ NO_DOMAIN = Phrases(
     )
 )
 """Says that the domain does not exist, which makes 5.4.4 an address fault."""
-
-NOT_THE_ADDRESS = Phrases(
-    (
-        r"\bquota\b|\b(?:mail)?box (?:\w+ )?(?:is )?full|\bdisk (?:is )?full",
-        r"\binsufficient (?:disk|storage|system)",
-        r"\bblack-?list|\bblock-?list|\bspam\b|\bspf\b|\bdkim\b|\bdmarc\b|\bpolicy\b|\breputation\b",
-        r"\brelay(?:ing)? (?:access )?(?:denied|prohibited|not)",
-        r"\brecipient preferences|\bpreferences of the (?:recipient|person)|\bnot accepting mail from",
-        r"\bsender (?:\w+ ){0,2}(?:rejected|denied|unknown)",
-    )
-)
-"""Another reason than the address, whatever the code says: many systems answer 5.1.1 or 550 for policy."""
 
 # Where a mail stops telling its story and shows the mail that it is about.
 ORIGINAL = re.compile(

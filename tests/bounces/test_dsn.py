@@ -149,6 +149,8 @@ def test_the_enhanced_code(stated: str, diagnostic: str, status: str) -> None:
         ("5.1.0", "smtp; 550 5.7.1 <x>: rejected", False),
         ("5.1.1", "smtp; 550 5.1.0 <x>: rejected", True),
         ("5.1.0", "smtp; 550 sender rejected", False),
+        ("5.2.1", "smtp; 550-5.2.1 The user you are trying to contact is receiving mail at a rate that", False),
+        ("5.2.1", "smtp; 550 5.2.1 The email account that you tried to reach is disabled.", True),
     ],
 )
 def test_only_the_address_s_own_faults_are_hard(status: str, diagnostic: str, hard: bool) -> None:
@@ -344,6 +346,48 @@ def test_a_report_in_a_report() -> None:
 def test_people_and_their_programs(subject: str, sender: str, head: str, body: str, kind: Kind) -> None:
     """Auto-replies and people's mails are no bounces, whatever words they use."""
     assert read(mail(body, subject, sender, head)).kind is kind
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        "Delivery notification: your bonus has arrived",
+        "Your message was returned",
+        "Undelivered bonus!",
+        "Warning: message from your VIP manager",
+        "Failed delivery? Claim it again",
+        "Message status: VIP",
+        "Your gift could not be delivered",
+    ],
+)
+def test_an_answer_may_quote_a_subject_of_ours_that_sounds_like_a_bounce(ours: str) -> None:
+    """Its own words stand before that subject, as those of a bounce do."""
+    replied = "Auto-Submitted: auto-replied\nReturn-Path: <>\n"
+    generated = "Auto-Submitted: auto-generated\nReturn-Path: <>\n"
+    for subject, sender, head, body in (
+        (f"Automatic reply: {ours}", PLAYER, replied, "I am out of the office until Monday."),
+        (f"Out of Office: {ours}", PLAYER, "Return-Path: <>\n", "Back on Monday."),
+        (f"Abwesenheitsnotiz: {ours}", PLAYER, generated, "Ich bin bis Montag nicht im Haus."),
+        (f"[#12345] We received your request: {ours}", "Help <help@far.example>", generated, "Ticket received."),
+        (f"Re: {ours}", PLAYER, replied, "I am away. Mail to my old address can not be delivered."),
+        (f"Odp: {ours}", PLAYER, replied, "Jestem na urlopie."),
+        (ours, PLAYER, replied, "Thank you, I will answer next week."),
+    ):
+        assert read(mail(body, subject, sender, head)).kind is Kind.AUTO_REPLY, subject
+    text = f"Delivery has failed to these recipients: {PLAYER}\n550 5.1.10 Recipient not found"
+    for subject in (
+        f"Undeliverable: {ours}",
+        f"Undeliverable: Automatic reply: {ours}",
+        "Undeliverable: Your vacation",
+    ):
+        returned = read(mail(text, subject, "Microsoft Outlook <postmaster@far.example>", replied))
+        assert (returned.kind, returned.status) == (Kind.FAILED, "5.1.10"), subject
+
+
+def test_an_address_in_quotation_marks_is_read_without_them() -> None:
+    """As Exchange writes it."""
+    text = f"The following recipient(s) cannot be reached:\n\n      '{PLAYER}' on 28/11/2026\n  #5.1.1"
+    assert read(mail(text, "Undeliverable: x", "System Administrator <postmaster@far.example>")).recipient == PLAYER
 
 
 def test_auto_submitted_alone_decides_nothing() -> None:
