@@ -130,7 +130,7 @@ def open_client(config: Path, instance: str = "") -> AdminClient:
 
 def _listens(config: Path, instance: str) -> list[str]:
     try:
-        raw = tomllib.loads(config.read_text("utf-8"))
+        raw = tomllib.loads(config.read_text("utf-8-sig"))
     except OSError as error:
         raise NoDaemon(f"cannot read {config}: {error.strerror} (gatewayctl --config FILE VERB)") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -108,6 +108,15 @@ def test_a_file_in_another_encoding_shows_its_line(tmp_path: Path) -> None:
     assert caught.value.errors == [f"{path}: {said}"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    """Some editors write one, and no editor shows it."""
+    path = tmp_path / "gatewayd.toml"
+    path.write_bytes(b"\xef\xbb\xbf[gatewayd]\nx = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert "gatewayd.x: unknown key" in caught.value.errors
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -115,6 +124,12 @@ def test_a_file_in_another_encoding_shows_its_line(tmp_path: Path) -> None:
         ("[redis]\nrate = 100/s\n", ": rate = 100/s"),
         ('[redis]\npassword = "hunter2\n', ": password = …"),
         ("[redis]\npassword = hunter2\n", ": password = …"),
+        ("[redis]\npassword hunter2\n", ": password …"),
+        ("[redis]\npassword: hunter2\n", ": password …"),
+        ("[redis]\nhunter2\n", ": …"),
+        ("[labels.a]\nauthorization = [\nhunter2,\n]\n", ": …"),
+        ("[directories.a]\nconnect = {pwd = hunter2, host = 1}\n", ": connect = …"),
+        ("[directories.a.connect]\npwd = hunter2\n", ": pwd = …"),
         ("[redis\n", ": [redis"),
     ],
 )
