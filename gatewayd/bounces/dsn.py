@@ -74,7 +74,7 @@ def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:
 
     Bounded in time and memory by the limits in parts.py, whatever the mail holds.
     """
-    mail = _unwrapped(mail)
+    mail = _unwrapped(mail, null_sender)
     return (
         read_complaint(mail)
         or read_notice(mail)
@@ -88,9 +88,11 @@ def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:
     )
 
 
-def _unwrapped(mail: Mail) -> Mail:
-    """Some filters wrap a whole report into a report of their own that says nothing."""
-    if not mail.returned or not is_report(mail) or _has_report_part(mail):
+def _unwrapped(mail: Mail, null_sender: bool | None) -> Mail:
+    """Some filters wrap a whole report into a mail of their own that says nothing, or add a footer to it."""
+    if "delivery-status" not in mail.returned or _has_report_part(mail):
+        return mail
+    if not (is_report(mail) or from_daemon(mail, null_sender)):
         return mail
     inner = take_apart(mail.returned.encode("utf-8", "replace"))
     return inner if _has_report_part(inner) else mail

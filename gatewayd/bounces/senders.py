@@ -14,13 +14,16 @@ _CONVERSATION = re.compile(
     r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw|odp|res|vs|ynt|回复|答复|回覆|返信)\s*[:：]\s*)+", re.IGNORECASE
 )
 _RECEIPTS = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
+_OTHER_REPORTS = frozenset({"disposition-notification", "feedback-report", "tlsrpt"})
+"""What a multipart/report may be about besides delivery (RFC 8098, 5965, 8460)."""
 _ANSWERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from", "x-apple-action")
 
 
 def is_report(mail: Mail) -> bool:
     """Whether it has the form of a delivery report, whatever is in it."""
-    stated = mail.type.startswith("multipart/") and mail.parameters.get("report-type", "").lower() == "delivery-status"
-    return stated or mail.type == "multipart/report" or any(part.type in REPORTS for part in mail.parts)
+    stated = mail.parameters.get("report-type", "").lower() if mail.type.startswith("multipart/") else ""
+    is_one = stated == "delivery-status" or (mail.type == "multipart/report" and stated not in _OTHER_REPORTS)
+    return is_one or any(part.type in REPORTS for part in mail.parts)
 
 
 def from_daemon(mail: Mail, null_sender: bool | None) -> bool:

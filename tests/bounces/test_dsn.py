@@ -2,6 +2,7 @@
 
 import base64
 import json
+import quopri
 import time
 import tomllib
 from pathlib import Path
@@ -310,6 +311,33 @@ def test_a_report_in_a_report() -> None:
     )
     verdict = read(outer.replace(b"@@", report(block("failed", "5.2.2"))))
     assert (verdict.kind, verdict.status, verdict.recipient) == (Kind.FAILED, "5.2.2", PLAYER)
+
+
+def test_a_report_in_a_mail_with_a_footer() -> None:
+    """A gateway that checks mail attaches the whole of it, and adds its own words."""
+    head = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="o"\n'
+    body = "--o\nContent-Type: message/rfc822\n\n@@\n--o\nContent-Type: text/plain\n\nChecked for viruses\n--o--\n"
+    outer = mail(body, "Undelivered Mail Returned to Sender", head=head)
+    verdict = read(outer.replace(b"@@", report(block("failed", "5.2.2"))))
+    assert (verdict.kind, verdict.status, verdict.recipient, verdict.parsed) == (Kind.FAILED, "5.2.2", PLAYER, True)
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
+def test_a_report_in_a_file(encoding: str) -> None:
+    """It is known by how it begins, in whatever it is written."""
+    given = block("failed", "5.2.2").encode()
+    written = {"base64": base64.encodebytes(given), "quoted-printable": quopri.encodestring(given)}.get(encoding, given)
+    part = f'--o\nContent-Type: application/octet-stream; name="details.dat"\nContent-Transfer-Encoding: {encoding}\n\n'
+    body = f"--o\nContent-Type: text/plain\n\nSee the file.\n{part}{written.decode()}\n--o--\n"
+    verdict = read(mail(body, "Undeliverable", head='Content-Type: multipart/mixed; boundary="o"\n'))
+    assert (verdict.kind, verdict.status, verdict.recipient, verdict.parsed) == (Kind.FAILED, "5.2.2", PLAYER, True)
+
+
+def test_a_report_about_something_else_is_no_bounce() -> None:
+    """Such as on TLS sessions (RFC 8460): it has the form of reports, and speaks of failures."""
+    head = "Content-Type: multipart/report; report-type=tlsrpt; boundary=o\n"
+    body = "--o\nContent-Type: text/plain\n\n12 sessions failed: messages could not be delivered.\n--o--\n"
+    assert read(mail(body, "Report Domain: amazing.co", "noreply-tls@far.example", head)).kind is Kind.NONE
 
 
 # --- what is no bounce ----------------------------------------------------------------------------------------------

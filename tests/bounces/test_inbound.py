@@ -248,6 +248,22 @@ def test_feedback_reports(kind: str, expected: Event | None, prefix: str) -> Non
     assert found == (None if expected is None else (expected, "arf", False))
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"", Event.COMPLAINED),
+        (b"Feedback-Type:\n", Event.COMPLAINED),
+        (b"Auth-Failure: dmarc\n", None),
+    ],
+)
+def test_a_feedback_report_that_states_no_type(fields: bytes, expected: Event | None) -> None:
+    """It is about a mail that somebody did not want, unless it is about how that was signed."""
+    content = arf("abuse").replace(b"Feedback-Type: abuse\n", fields).replace(b"Feedback-Type: abuse\r\n", fields)
+    assert b"abuse\n" not in content
+    found = fact(content, address("b"), "fbl@isp.test")
+    assert found == (None if expected is None else (expected, "arf", False))
+
+
 def test_only_a_report_is_a_complaint() -> None:
     """A mail in prose, or a bounce, to the address for complaints is none."""
     assert fact(mail("spam!", body="this is spam"), address("fbl"), CANARY) is None
