@@ -131,6 +131,8 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
         ("sandbox --messages many", "must be a number, 1 or more"),
         ("smpp-probe world --to mum", "must be a number such as +447700900123"),
         ("dead-letters list --limit 0", "must be a number, 1 or more"),
+        ("trace -uid", "an id that begins with a hyphen goes behind --"),
+        ("suppress amazing -player", "an id that begins with a hyphen goes behind --"),
     ],
 )
 def test_a_wrong_argument_is_said_in_words(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,6 +157,27 @@ def test_a_full_disk_is_no_traceback(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (run.returncode, run.stderr) == (1, "gatewayctl: not all of it could be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["providers"], 0), (["--json", "providers"], 0), (["check"], 1), (["--json", "check"], 1)]
+)
+def test_a_reader_that_has_seen_enough_is_no_failure(words: list[str], status: int) -> None:
+    """As `head` is; but a check whose end nobody read found nothing to be good."""
+    command = [sys.executable, "-m", "gatewayd.ctl", "--config", "/nowhere.toml", *words]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        run = subprocess.run(command, stdout=broken, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("words", [["providers"], ["--json", "providers"]])
+def test_a_closed_output_is_no_traceback(words: list[str]) -> None:
+    """Some that start programs close it."""
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "gatewayd.ctl", *words]
+    run = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest_twisted.ensureDeferred

@@ -132,11 +132,11 @@ def _retry_all(options: Namespace, client: AdminClient) -> int:
 def _dead_of(options: Namespace, client: AdminClient) -> Iterator[str]:
     """The messages that have dead letters in the range of time asked for, each once."""
     seen: set[str] = set()
-    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}")["dead_letters"]:
+    until = "" if options.until is None else f"&until={options.until!r}"
+    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}{until}")["dead_letters"]:
         at = datetime.fromisoformat(letter["given_up_at"]).timestamp()
-        late = options.until is not None and at >= options.until
         early = options.since is not None and at < options.since
-        if not (late or early) and letter["ext_message_id"] not in seen:
+        if not early and letter["ext_message_id"] not in seen:
             seen.add(letter["ext_message_id"])
             yield letter["ext_message_id"]
 
