@@ -93,8 +93,8 @@ class Verbs:
         return json_answer(answer)
 
     async def dead_letters(self, request: IRequest) -> Answer:
-        """The newest dead letters; the query says how many (`limit`: 1 to 100000, default 100), and before when they were
-        given up (`until`: seconds since the epoch).
+        """The newest dead letters; the query says how many (`limit`: 1 to 100000, default 100), and before when they
+        were given up (`until`: seconds since the epoch).
         """
         text = (request.args or {}).get(b"limit", [b"100"])[0]
         limit = int(text) if text.isdigit() and len(text) <= 6 else 0

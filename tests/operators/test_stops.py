@@ -98,7 +98,9 @@ def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsy
     assert sorted(every(client, asked), key=str) == sorted(before, key=str)
 
 
-@pytest.mark.parametrize("player", [" 1001", "1001 ", "a\u00a0b", "a\u200bb", "zo\u0308", "-1", '"', "a,b", "\ufeff1", "=1+1"])
+@pytest.mark.parametrize(
+    "player", [" 1001", "1001 ", "a\u00a0b", "a\u200bb", "zo\u0308", "-1", '"', "a,b", "\ufeff1", "=1+1"]
+)
 def test_an_id_comes_back_from_a_file_as_it_is(client: Client, tmp_path: Path, player: str) -> None:
     """Whatever a request can have: with another one in its place the player would get mail again."""
     asked = options(tmp_path, channel="sms")
