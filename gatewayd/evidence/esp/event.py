@@ -144,7 +144,7 @@ def is_hard(*texts: object, otherwise: bool) -> bool:
 def decoded(body: bytes) -> Any:
     """The JSON in `body`. Raises Unreadable."""
     try:
-        return half_pairs.decoded(body)
+        return half_pairs.decoded_anyway(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable("the body is not JSON") from None
 
