@@ -4,6 +4,7 @@ Knows octets and time. When a request may be made is the vendor's, what an answe
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -108,9 +109,13 @@ class Exchange:
         """Open a connection without TLS and close it. Raises why there is none."""
         await origin.knock(self._clock, self._plain, self._timeout)
 
-    async def connect(self) -> None:
-        """Open a connection and close it. Raises why there is none; nothing is asked."""
+    async def connect(self, listened: float = 0.0) -> None:
+        """Open a connection and close it, after `listened` seconds. Raises why there is none; nothing is asked."""
         connection = await self._origin.connection()
+        if listened:
+            # No octet leaves: what comes is why the other side ends it, or nothing until it is too late.
+            with suppress(TooLate):
+                await connection.ask(b"", self._clock.seconds() + listened)
         await connection.abandon()
 
     def unreachable(self, problem: BaseException) -> None:
