@@ -159,7 +159,7 @@ class Callbacks(Service):
 
 @lru_cache(_MOST_HOSTS)
 def _one_spelling(scheme: str, netloc: str) -> tuple[str, str]:
-    """Scheme and host in the spelling for all (RFC 3986 6.2.2.1, 6.2.3): in small letters, no port that goes by default."""
+    """Scheme and host, which have many spellings, in one (RFC 3986 6.2.2.1, 6.2.3): small letters, no usual port."""
     scheme = scheme.lower()
     return scheme, netloc.lower().removesuffix(":443" if scheme == "https" else ":80").removesuffix(":")
 

@@ -22,8 +22,8 @@ HARMLESS = "Harmless"
 
 
 async def look(reactor: Any, name: str, table: Provider, listened: float = LISTENED) -> list[Finding]:
-    """Connect, with TLS where it has it, to what stands for `listened` seconds; ask who we are, where that can be asked;
-    a line each.
+    """Connect, with TLS where it has it, to what stands for `listened` seconds; ask who we are, where that can be
+    asked; a line each.
     """
     what, where = f"provider {name}", _host_of(table.url)
     vendor = vendor_of(reactor, name, table)
