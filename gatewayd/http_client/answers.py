@@ -79,13 +79,15 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
     packed = False
     for line in lines:
         name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip()
+        name, value = name.rstrip().lower(), value.strip()
         if name == b"content-length":
-            if not value.isdigit() or (length is not None and length != value):
+            # What a proxy joined of several that agree is one (RFC 9112 6.3).
+            said = {one.strip() for one in value.split(b",")} | ({length} if length is not None else set())
+            length = said.pop()
+            if said or not length.isdigit():
                 raise BadAnswer("its length is unclear")
-            length = value
         elif name == b"transfer-encoding":
-            coding = value.lower()
+            coding = value.lower() if value.lower() != b"identity" else coding
         elif name == b"connection":
             options = value.lower()
             keep = b"close" not in options and (modern or b"keep-alive" in options)
@@ -158,8 +160,8 @@ class AnswerReader:
         return self.complete
 
     def closed(self) -> bool:
-        """The peer closed the connection; true where that is how this answer ends."""
-        if not self.complete and self._step is AnswerReader._until_closed:
+        """The peer closed the connection; true where that is how this answer ends, or all of its body had come."""
+        if not self.complete and self._step in (AnswerReader._until_closed, AnswerReader._trailer):
             self._finish(bytes(self._body))
         return self.complete
 
@@ -195,8 +197,10 @@ class AnswerReader:
         if self.status in (204, 304):
             self._finish(b"")
         elif coding is not None:
-            if coding != b"chunked" or length is not None:
+            if coding != b"chunked":
                 raise BadAnswer("its transfer coding is unknown")
+            # Beside a length the coding counts; who says both may mean something else by what follows (RFC 9112 6.3).
+            self.keep = self.keep and length is None
             self._step = AnswerReader._chunk_line
         elif length is not None:
             self._wanted = int(length[:10])
