@@ -355,6 +355,13 @@ def test_a_report_about_something_else_is_no_bounce() -> None:
         ("Re: offer", PLAYER, "Precedence: auto_reply\n", "Away", Kind.AUTO_REPLY),
         ("Re: Undelivered mail", PLAYER, "", "Why was it returned? It says user unknown.", Kind.NONE),
         ("Fwd: failure notice", PLAYER, "", "Look: <a@b.example>: user unknown", Kind.NONE),
+        (
+            "offer",
+            "Far Ltd <info@far.example>",
+            "Return-Path: <>\n",
+            "This is an automatically generated message. The address info@far.example is not valid: ask our help desk.",
+            Kind.NONE,
+        ),
         ("My account was blocked", PLAYER, "", "The site says user unknown, mailbox unavailable", Kind.NONE),
         ("hello", PLAYER, "", "how are you", Kind.NONE),
         (
