@@ -276,6 +276,8 @@ def test_only_a_report_is_a_complaint() -> None:
         (mail(ASKED), CANARY, True),
         (mail(ASKED.upper(), body=""), CANARY, True),
         (mail(f"Fwd:\r\n unsubscribe\r\n {ASKED}"), CANARY, True),
+        (mail(f"{ASKED[:70]}\r\n {ASKED[70:]}"), CANARY, True),
+        (mail(f'[EXTERNAL] "{ASKED}"'), CANARY, True),
         (mail(ASKED, "Auto-Submitted: no\r\n"), CANARY, True),
         # Programs that take a link's subject as it stands, or encode and cut it.
         (mail(ASKED.replace(" ", "%20")), CANARY, True),
