@@ -15,7 +15,7 @@ KEPT = 1_048_576
 """Octets of lines that wait for a reader."""
 
 _AT_ONCE = 4096
-"""Octets that Linux takes without waiting from who was told that there is room (PIPE_BUF of pipe(7); a socket has more)."""
+"""Octets that Linux takes without waiting from who was told that there is room (PIPE_BUF of pipe(7); sockets more)."""
 
 _LAST_WAIT = 50
 """Milliseconds for which each piece of a process' last lines may wait for its reader."""
