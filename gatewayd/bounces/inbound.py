@@ -222,14 +222,14 @@ class ReturnedMail(protocol.Factory):
         verdict = inspected.verdict
         if inspected.loops:
             return None
+        if verdict.kind in _COMPLAINTS and verdict.parsed:
+            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(inspected))
         if to.purpose is Purpose.UNSUBSCRIBE_MAIL:
             # Apple Mail marks what its user asked for as auto-replied; its wording tells it from a vacation notice.
             asked = not inspected.auto_submitted or verdict.kind is Kind.UNSUBSCRIBED
             return self._unsubscribed(to.message_id, inspected.subject) if asked and not null_sender else None
         if verdict.kind in _COMPLAINTS:
-            if not verdict.parsed:
-                return None
-            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(inspected))
+            return None
         if to.purpose is Purpose.COMPLAINT or not (null_sender or (inspected.report and verdict.parsed)):
             return None
         event = self._event(verdict)

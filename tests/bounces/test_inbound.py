@@ -241,9 +241,9 @@ def test_auto_replies_and_people_are_no_bounces() -> None:
         ("auth-failure", None),
     ],
 )
-@pytest.mark.parametrize("prefix", ["fbl", "b"])
+@pytest.mark.parametrize("prefix", ["fbl", "b", "u"])
 def test_feedback_reports(kind: str, expected: Event | None, prefix: str) -> None:
-    """Complaints count from any sender, at the address for them and at the return path."""
+    """Complaints count from any sender, at the address for them, the return path and that in List-Unsubscribe."""
     found = fact(arf(kind), address(prefix), "fbl@isp.test")
     assert found == (None if expected is None else (expected, "arf", False))
 
