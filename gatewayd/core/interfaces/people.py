@@ -17,7 +17,9 @@ class IShownToPeople(IAbout):
         """The first of `ids` that is kept."""
 
     async def fields(message_id: str) -> Mapping[str, str]:
-        """A message's record as it stands, each field by its name in the store's legend; empty where none is kept."""
+        """A message's record as it stands, each field by its name in the store's legend, but not what the message
+        says; empty where none is kept.
+        """
 
     async def waiting(message_id: str, channel: Channel) -> Waiting | None:
         """When a message is tried next and until when; None where it is in no queue (in work, or not waiting)."""
