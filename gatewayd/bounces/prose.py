@@ -2,7 +2,7 @@
 
 import re
 
-from gatewayd.bounces import wording
+from gatewayd.bounces import subjects, wording
 from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
@@ -17,19 +17,21 @@ def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     story, flat = mail.story, mail.flat
     subject = plain(mail.header("subject") or "")
     daemon = from_daemon(mail, null_sender)
-    if not daemon and not (wording.SIGNATURE.search(flat) and wording.BOUNCE_SUBJECT.search(subject)):
+    if not daemon and not (wording.SIGNATURE.search(flat) and subjects.BOUNCE_SUBJECT.search(subject)):
         return None
-    kind = Kind.DELAYED if kind_of(subject) is Kind.DELAYED else kind_of(story)
+    kind = _kind_of_report(subject) or kind_of(story)
     if kind is Kind.NONE and is_replied(mail):
         # Its subject is that of the mail which it answers.
         return None
     if kind is Kind.NONE:
-        kind = kind_of(subject)
+        kind = Kind.DELAYED if subjects.WARNING_SUBJECT.search(subject) else kind_of(subject)
     if kind is Kind.NONE and len(story) < len(mail.text):
         # Some show the returned mail first and the reason below it.
         story = mail.text[:MAX_PROSE]
         kind = kind_of(story)
-    if kind is Kind.NONE and (mail.header("x-failed-recipients") or wording.BOUNCE_SUBJECT.search(subject)):
+    if kind is Kind.NONE and not mail.text.strip() and subjects.NEUTRAL_SUBJECT.search(subject):
+        return None
+    if kind is Kind.NONE and (mail.header("x-failed-recipients") or subjects.BOUNCE_SUBJECT.search(subject)):
         # In a language that the tables lack; a warning or a success would have said so in its subject.
         kind = Kind.FAILED
     if kind is Kind.NONE:
@@ -45,6 +47,13 @@ def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
         diagnostic=_excerpt(flat),
         hard=kind is Kind.FAILED and is_hard(status, words),
     )
+
+
+def _kind_of_report(subject: str) -> Kind | None:
+    """What its subject alone says beyond doubt."""
+    if subjects.SUCCESS_SUBJECT.search(subject):
+        return Kind.DELIVERED
+    return Kind.DELAYED if kind_of(subject) is Kind.DELAYED else None
 
 
 def kind_of(text: str) -> Kind:

@@ -5,7 +5,7 @@ Auto-Submitted alone decides nothing: mail systems and auto-responders both set 
 
 import re
 
-from gatewayd.bounces import wording
+from gatewayd.bounces import subjects, wording
 from gatewayd.bounces.parts import REPORTS, Mail
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.core.phrases import Phrases, plain
@@ -37,13 +37,13 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     if is_report(mail) or _matches(mail, wording.DAEMON):
         return True
     null = null_sender if null_sender is not None else (mail.header("return-path") or "x").strip() == "<>"
-    bouncing = wording.BOUNCE_SUBJECT.search(subject) is not None
+    bouncing = subjects.BOUNCE_SUBJECT.search(subject) is not None
     signed = wording.SIGNATURE.search(mail.flat) is not None
     if null or _matches(mail, wording.MAYBE_DAEMON):
         return bouncing or signed
     if not bouncing or _is_conversation(mail):
         return bouncing and signed
-    return signed or bool(first_address(mail.flat) or wording.ABOUT_MAIL.search(subject))
+    return signed or bool(first_address(mail.flat) or subjects.ABOUT_MAIL.search(subject))
 
 
 def _matches(mail: Mail, names: Phrases) -> bool:
@@ -54,7 +54,7 @@ def _is_conversation(mail: Mail) -> bool:
     """People quote bounces to each other: "Re: Undelivered mail" is no bounce; "Re: my question : non remis" is one."""
     subject = plain(mail.header("subject") or "")
     opening = _CONVERSATION.match(subject)
-    return opening is not None and wording.BOUNCE_SUBJECT.match(subject, opening.end()) is not None
+    return opening is not None and subjects.BOUNCE_SUBJECT.match(subject, opening.end()) is not None
 
 
 def _is_answer(mail: Mail) -> bool:
@@ -63,8 +63,8 @@ def _is_answer(mail: Mail) -> bool:
     A subject's first words are the writer's own: behind them stands that of the mail which is answered or returned.
     """
     subject = plain(mail.header("subject") or "")
-    answering = wording.AUTO_REPLY_SUBJECT.search(subject)
-    bouncing = wording.BOUNCE_SUBJECT.search(subject)
+    answering = subjects.AUTO_REPLY_SUBJECT.search(subject)
+    bouncing = subjects.BOUNCE_SUBJECT.search(subject)
     if answering is not None and bouncing is None:
         return True
     if _matches(mail, wording.DAEMON):

@@ -17,6 +17,18 @@ from gatewayd.bounces.parts import MAX_PARTS, take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 
 PLAYER = "player.one@far.example"
+POSTFIX_SUCCESS = f"""\
+This is the mail system at host mx.example.
+
+Your message was successfully delivered to the destination(s)
+listed below. If the message was delivered to mailbox you will
+receive no further notifications. Otherwise you may still receive
+notifications of mail delivery errors from other systems.
+
+                   The mail system
+
+<{PLAYER}>: delivery via mx.far.example[192.0.2.1]:25: 250 2.0.0 OK
+"""
 
 
 def read(raw: bytes) -> BounceReading:
@@ -340,6 +352,27 @@ def test_a_report_about_something_else_is_no_bounce() -> None:
     assert read(mail(body, "Report Domain: amazing.co", "noreply-tls@far.example", head)).kind is Kind.NONE
 
 
+@pytest.mark.parametrize(
+    ("subject", "text", "kind"),
+    [
+        ("Successful Mail Delivery Report", POSTFIX_SUCCESS, Kind.DELIVERED),
+        ("Successful Mail Delivery Report", "", Kind.DELIVERED),
+        ("[EXT] Delivery Status Notification (Success)", "Errors may be reported: delivery failed", Kind.DELIVERED),
+        ("Warning: message 1xVKcI-0004zy-36 delayed 24 hours", "", Kind.DELAYED),
+        ("Message delayed (player.one@far.example)", "", Kind.DELAYED),
+        ("Mail Delivery Warning", "", Kind.DELAYED),
+        ("Delivery status notification: warning", "", Kind.DELAYED),
+        ("Delivery Status Notification", "", Kind.NONE),
+        ("Undelivered Mail Returned to Sender", "", Kind.FAILED),
+        ("failure notice", "", Kind.FAILED),
+        ("Mail Delivery Warning", f"<{PLAYER}>: giving up, user unknown", Kind.FAILED),
+    ],
+)
+def test_a_report_of_which_a_part_is_missing(subject: str, text: str, kind: Kind) -> None:
+    """The block for machines was taken off, or all but the header: what is left of a success is no failure."""
+    assert read(mail(text, subject, head="Return-Path: <>\n")).kind is kind
+
+
 # --- what is no bounce ----------------------------------------------------------------------------------------------
 
 
@@ -404,6 +437,8 @@ def test_an_answer_may_quote_a_subject_of_ours_that_sounds_like_a_bounce(ours: s
         (f"Out of Office: {ours}", PLAYER, "Return-Path: <>\n", "Back on Monday."),
         (f"Abwesenheitsnotiz: {ours}", PLAYER, generated, "Ich bin bis Montag nicht im Haus."),
         (f"[#12345] We received your request: {ours}", "Help <help@far.example>", generated, "Ticket received."),
+        (f"Αυτόματη απάντηση: {ours}", PLAYER, "Return-Path: <>\n", "Λείπω."),
+        (f"رد تلقائي: {ours}", PLAYER, "Return-Path: <>\n", "أنا غائب"),
         (f"Re: {ours}", PLAYER, replied, "I am away. Mail to my old address can not be delivered."),
         (f"Odp: {ours}", PLAYER, replied, "Jestem na urlopie."),
         (ours, PLAYER, replied, "Thank you, I will answer next week."),
