@@ -122,6 +122,7 @@ class AnswerReader:
     __slots__ = (
         "_body",
         "_buffer",
+        "_head_is_in",
         "_heads",
         "_packed",
         "_step",
@@ -143,6 +144,7 @@ class AnswerReader:
         self.keep_for: float | None = None
         self._buffer = b""
         self._body = bytearray()
+        self._head_is_in = False
         self._heads = 0
         self._packed = False
         self._wanted = 0
@@ -170,6 +172,11 @@ class AnswerReader:
         """Whether any byte of an answer came."""
         return self.complete or bool(self._buffer) or self._step is not AnswerReader._head
 
+    @property
+    def is_no_success(self) -> bool:
+        """Whether its head is in and says so: whatever is missing of its body can't make it one."""
+        return self._head_is_in and not 200 <= self.status < 300
+
     def _finish(self, body: bytes) -> bool:
         self.body = _unpacked(body) if self._packed else body
         self.complete = True
@@ -187,6 +194,7 @@ class AnswerReader:
         self.status = head.status
         if head.status < 200:
             return True
+        self._head_is_in = True
         self.keep, self.keep_for, self.retry_after = head.keep, head.keep_for, head.retry_after
         self._packed = head.packed
         self._framing(head.length, head.coding)

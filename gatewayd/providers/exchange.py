@@ -73,6 +73,8 @@ class Exchange:
     async def ask(self, asked: Asked, mark: Callable[[], Awaitable[None]]) -> Answered:
         """Write one request and wait for its answer; `mark` is awaited right before the octets are written.
 
+        Of an answer that is no success, and does not come whole, the body is empty: it was read, and not taken.
+
         Raises Down or NotWritten where nothing was written, Down also where nothing was read for want of a certificate
         of ours; Unanswered where it was written and no answer came; and whatever `mark` raises.
         """
@@ -98,10 +100,12 @@ class Exchange:
         except CertificateRefused as problem:
             raise self._failed(self.reason(problem)) from None
         except Exception as problem:
-            reason = self.reason(problem)
-            self._note_latency(written_at)
-            self._health.unanswered(self._clock.seconds(), reason)
-            raise Unanswered(reason) from None
+            answer = connection.so_far
+            if not answer.is_no_success:
+                reason = self.reason(problem)
+                self._note_latency(written_at)
+                self._health.unanswered(self._clock.seconds(), reason)
+                raise Unanswered(reason) from None
         self._note_latency(written_at)
         return Answered(answer.status, answer.body, answer.retry_after, written_at, self._clock.seconds() - written_at)
 
