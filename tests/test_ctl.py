@@ -338,6 +338,7 @@ async def test_export_is_json_for_people_too(desk: Desk, world: World) -> None:
         assert [one["uid"] for one in told["messages"]] == ["uid-1", "uid-2"]
         assert told["messages"][0]["content"]["body"] == "hello"
         assert (told["label"], told["ext_user_id"]) == ("amazing", "asks")
+        assert told["keyed_hash"] == KEYS.user_hashes("amazing", "asks")[0]
         assert told["stop_list"] == {"email": None, "sms": None, "im": None}
     status, out, _ = await desk.run("export", "amazing", "unknown")
     assert (status, json.loads(out)["messages"]) == (0, [])

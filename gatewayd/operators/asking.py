@@ -72,15 +72,17 @@ def erase(options: Namespace) -> int:
 def export(options: Namespace) -> int:
     """All that is stored of one player. JSON for people, too: it is made to be handed on."""
     stop_list = None
+    keyed_hash = ""
     # By id: a look at all keys may see one twice.
     messages: dict[str, Json] = {}
     with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
         for step in _of_each_spelling(options, "/verbs/export"):
             stop_list = step.get("stop_list", stop_list)
+            keyed_hash = keyed_hash or step.get("keyed_hash", "")
             messages |= {one["ext_message_id"]: one for one in step["messages"]}
             progress.step(step["seen"])
     found = sorted(messages.values(), key=lambda one: str(one["accepted_at"]))
-    show.as_json({**_whose(options), "stop_list": stop_list, "messages": found})
+    show.as_json({**_whose(options), "keyed_hash": keyed_hash, "stop_list": stop_list, "messages": found})
     return 0
 
 

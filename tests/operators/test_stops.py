@@ -77,6 +77,29 @@ def test_erasing_a_player_takes_the_id_off_the_list(client: Client, tmp_path: Pa
     assert {stop["ext_user_id"] for stop in every(client, options(tmp_path))} == {""}
 
 
+def test_what_an_operator_does_is_in_the_audit_log(client: Client, tmp_path: Path) -> None:
+    """Who takes a player off the list, writes to them and puts them on again can be asked why."""
+    order = {"label": "amazing", "ext_user_id": "01001", "channel": "sms"}
+    client.post("/verbs/unsuppress", order)
+    client.post("/verbs/suppress", order)
+    client.post("/verbs/unsuppress", order)
+    asked = options(tmp_path, channel="email")
+    Path(asked.import_file).write_text("ext_user_id\na\nb\n", "utf-8")
+    stop_files.bring(asked, client)
+    found = [(one.what, one.label, one.channel, one.ext_user_id, one.reason) for one in client.world.decisions]
+    assert found == [
+        ("stop put", "amazing", "sms", "1001", "by an operator"),
+        ("stop lifted", "amazing", "sms", "1001", "by an operator"),
+        ("stop put", "amazing", "email", "", "2 from a file, by an operator"),
+    ]
+    client.world.decisions.clear()
+    client.post("/verbs/erase", {"label": "amazing", "ext_user_id": "1001"})
+    [erased] = client.world.decisions
+    name = KEYS.user_hashes("amazing", "1001")[0]
+    assert (erased.what, erased.label, erased.ext_user_id) == ("player erased", "amazing", "")
+    assert erased.reason == f"by an operator, of whom the keyed hash is {name}"
+
+
 def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the players' ids, and where these are not known by the hashes; twice is once."""
     world = client.world
