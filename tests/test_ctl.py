@@ -1,5 +1,6 @@
 """gatewayctl against a listener on a real socket: what people and programs read, and how it leaves."""
 
+import errno
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from admin_world import KEYS, SMS, World
 from ctl_words import VERBS
 from gatewayd import ctl
 from gatewayd.core.model import BindState, Decision, WayState
-from gatewayd.operators.adminclient import _split, open_client
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, _split, open_client
 from gatewayd.operators.audit import AuditLog
 
 Run = Any
@@ -257,6 +259,20 @@ async def test_a_unix_socket_will_do(desk: Desk, world: World) -> None:
     status, _, error = await desk.run("status")
     assert status == 1
     assert "gw0.sock" in error
+
+
+def test_who_may_not_ask_is_told_who_may() -> None:
+    """It runs: "is it running?" would send somebody the wrong way at night."""
+
+    class Barred(HTTPConnection):
+        """A socket of root's, to somebody else."""
+
+        def connect(self) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    client = AdminClient(lambda: Barred("localhost"), "/run/gatewayd/admin.sock")
+    with pytest.raises(NoDaemon, match="by this user: it is for root and the group gatewayd"):
+        client.get("/verbs/status")
 
 
 @pytest_twisted.ensureDeferred
