@@ -15,12 +15,7 @@ from gatewayd.config.provider_contradictions import provider_contradictions
 from gatewayd.config.wording import meant
 
 _PARTS = ("labels", "relays", "smscs", "providers", "directories", "esp")
-_LABEL_NEEDS = (
-    ("track_opens", "public"),
-    ("one_click_unsubscribe", "public"),
-    ("bounce_domain", "bounces"),
-    ("complaint_address", "bounces"),
-)
+_LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))
 
 
 def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -79,15 +79,13 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
     packed = False
     for line in lines:
         name, _, value = line.partition(b":")
-        name, value = name.rstrip().lower(), value.strip()
+        name, value = name.lower(), value.strip()
         if name == b"content-length":
-            # What a proxy joined of several that agree is one (RFC 9112 6.3).
-            said = {one.strip() for one in value.split(b",")} | ({length} if length is not None else set())
-            length = said.pop()
-            if said or not length.isdigit():
+            if not value.isdigit() or (length is not None and length != value):
                 raise BadAnswer("its length is unclear")
+            length = value
         elif name == b"transfer-encoding":
-            coding = value.lower() if value.lower() != b"identity" else coding
+            coding = value.lower()
         elif name == b"connection":
             options = value.lower()
             keep = b"close" not in options and (modern or b"keep-alive" in options)
@@ -122,7 +120,6 @@ class AnswerReader:
     __slots__ = (
         "_body",
         "_buffer",
-        "_head_is_in",
         "_heads",
         "_packed",
         "_step",
@@ -144,7 +141,6 @@ class AnswerReader:
         self.keep_for: float | None = None
         self._buffer = b""
         self._body = bytearray()
-        self._head_is_in = False
         self._heads = 0
         self._packed = False
         self._wanted = 0
@@ -162,8 +158,8 @@ class AnswerReader:
         return self.complete
 
     def closed(self) -> bool:
-        """The peer closed the connection; true where that is how this answer ends, or all of its body had come."""
-        if not self.complete and self._step in (AnswerReader._until_closed, AnswerReader._trailer):
+        """The peer closed the connection; true where that is how this answer ends."""
+        if not self.complete and self._step is AnswerReader._until_closed:
             self._finish(bytes(self._body))
         return self.complete
 
@@ -171,11 +167,6 @@ class AnswerReader:
     def begun(self) -> bool:
         """Whether any byte of an answer came."""
         return self.complete or bool(self._buffer) or self._step is not AnswerReader._head
-
-    @property
-    def is_no_success(self) -> bool:
-        """Whether its head is in and says so: whatever is missing of its body can't make it one."""
-        return self._head_is_in and not 200 <= self.status < 300
 
     def _finish(self, body: bytes) -> bool:
         self.body = _unpacked(body) if self._packed else body
@@ -194,7 +185,6 @@ class AnswerReader:
         self.status = head.status
         if head.status < 200:
             return True
-        self._head_is_in = True
         self.keep, self.keep_for, self.retry_after = head.keep, head.keep_for, head.retry_after
         self._packed = head.packed
         self._framing(head.length, head.coding)
@@ -205,10 +195,8 @@ class AnswerReader:
         if self.status in (204, 304):
             self._finish(b"")
         elif coding is not None:
-            if coding != b"chunked":
+            if coding != b"chunked" or length is not None:
                 raise BadAnswer("its transfer coding is unknown")
-            # Beside a length the coding counts; who says both may mean something else by what follows (RFC 9112 6.3).
-            self.keep = self.keep and length is None
             self._step = AnswerReader._chunk_line
         elif length is not None:
             self._wanted = int(length[:10])

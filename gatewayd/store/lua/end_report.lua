@@ -13,26 +13,6 @@ local function with_more(m)
   return m
 end
 
-local ACCEPTED = 'a'
--- Without anything to tell a message is kept for less.
-local GOES_SOONER = tonumber(RETENTION) < tonumber(KEEP)
-
--- For a replay it is found by the minute in which it was heard: once for a message whose `accepted` was heard in it, too.
--- All of a call are listed at once.
-local MINUTE, heard_of = math.floor(NOW / 60000), {}
-local function list_heard(letter, accepted, accepted_at, packed_id, label)
-  local heard = letter ~= ACCEPTED and accepted and string.match(accepted, '^%-?%d+ (%-?%d+)')
-  if heard and math.floor((heard + accepted_at) / 60000) == MINUTE then return end
-  heard_of[label] = (heard_of[label] or '') .. packed_id
-end
-
-at_end[#at_end + 1] = function()
-  for label, ids in pairs(heard_of) do
-    local key = KEY.heard_in .. string.format('%d', MINUTE) .. ':' .. label
-    if call('APPEND', key, ids) == #ids then call('EXPIRE', key, KEEP + 86400) end
-  end
-end
-
 -- Whoever lost what was told in a range of time counts each time; a longer value would turn the hash into another kind.
 local LONGEST = 64
 
@@ -50,30 +30,7 @@ local function clear_tries(m)
   clear(m, FIELD.report_first_try)
 end
 
--- As most are: it was this message's only status to tell, for the first time, and since this process was given it nothing
--- has happened to the message. What is to be written follows from what was given; all below is for those that differ.
--- Result: whether it was so, and is done.
-local function heard_at_once(id, letter, lease, packed_id, label, since, age, head)
-  local key = KEY.message .. id
-  local standing, accepted
-  if letter == ACCEPTED then
-    standing = call('HGET', key, FIELD.state)
-  else
-    standing, accepted = unpack(call('HMGET', key, FIELD.state, FIELD.report .. ACCEPTED))
-  end
-  if standing ~= head .. as_telling(letter, since, BOOT .. lease) then return false end
-  local accepted_at = since - age
-  list_heard(letter, accepted, accepted_at, packed_id, label)
-  call('HSET', key, FIELD.state, head, FIELD.report .. letter, age .. string.format(' %d', NOW - accepted_at))
-  leave_leases('reports', id)
-  return true
-end
-
-local function each(id, letter, lease, reason, effort, packed_id, label, since, age, head)
-  if head ~= '' and reason == '' and not GOES_SOONER
-    and heard_at_once(id, letter, lease, packed_id, label, since, age, head) then
-    return false
-  end
+local function each(id, letter, lease, reason, effort, packed_id, label)
   local m = read(id, FIELD.report .. letter, FIELD.report .. ACCEPTED)
   if not m then
     leave_leases('reports', id)
@@ -119,7 +76,7 @@ local function each(id, letter, lease, reason, effort, packed_id, label, since, 
     leave_leases('reports', id)
     if not ours then call('ZREM', KEY.queue .. 'reports', id) end
     -- All was heard, and more is not to come: no need to keep it for the reports' sake any more.
-    if reason == '' and FINAL[m.state] and GOES_SOONER
+    if reason == '' and FINAL[m.state] and goes_sooner()
       and call('TTL', KEY.message .. id) <= tonumber(KEEP) then
       call('EXPIRE', KEY.message .. id, RETENTION)
     end

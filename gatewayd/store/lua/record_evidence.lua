@@ -16,7 +16,7 @@ local function each(id, event, source, detail, report_lease, freeze)
   if event == 'bounced' and FINAL[m.state] and NOW - ended_at(m) > freeze then new = nil end
   local changed, report = false, false
   if new then
-    changed, report = move(m, new, letters, report_lease, event, detail == '' and source or (source .. ': ' .. detail))
+    changed, report = move(m, new, letters, report_lease, event, evidence_words(source, detail))
   end
   if not changed then call('HINCRBY', KEY.message .. id, FIELD.no_news, 1) end
   return {changed and 'moved' or 'ignored', report}

@@ -25,12 +25,6 @@ local function record_of(id)
   return with_old_progress(m)
 end
 
--- Whether this hash is one of the receipt's number, which may have been named under a previous key.
-local function is_to(numbers, address)
-  for _, number in ipairs(numbers) do if number == address then return true end end
-  return false
-end
-
 -- How many more messages that bear an id are looked at once one to the number is found: nodes are few, but there are
 -- SMSCs that give one id to all.
 local RIVALS = 16
@@ -127,10 +121,6 @@ local function by_number_of(smsc, numbers, came_at, patient)
   return found, ours
 end
 
-local function reply(result, id, report)
-  return report and result .. '\n' .. id .. '\n' .. report or result .. '\n' .. id
-end
-
 local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
   wording)
   local stamp = tonumber(string.match(payload, '^(%d+)|')) or NOW
@@ -154,9 +144,9 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
   local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
   if not m or too_early then
-    if may_park == 0 then return reply('unknown', '') end
-    if payload == '' then return reply('payload', '') end
-    if may_park == 1 and was_parked == 0 and math.abs(NOW - stamp) >= 1000 then return reply('clock', '') end
+    if may_park == 0 then return receipt_reply('unknown', '') end
+    if payload == '' then return receipt_reply('payload', '') end
+    if may_park == 1 and was_parked == 0 and math.abs(NOW - stamp) >= 1000 then return receipt_reply('clock', '') end
     for _, remote in ipairs(remotes) do
       local early = KEY.early .. smsc .. ':' .. remote
       call('LREM', early, 0, payload)
@@ -164,7 +154,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
       call('EXPIRE', early, 7200)
     end
     call('ZADD', KEY.parked, 'NX', NOW + 2000, payload)
-    return reply('parked', '')
+    return receipt_reply('parked', '')
   end
   if was_parked == 1 then call('ZREM', KEY.parked, payload) end
   local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
@@ -189,7 +179,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   if event == '' then
     note_while_short(m, 'receipt', detail)
     save(m)
-    return reply('ignored', id)
+    return receipt_reply('ignored', id)
   end
   if has_rivals then set(m, FIELD.wording .. segment, wording) end
   local words = detail
@@ -197,7 +187,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then
       save(m)
       call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
-      return reply('ignored', id)
+      return receipt_reply('ignored', id)
     end
     outcomes = sub(outcomes, 1, segment - 1) .. letter .. sub(outcomes, segment + 1)
     words = 'segment ' .. segment .. ' of ' .. #outcomes .. ': ' .. detail
@@ -212,7 +202,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
         note(m, 'receipt', words)
         save(m)
       end
-      return reply(changed and 'sent' or 'ignored', id, report)
+      return receipt_reply(changed and 'sent' or 'ignored', id, report)
     end
   end
   local new, letters = cell(m, event)
@@ -226,5 +216,5 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     save(m)
     call('HINCRBY', KEY.message .. id, FIELD.no_news, 1)
   end
-  return reply(changed and 'moved' or 'ignored', id, report)
+  return receipt_reply(changed and 'moved' or 'ignored', id, report)
 end

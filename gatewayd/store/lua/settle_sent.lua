@@ -13,8 +13,6 @@ local function record_of(id, channel, parts)
   return with_old_progress(m)
 end
 
-local some_are_parked = call('EXISTS', KEY.parked) == 1
-
 -- The receipts that waited for these ids.
 local function parked_for(route, remotes)
   local found = {}
@@ -36,21 +34,16 @@ local function one_failed(parked)
   return false
 end
 
-local function list_entries(bucket, entry, ...)
-  if not bucket then return end
-  list_entry(KEY.remotes, bucket, entry)
-  return list_entries(...)
-end
-
 local NONE = {}
 
 local function each(id, channel, route, detail, remotes, report_lease, ...)
   leave_leases(channel, id)
+  local words = detail == '' and route or (route .. ' ' .. detail)
   local m = record_of(id, channel, #remotes)
   if not m then return false end
   -- It ended before its answer came.
   if not WAITING[m.state] then m = record(id) end
-  local parked = some_are_parked and parked_for(route, remotes) or NONE
+  local parked = are_some_parked() and parked_for(route, remotes) or NONE
   -- All its segments bear one id: what a receipt said of it while the rest was being submitted is true of the whole.
   local has_arrived = #remotes == 1 and m.segments and find(m.segments, 'd', 1, true) and not one_failed(parked)
   local new, letters = cell(m, has_arrived and 'delivered' or 'sent')
@@ -61,12 +54,12 @@ local function each(id, channel, route, detail, remotes, report_lease, ...)
   elseif #remotes == 1 and m.segments then
     clear(m, FIELD.segments)
   end
-  if new then changed, report = move(m, new, letters, report_lease, 'sent', detail == '' and route or (route .. ' ' .. detail)) end
+  if new then changed, report = move(m, new, letters, report_lease, 'sent', words) end
   if not changed then
     set(m, FIELD.sent_at, now)
     save(m)
   end
-  list_entries(...)
+  list_entries(KEY.remotes, ...)
   local arrived = changed and new == 'delivered'
   return (arrived or #parked > 0) and {report, parked, arrived and 1 or 0} or report
 end

@@ -8,33 +8,26 @@ local function fields_inside(content)
   return bracket == BRACKET and digit - ZERO or nil
 end
 
-local function drop_content(m)
-  if m.content then
-    -- Messages that say the same share it: it goes with the last of them.
-    if not fields_inside(m.content) then
-      local more = KEY.content_more .. m.content
-      local others = tonumber(call('GET', more) or '0')
-      if others > 1 then
-        call('DECR', more)
-      else
-        call('DEL', others == 1 and more or KEY.content .. m.content)
-      end
-    end
-  elseif call('DEL', KEY.body .. m.id) == 0 then
-    return
+-- Messages that say the same share it: it goes with the last of them.
+local function free_shared(digest)
+  local more = KEY.content_more .. digest
+  local others = tonumber(call('GET', more) or '0')
+  if others > 1 then
+    call('DECR', more)
+  else
+    call('DEL', others == 1 and more or KEY.content .. digest)
   end
-  count_waiting(-1)
-  count(m.label, m.channel, 'in_flight', -1)
 end
 
--- What only a waiting message has to say leaves the hash.
-local function clear_content(m)
-  if not m.content then return end
-  clear(m, FIELD.content)
-  local inside = fields_inside(m.content)
-  for i = 1, inside and inside - 1 or 0 do clear(m, FIELD.content .. as_text(i)) end
-  local envelope = not inside and call('HGET', m.key, FIELD.envelope)
-  if not envelope then return end
-  clear(m, FIELD.envelope)
-  if #envelope > 60 then for i = 1, 7 do clear(m, FIELD.envelope .. i) end end
+-- The further fields of a long text, of so many.
+local function further(name, last, number)
+  if number <= last then return name .. string.char(ZERO + number), further(name, last, number + 1) end
+end
+
+-- The fields of what only a waiting message has to say, which it does in so many itself, or nil.
+local function content_fields(key, inside)
+  if inside then return FIELD.content, further(FIELD.content, inside - 1, 1) end
+  local envelope = call('HGET', key, FIELD.envelope)
+  if not envelope then return FIELD.content end
+  return FIELD.content, FIELD.envelope, further(FIELD.envelope, #envelope > 60 and 7 or 0, 1)
 end

@@ -4,15 +4,6 @@ local function keep_key(key, seconds)
   return call('TTL', key) < tonumber(seconds) and call('EXPIRE', key, seconds) == 1
 end
 
--- Find a message by its player: in the list of the day on which it goes, under a part of the player's keyed hash.
-local function list_under_player(packed_id, bucket, goes_at)
-  local day = math.floor(goes_at / DAY)
-  add_to_list(KEY.players .. as_text(day) .. ':' .. bucket, packed_id, (day + 1) * DAY)
-end
-
--- Within the hour after it; of a clock that was set back nothing is concluded.
-local function is_young(moment) return NOW >= moment and NOW - moment < 3600000 end
-
 -- A message that waits no more, and the URL that it names, while a status of it is to be told.
 -- KEEP has an hour more than the 48 that a status has.
 local function keep(m, seconds)

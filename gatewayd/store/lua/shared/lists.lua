@@ -1,17 +1,10 @@
--- Lists of short entries in a few thousand strings for each day: an entry costs its bytes, where a key of its own costs
--- two hundred. An entry begins with 8 bytes that name it, then a message's id; the last one of a name counts.
-local DAY_NOW = math.floor(NOW / DAY)
-local TODAY, LIST_GOES_AT = string.format('%d', DAY_NOW), (DAY_NOW + 1) * DAY + RETENTION * 1000
+-- What stands in such a list: see shared/list_entry.lua.
 
 -- The bucket of a name and its 8 bytes: for hot paths Python says them (lists.py).
 local function bucket_of(name)
   local hash = redis.sha1hex(name)
   local tag = struct.pack('>I4I4', tonumber(sub(hash, 1, 8), 16), tonumber(sub(hash, 9, 16), 16))
   return tonumber(sub(hash, 17, 19), 16) % 2048, tag
-end
-
-local function list_entry(family, bucket, entry)
-  add_to_list(family .. TODAY .. ':' .. bucket, entry, LIST_GOES_AT)
 end
 
 -- The positions of the entries of this name in a list whose entries have so many bytes.
@@ -28,7 +21,8 @@ end
 -- same day it wants to see: 0 for none, nil for all there are, and those of earlier days.
 -- Result: whether it had what it wanted.
 local function each_listed(family, bucket, tag, size, visit)
-  for day = DAY_NOW, DAY_NOW - math.ceil(RETENTION / 86400), -1 do
+  local day_now = math.floor(NOW / DAY)
+  for day = day_now, day_now - math.ceil(RETENTION / 86400), -1 do
     local list = call('GET', family .. day .. ':' .. bucket)
     local positions, more = list and entries_of(list, tag, size) or {}, nil
     for i = #positions, 1, -1 do

@@ -1,15 +1,4 @@
-local function cell_of(state, queued, event)
-  local facts = (find(queued, 'o', 1, true) and 'o' or '')
-    .. ((find(queued, 'c', 1, true) or find(queued, 'u', 1, true)) and 'c' or '')
-  local row = facts == '' and state or (state .. '+' .. facts)
-  local _, at = find(COLUMN[event], ';' .. row .. '>', 1, true)
-  if not at then return nil end
-  local _, _, new, letters = find(COLUMN[event], '^(%a+):(%a*)', at + 1)
-  return new, letters
-end
-
--- The cell of the transition table: the new state and the letters of the statuses to queue; nil for "ignore".
--- Messages of a call are mostly alike: each cell is looked for once.
+-- What the transition table says of an event about a message, as cell_of. Messages of a call are mostly alike: each cell is looked for once.
 local cells = {}
 local function cell(m, event)
   local of_event = cells[event] or {}
@@ -25,11 +14,7 @@ end
 -- Move a message to `new`, queue those of `letters` that were never queued, note the step; all in one write.
 -- Result: whether that changed anything, and the report that this process is to tell or false.
 local function move(m, new, letters, report_lease, event, detail)
-  local fresh = ''
-  for i = 1, #letters do
-    local letter = sub(letters, i, i)
-    if not find(m.queued_reports, letter, 1, true) then fresh = fresh .. letter end
-  end
+  local fresh = not_told(letters, m.queued_reports)
   if new == m.state and fresh == '' then return false, false end
   local waited = WAITING[m.state]
   if new ~= m.state then note_once(m, event, detail) else note(m, event, detail) end
@@ -54,7 +39,7 @@ local function move(m, new, letters, report_lease, event, detail)
       if m.segments_taken > 0 then clear_taken(m, m.segments_taken) end
     end
   end
-  if find(fresh, 'a', 1, true) then count(m.label, m.channel, 'handed', 1) end
+  if find(fresh, ACCEPTED, 1, true) then count(m.label, m.channel, 'handed', 1) end
   local leased = fresh ~= '' and queue_reports(m, fresh, report_lease)
   local has_moved = new ~= m.state
   m.state = new

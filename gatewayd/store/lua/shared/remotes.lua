@@ -4,16 +4,6 @@ local function name_segment(id, smsc, remote, segment)
   list_entry(KEY.remotes, bucket, tag .. packed(id) .. string.char(segment))
 end
 
--- The message and segment that are the only ones of today in this bucket under entries that begin so; nil for none and for
--- several.
-local function only_named_today(bucket, tag)
-  if not bucket then return nil end
-  local list = call('GET', KEY.remotes .. TODAY .. ':' .. bucket)
-  local at = list and find(list, tag, 1, true)
-  if not at or (at - 1) % 25 ~= 0 or find(list, tag, at + 1, true) then return nil end
-  return unpacked(sub(list, at + 8, at + 23)), string.byte(list, at + 24)
-end
-
 -- Visit the messages and segments that an SMSC's id names, the latest first; `visit` says what that of each_listed does.
 -- Nodes of one account may count alike, and a counter begins anew: what another message was known by stays. They are
 -- listed in this bucket, under entries that begin with the tag.

@@ -1,0 +1,20 @@
+-- As most are: marked for this way and not settled since, of one segment, which nobody's receipt overtook.
+local function usual(id, channel, route, detail, remotes, report_lease, ...)
+  local words = detail == '' and route or (route .. ' ' .. detail)
+  if #remotes > 1 or are_some_parked() or not is_short(words) then return nil end
+  local key = KEY.message .. id
+  local standing, copy, whose, held, cut, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.route,
+    FIELD.label, FIELD.lease, FIELD.segments, FIELD.accepted_at, FIELD.content))
+  local step = held and content and not cut and step_from(standing, 'sent')
+  if not step or step.old ~= UNCERTAIN or sub(copy, -#route - 1) ~= ' ' .. route then return nil end
+  leave_leases(channel, id)
+  local label, _, report = take_step(id, step, whose, accepted_at, 'sent', words, report_lease)
+  local inside = fields_inside(content)
+  if not inside then free_shared(content) end
+  call('HDEL', key, FIELD.lease, FIELD.heard_by, content_fields(key, inside))
+  call('EXPIRE', key, KEEP)
+  count(label, channel, 'in_flight', -1)
+  count_waiting(-1)
+  list_entries(KEY.remotes, ...)
+  return report
+end

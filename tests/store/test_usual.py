@@ -1,0 +1,343 @@
+"""What lua/usual/ does in few commands leaves Redis as the scripts' long way would: field by field, key by key."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from gatewayd.core.model import Email, Evidence, Handed, Message, Receipt, ReportJob, Sms
+from gatewayd.core.status import Event
+from gatewayd.store import RedisStore
+from gatewayd.store.link import RedisLink
+from gatewayd.store.scripts import all_scripts
+from redis_server import RedisServer, ShiftedClock
+from store_world import on_redis, sms
+
+_READ: dict[str, tuple[str, tuple[int, ...]]] = {
+    "hash": ("HGETALL", ()),
+    "string": ("GET", ()),
+    "zset": ("ZRANGE", (0, -1)),
+    "list": ("LRANGE", (0, -1)),
+}
+_PREFIXES = RedisStore.key_prefix("usual:"), RedisStore.key_prefix("longer:")
+
+
+class LongWay(RedisStore):
+    """A store whose scripts do without what is usual."""
+
+    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
+        super().__init__(link, clock, prefix, instance)
+        self._scripts = all_scripts(usual=False)
+
+
+class Process:
+    """One that gets messages to their end, and what it has to tell by now."""
+
+    def __init__(self, clock: ShiftedClock, link: RedisLink, store: RedisStore) -> None:
+        self.clock, self.link, self.store = clock, link, store
+        self.to_tell: list[ReportJob] = []
+
+    def tells(self, has_room: bool) -> None:
+        """Whether it is given what is to be told at once."""
+        self.store.feed_reports(lambda: has_room, self.to_tell.append)
+
+    async def accept(self, message: Message) -> None:
+        """And lease it."""
+        await self.store.accept(message, "print", player_hash="a1b2c3d4", lease=True, attempt="1")
+        self.store.heard("1")
+
+    async def mark(self, message: Message, route: str = "world", lease: str = "1", segments: int = 1) -> None:
+        """For that way."""
+        await self.store.mark(message, route, "number", lease=lease, segments=segments, stop_hashes=("number",))
+
+    async def take(self, message: Message, route: str = "world", *remote: str, detail: str = "") -> None:
+        """The next hop took it."""
+        await self.store.settle_sent(message.id, message.channel, Handed(route, remote, detail))
+
+    async def bring(self, remote: str, event: Event, text: str = "stat:X err:000") -> None:
+        """A receipt."""
+        await self.store.record_receipt(Receipt("world", (remote,), event, text, "number"), park=True)
+
+    async def prove(self, message: Message, event: Event, detail: str = "") -> None:
+        """Evidence."""
+        await self.store.record_evidence(Evidence(message.id, event, "dsn", detail))
+
+    async def hear(self) -> None:
+        """The callbacks of all that is to be told were answered."""
+        jobs, self.to_tell[:] = self.to_tell[:], []
+        for job in jobs or await self.store.lease_reports(100):
+            next_job: ReportJob | None = job
+            while next_job:
+                next_job = await self.store.report_heard(next_job)
+
+    async def holds(self) -> dict[bytes, Any]:
+        """All that stands in Redis: what tells a moment, an age or a lease only so far as that it does."""
+        found: dict[bytes, Any] = {}
+        prefix = self.store._prefix.encode()
+        for key in await self.link.command("KEYS", prefix + b"*"):
+            kind = (await self.link.command("TYPE", key)).decode()
+            command, all_of_it = _READ[kind]
+            value = await self.link.command(command, key, *all_of_it)
+            name = key.removeprefix(prefix)
+            if name.startswith((b"m:", b"p:", b"parked")):
+                value = [_timeless(one) for one in value]
+            if kind == "hash":
+                value = dict(zip(value[::2], value[1::2], strict=True))
+            elif kind == "zset":
+                value = set(value)
+            lasts = await self.link.command("TTL", key)
+            found[re.sub(rb"(hi|la|rm|pl):\d+", rb"\1:#", name)] = value, pytest.approx(lasts, abs=60)
+        return found
+
+
+def _timeless(value: bytes) -> bytes:
+    return re.sub(rb"-?\d+", b"#", value)
+
+
+@pytest.fixture
+def both(redis_server: RedisServer) -> Iterator[tuple[Process, Process]]:
+    """The one that goes the usual way where it can, and the one that never does."""
+    clocks = ShiftedClock(), ShiftedClock()
+    link, usual = on_redis(redis_server, clocks[0], _PREFIXES[0], "one")
+    other, _ = on_redis(redis_server, clocks[1], _PREFIXES[1], "one")
+    longer = LongWay(other, clocks[1], _PREFIXES[1], "one")
+    yield Process(clocks[0], link, usual), Process(clocks[1], other, longer)
+    for one in (link, other):
+        pytest_twisted.blockon(one.stopService())
+    redis_server.empty()
+
+
+def email(text: str) -> Message:
+    """One that says this, with a subject that goes into several fields."""
+    content = Email("news@amazing.co", "The offer of the week, and what else you may win. " * 2, body=text)
+    return sms(ShiftedClock(), content=content)
+
+
+Story = Callable[[Process, Message], AsyncIterator[None]]
+
+
+async def delivered(one: Process, message: Message) -> AsyncIterator[None]:
+    """As most are."""
+    await one.mark(message)
+    yield
+    await one.take(message, "world", "id1", detail="id1")
+    yield
+    await one.hear()
+    yield
+    await one.bring("id1", Event.DELIVERED)
+    yield
+    await one.hear()
+
+
+async def failed_before_it_was_heard(one: Process, message: Message) -> AsyncIterator[None]:
+    """`accepted` is still to be told when the receipt comes, and the next one says something else."""
+    await one.mark(message)
+    await one.take(message, "world", "id1")
+    await one.bring("id1", Event.FAILED)
+    yield
+    await one.hear()
+    yield
+    await one.bring("id1", Event.DELIVERED)
+    await one.hear()
+
+
+async def all_twice(one: Process, message: Message) -> AsyncIterator[None]:
+    """As where a reply is lost: the same is asked for again."""
+    for _ in range(2):
+        await one.mark(message)
+    yield
+    for _ in range(2):
+        await one.take(message, "world", "id1")
+    yield
+    jobs = one.to_tell[:]
+    await one.hear()
+    one.to_tell += jobs
+    await one.hear()
+    yield
+    for _ in range(2):
+        await one.bring("id1", Event.DELIVERED)
+    await one.hear()
+
+
+async def a_second_way(one: Process, message: Message) -> AsyncIterator[None]:
+    """The first SMSC said no, and was heard too late to say yes."""
+    await one.mark(message, "first")
+    await one.store.settle_again(message, 0.0, "first says no", lease="1", uncertain=True, route="first")
+    yield
+    [leased] = await one.store.lease_messages(message.channel, 1)
+    await one.mark(message, "world", leased.lease)
+    yield
+    await one.take(message, "first", "id0")
+    yield
+    await one.bring("id1", Event.DELIVERED)
+    await one.hear()
+
+
+async def a_second_try(one: Process, message: Message) -> AsyncIterator[None]:
+    """The SMSC said no for a while."""
+    await one.mark(message)
+    await one.store.settle_again(message, 0.0, "throttled", lease="1", route="world")
+    [leased] = await one.store.lease_messages(message.channel, 1)
+    yield
+    await one.mark(message, lease=leased.lease)
+    yield
+    await one.take(message, "world", "id1")
+    await one.hear()
+
+
+async def taken_late(one: Process, message: Message) -> AsyncIterator[None]:
+    """It waits in the queue again, as nobody answered in time."""
+    await one.mark(message)
+    await one.store.settle_again(message, 0.0, "no answer", lease="1", uncertain=True, route="world")
+    yield
+    await one.take(message, "world", "id1")
+    yield
+    await one.hear()
+
+
+async def taken_unmarked(one: Process, message: Message) -> AsyncIterator[None]:
+    """A fact that a proof brings."""
+    await one.take(message, "world", "id1")
+    yield
+    await one.hear()
+
+
+async def rejected(one: Process, message: Message) -> AsyncIterator[None]:
+    """While it is being sent."""
+    await one.mark(message)
+    await one.prove(message, Event.REJECTED)
+    yield
+    await one.hear()
+
+
+async def bounced_late(one: Process, message: Message) -> AsyncIterator[None]:
+    """What was delivered a day ago bounces; and then something that was delivered last week."""
+    await one.mark(message)
+    await one.take(message, "world", "id1")
+    await one.hear()
+    one.clock.advance(86400)
+    await one.prove(message, Event.DELIVERED)
+    yield
+    await one.hear()
+    one.clock.advance(6 * 86400)
+    await one.prove(message, Event.BOUNCED)
+    yield
+    await one.hear()
+
+
+async def in_segments(one: Process, message: Message) -> AsyncIterator[None]:
+    """Three, of which one did not arrive."""
+    await one.mark(message, segments=3)
+    yield
+    await one.take(message, "world", "id1", "id2", "id3")
+    yield
+    await one.hear()
+    for remote, event in (("id1", Event.DELIVERED), ("id2", Event.FAILED), ("id3", Event.DELIVERED)):
+        await one.bring(remote, event)
+        yield
+    await one.hear()
+
+
+async def receipts_before_the_answer(one: Process, message: Message) -> AsyncIterator[None]:
+    """It waits for it."""
+    await one.mark(message)
+    await one.bring("id1", Event.DELIVERED)
+    settled = await one.store.settle_sent(message.id, message.channel, Handed("world", ("id1",)))
+    for receipt in settled.parked:
+        await one.store.record_receipt(receipt, park=False)
+    yield
+    await one.hear()
+
+
+async def long_words(one: Process, message: Message) -> AsyncIterator[None]:
+    """Of the way, of the next hop and of the receipt."""
+    way = "a way whose name is longer than any that is in use"
+    await one.mark(message, way)
+    yield
+    await one.take(message, way, detail="250 2.0.0 Ok: queued as " + "4XyZ1234" * 20)
+    yield
+    await one.prove(message, Event.DELIVERED, "2.0.0 " + "delivered " * 20)
+    await one.hear()
+
+
+async def proven(one: Process, message: Message) -> AsyncIterator[None]:
+    """What mail servers and readers do."""
+    await one.mark(message)
+    await one.take(message, detail="250 Ok")
+    await one.hear()
+    for event in (Event.DELIVERED, Event.OPENED, Event.COMPLAINED, Event.UNSUBSCRIBED, Event.BOUNCED, Event.DELIVERED):
+        await one.prove(message, event)
+        yield
+        await one.hear()
+        yield
+
+
+async def not_ours(one: Process, message: Message) -> AsyncIterator[None]:
+    """By a lease that somebody else has."""
+    with pytest.raises(Exception, match=message.id):
+        await one.mark(message, lease="2")
+    yield
+    await one.bring("id1", Event.DELIVERED)
+    await one.prove(message, Event.BOUNCED)
+    yield
+    await one.take(message, "world", "id1")
+    await one.hear()
+
+
+STORIES: tuple[Story, ...] = (
+    delivered,
+    failed_before_it_was_heard,
+    all_twice,
+    a_second_way,
+    a_second_try,
+    taken_late,
+    taken_unmarked,
+    rejected,
+    bounced_late,
+    in_segments,
+    receipts_before_the_answer,
+    long_words,
+    proven,
+    not_ours,
+)
+
+
+@pytest.mark.parametrize("has_room", [True, False], ids=["told at once", "queued"])
+@pytest.mark.parametrize("say", [sms, email], ids=["sms", "email"])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+@pytest_twisted.ensureDeferred
+async def test_it_comes_to_the_same(both: tuple[Process, Process], story: Story, say: Any, has_room: bool) -> None:
+    """After each step of whatever story: messages, queues, leases, lists, counts, and when they go."""
+    long_sms = sms(ShiftedClock(), content=Sms("Amazing", "Hello €, " * 12))
+    message, twin = (email("x" * 900), email("x" * 900)) if say is email else (long_sms, sms(ShiftedClock()))
+
+    async def begin(one: Process) -> AsyncIterator[None]:
+        one.tells(has_room)
+        await one.accept(message)
+        await one.accept(twin)
+        return story(one, message)
+
+    usual, longer = [(one, await begin(one)) for one in both]
+    while True:
+        ends = [await anext(steps, "end") for _, steps in (usual, longer)]
+        assert await usual[0].holds() == await longer[0].holds()
+        if "end" in ends:
+            break
+    assert ends == ["end", "end"]
+    assert [(job.message_id, job.status, job.callback_url) for job in usual[0].to_tell] == [
+        (job.message_id, job.status, job.callback_url) for job in longer[0].to_tell
+    ]
+
+
+def test_what_is_usual_is_there() -> None:
+    """Else the comparison would be of a script with itself."""
+    usual, longer = all_scripts(), all_scripts(usual=False)
+    assert {name for name in usual if usual[name].sha != longer[name].sha} == {
+        "mark_on_the_wire",
+        "settle_sent",
+        "record_receipt",
+        "record_evidence",
+        "end_report",
+    }
