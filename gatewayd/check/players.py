@@ -10,13 +10,15 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.redact import redact
 from gatewayd.directories import open_directory
 from gatewayd.directories.remembered import Remembered
-from gatewayd.directories.rows import COLUMNS
+from gatewayd.directories.rows import COLUMNS, FLAGS, unread_flags
 
 _NUMBER = "2147483646"
 """An id that a directory with numbers for ids can be asked for, too; nobody is expected to have it."""
 
 _NEEDS = (("email", "relays", "email"), ("phone", "sms_routes", "SMS"))
 """A column, the label's key that makes it needed, and what for."""
+
+_FLAGS = ", ".join(FLAGS)
 
 
 async def look(reactor: Any, name: str, table: config.Directory, labels: Mapping[str, config.Label]) -> list[Finding]:
@@ -72,6 +74,9 @@ def _of_columns(what: str, directory: Any, labels: Mapping[str, config.Label]) -
         if columns.count(column) > 1:
             text = f"the query has several columns {column}, of which the last counts: name the one that is meant by AS"
             yield Finding(WARN, what, text)
+    if unread := unread_flags(columns):
+        text = f"the query's {', '.join(unread)} keeps nobody from getting messages: by AS it may be one of {_FLAGS}"
+        yield Finding(WARN, what, text)
     if why := directory.why_it_may_coerce():
         text = f"the query has no column id, and {why}: another spelling of an id passes the stop list and erase"
         yield Finding(WARN, what, text)

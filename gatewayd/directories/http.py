@@ -12,6 +12,7 @@ from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet import error as net
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import Logger
 from twisted.web.client import Agent, HTTPConnectionPool
 from zope.interface import implementer
 
@@ -19,7 +20,8 @@ from gatewayd.core import half_pairs, tls
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
-from gatewayd.directories.rows import COLUMNS, recipient_of
+from gatewayd.core.redact import redact
+from gatewayd.directories.rows import COLUMNS, FLAGS, recipient_of, unread_flags
 from gatewayd.directories.url import check_url
 
 LARGEST = 65536
@@ -36,6 +38,8 @@ class HttpRecipientDirectory:
     now. `fields` says where in the answer a column is, if not at the top under its own name; `not_found` are further
     statuses that mean: not known. Raises ValueError for a URL without {ext_user_id}, or with place-holders in its host.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class HttpRecipientDirectory:
         self._pool.maxPersistentPerHost = CONNECTIONS
         # The pool's own retry would hide a failure for as long again; the outbox is who tries again.
         self._pool.retryAutomatically = False
+        self._told_unread = False
         self._client = client or HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=self._pool))
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
@@ -82,7 +87,31 @@ class HttpRecipientDirectory:
         if row and not self._tells_of_a_player(row):
             # Such as {"error": "busy"}, or a player one level further down: nobody would be reached, for good.
             raise TemporaryFailure(f"the answer of the directory at {self._host} has none of the columns' names")
+        if not self._told_unread:
+            self._tell_unread(row)
         return recipient_of(self._columns(row))
+
+    def _tell_unread(self, row: Mapping[str, Any]) -> None:
+        """Once: who must not be written to may be told where nobody looks, and gets messages."""
+        read = {path[0] for path in self._paths.values()}
+        for name in unread_flags(name for name in row if name not in read):
+            self._told_unread = True
+            self.log.warn(
+                "the directory at {host} tells of {name}, which nobody is kept from messages by: fields of"
+                " [directories.*] names where {flags} are",
+                host=self._host,
+                name=redact(name, 60),
+                flags=", ".join(FLAGS),
+            )
+        for name, path in self._paths.items():
+            if name in FLAGS and _at(row, path) is None:
+                self._told_unread = True
+                self.log.warn(
+                    "the directory at {host} has nothing at {path} for a player, which counts as no {name}",
+                    host=self._host,
+                    path=".".join(path),
+                    name=name,
+                )
 
     async def _get(self, url: str, *, again: bool) -> tuple[int, bytes]:
         headers: dict[bytes | str, bytes | str] = {"Accept": "application/json"}

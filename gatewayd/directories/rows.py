@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,9 @@ COLUMNS = (
 """What a directory may say of a player (CONTRACT.md, [directories.*])."""
 
 FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "im_opted_out", "excluded")
+_LIKE_A_FLAG = re.compile("opt(?:ed)?out|exclu|unsubscri|suppress|block|banned|donot(?:contact|send|mail|disturb)|dnd")
+"""In a name's letters alone: whoever calls a column so says by it whom nobody may write to."""
+
 _NUMBER = re.compile(r"\d{1,16}(?:\.\d{1,9})?")
 _ZERO = "0-:. TZ"
 """What stands in a moment that is none: MySQL's zero date is written with nothing else."""
@@ -29,6 +32,12 @@ _NO_MILLISECONDS = 253_402_300_800_000
 """The year 10000."""
 
 _NO = frozenset({"", "0", "f", "false", "n", "no", "off", "none", "null"})
+
+
+def unread_flags(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of an operator's names that sound as if they said who must not be written to, and are not read."""
+    letters = ((name, re.sub(r"[^a-z]", "", name.lower())) for name in names)
+    return tuple(name for name, plain in letters if name.lower() not in COLUMNS and _LIKE_A_FLAG.search(plain))
 
 
 def recipient_of(row: Mapping[str, Any]) -> Recipient:

@@ -189,6 +189,18 @@ async def test_a_column_that_a_join_gives_twice_is_a_warning(net: Net) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_flag_that_is_not_read_is_a_warning(net: Net) -> None:
+    """By another name it keeps nobody from getting messages, and nothing else says so."""
+    query = "SELECT id, email, phone, 0 AS OptedOut, 0 AS self_excluded, 1 AS vip FROM players WHERE id = :ext_user_id"
+    net.raw["directories"]["players"]["query"] = query
+    found = (await net.look())["directory players"]
+    assert found.word == WARN
+    assert found.found.startswith("the query's optedout, self_excluded keeps nobody from getting messages")
+    net.raw["directories"]["players"]["query"] = query.replace("OptedOut", "opted_out").replace("self_", "")
+    assert (await net.look())["directory players"].word == OK
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_look_up_that_may_coerce_is_a_warning(net: Net) -> None:
     """Without the database's own spelling another one passes the stop list; comparing texts is safe."""
     players = net.raw["directories"]["players"]

@@ -8,6 +8,7 @@ from treq.testing import StubTreq
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http import Request
@@ -188,6 +189,29 @@ async def test_a_player_may_have_no_address(body: bytes, fields: dict[str, str])
     assert found is not None
     assert not found.email
     assert not found.phone
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "said"),
+    [
+        (b'{"email": "a@b.example", "optedOut": true}', {}, "tells of optedOut"),
+        (b'{"email": "a@b.example", "Self-Excluded": 1}', {}, "tells of Self-Excluded"),
+        (b'{"email": "a@b.example"}', {"excluded": "status.excluded"}, "has nothing at status.excluded"),
+        (b'{"email": "a@b.example", "optedOut": true}', {"opted_out": "optedOut"}, ""),
+        (b'{"email": "a@b.example", "opted_out": true, "vip": 1}', {}, ""),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_flag_that_is_not_read_is_said_once(body: bytes, fields: dict[str, str], said: str) -> None:
+    """By another name, or where the file does not look, it keeps nobody from getting messages."""
+    directory = over_http(Service(body=body), fields=fields)
+    with capturedLogs() as events:
+        for _ in range(2):
+            await directory.find("amazing", "1")
+    words = [formatEvent(event) for event in events if "directory at" in str(event.get("log_format"))]
+    assert len(words) == bool(said)
+    assert said in "".join(words)
+    assert "a@b" not in "".join(words)
 
 
 @pytest_twisted.ensureDeferred
