@@ -30,6 +30,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says where its disk is full, or its user has had enough of it."""
 
 
+_VERDICTS = ("check", "smpp-probe", "provider-probe", "audit", "sandbox")
+"""Verbs whose exit status says what they found: one that is cut short found nothing to be good."""
+
+
 class CommandFailed(Exception):
     """The command could not do its work; the text says why."""
 
@@ -37,6 +41,9 @@ class CommandFailed(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit status; argparse itself leaves with 2 where it is used wrongly."""
     options = command_line(VERBS, datetime.now().timestamp()).parse_args(argv)
+    if sys.stdout is None:
+        # Python leaves it so where it was closed (`>&-`).
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 as long as the process
     if isinstance(sys.stdout, TextIOWrapper):
         # Ids may hold what an old locale has no letters for.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -56,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough; what is left in the buffer has nowhere to go.
         sys.stdout = None
-        return 0
+        return 1 if options.name in _VERDICTS else 0
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise

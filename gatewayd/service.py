@@ -197,6 +197,7 @@ def gatewayd(
         unmatched.degraded,
         reload.degraded,
         *(one.degraded for one in head_keeper),
+        *((observer.degraded,) if observer is not None else ()),
     ):
         shared.degraded.ask(says)
 

@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 
 from fakes import FakeStopList, FakeStore
 from gatewayd.core.interfaces import unrecorded
-from gatewayd.core.model import Channel, Handed, Message, Sms, WayState
+from gatewayd.core.model import Channel, Decision, Handed, Message, Sms, WayState
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.figures import Watch
@@ -68,6 +68,7 @@ class World:
         labels = {name: label() for name in ("amazing", "other")}
         self.recipients = recipients_of(labels, players=self.players)
         self.lifted: list[tuple[str, float]] = []
+        self.decisions: list[Decision] = []
         self.recent = RecentTroubles(self.clock, unrecorded)
         self.callback_hosts: dict[str, str] = {}
         self.directories: dict[str, str] = {}
@@ -89,12 +90,15 @@ class World:
             self.metrics,
             labels,
             watch,
-            stops=StopOrders(self.clock, self.store, FakeStopList(self.store), KEYS, self.recipients),
+            stops=StopOrders(
+                self.clock, self.store, FakeStopList(self.store), KEYS, self.recipients, self.decisions.append
+            ),
             lift_guard=self._lift,
             instance="gw1",
             version="1.2.3",
             hosts=("gateway.amazing.example",),
             recent=self.recent,
+            decided=self.decisions.append,
         )
         self.site = self.admin.site(self.clock)
 

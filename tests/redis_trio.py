@@ -17,17 +17,18 @@ from redis_server import RedisServer, until
 HOST = "127.0.0.1"
 NAME = "gateway"
 DOWN_AFTER = 1000
-"""Milliseconds after which a Sentinel takes a master for dead."""
+"""Milliseconds after which a Sentinel takes a master for dead, unless a test says otherwise."""
 
 
 class Trio:
     """The six processes; `kill` and `start_again` are by the server's index."""
 
-    def __init__(self, *options: str, sentinel_lines: tuple[str, ...] = ()) -> None:
+    def __init__(self, *options: str, down_after: int = DOWN_AFTER, sentinel_lines: tuple[str, ...] = ()) -> None:
         self.servers = [RedisServer() for _ in range(3)]
         self.ports = [free_port() for _ in range(3)]
         self.sentinel_ports = [free_port() for _ in range(3)]
         self._options = options
+        self._down_after = down_after
         self._sentinel_lines = sentinel_lines
         self._sentinels: list[subprocess.Popen[bytes] | None] = [None, None, None]
 
@@ -59,7 +60,7 @@ class Trio:
             f"bind {HOST}",
             f"dir {self.servers[index].directory}",
             f"sentinel monitor {NAME} {HOST} {self.ports[0]} 2",
-            f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER}",
+            f"sentinel down-after-milliseconds {NAME} {self._down_after}",
             f"sentinel failover-timeout {NAME} 5000",
             *self._sentinel_lines,
         ]

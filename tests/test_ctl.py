@@ -1,5 +1,6 @@
 """gatewayctl against a listener on a real socket: what people and programs read, and how it leaves."""
 
+import errno
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from admin_world import KEYS, SMS, World
 from ctl_words import VERBS
 from gatewayd import ctl
 from gatewayd.core.model import BindState, Decision, WayState
-from gatewayd.operators.adminclient import _split, open_client
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, _split, open_client
 from gatewayd.operators.audit import AuditLog
 
 Run = Any
@@ -131,6 +133,8 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
         ("sandbox --messages many", "must be a number, 1 or more"),
         ("smpp-probe world --to mum", "must be a number such as +447700900123"),
         ("dead-letters list --limit 0", "must be a number, 1 or more"),
+        ("trace -uid", "an id that begins with a hyphen goes behind --"),
+        ("suppress amazing -player", "an id that begins with a hyphen goes behind --"),
     ],
 )
 def test_a_wrong_argument_is_said_in_words(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,6 +159,27 @@ def test_a_full_disk_is_no_traceback(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (run.returncode, run.stderr) == (1, "gatewayctl: not all of it could be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["providers"], 0), (["--json", "providers"], 0), (["check"], 1), (["--json", "check"], 1)]
+)
+def test_a_reader_that_has_seen_enough_is_no_failure(words: list[str], status: int) -> None:
+    """As `head` is; but a check whose end nobody read found nothing to be good."""
+    command = [sys.executable, "-m", "gatewayd.ctl", "--config", "/nowhere.toml", *words]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        run = subprocess.run(command, stdout=broken, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("words", [["providers"], ["--json", "providers"]])
+def test_a_closed_output_is_no_traceback(words: list[str]) -> None:
+    """Some that start programs close it."""
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "gatewayd.ctl", *words]
+    run = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest_twisted.ensureDeferred
@@ -236,6 +261,20 @@ async def test_a_unix_socket_will_do(desk: Desk, world: World) -> None:
     assert "gw0.sock" in error
 
 
+def test_who_may_not_ask_is_told_who_may() -> None:
+    """It runs: "is it running?" would send somebody the wrong way at night."""
+
+    class Barred(HTTPConnection):
+        """A socket of root's, to somebody else."""
+
+        def connect(self) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    client = AdminClient(lambda: Barred("localhost"), "/run/gatewayd/admin.sock")
+    with pytest.raises(NoDaemon, match="by this user: it is for root and the group gatewayd"):
+        client.get("/verbs/status")
+
+
 @pytest_twisted.ensureDeferred
 async def test_dead_letters_listed_retried_dropped(desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """list is what happens without a further word, with whole ids; retry-all takes all that are left."""
@@ -315,6 +354,7 @@ async def test_export_is_json_for_people_too(desk: Desk, world: World) -> None:
         assert [one["uid"] for one in told["messages"]] == ["uid-1", "uid-2"]
         assert told["messages"][0]["content"]["body"] == "hello"
         assert (told["label"], told["ext_user_id"]) == ("amazing", "asks")
+        assert told["keyed_hash"] == KEYS.user_hashes("amazing", "asks")[0]
         assert told["stop_list"] == {"email": None, "sms": None, "im": None}
     status, out, _ = await desk.run("export", "amazing", "unknown")
     assert (status, json.loads(out)["messages"]) == (0, [])

@@ -72,7 +72,7 @@ def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Repor
         shared.metrics,
         labels,
         watch,
-        stops=StopOrders(shared.reactor, shared.store, shared.stops, shared.keys, shared.recipients),
+        stops=StopOrders(shared.reactor, shared.store, shared.stops, shared.keys, shared.recipients, shared.decided),
         lift_guard=shared.guard.lift,
         instance=config.gatewayd.instance,
         version=__version__,

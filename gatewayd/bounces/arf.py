@@ -17,9 +17,13 @@ FEEDBACK: dict[str, Kind] = {
     "auth-failure": Kind.NONE,
     "dmarc": Kind.NONE,
 }
-"""Feedback-Type to what it means. RFC 5965 section 3.2: a type that is not known is read as "other"."""
+"""Feedback-Type to what it means. RFC 5965 section 3.2: one that is not known is read as "other"; so is none at all."""
 
 _FEEDBACK = re.compile(r"^[ \t]*feedback-type[ \t]*:[ \t]*\"?([a-z-]+)", re.IGNORECASE | re.MULTILINE)
+_REPORT = "message/feedback-report"
+_ABOUT_A_MAIL = re.compile(
+    r"^[ \t]*(?:user-agent|version|original-[a-z-]+|source-ip)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
 _FIELD = re.compile(r"^[ \t]*([a-z-]+)[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _RECIPIENT_FIELDS = ("original-rcpt-to", "removal-recipient", "original-recipient", "x-original-rcpt-to")
 _MICROSOFT = "x-hmxmroriginalrecipient"
@@ -36,6 +40,9 @@ def read_complaint(mail: Mail) -> BounceReading | None:
         found = _FEEDBACK.search(part.text) if _may_hold_feedback(mail, part.type) else None
         if found is not None:
             return _from_report(mail, part.text, found.group(1).lower())
+    untold = next((part for part in mail.parts if part.type == _REPORT and _ABOUT_A_MAIL.search(part.text)), None)
+    if untold is not None:
+        return _from_report(mail, untold.text, "")
     returned = _MICROSOFT in mail.returned.lower() and _MICROSOFT_HEADER.search(mail.returned)
     if not returned and not _MICROSOFT_SUBJECT.search(mail.header("subject") or "") and mail.header(_MICROSOFT) is None:
         return None
@@ -58,7 +65,7 @@ def read_unsubscription(mail: Mail) -> BounceReading | None:
 
 def _may_hold_feedback(mail: Mail, kind: str) -> bool:
     """Some send the report as plain text inside the multipart/report; a lone text about one is not one."""
-    return kind == "message/feedback-report" or (
+    return kind == _REPORT or (
         mail.parameters.get("report-type", "").lower() == "feedback-report"
         and kind.startswith(("text/plain", "message/"))
     )
@@ -69,6 +76,8 @@ def _from_report(mail: Mail, text: str, word: str) -> BounceReading:
     for match in _FIELD.finditer(text):
         fields.setdefault(match.group(1).lower(), match.group(2).strip())
     named = next((first_address(fields[name]) for name in _RECIPIENT_FIELDS if first_address(fields.get(name, ""))), "")
+    if not word and "auth-failure" in fields:
+        word = "auth-failure"
     return BounceReading(
         kind=FEEDBACK.get(word, Kind.COMPLAINED),
         feedback_type=word,

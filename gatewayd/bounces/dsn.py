@@ -20,6 +20,7 @@ from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard, precision
 from gatewayd.bounces.senders import from_daemon, is_report, read_answer, read_auto_reply, read_receipt
 from gatewayd.core.enhanced_codes import HARD
+from gatewayd.core.phrases import plain
 from gatewayd.core.redact import whole_words
 
 Block = dict[str, str]
@@ -73,7 +74,7 @@ def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:
 
     Bounded in time and memory by the limits in parts.py, whatever the mail holds.
     """
-    mail = _unwrapped(mail)
+    mail = _unwrapped(mail, null_sender)
     return (
         read_complaint(mail)
         or read_notice(mail)
@@ -87,9 +88,11 @@ def judge(mail: Mail, *, null_sender: bool | None = None) -> BounceReading:
     )
 
 
-def _unwrapped(mail: Mail) -> Mail:
-    """Some filters wrap a whole report into a report of their own that says nothing."""
-    if not mail.returned or not is_report(mail) or _has_report_part(mail):
+def _unwrapped(mail: Mail, null_sender: bool | None) -> Mail:
+    """Some filters wrap a whole report into a mail of their own that says nothing, or add a footer to it."""
+    if "delivery-status" not in mail.returned or _has_report_part(mail):
+        return mail
+    if not (is_report(mail) or from_daemon(mail, null_sender)):
         return mail
     inner = take_apart(mail.returned.encode("utf-8", "replace"))
     return inner if _has_report_part(inner) else mail
@@ -217,7 +220,7 @@ def _may_be_over(block: Block, status: str) -> bool:
 
 def _words(telling: _Telling, block: Block, status: str, diagnostic: str) -> str:
     """Where the block gives no reason, the text for people may; a code that is clear needs none."""
-    words = wording.plain(f"{block.get('status', '')} {diagnostic}")
+    words = plain(f"{block.get('status', '')} {diagnostic}")
     return words if diagnostic or status in HARD else f"{words} {telling.words}"
 
 

@@ -44,7 +44,8 @@ SMALL = 8192
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _WORDS = 10
-_BETWEEN = re.compile(r"(?:\s|%20|\+)+")
+_BETWEEN = re.compile(r"""(?:[\s"'<>()\[\]]|%20|\+)+""")
+_WRAPPED = re.compile(r"unsubscribe(?:\s|%20|\+)+([a-z2-7\s]{60,500})", re.IGNORECASE)
 """What stands between the words of a subject: some mail programs take that of our link as it stands in it."""
 
 EVENTS: dict[Kind, Event] = {
@@ -221,14 +222,14 @@ class ReturnedMail(protocol.Factory):
         verdict = inspected.verdict
         if inspected.loops:
             return None
+        if verdict.kind in _COMPLAINTS and verdict.parsed:
+            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(inspected))
         if to.purpose is Purpose.UNSUBSCRIBE_MAIL:
             # Apple Mail marks what its user asked for as auto-replied; its wording tells it from a vacation notice.
             asked = not inspected.auto_submitted or verdict.kind is Kind.UNSUBSCRIBED
             return self._unsubscribed(to.message_id, inspected.subject) if asked and not null_sender else None
         if verdict.kind in _COMPLAINTS:
-            if not verdict.parsed:
-                return None
-            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(inspected))
+            return None
         if to.purpose is Purpose.COMPLAINT or not (null_sender or (inspected.report and verdict.parsed)):
             return None
         event = self._event(verdict)
@@ -241,7 +242,11 @@ class ReturnedMail(protocol.Factory):
 
         The subject also says whose it is, for the time when the message's record is gone.
         """
-        given = (self._keys.read_subscription(word) for word in _BETWEEN.split(subject.strip(), _WORDS))
+        words = _BETWEEN.split(subject.strip(), _WORDS)
+        if wrapped := _WRAPPED.search(subject):
+            # Some break a line that is too long for them in the middle of the token.
+            words.append("".join(wrapped[1].split()))
+        given = map(self._keys.read_subscription, words)
         who = next((one for one in given if one is not None and one.message_id == message_id), None)
         if who is None:
             return None

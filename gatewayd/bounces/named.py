@@ -5,10 +5,10 @@ More than the one address that a verdict is about: that of before a forwarding, 
 
 import re
 
-from gatewayd.bounces import wording
 from gatewayd.bounces.parts import Mail
 from gatewayd.bounces.reading import BounceReading
 from gatewayd.core.addresses import addresses_in
+from gatewayd.core.phrases import plain
 
 _MOST = 20
 _LONGEST_VALUE = 1000  # characters
@@ -28,7 +28,7 @@ _FIELDS = re.compile(
 def recipients_named(mail: Mail, verdict: BounceReading) -> tuple[str, ...]:
     """The addresses of players that `mail` names, each once; `verdict` is how it was read.
 
-    Where one is beyond ASCII, as the words are compared (see wording.plain), too.
+    Where one is beyond ASCII, as the words are compared (see core.phrases), too.
     """
     values = [value for name in _OF_FAILED_ONES for value in mail.values(name)]
     for text in (*(part.text for part in mail.parts), mail.returned):
@@ -38,4 +38,4 @@ def recipients_named(mail: Mail, verdict: BounceReading) -> tuple[str, ...]:
         found |= dict.fromkeys(addresses_in(value[:_LONGEST_VALUE]))
     found.pop("", None)
     names = tuple(found)[:_MOST]
-    return (*names, *(wording.plain(name) for name in names if not name.isascii()))
+    return (*names, *(plain(name) for name in names if not name.isascii()))

@@ -15,6 +15,7 @@ from msgspec import Struct
 from gatewayd.bounces import wording
 from gatewayd.bounces.html_words import readable
 from gatewayd.core.encoded import from_base64, text_of
+from gatewayd.core.phrases import plain
 
 MAX_MAIL = 1 << 20
 MAX_HEADER = 64 << 10
@@ -40,7 +41,7 @@ _HEADER_END = re.compile(rb"\n[ \t]*\r?\n")
 _FIELD = re.compile(r"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 _PARAMETER = re.compile(r"""[;\s]([\w-]+)\s*=\s*(?:"([^"]{0,500})"|([^\s;"]{1,500}))""")
-_LOOKS_LIKE_REPORT = re.compile(rb"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
+_LOOKS_LIKE_REPORT = re.compile(r"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ORIGINALS = frozenset(
@@ -90,7 +91,7 @@ class Mail(Struct, frozen=True, dict=True):
     @cached_property
     def flat(self) -> str:
         """The beginning of the story as wording.py wants it."""
-        return wording.plain(self.story[:MAX_PROSE])
+        return plain(self.story[:MAX_PROSE])
 
     @cached_property
     def returned(self) -> str:
@@ -179,7 +180,7 @@ class _Walk:
                         self._section(section, depth)
                 return
             kind = "text/plain"
-        if not kind.startswith(("text/", "message/")) and _LOOKS_LIKE_REPORT.match(body[:200]):
+        if not kind.startswith(("text/", "message/")) and self._looks_like_report(parameters, fields, body):
             kind = "message/delivery-status"
         if kind.startswith(("text/", "message/")) or depth == 0:
             # Words for people, however many, leave the report its own room.
@@ -229,6 +230,9 @@ class _Walk:
         sections = [piece.removeprefix(b"\n") for piece in pieces]
         filled = [section for section in sections[1:] if not section.isspace() and section]
         return filled or [b"\n" + sections[0]]
+
+    def _looks_like_report(self, parameters: dict[str, str], fields: dict[str, str], body: bytes) -> bool:
+        return _LOOKS_LIKE_REPORT.match(self._leaf(parameters, fields, body[:400], 200)) is not None
 
     def _leaf(self, parameters: dict[str, str], fields: dict[str, str], body: bytes, limit: int) -> str:
         encoding = fields.get("content-transfer-encoding", "").strip().lower()

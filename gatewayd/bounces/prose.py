@@ -2,30 +2,36 @@
 
 import re
 
-from gatewayd.bounces import wording
+from gatewayd.bounces import subjects, wording
 from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
-from gatewayd.bounces.senders import from_daemon
+from gatewayd.bounces.senders import from_daemon, is_replied
 from gatewayd.core.addresses import ADDRESS
+from gatewayd.core.phrases import plain
 from gatewayd.core.redact import whole_words
 
 
 def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     """A bounce from before RFC 3464, or from a system that never heard of it."""
     story, flat = mail.story, mail.flat
-    subject = wording.plain(mail.header("subject") or "")
+    subject = plain(mail.header("subject") or "")
     daemon = from_daemon(mail, null_sender)
-    if not daemon and not (wording.SIGNATURE.search(flat) and wording.BOUNCE_SUBJECT.search(subject)):
+    if not daemon and not (wording.SIGNATURE.search(flat) and subjects.BOUNCE_SUBJECT.search(subject)):
         return None
-    kind = Kind.DELAYED if kind_of(subject) is Kind.DELAYED else kind_of(story)
+    kind = _kind_of_report(subject) or kind_of(story)
+    if kind is Kind.NONE and is_replied(mail):
+        # Its subject is that of the mail which it answers.
+        return None
     if kind is Kind.NONE:
-        kind = kind_of(subject)
+        kind = Kind.DELAYED if subjects.WARNING_SUBJECT.search(subject) else kind_of(subject)
     if kind is Kind.NONE and len(story) < len(mail.text):
         # Some show the returned mail first and the reason below it.
         story = mail.text[:MAX_PROSE]
         kind = kind_of(story)
-    if kind is Kind.NONE and (mail.header("x-failed-recipients") or wording.BOUNCE_SUBJECT.search(subject)):
+    if kind is Kind.NONE and not mail.text.strip() and subjects.NEUTRAL_SUBJECT.search(subject):
+        return None
+    if kind is Kind.NONE and (mail.header("x-failed-recipients") or subjects.BOUNCE_SUBJECT.search(subject)):
         # In a language that the tables lack; a warning or a success would have said so in its subject.
         kind = Kind.FAILED
     if kind is Kind.NONE:
@@ -43,9 +49,16 @@ def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     )
 
 
+def _kind_of_report(subject: str) -> Kind | None:
+    """What its subject alone says beyond doubt."""
+    if subjects.SUCCESS_SUBJECT.search(subject):
+        return Kind.DELIVERED
+    return Kind.DELAYED if kind_of(subject) is Kind.DELAYED else None
+
+
 def kind_of(text: str) -> Kind:
     """Delay before failure: a warning quotes the failure that it warns of. Success needs that nothing failed."""
-    flat = wording.plain(text[:MAX_PROSE])
+    flat = plain(text[:MAX_PROSE])
     if wording.DELAY.search(wording.NO_DELAY.without(flat)):
         return Kind.DELAYED
     if wording.FAILURE.search(flat):
@@ -111,7 +124,7 @@ def recipient_of(mail: Mail, story: str) -> str:
             if address and (pattern in _CERTAIN_LINES or address.lower() not in own):
                 return address
     for match in ADDRESS.finditer(story):
-        address = match.group(1).rstrip(".")
+        address = match.group(1).strip(".'")
         if address.lower() not in own and not wording.DAEMON.search(address):
             return address
     return _original_recipient(mail)

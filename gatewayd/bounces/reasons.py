@@ -3,7 +3,7 @@
 import re
 
 from gatewayd.bounces import wording
-from gatewayd.core.enhanced_codes import HARD
+from gatewayd.core.enhanced_codes import HARD, spares_the_address
 
 UNSPECIFIC = re.compile(r"|5\.[015]\.0")
 """Codes that give no reason: the words have to."""
@@ -34,9 +34,9 @@ def is_hard(status: str, words: str) -> bool:
     Where the far end's own words name another reason (a full box, policy), the address is not blamed.
     """
     own = code_in(words)
-    if (own and own not in HARD and not UNSPECIFIC.fullmatch(own) and own != status) or wording.NOT_THE_ADDRESS.search(
-        words
-    ):
+    if own and own not in HARD and not UNSPECIFIC.fullmatch(own) and own != status:
+        return False
+    if spares_the_address(words):
         return False
     if status == "5.4.4":
         return bool(wording.NO_DOMAIN.search(words))

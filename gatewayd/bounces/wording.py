@@ -5,47 +5,8 @@ case. A phrase belongs here if a person who knows mail, but not this program, wo
 """
 
 import re
-import unicodedata
-from collections.abc import Sequence
-from functools import cached_property
 
-
-def plain(text: str) -> str:
-    """`text` as the phrases here expect it: white space collapsed, accents gone (many systems write without them)."""
-    if text.isascii():
-        return " ".join(text.split())
-    words = " ".join(text.replace("’", "'").split())
-    # Marks that stand alone go before, not only after: to sort a long row of them takes the square of its length.
-    marked = unicodedata.normalize("NFD", "".join(char for char in words if not _is_mark(char)))
-    return unicodedata.normalize("NFC", "".join(char for char in marked if not unicodedata.combining(char)))
-
-
-def _is_mark(char: str) -> bool:
-    return char > "\u02ff" and unicodedata.category(char) == "Mn"
-
-
-class Phrases:
-    """Any of several phrases. They are compiled when first looked for: most processes never read a bounce."""
-
-    def __init__(self, phrases: Sequence[str]) -> None:
-        self._phrases = phrases
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(plain, self._phrases)), re.IGNORECASE)
-
-    def search(self, text: str) -> re.Match[str] | None:
-        """Where one of them stands in `text`."""
-        return self._pattern.search(text)
-
-    def match(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """Whether `text` goes on with one of them at `start`."""
-        return self._pattern.match(text, start)
-
-    def without(self, text: str) -> str:
-        """`text` with a space in place of each."""
-        return self._pattern.sub(" ", text)
-
+from gatewayd.core.phrases import Phrases
 
 DAEMON = Phrases(
     (
@@ -78,46 +39,6 @@ MAYBE_DAEMON = Phrases(
 )
 """From, address or name: a machine or its keeper, who also write of other things."""
 
-BOUNCE_SUBJECT = Phrases(
-    (
-        r"\bundeliver",
-        r"\bnon[- ]?deliver",
-        r"\bnot (?:be )?(?:been )?delivered",
-        r"\bdeliver(?:y|ing)? (?:of [^:]{0,60})?(?:has |have |is )?(?:been )?"
-        r"(?:fail|error|problem|delay|status|report|notif|attempt|unsuccess|incomplete|warning|impossible)",
-        r"\bfail(?:ed|ure)? (?:mail|message|delivery|notice|of delivery)",
-        r"\bfail(?:ed|ure)? (?:to|while|in) (?:deliver|send)",
-        r"\b(?:mail|message|e-?mail)[^:]{0,40} (?:fail|error|reject|return|undeliver|bounce|refused|delay)",
-        r"\breturned (?:e-?)?(?:mail|message|to sender)",
-        r"\b(?:return(?:ed|ing)|rejected|bounced?|refused|blocked) (?:e-?)?(?:mail|message)",
-        r"\b(?:e-?)?mail status report",
-        r"\b(?:could|can) ?not be delivered",
-        r"\bunable to deliver",
-        r"\buser unknown\b|\bunknown (?:user|recipient|address)",
-        r"\bfailure notice\b|\bnotice of failure\b|\bfailure report\b",
-        r"\bwarning: (?:message|could not send|original)",
-        r"\bmessage you sent\b",
-        # GroupWise tells what becomes of a mail under one subject: that it was opened is no bounce.
-        r"\bmessage status\b(?! ?-? ?(?:open|read|acce|dele|empt|downl|trans|deliv|pend|compl|decl|repl|forw))",
-        r"\bNDN:|\bNDR:|^error\b:",
-        r"\bproblem(?:e|s)? (?:delivering|with (?:your )?(?:mail|message))",
-        r"\bmail could not\b|\bmail delivery\b|\bmail system error\b|\bmail non[- ]?remis",
-        r"\bunzustellbar|\bnicht zugestellt|\bzustell(?:ung|fehler|bericht|status)|\bfehlgeschlagen",
-        r"\bnon remis|\bnon distribu|\béchec (?:de|d')|\bretourn[ée]|\bavis de non",
-        r"\bno (?:se ha podido )?entrega|\bdevuelto\b|\bno entreg|\bfallo (?:en|de) (?:la )?entrega",
-        r"\bno se puede entregar",
-        r"\bnon recapit|\bmancat[ao] (?:consegna|recapito)|\bnon consegna",
-        r"\bnão entregue|\bfalha na entrega|\bdevolvid[ao]|\bnão (?:foi )?entreg",
-        r"\bonbestelbaar|\bniet (?:af)?geleverd|\bonbezorgbaar",
-        r"\bolevererbar|\bkunde inte levereras|\bikke leveres|\buleverbar|\bkan ikke leveres|\btoimitus",
-        r"\bniedostarcz|\bnedoru[čc]|\bkézbesíthetetlen|\bteslim edilemedi|\biletilemedi",
-        r"недоставлен|не доставлен|не удалось|невозможно доставить|возврат",
-        r"配信(?:不能|できません|失敗|エラー|状態)|届けられません|送信(?:できません|失敗|エラー)|エラーメール|戻され|不達",
-        r"退信|无法(?:投递|送达|传递)|投递失败|投递状态|未送达|無法(?:傳遞|投遞|送達)|傳送失敗|投遞失敗|系统退信",
-        r"반송|전송 ?실패|배달 ?(?:되지|실패|불가)|전달되지",
-    )
-)
-
 SIGNATURE = Phrases(
     (
         r"\bthis is the \S{0,40}\s?(?:qmail|mail|postfix|program at|mail delivery|mailer|email) ?\S{0,20} "
@@ -129,7 +50,9 @@ SIGNATURE = Phrases(
         r"\bthe following address(?:es|\(es\))? (?:had|failed|is|was)",
         r"\bdid not reach the following recipient",
         r"\bthe original message was received at\b",
-        r"\bthis is an? (?:informative|automatic(?:ally)?[- ]generated) (?:delivery|message|non-?delivery|email|mail)",
+        # Of messages and mails every help desk says so.
+        r"\bthis is an? (?:informative|automatic(?:ally)?[- ]generated) (?:non-?)?delivery",
+        r"\bthis is an informative (?:e?-?mail|message)",
         r"\bdelivery (?:has failed|to the following recipients?)",
         r"\breporting-mta:",
         r"\bgenerated by (?:the )?(?:exim|mail|smtp|postfix|microsoft exchange|exchange)",
@@ -178,6 +101,19 @@ DELAY = Phrases(
         r"遅延|再(?:送信?|試行)を?(?:し(?:ます|続け)|いたします|されます|行い|試み(?!まし)|繰り返|続け)|配信(?:が|は)遅れ",
         r"まだ(?:配信|送信|届)|引き続き(?:配信|送信|再)|지연|다시 시도(?:합|할)",
         r"延迟|尚未(?:送达|投递|送達)|将(?:继续|会继续)?(?:重试|尝试)|延遲|稍后[^。]{0,8}重试",
+        r"\bκαθυστερ|\bδεν (?:έχει )?παραδοθ\w{1,6} ακόμ",
+        r"\bθα (?:ξανα|επανα|συνεχ)|\bnu a fost încă livrat|\bîncă nu a fost",
+        r"\bîntârzia|\bva reîncerca|עיכוב|מתעכב|עדיין לא נמסר|(?:נ|י)נסה שוב",
+        r"تأخ[ريی]|(?:سنحاول|ستتم إعادة|سيتم إعادة|سنعيد) (?:ال)?(?:محاولة|مرة)",
+        r"تسليم[^.]{0,60} بعد\b|تأخیر|دوباره (?:تلاش|سعی)",
+        r"ล่าช้า|จะ(?:ลอง|พยายาม)ส่ง(?:ใหม่|อีก|ต่อ)|ยังไม่ได้(?:ส่ง|นำส่ง)",
+        r"\bbị (?:trì hoãn|chậm)|\bsẽ thử (?:gửi )?lại",
+        r"\bchưa (?:được )?(?:gửi|chuyển|giao)|\btertunda\b",
+        r"\bakan (?:mencoba|dicoba) (?:lagi|kembali)|\bbelum (?:ter|di)kirim",
+        r"\bodgođen|\bjoš nije (?:isporučen|dostavljen)|\bponovno pokuša",
+        r"\bvėluo|\bdar nepristatyt|\baizkavē|\bvēl nav piegādāt",
+        r"\bhilin|\bproovitakse uuesti|\byritetään uudelleen",
+        r"\b(?:dosud|zatiaľ|zatím) ne(?:byl|bol)|\boneskor|देरी|विलंब|फिर से (?:प्रयास|कोशिश)",
     )
 )
 
@@ -269,6 +205,21 @@ FAILURE = Phrases(
         r"存在しない|見つかりません|エラー(?:に|が|を|メール|となり)|不達|受信できません|拒否|宛先(?:不明|が)|容量(?:を)?(?:超|不足)|戻(?:り|され)",
         r"退信|退回|无法(?:投递|送达|传递|发送|被?投递)|投递失败|发送失败|不存在|未送达|被拒(?:绝|收)|拒收|拒绝|無法|失敗|邮箱已满",
         r"반송|실패|전송할 수 없|배달(?:되지|할 수)|존재하지|전달되지 (?:않|못)|찾을 수 없",
+        r"\bδεν (?:ήταν δυνατ|μπόρεσε|μπορεί|παραδόθηκε|είναι δυνατ|υπάρχει)",
+        r"\bαδύνατη η (?:παράδοση|αποστολή)|\bανεπίδοτ",
+        r"\bnu (?:a|au) (?:putut|fost) (?:fi )?(?:livrat|trimis|expediat)",
+        r"\bnelivra|\bnu există\b|לא ניתן (?:היה )?למסור|לא נמסר|נכשל",
+        r"تعذر|تعذّر|لم (?:يتم|نتمكن من) (?:تسليم|إرسال)|غير قابل للتسليم",
+        r"فشل (?:ال)?(?:تسليم|إرسال)|تحویل (?:داده )?نشد|ارسال نشد",
+        r"ไม่สามารถ(?:ส่ง|นำส่ง)|ส่งไม่(?:ถึง|สำเร็จ|ได้)|ไม่พบ(?:ที่อยู่|ผู้ใช้|ผู้รับ)",
+        r"\bkhông (?:thể|được) (?:gửi|chuyển|giao)|\bkhông tồn tại",
+        r"\btidak (?:dapat|bisa) (?:di)?(?:kirim|sampaikan)",
+        r"\bgagal (?:di|ter)?kirim|\btidak terkirim|\btidak ditemukan",
+        r"\bnije (?:bilo )?(?:moguće )?(?:isporuč|dostav|uruč)",
+        r"\bneisporuč|\bnedostavlj|\bne postoji\b|\bni bilo mogoče dostav",
+        r"\bnepavyko (?:pristaty|išsiųs)|\bnepristatyt|\bnevarēja piegādāt|\bneizdevās (?:piegād|nosūt)|\bnav piegādāt",
+        r"\bei (?:saanud|õnnestunud|olnud võimalik) (?:\w+ ){0,2}toimeta|\btoimetamata|\bne(?:byl|bol)\w? doru[čc]",
+        r"वितरित नहीं|नहीं (?:भेजा|पहुंचाया) जा सका|डिलीवर नहीं|मौजूद नहीं",
     )
 )
 
@@ -280,7 +231,8 @@ DELIVERED = Phrases(
         r"\bdelivery (?:was |is )?(?:completed|successful|succeeded|complete)",
         r"\bdelivery status notification \(success\)|\brelayed:|\breturn receipt\b.{0,80}\bdelivered",
         r"\bsuccessfully relayed|\bsuccessful mail delivery report",
-        r"\bwurde (?:erfolgreich )?(?:zugestellt|übermittelt|ausgeliefert)|\bremis avec succès",
+        r"\bwurde (?:\w+ ){0,4}(?:zugestellt|übermittelt|ausgeliefert)",
+        r"\bremis avec succès|\bremise [^.]{1,60} est terminée",
         r"\bentregado correctamente|\bconsegnato con successo",
         r"\bуспешно доставлен",
     )
@@ -303,35 +255,6 @@ GIVEN_UP = Phrases(
 CONDITION = Phrases((r"\bif (?:it|the|this|you|your)[^.]{0,100}\.",))
 """What has not happened."""
 
-ABOUT_MAIL = Phrases((r"mail|message|undeliver|\bnd[nr]\b|failure notice|returned to sender",))
-"""Parcels, too, could not be delivered."""
-
-AUTO_REPLY_SUBJECT = Phrases(
-    (
-        r"^(?:re: ?|fwd?: ?|aw: ?|\[[^\]]{1,40}\] ?)*\(?\[?auto(?:mat(?:ic|ed|ically))?[-_ :.]*(?:generated[- "
-        r"])?(?:re(?:ply|sponse|spons|sponder|spond)|answer|acknowledg|notification of absence|antwort|"
-        r"matische)",
-        r"\bout of (?:the )?(?:office|town)|\bout-of-office|\booo\b|\bof+ice closed",
-        r"\baway from (?:the |my )?(?:office|mail|desk|e-?mail)",
-        r"\bi am (?:currently )?(?:away|on (?:vacation|leave|holiday)|out of)",
-        r"\bvacation\b|\bon (?:annual |parental |maternity |sick )?leave\b|\bon holidays?\b",
-        r"\bauto-?(?:reply|responder?|response|acknowledg)|\babsence\b|\bno longer (?:with|works?|at|employed)",
-        r"\babwesen|\bautomatische (?:antwort|rückantwort|empfangsbestätigung)",
-        r"\bautomatisch(?:e)? (?:antwoord|beantwoord)|\bafwezig",
-        r"\bréponse automatique|\babsence (?:du|de)|\brespuesta automática|\bfuera de (?:la )?oficina",
-        r"\brisposta automatica|\bfuori (?:sede|ufficio)|\bresposta automática|\bausência|\bautomatiskt? svar",
-        r"\bautosvar|\bfrånvaro|\bautomaattinen vastaus|\bautomatyczna odpowied|\bautomatická odpov",
-        r"\botomatik (?:cevap|yanıt)",
-        r"автоответ|автоматическ\w{1,4} ответ|自動(?:応答|返信)|不在(?:通知|"
-        r"のお)|自动(?:回复|答复)|自動回覆|자동 ?(?:응답|회신)|부재중",
-        r"\bthank you for (?:your (?:e-?mail|message|mail)|contacting|e-?mailing)",
-        r"\bwe (?:have )?received your (?:e-?mail|message|request)|\bticket (?:received|created)|\bread:",
-        r"\bread receipt|\breturn receipt \(displayed|\bgelesen:|\blu ?:|\bleído:|\bletto:",
-        r"\bplease (?:confirm|verify) your (?:message|e-?mail|address)|\bconfirm(?:ation)? (?:needed|required)",
-        r"\bchallenge\b",
-    )
-)
-
 UNKNOWN_USER = Phrases(
     (
         r"\b(?:user|recipient|mailbox|addressee|account|address|alias|userid|local part)(?: name)?:? "
@@ -347,6 +270,10 @@ UNKNOWN_USER = Phrases(
         r"\bno such (?:user|person|address)|\bunknown (?:or illegal )?alias|\baddress(?:ee)? unknown",
         r"\baddress (?:you entered )?(?:could not|couldn't) be found",
         r"\bunbekannter (?:benutzer|empfänger)|\bdestinataire inconnu|\butilisateur inconnu",
+        r"\badresse (?:\w+ )?(?:wurde nicht gefunden|existiert nicht)",
+        r"\badresse n'existe pas|\bn'a pas (?:pu être|été) trouvée?",
+        r"\bdirección (?:\w+ ){0,3}(?:no existe|no se encontró)",
+        r"\bindirizzo (?:\w+ ){0,2}inesistente|\bkonto nie istnieje",
         r"\busuario desconocido|\butente sconosciuto|\busuário desconhecido|\bgebruiker onbekend",
         r"неизвестн\w{1,4} (?:пользовател|получател|адрес)|ユーザ\w{0,4}(?:が|"
         r"は)?(?:存在しません|見つかりません|不明)|宛先不明|收件人不存在|用户不存在",
@@ -364,18 +291,6 @@ NO_DOMAIN = Phrases(
     )
 )
 """Says that the domain does not exist, which makes 5.4.4 an address fault."""
-
-NOT_THE_ADDRESS = Phrases(
-    (
-        r"\bquota\b|\b(?:mail)?box (?:\w+ )?(?:is )?full|\bdisk (?:is )?full",
-        r"\binsufficient (?:disk|storage|system)",
-        r"\bblack-?list|\bblock-?list|\bspam\b|\bspf\b|\bdkim\b|\bdmarc\b|\bpolicy\b|\breputation\b",
-        r"\brelay(?:ing)? (?:access )?(?:denied|prohibited|not)",
-        r"\brecipient preferences|\bpreferences of the (?:recipient|person)|\bnot accepting mail from",
-        r"\bsender (?:\w+ ){0,2}(?:rejected|denied|unknown)",
-    )
-)
-"""Another reason than the address, whatever the code says: many systems answer 5.1.1 or 550 for policy."""
 
 # Where a mail stops telling its story and shows the mail that it is about.
 ORIGINAL = re.compile(

@@ -6,6 +6,7 @@ what an answer means. No URL ever reaches an exception or the log: its query hol
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from twisted.application.service import Service
@@ -72,7 +73,7 @@ class Callbacks(Service):
         match = _URL.fullmatch(url)
         if match is None:
             raise PermanentFailure("the callback URL is unusable")
-        key = (match[1], match[2], allow_private)
+        key = (*_one_spelling(match[1], match[2]), allow_private)
         host = self._hosts.get(key) or self._new_host(key)
         try:
             slot = await host.slot()
@@ -154,6 +155,13 @@ class Callbacks(Service):
         if isinstance(problem, error.DNSLookupError) and host.hides_addresses():
             return "the callback host is at a private address"
         return origin.reason(problem, "callback host") or f"callback failed: {type(problem).__name__}"
+
+
+@lru_cache(_MOST_HOSTS)
+def _one_spelling(scheme: str, netloc: str) -> tuple[str, str]:
+    """Scheme and host, which have many spellings, in one (RFC 3986 6.2.2.1, 6.2.3): small letters, no usual port."""
+    scheme = scheme.lower()
+    return scheme, netloc.lower().removesuffix(":443" if scheme == "https" else ":80").removesuffix(":")
 
 
 def _origin(clock: IReactorTime, network: Any, scheme: str, netloc: str, timeout: float) -> Origin:

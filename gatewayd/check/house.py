@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from gatewayd import config
 from gatewayd.check.finding import WARN, Finding
 from gatewayd.config.clear_text import beyond_loopback
+from gatewayd.config.secret import read_secret
 
 _SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorization|signing_key|private_key)$")
 
@@ -91,15 +92,20 @@ def _keys(config_: config.Config) -> Iterator[Finding]:
 
 
 def secrets(path: Path) -> list[Finding]:
-    """Secrets that other users of this host can read: in the file itself, or in one that it names."""
+    """Secrets that other users of this host can read, in the file itself or in one that it names; and files with more
+    in them than a secret, of which only the last line break is dropped.
+    """
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        raw = tomllib.loads(path.read_text("utf-8-sig"))
         open_file = bool(path.stat().st_mode & stat.S_IROTH)
     except (OSError, ValueError):
         return []
     found = []
     for at, text in _texts(raw, ""):
         kind, _, rest = text.partition(":")
+        if kind == "file" and _has_strays(_key(at), Path(rest)):
+            more = "blanks, line breaks or a byte order mark, which count as part of the secret"
+            found.append(Finding(WARN, at, f"{rest} has more than one plain line: {more}"))
         if kind == "file" and _others_read(Path(rest)):
             found.append(Finding(WARN, at, f"every user of this host can read {rest} (chmod o= {rest})"))
         elif open_file and text and kind not in ("file", "credential", "env") and _SECRET_KEYS.search(_key(at)):
@@ -107,6 +113,15 @@ def secrets(path: Path) -> list[Finding]:
                 Finding(WARN, at, f"stands in {path}, which every user of this host can read (chmod o= {path})")
             )
     return found
+
+
+def _has_strays(key: str, path: Path) -> bool:
+    """Whether more than one plain line is in a file; not of keys, which may have many."""
+    try:
+        text = read_secret(f"file:{path}", {}).reveal()
+    except ValueError:
+        return False
+    return not (key.endswith("_key") and key != "api_key") and (text != text.strip() or not text.isprintable())
 
 
 def _others_read(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Relays, SMSCs and callback hosts: each is reached the way the daemon reaches it, and left politely."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd import config
-from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding
+from gatewayd.check.finding import FAIL, LISTENED, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.core import reaching, tls
 from gatewayd.core.callback_urls import why_own_refused
 from gatewayd.core.redact import redact
@@ -124,10 +125,11 @@ def callback_rules(name: str, label: config.Label) -> list[Finding]:
 
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
-    """Notes how the TLS handshake ends; says nothing."""
+    """Notes how the TLS handshake ends, and whether the other side ends the connection; says nothing."""
 
     def __init__(self) -> None:
         self.done: Deferred[None] = Deferred()
+        self.ended: Deferred[None] = Deferred()
 
     def handshakeCompleted(self) -> None:
         """The certificate is good."""
@@ -138,10 +140,16 @@ class _Handshake(Protocol):
         """Before the handshake's end: that is why."""
         if not self.done.called:
             self.done.errback(reason)
+        if not self.ended.called:
+            self.ended.errback(reason)
 
 
-async def callback(reactor: Any, scheme: str, host: str, port: int, patience: float = PATIENCE) -> list[Finding]:
-    """A TLS handshake (for http only a connection), and not a byte more: a GET would be a status."""
+async def callback(
+    reactor: Any, scheme: str, host: str, port: int, patience: float = PATIENCE, listened: float = LISTENED
+) -> list[Finding]:
+    """A TLS handshake (for http only a connection), and not a byte more: a GET would be a status. It is to stand for
+    `listened` seconds.
+    """
     what = f"callback host {host}:{port}"
     endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=patience)
     if scheme == "https":
@@ -151,6 +159,8 @@ async def callback(reactor: Any, scheme: str, host: str, port: int, patience: fl
         await endpoint.connect(Factory.forProtocol(lambda: protocol))
         if scheme == "https":
             await protocol.done.addTimeout(patience, reactor)
+        with suppress(TooLate):
+            await protocol.ended.addTimeout(listened, reactor)
     except CancelledError:
         raise
     except TooLate:
@@ -160,6 +170,7 @@ async def callback(reactor: Any, scheme: str, host: str, port: int, patience: fl
     finally:
         if protocol.transport is not None:
             protocol.done.addErrback(lambda _: None)
+            protocol.ended.addErrback(lambda _: None)
             protocol.transport.abortConnection()  # type: ignore[attr-defined]
     return [
         Finding(OK, what, "TLS handshake with a good certificate" if scheme == "https" else "connected, without TLS")

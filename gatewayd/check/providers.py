@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from twisted.internet.defer import CancelledError
 
-from gatewayd.check.finding import FAIL, OK, WARN, Finding
+from gatewayd.check.finding import FAIL, LISTENED, OK, WARN, Finding
 from gatewayd.config import Provider
 from gatewayd.config.profiles import profiles
 from gatewayd.core.errors import Down, NotWritten, Unanswered
@@ -21,12 +21,14 @@ HARMLESS = "Harmless"
 """The line of a profile's head with a path that a GET may ask for, and that only good credentials get."""
 
 
-async def look(reactor: Any, name: str, table: Provider) -> list[Finding]:
-    """Connect, with TLS where it has it; ask who we are, where that can be asked; a line each."""
+async def look(reactor: Any, name: str, table: Provider, listened: float = LISTENED) -> list[Finding]:
+    """Connect, with TLS where it has it, to what stands for `listened` seconds; ask who we are, where that can be
+    asked; a line each.
+    """
     what, where = f"provider {name}", _host_of(table.url)
     vendor = vendor_of(reactor, name, table)
     try:
-        await vendor.connect()
+        await vendor.connect(listened)
     except CancelledError:
         raise
     except Exception as problem:

@@ -108,7 +108,8 @@ def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Co
     Raises ConfigError with all that is wrong: unreadable or empty file, TOML syntax with its line, each bad key.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        # Some editors begin a file with a byte order mark.
+        text = Path(path).read_text("utf-8-sig")
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
@@ -116,7 +117,7 @@ def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Co
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: {toml_error(error, text)}"]) from None
+        raise ConfigError([f"{path}: {toml_error(error, text, Config)}"]) from None
     try:
         return parse(raw, environ, instance)
     except ConfigError as error:

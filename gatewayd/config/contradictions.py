@@ -15,7 +15,12 @@ from gatewayd.config.provider_contradictions import provider_contradictions
 from gatewayd.config.wording import meant
 
 _PARTS = ("labels", "relays", "smscs", "providers", "directories", "esp")
-_LABEL_NEEDS = (("track_opens", "public"), ("one_click_unsubscribe", "public"), ("bounce_domain", "bounces"))
+_LABEL_NEEDS = (
+    ("track_opens", "public"),
+    ("one_click_unsubscribe", "public"),
+    ("bounce_domain", "bounces"),
+    ("complaint_address", "bounces"),
+)
 
 
 def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -110,6 +110,10 @@ def faults(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _unreadable(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for key, path in paths.items():
+        if "-----BEGIN" in path:
+            # No word more: an error goes to the log, too.
+            yield key, "is the path of a PEM file, and not what stands in it"
+            continue
         try:
             if key == "private_key":
                 private_key(path)

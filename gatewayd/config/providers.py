@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
-from gatewayd.config.host_names import ascii_url
 from gatewayd.config.secret import ProofSecret, Secret, SecretText, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
-from gatewayd.config.values import Count, check_host_of, header_name, shaped
+from gatewayd.config.values import Count, check_host_of, header_name, http_url, shaped
 
 PLACE_HOLDERS = frozenset(
     {
@@ -44,12 +43,10 @@ class Verbatim(Secret):
 
 
 def _url(text: str) -> str:
-    match = re.fullmatch(r"https?://([^\s/?#@\\]+)(?:[/?][^\s#]*)?", text)
-    if match is None:
-        raise ValueError("is not an http or https URL")
-    if "{" in match[1]:
+    host = re.match(r"https?://([^\s/?#@\\]+)", text)
+    if host and "{" in host[1]:
         raise ValueError("place-holders belong into the path or the query: the host is written out")
-    return check_host_of(ascii_url(text))
+    return check_host_of(http_url(text))
 
 
 def _header_value(value: object, info: ValidationInfo) -> Secret:

@@ -60,14 +60,26 @@ def _helo(value: str) -> str:
     return value
 
 
-def _url(value: str) -> str:
+_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+(?:%[^\s/?#@\[\]]+)?\]|[^\s/?#@:\[\]\\]+)(?::([0-9]*))?(?:[/?][^\s#]*)?")
+
+
+def http_url(value: str) -> str:
+    """`value`, an http or https URL, with its host in A-labels. Raises ValueError."""
     value = ascii_url(value)
-    if not re.fullmatch(r"https?://[^\s/?#@]+(?:[/?][^\s#]*)?", value):
+    parts = _URL.fullmatch(value)
+    if parts is None or (parts[1][0] == "[" and not _is_ipv6(parts[1][1:-1])):
         raise ValueError("is not an http or https URL")
-    port = re.match(r"https?://(?:\[[^\]]*\]|[^:/?]*):(\d+)", value)
-    if port and not 0 < int(port[1]) < 65536:
-        raise ValueError(f"has no port {port[1]}: 1 to 65535")
+    if parts[2] and not 0 < int(parts[2]) < 65536:
+        raise ValueError(f"has no port {parts[2]}: 1 to 65535")
     return value
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _if_any(check: Callable[[str], str]) -> Callable[[str], str]:
@@ -176,9 +188,9 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Helo = Annotated[str, AfterValidator(_helo)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
-Url = Annotated[str, AfterValidator(_url)]
-ReachedUrl = Annotated[str, AfterValidator(_url), AfterValidator(check_host_of)]
-ReachedUrlOrNone = Annotated[str, AfterValidator(_if_any(_url)), AfterValidator(check_host_of)]
+Url = Annotated[str, AfterValidator(http_url)]
+ReachedUrl = Annotated[str, AfterValidator(http_url), AfterValidator(check_host_of)]
+ReachedUrlOrNone = Annotated[str, AfterValidator(_if_any(http_url)), AfterValidator(check_host_of)]
 """Where we connect to ourselves."""
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 EmailSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_email_senders)], ...], Strict(False)]

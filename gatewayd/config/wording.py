@@ -4,7 +4,7 @@ Pure. No error quotes a value that may be a secret.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -33,6 +33,7 @@ _BOUNDS = {
 }
 
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_LINE_PARTS = re.compile(r"(?P<key>[A-Za-z0-9_-]+)(?P<equals>\s*=)?")
 _SECRET = re.compile(r"pass|secret|key|auth|token|pin", re.IGNORECASE)
 
 
@@ -70,7 +71,7 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def toml_error(error: ValueError, text: str) -> str:
+def toml_error(error: ValueError, text: str, root: type[Table]) -> str:
     """A syntax error with the line at which the reader gave up, as far as it holds no secret."""
     at = _LINE.search(str(error))
     if at is None:
@@ -78,13 +79,33 @@ def toml_error(error: ValueError, text: str) -> str:
     number = int(at[1])
     lines = text.splitlines()
     line = lines[number - 1].strip() if number <= len(lines) else ""
-    # What stands in quotes, and any value of a key that sounds like one, may be a secret.
-    shown = re.split(r"[\"']", line, maxsplit=1)[0]
-    key, equals, _ = shown.partition("=")
-    if equals and _SECRET.search(key):
-        shown = f"{key}= "
-    shown = shown if len(shown) == len(line) else f"{shown.rstrip()} …"
+    shown = _without_secrets(line, frozenset(_all_keys(root)))
+    shown = shown if len(shown) == len(line) else f"{shown.rstrip()} …".lstrip()
     return f"line {number}: not TOML: {str(error).replace(at[0], '').strip()}: {shown}"
+
+
+def _without_secrets(line: str, known: Container[str]) -> str:
+    """The beginning of a line that is no TOML: the name of a table, or a key, and what can't be a secret behind it.
+
+    Where the sign of equality is missing, or the line goes on with the one before, any word but a key may be one.
+    """
+    if line.startswith("[") or not line:
+        return re.split(r"[\"']", line, maxsplit=1)[0]
+    parts = _LINE_PARTS.match(line)
+    if parts is None or (not parts["equals"] and parts["key"] not in known):
+        return ""
+    if not parts["equals"] or parts["key"] not in known or _SECRET.search(parts["key"]):
+        return parts["key"] + (parts["equals"] or "")
+    # What stands in quotes or in a table within the line has keys, or none, of which nobody knows what they are for.
+    return re.split(r"[\"'{]", line, maxsplit=1)[0]
+
+
+def _all_keys(root: type[Table]) -> Iterator[str]:
+    """The keys of a table and of all that may stand in it."""
+    for key, field in root.model_fields.items():
+        yield key
+        for table in _tables_in(field.annotation):
+            yield from _all_keys(table)
 
 
 def encoding_error(error: UnicodeDecodeError) -> str:

@@ -1,4 +1,26 @@
-"""Enhanced status codes (RFC 3463) that decide about an address, in a relay's reply as in a bounce. Pure."""
+"""What decides about an address in a relay's reply, a bounce, an ESP's event: its code (RFC 3463) and words. Pure."""
+
+from gatewayd.core.phrases import Phrases, plain
 
 HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """The address does not exist, or not any more. Full boxes, policy, content and authentication never count."""
+
+_ANOTHER_REASON = Phrases(
+    (
+        r"\bquota\b|\b(?:mail)?box (?:\w+ )?(?:is )?full|\bdisk (?:is )?full",
+        r"\binsufficient (?:disk|storage|system)",
+        r"\bblack-?list|\bblock-?list|\bspam\b|\bspf\b|\bdkim\b|\bdmarc\b|\bpolicy\b|\breputation\b",
+        r"\brelay(?:ing)? (?:access )?(?:denied|prohibited|not)",
+        r"\brecipient preferences|\bpreferences of the (?:recipient|person)|\bnot accepting mail from",
+        r"\bsender (?:\w+ ){0,2}(?:rejected|denied|unknown)",
+        # Gmail says so under 5.2.1, as it does of a mailbox that is disabled.
+        r"\b(?:receiving|sending|received|sent) (?:\w+ ){0,2}(?:e-?)?(?:mails?|messages) (?:\w+ )?"
+        r"(?:at a rate|too (?:quickly|fast|often))",
+        r"\brate[- ]limit|\btoo many (?:\w+ ){0,2}(?:e-?mails|messages|connections)\b",
+    )
+)
+
+
+def spares_the_address(words: str) -> bool:
+    """Whether the words name another reason, whatever the code says: many systems answer 5.1.1 or 550 for policy."""
+    return _ANOTHER_REASON.search(plain(words)) is not None

@@ -42,6 +42,20 @@ def decoded(json: bytes) -> Any:
     return msgspec.json.decode(other)
 
 
+def decoded_anyway(json: bytes) -> Any:
+    """The same, with U+FFFD for octets that are not UTF-8 as well: somebody's sentence in Latin-1 beside plain words.
+
+    Raises what `decoded` does.
+    """
+    try:
+        return decoded(json)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        other = json.decode("utf-8", "replace").encode()
+        if other == json:
+            raise
+    return decoded(other)
+
+
 def _piece(match: re.Match[bytes]) -> bytes:
     if match[1]:
         return SIGN

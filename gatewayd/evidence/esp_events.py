@@ -148,6 +148,8 @@ class EspEvents:
 
     async def _proven(self, name: str, headers: Mapping[str, str], body: bytes, path: str) -> tuple[EspEvent, ...]:
         provider = self._providers[name]
+        if body and headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+            raise Unreadable("its body is compressed")
         request = EspRequest(headers, body, self._clock.seconds(), url=self._base_url + path)
         if name != "ses":
             return READERS[name](request, provider.settings)

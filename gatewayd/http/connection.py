@@ -172,6 +172,11 @@ class ServerConnection(Protocol):
         return self._incoming.receiving
 
     @property
+    def is_answered(self) -> bool:
+        """All that was to be said is with the kernel, and the connection is about to close."""
+        return self._closing and not self._not_reading
+
+    @property
     def held(self) -> int:
         """Bytes of bodies in memory."""
         return self._incoming.held

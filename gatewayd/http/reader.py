@@ -21,7 +21,7 @@ SMALL_CHUNK = 64
 
 _FRAMING = (b"content-length", b"transfer-encoding")
 
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\S{1,8192}) HTTP/\d\.\d\r?$")
+_REQUEST_LINE = re.compile(rb"(\S{1,1000}) (\S{1,8192}) HTTP/\d\.\d\r?$")
 
 
 class NotHttp(Exception):

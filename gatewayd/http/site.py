@@ -69,6 +69,7 @@ class Site(Factory):
         self.draining = False
         self._emptied: list[Deferred[None]] = []
         self._closing_idle: Any = None
+        self._cutting_off: Any = None
         self._sweeping: Any = None
         self._date = (0, b"")
 
@@ -136,7 +137,8 @@ class Site(Factory):
     async def drain(self, limit: float) -> None:
         """Let running requests be answered, close idle connections, and return once the last answer has left.
 
-        What still comes within LAST_WORDS is answered, too. After `limit` seconds what is left is cut off.
+        What still comes within LAST_WORDS is answered, too. After `limit` seconds what is left is cut off; whose answer
+        has left by then has LAST_WORDS to be closed.
         """
         self.draining = True
         if not self.crowd.connections:
@@ -144,9 +146,9 @@ class Site(Factory):
         done: Deferred[None] = Deferred()
         self._emptied.append(done)
         self._closing_idle = self.reactor.callLater(LAST_WORDS, self._close_idle)
-        cutting_off = self.reactor.callLater(limit, self._cut_off)
+        self._cutting_off = self.reactor.callLater(limit, self._cut_off)
         await done
-        for timer in (self._closing_idle, cutting_off):
+        for timer in (self._closing_idle, self._cutting_off):
             if timer.active():
                 timer.cancel()
 
@@ -156,7 +158,14 @@ class Site(Factory):
             self._closing_idle = self.reactor.callLater(0, self._close_idle)
 
     def _cut_off(self) -> None:
-        log.warn("{count} HTTP connections did not end in time and were cut off", count=len(self.crowd.connections))
+        left = [connection for connection in self.crowd.connections if not connection.is_answered]
+        if left:
+            log.warn("{count} HTTP connections did not end in time and were cut off", count=len(left))
+        self._cutting_off = self.reactor.callLater(LAST_WORDS, self._abort_rest)
+        for connection in left:
+            connection.abort()
+
+    def _abort_rest(self) -> None:
         for connection in list(self.crowd.connections):
             connection.abort()
 

@@ -79,13 +79,15 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
     packed = False
     for line in lines:
         name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip()
+        name, value = name.rstrip().lower(), value.strip()
         if name == b"content-length":
-            if not value.isdigit() or (length is not None and length != value):
+            # What a proxy joined of several that agree is one (RFC 9112 6.3).
+            said = {one.strip() for one in value.split(b",")} | ({length} if length is not None else set())
+            length = said.pop()
+            if said or not length.isdigit():
                 raise BadAnswer("its length is unclear")
-            length = value
         elif name == b"transfer-encoding":
-            coding = value.lower()
+            coding = value.lower() if value.lower() != b"identity" else coding
         elif name == b"connection":
             options = value.lower()
             keep = b"close" not in options and (modern or b"keep-alive" in options)
@@ -120,6 +122,7 @@ class AnswerReader:
     __slots__ = (
         "_body",
         "_buffer",
+        "_head_is_in",
         "_heads",
         "_packed",
         "_step",
@@ -141,6 +144,7 @@ class AnswerReader:
         self.keep_for: float | None = None
         self._buffer = b""
         self._body = bytearray()
+        self._head_is_in = False
         self._heads = 0
         self._packed = False
         self._wanted = 0
@@ -158,8 +162,8 @@ class AnswerReader:
         return self.complete
 
     def closed(self) -> bool:
-        """The peer closed the connection; true where that is how this answer ends."""
-        if not self.complete and self._step is AnswerReader._until_closed:
+        """The peer closed the connection; true where that is how this answer ends, or all of its body had come."""
+        if not self.complete and self._step in (AnswerReader._until_closed, AnswerReader._trailer):
             self._finish(bytes(self._body))
         return self.complete
 
@@ -167,6 +171,11 @@ class AnswerReader:
     def begun(self) -> bool:
         """Whether any byte of an answer came."""
         return self.complete or bool(self._buffer) or self._step is not AnswerReader._head
+
+    @property
+    def is_no_success(self) -> bool:
+        """Whether its head is in and says so: whatever is missing of its body can't make it one."""
+        return self._head_is_in and not 200 <= self.status < 300
 
     def _finish(self, body: bytes) -> bool:
         self.body = _unpacked(body) if self._packed else body
@@ -185,6 +194,7 @@ class AnswerReader:
         self.status = head.status
         if head.status < 200:
             return True
+        self._head_is_in = True
         self.keep, self.keep_for, self.retry_after = head.keep, head.keep_for, head.retry_after
         self._packed = head.packed
         self._framing(head.length, head.coding)
@@ -195,8 +205,10 @@ class AnswerReader:
         if self.status in (204, 304):
             self._finish(b"")
         elif coding is not None:
-            if coding != b"chunked" or length is not None:
+            if coding != b"chunked":
                 raise BadAnswer("its transfer coding is unknown")
+            # Beside a length the coding counts; who says both may mean something else by what follows (RFC 9112 6.3).
+            self.keep = self.keep and length is None
             self._step = AnswerReader._chunk_line
         elif length is not None:
             self._wanted = int(length[:10])

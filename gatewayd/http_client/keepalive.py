@@ -111,6 +111,11 @@ class ClientConnection(Protocol):
         """Whether an answer came on it: only then its end, while it was kept, is nobody's fault."""
         return self._served
 
+    @property
+    def so_far(self) -> AnswerReader:
+        """What came of the latest answer, where that did not come whole."""
+        return self._reader
+
     def handshakeCompleted(self) -> None:
         """Twisted: TLS stands."""
         self._handshaken = True

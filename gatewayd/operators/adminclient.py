@@ -95,6 +95,9 @@ class AdminClient:
             raw = response.read()
         except TimeoutError:
             raise NoDaemon(f"gatewayd at {self._where} did not answer within {TIMEOUT:g} s") from None
+        except PermissionError:
+            whose = "it is for root and the group gatewayd"
+            raise NoDaemon(f"gatewayd may not be asked at {self._where} by this user: {whose}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise NoDaemon(
@@ -130,7 +133,7 @@ def open_client(config: Path, instance: str = "") -> AdminClient:
 
 def _listens(config: Path, instance: str) -> list[str]:
     try:
-        raw = tomllib.loads(config.read_text("utf-8"))
+        raw = tomllib.loads(config.read_text("utf-8-sig"))
     except OSError as error:
         raise NoDaemon(f"cannot read {config}: {error.strerror} (gatewayctl --config FILE VERB)") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -72,15 +72,17 @@ def erase(options: Namespace) -> int:
 def export(options: Namespace) -> int:
     """All that is stored of one player. JSON for people, too: it is made to be handed on."""
     stop_list = None
+    keyed_hash = ""
     # By id: a look at all keys may see one twice.
     messages: dict[str, Json] = {}
     with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
         for step in _of_each_spelling(options, "/verbs/export"):
             stop_list = step.get("stop_list", stop_list)
+            keyed_hash = keyed_hash or step.get("keyed_hash", "")
             messages |= {one["ext_message_id"]: one for one in step["messages"]}
             progress.step(step["seen"])
     found = sorted(messages.values(), key=lambda one: str(one["accepted_at"]))
-    show.as_json({**_whose(options), "stop_list": stop_list, "messages": found})
+    show.as_json({**_whose(options), "keyed_hash": keyed_hash, "stop_list": stop_list, "messages": found})
     return 0
 
 
@@ -132,11 +134,11 @@ def _retry_all(options: Namespace, client: AdminClient) -> int:
 def _dead_of(options: Namespace, client: AdminClient) -> Iterator[str]:
     """The messages that have dead letters in the range of time asked for, each once."""
     seen: set[str] = set()
-    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}")["dead_letters"]:
+    until = "" if options.until is None else f"&until={options.until!r}"
+    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}{until}")["dead_letters"]:
         at = datetime.fromisoformat(letter["given_up_at"]).timestamp()
-        late = options.until is not None and at >= options.until
         early = options.since is not None and at < options.since
-        if not (late or early) and letter["ext_message_id"] not in seen:
+        if not early and letter["ext_message_id"] not in seen:
             seen.add(letter["ext_message_id"])
             yield letter["ext_message_id"]
 

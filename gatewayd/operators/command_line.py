@@ -30,6 +30,8 @@ class _WordsParser(argparse.ArgumentParser):
             message = f"there is no {choice[1]!r} here; " + (
                 f"did you mean {close[0]!r}?" if close else f"one of {', '.join(known)}"
             )
+        if re.search(r"arguments are required:.*\bID\b|_ID\b", message):
+            message += " (an id that begins with a hyphen goes behind --: trace -- -id)"
         super().error(message)
 
 

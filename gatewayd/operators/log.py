@@ -6,7 +6,7 @@ Owns levels, the limit on repeats, and the last redaction of what exceptions quo
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from time import gmtime, strftime
@@ -18,8 +18,10 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 from gatewayd.config import Gatewayd
+from gatewayd.core.model import Degraded
 from gatewayd.core.redact import redact
 from gatewayd.core.visible import INVISIBLE
+from gatewayd.operators.log_stream import LogStream
 from gatewayd.operators.repeats import Repeats
 
 REPEATS = 20
@@ -27,6 +29,7 @@ REPEATS = 20
 
 WINDOW = 60.0
 _FLUSH = 1.0
+_HERE = "gatewayd.operators.log"
 
 _PRIORITIES: Mapping[Any, str] = {
     LogLevel.debug: "<7>",
@@ -84,7 +87,7 @@ class Observer:
         level: Any = LogLevel.info,
         journal: bool = False,
     ) -> None:
-        self._stream = stream
+        self._stream = LogStream(stream)
         self._clock = clock
         self._line = self._json if json else self._text
         self._lowest = _RANKS[level]
@@ -101,7 +104,7 @@ class Observer:
 
     def __call__(self, event: LogEvent) -> None:
         """Write `event`, whatever is in it. Never raises for what the event holds."""
-        if self._repeats and self._clock.seconds() >= self._next_flush:
+        if (self._repeats or self._stream.lost) and self._clock.seconds() >= self._next_flush:
             self.flush()
         level = event.get("log_level", LogLevel.info)
         if event.get("log_namespace") == _VERIFIER:
@@ -116,8 +119,13 @@ class Observer:
         self._put(event, level)
 
     def flush(self) -> None:
-        """Write how often each warning was repeated whose window ended; any later event does so, too."""
+        """Write what waits, and how often each warning was repeated whose window ended; any later event does, too."""
+        self._stream.drain()
         now = self._clock.seconds()
+        if lost := self._stream.told_lost():
+            words = "{lines} lines of this log were lost, because nobody read it"
+            event = {"log_namespace": _HERE, "log_time": now, "log_format": words, "lines": lost}
+            self._put(event, LogLevel.warn)
         self._next_flush = now + _FLUSH
         for key, repeats in list(self._repeats.items()):
             if now >= repeats.until:
@@ -129,6 +137,14 @@ class Observer:
         for key, repeats in self._repeats.items():
             self._summarise(key, repeats)
         self._repeats.clear()
+        self._stream.close()
+
+    def degraded(self) -> Iterator[Degraded]:
+        """That nobody reads the log: it can't say so itself."""
+        self._stream.drain()
+        if waiting := self._stream.waiting:
+            lost = f", {self._stream.lost} are lost" if self._stream.lost else ""
+            yield Degraded("log", "unread", f"nobody reads the log: {waiting} lines wait{lost}; messages go on")
 
     def _is_one_too_many(self, event: LogEvent, level: Any) -> bool:
         # What was printed has one format for all: each line of a traceback is a kind of its own, or it is cut short.
@@ -164,7 +180,6 @@ class Observer:
             # A log line that cannot be made must not become an error of whoever logs.
             line = f"unloggable event in {event.get('log_namespace')!r}: {type(problem).__name__}\n"
         self._stream.write(_PRIORITIES.get(level, "<6>") + line if self._journal else line)
-        self._stream.flush()
 
     def _text(self, event: LogEvent, level: Any) -> str:
         words = _message(event)

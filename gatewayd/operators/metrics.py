@@ -258,13 +258,24 @@ class _Totals(Collector):
     def __init__(self) -> None:
         self.counts: Counts = {}
         self.ways: dict[tuple[Channel, str], WayState] = {}
+        self._shown: dict[tuple[str, Channel, str], int] = {}
+
+    def _never_back(self, key: tuple[str, Channel, str], number: int) -> int:
+        """`number`, or what was shown before where that is a little more.
+
+        An acceptance that is undone, and a Redis that comes back with an older dataset, take something from what Redis
+        counts, and Prometheus would read the whole number as new. With less than half of it left, it did begin anew.
+        """
+        before = self._shown.get(key, 0)
+        shown = self._shown[key] = before if before / 2 < number < before else number
+        return shown
 
     def collect(self) -> Iterator[Metric]:
         for what, text in (("accepted", "Messages accepted."), ("handed", "Messages that a next hop took.")):
             messages = CounterMetricFamily(f"gatewayd_messages_{what}", text, labels=("label", "channel"))
-            for (label, channel, name), number in self.counts.items():
-                if name == what:
-                    messages.add_metric((label, channel), number)
+            for key, number in self.counts.items():
+                if key[2] == what:
+                    messages.add_metric(key[:2], self._never_back(key, number))
             yield messages
         way = ("channel", "route")
         handed = CounterMetricFamily("gatewayd_route_handed", "What a next hop took of this process.", labels=way)

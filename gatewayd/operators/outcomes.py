@@ -1,5 +1,7 @@
 """What a verb of gatewayctl did, in sentences: to whom, what, and what one may want to do next. Pure."""
 
+from shlex import quote
+
 from gatewayd.core.durations import spoken
 from gatewayd.core.model import Json
 
@@ -18,7 +20,8 @@ _UNCHECKED = (
 def _stop_list(player: str, answer: Json) -> str:
     label = answer["label"]
     if "suppressed" in answer:
-        undo = f"To undo it: gatewayctl unsuppress {label} {player}"
+        hyphen = "-- " if player.startswith("-") else ""
+        undo = f"To undo it: gatewayctl unsuppress {hyphen}{label} {quote(player)}"
         return f"Player {player} is on the stop list of {label}: {_named(answer['suppressed'])}. {undo}"
     if not answer["unsuppressed"]:
         return f"Player {player} was not on the stop list of {label}."

@@ -97,6 +97,10 @@ class PlayerVerbs:
         cursor, erased = await self._store.erase_some(
             player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
         )
+        if player.cursor == "0":
+            # The log may not say whose it was: whoever is asked for proof has the id, and its keyed hash shows it.
+            reason = f"by an operator, of whom the keyed hash is {self._hashes(player)[0]}"
+            self._decided(Decision("player erased", player.label, "", reason=reason))
         for message_id, channel in erased.ended:
             self._decided(Decision("failed", player.label, channel, message_id, reason="erased by an operator"))
         return json_answer(
@@ -125,6 +129,7 @@ class PlayerVerbs:
             users = await self._stop_orders.spellings(player.label, player.ext_user_id)
             hashes = self._keys.stop_hashes(player.label, users, "")
             answer["also"] = [user for user in users if user != player.ext_user_id]
+            answer["keyed_hash"] = self._hashes(player)[0]
             answer["stop_list"] = {
                 channel: stopped_json(await self._store.stopped(player.label, channel, hashes)) for channel in Channel
             }

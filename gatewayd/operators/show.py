@@ -28,9 +28,16 @@ _UNBROKEN = 1000
 """Columns of a line that goes to a pipe or a file: nothing is wrapped that grep is to find."""
 
 
+class _Console(Console):
+    """Raises BrokenPipeError where nobody reads on; rich would end the process itself, and call that a failure."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _out() -> Console:
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=_UNBROKEN)
+    out = _Console(highlight=False)
+    return out if out.is_terminal else _Console(highlight=False, width=_UNBROKEN)
 
 
 def as_json(value: Any) -> None:
@@ -299,7 +306,7 @@ class Progress:
 
 def findings(lines: Iterable[tuple[str, str, str]]) -> None:
     """Lines of `check`: a word, what was looked at, and what was found."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = _Console(highlight=False, soft_wrap=True)
     styles: dict[str, Any] = {"ok": _GOOD, "warn": _WARN, "skip": "dim", "FAIL": _BAD}
     for word, what, found in lines:
         out.print(f"[{styles.get(word, 'bold')}]{word:<4}[/]  {escape(what)}: {escape(found)}")
@@ -338,7 +345,7 @@ def profile_json(profile: Any) -> Json:
 
 def profiles(ready: Iterable[Json]) -> None:
     """All of `gatewayctl providers`."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = _Console(highlight=False, soft_wrap=True)
     for one in ready:
         out.print(f"[bold]{escape(one['profile'])}[/]  {escape(one['title'])}")
         out.print(f"[dim]from {escape(one['source'])}, read {escape(one['read'])}[/]")

@@ -6,6 +6,7 @@ importing one twice changes nothing.
 
 import csv
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from gatewayd.operators import asking, outcomes, show, stop_rows
 from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 
 SHOWN = 20
+_READ_TWICE = "nothing was imported: {name} is read twice, so save it as a file first"
 
 
 def stops(options: Namespace) -> int:
@@ -81,18 +83,32 @@ def write(options: Namespace, found: Iterator[Json]) -> int:
 
 @contextmanager
 def _writing(name: str) -> Iterator[TextIO]:
+    """What is written takes the place of the file once all of it is there: a part would pass for the whole."""
     if name == "-":
         yield sys.stdout
         return
-    path = Path(name)
+    named = Path(name)
+    if named.exists() and not named.is_file():
+        with _opened_for_writing(named, name) as out:
+            yield out
+        return
+    path = named.resolve()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with _opened_for_writing(unfinished, name) as out:
+            yield out
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _opened_for_writing(path: Path, name: str) -> TextIO:
     # Whose id is on a stop list is nobody else's business.
     try:
         path.touch(mode=0o600)
-        out = path.open("w", encoding="utf-8", newline="")
+        return path.open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise Unhappy(400, f"{name} can't be written: {error.strerror}") from None
-    with out:
-        yield out
 
 
 def bring(options: Namespace, client: AdminClient) -> int:
@@ -139,6 +155,8 @@ def _said_how_far(total: dict[str, int], count: int) -> Iterator[None]:
 
 
 def _opened(name: str) -> TextIO:
+    if name == "-":
+        raise Unhappy(400, _READ_TWICE.format(name="standard input"))
     try:
         return Path(name).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
@@ -148,7 +166,7 @@ def _opened(name: str) -> TextIO:
 def _looked_over(options: Namespace, text: TextIO) -> int:
     """How many rows there are. Raises Unhappy, with the first faults, where there is one."""
     if not text.seekable():
-        raise Unhappy(400, f"nothing was imported: {options.import_file} is read twice, so save it as a file first")
+        raise Unhappy(400, _READ_TWICE.format(name=options.import_file))
     faults: list[str] = []
     count = 0
     for number, found in _records(options, text):

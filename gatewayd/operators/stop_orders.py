@@ -3,6 +3,7 @@
 Owns the bodies of these orders. Must not know HTTP or how the list is kept.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,13 +11,16 @@ from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gatewayd.core.interfaces import IRecipients, IShownToPeople, IStopList
-from gatewayd.core.model import Channel, Json, Stop, WhyNot
+from gatewayd.core.interfaces import Decided, IRecipients, IShownToPeople, IStopList, unrecorded
+from gatewayd.core.model import Channel, Decision, Json, Stop, WhyNot
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.orders import PlayerOrder, channels, check_id
 from gatewayd.operators.shapes import iso
 
 log = Logger()
+
+PUT, LIFTED = "stop put", "stop lifted"
+"""Decisions, as the audit log has them."""
 
 MOST_ROWS = 500
 """Rows of one import order: Redis and the listener do nothing else meanwhile."""
@@ -57,13 +61,20 @@ class StopOrders:
     """Carries them out. A player is looked up in the directory, which may spell the id otherwise."""
 
     def __init__(
-        self, clock: IReactorTime, store: IShownToPeople, stops: IStopList, keys: Keys, recipients: IRecipients
+        self,
+        clock: IReactorTime,
+        store: IShownToPeople,
+        stops: IStopList,
+        keys: Keys,
+        recipients: IRecipients,
+        decided: Decided = unrecorded,
     ) -> None:
         self._clock = clock
         self._store = store
         self._stops = stops
         self._keys = keys
         self._recipients = recipients
+        self._decided = decided
 
     async def spellings(self, label: str, user: str) -> tuple[str, ...]:
         """The player's id as the directory spells it, and as the asker did; once where that is the same."""
@@ -81,7 +92,7 @@ class StopOrders:
         keyed_hash = self._keys.user_hashes(player.label, user)[0]
         for channel in channels(player.channel):
             await self._stops.put(player.label, channel, keyed_hash, seconds, user=user, reason="operator")
-            _say(player.label, channel, user, "put on")
+            self._say(player.label, channel, user, PUT, "put on")
 
     async def take_off(self, player: PlayerOrder) -> list[Channel]:
         """Off the list, under every spelling; where they were on it."""
@@ -93,7 +104,7 @@ class StopOrders:
             if await self._store.unsuppress(player.label, channel, hashes)
         ]
         for channel in cleared:
-            _say(player.label, channel, users[0], "taken off")
+            self._say(player.label, channel, users[0], LIFTED, "taken off")
         return cleared
 
     async def forget(self, label: str, users: Sequence[str]) -> None:
@@ -126,7 +137,19 @@ class StopOrders:
         now = self._clock.seconds()
         rows = [row for row in order.rows if not row.until or row.until > now]
         await self._stops.put_all([self._stop(order.label, row, now + seconds) for row in rows])
+        for channel, count in Counter(row.channel for row in rows).items():
+            self._decided(Decision(PUT, order.label, channel, reason=f"{count} from a file, by an operator"))
         return {"imported": len(rows), "ended": len(order.rows) - len(rows)}
+
+    def _say(self, label: str, channel: Channel, user: str, what: str, done: str) -> None:
+        log.info(
+            "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
+            ext_user_id=user,
+            label=label,
+            channel=channel.value,
+            done=done,
+        )
+        self._decided(Decision(what, label, channel, ext_user_id=user, reason="by an operator"))
 
     def _stop(self, label: str, row: StopRow, usual: float) -> Stop:
         player = self._keys.user_hashes(label, row.ext_user_id)[0] if row.ext_user_id else ""
@@ -154,13 +177,3 @@ def _stop_json(stop: Stop) -> Json:
         "until": iso(stop.until),
         "reason": stop.reason,
     }
-
-
-def _say(label: str, channel: Channel, user: str, done: str) -> None:
-    log.info(
-        "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
-        ext_user_id=user,
-        label=label,
-        channel=channel.value,
-        done=done,
-    )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TextIO
 
+from gatewayd.core.ids import LONGEST, why_no_id
 from gatewayd.core.model import Channel, Json
 
 COLUMNS = ("channel", "kind", "ext_user_id", "keyed_hash", "since", "until", "reason")
@@ -18,8 +19,9 @@ ROWS = 500
 BYTES = 60_000
 """Of the rows of one order: the admin listener takes 64 KiB."""
 
-LONGEST_ID = 998
 LONGEST_REASON = 200
+_NO_UTF8 = re.compile("[\ud800-\udfff]")
+"""What surrogateescape makes of octets that are no UTF-8."""
 _HASH = re.compile(r"[0-9a-f]{30}")
 
 Read = tuple[int, list[Json] | str]
@@ -69,8 +71,16 @@ def packed(rows: Iterable[Json]) -> Iterator[tuple[int, str]]:
 def _orders(names: list[str], values: list[str], usual: Sequence[str]) -> list[Json] | str:
     if len(values) > len(names):
         return f"{len(values)} fields where the first line names {len(names)}: a comma in an id needs quotation marks"
-    given = {name: value.strip() for name, value in zip(names, values, strict=False) if name in COLUMNS}
-    if not all(map(str.isprintable, given.values())):
+    raw = dict(zip(names, values, strict=False))
+    given = {name: value.strip() for name, value in raw.items() if name in COLUMNS}
+    if given.get("ext_user_id") and given.get("keyed_hash"):
+        # What we wrote ourselves: the id as it is, and not as other systems fill up a column.
+        given["ext_user_id"] = raw["ext_user_id"]
+        if fault := _no_id(given["ext_user_id"]):
+            return fault
+    elif not given.get("ext_user_id", "").isprintable():
+        return _unprintable(given)
+    if not all(value.isprintable() for name, value in given.items() if name != "ext_user_id"):
         return _unprintable(given)
     if fault := _fault(given):
         return fault
@@ -99,7 +109,7 @@ def _fault(given: dict[str, str]) -> str:
         return "kind is neither player nor address"
     if not user and not name:
         return "neither ext_user_id nor keyed_hash"
-    if len(user) > LONGEST_ID:
+    if len(user) > LONGEST:
         return "ext_user_id is no id"
     if (kind == "address" or not user) and not _HASH.fullmatch(name):
         return "keyed_hash is none of an installation's"
@@ -108,12 +118,16 @@ def _fault(given: dict[str, str]) -> str:
     return ""
 
 
+def _no_id(user: str) -> str:
+    return "ext_user_id is no id" if why_no_id(user) or _NO_UTF8.search(user) else ""
+
+
 _CHANNELS = tuple(channel.value for channel in Channel)
 
 
 def _unprintable(given: dict[str, str]) -> str:
     name, value = next((name, value) for name, value in given.items() if not value.isprintable())
-    if any("\udc80" <= char <= "\udcff" for char in value):
+    if _NO_UTF8.search(value):
         return f"{name} is no UTF-8"
     if "\n" in value or "\r" in value:
         return f"{name} goes over several lines: a quotation mark that is not closed?"

@@ -3,6 +3,7 @@
 Owns what each answers. Knows the store only by its interface, and the channels by what a Watch saw of them.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from twisted.logger import Logger
@@ -19,6 +20,9 @@ from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, 
 from gatewayd.operators.shapes import dead_json, status_json, trace_json
 
 log = Logger()
+
+_LATEST = 1e12
+"""Seconds since the epoch: a moment that is behind all."""
 
 
 class Verbs:
@@ -89,12 +93,14 @@ class Verbs:
         return json_answer(answer)
 
     async def dead_letters(self, request: IRequest) -> Answer:
-        """The newest dead letters; `limit` in the query says how many (1 to 100000, default 100)."""
+        """The newest dead letters; the query says how many (`limit`: 1 to 100000, default 100), and before when they
+        were given up (`until`: seconds since the epoch).
+        """
         text = (request.args or {}).get(b"limit", [b"100"])[0]
         limit = int(text) if text.isdigit() and len(text) <= 6 else 0
         if not 1 <= limit <= 100_000:
             raise Wrong(400, "limit must be a number from 1 to 100000")
-        letters = await self._store.dead_letters(limit)
+        letters = await self._store.dead_letters(limit, _before(request))
         return json_answer({"dead_letters": [dead_json(letter) for letter in letters]})
 
     async def retry_dead(self, request: IRequest) -> Answer:
@@ -140,3 +146,14 @@ class Verbs:
         """Let them go on."""
         switch = body(request, Switch)
         return json_answer({"label": switch.label, "resumed": await self._orders.switch(switch, on=True)})
+
+
+def _before(request: IRequest) -> float:
+    text = asked(request, "until", "inf")
+    try:
+        until = float(text)
+    except ValueError:
+        until = math.nan
+    if math.isnan(until):
+        raise Wrong(400, "until must be a number: seconds since the epoch")
+    return min(max(until, 0.0), _LATEST)

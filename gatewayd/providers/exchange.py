@@ -4,6 +4,7 @@ Knows octets and time. When a request may be made is the vendor's, what an answe
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,6 +73,8 @@ class Exchange:
     async def ask(self, asked: Asked, mark: Callable[[], Awaitable[None]]) -> Answered:
         """Write one request and wait for its answer; `mark` is awaited right before the octets are written.
 
+        Of an answer that is no success, and does not come whole, the body is empty: it was read, and not taken.
+
         Raises Down or NotWritten where nothing was written, Down also where nothing was read for want of a certificate
         of ours; Unanswered where it was written and no answer came; and whatever `mark` raises.
         """
@@ -97,10 +100,12 @@ class Exchange:
         except CertificateRefused as problem:
             raise self._failed(self.reason(problem)) from None
         except Exception as problem:
-            reason = self.reason(problem)
-            self._note_latency(written_at)
-            self._health.unanswered(self._clock.seconds(), reason)
-            raise Unanswered(reason) from None
+            answer = connection.so_far
+            if not answer.is_no_success:
+                reason = self.reason(problem)
+                self._note_latency(written_at)
+                self._health.unanswered(self._clock.seconds(), reason)
+                raise Unanswered(reason) from None
         self._note_latency(written_at)
         return Answered(answer.status, answer.body, answer.retry_after, written_at, self._clock.seconds() - written_at)
 
@@ -108,9 +113,13 @@ class Exchange:
         """Open a connection without TLS and close it. Raises why there is none."""
         await origin.knock(self._clock, self._plain, self._timeout)
 
-    async def connect(self) -> None:
-        """Open a connection and close it. Raises why there is none; nothing is asked."""
+    async def connect(self, listened: float = 0.0) -> None:
+        """Open a connection and close it, after `listened` seconds. Raises why there is none; nothing is asked."""
         connection = await self._origin.connection()
+        if listened:
+            # No octet leaves: what comes is why the other side ends it, or nothing until it is too late.
+            with suppress(TooLate):
+                await connection.ask(b"", self._clock.seconds() + listened)
         await connection.abandon()
 
     def unreachable(self, problem: BaseException) -> None:

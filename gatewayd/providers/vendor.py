@@ -169,9 +169,9 @@ class Vendor:
         self._handed += 1
         self._pace.accepted(answer.written_at)
 
-    async def connect(self) -> None:
-        """Open a connection and close it. Raises why there is none; nothing is asked."""
-        await self._exchange.connect()
+    async def connect(self, listened: float = 0.0) -> None:
+        """Open a connection and close it, after `listened` seconds. Raises why there is none; nothing is asked."""
+        await self._exchange.connect(listened)
 
     def reason(self, problem: BaseException) -> str:
         """Why there was no connection or no answer, in words that name nobody."""

@@ -70,21 +70,31 @@ _CONFIGURED: dict[str, Event | None] = {
     "rejected": Event.REJECTED,
 }
 
-_KEYS = r"id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us|e)?|err(?:or)?|text"
+_KEYS = r"id|sub|dlvrd|submit[ _-]?date|done[ _-]?date|stat(?:us|e)?|err(?:or)?|text"
 # A key with nothing behind it must not swallow the next one as its value.
 _PAIR = re.compile(
-    rf"(?<![^\s,;|])(?:message[ _]?|msg[ _]?)?({_KEYS})[ ]?[:=][ ]*(?!(?:{_KEYS})[ ]?[:=])([^\s,;|]+)",
+    rf"(?<![^\s,;|&])(?:message[ _-]?|msg[ _-]?)?({_KEYS})[ ]?[:=][ ]*(?!(?:{_KEYS})[ ]?[:=])([^\s,;|&]+)",
     re.IGNORECASE | re.ASCII,
 )
-_TEXT = re.compile(r"(?<![^\s,;|])text[ ]?[:=]", re.IGNORECASE)
+_WORD_OF_AN_ID = r"[^\s,;|&:=]+"
+_ID_OF_WORDS = re.compile(
+    rf"(?<![^\s,;|&])(?:message[ _-]?|msg[ _-]?)?id[ ]?[:=][ ]*({_WORD_OF_AN_ID}(?: {_WORD_OF_AN_ID})+)"
+    rf"(?= (?:{_KEYS})[ ]?[:=])",
+    re.IGNORECASE | re.ASCII,
+)
+_TEXT = re.compile(r"(?<![^\s,;|&])text[ ]?[:=]", re.IGNORECASE)
 _USUAL = re.compile(
-    r"id:([^\s,;|:=]+) sub:\d+ dlvrd:\d+ submit date:\d+ done date:\d+ "
-    r"stat:([^\s,;|:=]+) err:([^\s,;|:=]+)(?= text:|\Z)",
+    r"id:([^\s,;|&:=]+) sub:\d+ dlvrd:\d+ submit date:\d+ done date:\d+ "
+    r"stat:([^\s,;|&:=]+) err:([^\s,;|&:=]+)(?= text:|\Z)",
     re.ASCII,
 )
 """Appendix B to the letter, as nearly all receipts come: read at a tenth of the price, and to the same."""
 
-_BEGINS_LIKE_ONE = re.compile(r"\s*(?:message[ _]?|msg[ _]?)?id[ ]?[:=]", re.IGNORECASE)
+_BEGINS_LIKE_ONE = re.compile(r"\s*(?:message[ _-]?|msg[ _-]?)?id[ ]?[:=]", re.IGNORECASE)
+_STATE_NUMBER = re.compile(r"0{0,2}([0-9])", re.ASCII)
+_AROUND = " \t\r\n\"'()[]{}<>."
+"""What SMSCs put around a value, in the answer or in the receipt."""
+
 _LONGEST_SCANNED = 1024  # octets of a text
 
 _WORD = re.compile(r"[0-9A-Z_-]{1,24}", re.ASCII)
@@ -124,10 +134,11 @@ def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = Non
         return None
     said = _pairs(content)
     text_id = _cleaned(said.get("id", ""))
-    ids = tuple(dict.fromkeys(filter(None, (tlv_id, text_id))))
-    word = said.get("stat", "").strip("\"'()[].").upper()
-    if len(word) == 1 and word in "0123456789":
-        word = STATES[int(word)]
+    words_id = _cleaned(said.pop("id of words", ""))
+    ids = tuple(dict.fromkeys(filter(None, (tlv_id, words_id, text_id))))
+    word = said.get("stat", "").lstrip(_AROUND).partition("(")[0].rstrip(_AROUND).upper()
+    if number_word := _STATE_NUMBER.fullmatch(word):
+        word = STATES[int(number_word[1])]
     state, event, known = _settles(number, word, receipt_states)
     if not announced and not (text_id and word and (known or len(said) >= 3)):
         return None
@@ -169,8 +180,14 @@ def _content(pdu: DeliverSm | DataSm) -> str:
     # SMSCs write receipts in ASCII whatever data_coding says, but for those that write UCS-2.
     if data[:2] in (b"\xfe\xff", b"\xff\xfe"):
         data = data[2:]
-    codec = "utf-16-be" if data[:1] == b"\0" else "utf-16-le" if data[1:2] == b"\0" else "latin-1"
-    return data.decode(codec, "replace")
+    # Two letters of UCS-2: one NUL is an end that was written with the text.
+    if len(data) >= 4 and data[0] == data[2] == 0:
+        content = data.decode("utf-16-be", "replace")
+    elif len(data) >= 4 and data[1] == data[3] == 0:
+        content = data.decode("utf-16-le", "replace")
+    else:
+        content = data.decode("latin-1")
+    return content.replace("\0", " ").rstrip() if "\0" in content else content
 
 
 def _pairs(content: str) -> dict[str, str]:
@@ -196,6 +213,8 @@ def _scan(content: str) -> dict[str, str]:
         elif name.startswith("err"):
             name = "err"
         found.setdefault(name, value)
+    if "id" in found and (words := _ID_OF_WORDS.search(content)):
+        found["id of words"] = words[1]
     return found
 
 
@@ -297,8 +316,8 @@ def _plain(message_id: bytes | str) -> str:
 
 def _cleaned(message_id: bytes | str) -> str:
     text = message_id.decode("latin-1") if isinstance(message_id, bytes) else message_id
-    # Ids are kept in lists with blanks between them.
-    return "_".join(text.partition("\0")[0].strip(" \t\r\n\"'").split())[:_LONGEST_ID]
+    # Ids are kept in lists with blanks between them. 0x11 is the underscore of GSM 03.38, as some write receipts.
+    return "_".join(text.partition("\0")[0].replace("\x11", "_").strip(_AROUND).split())[:_LONGEST_ID]
 
 
 def _canonical(message_id: str) -> str:

@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
-from gatewayd.core.enhanced_codes import HARD
+from gatewayd.core.enhanced_codes import HARD, spares_the_address
 from gatewayd.core.redact import redact, whole_words, without_addresses
 
 LINE_LIMIT = 65536
@@ -144,7 +144,7 @@ def is_hard(answer: RelayAnswer) -> bool:
 
     Never for full mailboxes, policy, size or our own authentication (5.2.2, 5.3.x, 5.6.x, 5.7.x).
     """
-    if answer.stage is Stage.MAIL or answer.code < 500:
+    if answer.stage is Stage.MAIL or answer.code < 500 or spares_the_address(answer.text):
         return False
     return answer.enhanced in HARD or (answer.enhanced == "5.4.4" and _NO_DOMAIN.search(answer.text) is not None)
 

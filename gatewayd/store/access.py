@@ -110,6 +110,6 @@ async def remembered_head(reactor: Any, config: Config) -> AuditHead | None:
         store = RedisStore(link, reactor, RedisStore.key_prefix(table.key_prefix), own.instance)
         return await store.audit_head(own.instance)
     except StoreUnavailable as error:
-        raise OSError(str(error)) from None
+        raise OSError(f"Redis can't be asked for the audit log's head: {error}") from None
     finally:
         await link.stopService()

@@ -1,5 +1,6 @@
 """The part of RedisStore that people ask: a message's trace, counts, dead letters, pauses."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from gatewayd.core.model import AuditHead, Channel, DeadLetter, Trace, Waiting
@@ -59,12 +60,14 @@ class Operators(StorePart):
         """As IStore."""
         return rows.counts(await self._link.command("HGETALL", self._key("counts")))
 
-    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, limit: int, until: float = math.inf) -> list[DeadLetter]:
         """As IStore; page by page, so that a hundred thousand of them keep nobody waiting."""
+        latest = f"({rows.ms(until)}" if until < math.inf else "+inf"
         letters: list[DeadLetter] = []
         while len(letters) < limit:
-            last = min(len(letters) + AT_ONCE, limit) - 1
-            found = await self._link.command("ZREVRANGE", self._key("dead"), len(letters), last, "WITHSCORES")
+            page = len(letters), min(AT_ONCE, limit - len(letters))
+            words = ("ZREVRANGEBYSCORE", self._key("dead"), latest, "-inf", "WITHSCORES", "LIMIT", *page)
+            found = await self._link.command(*words)
             if not found:
                 break
             reasons = await self._link.command("HMGET", self._key("dead_why"), *found[::2])

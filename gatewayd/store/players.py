@@ -101,8 +101,13 @@ class Players(StorePart):
         return rows.whole(message_id, kept, old_lines, self._moments, *texts)
 
     async def fields(self, message_id: str) -> dict[str, str]:
-        """A message's record by the names of the legend; empty where none is kept."""
-        return rows.named(rows.record(await self._link.command("HGETALL", self._key("message", message_id))))
+        """A message's record by the names of the legend, without what the message says; empty where none is kept."""
+        kept = rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+        found = rows.named(kept)
+        if rows.is_inside(kept):
+            found = {name: value for name, value in found.items() if not name.startswith("content ")}
+            found["content"] = "(stands here; not shown)"
+        return found
 
     # Lists of messages
 

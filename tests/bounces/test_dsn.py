@@ -2,6 +2,7 @@
 
 import base64
 import json
+import quopri
 import time
 import tomllib
 from pathlib import Path
@@ -16,6 +17,18 @@ from gatewayd.bounces.parts import MAX_PARTS, take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 
 PLAYER = "player.one@far.example"
+POSTFIX_SUCCESS = f"""\
+This is the mail system at host mx.example.
+
+Your message was successfully delivered to the destination(s)
+listed below. If the message was delivered to mailbox you will
+receive no further notifications. Otherwise you may still receive
+notifications of mail delivery errors from other systems.
+
+                   The mail system
+
+<{PLAYER}>: delivery via mx.far.example[192.0.2.1]:25: 250 2.0.0 OK
+"""
 
 
 def read(raw: bytes) -> BounceReading:
@@ -149,6 +162,8 @@ def test_the_enhanced_code(stated: str, diagnostic: str, status: str) -> None:
         ("5.1.0", "smtp; 550 5.7.1 <x>: rejected", False),
         ("5.1.1", "smtp; 550 5.1.0 <x>: rejected", True),
         ("5.1.0", "smtp; 550 sender rejected", False),
+        ("5.2.1", "smtp; 550-5.2.1 The user you are trying to contact is receiving mail at a rate that", False),
+        ("5.2.1", "smtp; 550 5.2.1 The email account that you tried to reach is disabled.", True),
     ],
 )
 def test_only_the_address_s_own_faults_are_hard(status: str, diagnostic: str, hard: bool) -> None:
@@ -310,6 +325,54 @@ def test_a_report_in_a_report() -> None:
     assert (verdict.kind, verdict.status, verdict.recipient) == (Kind.FAILED, "5.2.2", PLAYER)
 
 
+def test_a_report_in_a_mail_with_a_footer() -> None:
+    """A gateway that checks mail attaches the whole of it, and adds its own words."""
+    head = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="o"\n'
+    body = "--o\nContent-Type: message/rfc822\n\n@@\n--o\nContent-Type: text/plain\n\nChecked for viruses\n--o--\n"
+    outer = mail(body, "Undelivered Mail Returned to Sender", head=head)
+    verdict = read(outer.replace(b"@@", report(block("failed", "5.2.2"))))
+    assert (verdict.kind, verdict.status, verdict.recipient, verdict.parsed) == (Kind.FAILED, "5.2.2", PLAYER, True)
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
+def test_a_report_in_a_file(encoding: str) -> None:
+    """It is known by how it begins, in whatever it is written."""
+    given = block("failed", "5.2.2").encode()
+    written = {"base64": base64.encodebytes(given), "quoted-printable": quopri.encodestring(given)}.get(encoding, given)
+    part = f'--o\nContent-Type: application/octet-stream; name="details.dat"\nContent-Transfer-Encoding: {encoding}\n\n'
+    body = f"--o\nContent-Type: text/plain\n\nSee the file.\n{part}{written.decode()}\n--o--\n"
+    verdict = read(mail(body, "Undeliverable", head='Content-Type: multipart/mixed; boundary="o"\n'))
+    assert (verdict.kind, verdict.status, verdict.recipient, verdict.parsed) == (Kind.FAILED, "5.2.2", PLAYER, True)
+
+
+def test_a_report_about_something_else_is_no_bounce() -> None:
+    """Such as on TLS sessions (RFC 8460): it has the form of reports, and speaks of failures."""
+    head = "Content-Type: multipart/report; report-type=tlsrpt; boundary=o\n"
+    body = "--o\nContent-Type: text/plain\n\n12 sessions failed: messages could not be delivered.\n--o--\n"
+    assert read(mail(body, "Report Domain: amazing.co", "noreply-tls@far.example", head)).kind is Kind.NONE
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "kind"),
+    [
+        ("Successful Mail Delivery Report", POSTFIX_SUCCESS, Kind.DELIVERED),
+        ("Successful Mail Delivery Report", "", Kind.DELIVERED),
+        ("[EXT] Delivery Status Notification (Success)", "Errors may be reported: delivery failed", Kind.DELIVERED),
+        ("Warning: message 1xVKcI-0004zy-36 delayed 24 hours", "", Kind.DELAYED),
+        ("Message delayed (player.one@far.example)", "", Kind.DELAYED),
+        ("Mail Delivery Warning", "", Kind.DELAYED),
+        ("Delivery status notification: warning", "", Kind.DELAYED),
+        ("Delivery Status Notification", "", Kind.NONE),
+        ("Undelivered Mail Returned to Sender", "", Kind.FAILED),
+        ("failure notice", "", Kind.FAILED),
+        ("Mail Delivery Warning", f"<{PLAYER}>: giving up, user unknown", Kind.FAILED),
+    ],
+)
+def test_a_report_of_which_a_part_is_missing(subject: str, text: str, kind: Kind) -> None:
+    """The block for machines was taken off, or all but the header: what is left of a success is no failure."""
+    assert read(mail(text, subject, head="Return-Path: <>\n")).kind is kind
+
+
 # --- what is no bounce ----------------------------------------------------------------------------------------------
 
 
@@ -325,6 +388,13 @@ def test_a_report_in_a_report() -> None:
         ("Re: offer", PLAYER, "Precedence: auto_reply\n", "Away", Kind.AUTO_REPLY),
         ("Re: Undelivered mail", PLAYER, "", "Why was it returned? It says user unknown.", Kind.NONE),
         ("Fwd: failure notice", PLAYER, "", "Look: <a@b.example>: user unknown", Kind.NONE),
+        (
+            "offer",
+            "Far Ltd <info@far.example>",
+            "Return-Path: <>\n",
+            "This is an automatically generated message. The address info@far.example is not valid: ask our help desk.",
+            Kind.NONE,
+        ),
         ("My account was blocked", PLAYER, "", "The site says user unknown, mailbox unavailable", Kind.NONE),
         ("hello", PLAYER, "", "how are you", Kind.NONE),
         (
@@ -344,6 +414,50 @@ def test_a_report_in_a_report() -> None:
 def test_people_and_their_programs(subject: str, sender: str, head: str, body: str, kind: Kind) -> None:
     """Auto-replies and people's mails are no bounces, whatever words they use."""
     assert read(mail(body, subject, sender, head)).kind is kind
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        "Delivery notification: your bonus has arrived",
+        "Your message was returned",
+        "Undelivered bonus!",
+        "Warning: message from your VIP manager",
+        "Failed delivery? Claim it again",
+        "Message status: VIP",
+        "Your gift could not be delivered",
+    ],
+)
+def test_an_answer_may_quote_a_subject_of_ours_that_sounds_like_a_bounce(ours: str) -> None:
+    """Its own words stand before that subject, as those of a bounce do."""
+    replied = "Auto-Submitted: auto-replied\nReturn-Path: <>\n"
+    generated = "Auto-Submitted: auto-generated\nReturn-Path: <>\n"
+    for subject, sender, head, body in (
+        (f"Automatic reply: {ours}", PLAYER, replied, "I am out of the office until Monday."),
+        (f"Out of Office: {ours}", PLAYER, "Return-Path: <>\n", "Back on Monday."),
+        (f"Abwesenheitsnotiz: {ours}", PLAYER, generated, "Ich bin bis Montag nicht im Haus."),
+        (f"[#12345] We received your request: {ours}", "Help <help@far.example>", generated, "Ticket received."),
+        (f"Αυτόματη απάντηση: {ours}", PLAYER, "Return-Path: <>\n", "Λείπω."),
+        (f"رد تلقائي: {ours}", PLAYER, "Return-Path: <>\n", "أنا غائب"),
+        (f"Re: {ours}", PLAYER, replied, "I am away. Mail to my old address can not be delivered."),
+        (f"Odp: {ours}", PLAYER, replied, "Jestem na urlopie."),
+        (ours, PLAYER, replied, "Thank you, I will answer next week."),
+    ):
+        assert read(mail(body, subject, sender, head)).kind is Kind.AUTO_REPLY, subject
+    text = f"Delivery has failed to these recipients: {PLAYER}\n550 5.1.10 Recipient not found"
+    for subject in (
+        f"Undeliverable: {ours}",
+        f"Undeliverable: Automatic reply: {ours}",
+        "Undeliverable: Your vacation",
+    ):
+        returned = read(mail(text, subject, "Microsoft Outlook <postmaster@far.example>", replied))
+        assert (returned.kind, returned.status) == (Kind.FAILED, "5.1.10"), subject
+
+
+def test_an_address_in_quotation_marks_is_read_without_them() -> None:
+    """As Exchange writes it."""
+    text = f"The following recipient(s) cannot be reached:\n\n      '{PLAYER}' on 28/11/2026\n  #5.1.1"
+    assert read(mail(text, "Undeliverable: x", "System Administrator <postmaster@far.example>")).recipient == PLAYER
 
 
 def test_auto_submitted_alone_decides_nothing() -> None:

@@ -241,10 +241,26 @@ def test_auto_replies_and_people_are_no_bounces() -> None:
         ("auth-failure", None),
     ],
 )
-@pytest.mark.parametrize("prefix", ["fbl", "b"])
+@pytest.mark.parametrize("prefix", ["fbl", "b", "u"])
 def test_feedback_reports(kind: str, expected: Event | None, prefix: str) -> None:
-    """Complaints count from any sender, at the address for them and at the return path."""
+    """Complaints count from any sender, at the address for them, the return path and that in List-Unsubscribe."""
     found = fact(arf(kind), address(prefix), "fbl@isp.test")
+    assert found == (None if expected is None else (expected, "arf", False))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"", Event.COMPLAINED),
+        (b"Feedback-Type:\n", Event.COMPLAINED),
+        (b"Auth-Failure: dmarc\n", None),
+    ],
+)
+def test_a_feedback_report_that_states_no_type(fields: bytes, expected: Event | None) -> None:
+    """It is about a mail that somebody did not want, unless it is about how that was signed."""
+    content = arf("abuse").replace(b"Feedback-Type: abuse\n", fields).replace(b"Feedback-Type: abuse\r\n", fields)
+    assert b"abuse\n" not in content
+    found = fact(content, address("b"), "fbl@isp.test")
     assert found == (None if expected is None else (expected, "arf", False))
 
 
@@ -260,6 +276,8 @@ def test_only_a_report_is_a_complaint() -> None:
         (mail(ASKED), CANARY, True),
         (mail(ASKED.upper(), body=""), CANARY, True),
         (mail(f"Fwd:\r\n unsubscribe\r\n {ASKED}"), CANARY, True),
+        (mail(f"{ASKED[:70]}\r\n {ASKED[70:]}"), CANARY, True),
+        (mail(f'[EXTERNAL] "{ASKED}"'), CANARY, True),
         (mail(ASKED, "Auto-Submitted: no\r\n"), CANARY, True),
         # Programs that take a link's subject as it stands, or encode and cut it.
         (mail(ASKED.replace(" ", "%20")), CANARY, True),

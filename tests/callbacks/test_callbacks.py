@@ -58,6 +58,27 @@ def test_requests_follow_each_other_on_one_connection() -> None:
     assert len(reactor.tcpClients) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ("http://api.example/cb", "HTTP://API.Example:80/cb"),
+        ("http://api.example:/cb", "http://api.example/cb"),
+        ("http://API.example:8080/cb", "http://api.example:8080/cb"),
+    ],
+)
+def test_a_host_is_one_however_it_is_spelt(first: str, other: str) -> None:
+    """Else it would be asked twice as much at a time, and one spelling found dead would leave the other to be tried."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    start(service, first)
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(OK)
+    start(service, other)
+    protocol.dataReceived(OK)
+    assert len(reactor.tcpClients) == 1
+    assert len(service.hosts()) == 1
+
+
 def test_an_idle_connection_is_closed_before_the_server_does_it() -> None:
     """Nobody waits: after its idle time the connection is closed."""
     reactor = Reactor()

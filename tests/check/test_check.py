@@ -28,6 +28,7 @@ from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everyt
 from gatewayd.check import redis as redis_check
 from gatewayd.check.dns import CannotLookUp, Resolver, dkim, dmarc, mx, record_of, sender_domains, spf
 from gatewayd.check.neighbours import callback, callback_targets
+from gatewayd.check.providers import look as provider
 from gatewayd.config import Config, Dkim, Secret, parse
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
@@ -305,6 +306,26 @@ async def test_a_callback_host_that_does_not_speak_tls_is_named(net: Net) -> Non
     mute = await net.listen(TCP4ServerEndpoint(reactor, 0, interface=LOOPBACK), Factory.forProtocol(Silent))
     (found,) = await callback(reactor, "https", LOOPBACK, mute, patience=0.3)
     assert (found.word, found.found) == (FAIL, "connected, but no end of the TLS handshake within 0.3 s")
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_wants_a_certificate_of_ours_says_so_behind_the_handshake(net: Net) -> None:
+    """In TLS 1.3 the handshake is complete by then, and all looked well until the first status or SMS."""
+    asking = net.authority.endpoint(reactor, LOOPBACK, client_certificates=True)
+    port = await net.listen(asking, Factory.forProtocol(Silent))
+    (found,) = await callback(reactor, "https", LOOPBACK, port, listened=60)
+    assert found.word == FAIL
+    assert "certificate required" in found.found
+    net.raw["providers"] = {
+        "vendor": {"url": f"https://{LOOPBACK}:{port}/", "fields": {"to": "{to}"}, "ca_file": net.authority.ca_file}
+    }
+    (found,) = await provider(reactor, "vendor", net.config().providers["vendor"], listened=60)
+    assert found.word == FAIL
+    assert "certificate required" in found.found
+    certificate, key = net.authority.client("gw")
+    net.raw["providers"]["vendor"] |= {"certificate": certificate, "private_key": key}
+    (found,) = await provider(reactor, "vendor", net.config().providers["vendor"], listened=0.1)
+    assert (found.word, found.found) == (OK, f"{LOOPBACK}:{port}: TLS with a good certificate")
 
 
 @pytest_twisted.ensureDeferred

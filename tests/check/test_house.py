@@ -96,3 +96,17 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     assert not any("hunter2" in one.found for one in found)
     config.chmod(0o640)
     assert [one.what for one in secrets(config)] == ["gatewayd.secret_key"]
+
+
+def test_a_secret_file_with_more_than_a_secret(tmp_path: Path) -> None:
+    """Only one line break at the end is dropped: a second one, a blank or a byte order mark is sent along, unseen."""
+    texts = {"one": "k\n", "crlf": "k\r\n", "two": "k\n\n", "blank": "k \n", "mark": "\ufeffk\n", "lines": "a\nb\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode())
+        (tmp_path / name).chmod(0o600)
+    labels = "".join(f'[labels.{name}]\napi_key = "file:{tmp_path}/{name}"\n' for name in texts)
+    own = f'[gatewayd]\nsecret_key = "file:{tmp_path}/lines"\n[labels.gone]\napi_key = "file:{tmp_path}/gone"\n'
+    path = tmp_path / "gatewayd.toml"
+    path.write_text(own + labels)
+    found = {one.what for one in secrets(path)}
+    assert found == {f"labels.{name}.api_key" for name in ("two", "blank", "mark", "lines")}

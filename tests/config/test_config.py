@@ -108,6 +108,15 @@ def test_a_file_in_another_encoding_shows_its_line(tmp_path: Path) -> None:
     assert caught.value.errors == [f"{path}: {said}"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    """Some editors write one, and no editor shows it."""
+    path = tmp_path / "gatewayd.toml"
+    path.write_bytes(b"\xef\xbb\xbf[gatewayd]\nx = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert "gatewayd.x: unknown key" in caught.value.errors
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -115,6 +124,12 @@ def test_a_file_in_another_encoding_shows_its_line(tmp_path: Path) -> None:
         ("[redis]\nrate = 100/s\n", ": rate = 100/s"),
         ('[redis]\npassword = "hunter2\n', ": password = …"),
         ("[redis]\npassword = hunter2\n", ": password = …"),
+        ("[redis]\npassword hunter2\n", ": password …"),
+        ("[redis]\npassword: hunter2\n", ": password …"),
+        ("[redis]\nhunter2\n", ": …"),
+        ("[labels.a]\nauthorization = [\nhunter2,\n]\n", ": …"),
+        ("[directories.a]\nconnect = {pwd = hunter2, host = 1}\n", ": connect = …"),
+        ("[directories.a.connect]\npwd = hunter2\n", ": pwd = …"),
         ("[redis\n", ": [redis"),
     ],
 )
@@ -159,6 +174,24 @@ def test_what_contradicts_between_tables_comes_beside_what_is_wrong_inside_one()
         "labels.amazing.directory",
         "labels.amazing.relays[0]",
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("track_opens", True, "public"),
+        ("one_click_unsubscribe", True, "public"),
+        ("bounce_domain", "b.amazing.co", "bounces"),
+        ("complaint_address", True, "bounces"),
+    ],
+)
+def test_what_a_label_can_only_do_with_a_table_says_which(key: str, value: object, part: str) -> None:
+    """Without it the key would do nothing, and nobody would know."""
+    tree = raw(**{f"labels__amazing__{key}": value})
+    tree.pop(part)
+    with pytest.raises(ConfigError) as caught:
+        parse(tree, {})
+    assert f"labels.amazing.{key}: needs [{part}]" in caught.value.errors
 
 
 @pytest.mark.parametrize("part", ["gatewayd", "redis", "labels", "relays", "smscs", "directories", "esp", "public"])

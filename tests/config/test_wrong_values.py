@@ -64,6 +64,17 @@ def test_a_tag_without_0x_could_be_another_one(tag: str, how: str) -> None:
     assert errors(smscs__world__tlvs={tag: "1"}) == [said]
 
 
+@pytest.mark.parametrize("table", ["relays__main", "smscs__world"])
+def test_a_key_in_place_of_its_path_is_not_said_again(table: str) -> None:
+    """An error goes to the log, too."""
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQ" + "s3cret" * 200 + "\n-----END PRIVATE KEY-----\n"
+    said = errors(**{f"{table}__private_key": key, f"{table}__certificate": key})
+    name = table.replace("__", ".")
+    assert f"{name}.private_key: is the path of a PEM file, and not what stands in it" in said
+    assert f"{name}.certificate: is the path of a PEM file, and not what stands in it" in said
+    assert "s3cret" not in "".join(said)
+
+
 @pytest.mark.parametrize(
     "wrong", ["s3cret\n", "s3cret\r\n", " s3cret", "s3cret ", "\ts3cret", "s3\0cret", "s3\ncret", "\x7f"]
 )
@@ -160,6 +171,22 @@ def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(regio
         (
             {"labels__amazing__callback_url": "https://api.smartico.ai:99999/cb"},
             "labels.amazing.callback_url: has no port 99999",
+        ),
+        *(
+            ({key: f"https://{where}/"}, f"{key.replace('__', '.')}: is not an http or https URL")
+            for key in ("labels__amazing__callback_url", "public__base_url")
+            for where in ("[", "]", "[::1", "[::1]x", "[zz]", "a]b", ":443", "h:abc", "h:443:1", "[::1]:abc", "h:+80")
+        ),
+        *(
+            ({"providers__vendor": {"url": f"https://{where}/"}}, "providers.vendor.url: is not an http or https URL")
+            for where in ("[", ":443", "h:abc")
+        ),
+        *(
+            (
+                {"directories__http": {"type": "http", "url": f"https://{where}/{{ext_user_id}}"}},
+                "directories.http.url: is not an http or https URL",
+            )
+            for where in ("[", ":443", "h:abc")
         ),
         ({"public__base_url": "https://[::1]:0"}, "public.base_url: has no port 0"),
         ({"api__listen": ["tcp:-1"]}, "api.listen[0]: has no port -1"),

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gatewayd.core.half_pairs import decoded, marked
+from gatewayd.core.half_pairs import decoded, decoded_anyway, marked
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,23 @@ def test_what_is_no_json_stays_so(json: bytes) -> None:
 def test_only_what_has_a_half_is_written_anew() -> None:
     """The usual fault is another one."""
     assert marked(rb'{"a": "\u00e9" "\\n}') is None
+
+
+@pytest.mark.parametrize(
+    ("json", "value"),
+    [
+        (b'{"a": "f\xfcr", "b": 1}', {"a": "f\ufffdr", "b": 1}),
+        (b'\xef\xbb\xbf["\\ud83d", "\xe9"]', ["\ufffd", "\ufffd"]),
+        ('"für"'.encode(), "für"),
+    ],
+)
+def test_a_sentence_in_another_encoding_hides_no_other(json: bytes, value: object) -> None:
+    """What can't be read of it is the sign for that."""
+    assert decoded_anyway(json) == value
+
+
+@pytest.mark.parametrize("json", [b"", b"\xff", b'"\xe9', "für".encode("utf-16"), b"<html>"])
+def test_what_is_no_json_in_any_encoding_stays_so(json: bytes) -> None:
+    """Nothing is made up."""
+    with pytest.raises(msgspec.DecodeError):
+        decoded_anyway(json)

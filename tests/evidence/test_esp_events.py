@@ -1,6 +1,7 @@
 """Providers' events over HTTP: proven, each counted once, durable before answered."""
 
 import base64
+import gzip
 import hmac
 import json
 import uuid
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from esp_requests import (
     ARN,
@@ -52,6 +53,25 @@ def test_a_secret_may_hold_any_character() -> None:
     world = World(mailjet=config.Esp(secret=Secret("a/b c")))
     assert world.post("mailjet", [mailjet()], secret="a/b%20c").status == 200
     assert len(world.took) == 1
+
+
+def test_a_compressed_post_is_refused_aloud() -> None:
+    """Read as it is it would say nothing, and be answered as if it had been taken."""
+    world = World(smtp2go=esp(), mailjet=esp())
+    body = gzip.compress(f"event=delivered&gw={token(ID)}".encode())
+    with capturedLogs() as logs:
+        reply = world.post("smtp2go", body, headers=FORM | {"Content-Encoding": "gzip"})
+    assert (reply.status, world.took) == (400, [])
+    assert ["its body is compressed" in (formatEvent(event) or "") for event in logs] == [True]
+    assert world.post("mailjet", [mailjet()], headers={"Content-Encoding": "identity"}).status == 200
+
+
+def test_a_providers_words_in_another_encoding_hide_no_event() -> None:
+    """What the far server said stands in a batch as it came."""
+    world = World(mailjet=esp())
+    body = json.dumps([mailjet("bounce", comment="@@", hard_bounce=True), mailjet("sent", OTHER)]).encode()
+    assert world.post("mailjet", body.replace(b"@@", b"550 f\xfcr uns kein Benutzer")).status == 200
+    assert [fact.event for fact in world.took] == [Event.BOUNCED, Event.DELIVERED]
 
 
 def test_an_event_becomes_evidence() -> None:

@@ -1,5 +1,6 @@
 """IShownToPeople in memory: what operators see and ask for."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from fakes.database import Row
@@ -81,9 +82,10 @@ class FakeShownToPeople(FakePart):
         self.db.queues[channel][message_id] = now
         return True
 
-    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+    async def dead_letters(self, limit: int, until: float = math.inf) -> list[DeadLetter]:
         self._now()
-        return sorted(self.db.dead.values(), key=lambda letter: -letter.given_up_at)[:limit]
+        found = (letter for letter in self.db.dead.values() if letter.given_up_at < until)
+        return sorted(found, key=lambda letter: -letter.given_up_at)[:limit]
 
     async def retry_dead(self, message_id: str) -> bool:
         return self._raise_dead(message_id, retry=True)

@@ -7,6 +7,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 
 from gatewayd.http.connection import AT_ONCE, LINGER, SLOW
@@ -246,6 +247,42 @@ def test_a_drain_has_a_limit() -> None:
     assert not line.closed
     line.clock.advance(1)
     assert line.transport.disconnected
+    line.gone()
+    assert drained.called
+
+
+def test_who_was_answered_at_the_limit_is_not_cut_off() -> None:
+    """The answer left in the very turn of the limit: a reset might keep it from its caller, and nothing went wrong."""
+    line = Line()
+    other = Line(line.site)
+    line.send(head("/slow"))
+    other.send(head("/body", "Content-Length: 2", method="POST") + b"a")
+    line.clock.callLater(20, line.pages.gate.callback, None)
+    drained = Deferred.fromCoroutine(line.site.drain(20))
+    with capturedLogs() as logs:
+        line.clock.advance(20)
+    assert b"slow" in line.transport.value()
+    assert line.closed
+    assert not line.transport.disconnected
+    assert other.transport.disconnected
+    assert [event["count"] for event in logs if "cut off" in event["log_format"]] == [1]
+    other.gone()
+    line.gone()
+    assert drained.called
+    assert not line.clock.getDelayedCalls()
+
+
+def test_who_was_answered_at_the_limit_and_does_not_close_is_cut_off_soon() -> None:
+    """A drain ends, whoever holds a connection open."""
+    line = Line()
+    line.send(head("/slow"))
+    line.clock.callLater(20, line.pages.gate.callback, None)
+    drained = Deferred.fromCoroutine(line.site.drain(20))
+    with capturedLogs() as logs:
+        line.clock.advance(20)
+        line.clock.advance(LAST_WORDS)
+    assert line.transport.disconnected
+    assert not [event for event in logs if "cut off" in event["log_format"]]
     line.gone()
     assert drained.called
 

@@ -135,10 +135,11 @@ def test_what_names_no_path_is_a_bad_request() -> None:
         assert line.closed
 
 
-def test_an_unknown_method_reaches_the_door() -> None:
+@pytest.mark.parametrize("method", ["BREW", "post", "A" * 500, "GÉT", "<script>"])
+def test_an_unknown_method_reaches_the_door(method: str) -> None:
     """However it is cut into pieces; the door knows which path was asked for."""
     for size in (1, 3, 1000):
-        line, request = Line(), head("/body", method="BREW")
+        line, request = Line(), head("/body", method=method)
         answer = b"".join(line.send(request[at : at + size]) for at in range(0, len(request), size))
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert answer.endswith(b"unreadable /body")

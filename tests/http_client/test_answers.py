@@ -50,6 +50,35 @@ def test_an_answer_may_end_with_the_connection() -> None:
     assert not half.closed()
 
 
+def test_an_answer_whose_last_chunk_came_may_end_with_the_connection() -> None:
+    """All of its body is there (RFC 9112 8); without that chunk it is not."""
+    whole, half = AnswerReader(), AnswerReader()
+    assert not whole.received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+    assert whole.closed()
+    assert whole.body == b"{}"
+    assert not half.received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+    assert not half.closed()
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "keep"),
+    [
+        (b"Content-Length: 7\r\nTransfer-Encoding: chunked", b"2\r\n{}\r\n0\r\n\r\n", False),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 2", b"2\r\n{}\r\n0\r\n\r\n", False),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 2", b"{}", True),
+        (b"Content-Length: 2\r\nTransfer-Encoding: Identity", b"{}", True),
+        (b"Content-Length: 2, 2", b"{}", True),
+        (b"Content-Length: 2\r\nContent-Length: 2,2", b"{}", True),
+        (b"Content-Length : 2", b"{}", True),
+    ],
+)
+def test_a_length_that_is_said_oddly_is_no_lost_answer(fields: bytes, body: bytes, keep: bool) -> None:
+    """Proxies and old servers do so with each answer; an SMS would be held for each."""
+    reader = AnswerReader()
+    assert reader.received(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\n" + body)
+    assert (reader.body, reader.keep) == (b"{}", keep)
+
+
 @pytest.mark.parametrize(
     ("coding", "body"),
     [("gzip", gzip.compress(b"{}")), ("X-GZIP", gzip.compress(b"{}")), ("deflate", zlib.compress(b"{}"))],
@@ -92,7 +121,9 @@ def test_bytes_after_an_answer_spoil_the_connection() -> None:
         b"HTTP/1.1 101 Switching\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: ,\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\na",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",

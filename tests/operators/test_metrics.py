@@ -69,6 +69,16 @@ def test_the_first_complaint_is_an_increase(metrics: Metrics, registry: Collecto
     assert [registry.get_sample_value(name, where) for name in names] == [1, 1]
 
 
+def test_what_redis_counts_never_goes_back_a_little(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """Prometheus would take all of a million for new where one acceptance is undone; a new Redis begins anew."""
+    shown = []
+    for number in (1_000_000, 999_999, 1_000_001, 900_000, 1_000_002, 3, 2, 4):
+        metrics.show_messages({("amazing", SMS, "accepted"): number, ("amazing", SMS, "delivered"): 1}, {})
+        where = {"label": "amazing", "channel": "sms"}
+        shown.append(registry.get_sample_value("gatewayd_messages_accepted_total", where))
+    assert shown == [1_000_000, 1_000_000, 1_000_001, 1_000_001, 1_000_002, 3, 3, 4]
+
+
 def test_attempts_callbacks_and_evidence_count(metrics: Metrics, registry: CollectorRegistry) -> None:
     """The three later stages of a message's life have a counter each."""
     metrics.settled("amazing", SMS, "uncertain", 3.0)

@@ -10,6 +10,9 @@ def test_a_stop_says_whose_and_how_it_is_undone() -> None:
     said = outcomes.stop_list("1001", {"label": "amazing", "suppressed": ["email", "sms"]})
     assert said.startswith("Player 1001 is on the stop list of amazing: email, sms.")
     assert said.endswith("gatewayctl unsuppress amazing 1001")
+    for player, words in (("-1 $(x)", "-- amazing '-1 $(x)'"), ("O'Neil", "amazing 'O'\"'\"'Neil'")):
+        said = outcomes.stop_list(player, {"label": "amazing", "suppressed": ["email"]})
+        assert said.endswith(f"gatewayctl unsuppress {words}")
     assert "was not on" in outcomes.stop_list("1001", {"label": "amazing", "unsuppressed": []})
     unchecked = {"label": "amazing", "suppressed": ["sms"], "unchecked": "down"}
     assert "do it again once it answers" in outcomes.stop_list("1001", unchecked)

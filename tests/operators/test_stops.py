@@ -77,6 +77,29 @@ def test_erasing_a_player_takes_the_id_off_the_list(client: Client, tmp_path: Pa
     assert {stop["ext_user_id"] for stop in every(client, options(tmp_path))} == {""}
 
 
+def test_what_an_operator_does_is_in_the_audit_log(client: Client, tmp_path: Path) -> None:
+    """Who takes a player off the list, writes to them and puts them on again can be asked why."""
+    order = {"label": "amazing", "ext_user_id": "01001", "channel": "sms"}
+    client.post("/verbs/unsuppress", order)
+    client.post("/verbs/suppress", order)
+    client.post("/verbs/unsuppress", order)
+    asked = options(tmp_path, channel="email")
+    Path(asked.import_file).write_text("ext_user_id\na\nb\n", "utf-8")
+    stop_files.bring(asked, client)
+    found = [(one.what, one.label, one.channel, one.ext_user_id, one.reason) for one in client.world.decisions]
+    assert found == [
+        ("stop put", "amazing", "sms", "1001", "by an operator"),
+        ("stop lifted", "amazing", "sms", "1001", "by an operator"),
+        ("stop put", "amazing", "email", "", "2 from a file, by an operator"),
+    ]
+    client.world.decisions.clear()
+    client.post("/verbs/erase", {"label": "amazing", "ext_user_id": "1001"})
+    [erased] = client.world.decisions
+    name = KEYS.user_hashes("amazing", "1001")[0]
+    assert (erased.what, erased.label, erased.ext_user_id) == ("player erased", "amazing", "")
+    assert erased.reason == f"by an operator, of whom the keyed hash is {name}"
+
+
 def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the players' ids, and where these are not known by the hashes; twice is once."""
     world = client.world
@@ -96,6 +119,49 @@ def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsy
         assert stop_files.bring(asked, client) == 0
         assert json.loads(capsys.readouterr().out) == {"label": "amazing", "imported": 8, "ended": 0}
     assert sorted(every(client, asked), key=str) == sorted(before, key=str)
+
+
+@pytest.mark.parametrize(
+    "player", [" 1001", "1001 ", "a\u00a0b", "a\u200bb", "zo\u0308", "-1", '"', "a,b", "\ufeff1", "=1+1"]
+)
+def test_an_id_comes_back_from_a_file_as_it_is(client: Client, tmp_path: Path, player: str) -> None:
+    """Whatever a request can have: with another one in its place the player would get mail again."""
+    asked = options(tmp_path, channel="sms")
+    client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": player, "channel": "sms"})
+    stop_files.write(asked, iter(every(client, asked)))
+    client.post("/verbs/unsuppress", {"label": "amazing", "ext_user_id": player, "channel": "sms"})
+    assert every(client, asked) == []
+    asked.import_file = asked.export_file
+    stop_files.bring(asked, client)
+    assert [stop["ext_user_id"] for stop in every(client, asked)] == [player]
+
+
+def test_blanks_around_an_id_of_another_system_are_none_of_it(client: Client, tmp_path: Path) -> None:
+    """Databases fill columns up with them; what we wrote ourselves has a keyed hash beside it."""
+    asked = options(tmp_path, channel="sms")
+    Path(asked.import_file).write_text("ext_user_id , reason\n1001   , moved\n", "utf-8")
+    stop_files.bring(asked, client)
+    assert [(stop["ext_user_id"], stop["reason"]) for stop in every(client, asked)] == [("1001", "moved")]
+
+
+def test_a_list_that_breaks_off_leaves_the_file_as_it_was(client: Client, tmp_path: Path) -> None:
+    """A part of it would pass for all of it, and the former list would be gone; so would one that never came."""
+    asked = options(tmp_path)
+    Path(asked.export_file).write_text("yesterday's", "utf-8")
+    client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": "1001"})
+    client.dies_after = 1
+    for _ in range(2):
+        with pytest.raises(Unhappy, match="Redis is away"):
+            stop_files.write(asked, (stop for channel in Channel for stop in stop_files.every(client, asked, channel)))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    assert Path(asked.export_file).read_text("utf-8") == "yesterday's"
+    client.dies_after = 9
+    target = Path(asked.export_file).rename(tmp_path / "target.csv")
+    Path(asked.export_file).symlink_to(target)
+    stop_files.write(asked, (stop for channel in Channel for stop in stop_files.every(client, asked, channel)))
+    assert Path(asked.export_file).is_symlink()
+    assert len(target.read_text("utf-8").splitlines()) == 4
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_address_that_was_imported_is_taken_off_with_its_player(client: Client, tmp_path: Path) -> None:
@@ -161,6 +227,23 @@ def test_a_file_that_can_not_be_read_is_said(client: Client, tmp_path: Path) -> 
     Path(asked.import_file).write_bytes(b"ext_user_id\n\xff\n")
     with pytest.raises(Unhappy, match="line 2: ext_user_id is no UTF-8"):
         stop_files.bring(asked, client)
+
+
+def test_a_list_goes_to_what_is_no_file(client: Client, tmp_path: Path) -> None:
+    """As a pipe of the shell's; there is nothing that could take its place."""
+    here, there = os.pipe()
+    client.post("/verbs/suppress", {"label": "amazing", "ext_user_id": "1001"})
+    asked = options(tmp_path, export_file=f"/dev/fd/{there}")
+    stop_files.write(asked, iter(every(client, asked)))
+    os.close(there)
+    with os.fdopen(here) as pipe:
+        assert len(pipe.read().splitlines()) == 4
+
+
+def test_standard_input_can_not_be_read_twice(client: Client, tmp_path: Path) -> None:
+    """It is no file named "-"."""
+    with pytest.raises(Unhappy, match="save it as a file first"):
+        stop_files.bring(options(tmp_path, import_file="-"), client)  # type: ignore[arg-type]
 
 
 def test_what_is_no_file_is_not_imported_as_if_it_were_empty(client: Client, tmp_path: Path) -> None:

@@ -35,6 +35,21 @@ def test_dead_letters_are_listed_retried_and_dropped(world: World) -> None:
     assert world.ask("/verbs/dead-letters").json == {"dead_letters": []}
 
 
+def test_dead_letters_of_before_a_moment(world: World) -> None:
+    """A limit counts from there: those of an outage are found below any number of later ones."""
+    first = world.dead("uid-1")
+    world.clock.advance(60)
+    second = world.dead("uid-2")
+    newest = world.ask("/verbs/dead-letters?limit=1").json["dead_letters"]
+    assert [letter["ext_message_id"] for letter in newest] == [second.id]
+    until = world.clock.seconds() - 1
+    older = world.ask(f"/verbs/dead-letters?limit=1&until={until!r}").json["dead_letters"]
+    assert [letter["ext_message_id"] for letter in older] == [first.id]
+    assert world.ask("/verbs/dead-letters?until=-inf").json == {"dead_letters": []}
+    assert len(world.ask("/verbs/dead-letters?until=1e308").json["dead_letters"]) == 2
+    assert {world.ask(f"/verbs/dead-letters?until={wrong}").status for wrong in ("x", "nan", "")} == {400}
+
+
 def test_a_player_goes_on_the_stop_list_and_off(world: World) -> None:
     """By a keyed hash, on both channels where none is named, for as long as the label says."""
     assert world.verb("suppress", label="amazing", ext_user_id="p").json["suppressed"] == ["email", "sms", "im"]

@@ -252,6 +252,35 @@ def test_a_connection_lost_after_the_write_is_uncertain(said: bytes) -> None:
     assert isinstance(send.outcome, Uncertain)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer("x" * 99, 500)[:-1],
+        answer("", 502, "Transfer-Encoding: chunked") + b"5\r\n{",
+        answer('{"error": 21211}', 400)[:-1],
+        b"HTTP/1.1 500 X\r\nContent-Length: 99999\r\n\r\n",
+        b"HTTP/1.1 500 X\r\n\r\n" + b"x" * 99999,
+        b"HTTP/1.1 302 X\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_failure_that_does_not_come_whole_is_temporary(said: bytes, ends: bool) -> None:
+    """Its head says that it is no success: such a page is cut off by a balancer, too long, or never ends."""
+    world = World(vendor={"answer": {"taken": [{"path": "id"}], "rejected": VENDOR["answer"]["rejected"]}}, other={})
+    send = world.send("vendor", "other")
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(said)
+    if ends:
+        transport.closed()
+    for _ in range(21):
+        if len(world.reactor.tcpClients) == 1:
+            world.reactor.advance(0.5)
+    assert world.marks == ["vendor"]
+    world.reactor.connect()[0].dataReceived(answer())
+    assert world.marks == ["vendor", "other"]
+    assert send.outcome.route == "other"
+
+
 def test_a_success_that_can_not_be_read_is_uncertain() -> None:
     """Whether it was taken nobody knows; a vendor that goes on like that is left alone, as one that never answers."""
     world = World(vendor={"answer": {"taken": [{"status": "2xx", "path": "id"}]}})

@@ -100,6 +100,16 @@ TEXTS = [
     'id:"0f1e" stat:"DELIVRD" err:000',
     "id:0f1e sub:001 vendor:77 operator:24001 stat:DELIVRD err:000 cost:0.01 text:id:5 stat:REJECTD",
     "text:Hello id:0f1e stat:DELIVRD err:000",
+    "id:0f1e stat:DELIVRD\0",
+    "\0id:0f1e\0stat:DELIVRD\0",
+    "id:0f1e sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:DELIVRD err:000\0",
+    "id=0f1e&stat=DELIVRD&err=000",
+    "message-id:0f1e submit-date:2611231200 done-date:2611231201 status:DELIVRD",
+    "id:{0f1e} stat:DELIVRD",
+    "id:[0f1e] stat:[DELIVRD]",
+    "id:0f1e stat:DELIVRD(0) err:000",
+    "id:0f1e stat:002 err:000",
+    "id:0f1e submit date:Mon Nov 23 12:00:00 2026 done date:2026-11-23T12:01:00 stat:DELIVRD err:000",
 ]
 
 
@@ -108,6 +118,14 @@ def test_the_text_is_read_in_any_case_order_and_completeness(text: str) -> None:
     """What counts are an id and a state; our own words behind `text:` never count against them."""
     identity, event = settled(receipt(text))
     assert (identity.lower(), event) == ("0f1e", Event.DELIVERED)
+
+
+def test_an_id_may_have_blanks_in_it() -> None:
+    """It ends where the next key begins; its first word is looked up, too, because anything may stand behind an id."""
+    found = read(receipt("id:0f1e 77 sub:001 dlvrd:001 stat:DELIVRD err:000"))
+    assert found is not None
+    assert found.ids == ("0f1e_77", "0f1e")
+    assert forms(found.ids[0], "as-is") == (stored(b"0f1e 77", "as-is"),)
 
 
 def test_our_own_words_are_not_the_smscs() -> None:

@@ -119,6 +119,8 @@ def test_no_4xx_is_ever_final(stage: Stage, code: int) -> None:
         (RelayAnswer(Stage.RCPT, 550, "5.7.1"), False),
         (RelayAnswer(Stage.RCPT, 550), False),
         (RelayAnswer(Stage.RCPT, 450, "5.1.1"), False),
+        (RelayAnswer(Stage.RCPT, 550, "5.1.1", "rejected: 192.0.2.1 is on our blacklist"), False),
+        (RelayAnswer(Stage.RCPT, 550, "5.2.1", "The user is receiving mail at a rate that prevents this"), False),
         (RelayAnswer(Stage.MAIL, 550, "5.1.2"), False),
     ],
 )

@@ -7,7 +7,7 @@ import pytest_twisted
 
 from gatewayd.core.errors import LeaseLost
 from gatewayd.core.interfaces import Acceptance
-from gatewayd.core.model import Channel, Evidence, Handed, Kept, Message, Receipt, Stopped
+from gatewayd.core.model import Channel, Evidence, Handed, Kept, Message, Receipt, Sms, Stopped
 from gatewayd.core.status import Event, Report, State
 from gatewayd.store.link import RedisLink
 from store_world import PLAYERS, World, alone, sms, timeless, world
@@ -115,6 +115,18 @@ async def test_export(world: World) -> None:
     assert inside.accepted_at == pytest.approx(waiting.accepted_at, abs=2)
     assert inside.deadline == pytest.approx(waiting.deadline, abs=0.005)
     assert out.callback_url == inside.callback_url == done.callback_url
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_record_does_not_say_what_its_message_says(alone: tuple[World, RedisLink, str]) -> None:
+    """It is made for tickets; a text may be a link that lets somebody in. Short or long, it is not shown."""
+    world, _, _ = alone
+    for text in ("CANARY-1", "x" * 50 + " CANARY-2 " + "y" * 50, "z" * 3000 + "CANARY-3"):
+        message = await world.leased(content=Sms("Amazing", text))
+        found = await world.one.fields(message.id)
+        assert found["state"] == "queued"
+        assert found["content"]
+        assert "CANARY" not in "".join(found.values())
 
 
 @pytest_twisted.ensureDeferred

@@ -117,6 +117,24 @@ async def test_dead_reports(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_dead_reports_of_before_a_moment(world: World) -> None:
+    """The newest of them first, and a limit counts from there."""
+    dead = []
+    for name in ("d1", "d2", "d3"):
+        message = await world.sent(name)
+        [job] = [job for job in await world.one.lease_reports(10) if job.message_id == message.id]
+        await world.one.report_dead(job, "48 h", waited=172_800, tries=41)
+        dead.append(message.id)
+        world.clock.advance(10)
+    letters = await world.one.dead_letters(10)
+    assert [letter.message_id for letter in letters] == dead[::-1]
+    assert [letter.message_id for letter in await world.one.dead_letters(2)] == dead[:0:-1]
+    latest = letters[0].given_up_at
+    assert [letter.message_id for letter in await world.one.dead_letters(1, latest)] == [dead[1]]
+    assert [letter.message_id for letter in await world.one.dead_letters(10, letters[2].given_up_at)] == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_new_reports_are_offered(world: World) -> None:
     """With room, a new report is leased to the instance and handed to it without a look at the queue."""
     offered: list[ReportJob] = []

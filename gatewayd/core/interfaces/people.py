@@ -3,6 +3,7 @@
 Times are seconds since the epoch.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from gatewayd.core.interfaces.about import IAbout
@@ -16,7 +17,9 @@ class IShownToPeople(IAbout):
         """The first of `ids` that is kept."""
 
     async def fields(message_id: str) -> Mapping[str, str]:
-        """A message's record as it stands, each field by its name in the store's legend; empty where none is kept."""
+        """A message's record as it stands, each field by its name in the store's legend, but not what the message
+        says; empty where none is kept.
+        """
 
     async def waiting(message_id: str, channel: Channel) -> Waiting | None:
         """When a message is tried next and until when; None where it is in no queue (in work, or not waiting)."""
@@ -27,8 +30,8 @@ class IShownToPeople(IAbout):
     async def try_now(message_id: str, channel: Channel) -> bool:
         """Make a message due that waits for its next try; False where it is in no queue."""
 
-    async def dead_letters(limit: int) -> list[DeadLetter]:
-        """The newest first."""
+    async def dead_letters(limit: int, until: float = math.inf) -> list[DeadLetter]:
+        """The newest first of those that were given up before `until`."""
 
     async def retry_dead(message_id: str) -> bool:
         """Queue a message's dead reports again; False where it has none."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from gatewayd.core import half_pairs
 from gatewayd.core.addresses import addresses_in
+from gatewayd.core.enhanced_codes import HARD, spares_the_address
 from gatewayd.core.redact import redact, whole_words
 from gatewayd.core.status import Event
 
@@ -95,9 +96,6 @@ _ADDRESSEES = frozenset(
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 _NO_DOMAIN = re.compile(r"nxdomain|(?:domain|host)[^.]{0,20} not (?:found|exist)|no such domain", re.IGNORECASE)
 
-HARD_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
-"""RFC 3463 codes that fault the address itself; 5.4.4 joins them only where the words say that the domain is none."""
-
 
 def plain(*parts: object, about: Mapping[str, Any] | None = None) -> str:
     """The parts as one short line that may be kept: addresses and long numbers are blotted out.
@@ -131,17 +129,22 @@ def enhanced_code(*texts: object) -> str:
 
 
 def is_hard(*texts: object, otherwise: bool) -> bool:
-    """Whether the address is at fault, by the enhanced code in `texts`; `otherwise` counts where there is none."""
+    """Whether the address is at fault, by the enhanced code in `texts`; `otherwise` counts where there is none.
+
+    It is not where the words name another reason; 5.4.4 counts only where they say that the domain is none.
+    """
+    if any(isinstance(text, str) and spares_the_address(text[:_LONGEST]) for text in texts):
+        return False
     code = enhanced_code(*texts)
     if code == "5.4.4":
         return any(isinstance(text, str) and _NO_DOMAIN.search(text) for text in texts)
-    return code in HARD_CODES if code else otherwise
+    return code in HARD if code else otherwise
 
 
 def decoded(body: bytes) -> Any:
     """The JSON in `body`. Raises Unreadable."""
     try:
-        return half_pairs.decoded(body)
+        return half_pairs.decoded_anyway(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable("the body is not JSON") from None
 

@@ -71,7 +71,7 @@ def _table(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 def _json(body: bytes) -> list[Any]:
     """Its JSON, where that is an object or an array."""
     try:
-        data = half_pairs.decoded(body)
+        data = half_pairs.decoded_anyway(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     return [data] if isinstance(data, dict | list) else []

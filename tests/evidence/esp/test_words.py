@@ -70,3 +70,26 @@ def test_nothing_of_the_recipient_stays_in_an_encoded_form(way: str) -> None:
     said = plain(f"no {WAYS[way]('jane.player77')} here", about={"email": JANE.replace("p163", "jane.player77")})
     assert said.replace(LINK, "") == "no [redacted] here"
     assert plain("no p163 here", about={"rcpt": WAYS["base64 word"](JANE)}) == "no [redacted] here"
+
+
+@pytest.mark.parametrize(
+    ("words", "hard"),
+    [
+        ("550 5.1.1 user unknown", True),
+        ("550 no such user", True),
+        ("550 5.2.1 The email account that you tried to reach is disabled", True),
+        ("550-5.2.1 The user you are trying to contact is receiving mail at a rate that prevents this", False),
+        ("550 5.1.1 rejected: 192.0.2.1 is on our blacklist", False),
+        ("550 rejected by policy", False),
+        ("550 5.1.1 mailbox full", False),
+    ],
+)
+def test_an_address_is_spared_where_the_words_name_another_reason(words: str, hard: bool) -> None:
+    """As in a bounce that comes back by itself, whatever the provider calls it."""
+    for events in (
+        _of(brevo, {"event": "hard_bounce", "reason": words}),
+        _of(postmark, {"RecordType": "Bounce", "Type": "HardBounce", "Details": words}),
+        _of(smtp2go, {"event": "bounce", "bounce": "hard", "message": words}),
+        _of(sparkpost, {"msys": {"message_event": {"type": "bounce", "bounce_class": "10", "raw_reason": words}}}),
+    ):
+        assert [event.hard for event in events] == [hard]

@@ -169,6 +169,16 @@ def test_json_form_and_query_are_read(method: str, query: str, body: bytes, kind
     assert world.state == (State.DELIVERED, "ad")
 
 
+def test_a_vendors_words_in_another_encoding_hide_no_status() -> None:
+    """Many send the text of the message back."""
+    world = World()
+    world.mark()
+    world.answered()
+    body = b'{"id": "A", "text": "Gr\xfc\xdfe", "status": "DELIVERED"}'
+    assert world.ask("POST", body=body, kind="application/json; charset=iso-8859-1") == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
 @pytest.mark.parametrize("token", [TOKEN, TOKEN[:-1] + "q"])
 def test_a_compressed_report_is_refused_aloud(token: str) -> None:
     """Answered 200 it would be lost without a word; the same for a bad token."""
