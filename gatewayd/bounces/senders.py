@@ -72,7 +72,7 @@ def _is_answer(mail: Mail) -> bool:
     if answering is not None and bouncing is not None:
         return answering.start() < bouncing.start() and not is_report(mail)
     return any(mail.header(name) for name in _ANSWERS) or (
-        is_replied(mail) and _CONVERSATION.match(subject) is not None
+        is_replied(mail) and _CONVERSATION.match(subject) is not None and wording.SIGNATURE.search(mail.flat) is None
     )
 
 

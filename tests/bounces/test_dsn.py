@@ -454,6 +454,13 @@ def test_an_answer_may_quote_a_subject_of_ours_that_sounds_like_a_bounce(ours: s
         assert (returned.kind, returned.status) == (Kind.FAILED, "5.1.10"), subject
 
 
+def test_a_mail_system_may_answer_under_our_subject() -> None:
+    """Its text says that it is one."""
+    text = f"This message was created automatically by mail delivery software.\n{PLAYER}: user unknown"
+    head = "Auto-Submitted: auto-replied\nReturn-Path: <>\n"
+    assert read(mail(text, "Re: offer : could not be delivered", "Far Ltd <x@far.example>", head)).kind is Kind.FAILED
+
+
 def test_an_address_in_quotation_marks_is_read_without_them() -> None:
     """As Exchange writes it."""
     text = f"The following recipient(s) cannot be reached:\n\n      '{PLAYER}' on 28/11/2026\n  #5.1.1"
