@@ -6,7 +6,7 @@ mail's own text only says what happened to it.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from gatewayd.bounces.dsn import judge
 from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp import Arrived, LmtpSession
 from gatewayd.bounces.named import recipients_named
-from gatewayd.bounces.parts import take_apart
+from gatewayd.bounces.parts import Mail, header_fields, take_apart
 from gatewayd.bounces.reading import BounceReading, Kind
 from gatewayd.bounces.senders import is_report
 from gatewayd.core.interfaces import EvidenceSink, IMeter
@@ -28,7 +28,7 @@ from gatewayd.core.model import Channel, Evidence, Known
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
-from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.core.tokens import Keys, Purpose, Subscription
 
 PREFIXES: dict[str, Purpose] = {
     "b": Purpose.BOUNCE,
@@ -45,6 +45,8 @@ _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _WORDS = 10
 _BETWEEN = re.compile(r"""(?:[\s"'<>()\[\]]|%20|\+)+""")
+_TOKEN = re.compile(r"[a-z2-7]{60,400}", re.IGNORECASE)
+_LINKS = 4
 _WRAPPED = re.compile(r"unsubscribe(?:\s|%20|\+)+([a-z2-7\s]{60,500})", re.IGNORECASE)
 """What stands between the words of a subject: some mail programs take that of our link as it stands in it."""
 
@@ -71,7 +73,10 @@ class Addressed(Struct, frozen=True):
 
 
 class Inspected(Struct, frozen=True):
-    """A verdict, and what else of the mail decides whether it counts. `named` are the players' addresses in it."""
+    """A verdict, and what else of the mail decides whether it counts. `named` are the players' addresses in it.
+
+    `links` are words of the returned original's List-Unsubscribe, of which one may say whose it is.
+    """
 
     verdict: BounceReading
     report: bool
@@ -79,6 +84,7 @@ class Inspected(Struct, frozen=True):
     loops: bool
     subject: str = ""
     named: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Inspected {self.verdict!r}>"
@@ -223,7 +229,11 @@ class ReturnedMail(protocol.Factory):
         if inspected.loops:
             return None
         if verdict.kind in _COMPLAINTS and verdict.parsed:
-            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", _detail(inspected))
+            # Once the message's record is gone, the link that its mail had says whose it was.
+            who = self._whose(to.message_id, inspected.links)
+            label, user_hash = (who.label, who.user_hash) if who is not None else ("", "")
+            detail = _detail(inspected)
+            return Evidence(to.message_id, EVENTS[verdict.kind], "arf", detail, label=label, user_hash=user_hash)
         if to.purpose is Purpose.UNSUBSCRIBE_MAIL:
             # Apple Mail marks what its user asked for as auto-replied; its wording tells it from a vacation notice.
             asked = not inspected.auto_submitted or verdict.kind is Kind.UNSUBSCRIBED
@@ -246,13 +256,17 @@ class ReturnedMail(protocol.Factory):
         if wrapped := _WRAPPED.search(subject):
             # Some break a line that is too long for them in the middle of the token.
             words.append("".join(wrapped[1].split()))
-        given = map(self._keys.read_subscription, words)
-        who = next((one for one in given if one is not None and one.message_id == message_id), None)
+        who = self._whose(message_id, words)
         if who is None:
             return None
         return Evidence(
             message_id, Event.UNSUBSCRIBED, "unsubscribe", "by mail", label=who.label, user_hash=who.user_hash
         )
+
+    def _whose(self, message_id: str, words: Iterable[str]) -> Subscription | None:
+        """What the first of `words` says that is a token of our unsubscribe link in this message."""
+        given = map(self._keys.read_subscription, words)
+        return next((one for one in given if one is not None and one.message_id == message_id), None)
 
     def _event(self, verdict: BounceReading) -> Event | None:
         if verdict.kind is Kind.RELAYED and verdict.remote_mta.rstrip(".").lower() in self._internal_relays:
@@ -280,7 +294,14 @@ def inspect(raw: bytes, null_sender: bool) -> Inspected:
         loops=mail.count("received") > _MAX_RECEIVED or mail.header(LOOP_HEADER) is not None,
         subject=mail.header("subject") or "",
         named=recipients_named(mail, verdict) if verdict.diagnostic or verdict.others else (),
+        links=_links(mail) if verdict.kind in _COMPLAINTS else (),
     )
+
+
+def _links(mail: Mail) -> tuple[str, ...]:
+    """What may be a token in the original's List-Unsubscribe: each way of ours has one."""
+    given = dict(reversed(header_fields(mail.returned))).get("list-unsubscribe", "")
+    return tuple(_TOKEN.findall(given)[:_LINKS])
 
 
 def _detail(inspected: Inspected) -> str:

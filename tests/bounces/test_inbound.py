@@ -308,6 +308,20 @@ def test_unsubscribing_by_mail(content: bytes, sender: str, counts: bool) -> Non
     assert fact(content, address("u"), sender) == ((Event.UNSUBSCRIBED, "unsubscribe", False) if counts else None)
 
 
+@pytest.mark.parametrize(
+    ("of", "whose"), [(ID, ("amazing", KEYS.user_hashes("amazing", "player-1")[0])), (OTHER, ("", ""))]
+)
+def test_who_complains_is_known_without_the_messages_record(of: str, whose: tuple[str, str]) -> None:
+    """By the link in the mail that comes back with the report; that of another message says nothing."""
+    token = KEYS.subscription(of, "amazing", "player-1")
+    head = f"List-Unsubscribe: <https://go.amazing.test/u/{token}>,\r\n <mailto:x?subject=unsubscribe%20{token}>\r\n"
+    peer = Peer()
+    assert peer.send(arf().replace(b"Subject: offer", f"{head}Subject: offer".encode()), address("b"), "fbl@isp.test")
+    [evidence] = peer.taken
+    assert (evidence.event, evidence.message_id) == (Event.COMPLAINED, ID)
+    assert (evidence.label, evidence.user_hash) == whose
+
+
 def test_who_unsubscribes_by_mail_is_known_without_the_messages_record() -> None:
     """The subject that our link gave says whose it is."""
     peer = Peer()

@@ -189,14 +189,15 @@ async def test_unsubscribing_by_link_and_by_mail() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_unsubscribing_from_a_mail_that_is_kept_no_more() -> None:
-    """The link and the mail say whose they are by themselves, long after the message's record is gone."""
+    """Link, mail and complaint say whose they are by themselves, long after the message's record is gone."""
 
     def prepare(world: Life) -> None:
         world.label.update(track_opens=True, one_click_unsubscribe=True)
         world.settings["gatewayd"]["retention"] = "1s"
+        world.add_player(Player("third", "third@players.example"))
 
     async with life(prepare) as world:
-        for player, by_mail in (("hhu234556", False), ("1001", True)):
+        for player, way in (("hhu234556", "link"), ("1001", "mail"), ("third", "complaint")):
             message_id, taken = await world.sent(player)
             _, page, address = links(taken)
             await world.lmtp(taken.sender, dsn(taken, "delivered", "2.0.0"))
@@ -207,10 +208,13 @@ async def test_unsubscribing_from_a_mail_that_is_kept_no_more() -> None:
 
             await until(forgotten, 60)
             assert (await world.email(player)).error_code == 0
-            if by_mail:
+            if way == "link":
+                await one_click(world, page)
+            elif way == "mail":
                 await world.lmtp(address, subject_of(taken), "a@players.example")
             else:
-                await one_click(world, page)
+                original = b"message/rfc822\r\n\r\n" + taken.content
+                await world.lmtp(taken.sender, arf().partition(b"message/rfc822")[0] + original, "fbl@isp.test")
             assert (await world.email(player)).error_code == 5
 
 
