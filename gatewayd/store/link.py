@@ -76,6 +76,7 @@ class RedisLink(MultiService):
         self._waiting: list[Deferred[None]] = []  # calls that wait for a connection
         self._loop: Deferred[None] | None = None
         self._stopping = False
+        self._left = ""  # why the connection that is being opened is not to be used
         self.connections = 0  # how many were opened
         self.trouble = "not connected yet"
 
@@ -212,6 +213,9 @@ class RedisLink(MultiService):
 
     def leave(self, reason: str) -> None:
         """Connect anew: behind the same name, or by the Sentinels' word, there may be another server by now."""
+        if self._connection is None:
+            # The old master takes itself for one for up to 10 s more, and what it is told then is lost.
+            self._left = reason
         self._leave(self._connection, reason)
 
     def _leave(self, connection: RedisConnection | None, reason: str) -> None:
@@ -273,13 +277,16 @@ class RedisLink(MultiService):
             await deferLater(self._clock, max(backoff.failed(now) - now, 0.05))
 
     async def _open(self) -> RedisConnection:
+        self._left = ""
         connection = await self._dial()
-        if self._replicas_wanted:
-            try:
+        try:
+            if self._replicas_wanted:
                 await self._open_second(connection)
-            except BaseException:
-                connection.abort()
-                raise
+            if self._left:
+                raise NoMaster(self._left)
+        except BaseException:
+            connection.abort()
+            raise
         return connection
 
     async def _open_second(self, first: RedisConnection) -> None:

@@ -87,7 +87,8 @@ class Sentinels(Service):
         self._reach = reach
         self._login = [["AUTH", username, password] if username else ["AUTH", password]] if password else []
         self._jitter = jitter
-        self._connected_to: tuple[str, int] | None = None
+        self._connected_to: tuple[str, int] | None = None  # None while the Sentinels are asked whom to connect to
+        self._switched_to: tuple[str, int] | None = None  # what a switch named since they were asked last
         self._listening: list[Deferred[None]] = []
         self.on_switch: Callable[[str], None] = lambda reason: None
 
@@ -96,10 +97,13 @@ class Sentinels(Service):
         return Deferred.fromCoroutine(self._connect(factory))
 
     async def _connect(self, factory: Any) -> Any:
+        self._connected_to = self._switched_to = None
         found = await self.ask()
         master = chosen(list(found.values()))
         if master is None:
             raise NoMasterNamed(", ".join(f"{name}: {answer}" for name, answer in found.items()))
+        if self._switched_to not in (None, master.address):
+            raise NoMasterNamed("the Sentinels made another server the master meanwhile")
         self._connected_to = master.address
         return await self._reach(master.host, master.port).connect(factory)
 
@@ -218,8 +222,11 @@ class Sentinels(Service):
         if len(words) != 3 or words[0] != b"message" or words[1] != _SWITCHED:
             return
         name, _, _, host, port = words[2].decode().split()
+        if name != self._name:
+            return
+        self._switched_to = (host, int(port))
         # Each Sentinel says so, the last one perhaps when we are there already.
-        if name == self._name and (host, int(port)) != self._connected_to:
+        if self._connected_to not in (None, self._switched_to):
             self.on_switch(f"the Sentinels name another master of {name}")
 
 
