@@ -86,6 +86,8 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     way = stops.add_mutually_exclusive_group()
     way.add_argument("--export", metavar="FILE", dest="export_file", default="", help="write it as CSV (-: print it)")
     way.add_argument("--import", metavar="FILE", dest="import_file", default="", help="put on it what a CSV file says")
+    text = "with --import: put each player on it as the directory spells the id, as suppress does"
+    stops.add_argument("--look-up", action="store_true", help=text)
     guard = verb("guard", "let more than a label's intake_rate in for a time")
     guard.add_argument("label", metavar="LABEL")
     guard.add_argument("--lift", metavar="TIME", type=length, required=True, help="for how long: 30m, 1h")

@@ -89,7 +89,9 @@ def stops_written(file: str, answer: Json) -> str:
 def stops_brought(file: str, answer: Json) -> str:
     """A file's stops were put on a list; not those whose `until` is past."""
     ended = f"; {answer['ended']} others had ended, and were left out" if answer["ended"] else ""
-    return f"{answer['imported']} stops of {file} are on the stop list of label {answer['label']}{ended}."
+    spelt = answer.get("spelt_otherwise")
+    otherwise = f" {spelt} of them by another id, as the directory spells it." if spelt else ""
+    return f"{answer['imported']} stops of {file} are on the stop list of label {answer['label']}{ended}.{otherwise}"
 
 
 def _named(channels: list[str]) -> str:

@@ -25,6 +25,9 @@ _READ_TWICE = "nothing was imported: {name} is read twice, so save it as a file 
 
 def stops(options: Namespace) -> int:
     """The stop list of a label: shown, exported or imported."""
+    if options.look_up and not options.import_file:
+        show.trouble("--look-up goes with --import")
+        return 2
     client = open_client(Path(options.config), options.instance)
     if options.import_file:
         return bring(options, client)
@@ -121,6 +124,11 @@ def bring(options: Namespace, client: AdminClient) -> int:
         count = _looked_over(options, text)
         text.seek(0)
         total = {"imported": 0, "ended": 0}
+        if options.look_up:
+            total["spelt_otherwise"] = 0
+        asked = {"label": options.label} | ({"look_up": True} if options.look_up else {})
+        # Each look-up takes time, and an order is to be answered soon.
+        most = stop_rows.LOOKED_UP if options.look_up else stop_rows.ROWS
 
         def done(order: Future[Json]) -> None:
             answer = order.result()
@@ -134,8 +142,8 @@ def bring(options: Namespace, client: AdminClient) -> int:
             _said_how_far(total, count),
         ):
             under_way: Future[Json] | None = None
-            for _, rows in stop_rows.packed(_wanted(options, text)):
-                order = f'{{"label": {json.dumps(options.label)}, "rows": [{rows}]}}'
+            for _, rows in stop_rows.packed(_wanted(options, text), most):
+                order = f'{json.dumps(asked)[:-1]}, "rows": [{rows}]}}'
                 if under_way is not None:
                     done(under_way)
                 under_way = sender.submit(client.post_text, "/verbs/stops/import", order)
@@ -150,7 +158,8 @@ def _said_how_far(total: dict[str, int], count: int) -> Iterator[None]:
     try:
         yield
     except (Unhappy, NoDaemon) as error:
-        so_far = f"{sum(total.values())} of {count} rows were brought; import the file again for the rest: {error}"
+        brought = total["imported"] + total["ended"]
+        so_far = f"{brought} of {count} rows were brought; import the file again for the rest: {error}"
         raise Unhappy(getattr(error, "status", 503), so_far) from None
 
 

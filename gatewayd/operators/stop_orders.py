@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.core.interfaces import Decided, IRecipients, IShownToPeople, IStopList, unrecorded
 from gatewayd.core.model import Channel, Decision, Json, Stop, WhyNot
 from gatewayd.core.tokens import Keys
-from gatewayd.operators.orders import PlayerOrder, channels, check_id
+from gatewayd.operators.orders import PlayerOrder, Wrong, channels, check_id
 from gatewayd.operators.shapes import iso
 
 log = Logger()
@@ -55,6 +56,7 @@ class StopsBrought(Struct, forbid_unknown_fields=True):
 
     label: str
     rows: list[StopRow]
+    look_up: bool = False
 
 
 class StopOrders:
@@ -129,17 +131,35 @@ class StopOrders:
     async def bring(self, order: StopsBrought, seconds: float) -> Json:
         """Put many on the list; what ended already is left out. Doing so twice changes nothing.
 
-        Raises Wrong, and puts none on it, where an id is one that no request can have.
+        Raises Wrong, and puts none on it, where an id is one that no request can have, or is to be looked up in a
+        directory that does not answer.
         """
         for row in order.rows:
             if row.ext_user_id:
                 check_id(row.ext_user_id)
         now = self._clock.seconds()
         rows = [row for row in order.rows if not row.until or row.until > now]
+        answer: Json = {"imported": len(rows), "ended": len(order.rows) - len(rows)}
+        if order.look_up:
+            given, rows = rows, await self._as_spelt(order.label, rows)
+            answer["spelt_otherwise"] = sum(one is not other for one, other in zip(given, rows, strict=True))
         await self._stops.put_all([self._stop(order.label, row, now + seconds) for row in rows])
         for channel, count in Counter(row.channel for row in rows).items():
             self._decided(Decision(PUT, order.label, channel, reason=f"{count} from a file, by an operator"))
-        return {"imported": len(rows), "ended": len(order.rows) - len(rows)}
+        return answer
+
+    async def _as_spelt(self, label: str, rows: Sequence[StopRow]) -> list[StopRow]:
+        """The rows with the directory's own spelling of each id; one after the other, beside all who look up too."""
+        found = []
+        for row in rows:
+            if row.ext_user_id:
+                player = await self._recipients.address(label, row.ext_user_id, Channel.EMAIL)
+                if player.why_not is WhyNot.UNAVAILABLE:
+                    raise Wrong(503, f"the directory of {label} can't say how it spells the ids: {player.reason}")
+                if player.user != row.ext_user_id:
+                    row = replace(row, ext_user_id=player.user)
+            found.append(row)
+        return found
 
     def _say(self, label: str, channel: Channel, user: str, what: str, done: str) -> None:
         log.info(

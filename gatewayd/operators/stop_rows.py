@@ -16,6 +16,9 @@ from gatewayd.core.model import Channel, Json
 
 COLUMNS = ("channel", "kind", "ext_user_id", "keyed_hash", "since", "until", "reason")
 ROWS = 500
+LOOKED_UP = 20
+"""Rows of one order whose ids are looked up."""
+
 BYTES = 60_000
 """Of the rows of one order: the admin listener takes 64 KiB."""
 
@@ -53,13 +56,13 @@ def read(text: TextIO, usual: Sequence[str]) -> Iterator[Read]:
         yield begins, str(error)
 
 
-def packed(rows: Iterable[Json]) -> Iterator[tuple[int, str]]:
+def packed(rows: Iterable[Json], most: int = ROWS) -> Iterator[tuple[int, str]]:
     """Rows in as few orders as may be: how many, and their JSON, one after the other with commas between."""
     batch: list[str] = []
     size = 0
     for row in rows:
         text = json.dumps(row)
-        if batch and (len(batch) >= ROWS or size + len(text) > BYTES):
+        if batch and (len(batch) >= most or size + len(text) > BYTES):
             yield len(batch), ",".join(batch)
             batch, size = [], 0
         batch.append(text)

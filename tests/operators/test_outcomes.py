@@ -52,3 +52,5 @@ def test_a_file_of_stops_is_named() -> None:
     assert "2 stops of label amazing are written to f.csv (of 1 only a keyed hash is known" in written
     brought = outcomes.stops_brought("f.csv", {"label": "amazing", "imported": 2, "ended": 1})
     assert "2 stops of f.csv are on the stop list of label amazing; 1 others had ended" in brought
+    brought = outcomes.stops_brought("f.csv", {"label": "a", "imported": 2, "ended": 0, "spelt_otherwise": 1})
+    assert brought.endswith("label a. 1 of them by another id, as the directory spells it.")

@@ -48,7 +48,7 @@ def client() -> Client:
 
 def options(tmp_path: Path, **changed: Any) -> Namespace:
     """What argparse makes of the command line."""
-    asked: dict[str, Any] = {"label": "amazing", "channel": None, "since": 0.0, "json": True}
+    asked: dict[str, Any] = {"label": "amazing", "channel": None, "since": 0.0, "json": True, "look_up": False}
     asked |= {"export_file": str(tmp_path / "out.csv"), "import_file": str(tmp_path / "in.csv")}
     return Namespace(**asked | changed)
 
@@ -174,6 +174,23 @@ def test_an_address_that_was_imported_is_taken_off_with_its_player(client: Clien
     told = client.post("/verbs/unsuppress", {"label": "amazing", "ext_user_id": "1001"})
     assert told["unsuppressed"] == ["email"]
     assert every(client, asked) == []
+
+
+def test_ids_of_a_file_may_be_looked_up(client: Client, tmp_path: Path) -> None:
+    """Another system writes them with zeros in front: the messages of that player come under the directory's own id."""
+    asked = options(tmp_path, channel="sms", look_up=True)
+    Path(asked.import_file).write_text("ext_user_id\n01001\n1001\nunknown\n", "utf-8")
+    stop_files.bring(asked, client)
+    assert {stop["ext_user_id"] for stop in every(client, asked)} == {"1001", "unknown"}
+    Path(asked.import_file).write_text("ext_user_id\n" + "".join(f"p{number}\n" for number in range(50)), "utf-8")
+    client.orders.clear()
+    stop_files.bring(asked, client)
+    assert [len(json.loads(order)["rows"]) for order in client.orders] == [20, 20, 10]
+    client.world.players.down = True
+    Path(asked.import_file).write_text("ext_user_id\nlate\n", "utf-8")
+    with pytest.raises(Unhappy, match=r"0 of 1 rows were brought; .* directory of amazing can't say"):
+        stop_files.bring(asked, client)
+    assert "late" not in {stop["ext_user_id"] for stop in every(client, asked)}
 
 
 def test_a_file_of_players_is_enough(client: Client, tmp_path: Path) -> None:
