@@ -337,6 +337,9 @@ async def test_erase_says_what_was_removed(desk: Desk, world: World) -> None:
     assert (status, told["removed"], told["waiting"]) == (0, 1, 1)
     _, out, _ = await desk.run("erase", "amazing", "gone")
     assert "No message of player gone is kept under label amazing" in out
+    await desk.run("suppress", "amazing", "listed", "--channel", "sms")
+    _, out, _ = await desk.run("erase", "amazing", "listed")
+    assert "The id is gone from 1 stops" in out
 
 
 @pytest_twisted.ensureDeferred

@@ -59,11 +59,11 @@ def switch(options: Namespace) -> int:
 
 def erase(options: Namespace) -> int:
     """All that is stored of one player goes."""
-    total = {"seen": 0, "removed": 0, "waiting": 0}
+    total = {"seen": 0, "removed": 0, "waiting": 0, "stops": 0}
     with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
         for step in _of_each_spelling(options, "/verbs/erase"):
             for name in total:
-                total[name] += step[name]
+                total[name] += step.get(name, 0)
             progress.step(step["seen"])
     answer: Json = {"label": options.label, **total}
     return tell_outcome(options, answer, outcomes.erased(options.ext_user_id, answer))

@@ -70,13 +70,15 @@ def replayed(answer: Json) -> str:
 
 def erased(player: str, answer: Json) -> str:
     """What an erasure removed."""
-    label = answer["label"]
+    label, stops = answer["label"], answer["stops"]
+    listed = f" The id is gone from {stops} stops, which hold by a keyed hash." if stops else ""
+    file = " Redis writes its append-only file anew, which held them; where it can't, the log says so."
     if not answer["removed"]:
-        return f"No message of player {player} is kept under label {label}. Is that the id that Smartico sends?"
+        question = "" if stops else " Is that the id that Smartico sends?"
+        return f"No message of player {player} is kept under label {label}.{question}{listed}{file if stops else ''}"
     waiting = answer["waiting"]
     failed = f", of which {waiting} still waited (Smartico is told that they failed)" if waiting else ""
-    file = "Redis writes its append-only file anew, which held them; where it can't, the log says so."
-    return f"Removed {answer['removed']} messages of player {player} under label {label}{failed}. {file}"
+    return f"Removed {answer['removed']} messages of player {player} under label {label}{failed}.{listed}{file}"
 
 
 def stops_written(file: str, answer: Json) -> str:

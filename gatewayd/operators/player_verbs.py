@@ -89,10 +89,11 @@ class PlayerVerbs:
         """
         player = await self._player(request)
         also: list[str] = []
+        stops = 0
         if player.cursor == "0":
             log.info("A player of {label} is being erased by an operator", label=player.label)
             users = await self._stop_orders.spellings(player.label, player.ext_user_id)
-            await self._stop_orders.forget(player.label, users)
+            stops = await self._stop_orders.forget(player.label, users)
             also = [user for user in users if user != player.ext_user_id]
         cursor, erased = await self._store.erase_some(
             player.cursor, player.label, player.ext_user_id, hashes=self._hashes(player)
@@ -109,6 +110,7 @@ class PlayerVerbs:
                 "seen": erased.seen,
                 "removed": erased.removed,
                 "waiting": erased.waiting,
+                "stops": stops,
                 "also": also,
             }
         )

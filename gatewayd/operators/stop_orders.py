@@ -109,11 +109,10 @@ class StopOrders:
             self._say(player.label, channel, users[0], LIFTED, "taken off")
         return cleared
 
-    async def forget(self, label: str, users: Sequence[str]) -> None:
-        """Their stops hold, and do not say any more whose they are."""
+    async def forget(self, label: str, users: Sequence[str]) -> int:
+        """Their stops hold, and do not say any more whose they are; how many these were."""
         hashes = self._keys.stop_hashes(label, users, "")
-        for channel in Channel:
-            await self._stops.forget(label, channel, hashes)
+        return sum([await self._stops.forget(label, channel, hashes) for channel in Channel])
 
     async def has_any(self, label: str) -> bool:
         """Whether somebody is on the list, on any channel."""

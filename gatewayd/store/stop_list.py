@@ -56,9 +56,9 @@ class StopList:
             await self._link.run(self._scripts["lift_stops"], (label, channel, list(hashes), int(consented_at * 1000)))
         )
 
-    async def forget(self, label: str, channel: Channel, hashes: Sequence[str]) -> None:
+    async def forget(self, label: str, channel: Channel, hashes: Sequence[str]) -> int:
         """See IStopList."""
-        await self._link.run(self._scripts["forget_whose_stops"], (label, channel, list(hashes)))
+        return int(await self._link.run(self._scripts["forget_whose_stops"], (label, channel, list(hashes))))
 
     async def some(self, label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
         """See IStopList."""

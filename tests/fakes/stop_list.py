@@ -79,10 +79,12 @@ class FakeStopList:
             del self._store.db.stop[key], self._store.db.stops[key]
         return len(gone)
 
-    async def forget(self, label: str, channel: Channel, hashes: Sequence[str]) -> None:
+    async def forget(self, label: str, channel: Channel, hashes: Sequence[str]) -> int:
         """See IStopList."""
-        for key in self._theirs(label, channel, hashes):
+        named = [key for key in self._theirs(label, channel, hashes) if self._store.db.stops[key].user]
+        for key in named:
             self._store.db.stops[key] = replace(self._store.db.stops[key], user="")
+        return len(named)
 
     async def some(self, label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
         """See IStopList."""

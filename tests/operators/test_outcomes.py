@@ -4,6 +4,9 @@ import pytest
 
 from gatewayd.operators import outcomes
 
+NOTHING = {"label": "amazing", "removed": 0, "waiting": 0, "stops": 0}
+"""What an erasure answers of a player whom nobody knows."""
+
 
 def test_a_stop_says_whose_and_how_it_is_undone() -> None:
     """The next command can be copied."""
@@ -36,12 +39,16 @@ def test_what_found_nothing_to_do_says_so() -> None:
     """A count of 0 makes nobody wiser."""
     assert "no dead letters" in outcomes.dead_letters_retried({"messages_retried": 0, "gone_meanwhile": 0})
     assert "heard no status" in outcomes.replayed({"statuses_queued": 0})
-    assert "No message of player x" in outcomes.erased("x", {"label": "amazing", "removed": 0, "waiting": 0})
+    assert "No message of player x" in outcomes.erased("x", NOTHING)
+    assert "Is that the id" in outcomes.erased("x", NOTHING)
+    said = outcomes.erased("x", NOTHING | {"stops": 3})
+    assert "The id is gone from 3 stops, which hold by a keyed hash." in said
+    assert "Is that the id" not in said
 
 
 def test_an_erasure_says_of_whom_and_what_still_waited() -> None:
     """Those that waited are reported as failed; and what becomes of Redis' file."""
-    said = outcomes.erased("x", {"label": "amazing", "removed": 3, "waiting": 1})
+    said = outcomes.erased("x", NOTHING | {"removed": 3, "waiting": 1})
     assert said.startswith("Removed 3 messages of player x under label amazing, of which 1 still waited")
     assert "append-only file" in said
 

@@ -107,7 +107,8 @@ async def test_an_erased_player_is_stopped_still_and_named_no_more(world: World)
     await world.stops.put("amazing", SMS, "aa", 600, user="p1", reason="operator")
     await world.stops.put("amazing", SMS, "bb", 600, user="p1", of_address=True, owner="aa")
     await world.stops.put("amazing", SMS, "cc", 600, user="p2")
-    await world.stops.forget("amazing", SMS, ["aa"])
+    assert await world.stops.forget("amazing", SMS, ["aa"]) == 2
+    assert await world.stops.forget("amazing", SMS, ["aa"]) == 0
     found = await world.all()
     assert {name: stop.user for name, stop in found.items()} == {"aa": "", "bb": "", "cc": "p2"}
     assert found["aa"].reason == "operator"

@@ -67,8 +67,8 @@ class IStopList(Interface):
     async def lift(label: str, channel: Channel, hashes: Sequence[str], consented_at: float) -> int:
         """Lift the stops of these players and addresses that are older than the consent; how many there were."""
 
-    async def forget(label: str, channel: Channel, hashes: Sequence[str]) -> None:
-        """The stops of these players hold, and do not say any more whose they are."""
+    async def forget(label: str, channel: Channel, hashes: Sequence[str]) -> int:
+        """The stops of these players hold, and do not say any more whose they are; how many did."""
 
     async def some(label: str, channel: Channel, cursor: str, since: float = 0.0) -> tuple[str, list[Stop]]:
         """One step over the list, oldest first: those that began at `since` or later. Starts and ends with cursor "0".
