@@ -57,7 +57,7 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   if me ~= '' then all_heard_before(undecided) end
   -- Nearly always none of these is there, and then it is not asked which.
   local is_new = #earlier_ids == 0
-    and call('EXISTS', KEY.message .. id, stop_keys(stops_of(label, channel), stop_hashes, 1)) == 0
+    and call('EXISTS', KEY.message .. id, stop_keys(stops_of(label, channel), unpack(stop_hashes))) == 0
   local known = not is_new and call('HGET', KEY.message .. id, FIELD.fingerprint)
   if known then return heard_again(id, is_same(known, fingerprints), attempt, me, channel) end
   for _, earlier in ipairs(earlier_ids) do
@@ -65,7 +65,7 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
     if known then return heard_again(earlier, is_same(known, fingerprints), attempt, '', channel) end
   end
   if last_moment > 0 and NOW > last_moment then return 'late' end
-  if not is_new and is_stopped(label, channel, stop_hashes) then return 'suppressed' end
+  if not is_new and is_stopped(label, channel, unpack(stop_hashes)) then return 'suppressed' end
   if waiting + more_waiting >= MAX then return 'full' end
   if digest ~= '' and not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
   -- Nothing is accepted in the future: the clocks may have moved since the caller compared them.

@@ -19,7 +19,7 @@ local function each(id, channel, lease, route, address, bucket, entry, segments,
   local m = read(id)
   if not m or not holds(m, lease) or not WAITING[m.state] then return 'lost' end
   if is_paused(label .. '|' .. channel) then return 'paused' end
-  if is_stopped(label, channel, {...}) then return 'stopped' end
+  if is_stopped(label, channel, ...) then return 'stopped' end
   local taken = with_former_mark(m).segments_taken
   -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
   if m.route and m.route ~= route and (taken > 0 or m.segments) then

@@ -1,7 +1,8 @@
 -- As most are: marked for this way and not settled since, of one segment, which nobody's receipt overtook.
 local function usual(id, channel, route, detail, remotes, report_lease, ...)
   local words = detail == '' and route or (route .. ' ' .. detail)
-  if #remotes > 1 or are_some_parked() or not is_short(words) then return nil end
+  if #remotes > 1 or not is_short(words) then return nil end
+  if remotes[1] and are_some_parked() and call('EXISTS', KEY.early .. route .. ':' .. remotes[1]) == 1 then return nil end
   local key = KEY.message .. id
   local standing, copy, whose, held, cut, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.route,
     FIELD.label, FIELD.lease, FIELD.segments, FIELD.accepted_at, FIELD.content))
