@@ -12,8 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet import interfaces, protocol
-from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred
 
 from gatewayd.bounces.dsn import judge
 from gatewayd.bounces.limits import LmtpLimits
@@ -28,6 +27,7 @@ from gatewayd.core.model import Channel, Evidence, Known
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
+from gatewayd.core.threads import InThread, one_at_a_time
 from gatewayd.core.tokens import Keys, Purpose, Subscription
 
 PREFIXES: dict[str, Purpose] = {
@@ -60,9 +60,6 @@ EVENTS: dict[Kind, Event] = {
 """What counts of a verdict. A failure that a report states with a 5.x code becomes `bounced`: it may come late."""
 
 _COMPLAINTS = frozenset({Kind.COMPLAINED, Kind.UNSUBSCRIBED})
-
-InThread = Callable[..., Awaitable[Any]]
-"""Runs a function with its arguments off the reactor's thread."""
 
 
 class Addressed(Struct, frozen=True):
@@ -123,7 +120,7 @@ class ReturnedMail(protocol.Factory):
         self._meter = meter
         self._hostname = hostname
         self._limits = limits or LmtpLimits()
-        self._in_thread = in_thread or _threads_of(reactor)
+        self._in_thread = in_thread or one_at_a_time(reactor, SMALL)
         self._sessions: set[LmtpSession[Addressed]] = set()
         self._mails_of = Tally(_MAILS_A_TOKEN)
         self._emptied: Deferred[None] | None = None
@@ -308,18 +305,6 @@ def _detail(inspected: Inspected) -> str:
     verdict = inspected.verdict
     said = " ".join(filter(None, (verdict.action or verdict.feedback_type, verdict.status, verdict.diagnostic)))
     return redact(said if verdict.parsed else f"unparsed bounce: {said}", 200, about=inspected.named)
-
-
-def _threads_of(reactor: Any) -> InThread:
-    """One at a time: several threads would leave the reactor's own only a small share of the interpreter."""
-    turn = DeferredLock()
-
-    async def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Any:
-        if len(raw) <= SMALL:
-            return call(raw, *args)
-        return await turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, raw, *args)
-
-    return run
 
 
 class _Busy(protocol.Protocol):

@@ -21,6 +21,7 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Channel, Evidence
 from gatewayd.core.status import Event
+from gatewayd.core.threads import InThread
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import (
     brevo,
@@ -56,6 +57,17 @@ READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
     "kumomta": kumomta.read,
 }
 
+LARGEST = 4_194_304
+"""Octets of a batch at most: Mandrill's thousand opens are half of it, as each quotation mark takes three in a form."""
+
+ONE_EVENT = 1_048_576
+"""Octets of a post of a provider that sends no batches."""
+
+_BATCHES = frozenset({"sendgrid", "mailjet", "sparkpost", "brevo", "mandrill", "kumomta"})
+
+SMALL = 65_536
+"""Octets up to which a post is read at once, and not in a thread."""
+
 REMEMBERED = 7 * 86400.0
 """How long an event's key is kept: longer than any provider repeats it, or its signature counts."""
 
@@ -87,10 +99,12 @@ class EspEvents:
         claims: IEventClaims,
         fetch: Fetch,
         meter: IMeter,
+        in_thread: InThread,
     ) -> None:
         self._clock = clock
         self._keys = keys
         self._evidence = evidence
+        self._in_thread = in_thread
         self._providers: dict[str, _EspProvider] = {}
         self.reload(esp)
         self._claims = claims
@@ -108,6 +122,11 @@ class EspEvents:
                     "esp.{provider}.{key} is missing: every event will be refused", provider=name, key=ESP_NEEDS[name]
                 )
         self._providers = {name: _provider(table) for name, table in esp.items() if name in READERS}
+
+    @staticmethod
+    def most_body(provider: str) -> int:
+        """Octets that one post of this provider may have."""
+        return LARGEST if provider in _BATCHES else ONE_EVENT
 
     def knows(self, provider: str, secret: str) -> bool:
         """Whether this is the secret of a configured provider; takes the same time for every wrong one."""
@@ -152,14 +171,21 @@ class EspEvents:
             raise Unreadable("its body is compressed")
         request = EspRequest(headers, body, self._clock.seconds(), url=self._base_url + path)
         if name != "ses":
-            return READERS[name](request, provider.settings)
+            return await self._read(name, request, provider.settings)
         url = ses.certificate_url(body, provider.settings)
         if url:
             request = replace(request, certificate=await self._certificate(url))
-        events = ses.read(request, provider.settings)
+        events = await self._read(name, request, provider.settings)
         confirmation = ses.confirmation_url(request, provider.settings)
         if confirmation:
             await self._confirm(confirmation, provider.confirm)
+        return events
+
+    async def _read(self, name: str, request: EspRequest, settings: Settings) -> tuple[EspEvent, ...]:
+        def read(body: bytes) -> tuple[EspEvent, ...]:
+            return READERS[name](request, settings)
+
+        events: tuple[EspEvent, ...] = await self._in_thread(read, request.body)
         return events
 
     async def _certificate(self, url: str) -> bytes:

@@ -21,11 +21,12 @@ from gatewayd.core.interfaces import EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Evidence, Known
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
+from gatewayd.core.threads import InThread, one_at_a_time
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import form
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import Forged, Unreadable
-from gatewayd.evidence.esp_events import EspEvents, Fetch
+from gatewayd.evidence.esp_events import LARGEST, SMALL, EspEvents, Fetch
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
 from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
@@ -33,9 +34,6 @@ from gatewayd.http.peers import address_in
 from gatewayd.http.request import Request
 from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
-
-MAX_BODY: Final = 1_048_576
-"""The largest body that the listener should take, in bytes: a provider's batch."""
 
 REPORT: Final = 65_536
 """Bytes of a report: it is about one message."""
@@ -95,6 +93,7 @@ class PublicPaths:
         meter: IMeter,
         providers: Mapping[str, config.Provider],
         about: Callable[[str], Awaitable[Known | None]],
+        in_thread: InThread | None = None,
     ) -> None:
         self._keys = keys
         self._evidence = evidence
@@ -111,9 +110,16 @@ class PublicPaths:
             (b"Vary", b"Accept-Language"),
         )
         self._events = EspEvents(
-            clock, keys, evidence=evidence, esp=esp, base_url=base_url, claims=claims, fetch=fetch, meter=meter
+            clock,
+            keys,
+            evidence=evidence,
+            esp=esp,
+            base_url=base_url,
+            claims=claims,
+            fetch=fetch,
+            meter=meter,
+            in_thread=in_thread or one_at_a_time(clock, SMALL),
         )
-
         self._reports = VendorReports(
             clock,
             keys,
@@ -128,7 +134,7 @@ class PublicPaths:
     def site(self, reactor: Any) -> Site:
         """What the listener serves, with its door."""
         routes = Routes(self.app, find)
-        return Site(reactor, routes.answer, name="public", max_body=MAX_BODY, door=self, most_from=_most_from)
+        return Site(reactor, routes.answer, name="public", max_body=LARGEST, door=self, most_from=_most_from)
 
     def reload(self, esp: Mapping[str, config.Esp], providers: Mapping[str, config.Provider]) -> None:
         """Use these tables of [esp.NAME] and [providers.NAME] from now on."""
@@ -141,8 +147,10 @@ class PublicPaths:
         if found is None or found[0] in _OPEN_TO_ALL:
             # All that a stranger has to say is a form of one field.
             request.most_body = FORM
-        elif found[0] == "esp_event" and not self._events.knows(**found[1]):
-            return _NOT_FOUND
+        elif found[0] == "esp_event":
+            if not self._events.knows(**found[1]):
+                return _NOT_FOUND
+            request.most_body = self._events.most_body(found[1]["provider"])
         elif found[0] == "report":
             if not self._reports.knows(found[1]["provider"]):
                 return _NOT_FOUND

@@ -1,15 +1,13 @@
 """Who may be written to, and what a returned mail says of our message."""
 
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from encoded_ways import WAYS as ENCODED
-from gatewayd.bounces.inbound import PREFIXES, SMALL, _threads_of
+from gatewayd.bounces.inbound import PREFIXES
 from gatewayd.core.encoded import decodings
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
@@ -367,35 +365,3 @@ def test_a_report_on_several_recipients_counts_for_ours(sent_to: str, event: Eve
     more = further.format("other@else.test", "5.1.1") + further.format("third@else.test", "5.2.2")
     report = dsn("delivered", "2.0.0").replace(b"\r\n--x--", more.encode() + b"\r\n--x--")
     assert fact(report, sent_to=sent_to) == (event, "dsn", hard)
-
-
-async def test_big_mails_are_read_one_at_a_time() -> None:
-    """However many come together, the reactor's thread has its half of the interpreter; small ones need no thread."""
-    reactor = Threads()
-    run = _threads_of(reactor)
-    first, second = (Deferred.fromCoroutine(run(len, b"x" * (SMALL + 1))) for _ in range(2))
-    assert await run(len, b"small") == 5
-    assert len(reactor.work) == 1
-    reactor.work.pop(0)()
-    assert await first == SMALL + 1
-    reactor.work.pop(0)()
-    assert await second == SMALL + 1
-
-
-class Threads:
-    """A reactor whose thread pool runs what it was given when the test says so."""
-
-    def __init__(self) -> None:
-        self.work: list[Callable[[], None]] = []
-
-    def getThreadPool(self) -> Any:
-        """Itself."""
-        return self
-
-    def callInThreadWithCallback(self, result: Any, call: Any, *args: Any) -> None:
-        """Keep it."""
-        self.work.append(lambda: result(True, call(*args)))
-
-    def callFromThread(self, call: Any, *args: Any) -> None:
-        """There is one thread only."""
-        call(*args)

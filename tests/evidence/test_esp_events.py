@@ -13,6 +13,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
+from esp_posts import by_mandrill
 from esp_requests import (
     ARN,
     EC_PUBLIC,
@@ -24,7 +25,7 @@ from gatewayd import config
 from gatewayd.config import Secret
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Purpose
-from gatewayd.evidence.public import MAX_BODY
+from gatewayd.evidence.esp_events import LARGEST, ONE_EVENT
 from public_world import BAD, FORM, ID, KEYS, PATH, Reply, World, esp, leaving, token
 
 OTHER = str(uuid.UUID(int=8, version=4))
@@ -233,11 +234,29 @@ def test_a_large_batch_is_taken_whole() -> None:
     assert {evidence.message_id for evidence in world.took} == set(ids)
 
 
-def test_a_body_over_the_limit_is_not_read() -> None:
-    """One megabyte is enough for any provider's batch."""
-    world = World(mailjet=esp())
-    head = {"Content-Length": str(MAX_BODY + 1)}
-    assert Reply(world.send("POST", f"/esp/mailjet/{PATH}", b"", head).value()).status == 413
+def test_a_thousand_opens_are_one_post_of_mandrills() -> None:
+    """As many as it sends at once, in a form: each quotation mark is three octets."""
+    world = World(mandrill=esp(signing_key=Secret("mandrill-key")))
+    ids = [str(uuid.UUID(int=number, version=4)) for number in range(1000)]
+    agent = {f"ua_{name}": "http://cdn.example/img/email-client-icons/chrome.png" for name in "abcdefghijkl"}
+    events = [
+        {"event": "send", "_id": one, "ts": 1, "user_agent_parsed": agent, "msg": {"metadata": {"gw": token(one)}}}
+        for one in ids
+    ]
+    post = by_mandrill(events, url=f"https://go.example/esp/mandrill/{PATH}")
+    assert ONE_EVENT < len(post.body) < LARGEST
+    assert world.post("mandrill", post.body, headers=dict(post.headers)).status == 200
+    assert {evidence.message_id for evidence in world.took} == set(ids)
+
+
+@pytest.mark.parametrize(("provider", "most"), [("mailjet", LARGEST), ("postmark", ONE_EVENT)])
+def test_a_body_over_the_limit_is_not_read(provider: str, most: int) -> None:
+    """Who posts one event at a time needs less."""
+    world = World(mailjet=esp(), postmark=esp())
+    for size, status in ((most + 1, 413), (most, 400)):
+        head = {"Content-Length": str(size)}
+        transport = world.send("POST", f"/esp/{provider}/{PATH}", b"" if status == 413 else b"x" * size, head)
+        assert Reply(transport.value()).status == status
 
 
 def test_what_is_not_proven_is_refused_and_counted() -> None:

@@ -125,7 +125,7 @@ async def test_returned_mail() -> None:
 
 def events() -> list[bytes]:
     """Arrays and objects in each other, arrays of nothing, of numbers, of events, and keys without end."""
-    fill = MEGABYTE - 100
+    fill = 4 * MEGABYTE - 100
     event = json.dumps({"msys": {"message_event": {"type": "bounce", "raw_reason": "550 5.1.1 " * 20}}}).encode()
     return [
         b"[" * fill,
@@ -133,8 +133,8 @@ def events() -> list[bytes]:
         b'{"a":' * (fill // 5),
         b"[" + b"{}," * (fill // 3) + b"{}]",
         b"[" + b"1," * (fill // 2) + b"1]",
-        b"[" + b",".join([event] * 3600) + b"]",
-        b"{" + b",".join(b'"%d":1' % number for number in range(90_000)) + b"}",
+        b"[" + b",".join([event] * 4999) + b"]",
+        b"{" + b",".join(b'"%d":1' % number for number in range(360_000)) + b"}",
         b'["' + b"\\u0041" * (fill // 6) + b'"]',
         b"1" * fill,
         b"[" + b" " * fill,

@@ -1,0 +1,25 @@
+"""What takes long to read, off the reactor's thread."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import DeferredLock
+from twisted.internet.threads import deferToThreadPool
+
+InThread = Callable[..., Awaitable[Any]]
+"""Runs a function with its arguments off the reactor's thread; the first of them is what is read, in octets."""
+
+
+def one_at_a_time(reactor: Any, small: int) -> InThread:
+    """Of `small` octets or fewer it is called at once: the way to a thread and back costs more.
+
+    One at a time: several threads would leave the reactor's own only a small share of the interpreter.
+    """
+    turn = DeferredLock()
+
+    async def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Any:
+        if len(raw) <= small:
+            return call(raw, *args)
+        return await turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, raw, *args)
+
+    return run
