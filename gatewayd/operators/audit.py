@@ -29,6 +29,9 @@ from gatewayd.operators.shapes import iso
 HEAD_EVERY = 3600.0
 """Seconds after which the chain's head is said in the daemon's log again."""
 
+MOST_FAULTS = 100
+"""Sentences on single lines that are shown."""
+
 START = "0" * 64
 CONTINUED = "continued"
 """The decision that begins a file whose chain goes on from another one; its reason is that one's head."""
@@ -249,7 +252,7 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
     on, "" for any. Returns its own head. Reads files ending in .gz, too. Raises OSError where it cannot be read.
     """
     keys = [_key(secret) for secret in secrets]
-    chain, number, began = START, 0, ""
+    chain, number, began, first_bound = START, 0, "", 0
     try:
         for number, raw in enumerate(_lines_of(path), 1):
             try:
@@ -274,12 +277,17 @@ def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generat
             if number == 1 and follows not in ("", began):
                 yield "line 1 does not go on from the file before: a file or the end of one is missing"
             bare = msgspec.structs.replace(line, chain="")
-            if not any(hmac.compare_digest(line.chain, _bind(key, chain, bare)) for key in keys):
+            if any(hmac.compare_digest(line.chain, _bind(key, chain, bare)) for key in keys):
+                first_bound = first_bound or number
+            else:
                 yield f"line {number} does not follow from the one before: something was changed, added or removed"
             chain = line.chain
     except gzip.BadGzipFile:
         yield f"after line {number}: the packed file is damaged or ends too early"
-    yield f"{number} lines, the chain ends at {chain}" + (f"; it goes on from {began}" if began else "")
+    unbound = first_bound - 1 if first_bound else number
+    # A forged line is one among others; a key that is not known hits all of its time.
+    key = f"; no key here binds the first {unbound}: do previous_secret_keys lack one?" if unbound > 1 else ""
+    yield f"{number} lines, the chain ends at {chain}" + (f"; it goes on from {began}" if began else "") + key
     return chain
 
 
@@ -293,14 +301,23 @@ def _lines_of(path: Path) -> Iterator[bytes]:
 
 
 def verified(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> tuple[list[str], str, str]:
-    """All at once of what `verify` says: the sentences on what is wrong, that of count and head, and the head."""
-    sentences: list[str] = []
-    faults = verify(path, secrets, follows)
+    """All at once of what `verify` says: what is wrong, the sentence of count and head, and the head.
+
+    Of more than MOST_FAULTS the first are told, and how many others there are: a year's log may be of another key.
+    """
+    faults: list[str] = []
+    others, latest = 0, ""
+    said = verify(path, secrets, follows)
     while True:
         try:
-            sentences.append(next(faults))
+            following = next(said)
         except StopIteration as end:
-            return sentences[:-1], sentences[-1], end.value
+            return [*faults, *([f"and {others} places more"] if others else [])], latest, end.value
+        if latest and len(faults) < MOST_FAULTS:
+            faults.append(latest)
+        elif latest:
+            others += 1
+        latest = following
 
 
 def cut_off(newest: Path, head: AuditHead) -> str:

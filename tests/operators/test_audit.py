@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import AuditLog, FileTaken, cut_off, line_of, verified, verify
+from gatewayd.operators.audit import MOST_FAULTS, AuditLog, FileTaken, cut_off, line_of, verified, verify
 from gatewayd.operators.audit_head import HeadKeeper
 
 SECRET = b"s" * 32
@@ -93,6 +93,23 @@ def test_nobody_without_the_key_can_write_a_chain(tmp_path: Path) -> None:
     written(path)
     assert len(problems(path, b"x" * 32)) == 5
     assert problems(path, b"x" * 32, SECRET) == []
+
+
+def test_a_key_that_is_missing_is_guessed_and_fills_no_screen(tmp_path: Path) -> None:
+    """As after a rotation whose former key was taken out: a line for each line of a year would say nothing."""
+    path = tmp_path / "audit.log"
+    one, other = b"a" * 32, b"b" * 32
+    for secret, count in ((one, MOST_FAULTS + 20), (other, 3)):
+        log = AuditLog(Clock(), path, secret, "gw1")
+        for number in range(count):
+            log.record(Decision("accepted", "amazing", Channel.SMS, f"id-{number}"))
+        log.close()
+    faults, summary, _ = verified(path, (other,))
+    assert faults[0].startswith("line 1 does not follow")
+    assert faults[MOST_FAULTS:] == ["and 20 places more"]
+    assert summary.endswith(f"; no key here binds the first {MOST_FAULTS + 20}: do previous_secret_keys lack one?")
+    assert verified(path, (other, one))[0] == []
+    assert "no key here" not in verified(path, (other, one))[1]
 
 
 def test_one_process_writes_a_file(tmp_path: Path) -> None:
