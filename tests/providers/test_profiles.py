@@ -108,7 +108,7 @@ def test_twilio() -> None:
     assert answered("twilio", 400, {"code": 21211, "status": 400})[0] is Verdict.REJECTED
     assert answered("twilio", 400, {"code": 21606})[0] is Verdict.TEMPORARY
     assert answered("twilio", 429, {"code": 20429})[0] is Verdict.THROTTLED
-    for word, status in (("delivered", "delivered"), ("undelivered", "failed"), ("sent", None)):
+    for word, status in (("delivered", "delivered"), ("read", "delivered"), ("undelivered", "failed"), ("sent", None)):
         assert said("twilio", {"MessageSid": "SM1", "MessageStatus": word}, form=True) == [("SM1", status)]
 
 
