@@ -65,6 +65,9 @@ ONE_EVENT = 1_048_576
 
 _BATCHES = frozenset({"sendgrid", "mailjet", "sparkpost", "brevo", "mandrill", "kumomta"})
 
+GIVE_UP_ON_5XX = frozenset({"brevo"})
+"""Who throws away what was answered with 5xx, and repeats it after 429 (developers.brevo.com/docs/retry-mechanism)."""
+
 SMALL = 65_536
 """Octets up to which a post is read at once, and not in a thread."""
 

@@ -26,7 +26,7 @@ from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import form
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import Forged, Unreadable
-from gatewayd.evidence.esp_events import LARGEST, SMALL, EspEvents, Fetch
+from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents, Fetch
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
 from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
@@ -68,6 +68,7 @@ _FORGED: Final = Answer(b"not authorised\n", 403, _PLAIN)
 _UNREADABLE: Final = Answer(b"cannot be read\n", 400, _PLAIN)
 _TOO_LARGE: Final = Answer(b"too large\n", 413, _PLAIN)
 _TRY_AGAIN: Final = Answer(b"try again\n", 503, _PLAIN, (_LATER, _NO_STORE))
+_SLOW_DOWN: Final = Answer(b"try again\n", 429, _PLAIN, (_LATER, _NO_STORE))
 
 _log = Logger()
 Reply = Any
@@ -166,8 +167,8 @@ class PublicPaths:
         return BAD_REQUEST
 
     def busy(self, request: Request) -> Answer:
-        """503: whoever has a fact for us comes again."""
-        return _TRY_AGAIN
+        """Whoever has a fact for us comes again."""
+        return _again(request)
 
     @app.route("/o/<token>.gif", methods=["GET", "HEAD"])
     async def pixel(self, request: Request, token: str) -> Reply:
@@ -251,7 +252,7 @@ class PublicPaths:
     @app.handle_errors(StoreUnavailable, errors.Failure)
     def try_again(self, request: Any, failure: Failure) -> Reply:
         """Not durable: the caller keeps it and comes again."""
-        return _TRY_AGAIN
+        return _again(request)
 
     def _page(self, request: Request, *, done: bool, status: int = 200) -> Answer:
         language = self._pages.choose(_header(request, "accept-language"))
@@ -276,6 +277,13 @@ def find(method: bytes, path: bytes) -> Route | None:
     if kind == "dlr" and (reading or method == b"POST") and name and rest and rest[0]:
         return "report", {"provider": name, "token": rest[0]}
     return None
+
+
+def _again(request: Request) -> Answer:
+    """503, or what else makes this caller come again."""
+    endpoint, arguments = find(request.method, request.path) or ("", {})
+    gives_up = endpoint == "esp_event" and arguments["provider"] in GIVE_UP_ON_5XX
+    return _SLOW_DOWN if gives_up else _TRY_AGAIN
 
 
 def _header(request: Request, name: str) -> str:

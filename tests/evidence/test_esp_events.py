@@ -26,6 +26,7 @@ from gatewayd.config import Secret
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Purpose
 from gatewayd.evidence.esp_events import LARGEST, ONE_EVENT
+from gatewayd.http.request import Request
 from public_world import BAD, FORM, ID, KEYS, PATH, Reply, World, esp, leaving, token
 
 OTHER = str(uuid.UUID(int=8, version=4))
@@ -202,6 +203,23 @@ def test_events_of_one_message_keep_their_order() -> None:
     world.hold.callback(None)
     assert [e.event for e in world.took if e.message_id == ID] == [Event.DELIVERED, Event.OPENED, Event.OPENED]
     assert len(world.took) == 4
+
+
+@pytest.mark.parametrize(("provider", "status"), [("mailjet", 503), ("brevo", 429)])
+def test_each_provider_is_asked_again_in_the_way_that_it_heeds(provider: str, status: int) -> None:
+    """Brevo throws away what was answered with 5xx, and repeats it after 429; so it does under load."""
+    world = World(mailjet=esp(), brevo=esp())
+    world.broken = frozenset({ID})
+    event = mailjet() if provider == "mailjet" else {"event": "delivered", "X-Mailin-custom": token()}
+    reply = world.post(provider, [event])
+    assert (reply.status, reply.headers["retry-after"], world.took) == (status, "10", [])
+    request = Request()
+    request.method, request.uri = b"POST", f"/esp/{provider}/{PATH}".encode()
+    request.locate()
+    assert world.public.busy(request).status == status
+    world.broken = frozenset()
+    assert world.post(provider, [event]).status == 200
+    assert [fact.event for fact in world.took] == [Event.DELIVERED]
 
 
 def test_with_the_store_down_the_provider_comes_again() -> None:
