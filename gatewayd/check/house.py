@@ -68,7 +68,7 @@ def _unused(config_: config.Config) -> Iterator[Finding]:
 def _no_hosts(config_: config.Config) -> Iterator[Finding]:
     for name, label in config_.labels.items():
         for index, pattern in enumerate(label.callback_hosts):
-            if "/" in pattern or re.fullmatch(r"[^:\[\]]*:\d*|\[.*\]:\d*", pattern):
+            if re.search(r"[/\s]", pattern) or re.fullmatch(r"[^:\[\]]*:\d*|\[.*\]:\d*", pattern):
                 text = f"{pattern!r} fits no host: it is compared without scheme, port and path, and any port will do"
                 yield Finding(WARN, f"labels.{name}.callback_hosts[{index}]", text)
 

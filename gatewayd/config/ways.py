@@ -74,7 +74,7 @@ class Smsc(Table):
     password: SmppPassword
     system_type: SystemType = ""
     bind: Literal["transceiver", "transmitter+receiver", "auto"] = "transceiver"
-    binds: Count = 1
+    binds: Annotated[int, Field(ge=1, le=1000)] = 1
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     rate: Rate = 100.0
     enquire_link: Duration = 30.0

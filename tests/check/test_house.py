@@ -51,11 +51,11 @@ def test_a_label_in_test_mode() -> None:
 
 def test_a_callback_host_that_no_url_can_have() -> None:
     """With a port, a scheme or a path it is never equal to a host; patterns and IPv6 addresses are."""
-    hosts = ["*.smartico.ai", "[::1]", "::1", "127.0.0.1", "10.0.0.1:8080", "https://a.example", "[::1]:80"]
+    hosts = ["*.smartico.ai", "[::1]", "::1", "127.0.0.1", "10.0.0.1:8080", "https://a.example", "[::1]:80", "a.example\n"]
     found = said(
         labels={"amazing": LABEL | {"callback_hosts": hosts, "relays": ["main"]}}, relays={"main": {"host": "::1"}}
     )
-    assert set(found) == {f"labels.amazing.callback_hosts[{index}]" for index in (4, 5, 6)}
+    assert set(found) == {f"labels.amazing.callback_hosts[{index}]" for index in (4, 5, 6, 7)}
     assert "any port will do" in found["labels.amazing.callback_hosts[4]"]
 
 

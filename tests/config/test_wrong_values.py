@@ -213,6 +213,7 @@ def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(regio
         ({"relays__main__host": "-relay"}, "relays.main.host: is neither an address nor a name"),
         ({"smscs__world__bind": "receiver"}, "smscs.world.bind: must be one of"),
         ({"smscs__world__window": 0}, "smscs.world.window: "),
+        ({"smscs__world__binds": 1001}, "smscs.world.binds: must be at most 1000"),
         ({"smscs__world__source_ton_npi": "5"}, "smscs.world.source_ton_npi: is not a pair"),
         ({"smscs__world__password": "x" * 129}, "smscs.world.password: must have at most 128 characters"),
         ({"smscs__world__password": "pass\0"}, "smscs.world.password: has a character that SMPP has no place for"),
