@@ -439,6 +439,9 @@ async def test_no_configuration(desk: Desk) -> None:
         ["dead-letters", "retry-all", "--since", "yesterday"],
         ["sandbox", "--messages", "0"],
         ["status", "--config", "x"],
+        ["stops", "amazing", "--look-up"],
+        ["stops", "amazing", "--since", "7d", "--import", "x.csv"],
+        ["stops", "amazing", "--export", "x.csv", "--import", "x.csv"],
     ],
 )
 def test_wrong_use_is_exit_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     way.add_argument("--import", metavar="FILE", dest="import_file", default="", help="put on it what a CSV file says")
     text = "with --import: put each player on it as the directory spells the id, as suppress does"
     stops.add_argument("--look-up", action="store_true", help=text)
+    stops.set_defaults(used_wrongly=stops.error)
     guard = verb("guard", "let more than a label's intake_rate in for a time")
     guard.add_argument("label", metavar="LABEL")
     guard.add_argument("--lift", metavar="TIME", type=length, required=True, help="for how long: 30m, 1h")

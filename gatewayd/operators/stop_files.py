@@ -26,8 +26,9 @@ _READ_TWICE = "nothing was imported: {name} is read twice, so save it as a file 
 def stops(options: Namespace) -> int:
     """The stop list of a label: shown, exported or imported."""
     if options.look_up and not options.import_file:
-        show.trouble("--look-up goes with --import")
-        return 2
+        options.used_wrongly("--look-up goes with --import")
+    if options.since and options.import_file:
+        options.used_wrongly("--since is for what is shown or exported: --import takes all of a file")
     client = open_client(Path(options.config), options.instance)
     if options.import_file:
         return bring(options, client)
