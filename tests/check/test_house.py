@@ -51,7 +51,16 @@ def test_a_label_in_test_mode() -> None:
 
 def test_a_callback_host_that_no_url_can_have() -> None:
     """With a port, a scheme or a path it is never equal to a host; patterns and IPv6 addresses are."""
-    hosts = ["*.smartico.ai", "[::1]", "::1", "127.0.0.1", "10.0.0.1:8080", "https://a.example", "[::1]:80", "a.example\n"]
+    hosts = [
+        "*.smartico.ai",
+        "[::1]",
+        "::1",
+        "127.0.0.1",
+        "10.0.0.1:8080",
+        "https://a.example",
+        "[::1]:80",
+        "a.example\n",
+    ]
     found = said(
         labels={"amazing": LABEL | {"callback_hosts": hosts, "relays": ["main"]}}, relays={"main": {"host": "::1"}}
     )
