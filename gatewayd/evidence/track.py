@@ -241,6 +241,9 @@ class Tracker:
         hard = evidence.hard and evidence.event in _FAILURES and LETTERS[Report.OPENED] not in known.queued_reports
         has_address = known.address_hash and known.channel is Channel.EMAIL
         stops_address = hard and label.suppress_on_hard_bounce and has_address
+        if stops_player and await self._went_to_another(known):
+            # Whoever looked at a preview says nothing of the player whose data it showed.
+            stops_player = False
         if not stops_player and not stops_address:
             return
         user, user_hash = await self._whose(evidence, known)
@@ -264,6 +267,13 @@ class Tracker:
                 of_address=True,
                 owner=user_hash,
             )
+
+    async def _went_to_another(self, known: Known) -> bool:
+        """Whether an email is known to have gone to another address than its player's: a preview, or to support."""
+        if not known.activity_type or known.channel is not Channel.EMAIL or self._recipients is None:
+            return False
+        found = await self._recipients.address(known.label, known.ext_user_id, known.channel)
+        return bool(found.address) and known.address_hash not in self._keys.address_hashes(found.address)
 
     async def _whose(self, evidence: Evidence, known: Known) -> tuple[str, str]:
         """The player's id, "" where it is not known, and the keyed hash that the stop list has for it.

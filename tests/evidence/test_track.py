@@ -61,10 +61,11 @@ class Directory:
     """IRecipients of one player, whom it spells P1; it can be down."""
 
     is_down = False
+    known = "anywhere"
 
     async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
         """See IRecipients."""
-        return Resolved(user, why_not=WhyNot.UNAVAILABLE) if self.is_down else Resolved(user.upper(), "anywhere")
+        return Resolved(user, why_not=WhyNot.UNAVAILABLE) if self.is_down else Resolved(user.upper(), self.known)
 
     def patience(self, label: str) -> float:
         """See IRecipients."""
@@ -79,6 +80,7 @@ class Bench:
         channel: Channel = Channel.SMS,
         audited: bool = False,
         directory: Directory | None = None,
+        activity_type: str = "",
         **changed: Any,
     ) -> None:
         self.clock = Clock()
@@ -102,7 +104,7 @@ class Bench:
         )
         now = self.clock.seconds()
         content = Sms("A", "b") if channel is Channel.SMS else Email("a@amazing.co", "s")
-        self.message = Message(ID, "u1", "amazing", "p1", content, now, now + 3600)
+        self.message = Message(ID, "u1", "amazing", "p1", content, now, now + 3600, activity_type=activity_type)
         self.address = NUMBER if channel is Channel.SMS else ADDRESS
         run(self.store.accept(self.message, "f", lease=True))
 
@@ -405,6 +407,31 @@ def test_a_label_may_want_machine_opens_reported() -> None:
     bench.sent()
     bench.take(Event.MACHINE_OPENED)
     assert bench.told == "ado"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_down", "activity_type", "stopped"),
+    [
+        ("other@players.example", False, "preview", False),
+        ("anna@players.example", False, "EmailCustomerSupport", True),
+        ("other@players.example", False, "", True),
+        ("other@players.example", True, "preview", True),
+        ("", False, "preview", True),
+    ],
+)
+def test_who_complains_about_a_preview_stops_no_player(
+    address: str, is_down: bool, activity_type: str, stopped: bool
+) -> None:
+    """It went to the operator's own staff. Where nobody knows that, or the player moved since, it counts."""
+    directory = Directory()
+    directory.known = address
+    bench = Bench(Channel.EMAIL, directory=directory, activity_type=activity_type)
+    bench.sent()
+    directory.is_down = is_down
+    bench.take(Event.COMPLAINED)
+    assert bench.told == "adc"
+    names = [KEYS.user_hashes("amazing", user)[0] for user in ("p1", "P1")]
+    assert any(map(bench.stopped, names)) is stopped
 
 
 @pytest.mark.parametrize("event", [Event.COMPLAINED, Event.UNSUBSCRIBED])
