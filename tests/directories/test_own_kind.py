@@ -1,5 +1,6 @@
 """An operator's own directory, a change of directories, the sandbox's players."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.task import Clock
 
 from gatewayd import config
+from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.model import Recipient
 from gatewayd.directories import Directories, open_directory
 from gatewayd.directories.remembered import Remembered
@@ -126,3 +128,28 @@ def test_the_sandbox_players_are_what_they_say(players: PlayerDatabase) -> None:
     database.close()
     assert players.get("1002") is not None
     assert players.get("nobody") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_manuals_plug_in_does_what_is_said_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied as it stands there: players are found, the excluded ones with their flag, and a lost file is trouble."""
+    import twisted.plugins
+
+    chapter = (Path(__file__).parents[2] / "debian" / "manual" / "6-players.md").read_text("utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", chapter, re.DOTALL)
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "manuals_players.py").write_text(code)
+    monkeypatch.setattr(twisted.plugins, "__path__", [*twisted.plugins.__path__, str(plugins)])
+    players = tmp_path / "players.csv"
+    players.write_text("id,email,phone,excluded\n1,anna@players.example,+447700900123,\n2,b@players.example,,yes\n")
+    table = config.PluginDirectory(type="csv", options={"path": str(players)})
+    opened = open_directory(reactor, "own", table)
+    anna, excluded, nobody = [await opened.find("amazing", user) for user in ("1", "2", "3")]
+    assert (anna.email, anna.phone, anna.excluded) == ("anna@players.example", "+447700900123", False)
+    assert (excluded.id, excluded.excluded) == ("2", True)
+    assert nobody is None
+    players.unlink()
+    with pytest.raises(TemporaryFailure, match="the players' file cannot be read"):
+        await opened.find("amazing", "1", fresh=True)
+    await opened.close()
