@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from gatewayd.http.connection import SLOW, ServerConnection
 from gatewayd.http.kernel import has_spoken
+from gatewayd.http.peers import household
 
 log = Logger()
 
@@ -43,8 +44,8 @@ def fair_share() -> int:
 class Crowd:
     """The connections of the listener `name`, each from opened to closed.
 
-    `most_from` says how many of them one peer may have, by its host; by default as many as all together. `max_body` is
-    how many bytes one request may have.
+    `most_from` says how many of them one peer may have, by its host; by default as many as all together. A household's
+    IPv6 addresses are one peer. `max_body` is how many bytes one request may have.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class Crowd:
     def enter(self, connection: ServerConnection) -> None:
         """A connection is there; where there are too many, the one that is needed least goes."""
         self.connections.add(connection)
-        self._from[connection.peer] += 1
-        if self._most_from is not None and self._from[connection.peer] > self._most_from(connection.peer):
+        who = household(connection.peer)
+        self._from[who] += 1
+        if self._most_from is not None and self._from[who] > self._most_from(connection.peer):
             self._say("one peer", "{name}: {peer} has too many connections, more are closed", peer=connection.peer)
             connection.abort()
         elif len(self.connections) > self._most:
@@ -86,9 +88,10 @@ class Crowd:
     def leave(self, connection: ServerConnection) -> None:
         """It is gone."""
         self.connections.discard(connection)
-        self._from[connection.peer] -= 1
-        if not self._from[connection.peer]:
-            del self._from[connection.peer]
+        who = household(connection.peer)
+        self._from[who] -= 1
+        if not self._from[who]:
+            del self._from[who]
 
     def hold(self, size: int) -> None:
         """So many bytes of bodies more are in memory; past the limit, the largest that is still coming is refused."""

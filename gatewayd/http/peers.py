@@ -45,6 +45,15 @@ def address_in(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def household(host: str) -> str:
+    """Who is one caller, as far as an address tells: of IPv6 each household, or machine, has a whole /64 of them."""
+    address = address_in(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.is_global:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
+
+
 def behind_proxies(peer: Address, forwarded: Sequence[str], trusted: Networks) -> Address | None:
     """The address that counts: `peer`, unless it is a trusted proxy.
 

@@ -158,6 +158,17 @@ def test_one_peer_gets_no_more_than_its_part() -> None:
     assert world.connect().open
 
 
+def test_a_households_ipv6_addresses_are_one_peer() -> None:
+    """Each has as many as it likes; another household, and hosts of a private network, are others."""
+    world = World(most=100, most_from=lambda host: 2)
+    first, _ = world.connect("2a00:1450:4001:801::1"), world.connect("2a00:1450:4001:801:aaaa:bbbb:cccc:dddd")
+    assert not world.connect("2a00:1450:4001:801::2").open
+    assert world.connect("2a00:1450:4001:802::1").open
+    assert all(world.connect(f"fd00::{number}").open for number in range(1, 9))
+    first.protocol.connectionLost()
+    assert world.connect("2a00:1450:4001:801::2").open
+
+
 def test_bodies_that_come_have_a_ceiling_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest that is still coming gives way, so that small requests are taken in any crowd."""
     world = World(most=100)
