@@ -1,4 +1,4 @@
--- What stands in such a list: see shared/list_entry.lua.
+-- What stands in the lists of shared/list_entry.lua.
 
 -- The bucket of a name and its 8 bytes: for hot paths Python says them (lists.py).
 local function bucket_of(name)
