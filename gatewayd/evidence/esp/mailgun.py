@@ -137,6 +137,6 @@ def _old_token(fields: dict[str, str]) -> str:
         for name, value in headers:
             if name.lower() == "x-mailgun-variables" and isinstance(value, str):
                 return text(table(msgspec.json.decode(value)), "gw")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     return ""

@@ -1,5 +1,7 @@
 """Mailgun's events: signed by its key, in its new and its old form."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from esp_requests import (
@@ -88,6 +90,15 @@ def test_mailgun_bots_are_machines() -> None:
     """client-info.bot names the prefetcher."""
     assert mailgun_event(event="opened", **{"client-info": {"bot": "apple"}}).machine
     assert not mailgun_event(event="opened", **{"client-info": {"bot": "", "user-agent": "Thunderbird"}}).machine
+
+
+@pytest.mark.parametrize("headers", ["[" * 50_000, '[["X-Mailgun-Variables", "' + "[" * 50_000 + '"]]', "x", "{}"])
+def test_headers_of_the_old_form_that_are_none_hold_no_token(headers: str) -> None:
+    """However deep they nest."""
+    fields = {"event": "bounced", "message-headers": headers} | mailgun_signature()
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    (event,) = mailgun.read(request(urlencode(fields).encode(), kind), Settings(signing_key="key"))
+    assert event.token == ""
 
 
 @pytest.mark.parametrize(
