@@ -13,7 +13,10 @@ from gatewayd.core.errors import StoreUnavailable
 from gatewayd.store.access import redis_endpoint
 from gatewayd.store.condition import fields
 from gatewayd.store.link import RedisLink
+from gatewayd.store.scripts import all_scripts
 from gatewayd.store.sentinel import Master, Sentinels, chosen
+
+_CALLED = re.compile(r"\bcall\('([A-Z]+)'")
 
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""
@@ -70,6 +73,7 @@ async def _server(reactor: Any, endpoint: IStreamClientEndpoint, table: config.R
         about = fields(await link.command("INFO"))
         version = about.get("redis_version", "?")
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
+        found += await _commands(link)
         found += await _clock(reactor, link)
         found += replication(about, table.replicas, sentinels=bool(table.sentinels))
         return found + refusals(about) + judge(version, await _settings(link, about))
@@ -77,6 +81,27 @@ async def _server(reactor: Any, endpoint: IStreamClientEndpoint, table: config.R
         return [Finding(FAIL, "redis", str(error))]
     finally:
         await link.stopService()
+
+
+def needed() -> list[str]:
+    """The commands of Redis that the store asks for, and its scripts."""
+    called = {name for script in all_scripts().values() for name in _CALLED.findall(script.source.decode())}
+    return sorted(called | {"EVAL", "EVALSHA", "MGET", "PING", "SCAN"})
+
+
+async def _commands(link: RedisLink) -> list[Finding]:
+    """Who makes a Redis harder to misuse takes commands from it, and it says so only where one is asked for."""
+    names = needed()
+    try:
+        known: Sequence[object] = await link.command("COMMAND", "INFO", *names)
+    except CancelledError:
+        raise
+    except Exception:
+        # It may not be asked: then nothing is known.
+        return []
+    gone = [name for name, about in zip(names, known, strict=False) if about is None]
+    text = f"it has no {', '.join(gone)}, taken away by rename-command: no message can be stored without"
+    return [Finding(FAIL, "redis commands", text)] if gone else []
 
 
 async def _clock(reactor: Any, link: RedisLink) -> list[Finding]:

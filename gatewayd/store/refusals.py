@@ -60,6 +60,9 @@ _WORDS: tuple[tuple[str, _Row], ...] = (
     # Valkey 9.1; no other refusal begins so.
     ("Can not execute a write command '", _HALF_DONE),
     ("Can not execute a command '", _HALF_DONE),
+    # Taken from Redis' configuration by rename-command, as hardened ones have it: nothing that we store can be stored.
+    *((f"unknown command {quote}{name}{quote}", _WAIT) for name in ("EVALSHA", "EVAL", "SCRIPT") for quote in "'`"),
+    ("Unknown Redis command called from ", _HALF_DONE),
     # By an operator; Redis does it only to one that wrote nothing yet.
     ("Script killed by user", _WAIT),
     ("max number of clients reached", _WAIT),
@@ -76,4 +79,5 @@ def refusal(text: str) -> Refusal | None:
     row = _CODES.get(said.partition(" ")[0])
     if row is None:
         row = next((row for words, row in _WORDS if said.startswith(words)), None)
-    return Refusal(said, row.elsewhere, row.untouched) if row else None
+    # Of a command that it does not know it says the beginning of what was to be stored.
+    return Refusal(said.partition(", with args beginning with")[0], row.elsewhere, row.untouched) if row else None

@@ -49,7 +49,7 @@ class Net:
         self.authority = Authority(directory)
         self.relay = SimulatedRelay(reactor, tls=self.authority.server(LOOPBACK), users={"gw": "right"})
         self.smsc = SmscSimulator(reactor, Behaviour(system_id="gw", password="right"))
-        self._redis = redis
+        self.redis = redis
         self._ports: list[Any] = []
         self.raw: dict[str, Any] = {}
 
@@ -64,7 +64,7 @@ class Net:
             database.execute("INSERT INTO players VALUES ('1', 'anna@players.example', '+447700900123')")
         self.raw = {
             "gatewayd": {"secret_key": "k" * 32},
-            "redis": {"endpoint": self._redis.endpoint},
+            "redis": {"endpoint": self.redis.endpoint},
             "labels": {
                 "amazing": {
                     "allow_from": ["127.0.0.0/8"],
@@ -169,6 +169,28 @@ async def test_an_smsc_that_takes_a_longer_password_than_smpp_has_room_for(net: 
     found = (await net.look())["smsc world"]
     assert found.word == WARN
     assert found.found.startswith("smscs.world.password has more than the 8 characters")
+
+
+def test_the_commands_that_the_store_needs() -> None:
+    """By its scripts, and those that are asked without one."""
+    assert {"DEL", "EVALSHA", "PEXPIRE", "SCAN", "SREM", "ZADD"} <= set(redis_check.needed())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_from_which_commands_were_taken_fails(net: Net, tmp_path: Path) -> None:
+    """It answers each PING, and the first message would be refused, or stored by half."""
+    poor = RedisServer()
+    (tmp_path / "redis.conf").write_text('rename-command DEL ""\nrename-command EVALSHA ""\nrename-command KEYS ""\n')
+    try:
+        await poor.start("--include", str(tmp_path / "redis.conf"))
+        net.raw["redis"] = {"endpoint": poor.endpoint}
+        found = await net.look()
+        assert found["redis commands"].word == FAIL
+        assert found["redis commands"].found.startswith("it has no DEL, EVALSHA, taken away by rename-command")
+    finally:
+        poor.remove()
+    net.raw["redis"] = {"endpoint": net.redis.endpoint}
+    assert "redis commands" not in await net.look()
 
 
 @pytest_twisted.ensureDeferred
