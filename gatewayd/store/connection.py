@@ -136,9 +136,13 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         """Nothing in a reply is looked at."""
-        self._reader.feed(data)
-        while (reply := self._reader.gets()) is not False:
-            self.replyReceived(reply)
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self.replyReceived(reply)
+        except txredisapi.InvalidData:
+            self._fail(Lost, "what answers there does not speak Redis' protocol: is it the right port?")
+            self.transport.abortConnection()
 
     def replyReceived(self, reply: Any) -> None:
         """For who has waited longest, unless they gave up."""

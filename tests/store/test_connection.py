@@ -92,6 +92,20 @@ def test_a_reply_that_does_not_come_ends_the_connection(redis: Redis, clock: Clo
     assert redis.transport.disconnected
 
 
+@pytest.mark.parametrize(
+    "greeting", [b"220 mx.example ESMTP\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x01"]
+)
+def test_another_protocol_behind_the_port_is_said(redis: Redis, greeting: bytes) -> None:
+    """It was a traceback at each try to connect, and a connection that was lost."""
+    first, second = redis.connection.ask([("GET", "a"), ("GET", "b")])
+    redis.says(greeting)
+    assert redis.transport.disconnecting or redis.transport.disconnected
+    for asked in (first, second):
+        error = outcome(asked)
+        assert isinstance(error, Lost)
+        assert "does not speak Redis' protocol" in str(error)
+
+
 def test_who_waits_when_the_connection_is_lost_hears_of_it(redis: Redis, clock: Clock) -> None:
     """Each with an exception of its own; later commands are refused at once, and no timer is left."""
     waiting = redis.connection.ask([("GET", "a"), ("GET", "b")])
