@@ -116,6 +116,11 @@ class ClientConnection(Protocol):
         """What came of the latest answer, where that did not come whole."""
         return self._reader
 
+    @property
+    def is_spoken_to(self) -> bool:
+        """Whether anything came since it was asked last."""
+        return self._reader.begun
+
     def handshakeCompleted(self) -> None:
         """Twisted: TLS stands."""
         self._handshaken = True

@@ -4,7 +4,6 @@ Knows octets and time. When a request may be made is the vendor's, what an answe
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -118,8 +117,11 @@ class Exchange:
         connection = await self._origin.connection()
         if listened:
             # No octet leaves: what comes is why the other side ends it, or nothing until it is too late.
-            with suppress(TooLate):
+            try:
                 await connection.ask(b"", self._clock.seconds() + listened)
+            except TooLate:
+                if connection.is_spoken_to:
+                    raise BadAnswer("it speaks before it is asked, which is not HTTP") from None
         await connection.abandon()
 
     def unreachable(self, problem: BaseException) -> None:

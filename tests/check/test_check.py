@@ -351,6 +351,16 @@ async def test_who_wants_a_certificate_of_ours_says_so_behind_the_handshake(net:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_provider_on_another_servers_port_is_seen(net: Net) -> None:
+    """A mail server greets; a web server never speaks first."""
+    port = net.raw["relays"]["main"]["port"]
+    net.raw["providers"] = {"vendor": {"url": f"http://{LOOPBACK}:{port}/", "fields": {"to": "{to}"}}}
+    (found,) = await provider(reactor, "vendor", net.config().providers["vendor"], listened=2.0)
+    assert found.word == FAIL
+    assert "it speaks before it is asked, which is not HTTP" in found.found
+
+
+@pytest_twisted.ensureDeferred
 async def test_transmitter_and_receiver_are_both_tried(net: Net) -> None:
     """Two binds, two lines."""
     net.raw["smscs"]["world"]["bind"] = "transmitter+receiver"
