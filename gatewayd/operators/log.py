@@ -234,6 +234,9 @@ def observer(
     if twistd.get("syslog") or twistd.get("logger"):
         return None
     name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
+    if name == "-" and sys.stdout is None:
+        # Python leaves it so where whoever started us closed it.
+        name = os.devnull
     stream = sys.stdout if name == "-" else Path(name).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
     at = os.fstat(stream.fileno())
     return Observer(

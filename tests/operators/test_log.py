@@ -1,6 +1,7 @@
 """log.py: one event, one line; no flood; no address out of an exception."""
 
 import io
+import sys
 from typing import Any
 
 import msgspec
@@ -13,9 +14,10 @@ from twisted.python import log as legacy
 from twisted.python.failure import Failure
 
 from encoded_ways import WAYS
+from gatewayd.config import Gatewayd
 from gatewayd.core.encoded import decodings
 from gatewayd.core.redact import redact
-from gatewayd.operators.log import REPEATS, WINDOW, Observer, under_journal
+from gatewayd.operators.log import REPEATS, WINDOW, Observer, observer, under_journal
 
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
 
@@ -68,6 +70,15 @@ def test_a_json_line() -> None:
         "tries": 2,
         "via": str(LogLevel.warn),
     }
+
+
+def test_a_closed_output_is_a_log_that_nobody_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some that start programs close it: that is no reason not to start."""
+    monkeypatch.setattr(sys, "stdout", None)
+    found = observer(Clock(), {"nodaemon": True}, {}, Gatewayd(secret_key="k" * 32, instance="gw1"))  # type: ignore[arg-type]
+    assert found is not None
+    Logger(namespace="x", observer=found).info("said")
+    found._stream._stream.close()
 
 
 def test_levels_below_are_dropped() -> None:
