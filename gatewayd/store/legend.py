@@ -104,7 +104,14 @@ KEYS: dict[str, Key] = {
     ),
     "latest_to": Key("n:", "number hash", "string", "0.1.0: the latest message to it", "0.1.0", "retention"),
     "unanswered": Key("u:", "number hash", "zset", "uncertain messages to a number", "put_back_for_retry", "retention"),
-    "parked": Key("parked", "", "zset", "receipts that found no message, by the next look", "record_receipt", "1 h"),
+    "parked": Key(
+        "parked",
+        "",
+        "zset",
+        "receipts that found no message, or one by its number a minute ago, by the next look",
+        "record_receipt",
+        "1 h",
+    ),
     "early": Key("p:", "smsc:remote id", "list", "the same receipts, for the submit's answer", "record_receipt", "2 h"),
     # Reports
     "dead": Key("dead", "", "zset", "id|letter of statuses given up, by when", "end_report", "30 days, or an operator"),

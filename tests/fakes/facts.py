@@ -15,6 +15,7 @@ from transitions import move
 
 LATE_BOUNCE = 5 * 86400
 PARKED_FOR = 3600
+ANSWERED_WITHIN = 60
 LOOKS = (12, 30, 60, 300, PARKED_FOR)
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
 
@@ -66,6 +67,9 @@ class FakeFacts(FakePart):
             self.db.parked.setdefault(kept, now + 2)
             return "parked", ""
         self.db.parked.pop(receipt, None)
+        if not index and receipt.event is not None and (park or receipt.parked_at):
+            # By its number it is guessed whose it is: the answer that names it is to find it, too.
+            self.db.parked[receipt if receipt.parked_at else replace(receipt, parked_at=now)] = now + ANSWERED_WITHIN
         event, awaited = receipt.event, len(row.progress)
         shown = not index and not bad and row.state is State.UNCERTAIN
         goes_on = shown and awaited + 1 < len(row.segments) and not row.lost_progress

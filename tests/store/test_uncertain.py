@@ -1,5 +1,6 @@
 """What was written and not answered: marks, late answers, and receipts that find it by its number."""
 
+import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
@@ -220,6 +221,36 @@ async def test_each_uncertain_message_to_a_number_gets_a_receipt_of_its_own(worl
         assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
         assert await world.two.record_receipt(receipt, park=True) == ("ignored", message.id)
     assert await world.state(messages[2]) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("patient", [False, True])
+async def test_a_receipt_that_was_taken_for_an_older_message_is_there_for_its_own_answer(
+    world: World, patient: bool
+) -> None:
+    """Several submits to one number are on the wire, and a receipt is faster than its answer: the uncertain message has
+    it until the answer says whose it is, and then that one has it, too; brought again it changes nothing."""
+    lost, _ = await uncertain(world)
+    answered, latest = await world.leased(), await world.leased()
+    await world.one.mark(answered, "world", "hash")
+    await world.one.mark(latest, "world", "hash")
+    if not patient:
+        await world.one.settle_sent(latest.id, Channel.SMS, Handed("world", ("r9",)))
+    receipt = Receipt("world", ("r1",), Event.DELIVERED, number_hash="hash", wording="w")
+    found = await world.one.record_receipt(receipt, park=True)
+    if patient:
+        assert found == ("parked", "")
+        world.clock.advance(11)
+        [receipt], [] = await world.one.parked_receipts(10)
+        found = await world.one.record_receipt(receipt, park=False, by_number=True)
+    assert found == ("moved", lost.id)
+    world.clock.advance(20)
+    [parked] = (await world.one.settle_sent(answered.id, Channel.SMS, Handed("world", ("r1",)))).parked
+    assert await world.one.record_receipt(parked, park=False) == ("moved", answered.id)
+    again = replace(receipt, parked_at=0.0, came_at=0.0)
+    assert (await world.one.record_receipt(again, park=True))[0] == "ignored"
+    world.clock.advance(60)
+    assert await world.one.parked_receipts(10) == ([], [])
 
 
 @pytest_twisted.ensureDeferred

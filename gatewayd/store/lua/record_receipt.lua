@@ -5,10 +5,11 @@
 -- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
 --         sent(it shows that all was taken) payload(it is to be parked: say it once more with that) clock(it is to be
 --         parked, and names no moment of now: who brings it has not noticed that the clock was set)
--- holds   a receipt that finds no message is kept, under each form of its id, until the submit's answer comes; the
---         first final receipt of a segment wins; or else it is about the oldest uncertain one to that number, and
---         then about the segment whose answer was lost: that one was taken, so the message goes on behind it, or is sent
---         of several to one number that bear one id each gets a receipt of its own, and none that is brought again
+-- holds   a receipt that finds no message, or one by its number, is kept under each form of its id until the submit's
+--         answer comes; the first final receipt of a segment wins; or else it is about the oldest uncertain one to that
+--         number, and then about the segment whose answer was lost: that one was taken, so the message goes on behind it,
+--         or is sent; of several to one number that bear one id each gets a receipt of its own, and none that is brought
+--         again
 
 -- Most receipts come when their message waits no more, and then it has little.
 local read = RECORD(state, label, address_hash, segments, accepted_at)
@@ -28,6 +29,9 @@ end
 -- How many more messages that bear an id are looked at once one to the number is found: nodes are few, but there are
 -- SMSCs that give one id to all.
 local RIVALS = 16
+
+-- How long the answer to a submit may take whose receipt was taken for another message's, in ms.
+local ANSWERED_WITHIN = 60000
 
 -- Whether it is not known yet how this segment ended.
 local function is_open(m, segment)
@@ -143,8 +147,12 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   local bad = letter and letter ~= 'd'
   -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
   local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
-  if not m or too_early then
-    if may_park == 0 then return receipt_reply('unknown', '') end
+  local waits = not m or too_early
+  if waits and may_park == 0 then return receipt_reply('unknown', '') end
+  -- By its number it is guessed whose it is. Another submit to that number may be on the wire: its answer, which names
+  -- the id, finds the receipt all the same.
+  local guessed = not waits and not segment and event ~= ''
+  if waits or guessed and may_park > 0 then
     if payload == '' then return receipt_reply('payload', '') end
     if may_park == 1 and was_parked == 0 and math.abs(NOW - stamp) >= 1000 then return receipt_reply('clock', '') end
     for _, remote in ipairs(remotes) do
@@ -153,10 +161,16 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
       call('RPUSH', early, payload)
       call('EXPIRE', early, 7200)
     end
+  end
+  if waits then
     call('ZADD', KEY.parked, 'NX', NOW + 2000, payload)
     return receipt_reply('parked', '')
   end
-  if was_parked == 1 then call('ZREM', KEY.parked, payload) end
+  if guessed and payload ~= '' then
+    call('ZADD', KEY.parked, NOW + ANSWERED_WITHIN, payload)
+  elseif was_parked == 1 then
+    call('ZREM', KEY.parked, payload)
+  end
   local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
   local shown = not segment and not bad and m.state == UNCERTAIN and outcomes
   local resumes = shown and awaited < #outcomes and not m.lost_progress
