@@ -40,9 +40,14 @@ def read(text: TextIO, usual: Sequence[str]) -> Iterator[Read]:
     lines = csv.reader(text, strict=True)
     begins = 1
     try:
-        names = [name.strip() for name in next(lines, [])]
+        # Databases and spreadsheets that write a file have habits of their own.
+        names = [name.strip().lower() for name in next(lines, [])]
         if "ext_user_id" not in names and "keyed_hash" not in names:
-            yield 1, "the first line names neither a column ext_user_id nor a column keyed_hash"
+            separated = any(
+                re.search(r"(ext_user_id|keyed_hash)\s*[;\t|]|[;\t|]\s*(ext|keyed)_", name) for name in names
+            )
+            hint = ": columns are separated by commas" if separated else ""
+            yield 1, f"the first line names neither a column ext_user_id nor a column keyed_hash{hint}"
             return
         if twice := {name for name in names if name in COLUMNS and names.count(name) > 1}:
             yield 1, f"the first line names the column {min(twice)} twice"

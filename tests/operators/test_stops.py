@@ -139,7 +139,7 @@ def test_an_id_comes_back_from_a_file_as_it_is(client: Client, tmp_path: Path, p
 def test_blanks_around_an_id_of_another_system_are_none_of_it(client: Client, tmp_path: Path) -> None:
     """Databases fill columns up with them; what we wrote ourselves has a keyed hash beside it."""
     asked = options(tmp_path, channel="sms")
-    Path(asked.import_file).write_text("ext_user_id , reason\n1001   , moved\n", "utf-8")
+    Path(asked.import_file).write_text("EXT_USER_ID , Reason\n1001   , moved\n", "utf-8")
     stop_files.bring(asked, client)
     assert [(stop["ext_user_id"], stop["reason"]) for stop in every(client, asked)] == [("1001", "moved")]
 
@@ -209,7 +209,9 @@ def test_a_file_of_players_is_enough(client: Client, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("name\nx\n", "line 1: the first line names neither"),
+        ("name\nx\n", "line 1: the first line names neither a column ext_user_id nor a column keyed_hash$"),
+        ("ext_user_id;channel\n1;sms\n", "line 1: .* nor a column keyed_hash: columns are separated by commas"),
+        ("channel\text_user_id\nsms\t1\n", "line 1: .*: columns are separated by commas"),
         ("ext_user_id,channel\na,email\nb,fax\n", "line 3: channel is none of email, sms, im"),
         ("ext_user_id,since\na,yesterday\n", "line 2: since is no time"),
         ('ext_user_id\n""\n', "line 2: neither ext_user_id nor keyed_hash"),
