@@ -81,6 +81,7 @@ def _orders(names: list[str], values: list[str], usual: Sequence[str]) -> list[J
         return f"{len(values)} fields where the first line names {len(names)}: a comma in an id needs quotation marks"
     raw = dict(zip(names, values, strict=False))
     given = {name: value.strip() for name, value in raw.items() if name in COLUMNS}
+    given |= {name: given[name].lower() for name in ("channel", "kind") if name in given}
     if given.get("ext_user_id") and given.get("keyed_hash"):
         # What we wrote ourselves: the id as it is, and not as other systems fill up a column.
         given["ext_user_id"] = raw["ext_user_id"]

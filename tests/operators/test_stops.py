@@ -139,7 +139,7 @@ def test_an_id_comes_back_from_a_file_as_it_is(client: Client, tmp_path: Path, p
 def test_blanks_around_an_id_of_another_system_are_none_of_it(client: Client, tmp_path: Path) -> None:
     """Databases fill columns up with them; what we wrote ourselves has a keyed hash beside it."""
     asked = options(tmp_path, channel="sms")
-    Path(asked.import_file).write_text("EXT_USER_ID , Reason\n1001   , moved\n", "utf-8")
+    Path(asked.import_file).write_text("EXT_USER_ID , Reason, Channel\n1001   , moved, SMS\n", "utf-8")
     stop_files.bring(asked, client)
     assert [(stop["ext_user_id"], stop["reason"]) for stop in every(client, asked)] == [("1001", "moved")]
 
