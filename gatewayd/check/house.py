@@ -103,6 +103,8 @@ def secrets(path: Path) -> list[Finding]:
     found = []
     for at, text in _texts(raw, ""):
         kind, _, rest = text.partition(":")
+        if kind == "file" and not Path(rest).is_absolute():
+            found.append(Finding(WARN, at, f"{rest} is read from wherever the daemon is started: write the whole path"))
         if kind == "file" and _has_strays(_key(at), Path(rest)):
             more = "blanks, line breaks or a byte order mark, which count as part of the secret"
             found.append(Finding(WARN, at, f"{rest} has more than one plain line: {more}"))

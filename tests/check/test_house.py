@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gatewayd.check.house import look, secrets
 from gatewayd.config import parse
 
@@ -105,6 +107,18 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     assert not any("hunter2" in one.found for one in found)
     config.chmod(0o640)
     assert [one.what for one in secrets(config)] == ["gatewayd.secret_key"]
+
+
+def test_a_secret_file_by_a_path_that_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is started in another directory than the daemon: it finds what that one does not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key").write_text("k\n")
+    (tmp_path / "key").chmod(0o600)
+    path = tmp_path / "gatewayd.toml"
+    path.write_text(f'[labels.a]\napi_key = "file:key"\n[labels.b]\napi_key = "file:{tmp_path}/key"\n')
+    [found] = secrets(path)
+    assert found.what == "labels.a.api_key"
+    assert "write the whole path" in found.found
 
 
 def test_a_secret_file_with_more_than_a_secret(tmp_path: Path) -> None:
