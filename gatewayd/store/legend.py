@@ -256,7 +256,8 @@ FIELDS: dict[str, Field] = {
     "route": Field(
         "r",
         "texts",
-        "marked_at (as ms since accepted_at), and the relay, SMSC or provider of the latest copy; 0.1.0: the second",
+        "marked_at (as ms since accepted_at), and the relay, SMSC or provider of the latest copy; 0.1.0: the second. A"
+        " first copy of one segment has no step beside it: the story is told from here",
         "mark_on_the_wire, settle_sent",
         "with the hash",
     ),

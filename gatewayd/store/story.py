@@ -15,6 +15,8 @@ from gatewayd.store.legend import FIELDS
 
 _ACCEPTED, _UID = FIELDS["accepted_at"].short.encode(), FIELDS["uid"].short.encode()
 _STEP, _DETAIL, _REPORT = (FIELDS[name].short.encode() for name in ("step", "detail", "report"))
+_MARKED_AT, _ROUTE = FIELDS["marked_at"].short.encode(), FIELDS["route"].short.encode()
+_SUBMITTING = _STEP + b"submitting|"
 _TO_TELL = FIELDS["to_tell"].short.encode()
 
 HASHED = 9
@@ -28,6 +30,7 @@ def timeline(kept: Mapping[bytes, bytes], old: Sequence[TracedEvent]) -> tuple[T
     # An erased message begins its story anew: when it came is forgotten, and what was heard is in its reports alone.
     if not old and _UID in kept:
         steps.append(TracedEvent(start / 1000, "taken"))
+        steps += _first_mark(kept, start)
     steps += _steps(kept, start)
     if old or _UID in kept:
         steps += _heard(kept, start)
@@ -55,6 +58,13 @@ def queued_at(kept: Mapping[bytes, bytes], letter: str) -> int:
         return int(kept.get(_ACCEPTED) or 0) + numbers[0]
     letters, _, rest = kept.get(_TO_TELL, b"").decode().partition(" ")
     return int(rest.partition(" ")[0] or 0) if letters.startswith(letter) else 0
+
+
+def _first_mark(kept: Mapping[bytes, bytes], start: int) -> Iterator[TracedEvent]:
+    """Which stands there only as long as there was no other one: see lua/shared/copy.lua."""
+    marked_at = int(kept.get(_MARKED_AT) or 0)
+    if marked_at and not any(name.startswith(_SUBMITTING) for name in kept):
+        yield TracedEvent(max(marked_at, start) / 1000, "submitting", kept.get(_ROUTE, b"").decode("utf-8", "replace"))
 
 
 def _steps(kept: Mapping[bytes, bytes], start: int) -> Iterator[TracedEvent]:

@@ -262,6 +262,22 @@ async def test_what_was_heard_may_be_told_again_where_somebody_asks_for_it(world
     assert await world.told() == [Report.ACCEPTED]
 
 
+@pytest.mark.parametrize("ways", [("first", "second"), ("first", "first", "second"), ("first", "second", "first")])
+@pytest_twisted.ensureDeferred
+async def test_the_story_tells_each_mark(world: World, ways: tuple[str, ...]) -> None:
+    """The first one, too, once a later one says another way; and how often, where it was the same."""
+    message = await world.leased()
+    for way in ways:
+        await world.one.mark(message, way, "#")
+        await world.one.settle_again(message, world.clock.seconds(), "busy", counts=False)
+        await world.one.lease_messages(Channel.SMS, 1)
+        world.clock.advance(1)
+    told = (await world.one.trace([message.id])).timeline
+    submits = [step for step in told if step.event == "submitting"]
+    assert [(step.detail, step.times) for step in submits] == [(way, ways.count(way)) for way in dict.fromkeys(ways)]
+    assert [round(step.at - submits[0].at) for step in submits] == [ways.index(step.detail) for step in submits]
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_message_past_its_deadline_brings_its_story(world: World) -> None:
     """It is to end with a word on what was tried; one that has time left brings nothing of it."""

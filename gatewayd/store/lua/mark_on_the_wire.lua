@@ -35,7 +35,11 @@ local function each(id, channel, lease, route, address, bucket, entry, segments,
   set(m, FIELD.lease, BOOT .. lease .. '+')
   if entry ~= '' and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, bucket, entry) end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
-  if m.marked_at == 0 then note_once(m, 'submitting', words) else note(m, 'submitting', words) end
+  if m.marked_at > 0 then
+    note(m, 'submitting', words)
+  elseif not copy_says_it(segments, words) then
+    note_once(m, 'submitting', words)
+  end
   local new_outcomes = segments > 1 and not m.segments
   save(m)
   -- On another attempt at a long SMS, what its segments' receipts said so far stays.
