@@ -169,10 +169,10 @@ def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
 
 
 def on_redis(
-    server: Any, clock: ShiftedClock, prefix: str, name: str, boot: str = "boot"
+    server: Any, clock: ShiftedClock, prefix: str, name: str, boot: str = "boot", retention: float = 7 * 86400.0
 ) -> tuple[RedisLink, RedisStore]:
     """A started link, and the store of the instance called `name` on it."""
-    arguments = RedisStore.script_arguments(name, 20, 7 * 86400.0, boot)
+    arguments = RedisStore.script_arguments(name, 20, retention, boot)
     link = RedisLink(
         clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix, shift=lambda: clock.offset
     )

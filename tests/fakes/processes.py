@@ -75,12 +75,15 @@ class FakeProcesses(FakePart):
             known = {event.detail for event in row.timeline if event.event == "told"}
             said = letters if state is None or "a" in letters or "a" not in row.pending else "a" + letters
             missing = [letter for letter in said if letter not in known]
+            first = row.pending[:1]
             for letter in missing:
                 self._note(row, "told", letter)
                 row.pending = row.pending.replace(letter, "")
                 if letter not in row.queued:
                     row.queued += letter
                     self._count(row, "handed", int(letter == "a"))
+            if row.pending[:1] != first:
+                row.report_born, row.report_tries, row.report_first = self._now(), 0, 0.0
             if missing and not row.pending:
                 self.db.queues["reports"].pop(message_id, None)
                 row.report_lease = None

@@ -5,7 +5,7 @@ import pytest_twisted
 from twisted.internet.defer import DeferredList, ensureDeferred
 
 from gatewayd.core.errors import LeaseLost
-from gatewayd.core.model import Channel, Evidence, Handed
+from gatewayd.core.model import Channel, Evidence, Handed, Receipt
 from gatewayd.core.status import Event, Report, State
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -220,6 +220,40 @@ async def test_what_another_memory_says_was_told_is_not_told_again(world: World)
     assert await world.state(message) is State.DELIVERED
     assert await world.told() == []
     assert await world.two.restate_heard(said) == [(False, False, "")]
+
+
+@pytest.mark.parametrize("waits_behind_it", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_tries_at_what_was_heard_are_not_those_of_the_next_one(world: World, waits_behind_it: bool) -> None:
+    """An older dataset knows tries of `accepted`, heard since: `delivered` has none, and 48 hours from now."""
+
+    async def arrive() -> None:
+        await world.one.record_receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True)
+
+    message = await world.sent("r1")
+    if waits_behind_it:
+        await arrive()
+    [job] = await world.one.lease_reports(10)
+    await world.one.report_again(job, world.clock.seconds(), "HTTP 500")
+    world.clock.advance(3600)
+    await world.two.restate_heard([(message.id, "a", None, False)])
+    if not waits_behind_it:
+        await arrive()
+    [next_job] = await world.one.lease_reports(10)
+    assert (next_job.status, next_job.attempts, next_job.first_tried) == (Report.DELIVERED, 0, 0.0)
+    assert next_job.queued_at == pytest.approx(world.clock.seconds(), abs=60)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_message_is_kept_for_what_another_memory_leaves_to_tell(alone: tuple[World, RedisLink, str]) -> None:
+    """As where the status before was heard only now: an older dataset was to forget the message sooner."""
+    world, link, prefix = alone
+    message = await world.sent("r1")
+    await world.one.record_receipt(Receipt("world", ("r1",), Event.DELIVERED), park=True)
+    world.clock.advance(2 * 3600)
+    await link.command("EXPIRE", f"{prefix}m:{message.id}", 60)
+    await world.one.restate_heard([(message.id, "a", None, False)])
+    assert await link.command("TTL", f"{prefix}m:{message.id}") > 48 * 3600
 
 
 @pytest_twisted.ensureDeferred

@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.status import LETTERS, Event, Report, State
-from store_world import World, world
+from gatewayd.store import RedisStore
+from redis_server import RedisServer, ShiftedClock
+from store_world import World, on_redis, world
 from transitions import move
 
 __all__ = ["world"]
@@ -54,6 +56,30 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     await world.one._link.command("DEL", world.one._prefix + m)
     await world.one.report_again(first, 0, "no answer")
     assert await left(m) == -2
+
+
+@pytest.mark.parametrize("is_told_at_once", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_status_has_its_48_hours_though_its_message_was_to_go_sooner(
+    redis_server: RedisServer, is_told_at_once: bool
+) -> None:
+    """With a retention of an hour a message that was delivered goes after it; with a complaint to tell it stays."""
+    clock, prefix = ShiftedClock(), RedisStore.key_prefix("sooner:")
+    link, store = on_redis(redis_server, clock, prefix, "one", retention=3600.0)
+    world = World(clock, store, store, store)
+    message = await world.sent("k1")
+    for event in (Event.DELIVERED, Event.COMPLAINED):
+        await world.told()
+        offered: list[ReportJob] = []
+        store.feed_reports(lambda: is_told_at_once, offered.append)
+        await store.record_evidence(Evidence(message.id, event, "dsn"))
+        assert await link.command("TTL", f"{prefix}m:{message.id}") > 48 * 3600
+        for job in offered:
+            await store.report_heard(job)
+    await world.told()
+    assert await link.command("TTL", f"{prefix}m:{message.id}") <= 3600
+    await link.stopService()
+    redis_server.empty()
 
 
 @pytest_twisted.ensureDeferred

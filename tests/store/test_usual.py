@@ -197,6 +197,26 @@ async def taken_late(one: Process, message: Message) -> AsyncIterator[None]:
     await one.hear()
 
 
+async def taken_by_a_namesake(one: Process, message: Message) -> AsyncIterator[None]:
+    """It was written to a way whose name ends like that of the one that took it."""
+    await one.mark(message, "new world")
+    yield
+    await one.take(message, "world", "id1")
+    yield
+    await one.hear()
+
+
+async def taken_of_nobody_knows_where(one: Process, message: Message) -> AsyncIterator[None]:
+    """It may have left, and by what way nothing says."""
+    await one.store.settle_again(message, 0.0, "internal error", lease="1", uncertain=True)
+    one.clock.advance(60)
+    [_] = await one.store.lease_messages(message.channel, 1)
+    yield
+    await one.take(message, "world", "id1")
+    yield
+    await one.hear()
+
+
 async def taken_unmarked(one: Process, message: Message) -> AsyncIterator[None]:
     """A fact that a proof brings."""
     await one.take(message, "world", "id1")
@@ -222,6 +242,20 @@ async def bounced_late(one: Process, message: Message) -> AsyncIterator[None]:
     yield
     await one.hear()
     one.clock.advance(6 * 86400)
+    await one.prove(message, Event.BOUNCED)
+    yield
+    await one.hear()
+
+
+async def bounced_while_the_clock_was_set(one: Process, message: Message) -> AsyncIterator[None]:
+    """By the clock it was delivered last week, and accepted just now."""
+    await one.mark(message)
+    await one.take(message, "world", "id1")
+    one.clock.advance(-6 * 86400)
+    await one.prove(message, Event.DELIVERED)
+    await one.hear()
+    one.clock.advance(6 * 86400)
+    yield
     await one.prove(message, Event.BOUNCED)
     yield
     await one.hear()
@@ -293,9 +327,12 @@ STORIES: tuple[Story, ...] = (
     a_second_way,
     a_second_try,
     taken_late,
+    taken_by_a_namesake,
+    taken_of_nobody_knows_where,
     taken_unmarked,
     rejected,
     bounced_late,
+    bounced_while_the_clock_was_set,
     in_segments,
     receipts_before_the_answer,
     long_words,

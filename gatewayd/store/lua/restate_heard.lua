@@ -27,12 +27,19 @@ local function each(id, letters, state, has_ended)
   end
   if forgotten == 1 then
     if pending ~= waiting then
+      if sub(pending, 1, 1) ~= sub(waiting, 1, 1) then
+        -- The next one's tries, and its 48 hours, begin now.
+        since = now
+        clear(m, FIELD.report_tries)
+        clear(m, FIELD.report_first_try)
+      end
       m.to_tell = as_telling(pending, since, holder)
       if pending == '' then call('ZREM', KEY.queue .. 'reports', id) end
     end
     set_standing(m)
     if state ~= '' and state ~= m.state then move(m, state, '', '', state, 'heard before Redis forgot it') end
     save(m)
+    if pending ~= '' then keep(m, KEEP) end
   end
   return {forgotten, has_ended == 1 and not FINAL[m.state] and 1 or 0, pending}
 end

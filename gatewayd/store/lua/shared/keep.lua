@@ -7,7 +7,7 @@ end
 -- A message that waits no more, and the URL that it names, while a status of it is to be told.
 -- KEEP has an hour more than the 48 that a status has.
 local function keep(m, seconds)
-  if WAITING[m.state] or seconds == KEEP and is_young(m.accepted_at) then return end
+  if WAITING[m.state] or seconds == KEEP and has_its_time(m.accepted_at) then return end
   if seconds == KEEP and call('TTL', m.key) >= KEEP - 3600 then return end
   local longer = keep_key(m.key, seconds)
   if m.callback ~= '' then keep_key(KEY.callback .. m.callback, seconds) end

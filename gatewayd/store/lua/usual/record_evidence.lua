@@ -1,12 +1,12 @@
--- As most are: what is heard of a message that was sent not long ago.
+-- As most are: what is heard of a message that was sent not long ago, and is no bounce, which may come too late.
 local function usual(id, event, source, detail, report_lease)
   local words = evidence_words(source, detail)
-  if not is_short(words) then return nil end
+  if event == 'bounced' or not is_short(words) then return nil end
   local standing, whose, accepted_at = unpack(call('HMGET', KEY.message .. id, FIELD.state, FIELD.label,
     FIELD.accepted_at))
   local step = step_from(standing, event)
   -- What is old is to be kept for longer.
-  if not step or WAITING[step.old] or not is_young(accepted_at + 0) then return nil end
+  if not step or WAITING[step.old] or not has_its_time(accepted_at + 0) then return nil end
   local _, _, report = take_step(id, step, whose, accepted_at, event, words, report_lease)
   return {'moved', report}
 end

@@ -8,7 +8,7 @@ local function usual(smsc, remotes, places, event, detail, numbers, may_park, pa
     FIELD.address_hash, FIELD.segments, FIELD.accepted_at))
   local step = not cut and is_to(numbers, address) and step_from(standing, event)
   -- What is old is to be kept for longer.
-  if not step or WAITING[step.old] or not is_young(accepted_at + 0) then return nil end
+  if not step or WAITING[step.old] or not has_its_time(accepted_at + 0) then return nil end
   local _, _, report = take_step(id, step, whose, accepted_at, 'receipt', detail, report_lease)
   return receipt_reply('moved', id, report)
 end

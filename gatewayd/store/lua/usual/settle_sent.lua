@@ -7,7 +7,7 @@ local function usual(id, channel, route, detail, remotes, report_lease, ...)
   local standing, copy, whose, held, cut, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.route,
     FIELD.label, FIELD.lease, FIELD.segments, FIELD.accepted_at, FIELD.content))
   local step = held and content and not cut and step_from(standing, 'sent')
-  if not step or step.old ~= UNCERTAIN or sub(copy, -#route - 1) ~= ' ' .. route then return nil end
+  if not step or step.old ~= UNCERTAIN or string.match(copy or '', '^%-?%d* (.*)$') ~= route then return nil end
   leave_leases(channel, id)
   local label, _, report = take_step(id, step, whose, accepted_at, 'sent', words, report_lease)
   local inside = fields_inside(content)
