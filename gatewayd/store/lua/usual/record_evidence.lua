@@ -4,9 +4,9 @@ local function usual(id, event, source, detail, report_lease)
   if event == 'bounced' or not is_short(words) then return nil end
   local standing, whose, accepted_at = unpack(call('HMGET', KEY.message .. id, FIELD.state, FIELD.label,
     FIELD.accepted_at))
-  local step = step_from(standing, event)
+  local step, to_tell = step_from(standing, event)
   -- What is old is to be kept for longer.
   if not step or WAITING[step.old] or not has_its_time(accepted_at + 0) then return nil end
-  local _, _, report = take_step(id, step, whose, accepted_at, event, words, report_lease)
+  local _, _, report = take_step(id, step, to_tell, whose, accepted_at, event, words, report_lease)
   return {'moved', report}
 end

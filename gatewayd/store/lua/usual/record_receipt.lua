@@ -1,14 +1,15 @@
--- As most are: new, about the only message of today that bears the likeliest form of the id, to this number, of one segment
--- and with nothing to tell.
+-- As most are: new, about the only message of today that bears the likeliest form of the id, to this number where one is said,
+-- of one segment.
 local function usual(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease)
   if event == '' or was_parked == 1 or not is_short(detail) then return nil end
   local id = only_named_today(places[1], places[2])
   if not id then return nil end
   local standing, whose, address, cut, accepted_at = unpack(call('HMGET', KEY.message .. id, FIELD.state, FIELD.label,
     FIELD.address_hash, FIELD.segments, FIELD.accepted_at))
-  local step = not cut and is_to(numbers, address) and step_from(standing, event)
+  if cut or #numbers > 0 and not is_to(numbers, address) then return nil end
+  local step, to_tell = step_from(standing, event)
   -- What is old is to be kept for longer.
   if not step or WAITING[step.old] or not has_its_time(accepted_at + 0) then return nil end
-  local _, _, report = take_step(id, step, whose, accepted_at, 'receipt', detail, report_lease)
+  local _, _, report = take_step(id, step, to_tell, whose, accepted_at, 'receipt', detail, report_lease)
   return receipt_reply('moved', id, report)
 end

@@ -6,10 +6,11 @@ local function usual(id, channel, route, detail, remotes, report_lease, ...)
   local key = KEY.message .. id
   local standing, copy, whose, held, cut, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.route,
     FIELD.label, FIELD.lease, FIELD.segments, FIELD.accepted_at, FIELD.content))
-  local step = held and content and not cut and step_from(standing, 'sent')
+  if not held or not content or cut then return nil end
+  local step, to_tell = step_from(standing, 'sent')
   if not step or step.old ~= UNCERTAIN or string.match(copy or '', '^%-?%d* (.*)$') ~= route then return nil end
   leave_leases(channel, id)
-  local label, _, report = take_step(id, step, whose, accepted_at, 'sent', words, report_lease)
+  local label, _, report = take_step(id, step, to_tell, whose, accepted_at, 'sent', words, report_lease)
   local inside = fields_inside(content)
   if not inside then free_shared(content) end
   call('HDEL', key, FIELD.lease, FIELD.heard_by, content_fields(key, inside))
