@@ -1,5 +1,6 @@
 """The sandbox's gatewayd.toml: two labels whose every way leads to a simulator."""
 
+import json
 from pathlib import Path
 
 from gatewayd.sandbox.players import QUERY
@@ -93,5 +94,7 @@ reports = {{status = "status", states = {{shown = "delivered"}}}}
 
 def write(path: Path, **words: object) -> Path:
     """Write it to `path`; `words` are the place-holders: ports, paths and addresses of what was started."""
-    path.write_text(_TEXT.format(secret=SECRET, api_key=API_KEY, query=QUERY, **words))
+    # As JSON writes a string TOML reads it.
+    quoted = {name: json.dumps(str(word), ensure_ascii=False)[1:-1] for name, word in words.items()}
+    path.write_text(_TEXT.format(secret=SECRET, api_key=API_KEY, query=QUERY, **quoted))
     return path

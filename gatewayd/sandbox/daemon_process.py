@@ -17,6 +17,13 @@ from gatewayd.sandbox.story import SandboxFailed
 PATIENCE = 60.0
 """Seconds until it is ready."""
 
+_PROGRAM = """
+from gatewayd.sandbox.orphans import end_with_parent
+end_with_parent()
+from twisted.scripts.twistd import run
+run()
+"""
+
 
 class DaemonProcess(ProcessProtocol):
     """The process. `ended` fires with its end, `over` is true from then on."""
@@ -29,7 +36,7 @@ class DaemonProcess(ProcessProtocol):
         """Start it with the file `config`; returns once it is ready at the URL `admin`. Raises SandboxFailed."""
         log.unlink(missing_ok=True)
         words = ["-n", "--pidfile=", f"--logfile={log}", "gatewayd", "--config", str(config)]
-        program = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words]
+        program = [sys.executable, "-c", _PROGRAM, *words]
         reactor.spawnProcess(self, sys.executable, program, env=dict(os.environ), childFDs={0: "r", 1: 1, 2: 2})
         agent = Agent(reactor, connectTimeout=2)
         limit = reactor.seconds() + PATIENCE

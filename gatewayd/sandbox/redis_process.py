@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.endpoints import UNIXClientEndpoint, quoteStringArgument
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+
+from gatewayd.sandbox.orphans import end_with_parent
 
 
 def find_server(environ: Mapping[str, str]) -> str | None:
@@ -35,10 +37,14 @@ def embedded_server() -> str | None:
 
 
 class RedisProcess:
-    """One server in `directory`, whose path must be short: a socket's has 107 bytes. It keeps its data over `kill`."""
+    """One server in `directory`, whose path must be short: a socket's has 107 bytes. It keeps its data over `kill`.
 
-    def __init__(self, reactor: Any, program: str, directory: Path) -> None:
+    If `child`, it does not outlive the thread that starts it.
+    """
+
+    def __init__(self, reactor: Any, program: str, directory: Path, *, child: bool = False) -> None:
         self.program = program
+        self._child = child
         self.directory = directory
         self.socket = directory / "redis.sock"
         self._reactor = reactor
@@ -47,7 +53,7 @@ class RedisProcess:
     @property
     def endpoint(self) -> str:
         """For [redis] endpoint."""
-        return f"unix:{self.socket}"
+        return f"unix:{quoteStringArgument(str(self.socket))}"
 
     @property
     def pid(self) -> int:
@@ -62,7 +68,11 @@ class RedisProcess:
         """Run it with further `options`, and return once it answers. Raises TimeoutError."""
         words = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--appendonly", "yes"]
         quiet = ["--save", "", "--loglevel", "warning"]
-        self._process = subprocess.Popen([self.program, *words, *quiet, *options], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [self.program, *words, *quiet, *options],
+            stdout=subprocess.DEVNULL,
+            preexec_fn=end_with_parent if self._child else None,
+        )
         limit = self._reactor.seconds() + patience
         while not await self._answers():
             if self._reactor.seconds() > limit:

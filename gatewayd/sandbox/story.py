@@ -1,6 +1,7 @@
 """What the sandbox tells of what happens: lines for people, or JSON for programs. Knows no part of the sandbox."""
 
 import json
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from gatewayd.core.model import Json
@@ -17,6 +18,9 @@ class Story:
         self._clock = clock
         self._out = out
         self._began = clock.seconds()
+        self.unheard: OSError | None = None
+        """Why nothing can be told any more: the reader has gone, the terminal is closed, the disk is full."""
+        self.on_unheard: Callable[[], None] = lambda: None
 
     def tell(self, who: str, what: str) -> None:
         """Write one step."""
@@ -33,7 +37,14 @@ class Story:
         return float(self._clock.seconds() - self._began)
 
     def _write(self, line: str) -> None:
-        print(line, file=self._out, flush=True)
+        if self.unheard is not None:
+            return
+        try:
+            print(line, file=self._out, flush=True)
+        except OSError as error:
+            # Not raised in whatever part tells of a step: that one would fail, and the sandbox go on.
+            self.unheard = error
+            self.on_unheard()
 
 
 class JsonStory(Story):

