@@ -1,119 +1,18 @@
 """What lua/usual/ does in few commands leaves Redis as the scripts' long way would: field by field, key by key."""
 
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import pytest_twisted
 
-from gatewayd.core.model import Email, Evidence, Handed, Message, Receipt, ReportJob, Sms
+from both_ways import Process, StillClock, both, email
+from gatewayd.core.model import Handed, Message, Sms
 from gatewayd.core.status import Event
-from gatewayd.store import RedisStore
-from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
-from redis_server import RedisServer, ShiftedClock
-from store_world import on_redis, sms
+from store_world import sms
 
-_READ: dict[str, tuple[str, tuple[int, ...]]] = {
-    "hash": ("HGETALL", ()),
-    "string": ("GET", ()),
-    "zset": ("ZRANGE", (0, -1)),
-    "list": ("LRANGE", (0, -1)),
-}
-_PREFIXES = RedisStore.key_prefix("usual:"), RedisStore.key_prefix("longer:")
-
-
-class LongWay(RedisStore):
-    """A store whose scripts do without what is usual."""
-
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
-        super().__init__(link, clock, prefix, instance)
-        self._scripts = all_scripts(usual=False)
-
-
-class Process:
-    """One that gets messages to their end, and what it has to tell by now."""
-
-    def __init__(self, clock: ShiftedClock, link: RedisLink, store: RedisStore) -> None:
-        self.clock, self.link, self.store = clock, link, store
-        self.to_tell: list[ReportJob] = []
-
-    def tells(self, has_room: bool) -> None:
-        """Whether it is given what is to be told at once."""
-        self.store.feed_reports(lambda: has_room, self.to_tell.append)
-
-    async def accept(self, message: Message) -> None:
-        """And lease it."""
-        await self.store.accept(message, "print", player_hash="a1b2c3d4", lease=True, attempt="1")
-        self.store.heard("1")
-
-    async def mark(self, message: Message, route: str = "world", lease: str = "1", segments: int = 1) -> None:
-        """For that way."""
-        await self.store.mark(message, route, "number", lease=lease, segments=segments, stop_hashes=("number",))
-
-    async def take(self, message: Message, route: str = "world", *remote: str, detail: str = "") -> None:
-        """The next hop took it."""
-        await self.store.settle_sent(message.id, message.channel, Handed(route, remote, detail))
-
-    async def bring(self, remote: str, event: Event, text: str = "stat:X err:000") -> None:
-        """A receipt."""
-        await self.store.record_receipt(Receipt("world", (remote,), event, text, "number"), park=True)
-
-    async def prove(self, message: Message, event: Event, detail: str = "") -> None:
-        """Evidence."""
-        await self.store.record_evidence(Evidence(message.id, event, "dsn", detail))
-
-    async def hear(self) -> None:
-        """The callbacks of all that is to be told were answered."""
-        jobs, self.to_tell[:] = self.to_tell[:], []
-        for job in jobs or await self.store.lease_reports(100):
-            next_job: ReportJob | None = job
-            while next_job:
-                next_job = await self.store.report_heard(next_job)
-
-    async def holds(self) -> dict[bytes, Any]:
-        """All that stands in Redis: what tells a moment, an age or a lease only so far as that it does."""
-        found: dict[bytes, Any] = {}
-        prefix = self.store._prefix.encode()
-        for key in await self.link.command("KEYS", prefix + b"*"):
-            kind = (await self.link.command("TYPE", key)).decode()
-            command, all_of_it = _READ[kind]
-            value = await self.link.command(command, key, *all_of_it)
-            name = key.removeprefix(prefix)
-            if name.startswith((b"m:", b"p:", b"parked")):
-                value = [_timeless(one) for one in value]
-            if kind == "hash":
-                value = dict(zip(value[::2], value[1::2], strict=True))
-            elif kind == "zset":
-                value = set(value)
-            lasts = await self.link.command("TTL", key)
-            found[re.sub(rb"(hi|la|rm|pl):\d+", rb"\1:#", name)] = value, pytest.approx(lasts, abs=60)
-        return found
-
-
-def _timeless(value: bytes) -> bytes:
-    return re.sub(rb"-?\d+", b"#", value)
-
-
-@pytest.fixture
-def both(redis_server: RedisServer) -> Iterator[tuple[Process, Process]]:
-    """The one that goes the usual way where it can, and the one that never does."""
-    clocks = ShiftedClock(), ShiftedClock()
-    link, usual = on_redis(redis_server, clocks[0], _PREFIXES[0], "one")
-    other, _ = on_redis(redis_server, clocks[1], _PREFIXES[1], "one")
-    longer = LongWay(other, clocks[1], _PREFIXES[1], "one")
-    yield Process(clocks[0], link, usual), Process(clocks[1], other, longer)
-    for one in (link, other):
-        pytest_twisted.blockon(one.stopService())
-    redis_server.empty()
-
-
-def email(text: str) -> Message:
-    """One that says this, with a subject that goes into several fields."""
-    content = Email("news@amazing.co", "The offer of the week, and what else you may win. " * 2, body=text)
-    return sms(ShiftedClock(), content=content)
-
+__all__ = ["both"]
 
 Story = Callable[[Process, Message], AsyncIterator[None]]
 
@@ -347,8 +246,8 @@ STORIES: tuple[Story, ...] = (
 @pytest_twisted.ensureDeferred
 async def test_it_comes_to_the_same(both: tuple[Process, Process], story: Story, say: Any, has_room: bool) -> None:
     """After each step of whatever story: messages, queues, leases, lists, counts, and when they go."""
-    long_sms = sms(ShiftedClock(), content=Sms("Amazing", "Hello €, " * 12))
-    message, twin = (email("x" * 900), email("x" * 900)) if say is email else (long_sms, sms(ShiftedClock()))
+    long_sms = sms(StillClock(), content=Sms("Amazing", "Hello €, " * 12))
+    message, twin = (email("x" * 900), email("x" * 900)) if say is email else (long_sms, sms(StillClock()))
 
     async def begin(one: Process) -> AsyncIterator[None]:
         one.tells(has_room)
