@@ -78,6 +78,8 @@ class Daemon(MultiService):
         # twistd would end by the signal that stopped it; a drained daemon exits with 0.
         signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._terminate))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._hang_up))
+        # The plug-in lets it wait until now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         log.info("{name}", name=self._name)
         # What stands now stays: looking for cycles in it, every few messages, was a tenth of all CPU.
         gc.collect()
