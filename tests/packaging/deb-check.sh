@@ -381,6 +381,7 @@ PROBE
     inside dpkg --purge gatewayd > "$WORK/boot-purge.log" 2>&1 || { cat "$WORK/boot-purge.log"; die "purge"; }
     inside systemctl is-active gatewayd gatewayd@2 && die "still running after purge"
     check_gone
+    [ ! -e "$tree/etc/systemd/system/gatewayd.service.wants" ] || die "left behind: the further worker is enabled still"
     inside systemctl poweroff || true
     wait "$nspawn" || true
     leader=""
