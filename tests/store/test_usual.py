@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 
 from both_ways import Process, StillClock, both, email
 from gatewayd.core.model import Handed, Message, Sms
@@ -92,6 +93,21 @@ async def taken_late(one: Process, message: Message) -> AsyncIterator[None]:
     await one.store.settle_again(message, 0.0, "no answer", lease="1", uncertain=True, route="world")
     yield
     await one.take(message, "world", "id1")
+    yield
+    await one.hear()
+
+
+async def to_another_number(one: Process, message: Message) -> AsyncIterator[None]:
+    """Nodes of an SMSC count alike: the receipt is about somebody else's message."""
+    await one.mark(message)
+    await one.take(message, "world", "id1")
+    await one.hear()
+    other = replace(message, id="00000000-0000-4000-8000-ffffffffffff")
+    await one.accept(other, "2")
+    await one.mark(other, lease="2", to="another number")
+    await one.bring("id1", Event.DELIVERED, number="another number")
+    yield
+    await one.bring("id1", Event.FAILED)
     yield
     await one.hear()
 
@@ -223,6 +239,7 @@ STORIES: tuple[Story, ...] = (
     delivered,
     failed_before_it_was_heard,
     all_twice,
+    to_another_number,
     a_second_way,
     a_second_try,
     taken_late,
