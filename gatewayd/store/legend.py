@@ -232,7 +232,11 @@ FIELDS: dict[str, Field] = {
         "known, or " + _FINAL,
     ),
     "lease": Field(
-        "L", "text", "who holds it: boot, the lease's own name, and + once marked", "accept, lease_messages", "settled"
+        "L",
+        "text",
+        "who holds it: boot, the lease's own name, and once marked + and the way; no way of a long SMS",
+        "accept, lease_messages, mark_on_the_wire",
+        "settled",
     ),
     "tries": Field("n", "number", "tries that counted", "put_back_for_retry", "with the hash"),
     "first_try": Field("f", "moment", "the first of them", "put_back_for_retry", "with the hash"),

@@ -260,7 +260,7 @@ def known(message_id: str, kept: Record, moments: Moments) -> Known | None:
         queued_reports=text(kept, "queued_reports"),
         route=text(kept, "route"),
         parts=len(text(kept, "segments")),
-        is_on_the_wire=text(kept, "state") == State.UNCERTAIN and text(kept, "lease").endswith("+"),
+        is_on_the_wire=text(kept, "state") == State.UNCERTAIN and "+" in text(kept, "lease"),
     )
 
 

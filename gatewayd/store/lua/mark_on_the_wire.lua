@@ -32,7 +32,7 @@ local function each(id, channel, lease, route, address, bucket, entry, segments,
   set_standing(m)
   set_copy(m, mark_stamp, route)
   set(m, FIELD.address_hash, address)
-  set(m, FIELD.lease, BOOT .. lease .. '+')
+  set(m, FIELD.lease, BOOT .. lease .. '+' .. (not m.segments and copy_says_it(segments, route) and route or ''))
   if entry ~= '' and (m.address_hash ~= address or m.marked_at == 0) then list_entry(KEY.latest, bucket, entry) end
   local words = taken > 0 and (route .. ', segment ' .. (taken + 1) .. ' of ' .. segments) or route
   if m.marked_at > 0 then

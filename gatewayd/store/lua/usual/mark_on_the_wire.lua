@@ -10,7 +10,7 @@ local function usual(id, channel, lease, route, address, bucket, entry, segments
     FIELD.accepted_at))
   if standing ~= FRESH or held ~= mine or copy then return nil end
   call('HSET', key, FIELD.state, MARKED, FIELD.route, string.format('%d ', NOW - accepted_at) .. route, FIELD.address_hash, address,
-    FIELD.lease, mine .. '+')
+    FIELD.lease, mine .. '+' .. route)
   if entry ~= '' then list_entry(KEY.latest, bucket, entry) end
   return NOW
 end

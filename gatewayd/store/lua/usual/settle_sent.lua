@@ -1,14 +1,16 @@
 -- As most are: marked for this way and not settled since, of one segment, which nobody's receipt overtook.
 local function usual(id, channel, route, detail, remotes, report_lease, ...)
   local words = detail == '' and route or (route .. ' ' .. detail)
-  if #remotes > 1 or not is_short(words) then return nil end
+  if #remotes > 1 or route == '' or not is_short(words) then return nil end
   if remotes[1] and are_some_parked() and call('EXISTS', KEY.early .. route .. ':' .. remotes[1]) == 1 then return nil end
   local key = KEY.message .. id
-  local standing, copy, whose, held, cut, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.route,
-    FIELD.label, FIELD.lease, FIELD.segments, FIELD.accepted_at, FIELD.content))
-  if not held or not content or cut then return nil end
+  local standing, whose, held, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.label, FIELD.lease,
+    FIELD.accepted_at, FIELD.content))
+  -- What was marked in segments says no way here, nor does what was leased anew.
+  local marked = held and find(held, '+', 1, true)
+  if not marked or sub(held, marked + 1) ~= route or not content then return nil end
   local step, to_tell = step_from(standing, 'sent')
-  if not step or step.old ~= UNCERTAIN or string.match(copy or '', '^%-?%d* (.*)$') ~= route then return nil end
+  if not step or step.old ~= UNCERTAIN then return nil end
   leave_leases(channel, id)
   local label, _, report = take_step(id, step, to_tell, whose, accepted_at, 'sent', words, report_lease)
   local inside = fields_inside(content)
