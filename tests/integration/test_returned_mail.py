@@ -133,10 +133,11 @@ async def test_postfix_keeps_what_the_store_could_not_take() -> None:
     async with world() as (listener, relay):
         listener.troubles = 3
         await relay.send(address(), "nobody@player.test")
+        # A run of the queue that meets a mail whose last try has not ended puts it off for minutes; a flush does not.
+        await _until_empty(relay)
         fact = await listener.fact()
         assert (fact.message_id, fact.event) == (ID, Event.BOUNCED)
         assert listener.troubles == 0
-        await _until_empty(relay)
         assert listener.nothing_more()
 
 
