@@ -16,6 +16,7 @@ Domains that it knows, all without DNS:
 It takes mail for any domain from loopback, offers DSN, and needs root (its daemons run as user postfix).
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -102,6 +103,8 @@ class Postfix:
             impossible("root, which a Postfix of its own needs")
         if not self.port:
             self._lay_out()
+        # What was killed right before may not be gone yet, and as long as it holds its lock there is no other.
+        await until(self._is_unlocked)
         try:
             await self._run(self._postfix, "-c", str(self._etc), "start")
             await self._greeted()
@@ -234,6 +237,16 @@ class Postfix:
         except (OSError, ValueError):
             return None
         return pid if self.port and name == "master" else None
+
+    def _is_unlocked(self) -> bool:
+        try:
+            with (self.directory / "spool/pid/master.pid").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except BlockingIOError:
+            return False
+        return True
 
     async def _greeted(self) -> None:
         async def greets() -> bool:
