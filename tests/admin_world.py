@@ -102,8 +102,11 @@ class World:
         )
         self.site = self.admin.site(self.clock)
 
-    async def _lift(self, name: str, seconds: float) -> None:
-        self.lifted.append((name, seconds))
+    async def _lift(self, name: str, seconds: float) -> bool:
+        has_guard = name == "amazing"
+        if has_guard:
+            self.lifted.append((name, seconds))
+        return has_guard
 
     def ask(self, path: str, body: bytes | None = None, method: str = "", **headers: str) -> Reply:
         """The reply to one request over a connection of its own."""

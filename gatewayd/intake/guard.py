@@ -61,13 +61,20 @@ class IntakeGuard:
         """Go by these labels from now on."""
         self._labels = labels
 
-    async def lift(self, name: str, seconds: float) -> None:
-        """Let more in for so long, with 0 no more; here at once, in other processes soon. Raises StoreUnavailable."""
+    async def lift(self, name: str, seconds: float) -> bool:
+        """Let more in for so long, with 0 no more; here at once, in other processes soon. Raises StoreUnavailable.
+
+        False, and nothing done, where the label has no intake_rate.
+        """
+        label = self._labels.get(name)
+        if label is None or label.intake_rate is None:
+            return False
         await self._lifting.lift(name, seconds)
         self._believed.pop(name, None)
         if seconds > 0:
             # Nothing is refused from here on: what was said of it is over for whoever looks right after the order.
             self._tripped.pop(name, None)
+        return True
 
     async def forget_lifted(self) -> None:
         """Say no more of labels whose guard was lifted by way of another process, without a request, too."""

@@ -61,7 +61,7 @@ class AdminPaths:
         watch: Watch,
         *,
         stops: StopOrders,
-        lift_guard: Callable[[str, float], Awaitable[None]],
+        lift_guard: Callable[[str, float], Awaitable[bool]],
         instance: str,
         version: str,
         hosts: Sequence[str] = (),
@@ -75,7 +75,7 @@ class AdminPaths:
         self._draining = False
         self.watch = watch
         known = KnownLabels(store, self._labels_now, stops.has_any)
-        orders = MessageOrders(store, keys, known, retention=retention)
+        orders = MessageOrders(store, keys, known, decided, retention=retention)
         verbs = Verbs(
             store,
             watch,
@@ -83,6 +83,7 @@ class AdminPaths:
             orders,
             known,
             lift_guard=lift_guard,
+            decided=decided,
             with_draining=self._with_draining,
             instance=instance,
             version=version,

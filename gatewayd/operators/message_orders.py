@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from twisted.logger import Logger
 
 from gatewayd.core.durations import spoken
-from gatewayd.core.interfaces import IShownToPeople
-from gatewayd.core.model import Channel, Known, Trace
+from gatewayd.core.interfaces import Decided, IShownToPeople
+from gatewayd.core.model import Channel, Decision, Known, Trace
 from gatewayd.core.timeline import in_words
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.known_labels import KnownLabels
@@ -21,10 +21,13 @@ log = Logger()
 class MessageOrders:
     """Carries them out. `retention` is for how many seconds an ended message is kept."""
 
-    def __init__(self, store: IShownToPeople, keys: Keys, labels: KnownLabels, *, retention: float) -> None:
+    def __init__(
+        self, store: IShownToPeople, keys: Keys, labels: KnownLabels, decided: Decided, *, retention: float
+    ) -> None:
         self._store = store
         self._keys = keys
         self._labels = labels
+        self._decided = decided
         self._retention = retention
 
     async def trace(self, name: str) -> Trace:
@@ -57,18 +60,19 @@ class MessageOrders:
         if not await work(message_id):
             raise Wrong(404, f"message {message_id!r} has no dead letter (gatewayctl dead-letters lists them)")
         log.info("Dead letters of {message_id} {done} by an operator", message_id=message_id, done=done)
+        if known := await self._store.about(message_id):
+            what = f"dead letters {done}"
+            whose = (known.label, known.channel, message_id, known.uid, known.ext_user_id)
+            self._decided(Decision(what, *whose, reason="by an operator"))
         return done
 
     async def switch(self, switch: Switch, *, on: bool) -> tuple[Channel, ...]:
         """Let a label's messages go on, or wait; the channels that this was said of. Raises Wrong."""
         await self._labels.check(switch.label)
         verb = self._store.resume if on else self._store.pause
+        done = "resumed" if on else "paused"
         for channel in channels(switch.channel):
             await verb(switch.label, channel)
-            log.info(
-                "{label}/{channel} {done} by an operator",
-                label=switch.label,
-                channel=channel,
-                done="resumed" if on else "paused",
-            )
+            log.info("{label}/{channel} {done} by an operator", label=switch.label, channel=channel, done=done)
+            self._decided(Decision(done, switch.label, channel, reason="by an operator"))
         return channels(switch.channel)

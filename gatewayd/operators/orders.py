@@ -11,6 +11,8 @@ from gatewayd.core.model import Channel
 
 Body = TypeVar("Body", bound=Struct)
 Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
+Moment = Annotated[float, Meta(ge=0, lt=253402300800)]
+"""Seconds since the epoch, up to the year 9999."""
 ReplayCursor = Annotated[str, Meta(pattern="^[0-9]{1,20}(-[0-9]{1,15})?$")]
 
 
@@ -49,8 +51,8 @@ class Lift(Struct, forbid_unknown_fields=True):
 class Span(Struct, forbid_unknown_fields=True):
     """Body of replay: statuses heard in [since, until), seconds since the epoch; an empty label means all."""
 
-    since: float
-    until: float
+    since: Moment
+    until: Moment
     label: str = ""
     cursor: ReplayCursor = "0"
 

@@ -9,15 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
-from gatewayd.core.interfaces import IShownToPeople
-from gatewayd.core.model import Json
+from gatewayd.core.durations import spoken
+from gatewayd.core.interfaces import Decided, IShownToPeople
+from gatewayd.core.model import Decision, Json
 from gatewayd.http.door import Answer
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, body
-from gatewayd.operators.shapes import dead_json, status_json, trace_json
+from gatewayd.operators.shapes import dead_json, iso, status_json, trace_json
 
 log = Logger()
 
@@ -36,7 +37,8 @@ class Verbs:
         orders: MessageOrders,
         known: KnownLabels,
         *,
-        lift_guard: Callable[[str, float], Awaitable[None]],
+        lift_guard: Callable[[str, float], Awaitable[bool]],
+        decided: Decided,
         with_draining: Callable[[tuple[str, ...]], tuple[str, ...]],
         instance: str,
         version: str,
@@ -47,6 +49,7 @@ class Verbs:
         self._orders = orders
         self._known = known
         self._lift_guard = lift_guard
+        self._decided = decided
         self._with_draining = with_draining
         self._instance = instance
         self._version = version
@@ -119,10 +122,13 @@ class Verbs:
         """Lift a label's guard (intake_rate) for a time."""
         order = body(request, Lift)
         self._known.check_configured(order.label)
-        await self._lift_guard(order.label, order.seconds)
+        if not await self._lift_guard(order.label, order.seconds):
+            raise Wrong(404, f"label {order.label!r} has no intake_rate: there is no guard to lift")
         log.info(
             "the guard of {label} is lifted for {seconds:g} s by an operator", label=order.label, seconds=order.seconds
         )
+        reason = f"for {spoken(order.seconds)}, by an operator" if order.seconds else "no more, by an operator"
+        self._decided(Decision("guard lifted", order.label, "", reason=reason))
         return json_answer({"label": order.label, "lifted_for_seconds": order.seconds})
 
     async def replay(self, request: IRequest) -> Answer:
@@ -130,10 +136,12 @@ class Verbs:
         span = body(request, Span)
         if span.label:
             await self._known.check(span.label)
-        if not 0 <= span.since < span.until:
+        if span.since >= span.until:
             raise Wrong(400, "since must be before until, which is now where it is not given")
         cursor, queued = await self._store.replay_some(span.cursor, span.label, span.since, span.until)
         if span.cursor == "0":
+            reason = f"heard from {iso(span.since) or 'the beginning'} to {iso(span.until)}, by an operator"
+            self._decided(Decision("statuses told again", span.label, "", reason=reason))
             log.info("Statuses of {label} are told again by an operator", label=span.label or "all labels")
         return json_answer({"cursor": cursor, "queued": queued})
 

@@ -103,7 +103,7 @@ def test_the_guard_stops_the_wrong_campaign_until_an_operator_lifts_it(world: Ou
     prefix = counted.partition(KEYS["rate"].short)[0]
     world.redis_cli("SET", f"{prefix}{KEYS['lifted'].short}amazing", "1", "EX", "3600")
     until(lambda: degraded(world) == "[]")
-    for words in (["amazing"], ["nobody", "--lift", "1h"], ["amazing", "--lift", "soon"]):
+    for words in (["amazing"], ["other", "--lift", "1h"], ["nobody", "--lift", "1h"], ["amazing", "--lift", "soon"]):
         assert world.ctl("guard", *words).returncode in (1, 2)
 
 

@@ -193,6 +193,7 @@ async def test_every_verb_that_asks_the_daemon_prints_json() -> None:
     }
     assert set(asking) | {"check", "smpp-probe", "providers", "provider-probe", "audit", "sandbox"} == VERBS
     async with World(reactor) as world:
+        world.label["intake_rate"] = "100/s"
         await world.start()
         answer = await world.email()
         await world.smartico.until_heard(answer.ext_message_id, *TOLD)

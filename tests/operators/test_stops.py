@@ -332,7 +332,7 @@ def test_what_ended_is_not_imported(client: Client, tmp_path: Path) -> None:
 
 
 def test_wrong_orders_are_refused(client: Client) -> None:
-    """An unknown label, too many rows, a guard that would be lifted for ever."""
+    """An unknown label, too many rows, a guard that would be lifted for ever, or that is none."""
     rows = [{"channel": "sms", "ext_user_id": str(number)} for number in range(501)]
     orders: list[tuple[str, dict[str, Any], str]] = [
         ("/verbs/stops", {"label": "nobody", "channel": "sms"}, "there is no label"),
@@ -340,6 +340,7 @@ def test_wrong_orders_are_refused(client: Client) -> None:
         ("/verbs/stops/import", {"label": "amazing", "rows": rows}, "no more than 500"),
         ("/verbs/guard", {"label": "nobody", "seconds": 60}, "there is no label"),
         ("/verbs/guard", {"label": "amazing", "seconds": 1e9}, "seconds"),
+        ("/verbs/guard", {"label": "other", "seconds": 60}, "label 'other' has no intake_rate"),
     ]
     for path, order, fault in orders:
         with pytest.raises(Unhappy, match=fault):

@@ -6,6 +6,7 @@ import pytest
 from twisted.logger import capturedLogs, formatEvent
 
 from admin_world import EMAIL, IM, KEYS, NOW, SMS, World
+from gatewayd.core.model import Channel, Decision
 from gatewayd.core.status import Report
 
 
@@ -245,3 +246,60 @@ def test_verbs_take_only_json(world: World) -> None:
     reply = world.ask("/verbs/pause", body, Content_Type="text/plain")
     assert reply.status == 415
     assert not world.run(world.store.paused())
+
+
+def test_what_an_operator_does_with_messages_is_in_the_audit_log(world: World) -> None:
+    """Who asks later why nothing went out, or why too much did, finds the deed and its time."""
+    first, second = world.dead("uid-1"), world.dead("uid-2")
+    whose = ("amazing", SMS)
+    orders: list[tuple[str, dict[str, object], Decision]] = [
+        ("pause", {"label": "amazing", "channel": "sms"}, Decision("paused", *whose, reason="by an operator")),
+        ("resume", {"label": "amazing", "channel": "sms"}, Decision("resumed", *whose, reason="by an operator")),
+        (
+            "guard",
+            {"label": "amazing", "seconds": 7200},
+            Decision("guard lifted", "amazing", "", reason="for 2 h, by an operator"),
+        ),
+        (
+            "guard",
+            {"label": "amazing", "seconds": 0},
+            Decision("guard lifted", "amazing", "", reason="no more, by an operator"),
+        ),
+        (
+            "dead-letters/retry",
+            {"id": first.id},
+            Decision("dead letters retried", *whose, first.id, "uid-1", "player-1", "by an operator"),
+        ),
+        (
+            "dead-letters/drop",
+            {"id": second.id},
+            Decision("dead letters dropped", *whose, second.id, "uid-2", "player-1", "by an operator"),
+        ),
+        (
+            "replay",
+            {"since": 0, "until": NOW},
+            Decision(
+                "statuses told again",
+                "",
+                "",
+                reason="heard from the beginning to 2026-09-21T14:13:20.250Z, by an operator",
+            ),
+        ),
+    ]
+    for verb, order, decision in orders:
+        world.decisions.clear()
+        assert world.verb(verb, **order).status == 200, verb
+        assert world.decisions == [decision]
+
+
+def test_a_pause_of_all_channels_is_a_line_of_each(world: World) -> None:
+    """As the audit log has one channel a line; by the page's button, too."""
+    world.verb("pause", label="amazing")
+    assert [(one.what, one.channel) for one in world.decisions] == [("paused", channel) for channel in Channel]
+
+
+@pytest.mark.parametrize("span", [{"since": -1, "until": 5}, {"since": 5, "until": 5}, {"since": 0, "until": 1e300}])
+def test_a_span_that_is_none_is_refused(world: World, span: dict[str, float]) -> None:
+    """Its moments go into the audit log: none is behind what a calendar has."""
+    assert world.verb("replay", **span).status == 400
+    assert world.decisions == []
