@@ -3,8 +3,9 @@
 Of the file as it stands, before it is made into types: a contradiction must be told beside what is wrong inside a key.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gatewayd.config import doors, pem
@@ -15,6 +16,8 @@ from gatewayd.config.provider_contradictions import provider_contradictions
 from gatewayd.config.wording import meant
 
 _PARTS = ("labels", "relays", "smscs", "providers", "directories", "esp")
+_NAMED = ("labels", "relays", "smscs", "providers", "directories")
+"""Tables of tables that operators name: in a path, in Redis, in metrics, on the command line."""
 _LABEL_NEEDS = (
     ("track_opens", "public"),
     ("one_click_unsubscribe", "public"),
@@ -26,6 +29,8 @@ _LABEL_NEEDS = (
 def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     """A line for each fault: key path, colon, what is wrong."""
     tables = {part: tables_of(raw.get(part)) for part in _PARTS}
+    for part in _NAMED:
+        yield from _names(part, tables[part])
     for name, label in tables["labels"].items():
         yield from _label(name, label, tables, raw)
     for name, esp in tables["esp"].items():
@@ -49,13 +54,22 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     yield from provider_contradictions(raw, tables["providers"])
 
 
+def _names(part: str, tables: Iterable[str]) -> Iterator[str]:
+    """Names that a path, a key in Redis or a line of the log could not be told apart by."""
+    for name in tables:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            # Whatever it holds, this is one line, and TOML's own spelling.
+            yield (
+                f"{part}.{json.dumps(name)}: is no name for a table: 1 to 64 letters, digits, dots, dashes and"
+                " underscores, the first a letter or digit"
+            )
+
+
 def _label(
     name: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], raw: Mapping[str, Any]
 ) -> Iterator[str]:
     """What does not go together in a label, or with what it names."""
     at = f"labels.{name}"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        yield f"{at}: a label's name is a part of a path: letters, digits, dot, dash and underscore"
     yield from _references(at, label, tables)
     yield from _same_prefixes(at, label)
     url = label.get("callback_url")

@@ -22,8 +22,6 @@ def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapp
     smscs = raw.get("smscs")
     for name, table in providers.items():
         at = f"providers.{name}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            yield f"{at}: a provider's name is a part of a path: letters, digits, dot, dash and underscore"
         if isinstance(smscs, Mapping) and name in smscs:
             yield f"{at}: there is an [smscs.{name}]: sms_routes could not tell them apart"
         profile = table.get("profile")

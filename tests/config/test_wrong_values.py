@@ -1,5 +1,6 @@
 """A wrong value is named with its key, and what would be right."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ def test_each_wrong_tag_and_status_is_told() -> None:
         *(f"smscs.world.submit_statuses.{code}" for code in ("x", "0x400", "1024")),
         *(f"smscs.world.tlvs.{tag}" for tag in ("0x99999", "0x14g", "0x1400")),
     ]
+
+
+@pytest.mark.parametrize("part", ["labels", "relays", "smscs", "providers", "directories"])
+def test_a_name_with_odd_characters_is_told(part: str) -> None:
+    """They stand in paths, in Redis, in metrics, in lines of the log and on the command line."""
+    odd = ["", "uk premium", "a:b", "a|b", "-x", "a/b", "münchen", "a\nb: forged", "x" * 65]
+    fine = ["x" * 64, "0a_b-c.D"]
+    table = raw()[part]["main" if part == "relays" else next(iter(raw()[part]))] if part in raw() else {}
+    said = errors(**{part: dict.fromkeys([*odd, *fine], table)})
+    told = [line for line in said if "is no name for a table" in line]
+    assert [line.partition(": is no name")[0] for line in told] == [f"{part}.{json.dumps(name)}" for name in odd]
 
 
 @pytest.mark.parametrize(
