@@ -5,7 +5,6 @@ Owns the reading of certificates and private keys. Knows no connection, no confi
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -15,13 +14,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_private_key, load_pem_public_key
 
+from gatewayd.config import small_file
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of a PEM file: all the authorities that a system knows are less than 1 MiB."""
 RSA_LEAST_BITS = 1024
 
 
 def certificates(path: str) -> list[x509.Certificate]:
     """All certificates in a file, at least one. Raises OSError or ValueError."""
     try:
-        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+        return x509.load_pem_x509_certificates(small_file.read(path, MOST_BYTES))
     except ValueError:
         raise ValueError(f"{path} holds no certificate in PEM form") from None
 
@@ -29,7 +32,7 @@ def certificates(path: str) -> list[x509.Certificate]:
 def private_key(path: str) -> Any:
     """The key in a file. Raises OSError or ValueError."""
     try:
-        return load_pem_private_key(Path(path).read_bytes(), None)
+        return load_pem_private_key(small_file.read(path, MOST_BYTES), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError(f"{path} holds no unencrypted private key in PEM form") from None
 

@@ -5,12 +5,17 @@ A wrong value is a ValueError whose text goes on behind the key's path, and neve
 
 import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from gatewayd.config import small_file
 from gatewayd.config.pem import signing_key
+
+MOST_BYTES = 65536
+"""Of a file that holds a secret: no header, password or key has more."""
 
 
 class Secret:
@@ -74,10 +79,12 @@ def read_secret(value: str, environ: Mapping[str, str]) -> Secret:
 
 def _secret_file(path: Path) -> Secret:
     try:
-        return Secret(path.read_text("utf-8").removesuffix("\n").removesuffix("\r"), path)
+        text = small_file.read(path, MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ValueError(f"cannot read secret file {path}: {reason}") from None
+    # Line breaks are read as those of any text file.
+    return Secret(StringIO(text, newline=None).read().removesuffix("\n"), path)
 
 
 def _revealed(value: object, info: ValidationInfo) -> object:

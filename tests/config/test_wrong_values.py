@@ -1,6 +1,7 @@
 """A wrong value is named with its key, and what would be right."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -491,3 +492,41 @@ def test_a_url_whose_host_nobody_can_look_up_is_told(host: str) -> None:
     fault = "has a host that is neither an address nor a name that can be looked up"
     keys = ("labels.amazing.callback_url", "directories.http.url", "providers.vendor.url")
     assert sorted(said) == sorted(f"{key}: {fault}" for key in keys)
+
+
+@pytest.fixture(params=["device", "pipe", "directory", "huge"])
+def no_small_file(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """The path of something that must not be read to its end, and what is said of it."""
+    path = tmp_path / "secret-canary"
+    if request.param == "device":
+        return "/dev/zero", "Not a regular file"
+    if request.param == "pipe":
+        os.mkfifo(path)
+    elif request.param == "directory":
+        path.mkdir()
+        return str(path), "Is a directory"
+    else:
+        path.write_text("canary-content")
+        os.truncate(path, 1 << 40)
+        return str(path), "Has more than"
+    return str(path), "Not a regular file"
+
+
+def test_what_is_no_small_file_is_not_read(no_small_file: tuple[str, str]) -> None:
+    """A start or a reload that reads a device, a pipe or a whole disk would never end; nor is anything of it shown."""
+    path, why = no_small_file
+    said = errors(gatewayd__secret_key=f"file:{path}", relays__main__ca_file=path, relays__main__certificate=path)
+    assert [line.partition(": ")[0] for line in said] == [
+        "gatewayd.secret_key",
+        "relays.main.ca_file",
+        "relays.main.certificate",
+    ]
+    assert all(why in line and path in line and "canary-content" not in line for line in said)
+
+
+def test_a_secret_in_a_file_of_another_system_is_the_same(tmp_path: Path) -> None:
+    """One line break behind it is dropped, and those within are read as one kind, as in any text file."""
+    for at_end in ("", "\n", "\r\n", "\r"):
+        (tmp_path / "key").write_bytes(b"0123456789abcdef\r\n0123456789abcdef" + at_end.encode())
+        kept = parse(raw(gatewayd__secret_key=f"file:{tmp_path / 'key'}"), {}).gatewayd.secret_key
+        assert kept.reveal() == "0123456789abcdef\n0123456789abcdef"
