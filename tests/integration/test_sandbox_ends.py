@@ -21,9 +21,9 @@ def temporary() -> Iterator[Path]:
 
 
 def sandbox(temporary: Path, *words: str, **options: Any) -> "subprocess.Popen[str]":
-    """A running sandbox; its complaints are apart from what it tells."""
+    """A running sandbox, its complaints apart; a closed terminal ends it, though the tests may run under nohup."""
     return subprocess.Popen(
-        [command("gatewayctl"), "sandbox", *words],
+        ["env", "--default-signal=HUP", command("gatewayctl"), "sandbox", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
