@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape as without_markup
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.model import Json
@@ -75,18 +75,23 @@ def to_paste(table: str, lines: Sequence[str]) -> None:
         sys.stdout.write(f"\nTo put under [{table}]:\n" + "\n".join(lines) + "\n")
 
 
-def escape(text: str) -> str:
-    """`text` as it may stand in what is printed: no markup of ours in it, no control of a terminal's."""
-    return without_markup(visible_lines(text))
+Part = str | tuple[str, str]
+"""What is printed: a text, or one and its style."""
+
+
+def _text(*parts: Part) -> Text:
+    """Parts one behind the other, as they are: nothing in an id is markup or an emoji's name, or moves the cursor."""
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((visible_lines(words), style) for words, style in pairs))
 
 
 def trouble(text: str) -> None:
     """Say on standard error why a command failed."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[{_BAD}]gatewayctl:[/] {escape(text)}")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(_text(("gatewayctl:", _BAD), f" {text}"))
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title=_text((title, "bold")), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
         numeric = name.startswith("#")
         table.add_column(name.removeprefix("#"), justify="right" if numeric else "left", header_style="dim")
@@ -98,13 +103,13 @@ def status(value: Json) -> None:
     out = _out()
     reasons = value["reasons"]
     degraded = value.get("degraded", ())
-    ready = f"[{_WARN}]ready, but not for all[/]" if degraded else f"[{_GOOD}]ready[/]"
-    word = f"[{_BAD}]not ready[/]" if reasons else ready
-    out.print(f"gatewayd {escape(value['version'])} on {escape(value['instance'])}: {word}")
+    ready = ("ready, but not for all", _WARN) if degraded else ("ready", _GOOD)
+    word = ("not ready", _BAD) if reasons else ready
+    out.print(_text(f"gatewayd {value['version']} on {value['instance']}: ", word))
     for reason in reasons:
-        out.print(f"  [{_BAD}]{escape(reason)}[/]")
+        out.print(_text("  ", (reason, _BAD)))
     for one in degraded:
-        out.print(f"  [{_WARN}]{escape(one['text'])}[/]")
+        out.print(_text("  ", (one["text"], _WARN)))
     redis = value["redis"]
     if redis["up"]:
         out.print(f"Redis answers in {redis['seconds'] * 1000:.1f} ms")
@@ -137,7 +142,7 @@ def _labels(out: Console, labels: Json) -> None:
     for label, channels in labels.items():
         for channel, numbers in channels.items():
             counts = (str(numbers[name]) for name in _COUNTS)
-            table.add_row(escape(label), channel, *counts, f"[{_WARN}]paused[/]" if numbers["paused"] else "")
+            table.add_row(_text(label), channel, *counts, _text(("paused", _WARN) if numbers["paused"] else ""))
     out.print(table)
 
 
@@ -152,8 +157,8 @@ def _routes(out: Console, routes: Sequence[Json]) -> None:
         window = f"{route['in_flight']}/{route['window']}" if route["window"] else str(route["in_flight"])
         table.add_row(
             route["channel"],
-            escape(route["name"]),
-            f"[{style}]{escape(route['word'] or ('up' if route['up'] else 'down'))}[/]",
+            _text(route["name"]),
+            _text((route["word"] or ("up" if route["up"] else "down"), style)),
             window,
             f"{route['rate']:g}/s",
             f"{route['rate_limit']:g}/s" if route["rate_limit"] else "none",
@@ -171,7 +176,7 @@ def _others(out: Console, title: str, troubles: Sequence[tuple[str, str]]) -> No
         out.print()
         table = _table(title, "name", "state")
         for name, reason in troubles:
-            table.add_row(escape(name), f"[{_BAD}]down[/]" if reason else f"[{_GOOD}]up[/]")
+            table.add_row(_text(name), _text(("down", _BAD) if reason else ("up", _GOOD)))
         out.print(table)
         _why(out, troubles)
 
@@ -185,9 +190,9 @@ def _binds(out: Console, binds: Sequence[tuple[str, Json]]) -> None:
     for name, bind in binds:
         bound = bind["state"] == "bound"
         table.add_row(
-            escape(name),
+            _text(name),
             f"{bind['mode']} {bind['number']}",
-            f"[{_GOOD if bound else _BAD}]{escape(bind['state'])}[/]",
+            _text((bind["state"], _GOOD if bound else _BAD)),
             "-" if bind["mode"] == "receiver" else f"{bind['in_flight']}/{bind['window']}",
             str(bind["handed"]),
             str(bind["unanswered"]),
@@ -203,26 +208,26 @@ def _why(out: Console, reasons: Iterable[tuple[str, str]]) -> None:
     """What is wrong with each, on lines of their own: a column beside numbers has no room for a sentence."""
     for name, reason in reasons:
         if reason:
-            out.print(f"[{_BAD}]{escape(name)}[/]: {escape(reason)}")
+            out.print(_text((name, _BAD), f": {reason}"))
 
 
 def trace(value: Json) -> None:
     """The timeline of one message."""
     out = _out()
     style = _STATE_STYLES.get(value["state"], "bold")
-    out.print(f"[bold]{value['ext_message_id']}[/]  [{style}]{value['state']}[/]")
+    out.print(_text((value["ext_message_id"], "bold"), "  ", (value["state"], style)))
     what = {"email": "an email", "sms": "an SMS", "im": "an instant message"}[value["channel"]]
-    player, uid = (escape(value[name]) or "(erased)" for name in ("ext_user_id", "uid"))
-    out.print(f"{what} of label {escape(value['label'])} to player {player}")
-    out.print(f"uid {uid}")
+    player, uid = (value[name] or "(erased)" for name in ("ext_user_id", "uid"))
+    out.print(_text(f"{what} of label {value['label']} to player {player}"))
+    out.print(_text(f"uid {uid}"))
     for one in value.get("same_uid", ()):
-        which = f"{one['ext_message_id']} ({escape(one['label'])}, {one['channel']}, {one['state']})"
-        out.print(f"[{_WARN}]this uid has another message:[/] {which}")
+        which = f"{one['ext_message_id']} ({one['label']}, {one['channel']}, {one['state']})"
+        out.print(_text(("this uid has another message:", _WARN), f" {which}"))
     out.print()
     timeline = _table("Timeline", "at (UTC)", "event", "")
     for event in value["timeline"]:
         again = f" ({event['times']} times, until {_moment(event['until'])})" if "times" in event else ""
-        timeline.add_row(_moment(event["at"]), escape(event["event"]), escape(event.get("detail", "") + again))
+        timeline.add_row(_moment(event["at"]), _text(event["event"]), _text(event.get("detail", "") + again))
     out.print(timeline)
     out.print()
     reports = _table("Told to Smartico", "status", "queued (UTC)", "heard (UTC)")
@@ -250,7 +255,7 @@ def dead_letters(value: Json) -> None:
     table.columns[0].no_wrap = True
     for letter in letters:
         row = (letter["ext_message_id"], letter["label"], letter["status"], _moment(letter["given_up_at"]))
-        table.add_row(*map(escape, row), escape(letter["reason"]))
+        table.add_row(*map(_text, row), _text(letter["reason"]))
     out.print(table)
 
 
@@ -263,7 +268,7 @@ def stops(label: str, found: Iterable[Json]) -> None:
             break
         who = stop["ext_user_id"] or f"({stop['kind']} {stop['keyed_hash'][:8]})"
         whose = f"{who} (an address)" if stop["kind"] == "address" and stop["ext_user_id"] else who
-        table.add_row(*map(escape, (whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"])))
+        table.add_row(*map(_text, (whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"])))
     _out().print(table)
     if more:
         _out().print(f"There are more than {_MOST_STOPS}: --since narrows it, --export FILE writes all of it.")
@@ -276,7 +281,7 @@ class Progress:
         console = Console(stderr=True)
         self._bar = Bar(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -307,9 +312,9 @@ class Progress:
 def findings(lines: Iterable[tuple[str, str, str]]) -> None:
     """Lines of `check`: a word, what was looked at, and what was found."""
     out = _Console(highlight=False, soft_wrap=True)
-    styles: dict[str, Any] = {"ok": _GOOD, "warn": _WARN, "skip": "dim", "FAIL": _BAD}
+    styles = {"ok": _GOOD, "warn": _WARN, "skip": "dim", "FAIL": _BAD}
     for word, what, found in lines:
-        out.print(f"[{styles.get(word, 'bold')}]{word:<4}[/]  {escape(what)}: {escape(found)}")
+        out.print(_text((f"{word:<4}", styles.get(word, "bold")), f"  {what}: {found}"))
 
 
 _TO_PASTE = (
@@ -347,11 +352,11 @@ def profiles(ready: Iterable[Json]) -> None:
     """All of `gatewayctl providers`."""
     out = _Console(highlight=False, soft_wrap=True)
     for one in ready:
-        out.print(f"[bold]{escape(one['profile'])}[/]  {escape(one['title'])}")
-        out.print(f"[dim]from {escape(one['source'])}, read {escape(one['read'])}[/]")
+        out.print(_text((one["profile"], "bold"), f"  {one['title']}"))
+        out.print(_text((f"from {one['source']}, read {one['read']}", "dim")))
         for line in one["lines"]:
-            out.print(f"    {escape(line)}")
-        out.print(f"  In the vendor's console: {escape(one['console'])}")
+            out.print(_text(f"    {line}"))
+        out.print(_text(f"  In the vendor's console: {one['console']}"))
         if one["note"]:
-            out.print(f"  Note: {escape(one['note'])}")
+            out.print(_text(f"  Note: {one['note']}"))
         out.print()
