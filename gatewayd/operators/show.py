@@ -7,6 +7,7 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -15,17 +16,23 @@ from rich.text import Text
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.model import Json
-from gatewayd.core.visible import visible_json, visible_lines
+from gatewayd.core.visible import visible, visible_json, visible_lines
 
 _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}
 
 
 _MOST_STOPS = 10_000
-"""Lines of a table: it is laid out as a whole."""
+"""Lines of a table that a person may want to read."""
+
+_MANY = 500
+"""Rows of a table that rich lays out: it takes half a millisecond for each."""
 
 _UNBROKEN = 1000
 """Columns of a line that goes to a pipe or a file: nothing is wrapped that grep is to find."""
+
+_OWN_ID = 36
+"""Letters of an id of ours."""
 
 
 class _Console(Console):
@@ -250,28 +257,43 @@ def dead_letters(value: Json) -> None:
     if not letters:
         out.print("No dead letters")
         return
-    table = _table("Dead letters", "message", "label", "status", "given up (UTC)", "why")
-    # To be copied into `retry ID`, however narrow the terminal.
-    table.columns[0].no_wrap = True
-    for letter in letters:
-        row = (letter["ext_message_id"], letter["label"], letter["status"], _moment(letter["given_up_at"]))
-        table.add_row(*map(_text, row), _text(letter["reason"]))
-    out.print(table)
+    columns = ("message", "label", "status", "given up (UTC)", "why")
+    keys = ("ext_message_id", "label", "status", "given_up_at", "reason")
+    rows = [[_moment(letter[key]) if key == "given_up_at" else letter[key] for key in keys] for letter in letters]
+    _long(out, "Dead letters", columns, rows)
 
 
 def stops(label: str, found: Iterable[Json]) -> None:
     """A stop list as a table, as far as a person may want to read."""
-    table = _table(f"Stop list of {label}", "player", "channel", "since", "until", "why")
+    rows = []
     more = False
     for number, stop in enumerate(found):
         if more := number >= _MOST_STOPS:
             break
         who = stop["ext_user_id"] or f"({stop['kind']} {stop['keyed_hash'][:8]})"
         whose = f"{who} (an address)" if stop["kind"] == "address" and stop["ext_user_id"] else who
-        table.add_row(*map(_text, (whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"])))
-    _out().print(table)
+        rows.append((whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"]))
+    _long(_out(), f"Stop list of {label}", ("player", "channel", "since", "until", "why"), rows)
     if more:
         _out().print(f"There are more than {_MOST_STOPS}: --since narrows it, --export FILE writes all of it.")
+
+
+def _long(out: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts, which may have very many rows: those are lines, wrapped by the terminal alone."""
+    if len(rows) <= _MANY:
+        table = _table(title, *columns)
+        # Ids are to be copied, however narrow the terminal; callers' own may be as wide as that.
+        table.columns[0].no_wrap = all(len(row[0]) <= _OWN_ID for row in rows)
+        for row in rows:
+            table.add_row(*map(_text, row))
+        out.print(table)
+        return
+    cells = [[visible(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    sys.stdout.write(f"{visible(title)}\n")
+    for row in cells:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
 
 class Progress:
