@@ -143,17 +143,9 @@ class Acceptor:
         started = now if came_at is None else came_at
         label = self._label(label_name)
         check_well_formed(request)
-        sender = check_sender(label, request.content)
-        is_sms = request.channel is Channel.SMS
-        fault = is_sms and self._fit.why_no_sender(sender, label)
-        if fault:
-            raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
-        check_callback(label, request.callback_url)
-        self._check_length(label, request.content)
-        check_preview(label, request)
         ids = self._keys.message_ids(label_name, request.channel, request.uid)
-        message = self._message(ids[0], label_name, label, request, sender, now)
         try:
+            sender = self._check_allowed(label, request)
             self._pace_previews(label_name, label, request)
             if label.intake_rate is not None:
                 await self._ask_store(self._guard.check(label_name, label), self._until(started))
@@ -162,7 +154,7 @@ class Acceptor:
             return await self._id_if_taken_before(ids, request, refused, started)
         # The directory's own spelling of the id counts, whatever the caller's: one player, one name.
         caller.user = found.user
-        message = replace(message, ext_user_id=found.user)
+        message = replace(self._message(ids[0], label_name, label, request, sender, now), ext_user_id=found.user)
         until = self._until(started)
         storing = self._store_once(message, ids, request, found, until - ON_THE_WAY, caller)
         try:
@@ -178,6 +170,17 @@ class Acceptor:
         if label is None:
             raise Refused(ErrorCode.NOT_AUTHORISED, "not authorised")
         return label
+
+    def _check_allowed(self, label: Label, request: SendRequest) -> str:
+        """The sender of a message that the label lets in as it is configured now. Raises Refused."""
+        sender = check_sender(label, request.content)
+        fault = request.channel is Channel.SMS and self._fit.why_no_sender(sender, label)
+        if fault:
+            raise Refused(ErrorCode.SENDER_NOT_ALLOWED, fault)
+        check_callback(label, request.callback_url)
+        self._check_length(label, request.content)
+        check_preview(label, request)
+        return sender
 
     def _check_length(self, label: Label, content: Content) -> None:
         if not isinstance(content, Sms):
@@ -250,11 +253,11 @@ class Acceptor:
     async def _id_if_taken_before(
         self, ids: tuple[str, ...], request: SendRequest, refused: Refused, started: float
     ) -> str:
-        """A duplicate gets its id even if the player has changed since; otherwise raises `refused`."""
+        """A duplicate gets its id even if the player or the label has changed since; otherwise raises `refused`."""
         prints = self._keys.fingerprints(content_of(request))
         asking = self._store.known(ids, prints[0], earlier_fingerprints=prints[1:])
         found = await self._ask_store(asking, self._until(started))
-        if found is None:
+        if found is None or (found[0] is Acceptance.CONFLICT and refused.code in _BY_THE_REQUEST):
             raise refused
         return _verdict(*found)
 
@@ -378,6 +381,16 @@ _UNREACHED: dict[WhyNot | None, tuple[ErrorCode, str]] = {
     WhyNot.NO_ADDRESS: (ErrorCode.NO_ADDRESS, "the user has no readable address for {channel}"),
 }
 """What a caller is told of a player who can't be written to. A directory that can't be asked refuses nobody."""
+
+_BY_THE_REQUEST = frozenset(
+    {
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.SENDER_NOT_ALLOWED,
+        ErrorCode.CALLBACK_NOT_ALLOWED,
+        ErrorCode.TOO_LARGE,
+    }
+)
+"""Refusals for what the request says: they are told of other content under a known uid, too, before the conflict."""
 
 _TAKEN = frozenset({Acceptance.LEASED, Acceptance.STORED})
 _VERDICTS: dict[Acceptance, tuple[ErrorCode, str]] = {

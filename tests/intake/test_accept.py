@@ -131,6 +131,29 @@ async def test_a_duplicate_gets_its_id_whatever_became_of_the_player() -> None:
         assert await code(intake, mail(subject="another")) == 9
 
 
+@pytest.mark.parametrize(
+    ("request_", "now"),
+    [
+        (MAIL, {"email_senders": ["*@else.example"]}),
+        (MAIL, {"relays": []}),
+        (MAIL, {"callback_hosts": ["else.example"]}),
+        (mail(activity_type="preview", to_email_address="boss@amazing.co"), {"preview_domains": []}),
+        (TEXT, {"sms_senders": ["Else"]}),
+        (TEXT, {"sms_routes": []}),
+        (text(body="x" * 161), {"max_segments": 1}),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_duplicate_gets_its_id_whatever_became_of_the_label(request_: SendRequest, now: dict[str, Any]) -> None:
+    """A reload since: the same id, for the message was taken then; a uid that is new is refused."""
+    intake = Intake(amazing=label(preview_domains=["amazing.co"]))
+    first = await intake.acceptor.accept("amazing", request_)
+    intake.reconfigure({"amazing": label(**{"preview_domains": ["amazing.co"], **now})})
+    assert await intake.acceptor.accept("amazing", request_) == first
+    assert await code(intake, replace(request_, uid="new")) in (3, 6, 7, 8)
+    assert len(intake.store.db.rows) == 1
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_directory_in_trouble_refuses_nobody() -> None:
     """Down or broken: the message is taken, to be resolved at delivery."""
