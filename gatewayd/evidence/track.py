@@ -307,6 +307,8 @@ class Tracker:
             event=evidence.event,
             source=evidence.source,
             label=evidence.label,
+            # Whoever holds an old mail can come as often as he likes.
+            log_limited=True,
         )
 
     def _decide(self, known: Known, what: str, reason: str) -> None:
