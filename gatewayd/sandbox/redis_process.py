@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, quoteStringArgument
@@ -65,20 +66,26 @@ class RedisProcess:
         return UNIXClientEndpoint(self._reactor, str(self.socket))
 
     async def start(self, *options: str, patience: float = 20.0) -> None:
-        """Run it with further `options`, and return once it answers. Raises TimeoutError."""
+        """Run it with further `options`, and return once it answers. Raises TimeoutError, or ChildProcessError where it
+        ends by itself.
+        """
         words = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--appendonly", "yes"]
         quiet = ["--save", "", "--loglevel", "warning"]
-        self._process = subprocess.Popen(
-            [self.program, *words, *quiet, *options],
-            stdout=subprocess.DEVNULL,
-            preexec_fn=end_with_parent if self._child else None,
-        )
-        limit = self._reactor.seconds() + patience
-        while not await self._answers():
-            if self._reactor.seconds() > limit:
-                self.kill()
-                raise TimeoutError(f"{self.program} did not answer within {patience:.0f} s")
-            await deferLater(self._reactor, 0.01)
+        with TemporaryFile() as said:
+            self._process = subprocess.Popen(
+                [self.program, *words, *quiet, *options],
+                stdout=said,
+                preexec_fn=end_with_parent if self._child else None,
+            )
+            limit = self._reactor.seconds() + patience
+            while not await self._answers():
+                if (status := self._process.poll()) is not None:
+                    self._process = None
+                    raise ChildProcessError(f"{self.program} ended at once with status {status}{_last_line(said)}")
+                if self._reactor.seconds() > limit:
+                    self.kill()
+                    raise TimeoutError(f"{self.program} did not answer within {patience:.0f} s")
+                await deferLater(self._reactor, 0.01)
 
     async def _answers(self) -> bool:
         heard: Deferred[bytes] = Deferred()
@@ -100,6 +107,14 @@ class RedisProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _last_line(said: IO[bytes]) -> str:
+    """Why it ended, in its own words but for what each line of its log begins with; nothing where it said nothing."""
+    said.seek(0)
+    lines = said.read().decode("utf-8", "replace").split("\n")
+    words = next((line for line in reversed(lines) if line.strip()), "").rpartition(" # ")[2].strip()
+    return f": {words}" if words else ""
 
 
 class _Ping(Protocol):

@@ -124,7 +124,7 @@ class Sandbox:
         self._stops.append(("redis", lambda: _remove(redis, short)))
         try:
             await redis.start("--dir", str(directory))
-        except TimeoutError as error:
+        except (TimeoutError, ChildProcessError) as error:
             raise SandboxFailed(str(error)) from None
         story.tell("redis", f"{Path(program).name}, append-only, on a socket of its own")
         (directory / "mail").mkdir(exist_ok=True)

@@ -1,10 +1,12 @@
 """The sandbox for somebody who tries it: how it ends, and what remains of it; directories of any name."""
 
 import json
+import re
 import shlex
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,20 @@ def test_a_sandbox_whose_reader_has_seen_enough_ends_without_a_traceback(tempora
     assert run.wait(timeout=300) == 1
     run.stderr.close()
     assert not list(temporary.iterdir())
+
+
+def test_a_redis_that_ends_at_once_is_said_at_once(temporary: Path) -> None:
+    """With its own words, as of a --dir whose append-only file is broken."""
+    where = temporary / "kept"
+    (where / "appendonlydir").mkdir(parents=True)
+    (where / "appendonlydir" / "appendonly.aof.manifest").write_text("no manifest\n")
+    begun = time.monotonic()
+    run = sandbox(temporary, "--once", "--json", "--dir", str(where))
+    told, _ = run.communicate(timeout=300)
+    assert run.returncode == 1
+    assert re.search(r"ended at once with status 1: .*manifest", json.loads(told)["reason"])
+    # It waits 20 s for one that does not answer.
+    assert time.monotonic() - begun < 15
 
 
 def test_a_directory_may_have_any_name_and_is_one_sandboxs(temporary: Path) -> None:
