@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from fakes.database import Row
 from fakes.part import FakePart
 from gatewayd.core.model import (
     Evidence,
@@ -60,7 +61,8 @@ class FakeFacts(FakePart):
         row = self.db.rows.get(message_id)
         bad = receipt.event is not None and _OUTCOME[receipt.event] != "d"
         unsent = row is not None and row.state in WAITING and len(row.segments) > 1
-        if row is None or (bad and unsent and self._in_work(message_id, row)):
+        too_early = row is not None and bad and unsent and self._in_work(message_id, row)
+        if row is None or too_early or (index and self._is_anothers(receipt, row, index)):
             if not park:
                 return "unknown", ""
             kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
@@ -116,9 +118,22 @@ class FakeFacts(FakePart):
             row, index = self.db.rows[one[0]], one[1]
             if row.wording.get(index) == wording:
                 return one[:2]
-            if row.state not in FINAL and (len(row.segments) < 2 or row.segments[index - 1] == "."):
+            if self._is_open(row, index):
                 found = one
         return found[:2]
+
+    def _is_open(self, row: Row, index: int) -> bool:
+        return row.state not in FINAL and (len(row.segments) < 2 or row.segments[index - 1 : index] == ".")
+
+    def _is_anothers(self, receipt: Receipt, row: Row, index: int) -> bool:
+        """Whether its message ended by another receipt, and one to that number is on the wire since before it came."""
+        if receipt.event is None or not receipt.wording or row.address not in receipt.number_hashes:
+            return False
+        if self._is_open(row, index) or row.wording.get(index) == receipt.wording:
+            return False
+        born = receipt.parked_at or self._now()
+        to_it = [one for one in self.db.rows.values() if one.address == row.address and one.route == receipt.smsc]
+        return any(one.state is State.UNCERTAIN and one.lease and one.marked <= born for one in to_it)
 
     def _lost_to(self, receipt: Receipt, by_number: bool) -> str:
         """The oldest uncertain message to the receipt's number that it may be about; after a while the latest, too."""

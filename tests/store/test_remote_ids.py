@@ -101,6 +101,99 @@ async def test_ids_that_two_nodes_gave_for_one_number_to_long_messages(world: Wo
     assert [await world.state(message) for message in messages] == [State.DELIVERED, State.FAILED]
 
 
+async def _delivered(world: World, wording: str) -> Message:
+    """A message of the id 5001 that arrived, by a receipt of this wording."""
+    message = await world.sent("5001")
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+    assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+    return message
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("before", [1, 2])
+async def test_a_receipt_of_an_id_whose_messages_ended_waits_for_one_on_the_wire(world: World, before: int) -> None:
+    """It came before its message's answer, which says that this one, too, bears the id."""
+    for number in range(before):
+        await _delivered(world, f"of {number}")
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    receipt = Receipt("world", ("5001",), Event.FAILED, "stat:UNDELIV", "hash", wording="its own")
+    assert await world.two.record_receipt(receipt, park=True) == ("parked", "")
+    world.clock.advance(2)
+    [waiting] = (await world.two.parked_receipts(10))[0]
+    assert await world.two.record_receipt(waiting, park=False, by_number=True) == ("unknown", "")
+    [waiting] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("5001",)))).parked
+    assert await world.one.record_receipt(waiting, park=True) == ("moved", message.id)
+    assert await world.state(message) is State.FAILED
+    for again in (receipt, waiting):
+        assert await world.one.record_receipt(again, park=True) == ("ignored", message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_segment_of_which_a_receipt_spoke_leaves_the_next_one_to_what_is_on_the_wire(world: World) -> None:
+    """The message itself has not ended, but that part of it has."""
+    long = await world.sent("5001", "5002")
+    first = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording="first")
+    assert await world.one.record_receipt(first, park=True) == ("ignored", long.id)
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    assert await world.one.record_receipt(replace(first, wording="second"), park=True) == ("parked", "")
+    [waiting] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("5001",)))).parked
+    assert await world.one.record_receipt(waiting, park=True) == ("moved", message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_that_waited_for_the_wrong_answer_is_for_no_later_message(world: World) -> None:
+    """What was on the wire has an id of its own, so the receipt was one more of the message that ended."""
+    ended = await _delivered(world, "a")
+    other = await world.leased()
+    await world.one.mark(other, "world", "hash")
+    once_more = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording="b")
+    assert await world.one.record_receipt(once_more, park=True) == ("parked", "")
+    assert not (await world.one.settle_sent(other.id, Channel.SMS, Handed("world", ("5002",)))).parked
+    world.clock.advance(2)
+    [waiting] = (await world.one.parked_receipts(10))[0]
+    assert await world.one.record_receipt(waiting, park=False, by_number=True) == ("ignored", ended.id)
+    later = await world.leased()
+    await world.one.mark(later, "world", "hash")
+    # Something else waits, so that what waits is looked at.
+    await world.one.record_receipt(Receipt("world", ("9",), Event.DELIVERED, number_hash="?"), park=True)
+    assert not (await world.one.settle_sent(later.id, Channel.SMS, Handed("world", ("5001",)))).parked
+    assert await world.state(other) is await world.state(later) is State.SENT
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("who", ["nobody", "to another number", "elsewhere", "unanswered", "later"])
+async def test_a_further_receipt_of_a_message_that_ended_waits_for_nobody_else(world: World, who: str) -> None:
+    """Nothing is on the wire that it may be about."""
+    ended = await _delivered(world, "a")
+    receipt = Receipt("world", ("5001",), Event.FAILED, "stat:UNDELIV", "hash", wording="b")
+    if who == "later":
+        receipt = replace(receipt, parked_at=world.clock.seconds())
+        world.clock.advance(5)
+    if who != "nobody":
+        other = await world.leased()
+        await world.one.mark(
+            other, "elsewhere" if who == "elsewhere" else "world", "x" if who == "to another number" else "hash"
+        )
+    if who == "unanswered":
+        await world.one.settle_again(other, other.deadline, "no answer", uncertain=True, route="world")
+    assert await world.one.record_receipt(receipt, park=True) == ("ignored", ended.id)
+    assert not (await world.one.parked_receipts(10))[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_that_is_known_to_be_brought_again_waits_for_nobody(world: World) -> None:
+    """Of two that bear an id each has said by which receipt it ended."""
+    messages = [await world.sent("5001") for _ in range(2)]
+    receipts = [Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording=one) for one in "ab"]
+    for receipt, message in zip(receipts, messages, strict=True):
+        assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+    await world.one.mark(await world.leased(), "world", "hash")
+    for receipt, message in zip(receipts, messages, strict=True):
+        assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_receipt_of_which_nobody_knows_whether_it_is_brought_again(world: World) -> None:
     """One that was parked before receipts had a wording is about the latest message, however often it is looked up."""

@@ -9,7 +9,7 @@
 --         answer comes; the first final receipt of a segment wins; or else it is about the oldest uncertain one to that
 --         number, and then about the segment whose answer was lost: that one was taken, so the message goes on behind it,
 --         or is sent; of several to one number that bear one id each gets a receipt of its own, and none that is brought
---         again
+--         again; where all of them have theirs, it waits for the answer of one that is on the wire
 
 -- Most receipts come when their message waits no more, and then it has little.
 local read = RECORD(state, label, address_hash, segments, accepted_at)
@@ -26,8 +26,8 @@ local function record_of(id)
   return with_old_progress(m)
 end
 
--- How many more messages that bear an id are looked at once one to the number is found: nodes are few, but there are
--- SMSCs that give one id to all.
+-- How many more messages that bear an id, or went to a number, are looked at once one to the number is found: nodes are
+-- few, but there are SMSCs that give one id to all.
 local RIVALS = 16
 
 -- How long the answer to a submit may take whose receipt was taken for another message's, in ms.
@@ -101,6 +101,20 @@ local function was_marked_before(marked_at, came_at)
   return marked_at <= came_at or was_set_back_between(marked_at, came_at)
 end
 
+-- Whether a message to this number is on the wire since before the receipt was here: its answer is still to name its id.
+local function is_one_on_the_wire(smsc, number, came_at)
+  local bucket, tag = bucket_of(number)
+  local is_there, more = false, RIVALS
+  each_listed(KEY.latest, bucket, tag, 24, function(bytes)
+    local one = record_of(unpacked(bytes))
+    is_there = one and one.state == UNCERTAIN and one.lease and one.route == smsc
+      and was_marked_before(one.marked_at, came_at)
+    more = is_there and 0 or more - 1
+    return more
+  end)
+  return is_there
+end
+
 -- By its number: the oldest uncertain message to it on that SMSC; with patience the latest one, too.
 -- Result: the message or nil, whether any of ours went to that number.
 local function by_number_of(smsc, numbers, came_at, patient)
@@ -147,7 +161,11 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   local bad = letter and letter ~= 'd'
   -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
   local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
-  local waits = not m or too_early
+  -- What bears its id ended by another receipt; an SMSC that gives an id twice may do so again.
+  local is_anothers = m and segment and event ~= '' and wording ~= '' and not is_open(m, segment)
+    and is_to(numbers, m.address_hash) and call('HGET', m.key, FIELD.wording .. segment) ~= wording
+    and is_one_on_the_wire(smsc, m.address_hash, came_at)
+  local waits = not m or too_early or is_anothers
   if waits and may_park == 0 then return receipt_reply('unknown', '') end
   -- By its number it is guessed whose it is. Another submit to that number may be on the wire: its answer, which names
   -- the id, finds the receipt all the same.
@@ -170,6 +188,8 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     call('ZADD', KEY.parked, NOW + ANSWERED_WITHIN, payload)
   elseif was_parked == 1 then
     call('ZREM', KEY.parked, payload)
+    -- Nor is it for a later message that is given its id.
+    for _, remote in ipairs(remotes) do call('LREM', KEY.early .. smsc .. ':' .. remote, 0, payload) end
   end
   local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
   local shown = not segment and not bad and m.state == UNCERTAIN and outcomes
