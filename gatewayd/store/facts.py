@@ -45,26 +45,16 @@ class Facts(StorePart):
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         """As IStore."""
-        # Few are parked: what would be of a new one is said where it is asked for.
-        payload = self._payload(receipt) if receipt.parked_at else ""
-        result, message_id, *report = await self._record_receipt(receipt, int(park), payload, by_number)
+        result, message_id, *report = await self._record_receipt(receipt, receipt.parked_as, park, by_number)
         if result == b"payload":
-            payload = self._payload(receipt)
-            result, message_id, *report = await self._record_receipt(receipt, int(park), payload, by_number)
-        if result == b"clock":
-            # By when it came is told whether it can be about a message.
-            await self._compare_clocks()
-            payload = self._payload(receipt)
-            result, message_id, *report = await self._record_receipt(receipt, 2, payload, by_number)
+            # Few are parked: what is to be kept of a new one is said where it is asked for.
+            payload = rows.parked(receipt)
+            result, message_id, *report = await self._record_receipt(receipt, payload, park, by_number)
         self._offer(report[0] if report else None)
         await self._link.confirmed()
         return result.decode(), message_id.decode()
 
-    def _payload(self, receipt: Receipt) -> str:
-        """As it was when it was parked, to the letter: by that it is found again."""
-        return rows.parked(replace(receipt, came_at=0.0, parked_at=receipt.parked_at or self._now()))
-
-    async def _record_receipt(self, receipt: Receipt, park: int, payload: str, by_number: bool) -> list[bytes]:
+    async def _record_receipt(self, receipt: Receipt, payload: str, park: bool, by_number: bool) -> list[bytes]:
         names = [lists.remote_name(receipt.smsc, remote) for remote in receipt.remote_ids]
         reply: bytes = await self._run(
             "record_receipt",
@@ -74,9 +64,9 @@ class Facts(StorePart):
             receipt.event or "",
             receipt.detail,
             list(receipt.number_hashes),
-            park,
+            int(park),
             payload,
-            int(receipt.parked_at > 0),
+            int(receipt.parked_as != ""),
             self._report_lease(),
             int(by_number),
             receipt.wording or "",

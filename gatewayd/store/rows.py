@@ -214,13 +214,14 @@ def _waiting(message_id: str, kept: Record, content: bytes, url: bytes) -> Messa
 
 
 def parked(receipt: Receipt) -> str:
-    """A receipt that waits for its message, behind the moment since when it does."""
-    return f"{ms(receipt.parked_at)}|{_encode(receipt).decode()}"
+    """What is kept of a receipt that is to wait for its message, behind the moment since when, which Redis says."""
+    return _encode(receipt).decode()
 
 
 def unparked(payload: bytes) -> Receipt:
-    """What `parked` was given."""
-    return _receipt(payload.split(b"|", 1)[1])
+    """A receipt that waits, as it stands there: what `parked` was given behind its moment."""
+    since, _, receipt = payload.partition(b"|")
+    return replace(_receipt(receipt), parked_at=int(since) / 1000, parked_as=payload.decode())
 
 
 def job(row: bytes, moments: Moments) -> ReportJob:

@@ -41,6 +41,8 @@ class FakeFacts(FakePart):
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         now, message_id, index, rivals = self._now(), "", 0, 0
+        if not receipt.remote_ids:
+            return "unknown", ""
         stranger: tuple[str, int] | None = None
         for rank, remote in enumerate(receipt.remote_ids):
             named = self.db.remote.get((receipt.smsc, remote), [])

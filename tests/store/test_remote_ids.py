@@ -166,11 +166,12 @@ async def test_a_receipt_that_waited_for_the_wrong_answer_is_for_no_later_messag
 @pytest.mark.parametrize("who", ["nobody", "to another number", "elsewhere", "unanswered", "later"])
 async def test_a_further_receipt_of_a_message_that_ended_waits_for_nobody_else(world: World, who: str) -> None:
     """Nothing is on the wire that it may be about."""
-    ended = await _delivered(world, "a")
     receipt = Receipt("world", ("5001",), Event.FAILED, "stat:UNDELIV", "hash", wording="b")
     if who == "later":
-        receipt = replace(receipt, parked_at=world.clock.seconds())
+        assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
         world.clock.advance(5)
+        [receipt] = (await world.one.parked_receipts(10))[0]
+    ended = await _delivered(world, "a")
     if who != "nobody":
         other = await world.leased()
         await world.one.mark(
@@ -179,7 +180,8 @@ async def test_a_further_receipt_of_a_message_that_ended_waits_for_nobody_else(w
     if who == "unanswered":
         await world.one.settle_again(other, other.deadline, "no answer", uncertain=True, route="world")
     assert await world.one.record_receipt(receipt, park=True) == ("ignored", ended.id)
-    assert not (await world.one.parked_receipts(10))[0]
+    world.clock.advance(60)
+    assert await world.one.parked_receipts(10) == ([], [])
 
 
 @pytest_twisted.ensureDeferred
@@ -282,3 +284,12 @@ async def test_a_receipt_finds_a_message_from_before_a_key_rotation(world: World
     by_number, _ = await uncertain(world)
     receipt = Receipt("world", ("lost",), Event.DELIVERED, **names)
     assert await world.one.record_receipt(receipt, park=True) == ("moved", by_number.id)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("park", [True, False])
+async def test_a_receipt_without_an_id_is_unknown(world: World, park: bool) -> None:
+    """It could be neither named nor found again, whatever is uncertain to its number."""
+    await uncertain(world)
+    receipt = Receipt("world", (), Event.DELIVERED, number_hash="hash")
+    assert await world.one.record_receipt(receipt, park=park) == ("unknown", "")

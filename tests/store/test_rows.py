@@ -6,7 +6,7 @@ from gatewayd.core.model import DeadLetter, Message, Sms
 from gatewayd.core.status import Report
 from gatewayd.store.legend import FIELDS, LONG
 from gatewayd.store.moments import Moments
-from gatewayd.store.rows import dead_letter, effort, is_inside, leased, parked, record, stored, unparked
+from gatewayd.store.rows import dead_letter, effort, is_inside, leased, record, stored, unparked
 
 ID = "8dc0d170-2e5c-49a3-a498-7aeaa13d75d9"
 
@@ -31,12 +31,14 @@ def test_a_dead_letter_says_how_long_and_how_often(
 
 
 def test_a_receipt_that_was_parked_before_receipts_had_a_wording() -> None:
-    """It is read, and written to the letter as it stands: by that it is found when it goes."""
+    """It is read, and kept to the letter as it stands: by that it is found when it goes."""
     stands = (
         b'1764300000000|{"smsc":"world","remote_ids":["1"],"event":"delivered","detail":"","number_hash":"n",'
         b'"parked_at":1764300000.0,"earlier_hashes":[],"message_id":"","whole_after":0.0,"came_at":0.0}'
     )
-    assert parked(unparked(stands)).encode() == stands
+    found = unparked(stands)
+    assert found.parked_as.encode() == stands
+    assert (found.remote_ids, found.number_hash, found.parked_at) == (("1",), "n", 1764300000.0)
 
 
 @pytest.mark.parametrize("character", ["x", "€", '"', "😀"])

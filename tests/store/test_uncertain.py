@@ -247,7 +247,7 @@ async def test_a_receipt_that_was_taken_for_an_older_message_is_there_for_its_ow
     world.clock.advance(20)
     [parked] = (await world.one.settle_sent(answered.id, Channel.SMS, Handed("world", ("r1",)))).parked
     assert await world.one.record_receipt(parked, park=False) == ("moved", answered.id)
-    again = replace(receipt, parked_at=0.0, came_at=0.0)
+    again = replace(receipt, parked_at=0.0, came_at=0.0, parked_as="")
     assert (await world.one.record_receipt(again, park=True))[0] == "ignored"
     world.clock.advance(60)
     assert await world.one.parked_receipts(10) == ([], [])
@@ -256,8 +256,10 @@ async def test_a_receipt_that_was_taken_for_an_older_message_is_there_for_its_ow
 @pytest_twisted.ensureDeferred
 async def test_a_receipt_from_before_the_mark_is_about_another_message(world: World) -> None:
     """A receipt that was parked before a message was written can't be that message's, though the number is."""
-    earlier = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash", parked_at=world.clock.seconds())
+    receipt = Receipt("world", ("lost",), Event.DELIVERED, number_hash="numberhash")
+    assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
     world.clock.advance(5)
+    [earlier] = (await world.one.parked_receipts(10))[0]
     message = await world.leased()
     await world.one.mark(message, "world", "numberhash")
     assert (await world.one.record_receipt(earlier, park=False, by_number=True))[0] == "unknown"

@@ -284,6 +284,23 @@ async def test_it_comes_to_the_same(both: tuple[Process, Process], story: Story,
     ]
 
 
+@pytest_twisted.ensureDeferred
+async def test_what_the_usual_way_found_is_not_looked_for_again(both: tuple[Process, Process]) -> None:
+    """A long SMS's receipt goes the long way, and so does one that is early: the lists of a day are long."""
+    asked = []
+    for one in both:
+        message = sms(StillClock())
+        await one.accept(message)
+        await one.mark(message, segments=2)
+        await one.take(message, "world", "id1", "id2")
+        await one.link.command("CONFIG", "RESETSTAT")
+        await one.bring("id1", Event.DELIVERED)
+        await one.bring("id2", Event.DELIVERED)
+        said = (await one.link.command("INFO", "commandstats")).decode()
+        asked.append(int(said.partition("cmdstat_get:calls=")[2].partition(",")[0]))
+    assert asked[0] == asked[1] == 2
+
+
 def test_what_is_usual_is_there() -> None:
     """Else the comparison would be of a script with itself."""
     usual, longer = all_scripts(), all_scripts(usual=False)

@@ -17,12 +17,13 @@ class IFacts(IAbout):
 
     async def record_receipt(receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
         """Match and fold one receipt: "moved", "sent" (it shows that all was taken), "ignored", or
-        "parked"/"unknown" where no id matches; and the message.
+        "parked"/"unknown" where no id matches; and the message. One that has no id is unknown.
 
         An uncertain message that went to the receipt's number on that SMSC is taken for it, and with `by_number`, once
         the receipt has waited 10 s, the latest one to it whose answer is awaited still. Of several messages to that
         number that were given its id on one day, it is about the oldest one whose end is not known; brought again in
-        the same `wording`, about that one still.
+        the same `wording`, about that one still. Where the ends of all are known it waits for the answer of another
+        one to that number that is on the wire, if any is.
         """
 
     async def parked_receipts(limit: int) -> tuple[list[Receipt], list[Receipt]]:

@@ -31,11 +31,11 @@ class Receipt(Struct, frozen=True):
     `remote_ids` are the forms under which the submit's id may have been stored, best first; `number_hash` is the
     keyed hash of a number in it (first of tokens.Keys.number_hashes), empty where the receipt names none, and
     `earlier_hashes` are those of its other number and those under previous keys: the submit may be older than today's
-    key. The store sets `parked_at`, by its own clock, on one that waits for its message, and `came_at`, the same by
-    ours, where it gives it back. A provider's report names its message by itself (`message_id`); from `whole_after` on
-    one whose id nobody knows is about the whole of it. `wording` is the same for a receipt that is brought again, and
-    another for the next one, of which the SMSC says as much; UNSET, where nobody can say, leaves no trace in what is
-    parked.
+    key. Where the store gives back one that waits for its message it sets `parked_at`, since when it does by its own
+    clock, `came_at`, the same by ours, and `parked_as`, how it is kept there to the letter. A provider's report names
+    its message by itself (`message_id`); from `whole_after` on one whose id nobody knows is about the whole of it.
+    `wording` is the same for a receipt that is brought again, and another for the next one, of which the SMSC says as
+    much; UNSET, where nobody can say, leaves no trace in what is parked.
     """
 
     smsc: str
@@ -48,6 +48,7 @@ class Receipt(Struct, frozen=True):
     message_id: str = ""
     whole_after: float = 0.0
     came_at: float = 0.0
+    parked_as: str = ""
     wording: str | UnsetType = UNSET
 
     @property

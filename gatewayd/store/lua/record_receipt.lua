@@ -1,10 +1,9 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
 -- item    smsc ids places(bucket and beginning of an entry, of each id behind the other) event('' settles nothing) detail
---         number-hashes park(0|1|2: whatever moment the payload names) payload('' of one that is said for the first time)
+--         number-hashes park(0|1) payload(of one that was parked, as it was; '' of one that is said for the first time)
 --         was-parked(0|1) report-lease by-number(0|1) wording('' for none)
 -- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
---         sent(it shows that all was taken) payload(it is to be parked: say it once more with that) clock(it is to be
---         parked, and names no moment of now: who brings it has not noticed that the clock was set)
+--         sent(it shows that all was taken) payload(it is to be parked: say it once more with what is to be kept)
 -- holds   a receipt that finds no message, or one by its number, is kept under each form of its id until the submit's
 --         answer comes; the first final receipt of a segment wins; or else it is about the oldest uncertain one to that
 --         number, and then about the segment whose answer was lost: that one was taken, so the message goes on behind it,
@@ -55,7 +54,7 @@ end
 local function by_id(smsc, remotes, places, numbers, wording)
   local stranger
   -- As nearly all are: the only one of today that bears the likeliest form, and to this number.
-  local id, segment = only_named_today(places[1], places[2])
+  local id, segment = looked_for_already(places[1], places[2])
   local only = id and record_of(id)
   if only and is_to(numbers, only.address_hash) then return only, segment, false end
   for rank, remote in ipairs(remotes) do
@@ -141,10 +140,10 @@ end
 
 local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
   wording)
-  local stamp = tonumber(string.match(payload, '^(%d+)|')) or NOW
-  local came_at = stamp
-  -- One that is here for the first time comes now, whatever the other host's clock is off by.
-  if was_parked == 0 or math.abs(NOW - came_at) < 1000 then came_at = NOW end
+  -- Nothing could be named, nor found again.
+  if #remotes == 0 then return receipt_reply('unknown', '') end
+  local came_at = was_parked == 1 and tonumber(string.match(payload, '^(%d+)|')) or NOW
+  if math.abs(NOW - came_at) < 1000 then came_at = NOW end
   -- Set back since, the clock doesn't tell how long it has waited; a look was put off until then.
   local is_old = NOW - came_at >= 10000 or came_at > NOW
   local m, segment, has_rivals, stranger = by_id(smsc, remotes, places, numbers, wording)
@@ -172,7 +171,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   local guessed = not waits and not segment and event ~= ''
   if waits or guessed and may_park > 0 then
     if payload == '' then return receipt_reply('payload', '') end
-    if may_park == 1 and was_parked == 0 and math.abs(NOW - stamp) >= 1000 then return receipt_reply('clock', '') end
+    if was_parked == 0 then payload = now .. '|' .. payload end
     for _, remote in ipairs(remotes) do
       local early = KEY.early .. smsc .. ':' .. remote
       call('LREM', early, 0, payload)

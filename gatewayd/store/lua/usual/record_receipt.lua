@@ -2,14 +2,14 @@
 -- of one segment.
 local function usual(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease)
   if event == '' or was_parked == 1 or not is_short(detail) then return nil end
-  local id = only_named_today(places[1], places[2])
-  if not id then return nil end
+  local id, segment = only_named_today(places[1], places[2])
+  if not id then return nothing_usual(id, segment) end
   local standing, whose, address, cut, accepted_at = unpack(call('HMGET', KEY.message .. id, FIELD.state, FIELD.label,
     FIELD.address_hash, FIELD.segments, FIELD.accepted_at))
-  if cut or #numbers > 0 and not is_to(numbers, address) then return nil end
+  if cut or #numbers > 0 and not is_to(numbers, address) then return nothing_usual(id, segment) end
   local step, to_tell = step_from(standing, event)
   -- What is old is to be kept for longer.
-  if not step or WAITING[step.old] or not has_its_time(accepted_at + 0) then return nil end
+  if not step or WAITING[step.old] or not has_its_time(accepted_at + 0) then return nothing_usual(id, segment) end
   local _, _, report = take_step(id, step, to_tell, whose, accepted_at, 'receipt', detail, report_lease)
   return receipt_reply('moved', id, report)
 end
