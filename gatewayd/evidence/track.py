@@ -174,16 +174,49 @@ class Tracker:
         )
 
     async def record_inbound(self, inbound: Inbound) -> None:
-        """A text from a player: a stop word unsubscribes the user of the latest message to that number."""
+        """A text from a player: a stop word unsubscribes whose latest message went to its number, or that number."""
         word = _plain(inbound.text)
         message_id = await self._store.latest_to([inbound.number_hash, *inbound.earlier_hashes])
         known = await self._store.about(message_id) if message_id else None
-        label = self._labels.get(known.label) if known else None
-        own = set(map(_plain, label.stop_words)) if label else set()
-        if known is None or not word or word not in STOP_WORDS | own:
+        if known is None or not known.ext_user_id:
+            await self._stop_number(inbound, word)
+        elif _is_stop_word(word, self._labels.get(known.label, _SAYS_NOTHING)):
+            await self.record(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
+        else:
+            self._meter.evidence("inbound", "text", "ignored")
+
+    async def _stop_number(self, inbound: Inbound, word: str) -> None:
+        """Whoever was erased, or whose messages are kept no more, is known by the number alone, and so is their stop.
+
+        Which label they mean nobody knows: it holds for each that sends by this SMSC and has that word.
+        """
+        meant = {
+            name: label.suppress_for
+            for name, label in self._labels.items()
+            if any(inbound.smsc in route.via for route in label.sms_routes)
+            and _is_stop_word(word, label)
+            and label.suppress_on_unsubscribe
+        }
+        # A number that can be read in several ways is each of them.
+        names = [one for one in (inbound.number_hash, *inbound.earlier_hashes) if one]
+        if not meant or not names:
             self._meter.evidence("inbound", "text", "ignored")
             return
-        await self.record(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
+        reason = f"{Event.STOPPED} by inbound: its number, to which no message is kept"
+        for name, seconds in meant.items():
+            is_known = await self._store.stopped(name, Channel.SMS, names) is not None
+            for one in names:
+                await self._stops.put(name, Channel.SMS, one, seconds, reason=reason, of_address=True)
+            if not is_known:
+                self._decided(Decision(Event.STOPPED, name, Channel.SMS, reason=reason))
+        self._meter.evidence("inbound", Event.STOPPED, "matched")
+        self.log.info(
+            "a stop word came by {smsc} from a number to which no message is kept: no SMS of {labels} to it any more",
+            smsc=inbound.smsc,
+            labels=", ".join(meant),
+            # Whoever has a telephone can text as often as he likes.
+            log_limited=True,
+        )
 
     async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
         """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
@@ -338,6 +371,10 @@ class Tracker:
             detail=receipt.detail,
             result=result,
         )
+
+
+def _is_stop_word(word: str, label: Label) -> bool:
+    return bool(word) and (word in STOP_WORDS or word in map(_plain, label.stop_words))
 
 
 def _plain(text: str) -> str:

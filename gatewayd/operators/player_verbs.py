@@ -129,11 +129,11 @@ class PlayerVerbs:
         if player.cursor == "0":
             log.info("A player of {label} is being exported by an operator", label=player.label)
             users = await self._stop_orders.spellings(player.label, player.ext_user_id)
-            hashes = self._keys.stop_hashes(player.label, users, "")
             answer["also"] = [user for user in users if user != player.ext_user_id]
             answer["keyed_hash"] = self._hashes(player)[0]
             answer["stop_list"] = {
-                channel: stopped_json(await self._store.stopped(player.label, channel, hashes)) for channel in Channel
+                channel: stopped_json(await self._stop_orders.stopped(player.label, player.ext_user_id, channel))
+                for channel in Channel
             }
         return json_answer(answer)
 

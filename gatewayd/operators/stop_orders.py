@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.core.interfaces import Decided, IRecipients, IShownToPeople, IStopList, unrecorded
-from gatewayd.core.model import Channel, Decision, Json, Stop, WhyNot
+from gatewayd.core.model import Channel, Decision, Json, Stop, Stopped, WhyNot
 from gatewayd.core.tokens import Keys
 from gatewayd.operators.orders import PlayerOrder, Wrong, channels, check_id
 from gatewayd.operators.shapes import iso
@@ -99,15 +99,26 @@ class StopOrders:
     async def take_off(self, player: PlayerOrder) -> list[Channel]:
         """Off the list, under every spelling; where they were on it."""
         users = await self.spellings(player.label, player.ext_user_id)
-        hashes = self._keys.stop_hashes(player.label, users, "")
         cleared = [
             channel
             for channel in channels(player.channel)
-            if await self._store.unsuppress(player.label, channel, hashes)
+            if await self._store.unsuppress(player.label, channel, await self._hashes(player.label, users, channel))
         ]
         for channel in cleared:
             self._say(player.label, channel, users[0], LIFTED, "taken off")
         return cleared
+
+    async def stopped(self, label: str, user: str, channel: Channel) -> Stopped | None:
+        """How a player stands on the list, by every spelling; None where they don't."""
+        users = await self.spellings(label, user)
+        return await self._store.stopped(label, channel, await self._hashes(label, users, channel))
+
+    async def _hashes(self, label: str, users: Sequence[str], channel: Channel) -> tuple[str, ...]:
+        """By what a player may be on the list: every spelling, and the number, which may be stopped by itself."""
+        number = ""
+        if channel is Channel.SMS:
+            number = (await self._recipients.address(label, users[0], channel)).address
+        return self._keys.stop_hashes(label, users, channel, number)
 
     async def forget(self, label: str, users: Sequence[str]) -> int:
         """Their stops hold, and do not say any more whose they are; how many these were."""

@@ -657,12 +657,57 @@ def test_a_stop_while_the_directory_is_down_is_under_what_is_known() -> None:
     assert bench.stopped(USER)
 
 
-def test_a_stop_word_from_a_stranger_does_nothing() -> None:
+BY_WORLD = {"sms_routes": [{"prefix": "+4", "via": ["other"]}, {"prefix": "", "via": ["other", "world"]}]}
+
+
+@pytest.mark.parametrize("word", ["Stop.", "ABMELDEN"])
+def test_a_stop_word_of_who_was_erased_stops_the_number(word: str) -> None:
+    """Nobody knows any more whose it is: no SMS goes there, whoever it is for, until they agree again."""
+    bench = Bench(stop_words=["abmelden"], **BY_WORLD)
+    bench.sent("r1")
+    run(bench.store.erase_some("0", "amazing", "p1"))
+    with capturedLogs() as logged:
+        for _ in range(2):
+            run(bench.tracker.record_inbound(Inbound("world", NUMBER, word, ("its other reading",))))
+    assert [event["log_limited"] for event in logged] == [True, True]
+    assert bench.stopped(NUMBER)
+    assert bench.stopped("its other reading")
+    assert not bench.stopped(USER)
+    assert bench.told == "a"
+    assert bench.meter.facts == [("inbound", "stopped", "matched")] * 2
+    assert [(one.what, one.label, one.channel) for one in bench.decisions] == [("stopped", "amazing", Channel.SMS)]
+    assert NUMBER not in "".join(map(formatEvent, logged))
+    assert run(FakeStopList(bench.store).lift("amazing", Channel.SMS, [NUMBER], bench.clock.seconds() + 1)) == 0
+    bench.clock.advance(60)
+    assert run(FakeStopList(bench.store).lift("amazing", Channel.SMS, [NUMBER], bench.clock.seconds())) == 1
+
+
+@pytest.mark.parametrize(
+    ("smsc", "text", "changed"),
+    [
+        ("world", "Hello", BY_WORLD),
+        ("world", "", BY_WORLD),
+        ("a third one", "STOP", BY_WORLD),
+        ("world", "STOP", {}),
+        ("world", "STOP", BY_WORLD | {"suppress_on_unsubscribe": False}),
+    ],
+)
+def test_no_number_is_stopped_that_did_not_ask_this_label(smsc: str, text: str, changed: dict[str, Any]) -> None:
+    """Other words, the SMSC of other labels, and a label that keeps no such list."""
+    bench = Bench(**changed)
+    run(bench.tracker.record_inbound(Inbound(smsc, NUMBER, text)))
+    run(bench.tracker.record_inbound(Inbound(smsc, "", text)))
+    assert not bench.store.db.stops
+    assert bench.meter.facts == [("inbound", "text", "ignored")] * 2
+
+
+def test_a_stop_word_from_a_stranger_says_nothing_of_a_message() -> None:
     """No message of ours went to that number."""
-    bench = Bench()
+    bench = Bench(**BY_WORLD)
     bench.sent("r1")
     run(bench.tracker.record_inbound(Inbound("world", KEYS.number_hashes("+4520123456")[0], "STOP")))
     assert bench.told == "a"
+    assert not bench.stopped(USER)
 
 
 def test_a_simulated_message_is_delivered() -> None:

@@ -6,6 +6,7 @@ import pytest
 from twisted.logger import capturedLogs, formatEvent
 
 from admin_world import EMAIL, IM, KEYS, NOW, SMS, World
+from fakes import FakeStopList
 from gatewayd.core.model import Channel, Decision
 from gatewayd.core.status import Report
 
@@ -59,6 +60,17 @@ def test_a_player_goes_on_the_stop_list_and_off(world: World) -> None:
     assert world.verb("unsuppress", label="amazing", ext_user_id="p", channel="sms").json["unsuppressed"] == ["sms"]
     assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == ["email", "im"]
     assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == []
+
+
+def test_a_number_that_was_stopped_by_itself_is_found_by_its_player(world: World) -> None:
+    """Nobody owns such a stop; whose number it is says the directory."""
+    stops, number = FakeStopList(world.store), KEYS.number_hashes("+447700900123")[0]
+    world.run(stops.put("amazing", SMS, number, 3600.0, of_address=True))
+    told = world.verb("export", label="amazing", ext_user_id="01001").json["stop_list"]
+    assert told["sms"]["player_until"]
+    assert told["email"] is None
+    for cleared in (["sms"], []):
+        assert world.verb("unsuppress", label="amazing", ext_user_id="01001").json["unsuppressed"] == cleared
 
 
 def test_the_log_says_who_went_on_the_stop_list_and_off(world: World) -> None:
