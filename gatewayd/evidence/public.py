@@ -25,6 +25,7 @@ from gatewayd.core.threads import InThread, one_at_a_time
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import form
 from gatewayd.evidence.esp.agents import is_machine
+from gatewayd.evidence.esp.basic import WrongCredentials
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents, Fetch
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
@@ -64,6 +65,8 @@ _PLAIN: Final = b"text/plain; charset=utf-8"
 _SHOWN: Final = Answer(PIXEL, content_type=b"image/gif", headers=(_NO_STORE, _NO_SNIFF))
 _TAKEN: Final = Answer(b"ok\n", content_type=_PLAIN)
 _NOT_FOUND: Final = Answer(b"not found\n", 404, _PLAIN)
+_ASK_AGAIN: Final = Answer(b"not authorised\n", 401, _PLAIN, ((b"WWW-Authenticate", b'Basic realm="events"'),))
+"""Postmark repeats for 10 hours what was not answered with 200, but gives up on a 403."""
 _FORGED: Final = Answer(b"not authorised\n", 403, _PLAIN)
 _UNREADABLE: Final = Answer(b"cannot be read\n", 400, _PLAIN)
 _TOO_LARGE: Final = Answer(b"too large\n", 413, _PLAIN)
@@ -238,6 +241,11 @@ class PublicPaths:
         if request.method != b"HEAD":
             await self._reports.record(provider, token, request)
         return _TAKEN
+
+    @app.handle_errors(WrongCredentials)
+    def wrong_credentials(self, request: Any, failure: Failure) -> Reply:
+        """Not the user name and password of the configuration."""
+        return _ASK_AGAIN
 
     @app.handle_errors(Forged)
     def forged(self, request: Any, failure: Failure) -> Reply:

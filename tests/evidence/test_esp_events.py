@@ -278,13 +278,15 @@ def test_a_body_over_the_limit_is_not_read(provider: str, most: int) -> None:
 
 
 def test_what_is_not_proven_is_refused_and_counted() -> None:
-    """403, nothing in the log but who claimed to be whom and what was missing."""
+    """403, or 401 where a password was wanted; the log has only who claimed to be whom and what was missing."""
     world = World(mailjet=esp(username="user", password=Secret("hunter2")), mailgun=esp(signing_key=Secret("key")))
     with capturedLogs() as logs:
-        assert world.post("mailjet", [mailjet()], basic("user:wrong")).status == 403
+        for headers in (basic("user:wrong"), {}):
+            reply = world.post("mailjet", [mailjet()], headers)
+            assert (reply.status, reply.headers["www-authenticate"]) == (401, 'Basic realm="events"')
         assert world.post("mailgun", {"signature": mailgun_signature("other"), "event-data": {}}).status == 403
     assert world.took == []
-    assert world.meter.facts == [("mailjet", "forged", "ignored"), ("mailgun", "forged", "ignored")]
+    assert world.meter.facts == [("mailjet", "forged", "ignored")] * 2 + [("mailgun", "forged", "ignored")]
     assert "hunter2" not in str(logs)
     assert token() not in str(logs)
     assert world.post("mailjet", [mailjet()], basic("user:hunter2")).status == 200

@@ -154,7 +154,8 @@ async def events_of(world: Life, name: str) -> None:
                 body = body.replace(b'"signature": "', b'"signature": "0')
         return (await world.ask("POST", f"/esp/{name}/s-{name}", body, **headers))[0]
 
-    assert await post(tokens[0], "bounced", 9, spoil=True) == 403, name
+    signs_nothing = name in ("postmark", "mailjet", "sparkpost")
+    assert await post(tokens[0], "bounced", 9, spoil=True) == (401 if signs_nothing else 403), name
     for _ in range(2):
         assert await post(tokens[0], "delivered", 1) == 200, name
     assert await post(tokens[0], "complained", 2) == 200, name
