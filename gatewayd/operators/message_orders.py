@@ -4,6 +4,7 @@ Must not know HTTP but for the status that a Wrong carries.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from twisted.logger import Logger
 
@@ -16,6 +17,9 @@ from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.orders import Switch, Wrong, channels
 
 log = Logger()
+
+PAGE = 500
+"""Dead letters that are looked at in one step."""
 
 
 class MessageOrders:
@@ -61,10 +65,30 @@ class MessageOrders:
             raise Wrong(404, f"message {message_id!r} has no dead letter (gatewayctl dead-letters lists them)")
         log.info("Dead letters of {message_id} {done} by an operator", message_id=message_id, done=done)
         if known := await self._store.about(message_id):
-            what = f"dead letters {done}"
             whose = (known.label, known.channel, message_id, known.uid, known.ext_user_id)
-            self._decided(Decision(what, *whose, reason="by an operator"))
+            self._decided(Decision(f"dead letters {done}", *whose, reason="by an operator"))
         return done
+
+    async def retry_all_dead_letters(self) -> None:
+        """Retry those of every message, page by page."""
+        tried: set[str] = set()
+        while page := {letter.message_id for letter in await self._store.dead_letters(PAGE)} - tried:
+            tried |= page
+            for message_id in page:
+                # Another operator may have been faster.
+                with suppress(Wrong):
+                    await self.dead_letter("retry", message_id)
+
+    async def try_now(self, name: str) -> str:
+        """Let a message wait no longer for its next try; its id of ours. Raises Wrong."""
+        trace = await self.trace(name)
+        message_id = trace.ext_message_id
+        if not await self._store.try_now(message_id, trace.channel):
+            raise Wrong(409, "this message does not wait for another try")
+        log.info("{message_id} is tried now, by an operator", message_id=message_id)
+        whose = (trace.label, trace.channel, message_id, trace.uid, trace.ext_user_id)
+        self._decided(Decision("tried now", *whose, reason="by an operator"))
+        return message_id
 
     async def switch(self, switch: Switch, *, on: bool) -> tuple[Channel, ...]:
         """Let a label's messages go on, or wait; the channels that this was said of. Raises Wrong."""

@@ -136,16 +136,11 @@ class BrowserPages:
             await self._check_switch(fields)
             await self._orders.switch(Switch(fields["label"], Channel(fields["channel"])), on=verb == "resume")
             return see_other(b"/")
+        if verb == "try-now":
+            message_id = await self._orders.try_now(fields.get("id", ""))
+            return see_other(b"/trace?id=" + quote(message_id).encode())
         if verb == "retry-all":
-            for message_id in {letter.message_id for letter in await self._store.dead_letters(DEAD_LIMIT)}:
-                await self._store.retry_dead(message_id)
-        elif verb == "try-now":
-            message_id = fields.get("id", "")
-            trace = await self._orders.trace(message_id)
-            if not await self._store.try_now(trace.ext_message_id, trace.channel):
-                raise Wrong(409, "this message does not wait for another try")
-            log.info("{message_id} is tried now, by an operator", message_id=trace.ext_message_id)
-            return see_other(b"/trace?id=" + quote(trace.ext_message_id).encode())
+            await self._orders.retry_all_dead_letters()
         elif verb in _DEAD_VERBS:
             await self._orders.dead_letter(verb, fields.get("id", ""))
         else:

@@ -8,6 +8,7 @@ import pytest
 
 from admin_world import EMAIL, NOW, SMS, Reply, World
 from gatewayd.core.model import Decision
+from gatewayd.operators.message_orders import PAGE
 
 
 @pytest.fixture
@@ -61,6 +62,15 @@ def test_dead_letters_on_the_dashboard(world: World) -> None:
     assert form(world, verb="retry-all", token=token).status == 303
     assert world.run(world.store.dead_letters(10)) == []
     assert {job.message_id for job in world.run(world.store.lease_reports(10))} == {second.id, third.id}
+
+
+def test_all_is_all_and_each_is_in_the_audit_log(world: World) -> None:
+    """There may be more than a page shows; whoever reads the audit log finds what was told again, and when."""
+    dead = {world.dead(f"uid-{number}").id for number in range(PAGE + 1)}
+    token = token_of(world.ask("/confirm?verb=retry-all"))
+    assert form(world, verb="retry-all", token=token).status == 303
+    assert world.run(world.store.dead_letters(10)) == []
+    assert {one.message_id for one in world.decisions if one.what == "dead letters retried"} == dead
 
 
 @pytest.mark.parametrize(
@@ -162,7 +172,7 @@ def test_the_lists_name_what_went_wrong_and_what_waits(world: World) -> None:
 
 
 def test_a_trace_folds_its_tries_and_offers_the_next_one(world: World) -> None:
-    """How often since when, the next try and the deadline; "Try now" makes it due, and says so in the log."""
+    """How often since when, the next try and the deadline; "Try now" makes it due, and the audit log says so."""
     message, lease = world.accept(), ""
     for number in range(33):
         due = world.clock.seconds() + (number == 32) * 3600
@@ -182,6 +192,7 @@ def test_a_trace_folds_its_tries_and_offers_the_next_one(world: World) -> None:
     assert leased.message.id == message.id
     reply = world.ask("/do", body, Content_Type="application/x-www-form-urlencoded")
     assert reply.status == 409
+    assert world.decisions == [Decision("tried now", "amazing", SMS, message.id, "uid-1", "player-1", "by an operator")]
 
 
 def test_a_bidirectional_control_in_an_id_turns_nothing_round(world: World) -> None:
