@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -191,8 +191,10 @@ class HttpChannel(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        stopping = [Deferred.fromCoroutine(vendor.stop()) for vendor in self._vendors.values()]
-        await gatherResults([*stopping, *self._leaving])
+        for vendor in self._vendors.values():
+            self._let_go(vendor)
+        # However one of them ends: what the others have on the wire is waited for.
+        await DeferredList(list(self._leaving))
 
     def _let_go(self, vendor: Vendor) -> None:
         leaving = Deferred.fromCoroutine(vendor.stop())

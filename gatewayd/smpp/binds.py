@@ -4,8 +4,9 @@ Owns the list of links and what `bind` and `binds` make of it. It knows no messa
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -113,9 +114,9 @@ class Binds:
         for link in self._links:
             link.startService()
 
-    def stop(self) -> Deferred[list[None]]:
-        """What is on the wire gets its answer; unbind."""
-        return gatherResults([link.stopService() for link in self._links])
+    def stop(self) -> Deferred[Any]:
+        """What is on the wire gets its answer; unbind. Fires once each of them has ended, well or not."""
+        return DeferredList([self._stopped(link) for link in self._links])
 
     def reconfigure(self, settings: config.Smsc) -> None:
         """Add binds, or unbind the last ones; windows and times count at once."""
@@ -156,7 +157,10 @@ class Binds:
     def _let_go(self, link: Link) -> None:
         self._links.remove(link)
         self._handed_before += link.record.handed
-        link.stopService().addErrback(self._not_stopped)
+        self._stopped(link)
+
+    def _stopped(self, link: Link) -> Deferred[None]:
+        return link.stopService().addErrback(self._not_stopped)
 
     def _not_stopped(self, failure: Failure) -> None:
-        self.log.failure("a surplus bind of {smsc} did not stop well", failure, smsc=self._smsc)
+        self.log.failure("a bind of {smsc} did not stop well", failure, smsc=self._smsc)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -149,8 +149,10 @@ class SmppChannel(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        stopping = [Deferred.fromCoroutine(account.stop()) for account in self._accounts.values()]
-        await gatherResults([*stopping, *self._leaving])
+        for account in self._accounts.values():
+            self._let_go(account)
+        # However one of them ends: what the others have on the wire is waited for.
+        await DeferredList(list(self._leaving))
 
     def _let_go(self, account: Account) -> None:
         leaving = Deferred.fromCoroutine(account.stop())

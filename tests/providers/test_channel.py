@@ -1,11 +1,13 @@
 """The channel of vendors without sockets: one try, what an answer means, what is uncertain, pace, health, failover."""
 
+import gc
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from fakes import FakeStore
@@ -528,6 +530,26 @@ def test_a_drain_waits_for_what_is_on_the_wire() -> None:
     assert isinstance(send.outcome, Handed)
     assert stopped.called
     assert transport.disconnecting or transport.disconnected
+
+
+def test_a_vendor_that_can_not_stop_takes_nothing_from_the_others() -> None:
+    """What they have on the wire is waited for, as the store is there until all have ended; and it is said once."""
+    world = World(torn={}, vendor={})
+    world.channel.startService()
+    world.send("torn")
+    protocol, transport = world.reactor.connect()
+    protocol.dataReceived(answer())
+    send = world.send("vendor", number=1)
+    protocol, _ = world.reactor.connect()
+    with capturedLogs() as told:
+        transport.loseConnection = lambda: 1 / 0
+        stopped = world.channel.stopService()
+        assert not stopped.called
+        protocol.dataReceived(answer())
+        gc.collect()
+    assert isinstance(send.outcome, Handed)
+    assert stopped.called
+    assert [formatEvent(event) for event in told if event["log_level"] >= LogLevel.warn] == ["torn did not stop well"]
 
 
 def test_a_reload_keeps_what_stays() -> None:

@@ -1,14 +1,16 @@
 """Who waits for one SMSC: no slot of a window is lost or used twice, wherever the one who has it is cancelled."""
 
+import gc
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp.codec.pdu import Status
-from smpp_world import Memory, World, order
+from smpp_world import Memory, World, order, settings
 
 WINDOW = 3
 
@@ -138,3 +140,32 @@ def test_a_session_fault_binds_anew_and_is_no_ones_slot() -> None:
     verdict[0] = Status.ROK
     assert len(memory.tried) == 2
     assert whole_window_is_free(memory, world)
+
+
+class Torn(list[tuple[str, bytes | None]]):
+    """A way for octets that is none."""
+
+    def append(self, moving: tuple[str, bytes | None]) -> None:
+        """As a bug in what writes."""
+        raise RuntimeError("torn")
+
+
+def test_a_bind_that_can_not_stop_takes_nothing_from_the_others() -> None:
+    """What they have on the wire is waited for, as the store is there until all have ended; and it is said once."""
+    memory = Memory(Behaviour(answer_delay=1.0))
+    world = World({name: settings(2775) for name in ("world", "other")}, memory.clock, endpoint_of=memory.dial)
+    world.channel.startService()
+    memory.pump()
+    sent = ended(world.send(order(routes=("other",), now=memory.clock.seconds())))
+    memory.advance(0.5)
+    memory.wires[0].moving = Torn()
+    with capturedLogs() as told:
+        stopped = world.channel.stopService()
+        assert not stopped.called
+        memory.wires[0].moving = []
+        memory.advance(30)
+        gc.collect()
+    assert (stopped.called, sent) == (True, [None])
+    assert [formatEvent(event) for event in told if event["log_level"] >= LogLevel.warn] == [
+        "a bind of world did not stop well"
+    ]
