@@ -25,6 +25,7 @@ from gatewayd.intake.guard import IntakeGuard
 from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.audit import AuditLog
 from gatewayd.operators.degraded import WaysOut
+from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.systemd import notify
 from gatewayd.providers.channel import HttpChannel
 from gatewayd.smpp.channel import SmppChannel
@@ -71,6 +72,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     returned_mail: ReturnedMail | None
     works: Mapping[Channel, MessageWork]
     audit: AuditLog | None
+    metrics: Metrics
     make_due: Callable[[Channel, bool], Coroutine[Any, Any, None]]
 
 
@@ -131,6 +133,7 @@ class Reload:
         parts.api.reconfigure(labels, config.api.trusted_proxies)
         parts.admin.reload(stop_times(labels), configured(config, parts.channels))
         parts.ways_out.reconfigure(labels)
+        parts.metrics.expect(labels)
         parts.smtp.reconfigure(config.relays, labels)
         parts.fit.reconfigure(config.smscs)
         parts.smpp.reconfigure(config.smscs, labels)

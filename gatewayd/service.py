@@ -181,6 +181,7 @@ def gatewayd(
         returned_mail=returned_mail,
         works=queues.messages,
         audit=shared.audit,
+        metrics=shared.metrics,
         make_due=lambda channel, every: shared.store.make_due(channel, every=every),
     )
 

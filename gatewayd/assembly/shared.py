@@ -95,9 +95,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
     stops = StopList(link, prefix)
     store = RedisStore(link, reactor, prefix, table.instance)
     metrics = Metrics(CollectorRegistry(), instance=table.instance, version=__version__)
-    for name, label in config.labels.items():
-        for relay in label.relays:
-            metrics.may_mail(name, relay)
+    metrics.expect(config.labels)
     return Shared(
         reactor=reactor,
         config=config,

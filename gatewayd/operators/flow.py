@@ -47,6 +47,11 @@ class Flow(Collector):
         timed.seconds += seconds
         timed.numbers[bisect_left(self._bounds, seconds)] += 1
 
+    def expect(self, *labels: str) -> None:
+        """One may end so: shown with 0 until it does."""
+        if labels not in self._counted:
+            self._new(labels)
+
     def collect(self) -> Iterator[Metric]:
         """Prometheus: both, as they stand."""
         total = CounterMetricFamily(*self._total, labels=self._labels)

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from zope.interface import implementer
 
+from gatewayd.config import Label
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.interfaces import IMeter
 from gatewayd.core.model import Channel, Degraded, QueueState, WayState
@@ -27,6 +28,9 @@ _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.
 
 RESULTS: dict[ErrorCode, str] = {code: code.name.lower() for code in ErrorCode}
 """The words for `result` in gatewayd_intake_total: the names in the public table of error codes."""
+
+_WATCHED_OUTCOMES = ("sent", "uncertain", "failed", "rejected")
+_WATCHED_RESULTS = (ErrorCode.TRY_AGAIN, ErrorCode.INTERNAL, ErrorCode.NOT_AUTHORISED)
 
 Counts = Mapping[tuple[str, Channel, str], int]
 """As IStore.counts: label, channel and state to a number."""
@@ -160,13 +164,22 @@ class Metrics:
         """A callback ended; `seconds` since the status was queued."""
         self._callbacks.ended(seconds, label, status, result)
 
-    def may_mail(self, label: str, route: str) -> None:
-        """This label sends by this relay: from now on there is a rate, be it 0.
+    def expect(self, labels: Mapping[str, Label]) -> None:
+        """Show with 0 what alerts watch and has not happened yet.
 
-        Prometheus sees no increase in a count that begins with 1: a label's first complaint would raise no alarm.
+        Prometheus sees no increase where a count begins: a label's first complaint, or the first burst of uncertain
+        messages, would raise no alarm.
         """
-        self._mails.labels(label, route)
-        self._complaints.labels(label, route)
+        for name, label in labels.items():
+            for relay in label.relays:
+                self._mails.labels(name, relay)
+                self._complaints.labels(name, relay)
+            ways = ((Channel.EMAIL, label.relays), (Channel.SMS, label.sms_routes), (Channel.IM, label.im_via))
+            for channel in (channel for channel, out in ways if out):
+                for outcome in _WATCHED_OUTCOMES:
+                    self._attempts.expect(name, channel, outcome)
+                for result in _WATCHED_RESULTS:
+                    self._intake.expect(name, channel, RESULTS[result])
 
     def mailed(self, label: str, route: str) -> None:
         """A relay took an email of this label."""

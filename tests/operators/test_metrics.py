@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from zope.interface.verify import verifyObject
 
+from gatewayd.config import Label
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.interfaces import IMeter
 from gatewayd.core.model import BindState, Channel, Degraded, QueueState, WayState
@@ -17,6 +18,17 @@ from gatewayd.core.status import Report
 from gatewayd.operators.metrics import Metrics, unreconciled, waiting
 
 EMAIL, SMS, IM = Channel
+LABEL = Label.model_validate(
+    {
+        "allow_from": ["127.0.0.0/8"],
+        "authorization": ["secret"],
+        "api_key": "key",
+        "callback_hosts": ["*.smartico.ai"],
+        "directory": "players",
+        "relays": ["main"],
+        "sms_routes": [{"prefix": "", "via": ["world"]}],
+    }
+)
 
 
 @pytest.fixture
@@ -60,13 +72,35 @@ def test_requests_count_by_label_channel_and_result(metrics: Metrics, registry: 
 def test_the_first_complaint_is_an_increase(metrics: Metrics, registry: CollectorRegistry) -> None:
     """Who may send has both counts from the start, at 0: else Prometheus would see the second complaint at first."""
     where = {"label": "amazing", "route": "main"}
-    metrics.may_mail("amazing", "main")
+    metrics.expect({"amazing": LABEL})
     names = ("gatewayd_mails_total", "gatewayd_complaints_total")
     assert [registry.get_sample_value(name, where) for name in names] == [0, 0]
     metrics.mailed("amazing", "main")
     metrics.complained("amazing", "main")
-    metrics.may_mail("amazing", "main")
+    metrics.expect({"amazing": LABEL})
     assert [registry.get_sample_value(name, where) for name in names] == [1, 1]
+
+
+def test_what_alerts_count_begins_with_nought(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """A burst that is the first of its kind is an increase: uncertain, failed, refused for our own reasons."""
+    metrics.expect({"amazing": LABEL})
+    for channel, counted in (("email", 0), ("sms", 0), ("im", None)):
+        where = {"label": "amazing", "channel": channel}
+        for outcome in ("sent", "uncertain", "failed", "rejected"):
+            assert registry.get_sample_value("gatewayd_attempts_total", where | {"outcome": outcome}) == counted
+        for result in ("try_again", "internal", "not_authorised"):
+            assert registry.get_sample_value("gatewayd_intake_total", where | {"result": result}) == counted
+    metrics.settled("amazing", SMS, "uncertain", 1.0)
+    metrics.expect({"amazing": LABEL})
+    of_sms = {"label": "amazing", "channel": "sms", "outcome": "uncertain"}
+    assert registry.get_sample_value("gatewayd_attempts_total", of_sms) == 1
+
+
+def test_alerts_and_board_look_at_every_queue() -> None:
+    """Whatever names queues of messages names each channel's: one that is left out may wait for ever unseen."""
+    for expressions in (alert_expressions(), dashboard_expressions()):
+        for named in re.findall(r'queue=~"([a-z|]+)"', expressions):
+            assert set(named.split("|")) == set(Channel)
 
 
 def test_what_redis_counts_never_goes_back_a_little(metrics: Metrics, registry: CollectorRegistry) -> None:
