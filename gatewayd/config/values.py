@@ -138,7 +138,7 @@ def _header_text(value: str) -> str:
 
 def _host(value: str) -> str:
     """An IPv6 address stands in brackets only where a port may follow."""
-    value = value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+    value = ascii_host(value[1:-1] if value[0] == "[" and value[-1] == "]" else value)
     _check_host(value)
     return value
 
@@ -172,8 +172,9 @@ def _host_and_port(value: str) -> str:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", value)
     if match is None or not 1 <= int(match[2] or 1) <= 65535:
         raise ValueError('is not a host, or a host and a port: "smsc.example.com:2775", "[2001:db8::1]:2775"')
-    _check_host(match[1].strip("[]"))
-    return value
+    host = ascii_host(match[1])
+    _check_host(host.strip("[]"))
+    return host + value[match.end(1) :]
 
 
 def _pin(value: str) -> str:

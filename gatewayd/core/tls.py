@@ -20,6 +20,7 @@ from twisted.internet.ssl import (
 from zope.interface import implementer
 
 from gatewayd.config import pem
+from gatewayd.config.host_names import ascii_host
 
 
 def client_options(
@@ -144,7 +145,7 @@ class _Pinned:
         """Twisted: a connection for one handshake."""
         connection = SSL.Connection(self._context, None)
         if not isIPAddress(self._host) and not isIPv6Address(self._host):
-            connection.set_tlsext_host_name(self._host.encode("idna"))
+            connection.set_tlsext_host_name(ascii_host(self._host).encode())
         return connection
 
     def _verified(self, connection: Any, certificate: Any, error: int, depth: int, fine: int) -> bool:

@@ -15,6 +15,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
+from gatewayd.config.host_names import ascii_host
 from gatewayd.core.tls import UnusableFile
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
@@ -126,7 +127,7 @@ def host_of(netloc: str) -> tuple[str, int | None]:
     """The host in its form for DNS, and the port. Raises ValueError."""
     parts = urlsplit(f"//{netloc}")
     host, port = parts.hostname or "", parts.port
-    name = host if host.isascii() else host.encode("idna").decode()
+    name = ascii_host(host)
     if not name:
         raise ValueError("there is no host")
     return name, port
@@ -134,7 +135,10 @@ def host_of(netloc: str) -> tuple[str, int | None]:
 
 def host_header(netloc: str) -> str:
     """The host as it stands in a request's head."""
-    return netloc if netloc.isascii() else netloc.encode("idna").decode()
+    if netloc.isascii():
+        return netloc
+    host, colon, port = netloc.partition(":")
+    return ascii_host(host) + colon + port
 
 
 def target(text: str) -> str:

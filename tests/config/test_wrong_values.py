@@ -440,6 +440,9 @@ def test_names_in_unicode_are_read_as_a_labels() -> None:
             admin={"hosts": ["MÜNCHEN.example"]},
             bounces={"domain": "münchen.example", "internal_relays": ["münchen.example"]},
             public={"base_url": "https://münchen.example:8443/a"},
+            relays__main__host="MÜNCHEN.example",
+            smscs__world__host="straße.example",
+            smscs__world__more_hosts=["Straße.example:2776", "straße.example"],
         ),
         {},
     )
@@ -451,6 +454,9 @@ def test_names_in_unicode_are_read_as_a_labels() -> None:
     assert (config.bounces.domain, config.bounces.internal_relays) == (plain, (plain,))
     assert config.public is not None
     assert config.public.base_url == f"https://{plain}:8443/a"
+    other = "xn--strae-oqa.example"
+    world = config.smscs["world"]
+    assert (config.relays["main"].host, world.host, world.more_hosts) == (plain, other, (f"{other}:2776", other))
 
 
 def test_a_file_for_a_proof_that_is_empty_is_told(tmp_path: Path) -> None:
