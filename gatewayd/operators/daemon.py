@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, Logger
 
-from gatewayd.core.drain import AT_LEAST, IN_ALL
+from gatewayd.core.at_most import has_ended
+from gatewayd.core.drain import AT_LEAST, AWAKE, IN_ALL
+from gatewayd.core.lateness import LATE
 from gatewayd.operators.log import Observer
 from gatewayd.operators.systemd import notify
 
@@ -53,6 +55,7 @@ class Daemon(MultiService):
         self._reload = reload
         self._observer = observer
         self._ending = False
+        self._began = 0.0  # the stop, in seconds since the epoch; later by what the process slept meanwhile
         for part in parts:
             part.setServiceParent(self)
 
@@ -107,34 +110,37 @@ class Daemon(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        began = self._reactor.seconds()
-        until = began + IN_ALL
+        self._began = self._reactor.seconds()
         left = list(reversed(list(self)))
         ending: list[Deferred[None]] = []
         for kinds, by in self._together:
             at_once = [part for part in left if isinstance(part, kinds)]
             left = [part for part in left if part not in at_once]
             ending += [Deferred.fromCoroutine(_stopped(part)) for part in at_once]
-            await self._ended(ending, min(until, began + by))
+            await self._ended(ending, by)
         for part in left:
-            await self._ended([Deferred.fromCoroutine(_stopped(part))], until)
-        await self._ended([Deferred.fromCoroutine(_closed(self._closing))], until)
+            await self._ended([Deferred.fromCoroutine(_stopped(part))], IN_ALL)
+        await self._ended([Deferred.fromCoroutine(_closed(self._closing))], IN_ALL)
         if self._observer is not None:
             # Nobody asks it for these any more.
             self._observer.close()
         log.info("gatewayd has stopped")
 
-    async def _ended(self, ending: Sequence[Deferred[None]], until: float) -> None:
-        """Once all have ended, or at `until`: a Redis that is silent keeps some from it, and their limits add up.
+    async def _ended(self, ending: Sequence[Deferred[None]], by: float) -> None:
+        """Once all have ended, or `by` seconds behind the signal: a Redis that is silent keeps some from it, and their
+        limits add up.
 
         What has not ended then goes on until the process exits; cancelled, it would not say goodbye.
         """
         over: Deferred[None] = Deferred()
         DeferredList(ending).addCallback(lambda _: None if over.called else over.callback(None))
-        over.addTimeout(
-            max(until - self._reactor.seconds(), AT_LEAST), self._reactor, onTimeoutCancel=lambda result, seconds: None
-        )
-        await over
+        now = self._reactor.seconds()
+        until = max(self._began + by, now + AT_LEAST)
+        await has_ended(over, self._reactor, until - now, reading=AWAKE)
+        late = self._reactor.seconds() - until
+        if late > LATE:
+            # While the process was stopped nobody could end.
+            self._began += late
 
 
 async def _closed(closing: Callable[[], Awaitable[None]]) -> None:

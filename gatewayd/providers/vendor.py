@@ -5,14 +5,13 @@ asked is exchange.py's, what an answer means for a message the channel's.
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
 from gatewayd.config import Provider
 from gatewayd.core import backlog
+from gatewayd.core.at_most import has_ended
 from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Down, TemporaryFailure
 from gatewayd.core.model import WayState
@@ -113,8 +112,7 @@ class Vendor:
         self._fail_waiting(self._ending)
         if self._in_flight:
             drained = self._drained = Deferred()
-            with suppress(DeferredTimeoutError):
-                await drained.addTimeout(DRAIN, self._clock)
+            await has_ended(drained, self._clock, DRAIN)
         self._pace.stop()
         for closing in self._exchange.close():
             await closing

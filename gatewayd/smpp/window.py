@@ -10,6 +10,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from gatewayd.core.at_most import has_ended
 from gatewayd.core.errors import NotWritten
 from gatewayd.core.line import Line
 from gatewayd.core.slots import Slot
@@ -121,8 +122,7 @@ class Window:
         self.give_up()
         if not self._is_drained():
             drained = self._drained = Deferred()
-            drained.addTimeout(longest, self._clock, onTimeoutCancel=lambda *_: None)
-            await drained
+            await has_ended(drained, self._clock, longest)
             self._drained = None
 
     def _is_drained(self) -> bool:

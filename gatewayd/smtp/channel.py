@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.defer import TimeoutError as TwistedTimeout
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.config import Label, Relay
+from gatewayd.core.at_most import has_ended
 from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.failover import Setback, first_that_takes
@@ -106,11 +106,7 @@ class SmtpChannel(Service):
 
     async def _stop(self) -> None:
         closing = [route.stop() for route in self._routes.values()] + self._leaving
-        done: Deferred[Any] = DeferredList(closing, consumeErrors=True)
-        done.addTimeout(self._drain, self._reactor)
-        try:
-            await done
-        except (TwistedTimeout, CancelledError):
+        if not await has_ended(DeferredList(closing, consumeErrors=True), self._reactor, self._drain):
             for route in self._routes.values():
                 route.abort()
 

@@ -9,8 +9,10 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
+from gatewayd.core.at_most import has_ended
 from gatewayd.core.drain import DRAIN, STORED
 from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.lateness import READING
 
 POLL = 0.2
 """Seconds between two looks at the queue where the last one found less than it asked for."""
@@ -99,8 +101,7 @@ class Outbox(Service, Generic[T]):
         waiting = list(self._running.values())
         if waiting:
             finished: Deferred[Any] = DeferredList([_shadow(doing) for doing in waiting], consumeErrors=True)
-            finished.addTimeout(DRAIN + STORED, self._clock, onTimeoutCancel=lambda result, seconds: None)
-            await finished
+            await has_ended(finished, self._clock, DRAIN + STORED, reading=READING + STORED)
         for doing in list(self._running.values()):
             doing.cancel()
 
@@ -119,6 +120,9 @@ class Outbox(Service, Generic[T]):
         while following is not None:
             try:
                 following = await self._work.do(following)
+                if not self.running:
+                    # It stays leased, as what is offered does: begun now, it might be cut off in the middle.
+                    return
             except CancelledError:
                 return
             except Exception:

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gatewayd.core.drain import DOORS, DRAIN, IN_ALL, STORED
+from gatewayd.core.lateness import READING
 from gatewayd.operators.daemon import Daemon
 
 
@@ -80,3 +81,40 @@ def test_a_stop_takes_twenty_seconds_at_most(
     if door is not None and queue is not None:
         # What was given up is stored before Redis is left, and so is what a slow door brought.
         assert {"door has ended", "queue has ended"} < set(stopped[: stopped.index("watch")])
+
+
+@pytest.mark.parametrize("door", [0.2, 5.0])
+@pytest.mark.parametrize("before", [0.5, 5.0, 19.0])
+def test_what_a_stop_was_slept_through_is_nobodys_time(door: float, before: float) -> None:
+    """SIGTERM, and then the process is stopped: awake, what waited for answers reads them, and has them stored."""
+    clock, stopped = Clock(), list[str]()
+
+    class Asleep(Queue):
+        """It waits for an answer, that is there at once."""
+
+        def stopService(self) -> Deferred[None]:
+            """The limit of what it waits for is over, too, once the process is awake."""
+            self._seconds = max(before + 60 - clock.seconds(), 0.0) + READING + STORED
+            return super().stopService()
+
+    async def closing() -> None:
+        stopped.append("closed")
+
+    parts = [Part(clock, "redis", 0.0, stopped), Part(clock, "watch", 0.1, stopped)]
+    parts += [Asleep(clock, "queue", None, stopped), Door(clock, "door", door, stopped)]
+    daemon = Daemon(
+        clock,
+        {},
+        parts,
+        name="a daemon",
+        together=(((Door,), DOORS), ((Queue,), IN_ALL)),
+        draining=lambda: None,
+        closing=closing,
+        reload=lambda: None,
+    )
+    ended = daemon.stopService()
+    clock.pump([0.05] * round(before / 0.05))
+    clock.advance(60)
+    clock.pump([0.05] * 40)
+    assert ended.called
+    assert stopped.index("queue has ended") < stopped.index("watch") < stopped.index("redis")

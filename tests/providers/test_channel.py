@@ -552,6 +552,20 @@ def test_a_vendor_that_can_not_stop_takes_nothing_from_the_others() -> None:
     assert [formatEvent(event) for event in told if event["log_level"] >= LogLevel.warn] == ["torn did not stop well"]
 
 
+def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_in_a_drain_counts() -> None:
+    """SIGTERM, and then stopped for longer than the drain may take: what came meanwhile is read before the end."""
+    world = World()
+    world.channel.startService()
+    send = world.send()
+    protocol, _ = world.reactor.connect()
+    stopped = world.channel.stopService()
+    world.reactor.advance(60)
+    protocol.dataReceived(answer())
+    world.reactor.advance(1)
+    assert isinstance(send.outcome, Handed)
+    assert stopped.called
+
+
 def test_a_reload_keeps_what_stays() -> None:
     """Another text for the vendor needs no other connection; another host does."""
     world = World()

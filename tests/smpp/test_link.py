@@ -367,6 +367,20 @@ def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None
     stop(memory, world)
 
 
+def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_in_a_drain_counts() -> None:
+    """SIGTERM, and then stopped for longer than the drain may take: what came meanwhile is read before the unbind."""
+    memory = Memory()
+    world = memory.world()
+    sending = world.send(order(1, now=memory.clock.seconds()))
+    memory.clock.advance(0)
+    memory.wires[0].pump()  # the submit is with the SMSC, and its answer on its way to us
+    stopped = world.channel.stopService()
+    memory.clock.advance(60)
+    memory.advance(1)
+    assert sending.result.route == "world"
+    assert stopped.called
+
+
 def test_a_segment_whose_bind_is_gone_follows_another() -> None:
     """Mid-message the bind falls: the message is uncertain if its segment was written, and goes on if it was not."""
     memory = Memory(Behaviour(answer_delay=1.0))

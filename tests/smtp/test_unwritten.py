@@ -106,6 +106,19 @@ def test_a_stop_puts_back_what_follows_a_dot_that_hangs(on_uncertain: str) -> No
     assert not sending.store.db.leases["email", "one"]
 
 
+def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_in_a_drain_counts() -> None:
+    """SIGTERM, and then stopped for longer than the drain may take: what was taken meanwhile is sent."""
+    sending = Sending("resend")
+    sending.begin(1)
+    sending.tell(GO)
+    stopping = [sending.outbox.stopService(), sending.channel.stopService()]
+    sending.reactor.advance(60)
+    sending.tell(b"250 ok\r\n")
+    sending.reactor.pump([0.1] * 10)
+    assert sending.states() == [State.SENT]
+    assert all(one.called for one in stopping)
+
+
 @pytest.mark.parametrize("said", [b"", b"250 ok\r\n", b"250 ok\r\n250 ok\r\n"])
 def test_a_stop_puts_back_what_the_relay_never_said_354_to(said: bytes) -> None:
     """It is marked, and nothing of its content was written."""

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gatewayd.core.drain import DRAIN, STORED
+from gatewayd.core.lateness import READING
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import State
 from gatewayd.work.outbox import Outbox
@@ -136,6 +137,58 @@ def test_stopping_has_a_limit(bench: Bench) -> None:
     bench.clock.advance(DRAIN + STORED)
     assert stopped == [None]
     assert ID in bench.store.db.leases["sms", "one"]
+
+
+def test_a_process_that_was_stopped_while_it_drains_hears_what_was_answered(bench: Bench) -> None:
+    """SIGTERM, and then stopped for longer than the limit: the answer is read, and stored, before all is given up."""
+    waiting: Deferred[None] = Deferred()
+
+    async def outcome(leased: Leased) -> Handed:
+        await waiting
+        return await bench.takes(leased)
+
+    bench.outcome = outcome
+    bench.accept()
+    bench.outbox.startService()
+    stopped: list[None] = []
+    bench.outbox.stopService().addCallback(stopped.append)
+    bench.clock.advance(60)
+    bench.clock.advance(READING)
+    assert stopped == []
+    waiting.callback(None)
+    assert stopped == [None]
+    assert bench.state() is State.SENT
+
+
+def test_what_follows_in_a_lease_is_not_begun_after_the_stop() -> None:
+    """The next status of a message would be cut off in the middle, and be told twice; so it stays leased."""
+    clock = Clock()
+    begun: list[str] = []
+    ends: Deferred[None] = Deferred()
+
+    class Following:
+        """One item, and another behind it."""
+
+        def key(self, item: str) -> str:
+            """The same lease."""
+            return "key"
+
+        async def lease(self, limit: int) -> list[str]:
+            """The first."""
+            return [] if begun else ["accepted"]
+
+        async def do(self, item: str) -> str | None:
+            """Takes its time."""
+            begun.append(item)
+            await ends
+            return "delivered"
+
+    outbox = Outbox(clock, Following(), 10)
+    outbox.startService()
+    stopped: list[None] = []
+    outbox.stopService().addCallback(stopped.append)
+    ends.callback(None)
+    assert (begun, stopped) == (["accepted"], [None])
 
 
 def test_what_is_offered_after_the_stop_is_not_begun(bench: Bench) -> None:
