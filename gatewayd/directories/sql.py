@@ -21,13 +21,16 @@ from gatewayd.directories import drivers, interrupts
 from gatewayd.directories.query import BoundQuery, bind
 from gatewayd.directories.remembered import TookTooLong
 from gatewayd.directories.replaced import NOWHERE, Standing, standing
-from gatewayd.directories.rows import FLAGS, flag_of, read_row, recipient_of
+from gatewayd.directories.rows import FLAGS, flag_of, read_row
 from gatewayd.directories.threads import StillAtWork, Threads
 
 log = Logger()
 
 CONNECTIONS = 8
 """Threads, each with a connection of its own."""
+
+MOST_ROWS = 100
+"""Rows of one player that are read."""
 
 ADDRESSES = frozenset(("email", "phone", "im"))
 """The columns of which a query gives one at least."""
@@ -110,6 +113,7 @@ class _Found(Struct, frozen=True):
     recipient: Recipient | None
     columns: tuple[str, ...] = ()
     refused: bool = False
+    rows: int = 0
 
 
 class _SqlConnection:
@@ -182,6 +186,9 @@ class _SqlConnection:
             raise TemporaryFailure(f"the database failed: {reason}") from None
         if ADDRESSES.isdisjoint(found.columns):
             raise TemporaryFailure("the query gives neither a column email nor a column phone")
+        if found.rows > MOST_ROWS:
+            # What the others say of exclusion nobody has read.
+            raise TemporaryFailure(f"the query gives more than {MOST_ROWS} rows for one player")
         return found
 
     def _ask(self, bound: BoundQuery, values: Mapping[str, str]) -> _Found:
@@ -190,16 +197,14 @@ class _SqlConnection:
         cursor = self._cursor = self._connection.cursor()
         try:
             cursor.execute(bound.sql, bound.arguments(values))
-            row = cursor.fetchone()
+            rows = cursor.fetchmany(MOST_ROWS + 1)
             columns = _lower(tuple([column[0] for column in cursor.description or ()]))
         finally:
             self._cursor = None
             cursor.close()
-        if row is None:
+        if not rows:
             return _Found(None, columns)
-        if isinstance(row, Mapping):
-            return _Found(recipient_of(row), columns)
-        return _Found(read_row(_by_name(columns, row)), columns)
+        return _Found(read_row(_as_one([_named(columns, row) for row in rows])), columns, rows=len(rows))
 
     def _end_transaction(self) -> None:
         """Under REPEATABLE READ the next look-up would still see this one's snapshot, and miss an opt-out made since.
@@ -221,6 +226,20 @@ class _SqlConnection:
                 connection.close()
             except Exception as error:
                 log.debug("a connection did not close cleanly: {kind}", kind=type(error).__name__)
+
+
+def _named(columns: Sequence[str], row: Any) -> dict[str, Any]:
+    if isinstance(row, Mapping):
+        return {str(name).lower(): value for name, value in row.items()}
+    return _by_name(columns, row)
+
+
+def _as_one(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first row's values, but of a flag a yes: a join with exclusions gives one for each, in any order."""
+    found = rows[0]
+    for row in rows[1:]:
+        found |= {name: value for name, value in row.items() if name in FLAGS and flag_of(value)}
+    return found
 
 
 def _by_name(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:

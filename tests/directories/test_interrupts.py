@@ -147,9 +147,9 @@ class Codes:
             self.asked += 1
             raise self.error
 
-    def fetchone(self) -> tuple[str]:
+    def fetchmany(self, size: int) -> list[tuple[str]]:
         """Anna."""
-        return ("anna@players.example",)
+        return [("anna@players.example",)]
 
     def close(self) -> None:
         """Nothing to close."""

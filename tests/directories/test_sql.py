@@ -23,7 +23,7 @@ from gatewayd.core.model import Recipient
 from gatewayd.directories import open_directory
 from gatewayd.directories.query import bind
 from gatewayd.directories.remembered import Remembered
-from gatewayd.directories.sql import SqlRecipientDirectory
+from gatewayd.directories.sql import MOST_ROWS, SqlRecipientDirectory
 from gatewayd.directories.threads import MOST_STUCK
 from gatewayd.sandbox.players import QUERY, SAMPLES, PlayerDatabase
 from redis_server import until
@@ -159,6 +159,35 @@ async def test_a_flag_that_a_join_gives_twice_is_set_where_one_of_them_is(player
         await directory.close()
 
 
+@pytest.mark.parametrize("flags", ["(0), (1)", "(1), (0)", "(NULL), ('yes'), (0)"])
+@pytest_twisted.ensureDeferred
+async def test_a_flag_that_a_join_gives_in_several_rows_is_set_where_one_of_them_is(
+    players: PlayerDatabase, flags: str
+) -> None:
+    """Exclusions in a table of their own, some of them over, in any order: a yes keeps us from writing."""
+    table = f"WITH flags(flag) AS (VALUES {flags}) "
+    query = f"{table} SELECT 'a@x.example' AS email, flag AS excluded FROM flags WHERE :ext_user_id = '1'"
+    directory = sqlite(players, query)
+    try:
+        assert await directory.find("amazing", "1") == Recipient("a@x.example", excluded=True)
+        assert await directory.find("amazing", "2") is None
+    finally:
+        await directory.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_more_rows_than_are_read_tell_of_nobody(players: PlayerDatabase) -> None:
+    """What the rest of them say of exclusion is not known; a query without its WHERE gives all players."""
+    rows = ", ".join(["('a@x.example')"] * (MOST_ROWS + 1))
+    query = f"WITH all_of(email) AS (VALUES {rows}) SELECT email FROM all_of WHERE :ext_user_id <> ''"
+    directory = sqlite(players, query)
+    try:
+        with pytest.raises(TemporaryFailure, match="more than 100 rows"):
+            await directory.find("amazing", "1")
+    finally:
+        await directory.close()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_player_file_that_was_replaced_is_the_one_that_is_asked(tmp_path: Path) -> None:
     """Who is in the one that has the name now counts. Where none has it, that is trouble, and none is made."""
@@ -285,9 +314,9 @@ class FlakyConnection:
         if self.number not in self.driver.alive:
             raise ConnectionError("gone away")
 
-    def fetchone(self) -> tuple[str]:
+    def fetchmany(self, size: int) -> list[tuple[str]]:
         """Anna."""
-        return ("anna@players.example",)
+        return [("anna@players.example",)]
 
     def close(self) -> None:
         """Nothing to close."""
@@ -350,9 +379,9 @@ class HangingDriver:
         if arguments[0] == "hangs":
             assert self.let_go.wait(60)
 
-    def fetchone(self) -> tuple[str]:
+    def fetchmany(self, size: int) -> list[tuple[str]]:
         """Anna."""
-        return ("anna@players.example",)
+        return [("anna@players.example",)]
 
     def close(self) -> None:
         """Nothing to close."""
