@@ -99,6 +99,10 @@ def _check(options: argparse.Namespace) -> int:
     for finding in readable:
         tell(finding)
     found = [*readable, *_in_reactor(lambda reactor: look_at_everything(reactor, config, tell))]
+    for text in asking.what_it_lacks(options):
+        # Whoever runs this may be let in where the daemon is not.
+        found.append(Finding("warn", "running gatewayd", text))
+        tell(found[-1])
     bad = failed(found)
     if options.json:
         rows = [{"result": one.word.lower(), "what": one.what, "found": one.found} for one in found]

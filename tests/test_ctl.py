@@ -26,6 +26,7 @@ from gatewayd import ctl
 from gatewayd.core.model import BindState, Decision, WayState
 from gatewayd.operators.adminclient import AdminClient, NoDaemon, _split, open_client
 from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.command_line import command_line
 
 Run = Any
 
@@ -128,8 +129,9 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("replay --since yesterday", "'yesterday' is not a time such as 2026-01-31T12:00"),
-        ("replay --since 0001-01-01", "'0001-01-01' is not a time"),
+        ("replay --since yesterday", "'yesterday' is neither a time such as 2026-01-31T12:00 nor one such as 7d"),
+        ("replay --since 0001-01-01", "'0001-01-01' is neither a time"),
+        ("dead-letters retry-all --until 1", "'1' is neither a time"),
         ("sandbox --messages many", "must be a number, 1 or more"),
         ("smpp-probe world --to mum", "must be a number such as +447700900123"),
         ("dead-letters list --limit 0", "must be a number, 1 or more"),
@@ -141,6 +143,13 @@ def test_a_wrong_argument_is_said_in_words(words: str, said: str, capsys: pytest
     """Exit status 2, and what would have been right."""
     assert _status_of(words.split()) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["stops amazing", "replay", "dead-letters retry-all"])
+def test_every_range_of_time_may_begin_so_long_ago(words: str) -> None:
+    """An outage is remembered as two hours ago, not as a time of UTC."""
+    parser = command_line(dict.fromkeys(VERBS, lambda options: 0), 10_000.0)
+    assert parser.parse_args([*words.split(), "--since", "2h"]).since == 2_800
 
 
 def test_an_old_locale_is_no_traceback(tmp_path: Path) -> None:

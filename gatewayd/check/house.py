@@ -108,6 +108,9 @@ def secrets(path: Path) -> list[Finding]:
         if kind == "file" and _has_strays(_key(at), Path(rest)):
             more = "blanks, line breaks or a byte order mark, which count as part of the secret"
             found.append(Finding(WARN, at, f"{rest} has more than one plain line: {more}"))
+        if kind == "file" and (group := _kept_out(Path(rest))):
+            text = f"the group {group}, to which its directory is open, can't read {rest}"
+            found.append(Finding(WARN, at, f"{text} (chgrp {group} {rest}; chmod g+r {rest})"))
         if kind == "file" and _others_read(Path(rest)):
             found.append(Finding(WARN, at, f"every user of this host can read {rest} (chmod o= {rest})"))
         elif open_file and text and kind not in ("file", "credential", "env") and _SECRET_KEYS.search(_key(at)):
@@ -131,6 +134,26 @@ def _others_read(path: Path) -> bool:
         return bool(path.stat().st_mode & stat.S_IROTH)
     except OSError:
         return False
+
+
+def _kept_out(path: Path) -> str:
+    """The group that may enter the file's directory and not read the file, or nothing."""
+    try:
+        directory, file = path.parent.stat(), path.stat()
+        ours = keeps_out(
+            (directory.st_mode, directory.st_uid, directory.st_gid), (file.st_mode, file.st_uid, file.st_gid)
+        )
+        return path.parent.group() if ours else ""
+    except (OSError, KeyError):
+        return ""
+
+
+def keeps_out(directory: tuple[int, int, int], file: tuple[int, int, int]) -> bool:
+    """Whether a file of root's can't be read by whom its directory was made for; of each: mode, owner and group."""
+    (entry, _, group), (mode, owner, of_file) = directory, file
+    for_a_group = group != 0 and entry & stat.S_IXGRP and not entry & stat.S_IXOTH
+    by_group = of_file == group and mode & stat.S_IRGRP
+    return bool(for_a_group) and owner == 0 and not by_group and not mode & stat.S_IROTH
 
 
 def _key(at: str) -> str:

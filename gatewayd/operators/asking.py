@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gatewayd.core.model import Json
 from gatewayd.operators import outcomes, show
-from gatewayd.operators.adminclient import AdminClient, Unhappy, open_client
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
 
 _DEAD_PAGE = 100_000  # dead letters
 
@@ -33,6 +33,15 @@ def tell_outcome(options: Namespace, value: Json, sentence: str) -> int:
 def status(options: Namespace) -> int:
     """Queues, ways out, rates."""
     return tell(options, _client(options).get("/verbs/status"), show.status)
+
+
+def what_it_lacks(options: Namespace) -> list[str]:
+    """Why the running daemon is not ready, and what does not work for somebody; nothing where none answers."""
+    try:
+        said = _client(options).get("/verbs/status")
+    except (NoDaemon, Unhappy):
+        return []
+    return [*said["reasons"], *(one["text"] for one in said["degraded"])]
 
 
 def trace(options: Namespace) -> int:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NoReturn
 
 from gatewayd import __version__
-from gatewayd.operators.given_times import length, moment, since
+from gatewayd.operators.given_times import length, moment
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 Verb = Callable[[argparse.Namespace], int]
@@ -46,6 +46,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     parser.add_argument("--instance", metavar="NAME", default="", help="which process, where several share the file")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--version", action="version", version=f"gatewayctl {__version__}")
+    ago = partial(moment, now=now)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(name: str, text: str) -> argparse.ArgumentParser:
@@ -59,7 +60,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     one = verb("trace", "the timeline of one message")
     one.add_argument("id", metavar="ID", help="ext_message_id, or Smartico's uid")
     one.add_argument("--record", action="store_true", help="print each field that Redis keeps of it, by name, as JSON")
-    _dead_letter_verb(verb("dead-letters", "statuses that Smartico did not take, and why"))
+    _dead_letter_verb(verb("dead-letters", "statuses that Smartico did not take, and why"), ago)
     for name, text in (
         ("suppress", "put a player on a label's stop list"),
         ("unsuppress", "take a player off a label's stop list"),
@@ -82,7 +83,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     stops.add_argument("label", metavar="LABEL")
     _channel(stops)
     text = "only what began then or later: 2026-01-31T12:00 (UTC), or 7d"
-    stops.add_argument("--since", metavar="TIME", type=partial(since, now=now), default=0.0, help=text)
+    stops.add_argument("--since", metavar="TIME", type=ago, default=0.0, help=text)
     way = stops.add_mutually_exclusive_group()
     way.add_argument("--export", metavar="FILE", dest="export_file", default="", help="write it as CSV (-: print it)")
     way.add_argument("--import", metavar="FILE", dest="import_file", default="", help="put on it what a CSV file says")
@@ -95,9 +96,9 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     replay = verb("replay", "tell Smartico again what it heard in a range of time, and lost")
     same = "The same range gives the same statuses each time; one that a replay told is in the range of either telling."
     replay.description = f"{replay.description} {same}"
-    from_then = "from then, as 2026-01-31T12:00 (UTC)"
-    replay.add_argument("--since", metavar="TIME", type=moment, required=True, help=from_then)
-    replay.add_argument("--until", metavar="TIME", type=moment, default=now, help="before then (default: now)")
+    from_then = "from then: 2026-01-31T12:00 (UTC), or 6h"
+    replay.add_argument("--since", metavar="TIME", type=ago, required=True, help=from_then)
+    replay.add_argument("--until", metavar="TIME", type=ago, default=now, help="before then (default: now)")
     replay.add_argument("--label", metavar="LABEL", default="", help="only this label (default: all)")
     _own_verbs(verb)
     return parser
@@ -120,7 +121,7 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
     audit = verb("audit", "the audit log of what was accepted, refused, sent and ended")
     text = "was anything changed, added or removed?"
-    verify = audit.add_subparsers(required=True).add_parser("verify", help=text, description=text)
+    verify = audit.add_subparsers(required=True).add_parser("verify", help=text, description=text.capitalize())
     verify.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     verify.add_argument("--head", action="store_true", help="and ask Redis whether lines were cut off the end")
     verify.add_argument(
@@ -132,7 +133,7 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     sandbox.add_argument("--messages", metavar="N", type=_count, default=1, help="send N of each, print the rate")
 
 
-def _dead_letter_verb(one: argparse.ArgumentParser) -> None:
+def _dead_letter_verb(one: argparse.ArgumentParser, ago: Callable[[str], float]) -> None:
     actions = one.add_subparsers(dest="action")
     for name, text in (
         ("list", "the newest first (this is the default)"),
@@ -147,9 +148,9 @@ def _dead_letter_verb(one: argparse.ArgumentParser) -> None:
         if name == "list":
             action.add_argument("--limit", metavar="N", type=_count, default=100, help="default: %(default)s")
         if name == "retry-all":
-            given_up = "given up at or after, as 2026-01-31T12:00 (UTC)"
-            action.add_argument("--since", metavar="TIME", type=moment, help=given_up)
-            action.add_argument("--until", metavar="TIME", type=moment, help="before then")
+            given_up = "given up at or after: 2026-01-31T12:00 (UTC), or 6h"
+            action.add_argument("--since", metavar="TIME", type=ago, help=given_up)
+            action.add_argument("--until", metavar="TIME", type=ago, help="before then")
 
 
 def _channel(one: argparse.ArgumentParser) -> None:

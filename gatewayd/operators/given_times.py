@@ -19,8 +19,8 @@ def length(text: str) -> float:
     return seconds
 
 
-def since(text: str, now: float) -> float:
-    """`text` as a moment: a time in ISO 8601 (UTC where it names no zone), or so long ago (7d).
+def moment(text: str, now: float) -> float:
+    """`text` as a moment: a time in ISO 8601 (UTC where it names no zone, as all that is printed), or so long ago (7d).
 
     Raises ArgumentTypeError.
     """
@@ -30,14 +30,6 @@ def since(text: str, now: float) -> float:
         return _moment_in(text)
     except (ValueError, OverflowError):
         raise ArgumentTypeError(f"{text!r} is neither a time such as 2026-01-31T12:00 nor one such as 7d") from None
-
-
-def moment(text: str) -> float:
-    """An ISO 8601 time; UTC where it names no zone, as all that gatewayctl prints. Raises ArgumentTypeError."""
-    try:
-        return _moment_in(text)
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00") from None
 
 
 def _moment_in(text: str) -> float:

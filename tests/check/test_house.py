@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gatewayd.check.house import look, secrets
+from gatewayd.check.house import keeps_out, look, secrets
 from gatewayd.config import parse
 
 LABEL = {
@@ -107,6 +107,22 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     assert not any("hunter2" in one.found for one in found)
     config.chmod(0o640)
     assert [one.what for one in secrets(config)] == ["gatewayd.secret_key"]
+
+
+def test_a_secret_that_the_daemon_is_kept_from() -> None:
+    """Root wrote it without thinking of the group that may enter its directory: check, run by root, reads it all the
+    same, and the daemon would not start.
+    """
+    secrets_of = (0o40750, 0, 997)  # mode, owner, group
+    assert keeps_out(secrets_of, (0o100600, 0, 0))
+    assert keeps_out(secrets_of, (0o100640, 0, 0))
+    assert keeps_out(secrets_of, (0o100600, 0, 997))
+    assert not keeps_out(secrets_of, (0o100640, 0, 997))
+    assert not keeps_out(secrets_of, (0o100644, 0, 0))
+    assert not keeps_out(secrets_of, (0o100600, 997, 997))
+    # A directory of root's alone, or of everybody's, says nothing of who is to read what is in it.
+    assert not keeps_out((0o40700, 0, 0), (0o100600, 0, 0))
+    assert not keeps_out((0o40755, 0, 0), (0o100600, 0, 0))
 
 
 def test_a_secret_file_by_a_path_that_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

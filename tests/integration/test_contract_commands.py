@@ -280,6 +280,22 @@ def test_check_connects_to_everything(shared: Outside) -> None:
     assert "main" in run.stdout
 
 
+def test_check_says_what_only_the_running_daemon_sees(world: Outside) -> None:
+    """Root may read a database that the daemon may not: what does not work for the daemon is told, too."""
+    good = dict(world.settings["directories"]["players"])
+    world.settings["directories"]["players"] = good | {"connect": {"database": "/nowhere/players.db"}}
+    world.start()
+    until(lambda: "players" in admin(world, "/readyz").body.decode())
+    world.settings["directories"]["players"] = good
+    world.write()
+    run = world.ctl("check", seconds=90)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"(?m)^ok +directory players: ", run.stdout)
+    assert re.search(r"(?m)^warn  running gatewayd: directory players: ", run.stdout)
+    told = json.loads(world.ctl("check", "--json", seconds=90).stdout)["findings"]
+    assert [one["what"] for one in told if one["result"] == "warn"].count("running gatewayd") == 1
+
+
 def test_a_verb_without_a_daemon_fails(world: Outside) -> None:
     """Exit status 1, one line, no traceback."""
     world.write()
