@@ -16,10 +16,10 @@ from msgspec import Struct
 from gatewayd.core.durations import spoken
 from gatewayd.core.model import Channel, DeadLetter, Known, Trace, Waiting, WayState
 from gatewayd.core.visible import visible_lines
-from gatewayd.operators.figures import Snapshot, rate_of
+from gatewayd.operators.figures import Sample, Snapshot, rate_of
 from gatewayd.operators.folding import folded
 from gatewayd.operators.metrics import Counts
-from gatewayd.operators.plots import Points, Series, levels, per_minute, plot, short
+from gatewayd.operators.plots import Series, bounds, levels, per_minute, plot, short
 from gatewayd.operators.recent import DatedDecision
 from gatewayd.operators.shapes import state_counts
 
@@ -79,15 +79,18 @@ class DashboardPages:
     def overview(
         self,
         now: Snapshot,
-        samples: Sequence[Snapshot],
+        samples: Sequence[Sample],
         labels: Iterable[str],
         reasons: Sequence[str],
         span: str,
         lists: Lists,
     ) -> str:
         """The dashboard itself; `span` is one of SPANS."""
-        history = [*samples, now] if not now.redis_trouble else list(samples)
+        history = [*samples, now.sample()] if not now.redis_trouble else list(samples)
         seconds = SPANS[span]
+        # Of hundreds of samples a line of counts needs those at the ends of its parts.
+        ends = bounds([sample.at for sample in history], now.at, seconds, _BINS)
+        past = [history[place].counts if place >= 0 else None for place in ends]
         return self._render(
             "dashboard.html",
             now=now,
@@ -95,7 +98,7 @@ class DashboardPages:
             lists=lists,
             span=span,
             traffic=[
-                _traffic(now, history, label, channel, seconds)
+                _traffic(now, past, label, channel, seconds)
                 for label in ([] if now.redis_trouble else labels)
                 for channel in Channel
                 if channel in now.ways or now.counts.get((label, channel, "accepted"))
@@ -157,11 +160,12 @@ class DashboardPages:
         return made
 
 
-def _traffic(now: Snapshot, history: Sequence[Snapshot], label: str, channel: Channel, span: float) -> Traffic:
-    series = [
-        Series(name, name, per_minute(_points(history, label, channel, count), now.at, span, _BINS))
-        for name, count in _LINES.items()
-    ]
+def _traffic(now: Snapshot, past: Sequence[Counts | None], label: str, channel: Channel, span: float) -> Traffic:
+    def line(name: str, count: Count) -> Series:
+        known = [None if counts is None else count(counts, label, channel) for counts in past]
+        return Series(name, name, per_minute(known, span))
+
+    series = [line(name, count) for name, count in _LINES.items()]
     return Traffic(
         label=label,
         channel=channel,
@@ -193,12 +197,8 @@ _LINES: dict[str, Count] = {
 """The lines of a traffic plot, as counts that rise."""
 
 
-def _points(history: Sequence[Snapshot], label: str, channel: Channel, count: Count) -> Points:
-    return [(sample.at, count(sample.counts, label, channel)) for sample in history]
-
-
 def _queue_plot(
-    history: Sequence[Snapshot], now: float, span: float, figure: Callable[..., float], title: str, unit: str
+    history: Sequence[Sample], now: float, span: float, figure: Callable[..., float], title: str, unit: str
 ) -> Markup:
     series = []
     for name in (*Channel, "reports"):

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooLate
@@ -16,7 +17,7 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IShownToPeople
-from gatewayd.core.model import Channel, DeadLetter, Degraded, QueueState, WayState
+from gatewayd.core.model import Channel, Degraded, QueueState, WayState
 from gatewayd.core.regularly import Regularly
 from gatewayd.operators.metrics import Counts, Metrics
 
@@ -38,18 +39,28 @@ RATE_OVER = 60.0
 _NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC or provider", Channel.IM: "provider"}
 
 
+class Sample(Struct, frozen=True):
+    """What is kept of a snapshot for the plots: numbers. `handed` is by channel and name of a way out."""
+
+    at: float
+    counts: Counts
+    queues: Mapping[str, QueueState]
+    handed: Mapping[tuple[Channel, str], int]
+
+
 class Snapshot(Struct, frozen=True):
     """One look at everything. Empty mappings where Redis did not answer; `redis_trouble` then says so.
 
+    `dead` is the number of dead letters, of which DEAD_LIMIT are counted.
     `callback_hosts` and `directories` say by name why one is down: "" for one that is up.
     """
 
     at: float
     redis_trouble: str = ""
     redis_seconds: float = 0.0
-    counts: Mapping[tuple[str, Channel, str], int] = {}
+    counts: Counts = {}
     queues: Mapping[str, QueueState] = {}
-    dead: tuple[DeadLetter, ...] = ()
+    dead: int = 0
     paused: frozenset[tuple[str, Channel]] = frozenset()
     ways: Mapping[Channel, Mapping[str, WayState]] = {}
     callback_hosts: Mapping[str, str] = {}
@@ -59,7 +70,12 @@ class Snapshot(Struct, frozen=True):
     @property
     def dead_is_more(self) -> bool:
         """True where there may be more dead letters than were counted."""
-        return len(self.dead) >= DEAD_LIMIT
+        return self.dead >= DEAD_LIMIT
+
+    def sample(self) -> Sample:
+        """What of it the plots need."""
+        handed = {(channel, name): way.handed for channel, ways in self.ways.items() for name, way in ways.items()}
+        return Sample(self.at, self.counts, self.queues, handed)
 
     def reasons(self) -> tuple[str, ...]:
         """Why this process cannot do its work now; empty where it can."""
@@ -95,7 +111,8 @@ class Watch(MultiService):
         self.labels = labels
         self._left_behind: tuple[Degraded, ...] = ()
         self._redis_trouble = ""  # what Redis said when it was asked last
-        self.samples: deque[Snapshot] = deque(maxlen=SAMPLES)
+        self.samples: deque[Sample] = deque(maxlen=SAMPLES)
+        self._count_keys: dict[tuple[str, Channel, str], tuple[str, Channel, str]] = {}
         self._due = 0.0
         # A sample that is being taken is waited for, PATIENCE at most.
         samples = Regularly(clock, SAMPLE_EVERY, self._sample, "taking figures for the dashboard", finishes=True)
@@ -146,12 +163,12 @@ class Watch(MultiService):
         counts = await self._store.counts()
         self._left_behind = tuple(left_behind(counts, self.labels))
         queues = await self._store.queues()
-        dead = tuple(await self._store.dead_letters(DEAD_LIMIT))
+        dead = len(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
         self._redis_trouble = ""
         self._metrics.redis_answered(seconds)
         self._metrics.show_messages(counts, queues)
-        self._metrics.show_dead(len(dead))
+        self._metrics.show_dead(dead)
         self._metrics.show_paused(paused)
         return Snapshot(
             at,
@@ -203,7 +220,13 @@ class Watch(MultiService):
             log.failure("a bug: the dashboard lacks one sample")
             return
         if not snapshot.redis_trouble:
-            self.samples.append(snapshot)
+            self.samples.append(self._sharing_keys(snapshot.sample()))
+
+    def _sharing_keys(self, sample: Sample) -> Sample:
+        """The same, with one key of each count for all samples: they would take three times the memory of the rest."""
+        shared = self._count_keys
+        counts = {shared.setdefault(key, key): number for key, number in sample.counts.items()}
+        return replace(sample, counts=counts)
 
     def _measure_delay(self) -> None:
         now = self._clock.seconds()
@@ -235,11 +258,10 @@ def whom_it_hits(
             yield Degraded("channel", channel, f"{reason}; no label's messages go out by it")
 
 
-def rate_of(history: Sequence[Snapshot], channel: Channel, name: str) -> float:
+def rate_of(history: Sequence[Sample], channel: Channel, name: str) -> float:
     """What a next hop took a second, over the last minute or what is known of it."""
-    known = [
-        (sample.at, sample.ways[channel][name].handed) for sample in history if name in sample.ways.get(channel, {})
-    ]
+    way = channel, name
+    known = [(sample.at, sample.handed[way]) for sample in history if way in sample.handed]
     if not known:
         return 0.0
     end, latest = known[-1]

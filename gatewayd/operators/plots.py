@@ -7,6 +7,7 @@ and the rule that no page of ours has inline styles, are settled there.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, log10
 
 from markupsafe import Markup
@@ -29,24 +30,24 @@ class Series(Struct, frozen=True):
     values: Values
 
 
-def per_minute(points: Points, now: float, span: float, bins: int) -> Values:
-    """How much a rising count grew in each of `bins` parts of the last `span` seconds, per minute.
+def bounds(times: Sequence[float], now: float, span: float, bins: int) -> tuple[int, ...]:
+    """Where in `times` (rising) the latest one stands at each end of the `bins` parts of the last `span` seconds.
 
-    None where a part begins before the first point. A count that fell (a late bounce moved a message) grew by 0.
+    One more than there are parts; -1 where an end lies before all of them.
     """
-    times = [at for at, _ in points]
-    width = span / bins
-    start = now - span
+    return tuple(bisect_right(times, now - span * (bins - index) / bins) - 1 for index in range(bins + 1))
 
-    def value_at(moment: float) -> float | None:
-        before = bisect_right(times, moment) - 1
-        return points[before][1] if before >= 0 else None
 
-    found: list[float | None] = []
-    for index in range(bins):
-        before, after = value_at(start + index * width), value_at(start + (index + 1) * width)
-        found.append(None if before is None or after is None else max(0.0, after - before) * 60 / width)
-    return tuple(found)
+def per_minute(counts: Sequence[float | None], span: float) -> Values:
+    """How much a rising count grew in each part of `span` seconds, per minute; `counts` are those at the parts' ends.
+
+    None where one is not known. A count that fell (a late bounce moved a message) grew by 0.
+    """
+    minutes = span / (len(counts) - 1) / 60
+    return tuple(
+        None if before is None or after is None else max(0.0, after - before) / minutes
+        for before, after in pairwise(counts)
+    )
 
 
 def levels(points: Points, now: float, span: float, bins: int) -> Values:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from gatewayd.core.model import BindState, Channel, DeadLetter, Json, Kept, Known, Stopped, Trace
-from gatewayd.operators.figures import Snapshot, rate_of
+from gatewayd.operators.figures import Sample, Snapshot, rate_of
 from gatewayd.operators.metrics import STATES, Counts, waiting
 
 
@@ -89,7 +89,7 @@ def dead_json(letter: DeadLetter) -> Json:
 
 def status_json(
     snapshot: Snapshot,
-    history: Sequence[Snapshot],
+    history: Sequence[Sample],
     labels: Iterable[str],
     *,
     instance: str,
@@ -97,7 +97,7 @@ def status_json(
     reasons: Iterable[str],
 ) -> Json:
     """`/verbs/status`: what the dashboard shows. Queues and labels are empty while Redis is silent."""
-    past = [*history, snapshot]
+    past = [*history, snapshot.sample()]
     return {
         "instance": instance,
         "version": version,
@@ -140,7 +140,7 @@ def status_json(
         "directories": [
             {"name": name, "up": not reason, "reason": reason} for name, reason in sorted(snapshot.directories.items())
         ],
-        "dead_letters": {"count": len(snapshot.dead), "more": snapshot.dead_is_more},
+        "dead_letters": {"count": snapshot.dead, "more": snapshot.dead_is_more},
     }
 
 

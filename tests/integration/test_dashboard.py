@@ -111,17 +111,16 @@ class Browser:
         """Serve; `busy` with a past and with trouble to show, else as on the first day."""
         if busy:
             samples = history(self.world)
-            self.world.admin.watch.samples.extend(samples)
+            self.world.admin.watch.samples.extend(one.sample() for one in samples)
             latest = samples[-1]
 
             async def look() -> Snapshot:
-                dead = tuple(await self.world.store.dead_letters(500))
                 return Snapshot(
                     self.world.clock.seconds(),
                     redis_seconds=0.0004,
                     counts=latest.counts,
                     queues=latest.queues,
-                    dead=dead,
+                    dead=len(await self.world.store.dead_letters(500)),
                     paused=await self.world.store.paused(),
                     ways=latest.ways,
                 )

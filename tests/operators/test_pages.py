@@ -1,13 +1,15 @@
 """The dashboard's pages and buttons."""
 
 import re
+from sys import getrefcount
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from admin_world import EMAIL, NOW, SMS, Reply, World
-from gatewayd.core.model import Decision
+from gatewayd.core.model import Channel, Decision
+from gatewayd.operators.figures import Sample
 from gatewayd.operators.message_orders import PAGE
 
 
@@ -131,6 +133,36 @@ def test_assets_are_served_with_their_kind(world: World, name: str) -> None:
     assert world.ask("/static/../admin.py").status == 404
     assert world.ask("/static/nope").status == 404
     assert world.ask("/static/%64ashboard.css").status == 200
+
+
+def test_two_hours_of_samples_keep_no_dead_letter(world: World) -> None:
+    """Each sample had its own five hundred: 155 MB."""
+    world.dead("uid-1")
+    (letter,) = world.run(world.store.dead_letters(1))
+    before = getrefcount(letter)
+    world.admin.watch.startService()
+    world.clock.pump([10.0] * 6)
+    assert getrefcount(letter) == before
+    assert world.ask("/verbs/status").json["dead_letters"] == {"count": 1, "more": False}
+    world.admin.watch.stopService()
+
+
+def test_a_page_reads_few_of_the_samples(world: World) -> None:
+    """With fifty labels each look held the reactor up for 1.8 s: a line has 60 parts, and so 61 ends."""
+    read: set[float] = set()
+
+    class Counts(dict[tuple[str, Channel, str], int]):
+        def __init__(self, at: float) -> None:
+            self.at = at
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            read.add(self.at)
+            return default
+
+    moments = [NOW - 10.0 * number for number in range(720, 0, -1)]
+    world.admin.watch.samples.extend(Sample(at, Counts(at), {}, {}) for at in moments)
+    assert world.ask("/?span=2h").status == 200
+    assert 55 <= len(read) <= 61
 
 
 def test_samples_are_taken_and_kept_for_two_hours(world: World) -> None:

@@ -6,18 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.operators.plots import Series, ceiling, levels, per_minute, plot, short
+from gatewayd.operators.plots import Series, bounds, ceiling, levels, per_minute, plot, short
 
 
 def test_a_rate_is_what_a_count_grew() -> None:
     """Ten more in each ten seconds are sixty a minute; before the first point nothing is known."""
-    points = [(float(at), float(at)) for at in range(30, 61, 10)]
-    assert per_minute(points, 60.0, 60.0, 6) == (None, None, None, 60.0, 60.0, 60.0)
+    assert per_minute([None, None, None, 30.0, 40.0, 50.0, 60.0], 60.0) == (None, None, None, 60.0, 60.0, 60.0)
 
 
 def test_a_count_that_falls_grew_by_nothing() -> None:
     """A late bounce moves a message from delivered to failed: no negative deliveries."""
-    assert per_minute([(0.0, 5.0), (30.0, 4.0), (60.0, 6.0)], 60.0, 60.0, 2) == (0.0, 4.0)
+    assert per_minute([5.0, 4.0, 6.0], 60.0) == (0.0, 4.0)
+
+
+@pytest.mark.parametrize("now", [60.0, 1_790_000_060.1])
+def test_a_part_ends_with_the_latest_sample_in_it(now: float) -> None:
+    """Before the first sample there is none; this very moment's belongs to the last part."""
+    times = [now - 31.0, now - 19.0, now]
+    assert bounds(times, now, 60.0, 6) == (-1, -1, -1, 0, 0, 1, 2)
 
 
 def test_a_level_is_the_peak_of_its_part() -> None:
