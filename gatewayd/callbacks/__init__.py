@@ -20,6 +20,7 @@ from gatewayd.callbacks.host import CallbackHost
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import Degraded
+from gatewayd.core.retry import STILL_SO
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import BadAnswer, asked_for
 from gatewayd.http_client.keepalive import Stale, TooLate
@@ -99,10 +100,13 @@ class Callbacks(Service):
     def hosts(self) -> Mapping[str, str]:
         """Each callback host that was asked since the start, and why the latest try failed; "" where it did not.
 
-        Of one that labels may reach in different ways, the way that was taken last counts.
+        Of one that labels may reach in different ways, the way that was taken last counts. One that failed and is asked
+        no more, for the file or the requests name another, is none of them.
         """
-        latest = sorted(self._hosts.items(), key=lambda entry: entry[1].left_at)
-        return {netloc: host.trouble for (_, netloc, _), host in latest}
+        in_turn = sorted(self._hosts.items(), key=lambda entry: entry[1].left_at)
+        latest = {netloc: host for (_, netloc, _), host in in_turn}
+        since = self._reactor.seconds() - STILL_SO
+        return {name: host.trouble for name, host in latest.items() if not host.trouble or host.left_at > since}
 
     def degraded(self) -> Iterator[Degraded]:
         """The hosts that take no status."""

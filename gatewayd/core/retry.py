@@ -93,6 +93,9 @@ SMSC = RetryPolicy(longest=60.0)
 CALLBACK = RetryPolicy(longest=3600.0)
 """A report to Smartico."""
 
+STILL_SO = 2 * CALLBACK.longest
+"""Seconds without another try after which a trouble of reports is over: none waits for that host or label any more."""
+
 LINK = RetryPolicy(longest=60.0)
 """What is kept open or left alone for a while: binds, vendors, callback hosts."""
 

@@ -7,7 +7,6 @@ Owns the callback's address and the reading of its answer. It tries once: when t
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -17,8 +16,10 @@ from gatewayd.config import Label
 from gatewayd.core import half_pairs
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import Channel, Degraded, ReportJob
 from gatewayd.core.redact import redact
+from gatewayd.core.retry import STILL_SO
 from gatewayd.core.status import Report
 
 YOUNG = 600.0
@@ -42,16 +43,28 @@ REFUSED_IN_A_ROW = 5
 
 MAX_HOSTS = 1000
 
-STILL_SO = 2 * 3600.0
-"""Seconds after a status had nowhere to go in which others wait for the same: they are tried an hour apart at most."""
 
+class _Refusals(msgspec.Struct, frozen=True):
+    """The latest of a host's was at `at` (seconds since the epoch), of a status of `label`.
 
-class _Refusals(NamedTuple):
-    in_a_row: int = 0
-    reason: str = ""
-    label: str = ""
-    suspect: str = ""
-    """The label's key that may be wrong; "" where the host has a trouble of its own."""
+    `suspect` is the label's key that may be wrong; "" where the host has a trouble of its own.
+    """
+
+    at: float
+    in_a_row: int
+    reason: str
+    label: str
+    suspect: str
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it takes none, as far as can be seen."""
+        return self.in_a_row >= REFUSED_IN_A_ROW
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.reason} ({self.in_a_row} times in a row)"
 
 
 class _NotTaken(Exception):
@@ -71,13 +84,15 @@ class Reporter:
         self._clock = clock
         self._callbacks = callbacks
         self._targets: dict[str, _Target] = {}
-        self._refusals: dict[str, _Refusals] = {}
+        # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
+        self._refusals: Memory[_Refusals] = Memory(MAX_HOSTS, STILL_SO)
         self._nowhere: dict[str, tuple[str, float]] = {}
         """Labels whose statuses have no address: why, and until when that is believed."""
         self.reconfigure(labels)
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
-        """Use these labels from the next report on."""
+        """Use these labels from the next report on; what was refused under a key or URL that is another now is past."""
+        before = self._targets
         self._targets = {
             name: _Target(quote(label.api_key.reveal(), safe=""), label.callback_url, _named_hosts(label))
             for name, label in labels.items()
@@ -87,25 +102,25 @@ class Reporter:
             for name, said in self._nowhere.items()
             if name not in self._targets or not self._targets[name].callback_url
         }
+        for host, refusals in self._lately_refused():
+            if self._targets.get(refusals.label) != before.get(refusals.label):
+                self._refusals.forget(host)
 
     def refusing(self) -> dict[str, str]:
         """Hosts that answer, and take no status: why, by host. A host that says no to all is not up."""
-        return {
-            host: f"{refusals.reason} ({refusals.in_a_row} times in a row)"
-            for host, refusals in self._refusals.items()
-            if refusals.in_a_row >= REFUSED_IN_A_ROW
-        }
+        return {host: refusals.words for host, refusals in self._lately_refused() if refusals.is_all}
 
     def degraded(self) -> Iterator[Degraded]:
         """Those hosts, and the label whose status was refused last; and labels whose statuses have nowhere to go."""
         for label, (why, until) in self._nowhere.items():
             if self._clock.seconds() < until:
                 yield Degraded("callbacks", label, f"{label}: Smartico hears no status: {why}; statuses wait")
-        for host, why in self.refusing().items():
-            _, _, label, suspect = self._refusals[host]
-            hint = f"is {suspect} of {label} right? Statuses" if suspect else "statuses"
-            text = f"Smartico at {host} takes no status: {why}; {hint} wait"
-            yield Degraded("callbacks", host, text)
+        for host, refusals in self._lately_refused():
+            if refusals.is_all:
+                suspect, label = refusals.suspect, refusals.label
+                hint = f"is {suspect} of {label} right? Statuses" if suspect else "statuses"
+                text = f"Smartico at {host} takes no status: {refusals.words}; {hint} wait"
+                yield Degraded("callbacks", host, text)
 
     async def tell(self, job: ReportJob) -> None:
         """Tell one status, and return once Smartico took it.
@@ -115,14 +130,17 @@ class Reporter:
         try:
             host = await self._tell(job)
         except _NotTaken as refused:
-            before = self._refusals.get(refused.host, _Refusals())
-            # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
-            if refused.host in self._refusals or len(self._refusals) < MAX_HOSTS:
-                self._refusals[refused.host] = _Refusals(
-                    before.in_a_row + 1, str(refused.failure.reason), job.label, refused.suspect
-                )
+            before = self._refusals.get(refused.host)
+            in_a_row = before.in_a_row + 1 if before is not None else 1
+            latest = _Refusals(self._clock.seconds(), in_a_row, refused.failure.reason, job.label, refused.suspect)
+            self._refusals.put(refused.host, latest)
             raise refused.failure from None
-        self._refusals.pop(host, None)
+        self._refusals.forget(host)
+
+    def _lately_refused(self) -> Iterator[tuple[str, _Refusals]]:
+        """By host; of one that is asked no more nothing is said for ever."""
+        for some in self._refusals.since(self._clock.seconds() - STILL_SO, MAX_HOSTS):
+            yield from some
 
     async def _tell(self, job: ReportJob) -> str:
         """The host that took it."""

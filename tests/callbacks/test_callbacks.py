@@ -9,6 +9,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from callbacks_world import OK, callbacks, outcome, start
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.retry import STILL_SO
 from memory_network import Reactor
 
 SECRET_URL = "https://api.example/cb?api_key=sesame&ext_message_id=1"
@@ -190,6 +191,21 @@ def test_a_dead_host_is_left_alone_and_probed_with_back_off() -> None:
     protocol, _ = reactor.connect()
     protocol.dataReceived(OK)
     assert outcome(probe) == (200, b'{"error_code": 0,}')
+    assert service.hosts() == {"api.example": ""}
+
+
+def test_a_dead_host_that_nobody_asks_any_more_is_not_told_of_for_ever() -> None:
+    """A name that was wrong in the file, and is another since; one that answered stays, however long it is idle."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    start(service, "http://wrong.example/cb")
+    reactor.refuse()
+    start(service)
+    reactor.connect()[0].dataReceived(OK)
+    (said,) = service.degraded()
+    assert said.name == "wrong.example"
+    reactor.advance(STILL_SO + 1)
+    assert list(service.degraded()) == []
     assert service.hosts() == {"api.example": ""}
 
 

@@ -18,8 +18,9 @@ from gatewayd.config import Label, Secret
 from gatewayd.core.encoded import decodings
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.model import Channel, ReportJob
+from gatewayd.core.retry import STILL_SO
 from gatewayd.core.status import Report
-from gatewayd.work.report import STILL_SO, YOUNG, Reporter, read_answer
+from gatewayd.work.report import YOUNG, Reporter, read_answer
 
 NOW = 1_800_000_000.0
 ID = "a540f662-45b3-11ee-be56-0242ac120002"
@@ -292,6 +293,27 @@ async def test_a_host_that_says_no_to_every_status_is_said_to_take_none() -> Non
     callbacks.answer = (200, b'{"error_code": 0}')
     await telling.tell(job())
     assert telling.refusing() == {}
+
+
+def test_a_host_that_is_asked_no_more_is_not_said_to_take_none_for_ever() -> None:
+    """The file names another key or URL now, or no status waited for it in twice the time that tries lie apart."""
+    clock = Clock()
+    clock.advance(NOW)
+    telling = Reporter(clock, Callbacks(404), {"amazing": label(), "other": label()})
+
+    def refused() -> list[str]:
+        for _ in range(5):
+            Deferred.fromCoroutine(telling.tell(job())).addErrback(lambda failure: failure.trap(TemporaryFailure))
+        return [one.name for one in telling.degraded()]
+
+    assert refused() == ["api.smartico.ai"]
+    telling.reconfigure({"amazing": label(), "other": label(callback_url="https://cb.smartico.ai/")})
+    assert list(telling.refusing()) == ["api.smartico.ai"]
+    telling.reconfigure({"amazing": label(callback_url="https://cb.smartico.ai/"), "other": label()})
+    assert (telling.refusing(), list(telling.degraded())) == ({}, [])
+    assert refused() == ["cb.smartico.ai"]
+    clock.advance(STILL_SO + 1)
+    assert (telling.refusing(), list(telling.degraded())) == ({}, [])
 
 
 @pytest.mark.parametrize(
