@@ -111,14 +111,14 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _smpp_probe(options: argparse.Namespace) -> int:
-    from gatewayd.check.probes import smsc_sender
+    from gatewayd.check.probes import sender_of
     from gatewayd.smpp.lesson import smpp_probe
 
     config = _config(options)
     smsc = config.smscs.get(options.smsc)
     if smsc is None:
         raise CommandFailed(f"there is no [smscs.{options.smsc}] in {options.config}")
-    sender, tell = options.sender or smsc_sender(config, options.smsc), _line_by_line(options)
+    sender, tell = options.sender or sender_of(config, options.smsc), _line_by_line(options)
     learned = _in_reactor(
         lambda reactor: smpp_probe(reactor, smsc, options.to, sender=sender, wait=float(options.wait), tell=tell)
     )
@@ -149,7 +149,7 @@ def _providers(options: argparse.Namespace) -> int:
 
 
 def _provider_probe(options: argparse.Namespace) -> int:
-    from gatewayd.check.probes import provider_sender, report_url
+    from gatewayd.check.probes import report_url, sender_of
     from gatewayd.check.provider_lesson import provider_probe
 
     config = _config(options)
@@ -163,7 +163,7 @@ def _provider_probe(options: argparse.Namespace) -> int:
             print(f"gatewayctl provider-probe: error: argument --to: {error}", file=sys.stderr)
             return 2
     name = options.provider
-    sender, tell = options.sender or provider_sender(config, name), _line_by_line(options)
+    sender, tell = options.sender or sender_of(config, name), _line_by_line(options)
     url = report_url(config, name)
     learned = _in_reactor(
         lambda reactor: provider_probe(reactor, name, table, options.to, sender=sender, report_url=url, tell=tell)

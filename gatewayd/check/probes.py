@@ -6,21 +6,17 @@ Knows the configuration, and not how a probe is done.
 from gatewayd.config import Config
 
 
-def smsc_sender(config: Config, name: str) -> str:
-    """The first sender, a route's or else its label's, of what goes by this SMSC; "" where none is configured."""
-    senders = (
-        route.sender or label.sms_sender
-        for label in config.labels.values()
-        for route in label.sms_routes
-        if name in route.via
-    )
-    return next(filter(None, senders), "")
+def sender_of(config: Config, name: str) -> str:
+    """The sender of the first messages that go by this SMSC or provider: their route's own, or else their label's.
 
-
-def provider_sender(config: Config, name: str) -> str:
-    """The first sender of a label some of whose messages go by this provider; "" where none is configured."""
-    senders = (label.sms_sender for label in config.labels.values() for route in label.sms_routes if name in route.via)
-    return next(filter(None, senders), "")
+    "" where none is configured.
+    """
+    for label in config.labels.values():
+        senders = [route.sender or label.sms_sender for route in label.sms_routes if name in route.via]
+        senders += [label.sms_sender] if name in label.im_via else []
+        if found := next(filter(None, senders), ""):
+            return found
+    return ""
 
 
 def report_url(config: Config, name: str) -> str:

@@ -118,7 +118,7 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument(
         "--to", metavar="NUMBER", required=True, help="a phone of your own, as +447700900123 (im: any address)"
     )
-    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: a label's sms_sender")
+    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: that of a route or label")
     audit = verb("audit", "the audit log of what was accepted, refused, sent and ended")
     text = "was anything changed, added or removed?"
     verify = audit.add_subparsers(required=True).add_parser("verify", help=text, description=text.capitalize())

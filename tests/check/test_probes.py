@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gatewayd.check.probes import provider_sender, report_url, smsc_sender
+from gatewayd.check.probes import report_url, sender_of
 from gatewayd.config import Config, parse
 
 
@@ -31,10 +31,16 @@ def test_the_sender_of_a_route_or_else_of_its_label() -> None:
     """Only routes by that way count, and the first that has a sender."""
     routes = ({"prefix": "+44", "via": ["spare"], "sender": "Britain"}, {"prefix": "", "via": ["world", "spare"]})
     found = config(*routes, sms_sender="Amazing")
-    assert smsc_sender(found, "spare") == "Britain"
-    assert smsc_sender(found, "world") == "Amazing"
-    assert provider_sender(found, "spare") == "Amazing"
-    assert smsc_sender(found, "nobody") == provider_sender(found, "nobody") == ""
+    assert sender_of(found, "spare") == "Britain"
+    assert sender_of(found, "world") == "Amazing"
+    assert sender_of(found, "nobody") == ""
+
+
+def test_the_sender_of_an_instant_message_is_its_labels() -> None:
+    """It has no route."""
+    label = config(sms_sender="Amazing").labels["amazing"].model_copy(update={"im_via": ("chat",)})
+    found = config().model_copy(update={"labels": {"amazing": label}})
+    assert sender_of(found, "chat") == "Amazing"
 
 
 def test_no_report_without_a_public_listener() -> None:
