@@ -71,7 +71,8 @@ class FakeFacts(FakePart):
             self.db.parked.setdefault(kept, now + 2)
             return "parked", ""
         self.db.parked.pop(receipt, None)
-        if not index and receipt.event is not None and (park or receipt.parked_at):
+        guessed = not index
+        if guessed and receipt.event is not None and (park or receipt.parked_at):
             # By its number it is guessed whose it is: the answer that names it is to find it, too.
             self.db.parked[receipt if receipt.parked_at else replace(receipt, parked_at=now)] = now + ANSWERED_WITHIN
         event, awaited = receipt.event, len(row.progress)
@@ -86,7 +87,7 @@ class FakeFacts(FakePart):
         if goes_on and self._go_on(message_id, row):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
-        if event is not None and rivals > 1:
+        if event is not None and receipt.wording and (rivals > 1 or (receipt.parked_at and not guessed)):
             row.wording[index] = str(receipt.wording)
         if event is not None and len(row.segments) > 1:
             at = index - 1

@@ -80,12 +80,12 @@ class FakeQueues(FakePart):
         if row.route and row.route != route:
             row.progress, row.segments = (), ""
         segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
+        if message.channel is Channel.SMS and address_hash and (not row.marked or row.address != address_hash):
+            self.db.latest[address_hash] = message.id
         row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, marked, address_hash
         row.marked_since = True
         if segments > 1 and not row.segments:
             row.segments = "." * segments
-        if message.channel is Channel.SMS and address_hash:
-            self.db.latest[address_hash] = message.id
         self._note(row, "submitting", route + segment)
         return max(round(marked * 1000), 1)
 
@@ -141,8 +141,10 @@ class FakeQueues(FakePart):
         row.state = State.UNCERTAIN if still else State.QUEUED
         row.route = route or row.route
         if still:
-            self.db.lost.setdefault(row.address, {})[message.id] = None
-            self.db.parked.update((one, now) for one in self.db.parked if row.address in one.number_hashes)
+            lost = self.db.lost.setdefault(row.address, {})
+            if message.id not in lost:
+                lost[message.id] = None
+                self.db.parked.update((one, now) for one in self.db.parked if row.address in one.number_hashes)
         if progress:
             row.progress = tuple(progress)
             for index, remote in enumerate(progress, 1):

@@ -163,6 +163,22 @@ async def test_a_receipt_that_waited_for_the_wrong_answer_is_for_no_later_messag
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_receipt_that_came_twice_before_the_answer_is_one(world: World) -> None:
+    """The second is known to be the first brought again, though no other message bore the id."""
+    message, other = await world.leased(), await world.leased()
+    for one in (message, other):
+        await world.one.mark(one, "world", "hash")
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording="a")
+    for _ in range(2):
+        assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
+        world.clock.advance(1)
+    twice = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("5001",)))).parked
+    replies = [await world.one.record_receipt(one, park=True) for one in (*twice, receipt)]
+    assert replies == [("moved", message.id), ("ignored", message.id), ("ignored", message.id)]
+    assert not (await world.one.settle_sent(other.id, Channel.SMS, Handed("world", ("5001",)))).parked
+
+
+@pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("who", ["nobody", "to another number", "elsewhere", "unanswered", "later"])
 async def test_a_further_receipt_of_a_message_that_ended_waits_for_nobody_else(world: World, who: str) -> None:
     """Nothing is on the wire that it may be about."""

@@ -143,7 +143,6 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   -- Nothing could be named, nor found again.
   if #remotes == 0 then return receipt_reply('unknown', '') end
   local came_at = was_parked == 1 and tonumber(string.match(payload, '^(%d+)|')) or NOW
-  if math.abs(NOW - came_at) < 1000 then came_at = NOW end
   -- Set back since, the clock doesn't tell how long it has waited; a look was put off until then.
   local is_old = NOW - came_at >= 10000 or came_at > NOW
   local m, segment, has_rivals, stranger = by_id(smsc, remotes, places, numbers, wording)
@@ -214,7 +213,8 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     save(m)
     return receipt_reply('ignored', id)
   end
-  if has_rivals then set(m, FIELD.wording .. segment, wording) end
+  -- By that it is known where it is brought again: another message may bear the id, or it came twice before the answer.
+  if wording ~= '' and (has_rivals or was_parked == 1 and not guessed) then set(m, FIELD.wording .. segment, wording) end
   local words = detail
   if outcomes and #outcomes > 1 then
     if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then
