@@ -135,6 +135,8 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
         ("sandbox --messages many", "must be a number, 1 or more"),
         ("smpp-probe world --to mum", "must be a number such as +447700900123"),
         ("dead-letters list --limit 0", "must be a number, 1 or more"),
+        ("dead-letters list --limit " + "9" * 5000, "must be a number, 1 or more"),
+        ("dead-letters --limit 100001", "must be at most 100000"),
         ("trace -uid", "an id that begins with a hyphen goes behind --"),
         ("suppress amazing -player", "an id that begins with a hyphen goes behind --"),
     ],
@@ -296,6 +298,8 @@ async def test_dead_letters_listed_retried_dropped(desk: Desk, world: World, mon
     assert "500" in out
     _, out, _ = await desk.run("dead-letters", "list", "--json")
     assert len(json.loads(out)["dead_letters"]) == 3
+    for words in (("list", "--limit", "2"), ("--limit", "2"), ("--limit", "9", "list", "--limit", "2")):
+        assert len(json.loads((await desk.run("dead-letters", *words, "--json"))[1])["dead_letters"]) == 2
     assert (await desk.run("dead-letters", "retry", first.id))[0] == 0
     assert (await desk.run("dead-letters", "drop", second.id))[0] == 0
     assert (await desk.run("dead-letters", "drop", second.id))[0] == 1
@@ -333,6 +337,23 @@ async def test_the_stop_list(desk: Desk, world: World) -> None:
     status, _, error = await desk.run("suppress", "nobody", "player-1")
     assert status == 1
     assert "there is no label" in error
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_is_not_utf_8_is_said_in_words(desk: Desk) -> None:
+    """What a shell of another encoding gives is no id that a request could have."""
+    await desk.open(LOCAL)
+    for words in (("erase", "amazing", "\udcff"), ("pause", "\udcff"), ("dead-letters", "drop", "\udcff")):
+        status, _, error = await desk.run(*words)
+        assert (status, "is not UTF-8" in error) == (1, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_writes_nothing_on_a_terminal_but_itself(desk: Desk) -> None:
+    """Its controls are escapes in a sentence, too."""
+    await desk.open(LOCAL)
+    status, out, _ = await desk.run("unsuppress", "amazing", "\x1b[31mred")
+    assert (status, out) == (0, "Player \\x1b[31mred was not on the stop list of amazing.\n")
 
 
 @pytest_twisted.ensureDeferred

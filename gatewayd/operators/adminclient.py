@@ -59,7 +59,10 @@ class AdminClient:
 
     def post(self, path: str, body: Json) -> Json:
         """The JSON that a verb answers. Raises NoDaemon or Unhappy."""
-        return self.post_text(path, json.dumps(body))
+        text = json.dumps(body, ensure_ascii=False)
+        if not _is_utf8(text):
+            raise Unhappy(400, "what was given is not UTF-8: no label and no id is so")
+        return self.post_text(path, text)
 
     def post_text(self, path: str, body: str) -> Json:
         """As `post`, of what is JSON already."""
@@ -90,7 +93,7 @@ class AdminClient:
         headers = {"Host": "localhost", "Accept": "application/json"}
         headers |= {"Content-Type": "application/json"} if body is not None else {}
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, None if body is None else body.encode(), headers)
             response = connection.getresponse()
             raw = response.read()
         except TimeoutError:
@@ -106,6 +109,15 @@ class AdminClient:
         finally:
             connection.close()
         return _read(response.status, raw, self._where)
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether no byte of the command line was none, which Python keeps as half a pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(status: int, raw: bytes, where: str) -> Json:

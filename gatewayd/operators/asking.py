@@ -12,8 +12,7 @@ from pathlib import Path
 from gatewayd.core.model import Json
 from gatewayd.operators import outcomes, show
 from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
-
-_DEAD_PAGE = 100_000  # dead letters
+from gatewayd.operators.command_line import MOST_DEAD_LETTERS
 
 
 def tell(options: Namespace, value: Json, shown: Callable[[Json], None]) -> int:
@@ -115,8 +114,7 @@ def dead_letters(options: Namespace) -> int:
         return tell_outcome(options, answer, outcomes.dead_letter(answer))
     if options.action == "retry-all":
         return _retry_all(options, client)
-    limit = min(getattr(options, "limit", 100), _DEAD_PAGE)
-    return tell(options, client.get(f"/verbs/dead-letters?limit={limit}"), show.dead_letters)
+    return tell(options, client.get(f"/verbs/dead-letters?limit={options.limit}"), show.dead_letters)
 
 
 def _retry_all(options: Namespace, client: AdminClient) -> int:
@@ -144,7 +142,7 @@ def _dead_of(options: Namespace, client: AdminClient) -> Iterator[str]:
     """The messages that have dead letters in the range of time asked for, each once."""
     seen: set[str] = set()
     until = "" if options.until is None else f"&until={options.until!r}"
-    for letter in client.get(f"/verbs/dead-letters?limit={_DEAD_PAGE}{until}")["dead_letters"]:
+    for letter in client.get(f"/verbs/dead-letters?limit={MOST_DEAD_LETTERS}{until}")["dead_letters"]:
         at = datetime.fromisoformat(letter["given_up_at"]).timestamp()
         early = options.since is not None and at < options.since
         if not early and letter["ext_message_id"] not in seen:

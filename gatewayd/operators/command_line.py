@@ -14,6 +14,9 @@ from gatewayd import __version__
 from gatewayd.operators.given_times import length, moment
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
+MOST_DEAD_LETTERS = 100_000
+"""What the daemon lists at once."""
+
 Verb = Callable[[argparse.Namespace], int]
 """Does one verb as the command line has it, and returns the exit status."""
 
@@ -134,6 +137,7 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _dead_letter_verb(one: argparse.ArgumentParser, ago: Callable[[str], float]) -> None:
+    _limit(one, 100)
     actions = one.add_subparsers(dest="action")
     for name, text in (
         ("list", "the newest first (this is the default)"),
@@ -146,11 +150,22 @@ def _dead_letter_verb(one: argparse.ArgumentParser, ago: Callable[[str], float])
         if name in ("retry", "drop"):
             action.add_argument("id", metavar="ID", help="ext_message_id")
         if name == "list":
-            action.add_argument("--limit", metavar="N", type=_count, default=100, help="default: %(default)s")
+            _limit(action, argparse.SUPPRESS)
         if name == "retry-all":
             given_up = "given up at or after: 2026-01-31T12:00 (UTC), or 6h"
             action.add_argument("--since", metavar="TIME", type=ago, help=given_up)
             action.add_argument("--until", metavar="TIME", type=ago, help="before then")
+
+
+def _limit(one: argparse.ArgumentParser, default: object) -> None:
+    text = f"of the list; default: 100, at most {MOST_DEAD_LETTERS}"
+    one.add_argument("--limit", metavar="N", type=_dead_letters, default=default, help=text)
+
+
+def _dead_letters(text: str) -> int:
+    if (count := _count(text)) > MOST_DEAD_LETTERS:
+        raise argparse.ArgumentTypeError(f"must be at most {MOST_DEAD_LETTERS}")
+    return count
 
 
 def _channel(one: argparse.ArgumentParser) -> None:
@@ -158,7 +173,7 @@ def _channel(one: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a number, 1 or more")
     return int(text)
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -72,7 +72,7 @@ def as_json_list(value: Json, name: str, items: Iterable[Json]) -> None:
 
 def line(text: str) -> None:
     """Print a line of what goes on, at once."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible_lines(text) + "\n")
     sys.stdout.flush()
 
 
@@ -101,7 +101,9 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=_text((title, "bold")), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in columns:
         numeric = name.startswith("#")
-        table.add_column(name.removeprefix("#"), justify="right" if numeric else "left", header_style="dim")
+        # Too narrow a terminal breaks a name or a number into lines: cut off, it could be another one.
+        side: JustifyMethod = "right" if numeric else "left"
+        table.add_column(name.removeprefix("#"), justify=side, overflow="fold", header_style="dim")
     return table
 
 

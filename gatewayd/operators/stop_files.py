@@ -168,6 +168,9 @@ def _opened(name: str) -> TextIO:
     if name == "-":
         raise Unhappy(400, _READ_TWICE.format(name="standard input"))
     try:
+        # A device has no end, and a pipe may have no beginning.
+        if Path(name).exists() and not (Path(name).is_file() or Path(name).is_dir()):
+            raise Unhappy(400, _READ_TWICE.format(name=name))
         return Path(name).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise Unhappy(400, f"nothing was imported: {name} can't be read: {error.strerror}") from None
@@ -175,8 +178,6 @@ def _opened(name: str) -> TextIO:
 
 def _looked_over(options: Namespace, text: TextIO) -> int:
     """How many rows there are. Raises Unhappy, with the first faults, where there is one."""
-    if not text.seekable():
-        raise Unhappy(400, _READ_TWICE.format(name=options.import_file))
     faults: list[str] = []
     count = 0
     for number, found in _records(options, text):

@@ -1,11 +1,22 @@
 """What gatewayctl prints of what others wrote: as it is, and in good time."""
 
+import re
+
 import pytest
 from rich.cells import cell_len
 
 from gatewayd.operators import show
 
 ODD = ("a:boom:b", "x\\", "x\\\\", "[bold]x", "[/]", "a\\[b]", "http://[::1]:8080/", "{task}")
+
+STOP = {
+    "channel": "sms",
+    "kind": "player",
+    "keyed_hash": "0" * 32,
+    "since": "2026-01-31T12:00:00.000Z",
+    "until": "2027-01-31T12:00:00.000Z",
+    "reason": "operator",
+}
 
 
 def letter(text: str) -> dict[str, str]:
@@ -37,3 +48,18 @@ def test_very_many_dead_letters_are_laid_out_as_a_few(many: int, capsys: pytest.
     wide = [line for line in lines if "\N{GRINNING FACE}" in line][-1]
     assert cell_len(wide.split("  ")[0] + "  ") <= head.index("label")
     assert cell_len(wide[: wide.rindex(f"{many - 1}")]) == head.index("why")
+
+
+def test_a_narrow_terminal_breaks_names_and_cuts_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that begin alike can be told apart, and so can numbers."""
+    names = "x" * 20, "x" * 19 + "y"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    show.stops("amazing", [STOP | {"ext_user_id": f"a-player-with-a-long-id-{name}"} for name in names])
+    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out
+    head, *lines = out.splitlines()[1:]
+    column = "".join(line[: head.index("channel")].strip() for line in lines)
+    assert column == "".join(f"a-player-with-a-long-id-{name}" for name in names)

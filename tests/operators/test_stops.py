@@ -266,7 +266,11 @@ def test_standard_input_can_not_be_read_twice(client: Client, tmp_path: Path) ->
 
 
 def test_what_is_no_file_is_not_imported_as_if_it_were_empty(client: Client, tmp_path: Path) -> None:
-    """A pipe can't be read twice; nothing of it is lost silently."""
+    """A pipe can't be read twice, a device has no end; nothing of either is lost silently, or waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("/dev/zero", str(tmp_path / "pipe")):
+        with pytest.raises(Unhappy, match="save it as a file first"):
+            stop_files.bring(options(tmp_path, import_file=name), client)  # type: ignore[arg-type]
     here, there = os.pipe()
     os.write(there, b"ext_user_id\na\n")
     os.close(there)
