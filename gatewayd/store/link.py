@@ -26,6 +26,7 @@ from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
 from gatewayd.store.sentinel import Outlook
 
+_NOT_YET = "not connected yet"
 PATIENCE = 3.0
 """Seconds that a call may take in all, over reconnects: a caller of the API is answered within 5."""
 
@@ -78,7 +79,7 @@ class RedisLink(MultiService):
         self._stopping = False
         self._left = ""  # why the connection that is being opened is not to be used
         self.connections = 0  # how many were opened
-        self.trouble = "not connected yet"
+        self.trouble = _NOT_YET
 
     log = Logger()
 
@@ -236,7 +237,8 @@ class RedisLink(MultiService):
         def timed_out(result: Any, _seconds: float) -> Any:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            raise StoreUnavailable(self.trouble)
+            # Whoever waited while the first attempt was under way has seen how that goes.
+            raise StoreUnavailable("no answer in time" if self.trouble is _NOT_YET else self.trouble)
 
         return timed_out
 

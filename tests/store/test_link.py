@@ -168,6 +168,17 @@ async def test_a_hanging_redis_is_told_in_time(server: RedisServer) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_redis_that_hangs_from_the_start_is_said_to(server: RedisServer) -> None:
+    """As of gatewayctl check: that it was not connected yet would be no reason."""
+    server.signal(signal.SIGSTOP)
+    try:
+        async with linked(server) as link:
+            assert "no answer in" in (await unavailable(link))[0]
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+@pytest_twisted.ensureDeferred
 async def test_only_a_call_that_was_on_the_wire_may_have_been_run(server: RedisServer) -> None:
     """Who told a caller that nothing was stored must know whether that is sure."""
     async with linked(server) as link:
