@@ -271,7 +271,8 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
 
     def _show_log(self) -> None:
         log = self._directory / "gatewayd.log"
-        if log.exists():
+        # What lies there from another run says nothing of this one.
+        if self._daemon.transport is not None and log.exists():
             self._story.say(f"The end of {log}:")
             for line in log.read_text(errors="replace").splitlines()[-15:]:
                 self._story.say(f"    {line}")
