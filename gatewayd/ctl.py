@@ -40,30 +40,33 @@ class CommandFailed(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit status; argparse itself leaves with 2 where it is used wrongly."""
-    options = command_line(VERBS, datetime.now().timestamp()).parse_args(argv)
     if sys.stdout is None:
         # Python leaves it so where it was closed (`>&-`).
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 as long as the process
     if isinstance(sys.stdout, TextIOWrapper):
         # Ids may hold what an old locale has no letters for.
         sys.stdout.reconfigure(errors="backslashreplace")
+    name, status = "", 0
     try:
-        status: int = options.verb(options)
+        options = _asked(argv)
+        name = options.name
+        try:
+            status = options.verb(options)
+        except (CommandFailed, NoDaemon, Unhappy) as error:
+            status = 1
+            if options.json:
+                show.as_json({"error": str(error)})
+            else:
+                show.trouble(str(error))
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (CommandFailed, NoDaemon, Unhappy) as error:
-        if options.json:
-            show.as_json({"error": str(error)})
-        else:
-            show.trouble(str(error))
-        return 1
     except KeyboardInterrupt:
         show.trouble("stopped")
         return 1
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough; what is left in the buffer has nowhere to go.
         sys.stdout = None
-        return 1 if options.name in _VERDICTS else 0
+        return 1 if name in _VERDICTS else status
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
@@ -72,6 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         show.trouble(f"not all of it could be written: {error.strerror}")
         return 1
     return status
+
+
+def _asked(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return command_line(VERBS, datetime.now().timestamp()).parse_args(argv)
+    except SystemExit:
+        # What --help says may have nowhere to go, either.
+        sys.stdout.flush()
+        raise
 
 
 def _check(options: argparse.Namespace) -> int:

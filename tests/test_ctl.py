@@ -163,7 +163,9 @@ def test_an_old_locale_is_no_traceback(tmp_path: Path) -> None:
     assert "\\u0433.toml: No such file or directory" in run.stdout
 
 
-@pytest.mark.parametrize("words", [["check"], ["--json", "check"], ["providers"]])
+@pytest.mark.parametrize(
+    "words", [["check"], ["--json", "check"], ["--json", "status"], ["providers"], ["--help"], ["trace", "--help"]]
+)
 def test_a_full_disk_is_no_traceback(words: list[str]) -> None:
     """What goes to a file there, as a report of cron's does, fails in one line."""
     command = [sys.executable, "-m", "gatewayd.ctl", "--config", "/nowhere.toml", *words]
@@ -173,7 +175,14 @@ def test_a_full_disk_is_no_traceback(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status"), [(["providers"], 0), (["--json", "providers"], 0), (["check"], 1), (["--json", "check"], 1)]
+    ("words", "status"),
+    [
+        (["providers"], 0),
+        (["--json", "providers"], 0),
+        (["check"], 1),
+        (["--json", "check"], 1),
+        (["--json", "status"], 1),
+    ],
 )
 def test_a_reader_that_has_seen_enough_is_no_failure(words: list[str], status: int) -> None:
     """As `head` is; but a check whose end nobody read found nothing to be good."""
@@ -343,9 +352,14 @@ async def test_the_stop_list(desk: Desk, world: World) -> None:
 async def test_an_id_that_is_not_utf_8_is_said_in_words(desk: Desk) -> None:
     """What a shell of another encoding gives is no id that a request could have."""
     await desk.open(LOCAL)
+    stops = desk.world.store.db.stop
     for words in (("erase", "amazing", "\udcff"), ("pause", "\udcff"), ("dead-letters", "drop", "\udcff")):
         status, _, error = await desk.run(*words)
         assert (status, "is not UTF-8" in error) == (1, True)
+    # As an old locale has it.
+    _, out, _ = await desk.run("suppress", "amazing", "j\udcc3\udcbcrgen", "--json")
+    assert json.loads(out)["label"] == "amazing"
+    assert ("amazing", SMS, KEYS.user_hashes("amazing", "j\N{LATIN SMALL LETTER U WITH DIAERESIS}rgen")[0]) in stops
 
 
 @pytest_twisted.ensureDeferred

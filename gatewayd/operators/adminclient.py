@@ -59,9 +59,12 @@ class AdminClient:
 
     def post(self, path: str, body: Json) -> Json:
         """The JSON that a verb answers. Raises NoDaemon or Unhappy."""
-        text = json.dumps(body, ensure_ascii=False)
-        if not _is_utf8(text):
-            raise Unhappy(400, "what was given is not UTF-8: no label and no id is so")
+        # In an old locale Python keeps what it has no letters for as it came; mostly that is UTF-8.
+        raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            raise Unhappy(400, "what was given is not UTF-8: no label and no id is so") from None
         return self.post_text(path, text)
 
     def post_text(self, path: str, body: str) -> Json:
@@ -109,15 +112,6 @@ class AdminClient:
         finally:
             connection.close()
         return _read(response.status, raw, self._where)
-
-
-def _is_utf8(text: str) -> bool:
-    """Whether no byte of the command line was none, which Python keeps as half a pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _read(status: int, raw: bytes, where: str) -> Json:
