@@ -66,8 +66,11 @@ def without_follow_ups(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """The end of an error about a word that is not known: which one it looks like, or nothing."""
-    close = get_close_matches(word, list(known), 1)
+    """The end of an error about a word that is not known here: which one it looks like, or nothing."""
+    words = list(known)
+    if word in words:
+        return " in a table of this type"
+    close = get_close_matches(word, words, 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 

@@ -323,7 +323,9 @@ class Account:
             window=window,
         )
         if again is not None:
-            reason = f"{self.name} is busy: {waiting + self._pace.waiting} submits wait already"
+            before = waiting + self._pace.waiting
+            why = f"{before} submits wait already" if before else "it said slow down"
+            reason = f"{self.name} is busy: {why}"
             raise TemporaryFailure(reason, not_before=again, counts=False)
 
     def _unbinding(self) -> TemporaryFailure:

@@ -89,6 +89,8 @@ def test_the_installed_file_explains_every_key() -> None:
         ({"relays__main__usrname": "x"}, "relays.main.usrname: unknown key (did you mean username?)"),
         ({"smscs__world__data_codings": {"defualt": 1}}, "smscs.world.data_codings.defualt: unknown key (did you mean"),
         ({"directories__players__qwery": "x"}, "directories.players.qwery: unknown key (did you mean query?)"),
+        ({"directories__players__url": "x"}, "directories.players.url: unknown key in a table of this type"),
+        ({"directories__players__type": "sqll"}, "directories.players.query: unknown key in a table of this type"),
         ({"redis__zzz": 1}, "redis.zzz: unknown key"),
         ({"labels__amazing__relays": ["mian"]}, "there is no [relays.mian] (did you mean main?)"),
     ],

@@ -129,6 +129,16 @@ def test_an_smsc_that_answers_nothing_is_named_for_it() -> None:
     assert str(ends[-1][0]) == "world answers slowly: 1 of its submits wait"
 
 
+def test_an_smsc_that_said_slow_down_is_not_said_to_be_full() -> None:
+    """In a long pause that follows RTHROTTLED nobody need wait before a message for it to be sent back."""
+    memory = Memory(Behaviour(judge=lambda _: Status.RTHROTTLED))
+    world = memory.world(window=WINDOW)
+    for n in range(5):
+        end = ended(world.send(order(n, now=memory.clock.seconds())))
+        memory.advance(1.5)
+    assert str(end[0]) == "world is busy: it said slow down"
+
+
 def test_a_session_fault_binds_anew_and_is_no_ones_slot() -> None:
     """RINVBNDSTS to a submit: the bind is made again, its window is whole."""
     verdict = [Status.RINVBNDSTS]
