@@ -49,7 +49,8 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
         super().__init__(link, clock, prefix, instance)
-        self._refusal = ""
+        self._refusals = {"beat": "", "ping": ""}
+        """Why Redis, which is there, takes none of these writes; a full memory takes heartbeats and nothing more."""
         self._dataset = Dataset()
         self._set_back = 0  # by how many ms Redis' clock was set back since what all share was moved
 
@@ -262,10 +263,15 @@ class RedisStore(Accepting, Facts, Players, Operators):
             raise StoreUnavailable(self._link.trouble)
         began = self._clock.seconds()
         # A write, because a full memory refuses new messages and nothing else.
-        await self._link.command("SET", self._key("alive"), self._instance, "EX", 60)
+        try:
+            await self._link.command("SET", self._key("alive"), self._instance, "EX", 60)
+        except StoreUnavailable as error:
+            self._refused("ping", str(error) if self._link.up else "")
+            raise
+        self._refused("ping", "")
         self._link.check_replicas()
-        if self._refusal:
-            raise StoreUnavailable(self._refusal)
+        if reason := self._refusals["beat"]:
+            raise StoreUnavailable(reason)
         return float(self._clock.seconds() - began)
 
     async def beat(self, *, first: bool, dead_after: float) -> tuple[bool, list[str], frozenset[tuple[str, Channel]]]:
@@ -285,9 +291,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
             # In the turn of the reactor in which the answer came: it came over this one.
             connection = self._link.connections
         except StoreUnavailable as error:
-            self._refused(str(error) if self._link.up else "")
+            self._refused("beat", str(error) if self._link.up else "")
             raise
-        self._refused("")
+        self._refused("beat", "")
         jump = self._clocks_read(began, reply.clock)
         self._moments.join(reply.lag / 1000)
         back = 0
@@ -301,13 +307,14 @@ class RedisStore(Accepting, Facts, Players, Operators):
             self.log.error("{what}", what=lost)
         return reply.ours, [name for name in reply.dead if name != self._instance], rows.scopes(reply.paused)
 
-    def _refused(self, reason: str) -> None:
-        """Redis is there and takes no writes for this reason; "" where it does, or where the link knows better."""
-        if reason and not self._refusal:
+    def _refused(self, what: str, reason: str) -> None:
+        """Redis is there and does not take `what` for this reason; "" where it does, or where the link knows better."""
+        before = any(self._refusals.values())
+        self._refusals[what] = reason
+        if reason and not before:
             self.log.warn("Redis takes no writes: {reason}", reason=reason)
-        elif self._refusal and not reason and self._link.up:
+        elif before and not any(self._refusals.values()) and self._link.up:
             self.log.info("Redis takes writes again")
-        self._refusal = reason
 
     async def lease_reports(self, limit: int) -> list[ReportJob]:
         """As IStore; where the dataset is an older one, not before peers had the time to say what they told."""

@@ -347,23 +347,29 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(server: RedisServer) 
                 await store.ping()
             await link.command("CONFIG", "SET", "min-replicas-to-write", "0")
             await store.beat(first=False, dead_after=15)
-        assert await store.ping() < 1
+            assert await store.ping() < 1
         lines = [formatEvent(event) for event in told]
         assert [line.partition(":")[0] for line in lines] == ["Redis takes no writes", "Redis takes writes again"]
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
-    """The heartbeat passes, and all that sends; but no new message is taken on."""
+    """The heartbeat passes, and all that sends; but no new message is taken on. The log says so once, and its end."""
     arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0, "boot")
     async with linked(server, arguments=arguments) as link:
         store = RedisStore(link, reactor, "t:", "one")
         await link.command("CONFIG", "SET", "maxmemory", "1")
         await store.beat(first=True, dead_after=15)
-        with pytest.raises(StoreUnavailable, match=r"Redis says OOM command not allowed .*'maxmemory'\.$"):
-            await store.ping()
-        await link.command("CONFIG", "SET", "maxmemory", "0")
-        assert await store.ping() < 1
+        with capturedLogs() as told:
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match=r"Redis says OOM command not allowed .*'maxmemory'\.$"):
+                    await store.ping()
+                await store.beat(first=False, dead_after=15)
+            await link.command("CONFIG", "SET", "maxmemory", "0")
+            assert await store.ping() < 1
+        lines = [formatEvent(event) for event in told]
+        assert lines[0].startswith("Redis takes no writes: Redis says OOM command not allowed")
+        assert lines[1:] == ["Redis takes writes again"]
 
 
 @pytest_twisted.ensureDeferred
