@@ -134,6 +134,8 @@ async def test_status_shows_each_bind(desk: Desk, world: World) -> None:
         ("dead-letters retry-all --until 1", "'1' is neither a time"),
         ("sandbox --messages many", "must be a number, 1 or more"),
         ("smpp-probe world --to mum", "must be a number such as +447700900123"),
+        ("smpp-probe world --to 447700900123 --from a\x01b", "without control characters"),
+        ("provider-probe inbox --to \udcff", "must be UTF-8"),
         ("dead-letters list --limit 0", "must be a number, 1 or more"),
         ("dead-letters list --limit " + "9" * 5000, "must be a number, 1 or more"),
         ("dead-letters --limit 100001", "must be at most 100000"),

@@ -11,6 +11,7 @@ from functools import partial
 from typing import NoReturn
 
 from gatewayd import __version__
+from gatewayd.core.ids import CONTROL
 from gatewayd.operators.given_times import length, moment
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
@@ -113,15 +114,19 @@ def _own_verbs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     probe.add_argument(
         "--to", metavar="NUMBER", type=phone, required=True, help="a phone of your own, as +447700900123"
     )
-    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: that of a route or label")
+    probe.add_argument("--from", metavar="SENDER", dest="sender", type=_words, help="default: that of a route or label")
     probe.add_argument("--wait", metavar="SECONDS", type=_count, default=60, help="for receipts (default: %(default)s)")
     verb("providers", "the ready profiles of vendors that take SMS over HTTP, with the lines to paste")
     probe = verb("provider-probe", "send one test message by one provider, and learn how it answers")
     probe.add_argument("provider", metavar="NAME", help="its name in the configuration: [providers.NAME]")
     probe.add_argument(
-        "--to", metavar="NUMBER", required=True, help="a phone of your own, as +447700900123 (im: any address)"
+        "--to",
+        metavar="NUMBER",
+        type=_words,
+        required=True,
+        help="a phone of your own, as +447700900123 (im: any address)",
     )
-    probe.add_argument("--from", metavar="SENDER", dest="sender", help="default: that of a route or label")
+    probe.add_argument("--from", metavar="SENDER", dest="sender", type=_words, help="default: that of a route or label")
     audit = verb("audit", "the audit log of what was accepted, refused, sent and ended")
     text = "was anything changed, added or removed?"
     verify = audit.add_subparsers(required=True).add_parser("verify", help=text, description=text.capitalize())
@@ -174,8 +179,15 @@ def _channel(one: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a number, 1 or more")
+        raise argparse.ArgumentTypeError("must be a number, 1 or more, of at most 9 digits")
     return int(text)
+
+
+def _words(text: str) -> str:
+    """What a vendor or an SMSC is sent: as of a request, no control, and nothing that is not UTF-8."""
+    if not text or CONTROL.search(text) or re.search("[\ud800-\udfff]", text):
+        raise argparse.ArgumentTypeError("must be UTF-8 without control characters, and not empty")
+    return text
 
 
 def phone(text: str) -> str:

@@ -90,7 +90,7 @@ class Verbs:
 
     async def record(self, request: IRequest) -> Answer:
         """One message's record as the store keeps it, by the names of its legend: for support."""
-        trace = await self._orders.trace(asked(request, "id").strip())
+        trace = await self._orders.trace(asked(request, "id"))
         found = await self._store.fields(trace.ext_message_id)
         answer: Json = {"ext_message_id": trace.ext_message_id, "record": dict(found)}
         return json_answer(answer)

@@ -315,3 +315,10 @@ def test_a_span_that_is_none_is_refused(world: World, span: dict[str, float]) ->
     """Its moments go into the audit log: none is behind what a calendar has."""
     assert world.verb("replay", **span).status == 400
     assert world.decisions == []
+
+
+def test_a_record_is_found_by_a_uid_as_it_is(world: World) -> None:
+    """As a trace is: the caller may have blanks around it."""
+    message = world.accept(" uid ")
+    for path in ("/verbs/record?id=", "/messages/"):
+        assert world.ask(f"{path}%20uid%20").json["ext_message_id"] == message.id
