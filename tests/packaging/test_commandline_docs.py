@@ -69,8 +69,11 @@ def test_options_are_completed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_labels_are_completed(tmp_path: Path) -> None:
     """The labels of the configuration that is named are offered."""
     config = tmp_path / "c.toml"
-    config.write_text("[labels.amazing]\n[labels.amazing.dkim]\n[labels.other-1]\n")
+    config.write_text(
+        "[labels.amazing]\n[labels.amazing.dkim]\n[labels.other-1]\n[labels.'x'.dkim]\n[labels.\"b.co\"]\n"
+    )
     assert complete("gatewayctl", "--config", str(config), "pause", "a") == ["amazing"]
+    assert complete("gatewayctl", "--config", str(config), "pause", "b") == ["b.co"]
     assert complete("gatewayctl", "--config", str(config), "pause", "amazing", "--channel", "") == [
         "email",
         "sms",
