@@ -88,8 +88,11 @@ def cost(one: "re.Pattern[Any]", piece: str, size: int, *, anywhere: bool) -> fl
 def pieces(one: "re.Pattern[Any]") -> list[str]:
     """What it may stumble over: its own words, and those over which others did."""
     pattern = one.pattern if isinstance(one.pattern, str) else one.pattern.decode("latin-1")
+    signs = sorted({char for char in pattern if not char.isascii()})
     words = re.findall(r"[A-Za-z][A-Za-z ]{1,30}", re.sub(r"\\[a-zA-Z]|\(\?[a-zA-Z:<>=!]*", "\0", pattern))
-    return list(dict.fromkeys([*PIECES[::3], "\t", " ", "\n", "@", "a@", "a.", "=", "<", "1", *words[:12]]))
+    return list(
+        dict.fromkeys([*PIECES[::3], "\t", " ", "\n", "@", "a@", "a.", "=", "<", "1", *words[:12], *signs[:12]])
+    )
 
 
 @pytest.mark.parametrize("name", FOUND)

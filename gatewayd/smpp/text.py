@@ -26,8 +26,8 @@ _REMEMBERED = 256
 UDHI = 0x40
 
 _ASCII = frozenset(char for char in CHARACTERS if char.isascii())
-# What is nothing without the emoji that it belongs to, joiners and variation selectors, goes with it.
-_BEYOND_UCS2 = re.compile("[\u200d\ufe0e\ufe0f]*[\U00010000-\U0010ffff][\u200d\ufe0e\ufe0f]*")
+# What UCS-2 has not, with joiners and variation selectors around: these are nothing without the emoji.
+_EMOJI_AND_JOINERS = re.compile("[\u200d\ufe0e\ufe0f\U00010000-\U0010ffff]+")
 
 
 class Alphabet(StrEnum):
@@ -125,7 +125,7 @@ def plain(text: str, form: Form = PLAIN) -> str:
 def sendable(text: str, form: Form = PLAIN, *, transliterate: bool = False) -> str:
     """What of `text` is sent to an SMSC of this form; "" where nothing of it can be."""
     if form.surrogates == "strip" and not text.isascii():
-        text = _BEYOND_UCS2.sub("", text)
+        text = _EMOJI_AND_JOINERS.sub(lambda run: "" if max(run[0]) > "\uffff" else run[0], text)
     return plain(text, form) if transliterate else text
 
 
