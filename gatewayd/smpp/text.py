@@ -29,6 +29,11 @@ _ASCII = frozenset(char for char in CHARACTERS if char.isascii())
 # What UCS-2 has not, with joiners and variation selectors around: these are nothing without the emoji.
 _EMOJI_AND_JOINERS = re.compile("[\u200d\ufe0e\ufe0f\U00010000-\U0010ffff]+")
 
+# In the categories of a text: more marks on one letter than any script has (UAX 15, 13).
+_HEAP_OF_MARKS = re.compile("(?:M.){31}")
+_LONG = 1000
+"""Characters; to bring the marks of so many in order takes a few milliseconds, and that of more the square of that."""
+
 
 class Alphabet(StrEnum):
     """How the characters of one message are written."""
@@ -111,6 +116,9 @@ def plain(text: str, form: Form = PLAIN) -> str:
     Only quotes, dashes, spaces, dots and the like are replaced; a text that needs UCS-2 for its letters keeps them.
     """
     if _fits(text, form.default_alphabet):
+        return text
+    if len(text) > _LONG and _HEAP_OF_MARKS.search("".join(map(unicodedata.category, text))):
+        # No alphabet has what such marks would be composed to.
         return text
     composed = unicodedata.normalize("NFC", text)
     simple = composed.translate(TYPOGRAPHY)

@@ -1,5 +1,6 @@
 """SMS text: the alphabet chosen by content, segments by the published limits, and every text there and back."""
 
+import time
 import unicodedata
 
 import pytest
@@ -296,6 +297,15 @@ def test_invisible_characters_go_where_that_saves_a_segment() -> None:
     """A soft hyphen that makes a UCS-2 text one segment longer is dropped, else it stays."""
     assert plain("я" * 70 + "\u00ad") == "я" * 70
     assert plain("я" * 60 + "\u00ad") == "я" * 60 + "\u00ad"
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0323\u0301", "\u0f73", "\u0344\u0316"])
+def test_a_heap_of_marks_costs_no_more_than_other_texts(marks: str) -> None:
+    """A letter with 40,000 of them took seconds to bring in order."""
+    began = time.thread_time()
+    heap = "a" + marks * 20_000
+    assert plain(heap) == heap
+    assert time.thread_time() - began < 0.5
 
 
 @given(ANY, st.sampled_from(DEFAULTS))
