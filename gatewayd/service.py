@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.python import usage
 
@@ -228,7 +227,7 @@ def gatewayd(
             HugePages(reactor),
             Watchdog(reactor, os.environ, os.getpid()),
             StatusLine(reactor, os.environ, admin.status_line),
-            *([TimerService(5.0, observer.flush)] if observer is not None else []),
+            *([Regularly(reactor, 5.0, observer.flush, "flushing the log")] if observer is not None else []),
         ],
         name=f"gatewayd {__version__} runs as {config.gatewayd.instance}",
         together=(((Listener,), DOORS), ((Outbox, SmtpChannel, SmppChannel, HttpChannel), IN_ALL)),

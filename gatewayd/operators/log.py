@@ -122,10 +122,7 @@ class Observer:
         """Write what waits, and how often each warning was repeated whose window ended; any later event does, too."""
         self._stream.drain()
         now = self._clock.seconds()
-        if lost := self._stream.told_lost():
-            words = "{lines} lines of this log were lost, because nobody read it"
-            event = {"log_namespace": _HERE, "log_time": now, "log_format": words, "lines": lost}
-            self._put(event, LogLevel.warn)
+        self._stream.tell_lost(self._of_lost)
         self._next_flush = now + _FLUSH
         for key, repeats in list(self._repeats.items()):
             if now >= repeats.until:
@@ -140,11 +137,13 @@ class Observer:
         self._stream.close()
 
     def degraded(self) -> Iterator[Degraded]:
-        """That nobody reads the log: it can't say so itself."""
+        """That nobody reads the log, or that it can't be written: it can't say so itself."""
         self._stream.drain()
+        lost = f", {self._stream.lost} are lost" if self._stream.lost else ""
         if waiting := self._stream.waiting:
-            lost = f", {self._stream.lost} are lost" if self._stream.lost else ""
             yield Degraded("log", "unread", f"nobody reads the log: {waiting} lines wait{lost}; messages go on")
+        elif trouble := self._stream.trouble:
+            yield Degraded("log", "unwritten", f"the log can't be written: {trouble}{lost}; messages go on")
 
     def _is_one_too_many(self, event: LogEvent, level: Any) -> bool:
         # What was printed has one format for all: each line of a traceback is a kind of its own, or it is cut short.
@@ -173,13 +172,21 @@ class Observer:
             }
             self._put(event, repeats.level)
 
+    def _of_lost(self, lines: int, why: str) -> str:
+        words = "{lines} lines of this log were lost, because {why}"
+        event = {"log_namespace": _HERE, "log_format": words, "lines": lines, "why": why}
+        return self._line_of(event, LogLevel.warn)
+
     def _put(self, event: LogEvent, level: Any) -> None:
+        self._stream.write(self._line_of(event, level))
+
+    def _line_of(self, event: LogEvent, level: Any) -> str:
         try:
             line = self._line(event, level)
         except Exception as problem:
             # A log line that cannot be made must not become an error of whoever logs.
             line = f"unloggable event in {event.get('log_namespace')!r}: {type(problem).__name__}\n"
-        self._stream.write(_PRIORITIES.get(level, "<6>") + line if self._journal else line)
+        return _PRIORITIES.get(level, "<6>") + line if self._journal else line
 
     def _text(self, event: LogEvent, level: Any) -> str:
         words = _message(event)

@@ -2,13 +2,15 @@
 
 A pipe or socket that nobody reads (a log shipper that hangs, a stopped journal) takes some 64 KiB, and then whoever
 writes waits: the whole daemon, with all its callers. Here lines wait in its place, and past a limit they are lost and
-counted: a message more is worth more than a line more. What must not be lost is in the audit log.
+counted: a message more is worth more than a line more. So are lines that a full disk has no room for. What must not be
+lost is in the audit log.
 """
 
 import os
 import select
 import stat
 from collections import deque
+from collections.abc import Callable
 from typing import TextIO
 
 KEPT = 1_048_576
@@ -29,6 +31,8 @@ class LogStream:
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._lost = 0
+        self._why_lost = ""  # the latest
+        self._trouble = ""
         self._room: select.poll | None = None
         try:
             self._fd = stream.fileno()
@@ -48,11 +52,16 @@ class LogStream:
 
     @property
     def lost(self) -> int:
-        """Lines that were lost since `told_lost`."""
+        """Lines that were lost since `tell_lost`."""
         return self._lost
 
+    @property
+    def trouble(self) -> str:
+        """Why the latest line could not be written at all; "" where it could, or waits."""
+        return self._trouble
+
     def write(self, line: str) -> None:
-        """Write a line with its end, or keep it until there is room. Raises OSError where a file takes no more."""
+        """Write a line with its end, or keep it until there is room; where it can't be written, it is lost."""
         if self._fd < 0:
             self._stream.write(line)
             self._stream.flush()
@@ -66,6 +75,7 @@ class LogStream:
             return
         if self._size + len(octets) > KEPT:
             self._lost += 1
+            self._why_lost = "nobody read it"
             return
         self._kept.append(octets)
         self._size += len(octets)
@@ -80,12 +90,17 @@ class LogStream:
                 self._size += len(left)
                 return
 
-    def told_lost(self) -> int:
-        """How many lines were lost, once what was kept is written; that is told then, and counted anew."""
-        if self._kept:
-            return 0
+    def tell_lost(self, line_of: Callable[[int, str], str]) -> None:
+        """Write what `line_of` makes of how many lines were lost, and why, once what was kept is written.
+
+        Then it is counted anew; where that line can't be written either, they are still to be told.
+        """
+        if self._kept or not self._lost:
+            return
         lost, self._lost = self._lost, 0
-        return lost
+        self.write(line_of(lost, self._why_lost))
+        if self._lost:
+            self._lost = lost
 
     def close(self) -> None:
         """The process ends: what waits has a last chance."""
@@ -101,7 +116,10 @@ class LogStream:
             except BlockingIOError:
                 # Whoever shares the descriptor with us set it so.
                 return octets
-            except BrokenPipeError:
+            except OSError as error:
                 self._lost += 1
+                self._trouble = error.strerror or "no reason is known"
+                self._why_lost = f"it could not be written: {self._trouble}"
                 return b""
+        self._trouble = ""
         return octets

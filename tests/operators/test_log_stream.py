@@ -85,7 +85,7 @@ def test_a_reader_that_is_late_gets_every_line(other: Read) -> None:
         stream.drain()
         found += other.read()
     assert found == "".join(written)
-    assert stream.told_lost() == 0
+    assert stream.lost == 0
 
 
 def test_past_a_limit_lines_are_lost_whole_and_counted(other: Read) -> None:
@@ -95,7 +95,7 @@ def test_past_a_limit_lines_are_lost_whole_and_counted(other: Read) -> None:
     for line in written:
         stream.write(line)
     assert stream.lost
-    assert stream.told_lost() == 0, "that is told behind the lines that came before"
+    stream.tell_lost(lambda lines, why: "too early\n")  # it is told behind the lines that came before
     found = other.read()
     while stream.waiting:
         stream.drain()
@@ -106,8 +106,9 @@ def test_past_a_limit_lines_are_lost_whole_and_counted(other: Read) -> None:
     assert whole[-1] == "after\n"
     assert set(whole[:-1]) <= set(written)
     assert len(whole) - 1 + stream.lost == len(written)
-    assert stream.told_lost() == len(written) - len(whole) + 1
-    assert stream.told_lost() == 0
+    for _ in range(2):
+        stream.tell_lost(lambda lines, why: f"{lines}: {why}\n")
+    assert other.read() == f"{len(written) - len(whole) + 1}: nobody read it\n"
 
 
 def test_a_reader_that_is_gone_is_no_error(other: Read) -> None:
@@ -124,6 +125,31 @@ def test_a_file_is_written_at_once(tmp_path: Path) -> None:
     with path.open("w", encoding="latin-1") as file:
         LogStream(file).write("ü \u0433\n")
         assert path.read_text("latin-1") == "ü \\u0433\n"
+
+
+def test_a_full_disk_loses_lines_and_says_so(tmp_path: Path) -> None:
+    """`degraded` does meanwhile, and the log itself once there is room; nothing that logs fails."""
+    clock = Clock()
+    path = tmp_path / "log"
+    with Path("/dev/full").open("a") as file:
+        observer = Observer(file, clock)
+        log = Logger(namespace="x", observer=observer)
+        for number in range(3):
+            log.info("lost {number}", number=number)
+        clock.advance(5)
+        observer.flush()
+        [one] = observer.degraded()
+        assert (one.kind, one.name) == ("log", "unwritten")
+        assert "the log can't be written: No space left on device, 3 are lost" in one.text
+        with path.open("a") as room:
+            os.dup2(room.fileno(), file.fileno())
+        log.info("there is room")
+        assert [*observer.degraded()] == []
+        clock.advance(5)
+        observer.flush()
+    first, second = path.read_text().splitlines()
+    assert first.endswith("x: there is room")
+    assert second.endswith("3 lines of this log were lost, because it could not be written: No space left on device")
 
 
 def test_memory_will_do() -> None:
