@@ -9,7 +9,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from io import TextIOWrapper
@@ -129,12 +129,18 @@ def _smpp_probe(options: argparse.Namespace) -> int:
     config = _config(options)
     smsc = config.smscs.get(options.smsc)
     if smsc is None:
-        raise CommandFailed(f"there is no [smscs.{options.smsc}] in {options.config}")
+        raise CommandFailed(_no_table("smscs", options.smsc, config.smscs, options))
     sender, tell = options.sender or sender_of(config, options.smsc), _line_by_line(options)
     learned = _in_reactor(
         lambda reactor: smpp_probe(reactor, smsc, options.to, sender=sender, wait=float(options.wait), tell=tell)
     )
     return _learned(options, learned, f"smscs.{options.smsc}")
+
+
+def _no_table(part: str, name: str, known: Iterable[str], options: argparse.Namespace) -> str:
+    from gatewayd.config.wording import meant
+
+    return f"there is no [{part}.{name}] in {options.config}{meant(name, known)}"
 
 
 def _line_by_line(options: argparse.Namespace) -> Callable[[str], None]:
@@ -167,7 +173,7 @@ def _provider_probe(options: argparse.Namespace) -> int:
     config = _config(options)
     table = config.providers.get(options.provider)
     if table is None:
-        raise CommandFailed(f"there is no [providers.{options.provider}] in {options.config}")
+        raise CommandFailed(_no_table("providers", options.provider, config.providers, options))
     if table.carries == "sms":
         try:
             phone(options.to)
