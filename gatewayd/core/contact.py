@@ -141,13 +141,13 @@ def readable_number(text: str, default_region: str) -> str | None:
     if number.extension:
         return None
     number = _mobile_with_its_country_code(text, number) or number
-    if not phonenumbers.is_possible_number(number):
+    if not _may_exist(number):
         national = phonenumbers.national_significant_number(number)
         former = number.country_code in _FORMER_MOBILES and _FORMER_MOBILES[number.country_code].fullmatch(national)
         if not former:
             return None
         number = phonenumbers.parse(f"+{number.country_code}{former[1]}")
-        if not phonenumbers.is_possible_number(number):
+        if not _may_exist(number):
             return None
     written: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return written
@@ -200,5 +200,11 @@ def _trunk_prefix(country: int) -> re.Pattern[str]:
 @cache
 def _is_possible(country: int, length: int) -> bool:
     """Whether the national numbers of this country may have so many digits."""
+    return _may_exist(_numbering_plans().PhoneNumber(country, int("1" * length)))
+
+
+def _may_exist(number: Any) -> bool:
+    """Whether it has as many digits as its country's numbers, and not only as many as are dialled within a town."""
     phonenumbers = _numbering_plans()
-    return bool(phonenumbers.is_possible_number(phonenumbers.PhoneNumber(country, int("1" * length))))
+    found = phonenumbers.is_possible_number_with_reason(number)
+    return bool(found == phonenumbers.ValidationResult.IS_POSSIBLE)

@@ -22,7 +22,7 @@ def thought_about(text: str) -> str | None:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -85,6 +85,15 @@ def test_a_mobile_number_in_a_former_spelling_is_the_number_of_today(text: str, 
 def test_what_is_no_number_in_any_spelling_stays_unreadable(text: str) -> None:
     """Too short, too long, or nobody's."""
     assert readable_number(text, "") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [("12345", "GB"), ("+4412345", ""), ("555-0123", "US"), ("+15550123", ""), ("2125550", "US"), ("5512 3456", "MX")],
+)
+def test_what_is_only_dialled_within_a_town_is_no_number(text: str, region: str) -> None:
+    """Without its area code nobody outside can reach it, and an SMS to it is paid for."""
+    assert readable_number(text, region) is None
 
 
 @pytest.mark.parametrize("text", ["4915112345678.0", "+4915112345678.00", "015112345678.0", "4915112345678,0"])
