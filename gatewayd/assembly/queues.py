@@ -13,6 +13,7 @@ from gatewayd.core.interfaces import IChannel
 from gatewayd.core.model import Channel
 from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.evidence.track import Tracker
+from gatewayd.operators.daemon import end
 from gatewayd.reload import policies
 from gatewayd.work.attempts import MessageWork
 from gatewayd.work.deliver import Deliverer
@@ -98,7 +99,7 @@ def make_keeper(shared: Shared, queues: Queues, tracker: Tracker) -> Keeper:
         evidence=tracker,
         marks=shared.marks,
         statuses=shared.statuses,
-        on_usurped=shared.reactor.stop,
+        on_usurped=lambda: end(shared.reactor),
         instance=shared.config.gatewayd.instance,
     )
 

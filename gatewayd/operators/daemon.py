@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 
 from gatewayd.core.at_most import has_ended
@@ -20,6 +20,15 @@ from gatewayd.operators.log import Observer
 from gatewayd.operators.systemd import notify
 
 log = Logger()
+
+
+def end(reactor: Any) -> bool:
+    """Begin to drain; false where that has begun: a signal and a successor of our name may come in either order."""
+    try:
+        reactor.stop()
+    except ReactorNotRunning:
+        return False
+    return True
 
 
 class Daemon(MultiService):
@@ -92,11 +101,8 @@ class Daemon(MultiService):
         notify("READY=1", self._environ)
 
     def _terminate(self) -> None:
-        if self._ending:
+        if not end(self._reactor):
             log.info("draining already; SIGKILL would end it at once, and lose the answers it waits for")
-            return
-        self._ending = True
-        self._reactor.stop()
 
     def _hang_up(self) -> None:
         if not self._ending:
@@ -105,6 +111,7 @@ class Daemon(MultiService):
     def stopService(self) -> Deferred[None]:
         """Drain: no new work, then what runs finishes, then the links unbind, Redis last."""
         notify("STOPPING=1\nSTATUS=draining: what is on the wire gets its answer", self._environ)
+        self._ending = True
         self._draining()
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())

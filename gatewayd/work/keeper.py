@@ -40,7 +40,7 @@ class Keeper(MultiService):
         evidence: EvidenceSink,
         marks: Marks,
         statuses: RecentStatuses,
-        on_usurped: Callable[[], None],
+        on_usurped: Callable[[], object],
         instance: str,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

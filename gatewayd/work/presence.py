@@ -31,7 +31,7 @@ class Presence:
         outboxes: Mapping[str, Outbox[Any]],
         *,
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
-        on_usurped: Callable[[], None],
+        on_usurped: Callable[[], object],
         instance: str,
     ) -> None:
         self._store = store

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_twisted
 from daemon import World, get
 from fair_clock import Stretch
@@ -385,3 +386,25 @@ def open_files(pid: int) -> set[str]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.parametrize("first", ["signal", "successor"])
+@pytest_twisted.ensureDeferred
+async def test_a_signal_and_a_successor_of_the_same_name_end_a_process_once(first: str) -> None:
+    """In either order: what is on the wire gets its answer, and nothing is called a bug."""
+    async with World(reactor, behaviour=Behaviour(answer_delay=5.0)) as world:
+        await world.start()
+        text = await world.sms()
+        await world.smsc.until(lambda: len(world.smsc.submits) == 1)
+        older = world.daemon
+        if first == "signal":
+            older.terminate()
+        world.daemon = world.another("gw1")
+        await world.daemon.start()
+        await older.logged("another process uses the instance name gw1")
+        if first == "successor":
+            older.terminate()
+        assert await older.exit_status() == 0
+        assert "Traceback" not in older.log
+        await world.smartico.until_heard(text.ext_message_id, *TOLD)
+        assert len(world.smsc.submits) == 1
