@@ -538,6 +538,19 @@ def test_where_the_listener_is_asked(tmp_path: Path, listen: str, where: str) ->
     assert open_client(config)._where == where
 
 
+@pytest.mark.parametrize(
+    "listen", ["tcp:9:interface=no..host", "tcp:9:interface=" + "x" * 64, "unix:a\\u0000b", "tcp:" + "9" * 20]
+)
+def test_a_listener_that_can_not_be_is_no_traceback(
+    tmp_path: Path, listen: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says where it was looked for, or that nothing names a place."""
+    config = tmp_path / "c.toml"
+    config.write_text(f'[admin]\nlisten = ["{listen}"]\n')
+    assert ctl.main(["--config", str(config), "status"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest_twisted.ensureDeferred
 async def test_audit_verify(desk: Desk) -> None:
     """An untouched log is good; a changed line, or one that was taken out, is exit status 1 and named."""

@@ -84,7 +84,7 @@ class AdminClient:
         connection = self._connect()
         try:
             connection.connect()
-        except OSError:
+        except (OSError, ValueError):
             return False
         finally:
             connection.close()
@@ -104,8 +104,9 @@ class AdminClient:
         except PermissionError:
             whose = "it is for root and the group gatewayd"
             raise NoDaemon(f"gatewayd may not be asked at {self._where} by this user: {whose}") from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # ValueError: of what can be no host's name.
+            reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
             raise NoDaemon(
                 f"gatewayd does not answer at {self._where}: {reason}. Is it running? (systemctl status gatewayd)"
             ) from None
@@ -128,7 +129,7 @@ def _read(status: int, raw: bytes, where: str) -> Json:
 
 def open_client(config: Path, instance: str = "") -> AdminClient:
     """A client of the first listener in `config` that answers, else of the first. Raises NoDaemon."""
-    clients = [_client(text, config.parent) for text in _listens(config, instance)]
+    clients = [_client(text) for text in _listens(config, instance)]
     known = [client for client in clients if client is not None]
     if not known:
         raise NoDaemon(f"{config}: admin.listen names no tcp: or unix: endpoint that gatewayctl could ask")
@@ -152,7 +153,7 @@ def _listens(config: Path, instance: str) -> list[str]:
     return [str(text).replace("{instance}", str(name)) for text in listens]
 
 
-def _client(listen: str, directory: Path) -> AdminClient | None:
+def _client(listen: str) -> AdminClient | None:
     """The way to what listens on a Twisted server endpoint string; None for kinds that name no address."""
     kind, *words = _split(listen)
     plain = [word for word in words if not re.match(r"[A-Za-z]+=", word)]
@@ -163,7 +164,7 @@ def _client(listen: str, directory: Path) -> AdminClient | None:
     if kind not in ("tcp", "tcp6", "ssl"):
         return None
     number = named.get("port") or (plain[0] if plain else "")
-    if not (number.isascii() and number.isdigit()):
+    if not re.fullmatch("[0-9]{1,5}", number):
         return None
     port = int(number)
     interface = named.get("interface", "")
