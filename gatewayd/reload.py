@@ -143,7 +143,7 @@ class Reload:
             parts.public.reload(config.esp, config.providers)
         if parts.returned_mail is not None and config.bounces is not None:
             parts.returned_mail.reconfigure(
-                domains=return_domains(config),
+                domains=config.return_domains,
                 max_size=config.bounces.max_size,
                 internal_relays=config.bounces.internal_relays,
             )
@@ -192,12 +192,6 @@ def _quiet(config: Config) -> Mapping[str, Any]:
 def stop_times(labels: Mapping[str, Label]) -> dict[str, float]:
     """Seconds that each label's stop list keeps a player."""
     return {name: label.suppress_for for name, label in labels.items()}
-
-
-def return_domains(config: Config) -> frozenset[str]:
-    """The domains to which mail may come back: the common one, and those that labels have of their own."""
-    own = {label.bounce_domain for label in config.labels.values() if label.bounce_domain}
-    return frozenset(own | ({config.bounces.domain} if config.bounces else set()))
 
 
 def policies(config: Config, channel: Channel) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from gatewayd.intake.api import ApiPaths
 from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.stop_orders import StopOrders
-from gatewayd.reload import configured, return_domains, stop_times
+from gatewayd.reload import configured, stop_times
 from gatewayd.store import RedisStore
 from gatewayd.store.claims import EventClaims
 from gatewayd.work.report import Reporter
@@ -91,7 +91,7 @@ def make_returned_mail(shared: Shared, tracker: Tracker) -> ReturnedMail | None:
     return ReturnedMail(
         shared.reactor,
         keys=shared.keys,
-        domains=return_domains(config),
+        domains=config.return_domains,
         evidence=tracker,
         about=shared.store.about,
         max_size=config.bounces.max_size,

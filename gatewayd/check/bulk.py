@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from publicsuffixlist import PublicSuffixList
 
 from gatewayd import config
-from gatewayd.check.dns import CannotLookUp, Lookup
+from gatewayd.check.dns import CannotLookUp, Lookup, sender_domains
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
 
 Question = Callable[[Lookup], Awaitable[list[Finding]]]
@@ -21,7 +21,7 @@ Question = Callable[[Lookup], Awaitable[list[Finding]]]
 def questions(config_: config.Config) -> Iterator[Question]:
     """Each thing to find out; all can be asked at once."""
     for name, label in config_.labels.items():
-        for domain in _from_domains(label):
+        for domain in sender_domains(label):
             yield lambda lookup, name=name, domain=domain: alignment(lookup, config_, name, domain)  # type: ignore[misc]
             yield lambda lookup, domain=domain: bimi(lookup, domain)  # type: ignore[misc]
     for name, relay in config_.relays.items():
@@ -159,10 +159,3 @@ async def _dmarc(lookup: Lookup, domain: str) -> str:
 def _tag(record: str, name: str) -> str:
     found = re.search(rf"(?:^|;)\s*{name}\s*=\s*([^;]*)", record)
     return found[1].strip() if found else ""
-
-
-def _from_domains(label: config.Label) -> list[str]:
-    if not label.relays:
-        return []
-    domains = [pattern.rpartition("@")[2].strip("<> ").lower() for pattern in label.email_senders]
-    return [name for name in dict.fromkeys(domains) if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]

@@ -70,29 +70,17 @@ def _text(payload: Any) -> str:
     return ""
 
 
-def sender_domains(config_: config.Config) -> dict[str, str]:
-    """The domains that labels send as, each with the first label that does."""
-    found: dict[str, str] = {}
-    for name, label in config_.labels.items():
-        if not label.relays:
-            continue
-        for pattern in label.email_senders:
-            domain = pattern.rpartition("@")[2].strip("<> ").lower()
-            if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain):
-                found.setdefault(domain, name)
-    return found
-
-
-def return_domains(config_: config.Config) -> set[str]:
-    """The domains that returned mail comes back to."""
-    own = {label.bounce_domain for label in config_.labels.values() if label.bounce_domain}
-    return own | ({config_.bounces.domain} if config_.bounces else set())
+def sender_domains(*labels: config.Label) -> list[str]:
+    """The domains that these labels send email as, each once; none of a pattern for many of them."""
+    patterns = (pattern for label in labels if label.relays for pattern in label.email_senders)
+    domains = (pattern.rpartition("@")[2].strip("<> ").lower() for pattern in patterns)
+    return [name for name in dict.fromkeys(domains) if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]
 
 
 def questions(config_: config.Config) -> Iterator[Callable[[Lookup], Awaitable[list[Finding]]]]:
     """Each thing to find out; all can be asked at once."""
-    returning = return_domains(config_)
-    for domain in sender_domains(config_):
+    returning = config_.return_domains
+    for domain in sender_domains(*config_.labels.values()):
         yield lambda lookup, domain=domain: dmarc(lookup, domain)  # type: ignore[misc]
         if not returning:
             yield lambda lookup, domain=domain: spf(lookup, domain)  # type: ignore[misc]

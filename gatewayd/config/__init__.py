@@ -101,6 +101,12 @@ class Config(Table):
         parts = {name: getattr(self, name) for name in _LISTENERS}
         return {name: part.listen for name, part in parts.items() if part is not None}
 
+    @property
+    def return_domains(self) -> frozenset[str]:
+        """The domains to which mail may come back: the common one, and those that labels have of their own."""
+        own = {label.bounce_domain for label in self.labels.values() if label.bounce_domain}
+        return frozenset(own | ({self.bounces.domain} if self.bounces else set()))
+
 
 def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Config:
     """The configuration in the file at `path`; `instance`, if given, overrides the file's.

@@ -11,7 +11,6 @@ from gatewayd.core import half_pairs
 from gatewayd.evidence.esp import form
 
 MOST_FIELDS = 200
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class ReportRequest(Struct, frozen=True):
@@ -30,7 +29,7 @@ class ReportRequest(Struct, frozen=True):
     @property
     def is_form(self) -> bool:
         """Whether its body says that it is a form."""
-        return self.headers.get("content-type", "").strip().lower().startswith(_FORMS)
+        return form.is_form(self.headers.get("content-type", ""))
 
     @property
     def is_compressed(self) -> bool:
