@@ -122,7 +122,7 @@ def _read_bind(pdu: bytes, sequence: int, status: int, command_id: int) -> Pdu:
 
 def _read_bind_resp(pdu: bytes, sequence: int, status: int, command_id: int) -> Pdu:
     system_id, tlvs = _read_string_and_tlvs(pdu)
-    return BindResp(sequence, status, command_id & ~RESPONSE, system_id, tlvs)
+    return BindResp(sequence, status, command_id & ~RESPONSE, system_id, tlvs=tlvs)
 
 
 def _read_outbind(pdu: bytes, sequence: int, status: int, command_id: int) -> Pdu:
@@ -175,7 +175,7 @@ def _short_message(form: type[SubmitSm | DeliverSm]) -> Callable[[bytes, int, in
             pdu[e + 3],
             pdu[e + 4],
             pdu[text:end],
-            _read_tlvs(pdu, end),
+            tlvs=_read_tlvs(pdu, end),
         )
 
     return read
@@ -198,14 +198,14 @@ def _read_data_sm(pdu: bytes, sequence: int, status: int, command_id: int) -> Pd
         pdu[c + 1],
         pdu[c + 2],
         pdu[c + 3],
-        _read_tlvs(pdu, c + 4),
+        tlvs=_read_tlvs(pdu, c + 4),
     )
 
 
 def _message_resp(form: type[SubmitSmResp | DeliverSmResp | DataSmResp]) -> Callable[[bytes, int, int, int], Pdu]:
     def read(pdu: bytes, sequence: int, status: int, command_id: int) -> Pdu:
         message_id, tlvs = _read_string_and_tlvs(pdu)
-        return form(sequence, status, message_id, tlvs)
+        return form(sequence, status, message_id, tlvs=tlvs)
 
     return read
 
@@ -222,7 +222,7 @@ def _read_alert(pdu: bytes, sequence: int, status: int, command_id: int) -> Pdu:
         pdu[a + 1],
         pdu[a + 2],
         pdu[a + 3 : b],
-        _read_tlvs(pdu, b + 1),
+        tlvs=_read_tlvs(pdu, b + 1),
     )
 
 

@@ -21,10 +21,13 @@ class _Pdu(Struct, frozen=True, gc=False):
         return f"<{type(self).__name__} {self.sequence} {status_name(self.status)}>"
 
 
-class _WithTlvs(_Pdu, frozen=True, gc=False):
+class _WithTlvs(_Pdu, frozen=True, gc=False, kw_only=True):
+    # By keyword, so that it stands behind the fields of whatever has it.
+    tlvs: Tlvs = ()
+
     def tlv(self, tag: int) -> bytes | None:
         """The value of the first TLV with this tag."""
-        for have, value in self._tlvs():
+        for have, value in self.tlvs:
             if have == tag:
                 return value
         return None
@@ -38,10 +41,6 @@ class _WithTlvs(_Pdu, frozen=True, gc=False):
         """A TLV's value as a C-string, with or without its NUL."""
         value = self.tlv(tag)
         return None if value is None else value.partition(b"\0")[0]
-
-    def _tlvs(self) -> Tlvs:
-        # What has TLVs says which.
-        return ()
 
 
 class Bind(_Pdu, frozen=True, gc=False):
@@ -62,10 +61,6 @@ class BindResp(_WithTlvs, frozen=True, gc=False):
 
     kind: int = Command.BIND_TRANSCEIVER
     system_id: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
 
 
 class Outbind(_Pdu, frozen=True, gc=False):
@@ -113,10 +108,6 @@ class _ShortMessage(_WithTlvs, frozen=True, gc=False):
     data_coding: int = 0
     sm_default_msg_id: int = 0
     short_message: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
 
     @property
     def user_data(self) -> bytes:
@@ -145,10 +136,6 @@ class DataSm(_WithTlvs, frozen=True, gc=False):
     esm_class: int = 0
     registered_delivery: int = 0
     data_coding: int = 0
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
 
     @property
     def user_data(self) -> bytes:
@@ -158,10 +145,6 @@ class DataSm(_WithTlvs, frozen=True, gc=False):
 
 class _MessageResp(_WithTlvs, frozen=True, gc=False):
     message_id: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
 
 
 class SubmitSmResp(_MessageResp, frozen=True, gc=False):
@@ -185,10 +168,6 @@ class AlertNotification(_WithTlvs, frozen=True, gc=False):
     esme_addr_ton: int = 0
     esme_addr_npi: int = 0
     esme_addr: bytes = b""
-    tlvs: Tlvs = ()
-
-    def _tlvs(self) -> Tlvs:
-        return self.tlvs
 
 
 class Raw(_Pdu, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from conftest import FUZZ_EXAMPLES, missing
 from gatewayd.smpp.codec.pdu import (
@@ -109,17 +110,17 @@ FIELD: dict[str, Pdu] = {
     "resp_err_nul": SubmitSmResp(9, Status.RMSGQFUL),
     "resp_vendor_status": SubmitSmResp(9, 0x400),
     "resp_id_70": SubmitSmResp(9, 0, b"f" * 70),
-    "resp_with_tlv": SubmitSmResp(9, 0, b"abc", ((0x1D, b"why\0"),)),
+    "resp_with_tlv": SubmitSmResp(9, 0, b"abc", tlvs=((0x1D, b"why\0"),)),
     "resp_no_nul": SubmitSmResp(9, 0, b"abc"),
     "resp_ok_empty": SubmitSmResp(9, 0, b""),
     "deliver_resp_empty": DeliverSmResp(9),
     "gnack_seq0": GenericNack(0, Status.RINVCMDLEN),
     "gnack": GenericNack(9, Status.RINVCMDID),
     "vendor_cmd": Raw(5, 0, 0x00010200, b"zz"),
-    "seq_hi": DeliverSm(0xFFFFFFFE, *[getattr(deliver(), name) for name in DeliverSm.__struct_fields__[1:]]),
+    "seq_hi": replace(deliver(), sequence=0xFFFFFFFE),
     "seq_0": EnquireLink(0),
     "enquire": EnquireLink(3),
-    "bind_resp_tlv": BindResp(1, 0, TRX, b"smsc", ((0x210, b"\x34"),)),
+    "bind_resp_tlv": BindResp(1, 0, TRX, b"smsc", tlvs=((0x210, b"\x34"),)),
     "bind_resp_notlv": BindResp(1, 0, TRX, b"smsc"),
     "bind_resp_err_nobody": BindResp(1, Status.RINVPASWD, TRX),
     "bind_resp_sysid_30": BindResp(1, 0, TRX, b"s" * 30),
