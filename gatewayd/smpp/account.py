@@ -17,7 +17,7 @@ from gatewayd.core.errors import Down, NotWritten, TemporaryFailure
 from gatewayd.core.line import Line
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
-from gatewayd.smpp import receipt
+from gatewayd.smpp import remote_ids
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
 from gatewayd.smpp.codec.codes import MEANINGS, Disposition, disposition
@@ -26,7 +26,7 @@ from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
 from gatewayd.smpp.own_reasons import OwnReasons
-from gatewayd.smpp.receipt import IdsSeen
+from gatewayd.smpp.remote_ids import IdsSeen
 from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
 
@@ -222,7 +222,7 @@ class Account:
         rule = self.settings.message_ids
         if rule == "auto":
             self.ids.answered(answer.message_id)
-        remote_id = receipt.stored(answer.message_id, rule)
+        remote_id = remote_ids.stored(answer.message_id, rule)
         return remote_id or f"{token.message_id}/{len(token.segments_taken)}"
 
     # What links tell -----------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Arrivals:
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part, so
                 # that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(others)))
-            elif ids := account.ids.lookups(said, settings.message_ids):
+            elif ids := account.ids.lookups(said.ids, settings.message_ids):
                 wording = _wording(request.user_data, said.detail, node)
                 await self._evidence.record_receipt(
                     Receipt(

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.core.lesson import Learned
-from gatewayd.smpp import address, receipt, text
+from gatewayd.smpp import address, receipt, remote_ids, text
 from gatewayd.smpp.bind import WAYS, Mode
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND, RECEIPTS
@@ -36,7 +36,7 @@ RESTS = 5
 SHORT = "gatewayd test: a short text"
 LONG = "gatewayd test: a long text that takes two segments. " * 4
 _METHODS: tuple[text.LongMessages, ...] = ("udh", "udh16", "sar", "payload")
-_RULES: tuple[receipt.IdRule, ...] = ("as-is", "decimal", "hex")
+_RULES: tuple[remote_ids.IdRule, ...] = ("as-is", "decimal", "hex")
 
 
 class _Submitted(Struct, frozen=True):
@@ -295,8 +295,8 @@ class _Lesson:
         if not ids:
             return
         for rule in _RULES:
-            stored = {receipt.stored(remote_id, rule) for remote_id in ids}
-            if all(stored.intersection(receipt.lookups(said, rule)) for said in receipts):
+            stored = {remote_ids.stored(remote_id, rule) for remote_id in ids}
+            if all(stored.intersection(remote_ids.lookups(said.ids, rule)) for said in receipts):
                 example = next((said.ids[0] for said in receipts if said.ids), "")
                 self._say(f"ids: answer {_shown(ids[0])}, receipt {_shown(example.encode())}: {rule}")
                 self._lines.append(f'message_ids = "{rule}"')

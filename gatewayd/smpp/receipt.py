@@ -1,21 +1,18 @@
-"""Delivery receipts: what one says of a submit, and under which id that submit is found.
+"""Delivery receipts: what one says of a submit.
 
-Owns the receipt's text and TLVs (SMPP 3.4 appendix B, 5.2.12, 5.3.2.12, .26, .31, .35), the table of states, and the
-forms of message ids. It knows no store, no link and no message of ours.
+Owns the receipt's text and TLVs (SMPP 3.4 appendix B, 5.2.12, 5.3.2.12, .26, .31, .35) and the table of states. It
+knows no store, no link and no message of ours; under which id the submit is found, remote_ids.py knows.
 """
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Literal
 
 from msgspec import Struct
 
 from gatewayd.core.status import Event
 from gatewayd.smpp.codec.pdu import DataSm, DeliverSm, Tag
 from gatewayd.smpp.incoming import without_udh
-
-IdRule = Literal["as-is", "decimal", "hex", "auto"]
+from gatewayd.smpp.remote_ids import AROUND, cleaned
 
 # esm_class bits 5 to 2, the message type (5.2.12).
 _TYPE = 0x3C
@@ -92,9 +89,6 @@ _USUAL = re.compile(
 
 _BEGINS_LIKE_ONE = re.compile(r"\s*(?:message[ _-]?|msg[ _-]?)?id[ ]?[:=]", re.IGNORECASE)
 _STATE_NUMBER = re.compile(r"0{0,2}([0-9])", re.ASCII)
-_AROUND = " \t\r\n\"'()[]{}<>."
-"""What SMSCs put around a value, in the answer or in the receipt."""
-
 _LONGEST_SCANNED = 1024  # octets of a text
 
 _WORD = re.compile(r"[0-9A-Z_-]{1,24}", re.ASCII)
@@ -126,17 +120,17 @@ def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = Non
     meanings of state words, in any letter case, over the table's.
     """
     kind = pdu.esm_class & _TYPE
-    tlv_id = _cleaned(pdu.tlv_string(Tag.RECEIPTED_MESSAGE_ID) or b"")
+    tlv_id = cleaned(pdu.tlv_string(Tag.RECEIPTED_MESSAGE_ID) or b"")
     number = pdu.tlv_int(Tag.MESSAGE_STATE)
     announced = kind in (_RECEIPT, _INTERMEDIATE) or bool(tlv_id) or number is not None
     content = _content(pdu)
     if not announced and not _BEGINS_LIKE_ONE.match(content):
         return None
     said = _pairs(content)
-    text_id = _cleaned(said.get("id", ""))
-    words_id = _cleaned(said.pop("id of words", ""))
+    text_id = cleaned(said.get("id", ""))
+    words_id = cleaned(said.pop("id of words", ""))
     ids = tuple(dict.fromkeys(filter(None, (tlv_id, words_id, text_id))))
-    word = said.get("stat", "").lstrip(_AROUND).partition("(")[0].rstrip(_AROUND).upper()
+    word = said.get("stat", "").lstrip(AROUND).partition("(")[0].rstrip(AROUND).upper()
     if number_word := _STATE_NUMBER.fullmatch(word):
         word = STATES[int(number_word[1])]
     state, event, known = _settles(number, word, receipt_states)
@@ -227,116 +221,3 @@ def _detail(state: str, error: str, network: bytes | None, intermediate: bool) -
     if network is not None and len(network) == 3:
         said.append(f"network:{network[0]}/{network[1] << 8 | network[2]}")
     return _NUMBER.sub("#", " ".join(said))
-
-
-_LONGEST_ID = 128  # characters
-_DECIMAL = re.compile(r"[0-9]+", re.ASCII)
-_HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
-_PREFIXED = re.compile(r"0[xX][0-9a-fA-F]+", re.ASCII)
-_UUID = re.compile(r"[0-9a-fA-F]+(?:-[0-9a-fA-F]+)+", re.ASCII)
-
-
-def stored(message_id: bytes | str, rule: IdRule) -> str:
-    """The one form under which a submit's answer is kept, so that `forms` of its receipt's id meet it.
-
-    Empty where the answer brought no id.
-    """
-    plain = _plain(message_id)
-    if rule == "decimal":
-        return _to_decimal(plain) or plain
-    if rule == "hex":
-        return _to_hex(plain) or plain
-    return plain
-
-
-def forms(message_id: bytes | str, rule: IdRule, guess: IdRule = "auto") -> tuple[str, ...]:
-    """The forms under which a receipt's id may have been kept, best first; none for an empty id.
-
-    `rule` says how the ids in receipts are written: `decimal` where submit answers are hexadecimal, `hex` the other
-    way round, `auto` where nobody knows: what `guess` says, as it is, then either conversion that is possible.
-    """
-    plain = _plain(message_id)
-    if not plain:
-        return ()
-    if rule == "auto":
-        converted = {"decimal": _to_hex(plain), "hex": _to_decimal(plain)}
-        return tuple(dict.fromkeys(filter(None, (converted.get(guess), plain, *converted.values()))))
-    if rule == "decimal" and not _DECIMAL.fullmatch(plain):
-        # Not a decimal number after all: the answer's own form, as receipted_message_id often has it.
-        return (_to_decimal(plain) or plain,)
-    return (plain,)
-
-
-def lookups(receipt: ReceiptText, rule: IdRule, guess: IdRule = "auto") -> tuple[str, ...]:
-    """`forms` of all the ids in a receipt, those of the TLV before those of the text."""
-    if len(receipt.ids) == 2 and rule in ("decimal", "hex"):
-        in_tlv, in_text = receipt.ids
-        if (stored(in_tlv, rule),) == forms(in_text, rule):
-            # The TLV repeats the answer and the text has the receipt's form: read as the latter it could meet a
-            # stranger's id.
-            return (stored(in_tlv, rule),)
-    return tuple(dict.fromkeys(form for one in receipt.ids for form in forms(one, rule, guess)))
-
-
-class IdsSeen:
-    """What one SMSC's ids were seen to look like, from which the rule is guessed where it is `auto`.
-
-    Short hexadecimal and decimal numbers look alike: of two messages to one player, the id of one can be the other's
-    in the other form. A letter in the answers and none in receipts, or the other way round, tells which form is whose.
-    """
-
-    def __init__(self) -> None:
-        self._answers = self._receipts = False
-
-    def answered(self, message_id: bytes) -> None:
-        """A submit was answered with this id."""
-        self._answers = self._answers or _has_hex_letters(message_id)
-
-    def lookups(self, receipt: ReceiptText, rule: IdRule) -> tuple[str, ...]:
-        """As `lookups`; this receipt is seen, too."""
-        if rule != "auto":
-            return lookups(receipt, rule)
-        self._receipts = self._receipts or any(map(_has_hex_letters, receipt.ids))
-        guess: IdRule = "auto"
-        if self._answers is not self._receipts:
-            guess = "decimal" if self._answers else "hex"
-        return lookups(receipt, rule, guess)
-
-
-def _has_hex_letters(message_id: bytes | str) -> bool:
-    plain = _plain(message_id)
-    return bool(_HEX.fullmatch(plain)) and not _DECIMAL.fullmatch(plain)
-
-
-@lru_cache(maxsize=1024)
-def _plain(message_id: bytes | str) -> str:
-    """The id as it is compared. Of one submit it is asked several times, and its receipt comes soon."""
-    return _canonical(_cleaned(message_id))
-
-
-def _cleaned(message_id: bytes | str) -> str:
-    text = message_id.decode("latin-1") if isinstance(message_id, bytes) else message_id
-    # Ids are kept in lists with blanks between them. 0x11 is the underscore of GSM 03.38, as some write receipts.
-    return "_".join(text.partition("\0")[0].replace("\x11", "_").strip(_AROUND).split())[:_LONGEST_ID]
-
-
-def _canonical(message_id: str) -> str:
-    """Without what SMSCs change between answer and receipt: leading zeros, 0x, letter case.
-
-    The case of an id in both cases is kept: there it tells one id from another.
-    """
-    if not message_id:
-        return ""
-    if _PREFIXED.fullmatch(message_id):
-        message_id = message_id[2:]
-    if message_id.isupper() or _HEX.fullmatch(message_id) or _UUID.fullmatch(message_id):
-        message_id = message_id.lower()
-    return message_id.lstrip("0") or "0"
-
-
-def _to_hex(message_id: str) -> str:
-    return f"{int(message_id):x}" if _DECIMAL.fullmatch(message_id) else ""
-
-
-def _to_decimal(message_id: str) -> str:
-    return str(int(message_id, 16)) if _HEX.fullmatch(message_id) else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatewayd.smpp import address, incoming, receipt, trace
+from gatewayd.smpp import address, incoming, receipt, remote_ids, trace
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import MAX_LENGTH, Command, Tag, encode
 from gatewayd.smpp.events import RequestCame
@@ -32,8 +32,8 @@ def read(stream: bytes) -> int:
         for number in (event.pdu.source_addr, event.pdu.destination_addr):
             address.readings(number, "GB")
         if said is not None:
-            receipt.IdsSeen().lookups(said, "auto")
-            receipt.lookups(said, "decimal")
+            remote_ids.IdsSeen().lookups(said.ids, "auto")
+            remote_ids.lookups(said.ids, "decimal")
     session.outgoing()
     return came
 
