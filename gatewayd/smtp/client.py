@@ -66,6 +66,8 @@ class RelaySession(RelayConnection):
         self.started = 0
         self._transactions: deque[_Transaction] = deque()
         self._waiting: _Transaction | None = None
+        self._granted: _Transaction | None = None
+        """Its DATA was just answered by 354."""
         self._needs_reset = False
         self._unsent = memoryview(b"")
 
@@ -150,7 +152,7 @@ class RelaySession(RelayConnection):
             transaction.failed = answer_of(stage, reply, transaction.recipient)
         if stage is Stage.DATA:
             if reply.code == 354:
-                self._send_content(transaction)
+                self._granted = transaction
             else:
                 self._give_up(transaction)
         elif not self.pipelining:
@@ -167,6 +169,16 @@ class RelaySession(RelayConnection):
         self._needs_reset = transaction.failed.stage is not Stage.MAIL
         self._transactions.popleft()
         self._settle(transaction, transaction.failed)
+
+    def _all_read(self) -> None:
+        """Now content may go: what lay behind the 354, where nothing was due, would pass for the dot's answer."""
+        transaction, self._granted = self._granted, None
+        if transaction is None or self._dropped:
+            return
+        if self._buffer:
+            self.drop("text behind the answer to DATA")
+        else:
+            self._send_content(transaction)
 
     def _send_content(self, transaction: _Transaction) -> None:
         if self._clock.seconds() >= transaction.until:

@@ -93,6 +93,9 @@ class RelayConnection(LineOnlyReceiver, ABC):
     def _replied(self, stage: Stage, reply: Reply) -> None:
         """A reply to a command of a transaction came."""
 
+    def _all_read(self) -> None:
+        """All whole lines that came have been read."""
+
     def _was_reset(self) -> None:
         """RSET was answered well."""
 
@@ -140,6 +143,7 @@ class RelayConnection(LineOnlyReceiver, ABC):
     def dataReceived(self, data: bytes) -> None:
         """As the base class, but nothing that came in the clear may pass as said inside TLS."""
         LineOnlyReceiver.dataReceived(self, data)
+        self._all_read()
         if self.negotiation.switching and not self._dropped:
             if self._buffer:
                 self.drop("text after the answer to STARTTLS")

@@ -38,6 +38,20 @@ def test_one_message_is_two_writes() -> None:
     assert answer.accepted
 
 
+@pytest.mark.parametrize("behind", [b"250 2.0.0 Ok: queued as 4ABC\r\n", b"250 2.0", b"421 4.3.2 going\r\n"])
+def test_what_lies_behind_the_354_is_no_answer_to_the_dot(behind: bytes) -> None:
+    """A relay, or what stands between, that says something twice: no content goes, and nothing is in doubt."""
+    wire = Wire()
+    done = wire.session.submit(ONE, b"hello\r\n")
+    wire.said()
+    wire.tell(GO + behind)
+    assert wire.said() == b""
+    answer = result(done)
+    assert not answer.accepted
+    assert not answer.ambiguous
+    assert not wire.session.alive
+
+
 def test_replies_may_come_in_any_pieces() -> None:
     """One byte at a time gives the same as all at once."""
     wire = Wire(ready=False)
@@ -106,7 +120,8 @@ def test_whoever_hears_an_answer_may_submit_at_once() -> None:
     assert wire.said().startswith(b"RSET\r\nMAIL FROM:<b+other")
     wire.tell(b"250 ok\r\n" + GO)
     assert wire.said().startswith(b"two\r\n.\r\nMAIL FROM:<b+token")
-    wire.tell(b"250 ok\r\n" + GO + b"250 ok\r\n")
+    wire.tell(b"250 ok\r\n" + GO)
+    wire.tell(b"250 ok\r\n")
     assert result(second).accepted
     assert result(third[0]).accepted
 
@@ -193,7 +208,8 @@ def test_an_answer_in_the_middle_of_big_content_ends_the_connection() -> None:
     """552 while content is still being sent counts, and nothing else is sent on that connection."""
     wire = Wire()
     done = wire.session.submit(ONE, b"x\r\n" * CHUNK)
-    wire.tell(GO + b"552 5.3.4 too big\r\n")
+    wire.tell(GO)
+    wire.tell(b"552 5.3.4 too big\r\n")
     answer = result(done)
     assert (answer.stage, answer.code, answer.ambiguous) == (Stage.DOT, 552, False)
     assert wire.lost == [wire.session]
@@ -235,7 +251,8 @@ def test_421_anywhere_is_an_answer(told: bytes, stage: str) -> None:
     """421 ends the transaction where it is, is never ambiguous, and the connection is closed."""
     wire = Wire()
     done = wire.session.submit(ONE, b"hello\r\n")
-    wire.tell(told + b"421 4.3.2 going down\r\n")
+    wire.tell(told)
+    wire.tell(b"421 4.3.2 going down\r\n")
     answer = result(done)
     assert (str(answer.stage), answer.code, answer.ambiguous) == (stage, 421, False)
     assert not wire.session.alive
@@ -329,7 +346,8 @@ def test_a_message_in_time_leaves_no_timer_behind() -> None:
     """Taken, refused or lost: its deadline ends nothing any more."""
     wire = Wire()
     wire.session.submit(replace(ONE, until=5.0), b"one\r\n")
-    wire.tell(GO + b"250 ok\r\n")
+    wire.tell(GO)
+    wire.tell(b"250 ok\r\n")
     done = wire.session.submit(replace(TWO, until=5.0), b"two\r\n")
     wire.tell(b"250 ok\r\n550 5.1.1 no\r\n554 no\r\n")
     assert result(done).code == 550
@@ -341,7 +359,8 @@ def test_nonsense_after_the_dot_is_ambiguous() -> None:
     """A line that is no reply, where the answer to the dot was due, leaves it open what became of the message."""
     wire = Wire()
     done = wire.session.submit(ONE, b"hello\r\n")
-    wire.tell(GO + b"what?\r\n")
+    wire.tell(GO)
+    wire.tell(b"what?\r\n")
     assert result(done).ambiguous
 
 

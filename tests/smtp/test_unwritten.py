@@ -163,6 +163,7 @@ def test_a_reload_to_hold_ends_the_pipelining() -> None:
     assert sending.states() == [State.SENT, State.UNCERTAIN, State.QUEUED, State.QUEUED]
     sending.tell(b"250 taken\r\n")
     assert sending.states() == [State.SENT, State.SENT, State.UNCERTAIN, State.QUEUED]
-    sending.tell(GO + b"250 taken\r\n")
-    sending.tell(GO + b"250 taken\r\n")
+    for _ in range(2):
+        sending.tell(GO)
+        sending.tell(b"250 taken\r\n")
     assert sending.states() == [State.SENT] * 4
