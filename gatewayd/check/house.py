@@ -131,7 +131,7 @@ def _has_strays(key: str, path: Path) -> bool:
 
 def _others_read(path: Path) -> bool:
     try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
+        return bool(path.stat().st_mode & stat.S_IROTH and path.parent.stat().st_mode & stat.S_IXOTH)
     except OSError:
         return False
 

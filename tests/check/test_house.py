@@ -87,6 +87,7 @@ def test_clear_text_to_another_machine() -> None:
 def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     """One in the file itself, where that is open, and one in a file that is; closed ones are no news."""
     open_file, closed = tmp_path / "open.key", tmp_path / "closed.key"
+    tmp_path.chmod(0o755)
     for path, mode in ((open_file, 0o644), (closed, 0o600)):
         path.write_text("x" * 32)
         path.chmod(mode)
@@ -107,6 +108,9 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     assert not any("hunter2" in one.found for one in found)
     config.chmod(0o640)
     assert [one.what for one in secrets(config)] == ["gatewayd.secret_key"]
+    # What is in a directory of root's and the daemon's is not made unreadable to the daemon for nothing.
+    tmp_path.chmod(0o750)
+    assert not [one for one in secrets(config) if "every user" in one.found]
 
 
 def test_a_secret_that_the_daemon_is_kept_from() -> None:

@@ -277,6 +277,11 @@ in_systemd() {
     say "credentials"
     inside sh -c 'ls /run/credentials/gatewayd.service'
     inside test -e /run/credentials/gatewayd.service/secrets_secret.key || die "no credential"
+    inside sed -i.before 's|^secret_key = .*|secret_key = "credential:secrets_secret.key"|' /etc/gatewayd/gatewayd.toml
+    inside systemctl restart gatewayd
+    inside systemctl reload gatewayd || die "a reload with a credential fails"
+    inside mv /etc/gatewayd/gatewayd.toml.before /etc/gatewayd/gatewayd.toml
+    inside systemctl restart gatewayd
 
     say "TLS works in the sandbox of the unit"
     # The unit's own sandbox around a probe: MemoryDenyWriteExecute= would break this, and leave plain HTTP working.

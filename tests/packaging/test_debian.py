@@ -2,10 +2,13 @@
 
 import configparser
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import gatewayd
 
@@ -70,9 +73,33 @@ def test_units_never_forbid_tls() -> None:
 
 
 _RELOAD = (
-    "ExecReload=/bin/sh -c '/usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{} --check;"
-    " good=$$?; kill -HUP $MAINPID; exit $$good'"
+    "ExecReload=/bin/sh -c "
+    "'said=$$(/usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{} --check); good=$$?;"
+    " kill -HUP $MAINPID;"
+    """ [ $$good = 0 ] || ! echo "$$said" | grep -v ": cannot read secret file %d/.*: Permission denied"'"""
 )
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "fails"),
+    [
+        ("ok", 0, False),
+        ("labels.a.api_key: cannot read secret file /run/c/x: Permission denied", 1, False),
+        ("labels.a.api_key: cannot read secret file /etc/x: Permission denied", 1, True),
+        ("labels.a.api_key: cannot read secret file /run/c/x: Permission denied\nlabels.b: unknown key", 1, True),
+        ("", 1, True),
+    ],
+)
+def test_a_reload_fails_where_the_file_has_an_error(said: str, status: int, fails: bool, tmp_path: Path) -> None:
+    """And not for a credential, which only the daemon itself can read; the daemon is told of a new file in any case."""
+    twistd, heard = tmp_path / "twistd", tmp_path / "heard"
+    twistd.write_text(f"#!/bin/sh\nprintf '%b' '{said.encode('unicode_escape').decode()}'\nexit {status}\n")
+    twistd.chmod(0o755)
+    line = next(line for line in lines_of("gatewayd.service") if line.startswith("ExecReload="))
+    script = shlex.split(line.partition("=")[2])[2].replace("$$", "$").replace("%d", "/run/c")
+    script = script.replace("/usr/lib/gatewayd/bin/twistd", str(twistd)).replace("kill -HUP $MAINPID", f"touch {heard}")
+    assert (subprocess.run(["/bin/sh", "-c", script], check=False, stdout=subprocess.DEVNULL).returncode != 0) is fails
+    assert heard.exists()
 
 
 def test_the_page_names_the_directories_that_the_unit_hides() -> None:
