@@ -223,7 +223,15 @@ class ClientConnection(Protocol):
         # Re-armed before giving up: connectionLost may come at once, and cancels the timer.
         self._timer = self._clock.callLater(min(_TICK, left) if left > 0 else _TICK, self._tick)
         if left <= 0:
-            self._give_up(TooLate())
+            self._is_too_late()
+
+    def _is_too_late(self) -> None:
+        was_asked = self._waiting is not None
+        self._give_up(TooLate())
+        if was_asked:
+            # An address that is gone ends no connection: each that is kept would cost another request its time.
+            for kept in list(self._owner.idle):
+                kept.abandon()
 
     def _give_up(self, problem: Exception) -> None:
         waiting, self._waiting = self._waiting, None

@@ -5,6 +5,7 @@ long a reply may take reply_deadline.py. Knows nothing of messages: client.py ad
 """
 
 import ipaddress
+import socket
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,10 @@ from gatewayd.smtp.negotiation import Login, Negotiation, RelayTrouble
 from gatewayd.smtp.replies import LINE_LIMIT, BadReply, Reply, ReplyReader, Stage, cleaned
 from gatewayd.smtp.reply_deadline import ReplyDeadline
 from gatewayd.smtp.timeouts import Timeouts
+
+UNHEARD = 60_000
+"""Milliseconds for which the relay's host may leave unheard what we wrote, before the connection is lost: an address
+that is gone must not hold mail for the five and ten minutes that a relay which is there may think about it."""
 
 
 class RelayConnection(LineOnlyReceiver, ABC):
@@ -117,6 +122,7 @@ class RelayConnection(LineOnlyReceiver, ABC):
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
+            _end_if_unheard(self.transport)
         self.negotiation.connected(
             _literal(self.transport.getHost()),
             secure=ISSLTransport.providedBy(self.transport),
@@ -270,6 +276,13 @@ def _why_lost(reason: Failure | None) -> str:
     if reason is None or reason.check(ConnectionClosed):
         return "the connection was lost"
     return tls.fault(reason.value) or f"the connection was lost ({type(reason.value).__name__})"
+
+
+def _end_if_unheard(transport: Any) -> None:
+    # Under TLS the socket is the inner transport's; in memory there is none. Not every system has the option.
+    inner = getattr(getattr(transport, "transport", transport), "socket", None)
+    if inner is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD)
 
 
 def _literal(address: Any) -> str:

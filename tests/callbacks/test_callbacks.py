@@ -123,6 +123,21 @@ def test_a_silent_host_is_given_up_in_time() -> None:
     assert outcome(asked).reason == "no answer to the callback in 10 s"
 
 
+def test_what_is_kept_beside_a_silent_connection_costs_no_other_request_its_time() -> None:
+    """Where an address went away, all that is kept leads there: a new connection finds out at once."""
+    reactor = Reactor()
+    service = callbacks(reactor, timeout=10.0)
+    asked = [start(service), start(service)]
+    for number in range(2):
+        protocol, _ = reactor.connect(number)
+        protocol.dataReceived(OK)
+    silent = start(service)
+    reactor.pump([0.5] * 21)
+    assert outcome(silent).reason == "no answer to the callback in 10 s"
+    start(service)
+    assert len(asked) + 1 == len(reactor.tcpClients)
+
+
 def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None:
     """A process that is stopped for longer than the time-out tells no status twice for it."""
     reactor = Reactor()

@@ -1,9 +1,13 @@
 """Opening a connection to a relay: greeting, EHLO, STARTTLS, log-in."""
 
+import socket
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
+from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.commands import read_offer
 from gatewayd.smtp.negotiation import Login, RelayTrouble
 from gatewayd.smtp.replies import (
@@ -95,3 +99,30 @@ def test_endless_replies_are_cut_off(line: bytes) -> None:
     wire.tell(line)
     trouble(wire)
     assert wire.lost == [wire.session]
+
+
+class _OnASocket(StringTransport):
+    """As one of TCP, whose options a test can read."""
+
+    def __init__(self, its_socket: socket.socket) -> None:
+        super().__init__()
+        self.socket = its_socket
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Not looked at."""
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Not looked at."""
+
+
+@pytest.mark.parametrize("under_tls", [False, True])
+def test_an_address_that_is_gone_does_not_hold_mail_for_as_long_as_a_slow_relay_may(under_tls: bool) -> None:
+    """What nobody at the other end acknowledges for a minute ends the connection, whatever reply is waited for."""
+    with socket.socket() as ours:
+        transport: Any = _OnASocket(ours)
+        if under_tls:
+            inner, transport = transport, _OnASocket(ours)
+            del transport.socket
+            transport.transport = inner
+        RelaySession(Clock(), Login()).makeConnection(transport)
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
