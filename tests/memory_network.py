@@ -66,11 +66,20 @@ class Reactor(MemoryReactorClock):
         factory.clientConnectionFailed(self.connectors[number], Failure(error.ConnectionRefusedError()))
         self.advance(0.4)  # HostnameEndpoint looks for another address first
 
+    def until_tried(self) -> None:
+        """Let time pass until another connection is tried; for longer than a minute that is a mistake."""
+        before = len(self.tcpClients)
+        for _ in range(600):
+            if len(self.tcpClients) > before:
+                return
+            self.advance(0.1)
+        raise AssertionError("no connection was tried")
+
     def connect(self, number: int = -1) -> tuple[Any, StringTransport]:
         """The peer takes a connection."""
         host, port, factory, _, _ = self.tcpClients[number]
         protocol = factory.buildProtocol(IPv4Address("TCP", host, port))
-        transport = self.latest = Transport()
+        transport = self.latest = Transport(peerAddress=IPv4Address("TCP", host, port))
         transport.protocol = protocol
         protocol.makeConnection(transport)
         return protocol, transport

@@ -18,13 +18,14 @@ from zope.interface import implementer
 
 from gatewayd.callbacks.host import CallbackHost
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.host_addresses import HostAddresses, Resolving
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import Degraded
 from gatewayd.core.retry import STILL_SO
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import BadAnswer, asked_for
 from gatewayd.http_client.keepalive import Stale, TooLate
-from gatewayd.http_client.lookups import OneAtATime, Resolving
+from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.public_only import PublicOnly
 
@@ -174,10 +175,11 @@ def _origin(clock: IReactorTime, network: Any, scheme: str, netloc: str, timeout
         name, _ = origin.host_of(netloc)
         # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself. A name that no certificate can have is refused.
         options = optionsForClientTLS(name, trustRoot=platformTrust()) if tls else None
-        endpoint = origin.endpoint_of(network, scheme, netloc, timeout, options)
+        addresses = HostAddresses()
+        endpoint = origin.endpoint_of(addresses.network(network), scheme, netloc, timeout, options)
     except (ValueError, UnicodeError):
         raise PermanentFailure("the callback URL is unusable") from None
-    return Origin(clock, endpoint, tls=tls, timeout=timeout)
+    return Origin(clock, endpoint, tls=tls, addresses=addresses, timeout=timeout)
 
 
 def _path(text: str) -> str:

@@ -12,7 +12,8 @@ from gatewayd.check.finding import FAIL, LISTENED, OK, WARN, Finding
 from gatewayd.config import Provider
 from gatewayd.config.profiles import profiles
 from gatewayd.core.errors import Down, NotWritten, Unanswered
-from gatewayd.http_client.lookups import OneAtATime, Resolving
+from gatewayd.core.host_addresses import Resolving
+from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.providers.exchange import Answered
 from gatewayd.providers.templates import filled
 from gatewayd.providers.vendor import Vendor

@@ -15,6 +15,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.lateness import READING, overslept
 from gatewayd.http.eager import write_now
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
@@ -68,6 +69,7 @@ class Owner(TypingProtocol):
     connections: "set[ClientConnection]"
     idle: "list[ClientConnection]"
     used_once_until: float
+    addresses: HostAddresses
 
 
 @implementer(IHandshakeListener)
@@ -85,6 +87,7 @@ class ClientConnection(Protocol):
         self._idle = idle
         self._waiting: Deferred[AnswerReader] | None = None
         self._reader = AnswerReader()
+        self._answered = False  # ever, whatever became of it then
         self._served = False
         self._answered_at = 0.0
         self._ended_here = False
@@ -179,6 +182,10 @@ class ClientConnection(Protocol):
         """It is gone, which may be how the answer ends; else whoever waits hears of it."""
         self._timer.cancel()
         now = self._clock.seconds()
+        if answered := self._waiting is not None and self._reader.closed():
+            self._is_answered()
+        elif not self._answered and not self._ended_here:
+            self._owner.addresses.led_nowhere(self.transport)
         if self._served and not self._ended_here and now < self._answered_at + HASTY:
             self._owner.used_once_until = now + ONCE_FOR
         self._owner.connections.discard(self)
@@ -189,7 +196,7 @@ class ClientConnection(Protocol):
             securing.errback(reason)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            if self._reader.closed():
+            if answered:
                 waiting.callback(self._reader)
             elif self._served and not self._reader.begun:
                 waiting.errback(Failure(Stale()))
@@ -203,6 +210,7 @@ class ClientConnection(Protocol):
         assert self._waiting is not None
         assert self.transport is not None
         waiting, self._waiting = self._waiting, None
+        self._is_answered()
         if self._reader.keep:
             self._served = True
             self._answered_at = self._clock.seconds()
@@ -214,6 +222,11 @@ class ClientConnection(Protocol):
             self.transport.loseConnection()
             self.until = self._clock.seconds() + _TICK
         waiting.callback(self._reader)
+
+    def _is_answered(self) -> None:
+        if not self._answered:
+            self._answered = True
+            self._owner.addresses.led_there(self.transport)
 
     def _tick(self) -> None:
         now = self._clock.seconds()
@@ -229,6 +242,7 @@ class ClientConnection(Protocol):
         was_asked = self._waiting is not None
         self._give_up(TooLate())
         if was_asked:
+            self._owner.addresses.led_nowhere(self.transport)
             # An address that is gone ends no connection: each that is kept would cost another request its time.
             for kept in list(self._owner.idle):
                 kept.abandon()

@@ -15,7 +15,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
     IHostResolution,
-    IReactorPluggableNameResolver,
     IResolutionReceiver,
 )
 from twisted.python.threadpool import ThreadPool
@@ -23,22 +22,6 @@ from zope.interface import implementer
 
 AT_A_TIME = 20
 """Names that may be looked up at a time."""
-
-
-@implementer(IReactorPluggableNameResolver)
-class Resolving:
-    """Stands in for `reactor` where an endpoint is made: its names are looked up by `nameResolver`."""
-
-    def __init__(self, reactor: Any, resolver: IHostnameResolver) -> None:
-        self._reactor = reactor
-        self.nameResolver = resolver
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """Refused: the real reactor's resolver counts."""
-        raise RuntimeError("the real reactor's resolver counts")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
 
 
 @implementer(IHostnameResolver)

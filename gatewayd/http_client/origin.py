@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
 from gatewayd.config.host_names import ascii_host
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.tls import UnusableFile
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
@@ -38,7 +39,7 @@ class Origin:
     """Kept connections to one origin; `timeout` bounds the opening of one, `idle` how long it is kept unused, in s.
 
     With `tls` a connection counts as open once its handshake is complete: only then can anything be written to it that
-    the other side may read.
+    the other side may read. `addresses` are those that the endpoint goes by, where it was made so.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Origin:
         endpoint: IStreamClientEndpoint,
         *,
         tls: bool = False,
+        addresses: HostAddresses | None = None,
         timeout: float = 10.0,
         idle: float = IDLE,
     ) -> None:
         self.connections: set[ClientConnection] = set()
         self.idle: list[ClientConnection] = []
         self.used_once_until = 0.0
+        self.addresses = addresses or HostAddresses()
         self.timeout = timeout
         self._clock = clock
         self._endpoint = endpoint
@@ -86,6 +89,7 @@ class Origin:
             try:
                 await connection.secured().addTimeout(left, self._clock)
             except BaseException:
+                self.addresses.led_nowhere(connection.transport)
                 connection.abandon()
                 raise
         return connection

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from gatewayd.http_client.lookups import Resolving
+from gatewayd.core.host_addresses import Resolving
 
 
 class PublicOnly(Resolving):

@@ -16,13 +16,14 @@ from zope.interface import implementer
 from gatewayd.config import Provider
 from gatewayd.core.errors import Down, NotWritten, PermanentFailure, TemporaryFailure, Unanswered, Uncertain
 from gatewayd.core.failover import Setback, first_that_takes
+from gatewayd.core.host_addresses import Resolving
 from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
 from gatewayd.core.model import Handed, Order, WayState, part_of
 from gatewayd.core.pace import Reserve
 from gatewayd.core.redact import redact
 from gatewayd.core.replace import replace_changed
 from gatewayd.http_client.answers import asked_for
-from gatewayd.http_client.lookups import OneAtATime, Resolving
+from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.providers.answers import Reading, Verdict, read
 from gatewayd.providers.exchange import Answered
 from gatewayd.providers.templates import filled

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from gatewayd.config import Provider
 from gatewayd.core import tls
 from gatewayd.core.errors import Down, NotWritten, Unanswered
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
 from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
@@ -52,11 +53,13 @@ class Exchange:
         self._timeout = settings.timeout
         parts = urlsplit(settings.url)
         self._host = origin.host_header(parts.netloc)
+        addresses = HostAddresses()
         self._plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
         self._origin = Origin(
             clock,
-            _endpoint(network, settings),
+            _endpoint(addresses.network(network), settings),
             tls=parts.scheme == "https",
+            addresses=addresses,
             timeout=settings.timeout,
             idle=IDLE,
         )

@@ -14,6 +14,7 @@ from gatewayd import config
 from gatewayd.core import backlog
 from gatewayd.core.backlog import Backlog
 from gatewayd.core.errors import Down, NotWritten, TemporaryFailure
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.line import Line
 from gatewayd.core.model import WayState
 from gatewayd.core.pace import Pace, Reserve
@@ -87,6 +88,7 @@ class Account:
         name: str,
         settings: config.Smsc,
         *,
+        addresses: HostAddresses,
         dial: Dial,
         reserve: Reserve,
         owner: AccountOwner,
@@ -115,7 +117,7 @@ class Account:
                 hosts = each_host(self.settings)
                 return dial(hosts[next(turns) % len(hosts)])
 
-            return Link(clock, name, number, mode, self.settings, call, self, jitter)
+            return Link(clock, name, number, mode, self.settings, addresses, call, self, jitter)
 
         self._binds = Binds(name, settings, make)
 

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from gatewayd import config
 from gatewayd.core.failover import Setback, first_that_takes, narrowed
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.interfaces import BeforeWire, EvidenceSink, IChannel, ISharedRoutes
 from gatewayd.core.model import Handed, Order, WayState
 from gatewayd.core.pace import Reserve
@@ -172,11 +173,13 @@ class SmppChannel(Service):
         return account
 
     def _account(self, name: str, smsc: config.Smsc) -> Account:
+        addresses = HostAddresses()
         return Account(
             self._reactor,
             name,
             smsc,
-            dial=lambda smsc: self._endpoint_of(self._reactor, smsc),
+            addresses=addresses,
+            dial=lambda smsc: self._endpoint_of(addresses.network(self._reactor), smsc),
             reserve=self._reserve,
             owner=self,
             jitter=self._jitter,

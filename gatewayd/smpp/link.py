@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from gatewayd import config
 from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Unanswered
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.model import BindState
 from gatewayd.core.reaching import plain
 from gatewayd.core.retry import LAST_STEP, LINK, Backoff
@@ -81,6 +82,7 @@ class Link(Service):
         number: int,
         mode: Mode,
         settings: config.Smsc,
+        addresses: HostAddresses,
         dial: Callable[[], IStreamClientEndpoint],
         owner: LinkOwner,
         jitter: Callable[[], float],
@@ -92,6 +94,7 @@ class Link(Service):
         self.window = Window(clock, owner.room, LONGEST_WAIT, owner.too_long)
         self._clock = clock
         self._settings = settings
+        self._addresses = addresses
         self._dial = dial
         self._owner = owner
         self._jitter = jitter
@@ -218,6 +221,10 @@ class Link(Service):
             self._pausing = None
         assert isinstance(wire, Wire)
         await wire.gone
+        if wire.bound_for:
+            self._addresses.led_there(wire.transport)
+        else:
+            self._addresses.led_nowhere(wire.transport)
         return wire.bound_for
 
     def _session(self) -> SmppSession:

@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gatewayd.config import Relay
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.reaching import plain
 from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.negotiation import Login, RelayTrouble
@@ -50,6 +51,7 @@ class Openings:
         self._on_opened = opened
         self._on_failed = failed
         self._on_lost = lost
+        self._addresses = HostAddresses()
         self._under_way: dict[Deferred[Any], float] = {}
         self._ungreeted = 0
         self._greeting = GREETING
@@ -85,7 +87,9 @@ class Openings:
         starttls = tls.options if relay.tls == "starttls" else None
         name = relay.helo or await self._own_name()
         login = Login(starttls, relay.username, relay.password.reveal(), name)
-        endpoint: Any = HostnameEndpoint(self._reactor, relay.host, relay.port, timeout=self._timeouts.connect)
+        endpoint: Any = HostnameEndpoint(
+            self._addresses.network(self._reactor), relay.host, relay.port, timeout=self._timeouts.connect
+        )
         if relay.tls == "implicit":
             endpoint = wrapClientTLS(tls.options(), endpoint)
         session = RelaySession(self._reactor, login, timeouts=self._timeouts, on_lost=self._on_lost)
@@ -100,8 +104,12 @@ class Openings:
         self._ungreeted += 1
         try:
             ready: RelaySession = await session.ready
+        except BaseException:
+            self._addresses.led_nowhere(session.transport)
+            raise
         finally:
             self._ungreeted -= 1
+        self._addresses.led_there(session.transport)
         return ready
 
     # -- those that hang ----------------------------------------------------------------------------------------

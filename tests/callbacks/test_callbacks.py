@@ -138,6 +138,27 @@ def test_what_is_kept_beside_a_silent_connection_costs_no_other_request_its_time
     assert len(asked) + 1 == len(reactor.tcpClients)
 
 
+@pytest.mark.parametrize("end", ["silence", "hang-up"])
+def test_an_address_that_takes_connections_and_answers_none_is_not_asked_for_ever(end: str) -> None:
+    """One of a balanced name's machines is out of order: the next try goes to another, and stays there."""
+    reactor = Reactor("1.1.1.1", "8.8.8.8")
+    service = callbacks(reactor, timeout=10.0)
+    asked = start(service)
+    _, transport = reactor.connect()
+    if end == "silence":
+        reactor.pump([0.5] * 21)
+    else:
+        transport.closed()  # type: ignore[attr-defined]
+    assert isinstance(outcome(asked), TemporaryFailure)
+    for _ in range(2):
+        again = start(service)
+        protocol, transport = reactor.connect()
+        protocol.dataReceived(OK)
+        assert outcome(again)[0] == 200
+        transport.closed()  # type: ignore[attr-defined]
+    assert [host for host, *_ in reactor.tcpClients] == ["1.1.1.1", "8.8.8.8", "8.8.8.8"]
+
+
 def test_an_answer_that_lay_in_the_socket_while_we_were_stopped_counts() -> None:
     """A process that is stopped for longer than the time-out tells no status twice for it."""
     reactor = Reactor()

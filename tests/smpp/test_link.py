@@ -10,7 +10,8 @@ from twisted.python.failure import Failure
 from gatewayd.core.errors import TemporaryFailure, Uncertain
 from gatewayd.core.model import BindState
 from gatewayd.sandbox.smsc import Behaviour
-from gatewayd.smpp.codec.pdu import Bind, Command, Status
+from gatewayd.smpp.codec.pdu import Bind, BindResp, Command, Status, encode
+from memory_network import Reactor
 from smpp_world import Memory, World, order, settings
 
 
@@ -585,3 +586,22 @@ def test_a_further_host_must_be_one(host: str) -> None:
     """A host, or a host and a port; an IPv6 address in brackets."""
     with pytest.raises(ValueError, match="more_hosts"):
         settings(2775, more_hosts=[host])
+
+
+@pytest.mark.parametrize("bind", ["silence", "hang-up"])
+def test_an_address_that_takes_connections_and_no_bind_is_not_tried_for_ever(bind: str) -> None:
+    """One of a balanced name's nodes is out of order: the next try goes to another, and stays there."""
+    network = Reactor("192.0.2.1", "192.0.2.2")
+    world = World({"world": settings(2775, host="smsc.example")}, network)
+    world.channel.startService()
+    _, transport = network.connect()
+    if bind == "hang-up":
+        transport.closed()  # type: ignore[attr-defined]
+    for _ in range(2):
+        network.until_tried()
+        protocol, transport = network.connect()
+        protocol.dataReceived(encode(BindResp(1, Status.ROK)))
+        assert world.all_bound()
+        network.advance(1.0)
+        transport.closed()  # type: ignore[attr-defined]
+    assert [host for host, *_ in network.tcpClients] == ["192.0.2.1", "192.0.2.2", "192.0.2.2"]

@@ -7,14 +7,17 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from gatewayd.config import Relay
 from gatewayd.smtp.client import RelaySession
 from gatewayd.smtp.commands import read_offer
 from gatewayd.smtp.negotiation import Login, RelayTrouble
+from gatewayd.smtp.pool import Pool, PoolSettings
 from gatewayd.smtp.replies import (
     LINE_LIMIT,
     LINES_LIMIT,
 )
-from smtp_world import ONE, Wire, result, trouble
+from memory_network import Reactor
+from smtp_world import EHLO, ONE, Wire, result, trouble
 
 
 @pytest.mark.parametrize("greeting", [b"554 no\r\n", b"421 4.7.0 too many\r\n", b"SSH-2.0-OpenSSH\r\n", b"200\n\r\n"])
@@ -126,3 +129,20 @@ def test_an_address_that_is_gone_does_not_hold_mail_for_as_long_as_a_slow_relay_
             transport.transport = inner
         RelaySession(Clock(), Login()).makeConnection(transport)
         assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
+def test_an_address_whose_greeting_is_none_is_not_tried_for_ever() -> None:
+    """One of a balanced name's machines is out of order: the next connection goes to another, and stays there."""
+    reactor = Reactor("192.0.2.1", "192.0.2.2")
+    pool = Pool(reactor, "main", Relay(host="mx.example", port=25), PoolSettings())
+    pool.start()
+    protocol, _ = reactor.connect()
+    protocol.dataReceived(b"421 4.3.2 not today\r\n")
+    for _ in range(2):
+        reactor.until_tried()
+        protocol, transport = reactor.connect()
+        protocol.dataReceived(b"220 mx.example\r\n" + EHLO)
+        assert pool.health.up
+        transport.closed()  # type: ignore[attr-defined]
+        assert not pool.in_flight
+    assert [host for host, *_ in reactor.tcpClients] == ["192.0.2.1", "192.0.2.2", "192.0.2.2"]
