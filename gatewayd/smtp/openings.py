@@ -53,7 +53,7 @@ class Openings:
         self._on_lost = lost
         self._addresses = HostAddresses()
         self._under_way: dict[Deferred[Any], float] = {}
-        self._ungreeted = 0
+        self._ungreeted: dict[RelaySession, float] = {}  # connected, since when, and not ready yet
         self._greeting = GREETING
 
     def __len__(self) -> int:
@@ -61,7 +61,10 @@ class Openings:
         return len(self._under_way)
 
     def begin(self, relay: Relay, tls: ClientTls) -> None:
-        """Open one more."""
+        """Open one more; at another address than those that leave us waiting, where there is one."""
+        for session, since in self._ungreeted.items():
+            if since + SLOW <= self._reactor.seconds():
+                self._addresses.led_nowhere(session.transport)
         opening: Deferred[Any] = Deferred.fromCoroutine(self._connect(relay, tls))
         self._under_way[opening] = self._reactor.seconds()
         opening.addBoth(self._ended, opening)
@@ -101,14 +104,14 @@ class Openings:
             raise
         except (ConnectError, DNSLookupError, OSError) as error:
             raise RelayTrouble(f"no connection: {plain(error)}") from None
-        self._ungreeted += 1
+        self._ungreeted[session] = self._reactor.seconds()
         try:
             ready: RelaySession = await session.ready
         except BaseException:
             self._addresses.led_nowhere(session.transport)
             raise
         finally:
-            self._ungreeted -= 1
+            del self._ungreeted[session]
         self._addresses.led_there(session.transport)
         return ready
 
@@ -124,7 +127,7 @@ class Openings:
         What is not even connected comes through by itself, and each look-up of a name holds a thread.
         """
         slow = all(began + SLOW <= now for began in self._under_way.values())
-        return slow and self._ungreeted == len(self._under_way)
+        return slow and len(self._ungreeted) == len(self._under_way)
 
     def one_is_ready(self, began: float) -> None:
         """That was begun at `began`: those begun long before it will hardly ever be."""

@@ -131,13 +131,14 @@ def test_an_address_that_is_gone_does_not_hold_mail_for_as_long_as_a_slow_relay_
         assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
 
-def test_an_address_whose_greeting_is_none_is_not_tried_for_ever() -> None:
+@pytest.mark.parametrize("greeting", [b"", b"421 4.3.2 not today\r\n"])
+def test_an_address_whose_greeting_is_none_is_not_tried_for_ever(greeting: bytes) -> None:
     """One of a balanced name's machines is out of order: the next connection goes to another, and stays there."""
     reactor = Reactor("192.0.2.1", "192.0.2.2")
     pool = Pool(reactor, "main", Relay(host="mx.example", port=25), PoolSettings())
     pool.start()
     protocol, _ = reactor.connect()
-    protocol.dataReceived(b"421 4.3.2 not today\r\n")
+    protocol.dataReceived(greeting)
     for _ in range(2):
         reactor.until_tried()
         protocol, transport = reactor.connect()
