@@ -118,7 +118,7 @@ def _remove_what_died(address: str) -> None:
 def listen(
     reactor: Any, description: str, factory: Any, *, reuse_port: bool = False, socket_mode: int = 0o666
 ) -> Deferred[IListeningPort]:
-    """Open the port that a Twisted server endpoint string describes. Raises CannotListenError for systemd's, if absent.
+    """Open the port that a Twisted server endpoint string describes. Raises CannotListenError.
 
     With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT). A unix socket gets
     `socket_mode`, where the description names none.
@@ -141,7 +141,15 @@ def listen(
         opened: IListeningPort = port
         return opened
 
-    return opening.addCallback(quiet)
+    return opening.addCallbacks(quiet, _not_there)
+
+
+def _not_there(failure: Failure) -> IListeningPort:
+    """Twisted wants a lock beside a unix socket, and what keeps it from that it leaves as it is."""
+    error: Any = failure.value
+    if not isinstance(error, OSError):
+        failure.raiseException()
+    raise CannotListenError(None, None, f"{error.strerror} (its directory, and the lock beside it)") from None
 
 
 class Drainable(Protocol):

@@ -67,6 +67,16 @@ def test_a_socket_that_systemd_did_not_hand_over_is_said_in_words() -> None:
     ]
 
 
+def test_a_socket_in_a_directory_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    """Not as a traceback of Twisted's lock; the start ends as with a port that is taken."""
+    where = f"unix:{tmp_path}/nowhere/admin.sock"
+    listener = Listener(reactor, [where], Site(reactor, lambda request: Answer()))
+    with capturedLogs() as events, pytest.raises(CannotListenError):
+        listener.startService()
+    words = "No such file or directory (its directory, and the lock beside it)"
+    assert formatEvent(events[-1]) == f"can't listen on {where}: {words}"
+
+
 @pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 + 1, None], ids=["ours", "init", "nobodys", "none"])
 @pytest_twisted.ensureDeferred
 async def test_a_killed_process_leaves_no_socket_that_bars_its_successor(tmp_path: Path, pid: int | None) -> None:
