@@ -5,8 +5,6 @@ durable, so that its caller may tell the next hop that we took it; StoreUnavaila
 what nobody would bring again.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,12 +17,11 @@ from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Evidence, 
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.core.tokens import Keys
+from gatewayd.evidence.stop_words import is_stop_word, plain
 from gatewayd.evidence.unmatched import UnmatchedReceipts
 
 MACHINE = 5.0
 """Seconds after `accepted` in which an open counts as a machine's (CONTRACT.md, Email)."""
-
-STOP_WORDS = frozenset({"stop", "end", "cancel", "unsubscribe", "quit"})
 
 _DID_NOT_ARRIVE = frozenset({Event.FAILED, Event.REJECTED})
 _GOOD_NEWS = frozenset({Event.DELIVERED, Event.OPENED, Event.MACHINE_OPENED})
@@ -36,13 +33,6 @@ _STOPPING: dict[Event, Callable[[Label], bool]] = {
 }
 _SAYS_NOTHING = Label.model_construct()
 """Of a label that the configuration has no more: who unsubscribed from it must not get its mail when it is back."""
-
-_LETTER = re.compile(r"\w")
-# Capitals lose their accents, and many write small letters without (ΤΕΛΟΣ is τέλος, İPTAL iptal); a phone writes Greek
-# capitals in GSM 03.38 as the Latin ones that look alike, of which that alphabet has no others.
-_AS_TYPED = dict.fromkeys(range(0x300, 0x370)) | str.maketrans("ıαβεζηικμνορτυχ", "iabezhikmnoptyx")
-_LONGEST_WORD = 500
-"""Characters of a text that may be a stop word, with what is around it; Unicode's forms of longer ones take long."""
 
 _FAILURES = frozenset({Event.FAILED, Event.BOUNCED, Event.REJECTED})
 _CONSIDERED = frozenset({Event.OPENED, Event.MACHINE_OPENED, *_STOPPING, *_DID_NOT_ARRIVE})
@@ -175,12 +165,12 @@ class Tracker:
 
     async def record_inbound(self, inbound: Inbound) -> None:
         """A text from a player: a stop word unsubscribes whose latest message went to its number, or that number."""
-        word = _plain(inbound.text)
+        word = plain(inbound.text)
         message_id = await self._store.latest_to([inbound.number_hash, *inbound.earlier_hashes])
         known = await self._store.about(message_id) if message_id else None
         if known is None or not known.ext_user_id:
             await self._stop_number(inbound, word)
-        elif _is_stop_word(word, self._labels.get(known.label, _SAYS_NOTHING)):
+        elif is_stop_word(word, self._labels.get(known.label, _SAYS_NOTHING).stop_words):
             await self.record(Evidence(known.message_id, Event.STOPPED, "inbound", "stop word"))
         else:
             self._meter.evidence("inbound", "text", "ignored")
@@ -194,7 +184,7 @@ class Tracker:
             name: label.suppress_for
             for name, label in self._labels.items()
             if any(inbound.smsc in route.via for route in label.sms_routes)
-            and _is_stop_word(word, label)
+            and is_stop_word(word, label.stop_words)
             and label.suppress_on_unsubscribe
         }
         # A number that can be read in several ways is each of them.
@@ -220,7 +210,6 @@ class Tracker:
 
     async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
         """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
-
         known = await persist(self._clock, lambda: self._store.about(message_id))
         if known is None or known.state is not State.UNCERTAIN:
             return
@@ -371,19 +360,3 @@ class Tracker:
             detail=receipt.detail,
             result=result,
         )
-
-
-def _is_stop_word(word: str, label: Label) -> bool:
-    return bool(word) and (word in STOP_WORDS or word in map(_plain, label.stop_words))
-
-
-def _plain(text: str) -> str:
-    """Words as they are compared: in any letter case and Unicode form, with and without accents, whatever blanks,
-    quotes and dots are around.
-    """
-    if len(text) > _LONGEST_WORD:
-        return ""
-    letters = unicodedata.normalize("NFKD", text).casefold().translate(_AS_TYPED)
-    word = " ".join(unicodedata.normalize("NFC", letters).split())
-    first, last = _LETTER.search(word), _LETTER.search(word[::-1])
-    return word[first.start() : len(word) - last.start()] if first and last else word
