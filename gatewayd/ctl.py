@@ -210,7 +210,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 def _audit_files(names: Sequence[str], secrets: tuple[bytes, ...], *, quiet: bool) -> list[Json]:
     """What is wrong with each file, whose chain goes on where that of the one before ended. Raises CommandFailed."""
-    from gatewayd.operators.audit import verified
+    from gatewayd.operators.audit_proof import verified
 
     files: list[Json] = []
     head = ""
@@ -229,7 +229,7 @@ def _audit_files(names: Sequence[str], secrets: tuple[bytes, ...], *, quiet: boo
 
 def _cut_off(config: "Config", newest: Path) -> str:
     """Why the newest file's end cannot be whole, by the head that Redis remembers; "" where it is."""
-    from gatewayd.operators.audit import cut_off
+    from gatewayd.operators.audit_proof import cut_off
     from gatewayd.store.access import remembered_head
 
     try:

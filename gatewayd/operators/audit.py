@@ -8,13 +8,8 @@ started, or decisions could not be written (a full disk), a line of the chain sa
 """
 
 import fcntl
-import gzip
-import hashlib
-import hmac
 import mmap
 import os
-import zlib
-from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,21 +19,21 @@ from twisted.logger import Logger
 
 from gatewayd.config import ConfigError, Gatewayd
 from gatewayd.core.model import AuditHead, Decision
+from gatewayd.operators.audit_chain import (
+    CONTINUED,
+    GAP,
+    MISSING,
+    START,
+    AuditLine,
+    bound,
+    decode,
+    encode,
+    key_of,
+)
 from gatewayd.operators.shapes import iso
 
 HEAD_EVERY = 3600.0
 """Seconds after which the chain's head is said in the daemon's log again."""
-
-MOST_FAULTS = 100
-"""Sentences on single lines that are shown."""
-
-START = "0" * 64
-CONTINUED = "continued"
-"""The decision that begins a file whose chain goes on from another one; its reason is that one's head."""
-GAP = "gap"
-"""The decision that says that lines were missing here when the daemon started; its reason begins with their head."""
-MISSING = "missing"
-"""The decision that says how many were not written before it, and why: `verify` says so for good."""
 
 _TAIL = 65536  # bytes at the end of a file in which its last line is looked for
 log = Logger()
@@ -46,25 +41,6 @@ log = Logger()
 
 class FileTaken(OSError):
     """Another process writes this file: two chains in one file would be none."""
-
-
-class AuditLine(msgspec.Struct, frozen=True):
-    """One decision as it stands in the file; `chain` is over the line before and all other fields of this one."""
-
-    at: str
-    instance: str
-    decision: str
-    label: str
-    channel: str
-    ext_message_id: str
-    uid: str
-    ext_user_id: str
-    reason: str
-    chain: str
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(AuditLine).decode
 
 
 class AuditLog:
@@ -77,7 +53,7 @@ class AuditLog:
 
     def __init__(self, clock: Any, path: Path, secret: bytes, instance: str) -> None:
         self._clock = clock
-        self._key = _key(secret)
+        self._key = key_of(secret)
         self._instance = instance
         self._path = path
         self._next_head = 0.0
@@ -208,8 +184,8 @@ class AuditLog:
             reason=decision.reason,
             chain="",
         )
-        chain = _bind(self._key, self._chain, line)
-        raw = _encode(msgspec.structs.replace(line, chain=chain)) + b"\n"
+        chain = bound(self._key, self._chain, line)
+        raw = encode(msgspec.structs.replace(line, chain=chain)) + b"\n"
         try:
             size = os.write(self._file, raw)
             if size < len(raw):
@@ -243,109 +219,6 @@ def open_audit(clock: Any, table: Gatewayd) -> AuditLog | None:
         return AuditLog(clock, path, table.secret_key.reveal().encode(), table.instance)
     except OSError as error:
         raise ConfigError([f"gatewayd.audit_log: {path}: {error.strerror}"]) from None
-
-
-def verify(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> Generator[str, None, str]:
-    """What is wrong with an audit log, a sentence for each place; the last item is always the count and the head.
-
-    `secrets` are the installation's keys, today's first; `follows` is the head of the file from which this one must go
-    on, "" for any. Returns its own head. Reads files ending in .gz, too. Raises OSError where it cannot be read.
-    """
-    keys = [_key(secret) for secret in secrets]
-    chain, number, began, first_bound = START, 0, "", 0
-    try:
-        for number, raw in enumerate(_lines_of(path), 1):
-            try:
-                line = _decode(raw)
-            except msgspec.DecodeError:
-                yield f"line {number} is not a line of an audit log"
-                continue
-            # The chain is over what was read of it. A field more, or one twice, is read by others than us.
-            if _encode(line) != raw.rstrip(b"\r\n"):
-                yield f"line {number} is not as it was written: something was added to it or changed"
-            if number == 1 and line.decision == CONTINUED:
-                # Whoever moved this line or made it up lacks the key under which it is bound to what it names.
-                chain = began = line.reason
-            if line.decision == GAP:
-                missing, _, where = line.reason.partition(" ")
-                if number == 1 and missing == follows:
-                    began = missing
-                else:
-                    yield f"line {number}: Redis remembered {missing[:16]}... {where}: the end was cut off there"
-            if line.decision == MISSING:
-                yield f"line {number}: decisions are missing before it: {line.reason}"
-            if number == 1 and follows not in ("", began):
-                yield "line 1 does not go on from the file before: a file or the end of one is missing"
-            bare = msgspec.structs.replace(line, chain="")
-            if any(hmac.compare_digest(line.chain, _bind(key, chain, bare)) for key in keys):
-                first_bound = first_bound or number
-            else:
-                yield f"line {number} does not follow from the one before: something was changed, added or removed"
-            chain = line.chain
-    except gzip.BadGzipFile:
-        yield f"after line {number}: the packed file is damaged or ends too early"
-    unbound = first_bound - 1 if first_bound else number
-    # A forged line is one among others; a key that is not known hits all of its time.
-    key = f"; no key here binds the first {unbound}: do previous_secret_keys lack one?" if unbound > 1 else ""
-    yield f"{number} lines, the chain ends at {chain}" + (f"; it goes on from {began}" if began else "") + key
-    return chain
-
-
-def _lines_of(path: Path) -> Iterator[bytes]:
-    """Raises OSError where it cannot be read; gzip.BadGzipFile where what was packed is not whole."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        try:
-            yield from lines
-        except (EOFError, zlib.error) as error:
-            raise gzip.BadGzipFile("the packed file is damaged or ends too early") from error
-
-
-def verified(path: Path, secrets: tuple[bytes, ...], follows: str = "") -> tuple[list[str], str, str]:
-    """All at once of what `verify` says: what is wrong, the sentence of count and head, and the head.
-
-    Of more than MOST_FAULTS the first are told, and how many others there are: a year's log may be of another key.
-    """
-    faults: list[str] = []
-    others, latest = 0, ""
-    said = verify(path, secrets, follows)
-    while True:
-        try:
-            following = next(said)
-        except StopIteration as end:
-            return [*faults, *([f"and {others} places more"] if others else [])], latest, end.value
-        if latest and len(faults) < MOST_FAULTS:
-            faults.append(latest)
-        elif latest:
-            others += 1
-        latest = following
-
-
-def cut_off(newest: Path, head: AuditHead) -> str:
-    """Why the newest file's end cannot be whole, by the head that Redis remembers; "" where it is. Raises OSError."""
-    if head.missing:
-        return f"Redis remembers that {head.missing} decisions could not be written after {head.chain[:16]}..."
-    number = line_of(newest, head.chain)
-    if not number:
-        return f"Redis remembers {head.chain} after {head.lines} lines, which no line has: the end was cut off"
-    if number != head.lines:
-        return f"line {number} has the head that Redis remembers as line {head.lines}: lines are missing before it"
-    return ""
-
-
-def line_of(path: Path, chain: str) -> int:
-    """The number of the line whose chain this is; 0 where there is none. Raises OSError where it cannot be read."""
-    wanted = f'"chain":"{chain}"'.encode()
-    with suppress(gzip.BadGzipFile):
-        return next((number for number, raw in enumerate(_lines_of(path), 1) if wanted in raw), 0)
-    return 0
-
-
-def _key(secret: bytes) -> bytes:
-    return hashlib.blake2b(b"audit", key=hashlib.blake2b(secret).digest(), digest_size=32).digest()
-
-
-def _bind(key: bytes, before: str, line: AuditLine) -> str:
-    return hmac.digest(key, before.encode() + b"\n" + _encode(line), "sha256").hex()
 
 
 def _open(path: Path) -> int:
@@ -383,6 +256,6 @@ def _last_chain(file: int) -> str:
         os.write(file, b"\n")
     for line in reversed(tail.splitlines()):
         with suppress(msgspec.DecodeError):
-            return _decode(line).chain
+            return decode(line).chain
     log.critical("no line of the audit log can be read: a new chain begins")
     return START

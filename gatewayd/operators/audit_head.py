@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import AuditHead, Degraded
 from gatewayd.core.regularly import Regularly
-from gatewayd.operators.audit import START, AuditLog
+from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.audit_chain import START
 
 EVERY = 1.0
 """Seconds between two looks at whether the head has moved."""

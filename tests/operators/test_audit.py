@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import MOST_FAULTS, AuditLog, FileTaken, cut_off, line_of, verified, verify
+from gatewayd.operators.audit import AuditLog, FileTaken
 from gatewayd.operators.audit_head import HeadKeeper
+from gatewayd.operators.audit_proof import MOST_FAULTS, cut_off, line_of, verified, verify
 
 SECRET = b"s" * 32
 
