@@ -87,7 +87,13 @@ class FakeFacts(FakePart):
         if goes_on and self._go_on(message_id, row):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
-        if event is not None and receipt.wording and (rivals > 1 or (receipt.parked_at and not guessed)):
+        has_ended = not self._is_open(row, index)
+        if (
+            event is not None
+            and not has_ended
+            and receipt.wording
+            and (rivals > 1 or (receipt.parked_at and not guessed))
+        ):
             row.wording[index] = str(receipt.wording)
         if event is not None and len(row.segments) > 1:
             at = index - 1
@@ -129,14 +135,13 @@ class FakeFacts(FakePart):
         return row.state not in FINAL and (len(row.segments) < 2 or row.segments[index - 1 : index] == ".")
 
     def _is_anothers(self, receipt: Receipt, row: Row, index: int) -> bool:
-        """Whether its message ended by another receipt, and one to that number is on the wire since before it came."""
+        """Whether its message ended by another receipt, and one to that number is on the wire."""
         if receipt.event is None or not receipt.wording or row.address not in receipt.number_hashes:
             return False
         if self._is_open(row, index) or row.wording.get(index) == receipt.wording:
             return False
-        born = receipt.parked_at or self._now()
         to_it = [one for one in self.db.rows.values() if one.address == row.address and one.route == receipt.smsc]
-        return any(one.state is State.UNCERTAIN and one.lease and one.marked <= born for one in to_it)
+        return any(one.state is State.UNCERTAIN and one.lease for one in to_it)
 
     def _lost_to(self, receipt: Receipt, by_number: bool) -> str:
         """The oldest uncertain message to the receipt's number that it may be about; after a while the latest, too."""

@@ -115,6 +115,7 @@ class FakeQueues(FakePart):
             row.segments = ""
         for index, remote in enumerate(handed.remote_ids, 1):
             self._name(handed.route, remote, (message_id, index, row.address))
+        parked.sort(key=lambda each: each.parked_at)
         return SettledSent(tuple(parked), after is not None and has_arrived)
 
     async def settle_again(

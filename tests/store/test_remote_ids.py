@@ -179,14 +179,63 @@ async def test_a_receipt_that_came_twice_before_the_answer_is_one(world: World) 
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("who", ["nobody", "to another number", "elsewhere", "unanswered", "later"])
+async def test_a_receipt_whose_message_another_one_went_to_waits_for_that_ones(world: World) -> None:
+    """A part's receipt came before its answer, and the next one under that id was faster to find the part."""
+    long, short = await world.leased(), await world.leased()
+    await world.one.mark(long, "world", "hash", segments=2)
+    own, other, rest = [
+        Receipt("world", (remote,), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+        for remote, wording in (("5001", "own"), ("5001", "other"), ("5002", "rest"))
+    ]
+    assert await world.one.record_receipt(own, park=True) == ("parked", "")
+    world.clock.advance(0.5)
+    await world.one.mark(short, "world", "hash")
+    await world.one.record_segments(long.id, "world", ["5001"])
+    await world.one.mark(long, "world", "hash", segments=2)
+    assert await world.one.record_receipt(other, park=True) == ("ignored", long.id)
+    [waiting] = (await world.one.settle_sent(long.id, Channel.SMS, Handed("world", ("5001", "5002")))).parked
+    assert await world.one.record_receipt(waiting, park=True) == ("parked", "")
+    [waiting] = (await world.one.settle_sent(short.id, Channel.SMS, Handed("world", ("5001",)))).parked
+    assert await world.one.record_receipt(waiting, park=True) == ("moved", short.id)
+    assert await world.one.record_receipt(rest, park=True) == ("moved", long.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_receipts_that_waited_are_given_in_the_order_in_which_they_came(world: World) -> None:
+    """Also where the first of them waited for the wrong answer meanwhile."""
+    messages = [await world.leased() for _ in range(3)]
+    for message in messages:
+        await world.one.mark(message, "world", "hash")
+    for wording in "abc":
+        receipt = Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording=wording)
+        assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
+        world.clock.advance(0.1)
+    orders = []
+    for message in messages:
+        waiting = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("5001",)))).parked
+        orders.append([one.wording for one in waiting])
+        replies = [await world.one.record_receipt(one, park=True) for one in waiting[::-1]]
+        assert replies == [("moved", message.id), *[("parked", "")] * (len(waiting) - 1)]
+    assert orders == [["a", "b", "c"], ["a", "b"], ["a"]]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_message_that_ended_keeps_the_wording_that_it_ended_by(world: World) -> None:
+    """Whatever is said of it afterwards: the first receipt is known yet when it is brought again."""
+    messages = [await world.sent("5001") for _ in range(2)]
+    receipts = [Receipt("world", ("5001",), Event.DELIVERED, "stat:DELIVRD", "hash", wording=one) for one in "abc"]
+    for receipt in receipts:
+        await world.one.record_receipt(receipt, park=True)
+    await world.one.mark(await world.leased(), "world", "hash")
+    replies = [await world.one.record_receipt(receipt, park=True) for receipt in receipts]
+    assert replies == [("ignored", messages[0].id), ("ignored", messages[1].id), ("parked", "")]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("who", ["nobody", "to another number", "elsewhere", "unanswered"])
 async def test_a_further_receipt_of_a_message_that_ended_waits_for_nobody_else(world: World, who: str) -> None:
     """Nothing is on the wire that it may be about."""
     receipt = Receipt("world", ("5001",), Event.FAILED, "stat:UNDELIV", "hash", wording="b")
-    if who == "later":
-        assert await world.one.record_receipt(receipt, park=True) == ("parked", "")
-        world.clock.advance(5)
-        [receipt] = (await world.one.parked_receipts(10))[0]
     ended = await _delivered(world, "a")
     if who != "nobody":
         other = await world.leased()

@@ -100,14 +100,14 @@ local function was_marked_before(marked_at, came_at)
   return marked_at <= came_at or was_set_back_between(marked_at, came_at)
 end
 
--- Whether a message to this number is on the wire since before the receipt was here: its answer is still to name its id.
-local function is_one_on_the_wire(smsc, number, came_at)
+-- Whether a message to this number is on the wire: its answer is still to name its id. It may have been written after the
+-- receipt was here: a later receipt may have gone to that one's message.
+local function is_one_on_the_wire(smsc, number)
   local bucket, tag = bucket_of(number)
   local is_there, more = false, RIVALS
   each_listed(KEY.latest, bucket, tag, 24, function(bytes)
     local one = record_of(unpacked(bytes))
     is_there = one and one.state == UNCERTAIN and one.lease and one.route == smsc
-      and was_marked_before(one.marked_at, came_at)
     more = is_there and 0 or more - 1
     return more
   end)
@@ -162,7 +162,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   -- What bears its id ended by another receipt; an SMSC that gives an id twice may do so again.
   local is_anothers = m and segment and event ~= '' and wording ~= '' and not is_open(m, segment)
     and is_to(numbers, m.address_hash) and call('HGET', m.key, FIELD.wording .. segment) ~= wording
-    and is_one_on_the_wire(smsc, m.address_hash, came_at)
+    and is_one_on_the_wire(smsc, m.address_hash)
   local waits = not m or too_early or is_anothers
   if waits and may_park == 0 then return receipt_reply('unknown', '') end
   -- By its number it is guessed whose it is. Another submit to that number may be on the wire: its answer, which names
@@ -214,7 +214,9 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     return receipt_reply('ignored', id)
   end
   -- By that it is known where it is brought again: another message may bear the id, or it came twice before the answer.
-  if wording ~= '' and (has_rivals or was_parked == 1 and not guessed) then set(m, FIELD.wording .. segment, wording) end
+  if wording ~= '' and is_open(m, segment) and (has_rivals or was_parked == 1 and not guessed) then
+    set(m, FIELD.wording .. segment, wording)
+  end
   local words = detail
   if outcomes and #outcomes > 1 then
     if segment > #outcomes or sub(outcomes, segment, segment) ~= '.' then

@@ -13,7 +13,8 @@ local function record_of(id, channel, parts)
   return with_old_progress(m)
 end
 
--- The receipts that waited for these ids.
+-- The receipts that waited for these ids, in the order in which they came: one that waited for the wrong answer stands
+-- last in its list.
 local function parked_for(route, remotes)
   local found = {}
   for _, remote in ipairs(remotes) do
@@ -22,6 +23,7 @@ local function parked_for(route, remotes)
     for _, payload in ipairs(waiting) do found[#found + 1] = payload end
     if #waiting > 0 then call('DEL', early) end
   end
+  table.sort(found)
   return found
 end
 
