@@ -9,7 +9,7 @@ from gatewayd.config.endpoints import Listens, RedisEndpointOrNone
 from gatewayd.config.secret import FullSecret, ProofSecret, Secret, SecretKey, SecretText
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration
-from gatewayd.config.values import Count, Domain, HostName, HostPatterns, Hosts, Net, Strings, Url, shaped
+from gatewayd.config.values import BaseUrl, Count, Domain, HostName, HostPatterns, Hosts, Net, Strings, shaped
 
 Work = Literal["email", "sms", "im", "reports"]
 
@@ -65,7 +65,7 @@ class Api(Table):
 class Public(Table):
     """[public]"""
 
-    base_url: Url
+    base_url: BaseUrl
     listen: Listens = ("tcp:8081:interface=127.0.0.1",)
     reuse_port: bool = False
 

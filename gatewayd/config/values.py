@@ -98,8 +98,21 @@ def _sms_senders(value: str) -> str:
 
 
 def _email_senders(value: str) -> str:
+    """Compared with bare addresses: without a name, with a local part, and no dot behind the domain."""
     if "@" not in value and "*" not in value:
         raise ValueError(f'is no address and no pattern of one, such as "*@{value}"')
+    if re.search(r"[\s<>,]|^@|@.*@|[@.]$", value):
+        raise ValueError('is no bare address and no pattern of one, such as "*@amazing.co"')
+    return value
+
+
+_BASE_URL = re.compile(r"https?://[^/?]+(?:/(?:[A-Za-z0-9._~:@!$&'()*+,;=/-]|%[0-9A-Fa-f]{2})*)?")
+
+
+def _base_url(value: str) -> str:
+    """What links begin with: a path and a token stand behind it, in header fields and in HTML."""
+    if not _BASE_URL.fullmatch(value):
+        raise ValueError("has a query, or a path with what must be percent-encoded: links go on behind it")
     return value
 
 
@@ -189,7 +202,7 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Helo = Annotated[str, AfterValidator(_helo)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 DomainOrNone = Annotated[str, AfterValidator(_if_any(_domain))]
-Url = Annotated[str, AfterValidator(http_url)]
+BaseUrl = Annotated[str, AfterValidator(http_url), AfterValidator(_base_url)]
 ReachedUrl = Annotated[str, AfterValidator(http_url), AfterValidator(check_host_of)]
 ReachedUrlOrNone = Annotated[str, AfterValidator(_if_any(http_url)), AfterValidator(check_host_of)]
 """Where we connect to ourselves."""

@@ -397,6 +397,20 @@ def test_tlvs_are_texts_or_octets() -> None:
             {"labels__amazing__email_senders": ["*@amazing.co", "amazing.co"]},
             'labels.amazing.email_senders[1]: is no address and no pattern of one, such as "*@amazing.co"',
         ),
+        *(
+            (
+                {"labels__amazing__email_senders": [wrong]},
+                'labels.amazing.email_senders[0]: is no bare address and no pattern of one, such as "*@amazing.co"',
+            )
+            for wrong in ("Amazing <a@amazing.co>", "@amazing.co", "*@amazing.co.", "a@b@amazing.co", "*@a.co, *@b.co")
+        ),
+        *(
+            (
+                {"public__base_url": f"https://go.amazing.co{wrong}"},
+                "public.base_url: has a query, or a path with what must be percent-encoded: links go on behind it",
+            )
+            for wrong in ("?x=1", "/a?", "/ä", "/<b>", "/%zz")
+        ),
         (
             {"labels__amazing__sms_senders": ["Amazing*", "TooLongSenderName"]},
             "labels.amazing.sms_senders[1]: is neither a number nor a name of at most 11 characters",
@@ -429,6 +443,17 @@ def test_a_name_that_is_none_is_told_with_its_key(wrong: str) -> None:
         "labels.amazing.callback_hosts[0]",
     ]
     assert all("is not a host name" in line for line in said)
+
+
+def test_a_base_url_may_have_a_path_and_a_sender_any_star() -> None:
+    """A proxy may serve our links below a path of its own."""
+    senders = ["*", "*@*", "*amazing.co", "a.b+c@münchen.example"]
+    config = parse(
+        raw(public__base_url="https://go.amazing.co:8443/gw/%C3%A4", labels__amazing__email_senders=senders), {}
+    )
+    assert config.public is not None
+    assert config.public.base_url == "https://go.amazing.co:8443/gw/%C3%A4"
+    assert config.labels["amazing"].email_senders == tuple(senders)
 
 
 def test_names_in_unicode_are_read_as_a_labels() -> None:
