@@ -96,7 +96,9 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     stops.set_defaults(used_wrongly=stops.error)
     guard = verb("guard", "let more than a label's intake_rate in for a time")
     guard.add_argument("label", metavar="LABEL")
-    guard.add_argument("--lift", metavar="TIME", type=length, required=True, help="for how long: 30m, 1h")
+    guard.add_argument(
+        "--lift", metavar="TIME", type=length, required=True, help="for how long: 30m, 1h; 0s: it stands again"
+    )
     replay = verb("replay", "tell Smartico again what it heard in a range of time, and lost")
     same = "The same range gives the same statuses each time; one that a replay told is in the range of either telling."
     replay.description = f"{replay.description} {same}"
