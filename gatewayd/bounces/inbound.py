@@ -209,6 +209,8 @@ class ReturnedMail(protocol.Factory):
             kind=str(verdict.kind),
             status=verdict.status or "-",
             will_retry_until=verdict.will_retry_until[:60],
+            # A campaign is answered by thousands who are away.
+            log_limited=True,
         )
         if self._meter is not None:
             self._meter.evidence("dsn", str(verdict.kind), "ignored")

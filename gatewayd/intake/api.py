@@ -227,7 +227,7 @@ class ApiPaths:
         )
 
     def _say_closed(self, fault: str) -> None:
-        """Once in a while for each caller: strangers must not write our log."""
+        """Once in a while for each caller, and a few of many: strangers must not write our log."""
         now = self._clock.seconds()
         said = self._said_closed.get(fault)
         if said is not None and said > now - SAY_AGAIN:
@@ -235,7 +235,7 @@ class ApiPaths:
         if len(self._said_closed) >= MOST_SAID:
             self._said_closed.clear()
         self._said_closed[fault] = now
-        log.info("403: {fault}", fault=fault)
+        log.info("403: {fault}", fault=fault, log_limited=True)
 
     def _find(self, method: bytes, path: bytes) -> Route:
         scope = self._scope_of(path)

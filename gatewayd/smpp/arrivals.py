@@ -96,6 +96,8 @@ class Arrivals:
             smsc=name,
             message_id=token.message_id,
             status=status,
+            # One that answered nothing for a while answers thousands.
+            log_limited=True,
         )
         # Segments go one after the other: an answer to the last one completes the message, and any other answer,
         # good or bad, says that nothing is there beyond it.

@@ -1,5 +1,6 @@
 """Smartico's endpoints over memory: who may call, and that whatever is sent is answered in JSON with status 200."""
 
+import io
 import ipaddress
 import json
 from typing import Any
@@ -10,12 +11,14 @@ import treq
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.model import Channel
 from gatewayd.http.peers import Networks, address_in
+from gatewayd.operators.log import REPEATS, Observer
 from intake_world import EMAIL, SECRET, SMS, Intake, label
 
 PROXY = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("10.0.0.0/8"))
@@ -410,6 +413,23 @@ def test_whatever_bytes_are_sent_get_an_answer(body: bytes) -> None:
         % (len(body), body),
     )
     assert (status, answer["error_code"]) == (b"HTTP/1.1 200 OK", 3)
+
+
+def test_strangers_do_not_write_our_log() -> None:
+    """Each comes from another address, as a network of IPv6 has plenty: a few are named, the others counted."""
+    intake = Intake(amazing=label(allow_from=["203.0.113.0/24"]))
+    lines = io.StringIO()
+    observer = Observer(lines, Clock())
+    globalLogPublisher.addObserver(observer)
+    try:
+        for number in range(100):
+            over_wire(intake, b"POST /amazing/email HTTP/1.1\r\nHost: gw\r\n\r\n", peer=f"198.51.100.{number}")
+        observer.close()
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    said = [line for line in lines.getvalue().splitlines() if "403: " in line]
+    assert len(said) == REPEATS + 1
+    assert "repeated 80 times more: 403: " in said[-1]
 
 
 @given(st.text(alphabet=st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40))
