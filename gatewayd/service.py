@@ -135,7 +135,7 @@ def gatewayd(
     """
     shared = make_shared(reactor, config, random.Random().random, lambda: uuid.uuid4().hex)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.make_reports_due)
-    reporter = Reporter(reactor, callbacks, config.labels)
+    reporter = Reporter(reactor, callbacks, config.labels, shared.make_reports_due)
     unmatched = UnmatchedReceipts(reactor)
     tracker = Tracker(
         reactor,

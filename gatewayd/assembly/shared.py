@@ -61,9 +61,11 @@ class Shared(Struct, frozen=True, kw_only=True):
     guard: IntakeGuard
 
     def make_reports_due(self, message_ids: Collection[str]) -> None:
-        """Make due what waits to be told of these messages: their callback host is back."""
+        """Make due what waits to be told of these messages: their callback host is back, or their label mended."""
         Deferred.fromCoroutine(self.store.make_reports_due(message_ids)).addErrback(
-            lambda failure: log.failure("could not reschedule callbacks of a host that is back", failure)
+            lambda failure: log.failure(
+                "could not reschedule callbacks of a host that is back, or of a label that is mended", failure
+            )
         )
 
     def look_at_the_time(self) -> None:

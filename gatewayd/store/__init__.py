@@ -41,6 +41,7 @@ RESTATED = 0.5
 
 _NO_NEWS = SettledSent()
 _FOR_EVER = 1e15
+_LIKE_A_MESSAGE = bytes(16384)
 
 
 @implementer(IStore)
@@ -262,9 +263,11 @@ class RedisStore(Accepting, Facts, Players, Operators):
         if not self._link.up:
             raise StoreUnavailable(self._link.trouble)
         began = self._clock.seconds()
-        # A write, because a full memory refuses new messages and nothing else.
+        # Writes, because a full memory refuses new messages and nothing else. It is as good as full where a message has
+        # no room any more, and no message comes to fill the rest: the second one is as large, and does nothing.
         try:
             await self._link.command("SET", self._key("alive"), self._instance, "EX", 60)
+            await self._link.command("SET", self._key("alive"), _LIKE_A_MESSAGE, "EX", 60, "NX")
         except StoreUnavailable as error:
             self._refused("ping", str(error) if self._link.up else "")
             raise

@@ -5,7 +5,7 @@ Owns the callback's address and the reading of its answer. It tries once: when t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
@@ -43,6 +43,9 @@ REFUSED_IN_A_ROW = 5
 
 MAX_HOSTS = 1000
 
+MOST_WAITING = 100_000
+"""Messages that are remembered because a status of theirs waits; of more, it comes when it is due, after a mend too."""
+
 
 class _Refusals(msgspec.Struct, frozen=True):
     """The latest of a host's was at `at` (seconds since the epoch), of a status of `label`.
@@ -78,11 +81,22 @@ class _NotTaken(Exception):
 
 
 class Reporter:
-    """Tells statuses, by the labels' keys and URLs. Results are counted by who settles them: report_attempts.py."""
+    """Tells statuses, by the labels' keys and URLs. Results are counted by who settles them: report_attempts.py.
 
-    def __init__(self, clock: IReactorTime, callbacks: ICallbacks, labels: Mapping[str, Label]) -> None:
+    `on_mended` hears of the messages whose statuses were not taken by what a label's key or URL was before a reload.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        callbacks: ICallbacks,
+        labels: Mapping[str, Label],
+        on_mended: Callable[[Collection[str]], None] = lambda message_ids: None,
+    ) -> None:
         self._clock = clock
         self._callbacks = callbacks
+        self._on_mended = on_mended
+        self._waiting: dict[str, set[str]] = {}  # by label, the messages of which a status was told in vain
         self._targets: dict[str, _Target] = {}
         # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
         self._refusals: Memory[_Refusals] = Memory(MAX_HOSTS, STILL_SO)
@@ -105,6 +119,9 @@ class Reporter:
         for host, refusals in self._lately_refused():
             if self._targets.get(refusals.label) != before.get(refusals.label):
                 self._refusals.forget(host)
+        changed = [name for name in self._waiting if name in self._targets and self._targets[name] != before.get(name)]
+        if changed:
+            self._on_mended(set().union(*map(self._waiting.pop, changed)))
 
     def refusing(self) -> dict[str, str]:
         """Hosts that answer, and take no status: why, by host. A host that says no to all is not up."""
@@ -127,6 +144,20 @@ class Reporter:
 
         Raises TemporaryFailure where another try may succeed, PermanentFailure where none will: a dead letter.
         """
+        waiting = self._waiting.setdefault(job.label, set())
+        try:
+            await self._tell_counted(job)
+        except TemporaryFailure:
+            if sum(map(len, self._waiting.values())) < MOST_WAITING:
+                waiting.add(job.message_id)
+            raise
+        except PermanentFailure:
+            waiting.discard(job.message_id)
+            raise
+        waiting.discard(job.message_id)
+
+    async def _tell_counted(self, job: ReportJob) -> None:
+        """Once, and count what its host refuses."""
         try:
             host = await self._tell(job)
         except _NotTaken as refused:

@@ -1,12 +1,14 @@
 """CONTRACT.md on signals: SIGTERM drains, SIGHUP reads the configuration again, and kill -9 loses nothing."""
 
 import json
+import re
 import signal
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
 from fair_clock import Stretch
@@ -114,6 +116,23 @@ def test_the_backlog_of_what_was_taken_out_of_the_file_waits(world: Outside) -> 
     world.daemon.signal(signal.SIGHUP)
     world.until_heard(waiting[0], "accepted", seconds=15)
     world.until_heard(waiting[1], "accepted", "delivered", seconds=15)
+
+
+def test_what_waits_for_a_wrong_callback_url_is_told_at_the_reload_that_mends_it(world: Outside) -> None:
+    """And not with the next try, which may be an hour away."""
+    right = world.label["callback_url"]
+    world.label["callback_url"] = "http://127.0.0.1:1/"
+    world.start()
+    fields = {name: value for name, value in world.sms_fields().items() if name != "callback_url"}
+    found = world.post("/amazing/sms", fields).json["ext_message_id"]
+    until(lambda: re.search(r"is told again in [4-9]\.", world.daemon.log.read_text()))
+    world.label["callback_url"] = right
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    world.until_heard(found, "accepted", "delivered")
+    in_vain, told, *_ = [one for one in world.message(found)["timeline"] if one["event"] in ("tell again", "told")]
+    waited = datetime.fromisoformat(told["at"]) - datetime.fromisoformat(in_vain["until"])
+    assert waited.total_seconds() < 4
 
 
 def test_what_is_stored_of_a_label_that_was_taken_out_can_be_found_and_erased(world: Outside) -> None:

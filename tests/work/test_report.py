@@ -316,6 +316,31 @@ def test_a_host_that_is_asked_no_more_is_not_said_to_take_none_for_ever() -> Non
     assert (telling.refusing(), list(telling.degraded())) == ({}, [])
 
 
+def test_statuses_of_a_label_that_was_mended_do_not_wait_for_an_hour() -> None:
+    """Those that a wrong key or URL kept from being taken, and no others, are named at the reload that changes it."""
+    clock = Clock()
+    clock.advance(NOW)
+    callbacks, mended = Callbacks(401), []
+    telling = Reporter(clock, callbacks, {"amazing": label(), "other": label()}, mended.append)
+
+    def tell(name: str, of: str = "amazing") -> None:
+        telling_one = Deferred.fromCoroutine(telling.tell(job(message_id=name, label=of)))
+        telling_one.addErrback(lambda failure: failure.trap(TemporaryFailure))
+
+    for name in ("a", "b", "c"):
+        tell(name)
+    tell("d", "other")
+    callbacks.answer = (200, b"")
+    tell("b")
+    telling.reconfigure({"amazing": label(), "other": label()})
+    telling.reconfigure({"other": label()})
+    assert mended == []
+    telling.reconfigure({"amazing": label(api_key=Secret("right")), "other": label()})
+    assert mended == [{"a", "c"}]
+    telling.reconfigure({"amazing": label(), "other": label()})
+    assert mended == [{"a", "c"}]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "ending"),
     [
