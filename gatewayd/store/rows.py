@@ -184,6 +184,7 @@ def leased(
         mark=int(stamp(kept, "marked_at")),
         story=timeline(kept, ()) if deadline <= now else (),
         taken_at=now - (theirs / 1000 - message.accepted_at) if theirs else 0.0,
+        address_hash=text(kept, "address_hash"),
     )
 
 

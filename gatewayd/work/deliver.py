@@ -99,10 +99,15 @@ class Deliverer:
             raise self._not_there(f"label {message.label} has no {message.channel} route for this message any more")
         if sender and isinstance(message.content, Sms):
             message = replace(message, content=replace(message.content, from_number=sender))
-        mark = self._marker(message, leased.lease, label, found)
+        hashes = self._hashes(message.channel, found.address)
+        begun_for = leased.address_hash if leased.progress else ""
+        address_hash = begun_for if begun_for in hashes else hashes[0]
+        mark = self._marker(message, leased.lease, label, found, address_hash)
         # What goes out names the player as the directory does: an unsubscribe link's player is on the stop list so.
         message = replace(message, ext_user_id=found.user)
-        order = Order(message, found.address, routes, leased.progress, leased.attempts + 1, leased.route, leased.lease)
+        # A number that is new meanwhile has none of the segments, and gets the whole.
+        progress = leased.progress if begun_for in ("", address_hash) else ()
+        order = Order(message, found.address, routes, progress, leased.attempts + 1, leased.route, leased.lease)
         return await channel.send(order, mark)
 
     def _check_quiet(self, label: Label, leased: Leased) -> None:
@@ -144,9 +149,12 @@ class Deliverer:
             raise TemporaryFailure(found.reason, not_before=soon)
         return found
 
-    def _marker(self, message: Message, lease: str, label: Label, found: Resolved) -> Callable[[str], Any]:
-        hashes = self._keys.number_hashes if message.channel is Channel.SMS else self._keys.address_hashes
-        address_hash = hashes(found.address)[0]
+    def _hashes(self, channel: Channel, address: str) -> tuple[str, ...]:
+        return self._keys.number_hashes(address) if channel is Channel.SMS else self._keys.address_hashes(address)
+
+    def _marker(
+        self, message: Message, lease: str, label: Label, found: Resolved, address_hash: str
+    ) -> Callable[[str], Any]:
         stop: tuple[str, ...] = ()
         if not message.activity_type:
             users = (found.user, message.ext_user_id)

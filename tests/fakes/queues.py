@@ -50,7 +50,8 @@ class FakeQueues(FakePart):
             earlier = (row.state, row.tries, row.first, row.route, row.marked, row.progress)
             mark = round(row.marked * 1000)
             story = tuple(row.timeline) if row.deadline <= self._now() else ()
-            found.append(Leased(row.message, *earlier, row.lease[1], row.copies, mark, story, row.message.accepted_at))
+            later = (row.copies, mark, story, row.message.accepted_at, row.address)
+            found.append(Leased(row.message, *earlier, row.lease[1], *later))
         return found
 
     def why_no_mark(self) -> str:
@@ -77,7 +78,7 @@ class FakeQueues(FakePart):
             raise TemporaryFailure("paused", not_before=now + 1.0, counts=False)
         if await self._is_stopped(message.label, message.channel, stop_hashes):
             return 0
-        if row.route and row.route != route:
+        if row.route and (row.route != route or (row.address and row.address != address_hash)):
             row.progress, row.segments = (), ""
         segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
         if message.channel is Channel.SMS and address_hash and (not row.marked or row.address != address_hash):

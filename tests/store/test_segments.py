@@ -44,6 +44,28 @@ async def test_another_smsc_begins_a_long_sms_anew(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_another_number_begins_a_long_sms_anew(world: World) -> None:
+    """What went to the player's former number is forgotten, and receipts from there say nothing of the new one."""
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash", segments=2)
+    await world.one.settle_again(message, 0, "throttled", progress=["h1"])
+    former = Receipt("world", ("h1",), Event.DELIVERED, number_hash="hash")
+    await world.one.record_receipt(former, park=True)
+    [again] = await world.one.lease_messages(Channel.SMS, 10)
+    assert (again.progress, again.address_hash) == (("h1",), "hash")
+    await world.one.mark(message, "world", "other", segments=2)
+    await world.one.settle_again(message, 0, "throttled")
+    [again] = await world.one.lease_messages(Channel.SMS, 10)
+    assert (again.progress, again.address_hash) == ((), "other")
+    await world.one.mark(message, "world", "other", segments=2)
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("n1", "n2")))
+    await world.one.record_receipt(Receipt("world", ("n2",), Event.DELIVERED, number_hash="other"), park=True)
+    assert await world.told() == [Report.ACCEPTED]
+    await world.one.record_receipt(Receipt("world", ("n1",), Event.DELIVERED, number_hash="other"), park=True)
+    assert await world.told() == [Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_crash_between_segments_leaves_nothing_uncertain(world: World) -> None:
     """Their answers are stored: it goes on behind them, and their receipts find it."""
     message = await between_segments(world, 2)

@@ -200,6 +200,17 @@ def test_an_attempt_knows_what_earlier_ones_achieved() -> None:
     assert (order.progress, order.begun_on, order.attempt) == (("r1", "r2"), "uk", 3)
 
 
+@pytest.mark.parametrize(("begun_for", "progress"), [("+447700900123", ("r1", "r2")), ("+447700900999", ())])
+def test_a_number_that_is_new_meanwhile_gets_the_whole(begun_for: str, progress: tuple[str, ...]) -> None:
+    """It has none of the segments that went to the former one; told as delivered, the message would be with nobody."""
+    bench = Bench()
+    begun = KEYS.number_hashes(begun_for)[0]
+    bench.deliver(replace(bench.leased(), progress=("r1", "r2"), route="uk", address_hash=begun))
+    [order] = bench.channels[Channel.SMS].orders
+    assert order.progress == progress
+    assert bench.store.db.rows[ID].address == KEYS.number_hashes("+447700900123")[0]
+
+
 def test_the_mark_is_set_before_the_wire_with_a_hash_for_an_address() -> None:
     """The store learns the route and the keyed hash, the number of segments, and never the number itself."""
     bench = Bench()

@@ -55,6 +55,7 @@ class Leased(Struct, frozen=True):
     `copies` counts those that may have been taken. `mark` is the stamp of its latest mark (IStore.mark), 0 for none.
     `story` is its timeline so far where its deadline had passed when it was leased, else nothing.
     `taken_at` is its acceptance by the shared clock, which may have been set since; 0 where it has just been accepted.
+    `address_hash` names where `progress` went, "" where that is not known.
     """
 
     message: Message
@@ -69,6 +70,7 @@ class Leased(Struct, frozen=True):
     mark: int = 0
     story: tuple[TracedEvent, ...] = ()
     taken_at: float = 0.0
+    address_hash: str = ""
 
 
 class ReportJob(Struct, frozen=True):

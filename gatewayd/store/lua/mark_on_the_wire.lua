@@ -21,8 +21,9 @@ local function each(id, channel, lease, route, address, bucket, entry, segments,
   if is_paused(label .. '|' .. channel) then return 'paused' end
   if is_stopped(label, channel, ...) then return 'stopped' end
   local taken = with_former_mark(m).segments_taken
-  -- On another SMSC a long SMS begins anew: what was taken and received there says nothing of its segments here.
-  if m.route and m.route ~= route and (taken > 0 or m.segments) then
+  -- On another SMSC, or to another number, a long SMS begins anew: what was taken and received there says nothing here.
+  local elsewhere = m.route ~= route or (m.address_hash or '') ~= '' and m.address_hash ~= address
+  if m.route and elsewhere and (taken > 0 or m.segments) then
     clear(m, FIELD.segments)
     clear_taken(m, taken)
     taken, m.segments = 0, nil
