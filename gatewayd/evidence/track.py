@@ -77,7 +77,7 @@ class Tracker:
 
     async def record(self, evidence: Evidence) -> None:
         """One fact about one message."""
-        known = None
+        known, newly = None, False
         # A plain fact moves its message whatever else is known of it: that saves a question to the store.
         if evidence.hard or evidence.event in _CONSIDERED or self._audited:
             known = await self._store.about(evidence.message_id)
@@ -86,7 +86,7 @@ class Tracker:
                 return
             evidence = self._judged(evidence, known)
             # First the stop list: if we die in between, the same fact told again still stops the next message.
-            await self._stop(evidence, known)
+            newly = await self._stop(evidence, known)
         result = await self._store.record_evidence(evidence)
         if result == "unknown":
             await self._stop_by_itself(evidence)
@@ -95,6 +95,9 @@ class Tracker:
         # What is no news is only counted: whoever holds a mail can bring it as often as he likes.
         if result == "moved":
             self._moved(evidence, known)
+        elif newly and known is not None:
+            # No news of the message, but somebody had been taken off the list since.
+            self._decide(known, "stop put", f"{evidence.event} by {evidence.source}")
 
     def _moved(self, evidence: Evidence, known: Known | None) -> None:
         """The fact was news."""
@@ -194,10 +197,10 @@ class Tracker:
             return
         reason = f"{Event.STOPPED} by inbound: its number, to which no message is kept"
         for name, seconds in meant.items():
-            is_known = await self._store.stopped(name, Channel.SMS, names) is not None
-            for one in names:
-                await self._stops.put(name, Channel.SMS, one, seconds, reason=reason, of_address=True)
-            if not is_known:
+            newly = [
+                await self._stops.put(name, Channel.SMS, one, seconds, reason=reason, of_address=True) for one in names
+            ]
+            if all(newly):
                 self._decided(Decision(Event.STOPPED, name, Channel.SMS, reason=reason))
         self._meter.evidence("inbound", Event.STOPPED, "matched")
         self.log.info(
@@ -255,7 +258,8 @@ class Tracker:
             return replace(evidence, event=Event.MACHINE_OPENED)
         return replace(evidence, event=Event.OPENED)
 
-    async def _stop(self, evidence: Evidence, known: Known) -> None:
+    async def _stop(self, evidence: Evidence, known: Known) -> bool:
+        """Put on the stop list whom this fact stops; whether they were not on it."""
         label = self._labels.get(known.label, _SAYS_NOTHING)
         wanted = _STOPPING.get(evidence.event)
         stops_player = wanted is not None and wanted(label)
@@ -267,10 +271,11 @@ class Tracker:
             # Whoever looked at a preview says nothing of the player whose data it showed.
             stops_player = False
         if not stops_player and not stops_address:
-            return
+            return False
         user, user_hash = await self._whose(evidence, known)
+        newly = False
         if stops_player and user_hash:
-            await self._stops.put(
+            newly = await self._stops.put(
                 known.label,
                 known.channel,
                 user_hash,
@@ -279,7 +284,7 @@ class Tracker:
                 reason=f"{evidence.event} by {evidence.source}",
             )
         if stops_address:
-            await self._stops.put(
+            newly |= await self._stops.put(
                 known.label,
                 known.channel,
                 known.address_hash,
@@ -289,6 +294,7 @@ class Tracker:
                 of_address=True,
                 owner=user_hash,
             )
+        return newly
 
     async def _went_to_another(self, known: Known) -> bool:
         """Whether an email is known to have gone to another address than its player's: a preview, or to support."""
@@ -322,7 +328,11 @@ class Tracker:
             self._meter.evidence(evidence.source, evidence.event, "orphaned")
             return
         reason = f"{evidence.event} by {evidence.source}"
-        await self._stops.put(evidence.label, Channel.EMAIL, evidence.user_hash, label.suppress_for, reason=reason)
+        seconds = label.suppress_for
+        if await self._stops.put(evidence.label, Channel.EMAIL, evidence.user_hash, seconds, reason=reason):
+            # Whose it is nobody knows any more.
+            why = f"{evidence.source}, of a message that is kept no more"
+            self._decided(Decision(evidence.event, evidence.label, Channel.EMAIL, evidence.message_id, reason=why))
         self._meter.evidence(evidence.source, evidence.event, "matched")
         self.log.info(
             "{event} by {source} for a message of {label} that is kept no more: no email to its player from now on",

@@ -39,12 +39,12 @@ class StopList:
         of_address: bool = False,
         owner: str = "",
         since: float = 0.0,
-    ) -> None:
+    ) -> bool:
         """See IStopList."""
         kind = "address" if of_address else "player"
         lifetime, began = int(seconds * 1000), int(since * 1000)
         item = (label, channel, keyed_hash, lifetime, 0, kind, _plain(reason), user, owner, began)
-        await self._link.run(self._scripts["put_stop"], item)
+        return bool(await self._link.run(self._scripts["put_stop"], item))
 
     async def put_all(self, stops: Sequence[Stop]) -> None:
         """See IStopList."""

@@ -728,6 +728,22 @@ def test_evidence_of_a_label_that_is_gone_still_counts() -> None:
     assert bench.stopped(USER)
 
 
+def test_who_unsubscribes_again_after_the_stop_was_lifted_is_in_the_audit_log() -> None:
+    """By the same mail: it is no news of the message, which has its status, and it is one of the player."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    for _ in range(2):
+        bench.take(Event.UNSUBSCRIBED)
+    run(bench.store.unsuppress("amazing", Channel.EMAIL, [USER]))
+    for _ in range(2):
+        bench.take(Event.UNSUBSCRIBED)
+    assert bench.stopped(USER)
+    whats = [(one.what, one.reason) for one in bench.decisions if one.message_id == ID]
+    assert [what for what, _ in whats if what != "sent"] == ["unsubscribed", "stop put"]
+    assert whats[-1][1].startswith("unsubscribed by ")
+    assert bench.told == "adu"
+
+
 def test_who_unsubscribes_from_a_label_that_is_gone_stays_so_though_the_message_is_forgotten() -> None:
     """The link alone says whose it is; one that names no label says nothing."""
     bench = Bench(Channel.EMAIL)
@@ -736,9 +752,14 @@ def test_who_unsubscribes_from_a_label_that_is_gone_stays_so_though_the_message_
     assert not bench.stopped(USER)
     with capturedLogs() as told:
         run(bench.tracker.record(Evidence("gone", Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=USER)))
+        run(bench.tracker.record(Evidence("gone", Event.UNSUBSCRIBED, "unsubscribe", label="amazing", user_hash=USER)))
     assert bench.stopped(USER)
+    # Once: it is no news the second time.
+    assert [(one.what, one.label, one.channel, one.message_id) for one in bench.decisions] == [
+        ("unsubscribed", "amazing", Channel.EMAIL, "gone")
+    ]
     # Strangers with old mails in their hands fill no log: some lines a minute, then a count.
-    assert [event["log_limited"] for event in told] == [True]
+    assert [event["log_limited"] for event in told] == [True, True]
 
 
 def test_a_receipt_that_ends_nothing_by_itself_is_remembered() -> None:

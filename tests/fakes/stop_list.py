@@ -32,17 +32,19 @@ class FakeStopList:
         of_address: bool = False,
         owner: str = "",
         since: float = 0.0,
-    ) -> None:
+    ) -> bool:
         """See IStopList."""
         now = self._store._now()
         known, key = self._store.db.stops, (label, channel, keyed_hash)
         before = known.get(key)
         began, until = min(since or now, now), now + max(seconds, 1.0)
-        if before is not None and before.until > now:
+        is_on_it = self._store.db.stop.get(key, 0.0) > now
+        if before is not None and is_on_it:
             began, until, user = max(began, before.since), max(until, before.until), user or before.user
         known[key] = Stop(label, channel, keyed_hash, began, until, of_address, reason, user)
         self._store.db.stop[key] = until
         self._store.db.stop_owners[key] = owner
+        return not is_on_it
 
     async def put_all(self, stops: Sequence[Stop]) -> None:
         """See IStopList."""

@@ -59,7 +59,7 @@ def world(request: Any) -> Iterator[World]:
 async def test_who_is_stopped_is_known_with_all_that_was_said(world: World) -> None:
     """Since when, until when, why and who; on this label and channel only."""
     before = time.time()
-    await world.stops.put("amazing", SMS, "aa", 60, user="p|1", reason="stopped by inbound")
+    assert await world.stops.put("amazing", SMS, "aa", 60, user="p|1", reason="stopped by inbound")
     await world.stops.put("amazing", EMAIL, "bb", 60, reason="bounced by dsn", of_address=True, owner="aa")
     [found] = (await world.all()).values()
     assert (found.user, found.reason, found.of_address) == ("p|1", "stopped by inbound", False)
@@ -70,6 +70,8 @@ async def test_who_is_stopped_is_known_with_all_that_was_said(world: World) -> N
     [found] = (await world.all(EMAIL)).values()
     assert (found.of_address, found.user) == (True, "")
     assert await world.on_it("aa", channel=EMAIL), "by the player whose address it is"
+    await world.store.unsuppress("amazing", SMS, ["aa"])
+    assert await world.stops.put("amazing", SMS, "aa", 60), "on it no more"
 
 
 @pytest_twisted.ensureDeferred
@@ -77,7 +79,7 @@ async def test_a_stop_becomes_neither_shorter_nor_older(world: World) -> None:
     """Of two the later beginning and the later end count; whose it is stays known."""
     now = time.time()
     await world.stops.put("amazing", SMS, "aa", 600, user="p1", since=now - 100)
-    await world.stops.put("amazing", SMS, "aa", 60, since=now - 200)
+    assert not await world.stops.put("amazing", SMS, "aa", 60, since=now - 200), "on it already"
     [found] = (await world.all()).values()
     assert found.since == pytest.approx(now - 100, abs=1)
     assert found.until == pytest.approx(now + 600, abs=2)

@@ -54,8 +54,10 @@ class IStopList(Interface):
         of_address: bool = False,
         owner: str = "",
         since: float = 0.0,
-    ) -> None:
+    ) -> bool:
         """Put a player or an address, by its keyed hash, on the list; a stop never becomes shorter or older.
+
+        False where they were on it already.
 
         `user` is the player's id where it is known; `owner` is the keyed hash of the player whose address it is: who
         takes them off takes it off, too. `since` is when it began (seconds since the epoch), 0 for now.

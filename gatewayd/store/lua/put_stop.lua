@@ -1,6 +1,6 @@
 -- Put a player or an address on the stop list, or keep them there for longer.
 -- item    label channel keyed-hash lifetime(ms) until(ms, 0: a lifetime from now) kind reason user owner since(ms, 0: now)
--- reply   1
+-- reply   1 where nobody of that hash was on it, else 0
 -- holds   a stop never becomes shorter, nor older: of two the later beginning and the later end count
 local looked_after = {}
 
@@ -33,5 +33,5 @@ local function each(label, channel, hash, lifetime, ends, kind, reason, user, ow
   call('SET', key, string.format('%.0f', since) .. '|' .. kind .. '|' .. reason .. '|' .. user, 'PX', lifetime)
   call('ZADD', index, since, hash)
   look_after(scope, index)
-  return 1
+  return value and 0 or 1
 end
