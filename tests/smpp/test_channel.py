@@ -131,7 +131,9 @@ async def test_segments_of_one_message_stay_in_order_on_one_bind() -> None:
 async def test_a_thousand_messages_go_out() -> None:
     """The window and the rate let a thousand through, each once."""
     async with running(rate="2000/s") as (world, smsc):
-        await gatherResults([world.send(order(number)) for number in range(1000)])
+        # Nobody waits long for the window, however slow the machine.
+        for first in range(0, 1000, 200):
+            await gatherResults([world.send(order(number)) for number in range(first, first + 200)])
         assert len(smsc.messages) == 1000
         await until(lambda: len(world.evidence.receipts) == 1000)
         assert world.rates.calls < 400
