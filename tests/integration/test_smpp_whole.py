@@ -54,6 +54,23 @@ async def test_a_labels_own_stop_word_unsubscribes() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_was_erased_and_texts_stop_is_not_written_to_again() -> None:
+    """The number alone says who it is; an operator takes it off by the player whom the database has under it."""
+    async with World(reactor) as world:
+        await world.start()
+        first = await world.sms(PLAYER.id, "An offer")
+        await world.smartico.until_heard(first.ext_message_id, *TOLD)
+        await world.daemon.verb("erase", label="amazing", ext_user_id=PLAYER.id)
+        world.smsc.say(PHONE, "Amazing", "Stop")
+        await world.daemon.logged("a stop word came by world from a number to which no message is kept")
+        assert PHONE.lstrip("+") not in world.daemon.log
+        refused = await world.sms(PLAYER.id, "After all")
+        assert (refused.error_code, refused.ext_message_id) == (5, "")
+        await world.daemon.verb("unsuppress", label="amazing", ext_user_id=PLAYER.id, channel="sms")
+        assert (await world.sms(PLAYER.id, "After all")).error_code == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_receipts_come_back_on_the_other_daemons_bind() -> None:
     """One account, two processes: each gets the other's receipts, and every message ends as delivered."""
     async with World(reactor, behaviour=Behaviour(receipt_on_other_bind=True)) as world:
