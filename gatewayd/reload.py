@@ -44,6 +44,12 @@ _RELOADED: Mapping[str, Mapping[str, Any]] = {
 }
 """Keys of these tables that a reload does bring into force, with a value that hides them."""
 
+_LACKING = {
+    "public": "mails of all labels have no pixel and no unsubscribe link, vendors no URL for reports, ESPs no answer",
+    "bounces": "returned mail of all labels finds nobody",
+}
+"""What goes without a listener that the file has, and that the daemon was started without."""
+
 log = Logger()
 
 
@@ -93,11 +99,12 @@ class Reload:
         self._refused: tuple[str, ...] = ()
 
     def degraded(self) -> Iterator[Degraded]:
-        """That the file was refused, until a good one is read."""
+        """That the file was refused, until a good one is read; that what else it says needs what is not there yet."""
         if self._refused:
             more = f" (and {len(self._refused) - 1} more)" if len(self._refused) > 1 else ""
             text = f"the configuration file was refused, all labels go by the former one: {self._refused[0]}{more}"
             yield Degraded("reload", "configuration", text)
+        yield from not_begun(self._started, self._config)
 
     def run(self) -> None:
         """Read the configuration again, and the audit log's file; what is wrong is logged, a line for each error."""
@@ -166,6 +173,13 @@ class Reload:
 def awaiting_restart(started: Config, read: Config) -> tuple[str, ...]:
     """The tables of the file in which something differs from what the daemon started with, and runs with still."""
     return tuple(name for name in _CONNECTED if _kept(started, name) != _kept(read, name))
+
+
+def not_begun(started: Config, read: Config) -> Iterator[Degraded]:
+    """The listeners that came into the file since the daemon started, and what goes without them until a restart."""
+    for name, lacking in _LACKING.items():
+        if getattr(started, name) is None and getattr(read, name) is not None:
+            yield Degraded("reload", name, f"[{name}] is new in the file and takes a restart: until then {lacking}")
 
 
 def _kept(config: Config, name: str) -> Any:

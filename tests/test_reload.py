@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gatewayd.config import Config, parse
-from gatewayd.reload import awaiting_restart
+from gatewayd.reload import awaiting_restart, not_begun
 from gatewayd.service import Options
 
 
@@ -37,6 +37,23 @@ def configured(**tables: dict[str, Any]) -> Config:
 def test_a_table_that_takes_a_restart_is_named(before: Any, after: Any, said: tuple[str, ...]) -> None:
     """A listener, the store, the keys; not the few keys of such a table that a reload does bring into force."""
     assert awaiting_restart(configured(**before), configured(**after)) == said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ({}, {"public": {"base_url": "https://go.example"}, "bounces": {"domain": "b.example"}}, ["public", "bounces"]),
+        ({"public": {"base_url": "https://go.example"}}, {"public": {"base_url": "https://new.example"}}, []),
+        ({"bounces": {"domain": "b.example"}}, {}, []),
+    ],
+)
+def test_a_listener_that_is_new_in_the_file_is_missed_until_a_restart(
+    before: Any, after: Any, named: list[str]
+) -> None:
+    """What a reload brought into force beside it, a label's links or a vendor's reports, goes without it meanwhile."""
+    found = list(not_begun(configured(**before), configured(**after)))
+    assert [(one.kind, one.name) for one in found] == [("reload", name) for name in named]
+    assert all("takes a restart" in one.text and "all labels" in one.text for one in found)
 
 
 def test_a_reload_reads_the_file_that_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
