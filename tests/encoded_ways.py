@@ -46,6 +46,9 @@ WAYS: dict[str, Callable[[str], str]] = {
     "Python": each("\\x{:02x}"),
     "base64": lambda words: base64.b64encode(words.encode()).decode(),
     "base64 in a link": lambda words: LINK + base64.urlsafe_b64encode(words.encode()).decode(),
+    "base64 of UTF-16": lambda words: base64.b64encode(words.encode("utf-16-le")).decode(),
+    "base64 of UTF-16 with its mark": lambda words: base64.b64encode(words.encode("utf-16")).decode(),
+    "hexadecimal of UTF-16": lambda words: words.encode("utf-16-be").hex(),
     "hexadecimal": lambda words: binascii.hexlify(words.encode()).decode(),
     "percent in a base64 word": lambda words: in_base64(signs("%{:02X}")(words)),
 }

@@ -128,9 +128,9 @@ def _base64(match: re.Match[str]) -> str:
 
 
 def _said(octets: bytes, written: str) -> str:
-    """`written` where they are no words: most that looks like it is an id."""
+    """`written` where they are no words: most that looks like it is an id. Octets of zero: UTF-16 and UTF-32."""
     try:
-        said = octets.decode()
+        said = octets.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").replace(b"\0", b"").decode()
     except UnicodeDecodeError:
         return written
     return said if said.isprintable() else written

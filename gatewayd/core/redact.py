@@ -150,8 +150,9 @@ def _names(text: str, address: str) -> Iterator[re.Pattern[str]]:
         return
     for name in dict.fromkeys((local.strip('"'), stem.strip('"'))):
         if name:
-            where = "" if len(name) > _SHORT else rf"(?=\W{{1,8}}(?:at\W{{1,3}})?{re.escape(domain)})"
-            yield re.compile(rf"(?<!\w){re.escape(name)}(?!\w){where}", re.IGNORECASE)
+            where = "" if len(name) > _SHORT else rf"(?=[\W_]{{1,8}}(?:at[\W_]{{1,3}})?{re.escape(domain)})"
+            # An underscore is no letter of it: a folder may be called by name and domain, joined so.
+            yield re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_]){where}", re.IGNORECASE)
 
 
 def _is_kept(match: re.Match[str]) -> bool:

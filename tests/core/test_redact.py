@@ -71,6 +71,7 @@ def test_what_an_engineer_looks_for_stays(words: str) -> None:
         *("user p170 not here", "P163 at players.example", "p164 (at) players.example", "p167&#64;players.example"),
         *("p169 @ players.example", "p177\r\n @players.example", "\uff1cp185\uff20players.example", "uucp!p195"),
         *("p164 [at] players.example", "p164\\@players.example", "mailbox:p164", "p1+spam is full", "p1 is full"),
+        *("/var/mail/p164_players.example is full", "p167_at_players.example", "box_p169", "P170_archive"),
     ],
 )
 def test_nothing_stays_of_an_address_that_the_words_are_known_to_be_about(written: str) -> None:
