@@ -78,10 +78,10 @@ class World:
             self.store,
             {EMAIL: self.email, SMS: self.sms},
             self.metrics,
-            labels,
             callback_hosts=lambda: self.callback_hosts,
             directories=lambda: self.directories,
             degraded=tuple,
+            why_left=lambda label, channel: "",
         )
         self.admin = AdminPaths(
             self.clock,

@@ -14,6 +14,7 @@ from gatewayd.http.ports import Listener
 from gatewayd.intake.accept import Acceptor
 from gatewayd.intake.api import ApiPaths
 from gatewayd.operators.admin import AdminPaths
+from gatewayd.operators.degraded import WaysOut
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.stop_orders import StopOrders
 from gatewayd.reload import configured, stop_times
@@ -51,7 +52,7 @@ def make_api(shared: Shared, acceptor: Acceptor) -> ApiPaths:
     )
 
 
-def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Reporter) -> AdminPaths:
+def make_admin(shared: Shared, ways: Ways, ways_out: WaysOut, callbacks: Callbacks, reporter: Reporter) -> AdminPaths:
     """Operators'."""
     config = shared.config
     labels = stop_times(config.labels)
@@ -60,10 +61,10 @@ def make_admin(shared: Shared, ways: Ways, callbacks: Callbacks, reporter: Repor
         shared.store,
         configured(config, ways.by_channel),
         shared.metrics,
-        labels,
         callback_hosts=lambda: {**callbacks.hosts(), **reporter.refusing()},
         directories=shared.directories.trouble,
         degraded=shared.degraded.now,
+        why_left=ways_out.why_left,
     )
     return AdminPaths(
         shared.reactor,

@@ -145,7 +145,7 @@ class AdminPaths:
 
     def reload(self, labels: Mapping[str, float], channels: Mapping[Channel, IChannel] | None = None) -> None:
         """Use these labels from now on; with `channels`, these ways out too."""
-        self._labels = self.watch.labels = labels
+        self._labels = labels
         if channels is not None:
             self.watch.channels = channels
 

@@ -60,6 +60,15 @@ class WaysOut:
         """Look at these labels from now on."""
         self._labels = labels
 
+    def why_left(self, label: str, channel: Channel) -> str:
+        """That the file has no such label any more, or no way out of it by this channel; "" where it has one."""
+        table = self._labels.get(label)
+        if table is None:
+            return "is in the configuration no more"
+        if any(of is channel for of, _, _ in _ways_of(table)):
+            return ""
+        return f"has no way out for {channel} in the configuration any more"
+
     def degraded(self) -> Iterator[Degraded]:
         """A label's channel, or those of its numbers, that no way is up for; then each used way that takes nothing."""
         up = {channel: way.routes() for channel, way in self._channels.items()}

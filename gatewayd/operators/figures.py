@@ -5,7 +5,7 @@ pages ask, and metrics.py hears on the way what it shows.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -85,7 +85,8 @@ class Snapshot(Struct, frozen=True):
 class Watch(MultiService):
     """Takes samples and keeps the latest; measures how late the reactor runs.
 
-    `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down.
+    `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down;
+    `why_left` why nothing of a label goes out by a channel, as the file stands.
     """
 
     def __init__(
@@ -94,11 +95,11 @@ class Watch(MultiService):
         store: IShownToPeople,
         channels: Mapping[Channel, IChannel],
         metrics: Metrics,
-        labels: Collection[str],
         *,
         callback_hosts: Callable[[], Mapping[str, str]],
         directories: Callable[[], Mapping[str, str]],
         degraded: Callable[[], tuple[Degraded, ...]],
+        why_left: Callable[[str, Channel], str],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
@@ -108,7 +109,7 @@ class Watch(MultiService):
         self._callback_hosts = callback_hosts
         self._directories = directories
         self._degraded = degraded
-        self.labels = labels
+        self._why_left = why_left
         self._left_behind: tuple[Degraded, ...] = ()
         self._redis_trouble = ""  # what Redis said when it was asked last
         self.samples: deque[Sample] = deque(maxlen=SAMPLES)
@@ -161,7 +162,7 @@ class Watch(MultiService):
     async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
         seconds = await self._store.ping()
         counts = await self._store.counts()
-        self._left_behind = tuple(left_behind(counts, self.labels))
+        self._left_behind = tuple(left_behind(counts, self._why_left))
         queues = await self._store.queues()
         dead = len(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
@@ -234,12 +235,15 @@ class Watch(MultiService):
         self._due = now + 1.0
 
 
-def left_behind(counts: Counts, labels: Collection[str]) -> Iterator[Degraded]:
-    """Labels that the configuration has no more, and whose messages wait for its return, by the latest counts."""
+def left_behind(counts: Counts, why_left: Callable[[str, Channel], str]) -> Iterator[Degraded]:
+    """Labels, or channels of them, that the file has no more, and whose messages wait for its return, by these counts.
+
+    `why_left` says so behind a label's name; "" where there is a way out.
+    """
     for label, channel, what in counts:
         number = counts.get((label, channel, "in_flight"), 0)
-        if what == "in_flight" and number > 0 and label not in labels:
-            text = f"{label} is in the configuration no more: {number} of its messages ({channel}) wait for its return"
+        if what == "in_flight" and number > 0 and (why := why_left(label, channel)):
+            text = f"{label} {why}: {number} of its messages ({channel}) wait for its return"
             yield Degraded("label", f"{label}/{channel}", f"{text}, or for their deadline")
 
 

@@ -139,9 +139,21 @@ def test_a_label_that_was_taken_out_with_messages_in_its_queue_is_named() -> Non
         ("gone", Channel.EMAIL, "accepted"): 9,
         ("amazing", Channel.EMAIL, "in_flight"): 3,
     }
-    (found,) = left_behind(counts, ["amazing"])
+    (found,) = left_behind(counts, WaysOut({}, {"amazing": label(("main",))}, kind_of).why_left)
     assert (found.kind, found.name) == ("label", "gone/email")
     assert "7 of its messages (email) wait for its return" in found.text
+
+
+def test_a_channel_whose_ways_were_taken_out_with_messages_in_its_queue_is_named() -> None:
+    """relays, sms_routes or im_via that a reload emptied: the label is there, and its messages wait all the same."""
+    ways = WaysOut({}, {"amazing": label((), ("", ("world",)))}, kind_of)
+    counts = {("amazing", channel, "in_flight"): 3 for channel in Channel}
+    found = {one.name: one.text for one in left_behind(counts, ways.why_left)}
+    assert sorted(found) == ["amazing/email", "amazing/im"]
+    said = "amazing has no way out for im in the configuration any more: 3 of its messages (im) wait for its return"
+    assert found["amazing/im"].startswith(said)
+    ways.reconfigure({"amazing": label(("main",))})
+    assert {one.name for one in left_behind(counts, ways.why_left)} == {"amazing/sms", "amazing/im"}
 
 
 def test_whatever_makes_us_not_ready_is_degraded() -> None:
