@@ -90,6 +90,9 @@ RELAY = RetryPolicy(longest=300.0)
 SMSC = RetryPolicy(longest=60.0)
 """A message for an SMSC or a provider."""
 
+PUT_OFF = RELAY.longest + 1.0
+"""Seconds: a message whose next try is farther away than any of ours is put off on purpose, as by quiet hours."""
+
 CALLBACK = RetryPolicy(longest=3600.0)
 """A report to Smartico."""
 

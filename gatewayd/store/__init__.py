@@ -14,6 +14,7 @@ from zope.interface import implementer
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, ReportJob, SettledSent
+from gatewayd.core.retry import PUT_OFF
 from gatewayd.core.status import State
 from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
@@ -237,7 +238,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         now = self._now()
         found = {}
         for kind in (*Channel, "reports"):
-            waiting, leased, born = await self._run("measure_queue", str(kind))
+            waiting, leased, born = await self._run("measure_queue", str(kind), rows.ms(PUT_OFF))
             age = max(now - born / 1000, 0.0) if born else 0.0
             found[str(kind)] = QueueState(waiting=waiting, leased=leased, oldest_age=age)
         return found

@@ -16,6 +16,7 @@ from gatewayd.core.model import (
     Trace,
     Waiting,
 )
+from gatewayd.core.retry import PUT_OFF
 from gatewayd.core.status import WAITING, State
 from gatewayd.core.timeline import reports_of
 
@@ -178,8 +179,10 @@ class FakeShownToPeople(FakePart):
         found = {}
         for kind, queue in self.db.queues.items():
             leases = [lease for (leased, _), lease in self.db.leases.items() if leased == kind]
+            late = now + PUT_OFF
+            soon = [name for name, due in queue.items() if kind == "reports" or due <= late]
             aside = [place for (_, channel), place in self.db.aside.items() if channel == kind]
-            members = [self.db.rows[message_id] for place in (queue, *leases) for message_id in place]
+            members = [self.db.rows[message_id] for place in (soon, *leases) for message_id in place]
             births = [
                 self._birth(kind, row) for row in members if kind == "reports" or row.state is not State.UNCERTAIN
             ]

@@ -5,6 +5,7 @@ import pytest_twisted
 
 from gatewayd.core.errors import LeaseLost, TemporaryFailure
 from gatewayd.core.model import Channel, Handed, Leased
+from gatewayd.core.retry import RELAY
 from gatewayd.core.status import Report, State
 from gatewayd.store.legend import FIELDS
 from redis_server import ShiftedClock
@@ -85,6 +86,21 @@ async def test_a_message_that_is_held_for_evidence_makes_no_queue_old(world: Wor
     await world.one.settle_final(late, State.FAILED, "gone", "f")
     queue = (await world.one.queues())["sms"]
     assert (queue.waiting, queue.oldest_age) == (1, 0.0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_message_that_waits_for_the_end_of_quiet_hours_makes_no_queue_old(world: World) -> None:
+    """Whoever has the alert wants to sleep as the players do; a relay that is down for long is another thing."""
+    quiet = await world.leased()
+    await world.one.settle_again(quiet, world.clock.seconds() + 8 * 3600, "quiet hours", counts=False)
+    world.clock.advance(100)
+    queue = (await world.one.queues())["sms"]
+    assert (queue.waiting, queue.oldest_age) == (1, 0.0)
+    late = await world.leased()
+    await world.one.settle_again(late, world.clock.seconds() + RELAY.longest, "451")
+    world.clock.advance(50)
+    queue = (await world.one.queues())["sms"]
+    assert (queue.waiting, round(queue.oldest_age)) == (2, 50)
 
 
 @pytest_twisted.ensureDeferred

@@ -1,10 +1,11 @@
 -- Figures of a queue.
--- item    kind
+-- item    kind; for messages, how far away (ms) the next try of one is at most that is not put off on purpose
 -- reply   {waiting, leased, birth of the oldest of the first due ones (ms) or 0}
--- holds   a message that waits for evidence, perhaps until its deadline, is not late: nobody is to be woken for it
+-- holds   a message that waits for evidence, perhaps until its deadline, or for the end of quiet hours, is not late: nobody
+--         is to be woken for it
 local read = RECORD(state, accepted_at)
 
-local function each(kind)
+local function each(kind, ahead)
   local leased, oldest = 0, 0
   local function look(ids)
     for _, id in ipairs(ids) do
@@ -15,7 +16,8 @@ local function each(kind)
       if born > 0 and not held and (oldest == 0 or born < oldest) then oldest = born end
     end
   end
-  look(call('ZRANGE', KEY.queue .. kind, 0, 19))
+  local latest = kind == 'reports' and '+inf' or NOW + ahead
+  look(call('ZRANGEBYSCORE', KEY.queue .. kind, '-inf', latest, 'LIMIT', 0, 20))
   for _, instance in ipairs(call('ZRANGE', KEY.instances, 0, -1)) do
     local leases = KEY.leases .. kind .. ':' .. instance
     leased = leased + call('ZCARD', leases)
