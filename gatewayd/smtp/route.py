@@ -21,7 +21,7 @@ from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.mime import ComposedMail
 from gatewayd.smtp.negotiation import RelayTrouble
 from gatewayd.smtp.pool import Pool, PoolSettings
-from gatewayd.smtp.replies import RelayAnswer, RelayVerdict, is_hard, verdict_of
+from gatewayd.smtp.replies import RelayAnswer, RelayVerdict, Stage, is_hard, verdict_of
 from gatewayd.smtp.slow_domains import SlowDomains
 
 DOMAIN_QUEUE = 20
@@ -130,15 +130,16 @@ class RelayRoute:
         content = b"".join((headers, self.headers, mail.head, b"\r\n", mail.body))
         try:
             with await self._slot(domain):
-                refused = self._refused_in_advance(mail, content)
-                if refused:
-                    return Setback(f"{self.name} {refused}", final=True)
+                if never := self._never_takes(mail, content):
+                    return never
                 answer = await self._submit(envelope, content, before_wire)
         except NotNow as error:
             return Setback(f"{self.name}: {error.reason}", not_before=error.not_before, counts=False)
         except RelayTrouble as trouble:
             return Setback(f"{self.name} is in trouble: {trouble.reason}")
-        return self._judge(domain, answer)
+        # The first mail after a start comes before the relay's EHLO: what that said was not known above.
+        at_once = answer.stage is Stage.MAIL and not answer.ambiguous
+        return (at_once and self._never_takes(mail, content)) or self._judge(domain, answer)
 
     async def _slot(self, domain: str) -> Slot | nullcontext[None]:
         """Wait, a little, until a message to `domain` may go. Raises NotNow."""
@@ -164,13 +165,13 @@ class RelayRoute:
     def _no_slot_in_time(self) -> NotNow:
         return NotNow("no slot became free in time", self._reactor.seconds() + 1.0)
 
-    def _refused_in_advance(self, mail: ComposedMail, content: bytes) -> str:
-        """What the relay said in advance that it can't do, empty where it may."""
+    def _never_takes(self, mail: ComposedMail, content: bytes) -> Setback | None:
+        """Why the relay, as its EHLO says, can't take this one: another may. None where it can, as far as is known."""
         if mail.needs_smtputf8 and self._pool.knows("SMTPUTF8") is False:
-            return "does not take addresses beyond ASCII (5.6.7)"
+            return Setback(f"{self.name} does not take addresses beyond ASCII (5.6.7)", final=True)
         if 0 < self._pool.size_limit < len(content):
-            return "does not take messages of that size (5.3.4)"
-        return ""
+            return Setback(f"{self.name} does not take messages of that size (5.3.4)", final=True)
+        return None
 
     async def _submit(self, envelope: Envelope, content: bytes, before_wire: BeforeWire) -> RelayAnswer:
         """Once, and once more without parameters where the relay dislikes those; it is spared them for an hour."""

@@ -218,6 +218,33 @@ async def test_addresses_beyond_ascii_need_smtputf8() -> None:
         await old.stop()
 
 
+@pytest.mark.parametrize(
+    ("lacks", "refusal", "content"),
+    [
+        ("SMTPUTF8", b"555 5.5.4 Unsupported option: SMTPUTF8", {"to": "jörg@player.test"}),
+        ("SIZE", b"552 5.3.4 Message size exceeds fixed limit", {"text_body": "word " * 1000}),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_the_first_mail_after_a_start_learns_what_its_relay_lacks_too_late(
+    lacks: str, refusal: bytes, content: dict[str, str]
+) -> None:
+    """What EHLO said only then is no reason to end the message: a relay behind it may take such mail."""
+    made = World()
+    old = await made.add("old", extensions=("SIZE 2000",))
+    new = await made.add("new")
+    old.decide = lambda step, line: refusal if step == "MAIL" and lacks in line else None
+    made.start()
+    try:
+        assert (await made.send(order(1, "old", "new", **content))).route == "new"
+        assert made.marks.routes == ["old", "new"]
+        assert len(new.taken) == 1
+    finally:
+        await made.channel.stopService()
+        await old.stop()
+        await new.stop()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_connection_that_opens_says_nothing_of_what_the_relay_offers() -> None:
     """While others wait for their EHLO answer, what is known from earlier ones counts: nothing is refused for good."""
