@@ -93,7 +93,7 @@ DELAY = Phrases(
         r"\bretras(?:ó|ad[oa]|o en)|\baún no (?:se ha|ha sido)|\bseguirá intent|\b(?:se volverá a |re)intentar",
         r"\bin ritardo|\britardat[ao]|\bulteriori tentativi|\bnon è (?:stato )?ancora|\briprover[àa]|\britenter[àa]",
         r"\batrasad[ao]|\btentar(?:á|emos) novamente|\bainda não foi|\bnovas tentativas",
-        r"\bvertraagd|\bvertraging|\bnog niet (?:af)?geleverd|\b(?:wordt|zal) (?:\w+ ){0,2}opnieuw geprobeerd",
+        r"\bvertraagd|\bvertraging|\bnog niet (?:af)?geleverd|\b(?:wordt|zal) (?:(?!niet)\w+ ){0,2}opnieuw geprobeerd",
         r"\bförsenad|\bfördröj|\bforsinket|\bviivästy|\bopóźni|\bzpožd|\bkésleltet|\bgecik|\bhenüz teslim",
         r"\b(?:kolejna|ponowna|następna) próba|\bponowi|\bповторн\w{1,4} попыт|\bповторить спробу",
         r"\bзадерж(?:ан|ива)|\b(?:ещ[её]|пока|ще) не (?:был[ао]? )?доставлен|\b(?:повтор|продолж)ит (?:\S+ )?попытк",
@@ -114,6 +114,40 @@ DELAY = Phrases(
         r"\bvėluo|\bdar nepristatyt|\baizkavē|\bvēl nav piegādāt",
         r"\bhilin|\bproovitakse uuesti|\byritetään uudelleen",
         r"\b(?:dosud|zatiaľ|zatím) ne(?:byl|bol)|\boneskor|देरी|विलंब|फिर से (?:प्रयास|कोशिश)",
+        # Beside that it could not be delivered: what is going to be done about it.
+        r"\b(?:bisher|bislang) nicht zugestellt|\b(?:server|system|wir) versuch\w{1,3} es (?:weiter|erneut|später)",
+        r"\b(?<!ne )continuera (?:d'|à |de )(?:essayer|tenter)|\bde nouveaux essais",
+        r"\b(?<!no )se (?:re)?intentará (?:de nuevo|otra vez|nuevamente)|\btodavía no (?:se )?ha",
+        r"\b(?<!non )continuerà a (?:prova|tenta)|\bverranno effettuati altri tentativi",
+        r"\b(?<!não )continuará (?:a )?tenta|\bvoltaremos a tentar|\bainda não pôde",
+        r"\bblijft (?:het )?proberen|\bproberen het (?:later )?opnieuw|"
+        r"\bnog niet (?:worden |kunnen worden )?(?:afgeleverd|bezorgd)",
+        r"\bförsenat|\bännu inte (?:\w+ ){0,2}lever|"
+        r"\b(?:vi|servern) (?:försöker|fortsätter (?:att )?försöka)(?: igen)?\b(?! inte)",
+        r"\bendnu ikke (?:\w+ ){0,2}lever|\bikke (?:\w+ ){0,2}levert ennå|\bennå ikke (?:\w+ ){0,2}lever|"
+        r"\b(?:prøver|forsøger|forsøker) (?:det )?(?:igen|igjen|på nytt)",
+        r"\bei ole vielä (?:voitu )?toimit",
+        r"\b(?<!nie )(?:będzie|będziemy) (?:próbowa|ponawia)|\b(?<!nie )spróbuje(?:my)? ponownie",
+        r"\bneby\w{1,2} (?:dosud|zatím) doruč|\b(?:zatím|dosud|zatiaľ) nepoda[rř]|"
+        r"\bse bude (?:dále|znovu) (?:pokoušet|zkoušet)|"
+        r"\bpokus bude opakován|\bto skúsi(?:me)? znova",
+        r"\bmég nem (?:\w+ )?kézbesít|\btovább próbálkozik|\bújra (?:meg)?próbál(?:ja|juk)\b",
+        r"\b(?<!nu )(?<!nu se )(?:se )?va (?:re)?încerca (?:din nou|mai târziu)",
+        r"\b(?<!δεν )θα προσπαθήσ\w{1,6} (?:ξανά|πάλι|εκ)",
+        r"\b(?:yeniden|tekrar) (?:denenecek|deneyecek)",
+        r"\bjoš (?:uvek |uvijek )?nije (?:bil[ao] )?(?:isporuč|dostav|uruč)|\bće(?:mo)? pokušati pono?v|"
+        r"\bpokušaćemo pono?v",
+        r"\b(?<!ne )(?:bo|bomo) (?:poskušal|poskusil)\w? (?:znova|ponovno)|"
+        r"\bposkusili bomo (?:znova|ponovno)|\bše ni bil\w? (?:mogoče )?dostav",
+        r"\bbandys (?:dar kartą|iš naujo|vėl)|\bmēģinās vēlreiz",
+        r"\bјош (?:увек )?није (?:испоруч|достав|уруч)|\bпокушаћемо поново|\bће покушати поново",
+        r"\b(?:все още|сѐ уште|се уште) не|\bще (?:бъдат направени нови|продължи да (?:се )?опит|се опита? отново)|"
+        r"\bќе (?:се обид|продолж)",
+        r"\bдо сих пор не доставлен|\b(?<!не )попробует (?:ещё раз|снова|позже)|\bдоставка будет повторена",
+        r"\b(?<!не )спробує(?:мо)? (?:ще раз|знову|пізніше)",
+        r"將(?:會)?繼續嘗試|稍後(?:將|會)?重試|아직 (?:배달|전달|전송)되지|계속 (?:재)?시도(?:합|할)",
+        r"จะลอง(?:ส่ง)?(?:ใหม่|อีก)|\b(?<!tidak )akan terus mencoba",
+        r"(?:سيحاول|سيواصل) (?:\S+ ){0,3}(?:مرة أخرى|المحاولة)",
     )
 )
 

@@ -477,7 +477,7 @@ def test_auto_submitted_alone_decides_nothing() -> None:
 # --- prose ----------------------------------------------------------------------------------------------------------
 
 _PROSE = tomllib.loads((Path(__file__).parent / "data" / "prose_bounces.toml").read_text("utf-8"))
-FAILURES, DELAYS = _PROSE["failures"], _PROSE["delays"]
+FAILURES, DELAYS, PROMISES = _PROSE["failures"], _PROSE["delays"], _PROSE["promises"]
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -497,6 +497,15 @@ def test_delay_warnings_in_prose(name: str) -> None:
     sample = DELAYS[name]
     body = sample["body"].replace("{player}", PLAYER)
     assert read(mail(body, sample["subject"], head="Return-Path: <>\n")).kind is Kind.DELAYED
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [(text, Kind.DELAYED) for text in PROMISES["again"]] + [(text, Kind.FAILED) for text in PROMISES["no_more"]],
+)
+def test_what_will_be_done_about_it_tells_a_warning_from_a_failure(text: str, kind: Kind) -> None:
+    """In many languages: that it could not be delivered stands in both, and the subject says nothing."""
+    assert read(mail(text.replace("{player}", PLAYER), "Info", head="Return-Path: <>\n")).kind is kind
 
 
 @pytest.mark.parametrize(
