@@ -28,6 +28,9 @@ LIVE_KEYS = frozenset(Provider.model_fields) - {"url", "ca_file", "certificate",
 LONGEST_WAIT = 5.0
 """Seconds that one request may wait for a connection: a vendor that answers nothing must not hold messages."""
 
+LONG_PAUSE = 60.0
+"""Seconds of a Retry-After, from which on it is no pace any more: those whose messages wait so long are named."""
+
 
 class Vendor:
     """One [providers.NAME]. `network` is the reactor, with whatever resolver is meant."""
@@ -98,7 +101,13 @@ class Vendor:
             rate=self.settings.rate,
             handed=self._handed,
             throttled=self._pace.throttles,
+            refuses=self._long_pause(),
         )
+
+    def _long_pause(self) -> str:
+        """That it asked us to send nothing for more than a minute from now; "" where it did not."""
+        left = self._pace.paused_until - self._clock.seconds()
+        return f"it said slow down, for {left / 60:.0f} min from now" if left > LONG_PAUSE else ""
 
     def start(self) -> None:
         """Look after it from now on."""
@@ -189,7 +198,8 @@ class Vendor:
         )
         if again is not None:
             before = waiting + self._pace.waiting
-            reason = f"{self.name} is busy: " + (f"{before} messages wait already" if before else "it said slow down")
+            paused = not before or self._pace.paused_until > self._clock.seconds()
+            reason = f"{self.name} is busy: " + ("it said slow down" if paused else f"{before} messages wait already")
             raise TemporaryFailure(reason, not_before=again, counts=False)
 
     def _full(self) -> TemporaryFailure:

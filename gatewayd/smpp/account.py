@@ -326,7 +326,8 @@ class Account:
         )
         if again is not None:
             before = waiting + self._pace.waiting
-            why = f"{before} submits wait already" if before else "it said slow down"
+            paused = not before or self._pace.paused_until > self._clock.seconds()
+            why = "it said slow down" if paused else f"{before} submits wait already"
             reason = f"{self.name} is busy: {why}"
             raise TemporaryFailure(reason, not_before=again, counts=False)
 

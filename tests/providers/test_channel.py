@@ -376,6 +376,20 @@ def test_throttled_uses_up_no_attempt_and_slows_down(status: int) -> None:
     assert len(asked(transport)) == 1
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(30, ""), (3600, "it said slow down, for 60 min from now")])
+def test_a_pause_of_more_than_a_minute_is_said_of_the_way(seconds: int, said: str) -> None:
+    """Messages wait as long as Retry-After says, for no other route: whose they are is no pace any more."""
+    world = World(vendor={})
+    world.send()
+    world.reactor.connect()[0].dataReceived(answer("{}", 429, f"Retry-After: {seconds}"))
+    assert world.up()
+    assert world.channel.states()["vendor"].refuses == said
+    behind = world.send(number=1)
+    assert str(behind.outcome) == "vendor is busy: it said slow down"
+    world.reactor.advance(seconds)
+    assert world.channel.states()["vendor"].refuses == ""
+
+
 def test_a_route_that_is_throttled_or_busy_is_no_reason_to_take_another() -> None:
     """They differ in price."""
     world = World(first={}, second={})
