@@ -1,6 +1,6 @@
 """Why a connection did not come about, in words for whoever is called at night. Pure."""
 
-from errno import EACCES, ENOENT
+from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, ENOENT, EPERM
 
 _WORDS = {
     "ConnectionRefusedError": "refused: does it run, and listen on this port?",
@@ -11,10 +11,13 @@ _WORDS = {
     "ConnectionLost": "it hung up at once",
     "ConnectionDone": "it hung up at once",
 }
-# Of a Unix socket, for which Twisted has no error of its own.
+# For which Twisted has no error of its own; the first two are those of a Unix socket.
 _NUMBERS = {
     ENOENT: "there is no such socket: does it run?",
     EACCES: "the socket is closed to us: is our user in its group?",
+    EHOSTUNREACH: "no route",
+    EADDRNOTAVAIL: "this host has no address of that kind (IPv4, IPv6), or no port left",
+    EPERM: "this host's own firewall forbids it",
 }
 
 

@@ -182,7 +182,11 @@ _CHAIN = {
 }
 """What is wrong with a certificate or its chain, by OpenSSL's X509_V_ERR_ numbers (x509_vfy.h)."""
 
+_TOO_OLD = "it takes neither TLS 1.2 nor 1.3, and older ones are not spoken here"
+
 _HINTS = {
+    "tlsv1 alert protocol version": _TOO_OLD,
+    "unsupported protocol": _TOO_OLD,
     "wrong version number": "the other side speaks no TLS on this port",
     "tlsv13 alert certificate required": "it wants a client's certificate: set certificate and private_key",
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -88,8 +89,9 @@ class Wire(TwistedProtocol):
         self._timer = self._abort = None
         if self._unread is not None:
             self._unread.end()
-        why = tls.fault(reason.value) or f"{type(reason.value).__name__}: {reason.value}"
-        text = f"connection lost: {why}"[:200]
+        # It ends in one way or the other by chance, and a bind that is refused so is one trouble, and one line.
+        hung_up = "the other side hung up" if reason.check(ConnectionClosed) else type(reason.value).__name__
+        text = f"connection lost: {tls.fault(reason.value) or hung_up}"[:200]
         for event in self.session.connection_lost(text):
             self._holder.happened(self, event)
         if self._bound_at is not None:

@@ -1,6 +1,6 @@
 """Why a connection did not come about, in words for whoever is called at night."""
 
-from errno import EACCES, ENOENT
+from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, ENOENT, EPERM
 
 import pytest
 from twisted.internet import error as network
@@ -14,6 +14,9 @@ from gatewayd.core.reaching import known, plain
         (network.ConnectionRefusedError(), "does it run, and listen on this port?"),
         (network.ConnectError(ENOENT, "No such file or directory"), "there is no such socket: does it run?"),
         (network.ConnectError(EACCES, "Permission denied"), "is our user in its group?"),
+        (network.getConnectError((EHOSTUNREACH, "No route to host")), "no route"),
+        (network.getConnectError((EADDRNOTAVAIL, "Cannot assign requested address")), "IPv6"),
+        (network.getConnectError((EPERM, "Operation not permitted")), "firewall"),
     ],
 )
 def test_a_known_trouble_says_what_to_look_at(error: Exception, words: str) -> None:

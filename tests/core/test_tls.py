@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, wrapClientTLS
@@ -216,3 +217,10 @@ def authorities(directory: Path) -> tuple[Authority, Authority]:
     for name in ("ours", "theirs"):
         (directory / name).mkdir()
     return Authority(directory / "ours"), Authority(directory / "theirs")
+
+
+@pytest.mark.parametrize("words", ["tlsv1 alert protocol version", "unsupported protocol"])
+def test_a_peer_of_older_versions_only_is_called_so(words: str) -> None:
+    """Whichever side finds out first: else whoever reads it looks for a fault in what they configured."""
+    said = fault(SSL.Error([("SSL routines", "", words)]))
+    assert said == f"TLS failed: {words}: it takes neither TLS 1.2 nor 1.3, and older ones are not spoken here"

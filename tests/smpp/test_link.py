@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
@@ -605,3 +606,17 @@ def test_an_address_that_takes_connections_and_no_bind_is_not_tried_for_ever(bin
         network.advance(1.0)
         transport.closed()  # type: ignore[attr-defined]
     assert [host for host, *_ in network.tcpClients] == ["192.0.2.1", "192.0.2.2", "192.0.2.2"]
+
+
+def test_an_smsc_that_hangs_up_on_each_bind_is_one_line() -> None:
+    """Whether an end comes as a reset is chance; and the line has no words of the library's."""
+    network = Reactor("192.0.2.1")
+    world = World({"world": settings(2775, host="smsc.example")}, network)
+    with capturedLogs() as logs:
+        world.channel.startService()
+        for end in (ConnectionDone(), ConnectionLost(), ConnectionDone()):
+            protocol, _ = network.connect()
+            protocol.connectionLost(Failure(end))
+            network.until_tried()
+    said = [event["reason"] for event in logs if event["log_level"] is LogLevel.warn]
+    assert said == ["connection lost: the other side hung up"]
