@@ -70,6 +70,4 @@ class SilentStore(FakeStore):
 
 def silent() -> Intake:
     """An intake whose store is silent."""
-    intake = Intake()
-    intake.store = intake.acceptor._store = SilentStore(intake.clock)
-    return intake
+    return Intake(SilentStore)

@@ -169,6 +169,7 @@ class Intake:
         self,
         store: Callable[[Clock], Any] = FakeStore,
         *,
+        keys: Keys = KEYS,
         trusted_proxies: tuple[Any, ...] = (),
         **labels: config.Label,
     ) -> None:
@@ -187,7 +188,7 @@ class Intake:
             self.clock,
             self.store,
             self.recipients,
-            KEYS,
+            keys,
             self.labels,
             fit=LikeSmscs(),
             outboxes=self.trays,

@@ -1,25 +1,22 @@
 """One request taken on or refused: well-formed? allowed? is the recipient known? stored once.
 
-Owns the order of these steps and the time that they may take; what a label allows is in rules.py. Must not know
-HTTP, JSON, Redis or any directory's kind.
+Owns the order of these steps and the time that they may take; what a label allows is in rules.py, what becomes of an
+answer that comes too late in stored_once.py. Must not know HTTP, JSON, Redis or any directory's kind.
 """
 
-import itertools
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.config import Label
 from gatewayd.config.labels import sms_route
 from gatewayd.core.consent import Consent
-from gatewayd.core.errors import ErrorCode, NotReplicated, Refused, StoreUnavailable, StoreUntouched
+from gatewayd.core.errors import ErrorCode, NotReplicated, Refused, StoreUnavailable
 from gatewayd.core.interfaces import Acceptance, Decided, IAccepting, IRecipients, unrecorded
 from gatewayd.core.log import Logger
-from gatewayd.core.model import Channel, Content, Decision, Im, Leased, Message, Resolved, Sms, WhyNot
-from gatewayd.core.persist import persist
+from gatewayd.core.model import Channel, Content, Decision, Im, Message, Resolved, Sms, WhyNot
 from gatewayd.core.rate import OwnSequence
 from gatewayd.core.tokens import Keys
 from gatewayd.intake.guard import IntakeGuard
@@ -33,6 +30,7 @@ from gatewayd.intake.rules import (
     content_of,
     printable,
 )
+from gatewayd.intake.stored_once import Caller, IOutbox, StoringOnce, verdict
 
 log = Logger()
 T = TypeVar("T")
@@ -50,19 +48,6 @@ STORE_LEAST = 1.25
 STORE_WITHIN = 3.0
 PREVIEWS_AT_ONCE = 60.0
 """Seconds' worth of a label's preview_rate that may come at once."""
-
-
-class IOutbox(Protocol):
-    """Where a message that this instance accepted may go on from memory."""
-
-    def room(self) -> bool:
-        """Whether one more leased message is welcome."""
-
-    def offer(self, leased: Leased) -> None:
-        """Take a message that is already leased to this instance."""
-
-    def hold(self, key: str, doing: Deferred[None]) -> None:
-        """Begin nothing under this id before `doing` has ended."""
 
 
 class IFit(Protocol):
@@ -101,12 +86,10 @@ class Acceptor:
         self._keys = keys
         self._labels = labels
         self._fit = fit
-        self._outboxes = outboxes
-        self._consent = consent
+        self._storing = StoringOnce(clock, store, keys, outboxes=outboxes, consent=consent, decided=decided)
         self._guard = guard
         self._decided = decided
         self._previews: dict[str, tuple[float, OwnSequence]] = {}  # with the rate that it was made for
-        self._attempts = itertools.count()
         self.shutting_down = False
 
     def reconfigure(self, labels: Mapping[str, Label]) -> None:
@@ -119,7 +102,7 @@ class Acceptor:
         Answers within ANSWER_WITHIN seconds of `came_at`, the moment when it reached this host. Cancelling does not
         stop what has been asked of the store.
         """
-        caller = _Caller(request.ext_user_id)
+        caller = Caller(request.ext_user_id)
         try:
             return await self._accept(label_name, request, caller, came_at)
         except Refused as refused:
@@ -138,7 +121,7 @@ class Acceptor:
             self._decided(Decision("refused", label_name, request.channel, "", uid, user, reason))
             raise
 
-    async def _accept(self, label_name: str, request: SendRequest, caller: "_Caller", came_at: float | None) -> str:
+    async def _accept(self, label_name: str, request: SendRequest, caller: Caller, came_at: float | None) -> str:
         now = self._clock.seconds()
         started = now if came_at is None else came_at
         label = self._label(label_name)
@@ -156,7 +139,7 @@ class Acceptor:
         caller.user = found.user
         message = replace(self._message(ids[0], label_name, label, request, sender, now), ext_user_id=found.user)
         until = self._until(started)
-        storing = self._store_once(message, ids, request, found, until - ON_THE_WAY, caller)
+        storing = self._storing.store(message, ids, request, found, until - ON_THE_WAY, caller)
         try:
             return await self._ask_store(storing, until)
         except Refused:
@@ -259,93 +242,7 @@ class Acceptor:
         found = await self._ask_store(asking, self._until(started))
         if found is None or (found[0] is Acceptance.CONFLICT and refused.code in _BY_THE_REQUEST):
             raise refused
-        return _verdict(*found)
-
-    async def _store_once(
-        self,
-        message: Message,
-        ids: tuple[str, ...],
-        request: SendRequest,
-        found: Resolved,
-        until: float,
-        caller: "_Caller",
-    ) -> str:
-        """Runs to its end even if the caller's time is up: what was stored after all must be taken back.
-
-        The store is asked, a second time where a newer consent lifts the stop that it found; who has heard "nothing
-        stored" meanwhile, or may hear it, has it undone; else the message is ours, and leaves from memory where it can.
-        """
-        stops = self._stop_hashes(message, request, found)
-        outbox = self._outboxes.get(message.channel)
-        prints = self._keys.fingerprints(content_of(request))
-
-        async def ask(attempt: str) -> tuple[Acceptance, str]:
-            return await self._store.accept(
-                message,
-                prints[0],
-                earlier_fingerprints=prints[1:],
-                player_hash=self._keys.user_hashes(message.label, message.ext_user_id)[0],
-                earlier_ids=ids[1:],
-                stop_hashes=stops,
-                lease=outbox is not None and outbox.room(),
-                until=until,
-                attempt=attempt,
-            )
-
-        attempt = f"{next(self._attempts)}"
-        try:
-            outcome, message_id = await ask(attempt)
-            if outcome is Acceptance.SUPPRESSED and await self._consent.lifts(message, stops, found.consented_at):
-                self._store.heard(attempt)
-                attempt = f"{next(self._attempts)}"
-                outcome, message_id = await ask(attempt)
-        except StoreUntouched:
-            raise
-        except StoreUnavailable:
-            self._undo_accept(message, attempt)
-            raise
-        if caller.has_heard_no:
-            self._undo_accept(message, attempt)
-            return message_id
-        self._store.heard(attempt)
-        if outcome is Acceptance.LEASED and outbox is not None:
-            outbox.offer(Leased(message, lease=attempt))
-        self._say(message, outcome, message_id)
-        return _verdict(outcome, message_id)
-
-    def _stop_hashes(self, message: Message, request: SendRequest, found: Resolved) -> tuple[str, ...]:
-        """By what the stop list would hold this player; nothing for what an operator's own people are sent."""
-        if request.activity_type:
-            return ()
-        users = (found.user, request.ext_user_id)
-        return self._keys.stop_hashes(message.label, users, message.channel, found.address)
-
-    def _say(self, message: Message, outcome: Acceptance, message_id: str) -> None:
-        log.debug(
-            "{outcome} {message_id} of {label}/{channel}",
-            outcome=outcome.value,
-            message_id=message_id,
-            label=message.label,
-            channel=message.channel.value,
-        )
-        if outcome in _TAKEN:
-            what = Decision("accepted", message.label, message.channel, message_id, message.uid, message.ext_user_id)
-            self._decided(what)
-
-    def _undo_accept(self, message: Message, attempt: str) -> None:
-        """The caller was told, or is told next, that nothing was stored. Redis may have stored it and lost the word."""
-        taking = Deferred.fromCoroutine(
-            persist(self._clock, lambda: self._store.undo_accept(message.id, message.channel, attempt))
-        )
-        taking.addErrback(lambda failure: failure.trap(CancelledError))
-        taking.addErrback(
-            lambda failure: log.failure(
-                "a bug: {message_id} was refused, and may be sent", failure, message_id=message.id
-            )
-        )
-        outbox = self._outboxes.get(message.channel)
-        if outbox is not None:
-            outbox.hold(message.id, taking)
+        return verdict(*found)
 
     def _until(self, started: float) -> float:
         return min(self._clock.seconds() + STORE_WITHIN, started + ANSWER_WITHIN)
@@ -364,17 +261,6 @@ class Acceptor:
             raise Refused(ErrorCode.TRY_AGAIN, "the store does not answer") from None
 
 
-class _Caller:
-    """Who waits for the answer, about which player (`user`, by the best spelling of the id that is known).
-
-    `has_heard_no`: they were told that nothing was stored, so nothing may stay.
-    """
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-        self.has_heard_no = False
-
-
 _UNREACHED: dict[WhyNot | None, tuple[ErrorCode, str]] = {
     WhyNot.UNKNOWN: (ErrorCode.USER_NOT_FOUND, "User was not found"),
     WhyNot.MAY_NOT: (ErrorCode.SUPPRESSED, "the user may not be contacted"),
@@ -391,17 +277,3 @@ _BY_THE_REQUEST = frozenset(
     }
 )
 """Refusals for what the request says: they are told of other content under a known uid, too, before the conflict."""
-
-_TAKEN = frozenset({Acceptance.LEASED, Acceptance.STORED})
-_VERDICTS: dict[Acceptance, tuple[ErrorCode, str]] = {
-    Acceptance.CONFLICT: (ErrorCode.UID_CONFLICT, "the uid was used before with other content"),
-    Acceptance.SUPPRESSED: (ErrorCode.SUPPRESSED, "the user or the address is on the stop list"),
-    Acceptance.FULL: (ErrorCode.TRY_AGAIN, "too many messages are waiting"),
-}
-
-
-def _verdict(outcome: Acceptance, message_id: str) -> str:
-    refusal = _VERDICTS.get(outcome)
-    if refusal is not None:
-        raise Refused(*refusal)
-    return message_id

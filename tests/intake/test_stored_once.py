@@ -117,8 +117,6 @@ async def test_what_a_lost_reply_left_stored_is_taken_back_once_the_store_is_the
 @pytest_twisted.ensureDeferred
 async def test_the_store_takes_nothing_of_which_its_caller_could_not_hear(slow_directory: bool) -> None:
     """What it is asked reaches it no later than ON_THE_WAY before the caller's time is up, or not at all."""
-    intake = Intake()
-    intake.players.hang = slow_directory
     asked: list[float] = []
 
     class Watched(FakeStore):
@@ -126,7 +124,8 @@ async def test_the_store_takes_nothing_of_which_its_caller_could_not_hear(slow_d
             asked.append(more["until"])
             return await super().accept(*args, **more)
 
-    intake.acceptor._store = Watched(intake.clock)
+    intake = Intake(Watched)
+    intake.players.hang = slow_directory
     began = intake.clock.seconds()
     answer = Deferred.fromCoroutine(code(intake, MAIL))
     if slow_directory:
@@ -191,7 +190,8 @@ async def test_shutting_down_means_try_again() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_rotated_key_still_knows_what_was_taken() -> None:
     """A uid that was taken under the previous secret key gets the id it had."""
-    intake = Intake()
-    first = await intake.acceptor.accept("amazing", MAIL)
-    intake.acceptor._keys = Keys(b"n" * 32, [b"k" * 32])
-    assert await intake.acceptor.accept("amazing", MAIL) == first
+    before = Intake()
+    first = await before.acceptor.accept("amazing", MAIL)
+    after = Intake(lambda clock: before.store, keys=Keys(b"n" * 32, [b"k" * 32]))
+    assert await after.acceptor.accept("amazing", MAIL) == first
+    assert len(after.store.db.rows) == 1
