@@ -317,7 +317,7 @@ def test_a_host_that_is_asked_no_more_is_not_said_to_take_none_for_ever() -> Non
 
 
 def test_statuses_of_a_label_that_was_mended_do_not_wait_for_an_hour() -> None:
-    """Those that a wrong key or URL kept from being taken, and no others, are named at the reload that changes it."""
+    """Those that a wrong key or URL kept from being taken are named at the reload that changes it; no dead letter."""
     clock = Clock()
     clock.advance(NOW)
     callbacks, mended = Callbacks(401), []
@@ -327,11 +327,14 @@ def test_statuses_of_a_label_that_was_mended_do_not_wait_for_an_hour() -> None:
         telling_one = Deferred.fromCoroutine(telling.tell(job(message_id=name, label=of)))
         telling_one.addErrback(lambda failure: failure.trap(TemporaryFailure))
 
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "dead"):
         tell(name)
     tell("d", "other")
     callbacks.answer = (200, b"")
     tell("b")
+    callbacks.answer = (200, b'{"error_code": 1}')
+    old = Deferred.fromCoroutine(telling.tell(job(message_id="dead", queued_at=NOW - YOUNG, first_tried=NOW - YOUNG)))
+    old.addErrback(lambda failure: failure.trap(PermanentFailure))
     telling.reconfigure({"amazing": label(), "other": label()})
     telling.reconfigure({"other": label()})
     assert mended == []
