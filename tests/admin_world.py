@@ -1,7 +1,7 @@
 """The admin listener over memory, with everything behind it a fake."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -58,10 +58,10 @@ class Reply(Struct):
 class World:
     """An AdminPaths on a fake store, and a way to ask it."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Callable[[Clock], FakeStore] = FakeStore) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.store = FakeStore(self.clock)
+        self.store = store(self.clock)
         self.email, self.sms = Ways(main=True, backup=False), Ways(world=True)
         self.metrics = Metrics(CollectorRegistry())
         self.players = Players({"01001": replace(ANNA, id="1001"), "1001": replace(ANNA, id="1001")})

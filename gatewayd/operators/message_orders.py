@@ -70,9 +70,11 @@ class MessageOrders:
         return done
 
     async def retry_all_dead_letters(self) -> None:
-        """Retry those of every message, page by page."""
+        """Retry those of every message, page by page; not those that are given up again meanwhile."""
+        newest = await self._store.dead_letters(1)
+        until = newest[0].given_up_at + 0.001 if newest else 0.0
         tried: set[str] = set()
-        while page := {letter.message_id for letter in await self._store.dead_letters(PAGE)} - tried:
+        while page := {letter.message_id for letter in await self._store.dead_letters(PAGE, until)} - tried:
             tried |= page
             for message_id in page:
                 # Another operator may have been faster.

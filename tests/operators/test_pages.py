@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from msgspec.structs import replace
 
 from admin_world import EMAIL, NOW, SMS, Reply, World
+from fakes import FakeStore
 from gatewayd.core.model import Channel, Decision
 from gatewayd.operators.figures import Sample
 from gatewayd.operators.message_orders import PAGE
@@ -73,6 +75,28 @@ def test_all_is_all_and_each_is_in_the_audit_log(world: World) -> None:
     assert form(world, verb="retry-all", token=token).status == 303
     assert world.run(world.store.dead_letters(10)) == []
     assert {one.message_id for one in world.decisions if one.what == "dead letters retried"} == dead
+
+
+class Hopeless(FakeStore):
+    """A store of statuses that Smartico refuses for good as soon as it is told them again."""
+
+    async def retry_dead(self, message_id: str) -> bool:
+        """As the fake's; but it is dead again."""
+        letters = {key: letter for key, letter in self.db.dead.items() if key[0] == message_id}
+        done = await super().retry_dead(message_id)
+        later = self._now() + 1
+        self.db.dead |= {key: replace(letter, given_up_at=later) for key, letter in letters.items()}
+        return done
+
+
+def test_all_are_told_again_though_each_is_refused_again_at_once() -> None:
+    """The newest come back as the newest: those behind them have their turn all the same."""
+    world = World(Hopeless)
+    dead = {world.dead(f"uid-{number}").id for number in range(PAGE + 1)}
+    token = token_of(world.ask("/confirm?verb=retry-all"))
+    assert form(world, verb="retry-all", token=token).status == 303
+    retried = [one.message_id for one in world.decisions if one.what == "dead letters retried"]
+    assert sorted(retried) == sorted(dead)
 
 
 @pytest.mark.parametrize(
