@@ -111,6 +111,8 @@ _TABLE: tuple[tuple[tuple[Stage, ...], str, str, RelayVerdict], ...] = (
     (_SUBMIT, "500", "", RelayVerdict.ROUTE),
     (_SUBMIT, "502", "", RelayVerdict.ROUTE),
     (_SUBMIT, "503", "", RelayVerdict.ROUTE),
+    # Congestion, which can't last (RFC 3463 3.5): Gmail and others so refuse what is over our own quota there.
+    (_SUBMIT, "5", "5.4.5", RelayVerdict.ROUTE),
     # It does not like what we add to the command. A 501 with a 5.1.x code is about the address itself.
     ((Stage.MAIL, Stage.RCPT), "555", "", RelayVerdict.BARE),
     ((Stage.MAIL, Stage.RCPT), "501", "5.1.", RelayVerdict.REFUSED),
@@ -125,6 +127,14 @@ _TABLE: tuple[tuple[tuple[Stage, ...], str, str, RelayVerdict], ...] = (
     ((Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH), "", "", RelayVerdict.ROUTE),
 )
 
+_QUOTA_OF_OURS = re.compile(
+    r"\b(?:daily|hourly|monthly|sending|smtp relay|outgoing|outbound) (?:\w+ ){0,3}(?:limit|quota) "
+    r"(?:(?:has been|was|is) )?(?:exceeded|reached)|"
+    r"\byou(?:'ve| have) (?:exceeded|reached) your (?:\w+ ){0,3}(?:limit|quota)\b",
+    re.IGNORECASE,
+)
+"""What an account with a relay may send: the next mail is refused as well, and another relay knows nothing of it."""
+
 _NO_DOMAIN = re.compile(r"NXDOMAIN|(domain|host)( name)? (does not exist|not found)", re.IGNORECASE)
 
 
@@ -133,6 +143,9 @@ def verdict_of(answer: RelayAnswer) -> RelayVerdict:
     if answer.code == 0:
         return RelayVerdict.ROUTE
     code = str(answer.code)
+    if code.startswith("5") and answer.stage in _SUBMIT and _QUOTA_OF_OURS.search(answer.text):
+        # Under 5.7.1 and 554, which say nothing of it.
+        return RelayVerdict.ROUTE
     for stages, start, enhanced, verdict in _TABLE:
         if answer.stage in stages and code.startswith(start) and answer.enhanced.startswith(enhanced):
             return verdict

@@ -53,6 +53,8 @@ QUICK: Any = Quick()
         ("DATA", b"451 4.3.0 not now"),
         ("RCPT", b"451 4.3.5 server configuration error"),
         ("dot", b"451 4.3.0 queue file write error"),
+        ("MAIL", b"550 5.4.5 Daily user sending limit exceeded"),
+        ("dot", b"550 5.7.1 Daily SMTP relay limit exceeded for customer"),
     ],
 )
 @pytest_twisted.ensureDeferred

@@ -89,6 +89,7 @@ def test_the_enhanced_code_is_said_once() -> None:
         (Stage.DOT, 421, "", RelayVerdict.DOMAIN),
         (Stage.DOT, 554, "5.6.0", RelayVerdict.REFUSED),
         (Stage.RCPT, 503, "", RelayVerdict.ROUTE),
+        (Stage.RCPT, 550, "5.4.5", RelayVerdict.ROUTE),
         (Stage.RCPT, 0, "", RelayVerdict.ROUTE),
         (Stage.CONNECT, 554, "", RelayVerdict.ROUTE),
         (Stage.AUTH, 535, "5.7.8", RelayVerdict.ROUTE),
@@ -97,6 +98,29 @@ def test_the_enhanced_code_is_said_once() -> None:
 def test_the_table_of_answers(stage: Stage, code: int, enhanced: str, verdict: RelayVerdict) -> None:
     """The rows of the reply table, by example."""
     assert verdict_of(RelayAnswer(stage, code, enhanced)) is verdict
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("550 5.4.5 Daily user sending limit exceeded. For more information", RelayVerdict.ROUTE),
+        ("550 5.7.1 Daily SMTP relay limit exceeded for user.", RelayVerdict.ROUTE),
+        ("550 5.7.1 Daily SMTP relay sending limit exceeded for customer.", RelayVerdict.ROUTE),
+        ("550 5.4.5 Recipient address rejected: Domain Sending Quota Exceeded", RelayVerdict.ROUTE),
+        ("554 5.7.1 Recipient address rejected: You have exceeded your Outmail quota.", RelayVerdict.ROUTE),
+        ("554 You've reached your daily relay quota", RelayVerdict.ROUTE),
+        ("550 You have exceeded your hourly sending limit", RelayVerdict.ROUTE),
+        ("552 5.2.2 The email account that you tried to reach is over quota", RelayVerdict.REFUSED),
+        ("552 5.2.2 Mailbox quota exceeded for user", RelayVerdict.REFUSED),
+        ("552 5.3.4 Message size limit exceeded", RelayVerdict.REFUSED),
+        ("550 5.7.1 The recipient has exceeded the limit of its mailbox", RelayVerdict.REFUSED),
+    ],
+)
+def test_a_quota_of_ours_is_no_fault_of_the_message(stage: Stage, said: str, verdict: RelayVerdict) -> None:
+    """What an account with a relay may send in a day: the next relay takes it, or this one later. A full box is not."""
+    code, _, text = said.partition(" ")
+    assert verdict_of(answer_of(stage, Reply(int(code), text), "jane@player.test")) is verdict
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
