@@ -35,8 +35,11 @@ from gatewayd.smpp.wire import Wire, WireFactory
 STABLE = 60.0
 """Seconds that a bind must last to begin the back-off anew."""
 
+LASTED = 10.0
+"""Seconds: SMSCs that close a bind after so long, as many do with an idle one, take the next one as well."""
+
 WORKING = 3
-"""The back-off of a bind that took submits grows to its third step, and no further."""
+"""The back-off of a bind that took submits, or lasted, grows to its third step, and no further."""
 
 REQUESTS_AT_ONCE = 2000
 """Receipts and texts of one link that are being stored; more are refused for now, and the SMSC brings them again."""
@@ -183,7 +186,7 @@ class Link(Service):
                 backoff.worked()
             now = self._clock.seconds()
             # A peer that resets in the middle of work is no peer that is down: its back-off stays short.
-            most = WORKING if self.record.handed > handed else LAST_STEP
+            most = WORKING if self.record.handed > handed or bound_for >= LASTED else LAST_STEP
             due = backoff.failed(now, most=most, lasting=self._fault is Disposition.CONFIGURATION)
             handed = self.record.handed
             self._enter("waiting")

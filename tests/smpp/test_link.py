@@ -127,12 +127,12 @@ def test_only_a_stable_minute_begins_the_back_off_anew() -> None:
         while len(memory.tried) == tries:
             memory.advance(0.25)
         delays.append(memory.tried[-1] - lost)
-        memory.advance(30)
+        memory.advance(9)
         assert link_of(world).phase == "bound"
     assert delays == sorted(delays)
     assert delays[0] <= 1.0
     assert delays[-1] > 20
-    memory.advance(31)
+    memory.advance(52)
     memory.smsc.reset()
     lost = memory.clock.seconds()
     memory.advance(5)
@@ -400,6 +400,21 @@ def test_a_segment_whose_bind_is_gone_follows_another() -> None:
     second = world.send(order(2, now=memory.clock.seconds()))
     memory.advance(3)
     assert second.result.route == "world"
+    stop(memory, world)
+
+
+@pytest.mark.parametrize("seconds", [10, 30, 59])
+def test_an_smsc_that_closes_idle_binds_is_bound_again_soon(seconds: int) -> None:
+    """All night long: else the first SMS of the morning waits for up to a minute, and we are not ready till then."""
+    memory = Memory()
+    world = memory.world()
+    for _ in range(50):
+        memory.advance(seconds)
+        memory.smsc.reset()
+        lost, tries = memory.clock.seconds(), len(memory.tried)
+        while len(memory.tried) == tries:
+            memory.advance(0.25)
+        assert memory.tried[-1] - lost <= 4.25
     stop(memory, world)
 
 
