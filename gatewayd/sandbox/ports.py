@@ -16,9 +16,14 @@ class Ports:
     the first one's daemon for its own: each port is held by a name, of this network and this process' life, too.
     """
 
-    def __init__(self, wanted: Mapping[str, int] = USUAL) -> None:
+    def __init__(self) -> None:
         self._held: list[socket.socket] = []
-        self.numbers = {name: self._free(port) for name, port in wanted.items()}
+        self.numbers: dict[str, int] = {}
+
+    def take(self, wanted: Mapping[str, int] = USUAL) -> None:
+        """One for each name. Raises SandboxFailed."""
+        for name, port in wanted.items():
+            self.numbers[name] = self._free(port)
 
     def release(self) -> None:
         """Whoever looks next may have them."""
@@ -27,17 +32,19 @@ class Ports:
         self._held.clear()
 
     def _free(self, wanted: int) -> int:
+        why = "all are taken"
         for port in (wanted, *[0] * 9):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind(("127.0.0.1", port))
-                except OSError:
+                except OSError as error:
+                    why = error.strerror or why
                     continue
                 number = int(probe.getsockname()[1])
             if self._hold(number):
                 return number
-        raise SandboxFailed("no free port on 127.0.0.1")
+        raise SandboxFailed(f"no port to be had on 127.0.0.1: {why}")
 
     def _hold(self, port: int) -> bool:
         held = socket.socket(socket.AF_UNIX)

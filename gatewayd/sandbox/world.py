@@ -107,6 +107,7 @@ class Sandbox:
 
     async def _start(self) -> None:
         story, directory = self._story, self._directory
+        self._held.take()
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from outside import command, environment, until
 
+from conftest import impossible
+
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
@@ -111,3 +113,23 @@ def test_a_directory_may_have_any_name_and_is_one_sandboxs(temporary: Path) -> N
     run.send_signal(signal.SIGINT)
     assert run.communicate(timeout=300)[1] == ""
     assert run.returncode == 0
+
+
+def test_a_host_without_ipv4_is_told_so(temporary: Path) -> None:
+    """Every part listens on 127.0.0.1: one line and status 1 where there is none, and nothing is left behind."""
+    bare = 'ip link set lo up && ip address delete 127.0.0.1/8 dev lo && exec "$@"'
+    apart = ["unshare", "--map-root-user", "--net", "sh", "-c", bare, "sh"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        impossible("network namespaces for everybody")
+    done = subprocess.run(
+        [*apart, command("gatewayctl"), "sandbox", "--once"],
+        capture_output=True,
+        text=True,
+        env=environment(TMPDIR=str(temporary)),
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout.endswith("no port to be had on 127.0.0.1: Cannot assign requested address\n"), done.stdout
+    assert done.stderr == ""
+    assert list(temporary.iterdir()) == []

@@ -11,14 +11,21 @@ def unused() -> int:
         return int(probe.getsockname()[1])
 
 
+def taken(**wanted: int) -> Ports:
+    """Ports that are held."""
+    ports = Ports()
+    ports.take(wanted)
+    return ports
+
+
 def test_two_sandboxes_that_start_at_once_have_different_ports() -> None:
     """The second passes over what the first has chosen; once that is released the next may have it."""
     usual = unused()
-    first, second = Ports({"api": usual}), Ports({"api": usual})
+    first, second = taken(api=usual), taken(api=usual)
     assert first.numbers["api"] == usual
     assert second.numbers["api"] != usual
     first.release()
-    third = Ports({"api": usual})
+    third = taken(api=usual)
     assert third.numbers["api"] == usual
     second.release()
     third.release()
@@ -26,8 +33,8 @@ def test_two_sandboxes_that_start_at_once_have_different_ports() -> None:
 
 def test_a_port_that_somebody_has_is_passed_over() -> None:
     """Any free one instead."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        usual = int(taken.getsockname()[1])
-        ports = Ports({"admin": usual})
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        usual = int(somebody.getsockname()[1])
+        ports = taken(admin=usual)
     assert ports.numbers["admin"] not in (usual, 0)
     ports.release()
