@@ -5,14 +5,14 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gatewayd.core.lateness import READING, overslept
+from gatewayd.core.lateness import overslept
 
 
-async def has_ended(waited: Deferred[Any], clock: IReactorTime, seconds: float, *, reading: float = READING) -> bool:
+async def has_ended(waited: Deferred[Any], clock: IReactorTime, seconds: float) -> bool:
     """Wait for `waited`, and `seconds` at most: then it is cancelled, and this is false.
 
-    Where the process was stopped until the limit had passed, `reading` seconds more: what peers said meanwhile lies in
-    the sockets, and counts.
+    Where the process was stopped until the limit had passed, it begins anew: what peers said meanwhile lies in the
+    sockets, and what they let us write now has its answer still to come.
     """
     timer: IDelayedCall | None = None
     is_over = False
@@ -20,7 +20,7 @@ async def has_ended(waited: Deferred[Any], clock: IReactorTime, seconds: float, 
     def over() -> None:
         nonlocal timer, is_over
         if overslept(timer, clock.seconds()):
-            timer = clock.callLater(reading, over)
+            timer = clock.callLater(seconds, over)
             return
         is_over = True
         waited.cancel()

@@ -1,7 +1,5 @@
 """How long a stop may take: what is on the wire gets its answer, and 20 s after SIGTERM the process is gone."""
 
-from gatewayd.core.lateness import READING
-
 DOORS = 0.7
 """Seconds for the doors alone: what is being accepted is still sent. Who takes longer goes on beside the ways out, and
 what it still accepts waits for the next start, or a peer."""
@@ -14,10 +12,6 @@ STORED = 0.5
 
 IN_ALL = DOORS + DRAIN + STORED
 """Seconds from the signal on in which every part is waited for; what is left is for goodbyes and the exit."""
-
-AWAKE = 2 * READING + STORED
-"""Seconds for all of this, where the process was stopped until its time was over: to read what peers said, and to have
-it stored."""
 
 AT_LEAST = 0.1
 """Seconds for a part whose turn comes later."""

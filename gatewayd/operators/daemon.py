@@ -14,7 +14,7 @@ from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 
 from gatewayd.core.at_most import has_ended
-from gatewayd.core.drain import AT_LEAST, AWAKE, IN_ALL
+from gatewayd.core.drain import AT_LEAST, IN_ALL
 from gatewayd.core.lateness import LATE
 from gatewayd.operators.log import Observer
 from gatewayd.operators.systemd import notify
@@ -143,7 +143,7 @@ class Daemon(MultiService):
         DeferredList(ending).addCallback(lambda _: None if over.called else over.callback(None))
         now = self._reactor.seconds()
         until = max(self._began + by, now + AT_LEAST)
-        await has_ended(over, self._reactor, until - now, reading=AWAKE)
+        await has_ended(over, self._reactor, until - now)
         late = self._reactor.seconds() - until
         if late > LATE:
             # While the process was stopped nobody could end.

@@ -12,7 +12,6 @@ from twisted.logger import Logger
 from gatewayd.core.at_most import has_ended
 from gatewayd.core.drain import DRAIN, STORED
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.lateness import READING
 
 POLL = 0.2
 """Seconds between two looks at the queue where the last one found less than it asked for."""
@@ -101,7 +100,7 @@ class Outbox(Service, Generic[T]):
         waiting = list(self._running.values())
         if waiting:
             finished: Deferred[Any] = DeferredList([_shadow(doing) for doing in waiting], consumeErrors=True)
-            await has_ended(finished, self._clock, DRAIN + STORED, reading=READING + STORED)
+            await has_ended(finished, self._clock, DRAIN + STORED)
         for doing in list(self._running.values()):
             doing.cancel()
 
