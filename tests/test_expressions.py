@@ -19,15 +19,19 @@ from hostile_mails import PIECES
 ROOMS = (
     "bounces",
     "callbacks",
+    "check",
+    "config",
     "core",
     "directories",
     "evidence",
     "http",
     "http_client",
     "intake",
+    "operators",
     "providers",
     "smpp",
     "smtp",
+    "work",
 )
 SIZE = 4000
 SLIGHT = 0.004

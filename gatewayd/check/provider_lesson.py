@@ -21,7 +21,6 @@ from gatewayd.providers.answers import Verdict, read
 from gatewayd.providers.exchange import Answered
 
 TEXT = "gatewayd test"
-_LOOKS_LIKE_AN_ID = re.compile(r"(?:^|[._-])(?:\w*id|\w*uuid|\w*sid|reference)$", re.IGNORECASE)
 _SHOWN = 2_000  # characters of an answer
 
 _MEANINGS = {
@@ -115,8 +114,14 @@ def _lines(table: Provider, answer: Answered, ids: tuple[str, ...]) -> Iterator[
             return
         for at, value in leaves("", data):
             path = re.sub(r"\[(\d+)\]", r".\1", at).strip(".")
-            if _LOOKS_LIKE_AN_ID.search(path) and paths.text_of(value):
+            if _looks_like_an_id(path) and paths.text_of(value):
                 yield f'ids = "{path}"    # {value}, if that is the message\'s id'
+
+
+def _looks_like_an_id(path: str) -> bool:
+    """By its last word: id, messageId, uuid, sid, reference."""
+    last = re.split("[._-]", path)[-1].lower()
+    return last.endswith("id") or last == "reference"
 
 
 def _covers(pattern: str, status: str) -> bool:
