@@ -263,7 +263,9 @@ class EspEvents:
 
     async def _record(self, name: str, events: Sequence[tuple[str, str, EspEvent]], done: list[str]) -> None:
         for key, message_id, event in events:
-            fact = Evidence(message_id, _meaning(event), name, event.detail, event.hard, channel=Channel.EMAIL)
+            fact = Evidence(
+                message_id, _meaning(event), name, event.detail, event.hard, channel=Channel.EMAIL, at=event.at
+            )
             await self._evidence.record(fact)
             done.append(key)
 

@@ -23,6 +23,9 @@ from gatewayd.evidence.unmatched import UnmatchedReceipts
 MACHINE = 5.0
 """Seconds after `accepted` in which an open counts as a machine's (CONTRACT.md, Email)."""
 
+WHOLE_SECONDS = 1.0
+"""By how much an open may seem to come before `accepted`, where its source tells no fractions."""
+
 _DID_NOT_ARRIVE = frozenset({Event.FAILED, Event.REJECTED})
 _GOOD_NEWS = frozenset({Event.DELIVERED, Event.OPENED, Event.MACHINE_OPENED})
 
@@ -253,7 +256,9 @@ class Tracker:
         if evidence.event not in (Event.OPENED, Event.MACHINE_OPENED):
             return evidence
         label = self._labels.get(known.label)
-        machine = evidence.event is Event.MACHINE_OPENED or self._clock.seconds() - known.sent_at < MACHINE
+        # An ESP tells it minutes later, in a batch; where its clock is off, ours counts.
+        came = evidence.at if evidence.at >= known.sent_at - WHOLE_SECONDS else self._clock.seconds()
+        machine = evidence.event is Event.MACHINE_OPENED or came - known.sent_at < MACHINE
         if machine and not (label and label.report_machine_opens):
             return replace(evidence, event=Event.MACHINE_OPENED)
         return replace(evidence, event=Event.OPENED)

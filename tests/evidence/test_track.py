@@ -366,6 +366,20 @@ def test_an_open_right_after_accepted_is_a_machines(after: float) -> None:
     assert bench.told == "a"
 
 
+@pytest.mark.parametrize(
+    ("happened", "told"),
+    [(-0.9, "a"), (0.0, "a"), (MACHINE - 0.1, "a"), (MACHINE, "ado"), (60.0, "ado"), (-1.1, "ado"), (-1e9, "ado")],
+)
+def test_an_open_that_is_told_later_counts_by_when_it_was(happened: float, told: str) -> None:
+    """An ESP's batch comes minutes after; a time from before the mail was there is a wrong clock's."""
+    bench = Bench(Channel.EMAIL)
+    bench.sent()
+    at = bench.clock.seconds() + happened
+    bench.clock.advance(300)
+    run(bench.tracker.record(Evidence(ID, Event.OPENED, "sendgrid", at=at)))
+    assert bench.told == told
+
+
 def test_an_open_before_accepted_is_a_machines() -> None:
     """A scanner on the way fetches the picture while the relay's answer is not stored yet."""
     bench = Bench(Channel.EMAIL)

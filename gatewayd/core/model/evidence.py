@@ -12,7 +12,8 @@ class Evidence(Struct, frozen=True):
     `source` names where it came from (dsn, arf, open, unsubscribe, an ESP's name); `detail` is the raw words,
     redacted, for the support engineer. `hard` marks an address that does not exist. `label` and `user_hash` say whose
     it is where the evidence itself knows: an unsubscribe link outlives what is kept of its message. So does `channel`,
-    where the source is about one alone.
+    where the source is about one alone. `at` is when it happened, where the source says that and tells it later
+    (seconds since the epoch, by the source's clock).
     """
 
     message_id: str
@@ -23,6 +24,7 @@ class Evidence(Struct, frozen=True):
     label: str = ""
     user_hash: str = ""
     channel: Channel | None = None
+    at: float = 0.0
 
 
 class Receipt(Struct, frozen=True):

@@ -16,6 +16,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     first_token,
     is_hard,
+    moment,
     plain,
     text,
 )
@@ -63,6 +64,7 @@ def _event(item: Json) -> EspEvent:
         key=fingerprint(item),
         detail=plain(name, reason, about=item),
         hard=name in _ADDRESS_IS_BAD and is_hard(reason, otherwise=True),
+        at=moment(item, "ts_event"),
         machine=name in MACHINES or is_machine(text(item, "user_agent")),
         mail_id=text(item, "message-id"),
     )

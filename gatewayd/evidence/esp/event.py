@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -70,7 +71,8 @@ class EspEvent(Struct, frozen=True):
     `token` is what stood where our signed token belongs: unchecked, empty where nothing did. `event` is None for what
     settles nothing. `key` tells this event from every other one of the provider's. `hard` marks an address that does
     not exist, `machine` an open that no person made. `detail` holds the provider's words, without addresses. Where
-    no token came back, `mail_id` (the mail's Message-ID) or `sender` (its envelope sender) may say which it was.
+    no token came back, `mail_id` (the mail's Message-ID) or `sender` (its envelope sender) may say which it was. `at`
+    is when it happened as the provider has it, in seconds since the epoch; 0 where it does not say.
     """
 
     token: str
@@ -81,11 +83,14 @@ class EspEvent(Struct, frozen=True):
     machine: bool = False
     mail_id: str = ""
     sender: str = ""
+    at: float = 0.0
 
 
 # core.tokens: 47 digits of base32, alone or in the provider's own form around it; that of a Message-ID is another.
 _TOKEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z2-7]{47}(?![A-Za-z0-9@])")
 _LONGEST = 1000
+_LONGEST_TIME = 40
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _MOST_NAMES = 100
 _MOST_ADDRESSES = 10
 _ADDRESSEES = frozenset(
@@ -177,6 +182,18 @@ def text(data: Json, *names: str) -> str:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
     return ""
+
+
+def moment(data: Json, name: str) -> float:
+    """The time under `name` in seconds since the epoch, of a number of them or of a date with its zone; else 0."""
+    said = text(data, name)[:_LONGEST_TIME]
+    try:
+        if _NUMBER.fullmatch(said):
+            return float(said)
+        when = datetime.fromisoformat(said)
+        return when.timestamp() if when.tzinfo is not None else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def first_token(*groups: Iterable[object]) -> str:

@@ -22,6 +22,7 @@ from gatewayd.evidence.esp.event import (
     check_age,
     decoded,
     is_hard,
+    moment,
     plain,
     table,
     text,
@@ -101,6 +102,7 @@ def _event(data: Json, key: str) -> EspEvent:
         hard=name == "failed"
         and _meaning(name, text(data, "severity").lower(), reason) is Event.BOUNCED
         and is_hard(code, words, otherwise=text(status, "bounce-type").lower() == "hard"),
+        at=moment(data, "timestamp"),
         machine=bool(text(client, "bot")) or is_machine(text(client, "user-agent")),
     )
 

@@ -15,6 +15,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     is_hard,
     is_true,
+    moment,
     plain,
     text,
 )
@@ -55,5 +56,6 @@ def _event(item: Json) -> EspEvent:
         key="/".join(named) if all(named) else fingerprint(item),
         detail=plain(name, error, words, about=item),
         hard=event is Event.BOUNCED and is_hard(words, otherwise=error in BAD_ADDRESS),
+        at=moment(item, "time"),
         machine=is_machine(text(item, "agent")),
     )

@@ -20,6 +20,7 @@ from gatewayd.evidence.esp.event import (
     batch,
     fingerprint,
     is_hard,
+    moment,
     plain,
     table,
     text,
@@ -82,5 +83,6 @@ def _event(item: Json) -> EspEvent:
         key="/".join(named) if all(named) else fingerprint(item),
         detail=plain(name, group, words, about=message),
         hard=name == "hard_bounce" and is_hard(words, otherwise=not group or group in BAD_ADDRESS),
+        at=moment(item, "ts"),
         machine=is_machine(text(item, "user_agent")),
     )

@@ -27,6 +27,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     first_token,
     is_hard,
+    moment,
     plain,
     table,
     text,
@@ -91,6 +92,7 @@ def _event(item: Json) -> EspEvent:
         key=text(item, "uuid") or fingerprint(item),
         detail=plain(name, text(payload, "status"), details, output, about=message),
         hard=event is Event.FAILED and is_hard(output, details, otherwise=False),
+        at=moment(item, "timestamp"),
         machine=is_machine(text(payload, "user_agent")),
         mail_id=text(message, "message_id"),
     )

@@ -15,6 +15,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     is_hard,
     is_true,
+    moment,
     plain,
     table,
     text,
@@ -77,6 +78,7 @@ def _event(item: Json) -> EspEvent:
         key="/".join([*named, when]) if named[0] and when else fingerprint(item),
         detail=plain(record, kind, details or description, about=item),
         hard=kind in _ADDRESS_IS_BAD and is_hard(details, description, otherwise=True),
+        at=moment(item, "ReceivedAt"),
         machine=is_machine(text(item, "UserAgent")),
     )
 

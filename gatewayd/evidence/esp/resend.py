@@ -22,6 +22,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     first_token,
     is_hard,
+    moment,
     plain,
     table,
     text,
@@ -104,6 +105,7 @@ def _event(item: Json, key: str) -> EspEvent:
         key=key or fingerprint(item),
         detail=plain(name, kind, group, words, text(table(data, "failed"), "reason"), about=data),
         hard=event is Event.BOUNCED and is_hard(words, otherwise=kind == "permanent"),
+        at=moment(item, "created_at"),
         machine=is_machine(agent),
         mail_id=text(data, "message_id") or next((text(one, "value") for one in pairs if _is_mail_id(one)), ""),
     )

@@ -25,6 +25,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     is_hard,
     is_true,
+    moment,
     plain,
     text,
 )
@@ -100,5 +101,6 @@ def _event(item: Json) -> EspEvent:
         key=text(item, "sg_event_id") or fingerprint(item),
         detail=plain(name, kind, status, reason, about=item),
         hard=event is Event.BOUNCED and is_hard(status, reason, otherwise=invalid),
+        at=moment(item, "timestamp"),
         machine=is_true(item.get("sg_machine_open")) or is_machine(text(item, "useragent")),
     )

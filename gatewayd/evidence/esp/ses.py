@@ -32,6 +32,7 @@ from gatewayd.evidence.esp.event import (
     check_age,
     decoded,
     is_hard,
+    moment,
     plain,
     table,
     text,
@@ -233,6 +234,7 @@ def _event(name: str, data: Json, recipient: Json, token: str, key: str) -> EspE
         key=key,
         detail=plain(name, kind, sub, status, words or text(table(data, "delivery"), "smtpResponse"), about=data),
         hard=event is Event.BOUNCED and is_hard(status, words, otherwise=sub in _ADDRESS_IS_BAD),
+        at=moment(table(data, "open") or table(data, "click"), "timestamp"),
         machine=any(map(is_machine, agents)),
     )
 

@@ -16,6 +16,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     first_token,
     is_hard,
+    moment,
     plain,
     text,
 )
@@ -57,6 +58,7 @@ def _event(given: Json) -> EspEvent:
         # The context of a click is the link, which may hold anything.
         detail=plain(name, text(item, "bounce"), words, "" if event is Event.OPENED else context, about=item),
         hard=event is Event.BOUNCED and is_hard(words, context, otherwise=True),
+        at=moment(item, "time"),
         machine=is_machine(text(item, "user-agent")),
         mail_id=text(item, "message-id"),
     )

@@ -15,6 +15,7 @@ from gatewayd.evidence.esp.event import (
     fingerprint,
     is_hard,
     is_true,
+    moment,
     plain,
     table,
     text,
@@ -79,5 +80,6 @@ def _event(item: Json) -> EspEvent:
         key=text(item, "event_id") or fingerprint(item),
         detail=plain(name, group, text(item, "error_code"), reason, about=item),
         hard=event is Event.BOUNCED and is_hard(reason, otherwise=group in PERMANENT),
+        at=moment(item, "timestamp"),
         machine=name in _MACHINE_TYPES or is_true(item.get("is_prefetched")) or is_machine(text(item, "user_agent")),
     )

@@ -19,8 +19,9 @@ from esp_requests import (
     request,
 )
 from gatewayd.config.esp import ESP_NAMES
+from gatewayd.core.status import Event
 from gatewayd.core.tokens import Keys, Purpose
-from gatewayd.evidence.esp import form, mailgun, mailjet, postmark, sendgrid, ses, sparkpost
+from gatewayd.evidence.esp import brevo, form, mailgun, mailjet, postmark, sendgrid, ses, smtp2go, sparkpost
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import (
     EspEvent,
@@ -30,6 +31,7 @@ from gatewayd.evidence.esp.event import (
     Unreadable,
     enhanced_code,
     is_hard,
+    moment,
     plain,
 )
 from gatewayd.evidence.esp_events import READERS
@@ -190,3 +192,50 @@ def test_every_provider_of_the_configuration_is_read_and_gets_our_token() -> Non
     keys, message_id = Keys(b"k" * 32), str(UUID(int=7, version=4))
     token = keys.token(Purpose.ESP, message_id).encode()
     assert [name for name in ESP_NAMES if token not in esp_header(name, message_id, keys)] == []
+
+
+# When it happened ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (1_760_000_000, 1_760_000_000.0),
+        (1_760_000_000.25, 1_760_000_000.25),
+        ("1760000000", 1_760_000_000.0),
+        ("2025-10-09T08:53:20Z", 1_760_000_000.0),
+        ("2025-10-09T08:53:20.5000000Z", 1_760_000_000.5),
+        ("2025-10-09T10:53:20+02:00", 1_760_000_000.0),
+        ("2025-10-09 08:53:20", 0.0),
+        ("yesterday", 0.0),
+        ("1e999", 0.0),
+        ("9" * 5000, 0.0),
+        (-5, 0.0),
+        (True, 0.0),
+        (None, 0.0),
+    ],
+)
+def test_the_time_of_an_event(said: object, seconds: float) -> None:
+    """In seconds or as a date with its zone; of another one nobody knows when it was."""
+    assert moment({"at": said}, "at") == seconds
+
+
+@pytest.mark.parametrize(
+    ("read", "event"),
+    [
+        (mailjet.read, {"event": "open", "time": NOW}),
+        (sparkpost.read, [{"msys": {"track_event": {"type": "open", "timestamp": str(int(NOW))}}}]),
+        (brevo.read, {"event": "opened", "ts_event": int(NOW), "date": "2025-10-09 10:53:20"}),
+        (postmark.read, {"RecordType": "Open", "ReceivedAt": "2025-10-09T08:53:20Z"}),
+        (smtp2go.read, {"event": "open", "time": "2025-10-09T08:53:20Z"}),
+        (lambda given, _: sendgrid.events(given.body), [{"event": "open", "timestamp": int(NOW)}]),
+        (
+            lambda given, _: ses.events({"Message": given.body.decode(), "MessageId": "m"}),
+            {"eventType": "Open", "open": {"timestamp": "2025-10-09T08:53:20.000Z"}},
+        ),
+    ],
+)
+def test_an_open_says_when_it_was(read: Any, event: object) -> None:
+    """A batch comes minutes after what it tells of."""
+    (found,) = read(request(event), Settings())
+    assert (found.event, found.at) == (Event.OPENED, NOW)
