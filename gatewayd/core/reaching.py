@@ -1,6 +1,6 @@
 """Why a connection did not come about, in words for whoever is called at night. Pure."""
 
-from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, ENOENT, EPERM
+from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, EMFILE, ENOENT, EPERM
 
 _WORDS = {
     "ConnectionRefusedError": "refused: does it run, and listen on this port?",
@@ -17,6 +17,7 @@ _NUMBERS = {
     EACCES: "the socket is closed to us: is our user in its group?",
     EHOSTUNREACH: "no route",
     EADDRNOTAVAIL: "this host has no address of that kind (IPv4, IPv6), or no port left",
+    EMFILE: "this process has as many files open as it may (LimitNOFILE)",
     EPERM: "this host's own firewall forbids it",
 }
 

@@ -17,6 +17,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from gatewayd.config.host_names import ascii_host
 from gatewayd.core.host_addresses import HostAddresses
+from gatewayd.core.reaching import known
 from gatewayd.core.tls import UnusableFile
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
@@ -155,7 +156,8 @@ def reason(problem: BaseException, who: str) -> str:
     """Why there was no connection or no answer, or "" for what this can't say. Names nobody but `who`."""
     for kind, words in _REASONS:
         if isinstance(problem, kind):
-            return words.format(who) + _tls_words(problem)
+            why = known(problem) if kind is error.ConnectError else ""
+            return words.format(who) + (why and f": {why}") + _tls_words(problem)
     return ""
 
 

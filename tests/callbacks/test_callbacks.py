@@ -2,10 +2,13 @@
 
 import heapq
 from collections import Counter
+from errno import EMFILE
 from itertools import pairwise
 
 import pytest
+from twisted.internet.error import ConnectBindError
 from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 
 from callbacks_world import OK, callbacks, outcome, start
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
@@ -176,6 +179,18 @@ def test_a_name_or_connection_that_never_comes_is_given_up_in_time() -> None:
     asked = start(callbacks(reactor, timeout=10.0))
     reactor.pump([1] * 11)
     assert "in time" in outcome(asked).reason
+
+
+def test_a_trouble_of_this_host_is_not_the_callback_hosts() -> None:
+    """No route, no file left for a socket: whoever reads it looks here, and not at Smartico."""
+    reactor = Reactor()
+    asked = start(callbacks(reactor))
+    _, _, factory, _, _ = reactor.tcpClients[0]
+    factory.clientConnectionFailed(reactor.connectors[0], Failure(ConnectBindError(EMFILE, "Too many open files")))
+    reactor.advance(0.4)
+    assert outcome(asked).reason == (
+        "no connection to the callback host: this process has as many files open as it may (LimitNOFILE)"
+    )
 
 
 def test_a_cancelled_get_closes_its_connection() -> None:

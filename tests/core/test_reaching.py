@@ -1,6 +1,6 @@
 """Why a connection did not come about, in words for whoever is called at night."""
 
-from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, ENOENT, EPERM
+from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, EMFILE, ENOENT, EPERM
 
 import pytest
 from twisted.internet import error as network
@@ -17,6 +17,7 @@ from gatewayd.core.reaching import known, plain
         (network.getConnectError((EHOSTUNREACH, "No route to host")), "no route"),
         (network.getConnectError((EADDRNOTAVAIL, "Cannot assign requested address")), "IPv6"),
         (network.getConnectError((EPERM, "Operation not permitted")), "firewall"),
+        (network.ConnectBindError(EMFILE, "Too many open files"), "LimitNOFILE"),
     ],
 )
 def test_a_known_trouble_says_what_to_look_at(error: Exception, words: str) -> None:
