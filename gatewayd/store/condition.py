@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Degraded
@@ -19,13 +20,16 @@ CLOCK_OFF = 2.0
 
 
 class Condition:
-    """What the latest `look` at Redis found. `wall` is this host's clock."""
+    """What the latest `look` at Redis found; the log has it once, until it is over. `wall` is this host's clock."""
+
+    log = Logger()
 
     def __init__(self, link: RedisLink, instance: str, wall: Callable[[], float]) -> None:
         self._wall = wall
         self._link = link
         self._instance = instance
         self._found: tuple[Degraded, ...] = ()
+        self._logged: frozenset[str] = frozenset()  # names of what was found when Redis last told anything
 
     def degraded(self) -> tuple[Degraded, ...]:
         """What is wrong with Redis, or with one of the two clocks."""
@@ -49,6 +53,13 @@ class Condition:
         else:
             theirs = int(seconds) + int(microseconds) / 1e6
             self._found = (*troubles(about), *clocks_apart(self._instance, theirs, began, ended))
+            self._log_news()
+
+    def _log_news(self) -> None:
+        for one in self._found:
+            if one.name not in self._logged:
+                self.log.warn("{what}", what=one.text)
+        self._logged = frozenset(one.name for one in self._found)
 
 
 def troubles(about: Mapping[str, str]) -> Iterator[Degraded]:
@@ -58,7 +69,10 @@ def troubles(about: Mapping[str, str]) -> Iterator[Degraded]:
         yield Degraded("redis", "persistence", text)
     policy = about.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        text = f"Redis may throw accepted messages of all labels away (maxmemory-policy {policy}, not noeviction)"
+        why = f"(maxmemory-policy {policy}, not noeviction)"
+        text = f"Redis may throw accepted messages of all labels away {why}"
+        if (gone := about.get("evicted_keys", "0")) != "0":
+            text = f"Redis throws keys away, {gone} so far: accepted messages of all labels may be among them {why}"
         yield Degraded("redis", "eviction", text)
     if about.get("aof_last_write_status", "ok") != "ok":
         text = "Redis can't write its append-only file: accepted messages of all labels may be lost; is its disk full?"
