@@ -17,19 +17,22 @@ from gatewayd.core.errors import Down, NotWritten, TemporaryFailure
 from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.line import Line
 from gatewayd.core.model import WayState
+from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.smpp import remote_ids
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
-from gatewayd.smpp.codec.codes import MEANINGS, Disposition, disposition
+from gatewayd.smpp.codec.codes import MEANINGS, Disposition, disposition, status_name
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
-from gatewayd.smpp.own_reasons import OwnReasons
 from gatewayd.smpp.remote_ids import IdsSeen
 from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
+
+_OF_THE_MESSAGE = frozenset({Disposition.TAKEN, Disposition.PERMANENT})
+"""What shows that the SMSC works: it took a message, or read one and said what is wrong with it."""
 
 LIVE_KEYS = frozenset(
     {
@@ -102,7 +105,7 @@ class Account:
         self.unreadable = 0
         self._clock = clock
         self._owner = owner
-        self._own_reasons = OwnReasons()
+        self._own_reasons = OwnReasons("submit")
         self._stopping = False
         self._answered_at = clock.seconds()
         self._pace = Pace(clock, f"smsc:{name}", settings.rate, reserve, jitter)
@@ -245,7 +248,11 @@ class Account:
             self._pace.accepted(self._answered_at - answer.seconds)
         token = answer.token
         assert isinstance(token, Token)
-        self._own_reasons.answered(token.message_id, answer.status, self.meaning(answer.status))
+        meaning = self.meaning(answer.status)
+        if meaning in _OF_THE_MESSAGE:
+            self._own_reasons.forget()
+        elif meaning is not Disposition.THROTTLED:
+            self._own_reasons.refused(token.message_id, status_name(answer.status))
         self._owner.answered(self, answer)
 
     def refused(self, link: Link, status: int) -> None:

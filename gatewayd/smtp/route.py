@@ -14,6 +14,7 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.failover import Setback
 from gatewayd.core.interfaces import BeforeWire
 from gatewayd.core.model import Handed, WayState
+from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.rate import NotNow, Rate
 from gatewayd.core.slots import Slot, Slots
 from gatewayd.smtp.added_headers import header_lines
@@ -47,6 +48,7 @@ class RelayRoute:
         self._bare_until = 0.0
         self._handed = 0
         self._throttled = 0
+        self._own_reasons = OwnReasons("mail")
         self._limit(relay)
 
     # -- how it stands ------------------------------------------------------------------------------------------
@@ -75,16 +77,18 @@ class RelayRoute:
         closed = self._slow_domains.closed(self._reactor.seconds())
         domains = "1 recipient domain" if closed == 1 else f"{closed} recipient domains"
         slowed = f"{domains} asked us to slow down" if closed else ""
+        refuses = self._own_reasons.words()
         return WayState(
             up=health.up,
             word="up" if health.up else "down" if health.trouble else "connecting",
-            reason=health.trouble or slowed,
+            reason=health.trouble or refuses or slowed,
             since=health.since,
             in_flight=self._pool.in_flight,
             window=self.settings.connections,
             rate=self.settings.rate,
             handed=self._handed,
             throttled=self._throttled,
+            refuses=refuses,
         )
 
     # -- its life -----------------------------------------------------------------------------------------------
@@ -104,6 +108,7 @@ class RelayRoute:
     def reconfigure(self, relay: Relay) -> None:
         """Go by `relay`, which differs in LIVE_KEYS only."""
         self._pool.configure(relay)
+        self._own_reasons.forget()
         self._limit(relay)
 
     def _limit(self, relay: Relay) -> None:
@@ -123,7 +128,7 @@ class RelayRoute:
     # -- one message --------------------------------------------------------------------------------------------
 
     async def try_once(
-        self, envelope: Envelope, mail: ComposedMail, headers: bytes, before_wire: BeforeWire
+        self, message_id: str, envelope: Envelope, mail: ComposedMail, headers: bytes, before_wire: BeforeWire
     ) -> Handed | Setback:
         """Send it, with `headers` in front. Raises what ends the message's attempt as a whole."""
         domain = mail.recipient.rpartition("@")[2].lower()
@@ -137,6 +142,7 @@ class RelayRoute:
             return Setback(f"{self.name}: {error.reason}", not_before=error.not_before, counts=False)
         except RelayTrouble as trouble:
             return Setback(f"{self.name} is in trouble: {trouble.reason}")
+        self._note(message_id, answer)
         # The first mail after a start comes before the relay's EHLO: what that said was not known above.
         at_once = answer.stage is Stage.MAIL and not answer.ambiguous
         return (at_once and self._never_takes(mail, content)) or self._judge(domain, answer)
@@ -183,6 +189,13 @@ class RelayRoute:
             if verdict_of(answer) is not RelayVerdict.BARE:
                 self._bare_until = now + BARE_FOR
         return answer
+
+    def _note(self, message_id: str, answer: RelayAnswer) -> None:
+        """Whether it speaks of itself; a connection that was lost says nothing."""
+        if answer.code and verdict_of(answer) is RelayVerdict.ROUTE:
+            self._own_reasons.refused(message_id, str(answer))
+        elif answer.code:
+            self._own_reasons.forget()
 
     def _judge(self, domain: str, answer: RelayAnswer) -> Handed | Setback:
         said = f"{self.name} said {answer}" if answer.code else f"{self.name}: {answer}"

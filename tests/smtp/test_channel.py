@@ -136,6 +136,24 @@ async def test_a_store_that_refuses_all_marks_costs_no_connection() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_relay_that_refuses_every_mail_says_so() -> None:
+    """From the third message on, for reasons of its own; the next that it takes, or judges, ends that."""
+    async with world() as w:
+        for answer in (None, b"550 5.1.1 unknown", b"450 4.2.1 busy"):
+            w.relays["main"].decide = lambda step, argument: b"452 4.3.1 disk full" if step == "MAIL" else None
+            for number in (1, 1, 1, 2):
+                await failure(w.send(order(number)))
+            assert w.channel.states()["main"].refuses == ""
+            await failure(w.send(order(3)))
+            state = w.channel.states()["main"]
+            assert state.refuses == state.reason == "it refuses every mail, the latest with 452 4.3.1 disk full (MAIL)"
+            assert state.up
+            w.relays["main"].decide = lambda step, argument, said=answer: said if step == "RCPT" else None
+            await DeferredList([w.send(order(4))], consumeErrors=True)
+            assert w.channel.states()["main"].refuses == ""
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_relay_that_dislikes_parameters_is_asked_once_without_and_remembered() -> None:
     """555 on MAIL or RCPT: once more bare, marked once, and bare from then on."""
     async with world() as w:

@@ -1,0 +1,33 @@
+"""Whether a next hop, though up, refuses all that it is given, for reasons of its own: what `degraded` says of it.
+
+Owns the count. What an answer speaks of, each channel's own table says; failover goes by each single answer, and not
+by this.
+"""
+
+ENOUGH = 3
+"""Different messages in a row that were refused so: one alone may be a matter of that one."""
+
+
+class OwnReasons:
+    """The answers of one next hop since it last took a message, or refused one for what it is. `what` it is given."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._message_ids: set[str] = set()
+        self._said = ""
+
+    def refused(self, message_id: str, said: str) -> None:
+        """It refused this message for a reason of its own, in these words."""
+        self._said = said
+        if len(self._message_ids) < ENOUGH:
+            self._message_ids.add(message_id)
+
+    def forget(self) -> None:
+        """It works, or its configuration was changed."""
+        self._message_ids.clear()
+
+    def words(self) -> str:
+        """For people: that it refuses everything, and with what; empty where it does not."""
+        return (
+            f"it refuses every {self._what}, the latest with {self._said}" if len(self._message_ids) >= ENOUGH else ""
+        )
