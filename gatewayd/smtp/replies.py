@@ -127,9 +127,10 @@ _TABLE: tuple[tuple[tuple[Stage, ...], str, str, RelayVerdict], ...] = (
     ((Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH), "", "", RelayVerdict.ROUTE),
 )
 
+_OURS = r"(?:daily|hourly|monthly|sending|messaging|smtp relay|outgoing|outbound)"
 _QUOTA_OF_OURS = re.compile(
-    r"\b(?:daily|hourly|monthly|sending|smtp relay|outgoing|outbound) (?:\w+ ){0,3}(?:limit|quota) "
-    r"(?:(?:has been|was|is) )?(?:exceeded|reached)|"
+    rf"\b{_OURS} (?:\w+ ){{0,3}}(?:limit|quota|rate)s? (?:(?:has been|was|is) )?(?:exceeded|reached)|"
+    rf"\b(?:exceed(?:ed)?|reached) (?:your |the )?{_OURS} (?:\w+ ){{0,2}}(?:limit|quota|rate)|"
     r"\byou(?:'ve| have) (?:exceeded|reached) your (?:\w+ ){0,3}(?:limit|quota)\b",
     re.IGNORECASE,
 )
@@ -143,8 +144,8 @@ def verdict_of(answer: RelayAnswer) -> RelayVerdict:
     if answer.code == 0:
         return RelayVerdict.ROUTE
     code = str(answer.code)
-    if code.startswith("5") and answer.stage in _SUBMIT and _QUOTA_OF_OURS.search(answer.text):
-        # Under 5.7.1 and 554, which say nothing of it.
+    if answer.code >= 400 and answer.stage in _SUBMIT and _QUOTA_OF_OURS.search(answer.text):
+        # Under 5.7.1, 554 or 454, which say nothing of it.
         return RelayVerdict.ROUTE
     for stages, start, enhanced, verdict in _TABLE:
         if answer.stage in stages and code.startswith(start) and answer.enhanced.startswith(enhanced):

@@ -55,6 +55,7 @@ QUICK: Any = Quick()
         ("dot", b"451 4.3.0 queue file write error"),
         ("MAIL", b"550 5.4.5 Daily user sending limit exceeded"),
         ("dot", b"550 5.7.1 Daily SMTP relay limit exceeded for customer"),
+        ("dot", b"454 Throttling failure: Daily message quota exceeded."),
     ],
 )
 @pytest_twisted.ensureDeferred
