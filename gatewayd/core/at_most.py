@@ -7,31 +7,38 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gatewayd.core.lateness import overslept
 
+LOOK = 0.5
+"""Seconds between two looks at the clock: a pause shows by a look that comes late, and not by the limit alone."""
+
 
 async def has_ended(waited: Deferred[Any], clock: IReactorTime, seconds: float) -> bool:
     """Wait for `waited`, and `seconds` at most: then it is cancelled, and this is false.
 
-    Where the process was stopped until the limit had passed, it begins anew: what peers said meanwhile lies in the
-    sockets, and what they let us write now has its answer still to come.
+    Time for which the process was stopped does not count: what peers said meanwhile lies in the sockets, and what they
+    let us write now has its answer still to come.
     """
+    until = clock.seconds() + seconds
     timer: IDelayedCall | None = None
     is_over = False
 
-    def over() -> None:
-        nonlocal timer, is_over
-        if overslept(timer, clock.seconds()):
-            timer = clock.callLater(seconds, over)
-            return
-        is_over = True
-        waited.cancel()
+    def look() -> None:
+        nonlocal timer, until, is_over
+        now = clock.seconds()
+        if timer is not None and overslept(timer, now):
+            until += now - timer.getTime()
+        if now < until:
+            timer = clock.callLater(min(until - now, LOOK), look)
+        else:
+            is_over = True
+            waited.cancel()
 
-    timer = clock.callLater(seconds, over)
+    look()
     try:
         await waited
     except CancelledError:
         if not is_over:
             raise
     finally:
-        if timer.active():
+        if timer is not None and timer.active():
             timer.cancel()
     return not is_over
