@@ -223,6 +223,7 @@ class MessageWork:
 
     def _say_when(self, item: Leased, due: float, reason: str, *, uncertain_on: str | None) -> None:
         """For the log; `uncertain_on` is the route that may have it."""
+        seconds = due - self._clock.seconds()
         if uncertain_on is not None and self._copies.policies.holds(uncertain_on):
             log.info(
                 "message {message_id} is held as uncertain: {reason}",
@@ -230,11 +231,12 @@ class MessageWork:
                 reason=reason,
                 log_limited=True,
             )
-        elif uncertain_on is not None or is_worth_a_line(item.attempts + 1):
+        elif seconds > 0 and (uncertain_on is not None or is_worth_a_line(item.attempts + 1)):
+            # Else its deadline passed in a pause of the process, and another line says how it ends.
             log.info(
                 "message {message_id} is tried again in {seconds:.1f} s: {reason}",
                 message_id=item.message.id,
-                seconds=due - self._clock.seconds(),
+                seconds=seconds,
                 reason=reason,
                 log_limited=True,
             )

@@ -90,6 +90,23 @@ def test_tries_are_logged_ever_more_rarely(bench: Bench) -> None:
     assert lines[0].endswith(" s: down")
 
 
+def test_a_try_that_outlasts_the_deadline_is_not_said_to_come_again(bench: Bench) -> None:
+    """After a pause of the process it was "tried again in -20.0 s": the one line says that it failed."""
+
+    async def outcome(leased: Leased) -> Handed:
+        bench.clock.rightNow += 30
+        raise TemporaryFailure("down")
+
+    bench.outcome = outcome
+    bench.accept(deadline=10)
+    with capturedLogs() as told:
+        bench.outbox.startService()
+        bench.clock.pump([0.1] * 20)
+    lines = [formatEvent(event) for event in told if "message_id" in event]
+    assert not [line for line in lines if "again" in line]
+    assert bench.state() is State.FAILED
+
+
 def test_not_before_is_obeyed_and_does_not_count(bench: Bench) -> None:
     """Throttling postpones to the given time and leaves the attempts alone."""
     bench.outcome = fails(TemporaryFailure("throttled", not_before=1030.0, counts=False))
