@@ -109,6 +109,13 @@ class Pace:
             return ahead / rate if rate else 0.0
         return self._throttle.seconds_for(now, ahead)
 
+    def why_busy(self, in_line: int, what: str) -> str:
+        """Why one more can't wait: the next hop said "slow down", or so many wait, `in_line` of them for a window."""
+        before = in_line + self.waiting
+        if not before or self.paused_until > self._clock.seconds():
+            return "it said slow down"
+        return f"{before} {what} wait already"
+
     def take_now(self) -> bool:
         """Take the moment that has come, where there is one and nobody waits for it: then one submit may be written."""
         return not self._line and self._take(self._clock.seconds())

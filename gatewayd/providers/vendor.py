@@ -197,9 +197,7 @@ class Vendor:
             window=self.settings.connections,
         )
         if again is not None:
-            before = waiting + self._pace.waiting
-            paused = not before or self._pace.paused_until > self._clock.seconds()
-            reason = f"{self.name} is busy: " + ("it said slow down" if paused else f"{before} messages wait already")
+            reason = f"{self.name} is busy: {self._pace.why_busy(waiting, 'messages')}"
             raise TemporaryFailure(reason, not_before=again, counts=False)
 
     def _full(self) -> TemporaryFailure:

@@ -332,10 +332,7 @@ class Account:
             window=window,
         )
         if again is not None:
-            before = waiting + self._pace.waiting
-            paused = not before or self._pace.paused_until > self._clock.seconds()
-            why = "it said slow down" if paused else f"{before} submits wait already"
-            reason = f"{self.name} is busy: {why}"
+            reason = f"{self.name} is busy: {self._pace.why_busy(waiting, 'submits')}"
             raise TemporaryFailure(reason, not_before=again, counts=False)
 
     def _unbinding(self) -> TemporaryFailure:
