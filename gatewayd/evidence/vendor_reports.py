@@ -131,7 +131,7 @@ class VendorReports:
         if said.remote_id and "*" in provider.answer.ids and event is not Event.SENT:
             # One that waits for its next try awaits no answer that could name parts: it counts before a copy leaves.
             patience = known.sent_at + provider.timeout + ANSWERS_LATE if known.is_on_the_wire else 0.0
-            part = part_of(message_id, said.remote_id)
+            part = part_of(name, message_id, said.remote_id)
             await self._evidence.record_receipt(
                 Receipt(name, (part,), event, detail, message_id=message_id, whole_after=patience)
             )

@@ -119,7 +119,7 @@ class HttpChannel(Service):
             vendor.accepted(answer)
             # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
             several = "*" in vendor.settings.answer.ids
-            parts = tuple(part_of(order.message.id, one) for one in reading.ids) if several else ()
+            parts = tuple(part_of(name, order.message.id, one) for one in reading.ids) if several else ()
             return Handed(name, parts, redact(" ".join(reading.ids), 200))
         if verdict is Verdict.UNREADABLE:
             lost = f"{name} answered {answer.status}, and what it said can't be read"

@@ -69,7 +69,7 @@ class SmscSimulator:
         self._timers: set[Any] = set()
         self._tokens = self.behaviour.bucket
         self._refilled_at = 0.0
-        self._next_id = 8_000_000
+        self._next_id = self.behaviour.ids_from
         self._stopped = False
 
     async def start(self, endpoint: IStreamServerEndpoint | str = "tcp:0:interface=127.0.0.1") -> int:

@@ -27,9 +27,9 @@ _STATES = {
 class Behaviour(Struct, frozen=True):
     """How this SMSC behaves. Times in seconds; the defaults are a friendly, quick SMSC.
 
-    `reset_every`, `garbage_after` and `mute_after` count submits of the whole SMSC; 0 is never. `judge` gives each
-    submit its command_status; `receipt_word` each taken one the word of its receipt, "" for none.
-    With `one_pdu_a_segment` it drops what came behind the first PDU of what it read.
+    Its ids count on from `ids_from`. `reset_every`, `garbage_after` and `mute_after` count submits of the whole SMSC; 0
+    is never. `judge` gives each submit its command_status; `receipt_word` each taken one its receipt's word, "" for
+    none. With `one_pdu_a_segment` it drops what came behind the first PDU of what it read.
     """
 
     system_id: str = ""
@@ -47,6 +47,7 @@ class Behaviour(Struct, frozen=True):
     receipt_retry: float = 0.3
     intermediate: bool = False
     submit_ids: Literal["decimal", "hex", "zeros", "text", "none"] = "decimal"
+    ids_from: int = 8_000_000
     receipt_ids: Literal["same", "decimal", "hex"] = "same"
     rate: float = 0.0
     bucket: float = 10.0

@@ -19,6 +19,7 @@ from gatewayd.core.line import Line
 from gatewayd.core.model import WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
+from gatewayd.core.remote_names import sealed
 from gatewayd.smpp import remote_ids
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
@@ -228,6 +229,8 @@ class Account:
         if rule == "auto":
             self.ids.answered(answer.message_id)
         remote_id = remote_ids.stored(answer.message_id, rule)
+        if remote_ids.holds_number(remote_id, (token.number,)):
+            return sealed(self.name, remote_id)
         return remote_id or f"{token.message_id}/{len(token.segments_taken)}"
 
     # What links tell -----------------------------------------------------------------------------------------

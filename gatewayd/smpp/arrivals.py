@@ -14,11 +14,13 @@ from twisted.python.failure import Failure
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink
 from gatewayd.core.model import Inbound, Receipt
+from gatewayd.core.remote_names import sealed
 from gatewayd.smpp import address, incoming, receipt
 from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
+from gatewayd.smpp.remote_ids import holds_number
 from gatewayd.smpp.token import Token, names_of
 
 NumberHashes = Callable[[str], Sequence[str]]
@@ -58,6 +60,8 @@ class Arrivals:
                 # that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(others)))
             elif ids := account.ids.lookups(said.ids, settings.message_ids):
+                if any(holds_number(one, numbers) for one in said.ids):
+                    ids = tuple(sealed(account.name, one) for one in ids)
                 wording = _wording(request.user_data, said.detail, node)
                 await self._evidence.record_receipt(
                     Receipt(

@@ -236,14 +236,14 @@ class Link(Service):
         now = self._clock.seconds()
         return SmppSession(settings.window, timers_of(settings), now, can_submit=self.submits, tap=tap)
 
-    def _trace(self, sent: bool, octets: bytes) -> None:
+    def _trace(self, sent: bool, octets: bytes, token: object) -> None:
         self.log.info(
             "{smsc}/{mode}/{number} {way} {pdu}",
             smsc=self.smsc,
             mode=str(self.mode),
             number=self.number,
             way="->" if sent else "<-",
-            pdu=trace.words(octets),
+            pdu=trace.words(octets, token.number if isinstance(token, Token) else ""),
         )
 
     async def _pause(self, delay: float) -> None:

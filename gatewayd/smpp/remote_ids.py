@@ -4,7 +4,7 @@ Owns the rules of [smscs.NAME] message_ids. It knows no store, no receipt and no
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -14,6 +14,8 @@ AROUND = " \t\r\n\"'()[]{}<>."
 """What SMSCs put around a value, in the answer or in the receipt."""
 
 _LONGEST_ID = 128  # characters
+_END = 7  # digits of a number
+_NO_DIGITS = re.compile(r"[^0-9]+")
 _DECIMAL = re.compile(r"[0-9]+", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 _PREFIXED = re.compile(r"0[xX][0-9a-fA-F]+", re.ASCII)
@@ -60,6 +62,15 @@ def lookups(ids: Sequence[str], rule: IdRule, guess: IdRule = "auto") -> tuple[s
             # stranger's id.
             return (stored(in_tlv, rule),)
     return tuple(dict.fromkeys(form for one in ids for form in forms(one, rule, guess)))
+
+
+def holds_number(message_id: str, numbers: Iterable[str]) -> bool:
+    """Whether an id has one of these numbers in it, as it is or in hexadecimal: it is that person's, then.
+
+    Countries and networks write what a number begins with as they like; it is known by its end.
+    """
+    digits = _NO_DIGITS.sub("", message_id), _to_decimal(message_id)
+    return any(number[-_END:] in text for number in numbers if len(number) >= _END for text in digits)
 
 
 class IdsSeen:

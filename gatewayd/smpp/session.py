@@ -60,7 +60,8 @@ class Timers(Struct, frozen=True):
 class SmppSession:
     """One session from connect to close. `can_submit` is false for a receiver.
 
-    `tap(sent, octets)` sees every whole PDU of either direction, where somebody wants to see them.
+    `tap(sent, octets, token)` sees every whole PDU of either direction, where somebody wants to see them; one that came
+    with the token of the submit that it may answer.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class SmppSession:
         now: float,
         *,
         can_submit: bool = True,
-        tap: Callable[[bool, bytes], None] | None = None,
+        tap: Callable[[bool, bytes, object], None] | None = None,
     ) -> None:
         self.tap = tap
         self.window = window
@@ -116,7 +117,7 @@ class SmppSession:
             return b""
         if self.tap is not None:
             for octets in self._out:
-                self.tap(True, octets)
+                self.tap(True, octets, None)
         out = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         return out
@@ -176,7 +177,9 @@ class SmppSession:
             self._partial_since = None
         for octets in whole:
             if self.tap is not None:
-                self.tap(False, octets)
+                sequence = int.from_bytes(octets[12:16], "big")
+                token, _ = self._pending.get(sequence) or self._late.get(sequence) or (None, 0.0)
+                self.tap(False, octets, token)
             self._read(octets, now, events)
             if self.closed:
                 return events

@@ -1,15 +1,17 @@
 """One PDU as a line for the support engineer: its header and its flags, never what is said or to whom.
 
 Pure. A password is masked; of a number, a name and a text only the length is told; of a receipt its id and state. Ids
-are shown as they are: they are what an engineer and the SMSC's operator compare.
+are shown as they are, but for one that holds the number: they are what an engineer and the SMSC's operator compare.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gatewayd.smpp import receipt
+from gatewayd.smpp.address import digits
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import BodyError, Tag
+from gatewayd.smpp.remote_ids import holds_number
 
 _SHOWN_TLVS = frozenset(
     {
@@ -29,8 +31,8 @@ _SHOWN_TLVS = frozenset(
 _LONGEST_ID = 65
 
 
-def words(octets: bytes) -> str:
-    """What may be told of one whole PDU. Never raises."""
+def words(octets: bytes, number: str = "") -> str:
+    """What may be told of one whole PDU; `number` is whom the submit was for that it answers. Never raises."""
     command_id, status, sequence = (int.from_bytes(octets[at : at + 4], "big") for at in (4, 8, 12))
     said = [smpp.command_name(command_id), str(sequence)]
     if status or command_id & smpp.RESPONSE:
@@ -40,7 +42,7 @@ def words(octets: bytes) -> str:
     except BodyError:
         said.append(f"unreadable, {len(octets)} octets")
     else:
-        said += _BODIES.get(type(pdu), _nothing)(pdu)
+        said += _message_resp(pdu, number) if isinstance(pdu, _ANSWERS) else _BODIES.get(type(pdu), _nothing)(pdu)
         said += _tlvs(getattr(pdu, "tlvs", ()))
     return " ".join(said)
 
@@ -73,11 +75,16 @@ def _incoming(pdu: Any) -> Iterator[str]:
     yield from _message(pdu)
     said = receipt.read(pdu)
     if said is not None:
-        yield f"receipt id={','.join(map(_clean, said.ids))} {said.detail}".rstrip()
+        numbers = (digits(pdu.source_addr), digits(pdu.destination_addr))
+        yield f"receipt id={','.join(_id(one, numbers) for one in said.ids)} {said.detail}".rstrip()
 
 
-def _message_resp(pdu: Any) -> Iterator[str]:
-    yield f"message_id={_printable(pdu.message_id)}"
+def _message_resp(pdu: Any, number: str) -> Iterator[str]:
+    yield f"message_id={_id(pdu.message_id.decode('latin-1'), (number,))}"
+
+
+def _id(message_id: str, numbers: Iterable[str]) -> str:
+    return "***" if holds_number(message_id, numbers) else _clean(message_id)
 
 
 _BODIES: dict[type, Callable[[Any], Iterator[str]]] = {
@@ -86,10 +93,8 @@ _BODIES: dict[type, Callable[[Any], Iterator[str]]] = {
     smpp.SubmitSm: _message,
     smpp.DeliverSm: _incoming,
     smpp.DataSm: _incoming,
-    smpp.SubmitSmResp: _message_resp,
-    smpp.DeliverSmResp: _message_resp,
-    smpp.DataSmResp: _message_resp,
 }
+_ANSWERS = (smpp.SubmitSmResp, smpp.DeliverSmResp, smpp.DataSmResp)
 
 
 def _tlvs(tlvs: smpp.Tlvs) -> Iterator[str]:

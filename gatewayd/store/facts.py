@@ -55,12 +55,11 @@ class Facts(StorePart):
         return result.decode(), message_id.decode()
 
     async def _record_receipt(self, receipt: Receipt, payload: str, park: bool, by_number: bool) -> list[bytes]:
-        names = [lists.remote_name(receipt.smsc, remote) for remote in receipt.remote_ids]
         reply: bytes = await self._run(
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
-            [part for name in names for part in lists.bucket_of(name)],
+            [part for remote in receipt.remote_ids for part in lists.bucket_of_remote(receipt.smsc, remote)],
             receipt.event or "",
             receipt.detail,
             list(receipt.number_hashes),

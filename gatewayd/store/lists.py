@@ -9,6 +9,8 @@ from uuid import UUID
 
 from msgspec import Raw
 
+from gatewayd.core.remote_names import remote_hash
+
 BUCKETS = 2048
 """Lists of a day: ten million messages are five thousand entries in each."""
 
@@ -19,32 +21,29 @@ Entry = tuple[str, Raw]
 """The bucket of a name, and bytes that stand there."""
 
 
-def _place(name: str) -> tuple[str, bytes]:
-    digest = sha1(name.encode()).digest()
+def _place(digest: bytes) -> tuple[str, bytes]:
     return str(int.from_bytes(digest[8:10], "big") // 16 % BUCKETS), digest[:8]
 
 
-def bucket_of(name: str) -> Entry:
-    """The bucket of a name, and the 8 bytes with which its entries begin; as `bucket_of` of lua/shared/lists.lua."""
-    bucket, tag = _place(name)
+def entry(name: str, message_id: str) -> Entry:
+    """What names a message there; where it stands is as `bucket_of` of lua/shared/lists.lua says."""
+    bucket, tag = _place(sha1(name.encode()).digest())
+    return bucket, _text(tag + _packed(message_id))
+
+
+def bucket_of_remote(smsc: str, remote_id: str) -> Entry:
+    """The bucket of what an SMSC took under this id, and the 8 bytes with which its entries begin."""
+    bucket, tag = _place(remote_hash(smsc, remote_id))
     return bucket, _text(tag)
-
-
-def entry(name: str, message_id: str, more: bytes = b"") -> Entry:
-    """What names a message there."""
-    bucket, tag = _place(name)
-    return bucket, _text(tag + _packed(message_id) + more)
 
 
 def segments(message_id: str, smsc: str, remote_ids: Sequence[str]) -> list[Entry]:
     """What names the segments of a message by the ids that the SMSC gave them."""
-    named = enumerate(remote_ids, 1)
-    return [entry(remote_name(smsc, remote), message_id, bytes((segment,))) for segment, remote in named]
-
-
-def remote_name(smsc: str, remote_id: str) -> str:
-    """By what a segment is found that an SMSC took under this id."""
-    return f"{smsc}:{remote_id}"
+    packed_id, found = _packed(message_id), []
+    for segment, remote in enumerate(remote_ids, 1):
+        bucket, tag = _place(remote_hash(smsc, remote))
+        found.append((bucket, _text(tag + packed_id + bytes((segment,)))))
+    return found
 
 
 def packed(message_id: str) -> Raw:

@@ -70,7 +70,7 @@ class Database:
         self.stops: dict[tuple[str, Channel, str], Stop] = {}
         self.stop_owners: dict[tuple[str, Channel, str], str] = {}
         self.memory: dict[str, float] = {}
-        self.remote: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+        self.remote: dict[bytes, list[tuple[str, int, str]]] = {}
         self.parked: dict[Receipt, float] = {}
         self.latest: dict[str, str] = {}
         self.audit_heads: dict[str, AuditHead] = {}

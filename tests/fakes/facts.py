@@ -11,6 +11,7 @@ from gatewayd.core.model import (
     Known,
     Receipt,
 )
+from gatewayd.core.remote_names import remote_hash
 from gatewayd.core.status import FINAL, WAITING, Event, State
 from transitions import move
 
@@ -45,7 +46,7 @@ class FakeFacts(FakePart):
             return "unknown", ""
         stranger: tuple[str, int] | None = None
         for rank, remote in enumerate(receipt.remote_ids):
-            named = self.db.remote.get((receipt.smsc, remote), [])
+            named = self.db.remote.get(remote_hash(receipt.smsc, remote), [])
             fits = [one for one in named if not receipt.number_hash or one[2] in ("", *receipt.number_hashes)]
             if fits:
                 sure = [one for one in fits if one[2] in receipt.number_hashes] if receipt.wording else []
@@ -81,7 +82,7 @@ class FakeFacts(FakePart):
         whole = shown and row.segments[awaited:] == "."
         if not index:
             index = max(row.segments.find(".", awaited), row.segments.find(".")) + 1 or 1
-            named = self.db.remote.get((receipt.smsc, receipt.remote_ids[0]), [])
+            named = self.db.remote.get(remote_hash(receipt.smsc, receipt.remote_ids[0]), [])
             if message_id not in (one[0] for one in named):
                 self._name(receipt.smsc, receipt.remote_ids[0], (message_id, index, row.address))
         if goes_on and self._go_on(message_id, row):

@@ -13,6 +13,7 @@ from gatewayd.core.model import (
     ReportJob,
     TracedEvent,
 )
+from gatewayd.core.remote_names import remote_hash
 from gatewayd.core.status import FINAL, REPORTS, WAITING, State
 from gatewayd.store.unheard import UNHEARD_FOR, Unheard
 
@@ -135,8 +136,8 @@ class FakePart:
 
     def _name(self, route: str, remote: str, segment: tuple[str, int, str]) -> None:
         """The latest first; another message that bore the id keeps it."""
-        before = [one for one in self.db.remote.get((route, remote), ()) if one[0] != segment[0]]
-        self.db.remote[route, remote] = [segment, *before]
+        before = [one for one in self.db.remote.get(remote_hash(route, remote), ()) if one[0] != segment[0]]
+        self.db.remote[remote_hash(route, remote)] = [segment, *before]
 
     def _in_work(self, message_id: str, row: Row) -> bool:
         aside = self.db.aside.get((row.label, row.channel), {})

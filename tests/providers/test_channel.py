@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from fakes import FakeStore
 from gatewayd.config import Provider
 from gatewayd.core.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
-from gatewayd.core.model import Handed, Message, Order, Sms
+from gatewayd.core.model import Handed, Message, Order, Sms, part_of
 from gatewayd.providers.channel import HttpChannel
 from gatewayd.providers.health import IN_A_ROW, UNANSWERED_IN_A_ROW
 from gatewayd.providers.probes import PROBE_AFTER
@@ -107,7 +107,7 @@ def test_a_message_is_marked_and_asked_once() -> None:
     assert b'"to":"+447700900123"' in body
     assert b"https://go.example/dlr/vendor/a540f662-45b3-41ee-be56-000000000000" in body
     protocol.dataReceived(answer('{"ids": ["A1", "A2"]}'))
-    parts = tuple(f"a540f662-45b3-41ee-be56-000000000000/{one}" for one in ("A1", "A2"))
+    parts = tuple(part_of("vendor", "a540f662-45b3-41ee-be56-000000000000", one) for one in ("A1", "A2"))
     assert send.outcome == Handed("vendor", parts, "A1 A2")
 
 

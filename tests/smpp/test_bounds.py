@@ -19,7 +19,7 @@ SMALL, LARGE = 4000, 64_000
 
 def read(stream: bytes) -> int:
     """All that is done to what comes before it is stored; how many requests it was."""
-    session = SmppSession(20, Timers(), 0.0, tap=lambda sent, octets: trace.words(octets) and None)
+    session = SmppSession(20, Timers(), 0.0, tap=lambda sent, octets, token: trace.words(octets) and None)
     session.phase = Phase.BOUND
     came = 0
     for event in session.received(stream, 1.0):

@@ -17,7 +17,7 @@ from gatewayd.core.status import Event
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Status, SubmitSm
 from redis_server import until
-from smpp_world import LONG, Memory, World, order, refusal, running, settings
+from smpp_world import LONG, PHONE, Memory, World, order, refusal, running, settings
 
 
 def rate_now(way: WayState) -> float:
@@ -322,3 +322,15 @@ async def test_a_changed_account_is_bound_anew_and_a_removed_one_unbound() -> No
         await until(lambda: smsc.sessions == [])
         assert [step.what for step in smsc.steps].count("unbind") == 2
         assert world.channel.routes() == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_holds_the_number_is_handed_on_without_it() -> None:
+    """Of each segment, in answer and receipt alike: all that is kept of it is what its message is found by."""
+    behaviour = Behaviour(ids_from=int(PHONE) * 1000)
+    async with running(behaviour) as (world, smsc):
+        handed = await world.send(order(body=LONG))
+        await until(lambda: len(world.evidence.receipts) == len(smsc.submits))
+        said = {one for receipt in world.evidence.receipts for one in receipt.remote_ids}
+        assert set(handed.remote_ids) <= said
+        assert not any(PHONE.strip("+") in one for one in (*said, *handed.remote_ids))

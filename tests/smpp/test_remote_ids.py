@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.smpp.remote_ids import IdRule, IdsSeen, forms, lookups, stored
+from gatewayd.smpp.remote_ids import IdRule, IdsSeen, forms, holds_number, lookups, stored
 
 RULES: list[IdRule] = list(get_args(IdRule))
 
@@ -130,3 +130,23 @@ def test_any_id_is_found_again_as_it_is(message_id: bytes, rule: IdRule) -> None
     if kept and rule in ("as-is", "auto"):
         assert forms(message_id, rule)[0] == kept
     assert all(0 < len(form) <= 160 for form in forms(message_id, rule))
+
+
+@pytest.mark.parametrize(
+    ("message_id", "holds"),
+    [
+        ("447700900999", True),
+        ("7700900999-17", True),
+        ("s1.07700.900.999", True),
+        (f"{447700900999:x}", True),
+        ("0900999", True),
+        ("8000001", False),
+        ("900999", False),
+        ("3f2504e0-4f89-11d3-9a0c-0305e82c3301", False),
+        ("", False),
+    ],
+)
+def test_an_id_that_holds_the_number_is_known(message_id: str, holds: bool) -> None:
+    """However the country is written before it, and in hexadecimal; a short code in it is nobody's."""
+    assert holds_number(message_id, ("+447700900999",)) is holds
+    assert not holds_number(message_id, ("", "900999"))

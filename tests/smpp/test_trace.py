@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import globalLogPublisher
 
+from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp import trace
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Tag
@@ -81,6 +82,15 @@ def test_any_body_can_be_told(body: bytes, command_id: int) -> None:
     assert trace.words(octets).isprintable()
 
 
+@pytest.mark.parametrize("remote_id", [NUMBER, f"{NUMBER}-1", f"{int(NUMBER):X}"])
+def test_an_id_that_holds_the_number_is_not_told(remote_id: str) -> None:
+    """Neither where a receipt names it nor in the answer to a submit to that number."""
+    said = smpp.DeliverSm(9, source_addr=b"+" + NUMBER.encode(), esm_class=4, short_message=f"id:{remote_id}".encode())
+    assert trace.words(smpp.encode(said)).endswith("receipt id=***")
+    answer = smpp.encode(smpp.SubmitSmResp(7, 0, remote_id.encode()))
+    assert trace.words(answer, PHONE) == "submit_sm_resp 7 ESME_ROK message_id=***"
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_reload_switches_the_trace() -> None:
     """Off by default; on and off on the living bind, for both directions, with nothing of the message in it."""
@@ -92,7 +102,7 @@ async def test_a_reload_switches_the_trace() -> None:
 
     globalLogPublisher.addObserver(observe)
     try:
-        async with running() as (world, smsc):
+        async with running(Behaviour(ids_from=int(f"{NUMBER}000"))) as (world, smsc):
             await world.send(order())
             await until(lambda: len(world.evidence.receipts) == 1)
             assert lines == []
@@ -108,6 +118,7 @@ async def test_a_reload_switches_the_trace() -> None:
             assert all(line.startswith("world/transceiver/0 ") for line in lines)
             told = "\n".join(lines)
             assert not any(word in told for word in (NUMBER, "Amazing", "Meet", "secret"))
+            assert "message_id=***" in told
             world.channel.reconfigure({"world": settings(smsc.port)}, world.labels)
             seen = len(lines)
             await world.send(order(3))

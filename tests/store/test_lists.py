@@ -15,9 +15,9 @@ def _read(some: msgspec.Raw) -> bytes:
 
 
 def test_a_name_has_its_bucket_and_its_bytes() -> None:
-    """Both out of its SHA-1, as lua/shared/lists.lua has them: the contract finds what one wrote by the other."""
-    bucket, tag = lists.bucket_of("abc")
-    assert (bucket, _read(tag)) == (str(0xBA3 % 2048), bytes.fromhex("a9993e364706816a"))
+    """Both out of the SHA-1 of SMSC, colon and id, as in lua/shared: the contract finds what one wrote by the other."""
+    bucket, tag = lists.bucket_of_remote("a", "bc")
+    assert (bucket, _read(tag)) == (str(0x9A9 % 2048), bytes.fromhex("2d8be7b50c257340"))
 
 
 def test_an_entry_names_a_message() -> None:
@@ -26,7 +26,7 @@ def test_an_entry_names_a_message() -> None:
     assert (bucket, _read(whole)[8:]) == (str(0xBA3 % 2048), bytes.fromhex(ID.replace("-", "")))
     [first, second] = lists.segments(ID, "world", ["r1", "r2"])
     assert [_read(one)[24:] for _, one in (first, second)] == [b"\x01", b"\x02"]
-    assert lists.bucket_of(lists.remote_name("world", "r2"))[0] == second[0]
+    assert lists.bucket_of_remote("world", "r2")[0] == second[0]
 
 
 def test_ids_are_read_out_of_a_list() -> None:

@@ -5,6 +5,7 @@ import pytest_twisted
 from msgspec.structs import replace
 
 from gatewayd.core.model import Channel, Handed, Message, Receipt
+from gatewayd.core.remote_names import sealed
 from gatewayd.core.status import Event, Report, State
 from gatewayd.store.link import RedisLink
 from store_world import World, alone, world
@@ -358,3 +359,28 @@ async def test_a_receipt_without_an_id_is_unknown(world: World, park: bool) -> N
     await uncertain(world)
     receipt = Receipt("world", (), Event.DELIVERED, number_hash="hash")
     assert await world.one.record_receipt(receipt, park=park) == ("unknown", "")
+
+
+def _sealed(ids: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sealed("world", one) for one in ids)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("is_answer", [True, False])
+async def test_the_hash_that_stands_for_an_id_names_the_same(world: World, is_answer: bool) -> None:
+    """Whether only the answers or only the receipts showed that it holds the number."""
+    ids = ("447700900021", "44770090002a", "44770090002b")
+    in_answers, in_receipts = (_sealed(ids), ids) if is_answer else (ids, _sealed(ids))
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash", segments=3)
+    await world.one.record_segments(message.id, "world", in_answers[:1])
+    await world.one.mark(message, "world", "hash", segments=3)
+    await world.one.settle_again(message, 0, "throttled", progress=in_answers[:2])
+    [again] = await world.one.lease_messages(Channel.SMS, 10)
+    assert again.progress == in_answers[:2]
+    await world.one.mark(message, "world", "hash", segments=3)
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", in_answers))
+    for one in in_receipts:
+        found = await world.one.record_receipt(Receipt("world", (one,), Event.DELIVERED), park=True)
+        assert found[1] == message.id
+    assert await world.state(message) is State.DELIVERED

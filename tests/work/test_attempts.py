@@ -11,6 +11,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from gatewayd.config import Smsc
 from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Channel, Handed, Leased, Receipt, ReportJob
+from gatewayd.core.remote_names import remote_hash
 from gatewayd.core.status import Event, State
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report_attempts import ReportWork
@@ -45,7 +46,7 @@ def test_a_due_message_is_sent(bench: Bench) -> None:
     bench.outbox.startService()
     assert bench.state() is State.SENT
     assert bench.told() == "a"
-    assert bench.store.db.remote["world", "r1"][0][0] == ID
+    assert bench.store.db.remote[remote_hash("world", "r1")][0][0] == ID
     assert bench.meter.outcomes == [("amazing", Channel.SMS, "sent")]
 
 

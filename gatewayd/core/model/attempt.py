@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from gatewayd.core.model.kept import TracedEvent
 from gatewayd.core.model.message import Channel, Message
+from gatewayd.core.remote_names import sealed
 from gatewayd.core.status import Report, State
 
 
@@ -43,9 +44,9 @@ class Handed(Struct, frozen=True, gc=False):
     detail: str = ""
 
 
-def part_of(message_id: str, remote_id: str) -> str:
+def part_of(provider: str, message_id: str, remote_id: str) -> str:
     """A provider's id of one part of a message, as a remote id: no other message's report can name it."""
-    return f"{message_id}/{remote_id}"
+    return sealed(provider, f"{message_id}/{remote_id}")
 
 
 class Leased(Struct, frozen=True):

@@ -90,7 +90,7 @@ class World:
 
     def answered(self, *ids: str, message_id: str = ID) -> None:
         """The vendor took it; what was parked is recorded."""
-        parts = tuple(part_of(message_id, one) for one in ids)
+        parts = tuple(part_of("vendor", message_id, one) for one in ids)
         channel = self.message.channel
         for receipt in run(self.store.settle_sent(message_id, channel, Handed("vendor", parts))).parked:
             run(self.tracker.record_receipt(receipt))

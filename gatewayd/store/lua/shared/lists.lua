@@ -1,10 +1,14 @@
 -- What stands in the lists of shared/list_entry.lua.
 
--- The bucket of a name and its 8 bytes: for hot paths Python says them (lists.py).
-local function bucket_of(name)
-  local hash = redis.sha1hex(name)
+-- Where what has this hash (20 hexadecimal digits of it, or more) stands: the bucket, and its 8 bytes.
+local function place_of(hash)
   local tag = struct.pack('>I4I4', tonumber(sub(hash, 1, 8), 16), tonumber(sub(hash, 9, 16), 16))
   return tonumber(sub(hash, 17, 19), 16) % 2048, tag
+end
+
+-- The bucket of a name and its 8 bytes: for hot paths Python says them (lists.py).
+local function bucket_of(name)
+  return place_of(redis.sha1hex(name))
 end
 
 -- The positions of the entries of this name in a list whose entries have so many bytes.
