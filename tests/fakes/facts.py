@@ -21,6 +21,8 @@ ANSWERED_WITHIN = 60
 LOOKS = (12, 30, 60, 300, PARKED_FOR)
 _OUTCOME = {Event.DELIVERED: "d", Event.FAILED: "f", Event.BOUNCED: "f", Event.REJECTED: "r"}
 
+_GUESSED = "?"
+
 
 class FakeFacts(FakePart):
     """IFacts of FakeStore."""
@@ -55,8 +57,13 @@ class FakeFacts(FakePart):
                 break
             if named and rank == 0:
                 stranger = named[0][:2]
-        if not message_id:
-            message_id = self._lost_to(receipt, by_number)
+        is_anothers, is_next = bool(index) and self._is_anothers(receipt, self.db.rows[message_id], index), False
+        is_known_new = bool(index) and not is_anothers and self._is_known_new(receipt, self.db.rows[message_id], index)
+        if not message_id or is_known_new:
+            lost = self._lost_to(receipt, by_number)
+            is_next = bool(lost) and not receipt.parked_at and self._is_one_due(receipt)
+            if lost and not is_next:
+                message_id, index, rivals = lost, 0, 0
         ours = any(name in self.db.latest for name in receipt.number_hashes)
         sure = not ours and (by_number or len(receipt.remote_ids) == 1)
         if not message_id and stranger and sure and self.db.rows[stranger[0]].state not in FINAL:
@@ -65,7 +72,7 @@ class FakeFacts(FakePart):
         bad = receipt.event is not None and _OUTCOME[receipt.event] != "d"
         unsent = row is not None and row.state in WAITING and len(row.segments) > 1
         too_early = row is not None and bad and unsent and self._in_work(message_id, row)
-        if row is None or too_early or (index and self._is_anothers(receipt, row, index)):
+        if row is None or too_early or is_anothers or is_next:
             if not park:
                 return "unknown", ""
             kept = receipt if receipt.parked_at else replace(receipt, parked_at=now)
@@ -89,13 +96,8 @@ class FakeFacts(FakePart):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
         has_ended = not self._is_open(row, index)
-        if (
-            event is not None
-            and not has_ended
-            and receipt.wording
-            and (rivals > 1 or (receipt.parked_at and not guessed))
-        ):
-            row.wording[index] = str(receipt.wording)
+        if event is not None and not has_ended and receipt.wording and (rivals > 1 or receipt.parked_at or guessed):
+            row.wording[index] = _GUESSED * guessed + str(receipt.wording)
         if event is not None and len(row.segments) > 1:
             at = index - 1
             if at >= len(row.segments) or row.segments[at] != ".":
@@ -122,15 +124,19 @@ class FakeFacts(FakePart):
         return ("moved" if changed else "ignored"), message_id
 
     def _whose(self, rivals: list[tuple[str, int, str]], wording: str) -> tuple[str, int]:
-        """Of messages to one number under one id: by this very receipt, else the oldest open one, else the latest."""
-        found = rivals[0]
+        """Of messages to one number under one id: by this very receipt, else the oldest open one, else the one that it
+        was taken for, else the latest.
+        """
+        opened, guessed = None, None
         for one in rivals:
             row, index = self.db.rows[one[0]], one[1]
             if row.wording.get(index) == wording:
                 return one[:2]
+            if row.wording.get(index) == _GUESSED + wording:
+                guessed = one
             if self._is_open(row, index):
-                found = one
-        return found[:2]
+                opened = one
+        return (opened or guessed or rivals[0])[:2]
 
     def _is_open(self, row: Row, index: int) -> bool:
         return row.state not in FINAL and (len(row.segments) < 2 or row.segments[index - 1 : index] == ".")
@@ -143,6 +149,17 @@ class FakeFacts(FakePart):
             return False
         to_it = [one for one in self.db.rows.values() if one.address == row.address and one.route == receipt.smsc]
         return any(one.state is State.UNCERTAIN and one.lease for one in to_it)
+
+    def _is_known_new(self, receipt: Receipt, row: Row, index: int) -> bool:
+        """Whether its message is known to have ended by another receipt."""
+        if receipt.event is None or not receipt.wording or row.address not in receipt.number_hashes:
+            return False
+        known = row.wording.get(index)
+        return not self._is_open(row, index) and known not in (None, receipt.wording, _GUESSED + receipt.wording)
+
+    def _is_one_due(self, receipt: Receipt) -> bool:
+        due = (one for one, at in self.db.parked.items() if at <= self._now())
+        return any(set(one.number_hashes) & set(receipt.number_hashes) for one in due)
 
     def _lost_to(self, receipt: Receipt, by_number: bool) -> str:
         """The oldest uncertain message to the receipt's number that it may be about; after a while the latest, too."""

@@ -264,3 +264,44 @@ async def test_a_receipt_from_before_the_mark_is_about_another_message(world: Wo
     await world.one.mark(message, "world", "numberhash")
     assert (await world.one.record_receipt(earlier, park=False, by_number=True))[0] == "unknown"
     assert await world.state(message) is State.UNCERTAIN
+
+
+@pytest_twisted.ensureDeferred
+async def test_uncertain_messages_under_one_id_get_a_receipt_each(world: World) -> None:
+    """An SMSC gives one id to all: the next one's receipt is none brought again, and one brought again is nobody's."""
+    messages = []
+    for _ in range(3):
+        world.clock.advance(1)
+        messages.append((await uncertain(world))[0])
+    receipts = [Receipt("world", ("0",), Event.DELIVERED, number_hash="hash", wording=one) for one in "abc"]
+    for message, receipt in zip(messages, receipts, strict=True):
+        assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+        for again in receipts[: receipts.index(receipt) + 1]:
+            assert (await world.two.record_receipt(again, park=True))[0] == "ignored"
+    world.clock.advance(60)
+    for parked in (await world.one.parked_receipts(10))[0]:
+        assert (await world.one.record_receipt(parked, park=False, by_number=True))[0] == "ignored"
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_receipt_that_came_first_is_for_the_older_uncertain_message(world: World) -> None:
+    """One that waits goes before one that comes once its message is known to be uncertain: it can't be about the later
+    message, which was not written yet when it came.
+    """
+    older = await world.leased()
+    await world.one.mark(older, "world", "hash")
+    world.clock.advance(1)
+    first, second = (Receipt("world", (one,), Event.DELIVERED, number_hash="hash", wording=one) for one in ("r1", "r2"))
+    assert (await world.one.record_receipt(first, park=True))[0] == "parked"
+    world.clock.advance(1)
+    later = await world.leased()
+    await world.one.mark(later, "world", "hash")
+    for message in (older, later):
+        await world.one.settle_again(message, message.deadline, "no answer", counts=False, uncertain=True)
+    assert (await world.one.record_receipt(second, park=True))[0] == "parked"
+    found = []
+    for _ in range(2):
+        for parked in (await world.one.parked_receipts(10))[0]:
+            found.append(await world.one.record_receipt(parked, park=False, by_number=True))
+        world.clock.advance(2)
+    assert found == [("moved", older.id), ("moved", later.id)]

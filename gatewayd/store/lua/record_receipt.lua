@@ -8,7 +8,8 @@
 --         answer comes; the first final receipt of a segment wins; or else it is about the oldest uncertain one to that
 --         number, and then about the segment whose answer was lost: that one was taken, so the message goes on behind it,
 --         or is sent; of several to one number that bear one id each gets a receipt of its own, and none that is brought
---         again; where all of them have theirs, it waits for the answer of one that is on the wire
+--         again; where all of them have theirs, it waits for the answer of one that is on the wire, or is the next
+--         uncertain one's
 
 -- Most receipts come when their message waits no more, and then it has little.
 local read = RECORD(state, label, address_hash, segments, accepted_at)
@@ -38,15 +39,24 @@ local function is_open(m, segment)
   return not m.segments or #m.segments < 2 or sub(m.segments, segment, segment) == '.'
 end
 
+-- Before the wording of a receipt that was taken for a message by its number: an answer may name another one for it.
+local GUESSED = '?'
+
+local function ended_by(m, segment)
+  return call('HGET', m.key, FIELD.wording .. segment)
+end
+
 -- Of a day's messages to one number under one id, the latest first: the one that ended by this very receipt, as it is
--- brought again; else the oldest one whose end is not known; else the latest.
+-- brought again; else the oldest one whose end is not known; else the one for which it was taken; else the latest.
 local function whose(rivals, wording)
-  local found = rivals[1]
+  local open, guessed
   for _, rival in ipairs(#rivals > 1 and rivals or {}) do
-    if call('HGET', KEY.message .. rival.message.id, FIELD.wording .. rival.segment) == wording then return rival end
-    if is_open(rival.message, rival.segment) then found = rival end
+    local by = ended_by(rival.message, rival.segment)
+    if by == wording then return rival end
+    if by == GUESSED .. wording then guessed = rival end
+    if is_open(rival.message, rival.segment) then open = rival end
   end
-  return found
+  return open or guessed or rivals[1]
 end
 
 -- By its id: the message, the segment, and whether others to that number bear the id; or what the likeliest form names
@@ -138,6 +148,14 @@ local function by_number_of(smsc, numbers, came_at, patient)
   return found, ours
 end
 
+-- Whether a receipt for one of these numbers is to be looked at now: it came before a new one.
+local function is_one_due(numbers)
+  for _, payload in ipairs(call('ZRANGEBYSCORE', KEY.parked, '-inf', now, 'LIMIT', 0, 500)) do
+    for _, number in ipairs(numbers) do if find(payload, number, 1, true) then return true end end
+  end
+  return false
+end
+
 local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
   wording)
   -- Nothing could be named, nor found again.
@@ -146,9 +164,18 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   -- Set back since, the clock doesn't tell how long it has waited; a look was put off until then.
   local is_old = NOW - came_at >= 10000 or came_at > NOW
   local m, segment, has_rivals, stranger = by_id(smsc, remotes, places, numbers, wording)
-  if not m then
-    local ours
-    m, ours = by_number_of(smsc, numbers, came_at, by_number == 1 and is_old)
+  -- What bears its id ended by another receipt; an SMSC that gives an id twice may do so again.
+  local by = m and segment and event ~= '' and wording ~= '' and not is_open(m, segment) and is_to(numbers, m.address_hash)
+    and (ended_by(m, segment) or GUESSED)
+  local is_not_its = by and by ~= wording
+  local is_anothers = is_not_its and is_one_on_the_wire(smsc, m.address_hash)
+  -- Of an end of which no wording is kept nobody can tell whether this is its receipt brought again.
+  local is_known_new = is_not_its and not is_anothers and by ~= GUESSED and by ~= GUESSED .. wording
+  if not m or is_known_new then
+    local lost, ours = by_number_of(smsc, numbers, came_at, by_number == 1 and is_old)
+    local is_next = lost and was_parked == 0 and is_one_due(numbers)
+    if lost and not is_next then m, segment, has_rivals = lost, nil, false end
+    is_anothers = is_anothers or is_next
     -- Carriers write numbers as they like. An id's likeliest form is that message's whatever the number, where it is none
     -- that we wrote to: its only form at once, one of several after the right one had its time to come. Under a less
     -- likely one, it is somebody else's.
@@ -159,10 +186,6 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   local bad = letter and letter ~= 'd'
   -- A part of it failed while the rest is being submitted: `accepted`, which goes before that, is for all of it.
   local too_early = bad and m and m.segments and #m.segments > 1 and WAITING[m.state] and in_work(m)
-  -- What bears its id ended by another receipt; an SMSC that gives an id twice may do so again.
-  local is_anothers = m and segment and event ~= '' and wording ~= '' and not is_open(m, segment)
-    and is_to(numbers, m.address_hash) and call('HGET', m.key, FIELD.wording .. segment) ~= wording
-    and is_one_on_the_wire(smsc, m.address_hash)
   local waits = not m or too_early or is_anothers
   if waits and may_park == 0 then return receipt_reply('unknown', '') end
   -- By its number it is guessed whose it is. Another submit to that number may be on the wire: its answer, which names
@@ -214,8 +237,8 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     return receipt_reply('ignored', id)
   end
   -- By that it is known where it is brought again: another message may bear the id, or it came twice before the answer.
-  if wording ~= '' and is_open(m, segment) and (has_rivals or was_parked == 1 and not guessed) then
-    set(m, FIELD.wording .. segment, wording)
+  if wording ~= '' and is_open(m, segment) and (has_rivals or was_parked == 1 or guessed) then
+    set(m, FIELD.wording .. segment, (guessed and GUESSED or '') .. wording)
   end
   local words = detail
   if outcomes and #outcomes > 1 then
