@@ -127,11 +127,13 @@ class HttpChannel(Service):
             raise Uncertain(lost, route=name)
         if verdict is Verdict.REJECTED:
             vendor.health.answered(now)
+            vendor.own_reasons.forget()
             raise PermanentFailure(reason)
         if verdict is Verdict.THROTTLED:
             vendor.health.answered(now)
             until = vendor.throttled(order.message.id, answer, later)
             raise TemporaryFailure(reason, not_before=until, counts=False)
+        vendor.own_reasons.refused(order.message.id, str(answer.status))
         if answer.status in _OWN_TROUBLE or (not 200 <= answer.status < 300 and not 400 <= answer.status < 500):
             vendor.health.failed(now, reason, later if answer.status == _UNAVAILABLE else 0.0)
             self.log.warn("{reason}", reason=reason, message_id=order.message.id)

@@ -15,6 +15,7 @@ from gatewayd.core.at_most import has_ended
 from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Down, TemporaryFailure
 from gatewayd.core.model import WayState
+from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.slots import Slots
 from gatewayd.providers.exchange import Answered, Exchange, why_down
@@ -48,6 +49,7 @@ class Vendor:
         self.name = name
         self.settings = settings
         self.health = Health(clock.seconds(), jitter)
+        self.own_reasons = OwnReasons("message")
         self._clock = clock
         self._pace = Pace(clock, f"provider:{name}", settings.rate, reserve, jitter)
         self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
@@ -91,17 +93,18 @@ class Vendor:
     def state(self) -> WayState:
         """As one line for people."""
         up, health = self.up, self.health
+        refuses = self.own_reasons.words() or self._long_pause()
         return WayState(
             up=up,
             word="up" if up else "down",
-            reason=(up and self._pace.trouble()) or health.trouble,
+            reason=(up and (refuses or self._pace.trouble())) or health.trouble,
             since=health.since,
             in_flight=self._in_flight,
             window=self.settings.connections,
             rate=self.settings.rate,
             handed=self._handed,
             throttled=self._pace.throttles,
-            refuses=self._long_pause(),
+            refuses=refuses,
         )
 
     def _long_pause(self) -> str:
@@ -129,6 +132,7 @@ class Vendor:
     def reconfigure(self, settings: Provider) -> None:
         """Go by these from the next message on; connections stay."""
         self.settings = settings
+        self.own_reasons.forget()
         self._pace.rate = settings.rate
         self._slots.limit = settings.connections
         self._exchange.wait_for(settings.timeout)
@@ -174,6 +178,7 @@ class Vendor:
     def accepted(self, answer: Answered) -> None:
         """It accepted the message."""
         self._handed += 1
+        self.own_reasons.forget()
         self._pace.accepted(answer.written_at)
 
     async def connect(self, listened: float = 0.0) -> None:

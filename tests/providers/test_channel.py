@@ -605,3 +605,28 @@ def test_reports_can_come_since_the_start() -> None:
     assert (world.channel.heard_since("vendor"), world.channel.heard_since("mute")) == (100, 0)
     assert [world.channel.tells_later(name) for name in ("vendor", "mute", "gone")] == [True, False, False]
     world.channel.stopService()
+
+
+def test_a_vendor_whose_answers_nobody_knows_says_so() -> None:
+    """Three messages in a row: it is up, and nothing goes out. What it takes, or rejects for itself, ends that."""
+    world = World()
+    sent = world.send()
+    protocol, _ = world.reactor.connect()
+    for ending in (answer(), answer('{"error": 21211}', 400), None):
+        for number in range(3):
+            assert world.channel.states()["vendor"].refuses == ""
+            sent = world.send(number=number) if sent.outcome else sent
+            protocol.dataReceived(answer('{"error": 1}', 400))
+            assert isinstance(sent.outcome, TemporaryFailure)
+            # Once more it says nothing of others.
+            world.send(number=number)
+            protocol.dataReceived(answer('{"error": 1}', 400))
+        state = world.channel.states()["vendor"]
+        assert (state.up, state.refuses) == (True, "it refuses every message, the latest with 400")
+        assert state.reason == state.refuses
+        if ending is None:
+            world.channel.reconfigure(world.tables({"vendor": {"rate": "50/s"}}))
+        else:
+            world.send(number=9)
+            protocol.dataReceived(ending)
+    assert world.channel.states()["vendor"].refuses == ""
