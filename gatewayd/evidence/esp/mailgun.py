@@ -50,6 +50,9 @@ EVENTS: dict[str, Event | None] = {
 REASONS: dict[str, Event] = {
     "old": Event.FAILED,
 }
+ROBOT = "robot"
+"""The `client-type` of a scanner, beside browsers and mail programs."""
+
 _STAMP = re.compile(r"[0-9]{10}")
 
 SUPPRESSED = "suppress-"
@@ -103,7 +106,9 @@ def _event(data: Json, key: str) -> EspEvent:
         and _meaning(name, text(data, "severity").lower(), reason) is Event.BOUNCED
         and is_hard(code, words, otherwise=text(status, "bounce-type").lower() == "hard"),
         at=moment(data, "timestamp"),
-        machine=bool(text(client, "bot")) or is_machine(text(client, "user-agent")),
+        machine=bool(text(client, "bot"))
+        or text(client, "client-type").lower() == ROBOT
+        or is_machine(text(client, "user-agent")),
     )
 
 
@@ -127,7 +132,7 @@ def _old_event(first: dict[str, str], last: dict[str, str], key: str) -> EspEven
         key=key,
         detail=plain(name, first.get("reason", ""), code, words, about=first),
         hard=event is Event.BOUNCED and is_hard(code, words, otherwise=False),
-        machine=is_machine(first.get("user-agent", "")),
+        machine=first.get("client-type", "").lower() == ROBOT or is_machine(first.get("user-agent", "")),
     )
 
 

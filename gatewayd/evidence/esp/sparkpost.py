@@ -53,6 +53,9 @@ PERMANENT = frozenset({"10", "30"})
 
 _BOUNCES = frozenset({"bounce", "out_of_band"})
 
+_NOT_SPAM = "not-spam"
+"""A feedback report (RFC 5965, section 7.3) of somebody who says that the mail is none."""
+
 # The picture at the top of a mail: prefetchers load it, and `open` follows where a person does.
 _MACHINE_TYPES = frozenset({"initial_open"})
 
@@ -74,6 +77,8 @@ def _event(item: Json) -> EspEvent:
         event = CLASSES[group]
     elif name in _BOUNCES and group in PERMANENT:
         event = Event.BOUNCED
+    if event is Event.COMPLAINED and text(item, "fbtype").lower() == _NOT_SPAM:
+        event = None
     return EspEvent(
         token=text(table(item, "rcpt_meta"), "gw") or text(table(item, "metadata"), "gw"),
         event=event,
@@ -81,5 +86,9 @@ def _event(item: Json) -> EspEvent:
         detail=plain(name, group, text(item, "error_code"), reason, about=item),
         hard=event is Event.BOUNCED and is_hard(reason, otherwise=group in PERMANENT),
         at=moment(item, "timestamp"),
-        machine=name in _MACHINE_TYPES or is_true(item.get("is_prefetched")) or is_machine(text(item, "user_agent")),
+        machine=name in _MACHINE_TYPES or _prefetched(item) or is_machine(text(item, "user_agent")),
     )
+
+
+def _prefetched(item: Json) -> bool:
+    return any(is_true(part.get("is_prefetched")) for part in (item, table(item, "user_agent_parsed")))

@@ -102,6 +102,9 @@ def test_mailjet_events(data: dict[str, object], event: Event | None, hard: bool
         ({"type": "policy_rejection", "bounce_class": "25"}, Event.REJECTED, False),
         ({"type": "list_unsubscribe"}, Event.UNSUBSCRIBED, False),
         ({"type": "amp_initial_open"}, None, False),
+        ({"type": "spam_complaint", "fbtype": "abuse"}, Event.COMPLAINED, False),
+        ({"type": "spam_complaint"}, Event.COMPLAINED, False),
+        ({"type": "spam_complaint", "fbtype": "not-spam"}, None, False),
     ],
 )
 def test_sparkpost_events(data: dict[str, object], event: Event | None, hard: bool) -> None:
@@ -117,4 +120,9 @@ def test_sparkpost_prefetches_are_machines() -> None:
         {"msys": {"track_event": {"type": kind, "is_prefetched": early}}}
         for kind, early in (("initial_open", False), ("open", True), ("open", False))
     ]
-    assert [event.machine for event in sparkpost.read(request(posted), Settings())] == [True, True, False]
+    posted += [
+        {"msys": {"track_event": {"type": "open", "user_agent_parsed": {"is_prefetched": early, "is_proxy": True}}}}
+        for early in (True, False)
+    ]
+    found = sparkpost.read(request(posted), Settings())
+    assert [event.machine for event in found] == [True, True, False, True, False]

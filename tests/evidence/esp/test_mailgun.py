@@ -87,7 +87,9 @@ def test_mailgun_events(data: dict[str, object], event: Event | None, hard: bool
 
 
 def test_mailgun_bots_are_machines() -> None:
-    """client-info.bot names the prefetcher."""
+    """client-info.bot names the prefetcher, client-type a robot."""
+    assert mailgun_event(event="opened", **{"client-info": {"client-type": "robot"}}).machine
+    assert not mailgun_event(event="opened", **{"client-info": {"client-type": "mobile browser"}}).machine
     assert mailgun_event(event="opened", **{"client-info": {"bot": "apple"}}).machine
     assert not mailgun_event(event="opened", **{"client-info": {"bot": "", "user-agent": "Thunderbird"}}).machine
 
