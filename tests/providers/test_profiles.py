@@ -173,6 +173,7 @@ def test_telnyx() -> None:
 
     assert said("telnyx", event("delivered")) == [("T1", "delivered")]
     assert said("telnyx", event("delivery_failed")) == [("T1", "failed")]
+    assert said("telnyx", event("expired")) == [("T1", "failed")]
     assert said("telnyx", event("queued")) == [("T1", None)]
 
 
