@@ -133,7 +133,7 @@ def gatewayd(
     The reactor's timers go by `clock`. First what others ask, along a message's way; then what a reload changes, who
     says what does not work, and last the services, in the order in which they start.
     """
-    shared = make_shared(reactor, config, random.Random().random, lambda: uuid.uuid4().hex)
+    shared = make_shared(reactor, config, random.Random().random, lambda: uuid.uuid4().hex, os.environ)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.make_reports_due)
     reporter = Reporter(reactor, callbacks, config.labels, shared.make_reports_due)
     unmatched = UnmatchedReceipts(reactor)

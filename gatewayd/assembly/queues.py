@@ -99,6 +99,7 @@ def make_keeper(shared: Shared, queues: Queues, tracker: Tracker) -> Keeper:
         evidence=tracker,
         marks=shared.marks,
         statuses=shared.statuses,
+        last_words=shared.last_words,
         on_usurped=lambda: end(shared.reactor),
         instance=shared.config.gatewayd.instance,
     )

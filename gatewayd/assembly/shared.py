@@ -1,7 +1,9 @@
 """What most parts are given: made first, and closed last."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
@@ -27,6 +29,7 @@ from gatewayd.store.access import redis_link
 from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
 from gatewayd.store.stop_list import StopList
+from gatewayd.work.last_words import LastWords
 from gatewayd.work.marks import Marks
 from gatewayd.work.statuses import RecentStatuses
 
@@ -51,6 +54,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     store: RedisStore
     marks: Marks
     statuses: RecentStatuses
+    last_words: LastWords
     metrics: Metrics
     degraded: DegradedNow
     recent: RecentTroubles
@@ -81,13 +85,20 @@ class Shared(Struct, frozen=True, kw_only=True):
 
     async def close(self) -> None:
         """Give back what is no service."""
+        self.last_words.keep()
         await self.directories.close()
         if self.audit is not None:
             self.audit.close()
 
 
-def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], unique: Callable[[], str]) -> Shared:
-    """From the configuration."""
+def make_shared(
+    reactor: Any,
+    config: Config,
+    jitter: Callable[[], float],
+    unique: Callable[[], str],
+    environ: Mapping[str, str],
+) -> Shared:
+    """From the configuration; `environ` names the directory that outlives this process."""
     table = config.gatewayd
     link = redis_link(reactor, config.redis, table.instance, table.retention, unique()[:12], jitter)
     audit = open_audit(reactor, table)
@@ -96,6 +107,7 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
     prefix = RedisStore.key_prefix(config.redis.key_prefix)
     stops = StopList(link, prefix)
     store = RedisStore(link, reactor, prefix, table.instance)
+    marks, statuses = Marks(reactor, store), RecentStatuses(reactor, store)
     metrics = Metrics(CollectorRegistry(), instance=table.instance, version=__version__)
     metrics.expect(config.labels)
     return Shared(
@@ -108,8 +120,9 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
         recipients=Recipients(directories, config.labels),
         link=link,
         store=store,
-        marks=Marks(reactor, store),
-        statuses=RecentStatuses(reactor, store),
+        marks=marks,
+        statuses=statuses,
+        last_words=LastWords(_kept_at(environ, table.instance), marks, statuses),
         metrics=metrics,
         degraded=DegradedNow(),
         audit=audit,
@@ -119,3 +132,9 @@ def make_shared(reactor: Any, config: Config, jitter: Callable[[], float], uniqu
         consent=Consent(stops, recent.record),
         guard=IntakeGuard(reactor, store.reserve_soon, LiftedGuards(link, prefix), config.labels),
     )
+
+
+def _kept_at(environ: Mapping[str, str], instance: str) -> Path | None:
+    """Where what could not be stored is kept: systemd's runtime directory, which is no disk that fills up."""
+    directory = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(directory) / f"not-stored-{quote(instance, safe='')}.json" if directory else None

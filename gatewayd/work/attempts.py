@@ -170,8 +170,9 @@ class MessageWork:
 
     async def _sent(self, item: Leased, handed: Handed) -> None:
         message = item.message
+        self._marks.sent(message.id, handed)
         settled = await self._settled(lambda: self._store.settle_sent(message.id, message.channel, handed))
-        self._marks.sent(item.message.id, handed)
+        self._marks.stored(message.id)
         self._count(item, "sent")
         if self._channel is Channel.EMAIL:
             self._meter.mailed(item.message.label, handed.route)

@@ -1,7 +1,7 @@
 """The small regular work on the store that no message asks for.
 
-What an older dataset of Redis has forgotten, what dead peers had leased, what was paused and may go on, receipts that
-wait for their message, leases that a lost reply left behind.
+What an older dataset of Redis has forgotten, or a former process could not store, what dead peers had leased, what was
+paused and may go on, receipts that wait for their message, leases that a lost reply left behind.
 """
 
 from collections.abc import Coroutine, Iterable, Mapping
@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from gatewayd.core.interfaces import EvidenceSink, IStore
-from gatewayd.work.marks import Marks
+from gatewayd.work.last_words import LastWords
+from gatewayd.work.marks import KEPT_FOR, Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
 from gatewayd.work.statuses import RecentStatuses
@@ -35,6 +36,7 @@ class Chores:
         evidence: EvidenceSink,
         marks: Marks,
         statuses: RecentStatuses,
+        last_words: LastWords,
     ) -> None:
         self._store = store
         self._outboxes = outboxes
@@ -42,19 +44,22 @@ class Chores:
         self._evidence = evidence
         self._marks = marks
         self._statuses = statuses
+        self._last_words = last_words
 
     async def do(self) -> None:
         """One round, where this process is established. Raises StoreUnavailable."""
         if not self._presence.established:
             return
         await self._store.come_forward()
-        if since := self._store.forgotten_since():
+        unsaid = KEPT_FOR if self._last_words.are_to_be_said() else 0.0
+        if since := max(self._store.forgotten_since(), unsaid):
             # What has ended is no mark's any more.
             await self._statuses.restate(since)
             await self._marks.restate(since)
             self._store.has_restated()
             for some in self._statuses.receipts_since(since):
                 await self._together(self._evidence.record_receipt(receipt) for receipt in some)
+            self._last_words.said()
         await self._presence.take_over_dead()
         for _ in range(SWEEPS):
             if not await self._store.requeue_set_aside():

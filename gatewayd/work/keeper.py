@@ -16,6 +16,7 @@ from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.core.model import Channel
 from gatewayd.core.regularly import Regularly
 from gatewayd.work.chores import Chores
+from gatewayd.work.last_words import LastWords
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
@@ -40,20 +41,31 @@ class Keeper(MultiService):
         evidence: EvidenceSink,
         marks: Marks,
         statuses: RecentStatuses,
+        last_words: LastWords,
         on_usurped: Callable[[], object],
         instance: str,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._presence = Presence(store, outboxes, on_paused=on_paused, on_usurped=on_usurped, instance=instance)
-        self._chores = Chores(store, outboxes, self._presence, evidence=evidence, marks=marks, statuses=statuses)
+        self._last_words = last_words
+        self._chores = Chores(
+            store,
+            outboxes,
+            self._presence,
+            evidence=evidence,
+            marks=marks,
+            statuses=statuses,
+            last_words=last_words,
+        )
         # Each for itself: a heartbeat that waited for chores made peers take a living process' leases.
         for name, work in (("heartbeat", self._presence.beat), ("chores", self._chores.do)):
             part = Regularly(clock, BEAT, partial(self._do, name, work), f"the {name} of this process", finishes=True)
             part.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
-        """Begin to beat, and with the chores."""
+        """Begin to beat, and with the chores; what a former process left is known before anything is leased."""
+        self._last_words.recall()
         self._presence.begin(self._clock.seconds())
         super().startService()  # type: ignore[no-untyped-call]
 

@@ -4,9 +4,11 @@ After a failover, a restored backup or FLUSHALL a message that has left may stan
 and routes only, bounded in number and age.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.memory import Memory
@@ -61,6 +63,7 @@ class Marks:
         self._store = store
         self._marks: Memory[Mark] = Memory(MOST, KEPT_FOR)
         self._unwritten: Memory[Unwritten] = Memory(MOST_UNWRITTEN, KEPT_FOR)
+        self._not_stored: dict[str, Mark] = {}
 
     def written(self, message_id: str, channel: Channel, route: str, stamp: int) -> None:
         """Its bytes may be written from now on; `stamp` is the mark's, as the store gave it."""
@@ -68,11 +71,26 @@ class Marks:
         self._marks.put(message_id, Mark(channel, route, self._clock.seconds(), stamp))
 
     def sent(self, message_id: str, handed: Handed) -> None:
-        """The next hop took it."""
+        """The next hop took it; the store hears of it now."""
         mark = self._marks.get(message_id)
         if mark is not None:
             taken = Mark(mark.channel, handed.route, mark.at, mark.stamp, handed.remote_ids, handed.detail)
             self._marks.put(message_id, taken)
+            self._not_stored[message_id] = taken
+
+    def stored(self, message_id: str) -> None:
+        """The store knows that the next hop took it."""
+        self._not_stored.pop(message_id, None)
+
+    def not_stored(self) -> dict[str, Mark]:
+        """What next hops took and the store does not know yet."""
+        return dict(self._not_stored)
+
+    def recall(self, taken: Mapping[str, Mark]) -> None:
+        """A former process could not store these."""
+        for message_id, mark in taken.items():
+            self._marks.put(message_id, replace(mark, at=self._clock.seconds()))
+        self._not_stored.update(taken)
 
     def refused(self, message_id: str) -> None:
         """Nothing of it was taken: where the store forgets it, it may leave once more."""

@@ -73,7 +73,9 @@ class ReportWork:
         self._statuses.heard(item.message_id, item.status)
         self._count(item, "told")
         log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
-        return await persist(self._clock, lambda: self._store.report_heard(item))
+        following = await persist(self._clock, lambda: self._store.report_heard(item))
+        self._statuses.stored(item.message_id)
+        return following
 
     async def _again(self, item: ReportJob, reason: str, not_before: float | None, counts: bool) -> ReportJob | None:
         now = self._clock.seconds()

@@ -4,7 +4,7 @@ A Redis that forgets must not have a status told once more; and whoever brought 
 and does not bring it again. Knows ids, statuses and receipts only, bounded in number and age.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from sys import intern
 from typing import Any
@@ -59,13 +59,29 @@ class RecentStatuses:
         self._store = store
         self._statuses: Memory[Statuses] = Memory(MOST, KEPT_FOR)
         self._receipts: Memory[Received] = Memory(MOST_RECEIPTS, KEPT_FOR)
+        self._not_stored: set[str] = set()
 
     def heard(self, message_id: str, status: Report) -> None:
         """Smartico took this status of it."""
         before, letter = self._statuses.get(message_id) or _NONE, LETTERS[status]
         # One that was told once more, as a person asked, stands where it was.
         heard = before.heard if letter in before.heard else before.heard + letter
+        self._not_stored.add(message_id)
         self._put(message_id, heard, before.recorded)
+
+    def stored(self, message_id: str) -> None:
+        """The store knows what Smartico took of it."""
+        self._not_stored.discard(message_id)
+
+    def not_stored(self) -> dict[str, str]:
+        """The letters of what Smartico took, of messages of which the store does not know that yet."""
+        return {one: (self._statuses.get(one) or _NONE).heard for one in self._not_stored}
+
+    def recall(self, heard: Mapping[str, str]) -> None:
+        """A former process could not store these."""
+        for message_id, letters in heard.items():
+            self._put(message_id, letters, ())
+        self._not_stored.update(heard)
 
     def recorded(self, message_id: str, event: Event) -> None:
         """This moved it, and whoever brought it does not bring it again."""

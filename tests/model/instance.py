@@ -20,6 +20,7 @@ from gatewayd.store import RedisStore
 from gatewayd.store.stop_list import StopList
 from gatewayd.work.attempts import MessageWork
 from gatewayd.work.keeper import Keeper
+from gatewayd.work.last_words import LastWords
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report_attempts import ReportWork
@@ -93,6 +94,7 @@ class Instance:
             evidence=self.tracker,
             marks=self.marks,
             statuses=self.statuses,
+            last_words=LastWords(None, self.marks, self.statuses),
             on_usurped=self._usurp,
             instance=name,
         )

@@ -1,15 +1,17 @@
 """Heartbeats, take-overs and chores, on the fake store and a test clock."""
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from fakes import Database, FakeEvidence, FakeStore
-from gatewayd.core.model import Channel, Leased, Message, Receipt, Sms
+from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, Sms
 from gatewayd.core.status import Event, State
 from gatewayd.work.chores import STRAY_AFTER
 from gatewayd.work.keeper import BEAT, Keeper
+from gatewayd.work.last_words import LastWords
 from gatewayd.work.marks import Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import DEAD_AFTER
@@ -43,7 +45,9 @@ class Held:
 class Instance:
     """One process's keeper."""
 
-    def __init__(self, clock: Clock, database: Database, name: str = "one", boot: str = "boot") -> None:
+    def __init__(
+        self, clock: Clock, database: Database, name: str = "one", boot: str = "boot", kept: Path | None = None
+    ) -> None:
         self.clock = clock
         self.store = FakeStore(clock, name, database, boot=boot)
         self.work = Held()
@@ -52,6 +56,7 @@ class Instance:
         self.evidence = FakeEvidence()
         self.marks = Marks(clock, self.store)
         self.statuses = RecentStatuses(clock, self.store)
+        self.last_words = LastWords(kept, self.marks, self.statuses)
         self.usurped = 0
         self.keeper = Keeper(
             clock,
@@ -61,6 +66,7 @@ class Instance:
             evidence=self.evidence,
             marks=self.marks,
             statuses=self.statuses,
+            last_words=self.last_words,
             on_usurped=self._usurped,
             instance=name,
         )
@@ -110,6 +116,23 @@ def test_a_new_process_takes_back_what_its_predecessor_held() -> None:
     after.outbox.offer(Leased(message))
     beats(clock, 2)
     assert database.queues["sms"] == {}
+
+
+def test_a_new_process_says_what_its_predecessor_could_not_store(tmp_path: Path) -> None:
+    """Also of a message that a peer has taken over meanwhile: it waits for evidence, and that is this."""
+    clock, database = clocked()
+    kept = tmp_path / "kept.json"
+    before, peer = Instance(clock, database, boot="before", kept=kept), Instance(clock, database, "two")
+    message = before.lease()
+    before.marks.written(message.id, Channel.SMS, "world", run(before.store.mark(message, "world", "hash", lease="")))
+    before.marks.sent(message.id, Handed("world", ("r1",)))
+    before.last_words.keep()
+    run(peer.store.recover("one"))
+    after = Instance(clock, database, boot="after", kept=kept)
+    after.keeper.startService()
+    beats(clock, 2)
+    assert database.rows[message.id].state is State.SENT
+    assert not kept.exists()
 
 
 def test_what_a_new_process_leased_itself_stays_in_work() -> None:
