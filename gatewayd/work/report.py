@@ -144,23 +144,28 @@ class Reporter:
 
         Raises TemporaryFailure where another try may succeed, PermanentFailure where none will: a dead letter.
         """
+        target = self._targets.get(job.label)
         waiting = self._waiting.setdefault(job.label, set())
         try:
-            await self._tell_counted(job)
-        except TemporaryFailure:
-            if sum(map(len, self._waiting.values())) < MOST_WAITING:
+            await self._tell_counted(job, target)
+        except (TemporaryFailure, PermanentFailure) as failure:
+            if self._targets.get(job.label) != target:
+                # What the label said before a reload was not taken; what it says now was not tried.
+                raise TemporaryFailure(failure.reason, not_before=self._clock.seconds(), counts=False) from None
+            if isinstance(failure, PermanentFailure):
+                waiting.discard(job.message_id)
+            elif sum(map(len, self._waiting.values())) < MOST_WAITING:
                 waiting.add(job.message_id)
-            raise
-        except PermanentFailure:
-            waiting.discard(job.message_id)
             raise
         waiting.discard(job.message_id)
 
-    async def _tell_counted(self, job: ReportJob) -> None:
-        """Once, and count what its host refuses."""
+    async def _tell_counted(self, job: ReportJob, target: _Target | None) -> None:
+        """Once, and count what its host refuses; by what a reload has changed meanwhile it says nothing."""
         try:
-            host = await self._tell(job)
+            host = await self._tell(job, target)
         except _NotTaken as refused:
+            if self._targets.get(job.label) != target:
+                raise refused.failure from None
             before = self._refusals.get(refused.host)
             in_a_row = before.in_a_row + 1 if before is not None else 1
             latest = _Refusals(self._clock.seconds(), in_a_row, refused.failure.reason, job.label, refused.suspect)
@@ -173,9 +178,8 @@ class Reporter:
         for some in self._refusals.since(self._clock.seconds() - STILL_SO, MAX_HOSTS):
             yield from some
 
-    async def _tell(self, job: ReportJob) -> str:
+    async def _tell(self, job: ReportJob, target: _Target | None) -> str:
         """The host that took it."""
-        target = self._targets.get(job.label)
         url = target and (job.callback_url or target.callback_url)
         if target is None or not url:
             why = "the label has no callback_url" if target else "the label is not configured any more"

@@ -345,6 +345,35 @@ def test_statuses_of_a_label_that_was_mended_do_not_wait_for_an_hour() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "body"), [(401, b""), (200, b'{"error_code": 1}'), (200, b'{"error_code": 7}'), (200, b"<html>")]
+)
+def test_what_was_under_way_when_its_label_was_mended_is_told_again_at_once(status: int, body: bytes) -> None:
+    """Its answer is to the old key: no back-off, no dead letter, and no refusal of what the label says now."""
+    clock = Clock()
+    clock.advance(NOW)
+    under_way: list[Deferred[None]] = []
+
+    class Slow(Callbacks):
+        async def get(self, url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
+            under_way.append(Deferred())
+            await under_way[-1]
+            return status, body
+
+    telling = Reporter(clock, Slow(), {"amazing": label()})
+    old = {"queued_at": NOW - YOUNG, "first_tried": NOW - YOUNG}
+    failed: list[Any] = []
+    for number in range(10):
+        telling_one = Deferred.fromCoroutine(telling.tell(job(message_id=f"m{number}", **old)))
+        telling_one.addErrback(lambda failure: failed.append(failure.value))
+    telling.reconfigure({"amazing": label(api_key=Secret("right"))})
+    for one in under_way:
+        one.callback(None)
+    assert [type(failure) for failure in failed] == [TemporaryFailure] * 10
+    assert {(failure.not_before, failure.counts) for failure in failed} == {(NOW, False)}
+    assert telling.refusing() == {}
+
+
+@pytest.mark.parametrize(
     ("status", "body", "ending"),
     [
         (200, b'{"error_code": 3}', "; is api_key of amazing right? Statuses wait"),
