@@ -19,8 +19,8 @@ class Regularly(Service):
     """Does `work` every `interval` seconds, the first time at once or (`at_once=False`) after the first interval.
 
     The next one waits for the end of the one before; at the stop the one that is under way is cancelled, or waited for
-    (`finishes`). `work` answers for its own failures: one that it raises ends the
-    loop, and is said with `purpose`.
+    (`finishes`). `work` answers for its own failures: one that it raises is said with
+    `purpose`, once until it works again. It may be this host's, which has no memory or thread to give, and pass.
     """
 
     def __init__(
@@ -41,11 +41,12 @@ class Regularly(Service):
         self._loop = LoopingCall(self._once)
         self._loop.clock = clock
         self._under_way: Deferred[None] | None = None
+        self._has_failed = False
 
     def startService(self) -> None:
         """Begin."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._loop.start(self._interval, now=self._at_once).addErrback(self._broken)
+        self._loop.start(self._interval, now=self._at_once)
 
     def stopService(self) -> Any:
         """End; with `finishes` once what is under way has ended."""
@@ -56,13 +57,25 @@ class Regularly(Service):
             self._under_way.cancel()
         return self._under_way
 
-    def _once(self) -> Deferred[None] | None:
-        working = self._work()
-        if working is None:
-            return None
-        self._under_way = under_way = Deferred.fromCoroutine(working)
+    def _once(self) -> Deferred[None]:
+        self._under_way = under_way = Deferred.fromCoroutine(self._work_once())
         under_way.addErrback(lambda failure: failure.trap(CancelledError))
         return under_way
 
-    def _broken(self, failure: Any) -> None:
-        log.failure("a bug: {purpose} has stopped until gatewayd is started again", failure, purpose=self._purpose)
+    async def _work_once(self) -> None:
+        try:
+            working = self._work()
+            if working is not None:
+                await working
+        except CancelledError:
+            raise
+        except Exception:
+            if not self._has_failed:
+                log.failure(
+                    "a bug: {purpose} failed; it goes on every {interval:g} s; said once until it works again",
+                    purpose=self._purpose,
+                    interval=self._interval,
+                )
+            self._has_failed = True
+        else:
+            self._has_failed = False

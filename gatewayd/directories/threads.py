@@ -10,6 +10,7 @@ comes, and brings back what it has done of a moment in one call; while that is t
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain, repeat
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -130,7 +131,12 @@ class Threads(Generic[C]):
         if self._interrupt is not None:
             # In a thread of its own, since it may have to reach the database; there are no more of them than stuck.
             name = f"{self._name}-interrupts"
-            threading.Thread(target=job.interrupt, args=(job.lost, self._interrupt), name=name, daemon=True).start()
+            interrupter = threading.Thread(
+                target=job.interrupt, args=(job.lost, self._interrupt), name=name, daemon=True
+            )
+            # Without one, which the host may have none to give for, the thread comes back when its database answers.
+            with suppress(RuntimeError, MemoryError):
+                interrupter.start()
         job.done.errback(job.lost)
 
     def following(self) -> "_Job[C] | None":
@@ -179,9 +185,20 @@ class Threads(Generic[C]):
         job = self.following()
         if job is None:
             return
-        thread = self._idle.pop() if self._idle else _Thread(self, self._name, self._make, self._discard)
+        try:
+            thread = self._idle.pop() if self._idle else _Thread(self, self._name, self._make, self._discard)
+        except (RuntimeError, MemoryError) as error:
+            self._no_thread_for(job, error)
+            return
         self._busy += 1
         thread.inbox.put(job)
+
+    def _no_thread_for(self, job: "_Job[C]", error: Exception) -> None:
+        """The host has none to give now: those at work do it, and where nobody is, nobody does."""
+        if self._busy:
+            self._waiting.appendleft(job)
+        else:
+            job.done.errback(TemporaryFailure(f"no thread for the look-up: {error}"))
 
     def _collect(self) -> None:
         # Before the first is taken: what comes from now on is called for once more.

@@ -62,19 +62,22 @@ def test_what_need_not_be_done_at_once_is_done_after_the_first_interval() -> Non
     assert done == [5, 10]
 
 
-def test_the_log_names_what_is_not_done_any_more() -> None:
-    """A failure that the work did not answer for is a bug, said once with its traceback."""
+def test_a_failure_is_said_once_and_ends_nothing() -> None:
+    """What the work did not answer for: it is done again, and what fails anew after it has worked is said anew."""
     clock = Clock()
+    looked: list[float] = []
 
-    def look() -> None:
-        raise ValueError("odd")
+    async def look() -> None:
+        looked.append(clock.seconds())
+        if clock.seconds() in (0, 5, 15):
+            raise ValueError("odd")
 
     looks = Regularly(clock, 5.0, look, "looking at Redis")
     with capturedLogs() as events:
         looks.startService()
-        clock.pump([5.0] * 3)
+        clock.pump([5.0] * 4)
         looks.stopService()
-    assert [formatEvent(event) for event in events] == [
-        "a bug: looking at Redis has stopped until gatewayd is started again"
-    ]
+    assert looked == [0, 5, 10, 15, 20]
+    words = "a bug: looking at Redis failed; it goes on every 5 s; said once until it works again"
+    assert [formatEvent(event) for event in events] == [words, words]
     assert events[0]["log_failure"].type is ValueError

@@ -2,6 +2,8 @@
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -271,4 +273,65 @@ async def test_a_thread_that_is_stuck_holds_up_nobody_who_waits() -> None:
     assert await gatherResults([pool.run(lambda context: "done") for _ in range(20)]) == ["done"] * 20
     blocker.let_go.set()
     assert await stuck == "done"
+    pool.close()
+
+
+@contextmanager
+def no_thread_can_be_started() -> Iterator[None]:
+    """As where the host allows no more tasks, or has no memory: none gets a stack of 64 TiB."""
+    usual = threading.stack_size(1 << 46)
+    try:
+        yield
+    finally:
+        threading.stack_size(usual)
+
+
+@pytest_twisted.ensureDeferred
+async def test_look_ups_go_on_once_threads_can_be_started_again() -> None:
+    """Meanwhile each is told at once why not, none waits for ever, and as many threads as before may work later."""
+    pool = threads(1)
+    with no_thread_can_be_started():
+        for _ in range(MOST_STUCK + 1):
+            with pytest.raises(TemporaryFailure, match="no thread for the look-up: can't start new thread"):
+                await pool.run(lambda context: context)
+    assert await pool.run(lambda context: context) == 0
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thread_that_is_at_work_does_what_no_other_can_be_started_for() -> None:
+    """It waits for that one, however late."""
+    timers, blocker = Clock(), Blocker()
+    pool = threads(2, timers=timers)
+    first = pool.run(blocker.job)
+    timers.advance(0)
+    second = pool.run(lambda context: context)
+    with no_thread_can_be_started():
+        timers.advance(SOON)
+    blocker.let_go.set()
+    assert await first == "done"
+    assert await second == 0
+    pool.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_gives_up_is_free_though_nobody_can_be_started_to_interrupt() -> None:
+    """The thread comes back by itself."""
+    blocker = Blocker()
+    begun = threading.Event()
+
+    def job(context: int) -> str:
+        begun.set()
+        return blocker.job(context)
+
+    pool: Threads[int] = Threads(reactor, "test", 1, lambda: 0, lambda context: None, lambda context: None)
+    waiting = pool.run(job)
+    await until(begun.is_set)
+    with no_thread_can_be_started():
+        waiting.cancel()
+    with pytest.raises(StillAtWork) as lost:
+        await waiting
+    blocker.let_go.set()
+    await lost.value.end
+    assert await pool.run(lambda context: context) == 0
     pool.close()
