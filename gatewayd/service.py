@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -80,8 +80,7 @@ class Options(usage.Options):
         except usage.UsageError as error:
             unknown = re.search(r"option --(\S+) not recognized", str(error))
             hint = meant(unknown[1], [name.rstrip("=") for name in self.longOpt]) if unknown else ""
-            print(f"{self.getSynopsis()}\ntwistd gatewayd: {error}{hint}", file=sys.stderr)  # noqa: T201
-            raise SystemExit(2) from None
+            self._used_wrongly(f"{error}{hint}")
 
     def postOptions(self) -> None:
         """Read the configuration; with --check that is all."""
@@ -95,8 +94,15 @@ class Options(usage.Options):
                 print(line, file=sys.stderr)  # noqa: T201
             print("ok")  # noqa: T201
             raise SystemExit(0)
+        for other in ("syslog", "logger"):
+            if (getattr(self, "parent", None) or {}).get(other):
+                self._used_wrongly(f"twistd's --{other} would write addresses that exceptions quote; use --logfile")
         # twistd goes to its --rundir before a reload can come.
         self["config"] = str(Path(self["config"]).absolute())
+
+    def _used_wrongly(self, why: str) -> NoReturn:
+        print(f"{self.getSynopsis()}\ntwistd gatewayd: {why}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
 
     def read(self) -> Config:
         """The configuration. Raises ConfigError with what is wrong, and with what a directory can't be opened for."""
@@ -113,7 +119,7 @@ def makeService(options: Options) -> IService:
     set_clock(reactor, clock)
     reactor.installNameResolver(in_threads_of_their_own(reactor))  # type: ignore[attr-defined]
     ours = observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd)
-    Logger.debugging = ours is None or ours.debugging
+    Logger.debugging = ours.debugging
     try:
         return gatewayd(reactor, clock, config, options.read, ours)
     except ConfigError as error:

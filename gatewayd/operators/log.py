@@ -234,12 +234,8 @@ class Observer:
         return f"{self._second_text}.{int((at - second) * 1000):03d}Z"
 
 
-def observer(
-    clock: IReactorTime, twistd: Mapping[str, Any], environ: Mapping[str, str], table: Gatewayd
-) -> Observer | None:
-    """Our own log format, where twistd (its options) logs to a file or to standard output; syslog keeps twistd's."""
-    if twistd.get("syslog") or twistd.get("logger"):
-        return None
+def observer(clock: IReactorTime, twistd: Mapping[str, Any], environ: Mapping[str, str], table: Gatewayd) -> Observer:
+    """Our own log format, where twistd (its options) logs to: a file or standard output."""
     name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
     if name == "-" and sys.stdout is None:
         # Python leaves it so where whoever started us closed it.

@@ -10,6 +10,7 @@ import inside
 import pytest
 import warm
 from outside import Outside, command, environment, toml
+from twisted.scripts.twistd import ServerOptions
 
 from certificates import Authority
 from gatewayd.service import Options
@@ -546,6 +547,23 @@ def test_the_daemon_used_wrongly_is_2(words: list[str], said: str) -> None:
     run = inside.daemon(*words)
     assert run.returncode == 2
     assert said in run.stderr
+
+
+@pytest.mark.parametrize("words", [["--syslog"], ["--logger", "module.observer"]])
+def test_a_log_of_twistds_own_is_refused(world: Outside, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It would write exceptions with all that they quote."""
+    file = world.directory / "checked.toml"
+    file.write_text(toml(GOOD))
+
+    class Twistd(ServerOptions):
+        """It knows no other plug-in."""
+
+        subCommands = (("gatewayd", None, Options, ""),)
+
+    with pytest.raises(SystemExit) as left:
+        Twistd().parseOptions([*words, "gatewayd", "--config", str(file)])
+    assert left.value.code == 2
+    assert f"twistd's {words[0]} would write addresses" in capsys.readouterr().err
 
 
 def test_a_real_start_that_is_used_wrongly_is_2(world: Outside) -> None:
