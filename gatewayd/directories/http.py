@@ -3,7 +3,10 @@
 Owns what of an answer means "not known", and what is trouble. Must not know what a column means.
 """
 
+import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -59,6 +62,8 @@ class HttpRecipientDirectory:
         self._id_is_in_path = "{ext_user_id}" in rest.partition("?")[0]
         self._headers = headers
         self._paths = {name: tuple(path.split(".")) for name, path in (fields or {}).items()}
+        # Those by which a player is kept from messages, and what leads to them.
+        self._flags = {*FLAGS, *chain.from_iterable(self._paths.get(name, ()) for name in FLAGS)}
         self._not_known = NOT_KNOWN | frozenset(not_found)
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = CONNECTIONS
@@ -81,7 +86,7 @@ class HttpRecipientDirectory:
         if status != 200:
             hint = ": check authorization and headers" if status in (401, 403) else ""
             raise TemporaryFailure(f"the directory at {self._host} answered with status {status}{hint}")
-        row = _player_in(body, self._host)
+        row = _player_in(body, self._host, self._flags)
         if row is None:
             return None
         if row and not self._tells_of_a_player(row):
@@ -172,22 +177,40 @@ def _leaves_its_segment(ext_user_id: str) -> bool:
     return False
 
 
-def _player_in(body: bytes, host: str) -> Mapping[str, Any] | None:
+def _player_in(body: bytes, host: str, flags: Collection[str]) -> Mapping[str, Any] | None:
     """The one player that an answer tells of: an object, or a list of one. Nothing, null and other lists tell of none.
 
-    Raises TemporaryFailure for what is no such JSON.
+    Raises TemporaryFailure for what is no such JSON, and where it has one of `flags` twice: whichever counts, the other
+    may say that nobody may write to this player.
     """
     if not body.strip():
         return None
     try:
-        found = half_pairs.decoded(body)
+        found, twice = half_pairs.decoded(body), _twice_in(body, flags)
     except (ValueError, RecursionError):
         raise TemporaryFailure(f"the answer of the directory at {host} is not JSON") from None
+    if twice:
+        raise TemporaryFailure(f"the answer of the directory at {host} has {twice} twice")
     if isinstance(found, list):
         found = found[0] if len(found) == 1 else None
     if found is not None and not isinstance(found, dict):
         raise TemporaryFailure(f"the answer of the directory at {host} is not a JSON object")
     return found
+
+
+def _twice_in(body: bytes, names: Collection[str]) -> str:
+    """One of these names that some object in an answer has twice, a flag's in any letter case; "" for none."""
+    small = body.lower()
+    if not any(small.count(f'"{name}"'.lower().encode()) > 1 for name in names):
+        return ""
+    twice: list[str] = []
+
+    def look(members: list[tuple[str, Any]]) -> None:
+        known = [name.lower() if name.lower() in FLAGS else name for name, _ in members]
+        twice.extend(name for name, times in Counter(known).items() if times > 1 and name in names)
+
+    json.loads(body, object_pairs_hook=look)
+    return next(iter(twice), "")
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

@@ -260,6 +260,32 @@ async def test_http_trouble_is_a_temporary_failure(status: int, body: bytes) -> 
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        b'"opted_out": true, "opted_out": false',
+        b'"Opted_Out": true, "opted_out": false',
+        b'"consent": {"blocked": true, "blocked": 0}',
+        b'"consent": {"blocked": true}, "consent": {}',
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_flag_that_an_answer_has_twice_is_an_outage(members: bytes) -> None:
+    """Whichever counts, the other may say that nobody may write to this player; so with what leads to a flag."""
+    directory = over_http(
+        Service(body=b'{"email": "a@b.example", %b}' % members), fields={"excluded": "consent.blocked"}
+    )
+    with pytest.raises(TemporaryFailure, match=" twice"):
+        await directory.find("amazing", "1")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_an_answer_has_twice_elsewhere_is_no_outage() -> None:
+    """Other tables may have the same names, and what is read of it keeps nobody from messages."""
+    body = b'{"phone": "1", "opted_out": "no", "other": {"opted_out": true, "x": 1, "x": 2}, "im": "i", "im": "j"}'
+    assert await over_http(Service(body=body)).find("amazing", "1") == Recipient(phone="1", im="j")
+
+
+@pytest.mark.parametrize(
     "url", ["https://{ext_user_id}/", "https://pam/", "https://pam/{ext_user_id}{x}", "https://pam"]
 )
 def test_wrong_urls(url: str) -> None:
