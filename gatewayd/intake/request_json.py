@@ -1,5 +1,6 @@
 """A caller's JSON into a SendRequest, by a table of fields; what is wrong is refused by its field's name. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ FIELDS: Mapping[Channel, frozenset[str]] = {
 
 _SHORT_KINDS: Mapping[Channel, type[Sms | Im]] = {Channel.SMS: Sms, Channel.IM: Im}
 
+
+_FRACTION = re.compile(r"-?[0-9]{1,40}\.[0-9]{0,39}[1-9]")
+"""It is its own decimal text. Whether 1.0 and 1e3 are the players "1" and "1000", only a guess could tell."""
 
 MOST_MEMBERS = 1000
 """Members of a body's object; a request has a dozen, and each that is ignored costs time all the same."""
@@ -112,10 +116,10 @@ def _fields(known: frozenset[str], body: bytes) -> dict[str, str]:
         if type(value) is not str:
             if field != "ext_user_id":
                 raise _invalid(f"{field} is not a string")
-            if type(value) is not int:
-                # Whether 1.0 and 1e3 are the players "1" and "1000", only a guess could tell.
-                raise _invalid("ext_user_id is neither a string nor a whole number")
-            value = str(value)
+            text = bytes(raw).decode("ascii", "replace")
+            if type(value) is not int and not (type(value) is float and _FRACTION.fullmatch(text)):
+                raise _invalid("ext_user_id is neither a string nor a plain number")
+            value = str(value) if type(value) is int else text
         fields[field] = value
     return fields
 
@@ -136,7 +140,7 @@ def _beside_half_pairs(known: frozenset[str], body: bytes, error: Exception) -> 
 
 
 def _value(raw: msgspec.Raw) -> object:
-    """What a member holds; None for what is neither text nor a whole number that can be read."""
+    """What a member holds; None for what can't be read."""
     try:
         value: object = _read_value(raw)
     except UnicodeDecodeError:

@@ -106,7 +106,7 @@ async def test_what_is_not_an_object_of_json_is_refused(body: bytes) -> None:
     assert not intake.store.db.rows
 
 
-@pytest.mark.parametrize("value", [None, True, 1.5, 12.0, [], {}, ["a"]])
+@pytest.mark.parametrize("value", [None, True, 1.5e300, 12.0, [], {}, ["a"]])
 @pytest.mark.parametrize("field", sorted(EMAIL | {"activity_type": "", "to_email_address": ""}))
 @pytest_twisted.ensureDeferred
 async def test_a_field_that_is_no_string_is_refused_by_name(field: str, value: Any) -> None:
@@ -123,14 +123,15 @@ async def test_a_field_that_is_no_string_is_refused_by_name(field: str, value: A
 @pytest.mark.parametrize("field", [name for name in EMAIL if name != "ext_user_id"])
 @pytest_twisted.ensureDeferred
 async def test_only_ext_user_id_may_be_a_number(field: str) -> None:
-    """A whole number in another field is refused."""
-    assert await Intake().code("/amazing/email", EMAIL | {field: 5}) == 3
+    """A number in another field is refused."""
+    for number in (5, 1.5):
+        assert await Intake().code("/amazing/email", EMAIL | {field: number}) == 3
 
 
-@pytest.mark.parametrize("number", [0, 42, -7, 2**53 + 1, 2**64, 10**40 + 1])
+@pytest.mark.parametrize("number", [0, 42, -7, 2**53 + 1, 2**64, 10**40 + 1, 42.5, -0.25])
 @pytest_twisted.ensureDeferred
-async def test_a_number_in_ext_user_id_is_its_decimal_text(number: int) -> None:
-    """Whole numbers of any size are read exactly."""
+async def test_a_number_in_ext_user_id_is_its_decimal_text(number: float) -> None:
+    """Whole numbers of any size are read exactly, and fractions as they are written."""
     intake = Intake()
     intake.players.players[str(number)] = intake.players.players["hhu234556"]
     assert await intake.code("/amazing/email", EMAIL | {"ext_user_id": number}) == 0

@@ -98,11 +98,11 @@ def test_a_field_that_is_no_text_is_named(value: str) -> None:
     assert (refused.value.code, refused.value.message) == (ErrorCode.INVALID_REQUEST, "im_uid is not a string")
 
 
-@pytest.mark.parametrize("value", ["1.0", "1.5", "1e3", "9" * 5000, "true"])
-def test_a_player_is_a_string_or_a_whole_number(value: str) -> None:
+@pytest.mark.parametrize("value", ["1.0", "42.50", "1e3", "1.5e3", "-1e999", "9" * 5000, "true"])
+def test_a_player_is_a_string_or_a_plain_number(value: str) -> None:
     """Whether 1e3 means the player "1000", only a guess could tell, and it may be another player."""
     others = {name: text for name, text in SMS.items() if name != "ext_user_id"}
     body = b'{"ext_user_id":' + value.encode() + b"," + json.dumps(others).encode()[1:]
     with pytest.raises(Refused) as refused:
         read_request(Channel.SMS, body)
-    assert refused.value.message == "ext_user_id is neither a string nor a whole number"
+    assert refused.value.message == "ext_user_id is neither a string nor a plain number"
