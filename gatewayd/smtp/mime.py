@@ -13,13 +13,13 @@ from email.utils import formatdate
 from functools import lru_cache
 from html import escape
 
+from gatewayd.core.ids import LONGEST
 from gatewayd.core.mailbox import Mailbox, ascii_domain, parse
 from gatewayd.core.model import Email, Message
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.smtp.header_text import LINE, address_of, mailbox_line, unstructured
 from gatewayd.smtp.html_text import text_of
 
-SUBJECT_LIMIT = 998
 PLACEHOLDER = "{{unsubscribe_url}}"
 
 _ASCII = bytes(range(128))
@@ -149,7 +149,7 @@ def _recipient(address: str) -> str:
 def _subject(text: str) -> str:
     if _CONTROL.search(text):
         raise Unsendable("control characters in the subject")
-    if len(text.encode()) > SUBJECT_LIMIT:
+    if len(text) > LONGEST:
         raise Unsendable("the subject is too long")
     if text.isascii() and len(text) <= LINE - 9 and "=?" not in text and text == text.strip():
         return f"Subject: {text}\r\n"
