@@ -8,12 +8,14 @@ store: the daemon does what operators/asking.py asks of it.
 import argparse
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatewayd.core.model import Json
@@ -51,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _asked(argv)
         name = options.name
         try:
-            status = options.verb(options)
+            with _stopped_as_by_ctrl_c():
+                status = options.verb(options)
         except (CommandFailed, NoDaemon, Unhappy) as error:
             status = 1
             if options.json:
@@ -75,6 +78,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         show.trouble(f"not all of it could be written: {error.strerror}")
         return 1
     return status
+
+
+@contextmanager
+def _stopped_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a closed terminal, stop a verb as Ctrl-C does: what it had begun is cleared away."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Under nohup SIGHUP is ignored, and stays so. A thread that is not the first may set no signal.
+    is_first = current_thread() is main_thread()
+    deadly = [one for one in (signal.SIGTERM, signal.SIGHUP) if is_first and signal.getsignal(one) is signal.SIG_DFL]
+    for one in deadly:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one in deadly:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _asked(argv: Sequence[str] | None) -> argparse.Namespace:

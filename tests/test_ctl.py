@@ -488,6 +488,8 @@ async def test_no_configuration(desk: Desk) -> None:
         ["stops", "amazing", "--look-up"],
         ["stops", "amazing", "--since", "7d", "--import", "x.csv"],
         ["stops", "amazing", "--export", "x.csv", "--import", "x.csv"],
+        ["stops", "amazing", "--import", ""],
+        ["stops", "amazing", "--export", ""],
     ],
 )
 def test_wrong_use_is_exit_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

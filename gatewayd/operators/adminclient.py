@@ -20,11 +20,16 @@ from gatewayd.core.model import Json
 
 TIMEOUT = 30.0  # seconds
 _DEFAULT_LISTEN = "tcp:9090:interface=127.0.0.1"
+_STRANGER = "what answers at {where} is not gatewayd's admin listener: does another program have that port? (ss -ltnp)"
 _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class NoDaemon(Exception):
     """Nobody answers, or the configuration does not say where; the text tells an operator what to do."""
+
+
+class Stranger(NoDaemon):
+    """Another program has the port: gatewayd cannot be there."""
 
 
 class Unhappy(Exception):
@@ -119,9 +124,9 @@ def _read(status: int, raw: bytes, where: str) -> Json:
     try:
         value: Any = json.loads(raw)
     except ValueError:
-        raise NoDaemon(f"what answers at {where} is not gatewayd's admin listener") from None
+        raise Stranger(_STRANGER.format(where=where)) from None
     if not isinstance(value, dict):
-        raise NoDaemon(f"what answers at {where} is not gatewayd's admin listener")
+        raise Stranger(_STRANGER.format(where=where))
     if status != 200:
         raise Unhappy(status, str(value.get("error", f"HTTP status {status}")))
     return value

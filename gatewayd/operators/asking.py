@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gatewayd.core.model import Json
 from gatewayd.operators import outcomes, show
-from gatewayd.operators.adminclient import AdminClient, NoDaemon, Unhappy, open_client
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, Stranger, Unhappy, open_client
 from gatewayd.operators.command_line import MOST_DEAD_LETTERS
 
 
@@ -35,9 +35,11 @@ def status(options: Namespace) -> int:
 
 
 def what_it_lacks(options: Namespace) -> list[str]:
-    """Why the running daemon is not ready, and what does not work for somebody; nothing where none answers."""
+    """Why the running daemon is not ready, and what does not work for somebody; nothing where nobody answers."""
     try:
         said = _client(options).get("/verbs/status")
+    except Stranger as stranger:
+        return [str(stranger)]
     except (NoDaemon, Unhappy):
         return []
     return [*said["reasons"], *(one["text"] for one in said["degraded"])]

@@ -10,6 +10,7 @@ started, or decisions could not be written (a full disk), a line of the chain sa
 import fcntl
 import mmap
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ HEAD_EVERY = 3600.0
 """Seconds after which the chain's head is said in the daemon's log again."""
 
 _TAIL = 65536  # bytes at the end of a file in which its last line is looked for
+_BEGINNING = b'{"at":"'  # of each line, whole or torn
 log = Logger()
 
 
@@ -43,10 +45,15 @@ class FileTaken(OSError):
     """Another process writes this file: two chains in one file would be none."""
 
 
+class NoAuditLog(OSError):
+    """What has that name is another program's, or no file: nothing of ours belongs behind it."""
+
+
 class AuditLog:
     """Appends to the file at `path`; one process writes a file ({instance} in the path keeps several apart).
 
-    Raises FileTaken where another process has it, OSError where it can't be opened; a later failure is logged as
+    Raises FileTaken where another process has it, NoAuditLog where it is something else, OSError where it can't be
+    opened; a later failure is logged as
     critical, and work goes on: what was decided stands in Redis and in the daemon's log as well. `trouble` says so for
     as long as it lasts.
     """
@@ -233,7 +240,24 @@ def _open(path: Path) -> int:
                 error.errno, "another process writes it; {instance} in its name keeps several apart"
             ) from None
         raise
+    if not _is_audit_log(file):
+        os.close(file)
+        raise NoAuditLog(0, "this is no audit log, and nothing is written to it: name another file")
     return file
+
+
+def _is_audit_log(file: int) -> bool:
+    """Whether lines may be written to it: it is empty, or its beginning or its end is of an audit log.
+
+    Either may be torn or changed: `verify` says so, and the lines after it are no less wanted.
+    """
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        return False
+    parts = (os.pread(file, _TAIL, 0), os.pread(file, _TAIL, max(found.st_size - _TAIL, 0)))
+    # A power cut may leave zeros where a line was written.
+    nothing = not parts[0].strip(b"\0\n")
+    return nothing or parts[0].startswith(_BEGINNING) or any(_latest_line(part) for part in parts)
 
 
 def _count(file: int) -> int:
@@ -254,8 +278,14 @@ def _last_chain(file: int) -> str:
             "the last line of the audit log was cut off by a crash or a full disk: `gatewayctl audit verify` names it"
         )
         os.write(file, b"\n")
-    for line in reversed(tail.splitlines()):
-        with suppress(msgspec.DecodeError):
-            return decode(line).chain
+    if latest := _latest_line(tail):
+        return latest.chain
     log.critical("no line of the audit log can be read: a new chain begins")
     return START
+
+
+def _latest_line(part: bytes) -> AuditLine | None:
+    for line in reversed(part.splitlines()):
+        with suppress(msgspec.DecodeError):
+            return decode(line)
+    return None

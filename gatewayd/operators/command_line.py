@@ -89,8 +89,8 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     text = "only what began then or later: 2026-01-31T12:00 (UTC), or 7d"
     stops.add_argument("--since", metavar="TIME", type=ago, default=0.0, help=text)
     way = stops.add_mutually_exclusive_group()
-    way.add_argument("--export", metavar="FILE", dest="export_file", default="", help="write it as CSV (-: print it)")
-    way.add_argument("--import", metavar="FILE", dest="import_file", default="", help="put on it what a CSV file says")
+    way.add_argument("--export", metavar="FILE", dest="export_file", type=_file, help="write it as CSV (-: print it)")
+    way.add_argument("--import", metavar="FILE", dest="import_file", type=_file, help="put on it what a CSV file says")
     text = "with --import: put each player on it as the directory spells the id, as suppress does"
     stops.add_argument("--look-up", action="store_true", help=text)
     stops.set_defaults(used_wrongly=stops.error)
@@ -189,6 +189,13 @@ def _words(text: str) -> str:
     """What a vendor or an SMSC is sent: as of a request, no control, and nothing that is not UTF-8."""
     if not text or CONTROL.search(text) or re.search("[\ud800-\udfff]", text):
         raise argparse.ArgumentTypeError("must be UTF-8 without control characters, and not empty")
+    return text
+
+
+def _file(text: str) -> str:
+    """A file's name: what a script's empty variable leaves is none, and no wish to see the list."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be the name of a file, and is empty")
     return text
 
 

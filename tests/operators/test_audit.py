@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import AuditLog, FileTaken
+from gatewayd.operators.audit import AuditLog, FileTaken, NoAuditLog
 from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.audit_proof import MOST_FAULTS, cut_off, line_of, verified, verify
 
@@ -121,6 +121,30 @@ def test_one_process_writes_a_file(tmp_path: Path) -> None:
         AuditLog(Clock(), path, SECRET, "gw2")
     first.close()
     AuditLog(Clock(), path, SECRET, "gw2").close()
+
+
+@pytest.mark.parametrize("there", [b"127.0.0.1 localhost\n", b'{"at":1}\n{"level":"info"}\n', b"\x1f\x8b\x08", None])
+def test_what_is_no_audit_log_is_left_as_it_is(tmp_path: Path, there: bytes | None) -> None:
+    """Another program's file, or a device, that the configuration names by mistake: nothing is written behind it."""
+    path = tmp_path / "hosts"
+    if there is None:
+        path.symlink_to("/dev/null")
+    else:
+        path.write_bytes(there)
+    with pytest.raises(NoAuditLog, match="this is no audit log, and nothing is written to it"):
+        AuditLog(Clock(), path, SECRET, "gw1")
+    assert path.read_bytes() == (there or b"")
+
+
+@pytest.mark.parametrize("there", [b"", b'{"at":"2027-01-15T08:0', b"\0" * 512])
+def test_a_beginning_that_a_power_cut_tore_is_an_audit_log(tmp_path: Path, there: bytes) -> None:
+    """Its first line, in part or as zeros: the daemon starts, and writes on."""
+    path = tmp_path / "audit.log"
+    path.write_bytes(there)
+    audit = AuditLog(Clock(), path, SECRET, "gw1")
+    audit.record(decision(1))
+    audit.close()
+    assert problems(path) == (["line 1 is not a line of an audit log"] if there else [])
 
 
 @pytest.mark.parametrize("way", ["moved", "moved and created", "copied and emptied"])

@@ -4,15 +4,19 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 from argparse import Namespace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from admin_world import KEYS, World
 from gatewayd.core.model import Channel
-from gatewayd.operators import show, stop_files
+from gatewayd.operators import asking, show, stop_files, stop_rows
 from gatewayd.operators.adminclient import Unhappy
 
 
@@ -98,6 +102,39 @@ def test_what_an_operator_does_is_in_the_audit_log(client: Client, tmp_path: Pat
     name = KEYS.user_hashes("amazing", "1001")[0]
     assert (erased.what, erased.label, erased.ext_user_id) == ("player erased", "amazing", "")
     assert erased.reason == f"by an operator, of whom the keyed hash is {name}"
+
+
+def test_an_export_that_is_killed_leaves_no_file(tmp_path: Path) -> None:
+    """By a service manager's SIGTERM, as by Ctrl-C: no half list lies about under a hidden name."""
+    run: list[subprocess.Popen[str]] = []
+
+    class HalfList(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            order = self.rfile.read(int(self.headers["Content-Length"]))
+            if b'"cursor": "0"' not in order:
+                assert [path.name[:9] for path in tmp_path.iterdir()] == [".out.csv."]
+                run[0].terminate()
+                run[0].wait(60)
+                return
+            self.send_response(200)
+            self.end_headers()
+            stop = dict.fromkeys(stop_rows.COLUMNS, "x")
+            self.wfile.write(json.dumps({"cursor": "7", "stops": [stop]}).encode())
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    config = tmp_path.with_suffix(".toml")
+    with HTTPServer(("127.0.0.1", 0), HalfList) as server:
+        config.write_text(f'[admin]\nlisten = ["tcp:{server.server_port}:interface=127.0.0.1"]\n')
+        words = ["--config", str(config), "stops", "amazing", "--export", str(tmp_path / "out.csv")]
+        run.append(subprocess.Popen([sys.executable, "-m", "gatewayd.ctl", *words], stderr=subprocess.PIPE, text=True))
+        server.timeout = 60
+        server.handle_request()
+        server.handle_request()
+    assert run[0].communicate(timeout=60)[1] == "gatewayctl: stopped\n"
+    assert run[0].returncode == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_exported_can_be_imported(client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -365,3 +402,24 @@ def test_a_file_that_cant_be_written_or_read_is_one_line(client: Client, tmp_pat
     with pytest.raises(Unhappy, match=r"nothing was imported: .*can't be read: No such file") as caught:
         stop_files.bring(options(tmp_path, import_file=nowhere), client)  # type: ignore[arg-type]
     assert "line" not in str(caught.value)
+
+
+def test_another_program_on_our_port_is_named(tmp_path: Path) -> None:
+    """As a Prometheus on the same host, whose own port that is: gatewayd cannot be there, and `check` says so."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    config = tmp_path / "gatewayd.toml"
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        config.write_text(f'[admin]\nlisten = ["tcp:{server.server_port}:interface=127.0.0.1"]\n')
+        answering = Thread(target=server.handle_request)
+        answering.start()
+        (said,) = asking.what_it_lacks(Namespace(config=str(config), instance=""))
+        answering.join()
+    assert "does another program have that port?" in said
+    assert asking.what_it_lacks(Namespace(config=str(config), instance="")) == []
