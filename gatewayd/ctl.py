@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
+from pwd import getpwuid
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from gatewayd.core.model import Json
 from gatewayd.operators import asking, show, stop_files
 from gatewayd.operators.adminclient import NoDaemon, Unhappy
 from gatewayd.operators.command_line import Verb, command_line, phone
+from gatewayd.operators.orders import operator_name
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
@@ -32,6 +34,9 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says where its disk is full, or its user has had enough of it."""
 
 
+LOGIN = Path("/proc/self/loginuid")
+"""Where the kernel says which user logged in."""
+_NOBODY_LOGGED_IN = 2**32 - 1
 _VERDICTS = ("check", "smpp-probe", "provider-probe", "audit", "sandbox")
 """Verbs whose exit status says what they found: one that is cut short found nothing to be good."""
 
@@ -51,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, status = "", 0
     try:
         options = _asked(argv)
-        name = options.name
+        name, options.operator = options.name, _operator()
         try:
             with _stopped_as_by_ctrl_c():
                 status = options.verb(options)
@@ -78,6 +83,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         show.trouble(f"not all of it could be written: {error.strerror}")
         return 1
     return status
+
+
+def _operator() -> str:
+    """Who runs this: whoever logged in, whatever user they are by now (sudo, su); "" where nobody can tell."""
+    user = os.getuid()
+    with suppress(OSError, ValueError):
+        # The kernel's own word, which goes along with every process of a log-in; without one it is -1.
+        user = min(int(LOGIN.read_text()), _NOBODY_LOGGED_IN)
+    if user == _NOBODY_LOGGED_IN:
+        user = os.getuid()
+        if name := os.environ.get("SUDO_USER"):
+            return operator_name(name)
+    try:
+        return operator_name(getpwuid(user).pw_name)
+    except KeyError:
+        return f"uid-{user}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gatewayd.core.model import Json
+from gatewayd.operators.orders import OPERATOR
 
 TIMEOUT = 30.0  # seconds
 _DEFAULT_LISTEN = "tcp:9090:interface=127.0.0.1"
@@ -57,6 +58,7 @@ class AdminClient:
     def __init__(self, connect: Callable[[], http.client.HTTPConnection], where: str) -> None:
         self._connect = connect
         self._where = where
+        self.operator = ""  # who asks; "": nobody knows
 
     def get(self, path: str) -> Json:
         """The JSON at `path`. Raises NoDaemon or Unhappy."""
@@ -99,6 +101,7 @@ class AdminClient:
         connection = self._connect()
         # By a listener's own host name nobody is let in: strangers could claim it.
         headers = {"Host": "localhost", "Accept": "application/json"}
+        headers |= {OPERATOR: self.operator} if self.operator else {}
         headers |= {"Content-Type": "application/json"} if body is not None else {}
         try:
             connection.request(method, path, None if body is None else body.encode(), headers)
@@ -132,10 +135,12 @@ def _read(status: int, raw: bytes, where: str) -> Json:
     return value
 
 
-def open_client(config: Path, instance: str = "") -> AdminClient:
-    """A client of the first listener in `config` that answers, else of the first. Raises NoDaemon."""
+def open_client(config: Path, instance: str = "", operator: str = "") -> AdminClient:
+    """A client of the first listener in `config` that answers, else of the first; for `operator`. Raises NoDaemon."""
     clients = [_client(text) for text in _listens(config, instance)]
     known = [client for client in clients if client is not None]
+    for client in known:
+        client.operator = operator
     if not known:
         raise NoDaemon(f"{config}: admin.listen names no tcp: or unix: endpoint that gatewayctl could ask")
     if len(known) > 1:

@@ -153,7 +153,7 @@ def _dead_of(options: Namespace, client: AdminClient) -> Iterator[str]:
 
 
 def _client(options: Namespace) -> AdminClient:
-    return open_client(Path(options.config), options.instance)
+    return open_client(Path(options.config), options.instance, options.operator)
 
 
 def _whose(options: Namespace) -> Json:

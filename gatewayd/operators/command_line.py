@@ -49,6 +49,7 @@ def command_line(does: Mapping[str, Verb], now: float) -> argparse.ArgumentParse
     parser.add_argument("--config", metavar="FILE", default=DEFAULT_CONFIG, help="configuration (default: %(default)s)")
     parser.add_argument("--instance", metavar="NAME", default="", help="which process, where several share the file")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.set_defaults(operator="")
     parser.add_argument("--version", action="version", version=f"gatewayctl {__version__}")
     ago = partial(moment, now=now)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)

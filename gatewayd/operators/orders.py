@@ -1,5 +1,9 @@
-"""What is asked of the admin listener: bodies, forms and queries to typed values, or Wrong. Does nothing of it."""
+"""What is asked of the admin listener, and by whom: bodies, forms and queries to typed values, or Wrong.
 
+Does nothing of it.
+"""
+
+import re
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -13,6 +17,9 @@ Body = TypeVar("Body", bound=Struct)
 Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
 Moment = Annotated[float, Meta(ge=0, lt=253402300800)]
 """Seconds since the epoch, up to the year 9999."""
+OPERATOR = "X-Operator"
+"""The header that names who gives an order."""
+MOST_OF_A_NAME = 64
 ReplayCursor = Annotated[str, Meta(pattern="^[0-9]{1,20}(-[0-9]{1,15})?$")]
 
 
@@ -73,6 +80,17 @@ def body(request: Any, kind: type[Body]) -> Body:
         raise Wrong(400, str(error)) from None
     except UnicodeDecodeError:
         raise Wrong(400, "the body is not UTF-8") from None
+
+
+def asked_by(request: Any) -> str:
+    """Who gave an order: "operator NAME", as gatewayctl or a proxy with a log-in says it; else "an operator"."""
+    name = (request.header(OPERATOR.lower().encode()) or b"").decode("ascii", "replace")
+    return f"operator {one}" if (one := operator_name(name)) else "an operator"
+
+
+def operator_name(text: str) -> str:
+    """A user's name as it may stand in a log: no address, nothing that could pass for more than a name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text.strip())[:MOST_OF_A_NAME]
 
 
 def check_id(user: str) -> None:

@@ -21,7 +21,7 @@ from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import Endpoint, asset, page, see_other
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
-from gatewayd.operators.orders import Switch, Wrong, asked, form
+from gatewayd.operators.orders import Switch, Wrong, asked, asked_by, form
 from gatewayd.operators.recent import RecentTroubles
 
 log = Logger()
@@ -131,18 +131,18 @@ class BrowserPages:
         fields = form(request)
         if not compare_digest(fields.get("token", "").encode(), self._token.encode()):
             raise Wrong(403, "this form is not one of ours, or it is from before a change of key: load the page again")
-        verb = fields.get("verb", "")
+        verb, by = fields.get("verb", ""), asked_by(request)
         if verb in ("pause", "resume"):
             await self._check_switch(fields)
-            await self._orders.switch(Switch(fields["label"], Channel(fields["channel"])), on=verb == "resume")
+            await self._orders.switch(Switch(fields["label"], Channel(fields["channel"])), by, on=verb == "resume")
             return see_other(b"/")
         if verb == "try-now":
-            message_id = await self._orders.try_now(fields.get("id", ""))
+            message_id = await self._orders.try_now(fields.get("id", ""), by)
             return see_other(b"/trace?id=" + quote(message_id).encode())
         if verb == "retry-all":
-            await self._orders.retry_all_dead_letters()
+            await self._orders.retry_all_dead_letters(by)
         elif verb in _DEAD_VERBS:
-            await self._orders.dead_letter(verb, fields.get("id", ""))
+            await self._orders.dead_letter(verb, fields.get("id", ""), by)
         else:
             raise Wrong(404, "there is no such verb")
         return see_other(b"/dead-letters")

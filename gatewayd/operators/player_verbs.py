@@ -17,7 +17,7 @@ from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
 from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
-from gatewayd.operators.orders import PlayerOrder, Wrong, body, channels, check_id
+from gatewayd.operators.orders import PlayerOrder, Wrong, asked_by, body, channels, check_id
 from gatewayd.operators.shapes import kept_json, stopped_json
 from gatewayd.operators.stop_orders import MOST_ROWS, StopOrders, StopsAsked, StopsBrought
 
@@ -58,14 +58,17 @@ class PlayerVerbs:
         """Put a player on a label's stop list."""
         player = await self._player(request)
         check_id(player.ext_user_id)
-        await self._stop_orders.put(player, self._suppress_for(player.label))
+        await self._stop_orders.put(player, self._suppress_for(player.label), asked_by(request))
         answer: Json = {"label": player.label, "suppressed": channels(player.channel)}
         return json_answer(answer | await self._stop_orders.unchecked(player.label, player.ext_user_id))
 
     async def unsuppress(self, request: IRequest) -> Answer:
         """Take a player off a label's stop list; tells where they were on it."""
         player = await self._player(request)
-        answer: Json = {"label": player.label, "unsuppressed": await self._stop_orders.take_off(player)}
+        answer: Json = {
+            "label": player.label,
+            "unsuppressed": await self._stop_orders.take_off(player, asked_by(request)),
+        }
         return json_answer(answer | await self._stop_orders.unchecked(player.label, player.ext_user_id))
 
     async def stops(self, request: IRequest) -> Answer:
@@ -80,7 +83,7 @@ class PlayerVerbs:
         await self._known.check(order.label)
         if len(order.rows) > MOST_ROWS:
             raise Wrong(400, f"no more than {MOST_ROWS} rows at once")
-        return json_answer(await self._stop_orders.bring(order, self._suppress_for(order.label)))
+        return json_answer(await self._stop_orders.bring(order, self._suppress_for(order.label), asked_by(request)))
 
     async def erase(self, request: IRequest) -> Answer:
         """One step of an erasure; the asker goes on with the answer's cursor until that is "0" again.
@@ -90,8 +93,9 @@ class PlayerVerbs:
         player = await self._player(request)
         also: list[str] = []
         stops = 0
+        by = asked_by(request)
         if player.cursor == "0":
-            log.info("A player of {label} is being erased by an operator", label=player.label)
+            log.info("A player of {label} is being erased by {by}", label=player.label, by=by)
             users = await self._stop_orders.spellings(player.label, player.ext_user_id)
             stops = await self._stop_orders.forget(player.label, users)
             also = [user for user in users if user != player.ext_user_id]
@@ -100,10 +104,10 @@ class PlayerVerbs:
         )
         if player.cursor == "0":
             # The log may not say whose it was: whoever is asked for proof has the id, and its keyed hash shows it.
-            reason = f"by an operator, of whom the keyed hash is {self._hashes(player)[0]}"
+            reason = f"by {by}, of whom the keyed hash is {self._hashes(player)[0]}"
             self._decided(Decision("player erased", player.label, "", reason=reason))
         for message_id, channel in erased.ended:
-            self._decided(Decision("failed", player.label, channel, message_id, reason="erased by an operator"))
+            self._decided(Decision("failed", player.label, channel, message_id, reason=f"erased by {by}"))
         return json_answer(
             {
                 "cursor": cursor,
@@ -127,10 +131,13 @@ class PlayerVerbs:
             "messages": [kept_json(replace(one, trace=in_words(one.trace))) for one in found],
         }
         if player.cursor == "0":
-            log.info("A player of {label} is being exported by an operator", label=player.label)
+            by, keyed_hash = asked_by(request), self._hashes(player)[0]
+            log.info("A player of {label} is being exported by {by}", label=player.label, by=by)
+            reason = f"by {by}, of whom the keyed hash is {keyed_hash}"
+            self._decided(Decision("player exported", player.label, "", reason=reason))
             users = await self._stop_orders.spellings(player.label, player.ext_user_id)
             answer["also"] = [user for user in users if user != player.ext_user_id]
-            answer["keyed_hash"] = self._hashes(player)[0]
+            answer["keyed_hash"] = keyed_hash
             answer["stop_list"] = {
                 channel: stopped_json(await self._stop_orders.stopped(player.label, player.ext_user_id, channel))
                 for channel in Channel

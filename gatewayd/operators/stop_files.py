@@ -29,7 +29,7 @@ def stops(options: Namespace) -> int:
         options.used_wrongly("--look-up goes with --import")
     if options.since and options.import_file:
         options.used_wrongly("--since is for what is shown or exported: --import takes all of a file")
-    client = open_client(Path(options.config), options.instance)
+    client = open_client(Path(options.config), options.instance, options.operator)
     if options.import_file:
         return bring(options, client)
     found = (one for channel in _channels(options) for one in every(client, options, channel))
@@ -44,7 +44,7 @@ def stops(options: Namespace) -> int:
 
 def guard(options: Namespace) -> int:
     """Let more than intake_rate in for a time."""
-    client = open_client(Path(options.config), options.instance)
+    client = open_client(Path(options.config), options.instance, options.operator)
     answer = client.post("/verbs/guard", {"label": options.label, "seconds": options.lift})
     return asking.tell_outcome(options, answer, outcomes.guard_lifted(answer))
 

@@ -88,15 +88,15 @@ class StopOrders:
         found = await self._recipients.address(label, user, Channel.EMAIL)
         return {"unchecked": found.reason} if found.why_not is WhyNot.UNAVAILABLE else {}
 
-    async def put(self, player: PlayerOrder, seconds: float) -> None:
-        """On the list, under the directory's own spelling."""
+    async def put(self, player: PlayerOrder, seconds: float, by: str) -> None:
+        """On the list, under the directory's own spelling; `by` says who wants it, here and below."""
         user = (await self.spellings(player.label, player.ext_user_id))[0]
         keyed_hash = self._keys.user_hashes(player.label, user)[0]
         for channel in channels(player.channel):
             await self._stops.put(player.label, channel, keyed_hash, seconds, user=user, reason="operator")
-            self._say(player.label, channel, user, PUT, "put on")
+            self._say(player.label, channel, user, PUT, "put on", by)
 
-    async def take_off(self, player: PlayerOrder) -> list[Channel]:
+    async def take_off(self, player: PlayerOrder, by: str) -> list[Channel]:
         """Off the list, under every spelling; where they were on it."""
         users = await self.spellings(player.label, player.ext_user_id)
         cleared = [
@@ -105,7 +105,7 @@ class StopOrders:
             if await self._store.unsuppress(player.label, channel, await self._hashes(player.label, users, channel))
         ]
         for channel in cleared:
-            self._say(player.label, channel, users[0], LIFTED, "taken off")
+            self._say(player.label, channel, users[0], LIFTED, "taken off", by)
         return cleared
 
     async def stopped(self, label: str, user: str, channel: Channel) -> Stopped | None:
@@ -138,7 +138,7 @@ class StopOrders:
         cursor, found = await self._stops.some(order.label, order.channel, order.cursor, order.since)
         return {"cursor": cursor, "stops": [_stop_json(stop) for stop in found]}
 
-    async def bring(self, order: StopsBrought, seconds: float) -> Json:
+    async def bring(self, order: StopsBrought, seconds: float, by: str) -> Json:
         """Put many on the list; what ended already is left out. Doing so twice changes nothing.
 
         Raises Wrong, and puts none on it, where an id is one that no request can have, or is to be looked up in a
@@ -155,7 +155,7 @@ class StopOrders:
             answer["spelt_otherwise"] = sum(one is not other for one, other in zip(given, rows, strict=True))
         await self._stops.put_all([self._stop(order.label, row, now + seconds) for row in rows])
         for channel, count in Counter(row.channel for row in rows).items():
-            self._decided(Decision(PUT, order.label, channel, reason=f"{count} from a file, by an operator"))
+            self._decided(Decision(PUT, order.label, channel, reason=f"{count} from a file, by {by}"))
         return answer
 
     async def _as_spelt(self, label: str, rows: Sequence[StopRow]) -> list[StopRow]:
@@ -171,15 +171,16 @@ class StopOrders:
             found.append(row)
         return found
 
-    def _say(self, label: str, channel: Channel, user: str, what: str, done: str) -> None:
+    def _say(self, label: str, channel: Channel, user: str, what: str, done: str, by: str) -> None:
         log.info(
-            "player {ext_user_id} of {label}/{channel} was {done} the stop list by an operator",
+            "player {ext_user_id} of {label}/{channel} was {done} the stop list by {by}",
             ext_user_id=user,
             label=label,
             channel=channel.value,
             done=done,
+            by=by,
         )
-        self._decided(Decision(what, label, channel, ext_user_id=user, reason="by an operator"))
+        self._decided(Decision(what, label, channel, ext_user_id=user, reason=f"by {by}"))
 
     def _stop(self, label: str, row: StopRow, usual: float) -> Stop:
         player = self._keys.user_hashes(label, row.ext_user_id)[0] if row.ext_user_id else ""

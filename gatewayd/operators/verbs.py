@@ -17,7 +17,7 @@ from gatewayd.operators.figures import Watch
 from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
-from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, body
+from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, asked_by, body
 from gatewayd.operators.shapes import dead_json, iso, status_json, trace_json
 
 log = Logger()
@@ -108,14 +108,15 @@ class Verbs:
 
     async def retry_dead(self, request: IRequest) -> Answer:
         """Queue a message's dead statuses again."""
-        return await self._dead_letter("retry", body(request, Letter).id)
+        return await self._dead_letter("retry", request)
 
     async def drop_dead(self, request: IRequest) -> Answer:
         """Forget a message's dead statuses."""
-        return await self._dead_letter("drop", body(request, Letter).id)
+        return await self._dead_letter("drop", request)
 
-    async def _dead_letter(self, verb: str, message_id: str) -> Answer:
-        done = await self._orders.dead_letter(verb, message_id)
+    async def _dead_letter(self, verb: str, request: IRequest) -> Answer:
+        message_id = body(request, Letter).id
+        done = await self._orders.dead_letter(verb, message_id, asked_by(request))
         return json_answer({"ext_message_id": message_id, "done": done})
 
     async def guard(self, request: IRequest) -> Answer:
@@ -124,10 +125,11 @@ class Verbs:
         self._known.check_configured(order.label)
         if not await self._lift_guard(order.label, order.seconds):
             raise Wrong(404, f"label {order.label!r} has no intake_rate: there is no guard to lift")
+        by = asked_by(request)
         log.info(
-            "the guard of {label} is lifted for {seconds:g} s by an operator", label=order.label, seconds=order.seconds
+            "the guard of {label} is lifted for {seconds:g} s by {by}", label=order.label, seconds=order.seconds, by=by
         )
-        reason = f"for {spoken(order.seconds)}, by an operator" if order.seconds else "no more, by an operator"
+        reason = f"for {spoken(order.seconds)}, by {by}" if order.seconds else f"no more, by {by}"
         self._decided(Decision("guard lifted", order.label, "", reason=reason))
         return json_answer({"label": order.label, "lifted_for_seconds": order.seconds})
 
@@ -140,20 +142,23 @@ class Verbs:
             raise Wrong(400, "since must be before until, which is now where it is not given")
         cursor, queued = await self._store.replay_some(span.cursor, span.label, span.since, span.until)
         if span.cursor == "0":
-            reason = f"heard from {iso(span.since) or 'the beginning'} to {iso(span.until)}, by an operator"
+            by = asked_by(request)
+            reason = f"heard from {iso(span.since) or 'the beginning'} to {iso(span.until)}, by {by}"
             self._decided(Decision("statuses told again", span.label, "", reason=reason))
-            log.info("Statuses of {label} are told again by an operator", label=span.label or "all labels")
+            log.info("Statuses of {label} are told again by {by}", label=span.label or "all labels", by=by)
         return json_answer({"cursor": cursor, "queued": queued})
 
     async def pause(self, request: IRequest) -> Answer:
         """Let a label's accepted messages wait."""
         switch = body(request, Switch)
-        return json_answer({"label": switch.label, "paused": await self._orders.switch(switch, on=False)})
+        paused = await self._orders.switch(switch, asked_by(request), on=False)
+        return json_answer({"label": switch.label, "paused": paused})
 
     async def resume(self, request: IRequest) -> Answer:
         """Let them go on."""
         switch = body(request, Switch)
-        return json_answer({"label": switch.label, "resumed": await self._orders.switch(switch, on=True)})
+        resumed = await self._orders.switch(switch, asked_by(request), on=True)
+        return json_answer({"label": switch.label, "resumed": resumed})
 
 
 def _before(request: IRequest) -> float:

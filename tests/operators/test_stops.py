@@ -419,7 +419,7 @@ def test_another_program_on_our_port_is_named(tmp_path: Path) -> None:
         config.write_text(f'[admin]\nlisten = ["tcp:{server.server_port}:interface=127.0.0.1"]\n')
         answering = Thread(target=server.handle_request)
         answering.start()
-        (said,) = asking.what_it_lacks(Namespace(config=str(config), instance=""))
+        (said,) = asking.what_it_lacks(Namespace(config=str(config), instance="", operator=""))
         answering.join()
     assert "does another program have that port?" in said
-    assert asking.what_it_lacks(Namespace(config=str(config), instance="")) == []
+    assert asking.what_it_lacks(Namespace(config=str(config), instance="", operator="")) == []

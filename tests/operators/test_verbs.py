@@ -304,6 +304,32 @@ def test_what_an_operator_does_with_messages_is_in_the_audit_log(world: World) -
         assert world.decisions == [decision]
 
 
+@pytest.mark.parametrize(
+    ("said", "by"),
+    [
+        ("alice", "operator alice"),
+        ("CORP\\alice", "operator CORP_alice"),
+        ("alice@corp.example", "operator alice_corp.example"),
+        ("a" * 99, "operator " + "a" * 64),
+        ("", "an operator"),
+    ],
+)
+def test_whoever_gives_an_order_is_named(world: World, said: str, by: str) -> None:
+    """As gatewayctl or a proxy with a log-in says it; as a name only, without what would make an address of it."""
+    order = json.dumps({"label": "amazing", "channel": "sms"}).encode()
+    with capturedLogs() as told:
+        assert world.ask("/verbs/pause", order, Content_Type="application/json", X_Operator=said).status == 200
+    assert world.decisions == [Decision("paused", "amazing", SMS, reason=f"by {by}")]
+    assert formatEvent(told[-1]) == f"amazing/sms paused by {by}"
+
+
+def test_an_export_is_in_the_audit_log(world: World) -> None:
+    """That somebody had all of a player shown: once, and by the keyed hash, as of an erasure."""
+    name = world.verb("export", label="amazing", ext_user_id="p").json["keyed_hash"]
+    reason = f"by an operator, of whom the keyed hash is {name}"
+    assert world.decisions == [Decision("player exported", "amazing", "", reason=reason)]
+
+
 def test_a_pause_of_all_channels_is_a_line_of_each(world: World) -> None:
     """As the audit log has one channel a line; by the page's button, too."""
     world.verb("pause", label="amazing")
