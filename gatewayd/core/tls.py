@@ -192,6 +192,17 @@ _HINTS = {
 }
 """What an operator can do about what OpenSSL says."""
 
+OURS_REFUSED = (
+    "alert bad certificate",
+    "alert unsupported certificate",
+    "alert certificate revoked",
+    "alert certificate expired",
+    "alert certificate unknown",
+    "alert unknown ca",
+    "alert certificate required",
+)
+"""How OpenSSL names alerts about a client's certificate, behind the version of the protocol."""
+
 
 def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
     """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS.
@@ -205,5 +216,8 @@ def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
         words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
         disliked = ", ".join(words) or "no reason given"
         hint = remedy if disliked.endswith(_REMEDIED) else _HINTS.get(disliked, "")
+        if not hint and disliked.endswith(OURS_REFUSED):
+            # Such an alert is never about its own.
+            hint = "it refuses our certificate: certificate and private_key"
         return f"TLS failed: {disliked}{hint and ': '}{hint}"
     return ""

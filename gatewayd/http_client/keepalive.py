@@ -15,6 +15,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gatewayd.core import tls
 from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.lateness import READING, overslept
 from gatewayd.http.eager import write_now
@@ -31,17 +32,6 @@ HASTY = 1.0
 
 ONCE_FOR = 60.0
 """Seconds for which the connections to such a one are used once: what was written to one that closes may be there."""
-
-_OURS_REFUSED = (
-    "alert bad certificate",
-    "alert unsupported certificate",
-    "alert certificate revoked",
-    "alert certificate expired",
-    "alert certificate unknown",
-    "alert unknown ca",
-    "alert certificate required",
-)
-"""How OpenSSL names alerts about a client's certificate, behind the version of the protocol."""
 
 _TICK = 0.5  # seconds between two looks at what is late
 _LOOK = MSG_PEEK | MSG_DONTWAIT
@@ -266,7 +256,7 @@ def _faults_of_our_certificate(problem: BaseException | None) -> list[Any]:
     """What OpenSSL said, where that is an alert about our certificate; nothing where it is not."""
     said = problem.args[0] if isinstance(problem, SSL.Error) and problem.args else ()
     faults = [each for each in said if isinstance(each, tuple) and each]
-    return faults if any(str(each[-1]).endswith(_OURS_REFUSED) for each in faults) else []
+    return faults if any(str(each[-1]).endswith(tls.OURS_REFUSED) for each in faults) else []
 
 
 def _is_ended(transport: Any) -> bool:

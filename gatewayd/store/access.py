@@ -7,6 +7,7 @@ from twisted.internet.endpoints import HostnameEndpoint, clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd.config import Config, Redis
+from gatewayd.config.endpoint_words import words
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import AuditHead
 from gatewayd.core.tls import Encrypted, RenewedOptions
@@ -16,6 +17,9 @@ from gatewayd.store.sentinel import Sentinels
 
 SENTINEL_PORT = 26379
 
+_TWISTED_TLS = frozenset({"certificate", "privateKey", "trustRoots", "endpoint"})
+"""Words of a tls: endpoint that only Twisted knows what to do with."""
+
 
 def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> IStreamClientEndpoint:
     """How the configured Redis is reached; a TLS one with the certificates of the table, where it names any.
@@ -24,14 +28,17 @@ def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> I
     """
     if table.sentinels:
         return _sentinels(reactor, table, jitter)
-    kind, _, rest = table.endpoint.partition(":")
-    if kind == "tcp" and table.tls:
-        kind = "tls"
-    if kind != "tls" or not (table.tls or table.ca_file or table.certificate):
+    said = words(table.endpoint)
+    has_tls = said.kind == "tls" or (said.kind == "tcp" and table.tls)
+    named_here = table.tls or table.ca_file or table.certificate
+    if not has_tls or (said.named.keys() & _TWISTED_TLS and not named_here):
         plain: IStreamClientEndpoint = clientFromString(reactor, table.endpoint)
         return plain
-    host, _, port = rest.partition(":")
-    return _encrypted(table, host, clientFromString(reactor, f"tcp:{host}:{port.partition(':')[0]}"))
+    places = iter(said.plain)
+    host, port = (said.named[part] if part in said.named else next(places) for part in ("host", "port"))
+    return _encrypted(
+        table, host, HostnameEndpoint(reactor, host, int(port), bindAddress=said.named.get("bindAddress"))
+    )
 
 
 def _sentinels(reactor: Any, table: Redis, jitter: Callable[[], float]) -> Sentinels:

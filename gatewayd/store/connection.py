@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
+from gatewayd.core import tls
 from gatewayd.http.eager import write_now
 from gatewayd.store.refusals import Refusal, refusal
 
@@ -159,7 +160,7 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
         super().connectionLost(why)
         if self._timer is not None:
             self._timer.cancel()
-        self._fail(Lost, "the connection was lost")
+        self._fail(Lost, tls.fault(why.value) or "the connection was lost")
         self._gone.callback(None)
 
     def _look(self) -> None:

@@ -252,17 +252,21 @@ class RedisLink(MultiService):
 
     async def _keep(self) -> None:
         backoff = Backoff(STORE, self._jitter)
+        said: set[str] = set()  # why it can't be reached, each once for as long as it can't
         while not self._stopping:
             try:
                 connection = await self._open()
             except CancelledError:
                 raise
             except (Exception, ConnectingCancelledError) as error:
-                if not backoff.failures:
-                    self.log.warn("Redis cannot be reached: {reason}", reason=_reason(error))
-                self.trouble = f"Redis cannot be reached: {_reason(error)}"
+                reason = _reason(error)
+                if reason not in said:
+                    said.add(reason)
+                    self.log.warn("Redis cannot be reached: {reason}", reason=reason)
+                self.trouble = f"Redis cannot be reached: {reason}"
             else:
                 backoff.worked()
+                said.clear()
                 self._connection = connection
                 self.connections += 1
                 self.log.info("Redis is connected")

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gatewayd.core import tls
 from gatewayd.core.retry import STORE, Backoff
 
 ASK_WITHIN = 1.0
@@ -137,7 +138,8 @@ class Sentinels(Service):
             except CancelledError:
                 return
             except Exception as error:
-                found[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+                words = tls.fault(error) or str(error)
+                found[name] = words.splitlines()[0] if words else type(error).__name__
             answers = sum(isinstance(answer, Master) for answer in found.values())
             if answers > len(found) // 2 and not everybody and not enough.called:
                 enough.callback(None)

@@ -12,6 +12,7 @@ import pytest_twisted
 from postfix import free_port
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import capturedLogs
 
 from certificates import Authority
 from conftest import missing
@@ -94,22 +95,48 @@ async def test_commands_go_over_a_verified_connection(redis: TlsRedis) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_without_what_the_server_asks_for_nothing_is_kept(redis: TlsRedis) -> None:
-    """No certificate, another authority's, or a server that we can't verify: the store is down, with a reason."""
+    """No certificate, another authority's, or a server that we can't verify: the store is down, and says which."""
 
-    async def refused(files: dict[str, str]) -> None:
+    async def refused(files: dict[str, str], why: str) -> None:
         async with link(redis.config(**files)) as one:
-            with pytest.raises(StoreUnavailable) as caught:
+            with pytest.raises(StoreUnavailable, match=why):
                 await one.command("PING")
-            assert "Redis" in str(caught.value)
 
     own = redis.files(redis.authority)
+    unknown = "of an authority that this host does not know: set ca_file"
     ways = (
-        {"ca_file": redis.authority.ca_file},
-        redis.files(redis.stranger),
-        own | {"ca_file": redis.stranger.ca_file},
-        {},
+        ({"ca_file": redis.authority.ca_file}, "it wants a client's certificate: set certificate and private_key"),
+        (redis.files(redis.stranger), "alert unknown ca: it refuses our certificate"),
+        (own | {"ca_file": redis.stranger.ca_file}, unknown),
+        ({}, unknown),
     )
-    await gatherResults([Deferred.fromCoroutine(refused(files)) for files in ways])
+    await gatherResults([Deferred.fromCoroutine(refused(files, why)) for files, why in ways])
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    "form", ["tls:host={host}:port={port}", "tls:{host}:{port}:timeout=2", "tcp:port={port}:host={host}"]
+)
+async def test_the_words_of_an_endpoint_may_have_names(redis: TlsRedis, form: str) -> None:
+    """As everywhere in Twisted's endpoint strings; the certificate is looked for under the host alone."""
+    endpoint = form.format(host=HOST, port=redis.port)
+    async with link(redis.config(**redis.files(redis.authority), endpoint=endpoint, tls=True)) as one:
+        assert await one.command("PING") == b"PONG"
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_reason_is_logged_once_while_redis_is_away(redis: TlsRedis) -> None:
+    """Also the one that comes after a connection was lost: its certificate ran out, and it was started again."""
+    with capturedLogs() as lines:
+        async with link(redis.config(**redis.files(redis.authority))) as one:
+            await until(lambda: one.up)
+            redis.server.kill()
+            await until(lambda: "cannot be reached" in one.trouble)
+            await redis.start()
+            await until(lambda: one.up)
+    said = [str(line["reason"]) for line in lines if "cannot be reached" in str(line.get("log_format"))]
+    assert said[0] == "refused: does it run, and listen on this port?"
+    assert len(said) == len(set(said))
 
 
 @pytest_twisted.ensureDeferred
@@ -142,7 +169,7 @@ async def test_sentinels_and_master_are_verified(redis: TlsRedis) -> None:
             await one.command("SET", "tls", "by Sentinel")
             assert await one.command("GET", "tls") == b"by Sentinel"
         async with link(redis.config(**keys, ca_file=redis.stranger.ca_file)) as one:
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreUnavailable, match=f"{HOST}:{port}: TLS failed: .*: set ca_file"):
                 await one.command("PING")
     finally:
         sentinel.kill()
