@@ -13,7 +13,6 @@ from twisted.application.service import Service
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from zope.interface import implementer
 
 from gatewayd.callbacks.host import CallbackHost
@@ -22,6 +21,7 @@ from gatewayd.core.host_addresses import HostAddresses, Resolving
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import Degraded
 from gatewayd.core.retry import STILL_SO
+from gatewayd.core.tls import client_options
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import BadAnswer, asked_for
 from gatewayd.http_client.keepalive import Stale, TooLate
@@ -174,7 +174,7 @@ def _origin(clock: IReactorTime, network: Any, scheme: str, netloc: str, timeout
     try:
         name, _ = origin.host_of(netloc)
         # SSL_CERT_FILE and SSL_CERT_DIR are honoured by OpenSSL itself. A name that no certificate can have is refused.
-        options = optionsForClientTLS(name, trustRoot=platformTrust()) if tls else None
+        options = client_options(name) if tls else None
         addresses = HostAddresses()
         endpoint = origin.endpoint_of(addresses.network(network), scheme, netloc, timeout, options)
     except (ValueError, UnicodeError):

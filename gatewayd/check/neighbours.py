@@ -28,19 +28,22 @@ from gatewayd.smtp.own_name import HostsOwnName
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
-_OF_CALLBACKS = "put it into the system's store, or name a file of authorities in SSL_CERT_FILE"
-"""What lets a callback host's certificate be believed: the caller's is a public one, so that there is no key for it."""
+_OF_CALLBACKS = (
+    "put it into the system's store, or name a file of authorities in SSL_CERT_FILE",
+    "callback hosts are shown none",
+)
+"""What to do about a callback host's certificate: the caller's is a public one, so that there are no keys for it."""
 
 
-def words(error: BaseException, remedy: str = "set ca_file") -> str:
-    """What went wrong, in one line, without an address; `remedy` as for tls.fault."""
+def words(error: BaseException, advice: tuple[str, ...] = ()) -> str:
+    """What went wrong, in one line, without an address; `advice` as tls.fault takes it, where it differs."""
     inner = getattr(error, "reasons", None)
     if inner:
         # Twisted's ResponseNeverReceived and OpenSSL's errors wrap what is worth reading.
-        return words(getattr(inner[0], "value", inner[0]), remedy)
+        return words(getattr(inner[0], "value", inner[0]), advice)
     unreached = reaching.known(error)
     no_connection = f"no connection: {unreached}" if unreached else ""
-    text = tls.fault(error, remedy) or no_connection or str(error) or type(error).__name__
+    text = tls.fault(error, *advice) or no_connection or str(error) or type(error).__name__
     return redact(text.splitlines()[0], 300)
 
 

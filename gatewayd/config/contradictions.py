@@ -45,6 +45,8 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"relays.{name}.password: is required with username"
     for name, directory in tables["directories"].items():
         yield from directory_faults(f"directories.{name}", directory)
+        if directory.get("type") == "http":
+            yield from pem.faults_of_https(f"directories.{name}", directory)
     yield from _certificates("redis", redis)
     for name, smsc in tables["smscs"].items():
         yield from _smsc(f"smscs.{name}", smsc)

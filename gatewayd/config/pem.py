@@ -111,6 +111,16 @@ def faults(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "private_key", str(error).removeprefix("private_key ")
 
 
+def faults_of_https(at: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """The same as lines, for a table with a `url`, which must be https where it names any."""
+    if str(table.get("url")).startswith("http://"):
+        for key in ("ca_file", "certificate"):
+            if table.get(key):
+                yield f"{at}.{key}: needs an https URL"
+    for key, fault in faults(table):
+        yield f"{at}.{key}: {fault}"
+
+
 def _unreadable(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for key, path in paths.items():
         if "-----BEGIN" in path:

@@ -88,6 +88,9 @@ class HttpDirectory(Table):
     fields: dict[Column, Annotated[str, AfterValidator(_json_path)]] = {}
     not_found: Annotated[tuple[Annotated[int, Field(ge=200, le=599)], ...], Strict(False)] = (404,)
     clear_text: bool = False
+    ca_file: str = ""
+    certificate: str = ""
+    private_key: str = ""
     timeout: Duration = 2.0
     cache: Annotated[float, BeforeValidator(duration)] = 30.0
     default_region: Region = ""

@@ -109,14 +109,9 @@ def _way(at: str, table: Mapping[str, Any]) -> Iterator[str]:
         return
     if parts is None or port == 0:
         return
-    if parts.scheme == "http":
-        if host and beyond_loopback(host) and table.get("clear_text", False) is False:
-            yield f"{at}.url: goes in clear text to another machine (clear_text = true would allow it)"
-        for key in ("ca_file", "certificate"):
-            if table.get(key):
-                yield f"{at}.{key}: needs an https URL"
-    for key, fault in pem.faults(table):
-        yield f"{at}.{key}: {fault}"
+    if parts.scheme == "http" and host and beyond_loopback(host) and table.get("clear_text", False) is False:
+        yield f"{at}.url: goes in clear text to another machine (clear_text = true would allow it)"
+    yield from pem.faults_of_https(at, table)
 
 
 def _proof(at: str, reports: object) -> Iterator[str]:

@@ -72,6 +72,14 @@ class UnusableFile(Exception):
     """A file of certificates or a key can't be used for the next connection."""
 
 
+def usable(options: Callable[[], Any]) -> Any:
+    """What `options()` gives. Raises UnusableFile."""
+    try:
+        return options()
+    except (OSError, ValueError, SSL.Error) as error:
+        raise UnusableFile(f"a certificate or key file can't be used: {type(error).__name__}") from None
+
+
 @implementer(IStreamClientEndpoint)
 class Encrypted:
     """TLS over `plain`, with what `options()` gives for each connection."""
@@ -82,11 +90,7 @@ class Encrypted:
 
     def connect(self, protocolFactory: Any) -> Any:
         """Twisted: one connection. Raises UnusableFile."""
-        try:
-            options = self._options()
-        except (OSError, ValueError, SSL.Error) as error:
-            raise UnusableFile(f"a certificate or key file can't be used: {type(error).__name__}") from None
-        return wrapClientTLS(options, self._plain).connect(protocolFactory)
+        return wrapClientTLS(usable(self._options), self._plain).connect(protocolFactory)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -188,7 +192,6 @@ _HINTS = {
     "tlsv1 alert protocol version": _TOO_OLD,
     "unsupported protocol": _TOO_OLD,
     "wrong version number": "the other side speaks no TLS on this port",
-    "tlsv13 alert certificate required": "it wants a client's certificate: set certificate and private_key",
 }
 """What an operator can do about what OpenSSL says."""
 
@@ -204,20 +207,32 @@ OURS_REFUSED = (
 """How OpenSSL names alerts about a client's certificate, behind the version of the protocol."""
 
 
-def fault(error: BaseException | None, remedy: str = "set ca_file") -> str:
-    """What TLS disliked, in OpenSSL's constant words, which hold no address; empty where it was not TLS.
+_NONE_SHOWN = OURS_REFUSED[-1]
 
-    `remedy` is what to do about an authority that is not known here.
-    """
+
+def fault(
+    error: BaseException | None, remedy: str = "set ca_file", own: str = "set certificate and private_key"
+) -> str:
+    """What TLS disliked, as `disliked` says it; empty where it was not TLS."""
     if isinstance(error, VerificationError):
         return "the certificate is not for this host"
-    if isinstance(error, SSL.Error):
-        faults = error.args[0] if error.args else ()
-        words = [str(each[-1]) for each in faults if isinstance(each, tuple) and each]
-        disliked = ", ".join(words) or "no reason given"
-        hint = remedy if disliked.endswith(_REMEDIED) else _HINTS.get(disliked, "")
-        if not hint and disliked.endswith(OURS_REFUSED):
-            # Such an alert is never about its own.
-            hint = "it refuses our certificate: certificate and private_key"
-        return f"TLS failed: {disliked}{hint and ': '}{hint}"
-    return ""
+    return f"TLS failed: {disliked(error, remedy, own)}" if isinstance(error, SSL.Error) else ""
+
+
+def disliked(error: SSL.Error, remedy: str = "set ca_file", own: str = "set certificate and private_key") -> str:
+    """OpenSSL's constant words, which hold no address, and what to do.
+
+    `remedy` is what to do about an authority that is not known here, `own` where a certificate of ours is wanted.
+    """
+    faults = error.args[0] if error.args else ()
+    words = ", ".join(str(each[-1]) for each in faults if isinstance(each, tuple) and each) or "no reason given"
+    if words.endswith(_REMEDIED):
+        hint = remedy
+    elif words.endswith(_NONE_SHOWN):
+        hint = f"it wants a client's certificate{own and ': '}{own}"
+    elif words.endswith(OURS_REFUSED):
+        # Such an alert is never about its own.
+        hint = "it refuses our certificate"
+    else:
+        hint = _HINTS.get(words, "")
+    return f"{words}{hint and ': '}{hint}"

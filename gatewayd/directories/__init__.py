@@ -109,6 +109,9 @@ def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
             fields={str(name): path for name, path in table.fields.items()},
             not_found=table.not_found,
             connect_timeout=table.timeout,
+            ca_file=table.ca_file,
+            certificate=table.certificate,
+            private_key=table.private_key,
         )
     made: IRecipientDirectory = maker(table.type).make(reactor, table.options)
     return made

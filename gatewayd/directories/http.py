@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import chain
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import treq
 from hyperlink import EncodedURL
@@ -17,8 +17,10 @@ from twisted.internet import error as net
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from gatewayd.config.host_names import ascii_host
 from gatewayd.core import half_pairs, tls
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
@@ -54,6 +56,9 @@ class HttpRecipientDirectory:
         not_found: Collection[int] = (),
         client: Any = None,
         connect_timeout: float = 5.0,
+        ca_file: str = "",
+        certificate: str = "",
+        private_key: str = "",
     ) -> None:
         check_url(url)
         host, _, rest = url.partition("://")[2].partition("/")
@@ -70,7 +75,8 @@ class HttpRecipientDirectory:
         # The pool's own retry would hide a failure for as long again; the outbox is who tries again.
         self._pool.retryAutomatically = False
         self._told_unread = False
-        self._client = client or HTTPClient(Agent(reactor, connectTimeout=connect_timeout, pool=self._pool))
+        believed = _Believed(ascii_host(urlsplit(url).hostname or ""), ca_file, certificate, private_key)
+        self._client = client or HTTPClient(Agent(reactor, believed, connectTimeout=connect_timeout, pool=self._pool))
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """The player that the service tells of, always asked anew. Raises TemporaryFailure."""
@@ -164,6 +170,18 @@ class HttpRecipientDirectory:
         return closing if isinstance(closing, Deferred) else succeed(None)
 
 
+@implementer(IPolicyForHTTPS)
+class _Believed:
+    """TLS of the one host, by the files of its table, read again where they were renewed."""
+
+    def __init__(self, host: str, ca_file: str, certificate: str, private_key: str) -> None:
+        self._options = tls.RenewedOptions(host, ca_file=ca_file, certificate=certificate, private_key=private_key)
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
+        """Twisted: for a new connection. Raises UnusableFile."""
+        return tls.usable(self._options)
+
+
 def _leaves_its_segment(ext_user_id: str) -> bool:
     """Whether an id could mean another path to some server: one with slashes or dot segments (RFC 3986 6.2.2.3).
 
@@ -226,6 +244,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 _WHY: tuple[tuple[type[BaseException], str], ...] = (
+    (tls.UnusableFile, "a certificate or key file can't be used"),
     (CancelledError, "it did not answer in time"),
     (net.ConnectionRefusedError, "connection refused"),
     (net.DNSLookupError, "its host is not known"),

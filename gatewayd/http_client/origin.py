@@ -18,7 +18,7 @@ from twisted.internet.protocol import Factory, Protocol
 from gatewayd.config.host_names import ascii_host
 from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.reaching import known
-from gatewayd.core.tls import UnusableFile
+from gatewayd.core.tls import UnusableFile, disliked
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
@@ -152,17 +152,15 @@ def target(text: str) -> str:
     return quote(rooted, safe="/%:=&?~+!$,;'@()*[]-._|")
 
 
-def reason(problem: BaseException, who: str) -> str:
-    """Why there was no connection or no answer, or "" for what this can't say. Names nobody but `who`."""
+def reason(problem: BaseException, who: str, *, has_keys: bool = False) -> str:
+    """Why there was no connection or no answer, or "" for what this can't say. Names nobody but `who`.
+
+    `has_keys`: its table may name an authority, and a certificate of ours.
+    """
     for kind, words in _REASONS:
         if isinstance(problem, kind):
             why = known(problem) if kind is error.ConnectError else ""
-            return words.format(who) + (why and f": {why}") + _tls_words(problem)
-    return ""
-
-
-def _tls_words(problem: BaseException) -> str:
-    """OpenSSL's own constant words, such as "certificate verify failed"."""
-    if isinstance(problem, TlsError) and problem.args and isinstance(problem.args[0], list):
-        return ": " + ", ".join(str(entry[-1]) for entry in problem.args[0])
+            if isinstance(problem, TlsError):
+                why = disliked(problem) if has_keys else disliked(problem, "", "")
+            return words.format(who) + (why and f": {why}")
     return ""

@@ -140,7 +140,7 @@ class Exchange:
             return f"no answer in {self._timeout:g} s"
         if isinstance(problem, BadAnswer):
             return f"its answer is unreadable: {problem}"
-        return origin.reason(problem, "host") or f"no answer: {type(problem).__name__}"
+        return origin.reason(problem, "host", has_keys=True) or f"no answer: {type(problem).__name__}"
 
     def _failed(self, reason: str) -> Down:
         """It takes no request, for a reason that is not the message's."""

@@ -278,6 +278,12 @@ def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(regio
         ({"relays__main__port": 70000}, "relays.main.port: "),
         ({"relays__main__username": "u"}, "relays.main.password: is required with username"),
         ({"directories__players__type": "http"}, "directories.players.url: is required"),
+        (
+            {
+                "directories__http": {"type": "http", "url": "http://[::1]/{ext_user_id}", "ca_file": "/none"},
+            },
+            "directories.http.ca_file: needs an https URL",
+        ),
         ({"directories__players": 3}, "directories.players: must be a table"),
         ({"directories__players__type": "sqll"}, "directories.players.type: is neither 'sql' nor 'http'"),
         ({"directories__players__connect": {"p": "env:NOPE"}}, "directories.players.connect.p: environment variable"),

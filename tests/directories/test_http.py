@@ -1,10 +1,12 @@
 """Players by HTTP: the id in the URL, the answer's fields, trouble in words."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
 from treq.testing import StubTreq
+from twisted.internet import reactor
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
@@ -13,12 +15,16 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http import Request
 from twisted.web.resource import Resource
+from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
+from certificates import Authority
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories.http import HttpRecipientDirectory
+
+LOOPBACK = "127.0.0.1"
 
 
 class Service(Resource):
@@ -292,3 +298,38 @@ def test_wrong_urls(url: str) -> None:
     """No place for the id, a place in the host, an unknown place."""
     with pytest.raises(ValueError, match="url"):
         HttpRecipientDirectory(Clock(), url)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_certificate_of_a_service_is_the_operators_to_name(tmp_path: Path) -> None:
+    """By ca_file, and a certificate of ours where it wants one; what is wrong with its own is said in words."""
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    ours, theirs = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs")
+    certificate, key = ours.client("gw")
+    good, expired = ours.endpoint(reactor, LOOPBACK), ours.endpoint(reactor, LOOPBACK, days=(-9, -2))
+    wants = ours.endpoint(reactor, LOOPBACK, client_certificates=True)
+    believed, failed = {"ca_file": ours.ca_file}, "can't be asked: TLS failed: certificate verify failed: "
+    for endpoint, files, why in (
+        (good, believed, ""),
+        (good, {"ca_file": theirs.ca_file}, f"{failed}of an authority that this host does not know: set ca_file"),
+        (good, {}, f"{failed}of an authority that this host does not know: set ca_file"),
+        (good, {"ca_file": str(tmp_path / "gone.pem")}, "a certificate or key file can't be used"),
+        (expired, believed, f"{failed}expired: they must renew it"),
+        (wants, believed, "it wants a client's certificate: set certificate and private_key"),
+        (wants, believed | {"certificate": certificate, "private_key": key}, ""),
+    ):
+        port = await endpoint.listen(Site(Service()))
+        directory = HttpRecipientDirectory(
+            reactor, f"https://{LOOPBACK}:{port.getHost().port}/{{ext_user_id}}", **files
+        )
+        try:
+            assert await directory.find("amazing", "1") == Recipient("anna@players.example")
+            said = ""
+        except TemporaryFailure as failure:
+            said = failure.reason
+        finally:
+            await directory.close()
+            await port.stopListening()
+        assert said.endswith(why), said
+        assert bool(said) is bool(why)
