@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
+from gatewayd.config.clear_text import why_unproven
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.redact import redact
 from gatewayd.directories import open_directory
@@ -43,7 +44,7 @@ async def look(reactor: Any, name: str, table: config.Directory, labels: Mapping
     findings = [Finding(FAIL, what, fault) for fault in dict.fromkeys(faults)]
     if not findings:
         findings = [Finding(OK, what, f"answers in {took:.0f} ms; an unknown id is not found, as it should be")]
-    return [*findings, *_of_columns(what, opened.directory, labels)]
+    return [*findings, *_of_proof(what, table), *_of_columns(what, opened.directory, labels)]
 
 
 def _strangers() -> Iterator[tuple[str, str]]:
@@ -58,6 +59,15 @@ async def _ask(opened: Remembered, label: str, kind: str, user: str) -> str:
     except TemporaryFailure as error:
         return error.reason
     return f"knows a player who does not exist ({kind}): does the query look at :ext_user_id?" if found else ""
+
+
+def _of_proof(what: str, table: config.Directory) -> Iterator[Finding]:
+    """Where players' data go to whoever takes the connection, encrypted or not."""
+    if not isinstance(table, config.SqlDirectory) or table.clear_text:
+        return
+    if how := why_unproven(table.driver, table.connect):
+        text = f"the database's certificate is not verified: who is between may read and change it; {how} in connect"
+        yield Finding(WARN, what, text)
 
 
 def _of_columns(what: str, directory: Any, labels: Mapping[str, config.Label]) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 
 def beyond_loopback(host: str) -> bool:
@@ -37,49 +36,71 @@ def directory_faults(at: str, table: Mapping[str, Any]) -> Iterator[str]:
     if table.get("type") == "sql" and isinstance(driver, str) and isinstance(connect, Mapping):
         rule = _RULES.get(driver)
         given = {str(key).lower(): str(value) for key, value in connect.items()}
-        if rule is not None and (host := _database_host(given)) and beyond_loopback(host) and not rule(given):
-            yield f"{at}.connect: goes in clear text to {host} ({ALLOW}; so does {_HOW[driver]})"
+        away = next(filter(beyond_loopback, _database_hosts(given)), "")
+        if rule is not None and away and not rule(given):
+            yield f"{at}.connect: goes in clear text to {away} ({ALLOW}; so does {_HOW[driver]})"
+
+
+def why_unproven(driver: str, connect: Mapping[str, Any]) -> str:
+    """What makes the driver verify the certificate of a database on another machine, where nothing does; else ""."""
+    verified = _VERIFIED.get(driver)
+    given = {str(key).lower(): str(value) for key, value in connect.items()}
+    away = any(map(beyond_loopback, _database_hosts(given)))
+    return _PROVE[driver] if verified is not None and away and not verified(given) else ""
 
 
 def _without_port(host: str) -> str:
     return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
-_IN_TEXT = re.compile(
-    r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*(?:tcp:)?([^;,\s]+)", re.IGNORECASE
-)
+_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
 
 
-def _database_host(connect: Mapping[str, str]) -> str:
-    """The machine that a database is on, where the arguments of connect() name one; a path is a socket."""
+def _database_hosts(connect: Mapping[str, str]) -> list[str]:
+    """The machines that a database is on, where the arguments of connect() name any; a path is a socket.
+
+    libpq takes several with commas between them; ODBC has a port there, which no machine is called.
+    """
     for key in ("hostaddr", "host", "server", "servername"):
         if connect.get(key):
-            return "" if connect[key].startswith(("/", "@")) else connect[key].removeprefix("tcp:").partition(",")[0]
+            return _machines(connect[key])
     for text in connect.values():
         if "://" in text:
-            try:
-                return urlsplit(text).hostname or ""
-            except ValueError:
-                return ""
+            return _machines(text.partition("://")[2].partition("/")[0].rpartition("@")[2], ported=True)
         if found := _IN_TEXT.search(text):
-            return "" if found[1].startswith("/") else found[1]
-    return ""
+            return _machines(found[1])
+    return []
 
 
-def _says(*patterns: str) -> Callable[[Mapping[str, str]], bool]:
-    """Whether the arguments, as key=value, have what one of `patterns` looks for."""
-    found = re.compile("|".join(patterns), re.IGNORECASE)
-    return lambda connect: any(found.search(f"{key}={value}") for key, value in connect.items())
+def _machines(text: str, *, ported: bool = False) -> list[str]:
+    found = [one.strip().removeprefix("tcp:") for one in text.split(",")]
+    found = [_without_port(one) if ported else one for one in found]
+    return [one for one in found if one and not one.isdigit() and not one.startswith(("/", "@"))]
+
+
+def _says(*patterns: str, unless: str = r"(?!)") -> Callable[[Mapping[str, str]], bool]:
+    """Whether the arguments, as key=value, have what one of `patterns` looks for, and nothing that is `unless`."""
+    found, against = re.compile("|".join(patterns), re.IGNORECASE), re.compile(unless, re.IGNORECASE)
+
+    def says(connect: Mapping[str, str]) -> bool:
+        said = [f"{key}={value}" for key, value in connect.items()]
+        return any(map(found.search, said)) and not any(map(against.search, said))
+
+    return says
 
 
 _POSTGRES = _says(r"sslmode\s*=\s*(?:require|verify-ca|verify-full)\b")
-_MYSQL = _says(r"^ssl(?:_ca|_verify_cert|_verify_identity|_cert|_mode|_capath)?=(?!false$|disabled$|$)")
+_MYSQL = _says(
+    r"^ssl(?:_ca|_verify_cert|_verify_identity|_cert|_key|_mode|_capath)?=(?!false$|disabled$|preferred$|\{\}$|$)",
+    unless=r"^ssl_disabled=true$",
+)
 _ODBC = _says(
     r"\bencrypt\s*=\s*(?:yes|true|mandatory|strict|1)\b",
     r"sslmode\s*=\s*(?:require|verify-ca|verify-full)\b",
     r"\bencryption\s*=\s*require\b",
     r"^sslca=.|;sslca=",
     r"odbc driver 1[89] for sql server",
+    unless=r"\bencrypt\s*=\s*(?:no|false|optional|0)\b",
 )
 _ORACLE = _says(r"\btcps\b")
 _MSSQL = _says(r"^encryption=(?:require|request_required)$")
@@ -100,4 +121,17 @@ _HOW: Mapping[str, str] = {
     "pyodbc": 'Encrypt = "yes"',
     "oracledb": "a tcps address",
     "pymssql": 'encryption = "require"',
+}
+_VERIFIED: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
+    "psycopg": _says(r"sslmode\s*=\s*verify-(?:ca|full)\b"),
+    "psycopg2": _says(r"sslmode\s*=\s*verify-(?:ca|full)\b"),
+    "pymysql": _says(r"^ssl_verify_identity=(?!false$|$)", r"^ssl=(?!false$|$|\{\}$)"),
+    "pyodbc": _says("", unless=r"\btrustservercertificate\s*=\s*(?:yes|true|1)\b"),
+}
+"""Who is known to be asked for a certificate, and not only to encrypt. What pymssql and Oracle do stands elsewhere."""
+_PROVE: Mapping[str, str] = {
+    "psycopg": 'sslmode = "verify-full" and sslrootcert',
+    "psycopg2": 'sslmode = "verify-full" and sslrootcert',
+    "pymysql": "ssl_ca and ssl_verify_identity = true",
+    "pyodbc": 'TrustServerCertificate = "no"',
 }

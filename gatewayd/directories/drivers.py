@@ -197,6 +197,9 @@ def adjusted(driver: str, connect: Mapping[str, Any], timeout: float) -> dict[st
         # several hosts the next may answer, and what a conninfo says of it would be overruled.
         if "conninfo" not in found and "," not in str(found.get("host", "")):
             found.setdefault("connect_timeout", max(2, whole))
+    elif driver == "pymysql" and found.get("ssl_ca"):
+        # From 1.2 on it takes anybody's certificate, whatever ssl_ca names, unless it is told.
+        found.setdefault("ssl_verify_cert", True)
     elif driver == "pymssql":
         # The only one that can't be ended from outside.
         found.setdefault("timeout", whole)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gatewayd.config.clear_text import directory_faults
+from gatewayd.config.clear_text import directory_faults, why_unproven
 
 
 def sql(driver: str, /, **connect: Any) -> dict[str, Any]:
@@ -22,7 +22,14 @@ def sql(driver: str, /, **connect: Any) -> dict[str, Any]:
         sql("psycopg", host="db.internal", sslmode="prefer"),
         sql("psycopg", conninfo="host=db.internal user=gw"),
         sql("psycopg", conninfo="postgresql://gw:x@db.internal/pam"),
+        sql("psycopg", host="127.0.0.1,db.internal"),
+        sql("psycopg", conninfo="host=localhost,db.internal user=gw"),
+        sql("psycopg", conninfo="postgresql://gw:x@[::1]:5432,db.internal:5432/pam"),
         sql("pymysql", host="db.internal"),
+        sql("pymysql", host="db.internal", ssl={}),
+        sql("pymysql", host="db.internal", ssl_ca="/etc/ssl/ca.pem", ssl_disabled=True),
+        sql("MySQLdb", host="db.internal", ssl_mode="PREFERRED"),
+        sql("pyodbc", driver="ODBC Driver 18 for SQL Server", server="db.internal", Encrypt="no"),
         sql("pyodbc", driver="FreeTDS", server="db.internal,1433"),
         sql("pyodbc", connstring="DRIVER={FreeTDS};SERVER=tcp:db.internal,1433"),
         sql("pymssql", server="db.internal"),
@@ -49,6 +56,9 @@ def test_clear_text_to_another_machine_is_an_error(table: dict[str, Any]) -> Non
         sql("sqlite3", database="/var/lib/players.db"),
         sql("psycopg", host="/run/postgresql"),
         sql("psycopg", host="127.0.0.1"),
+        sql("psycopg", host="127.0.0.1,/run/postgresql"),
+        sql("pyodbc", driver="FreeTDS", server="127.0.0.1,1433"),
+        sql("pymysql", host="db.internal", ssl={"ca": "/etc/ssl/ca.pem"}),
         sql("psycopg"),
         sql("psycopg", host="db.internal", sslmode="verify-full"),
         sql("psycopg", conninfo="postgresql://gw:x@db.internal/pam?sslmode=require"),
@@ -66,3 +76,24 @@ def test_clear_text_to_another_machine_is_an_error(table: dict[str, Any]) -> Non
 def test_what_stays_here_or_is_encrypted_is_none(table: dict[str, Any]) -> None:
     """Of a driver that we don't know nothing can be said."""
     assert not list(directory_faults("directories.players", table))
+
+
+@pytest.mark.parametrize(
+    ("table", "how"),
+    [
+        (sql("psycopg", host="db.internal", sslmode="require"), "verify-full"),
+        (sql("psycopg", conninfo="postgresql://gw:x@db.internal/pam?sslmode=require"), "verify-full"),
+        (sql("psycopg", host="db.internal", sslmode="verify-full"), ""),
+        (sql("psycopg", host="127.0.0.1"), ""),
+        (sql("pymysql", host="db.internal", ssl_ca="/etc/ssl/ca.pem"), "ssl_verify_identity"),
+        (sql("pymysql", host="db.internal", ssl_ca="/etc/ssl/ca.pem", ssl_verify_identity=True), ""),
+        (sql("pymysql", unix_socket="/run/mysqld/mysqld.sock"), ""),
+        (sql("pyodbc", server="db.internal", Encrypt="yes", TrustServerCertificate="yes"), "TrustServerCertificate"),
+        (sql("pyodbc", server="db.internal", Encrypt="yes"), ""),
+        (sql("oracledb", dsn="tcps://db.internal:2484/PAM"), ""),
+    ],
+)
+def test_encrypted_for_anybody_is_told_apart_from_verified(table: dict[str, Any], how: str) -> None:
+    """What a driver lacks to look at the certificate of a database on another machine."""
+    found = why_unproven(table["driver"], table["connect"])
+    assert (how in found) if how else not found

@@ -217,6 +217,13 @@ def test_psycopg_prepares_nothing() -> None:
     assert adjusted("pymysql", {"host": "h"}, 2.0) == {"host": "h"}
 
 
+def test_an_authority_that_is_named_is_looked_at() -> None:
+    """pymysql is told so, unless the table says what to verify; without an authority it is left alone."""
+    named = {"host": "h", "ssl_ca": "ca.pem"}
+    assert adjusted("pymysql", named, 2.0) == named | {"ssl_verify_cert": True}
+    assert adjusted("pymysql", named | {"ssl_verify_cert": False}, 2.0) == named | {"ssl_verify_cert": False}
+
+
 @pytest.mark.parametrize(
     ("driver", "condition", "refused", "may"),
     [

@@ -103,12 +103,13 @@ def postgres(place: Path, user: str) -> Server:
     return Server("psycopg", connect, command, user)
 
 
-def mariadb(place: Path, user: str) -> Server:
-    """A server in `place`; without grant tables it needs no installation."""
+def mariadb(place: Path, user: str, *, tls: tuple[str, str] | None = None) -> Server:
+    """A server in `place`; without grant tables it needs no installation. `tls`: its certificate and key."""
     pytest.importorskip("pymysql")
     port = free_port()
     command = [need("mariadbd"), "--no-defaults", f"--datadir={place / 'data'}", "--skip-grant-tables"]
     command += [f"--socket={place / 'my.sock'}", f"--port={port}", "--bind-address=127.0.0.1"]
+    command += [f"--ssl-cert={tls[0]}", f"--ssl-key={tls[1]}"] if tls else []
     (place / "data" / "test").mkdir(parents=True)
     if user:
         for made in (place / "data", place / "data" / "test"):

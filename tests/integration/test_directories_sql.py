@@ -15,6 +15,7 @@ from outside_ports import free_port
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
 
+from certificates import Authority
 from conftest import PACKAGES, missing, need
 from gatewayd import config
 from gatewayd.core.errors import TemporaryFailure
@@ -293,6 +294,35 @@ async def test_behind_pgbouncer(server: Server, tmp_path: Path) -> None:
         await directory.close()
         process.terminate()
         process.wait(30)
+        shutil.rmtree(place)
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_names_an_authority_has_it_looked_at() -> None:
+    """pymysql from 1.2 on takes any certificate beside ssl_ca, expired ones and strangers', unless it is told."""
+    user = unprivileged()
+    place = Path(tempfile.mkdtemp(prefix="gw-db-"))
+    try:
+        for name in ("ours", "theirs"):
+            (place / name).mkdir()
+        ours, theirs = Authority(place / "ours"), Authority(place / "theirs")
+        found = mariadb(place, user, tls=theirs.files("127.0.0.1"))
+        for path in (place, *place.rglob("*")) if user else ():
+            shutil.chown(path, user)
+        found.start()
+        for authority, said in ((theirs, ""), (ours, "CERTIFICATE_VERIFY_FAILED")):
+            query = "SELECT 'a@players.example' AS email FROM (SELECT '1' AS id) one WHERE id = :ext_user_id"
+            connect = {**found.connect, "ssl_ca": authority.ca_file}
+            table = config.SqlDirectory(type="sql", driver="pymysql", connect=connect, query=query, timeout="5s")
+            directory = open_directory(reactor, "players", table)
+            if said:
+                with pytest.raises(TemporaryFailure, match=said):
+                    await directory.find("amazing", "1")
+            else:
+                assert await directory.find("amazing", "1") == Recipient("a@players.example")
+            await directory.close()
+        found.stop()
+    finally:
         shutil.rmtree(place)
 
 

@@ -80,6 +80,7 @@ OTHERS = frozenset(
         "dlr_msgid",
         "smpps_throughput",
         "ssl_ca",
+        "ssl_verify_identity",
         "tcp_user_timeout",
         "tcp_connect_timeout",
         "login_timeout",
