@@ -82,6 +82,7 @@ class World:
             directories=lambda: self.directories,
             degraded=tuple,
             why_left=lambda label, channel: "",
+            max_queued=1000,
         )
         self.admin = AdminPaths(
             self.clock,

@@ -65,6 +65,7 @@ def make_admin(shared: Shared, ways: Ways, ways_out: WaysOut, callbacks: Callbac
         directories=shared.directories.trouble,
         degraded=shared.degraded.now,
         why_left=ways_out.why_left,
+        max_queued=config.redis.max_queued,
     )
     return AdminPaths(
         shared.reactor,

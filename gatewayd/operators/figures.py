@@ -36,6 +36,9 @@ SAMPLES = 721
 RATE_OVER = 60.0
 """Seconds over which the rate that is shown beside a limit is taken."""
 
+ROOM_AGAIN = 0.99
+"""Part of `max_queued` below which there is room for good: at the mark one message comes in for each that leaves."""
+
 _NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC or provider", Channel.IM: "provider"}
 
 
@@ -86,7 +89,7 @@ class Watch(MultiService):
     """Takes samples and keeps the latest; measures how late the reactor runs.
 
     `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down;
-    `why_left` why nothing of a label goes out by a channel, as the file stands.
+    `why_left` why nothing of a label goes out by a channel, as the file stands. Of messages `max_queued` may wait.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Watch(MultiService):
         directories: Callable[[], Mapping[str, str]],
         degraded: Callable[[], tuple[Degraded, ...]],
         why_left: Callable[[str, Channel], str],
+        max_queued: int,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
@@ -110,7 +114,9 @@ class Watch(MultiService):
         self._directories = directories
         self._degraded = degraded
         self._why_left = why_left
+        self._max_queued = max_queued
         self._left_behind: tuple[Degraded, ...] = ()
+        self._full: tuple[Degraded, ...] = ()
         self._redis_trouble = ""  # what Redis said when it was asked last
         self.samples: deque[Sample] = deque(maxlen=SAMPLES)
         self._count_keys: dict[tuple[str, Channel, str], tuple[str, Channel, str]] = {}
@@ -154,7 +160,7 @@ class Watch(MultiService):
     def degraded(self) -> tuple[Degraded, ...]:
         """What does not work for somebody at this moment, whatever makes us not ready included; sets its gauge."""
         ways = {channel: way.states() for channel, way in self.channels.items()}
-        named = (*self._degraded(), *self._left_behind)
+        named = (*self._degraded(), *self._left_behind, *self._full)
         found = tuple(sorted((*named, *whom_it_hits(self._redis_trouble, ways, named))))
         self._metrics.show_degraded(found)
         return found
@@ -164,6 +170,7 @@ class Watch(MultiService):
         counts = await self._store.counts()
         self._left_behind = tuple(left_behind(counts, self._why_left))
         queues = await self._store.queues()
+        self._full = tuple(full(queues, self._max_queued, was_full=bool(self._full)))
         dead = len(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
         self._redis_trouble = ""
@@ -245,6 +252,14 @@ def left_behind(counts: Counts, why_left: Callable[[str, Channel], str]) -> Iter
         if what == "in_flight" and number > 0 and (why := why_left(label, channel)):
             text = f"{label} {why}: {number} of its messages ({channel}) wait for its return"
             yield Degraded("label", f"{label}/{channel}", f"{text}, or for their deadline")
+
+
+def full(queues: Mapping[str, QueueState], max_queued: int, *, was_full: bool) -> Iterator[Degraded]:
+    """That as many messages wait as may, by these figures; `was_full` by those before them."""
+    waiting = sum(queues[channel].waiting + queues[channel].leased for channel in Channel if channel in queues)
+    if waiting >= max_queued or (was_full and waiting > max_queued * ROOM_AGAIN):
+        many = f"{waiting} messages wait, and {max_queued} may (max_queued)"
+        yield Degraded("queue", "full", f"{many}: requests of all labels are refused with code 10")
 
 
 def whom_it_hits(

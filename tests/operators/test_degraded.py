@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from twisted.logger import capturedLogs
 
 from gatewayd.config import Label, SmsRoute
-from gatewayd.core.model import Channel, Degraded, WayState, some_names
+from gatewayd.core.model import Channel, Degraded, QueueState, WayState, some_names
 from gatewayd.operators.degraded import DegradedNow, WaysOut
-from gatewayd.operators.figures import left_behind, whom_it_hits
+from gatewayd.operators.figures import full, left_behind, whom_it_hits
 
 
 class Ways:
@@ -154,6 +154,25 @@ def test_a_channel_whose_ways_were_taken_out_with_messages_in_its_queue_is_named
     assert found["amazing/im"].startswith(said)
     ways.reconfigure({"amazing": label(("main",))})
     assert {one.name for one in left_behind(counts, ways.why_left)} == {"amazing/sms", "amazing/im"}
+
+
+def test_as_many_messages_as_may_wait_are_said_to_keep_all_others_out() -> None:
+    """max_queued counts messages of all queues, held ones too, and no statuses; said until there is room for good."""
+
+    def names(waiting: int, leased: int, *, was_full: bool) -> list[str]:
+        queues = {
+            "email": QueueState(waiting, 0, 0.0),
+            "sms": QueueState(0, leased, 0.0),
+            "reports": QueueState(5000, 9, 0.0),
+        }
+        return [one.text for one in full(queues, 1000, was_full=was_full)]
+
+    text = "messages wait, and 1000 may (max_queued): requests of all labels are refused with code 10"
+    assert names(990, 10, was_full=False) == [f"1000 {text}"]
+    assert names(989, 10, was_full=False) == []
+    assert names(985, 10, was_full=True) == [f"995 {text}"]
+    assert names(980, 10, was_full=True) == []
+    assert list(full({}, 1000, was_full=False)) == []
 
 
 def test_whatever_makes_us_not_ready_is_degraded() -> None:
