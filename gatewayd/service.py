@@ -27,7 +27,7 @@ from gatewayd.assembly.entrances import (
     make_public,
     make_returned_mail,
 )
-from gatewayd.assembly.queues import make_keeper, make_queues
+from gatewayd.assembly.queues import make_keeper, make_queues, make_working
 from gatewayd.assembly.shared import Shared, make_shared
 from gatewayd.assembly.ways import make_ways
 from gatewayd.callbacks import Callbacks
@@ -57,6 +57,7 @@ from gatewayd.reload import Parts, Reload
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.store.condition import LOOK_AT_REDIS, Condition
+from gatewayd.store.working import SAY_SO_EVERY
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report import Reporter
 
@@ -161,7 +162,8 @@ def gatewayd(
     queues = make_queues(shared, ways, tracker, reporter)
     acceptor = make_acceptor(shared, ways, queues)
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
-    admin = make_admin(shared, ways, ways_out, callbacks, reporter)
+    working = make_working(shared, queues)
+    admin = make_admin(shared, ways, ways_out, callbacks, reporter, working.without)
     condition = Condition(shared.link, config.gatewayd.instance, time.time)
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
@@ -227,6 +229,7 @@ def gatewayd(
             make_keeper(shared, queues, tracker),
             *queues.outboxes.values(),
             admin.watch,
+            Regularly(reactor, SAY_SO_EVERY, working.look, "saying what this process works on"),
             Regularly(reactor, LOOK_FOR_LIFTED, shared.guard.forget_lifted, "looking at guards"),
             *make_listeners(shared, admin, returned_mail, public, api),
             WallWatch(reactor, clock, shared.look_at_the_time),

@@ -83,6 +83,7 @@ class World:
             degraded=tuple,
             why_left=lambda label, channel: "",
             max_queued=1000,
+            without_work=tuple,
         )
         self.admin = AdminPaths(
             self.clock,

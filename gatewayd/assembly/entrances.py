@@ -1,6 +1,6 @@
 """Whoever may speak to us: Smartico, operators, returned mail, the world; and where each of them is listened for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from gatewayd import __version__
 from gatewayd.assembly.queues import Queues
@@ -52,7 +52,14 @@ def make_api(shared: Shared, acceptor: Acceptor) -> ApiPaths:
     )
 
 
-def make_admin(shared: Shared, ways: Ways, ways_out: WaysOut, callbacks: Callbacks, reporter: Reporter) -> AdminPaths:
+def make_admin(
+    shared: Shared,
+    ways: Ways,
+    ways_out: WaysOut,
+    callbacks: Callbacks,
+    reporter: Reporter,
+    without_work: Callable[[], Collection[str]],
+) -> AdminPaths:
     """Operators'."""
     config = shared.config
     labels = stop_times(config.labels)
@@ -66,6 +73,7 @@ def make_admin(shared: Shared, ways: Ways, ways_out: WaysOut, callbacks: Callbac
         degraded=shared.degraded.now,
         why_left=ways_out.why_left,
         max_queued=config.redis.max_queued,
+        without_work=without_work,
     )
     return AdminPaths(
         shared.reactor,

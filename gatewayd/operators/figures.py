@@ -5,7 +5,7 @@ pages ask, and metrics.py hears on the way what it shows.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -89,7 +89,8 @@ class Watch(MultiService):
     """Takes samples and keeps the latest; measures how late the reactor runs.
 
     `callback_hosts` says of each host that this process called back, `directories` of each directory, why it is down;
-    `why_left` why nothing of a label goes out by a channel, as the file stands. Of messages `max_queued` may wait.
+    `why_left` why nothing of a label goes out by a channel, as the file stands. Of messages `max_queued` may wait;
+    `without_work` names the queues that no running process works on.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Watch(MultiService):
         degraded: Callable[[], tuple[Degraded, ...]],
         why_left: Callable[[str, Channel], str],
         max_queued: int,
+        without_work: Callable[[], Collection[str]],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
@@ -115,8 +117,10 @@ class Watch(MultiService):
         self._degraded = degraded
         self._why_left = why_left
         self._max_queued = max_queued
+        self._without_work = without_work
         self._left_behind: tuple[Degraded, ...] = ()
         self._full: tuple[Degraded, ...] = ()
+        self._unworked: tuple[Degraded, ...] = ()
         self._redis_trouble = ""  # what Redis said when it was asked last
         self.samples: deque[Sample] = deque(maxlen=SAMPLES)
         self._count_keys: dict[tuple[str, Channel, str], tuple[str, Channel, str]] = {}
@@ -160,7 +164,7 @@ class Watch(MultiService):
     def degraded(self) -> tuple[Degraded, ...]:
         """What does not work for somebody at this moment, whatever makes us not ready included; sets its gauge."""
         ways = {channel: way.states() for channel, way in self.channels.items()}
-        named = (*self._degraded(), *self._left_behind, *self._full)
+        named = (*self._degraded(), *self._left_behind, *self._full, *self._unworked)
         found = tuple(sorted((*named, *whom_it_hits(self._redis_trouble, ways, named))))
         self._metrics.show_degraded(found)
         return found
@@ -171,6 +175,7 @@ class Watch(MultiService):
         self._left_behind = tuple(left_behind(counts, self._why_left))
         queues = await self._store.queues()
         self._full = tuple(full(queues, self._max_queued, was_full=bool(self._full)))
+        self._unworked = tuple(unworked(queues, self._without_work()))
         dead = len(await self._store.dead_letters(DEAD_LIMIT))
         paused = await self._store.paused()
         self._redis_trouble = ""
@@ -260,6 +265,15 @@ def full(queues: Mapping[str, QueueState], max_queued: int, *, was_full: bool) -
     if waiting >= max_queued or (was_full and waiting > max_queued * ROOM_AGAIN):
         many = f"{waiting} messages wait, and {max_queued} may (max_queued)"
         yield Degraded("queue", "full", f"{many}: requests of all labels are refused with code 10")
+
+
+def unworked(queues: Mapping[str, QueueState], without_work: Collection[str]) -> Iterator[Degraded]:
+    """The queues in which something waits, by these figures, and that nobody works on."""
+    for name in sorted(without_work):
+        if name in queues and (waiting := queues[name].waiting + queues[name].leased):
+            what = "statuses" if name == "reports" else "messages"
+            text = f"no running process works on {name} (work of [gatewayd]): {waiting} {what} wait, of whatever label"
+            yield Degraded("work", name, text)
 
 
 def whom_it_hits(

@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs
 from gatewayd.config import Label, SmsRoute
 from gatewayd.core.model import Channel, Degraded, QueueState, WayState, some_names
 from gatewayd.operators.degraded import DegradedNow, WaysOut
-from gatewayd.operators.figures import full, left_behind, whom_it_hits
+from gatewayd.operators.figures import full, left_behind, unworked, whom_it_hits
 
 
 class Ways:
@@ -173,6 +173,24 @@ def test_as_many_messages_as_may_wait_are_said_to_keep_all_others_out() -> None:
     assert names(985, 10, was_full=True) == [f"995 {text}"]
     assert names(980, 10, was_full=True) == []
     assert list(full({}, 1000, was_full=False)) == []
+
+
+def test_what_waits_and_nobody_works_on_is_named() -> None:
+    """By the queue; one in which nothing waits hits nobody."""
+    queues = {"email": QueueState(3, 1, 9.0), "sms": QueueState(0, 0, 0.0), "reports": QueueState(2, 0, 9.0)}
+    assert [(one.kind, one.name, one.text) for one in unworked(queues, {"email", "sms", "im", "reports"})] == [
+        (
+            "work",
+            "email",
+            "no running process works on email (work of [gatewayd]): 4 messages wait, of whatever label",
+        ),
+        (
+            "work",
+            "reports",
+            "no running process works on reports (work of [gatewayd]): 2 statuses wait, of whatever label",
+        ),
+    ]
+    assert list(unworked(queues, ())) == []
 
 
 def test_whatever_makes_us_not_ready_is_degraded() -> None:
