@@ -60,6 +60,12 @@ class Authority:
         context = self.server(name, client_certificates=client_certificates, days=days)
         return SSL4ServerEndpoint(reactor, 0, context, interface="127.0.0.1")
 
+    def naming(self, *names: x509.GeneralName) -> CertificateOptions:
+        """A context for a server whose certificate has just these subjectAltNames; without any it has none."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+        return CertificateOptions(privateKey=key, certificate=self._sign(subject, key, names=names))
+
     def itself(self, reactor: Any) -> SSL4ServerEndpoint:
         """A TLS endpoint on a free port of loopback that shows the authority's own certificate as the server's."""
         context = CertificateOptions(privateKey=self._key, certificate=self._certificate)
@@ -82,7 +88,14 @@ class Authority:
         return certificate.public_bytes(Encoding.PEM), private
 
     def _sign(
-        self, subject: x509.Name, key: Any, *, ca: bool = False, alternative: str = "", days: tuple[int, int] = DAYS
+        self,
+        subject: x509.Name,
+        key: Any,
+        *,
+        ca: bool = False,
+        alternative: str = "",
+        names: tuple[x509.GeneralName, ...] = (),
+        days: tuple[int, int] = DAYS,
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
@@ -104,7 +117,9 @@ class Authority:
                 name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(alternative))
             except ValueError:
                 name = x509.DNSName(alternative)
-            builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            names = (name,)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
     def _write(self, name: str, content: bytes) -> Path:

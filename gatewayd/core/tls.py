@@ -1,12 +1,16 @@
 """Client-side TLS with the operator's own certificates: the one place where the files become a context."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL, crypto
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern, verify_service_identity
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
@@ -45,7 +49,7 @@ def client_options(
         extra = {"privateKey": key, "certificate": own, "extraCertChain": chain}
     if pins:
         return _Pinned(host, CertificateOptions(**extra).getContext(), pins)
-    return _ByAuthority(optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra))
+    return _ByAuthority(host, optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions=extra))
 
 
 class RenewedOptions:
@@ -93,20 +97,33 @@ class Encrypted:
         return wrapClientTLS(usable(self._options), self._plain).connect(protocolFactory)
 
 
+class WrongName(SSL.Error):
+    """The chain is good, and the certificate is not for this host."""
+
+
 @implementer(IOpenSSLClientConnectionCreator)
 class _ByAuthority:
-    """Connections that Twisted verifies; where OpenSSL dislikes a certificate, the error says which fault it has.
+    """Connections on which an authority says who the peer is; where a certificate is disliked, the error says why.
 
-    OpenSSL's own error says "certificate verify failed", whatever is wrong. Who is believed is not touched here.
+    OpenSSL's own error says "certificate verify failed", whatever is wrong with the chain. The name we compare: Twisted
+    26.10 logs that it can't read one, or finds none, and believes the certificate for every host.
     """
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, host: str, options: Any) -> None:
         self._options = options
+        is_address = isIPAddress(host) or isIPv6Address(host)
+        self._name = IPAddress_ID(host) if is_address else DNS_ID(ascii_host(host))
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
         """Twisted: a connection for one handshake."""
         connection = self._options.clientConnectionForTLS(tlsProtocol)
         handshake = connection.do_handshake
+        wrong: list[str] = []
+
+        def verified(connection: Any, certificate: Any, error: int, depth: int, fine: bool) -> bool:
+            if fine and depth == 0:
+                wrong.extend(self._wrong_with_name(certificate))
+            return bool(fine and not wrong)
 
         def said_in_full() -> None:
             try:
@@ -115,6 +132,8 @@ class _ByAuthority:
                 raise
             except SSL.Error as error:
                 del connection.do_handshake
+                if wrong:
+                    raise WrongName([("gatewayd", "", wrong[0])]) from None
                 words = _CHAIN.get(_verify_result(connection))
                 if words is None:
                     raise
@@ -123,8 +142,35 @@ class _ByAuthority:
                 # It refers to the connection, and the connection to it.
                 del connection.do_handshake
 
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verified)
         connection.do_handshake = said_in_full
         return connection
+
+    def _wrong_with_name(self, certificate: Any) -> list[str]:
+        try:
+            names = list(_names(certificate.to_cryptography()))
+            verify_service_identity(names, [self._name], [])
+        except VerificationError:
+            return [_FOR_OTHERS]
+        except (CertificateError, ValueError):
+            # It has none, or can't be read at all.
+            return [_FOR_NOBODY]
+        return []
+
+
+def _names(certificate: x509.Certificate) -> Iterator[DNSPattern | IPAddressPattern]:
+    """The hosts that a certificate is for. Others beside them, such as an address as a name, are passed by."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for name in found.get_values_for_type(x509.DNSName):
+        with suppress(CertificateError):
+            yield DNSPattern.from_bytes(name.encode())
+    for address in found.get_values_for_type(x509.IPAddress):
+        # A network is no host.
+        if isinstance(address, IPv4Address | IPv6Address):
+            yield IPAddressPattern(address)
 
 
 def _verify_result(connection: Any) -> int:
@@ -164,6 +210,8 @@ class _Pinned:
         return True
 
 
+_FOR_OTHERS = "the certificate is not for this host"
+_FOR_NOBODY = f"{_FOR_OTHERS}: its subjectAltName names none"
 _DISLIKED = "certificate verify failed"
 _UNKNOWN = "of an authority that this host does not know"
 _SELF_SIGNED = "self-signed, and not known to this host"
@@ -214,8 +262,8 @@ def fault(
     error: BaseException | None, remedy: str = "set ca_file", own: str = "set certificate and private_key"
 ) -> str:
     """What TLS disliked, as `disliked` says it; empty where it was not TLS."""
-    if isinstance(error, VerificationError):
-        return "the certificate is not for this host"
+    if isinstance(error, WrongName):
+        return disliked(error)
     return f"TLS failed: {disliked(error, remedy, own)}" if isinstance(error, SSL.Error) else ""
 
 

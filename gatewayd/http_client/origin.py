@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from OpenSSL.SSL import Error as TlsError
-from service_identity import VerificationError
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
@@ -18,7 +17,7 @@ from twisted.internet.protocol import Factory, Protocol
 from gatewayd.config.host_names import ascii_host
 from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.reaching import known
-from gatewayd.core.tls import UnusableFile, disliked
+from gatewayd.core.tls import UnusableFile, WrongName, disliked
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
@@ -28,8 +27,8 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (error.ConnectionRefusedError, "{0} refused the connection"),
     (error.TimeoutError, "no connection to the {0} in time"),
     (DeferredTimeoutError, "no connection to the {0} in time"),
+    (WrongName, "the {0}'s certificate is not its own"),
     (TlsError, "TLS with the {0} failed"),
-    (VerificationError, "the {0}'s certificate is not its own"),
     (error.ConnectError, "no connection to the {0}"),
     (error.ConnectionDone, "the {0} closed the connection before it answered"),
     (error.ConnectionLost, "the connection to the {0} was lost before it answered"),
@@ -160,7 +159,7 @@ def reason(problem: BaseException, who: str, *, has_keys: bool = False) -> str:
     for kind, words in _REASONS:
         if isinstance(problem, kind):
             why = known(problem) if kind is error.ConnectError else ""
-            if isinstance(problem, TlsError):
+            if isinstance(problem, TlsError) and kind is TlsError:
                 why = disliked(problem) if has_keys else disliked(problem, "", "")
             return words.format(who) + (why and f": {why}")
     return ""

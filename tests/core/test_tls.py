@@ -1,21 +1,25 @@
 """Client-side TLS contexts from files, proven by handshakes on real sockets."""
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from cryptography.x509 import DNSName, GeneralName, IPAddress, RFC822Name, UniformResourceIdentifier
 from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, wrapClientTLS
+from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ClientEndpoint, TCP4ServerEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
 from certificates import Authority
 from gatewayd.core.tls import client_options, fault
 
 HOST = "127.0.0.1"
+NAMES_NONE = "the certificate is not for this host: its subjectAltName names none"
 
 
 class Echo(Protocol):
@@ -166,6 +170,35 @@ async def test_each_fault_of_a_certificate_has_its_own_words(tmp_path: Path) -> 
             assert heard == words
         finally:
             await port.stopListening()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), NAMES_NONE),
+        ((DNSName(HOST),), NAMES_NONE),
+        ((RFC822Name("gw@players.example"),), NAMES_NONE),
+        ((UniformResourceIdentifier("urn:uuid:7d8f:1"),), NAMES_NONE),
+        ((DNSName("*"),), NAMES_NONE),
+        ((DNSName("other.test"), DNSName(HOST)), "the certificate is not for this host"),
+        ((DNSName(HOST), UniformResourceIdentifier("urn:uuid:7d8f:1"), IPAddress(IPv4Address(HOST))), "hello"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_certificate_for_no_host_is_not_for_ours(
+    tmp_path: Path, names: tuple[GeneralName, ...], words: str
+) -> None:
+    """Twisted 26.10 logged that it could not compare the names, and went on as if they were right."""
+    ours = Authority(tmp_path)
+    with capturedLogs() as lines:
+        server = SSL4ServerEndpoint(reactor, 0, ours.naming(*names), interface=HOST)
+        port = await server.listen(Factory.forProtocol(Echo))
+        try:
+            place = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+            assert await hears(place, client_options(HOST, ca_file=ours.ca_file)) == words
+        finally:
+            await port.stopListening()
+    assert not [line for line in lines if line["log_level"] >= LogLevel.warn]
 
 
 @pytest_twisted.ensureDeferred
