@@ -359,6 +359,12 @@ PROBE
     inside systemctl enable --now gatewayd@2 2> /dev/null || { inside journalctl -u gatewayd@2 -n 20 --no-pager; die "gatewayd@2"; }
     eventually "no health of worker 2" inside curl -sf --unix-socket /run/gatewayd/admin-2.sock http://localhost/healthz
     pid=$(unit MainPID gatewayd@2)
+    if [ "$suite" != bookworm ]; then
+        before=$(unit NRestarts)
+        inside systemctl kill -s KILL gatewayd
+        eventually "not restarted after kill -9" restarted "$before"
+        [ "$(unit MainPID gatewayd@2)" = "$pid" ] || die "a crash of the first worker restarted the second"
+    fi
     inside systemctl restart gatewayd
     eventually "worker 2 did not restart with the service" sh -c \
         "p=\$(nsenter -t $leader -a systemctl show -P MainPID gatewayd@2); [ \$p != $pid ] && [ \$p != 0 ]"
