@@ -74,7 +74,8 @@ def test_units_never_forbid_tls() -> None:
 
 _RELOAD = (
     "ExecReload=/bin/sh -c "
-    "'said=$$(/usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{} --check); good=$$?;"
+    "'said=$$(CREDENTIALS_DIRECTORY=%d /usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{}"
+    " --check); good=$$?;"
     " kill -HUP $MAINPID;"
     """ [ $$good = 0 ] || ! echo "$$said" | grep -v ": cannot read secret file %d/.*: Permission denied"'"""
 )
@@ -93,7 +94,8 @@ _RELOAD = (
 def test_a_reload_fails_where_the_file_has_an_error(said: str, status: int, fails: bool, tmp_path: Path) -> None:
     """And not for a credential, which only the daemon itself can read; the daemon is told of a new file in any case."""
     twistd, heard = tmp_path / "twistd", tmp_path / "heard"
-    twistd.write_text(f"#!/bin/sh\nprintf '%b' '{said.encode('unicode_escape').decode()}'\nexit {status}\n")
+    told = '[ "$CREDENTIALS_DIRECTORY" = /run/c ] || exit 9'
+    twistd.write_text(f"#!/bin/sh\n{told}\nprintf '%b' '{said.encode('unicode_escape').decode()}'\nexit {status}\n")
     twistd.chmod(0o755)
     line = next(line for line in lines_of("gatewayd.service") if line.startswith("ExecReload="))
     script = shlex.split(line.partition("=")[2])[2].replace("$$", "$").replace("%d", "/run/c")
