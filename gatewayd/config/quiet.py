@@ -28,6 +28,9 @@ class QuietHours(Struct, frozen=True):
         end = here.replace(hour=self.end // 60, minute=self.end % 60, second=0, microsecond=0, fold=0)
         if self.end <= minute:
             end += timedelta(days=1)
+        if end.timestamp() <= now:
+            # These clocks were set back, and show the end a second time.
+            end = end.replace(fold=1)
         return max(end.timestamp(), now + 1.0)
 
     def __str__(self) -> str:

@@ -42,6 +42,13 @@ def test_when_quiet_hours_end(hours: QuietHours, now: str, until: str) -> None:
     assert hours.until(LONDON, at(now)) == (at(until) if until else 0.0)
 
 
+def test_an_end_that_the_clocks_show_twice_is_waited_for_twice() -> None:
+    """The clocks go back at two, and it is a quarter past one again: the next look is at the end, not in a second."""
+    again = datetime(2026, 10, 25, 1, 15, tzinfo=ZoneInfo(LONDON), fold=1).timestamp()
+    assert QuietHours(22 * 60, 90).until(LONDON, again) == again + 15 * 60
+    assert QuietHours(22 * 60, 90).until(LONDON, again + 15 * 60) == 0.0
+
+
 def test_the_zone_counts() -> None:
     """The same moment is night here and day there."""
     now = at("2026-01-10T23:00")
