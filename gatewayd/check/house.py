@@ -1,7 +1,8 @@
 """What the file itself says that an operator would want to hear: nothing is connected to.
 
-A label without a way out or in test mode, a way that nobody uses, clear text where carriers leave a choice, a
-secret that others on this host can read, a DKIM key that many receivers can't use.
+A label without a way out or in test mode, or whose quiet hours are longer than its deadline, a way that nobody
+uses, clear text where carriers leave a choice, a secret that others on this host can read, a DKIM key that many
+receivers can't use.
 """
 
 import re
@@ -18,6 +19,7 @@ from gatewayd import config
 from gatewayd.check.finding import WARN, Finding
 from gatewayd.config.clear_text import beyond_loopback
 from gatewayd.config.secret import read_secret
+from gatewayd.core.durations import spoken
 
 _SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorization|signing_key|private_key)$")
 
@@ -27,6 +29,7 @@ def look(config_: config.Config) -> list[Finding]:
     return [
         *_without_a_way(config_),
         *_in_test_mode(config_),
+        *_quiet_for_too_long(config_),
         *_unused(config_),
         *_no_hosts(config_),
         *_clear(config_),
@@ -45,6 +48,21 @@ def _in_test_mode(config_: config.Config) -> Iterator[Finding]:
         if label.only_users is not None:
             whom = f"{len(label.only_users)} of its players" if label.only_users else "nobody"
             text = f"is in test mode (only_users): it sends to {whom}, and reports all others as delivered"
+            yield Finding(WARN, f"label {name}", text)
+
+
+def _quiet_for_too_long(config_: config.Config) -> Iterator[Finding]:
+    """Of what waits for their end nothing is left by then."""
+    for name, label in config_.labels.items():
+        hours = label.quiet_hours
+        ways = (
+            ("email_deadline", label.relays, label.email_deadline),
+            ("sms_deadline", label.sms_routes, label.sms_deadline),
+            ("im_deadline", label.im_via, label.im_deadline),
+        )
+        short = [key for key, out, deadline in ways if hours and out and deadline <= hours.seconds]
+        if hours and short:
+            text = f"quiet_hours last {spoken(hours.seconds)}, and {' and '.join(short)} less: what waits in them fails"
             yield Finding(WARN, f"label {name}", text)
 
 

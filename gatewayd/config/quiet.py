@@ -14,6 +14,11 @@ class QuietHours(Struct, frozen=True):
     begin: int
     end: int
 
+    @property
+    def seconds(self) -> float:
+        """How long they last, but on a day on which the clocks are changed."""
+        return (self.end - self.begin) % _DAY * 60.0
+
     def until(self, zone: str, now: float) -> float:
         """When the quiet hours end that `now` lies in (seconds since the epoch), 0 where it lies in none.
 

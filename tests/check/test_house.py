@@ -51,6 +51,24 @@ def test_a_label_in_test_mode() -> None:
     assert "sends to nobody" in found["label none"]
 
 
+def test_a_night_that_is_longer_than_the_deadline() -> None:
+    """An SMS that falls into it ends as failed before it is over; of a channel without a way out nothing is said."""
+    sends: dict[str, Any] = LABEL | {"relays": ["main"], "sms_routes": [{"prefix": "", "via": ["world"]}]}
+    night = sends | {"quiet_hours": "22:00-08:00"}
+    labels = {
+        "night": night,
+        "noon": sends | {"quiet_hours": "12:00-13:30"},
+        "mail": night | {"sms_routes": []},
+        "patient": night | {"sms_deadline": "12h"},
+    }
+    found = said(
+        labels=labels,
+        relays={"main": {"host": "127.0.0.1"}},
+        smscs={"world": {"host": "127.0.0.1", "system_id": "gw", "password": "p"}},
+    )
+    assert found == {"label night": "quiet_hours last 10 h, and sms_deadline less: what waits in them fails"}
+
+
 def test_a_callback_host_that_no_url_can_have() -> None:
     """With a port, a scheme or a path it is never equal to a host; patterns and IPv6 addresses are."""
     hosts = [
