@@ -247,6 +247,7 @@ def test_what_etc_watches_is_there(metrics: Metrics, expressions: str) -> None:
     metrics.complained("amazing", "main")
     metrics.show_degraded([Degraded("label", "amazing/email", "no way out")])
     metrics.show_paused([("amazing", EMAIL)])
+    metrics.provider_answered("vendor", "200", 0.02)
     metrics.submit_answered("world", "ESME_ROK", 0.02)
     bind = BindState("world", 0, "transceiver", "bound", 1.0)
     metrics.show_ways(SMS, {"world": WayState(True, binds=(bind,))})
@@ -254,6 +255,17 @@ def test_what_etc_watches_is_there(metrics: Metrics, expressions: str) -> None:
     shown = {re.split(r"[{ ]", line)[0] for line in page(metrics).splitlines() if not line.startswith("#")}
     assert len(named_in(expressions)) > 10
     assert named_in(expressions) <= shown
+
+
+def test_the_board_shows_whatever_an_alert_looks_at() -> None:
+    """Who is called by an alert, and by what does not work for somebody above all, finds its course on the board."""
+    assert named_in(alert_expressions()) <= named_in(dashboard_expressions())
+
+
+def test_a_relay_and_an_smsc_of_one_name_are_two_lines_of_the_board() -> None:
+    """Names are unique among those of a channel only."""
+    for expression in re.findall(r"by \(([a-z,]+)\)\([^\n]*?\bgatewayd_route_", dashboard_expressions()):
+        assert {"channel", "route"} <= set(expression.split(","))
 
 
 def test_expressions_are_balanced() -> None:
