@@ -38,6 +38,7 @@ from gatewayd.evidence.esp import (
     sparkpost,
 )
 from gatewayd.evidence.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable
+from gatewayd.evidence.refused import RefusedPosts
 
 Fetch = Callable[[str], Awaitable[tuple[int, bytes]]]
 """Status and body (at most 64 kB) of one GET that follows no redirect. Raises TemporaryFailure."""
@@ -103,6 +104,7 @@ class EspEvents:
         fetch: Fetch,
         meter: IMeter,
         in_thread: InThread,
+        refused: RefusedPosts,
     ) -> None:
         self._clock = clock
         self._keys = keys
@@ -114,6 +116,7 @@ class EspEvents:
         self._base_url = base_url.rstrip("/")
         self._fetch = fetch
         self._meter = meter
+        self._refused = refused
         self._certificates: dict[str, bytes] = {}
         self._at_work = DeferredSemaphore(_AT_ONCE)
 
@@ -148,7 +151,13 @@ class EspEvents:
         except (Forged, Unreadable) as fault:
             self._meter.evidence(name, "forged" if isinstance(fault, Forged) else "unreadable", "ignored")
             _log.warn("an event of {provider} was refused: {reason}", provider=name, reason=str(fault))
+            self._refused.refused(f"esp.{name}", str(fault))
             raise
+        except TemporaryFailure as trouble:
+            # What it is proven by could not be had: it comes again, and in vain for as long as that lasts.
+            self._refused.refused(f"esp.{name}", str(trouble))
+            raise
+        self._refused.good(f"esp.{name}")
         about: list[tuple[str, EspEvent]] = []
         for event in events:
             message_id = self._message(event)

@@ -5,7 +5,7 @@ evidence, nor how a provider proves itself. Nothing here logs a peer, an address
 """
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -18,7 +18,7 @@ from gatewayd import config
 from gatewayd.core import errors
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink, IEventClaims, IMeter
-from gatewayd.core.model import Evidence, Known
+from gatewayd.core.model import Degraded, Evidence, Known
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
 from gatewayd.core.threads import InThread, one_at_a_time
@@ -28,6 +28,7 @@ from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.basic import WrongCredentials
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents, Fetch
+from gatewayd.evidence.refused import RefusedPosts
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
 from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
@@ -113,6 +114,7 @@ class PublicPaths:
             (b"X-Robots-Tag", b"noindex, nofollow"),
             (b"Vary", b"Accept-Language"),
         )
+        self._refused = RefusedPosts(clock)
         self._events = EspEvents(
             clock,
             keys,
@@ -123,6 +125,7 @@ class PublicPaths:
             fetch=fetch,
             meter=meter,
             in_thread=in_thread or one_at_a_time(clock, SMALL),
+            refused=self._refused,
         )
         self._reports = VendorReports(
             clock,
@@ -133,6 +136,7 @@ class PublicPaths:
             providers=providers,
             base_url=base_url,
             meter=meter,
+            refused=self._refused,
         )
 
     def site(self, reactor: Any) -> Site:
@@ -144,6 +148,11 @@ class PublicPaths:
         """Use these tables of [esp.NAME] and [providers.NAME] from now on."""
         self._events.reload(esp)
         self._reports.reload(providers)
+        self._refused.forget()
+
+    def degraded(self) -> Iterator[Degraded]:
+        """Whose posts are refused."""
+        return self._refused.degraded()
 
     def admit(self, request: Request) -> Answer | None:
         """None lets the request in."""

@@ -18,6 +18,7 @@ from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged, Unreadable
+from gatewayd.evidence.refused import RefusedPosts
 from gatewayd.evidence.vendors.proofs import PROOFS
 from gatewayd.evidence.vendors.reading import VendorSaid, read
 from gatewayd.evidence.vendors.request import ReportRequest
@@ -53,6 +54,7 @@ class VendorReports:
         providers: Mapping[str, Provider],
         base_url: str,
         meter: IMeter,
+        refused: RefusedPosts,
     ) -> None:
         self._clock = clock
         self._keys = keys
@@ -62,6 +64,7 @@ class VendorReports:
         self._providers = providers
         self._base_url = base_url.rstrip("/")
         self._meter = meter
+        self._refused = refused
         self._recorded = Tally(FACTS_A_MESSAGE)
 
     def reload(self, providers: Mapping[str, Provider]) -> None:
@@ -88,12 +91,15 @@ class VendorReports:
             request.body,
             self._clock.seconds(),
         )
-        if report.is_compressed:
-            self._meter.evidence(name, "unreadable", "ignored")
-            self.log.warn("a report of {provider} was not taken: its body is compressed", provider=name)
-            raise Unreadable("its body is compressed")
-        self._prove(name, provider, report)
         message_id = self._keys.read(Purpose.REPORT, token)
+        try:
+            self._prove(name, provider, report)
+        except (Forged, Unreadable) as fault:
+            if message_id is not None:
+                self._refused.refused(f"providers.{name}", str(fault))
+            raise
+        if message_id is not None:
+            self._refused.good(f"providers.{name}")
         facts = read(provider.reports, report)
         if message_id is None or not facts or self._recorded.is_full(message_id):
             self._meter.evidence(name, "none", "orphaned" if message_id is None else "ignored")
@@ -106,6 +112,10 @@ class VendorReports:
             self._recorded.count(message_id)
 
     def _prove(self, name: str, provider: Provider, report: ReportRequest) -> None:
+        if report.is_compressed:
+            self._meter.evidence(name, "unreadable", "ignored")
+            self.log.warn("a report of {provider} was not taken: its body is compressed", provider=name)
+            raise Unreadable("its body is compressed")
         signature = provider.reports.signature
         if not signature:
             return

@@ -344,3 +344,33 @@ async def test_the_corpus_never_fails_on_the_wire(corpus: Path) -> None:
             reply = world.post(provider, body, {"Content-Type": case["content_type"]})
             assert reply.status in ((200,) if provider in ("postmark", "mailjet", "sparkpost") else (200, 403)), case
     assert world.took == []
+
+
+def test_a_provider_of_which_every_post_is_refused_is_degraded() -> None:
+    """Three in a row, until one is good, the file was read again, or none came for an hour."""
+    tables = {"mailjet": esp(username="u", password=Secret("p")), "ses": esp(topic_arns=(ARN,))}
+    world = World(**tables)
+
+    def said() -> list[tuple[str, str, str]]:
+        return [(one.kind, one.name, one.text) for one in world.public.degraded()]
+
+    def refused(times: int) -> None:
+        for _ in range(times):
+            assert world.post("mailjet", [mailjet()], headers=basic("u:wrong")).status == 401
+
+    refused(2)
+    assert world.post("mailjet", [], headers=basic("u:p")).status == 200
+    refused(2)
+    assert said() == []
+    refused(1)
+    why = "esp.mailjet: its latest 3 posts were refused: wrong Basic credentials"
+    assert said() == [("events", "esp.mailjet", f"{why}; what became of its messages nobody hears")]
+    assert world.post("mailjet", [mailjet()], headers=basic("u:wrong"), secret="stranger").status == 404
+    world.public.reload(tables, {})
+    assert said() == []
+    refused(3)
+    world.clock.advance(3601)
+    assert said() == []
+    refused(3)
+    assert world.post("mailjet", [mailjet()], headers=basic("u:p")).status == 200
+    assert said() == []

@@ -476,3 +476,16 @@ def test_no_report_is_a_failure_inside(keys: Any, method: str, query: str, body:
         assert world.ask(method, quote(query, safe="=&%+;."), body if method == "POST" else b"", kind) == 200
     assert not [event for event in events if event.get("log_failure")]
     assert world.state[0] in State
+
+
+def test_a_vendor_of_which_every_report_is_refused_is_degraded() -> None:
+    """By those who know a message's URL; a stranger's report says nothing of the vendor's secret."""
+    world = World(reports=ONE["reports"] | {"signature": "twilio", "secret": "s"})
+    for _ in range(9):
+        assert world.post({"id": "A", "status": "DELIVERED"}, token="stranger") == 403
+    assert list(world.public.degraded()) == []
+    for _ in range(3):
+        assert world.post({"id": "A", "status": "DELIVERED"}) == 403
+    (found,) = world.public.degraded()
+    assert (found.kind, found.name) == ("events", "providers.vendor")
+    assert "its latest 3 posts were refused: wrong signature" in found.text or "not signed" in found.text
