@@ -280,8 +280,8 @@ FIELDS: dict[str, Field] = {
     "wording": Field(
         "W",
         "text",
-        "+ segment: checksum of the receipt that said how it ended, where others to that number bear its remote id;"
-        " behind a ? where that was taken for it by its number",
+        "+ segment: checksum of the receipt that said how it ended, where others to that number, or other segments, may"
+        " bear its remote id; behind a ? where that was taken for it by its number",
         "record_receipt",
         "with the hash",
     ),

@@ -96,7 +96,12 @@ class FakeFacts(FakePart):
             row.progress = (*row.progress, receipt.remote_ids[0])
             self._note(row, "again", f"a receipt shows that segment {index} was taken")
         has_ended = not self._is_open(row, index)
-        if event is not None and not has_ended and receipt.wording and (rivals > 1 or receipt.parked_at or guessed):
+        if (
+            event is not None
+            and not has_ended
+            and receipt.wording
+            and (rivals > 1 or receipt.parked_at or guessed or unsent)
+        ):
             row.wording[index] = _GUESSED * guessed + str(receipt.wording)
         if event is not None and len(row.segments) > 1:
             at = index - 1
@@ -154,8 +159,8 @@ class FakeFacts(FakePart):
         """Whether its message is known to have ended by another receipt."""
         if receipt.event is None or not receipt.wording or row.address not in receipt.number_hashes:
             return False
-        known = row.wording.get(index)
-        return not self._is_open(row, index) and known not in (None, receipt.wording, _GUESSED + receipt.wording)
+        said = {str(receipt.wording), _GUESSED + str(receipt.wording)}
+        return not self._is_open(row, index) and index in row.wording and not said & set(row.wording.values())
 
     def _is_one_due(self, receipt: Receipt) -> bool:
         due = (one for one, at in self.db.parked.items() if at <= self._now())

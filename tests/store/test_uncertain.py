@@ -305,3 +305,23 @@ async def test_the_receipt_that_came_first_is_for_the_older_uncertain_message(wo
             found.append(await world.one.record_receipt(parked, park=False, by_number=True))
         world.clock.advance(2)
     assert found == [("moved", older.id), ("moved", later.id)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_last_segment_of_which_nobody_knows_gets_a_receipt_under_the_id_of_all(world: World) -> None:
+    """An SMSC gives one id to all segments: none of the other segments' receipts, brought again, is for it."""
+    message = await world.leased()
+    receipts = [Receipt("world", ("0",), Event.DELIVERED, number_hash="hash", wording=one) for one in "abc"]
+    for taken in (1, 2):
+        await world.one.mark(message, "world", "hash", segments=3)
+        await world.one.record_segments(message.id, "world", ["0"] * taken)
+        assert await world.one.record_receipt(receipts[taken - 1], park=True) == ("ignored", message.id)
+    await world.one.mark(message, "world", "hash", segments=3)
+    await world.one.settle_again(
+        message, message.deadline, "no answer", uncertain=True, route="world", progress=["0", "0"]
+    )
+    for again in receipts[:2]:
+        assert await world.one.record_receipt(again, park=True) == ("ignored", message.id)
+    assert await world.state(message) is State.UNCERTAIN
+    assert await world.one.record_receipt(receipts[2], park=True) == ("moved", message.id)
+    assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]

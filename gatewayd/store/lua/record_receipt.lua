@@ -46,6 +46,15 @@ local function ended_by(m, segment)
   return call('HGET', m.key, FIELD.wording .. segment)
 end
 
+-- Whether this very receipt said already how a segment of a message ended, of which several may bear one id.
+local function was_said(m, wording)
+  for segment = 1, math.max(m.segments and #m.segments or 1, 1) do
+    local by = ended_by(m, segment)
+    if by == wording or by == GUESSED .. wording then return true end
+  end
+  return false
+end
+
 -- Of a day's messages to one number under one id, the latest first: the one that ended by this very receipt, as it is
 -- brought again; else the oldest one whose end is not known; else the one for which it was taken; else the latest.
 local function whose(rivals, wording)
@@ -170,7 +179,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   local is_not_its = by and by ~= wording
   local is_anothers = is_not_its and is_one_on_the_wire(smsc, m.address_hash)
   -- Of an end of which no wording is kept nobody can tell whether this is its receipt brought again.
-  local is_known_new = is_not_its and not is_anothers and by ~= GUESSED and by ~= GUESSED .. wording
+  local is_known_new = is_not_its and not is_anothers and by ~= GUESSED and not was_said(m, wording)
   if not m or is_known_new then
     local lost, ours = by_number_of(smsc, numbers, came_at, by_number == 1 and is_old)
     local is_next = lost and was_parked == 0 and is_one_due(numbers)
@@ -236,8 +245,10 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     save(m)
     return receipt_reply('ignored', id)
   end
-  -- By that it is known where it is brought again: another message may bear the id, or it came twice before the answer.
-  if wording ~= '' and is_open(m, segment) and (has_rivals or was_parked == 1 or guessed) then
+  -- By that it is known where it is brought again: another message, or the next segment, may bear the id, or it came
+  -- twice before the answer.
+  local is_begun = outcomes and #outcomes > 1 and WAITING[m.state]
+  if wording ~= '' and is_open(m, segment) and (has_rivals or was_parked == 1 or guessed or is_begun) then
     set(m, FIELD.wording .. segment, (guessed and GUESSED or '') .. wording)
   end
   local words = detail
