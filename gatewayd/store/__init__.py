@@ -364,11 +364,14 @@ class RedisStore(Accepting, Facts, Players, Operators):
                 while last := await self._run("follow_clock_back", key, after, sign * back, AT_ONCE):
                     after = last.decode()
 
-    async def recover(self, instance: str, *, before: float = 0.0) -> int:
-        moved = 0
-        while step := await self._run("requeue_leases", instance, AT_ONCE, self._moments.theirs(before), "", "", ()):
+    async def recover(self, instance: str, *, before: float = 0.0, unwritten: Sequence[str] = ()) -> int:
+        moved, moment = 0, self._moments.theirs(before)
+        while step := await self._run("requeue_leases", instance, AT_ONCE, moment, "", "", list(unwritten)):
             moved += step
         return moved
+
+    def lease_name(self, lease: str) -> str:
+        return self._link.arguments.boot + lease
 
     async def stray_leases(self, kind: str, age: float) -> list[str]:
         if not self._is_known():
@@ -380,4 +383,5 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
         before = rows.ms(self._now() - age) + 1
-        await self._run("requeue_leases", self._instance, 1, before, kind, message_id, list(unwritten))
+        names = [self.lease_name(lease) for lease in unwritten]
+        await self._run("requeue_leases", self._instance, 1, before, kind, message_id, names)

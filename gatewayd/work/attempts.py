@@ -216,6 +216,7 @@ class MessageWork:
                 progress=progress,
             )
         )
+        self._marks.put_back(item.message.id)
         if uncertain:
             self._decide_uncertain(item, item.copies + counts, reason)
         if counts:

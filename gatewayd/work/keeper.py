@@ -47,7 +47,9 @@ class Keeper(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
-        self._presence = Presence(store, outboxes, on_paused=on_paused, on_usurped=on_usurped, instance=instance)
+        self._presence = Presence(
+            store, outboxes, on_paused=on_paused, on_usurped=on_usurped, last_words=last_words, instance=instance
+        )
         self._last_words = last_words
         self._chores = Chores(
             store,

@@ -19,10 +19,14 @@ log = Logger()
 
 
 class Words(Struct, frozen=True):
-    """By message id: what next hops said of it, and the letters of what Smartico took."""
+    """By message id: what next hops said of it, and the letters of what Smartico took.
+
+    `unwritten` are names of leases under which nothing left.
+    """
 
     taken: dict[str, Mark] = {}
     heard: dict[str, str] = {}
+    unwritten: tuple[str, ...] = ()
 
 
 class LastWords:
@@ -50,6 +54,11 @@ class LastWords:
         """Whether the store has not heard yet what was recalled."""
         return self._recalled != Words()
 
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """The names of a former process's leases under which nothing left: they are to be given back as such."""
+        return self._recalled.unwritten
+
     def said(self) -> None:
         """The store has heard all that was recalled."""
         if self._path is None or not self.are_to_be_said():
@@ -65,7 +74,8 @@ class LastWords:
 
     def keep(self) -> None:
         """The process ends: write down what the store has not heard."""
-        words = Words(self._marks.not_stored(), self._statuses.not_stored())
+        unwritten = (*self._recalled.unwritten, *self._marks.not_put_back())
+        words = Words(self._marks.not_stored(), self._statuses.not_stored(), unwritten)
         if words == Words():
             return
         try:
@@ -88,7 +98,8 @@ class LastWords:
 
 
 def _counted(words: Words) -> str:
-    return f"what became of {len(words.taken)} messages, and that {len(words.heard)} had a status told"
+    became = len(words.taken) + len(words.unwritten)
+    return f"what became of {became} messages, and that {len(words.heard)} had a status told"
 
 
 def _write(path: Path, octets: bytes) -> None:

@@ -64,6 +64,7 @@ class Marks:
         self._marks: Memory[Mark] = Memory(MOST, KEPT_FOR)
         self._unwritten: Memory[Unwritten] = Memory(MOST_UNWRITTEN, KEPT_FOR)
         self._not_stored: dict[str, Mark] = {}
+        self._not_put_back: dict[str, str] = {}
 
     def written(self, message_id: str, channel: Channel, route: str, stamp: int) -> None:
         """Its bytes may be written from now on; `stamp` is the mark's, as the store gave it."""
@@ -100,6 +101,16 @@ class Marks:
         """It is put back, and nothing of it was taken under this lease, whether it was marked under it or not."""
         earlier = self.unwritten_leases(message_id)
         self._unwritten.put(message_id, Unwritten(self._clock.seconds(), (*earlier[1 - LEASES :], lease)))
+
+        self._not_put_back[message_id] = lease
+
+    def put_back(self, message_id: str) -> None:
+        """The store knows that it is put back."""
+        self._not_put_back.pop(message_id, None)
+
+    def not_put_back(self) -> tuple[str, ...]:
+        """The names of leases under which nothing was taken, as the store does not know yet."""
+        return tuple(map(self._store.lease_name, self._not_put_back.values()))
 
     def unwritten_leases(self, message_id: str) -> tuple[str, ...]:
         """The leases under which nothing of it left, since something did last.

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from gatewayd.core.interfaces import IProcesses
 from gatewayd.core.model import Channel
+from gatewayd.work.last_words import LastWords
 from gatewayd.work.outbox import Outbox
 
 DEAD_AFTER = 15.0
@@ -32,9 +33,11 @@ class Presence:
         *,
         on_paused: Callable[[frozenset[tuple[str, Channel]]], None],
         on_usurped: Callable[[], object],
+        last_words: LastWords,
         instance: str,
     ) -> None:
         self._store = store
+        self._last_words = last_words
         self._outboxes = outboxes
         self._on_paused = on_paused
         self._on_usurped = on_usurped
@@ -73,7 +76,7 @@ class Presence:
         self._on_paused(paused)
         if not self._has_recovered:
             # What this process leased since is in work already: given back, a peer would tell it a second time.
-            await self._take_over(self._instance, before=self._began)
+            await self._take_over(self._instance, before=self._began, unwritten=self._last_words.unwritten)
             self._has_recovered = True
 
     async def take_over_dead(self) -> None:
@@ -82,7 +85,7 @@ class Presence:
         for peer in dead:
             await self._take_over(peer)
 
-    async def _take_over(self, instance: str, before: float = 0.0) -> None:
-        moved = await self._store.recover(instance, before=before)
+    async def _take_over(self, instance: str, before: float = 0.0, unwritten: Sequence[str] = ()) -> None:
+        moved = await self._store.recover(instance, before=before, unwritten=unwritten)
         if moved:
             self.log.warn("took over {moved} leases of {instance}", moved=moved, instance=instance)

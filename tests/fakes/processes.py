@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from fakes.database import Row
 from fakes.part import FakePart
 from gatewayd.core.model import (
     Channel,
@@ -96,7 +97,7 @@ class FakeProcesses(FakePart):
     async def come_forward(self) -> None:
         """The fake's clock is its caller's."""
 
-    async def recover(self, instance: str, *, before: float = 0.0) -> int:
+    async def recover(self, instance: str, *, before: float = 0.0, unwritten: Sequence[str] = ()) -> int:
         moved = kept = 0
         for kind in ("email", "sms", "im", "reports"):
             lease = self.db.leases.get((kind, instance), {})
@@ -109,14 +110,28 @@ class FakeProcesses(FakePart):
                 row = self.db.rows.get(message_id)
                 if row is None or (not row.pending if kind == "reports" else row.state not in WAITING):
                     continue
+                left_nothing = self._left_nothing(kind, row, unwritten)
                 self._requeue(kind, message_id)
-                if kind != "reports" and row.state is State.UNCERTAIN and row.marked_since:
+                if left_nothing:
+                    self._as_put_back(row)
+                elif kind != "reports" and row.state is State.UNCERTAIN and row.marked_since:
                     row.copies += 1
                     self._note(row, "uncertain", f"{instance} ended while it was on the wire")
         if instance != self.instance and not kept:
             self.db.beats.pop(instance, None)
             self.db.boots.pop(instance, None)
         return moved
+
+    def lease_name(self, lease: str) -> str:
+        return f"{self.boot}.{lease}"
+
+    def _left_nothing(self, kind: str, row: Row, names: Sequence[str]) -> bool:
+        marked = kind != "reports" and row.marked_since and row.lease is not None
+        return bool(marked) and ".".join(row.lease or ()) in names
+
+    def _as_put_back(self, row: Row) -> None:
+        row.state = State.QUEUED
+        self._note(row, "again", "Redis had forgotten that it was put back: nothing had been written")
 
     async def requeue_set_aside(self) -> int:
         now, moved = self._now(), 0
@@ -150,8 +165,6 @@ class FakeProcesses(FakePart):
         if owner == self.boot and not unheard and leases.get(message_id, self._now()) <= self._now() - age:
             del leases[message_id]
             row = self.db.rows.get(message_id)
-            known = [(self.boot, name) for name in unwritten]
-            if row is not None and kind != "reports" and row.marked_since and row.lease in known:
-                row.state = State.QUEUED
-                self._note(row, "again", "Redis had forgotten that it was put back: nothing had been written")
+            if row is not None and self._left_nothing(kind, row, [self.lease_name(name) for name in unwritten]):
+                self._as_put_back(row)
             self._requeue(kind, message_id)

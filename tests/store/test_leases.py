@@ -198,6 +198,23 @@ async def test_a_stray_under_whose_lease_nothing_left_is_queued(world: World) ->
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_a_former_process_did_not_write_is_queued(world: World) -> None:
+    """It was marked, and could not be put back: its successor was told under which lease nothing left, and no other."""
+    for _ in range(2):
+        await world.one.accept(sms(world.clock), "print")
+    unwritten, written = await world.one.lease_messages(Channel.SMS, 2)
+    for leased in (unwritten, written):
+        assert await world.one.mark(leased.message, "world", "hash", lease=leased.lease)
+    name = world.one.lease_name(unwritten.lease)
+    await world.successor.beat(first=True, dead_after=15)
+    assert await world.successor.recover("one", unwritten=("other", name)) == 2
+    found = {leased.message.id: leased for leased in await world.successor.lease_messages(Channel.SMS, 9)}
+    again, uncertain = found[unwritten.message.id], found[written.message.id]
+    assert (again.state, again.copies) == (State.QUEUED, 0)
+    assert (uncertain.state, uncertain.copies) == (State.UNCERTAIN, 1)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_stray_of_another_lease_stays_uncertain(world: World) -> None:
     """What is known of one lease says nothing of what was written under a later one."""
     message = await world.leased()

@@ -74,11 +74,11 @@ class Instance:
     def _usurped(self) -> None:
         self.usurped += 1
 
-    def lease(self, number: int = 1) -> Message:
+    def lease(self, number: int = 1, lease: str = "") -> Message:
         """A message that this instance accepted and holds."""
         now = self.clock.seconds()
         message = Message(f"{ID}{number}", f"u{number}", "amazing", "p", Sms("A", "b"), now, now + 3600)
-        run(self.store.accept(message, "f", lease=True))
+        run(self.store.accept(message, "f", lease=True, attempt=lease))
         return message
 
 
@@ -133,6 +133,23 @@ def test_a_new_process_says_what_its_predecessor_could_not_store(tmp_path: Path)
     beats(clock, 2)
     assert database.rows[message.id].state is State.SENT
     assert not kept.exists()
+
+
+def test_what_its_predecessor_could_not_put_back_is_tried_again(tmp_path: Path) -> None:
+    """It was marked, and nothing of it was written, as only that process knew: it is not held for its mark."""
+    clock, database = clocked()
+    kept = tmp_path / "kept.json"
+    before = Instance(clock, database, boot="before", kept=kept)
+    marked, on_the_wire = before.lease(1, "1"), before.lease(2, "2")
+    for message, lease in ((marked, "1"), (on_the_wire, "2")):
+        run(before.store.mark(message, "world", "hash", lease=lease))
+    before.marks.unwritten(marked.id, "1")
+    before.last_words.keep()
+    clock.advance(1)
+    after = Instance(clock, database, boot="after", kept=kept)
+    after.keeper.startService()
+    beats(clock, 2)
+    assert (database.rows[marked.id].state, database.rows[on_the_wire.id].state) == (State.QUEUED, State.UNCERTAIN)
 
 
 def test_what_a_new_process_leased_itself_stays_in_work() -> None:

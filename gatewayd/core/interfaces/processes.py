@@ -52,8 +52,14 @@ class IProcesses(Interface):
     async def come_forward() -> None:
         """Where the last heartbeat heard that the store's clock was set back: what stands in the future moves along."""
 
-    async def recover(instance: str, *, before: float = 0.0) -> int:
-        """Give back all that an instance had leased, or had leased before that time; how much it was."""
+    async def recover(instance: str, *, before: float = 0.0, unwritten: Sequence[str] = ()) -> int:
+        """Give back all that an instance had leased, or had leased before that time; how much it was.
+
+        Under the leases of these names nothing left, as `release` says.
+        """
+
+    def lease_name(lease: str) -> str:
+        """What a lease of this process is called elsewhere."""
 
     async def requeue_set_aside() -> int:
         """Give back a part of what was set aside and is no longer paused or is past its deadline; how much it was."""

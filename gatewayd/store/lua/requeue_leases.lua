@@ -1,9 +1,9 @@
 -- Give leases of an instance back to their queues: our own former self's, a dead peer's, or one that nobody works on.
 -- item    instance limit before(ms, 0 for all) kind('' all) id('' all)
---         unwritten(leases of this process under which nothing left)
+--         unwritten(names of leases, each with its process's, under which nothing left)
 -- reply   how many moved; call again until 0
 -- holds   marked under a lease under which nothing left, as only its process knows, it is as if it had been put back:
---         the server has forgotten that it was
+--         the server has forgotten that it was, or took no writes
 --         what its acceptor may still have to take back stays leased, unless that was our own former self: a cut-off
 --         process is no dead one
 --         with `before`, what our successor leased under the same name meanwhile stays its own
@@ -11,6 +11,12 @@
 local function each(instance, limit, before, only_kind, only_id, unwritten)
   local moved, kept = 0, 0
   local may_be_alive = instance ~= INSTANCE or only_id ~= ''
+  local function left_nothing(lease)
+    for _, name in ipairs(unwritten) do
+      if sub(lease, 1, #name + 1) == name .. '+' then return true end
+    end
+    return false
+  end
   local function give_back(kind, leases, id)
     local m = record(id, FIELD.heard_by)
     local lease, letters, since = m and m.lease, '', ''
@@ -32,16 +38,13 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
     else
       clear(m, FIELD.lease)
     end
-    if kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' and may_have_left(m) then
+    if kind ~= 'reports' and lease and left_nothing(lease) then
+      m.state = QUEUED
+      set_standing(m)
+      note(m, 'again', 'Redis had forgotten that it was put back: nothing had been written')
+    elseif kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' and may_have_left(m) then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')
-    end
-    for _, name in ipairs(kind ~= 'reports' and unwritten or {}) do
-      if lease and was_marked(m, name) then
-        m.state = QUEUED
-        set_standing(m)
-        note(m, 'again', 'Redis had forgotten that it was put back: nothing had been written')
-      end
     end
     save(m)
   end
