@@ -44,7 +44,7 @@ def read_complaint(mail: Mail) -> BounceReading | None:
     if untold is not None:
         return _from_report(mail, untold.text, "")
     returned = _MICROSOFT in mail.returned.lower() and _MICROSOFT_HEADER.search(mail.returned)
-    if not returned and not _MICROSOFT_SUBJECT.search(mail.header("subject") or "") and mail.header(_MICROSOFT) is None:
+    if not returned and not _MICROSOFT_SUBJECT.search(mail.subject) and mail.header(_MICROSOFT) is None:
         return None
     if not (mail.returned or mail.type.startswith("multipart/")):
         return None
@@ -56,7 +56,7 @@ def read_unsubscription(mail: Mail) -> BounceReading | None:
 
     Apple's marks it `Auto-Submitted: auto-replied`, so that header can't tell it from an auto-reply.
     """
-    if not _UNSUBSCRIBE_SUBJECT.fullmatch(mail.header("subject") or ""):
+    if not _UNSUBSCRIBE_SUBJECT.fullmatch(mail.subject):
         return None
     if not _UNSUBSCRIBE_TEXT.search(mail.text[:2000]):
         return None

@@ -41,6 +41,13 @@ _HEADER_END = re.compile(rb"\n[ \t]*\r?\n")
 _FIELD = re.compile(r"([!-9;-~]{1,128})[ \t]*:(.*)", re.DOTALL)
 _TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)")
 _PARAMETER = re.compile(r"""[;\s]([\w-]+)\s*=\s*(?:"([^"]{0,500})"|([^\s;"]{1,500}))""")
+_MARKS = re.compile(
+    r"(?:\s*[\[{(<*]+\s*(?:[\w:]{1,20}[ -])?(?:spam|externa?l?|externer?|extern[eo]|ext|bulk|junk|phishing)\b"
+    r"[?!:\d. ]{0,8}(?:e-?mail|sender|message)?\s*[\]})>*]+\s*:?)+\s*",
+    re.IGNORECASE,
+)
+"""What a filter in front of us sets before a subject: it is nothing that the writer says."""
+
 _LOOKS_LIKE_REPORT = re.compile(r"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -81,6 +88,13 @@ class Mail(Struct, frozen=True, dict=True):
     parts: tuple[MailPart, ...]
     text: str
     embedded: str
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject as wording.py and subjects.py want it, without the marks of filters."""
+        stated = plain(self.header("subject") or "")
+        marks = _MARKS.match(stated)
+        return stated[marks.end() :] if marks else stated
 
     @cached_property
     def story(self) -> str:

@@ -15,7 +15,7 @@ from gatewayd.core.redact import whole_words
 def read_prose(mail: Mail, null_sender: bool | None) -> BounceReading | None:
     """A bounce from before RFC 3464, or from a system that never heard of it."""
     story, flat = mail.story, mail.flat
-    subject = plain(mail.header("subject") or "")
+    subject = mail.subject
     daemon = from_daemon(mail, null_sender)
     if not daemon and not (wording.SIGNATURE.search(flat) and subjects.BOUNCE_SUBJECT.search(subject)):
         return None

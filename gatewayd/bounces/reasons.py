@@ -8,6 +8,13 @@ from gatewayd.core.enhanced_codes import HARD, spares_the_address
 UNSPECIFIC = re.compile(r"|5\.[015]\.0")
 """Codes that give no reason: the words have to."""
 
+_BY_WORDS = {
+    "5.4.4": wording.NO_DOMAIN,
+    "5.4.1": wording.NOBODY_BEHIND,
+    "5.1.351": wording.UNKNOWN_USER,
+}
+"""Codes that blame the address where the words do."""
+
 _REPLY_CODE = re.compile(r"(?<!\d)[45]\d\d[ -]['\"#(]{0,2}([45])\.([0-7])\.(\d{1,3})(?![\d@-]|\.\d)")
 _CODE = re.compile(r"(?<![\w.,/@-])(?:[245]\d\d-)?#?([245])\.([0-7])\.(\d{1,3})(?![\d@-]|\.\d)")
 
@@ -38,8 +45,8 @@ def is_hard(status: str, words: str) -> bool:
         return False
     if spares_the_address(words):
         return False
-    if status == "5.4.4":
-        return bool(wording.NO_DOMAIN.search(words))
+    if status in _BY_WORDS:
+        return _BY_WORDS[status].search(words) is not None
     if status in HARD:
         return True
     vague = bool(UNSPECIFIC.fullmatch(status))

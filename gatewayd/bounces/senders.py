@@ -8,7 +8,7 @@ import re
 from gatewayd.bounces import subjects, wording
 from gatewayd.bounces.parts import REPORTS, Mail
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
-from gatewayd.core.phrases import Phrases, plain
+from gatewayd.core.phrases import Phrases
 
 _CONVERSATION = re.compile(
     r"\s*(?:(?:re|fwd?|aw|sv|tr|wg|rv|antw|odp|res|vs|ynt|回复|答复|回覆|返信)\s*[:：]\s*)+", re.IGNORECASE
@@ -31,7 +31,7 @@ def from_daemon(mail: Mail, null_sender: bool | None) -> bool:
     sender = mail.header("from") or ""
     if mail.header("x-failed-recipients") or not sender.strip(" <>\"'"):
         return True
-    subject = plain(mail.header("subject") or "")
+    subject = mail.subject
     if _is_answer(mail):
         return False
     if is_report(mail) or _matches(mail, wording.DAEMON):
@@ -52,7 +52,7 @@ def _matches(mail: Mail, names: Phrases) -> bool:
 
 def _is_conversation(mail: Mail) -> bool:
     """People quote bounces to each other: "Re: Undelivered mail" is no bounce; "Re: my question : non remis" is one."""
-    subject = plain(mail.header("subject") or "")
+    subject = mail.subject
     opening = _CONVERSATION.match(subject)
     return opening is not None and subjects.BOUNCE_SUBJECT.match(subject, opening.end()) is not None
 
@@ -62,7 +62,7 @@ def _is_answer(mail: Mail) -> bool:
 
     A subject's first words are the writer's own: behind them stands that of the mail which is answered or returned.
     """
-    subject = plain(mail.header("subject") or "")
+    subject = mail.subject
     answering = subjects.AUTO_REPLY_SUBJECT.search(subject)
     bouncing = subjects.BOUNCE_SUBJECT.search(subject)
     if answering is not None and bouncing is None:

@@ -34,7 +34,8 @@ BOUNCE_SUBJECT = Phrases(
         r"\bnão entregue|\bfalha na entrega|\bdevolvid[ao]|\bnão (?:foi )?entreg",
         r"\bonbestelbaar|\bniet (?:af)?geleverd|\bonbezorgbaar",
         r"\bolevererbar|\bkunde inte levereras|\bikke leveres|\buleverbar|\bkan ikke leveres|\btoimitus",
-        r"\bniedostarcz|\bnedoru[čc]|\bkézbesíthetetlen|\bteslim edilemedi|\biletilemedi",
+        r"\bniedostarcz|\bzwrot wiadomo|\bnie można dostarczyć|\bei voi toimittaa|\bnu se poate livra",
+        r"\bnedoru[čc]|\bkézbesíthetetlen|\bteslim edilemedi|\biletilemedi",
         r"недоставлен|не доставлен|не удалось|невозможно доставить|возврат",
         r"配信(?:不能|できません|失敗|エラー|状態)|届けられません|送信(?:できません|失敗|エラー)|エラーメール|戻され|不達",
         r"退信|无法(?:投递|送达|传递)|投递失败|投递状态|未送达|無法(?:傳遞|投遞|送達)|傳送失敗|投遞失敗|系统退信",
@@ -92,5 +93,12 @@ AUTO_REPLY_SUBJECT = Phrases(
         r"\bread receipt|\breturn receipt \(displayed|\bgelesen:|\blu ?:|\bleído:|\bletto:",
         r"\bplease (?:confirm|verify) your (?:message|e-?mail|address)|\bconfirm(?:ation)? (?:needed|required)",
         r"\bchallenge\b",
+        r"^(?:ich|wir) (?:bin|sind) (?:\w+ ){0,3}(?:im urlaub|abwesend|nicht (?:im|da|erreichbar))|^im urlaub\b",
+        r"\babsent(?:e|\(e\))?s? du bureau|\bausente (?:de|da) |\bikke (?:på kontoret|til stede)|\binte på kontoret",
+        r"^poissa(?: toimistosta)?\b|\bautoodpowied|\bεκτός γραφείου|\bsjálfvirkt svar",
+        r"\bаутоматски одговор|\bавтоматски одговор|\bавтоматты жауап|\bsamodejni odgovor|\bautomātisk\w* atbild",
+        r"\bautomaatvastus|\bavtomatik cavab|\bbalasan automatik|\bresposta automàtica|\berantzun automatikoa",
+        r"\bpërgjigje automatike|\btweġiba awtomatika|\bfreagra uathoibríoch|\bateb awtomatig",
+        r"پاسخ خودکار|स्वचालित (?:उत्तर|जवाब|प्रत्युत्तर)|ავტომატური პასუხი|ավտոմատ պատասխան",
     )
 )

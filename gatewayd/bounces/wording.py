@@ -20,6 +20,7 @@ DAEMON = Phrases(
         r"\bsystem-?attendant\b",
         r"\bdelivery[- ](?:notification|report|status|failure|error)",
         r"^<?(?:uucp|mmdf|mta|mailagent)(?:@|>|$)",
+        r"^\W?content-filter at\b",
     )
 )
 """From, address or name: a machine that carries mail and writes of nothing else."""
@@ -90,7 +91,8 @@ DELAY = Phrases(
         r"\bwird (?:weiter(?:hin)?|erneut|noch|später) (?:erneut )?versucht|\bnoch nicht zugestellt",
         r"\bverzöger|\bweitere (?:zustell)?versuch|\bzustellung wird (?:fortgesetzt|wiederholt)",
         r"\bretard[ée]e?\b|\bpas encore (?:été|pu)|\bnouvelles? tentatives?|\bdélai de remise|\bréessa[iy]er",
-        r"\bretras(?:ó|ad[oa]|o en)|\baún no (?:se ha|ha sido)|\bseguirá intent|\b(?:se volverá a |re)intentar",
+        r"\bretras(?:ó|ad[oa]|o en)|\baún no (?:se ha|ha sido)|\bseguirá intent",
+        r"\b(?:(?<!no )(?:se )?volverá a |re)intentar",
         r"\bin ritardo|\britardat[ao]|\bulteriori tentativi|\bnon è (?:stato )?ancora|\briprover[àa]|\britenter[àa]",
         r"\batrasad[ao]|\btentar(?:á|emos) novamente|\bainda não foi|\bnovas tentativas",
         r"\bvertraagd|\bvertraging|\bnog niet (?:af)?geleverd|\b(?:wordt|zal) (?:(?!niet)\w+ ){0,2}opnieuw geprobeerd",
@@ -114,6 +116,7 @@ DELAY = Phrases(
         r"\bvėluo|\bdar nepristatyt|\baizkavē|\bvēl nav piegādāt",
         r"\bhilin|\bproovitakse uuesti|\byritetään uudelleen",
         r"\b(?:dosud|zatiaľ|zatím) ne(?:byl|bol)|\boneskor|देरी|विलंब|फिर से (?:प्रयास|कोशिश)",
+        r"\bkésik\b|\b(?:kézbesítési )?kísérletek folytatódnak",
         # Beside that it could not be delivered: what is going to be done about it.
         r"\b(?:bisher|bislang) nicht zugestellt|\b(?:server|system|wir) versuch\w{1,3} es (?:weiter|erneut|später)",
         r"\b(?<!ne )continuera (?:d'|à |de )(?:essayer|tenter)|\bde nouveaux essais",
@@ -161,6 +164,9 @@ NO_DELAY = Phrases(
         r"\bif (?:the|this|you|your)[^.]{0,100}\.",
         r"\bdélai (?:dépassé|expiré|maximum)|\baucune (?:nouvelle|autre) tentative",
         r"\bповторных попыток (?:\S+ ){0,2}не будет|遅延のため",
+        # A footer says what may become of any mail.
+        r"\b(?:confidential|privileged|vertraulich|confidentiel|confidencia|riservat|vertrouwelijk|konfidenti|fortrolig|"
+        r"poufn|důvěrn|dôvern|bizalmas|gizli|конфиденциальн|конфіденційн|luottamuksel|povjerljiv)\w*.{0,800}",
         r"\b(?:could not|cannot|can'?t|was not able to) be delivered[^.]{0,40}(?:within|after|for) (?:the "
         r")?(?:last |past )?\w+ (?:days?|weeks?)",
     )
@@ -231,11 +237,12 @@ FAILURE = Phrases(
         r"\bbestaat niet",
         r"\b(?:kunde|kunne|kan|kunnat) (?:inte|ikke) (?:\w+ ){0,3}lever|\bej levererad|\bokänd mottagare",
         r"\bukendt? (?:modtager|bruger)|\bukjent",
-        r"\bnie (?:\w+ ){0,5}dostarcz|\bniedostarcz|\bnieznan|\bnie istnieje|\bnedoru[čc]|\bneexistuje",
+        r"\bnie (?:(?!powiadomien)\w+ ){0,5}(?:dostarcz|doręcz)|\bniedostarcz",
+        r"\bnieznan|\bnie istnieje|\bnedoru[čc]|\bneexistuje",
         r"\bkézbesít\w{1,12} (?:nem|sikertelen)|\bkézbesíthetetlen|\bteslim edilem|\biletilem|\bei voitu toimittaa",
         r"не (?:\S+ ){0,4}(?:доставл|достав|существует|найден|обнаружен)|недоставлен|не удалось|невозможно",
         r"неизвестн\w{1,4} (?:пользовател|адрес|получател)|ошибк\w{1,4} (?:при )?доставк|переполнен",
-        r"配信(?:でき|不能|され(?:ま|て)|に失敗|エラー)|届け(?:られ|る)(?:ません|こと)|届きません|送信(?:でき|不能|に失敗|エラー|されません)|お届けできません|存在しません",
+        r"配信(?:でき|不能|され(?:ません|てい(?:ません|ない)|ず|なかった)|に失敗|エラー)|届け(?:られ|る)(?:ません|こと)|届きません|送信(?:でき|不能|に失敗|エラー|されません)|お届けできません|存在しません",
         r"存在しない|見つかりません|エラー(?:に|が|を|メール|となり)|不達|受信できません|拒否|宛先(?:不明|が)|容量(?:を)?(?:超|不足)|戻(?:り|され)",
         r"退信|退回|无法(?:投递|送达|传递|发送|被?投递)|投递失败|发送失败|不存在|未送达|被拒(?:绝|收)|拒收|拒绝|無法|失敗|邮箱已满",
         r"반송|실패|전송할 수 없|배달(?:되지|할 수)|존재하지|전달되지 (?:않|못)|찾을 수 없",
@@ -254,6 +261,12 @@ FAILURE = Phrases(
         r"\bnepavyko (?:pristaty|išsiųs)|\bnepristatyt|\bnevarēja piegādāt|\bneizdevās (?:piegād|nosūt)|\bnav piegādāt",
         r"\bei (?:saanud|õnnestunud|olnud võimalik) (?:\w+ ){0,2}toimeta|\btoimetamata|\bne(?:byl|bol)\w? doru[čc]",
         r"वितरित नहीं|नहीं (?:भेजा|पहुंचाया) जा सका|डिलीवर नहीं|मौजूद नहीं",
+        # That it failed, where the words above say what could not be done.
+        r"\bgick inte att leverera|\bmisslycka|\bmislyk(?:kedes|kede|tes|ket)\b|\bepäonnistu|\bei löytynyt",
+        r"\bnie powiodł|\bprzepełnion|\bne(?:zda|poda)ři?l|\bnepodaril|\bzlyhal|\bnem sikerült|\bsikertelen",
+        r"\beșua(?:t|re)\b|\bbaşarısız|\bαπέτυχε|\bнеуспеш|\bni(?:je)? uspj?el[aeo]\b|\bnon (?:è )?riuscit",
+        r"\bebaõnnestu|\bneizdevās|未能|无法向|ล้มเหลว",
+        r"\bdelivery of the (?:e-?mail|message) was stopped\b",
     )
 )
 
@@ -264,11 +277,26 @@ DELIVERED = Phrases(
         r"\b(?:successfully|success(?:ful)?:?) (?:mail )?deliver(?:ed|y)",
         r"\bdelivery (?:was |is )?(?:completed|successful|succeeded|complete)",
         r"\bdelivery status notification \(success\)|\brelayed:|\breturn receipt\b.{0,80}\bdelivered",
-        r"\bsuccessfully relayed|\bsuccessful mail delivery report",
+        r"\bsuccessfully relayed|\bsuccessful mail delivery report|\brelayed to (?:mailer|non-dsn)",
+        r"\bdelivery to [^.]{1,80} is complete\b",
         r"\bwurde (?:\w+ ){0,4}(?:zugestellt|übermittelt|ausgeliefert)",
         r"\bremis avec succès|\bremise [^.]{1,60} est terminée",
         r"\bentregado correctamente|\bconsegnato con successo",
-        r"\bуспешно доставлен",
+        r"\bуспешно доставлен|\bzustellung [^.]{1,80} ist abgeschlossen|\bdostarczanie [^.]{1,80} zostało zakończone",
+        r"\b(?:is|werd|zijn) (?:met succes )?(?:bezorgd|geleverd|afgeleverd) (?:bij|aan) (?:de )?(?:volgende|deze)",
+        r"\bhar levererats till (?:följande|dessa)|\ber (?:blevet |blitt )?lever(?:e)?t til (?:følgende|disse)",
+        r"\bon toimitettu (?:seuraaville|näille)|(?<!nie )\bzostała dostarczona do (?:następujących|tych)",
+        r"\bbyla doručena (?:těmto|následujícím)|\bbola doručená (?:týmto|nasledujúcim)",
+        r"(?<!nem )\bkézbesítettük a következő|(?<!nu )\ba fost livrat\w? (?:către )?(?:următor|acest)",
+        r"\balıcılara teslim edildi|(?<!δεν )\bπαραδόθηκε στους",
+        r"(?<!не )(?<!не было )\bдоставлено (?:следующим|этим|таким) |(?<!не )\bе доставено на (?:следните|тези)",
+        r"\bje (?:\w+ )?isporučena (?:sljedeć|sledeć|tim)|\bje bilo dostavljeno (?:tem|naslednjim)",
+        r"(?<!não )\bfoi entregue (?:aos seguintes|a estes)",
+        r"(?<!no )\b(?:se entregó|se ha entregado|ha sido entregado|fue entregado) a los siguientes",
+        r"(?<!n')\ba (?:bien )?été (?:remis|distribué|délivré) aux? destinataire",
+        r"(?<!non )\bè stato (?:recapitato|consegnato) (?:ai seguenti|nella casella)",
+        r"(?:に|へ)配信(?:されました|済み)|(?<![未不])已(?:成功)?(?:传递给|送达|投递(?:到|至)|傳遞給|送達)",
+        r"에게 배달되었습니다|(?<!לא )נמסרה לנמענים|\bتم تسليم رسالتك|(?<!ไม่)(?<!ไม่ได้)ถูกส่งไปยังผู้รับ",
     )
 )
 
@@ -299,6 +327,7 @@ UNKNOWN_USER = Phrases(
         r"\bunknown:? <?\S{1,100}@|\bno (?:mailbox|account) (?:here )?by that name|\bnot our customer",
         r"\bno (?:user|mailbox|account) (?:here|found|by|with)",
         r"\b(?:user|account|mailbox|email|address|recipient)[^.]{0,80}(?:does not|doesn'?t|did not) exist",
+        r"\b(?:address|account|mailbox|user) (?:is )?no longer (?:accepts? (?:e-?)?mail|exists?|valid|active|in use)\b",
         r"\bnot listed in (?:\w+ ){0,3}(?:directory|address book)|\brecipient name is not recogni[sz]ed",
         r"\bthis user doesn'?t have an? \S{1,40} account|\bthat e-?mail address doesn'?t exist",
         r"\bno such (?:user|person|address)|\bunknown (?:or illegal )?alias|\baddress(?:ee)? unknown",
@@ -321,10 +350,15 @@ NO_DOMAIN = Phrases(
         r"\bhost (?:or domain name )?not found(?!, try)|\bhost unknown|\bunknown host",
         r"\b(?:domain|host) (?:name )?(?:\S{1,100} )?(?:does not exist|doesn'?t exist|not found(?!, try)|unknown)",
         r"\bname or service not known|\bno such (?:domain|host)|\bunrout(?:e)?able mail domain",
-        r"\bdomain (?:is )?(?:unknown|invalid|not valid)|\bcouldn'?t find any host",
+        r"\bdomain (?:is )?(?:unknown|invalid|not valid)|\bcouldn'?t find any host|\bunroute?able address\b",
+        # RFC 7505: a domain may say that it never takes any.
+        r"\b(?:domain|host) (?:\S{1,100} )?does not accept (?:any )?(?:e-?)?mail\b|\bnull ?mx\b",
     )
 )
 """Says that the domain does not exist, which makes 5.4.4 an address fault."""
+
+NOBODY_BEHIND = Phrases((r"\brecipient address rejected: access denied",))
+"""What Exchange Online's edge says where the directory behind it has no such recipient; its code is one of routing."""
 
 # Where a mail stops telling its story and shows the mail that it is about.
 ORIGINAL = re.compile(

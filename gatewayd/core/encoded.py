@@ -22,6 +22,29 @@ _CHARSET = re.compile(
     r"utf-?8|us-ascii|ascii|latin-?1|iso[-_]?8859[-_]?\d{1,2}|windows-?125\d|cp\d{3,4}|koi8-[ru]|iso-?2022-?(jp|kr)(-\w+)?"
     r"|shift[-_]?jis|sjis|euc-?(jp|kr|tw)|gb2312|gbk|gb18030|big5(-?hkscs)?|utf-?16(le|be)?|tis-620|macintosh"
 )
+_JAPANESE = b"\x1b$"
+"""In nothing but ISO-2022-JP, which is of ASCII's octets: some do not say that it is that."""
+
+_WIDE = {
+    name: codec
+    for codec, names in {
+        "gb18030": "gb2312 gbk gb18030 x-gbk gb_2312-80 euc-cn cp936 windows-936",
+        "hz": "hz-gb-2312",
+        "big5hkscs": "big5 big5-hkscs x-x-big5 cn-big5 cp950",
+        "cp949": "euc-kr ks_c_5601-1987 ks_c_5601 ksc5601 windows-949 cp949",
+        "cp932": "shift_jis shift-jis sjis x-sjis windows-31j ms_kanji cp932",
+        "iso2022_jp_ext": "iso-2022-jp iso-2022-jp-ms cp50220",
+        "cp1255": "iso-8859-8-i iso-8859-8-e iso-8859-8",
+        "cp874": "windows-874 tis-620 iso-8859-11",
+        "cp866": "ibm866 cp866",
+        "cp1251": "cp-1251 win-1251 windows1251",
+        "mac_cyrillic": "x-mac-cyrillic",
+    }.items()
+    for name in names.split()
+}
+"""Names that mails give a charset, to the codec that reads them: what is written under such a name often needs the
+wider one of its kind."""
+
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -56,13 +79,17 @@ def decodings(words: str) -> Iterator[DecodedWords]:
 def text_of(raw: bytes, charset: str = "") -> str:
     """`raw` decoded as it says, else as UTF-8, else byte by byte. Codecs beyond the list may cost quadratic time."""
     name = charset.strip().lower()
-    if name and _CHARSET.fullmatch(name):
+    if _JAPANESE in raw and name in ("", "us-ascii", "utf-8"):
+        name = "iso-2022-jp"
+    wide = _WIDE.get(name, "")
+    if wide or _CHARSET.fullmatch(name):
         with suppress(UnicodeError, LookupError):
-            return raw.decode(name)
+            return raw.decode(wide or name)
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        # One character that was cut, or that the charset lacks, leaves the others as they are.
+        return raw.decode(wide, "replace") if wide else raw.decode("latin-1")
 
 
 def from_base64(body: bytes) -> bytes:

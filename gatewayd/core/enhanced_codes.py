@@ -13,6 +13,11 @@ _ANOTHER_REASON = Phrases(
         r"\brelay(?:ing)? (?:access )?(?:denied|prohibited|not)",
         r"\brecipient preferences|\bpreferences of the (?:recipient|person)|\bnot accepting mail from",
         r"\bsender (?:\w+ ){0,2}(?:rejected|denied|unknown)",
+        # It is our own name or address that they could not find, or us whom they do not let in.
+        r"\bsender (?:(?:address|domain|e-?mail|host)(?: name)? )?(?:verif|not found|invalid|does(?: not|n't) exist)",
+        r"\b(?:invalid|unknown|unverified|bad) sender\b|\bverification failed for\b",
+        r"\b(?:helo|ehlo|client host|client address)\b[^.]{0,60}(?:rejected|denied|refused|invalid|not found)",
+        r"\bblocked (?:using|by|due|because|for)\b|\breverse (?:dns|lookup|host)|\brdns\b|\bptr record",
         # Gmail says so under 5.2.1, as it does of a mailbox that is disabled.
         r"\b(?:receiving|sending|received|sent) (?:\w+ ){0,2}(?:e-?)?(?:mails?|messages) (?:\w+ )?"
         r"(?:at a rate|too (?:quickly|fast|often))",

@@ -156,6 +156,20 @@ def test_the_enhanced_code(stated: str, diagnostic: str, status: str) -> None:
         ("5.0.0", "smtp; 550 User unknown", True),
         ("5.0.0", "smtp; 550 mailbox full", False),
         ("5.1.1", "smtp; 552 5.2.2 Over quota", False),
+        ("5.0.0", "smtp; 550 This address no longer accepts mail", True),
+        ("5.0.0", "smtp; Unrouteable address", True),
+        ("5.1.0", "X-Postfix; Domain far.example does not accept mail (nullMX)", True),
+        ("5.4.1", "smtp; 550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", True),
+        ("5.4.1", "smtp; 550 5.4.1 no answer from host", False),
+        ("5.1.351", "smtp; 550 5.1.351 Remote server returned unknown recipient", True),
+        # Of these, what could not be found is ours, or we are not let in.
+        ("5.0.0", "smtp; 550 Sender verify failed: unknown user <b+x@bounces.example>", False),
+        ("5.0.0", "smtp; 550-Verification failed for <b+x@bounces.example> 550 5.1.1 unknown user", False),
+        ("5.0.0", "smtp; 553 sender domain does not exist", False),
+        ("5.0.0", "smtp; 550 invalid sender: no such domain", False),
+        ("5.0.0", "smtp; 550 Helo command rejected: Host not found", False),
+        ("5.0.0", "smtp; 550 reverse DNS lookup failed: host not found", False),
+        ("5.0.0", "smtp; 554 Client host [192.0.2.1] blocked using zen.example; unknown user host", False),
         ("5.1.1", "smtp; 550 rejected: 192.0.2.1 is on our blacklist", False),
         ("5.7.1", "smtp; 550 User unknown", False),
         ("5.1.0", "smtp; 550 5.1.1 <x>: rejected", True),
@@ -384,6 +398,15 @@ def test_a_report_of_which_a_part_is_missing(subject: str, text: str, kind: Kind
         ("Abwesenheitsnotiz", PLAYER, "Return-Path: <>\n", "Ich bin nicht erreichbar.", Kind.AUTO_REPLY),
         ("Réponse automatique : offre", PLAYER, "Return-Path: <>\n", "Je suis absent.", Kind.AUTO_REPLY),
         ("自動応答", PLAYER, "Return-Path: <>\n", "不在です", Kind.AUTO_REPLY),
+        *[
+            (f"{opening}: could not be delivered", PLAYER, "Return-Path: <>\n", "x", Kind.AUTO_REPLY)
+            for opening in (
+                *("Absent(e) du bureau", "Ausente de la oficina", "Ikke på kontoret", "Poissa", "Autoodpowiedź"),
+                *("Εκτός γραφείου", "Sjálfvirkt svar", "Аутоматски одговор", "Автоматски одговор", "Samodejni odgovor"),
+                *("Automātiska atbilde", "Automaatvastus", "Avtomatik cavab", "Balasan automatik", "پاسخ خودکار"),
+                *("स्वचालित उत्तर", "ავტომატური პასუხი", "Ավտոմատ պատասխան", "Ich bin im Urlaub Re"),
+            )
+        ],
         ("Re: offer", PLAYER, "X-Autoreply: yes\n", "The address does not exist any more.", Kind.AUTO_REPLY),
         ("Re: offer", PLAYER, "Precedence: auto_reply\n", "Away", Kind.AUTO_REPLY),
         ("Re: Undelivered mail", PLAYER, "", "Why was it returned? It says user unknown.", Kind.NONE),
@@ -477,7 +500,7 @@ def test_auto_submitted_alone_decides_nothing() -> None:
 # --- prose ----------------------------------------------------------------------------------------------------------
 
 _PROSE = tomllib.loads((Path(__file__).parent / "data" / "prose_bounces.toml").read_text("utf-8"))
-FAILURES, DELAYS, PROMISES = _PROSE["failures"], _PROSE["delays"], _PROSE["promises"]
+FAILURES, DELAYS, PROMISES, OUTCOMES = (_PROSE[name] for name in ("failures", "delays", "promises", "outcomes"))
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -506,6 +529,70 @@ def test_delay_warnings_in_prose(name: str) -> None:
 def test_what_will_be_done_about_it_tells_a_warning_from_a_failure(text: str, kind: Kind) -> None:
     """In many languages: that it could not be delivered stands in both, and the subject says nothing."""
     assert read(mail(text.replace("{player}", PLAYER), "Info", head="Return-Path: <>\n")).kind is kind
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in OUTCOMES.items() for text in texts])
+def test_what_became_of_a_mail_in_many_languages(kind: str, text: str) -> None:
+    """Where a filter took the block for machines, its text alone says it; a success is never read as a failure."""
+    assert read(mail(text.replace("{player}", PLAYER), "bonus", head="Return-Path: <>\n")).kind == kind
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        "Diese E-Mail ist vertraulich. Nachrichten können verloren gehen oder verzögert ankommen.",
+        "This e-mail is confidential. It may be delayed, and we will try again to reach you.",
+        "Ce message est confidentiel. Un courriel peut être retardé ou modifié.",
+        "Этот документ является конфиденциальным. Доставка может быть задержана.",
+    ],
+)
+def test_a_footer_on_any_mail_makes_no_failure_a_delay(footer: str) -> None:
+    """Companies append what may become of mails in general."""
+    text = f"<{PLAYER}>: user unknown\n\n{footer}"
+    assert read(mail(text, "Undeliverable", head="Return-Path: <>\n")).kind is Kind.FAILED
+
+
+@pytest.mark.parametrize(
+    "mark", ["***SPAM*** ", "[EXTERNAL] ", "[EXT]: ", "{Spam?} ", "[Extern] [SPAM] ", "<EXTERNAL EMAIL> "]
+)
+def test_the_mark_of_a_filter_in_front_of_us_is_nothing_that_the_writer_says(mark: str) -> None:
+    """What it sets before the subject neither spares the address as if the mail had been spam, nor hides its kind."""
+    returned = read(mail(f"<{PLAYER}>: user unknown", f"{mark}Undeliverable", head="Return-Path: <>\n"))
+    assert (returned.kind, returned.hard) == (Kind.FAILED, True)
+    assert read(mail("", f"{mark}Mail Delivery Warning", head="Return-Path: <>\n")).kind is Kind.DELAYED
+    assert read(mail("I am away.", f"{mark}Auto-Reply: x", PLAYER)).kind is Kind.AUTO_REPLY
+    assert read(mail("unsubscribe", f"{mark}unsubscribe", PLAYER)).kind is Kind.UNSUBSCRIBED
+    spam = read(mail(f"<{PLAYER}>: no such user", "Spam mail rejected", head="Return-Path: <>\n"))
+    assert (spam.kind, spam.hard) == (Kind.FAILED, False)
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "text"),
+    [
+        ("gb2312", "gb18030", "㐀 无法投递 {player}"),
+        ("x-gbk", "gbk", "无法投递 {player}"),
+        ("hz-gb-2312", "hz", "无法投递 {player}"),
+        ("big5", "big5hkscs", "無法投遞 {player}"),
+        ("ks_c_5601-1987", "cp949", "전송 실패 {player}"),
+        ("shift_jis", "cp932", "① 配信できませんでした {player}"),
+        ("windows-31j", "cp932", "配信できませんでした {player}"),
+        ("iso-2022-jp-ms", "iso-2022-jp", "配信できませんでした {player}"),
+        ("", "iso-2022-jp", "配信できませんでした {player}"),
+        ("us-ascii", "iso-2022-jp", "配信できませんでした {player}"),
+        ("iso-8859-8-i", "iso-8859-8", "לא ניתן למסור {player}"),
+        ("windows-874", "cp874", "ไม่สามารถส่ง {player}"),
+        ("ibm866", "cp866", "не доставлено {player}"),
+        ("x-mac-cyrillic", "mac_cyrillic", "не доставлено {player}"),
+    ],
+)
+def test_the_names_that_mails_give_a_charset(charset: str, codec: str, text: str) -> None:
+    """Names that the standard library has not, wider sets under a narrow one's name, or none at all."""
+    head = b"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nSubject: notice\nContent-Type: text/plain"
+    head += f"; charset={charset}\n\n".encode() if charset else b"\n\n"
+    said = text.replace("{player}", PLAYER).encode(codec)
+    for body in (said, said + b"\n\xff"):
+        verdict = read(head + body)
+        assert (verdict.kind, verdict.recipient) == (Kind.FAILED, PLAYER)
 
 
 @pytest.mark.parametrize(
