@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from gatewayd.config import Label
 from gatewayd.core.interfaces import IChannel, SaysDegraded
-from gatewayd.core.model import Channel, Degraded, some_names
+from gatewayd.core.model import Channel, Degraded, WayState, some_names
 
 log = Logger()
 
@@ -82,7 +82,7 @@ class WaysOut:
                     yield Degraded("label", scope, f"{label}: no {_WHAT[channel]}{to} can go out ({why}); it waits")
         used_by = self._used_by()
         for channel, routes in up.items():
-            refuses = {name: state.refuses for name, state in self._channels[channel].states().items()}
+            states = self._channels[channel].states()
             for name, is_up in routes.items():
                 if (channel, name) not in used_by:
                     continue
@@ -90,8 +90,11 @@ class WaysOut:
                 hit = f"it carries {channel} of {some_names(used_by[channel, name])}"
                 if not is_up:
                     yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; {hit}")
-                elif own := refuses.get(name):
+                elif name in states and (own := states[name].refuses):
                     yield Degraded(kind, name, f"{kind} {name} takes nothing: {own}; {hit}")
+                elif name in states and (why := _why_deaf(states[name])):
+                    lost = f"it brings no receipts and no STOP ({why})"
+                    yield Degraded(kind, name, f"{kind} {name} has no bind that receives: {lost}; {hit}")
 
     def _used_by(self) -> dict[tuple[Channel, str], list[str]]:
         """The labels that each way carries something of."""
@@ -103,6 +106,14 @@ class WaysOut:
 
     def _reasons(self, channel: Channel) -> dict[str, str]:
         return {name: state.reason for name, state in self._channels[channel].states().items()}
+
+
+def _why_deaf(state: WayState) -> str:
+    """Why an SMSC that takes SMS has nothing to bring its receipts by; "" where it has, or is no SMSC."""
+    receiving = [bind for bind in state.binds if bind.mode != "transmitter"]
+    if not receiving or any(bind.phase == "bound" for bind in receiving):
+        return ""
+    return next((bind.last_error for bind in receiving if bind.last_error), "") or receiving[0].phase
 
 
 _WHAT = {Channel.EMAIL: "email", Channel.SMS: "SMS", Channel.IM: "instant message"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from twisted.logger import capturedLogs
 
 from gatewayd.config import Label, SmsRoute
-from gatewayd.core.model import Channel, Degraded, QueueState, WayState, some_names
+from gatewayd.core.model import BindState, Channel, Degraded, QueueState, WayState, some_names
 from gatewayd.operators.degraded import DegradedNow, WaysOut
 from gatewayd.operators.figures import full, left_behind, unworked, whom_it_hits
 
@@ -16,6 +16,7 @@ class Ways:
     def __init__(self, **why_down: str) -> None:
         self.why_down = why_down
         self.refuses: dict[str, str] = {}
+        self.binds: tuple[BindState, ...] = ()
 
     def routes(self) -> Mapping[str, bool]:
         """As IChannel."""
@@ -24,7 +25,7 @@ class Ways:
     def states(self) -> Mapping[str, WayState]:
         """As the channels' optional method."""
         return {
-            name: WayState(not why, reason=why, refuses=self.refuses.get(name, ""))
+            name: WayState(not why, reason=why, refuses=self.refuses.get(name, ""), binds=self.binds)
             for name, why in self.why_down.items()
         }
 
@@ -66,6 +67,24 @@ def test_a_way_that_is_up_and_refuses_everything_is_named() -> None:
     assert said(WaysOut({Channel.SMS: ways}, {"amazing": label((), ("", ("uk", "world")))}, kind_of)) == {
         ("smsc", "uk"): "smsc uk takes nothing: it refuses every submit; it carries sms of amazing"
     }
+
+
+def test_an_smsc_by_which_no_receipt_can_come_is_named() -> None:
+    """It takes what is sent by its transmitter; statuses and STOP are waited for in vain."""
+    world = Ways(world="")
+    ways = WaysOut({Channel.SMS: world}, {"amazing": label((), ("", ("world",)))}, kind_of)
+
+    def bind(mode: str, phase: str, error: str = "", number: int = 0) -> BindState:
+        return BindState("world", number, mode, phase, 0.0, last_error=error)
+
+    refused = bind("receiver", "waiting", "bind refused, ESME_RBINDFAIL")
+    world.binds = (bind("transmitter", "bound"), refused)
+    text = "smsc world has no bind that receives: it brings no receipts and no STOP (bind refused, ESME_RBINDFAIL)"
+    assert said(ways) == {("smsc", "world"): f"{text}; it carries sms of amazing"}
+    world.binds = (*world.binds, bind("receiver", "bound", number=1))
+    assert said(ways) == {}
+    world.binds = (bind("transceiver", "bound"),)
+    assert said(ways) == {}
 
 
 def test_numbers_without_a_way_out_are_named_by_their_prefix() -> None:
