@@ -44,6 +44,8 @@ _NUMBER = r"""
 _WITH_ADDRESSES = re.compile(f"{_ID} | {_ADDRESS} | {_NUMBER}", re.VERBOSE | re.IGNORECASE)
 # What any of them begins with is looked for first: most letters of a text are none of these.
 _WITHOUT_ADDRESSES = re.compile(rf"(?=[\da-fqi+]) (?: {_ID} | {_NUMBER} )", re.VERBOSE | re.IGNORECASE)
+_GAPS = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ") | dict.fromkeys(range(0x2010, 0x2015), "-")
+"""Blanks and dashes of typeset pages: so numbers are copied into a player's row, which a driver quotes."""
 _LIKE_A_NUMBER = re.compile(r"\+\d|0\d\d|\d{7}|0\d[ .-]\d\d[ .-]|00[ -]\d|\d[) .-]{1,2}\d{3,5}[ -]\d{3}")
 
 
@@ -86,6 +88,8 @@ _Place = tuple[int, int]
 
 
 def _without(text: str, about: tuple[str, ...], *, numbers: bool) -> str:
+    if not text.isascii():
+        text = text.translate(_GAPS)
     hidden = [place for decoded in decodings(text) for place in _in_decoded(decoded, about, numbers=numbers)]
     if hidden:
         # What only shows once it is decoded may stand in or beside what shows as it is: they go in one.
