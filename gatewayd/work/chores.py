@@ -55,7 +55,7 @@ class Chores:
         if since := max(self._store.forgotten_since(), unsaid):
             # What has ended is no mark's any more.
             await self._statuses.restate(since)
-            await self._marks.restate(since)
+            await self._marks.restate(since, self._evidence)
             self._store.has_restated()
             for some in self._statuses.receipts_since(since):
                 await self._together(self._evidence.record_receipt(receipt) for receipt in some)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gatewayd.core.interfaces import IStore
+from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.core.memory import Memory
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.persist import persist
@@ -125,22 +125,27 @@ class Marks:
         mark = self._marks.get(item.message.id)
         return mark if mark is not None and (item.mark < mark.stamp or mark.handed is not None) else None
 
-    async def restate(self, age: float) -> int:
-        """Tell the store what was written in the last `age` seconds; how much of that it had forgotten."""
+    async def restate(self, age: float, evidence: EvidenceSink) -> int:
+        """Tell the store what was written in the last `age` seconds; how much of that it had forgotten.
+
+        Receipts that had come before, and waited for their message, are `evidence` now.
+        """
         count = 0
         for some in self._marks.since(self._clock.seconds() - age, AT_ONCE):
             forgotten, uncertain = await self._tell(some)
             count += len(forgotten)
             for message_id in forgotten + uncertain:
-                await self._settle(message_id)
+                await self._settle(message_id, evidence)
         return count
 
     async def _tell(self, some: list[tuple[str, Mark]]) -> tuple[list[str], list[str]]:
         marks = [(message_id, mark.route, mark.stamp) for message_id, mark in some]
         return await persist(self._clock, lambda: self._store.restate_marks(marks))
 
-    async def _settle(self, message_id: str) -> None:
+    async def _settle(self, message_id: str, evidence: EvidenceSink) -> None:
         mark = self._marks.get(message_id)
         if mark is not None and mark.handed is not None:
             channel, handed = mark.channel, mark.handed
-            await persist(self._clock, lambda: self._store.settle_sent(message_id, channel, handed))
+            settled = await persist(self._clock, lambda: self._store.settle_sent(message_id, channel, handed))
+            for receipt in settled.parked:
+                await persist(self._clock, lambda found=receipt: evidence.record_receipt(found))  # type: ignore[misc]

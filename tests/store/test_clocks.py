@@ -10,6 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import capturedLogs, formatEvent
 
+from fakes import FakeEvidence
 from gatewayd.core.model import Channel, Message, Receipt, ReportJob, Sms
 from gatewayd.core.status import Event, State
 from gatewayd.store import RedisStore
@@ -372,7 +373,7 @@ async def test_a_mark_is_known_whatever_the_clocks_do(hosts: Hosts, jump: float,
     (hosts.clock if whose == "ours" else hosts.redis_clock).advance(jump)
     await store.beat(first=False, dead_after=15)
     await store.come_forward()
-    assert await marks.restate(60) == 0
+    assert await marks.restate(60, FakeEvidence()) == 0
     # By how much a clock was set back is known to half of what an answer takes, which on a busy machine is long.
     hosts.passes(5)
     (leased,) = await store.lease_messages(Channel.SMS, 1)

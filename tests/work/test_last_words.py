@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogLevel, globalLogPublisher
 
+from fakes import FakeEvidence
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import Report, State
 from gatewayd.work.last_words import LastWords
@@ -50,7 +51,7 @@ def test_what_could_not_be_stored_is_known_after_the_next_start(path: Path) -> N
     words = LastWords(path, marks, statuses)
     words.recall()
     assert words.are_to_be_said()
-    assert run(marks.restate(KEPT_FOR)) == 0, "the store had forgotten nothing"
+    assert run(marks.restate(KEPT_FOR, FakeEvidence())) == 0, "the store had forgotten nothing"
     assert (bench.state(), bench.told()) == (State.SENT, "a")
     words.said()
     assert not words.are_to_be_said()

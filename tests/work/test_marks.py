@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from fakes import Database, FakeEvidence, FakeMeter, FakeStore, Row
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Channel, Handed, Leased, Message, Sms
+from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, Sms
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import Event, Report, State
 from gatewayd.store.dataset import ALL, LATELY, TOLD_FOR, Dataset, Heartbeat
@@ -105,9 +105,23 @@ def test_marks_are_restated_for_the_others() -> None:
     row = bench.database.rows[f"{ID}1"]
     row.state, row.marked = State.QUEUED, 0.0
     bench.clock.advance(5)
-    assert run(bench.marks.restate(LATELY)) == 1
+    assert run(bench.marks.restate(LATELY, FakeEvidence())) == 1
     assert row.state is State.SENT
-    assert run(bench.marks.restate(LATELY)) == 0
+    assert run(bench.marks.restate(LATELY, FakeEvidence())) == 0
+
+
+def test_a_receipt_that_waited_for_what_is_restated_is_recorded() -> None:
+    """A peer took it while Redis did not know the message as sent: it is nobody's else."""
+    bench, evidence = Bench(), FakeEvidence()
+    run(bench.work.do(Leased(bench.accept())))
+    row = bench.database.rows[f"{ID}1"]
+    row.state, row.marked = State.QUEUED, 0.0
+    bench.database.remote.clear()
+    receipt = Receipt("world", ("r1",), Event.DELIVERED)
+    run(FakeStore(bench.clock, "two", bench.database).record_receipt(receipt, park=True))
+    bench.clock.advance(5)
+    assert run(bench.marks.restate(LATELY, evidence)) == 1
+    assert [one.remote_ids for one in evidence.receipts] == [receipt.remote_ids]
 
 
 def test_what_was_refused_may_leave_again() -> None:
@@ -195,7 +209,7 @@ def test_what_was_told_is_not_told_again() -> None:
         bench.statuses.heard(message.id, status)
     row = forget_end(bench, message)
     assert run(bench.statuses.restate(LATELY)) == 1
-    assert run(bench.marks.restate(LATELY)) == 0
+    assert run(bench.marks.restate(LATELY, FakeEvidence())) == 0
     assert (row.state, row.queued, row.pending) == (State.DELIVERED, "ad", "")
     assert run(bench.statuses.restate(LATELY)) == 0
 
@@ -232,7 +246,7 @@ def test_what_was_taken_is_sent_where_redis_has_its_mark_alone() -> None:
     run(bench.work.do(Leased(message)))
     row = bench.database.rows[message.id]
     row.state, row.queued, row.pending = State.UNCERTAIN, "", ""
-    assert run(bench.marks.restate(LATELY)) == 0
+    assert run(bench.marks.restate(LATELY, FakeEvidence())) == 0
     assert row.state is State.SENT
     row.state = State.UNCERTAIN
     run(bench.work.do(Leased(message, State.UNCERTAIN, route="world", mark=round(row.marked * 1000))))
