@@ -9,7 +9,9 @@ twice, a daemon logged a traceback, or what a round waits for did not come.
 """
 
 import argparse
+import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -51,6 +53,11 @@ class Round:
         """Return once this share of the SMS has been submitted."""
         least = share * (len(self.texts.ids) + self.texts.left)
         await self.world.smsc.until(lambda: len(self.world.smsc.submits) >= least, 60)
+
+    async def stop(self) -> None:
+        """SIGTERM, and its end."""
+        self.world.daemon.terminate()
+        assert await self.world.daemon.exit_status() == 0
 
     async def peer(self, name: str) -> Daemon:
         """Another process, ready."""
@@ -170,6 +177,62 @@ async def redis_read_only(at: Round) -> None:
         at.ask_redis("REPLICAOF", "NO", "ONE")
 
 
+async def terminated(at: Round) -> None:
+    """SIGTERM and a restart, three times; reloads come in a crowd before, and behind the signal."""
+    for share in (0.2, 0.5, 0.8):
+        await at.amid(share)
+        for _ in range(20):
+            at.world.daemon.hang_up()
+            await later(at.chance.uniform(0, 0.05))
+        await at.stop()
+        await at.world.daemon.start()
+
+
+async def terminated_asleep(at: Round) -> None:
+    """SIGTERM, and SIGSTOP amid its drain, longer than that may take; twice."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        at.world.daemon.terminate()
+        await later(at.chance.uniform(0, 1))
+        at.world.daemon.signal(signal.SIGSTOP)
+        await later(at.chance.uniform(1, 30))
+        at.world.daemon.signal(signal.SIGCONT)
+        await at.stop()
+        await at.world.daemon.start()
+
+
+async def terminated_without_redis(at: Round) -> None:
+    """Redis is stopped or dead, and the daemon is stopped meanwhile; twice."""
+    for share in (0.2, 0.6):
+        await at.amid(share)
+        dies = at.chance.random() < 0.5
+        if dies:
+            at.world.redis.kill()
+        else:
+            at.world.redis.signal(signal.SIGSTOP)
+        await later(at.chance.uniform(0, 5))
+        await at.stop()
+        if dies:
+            await at.world.redis.start()
+        else:
+            at.world.redis.signal(signal.SIGCONT)
+        await at.world.daemon.start()
+
+
+async def terminated_on_a_full_disk(at: Round) -> None:
+    """Redis' append-only file may not grow for 40 s, and the daemon is stopped meanwhile."""
+    await at.amid(0.4)
+    at.ask_redis("CONFIG", "SET", "appendfsync", "everysec")
+    files = [file.stat().st_size for file in at.world.redis.directory.rglob("*.aof")]
+    resource.prlimit(at.world.redis.pid, resource.RLIMIT_FSIZE, (max(files) + 2000, resource.RLIM_INFINITY))
+    await later(40)
+    await at.stop()
+    resource.prlimit(at.world.redis.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    # Until it has written what it holds back it takes nothing.
+    await later(1.5)
+    await at.world.daemon.start()
+
+
 KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
     "the daemon (kill -9)": killed,
     "nobody (SIGSTOP, SIGCONT)": stopped,
@@ -182,6 +245,10 @@ KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
     "nobody; Redis is cut off": redis_cut_off,
     "nobody; Redis is full": redis_full,
     "nobody; Redis takes no writes": redis_read_only,
+    "the daemon (SIGTERM)": terminated,
+    "the daemon (SIGTERM, SIGSTOP)": terminated_asleep,
+    "the daemon (SIGTERM), Redis away": terminated_without_redis,
+    "the daemon (SIGTERM), Redis' disk full": terminated_on_a_full_disk,
 }
 
 
@@ -191,7 +258,14 @@ async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: 
     sms = messages * 7 // 10
     found: Counter[str] = Counter(rounds=1)
     began = time.monotonic()
-    async with World(reactor, players=messages, behaviour=behaviour) as world:
+    world = World(reactor, players=messages, behaviour=behaviour)
+    # As systemd does. And a disk of Redis that is full shall be no signal to it.
+    os.environ["RUNTIME_DIRECTORY"] = str(world.directory)
+    program = world.redis.directory / "redis.sh"
+    program.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec '{world.redis.program}' \"$@\"\n")
+    program.chmod(0o755)
+    world.redis.program = str(program)
+    async with world:
         world.label["sms_deadline"] = "1h"
         await world.start()
         texts, subjects = Load(world, "sms", sms), Load(world, "email", messages - sms, 4)
