@@ -73,7 +73,7 @@ class RenewedOptions:
 
 
 class UnusableFile(Exception):
-    """A file of certificates or a key can't be used for the next connection."""
+    """A file of certificates or a key can't be used for the next connection; the text says which, or why."""
 
 
 def usable(options: Callable[[], Any]) -> Any:
@@ -81,7 +81,14 @@ def usable(options: Callable[[], Any]) -> Any:
     try:
         return options()
     except (OSError, ValueError, SSL.Error) as error:
-        raise UnusableFile(f"a certificate or key file can't be used: {type(error).__name__}") from None
+        raise UnusableFile(f"a certificate or key file can't be used: {_why_unusable(error)}") from None
+
+
+def _why_unusable(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    # What OpenSSL says of a file nobody can act on; what pem.py says names it.
+    return str(error) if isinstance(error, ValueError) else type(error).__name__
 
 
 @implementer(IStreamClientEndpoint)

@@ -244,7 +244,6 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 _WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (tls.UnusableFile, "a certificate or key file can't be used"),
     (CancelledError, "it did not answer in time"),
     (net.ConnectionRefusedError, "connection refused"),
     (net.DNSLookupError, "its host is not known"),
@@ -257,6 +256,8 @@ _WHY: tuple[tuple[type[BaseException], str], ...] = (
 
 def _why(error: BaseException) -> str:
     """What went wrong, without what a server said."""
+    if isinstance(error, tls.UnusableFile):
+        return str(error)
     if fault := tls.fault(error):
         return fault
     words = next((words for kind, words in _WHY if isinstance(error, kind)), "")

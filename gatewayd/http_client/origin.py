@@ -21,7 +21,6 @@ from gatewayd.core.tls import UnusableFile, WrongName, disliked
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (UnusableFile, "a certificate or key file can't be used"),
     (Stale, "the {0} closed a kept connection as the request was written"),
     (error.DNSLookupError, "{0} not found"),
     (error.ConnectionRefusedError, "{0} refused the connection"),
@@ -156,6 +155,8 @@ def reason(problem: BaseException, who: str, *, has_keys: bool = False) -> str:
 
     `has_keys`: its table may name an authority, and a certificate of ours.
     """
+    if isinstance(problem, UnusableFile):
+        return str(problem)
     for kind, words in _REASONS:
         if isinstance(problem, kind):
             why = known(problem) if kind is error.ConnectError else ""

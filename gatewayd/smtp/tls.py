@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from OpenSSL import SSL
-
 from gatewayd.config import Relay
-from gatewayd.core.tls import RenewedOptions
+from gatewayd.core.tls import RenewedOptions, UnusableFile, usable
 from gatewayd.smtp.negotiation import RelayTrouble
 
 
@@ -20,8 +18,6 @@ class ClientTls:
     def options(self) -> Any:
         """For `startTLS` and `wrapClientTLS`. Raises RelayTrouble where a file can't be used."""
         try:
-            return self._options()
-        except (OSError, ValueError, SSL.Error) as error:
-            raise RelayTrouble(
-                f"a certificate or key file can't be used: {type(error).__name__}", lasting=True
-            ) from None
+            return usable(self._options)
+        except UnusableFile as error:
+            raise RelayTrouble(str(error), lasting=True) from None

@@ -16,7 +16,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
 from certificates import Authority
-from gatewayd.core.tls import client_options, fault
+from gatewayd.core.tls import RenewedOptions, UnusableFile, client_options, fault, usable
 
 HOST = "127.0.0.1"
 NAMES_NONE = "the certificate is not for this host: its subjectAltName names none"
@@ -243,6 +243,22 @@ def test_files_that_can_not_be_used(tmp_path: Path) -> None:
     for files in ({"ca_file": "/none"}, {"certificate": "/none"}, {"certificate": certificate, "private_key": "/none"}):
         with pytest.raises(OSError, match="No such file"):
             client_options(HOST, **files)
+
+
+def test_a_renewal_that_is_half_done_says_which_half(tmp_path: Path) -> None:
+    """The new certificate with the old key, until the key is there, too."""
+    ours = Authority(tmp_path)
+    (certificate, key), (renewed, its_key) = ours.client("gw"), ours.client("renewed")
+    options = RenewedOptions(HOST, certificate=certificate, private_key=key)
+    assert usable(options) is usable(options)
+    Path(certificate).write_bytes(Path(renewed).read_bytes())
+    with pytest.raises(UnusableFile, match="can't be used: private_key does not belong to certificate"):
+        usable(options)
+    Path(key).unlink()
+    with pytest.raises(UnusableFile, match=f"can't be used: {key}: No such file or directory"):
+        usable(options)
+    Path(key).write_bytes(Path(its_key).read_bytes())
+    assert usable(options)
 
 
 def authorities(directory: Path) -> tuple[Authority, Authority]:

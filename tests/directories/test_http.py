@@ -314,7 +314,7 @@ async def test_the_certificate_of_a_service_is_the_operators_to_name(tmp_path: P
         (good, believed, ""),
         (good, {"ca_file": theirs.ca_file}, f"{failed}of an authority that this host does not know: set ca_file"),
         (good, {}, f"{failed}of an authority that this host does not know: set ca_file"),
-        (good, {"ca_file": str(tmp_path / "gone.pem")}, "a certificate or key file can't be used"),
+        (good, {"ca_file": str(tmp_path / "gone.pem")}, "gone.pem: No such file or directory"),
         (expired, believed, f"{failed}expired: they must renew it"),
         (wants, believed, "it wants a client's certificate: set certificate and private_key"),
         (wants, believed | {"certificate": certificate, "private_key": key}, ""),

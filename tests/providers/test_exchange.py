@@ -123,7 +123,7 @@ async def test_a_file_that_is_gone_is_said(tmp_path: Path) -> None:
     await vendor.listen(authority.endpoint(reactor, HOST))
     Path(authority.ca_file).unlink()
     try:
-        with pytest.raises(Down, match="a certificate or key file can't be used"):
+        with pytest.raises(Down, match=r"can't be used: .*ca\.pem: No such file or directory"):
             await vendor.ask()
     finally:
         await vendor.close()

@@ -93,7 +93,10 @@ async def test_a_certificate_file_that_is_gone_is_trouble_not_a_crash(tmp_path: 
     relay = await made.add("main", table, tls=authority.server("127.0.0.1"))
     made.start()
     try:
-        assert "file can't be used" in (await failure(made.send())).reason
+        assert (
+            "file can't be used: " + str(tmp_path / "none.pem") + ": No such file"
+            in (await failure(made.send())).reason
+        )
         await until(lambda: not made.channel.routes()["main"])
     finally:
         await made.channel.stopService()
