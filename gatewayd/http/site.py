@@ -10,8 +10,10 @@ from socket import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from gatewayd.http.connection import FOREVER, ServerConnection
 from gatewayd.http.crowd import Crowd
@@ -36,6 +38,7 @@ SWEEP = 1.0
 """Seconds between two looks at who is too slow."""
 
 
+@implementer(IProtocolNegotiationFactory)
 class Site(Factory):
     """A listener's factory: no access log, no sessions, no form parsing, HTTP/1.1 only.
 
@@ -72,6 +75,10 @@ class Site(Factory):
         self._cutting_off: Any = None
         self._sweeping: Any = None
         self._date = (0, b"")
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Under TLS: without a word the handshake of who names what they speak (ALPN), as most do, would fail."""
+        return [b"http/1.1"]
 
     def buildProtocol(self, addr: Any) -> ServerConnection:
         """One more caller."""

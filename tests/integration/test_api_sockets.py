@@ -295,10 +295,13 @@ async def test_over_tls(tmp_path: Path) -> None:
     gateway = Gateway()
     port: Any = await authority.endpoint(reactor, "127.0.0.1").listen(gateway.site)
     trusting = ssl.create_default_context(cafile=authority.ca_file)
+    # As curl and nearly every other client does.
+    trusting.set_alpn_protocols(["h2", "http/1.1"])
 
     def ask(data: bytes, ends: bytes) -> bytes:
         plain = socket.create_connection(("127.0.0.1", port.getHost().port), timeout=20)
         with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as caller:
+            assert caller.selected_alpn_protocol() == "http/1.1"
             caller.sendall(data)
             heard = b""
             while not heard.endswith(ends) and (more := caller.recv(65536)):
