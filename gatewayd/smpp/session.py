@@ -263,7 +263,9 @@ class SmppSession:
             case smpp.SubmitSmResp():
                 self._answered(pdu.sequence, pdu.status, pdu.message_id, now, events)
             case smpp.DeliverSm() | smpp.DataSm():
-                if self.phase in (Phase.BOUND, Phase.UNBINDING):
+                if self.phase is not Phase.OPEN:
+                    # Behind a bind that it took, an SMSC's receipts may overtake its answer to that; sent back as
+                    # from an unbound ESME they would be lost.
                     self._owed_answers += 1
                     events.append(RequestCame(pdu, flaw))
                 else:

@@ -195,6 +195,18 @@ def test_a_receipt_before_the_bind_is_sent_back() -> None:
     assert told(session) == [smpp.DeliverSmResp(3, Status.RINVBNDSTS)]
 
 
+def test_a_receipt_that_overtakes_the_answer_to_the_bind_is_taken() -> None:
+    """What waited for us at the SMSC comes as soon as it knows us: it is no news that it may be, and is handed over."""
+    session = SmppSession(10, TIMERS, 0.0)
+    session.bind(smpp.Bind(0), 0.0)
+    told(session)
+    came, bound_now = session.received(encode(smpp.DeliverSm(3)) + encode(smpp.BindResp(1, 0)), 0.0)
+    assert isinstance(came, RequestCame)
+    assert isinstance(bound_now, Bound)
+    session.answer(came.pdu, Status.ROK)
+    assert told(session) == [smpp.DeliverSmResp(3)]
+
+
 def test_an_unreadable_request_is_answered_and_the_session_stays() -> None:
     """A submit_sm cut inside a field gets a generic_nack with an error status; other PDUs go on."""
     session = bound()
