@@ -4,8 +4,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-EVERYWHERE = frozenset({"stop", "end", "cancel", "unsubscribe", "quit"})
-"""What every label takes for one, beside its own `stop_words`."""
+EVERYWHERE = frozenset(
+    {
+        *("stop", "end", "cancel", "unsubscribe", "quit"),
+        *("stopall", "stop all", "optout", "opt-out", "opt out", "revoke"),
+    }
+)
+"""What every label takes for one, beside its own `stop_words`: the words of the CTIA, carriers and the FCC (47 CFR
+64.1200).
+"""
 
 _LETTER = re.compile(r"\w")
 # Capitals lose their accents, and many write small letters without (ΤΕΛΟΣ is τέλος, İPTAL iptal); a phone writes Greek

@@ -541,7 +541,11 @@ def test_the_stop_list_comes_before_the_report() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["STOP", " stop. ", "Stop!", '"stop"', "\u00a0ＳＴＯＰ\r\n", "unsubscribe", "QUIT", "end", "Cancel"]
+    "text",
+    [
+        *("STOP", " stop. ", "Stop!", '"stop"', "\u00a0ＳＴＯＰ\r\n", "unsubscribe", "QUIT", "end", "Cancel"),
+        *("STOPALL", "Stop all", "OPT-OUT", "Opt out.", "optout", "Revoke"),
+    ],
 )
 def test_a_stop_word_unsubscribes(text: str) -> None:
     """The user of the latest message to that number, on the SMS channel of its label."""
