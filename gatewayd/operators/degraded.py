@@ -95,6 +95,8 @@ class WaysOut:
                 elif name in states and (why := _why_deaf(states[name])):
                     lost = f"it brings no receipts and no STOP ({why})"
                     yield Degraded(kind, name, f"{kind} {name} has no bind that receives: {lost}; {hit}")
+                elif name in states and (receipts := states[name].receipts):
+                    yield Degraded(kind, name, f"{kind} {name} brought {receipts}; {hit}")
 
     def _used_by(self) -> dict[tuple[Channel, str], list[str]]:
         """The labels that each way carries something of."""

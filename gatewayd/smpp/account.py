@@ -30,6 +30,7 @@ from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
 from gatewayd.smpp.remote_ids import IdsSeen
 from gatewayd.smpp.token import Token
+from gatewayd.smpp.unknown_states import UnknownStates
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
 
 _OF_THE_MESSAGE = frozenset({Disposition.TAKEN, Disposition.PERMANENT})
@@ -104,6 +105,7 @@ class Account:
         self.takes_validity = True
         self.ids = IdsSeen()
         self.unreadable = 0
+        self.unknown_states = UnknownStates()
         self._clock = clock
         self._owner = owner
         self._own_reasons = OwnReasons("submit")
@@ -156,6 +158,7 @@ class Account:
             binds=binds,
             unreadable=self.unreadable,
             refuses=refuses,
+            receipts=self.unknown_states.words(),
         )
 
     def start(self) -> None:
@@ -174,6 +177,7 @@ class Account:
         self.settings = settings
         self.form = form_of(settings)
         self.takes_validity = True
+        self.unknown_states.forget()
         self._own_reasons.forget()
         self._backlog.forget()
         self._pace.rate = settings.rate

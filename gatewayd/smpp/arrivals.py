@@ -22,6 +22,7 @@ from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.remote_ids import holds_number
 from gatewayd.smpp.token import Token, names_of
+from gatewayd.smpp.unknown_states import named
 
 NumberHashes = Callable[[str], Sequence[str]]
 """Hash a number by every key, so that it can be recognised and not read; by the present key first."""
@@ -60,6 +61,9 @@ class Arrivals:
                 # that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(others)))
             elif ids := account.ids.lookups(said.ids, settings.message_ids):
+                account.unknown_states.came(said)
+                if not said.is_known:
+                    self._say_unreadable(account, f"a receipt names {named(said)}")
                 if any(holds_number(one, numbers) for one in said.ids):
                     ids = tuple(sealed(account.name, one) for one in ids)
                 wording = _wording(request.user_data, said.detail, node)

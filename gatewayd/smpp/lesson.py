@@ -283,7 +283,7 @@ class _Lesson:
             return
         forms = sorted({_form(request) for request, _ in finals})
         self._say(f"receipts come as {', '.join(forms)}, first state {finals[0][1].state or 'not named'}")
-        unknown = sorted({said.state for _, said in finals if said.state and said.state not in receipt.EVENTS})
+        unknown = sorted({said.state for _, said in finals if said.state and not said.is_known})
         if unknown:
             words = ", ".join(f'{word} = "failed"' for word in unknown)
             self._lines.append(f"receipt_states = {{{words}}}  # decide what each means")

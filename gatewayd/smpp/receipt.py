@@ -56,6 +56,15 @@ EVENTS: dict[str, Event | None] = {
     "FAILED": Event.FAILED,
     "ACCEPTED": None,
     "REJECTED": Event.REJECTED,
+    # What carriers document beside them: their queue, our credit, a number that is barred or in no use.
+    "ACKED": None,
+    "BUFFRED": None,
+    "BUFFERED": None,
+    "QUEUED": None,
+    "PENDING": None,
+    "NOCRED": Event.REJECTED,
+    "SYSERR": Event.FAILED,
+    "BARRED": Event.FAILED,
 }
 
 # Smartico's words, which receipt_states gives to a vendor's. A receipt that says no more than "accepted" settles
@@ -100,8 +109,9 @@ class ReceiptText(Struct, frozen=True):
     """What one delivery receipt says.
 
     `ids` are the ids in it as they were written, the TLV's before the text's; none where it names no submit.
-    `event` is None where it settles nothing. `intermediate` marks a notification on the way. `detail` is for the
-    support engineer and holds no number of a person.
+    `event` is None where it settles nothing; where `is_known` is false, too, nobody knows what its state means.
+    `intermediate` marks a notification on the way. `detail` is for the support engineer and holds no number of a
+    person.
     """
 
     ids: tuple[str, ...]
@@ -110,6 +120,7 @@ class ReceiptText(Struct, frozen=True):
     error: str = ""
     intermediate: bool = False
     detail: str = ""
+    is_known: bool = True
 
 
 def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = None) -> ReceiptText | None:
@@ -146,6 +157,7 @@ def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = Non
         error if _CODE.fullmatch(error) and not _NUMBER.search(error) else "",
         intermediate,
         _detail(state, error, pdu.tlv(Tag.NETWORK_ERROR_CODE), intermediate),
+        known or intermediate,
     )
 
 

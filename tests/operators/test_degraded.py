@@ -17,6 +17,7 @@ class Ways:
         self.why_down = why_down
         self.refuses: dict[str, str] = {}
         self.binds: tuple[BindState, ...] = ()
+        self.receipts: dict[str, str] = {}
 
     def routes(self) -> Mapping[str, bool]:
         """As IChannel."""
@@ -25,7 +26,13 @@ class Ways:
     def states(self) -> Mapping[str, WayState]:
         """As the channels' optional method."""
         return {
-            name: WayState(not why, reason=why, refuses=self.refuses.get(name, ""), binds=self.binds)
+            name: WayState(
+                not why,
+                reason=why,
+                refuses=self.refuses.get(name, ""),
+                binds=self.binds,
+                receipts=self.receipts.get(name, ""),
+            )
             for name, why in self.why_down.items()
         }
 
@@ -85,6 +92,15 @@ def test_an_smsc_by_which_no_receipt_can_come_is_named() -> None:
     assert said(ways) == {}
     world.binds = (bind("transceiver", "bound"),)
     assert said(ways) == {}
+
+
+def test_a_way_whose_receipts_nobody_understands_is_named() -> None:
+    """Messages go out, and no status comes back."""
+    ways = Ways(world="")
+    ways.receipts = {"world": "3 receipts of an unknown state"}
+    assert said(WaysOut({Channel.SMS: ways}, {"amazing": label((), ("", ("world",)))}, kind_of)) == {
+        ("smsc", "world"): "smsc world brought 3 receipts of an unknown state; it carries sms of amazing"
+    }
 
 
 def test_numbers_without_a_way_out_are_named_by_their_prefix() -> None:

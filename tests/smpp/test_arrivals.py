@@ -170,3 +170,27 @@ def test_a_broken_text_is_a_text() -> None:
     (text,) = world.evidence.inbound
     assert (text.number_hash, text.text) == ("#447700900021", "STOP")
     stopped(world, memory)
+
+
+def test_receipts_in_words_that_nobody_knows_are_said() -> None:
+    """Its SMS stay accepted: the log names the word, and the SMSC's state says so until one is delivered."""
+    memory = Memory()
+    world = memory.world()
+
+    def receipt(state: bytes) -> None:
+        body = encode(smpp.DeliverSm(0, esm_class=4, short_message=RECEIPT.replace(b"DELIVRD", state)))[16:]
+        assert bring(memory, body) == Status.ROK
+
+    with capturedLogs() as lines:
+        for state in (b"DLVD", b"UNDELIV", b"DLVD"):
+            receipt(state)
+        assert world.channel.states()["world"].receipts == ""
+        receipt(b"DLVD")
+    said = [line["why"] for line in lines if "why" in line]
+    assert said == ["a receipt names a state that nobody knows, DLVD: say in receipt_states what it means"] * 3
+    assert "DLVD" in world.channel.states()["world"].receipts
+    assert world.channel.states()["world"].unreadable == 3
+    receipt(b"DELIVRD")
+    assert world.channel.states()["world"].receipts == ""
+    assert len(world.evidence.receipts) == 5
+    stopped(world, memory)

@@ -175,11 +175,30 @@ def test_message_states_settle_what_the_contract_says(number: int, event: Event 
     [
         *(("DELIVERED", Event.DELIVERED), ("UNDELIVERABLE", Event.FAILED), ("FAILED", Event.FAILED)),
         *(("REJECTED", Event.REJECTED), ("ACCEPTED", None), ("UNKNOWN", None), ("BUFFERED", None), ("", None)),
+        *(("BUFFRED", None), ("ACKED", None), ("NOCRED", Event.REJECTED), ("BARRED", Event.FAILED)),
     ],
 )
 def test_spellings_of_the_field_settle_too(word: str, event: Event | None) -> None:
     """Long spellings count, unknown ones settle nothing."""
     assert settled(receipt(f"id:1 stat:{word} err:000")) == ("1", event)
+
+
+@pytest.mark.parametrize(
+    ("text", "esm_class", "known"),
+    [
+        ("id:1 stat:DELIVRD err:000", 4, True),
+        ("id:1 stat:ACCEPTD err:000", 4, True),
+        ("id:1 stat:DLVD err:000", 4, False),
+        ("id:1 stat:DLVD err:000", 0x20, True),
+        ("id:1 err:000", 4, False),
+        ("id:1 stat:GONE err:000", 4, True),
+    ],
+)
+def test_a_state_that_nobody_knows_is_marked(text: str, esm_class: int, known: bool) -> None:
+    """In no table, or not there at all; one on the way need not be known."""
+    found = read(receipt(text, esm_class), {"gone": "accepted"})
+    assert found is not None
+    assert found.is_known is known
 
 
 def test_every_state_has_its_event() -> None:
@@ -240,8 +259,8 @@ def test_other_message_types_are_told_by_content(esm_class: int) -> None:
 
 def test_an_announced_receipt_that_cannot_be_read_is_still_no_text() -> None:
     """It must not be taken for a player's answer; it names no submit."""
-    assert read(receipt("STOP")) == ReceiptText((), None)
-    assert read(receipt(b"\x80\xff\x00")) == ReceiptText((), None)
+    assert read(receipt("STOP")) == ReceiptText((), None, is_known=False)
+    assert read(receipt(b"\x80\xff\x00")) == ReceiptText((), None, is_known=False)
 
 
 @pytest.mark.parametrize(
