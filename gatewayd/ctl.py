@@ -246,7 +246,7 @@ def _audit(options: argparse.Namespace) -> int:
     if options.json:
         show.as_json({"ok": ok, "files": files} | ({"head": cut or "whole"} if options.head else {}))
     elif options.head:
-        whole = "the file holds the head that Redis remembers: nothing was cut off its end"
+        whole = "nothing that Redis remembers was cut off its end"
         show.findings([("FAIL" if cut else "ok", names[-1], cut or whole)])
     return 0 if ok else 1
 
@@ -280,6 +280,9 @@ def _cut_off(config: "Config", newest: Path) -> str:
     except OSError as error:
         raise CommandFailed(str(error)) from None
     if head is None:
+        if not newest.stat().st_size:
+            # A worker that has decided nothing yet.
+            return ""
         raise CommandFailed(f"Redis remembers no audit log of {config.gatewayd.instance}")
     return cut_off(newest, head)
 

@@ -71,6 +71,8 @@ async def test_the_audit_log_tells_every_decision_and_shows_what_was_changed() -
         world.relay.decide = judge
         world.add_player(Player("refused", "refused@players.example", "+447700900999"))
         await world.start()
+        status, out, _ = await ctl(world, "audit", "verify", "--head")
+        assert (status, out.count("ok ")) == (0, 2), "nothing was decided yet, and nothing is missing"
         email, sms = await world.email(), await world.sms()
         rejected, failed = await world.email("refused"), await world.sms("refused")
         unknown = await world.sms("nobody", im_uid="uid-of-nobody")
