@@ -7,6 +7,7 @@ _WORDS = {
     "DNSLookupError": "the name can't be looked up",
     "TimeoutError": "no answer in time",
     "TCPTimedOutError": "no answer in time",
+    "ConnectingCancelledError": "no answer in time",
     "NoRouteError": "no route",
     "ConnectionLost": "it hung up at once",
     "ConnectionDone": "it hung up at once",

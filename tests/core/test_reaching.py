@@ -4,6 +4,7 @@ from errno import EACCES, EADDRNOTAVAIL, EHOSTUNREACH, EMFILE, ENOENT, EPERM
 
 import pytest
 from twisted.internet import error as network
+from twisted.internet.address import IPv4Address
 
 from gatewayd.core.reaching import known, plain
 
@@ -17,6 +18,7 @@ from gatewayd.core.reaching import known, plain
         (network.getConnectError((EHOSTUNREACH, "No route to host")), "no route"),
         (network.getConnectError((EADDRNOTAVAIL, "Cannot assign requested address")), "IPv6"),
         (network.getConnectError((EPERM, "Operation not permitted")), "firewall"),
+        (network.ConnectingCancelledError(IPv4Address("TCP", "10.0.0.1", 6379)), "no answer in time"),
         (network.ConnectBindError(EMFILE, "Too many open files"), "LimitNOFILE"),
     ],
 )
