@@ -1,9 +1,11 @@
 """What a vendor's answer means, by the table of its configuration. Pure: status and body in, a reading out.
 
-Nothing here raises, whatever came; no word of the body gets out but the vendor's ids, and what the table itself names.
+Nothing here raises, whatever came; no word of the body gets out but the vendor's ids, what the table itself names, and
+a code where the table looks for one.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +19,9 @@ MOST_IDS = 255
 """As many as an SMS has segments; `LONGEST_ID` is in characters."""
 
 LONGEST_ID = 200
+
+_CODE = re.compile(r"[0-9]{1,6}|(?!.*[0-9]{7})[A-Z][A-Z0-9_]{1,47}", re.ASCII)
+"""What a vendor calls a reason: no number of a person, and no word that one would write."""
 
 _UNREADABLE = object()
 """Stands for an answer that is no JSON: no path leads anywhere in it."""
@@ -34,7 +39,10 @@ class Verdict(StrEnum):
 
 
 class Reading(Struct, frozen=True):
-    """`ids` are the vendor's, in its order, each once. `why` is the value of the table that fitted, if it has any."""
+    """`ids` are the vendor's, in its order, each once.
+
+    `why` is the value of the table that fitted, if it has any; of what fits none, the code that stands there instead.
+    """
 
     verdict: Verdict
     ids: tuple[str, ...] = ()
@@ -62,7 +70,14 @@ def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
         # A copy of what was taken must not leave, and this says neither that it was nor that it was not: whatever
         # success the table expected, a 204 may be this vendor's.
         return Reading(Verdict.UNREADABLE)
-    return Reading(Verdict.TEMPORARY)
+    return Reading(Verdict.TEMPORARY, why=next(_codes(table, data), ""))
+
+
+def _codes(table: ProviderAnswer, data: Any) -> Iterator[str]:
+    """What stands where the table looks for a reason, first for a refusal: it may be that the money ran out."""
+    for match in (*table.rejected, *table.throttled, *table.taken):
+        if match.path and match.values:
+            yield from filter(_CODE.fullmatch, paths.texts(data, match.path).values())
 
 
 def _has_status(match: ProviderMatch, status: int) -> bool:

@@ -109,7 +109,8 @@ class HttpChannel(Service):
     def _outcome(self, vendor: Vendor, order: Order, answer: Answered, reading: Reading) -> Handed | Setback:
         """What the answer means for the message: raised where it is the message's, a Setback where the vendor's own."""
         name, now = vendor.name, self._reactor.seconds()
-        reason = f"{name} answered {answer.status}" + (f" ({reading.why})" if reading.why else "")
+        said = f"{answer.status}" + (f" ({reading.why})" if reading.why else "")
+        reason = f"{name} answered {said}"
         later = asked_for(answer.retry_after, now) or 0.0
         verdict = reading.verdict
         if verdict is Verdict.TEMPORARY and answer.status == _SLOW_DOWN:
@@ -133,7 +134,7 @@ class HttpChannel(Service):
             vendor.health.answered(now)
             until = vendor.throttled(order.message.id, answer, later)
             raise TemporaryFailure(reason, not_before=until, counts=False)
-        vendor.own_reasons.refused(order.message.id, str(answer.status))
+        vendor.own_reasons.refused(order.message.id, said)
         if answer.status in _OWN_TROUBLE or (not 200 <= answer.status < 300 and not 400 <= answer.status < 500):
             vendor.health.failed(now, reason, later if answer.status == _UNAVAILABLE else 0.0)
             self.log.warn("{reason}", reason=reason, message_id=order.message.id)

@@ -145,3 +145,25 @@ def test_why_is_the_tables_own_word() -> None:
 def test_nothing_fails(status: int, body: bytes) -> None:
     """Whatever came."""
     assert read(VONAGE, status, body).verdict in Verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, {"messages": [{"status": "9"}]}, "9"),
+        (200, {"messages": [{"status": "NO_CREDIT"}]}, "NO_CREDIT"),
+        (200, {"messages": [{"status": 9}]}, "9"),
+        (500, {"messages": [{"status": "5"}, {"status": "9"}]}, "5"),
+        (200, {"messages": [{"status": "447700900123"}]}, ""),
+        (200, {"messages": [{"status": "X447700900123"}]}, ""),
+        (200, {"messages": [{"status": "Dear Anna"}]}, ""),
+        (200, {"messages": [{"status": "anna"}]}, ""),
+        (200, {"messages": [{"status": ["9"]}]}, ""),
+        (400, {"error": {"code": None}}, ""),
+        (401, [], ""),
+    ],
+)
+def test_what_fits_none_is_said_by_its_code(status: int, body: Any, why: str) -> None:
+    """The operator must know that it was the money; a number or a word of somebody's is no code."""
+    reading = read(VONAGE, status, json.dumps(body).encode())
+    assert (reading.verdict, reading.why) == (Verdict.TEMPORARY, why)

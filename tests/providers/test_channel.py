@@ -622,7 +622,7 @@ def test_a_vendor_whose_answers_nobody_knows_says_so() -> None:
             world.send(number=number)
             protocol.dataReceived(answer('{"error": 1}', 400))
         state = world.channel.states()["vendor"]
-        assert (state.up, state.refuses) == (True, "it refuses every message, the latest with 400")
+        assert (state.up, state.refuses) == (True, "it refuses every message, the latest with 400 (1)")
         assert state.reason == state.refuses
         if ending is None:
             world.channel.reconfigure(world.tables({"vendor": {"rate": "50/s"}}))
