@@ -82,15 +82,26 @@ def test_infobip() -> None:
         ]
     }
 
-    def message(group: str) -> Any:
-        return {"bulkId": "b", "messages": [{"messageId": "M1", "status": {"groupId": 1, "groupName": group}}]}
+    def message(group: str, name: str) -> Any:
+        status = {"groupId": 1, "groupName": group, "name": name}
+        return {"bulkId": "b", "messages": [{"messageId": "M1", "status": status}]}
 
-    assert answered("infobip", 200, message("PENDING")) == (Verdict.TAKEN, ("M1",))
-    assert answered("infobip", 200, message("REJECTED"))[0] is Verdict.REJECTED
+    assert answered("infobip", 200, message("PENDING", "PENDING_ACCEPTED")) == (Verdict.TAKEN, ("M1",))
+    assert answered("infobip", 200, message("REJECTED", "REJECTED_DESTINATION"))[0] is Verdict.REJECTED
+    # The account's trouble, and no message's.
+    for name in ("REJECTED_NOT_ENOUGH_CREDITS", "REJECTED_PREPAID_PACKAGE_EXPIRED", "REJECTED_SYSTEM_ERROR"):
+        assert answered("infobip", 200, message("REJECTED", name))[0] is Verdict.TEMPORARY
     assert answered("infobip", 401, {"requestError": {}})[0] is Verdict.TEMPORARY
     assert answered("infobip", 429, {})[0] is Verdict.THROTTLED
-    report = {"results": [{"messageId": "M1", "to": "447700900123", "status": {"id": 5, "groupName": "DELIVERED"}}]}
-    assert said("infobip", report) == [("M1", "delivered")]
+    for word, status in (
+        ("DELIVERED_TO_OPERATOR", None),
+        ("DELIVERED_TO_HANDSET", "delivered"),
+        ("UNDELIVERABLE_NOT_DELIVERED", "failed"),
+        ("EXPIRED_EXPIRED", "failed"),
+        ("REJECTED_NETWORK", "rejected"),
+    ):
+        report = {"results": [{"messageId": "M1", "to": "447700900123", "status": {"name": word}}]}
+        assert said("infobip", report) == [("M1", status)]
 
 
 def test_twilio() -> None:
