@@ -7,13 +7,21 @@ by this.
 ENOUGH = 3
 """Different messages in a row that were refused so: one alone may be a matter of that one."""
 
+ENOUGH_REJECTED = 10
+"""Different messages in a row that were rejected as if each were at fault: so many hardly are."""
+
 
 class OwnReasons:
-    """The answers of one next hop since it last took a message, or refused one for what it is. `what` it is given."""
+    """The answers of one next hop since it last took a message. `what` it is given.
+
+    It says in so many words that a reason is its own, or it rejects one message after the other: an account that is
+    blocked, a host that it does not relay for and a sender that it does not know look like that.
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._message_ids: set[str] = set()
+        self._rejected_ids: set[str] = set()
         self._said = ""
 
     def refused(self, message_id: str, said: str) -> None:
@@ -22,12 +30,22 @@ class OwnReasons:
         if len(self._message_ids) < ENOUGH:
             self._message_ids.add(message_id)
 
+    def rejected(self, message_id: str, said: str) -> None:
+        """It refused this message for good, and for what it is, in these words."""
+        self._said = said
+        self._message_ids.clear()
+        if len(self._rejected_ids) < ENOUGH_REJECTED:
+            self._rejected_ids.add(message_id)
+
     def forget(self) -> None:
         """It works, or its configuration was changed."""
         self._message_ids.clear()
+        self._rejected_ids.clear()
 
     def words(self) -> str:
         """For people: that it refuses everything, and with what; empty where it does not."""
-        return (
-            f"it refuses every {self._what}, the latest with {self._said}" if len(self._message_ids) >= ENOUGH else ""
-        )
+        if len(self._message_ids) >= ENOUGH:
+            return f"it refuses every {self._what}, the latest with {self._said}"
+        if len(self._rejected_ids) >= ENOUGH_REJECTED:
+            return f"it rejects one {self._what} after the other, the latest with {self._said}"
+        return ""

@@ -256,7 +256,9 @@ class Account:
         token = answer.token
         assert isinstance(token, Token)
         meaning = self.meaning(answer.status)
-        if meaning in _OF_THE_MESSAGE:
+        if meaning is Disposition.PERMANENT:
+            self._own_reasons.rejected(token.message_id, status_name(answer.status))
+        elif meaning in _OF_THE_MESSAGE:
             self._own_reasons.forget()
         elif meaning is not Disposition.THROTTLED:
             self._own_reasons.refused(token.message_id, status_name(answer.status))

@@ -194,6 +194,8 @@ class RelayRoute:
         """Whether it speaks of itself; a connection that was lost says nothing."""
         if answer.code and verdict_of(answer) is RelayVerdict.ROUTE:
             self._own_reasons.refused(message_id, str(answer))
+        elif answer.code and verdict_of(answer) is RelayVerdict.REFUSED:
+            self._own_reasons.rejected(message_id, str(answer))
         elif answer.code:
             self._own_reasons.forget()
 

@@ -607,6 +607,23 @@ def test_reports_can_come_since_the_start() -> None:
     world.channel.stopService()
 
 
+def test_a_vendor_that_rejects_one_message_after_the_other_says_so() -> None:
+    """From the tenth in a row on, until it takes one."""
+    world = World()
+    sent = world.send()
+    protocol, _ = world.reactor.connect()
+    for number in range(10):
+        assert world.channel.states()["vendor"].refuses == ""
+        sent = world.send(number=number) if sent.outcome else sent
+        protocol.dataReceived(answer('{"error": 21211}', 400))
+        assert isinstance(sent.outcome, PermanentFailure)
+    state = world.channel.states()["vendor"]
+    assert (state.up, state.refuses) == (True, "it rejects one message after the other, the latest with 400 (21211)")
+    world.send(number=11)
+    protocol.dataReceived(answer())
+    assert world.channel.states()["vendor"].refuses == ""
+
+
 def test_a_vendor_whose_answers_nobody_knows_says_so() -> None:
     """Three messages in a row: it is up, and nothing goes out. What it takes, or rejects for itself, ends that."""
     world = World()

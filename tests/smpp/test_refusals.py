@@ -109,6 +109,22 @@ async def test_an_smsc_that_refuses_everything_says_so() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_smsc_that_rejects_one_message_after_the_other_says_so() -> None:
+    """From the tenth in a row on, of different messages; what it takes ends that."""
+    verdict = [Status.RINVSRCADR]
+    async with running(Behaviour(judge=lambda _: verdict[0])) as (world, _):
+        for number in (1, 1, 2, 3, 4, 5, 6, 7, 8, 9):
+            await DeferredList([world.send(order(number))], consumeErrors=True)
+            assert world.channel.states()["world"].refuses == ""
+        await DeferredList([world.send(order(10))], consumeErrors=True)
+        words = "it rejects one submit after the other, the latest with ESME_RINVSRCADR"
+        assert world.channel.states()["world"].refuses == words
+        verdict[0] = Status(0)
+        await world.send(order(11))
+        assert world.channel.states()["world"].refuses == ""
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_cannot_be_written_is_refused_before_the_mark() -> None:
     """A sender of twelve letters, one in Cyrillic, a text past 255 segments: permanent, nothing marked or written."""
     async with running() as (world, smsc):
