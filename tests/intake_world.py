@@ -71,6 +71,8 @@ TABLE = config.PluginDirectory(type="fake", default_region="GB")
 class Players:
     """A directory in memory. `down` makes it fail, `hang` makes it never answer."""
 
+    trouble = ""
+
     def __init__(self, players: Mapping[str, Recipient] | None = None) -> None:
         self.players = dict({"hhu234556": ANNA} if players is None else players)
         self.down = False

@@ -18,6 +18,9 @@ from gatewayd.core.model import Channel, Degraded, Resolved, WhyNot, some_names
 from gatewayd.directories import Directories
 from gatewayd.directories.remembered import Remembered
 
+UNKNOWN_IN_A_ROW = 20
+"""So many different players that a directory does not know, and none that it does: it is hardly the players."""
+
 
 @implementer(IRecipients)
 class Recipients:
@@ -28,6 +31,7 @@ class Recipients:
     def __init__(self, directories: Directories, labels: Mapping[str, config.Label]) -> None:
         self._directories = directories
         self._directory_of = _directory_of(labels)
+        self._unknown: dict[str, set[str]] = {}  # of each directory, since it last knew a player
 
     def reconfigure(self, tables: Mapping[str, config.Directory], labels: Mapping[str, config.Label]) -> None:
         """Ask these directories from the next look-up on; one that runs ends with what it began with.
@@ -36,6 +40,7 @@ class Recipients:
         """
         self._directories.reconfigure(tables)
         self._directory_of = _directory_of(labels)
+        self._unknown.clear()
 
     def in_use(self) -> Iterator[tuple[str, str, Remembered]]:
         """Each directory that a label uses: its name, one of the labels, and itself."""
@@ -45,12 +50,15 @@ class Recipients:
                 yield name, label_of[name], directory
 
     def degraded(self) -> Iterator[Degraded]:
-        """The directories that do not answer, and whose players can't be looked up for that."""
+        """The directories that do not answer, or know nobody, and whose players can't be looked up for that."""
         for name, why in self._directories.trouble().items():
+            whom = some_names(label for label, directory in self._directory_of.items() if directory == name)
             if why:
-                whom = some_names(label for label, directory in self._directory_of.items() if directory == name)
                 text = f"directory {name}: {why}; messages of {whom} are taken unchecked, and wait"
                 yield Degraded("directory", name, text)
+            elif len(self._unknown.get(name, ())) >= UNKNOWN_IN_A_ROW:
+                text = f"directory {name} knows none of the latest {UNKNOWN_IN_A_ROW} players that it was asked for"
+                yield Degraded("directory", name, f"{text}: is it empty, or asked for another id? Labels: {whom}")
 
     async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
         """See IRecipients."""
@@ -73,7 +81,11 @@ class Recipients:
             )
             return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason=f"the directory {name} failed unexpectedly")
         if found is None:
+            unknown = self._unknown.setdefault(name, set())
+            if len(unknown) < UNKNOWN_IN_A_ROW:
+                unknown.add(user)
             return Resolved(user, why_not=WhyNot.UNKNOWN)
+        self._unknown.pop(name, None)
         user = found.id or user
         if not found.may_be_contacted(channel):
             return Resolved(user, why_not=WhyNot.MAY_NOT)

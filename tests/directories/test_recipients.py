@@ -78,3 +78,23 @@ def test_a_directory_is_renamed_in_the_middle_of_a_look_up(labels: dict[str, con
     recipients.reconfigure({"pam": config.PluginDirectory(type="fake", default_region="DK")}, labels)
     answer.callback(None)
     assert [one.address for one in given] == ["+447700900123"]
+
+
+def test_a_directory_that_knows_nobody_is_degraded() -> None:
+    """Of twenty different players in a row, whoever of them comes again; one that it knows ends that, and a reload."""
+    recipients = recipients_of(LABELS, players=Players({"hhu234556": ANNA}))
+
+    def unknown(*users: int) -> list[str]:
+        for user in users:
+            Deferred.fromCoroutine(recipients.address("amazing", f"nobody{user}", Channel.SMS))
+        return [one.text for one in recipients.degraded()]
+
+    text = "directory players knows none of the latest 20 players that it was asked for"
+    said = [f"{text}: is it empty, or asked for another id? Labels: amazing"]
+    assert unknown(*range(19), *range(19)) == []
+    assert unknown(19) == said
+    asked(recipients)
+    assert unknown() == []
+    assert unknown(*range(30)) == said
+    recipients.reconfigure({"players": TABLE}, LABELS)
+    assert unknown() == []
