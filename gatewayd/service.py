@@ -204,6 +204,7 @@ def gatewayd(
         reporter.degraded,
         unmatched.degraded,
         reload.degraded,
+        api.degraded,
         *((public.degraded,) if public is not None else ()),
         *(one.degraded for one in head_keeper),
         *((observer.degraded,) if observer is not None else ()),

@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from gatewayd.config import Label
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.interfaces import IMeter
-from gatewayd.core.model import Channel
+from gatewayd.core.model import Channel, Degraded
 from gatewayd.http.door import Answer
 from gatewayd.http.peers import Address, Network, Networks, address_in, behind_proxies
 from gatewayd.http.request import Request as HttpRequest
@@ -29,6 +29,7 @@ from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
 from gatewayd.intake.accept import BEGUN_WITHIN, Acceptor
 from gatewayd.intake.request_json import read_request
+from gatewayd.intake.turned_away import TurnedAway
 
 log = Logger()
 Reply = Any
@@ -96,15 +97,21 @@ class ApiPaths:
         self._routes: dict[bytes, tuple[str, Channel]] = {}
         self._trusted = Networks(())
         self._said_closed: dict[str, float] = {}
+        self._turned_away = TurnedAway(clock)
         self.reconfigure(labels, trusted_proxies)
 
     def reconfigure(self, labels: Mapping[str, Label], trusted_proxies: Sequence[Network]) -> None:
         """Go by these labels' secrets and allow-lists, and these proxies, from the next request on."""
         self._gates = {name: _Gate(label) for name, label in labels.items()}
+        self._turned_away.forget()
         self._trusted = Networks(trusted_proxies)
         self._routes = {
             b"/%s/%s" % (name.encode(), kind): (name, channel) for name in labels for kind, channel in CHANNELS.items()
         } | {b"/%s/im" % name.encode(): (name, Channel.IM) for name, label in labels.items() if label.im_via}
+
+    def degraded(self) -> Iterator[Degraded]:
+        """The labels of which every request is refused."""
+        return self._turned_away.degraded()
 
     def site(self, reactor: Any) -> Site:
         """What the listener serves. `_find` knows every path, so that nothing is ever answered in Klein's words."""
@@ -125,7 +132,7 @@ class ApiPaths:
     async def message(self, request: HttpRequest, label: str, channel: Channel) -> Reply:
         """One email, SMS or instant message of a caller whom `admit` let in: always status 200 and JSON."""
         began = self._clock.seconds()
-        code = ErrorCode.TAKEN
+        code, why = ErrorCode.TAKEN, ""
         asked = None
         try:
             asked = read_request(channel, request.body)
@@ -133,12 +140,12 @@ class ApiPaths:
         except CancelledError:
             raise
         except Refused as refused:
-            code = refused.code
+            code, why = refused.code, refused.message
             answer = _refused(refused)
             if asked is None:
                 self._say(label, channel, refused.code, refused.message)
         except Exception:
-            code = ErrorCode.INTERNAL
+            code, why = ErrorCode.INTERNAL, "a bug, the log has its traceback"
             request_id = self._new_id()
             log.failure(
                 "request {request_id} to {label}/{channel} failed",
@@ -148,6 +155,8 @@ class ApiPaths:
             )
             answer = _refused(Refused(code, f"internal error, see the log for request {request_id}"))
         self._meter.intake(label if label in self._gates else "", channel, code, self._clock.seconds() - began)
+        if label in self._gates:
+            self._turned_away.answered(label, code, why)
         return Answer(answer)
 
     @app.route("/")
@@ -206,6 +215,8 @@ class ApiPaths:
     def _refuse(self, scope: _Scope | None, refused: Refused, reason: str = "") -> Answer:
         if scope is not None:
             self._say(*scope, refused.code, reason or refused.message)
+            if scope[0] in self._gates:
+                self._turned_away.answered(scope[0], refused.code, reason or refused.message)
         return self._early(scope, refused)
 
     def _early(self, scope: _Scope | None, refused: Refused, status: int = 200) -> Answer:

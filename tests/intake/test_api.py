@@ -472,3 +472,33 @@ def test_networks(network: str, peer: str, inside: bool) -> None:
 def test_what_is_no_address(text: str) -> None:
     """None, not a guess."""
     assert address_in(text) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_label_of_which_every_request_is_refused_is_degraded() -> None:
+    """Twenty in a row, until one shows that the rest is right, the file was read again, or none came for an hour."""
+    intake = Intake()
+
+    def said() -> list[tuple[str, str, str]]:
+        return [(one.kind, one.name, one.text) for one in intake.api.degraded()]
+
+    async def refused(times: int) -> None:
+        for _ in range(times):
+            assert await intake.code("/amazing/sms", SMS, secret="wrong") == ErrorCode.NOT_AUTHORISED
+
+    await refused(19)
+    assert said() == []
+    assert await intake.code("/amazing/sms", SMS | {"ext_user_id": "nobody"}) == ErrorCode.USER_NOT_FOUND
+    await refused(19)
+    assert await intake.code("/amazing/email", EMAIL | {"from_email_address": "x@elsewhere.example"}) == 6
+    why = "label amazing: its latest 20 requests were refused, the last with code 6, "
+    assert said() == [("requests", "amazing", f"{why}from_email_address: is not in the label's list")]
+    assert await intake.code("/amazing/sms", SMS) == 0
+    assert said() == []
+    await refused(20)
+    assert said() != []
+    intake.api.reconfigure(intake.labels, ())
+    assert said() == []
+    await refused(20)
+    intake.clock.advance(3601)
+    assert said() == []
