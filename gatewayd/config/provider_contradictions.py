@@ -15,6 +15,8 @@ from gatewayd.config.profiles import profiles
 from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, leaves
 
 _POINTED = ("file:", "credential:", "env:")
+_SECRET = re.compile(r"file:/.*|credential:[^ ]+|env:[A-Za-z_]\w*", re.ASCII)
+"""What is a secret where one may stand. In a field it would go to the vendor in these very words."""
 
 
 def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -45,6 +47,8 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
                 yield f"{path}: is neither a text, a number, true or false, nor a table or list of these"
             continue
         yield from _misspelt(path, text)
+        if path.startswith(f"{at}.fields") and _SECRET.fullmatch(text):
+            yield f"{path}: is no secret here, and would be sent as it stands: write {{password}}, and it in password"
         for word in PLACE_HOLDER.findall(text):
             where.setdefault(word, path)
     if "report_url" in where and not public:

@@ -104,6 +104,12 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
         ({"fields": {"a": "{{text}}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
         ({"fields": {"a": "text}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
         ({"fields": {"a": "{}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
+        ({"fields": {"a": ["file:/etc/key"]}}, "providers.vendor.fields.a[0]: is no secret here, and would be sent"),
+        (
+            {"fields": {"a": {"b": "credential:key"}}},
+            "providers.vendor.fields.a.b: is no secret here, and would be sent",
+        ),
+        ({"fields": {"a": "env:VENDOR_KEY"}}, "providers.vendor.fields.a: is no secret here, and would be sent"),
         ({"fields": {"a": "{te-xt}"}}, "providers.vendor.fields.a: has a brace around no place-holder"),
         ({"fields": {"{to": {"b": 1}}}, "providers.vendor.fields.{to: has a brace around no place-holder"),
         ({"fields": {"a": [{"{foo}": 1}]}}, "providers.vendor.fields.a[0].{foo}: {foo} is unknown"),
