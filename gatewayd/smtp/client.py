@@ -64,6 +64,9 @@ class RelaySession(RelayConnection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.started = 0
+        self.accepted = 0
+        self.swallows = False
+        """It ended because no answer came to commands that stood behind MAIL in one write, though MAIL had its own."""
         self._transactions: deque[_Transaction] = deque()
         self._waiting: _Transaction | None = None
         self._granted: _Transaction | None = None
@@ -205,7 +208,9 @@ class RelaySession(RelayConnection):
             # It answered before it had it all (too large, say). What it still reads as content, nobody knows.
             reply = reply if reply.code >= 400 else Reply(451, "an answer before the end of data")
             self.drop("an answer before the end of data")
-        self._settle(transaction, transaction.failed or answer_of(Stage.DOT, reply, transaction.recipient))
+        answer = transaction.failed or answer_of(Stage.DOT, reply, transaction.recipient)
+        self.accepted += answer.accepted
+        self._settle(transaction, answer)
 
     def _settle(self, transaction: _Transaction, answer: RelayAnswer) -> None:
         # The one that waits goes first: whoever hears of this answer may submit another at once.
@@ -224,6 +229,10 @@ class RelaySession(RelayConnection):
             transaction.timer = self._clock.callLater(GRACE, self.drop, _LATE)
         else:
             self.drop(_LATE)
+
+    def _is_late(self) -> None:
+        self.swallows = self.pipelining and bool(self._expected) and self._expected[0] in (Stage.RCPT, Stage.DATA)
+        super()._is_late()
 
     def _went_away(self, stage: Stage, reply: Reply) -> None:
         if not self.ready.called:

@@ -23,7 +23,7 @@ from gatewayd.smtp.negotiation import RelayTrouble
 from gatewayd.smtp.open_session import OpenSession
 from gatewayd.smtp.openings import SLOW, Openings
 from gatewayd.smtp.own_name import OwnName, no_name
-from gatewayd.smtp.replies import RelayAnswer, Stage
+from gatewayd.smtp.replies import RelayAnswer, Stage, ends_session
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
 
@@ -41,6 +41,9 @@ PATIENCE = 5.0
 
 IDLE = 30.0
 """Seconds after which a connection that carried nothing is closed, but for the latest."""
+
+ONE_BY_ONE = 86400.0
+"""Seconds for which a relay that loses pipelined commands gets one at a time."""
 
 QUEUE = 30
 """Mails that may wait, for each connection that is allowed."""
@@ -84,6 +87,7 @@ class Pool:
         self._timer: Any = None
         self._stopping: Deferred[None] | None = None
         self._offer: Offer | None = None  # the latest EHLO answer
+        self._one_by_one_until = 0.0
         self.configure(relay)
 
     def configure(self, relay: Relay) -> None:
@@ -187,12 +191,16 @@ class Pool:
                     marked = True
                 used = session.started > 0
                 answer = await session.submit(envelope, content, bare=bare)
+                # Some take so many mails on one connection, and refuse the next as they refuse any.
+                full = session.accepted > 0 and ends_session(answer)
+                if full:
+                    session.quit()
             finally:
                 self._release(kept)
             # A connection kept open may have been closed by the relay meanwhile: only a fresh one proves trouble.
             gone = answer.code == 0 or (answer.code == 421 and answer.stage is Stage.MAIL)
-            again = gone and used and not answer.ambiguous and not session.timed_out and self.may_be_used
-            if not again or self._reactor.seconds() >= envelope.until:
+            again = full or (gone and used and not answer.ambiguous and not session.timed_out)
+            if not again or not self.may_be_used or self._reactor.seconds() >= envelope.until:
                 return answer
 
     # -- connections lent and given back ------------------------------------------------------------------------
@@ -292,6 +300,8 @@ class Pool:
         self._openings.one_is_ready(began)
         # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
         self._offer = session.negotiation.offer
+        if self._reactor.seconds() < self._one_by_one_until:
+            session.pipelining = False
         self.health.worked()
         if self._stopping is not None:
             session.quit()
@@ -318,6 +328,14 @@ class Pool:
             self._lend_no_more(kept)
             if kept in self._idle:
                 self._idle.remove(kept)
+        if session.swallows:
+            self._one_by_one_until = self._reactor.seconds() + ONE_BY_ONE
+            for resting in self._idle:
+                resting.session.pipelining = False
+            self._log.warn(
+                "relay {relay} offers PIPELINING and loses commands that come together: it gets them one by one",
+                relay=self.name,
+            )
         if session.timed_out and session.ready.called:
             self.health.silent(session.why)
         if self._line and not self._kept and not self._openings:

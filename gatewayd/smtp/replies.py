@@ -115,6 +115,8 @@ _TABLE: tuple[tuple[tuple[Stage, ...], str, str, RelayVerdict], ...] = (
     (_SUBMIT, "5", "5.4.5", RelayVerdict.ROUTE),
     # It does not like what we add to the command. A 501 with a 5.1.x code is about the address itself.
     ((Stage.MAIL, Stage.RCPT), "555", "", RelayVerdict.BARE),
+    ((Stage.MAIL, Stage.RCPT), "455", "", RelayVerdict.BARE),
+    ((Stage.MAIL, Stage.RCPT), "5", "5.5.4", RelayVerdict.BARE),
     ((Stage.MAIL, Stage.RCPT), "501", "5.1.", RelayVerdict.REFUSED),
     ((Stage.MAIL, Stage.RCPT), "501", "", RelayVerdict.BARE),
     ((Stage.MAIL, Stage.RCPT), "504", "", RelayVerdict.BARE),
@@ -136,6 +138,23 @@ _QUOTA_OF_OURS = re.compile(
 )
 """What an account with a relay may send: the next mail is refused as well, and another relay knows nothing of it."""
 
+_NOT_LET_IN = re.compile(
+    r"\b(?:relay|relaying) (?:access |to \S{1,300} )?(?:is )?(?:denied|prohibited|not (?:allowed|permitted))|"
+    r"\b(?:unable|not (?:allowed|permitted|authori[sz]ed)) to relay\b|\bwe do not relay\b|"
+    r"\bclient (?:host|address) (?:\S{1,300} )?(?:rejected|blocked)|\bhelo command rejected|"
+    r"\bclient was not authenticated|\bauthentication (?:is )?required|\bmust (?:be )?authenticated?\b",
+    re.IGNORECASE,
+)
+"""What a relay says of our host, name or log-in at MAIL or RCPT, under codes that say nothing of it: every mail gets
+the same answer, until somebody mends the relay."""
+
+_MUCH_FOR_ONE = re.compile(
+    r"\btoo (?:many|much) (?:\w+ ){0,2}(?:messages?|e?mails?|transactions?|recipients?)\b(?! per message)|"
+    r"\b(?:messages?|e?mails?|transactions?|recipients?)\b[^.]{0,40} (?:per|in (?:this|one|a)|for this) (?:\w+ )?"
+    r"(?:session|connection)\b",
+    re.IGNORECASE,
+)
+
 _NO_DOMAIN = re.compile(r"NXDOMAIN|(domain|host)( name)? (does not exist|not found)", re.IGNORECASE)
 
 
@@ -147,10 +166,24 @@ def verdict_of(answer: RelayAnswer) -> RelayVerdict:
     if answer.code >= 400 and answer.stage in _SUBMIT and _QUOTA_OF_OURS.search(answer.text):
         # Under 5.7.1, 554 or 454, which say nothing of it.
         return RelayVerdict.ROUTE
+    if answer.code >= 400 and answer.stage in (Stage.MAIL, Stage.RCPT) and _NOT_LET_IN.search(answer.text):
+        return RelayVerdict.ROUTE
     for stages, start, enhanced, verdict in _TABLE:
         if answer.stage in stages and code.startswith(start) and answer.enhanced.startswith(enhanced):
             return verdict
     return RelayVerdict.AGAIN
+
+
+def ends_session(answer: RelayAnswer) -> bool:
+    """Whether `answer` may speak of all that its connection carried so far: it says so, or is a no to whatever comes.
+
+    One mail has one recipient: there are never too many of those in it.
+    """
+    if answer.stage not in (Stage.MAIL, Stage.RCPT) or answer.code < 400 or verdict_of(answer) is RelayVerdict.BARE:
+        return False
+    # 4.3.x is the relay's own trouble, on whatever connection.
+    not_now = answer.stage is Stage.MAIL and answer.code < 500 and not answer.enhanced.startswith("4.3.")
+    return not_now or answer.enhanced in ("4.5.3", "5.5.3") or _MUCH_FOR_ONE.search(answer.text) is not None
 
 
 def is_hard(answer: RelayAnswer) -> bool:
@@ -188,7 +221,7 @@ class BadReply(Exception):
 
 
 class ReplyReader:
-    """Puts reply lines together: 3 digits, the same code on each line, at most `LINES_LIMIT` lines."""
+    """Puts reply lines together: 3 digits, the same code on each line that has one, at most `LINES_LIMIT` lines."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -199,11 +232,13 @@ class ReplyReader:
         if not self._lines and line[:4] in _USUAL:
             return Reply(_USUAL[line[:4]], line[4:].decode("utf-8", "replace"))
         match = _FIRST.match(line)
-        if match is None:
+        if match is None and not self._lines:
             raise BadReply("a line that is no SMTP reply")
-        code = int(match[1])
-        text = line[4:].decode("utf-8", "replace")
-        if not self._lines and match[2] != b"-":
+        # Some break a long text in the middle of a reply; its code is known by then.
+        code = int(match[1]) if match else self._code
+        text = (line[4:] if match else line).decode("utf-8", "replace")
+        last = match is not None and match[2] != b"-"
+        if last and not self._lines:
             return Reply(code, text)
         if self._lines and code != self._code:
             raise BadReply("a reply with two codes")
@@ -211,7 +246,7 @@ class ReplyReader:
             raise BadReply("a reply without end")
         self._code = code
         self._lines.append(text)
-        if match[2] == b"-":
+        if not last:
             return None
         lines, self._lines = tuple(self._lines), []
         first = _ENHANCED.match(lines[0])

@@ -208,7 +208,7 @@ class RelayRoute:
             return Handed(route=self.name, detail=f"{answer.code} {answer.text}")
         if answer.ambiguous:
             raise Uncertain(said, route=self.name)
-        if verdict in (RelayVerdict.REFUSED, RelayVerdict.BARE):
+        if verdict is RelayVerdict.REFUSED or (verdict is RelayVerdict.BARE and answer.code >= 500):
             raise PermanentFailure(said, hard=is_hard(answer))
         if verdict is RelayVerdict.ROUTE:
             return Setback(said)

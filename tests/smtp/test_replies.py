@@ -14,9 +14,46 @@ from gatewayd.smtp.replies import (
     Stage,
     answer_of,
     cleaned,
+    ends_session,
     is_hard,
     verdict_of,
 )
+
+
+def test_a_line_without_a_code_inside_a_reply_is_a_part_of_it() -> None:
+    """Some break a long text: that must not make an answer at the end of data an uncertain one."""
+    reader = ReplyReader()
+    assert [reader.add(b"550-5.7.1 Blocked."), reader.add(b"See http://x.test")] == [None, None]
+    assert reader.add(b"550 5.7.1 end") == Reply(
+        550, "5.7.1 Blocked. See http://x.test end", ("5.7.1 Blocked.", "See http://x.test", "5.7.1 end")
+    )
+    reader = ReplyReader()
+    for line in (b"250-x", *(b"no end",) * 99):
+        assert reader.add(line) is None
+    with pytest.raises(BadReply):
+        reader.add(b"no end")
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "text", "ends"),
+    [
+        (Stage.MAIL, 452, "4.5.3 Too many messages sent", True),
+        (Stage.MAIL, 450, "", True),
+        (Stage.MAIL, 550, "5.7.0 Too many messages in this session", True),
+        (Stage.RCPT, 452, "4.5.3 Too many recipients", True),
+        (Stage.RCPT, 451, "4.7.1 limit of 100 recipients per connection reached", True),
+        (Stage.MAIL, 550, "5.7.1 sender not allowed", False),
+        (Stage.MAIL, 455, "4.5.4 parameters", False),
+        (Stage.MAIL, 452, "4.3.1 disk full", False),
+        (Stage.RCPT, 451, "4.7.1 greylisted", False),
+        (Stage.RCPT, 550, "5.1.1 unknown", False),
+        (Stage.DOT, 451, "4.7.1 too many messages in this session", False),
+        (Stage.MAIL, 0, "the connection was lost", False),
+    ],
+)
+def test_what_may_speak_of_all_that_a_connection_carried(stage: Stage, code: int, text: str, ends: bool) -> None:
+    """A limit on mails or recipients of one session: a fresh connection tells whether it is that."""
+    assert ends_session(answer_of(stage, Reply(code, text))) is ends
 
 
 def test_a_reply_has_one_code() -> None:
@@ -70,6 +107,9 @@ def test_the_enhanced_code_is_said_once() -> None:
         (Stage.MAIL, 553, "5.1.8", RelayVerdict.REFUSED),
         (Stage.MAIL, 555, "5.5.4", RelayVerdict.BARE),
         (Stage.MAIL, 501, "5.5.4", RelayVerdict.BARE),
+        (Stage.MAIL, 550, "5.5.4", RelayVerdict.BARE),
+        (Stage.MAIL, 455, "", RelayVerdict.BARE),
+        (Stage.RCPT, 553, "5.5.4", RelayVerdict.BARE),
         (Stage.MAIL, 501, "5.1.7", RelayVerdict.REFUSED),
         (Stage.RCPT, 555, "", RelayVerdict.BARE),
         (Stage.RCPT, 550, "5.1.1", RelayVerdict.REFUSED),
@@ -126,6 +166,33 @@ def test_a_quota_of_ours_is_no_fault_of_the_message(stage: Stage, said: str, ver
     """What an account with a relay may send in a day: the next relay takes it, or this one later. A full box is not."""
     code, _, text = said.partition(" ")
     assert verdict_of(answer_of(stage, Reply(int(code), text), "jane@player.test")) is verdict
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "554 5.7.1 <jane@player.test>: Relay access denied",
+        "454 4.7.1 <jane@player.test>: Relay access denied",
+        "550 5.7.1 Unable to relay",
+        "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+        "550 relay not permitted",
+        "550 5.7.1 <jane@player.test>... Relaying denied",
+        "550 5.7.1 Relaying to <jane@player.test> prohibited by administrator",
+        "554 5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied",
+        "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.example",
+        "504 5.5.2 <gw>: Helo command rejected: need fully-qualified hostname",
+        "550 5.7.60 SMTP; Client was not authenticated to send anonymous mail",
+        "550 5.7.1 Authentication required",
+        "553 5.7.1 You must authenticate first",
+    ],
+)
+def test_that_a_relay_does_not_let_us_in_is_no_fault_of_the_message(stage: Stage, said: str) -> None:
+    """Each mail of a campaign gets that answer: it waits, or another relay takes it. At the dot it is the content's."""
+    code, _, text = said.partition(" ")
+    assert verdict_of(answer_of(stage, Reply(int(code), text), "jane@player.test")) is RelayVerdict.ROUTE
+    at_the_end = answer_of(Stage.DOT, Reply(550, text), "jane@player.test")
+    assert verdict_of(at_the_end) is RelayVerdict.REFUSED
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
