@@ -19,9 +19,11 @@ from gatewayd.config.endpoint_words import (
     plainly,
     port_of_client,
     port_of_server,
+    words,
 )
 
 _LAST = 65535
+_TLS_OF_TWISTED = frozenset({"certificate", "privateKey", "trustRoots", "endpoint"})
 _SNI = "tls:DIRECTORY:port=PORT, or ssl:PORT:privateKey=FILE:certKey=FILE"
 
 
@@ -62,6 +64,9 @@ def client_endpoint(value: str) -> str:
         return value
     if value.partition(":")[0] not in ("unix", "tcp", "tls"):
         raise ValueError("must begin with unix:, tcp: or tls:")
+    if elsewhere := sorted(words(value).named.keys() & _TLS_OF_TWISTED):
+        # Twisted's own way takes certificates that name no host for everybody's.
+        raise ValueError(f"has {elsewhere[0]}=: whom to believe say ca_file, certificate and private_key of its table")
     _check("client", value, CLIENTS, lambda: clientFromString(_Nowhere(), value))
     if (port := port_of_client(value)) and not 0 < int(port) <= _LAST:
         raise ValueError(f"has no port {port}: 1 to {_LAST}")

@@ -17,9 +17,6 @@ from gatewayd.store.sentinel import Sentinels
 
 SENTINEL_PORT = 26379
 
-_TWISTED_TLS = frozenset({"certificate", "privateKey", "trustRoots", "endpoint"})
-"""Words of a tls: endpoint that only Twisted knows what to do with."""
-
 
 def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> IStreamClientEndpoint:
     """How the configured Redis is reached; a TLS one with the certificates of the table, where it names any.
@@ -29,9 +26,7 @@ def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> I
     if table.sentinels:
         return _sentinels(reactor, table, jitter)
     said = words(table.endpoint)
-    has_tls = said.kind == "tls" or (said.kind == "tcp" and table.tls)
-    named_here = table.tls or table.ca_file or table.certificate
-    if not has_tls or (said.named.keys() & _TWISTED_TLS and not named_here):
+    if not (said.kind == "tls" or (said.kind == "tcp" and table.tls)):
         plain: IStreamClientEndpoint = clientFromString(reactor, table.endpoint)
         return plain
     places = iter(said.plain)

@@ -177,6 +177,10 @@ def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(regio
         ({"redis__sentinel_password": "x"}, "redis.sentinel_password: needs sentinels"),
         ({"redis__tls": True}, "redis.tls: a unix: endpoint has none"),
         ({"redis__replicas": -1}, "redis.replicas: "),
+        (
+            {"redis__endpoint": "tls:localhost:1:trustRoots=/etc/ssl"},
+            "redis.endpoint: has trustRoots=: whom to believe",
+        ),
         ({"redis__ca_file": "/etc/ssl/x.pem", "redis__endpoint": "tcp:localhost:1"}, "redis.ca_file: needs a tls:"),
         ({"redis__database": "0"}, "redis.database: must be a whole number"),
         ({"api__listen": ["tcp:xyz"]}, "api.listen[0]: is not a Twisted server endpoint"),
