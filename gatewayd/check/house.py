@@ -95,10 +95,17 @@ def _clear(config_: config.Config) -> Iterator[Finding]:
     for name, relay in config_.relays.items():
         if relay.tls == "none" and beyond_loopback(relay.host):
             yield Finding(WARN, f"relay {name}", "mail goes to another machine in clear text: starttls, if offered")
+        if relay.tls == "none" and (relay.ca_file or relay.certificate):
+            text = 'names certificates, and goes in clear text: tls = "starttls" or "implicit" is missing'
+            yield Finding(WARN, f"relays.{name}.tls", text)
     for name, smsc in config_.smscs.items():
         if not smsc.tls and beyond_loopback(smsc.host):
             text = "password and texts go to another machine in clear text: tls = true, a tunnel or a private line"
             yield Finding(WARN, f"smsc {name}", text)
+        if not smsc.tls and (smsc.ca_file or smsc.certificate):
+            yield Finding(
+                WARN, f"smscs.{name}.tls", "names certificates, and goes in clear text: tls = true is missing"
+            )
 
 
 def _keys(config_: config.Config) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from certificates import Authority
 from gatewayd.check.house import keeps_out, look, secrets
 from gatewayd.config import parse
 
@@ -100,6 +101,20 @@ def test_clear_text_to_another_machine() -> None:
         },
     )
     assert set(found) == {"relay far", "smsc uk"}
+
+
+def test_certificates_that_nobody_looks_at(tmp_path: Path) -> None:
+    """Who names an authority means TLS: without the key beside it all goes in clear text, to loopback, too."""
+    ca_file = Authority(tmp_path).ca_file
+    account = {"host": "127.0.0.1", "system_id": "gw", "password": "p", "ca_file": ca_file}
+    label = LABEL | {"relays": ["main", "secure"], "sms_routes": [{"prefix": "", "via": ["uk", "us"]}]}
+    relay = {"host": "127.0.0.1", "ca_file": ca_file}
+    found = said(
+        labels={"amazing": label},
+        relays={"main": relay, "secure": relay | {"tls": "starttls"}},
+        smscs={"uk": account, "us": account | {"tls": True}},
+    )
+    assert set(found) == {"relays.main.tls", "smscs.uk.tls"}
 
 
 def test_secrets_that_others_can_read(tmp_path: Path) -> None:
