@@ -197,9 +197,14 @@ def adjusted(driver: str, connect: Mapping[str, Any], timeout: float) -> dict[st
         # several hosts the next may answer, and what a conninfo says of it would be overruled.
         if "conninfo" not in found and "," not in str(found.get("host", "")):
             found.setdefault("connect_timeout", max(2, whole))
-    elif driver == "pymysql" and found.get("ssl_ca"):
-        # From 1.2 on it takes anybody's certificate, whatever ssl_ca names, unless it is told.
-        found.setdefault("ssl_verify_cert", True)
+    elif driver == "pymysql":
+        # Its connect_timeout ends with TCP: a greeting or a TLS handshake that never comes held a thread for ever. A
+        # second more, so that a query is ended by us first.
+        for key in ("read_timeout", "write_timeout"):
+            found.setdefault(key, max(2, whole) + 1)
+        if found.get("ssl_ca"):
+            # From 1.2 on it takes anybody's certificate, whatever ssl_ca names, unless it is told.
+            found.setdefault("ssl_verify_cert", True)
     elif driver == "pymssql":
         # The only one that can't be ended from outside.
         found.setdefault("timeout", whole)

@@ -214,12 +214,17 @@ def test_psycopg_prepares_nothing() -> None:
     """Behind pgbouncer the next transaction may meet another session of the server's."""
     assert adjusted("psycopg", {"host": "h"}, 2.0) == {"host": "h", "prepare_threshold": None, "connect_timeout": 2}
     assert adjusted("psycopg", {"prepare_threshold": 5}, 2.5) == {"prepare_threshold": 5, "connect_timeout": 3}
-    assert adjusted("pymysql", {"host": "h"}, 2.0) == {"host": "h"}
+
+
+def test_pymysql_waits_for_no_answer_for_ever() -> None:
+    """Its connect_timeout ends with TCP; a query is given up by us first."""
+    assert adjusted("pymysql", {"host": "h"}, 2.5) == {"host": "h", "read_timeout": 4, "write_timeout": 4}
+    assert adjusted("pymysql", {"read_timeout": 9}, 0.2) == {"read_timeout": 9, "write_timeout": 3}
 
 
 def test_an_authority_that_is_named_is_looked_at() -> None:
     """pymysql is told so, unless the table says what to verify; without an authority it is left alone."""
-    named = {"host": "h", "ssl_ca": "ca.pem"}
+    named = {"host": "h", "ssl_ca": "ca.pem", "read_timeout": 5, "write_timeout": 5}
     assert adjusted("pymysql", named, 2.0) == named | {"ssl_verify_cert": True}
     assert adjusted("pymysql", named | {"ssl_verify_cert": False}, 2.0) == named | {"ssl_verify_cert": False}
 
