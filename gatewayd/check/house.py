@@ -31,6 +31,7 @@ def look(config_: config.Config) -> list[Finding]:
         *_in_test_mode(config_),
         *_quiet_for_too_long(config_),
         *_unused(config_),
+        *_half_an_esp(config_),
         *_no_hosts(config_),
         *_clear(config_),
         *_keys(config_),
@@ -81,6 +82,19 @@ def _unused(config_: config.Config) -> Iterator[Finding]:
         for name in names:
             if name not in used:
                 yield Finding(WARN, f"{kind} {name}", f"is used by no label: {key} names it nowhere")
+
+
+def _half_an_esp(config_: config.Config) -> Iterator[Finding]:
+    """An ESP's events need both: a relay that puts our token into its mails, and a table by which they are believed."""
+    tagged = {relay.provider for relay in config_.relays.values()}
+    for name, relay in config_.relays.items():
+        if relay.provider and relay.provider not in config_.esp:
+            text = f"there is no [esp.{relay.provider}]: what becomes of its mails stays unknown, complaints too"
+            yield Finding(WARN, f"relay {name}", text)
+    for provider in config_.esp:
+        if provider not in tagged:
+            text = f'no relay has provider = "{provider}": without our token in the mails most events match none'
+            yield Finding(WARN, f"esp {provider}", text)
 
 
 def _no_hosts(config_: config.Config) -> Iterator[Finding]:

@@ -42,6 +42,26 @@ def test_a_label_without_a_way_out_and_ways_that_nobody_uses() -> None:
     assert "no way out" in found["label amazing"]
 
 
+def test_an_esp_of_which_one_half_is_missing() -> None:
+    """A relay that marks its mails for events that nobody takes, and events about mails that nobody marked."""
+    found = said(
+        labels={"amazing": LABEL | {"relays": ["one", "two", "main"]}},
+        relays={
+            "one": {"host": "127.0.0.1", "provider": "mailgun"},
+            "two": {"host": "127.0.0.1", "provider": "brevo"},
+            "main": {"host": "127.0.0.1"},
+        },
+        esp={
+            "brevo": {"secret": "s" * 20, "username": "u", "password": "p"},
+            "postmark": {"secret": "s" * 20, "username": "u", "password": "p"},
+        },
+        public={"base_url": "https://go.amazing.co"},
+    )
+    assert set(found) == {"relay one", "esp postmark"}
+    assert "no [esp.mailgun]" in found["relay one"]
+    assert 'provider = "postmark"' in found["esp postmark"]
+
+
 def test_a_label_in_test_mode() -> None:
     """Whoever forgets it hears that all was delivered."""
     sends: dict[str, Any] = LABEL | {"relays": ["main"]}
