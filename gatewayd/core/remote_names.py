@@ -8,7 +8,7 @@ _SEALED = re.compile(r"\(([0-9a-f]{20})\)")
 
 
 def remote_hash(route: str, remote_id: str) -> bytes:
-    """The 10 bytes that an id is known by in Redis, sealed or not; as `hash_of` of lua/shared/remotes.lua, but raw."""
+    """The 10 bytes that an id is known by in Redis, sealed or not; as in lua/shared/hash_of.lua, but raw."""
     known = _SEALED.fullmatch(remote_id)
     return bytes.fromhex(known[1]) if known else sha1(f"{route}:{remote_id}".encode()).digest()[:10]
 

@@ -64,7 +64,8 @@ class Arrivals:
                 account.unknown_states.came(said)
                 if not said.is_known:
                     self._say_unreadable(account, f"a receipt names {named(said)}")
-                if any(holds_number(one, numbers) for one in said.ids):
+                # Where it doesn't say whom it is about, any id may be their number.
+                if not numbers or any(holds_number(one, numbers) for one in said.ids):
                     ids = tuple(sealed(account.name, one) for one in ids)
                 wording = _wording(request.user_data, said.detail, node)
                 await self._evidence.record_receipt(

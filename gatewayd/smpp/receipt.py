@@ -102,7 +102,7 @@ _LONGEST_SCANNED = 1024  # octets of a text
 
 _WORD = re.compile(r"[0-9A-Z_-]{1,24}", re.ASCII)
 _CODE = re.compile(r"[0-9A-Za-z_.-]{1,12}", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{7,}")
+_NUMBER = re.compile(r"(?:[0-9][_.-]?){7,}")
 
 
 class ReceiptText(Struct, frozen=True):

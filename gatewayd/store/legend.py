@@ -112,7 +112,9 @@ KEYS: dict[str, Key] = {
         "record_receipt",
         "1 h",
     ),
-    "early": Key("p:", "smsc:remote id", "list", "the same receipts, for the submit's answer", "record_receipt", "2 h"),
+    "early": Key(
+        "p:", "smsc:hash of a remote id", "list", "the same receipts, for the submit's answer", "record_receipt", "2 h"
+    ),
     # Reports
     "dead": Key("dead", "", "zset", "id|letter of statuses given up, by when", "end_report", "30 days, or an operator"),
     "dead_why": Key(

@@ -13,6 +13,7 @@ from gatewayd.core.model import (
     ReportJob,
     SettledSent,
 )
+from gatewayd.core.remote_names import remote_hash
 from gatewayd.core.status import LETTERS, WAITING, Event, State
 from transitions import move
 
@@ -100,7 +101,8 @@ class FakeQueues(FakePart):
             each
             for remote in handed.remote_ids
             for each in self.db.parked
-            if each.smsc == handed.route and remote in each.remote_ids
+            if each.smsc == handed.route
+            and remote_hash(handed.route, remote) in {remote_hash(handed.route, one) for one in each.remote_ids}
         ]
         count = len(handed.remote_ids)
         one_failed = any(each.event not in (None, Event.DELIVERED) for each in parked)

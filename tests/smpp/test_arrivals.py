@@ -3,6 +3,7 @@
 import pytest
 from twisted.logger import capturedLogs
 
+from gatewayd.core.remote_names import sealed
 from gatewayd.core.status import Event
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Command, Status, encode
@@ -193,4 +194,18 @@ def test_receipts_in_words_that_nobody_knows_are_said() -> None:
     receipt(b"DELIVRD")
     assert world.channel.states()["world"].receipts == ""
     assert len(world.evidence.receipts) == 5
+    stopped(world, memory)
+
+
+@pytest.mark.parametrize(
+    ("source", "remote_id"), [(b"447700900021", b"447700900021-1"), (b"", b"447700900021"), (b"", b"7b")]
+)
+def test_an_id_that_may_hold_the_number_is_recorded_as_its_hash(source: bytes, remote_id: bytes) -> None:
+    """Of a receipt that says nobody's number, any id may."""
+    memory = Memory()
+    world = memory.world(message_ids="as-is")
+    said = smpp.DeliverSm(0, source_addr=source, esm_class=4, short_message=RECEIPT.replace(b"7b", remote_id))
+    assert bring(memory, encode(said)[16:]) == Status.ROK
+    (receipt,) = world.evidence.receipts
+    assert receipt.remote_ids == (sealed("world", remote_id.decode()),)
     stopped(world, memory)

@@ -296,6 +296,7 @@ def test_vendor_words_make_a_receipt_known_by_its_content() -> None:
         ("id:1 stat:UNDELIV err:0x1F", "stat:UNDELIV err:0x1F"),
         ("id:1 stat:UNDELIV err:EC_ABSENT", "stat:UNDELIV err:EC_ABSENT"),
         ("id:1 stat:UNDELIV err:385911111111", "stat:UNDELIV err:#"),
+        ("id:1 stat:385-911-111-1 err:38591.1111-1", "stat:? err:#"),
         ("id:1 stat:UNDELIV err:joe@example.com", "stat:UNDELIV err:?"),
         ("id:1 stat:385911111111 err:1", "stat:? err:1"),
         ("id:1 stat:\xe9\xe9 err:1", "stat:? err:1"),

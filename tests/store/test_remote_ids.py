@@ -384,3 +384,16 @@ async def test_the_hash_that_stands_for_an_id_names_the_same(world: World, is_an
         found = await world.one.record_receipt(Receipt("world", (one,), Event.DELIVERED), park=True)
         assert found[1] == message.id
     assert await world.state(message) is State.DELIVERED
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("is_answer", [True, False])
+async def test_a_receipt_waits_for_the_answer_that_names_its_hash(world: World, is_answer: bool) -> None:
+    """Or for the id itself, where the receipt has the hash."""
+    of_answer, of_receipt = (_sealed(("5001",)), ("5001",)) if is_answer else (("5001",), _sealed(("5001",)))
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash")
+    receipt = Receipt("world", of_receipt, Event.DELIVERED, number_hash="hash")
+    assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
+    [waiting] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", of_answer))).parked
+    assert await world.one.record_receipt(waiting, park=True) == ("moved", message.id)

@@ -204,7 +204,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     if payload == '' then return receipt_reply('payload', '') end
     if was_parked == 0 then payload = now .. '|' .. payload end
     for _, remote in ipairs(remotes) do
-      local early = KEY.early .. smsc .. ':' .. remote
+      local early = early_of(smsc, remote)
       call('LREM', early, 0, payload)
       call('RPUSH', early, payload)
       call('EXPIRE', early, 7200)
@@ -219,7 +219,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
   elseif was_parked == 1 then
     call('ZREM', KEY.parked, payload)
     -- Nor is it for a later message that is given its id.
-    for _, remote in ipairs(remotes) do call('LREM', KEY.early .. smsc .. ':' .. remote, 0, payload) end
+    for _, remote in ipairs(remotes) do call('LREM', early_of(smsc, remote), 0, payload) end
   end
   local id, outcomes, awaited = m.id, m.segments, m.segments_taken + 1
   local shown = not segment and not bad and m.state == UNCERTAIN and outcomes

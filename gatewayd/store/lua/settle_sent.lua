@@ -18,7 +18,7 @@ end
 local function parked_for(route, remotes)
   local found = {}
   for _, remote in ipairs(remotes) do
-    local early = KEY.early .. route .. ':' .. remote
+    local early = early_of(route, remote)
     local waiting = call('LRANGE', early, 0, -1)
     for _, payload in ipairs(waiting) do found[#found + 1] = payload end
     if #waiting > 0 then call('DEL', early) end

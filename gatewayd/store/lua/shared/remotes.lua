@@ -1,9 +1,3 @@
--- What an SMSC's id is known by: its hash, which stands in the place of one that holds a number (core/remote_names.py).
-local function hash_of(smsc, remote)
-  local sealed = string.match(remote, '^%((%x+)%)$')
-  return sealed and #sealed == 20 and sealed or redis.sha1hex(smsc .. ':' .. remote)
-end
-
 -- Under what id an SMSC's receipts name a segment that it took.
 local function name_segment(id, smsc, remote, segment)
   local bucket, tag = place_of(hash_of(smsc, remote))

@@ -2,7 +2,7 @@
 local function usual(id, channel, route, detail, remotes, report_lease, ...)
   local words = detail == '' and route or (route .. ' ' .. detail)
   if #remotes > 1 or route == '' or not is_short(words) then return nil end
-  if remotes[1] and are_some_parked() and call('EXISTS', KEY.early .. route .. ':' .. remotes[1]) == 1 then return nil end
+  if remotes[1] and are_some_parked() and call('EXISTS', early_of(route, remotes[1])) == 1 then return nil end
   local key = KEY.message .. id
   local standing, whose, held, accepted_at, content = unpack(call('HMGET', key, FIELD.state, FIELD.label, FIELD.lease,
     FIELD.accepted_at, FIELD.content))
