@@ -19,6 +19,10 @@ _CODECS: dict[int, str] = {
 }
 
 
+_HIGHEST_ROW = 0x08
+"""The first octet of letters up to Arabic's in UCS-2."""
+
+
 def codec_of(data_coding: int, default_alphabet: DefaultAlphabet = "gsm") -> str:
     """How octets under this data_coding are read: "gsm", "gsm-packed" or the name of a Python codec; 8 bit data as
     "latin-1".
@@ -48,6 +52,8 @@ def decode(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "g
     codec = codec_of(data_coding, default_alphabet)
     if codec != "gsm-packed":
         codec = _order_of(data) or codec
+    if codec in ("gsm", "latin-1") and (text := _utf_8(data)):
+        return text
     if codec == "gsm":
         return decode_gsm(data)
     if codec == "gsm-packed":
@@ -61,16 +67,27 @@ def decode(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "g
 
 
 def _order_of(data: bytes) -> str:
-    """The codec of octets that are plain letters in UCS-2, whatever is said of them, or an empty string.
+    """The codec of octets that are letters in UCS-2, whatever is said of them, or an empty string.
 
-    Nobody writes @ or a control character before each letter, or after it.
+    Nobody writes one of @£$¥èéùìò, or a control character, before each letter, or after it.
     """
     if len(data) % 2 or len(data) < 4:
         return ""
     even, odd = data[::2], data[1::2]
-    if not any(even) and all(odd):
+    if max(even) <= _HIGHEST_ROW and all(odd):
         return "utf-16-be"
-    return "utf-16-le" if not any(odd) and all(even) else ""
+    return "utf-16-le" if max(odd) <= _HIGHEST_ROW and all(even) else ""
+
+
+def _utf_8(data: bytes) -> str:
+    """The text of octets that are UTF-8, whatever is said of them, and no ASCII; else an empty string.
+
+    Pairs such as Ã© are no text in Latin-1, and GSM 03.38 has no octets over 0x7F.
+    """
+    try:
+        return "" if data.isascii() else data.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def without_udh(data: bytes, esm_class: int) -> bytes:

@@ -72,6 +72,15 @@ def test_plain_letters_in_ucs2_are_read_as_such_whatever_is_said_of_them(data_co
     assert decode("STOP!".encode(order), data_coding) == "STOP!"
 
 
+@pytest.mark.parametrize("word", ["ARRÊT", "СТОП", "ΤΕΛΟΣ", "İPTAL", "توقف", "הסר"])
+@pytest.mark.parametrize("data_coding", [0, 1, 3, 4, 0xF1])
+def test_stop_words_of_other_letters_are_read_whatever_is_said_of_them(word: str, data_coding: int) -> None:
+    """In UTF-8, as gateways that know HTTP only hand texts on, and in UCS-2."""
+    for codec in ("utf-8", "utf-16-be", "utf-16-le"):
+        assert decode(word.encode(codec), data_coding) == word
+        assert decode(word.encode(codec), data_coding, "latin1") == word
+
+
 def test_a_text_of_letters_that_have_no_zeros_is_read_by_data_coding() -> None:
     """An @ or two make no UCS-2."""
     assert decode(b"\0STOP", 0) == "@STOP"
