@@ -16,6 +16,11 @@ AT_LEAST = 1000
 PUT_OFF_KEPT = 10_000
 """Throttled messages are known again up to this number; some come back to another process, or not at all."""
 
+OWN_MATTER = 3
+"""Throttled so often in a row, while later submits of others were accepted, a message is refused for itself: its
+recipient's queue is full, and no pace of ours helps.
+"""
+
 FARTHEST, FARTHEST_UNRATED = 600.0, 30.0
 """Seconds over which messages beyond the backlog are spread at most: with a rate, and where we only guess one.
 
@@ -33,12 +38,28 @@ class Backlog:
         self._jitter = jitter
         self._latest = 0.0  # the moment that was given out last
         self._put_off: dict[str, None] = {}
+        self._refused: dict[str, tuple[int, float]] = {}  # how often while others were accepted, and when the last time
+        self._accepted_of = 0.0  # when the latest submit of those accepted was written
 
     def put_off(self, message_id: str) -> None:
         """The next hop said "slow down" to this message: it was at the head of the queue, and comes back to it."""
         self._put_off[message_id] = None
         if len(self._put_off) > PUT_OFF_KEPT:
             del self._put_off[next(iter(self._put_off))]
+
+    def is_refused_for_itself(self, message_id: str, now: float) -> bool:
+        """Whether a "slow down" to this message, which is noted, is about it and not about the pace."""
+        times, at = self._refused.pop(message_id, (0, -1.0))
+        others_pass = self._accepted_of > at
+        self._refused[message_id] = (times + 1 if others_pass else times, now)
+        if len(self._refused) > PUT_OFF_KEPT:
+            del self._refused[next(iter(self._refused))]
+        return others_pass and times + 1 >= OWN_MATTER
+
+    def accepted(self, message_id: str, written_at: float) -> None:
+        """The next hop accepted a submit of this message."""
+        self._accepted_of = max(self._accepted_of, written_at)
+        self._refused.pop(message_id, None)
 
     def goes_ahead(self, message_id: str) -> bool:
         """Whether it was put off before; asked once for each attempt."""

@@ -117,7 +117,7 @@ class HttpChannel(Service):
             verdict = Verdict.THROTTLED
         if verdict is Verdict.TAKEN:
             vendor.health.answered(now)
-            vendor.accepted(answer)
+            vendor.accepted(order.message.id, answer)
             # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
             several = "*" in vendor.settings.answer.ids
             parts = tuple(part_of(name, order.message.id, one) for one in reading.ids) if several else ()
@@ -133,6 +133,8 @@ class HttpChannel(Service):
         if verdict is Verdict.THROTTLED:
             vendor.health.answered(now)
             until = vendor.throttled(order.message.id, answer, later)
+            if until is None:
+                raise TemporaryFailure(f"{reason} again, and takes others", not_before=later or None)
             raise TemporaryFailure(reason, not_before=until, counts=False)
         vendor.own_reasons.refused(order.message.id, said)
         if answer.status in _OWN_TROUBLE or (not 200 <= answer.status < 300 and not 400 <= answer.status < 500):

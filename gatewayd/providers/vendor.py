@@ -167,16 +167,22 @@ class Vendor:
                 if self._drained is not None and not self._in_flight and not self._drained.called:
                     self._drained.callback(None)
 
-    def throttled(self, message_id: str, answer: Answered, until: float) -> float:
-        """It said "slow down" to this message: when to try again, before all who wait by then."""
+    def throttled(self, message_id: str, answer: Answered, until: float) -> float | None:
+        """It said "slow down" to this message: when to try again, before all who wait by then.
+
+        None where it says so to this message and not to others: that is no matter of the pace.
+        """
+        if self._backlog.is_refused_for_itself(message_id, self._clock.seconds()):
+            return None
         until = self._pace.throttled(answer.written_at, until)
         self._backlog.put_off(message_id)
         if until - self._clock.seconds() > backlog.LONGEST:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
 
-    def accepted(self, answer: Answered) -> None:
+    def accepted(self, message_id: str, answer: Answered) -> None:
         """It accepted the message."""
+        self._backlog.accepted(message_id, answer.written_at)
         self._handed += 1
         self.own_reasons.forget()
         self._pace.accepted(answer.written_at)

@@ -211,11 +211,14 @@ class Account:
         """The SMSC says that the session behind `window` is not in order: bind it anew."""
         self._binds.rebind(window, reason)
 
-    def throttled(self, token: Token) -> float:
+    def throttled(self, token: Token) -> float | None:
         """The SMSC said "slow down" to this submit: when to try again, before all who wait by then.
 
-        Who waits longer than the backlog allows is sent away.
+        None where it says so to this message and not to others: that is no matter of the pace. Who waits longer than
+        the backlog allows is sent away.
         """
+        if self._backlog.is_refused_for_itself(token.message_id, self._clock.seconds()):
+            return None
         until = self._pace.throttled(token.written_at)
         self._backlog.put_off(token.message_id)
         if until - self._clock.seconds() > backlog.LONGEST:
@@ -250,11 +253,12 @@ class Account:
 
     def answered(self, answer: SubmitAnswered) -> None:
         """A submit was answered."""
+        token = answer.token
+        assert isinstance(token, Token)
         self._answered_at = self._clock.seconds()
         if not answer.status:
             self._pace.accepted(self._answered_at - answer.seconds)
-        token = answer.token
-        assert isinstance(token, Token)
+            self._backlog.accepted(token.message_id, self._answered_at - answer.seconds)
         meaning = self.meaning(answer.status)
         if meaning is Disposition.PERMANENT:
             self._own_reasons.rejected(token.message_id, status_name(answer.status))

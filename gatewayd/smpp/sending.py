@@ -111,6 +111,8 @@ class Sender:
         match account.meaning(status):
             case Disposition.THROTTLED:
                 until = account.throttled(token)
+                if until is None:
+                    raise TemporaryFailure(f"{reason} again, and takes others", progress=progress)
                 raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)
             case Disposition.PERMANENT:
                 raise PermanentFailure(reason, hard=status == Status.RINVDSTADR, progress=progress)

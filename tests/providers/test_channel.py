@@ -376,6 +376,28 @@ def test_throttled_uses_up_no_attempt_and_slows_down(status: int) -> None:
     assert len(asked(transport)) == 1
 
 
+def test_a_message_that_alone_is_told_to_slow_down_slows_nobody_else() -> None:
+    """A vendor's limit for one recipient: from the third 429 on, others accepted in between, it is its own matter."""
+    world = World(vendor={})
+
+    def tried(number: int, octets: bytes) -> Any:
+        world.reactor.advance(4.0)
+        send = world.send(number=number)
+        world.reactor.advance(0.1)
+        protocol, _ = world.reactor.connect()
+        world.reactor.advance(0.1)
+        protocol.dataReceived(octets)
+        return send.outcome
+
+    close = "Connection: close"
+    for counts in (False, False, True, True):
+        refused = tried(0, answer("{}", 429, close))
+        assert isinstance(refused, TemporaryFailure)
+        assert refused.counts is counts
+        assert isinstance(tried(1, answer("{}", 200, close)), Handed)
+    assert world.channel.states()["vendor"].throttled == 2
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(30, ""), (3600, "it said slow down, for 60 min from now")])
 def test_a_pause_of_more_than_a_minute_is_said_of_the_way(seconds: int, said: str) -> None:
     """Messages wait as long as Retry-After says, for no other route: whose they are is no pace any more."""

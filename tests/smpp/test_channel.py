@@ -223,6 +223,25 @@ def test_what_was_throttled_comes_back_to_the_head() -> None:
     assert len(seen) == 6
 
 
+def test_a_number_whose_queue_is_full_slows_nobody_else() -> None:
+    """RMSGQFUL to one number and no other: its message waits for itself, and the rate is left alone from then on."""
+    memory = Memory()
+    world = memory.world(rate="10/s")
+    memory.smsc.behaviour = Behaviour(judge=lambda submit: Status.RMSGQFUL if submit.short_message == b"full" else 0)
+    failures: list[TemporaryFailure] = []
+    for number in range(5):
+        now = memory.clock.seconds()
+        world.send(order(1, "full", now=now)).addErrback(lambda failure: failures.append(failure.value))
+        memory.advance(2.0, 0.05)
+        others = world.send(order(number + 2, "other", now=now))
+        memory.advance(2.0, 0.05)
+        assert others.called
+    assert [failure.counts for failure in failures] == [False, False, True, True, True]
+    assert failures[-1].reason == "world answered ESME_RMSGQFUL again, and takes others"
+    assert failures[-1].not_before is None
+    assert world.channel.states()["world"].throttled == 2
+
+
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize(
     ("receipts", "asked"), [("final", 0x01), ("failure", 0x02), ("intermediate", 0x11), ("none", 0x00)]
