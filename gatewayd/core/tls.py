@@ -241,11 +241,14 @@ _CHAIN = {
 }
 """What is wrong with a certificate or its chain, by OpenSSL's X509_V_ERR_ numbers (x509_vfy.h)."""
 
+_NO_MATCH = "it wants a client's certificate, or shares no cipher with us"
 _TOO_OLD = "it takes neither TLS 1.2 nor 1.3, and older ones are not spoken here"
 
 _HINTS = {
     "tlsv1 alert protocol version": _TOO_OLD,
     "unsupported protocol": _TOO_OLD,
+    "tls alert handshake failure": _NO_MATCH,
+    "sslv3 alert handshake failure": _NO_MATCH,
     "wrong version number": "the other side speaks no TLS on this port",
 }
 """What an operator can do about what OpenSSL says."""

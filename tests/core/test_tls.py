@@ -215,6 +215,21 @@ async def test_a_self_signed_certificate_is_called_so(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_in_tls_1_2_a_certificate_that_is_wanted_has_no_alert_of_its_own(tmp_path: Path) -> None:
+    """An older server ends the handshake, and two things may be meant."""
+    ours = Authority(tmp_path)
+    context = ours.server(HOST, client_certificates=True)
+    context.getContext().set_options(SSL.OP_NO_TLSv1_3)
+    port = await SSL4ServerEndpoint(reactor, 0, context, interface=HOST).listen(Factory.forProtocol(Echo))
+    try:
+        place = TCP4ClientEndpoint(reactor, HOST, port.getHost().port)
+        heard = await hears(place, client_options(HOST, ca_file=ours.ca_file))
+    finally:
+        await port.stopListening()
+    assert heard.endswith("alert handshake failure: it wants a client's certificate, or shares no cipher with us")
+
+
+@pytest_twisted.ensureDeferred
 async def test_our_certificate_is_shown(tmp_path: Path) -> None:
     """Where the server asks for one: from two files, or with its key in one file; without, there is no talk."""
     ours, theirs = authorities(tmp_path)
