@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _operator() -> str:
     """Who runs this: whoever logged in, whatever user they are by now (sudo, su); "" where nobody can tell."""
-    user = os.getuid()
+    user = _NOBODY_LOGGED_IN
     with suppress(OSError, ValueError):
         # The kernel's own word, which goes along with every process of a log-in; without one it is -1.
         user = min(int(LOGIN.read_text()), _NOBODY_LOGGED_IN)

@@ -477,13 +477,20 @@ async def test_no_configuration(desk: Desk) -> None:
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize(
     ("login", "sudo", "name"),
-    [("0", "", "root"), ("4294967295", "alice", "alice"), ("0", "alice", "root"), ("4294967294", "", "uid-4294967294")],
+    [
+        ("0", "", "root"),
+        ("4294967295", "alice", "alice"),
+        ("", "alice", "alice"),
+        ("0", "alice", "root"),
+        ("4294967294", "", "uid-4294967294"),
+    ],
 )
 async def test_whoever_runs_it_is_named_in_the_audit_log(
     desk: Desk, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str, sudo: str, name: str
 ) -> None:
     """By the log-in, which the kernel keeps over sudo and su; where there was none, by what sudo says."""
-    (tmp_path / "loginuid").write_text(login)
+    if login:
+        (tmp_path / "loginuid").write_text(login)
     monkeypatch.setattr(ctl, "LOGIN", tmp_path / "loginuid")
     monkeypatch.setenv("SUDO_USER", sudo)
     await desk.open(LOCAL)
