@@ -20,4 +20,5 @@ class ClientTls:
         try:
             return usable(self._options)
         except UnusableFile as error:
-            raise RelayTrouble(str(error), lasting=True) from None
+            # A person's to mend, but they have, as a rule: a renewal writes one file after the other.
+            raise RelayTrouble(str(error)) from None

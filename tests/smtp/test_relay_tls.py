@@ -9,6 +9,8 @@ from certificates import Authority
 from gatewayd.config import Relay, Secret
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.sandbox.relay import SimulatedRelay
+from gatewayd.smtp.negotiation import RelayTrouble
+from gatewayd.smtp.tls import ClientTls
 from redis_server import until
 from smtp_orders import R, World, failure, order, world
 from smtp_world import label
@@ -101,3 +103,13 @@ async def test_a_certificate_file_that_is_gone_is_trouble_not_a_crash(tmp_path: 
     finally:
         await made.channel.stopService()
         await relay.stop()
+
+
+def test_a_file_that_is_gone_may_be_there_in_a_moment(tmp_path: Any) -> None:
+    """A renewal writes one file after the other: mail must not wait five minutes for it, as for a refused log-in."""
+    certificates = ClientTls(Relay(host="127.0.0.1", tls="implicit", ca_file=str(tmp_path / "ca.pem")))
+    with pytest.raises(RelayTrouble) as trouble:
+        certificates.options()
+    assert not trouble.value.lasting
+    Authority(tmp_path)
+    assert certificates.options()
