@@ -47,7 +47,7 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
                 yield f"{path}: is neither a text, a number, true or false, nor a table or list of these"
             continue
         yield from _misspelt(path, text)
-        if path.startswith(f"{at}.fields") and _SECRET.fullmatch(text):
+        if path.startswith((f"{at}.fields", f"{at}.unicode_fields")) and _SECRET.fullmatch(text):
             yield f"{path}: is no secret here, and would be sent as it stands: write {{password}}, and it in password"
         for word in PLACE_HOLDER.findall(text):
             where.setdefault(word, path)
@@ -90,9 +90,10 @@ def _templates(at: str, table: Mapping[str, Any]) -> Iterator[tuple[str, object]
     """The texts in which place-holders stand, and whatever else a field holds, each with its path."""
     if isinstance(url := table.get("url"), str):
         yield f"{at}.url", url
-    if isinstance(fields := table.get("fields"), Mapping):
-        yield from _names(f"{at}.fields", fields)
-        yield from leaves(f"{at}.fields", fields)
+    for key in ("fields", "unicode_fields"):
+        if isinstance(fields := table.get(key), Mapping):
+            yield from _names(f"{at}.{key}", fields)
+            yield from leaves(f"{at}.{key}", fields)
     sent = {f"{at}.authorization": table.get("authorization")}
     if isinstance(headers := table.get("headers"), Mapping):
         sent |= {f"{at}.headers.{name}": text for name, text in headers.items()}

@@ -116,6 +116,8 @@ class Provider(Table):
     method: Literal["POST", "GET"] = "POST"
     body: Literal["json", "form", "none"] = "json"
     fields: dict[str, Any] = {}
+    unicode_fields: dict[str, Any] = {}
+    """Beside or over `fields` for a text that is not all in GSM 03.38."""
     headers: dict[Annotated[str, AfterValidator(header_name)], Annotated[Secret, BeforeValidator(_header_value)]] = {}
     authorization: Annotated[Secret, BeforeValidator(_header_value)] = Secret("")
     username: str = ""
@@ -137,7 +139,7 @@ class Provider(Table):
         """Those that its url, fields and headers use."""
         sent = (self.authorization, *self.headers.values())
         headers = [value.reveal() for value in sent if not isinstance(value, Verbatim)]
-        return frozenset(place_holders_of([self.url, self.fields, headers]))
+        return frozenset(place_holders_of([self.url, self.fields, self.unicode_fields, headers]))
 
 
 def place_holders_of(value: object) -> Iterator[str]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from gatewayd.config.providers import PLACE_HOLDER, Provider, Verbatim
 from gatewayd.config.secret import Secret
 from gatewayd.core.errors import PermanentFailure
+from gatewayd.core.gsm_alphabet import CHARACTERS
 
 Words = Mapping[str, str]
 """A value for each place-holder."""
@@ -45,15 +46,18 @@ def filled(provider: Provider, words: Words) -> Asked:
     pairs = [query] if query else []
     body = b""
     headers = dict(_headers(provider, words))
+    fields = provider.fields
+    if provider.unicode_fields and not CHARACTERS.issuperset(words.get("text", "")):
+        fields = fields | provider.unicode_fields
     if provider.body == "none":
-        pairs += [f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in _pairs(provider.fields, words)]
+        pairs += [f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in _pairs(fields, words)]
     else:
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = _TYPES[provider.body]
         if provider.body == "form":
-            body = urlencode(list(_pairs(provider.fields, words)), errors="replace").encode()
+            body = urlencode(list(_pairs(fields, words)), errors="replace").encode()
         else:
-            body = msgspec.json.encode(_nested(provider.fields, words))
+            body = msgspec.json.encode(_nested(fields, words))
     target = _path(path, words)
     if pairs:
         pairs[0] = _put(pairs[0], words, _quoted) if query else pairs[0]

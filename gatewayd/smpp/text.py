@@ -13,7 +13,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gatewayd.smpp.codec.gsm import CHARACTERS, decode_gsm, encode_gsm, needs_filler, pack
+from gatewayd.core.gsm_alphabet import CHARACTERS
+from gatewayd.smpp.codec.gsm import decode_gsm, encode_gsm, needs_filler, pack
 from gatewayd.smpp.codec.pdu import Tag, Tlvs
 from gatewayd.smpp.typography import INVISIBLE, TYPOGRAPHY
 

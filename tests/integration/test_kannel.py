@@ -36,6 +36,11 @@ def test_one_each_way(world: Outside) -> None:
     world.told(message_id, "accepted", "delivered", seconds=30)
     (took,) = kannel.report()["messages"]
     assert (took["text"], took["source"], took["destination"]) == ("Hello & 100% {to}?", "Amazing", "447700900101")
+    for number, text in enumerate(("Стоп 👍 5 €", "5 € {x} [y] ~ ^ | \\ @ ñ", "Zażółć " * 20), 2):
+        sent = world.sms(body=text)["ext_message_id"]
+        world.told(sent, "accepted", "delivered", seconds=30)
+        messages = kannel.report()["messages"]
+        assert messages[number - 1]["text"] == text
     kannel.report(word="UNDELIV")
     failed = world.sms()["ext_message_id"]
     world.told(failed, "accepted", "failed", seconds=30)

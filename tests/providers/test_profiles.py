@@ -134,7 +134,10 @@ def test_vonage() -> None:
         "text": "Hi & ünï",
         "callback": "https://go.example/dlr/v/tok",
         "client-ref": "a540f662-45b3-41ee-be56-0242ac120002",
+        "type": "unicode",
     }
+    in_gsm = ask(provider("vonage"), WORDS | {"text": "5 € [Ünà]"})
+    assert "type" not in dict(parse_qsl(in_gsm.body.decode()))
 
     def parts(*statuses: str) -> Any:
         messages = [{"status": status, "message-id": f"P{n}"} for n, status in enumerate(statuses)]
@@ -208,6 +211,8 @@ def test_kannel(text: str, status: int) -> None:
     assert (request.method, parts.path, request.body) == ("GET", "/cgi-bin/sendsms", b"")
     assert fields["dlr-url"] == "https://go.example/dlr/v/tok?type=%d&id=%F"
     assert (fields["to"], fields["text"], fields["charset"]) == ("+447700900123", "Hi & ünï", "UTF-8")
+    assert fields["coding"] == "2"
+    assert "coding" not in ask(provider("kannel"), WORDS | {"text": "5 € [Ünà]"}).target
     assert answered("kannel", status, text) == (Verdict.TAKEN, ())
     assert answered("kannel", 503, "Temporal failure, try again later.")[0] is Verdict.TEMPORARY
     assert said("kannel", None, query="type=1&id=F1") == [("F1", "delivered")]

@@ -1,35 +1,21 @@
 """GSM 03.38, the alphabet of SMS (3GPP TS 23.038, 6.2.1), an octet for a septet and packed.
 
-Owns the tables and both directions. It knows no length limit and no PDU. No exception here holds any of the text.
+Owns both directions; the tables are core's. It knows no length limit and no PDU. No exception here holds any of the
+text.
 """
 
 import codecs
 import re
 
+from gatewayd.core.gsm_alphabet import BASIC, CHARACTERS, EXTENSION
+
 _ESCAPE = "\x1b"
-_BASIC = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_EXTENSION = {
-    0x0A: "\f",
-    0x14: "^",
-    0x28: "{",
-    0x29: "}",
-    0x2F: "\\",
-    0x3C: "[",
-    0x3D: "~",
-    0x3E: "]",
-    0x40: "|",
-    0x65: "€",
+_TO_GSM = {ord(char): chr(code) for code, char in enumerate(BASIC) if char != _ESCAPE} | {
+    ord(char): _ESCAPE + chr(code) for code, char in EXTENSION.items()
 }
-_TO_GSM = {ord(char): chr(code) for code, char in enumerate(_BASIC) if char != _ESCAPE} | {
-    ord(char): _ESCAPE + chr(code) for code, char in _EXTENSION.items()
-}
-CHARACTERS = frozenset(map(chr, _TO_GSM))
 # Octets over 0x7F have no place in the alphabet; who sends them means Latin-1.
-_FROM_GSM = _BASIC + bytes(range(0x80, 0x100)).decode("latin-1")
-_FROM_ESCAPED = {_BASIC[code]: char for code, char in _EXTENSION.items()} | {_ESCAPE: " ", "": ""}
+_FROM_GSM = BASIC + bytes(range(0x80, 0x100)).decode("latin-1")
+_FROM_ESCAPED = {BASIC[code]: char for code, char in EXTENSION.items()} | {_ESCAPE: " ", "": ""}
 _ESCAPED = re.compile(_ESCAPE + "(.?)", re.DOTALL)
 
 # TS 23.038, 6.1.2.3.1: what fills seven bits that would else read as an at sign.
