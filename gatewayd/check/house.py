@@ -23,6 +23,9 @@ from gatewayd.core.durations import spoken
 
 _SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorization|signing_key|private_key)$")
 
+_PEM_KEYS = ("ca_file", "certificate", "private_key")
+"""Which have a file's path as it is."""
+
 
 def look(config_: config.Config) -> list[Finding]:
     """What the tables say together."""
@@ -147,12 +150,14 @@ def secrets(path: Path) -> list[Finding]:
         if kind == "file" and _has_strays(_key(at), Path(rest)):
             more = "blanks, line breaks or a byte order mark, which count as part of the secret"
             found.append(Finding(WARN, at, f"{rest} has more than one plain line: {more}"))
-        if kind == "file" and (group := _kept_out(Path(rest))):
-            text = f"the group {group}, to which its directory is open, can't read {rest}"
-            found.append(Finding(WARN, at, f"{text} (chgrp {group} {rest}; chmod g+r {rest})"))
-        if kind == "file" and _others_read(Path(rest)):
-            found.append(Finding(WARN, at, f"every user of this host can read {rest} (chmod o= {rest})"))
-        elif open_file and text and kind not in ("file", "credential", "env") and _SECRET_KEYS.search(_key(at)):
+        named = rest if kind == "file" else text if _key(at) in _PEM_KEYS and text.startswith("/") else ""
+        if named and (group := _kept_out(Path(named))):
+            why = f"the group {group}, to which its directory is open, can't read {named}"
+            found.append(Finding(WARN, at, f"{why} (chgrp {group} {named}; chmod g+r {named})"))
+        is_secret = kind == "file" or _SECRET_KEYS.search(_key(at))
+        if named and is_secret and _others_read(Path(named)):
+            found.append(Finding(WARN, at, f"every user of this host can read {named} (chmod o= {named})"))
+        elif open_file and text and is_secret and not named and kind not in ("credential", "env"):
             found.append(
                 Finding(WARN, at, f"stands in {path}, which every user of this host can read (chmod o= {path})")
             )

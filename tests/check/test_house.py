@@ -166,6 +166,20 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     assert not [one for one in secrets(config) if "every user" in one.found]
 
 
+def test_the_key_of_a_certificate_is_a_secret_and_its_path_is_none(tmp_path: Path) -> None:
+    """A key that everybody can read; the certificate is for everybody, and so is where they are."""
+    config, key, certificate = (tmp_path / name for name in ("gatewayd.toml", "gw.key", "gw.pem"))
+    tmp_path.chmod(0o755)
+    config.write_text(f'[relays.main]\nprivate_key = "{key}"\ncertificate = "{certificate}"\n')
+    for path in (config, key, certificate):
+        path.touch()
+        path.chmod(0o644)
+    [found] = secrets(config)
+    assert (found.what, f"can read {key}" in found.found) == ("relays.main.private_key", True)
+    key.chmod(0o600)
+    assert not secrets(config)
+
+
 def test_a_secret_that_the_daemon_is_kept_from() -> None:
     """Root wrote it without thinking of the group that may enter its directory: check, run by root, reads it all the
     same, and the daemon would not start.
