@@ -214,6 +214,10 @@ def test_kannel(text: str, status: int) -> None:
     assert fields["coding"] == "2"
     assert "coding" not in ask(provider("kannel"), WORDS | {"text": "5 € [Ünà]"}).target
     assert answered("kannel", status, text) == (Verdict.TAKEN, ())
+    denied = "Number(s) has/have been denied by white- and/or black-lists."
+    assert answered("kannel", 400, denied)[0] is Verdict.REJECTED
+    assert answered("kannel", 400, "Sender missing and no global set, rejected")[0] is Verdict.TEMPORARY
+    assert answered("kannel", 403, "Not routable. Do not try again.")[0] is Verdict.TEMPORARY
     assert answered("kannel", 503, "Temporal failure, try again later.")[0] is Verdict.TEMPORARY
     assert said("kannel", None, query="type=1&id=F1") == [("F1", "delivered")]
     assert said("kannel", None, query="type=8&id=F1") == [("F1", None)]
