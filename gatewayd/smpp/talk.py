@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from gatewayd.core import tls
 from gatewayd.core.unread import UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Command
 
 PATIENCE = 10.0
 """Seconds for one answer."""
@@ -104,7 +105,7 @@ class Talk(Protocol):
             self._unread.begin()
         try:
             for octets in self._framer.feed(data):
-                self._received(smpp.decode(octets))
+                self._received(_read(octets))
         except (smpp.FramingError, smpp.BodyError) as error:
             self._why = f"it does not speak SMPP: {error}"
             self.transport.abortConnection()
@@ -135,6 +136,20 @@ class Talk(Protocol):
                 self.transport.write(smpp.encode(smpp.EnquireLinkResp(pdu.sequence)))
             case _:
                 self._unbound = self._unbound or isinstance(pdu, smpp.UnbindResp)
-                waiting = self._waiting.pop(pdu.sequence, None)
+                sequence = pdu.sequence
+                if isinstance(pdu, smpp.GenericNack) and not sequence and len(self._waiting) == 1:
+                    # Its writer could not read the number of what alone it may mean.
+                    (sequence,) = self._waiting
+                waiting = self._waiting.pop(sequence, None)
                 if waiting is not None and not waiting.called:
                     waiting.callback(pdu)
+
+
+def _read(octets: bytes) -> smpp.Pdu:
+    """A PDU; a receipt or text whose lengths lie as far as it goes, as the daemon reads it."""
+    try:
+        return smpp.decode(octets)
+    except smpp.BodyError as error:
+        if error.command_id not in (Command.DELIVER_SM, Command.DATA_SM):
+            raise
+        return smpp.salvage(octets)[0]

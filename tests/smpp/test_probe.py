@@ -131,6 +131,8 @@ class Guest(Protocol):
         """Answers whatever it is asked."""
         for octets in self.framer.feed(data):
             pdu = smpp.decode(octets)
+            if isinstance(pdu, smpp.DeliverSmResp):
+                continue
             form = {smpp.Unbind: smpp.UnbindResp, smpp.EnquireLink: smpp.EnquireLinkResp}.get(type(pdu))
             answer = form(pdu.sequence) if form is not None else smpp.BindResp(pdu.sequence, system_id=b"GUEST")
             self.transport.write(smpp.encode(answer))  # type: ignore[union-attr]
@@ -138,6 +140,36 @@ class Guest(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """How it ended."""
         self.gone.callback([reason])
+
+
+class Odd(Guest):
+    """Says by a generic_nack without a number that it has no transceiver, and brings receipts whose lengths lie."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answers whatever it is asked, in its way."""
+        for octets in self.framer.feed(data):
+            pdu = smpp.decode(octets)
+            if isinstance(pdu, smpp.DeliverSmResp):
+                continue
+            if isinstance(pdu, Bind) and pdu.kind == Command.BIND_TRANSCEIVER:
+                self.transport.write(smpp.encode(smpp.GenericNack(0, Status.RINVCMDID)))  # type: ignore[union-attr]
+                return
+            broken = smpp.encode(smpp.Raw(7, 0, Command.DELIVER_SM, b"\0\1"))
+            self.transport.write(broken)  # type: ignore[union-attr]
+            super().dataReceived(octets)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_look_takes_an_smsc_as_the_daemon_does() -> None:
+    """What the daemon binds to in spite of its oddities is not said to speak no SMPP, nor to answer nothing."""
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(Odd))
+    try:
+        (alone,) = await probe(reactor, settings(port.getHost().port))
+        assert (alone.ok, alone.lacking) == (False, True)
+        pair = await probe(reactor, settings(port.getHost().port, bind="auto"))
+        assert [each.ok for each in pair] == [True, True], pair
+    finally:
+        await port.stopListening()
 
 
 @pytest_twisted.ensureDeferred
