@@ -1,12 +1,15 @@
 """gatewayctl against a listener on a real socket: what people and programs read, and how it leaves."""
 
 import errno
+import http.server
 import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,6 +24,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.threads import deferToThread
 
 from admin_world import KEYS, SMS, World
+from certificates import Authority
 from ctl_words import VERBS
 from gatewayd import ctl
 from gatewayd.core.model import BindState, Decision, WayState
@@ -623,3 +627,41 @@ def test_an_unknown_verb_says_what_was_perhaps_meant(
         ctl.main(words)
     assert left.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_admin_listener_with_tls_is_believed_by_the_file_that_it_shows(tmp_path: Path) -> None:
+    """Its certificate is for the host's name, and gatewayctl asks at an address; a renewed file is another."""
+    certificate, key = Authority(tmp_path).files("gw.internal")
+    renewed, _ = Authority(tmp_path).files("renewed.internal")
+
+    class Healthy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"healthy": true}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    config = tmp_path / "gatewayd.toml"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        where = f"{server.server_port}:interface=127.0.0.1"
+        try:
+            config.write_text(f'[admin]\nlisten = ["ssl:{where}:privateKey={key}:certKey={certificate}"]\n')
+            assert open_client(config).get("/healthz") == {"healthy": True}
+            config.write_text(f'[admin]\nlisten = ["ssl:{where}:privateKey={key}:certKey={renewed}"]\n')
+            with pytest.raises(NoDaemon, match="a renewed one counts after a restart"):
+                open_client(config).get("/healthz")
+            config.write_text(f'[admin]\nlisten = ["ssl:{where}:privateKey={tmp_path}/gone.pem"]\n')
+            with pytest.raises(NoDaemon, match="No such file or directory"):
+                open_client(config).get("/healthz")
+        finally:
+            server.shutdown()
+            serving.join()

@@ -52,6 +52,27 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+class _OwnCertificate(http.client.HTTPSConnection):
+    """TLS to a listener of this machine that shows the first certificate in `file`, whatever name it is for."""
+
+    def __init__(self, host: str, port: int, file: str) -> None:
+        self._believed = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        super().__init__(host, port, timeout=TIMEOUT, context=self._believed)
+        self._file = file
+
+    def connect(self) -> None:
+        """Raises OSError, also where the file can't be read."""
+        first, end, _ = Path(self._file).read_text("ascii", "replace").partition(_END_OF_CERTIFICATE)
+        self._believed.check_hostname = False
+        # Else it would have to be its own authority's.
+        self._believed.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        self._believed.load_verify_locations(cadata=first[first.find(_CERTIFICATE) :] + end)
+        super().connect()
+
+
+_CERTIFICATE, _END_OF_CERTIFICATE = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
 class AdminClient:
     """Speaks to one listener; `connect` makes a connection, `where` names it for people."""
 
@@ -109,6 +130,9 @@ class AdminClient:
             raw = response.read()
         except TimeoutError:
             raise NoDaemon(f"gatewayd at {self._where} did not answer within {TIMEOUT:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            why = f"is not the one that its file has ({error.verify_message}): a renewed one counts after a restart"
+            raise NoDaemon(f"gatewayd's certificate at {self._where} {why}") from None
         except PermissionError:
             whose = "it is for root and the group gatewayd"
             raise NoDaemon(f"gatewayd may not be asked at {self._where} by this user: {whose}") from None
@@ -181,10 +205,8 @@ def _client(listen: str) -> AdminClient | None:
     host = "::1" if kind == "tcp6" and not interface else _ANY.get(interface, interface)
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if kind == "ssl":
-        return AdminClient(
-            lambda: http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=ssl.create_default_context()),
-            where,
-        )
+        file = named.get("certKey") or named.get("privateKey", "")
+        return AdminClient(lambda: _OwnCertificate(host, port, file), where)
     return AdminClient(lambda: http.client.HTTPConnection(host, port, timeout=TIMEOUT), where)
 
 
