@@ -338,8 +338,33 @@ UNKNOWN_USER = Phrases(
         r"\bdirección (?:\w+ ){0,3}(?:no existe|no se encontró)",
         r"\bindirizzo (?:\w+ ){0,2}inesistente|\bkonto nie istnieje",
         r"\busuario desconocido|\butente sconosciuto|\busuário desconhecido|\bgebruiker onbekend",
-        r"неизвестн\w{1,4} (?:пользовател|получател|адрес)|ユーザ\w{0,4}(?:が|"
-        r"は)?(?:存在しません|見つかりません|不明)|宛先不明|收件人不存在|用户不存在",
+        r"неизвестн\w{1,4} (?:пользовател|получател|адрес)|宛先不明",
+        r"\b(?:benutzer|empfänger|adresse|postfach|konto) (?:\S{1,100} ){0,3}(?:existiert nicht|(?:ist )?unbekannt|"
+        r"nicht gefunden)",
+        r"\b(?:adresse|utilisateur|destinataire|boîte)(?: \S{1,100}){0,7} (?:n'existe pas|inconnu|"
+        r"introuvable|inexistant)",
+        r"\b(?:usuario|dirección|destinatario|cuenta|buzón) (?:\S{1,100} ){0,4}(?:no existe|desconocid|inexistente)",
+        r"\bno se encontró (?:la dirección|el (?:usuario|destinatario))",
+        r"\b(?:utente|indirizzo|destinatario|casella) (?:\S{1,100} ){0,4}(?:sconosciut|inesistente|"
+        r"non esiste|non trovat)",
+        r"\bimpossibile trovare (?:l'indirizzo|il destinatario)",
+        r"\b(?:usuário|endereço|destinatário|conta) (?:\S{1,100} ){0,4}(?:inexistente|não existe|desconhecid|"
+        r"não foi encontrad)",
+        r"\b(?:adres|gebruiker|mailbox) (?:\S{1,100} ){0,2}(?:bestaat niet|onbekend)|\bonbekende gebruiker",
+        r"\bokänd (?:mottagare|användare)|\bukendt (?:modtager|bruger)|\bukjent (?:mottaker|bruker)",
+        r"\bnie ma takiego (?:użytkownika|adresu|konta)|\bnie można odnaleźć (?:\S{1,100} ){0,2}adresu",
+        r"\b(?:konto|skrzynka|użytkownik|adres) (?:\S{1,100} ){0,2}nie istnieje",
+        r"\b(?:schránka|uživatel|užívateľ|používateľ|adresa) (?:\S{1,100} ){0,2}neexistuje",
+        r"(?:пользовател|адрес|получател|ящик)\w{0,3} (?:\S{1,100} ){0,2}не (?:существует|найден|зарегистрирован)",
+        r"\bтакого (?:пользователя|адреса|ящика) (?:\S{1,100} ){0,2}не(?:т\b| существует)|"
+        r"\bне удалось найти (?:\S{1,100} ){0,2}(?:адрес|получател)",
+        r"(?:користувач|адрес|скриньк)\w{0,3} (?:\S{1,100} ){0,2}не (?:існує|знайдено)",
+        r"\bkullanıcı (?:\S{1,100} ){0,2}bulunamadı|\bfelhasználó (?:\S{1,100} ){0,2}(?:nem létezik|ismeretlen)",
+        r"\butilizator\w{0,3} (?:\S{1,100} ){0,2}nu există|\bχρήστης (?:\S{1,100} ){0,2}δεν υπάρχει",
+        r"משתמש (?:\S{1,100} ){0,2}(?:אינו|לא) קיים|المستخدم (?:\S{1,100} ){0,2}غير موجود",
+        r"(?:アドレス|ユーザ|宛先)\w{0,4}(?:が|は)?(?:存在しません|見つかりません|不明)",
+        r"(?:收件人|用户|邮箱|地址)[^。]{0,100}不存在|查无此|查無此",
+        r"존재하지 않는 (?:메일|이메일|사용자|계정|수신자)|(?:사용자|수신자|계정)[^.]{0,60}(?:존재하지 않|찾을 수 없)",
     )
 )
 """Says that nobody lives at the address, where no enhanced status code says so."""

@@ -13,6 +13,10 @@ _ANOTHER_REASON = Phrases(
         r"\brelay(?:ing)? (?:access )?(?:denied|prohibited|not)",
         r"\brecipient preferences|\bpreferences of the (?:recipient|person)|\bnot accepting mail from",
         r"\bsender (?:\w+ ){0,2}(?:rejected|denied|unknown)",
+        r"\bexceed\w* (?:\w+ ){0,3}(?:storage|size|space)\b|\btemporar(?:y|ily)\b",
+        r"\b(?:postfach|boîte(?: aux lettres)?|buzón|casella|caixa(?: postal)?) (?:\S{1,100} )?(?:ist |est |está |è )?"
+        r"(?:voll|pleine|lleno|piena|cheia)\b|переполнен|przepełnion|邮箱(?:空间)?已满|容量|용량",
+        r"\bunsolicited\b|\bdnsbl\b|\brbl\b|\bgr[ae]y-?list|\bvirus (?:found|detected)|\binfected\b",
         # It is our own name or address that they could not find, or us whom they do not let in.
         r"\bsender (?:(?:address|domain|e-?mail|host)(?: name)? )?(?:verif|not found|invalid|does(?: not|n't) exist)",
         r"\b(?:invalid|unknown|unverified|bad) sender\b|\bverification failed for\b",

@@ -162,6 +162,11 @@ def test_the_enhanced_code(stated: str, diagnostic: str, status: str) -> None:
         ("5.4.1", "smtp; 550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", True),
         ("5.4.1", "smtp; 550 5.4.1 no answer from host", False),
         ("5.1.351", "smtp; 550 5.1.351 Remote server returned unknown recipient", True),
+        ("5.1.1", "smtp; 550 5.1.1 casella piena", False),
+        ("5.1.1", "smtp; 550 5.1.1 user exceeded storage limit", False),
+        ("5.2.1", "smtp; 550 5.2.1 mailbox temporarily disabled", False),
+        ("5.1.1", "smtp; 554 5.1.1 message considered unsolicited", False),
+        ("5.1.1", "smtp; 450 5.1.1 greylisted", False),
         # Of these, what could not be found is ours, or we are not let in.
         ("5.0.0", "smtp; 550 Sender verify failed: unknown user <b+x@bounces.example>", False),
         ("5.0.0", "smtp; 550-Verification failed for <b+x@bounces.example> 550 5.1.1 unknown user", False),
@@ -501,6 +506,7 @@ def test_auto_submitted_alone_decides_nothing() -> None:
 
 _PROSE = tomllib.loads((Path(__file__).parent / "data" / "prose_bounces.toml").read_text("utf-8"))
 FAILURES, DELAYS, PROMISES, OUTCOMES = (_PROSE[name] for name in ("failures", "delays", "promises", "outcomes"))
+REASONS = _PROSE["reasons"]
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -535,6 +541,15 @@ def test_what_will_be_done_about_it_tells_a_warning_from_a_failure(text: str, ki
 def test_what_became_of_a_mail_in_many_languages(kind: str, text: str) -> None:
     """Where a filter took the block for machines, its text alone says it; a success is never read as a failure."""
     assert read(mail(text.replace("{player}", PLAYER), "bonus", head="Return-Path: <>\n")).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "hard"), [(text, True) for text in REASONS["unknown"]] + [(text, False) for text in REASONS["other"]]
+)
+def test_the_reason_in_many_languages(text: str, hard: bool) -> None:
+    """Where no code blames the address, the words for an unknown user do, and those for a full box never."""
+    verdict = read(mail(text.replace("{player}", PLAYER), "Undeliverable", head="Return-Path: <>\n"))
+    assert (verdict.kind, verdict.hard) == (Kind.FAILED, hard)
 
 
 @pytest.mark.parametrize(
