@@ -117,6 +117,7 @@ def test_twilio() -> None:
     }
     assert answered("twilio", 201, {"sid": "SM1", "status": "queued"}) == (Verdict.TAKEN, ("SM1",))
     assert answered("twilio", 400, {"code": 21211, "status": 400})[0] is Verdict.REJECTED
+    assert answered("twilio", 400, {"code": 21635, "status": 400})[0] is Verdict.REJECTED
     assert answered("twilio", 400, {"code": 21606})[0] is Verdict.TEMPORARY
     assert answered("twilio", 429, {"code": 20429})[0] is Verdict.THROTTLED
     for word, status in (("delivered", "delivered"), ("read", "delivered"), ("undelivered", "failed"), ("sent", None)):
