@@ -83,12 +83,14 @@ def read_request(channel: Channel, body: bytes) -> SendRequest:
         )
     else:
         content = _SHORT_KINDS[channel](from_number=given("from_number", ""), body=given("body", ""))
+    activity = given("activity_type", "")
     return SendRequest(
         ext_user_id=given("ext_user_id", ""),
         uid=given("email_uid" if channel is Channel.EMAIL else "im_uid", ""),
         content=content,
         callback_url=_plain_host(given("callback_url", "")),
-        activity_type=given("activity_type", ""),
+        # It lets a message pass the stop list: blanks name no activity.
+        activity_type="" if activity.isspace() else activity,
         to_email_address=given("to_email_address", ""),
     )
 

@@ -15,11 +15,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 
+from fakes import FakeStopList
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.model import Channel
 from gatewayd.http.peers import Networks, address_in
 from gatewayd.operators.log import REPEATS, Observer
-from intake_world import EMAIL, SECRET, SMS, Intake, label
+from intake_world import EMAIL, KEYS, SECRET, SMS, Intake, label
 
 PROXY = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("10.0.0.0/8"))
 
@@ -118,6 +119,16 @@ async def test_a_field_that_is_no_string_is_refused_by_name(field: str, value: A
     status, answer = await Intake().post("/amazing/email", body)
     assert (status, answer["error_code"]) == (200, 3)
     assert field in answer["error_message"]
+
+
+@pytest.mark.parametrize(("activity", "expected"), [("preview", 0), ("", 5), (" ", 5), ("\u00a0\u2003", 5)])
+@pytest_twisted.ensureDeferred
+async def test_blanks_are_no_activity(activity: str, expected: int) -> None:
+    """Who is on the stop list gets nothing because a template left activity_type blank."""
+    intake = Intake()
+    player = KEYS.user_hashes("amazing", EMAIL["ext_user_id"])[0]
+    await FakeStopList(intake.store).put("amazing", Channel.EMAIL, player, 3600)
+    assert await intake.code("/amazing/email", EMAIL | {"activity_type": activity}) == expected
 
 
 @pytest.mark.parametrize("field", [name for name in EMAIL if name != "ext_user_id"])
