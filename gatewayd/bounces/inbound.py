@@ -44,6 +44,9 @@ SMALL = 8192
 _MAX_RECEIVED = 50
 _MAILS_A_TOKEN = 20
 _WORDS = 10
+_SIGNED = re.compile(r"prvs=[^=@]{1,40}=", re.IGNORECASE)
+"""What a mail server on the way out may set before MAIL FROM (BATV), and not every one takes off again."""
+
 _BETWEEN = re.compile(r"""(?:[\s"'<>()\[\]]|%20|\+)+""")
 _TOKEN = re.compile(r"[a-z2-7]{60,400}", re.IGNORECASE)
 _LINKS = 4
@@ -175,6 +178,7 @@ class ReturnedMail(protocol.Factory):
     def find(self, address: str) -> Addressed | None:
         """What an address says, if it bears a token of ours at one of our domains; case does not matter."""
         local, _, domain = address.rpartition("@")
+        local = _SIGNED.sub("", local)
         if domain.rstrip(".").lower() not in self._domains:
             return None
         prefix, _, token = local.partition("+")

@@ -117,6 +117,11 @@ DELAY = Phrases(
         r"\bhilin|\bproovitakse uuesti|\byritetään uudelleen",
         r"\b(?:dosud|zatiaľ|zatím) ne(?:byl|bol)|\boneskor|देरी|विलंब|फिर से (?:प्रयास|कोशिश)",
         r"\bkésik\b|\b(?:kézbesítési )?kísérletek folytatódnak",
+        # Somebody has to decide first.
+        r"\b(?:is|are) (?:awaiting|waiting for|pending) (?:\w+ ){0,2}(?:moderat|approv)",
+        r"\brequires? (?:\w+ ){0,2}(?:moderation|approval) before\b",
+        r"\b(?:held|placed on hold|put on hold) (?:for|pending|until) (?:\w+ ){0,2}(?:review|moderat|approv|inspect)",
+        r"\bit will (?:then|afterwards) be delivered\b|\bto release (?:your|this|the) message\b",
         # Beside that it could not be delivered: what is going to be done about it.
         r"\b(?:bisher|bislang) nicht zugestellt|\b(?:server|system|wir) versuch\w{1,3} es (?:weiter|erneut|später)",
         r"\b(?<!ne )continuera (?:d'|à |de )(?:essayer|tenter)|\bde nouveaux essais",

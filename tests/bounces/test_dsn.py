@@ -553,6 +553,20 @@ def test_the_reason_in_many_languages(text: str, hard: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "The message you sent to {player} requires approval before it can be delivered. Else it is not delivered.",
+        "Your message to {player} is awaiting moderator approval. Non-members are not allowed to post.",
+        "Your message to {player} was held for review; it has not been accepted.",
+        "Your message to {player} was not delivered. Click here to verify; it will then be delivered.",
+    ],
+)
+def test_a_mail_that_somebody_has_to_let_through_has_not_failed(text: str) -> None:
+    """A moderator, an administrator, or a filter that wants a proof."""
+    assert read(mail(text.replace("{player}", PLAYER), "Notice", "postmaster@far.example")).kind is Kind.DELAYED
+
+
+@pytest.mark.parametrize(
     "footer",
     [
         "Diese E-Mail ist vertraulich. Nachrichten können verloren gehen oder verzögert ankommen.",

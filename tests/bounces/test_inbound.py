@@ -116,10 +116,10 @@ def test_half_an_address_is_not_left_where_words_are_cut() -> None:
 
 @pytest.mark.parametrize("prefix", ["b", "u", "fbl"])
 def test_our_tokens_are_taken_in_any_case(prefix: str) -> None:
-    """An address that bears our token is ours, also after a relay changed its case."""
+    """An address that bears our token is ours, also after a relay changed its case or signed it (BATV)."""
     ours = address(prefix)
     peer = Peer()
-    for form in (ours, ours.upper(), ours.title()):
+    for form in (ours, ours.upper(), ours.title(), f"prvs=0123ABCDEF={ours}"):
         found = peer.listener.find(form)
         assert found is not None
         assert (found.message_id, found.purpose) == (ID, PREFIXES[prefix])
