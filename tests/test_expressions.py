@@ -95,7 +95,7 @@ def pieces(one: "re.Pattern[Any]") -> list[str]:
     signs = sorted({char for char in pattern if not char.isascii()})
     words = re.findall(r"[A-Za-z][A-Za-z ]{1,30}", re.sub(r"\\[a-zA-Z]|\(\?[a-zA-Z:<>=!]*", "\0", pattern))
     return list(
-        dict.fromkeys([*PIECES[::3], "\t", " ", "\n", "@", "a@", "a.", "=", "<", "1", *words[:12], *signs[:12]])
+        dict.fromkeys([*PIECES[::3], "\t", " ", "\n", "@", "a@", "a.", "=", "<", "1", '\\"', *words[:12], *signs[:12]])
     )
 
 

@@ -29,7 +29,8 @@ NOT_FOUND = 1
 _LONGEST_REASON = 180
 
 _USUAL_ANSWER = re.compile(rb'\s*\{\s*"error_code"\s*:\s*"?(\d{1,9})"?\s*,?\s*\}\s*')
-_STRING_OR_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+# A string that is not ended goes on to the end: begun again at each of its quotes, it would cost the square of that.
+_STRING_OR_TRAILING_COMMA = re.compile(r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
 
 
 class _Target(msgspec.Struct, frozen=True):

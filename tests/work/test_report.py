@@ -193,6 +193,7 @@ def test_any_key_survives_its_quoting(key: str) -> None:
         (b'{"error_code": null}', None),
         (b'{"error_code": true}', None),
         (b'{"error_code": ', None),
+        (b'{"error_code": 1, "error_message": "not ended,}', None),
         (b"[" * 30_000, None),
         (b"\xff\xfe\x00", None),
     ],
