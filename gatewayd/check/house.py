@@ -140,7 +140,7 @@ def secrets(path: Path) -> list[Finding]:
     try:
         raw = tomllib.loads(path.read_text("utf-8-sig"))
         open_file = bool(path.stat().st_mode & stat.S_IROTH)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     found = []
     for at, text in _texts(raw, ""):

@@ -122,7 +122,8 @@ def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Co
         raise ConfigError([f"{path}: {encoding_error(error)}"]) from None
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Beside its own errors the reader lets Python's through: a number too long, tables in tables without end.
         raise ConfigError([f"{path}: {toml_error(error, text, Config)}"]) from None
     try:
         return parse(raw, environ, instance)

@@ -74,7 +74,7 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def toml_error(error: ValueError, text: str, root: type[Table]) -> str:
+def toml_error(error: Exception, text: str, root: type[Table]) -> str:
     """A syntax error with the line at which the reader gave up, as far as it holds no secret."""
     at = _LINE.search(str(error))
     if at is None:

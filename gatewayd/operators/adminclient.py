@@ -177,7 +177,7 @@ def _listens(config: Path, instance: str) -> list[str]:
         raw = tomllib.loads(config.read_text("utf-8-sig"))
     except OSError as error:
         raise NoDaemon(f"cannot read {config}: {error.strerror} (gatewayctl --config FILE VERB)") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise NoDaemon(f"{config}: not TOML: {error}") from None
     admin, own = raw.get("admin", {}), raw.get("gatewayd", {})
     listens = admin.get("listen", [_DEFAULT_LISTEN]) if isinstance(admin, dict) else []

@@ -133,6 +133,8 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
         ("[directories.a]\nconnect = {pwd = hunter2, host = 1}\n", ": connect = …"),
         ("[directories.a.connect]\npwd = hunter2\n", ": pwd = …"),
         ("[redis\n", ": [redis"),
+        ("a = " + "[" * 3000, "not TOML"),
+        ("a = " + "1" * 5000, "not TOML"),
     ],
 )
 def test_a_syntax_error_shows_its_line_and_no_secret(tmp_path: Path, text: str, said: str) -> None:
