@@ -28,6 +28,9 @@ _ZERO = "0-:. TZ"
 _MOST_SECONDS = 100_000_000_000
 """Beyond it, which would be the year 5138, a number is of milliseconds: as seconds they would lift every stop."""
 
+_MOST_DIGITS = 40
+"""Of a number that may be an id or a telephone number."""
+
 _NO_MILLISECONDS = 253_402_300_800_000
 """The year 10000."""
 
@@ -115,11 +118,13 @@ def text_of(value: object) -> str:
     if isinstance(value, bool):
         return ""
     if isinstance(value, int):
-        return str(value)
+        return str(value) if abs(value) < 10**_MOST_DIGITS else ""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 10**16 else ""
     if isinstance(value, Decimal):
-        return str(int(value)) if value.is_finite() and value == value.to_integral_value() else ""
+        # Looked at first: to write out what a short row may hold (1e999999) takes long, or can't be done.
+        is_short = value.is_finite() and value.adjusted() < _MOST_DIGITS
+        return str(int(value)) if is_short and value == value.to_integral_value() else ""
     return ""
 
 
