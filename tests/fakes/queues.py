@@ -106,14 +106,19 @@ class FakeQueues(FakePart):
         ]
         count = len(handed.remote_ids)
         one_failed = any(each.event not in (None, Event.DELIVERED) for each in parked)
-        has_arrived = count == 1 and "d" in row.segments and not one_failed
+        outcomes = row.segments
+        if count > 1 and outcomes and len(outcomes) != count:
+            said = {remote for remote, letter in zip(row.progress, outcomes, strict=False) if letter == "d"}
+            outcomes = "".join("d" if remote in said else "." for remote in handed.remote_ids)
+        all_arrived = (outcomes != row.segments and "." not in outcomes) or (count == 1 and "d" in outcomes)
+        has_arrived = all_arrived and not one_failed
         after = move(row.state, row.queued, Event.DELIVERED if has_arrived else Event.SENT)
         if after:
             self._move(message_id, row, *after)
             self._note(row, "sent", f"{handed.route} {handed.detail}".strip())
         row.sent_at, row.route = now, handed.route
         if count > 1 and len(row.segments) != count:
-            row.segments = "." * count
+            row.segments = outcomes or "." * count
         if count == 1:
             row.segments = ""
         for index, remote in enumerate(handed.remote_ids, 1):

@@ -221,3 +221,24 @@ async def test_a_failure_before_the_last_answer_of_segments_that_are_named_alike
     [parked] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("x",)))).parked
     assert await world.one.record_receipt(parked, park=True) == ("moved", message.id)
     assert await world.told() == [Report.ACCEPTED, Report.FAILED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_said_of_segments_stays_where_some_of_them_share_an_id(world: World) -> None:
+    """Their receipts came before the last answer; the next one, or the answer itself, completes the message."""
+    for last in ("a", "c"):
+        message = await world.leased()
+        for taken in (["a"], ["a", "b"], ["a", "b", "a"]):
+            await world.one.mark(message, "world", "hash", segments=4)
+            await world.one.record_segments(message.id, "world", taken)
+        await world.one.mark(message, "world", "hash", segments=4)
+        for remote in ("a", "b"):
+            receipt = Receipt("world", (remote,), Event.DELIVERED, number_hash="hash")
+            assert await world.one.record_receipt(receipt, park=True) == ("ignored", message.id)
+        names = tuple(dict.fromkeys(("a", "b", last)))
+        settled = await world.one.settle_sent(message.id, Channel.SMS, Handed("world", names))
+        assert settled.has_arrived is (last == "a")
+        if last == "c":
+            receipt = Receipt("world", ("c",), Event.DELIVERED, number_hash="hash")
+            assert await world.one.record_receipt(receipt, park=True) == ("moved", message.id)
+        assert await world.told() == [Report.ACCEPTED, Report.DELIVERED]

@@ -36,6 +36,19 @@ local function one_failed(parked)
   return false
 end
 
+-- What receipts said of its segments while the rest was being submitted, by the ids that several of them share: what is
+-- said of an id is said of all of them.
+local function outcomes_by_id(m, remotes)
+  local said = {}
+  for i = 1, #m.segments do
+    local remote = call('HGET', m.key, FIELD.segments_taken .. i)
+    if remote and sub(m.segments, i, i) == 'd' then said[remote] = 'd' end
+  end
+  local outcomes = {}
+  for i, remote in ipairs(remotes) do outcomes[i] = said[remote] or '.' end
+  return table.concat(outcomes)
+end
+
 local NONE = {}
 
 local function each(id, channel, route, detail, remotes, report_lease, ...)
@@ -47,12 +60,16 @@ local function each(id, channel, route, detail, remotes, report_lease, ...)
   if not WAITING[m.state] then m = record(id) end
   local parked = are_some_parked() and parked_for(route, remotes) or NONE
   -- All its segments bear one id: what a receipt said of it while the rest was being submitted is true of the whole.
-  local has_arrived = #remotes == 1 and m.segments and find(m.segments, 'd', 1, true) and not one_failed(parked)
+  local outcomes = m.segments
+  if #remotes > 1 and outcomes and #outcomes ~= #remotes then outcomes = outcomes_by_id(m, remotes) end
+  local all_arrived = outcomes ~= m.segments and not find(outcomes, '.', 1, true)
+    or #remotes == 1 and outcomes and find(outcomes, 'd', 1, true)
+  local has_arrived = all_arrived and not one_failed(parked)
   local new, letters = cell(m, has_arrived and 'delivered' or 'sent')
   local changed, report = false, false
   if route ~= m.route then set_copy(m, m.marked_at, route) end
   if #remotes > 1 and (not m.segments or #m.segments ~= #remotes) then
-    set(m, FIELD.segments, string.rep('.', #remotes))
+    set(m, FIELD.segments, outcomes or string.rep('.', #remotes))
   elseif #remotes == 1 and m.segments then
     clear(m, FIELD.segments)
   end
