@@ -408,6 +408,8 @@ ORIGINAL = re.compile(
     r"mensaje original[^\n]{0,40}|messaggio originale[^\n]{0,40}|mensagem original[^\n]{0,40}"
     r"|(?:received|return-path|x-mailer|mime-version|dkim-signature|x-originating-ip|domainkey-signature|"
     r"content-transfer-encoding)[ \t]*:[^\n]*)"
-    r")$",
+    r")$"
+    # Its header may begin without any of those. Where it is set in, the writer names the mail, and goes on.
+    r"|^from:[^\n]{1,500}\n(?:to|cc|subject|date|reply-to|message-id)[ \t]*:[^\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -567,6 +567,19 @@ def test_a_mail_that_somebody_has_to_let_through_has_not_failed(text: str) -> No
 
 
 @pytest.mark.parametrize(
+    "line", ["", "Following is a copy of the original message:", "----- Oryginalna wiadomość -----", "--- 原始邮件 ---"]
+)
+def test_a_returned_mail_s_own_words_are_nobody_else_s(line: str) -> None:
+    """It begins with its header, whatever stands above it and in whatever language: what follows is ours."""
+    ours = (
+        f"From: Brand <x@brand.example>\nTo: {PLAYER}\nSubject: We try again\n\nDelayed! We will keep trying. Quota!\n"
+    )
+    text = f"Your message to <{PLAYER}> could not be delivered: user unknown\n\n{line}\n{ours}"
+    verdict = read(mail(text, "Undelivered Mail Returned to Sender", head="Return-Path: <>\n"))
+    assert (verdict.kind, verdict.hard) == (Kind.FAILED, True)
+
+
+@pytest.mark.parametrize(
     "footer",
     [
         "Diese E-Mail ist vertraulich. Nachrichten können verloren gehen oder verzögert ankommen.",
