@@ -10,6 +10,14 @@ ENOUGH = 3
 ENOUGH_REJECTED = 10
 """Different messages in a row that were rejected as if each were at fault: so many hardly are."""
 
+ENOUGH_HARD = 100
+"""The same where it said that nobody has the address: an old list has ten in a row, but hardly so many."""
+
+STILL_SO = 3600.0
+"""Seconds since the latest rejection for which that is said: such messages do not come again, and at night, after the
+last of a campaign, perhaps no other does.
+"""
+
 
 class OwnReasons:
     """The answers of one next hop since it last took a message. `what` it is given.
@@ -22,6 +30,8 @@ class OwnReasons:
         self._what = what
         self._message_ids: set[str] = set()
         self._rejected_ids: set[str] = set()
+        self._hard_ids: set[str] = set()
+        self._rejected_at = 0.0
         self._said = ""
 
     def refused(self, message_id: str, said: str) -> None:
@@ -30,22 +40,26 @@ class OwnReasons:
         if len(self._message_ids) < ENOUGH:
             self._message_ids.add(message_id)
 
-    def rejected(self, message_id: str, said: str) -> None:
-        """It refused this message for good, and for what it is, in these words."""
+    def rejected(self, message_id: str, said: str, now: float, *, hard: bool = False) -> None:
+        """It refused this message for good, and for what it is, in these words; `hard`: nobody has the address."""
         self._said = said
         self._message_ids.clear()
-        if len(self._rejected_ids) < ENOUGH_REJECTED:
-            self._rejected_ids.add(message_id)
+        self._rejected_at = now
+        found, enough = (self._hard_ids, ENOUGH_HARD) if hard else (self._rejected_ids, ENOUGH_REJECTED)
+        if len(found) < enough:
+            found.add(message_id)
 
     def forget(self) -> None:
         """It works, or its configuration was changed."""
         self._message_ids.clear()
         self._rejected_ids.clear()
+        self._hard_ids.clear()
 
-    def words(self) -> str:
+    def words(self, now: float) -> str:
         """For people: that it refuses everything, and with what; empty where it does not."""
         if len(self._message_ids) >= ENOUGH:
             return f"it refuses every {self._what}, the latest with {self._said}"
-        if len(self._rejected_ids) >= ENOUGH_REJECTED:
+        many = len(self._rejected_ids) >= ENOUGH_REJECTED or len(self._hard_ids) >= ENOUGH_HARD
+        if many and now - self._rejected_at <= STILL_SO:
             return f"it rejects one {self._what} after the other, the latest with {self._said}"
         return ""

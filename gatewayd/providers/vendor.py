@@ -93,7 +93,7 @@ class Vendor:
     def state(self) -> WayState:
         """As one line for people."""
         up, health = self.up, self.health
-        refuses = self.own_reasons.words() or self._long_pause()
+        refuses = self.own_reasons.words(self._clock.seconds()) or self._long_pause()
         return WayState(
             up=up,
             word="up" if up else "down",

@@ -144,7 +144,7 @@ class Account:
 
     def state(self) -> WayState:
         """For people."""
-        binds, refuses = self._binds.states(), self._own_reasons.words()
+        binds, refuses = self._binds.states(), self._own_reasons.words(self._clock.seconds())
         return WayState(
             up=self.up,
             word=self._binds.word,
@@ -261,7 +261,7 @@ class Account:
             self._backlog.accepted(token.message_id, self._answered_at - answer.seconds)
         meaning = self.meaning(answer.status)
         if meaning is Disposition.PERMANENT:
-            self._own_reasons.rejected(token.message_id, status_name(answer.status))
+            self._own_reasons.rejected(token.message_id, status_name(answer.status), self._answered_at)
         elif meaning in _OF_THE_MESSAGE:
             self._own_reasons.forget()
         elif meaning is not Disposition.THROTTLED:

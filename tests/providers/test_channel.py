@@ -630,7 +630,7 @@ def test_reports_can_come_since_the_start() -> None:
 
 
 def test_a_vendor_that_rejects_one_message_after_the_other_says_so() -> None:
-    """From the tenth in a row on, until it takes one."""
+    """From the tenth in a row on, until it takes one, or for an hour in which nothing is asked of it."""
     world = World()
     sent = world.send()
     protocol, _ = world.reactor.connect()
@@ -641,6 +641,12 @@ def test_a_vendor_that_rejects_one_message_after_the_other_says_so() -> None:
         assert isinstance(sent.outcome, PermanentFailure)
     state = world.channel.states()["vendor"]
     assert (state.up, state.refuses) == (True, "it rejects one message after the other, the latest with 400 (21211)")
+    world.reactor.advance(3601)
+    assert world.channel.states()["vendor"].refuses == ""
+    world.send(number=10)
+    protocol, _ = world.reactor.connect()
+    protocol.dataReceived(answer('{"error": 21211}', 400))
+    assert world.channel.states()["vendor"].refuses == state.refuses
     world.send(number=11)
     protocol.dataReceived(answer())
     assert world.channel.states()["vendor"].refuses == ""

@@ -171,6 +171,19 @@ async def test_a_relay_that_rejects_one_mail_after_the_other_says_so() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_run_of_dead_addresses_is_the_lists_fault_and_not_the_relays() -> None:
+    """Mailboxes that nobody has: ten of an old list say nothing of the relay, a hundred in a row do."""
+    async with world() as w:
+        w.relays["main"].decide = lambda step, argument: b"550 5.1.1 unknown" if step == "RCPT" else None
+        for number in range(99):
+            await failure(w.send(order(number)))
+        assert w.channel.states()["main"].refuses == ""
+        await failure(w.send(order(99)))
+        words = "it rejects one mail after the other, the latest with 550 5.1.1 unknown (RCPT)"
+        assert w.channel.states()["main"].refuses == words
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_relay_that_dislikes_parameters_is_asked_once_without_and_remembered() -> None:
     """555 on MAIL or RCPT: once more bare, marked once, and bare from then on."""
     async with world() as w:
