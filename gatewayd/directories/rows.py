@@ -52,9 +52,9 @@ def read_row(given: Mapping[str, Any]) -> Recipient:
     """The same by names that are in lower case already."""
     consented_at = moment_of(given.get("consented_at"))
     return Recipient(
-        email=text_of(given.get("email")),
-        phone=text_of(given.get("phone")),
-        im=text_of(given["im"]) if "im" in given else None,
+        email=_whole(text_of(given.get("email"))),
+        phone=_whole(text_of(given.get("phone"))),
+        im=_whole(text_of(given["im"])) if "im" in given else None,
         id=id_of(given.get("id")),
         consented_at=consented_at or 0.0,
         consent_is_unreadable=consented_at is None,
@@ -107,6 +107,11 @@ def _seconds(number: float | Decimal) -> float | None:
     if not math.isfinite(number) or number >= _NO_MILLISECONDS:
         return None
     return max(0.0, float(number) if number <= _MOST_SECONDS else float(number) / 1000)
+
+
+def _whole(address: str) -> str:
+    """ "" for one with octets that are no UTF-8: what is left of it may be somebody else's."""
+    return "" if "\ufffd" in address else address
 
 
 def text_of(value: object) -> str:
