@@ -58,9 +58,12 @@ def redact(text: str, limit: int = 0, about: Iterable[str] = ()) -> str:
     """`text` without whatever looks like an email address or a phone number; ids of many hexadecimal digits stay.
 
     So with what looks like one once it is decoded (see encoded.py). With `limit`, control characters become spaces and
-    no more than so many characters are kept. `about` are the addresses that the words are known to be about: nothing
-    of their local parts stays, however it is written.
+    no more than so many characters are kept; what is far beyond them is not looked at. `about` are the addresses that
+    the words are known to be about: nothing of their local parts stays, however it is written.
     """
+    if limit:
+        # Who says 60 kB of what may be encoded would keep us busy for a second.
+        text = whole_words(text, 8 * limit)
     clean = _without(text, tuple(about), numbers=True)
     if not limit:
         return clean

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gatewayd.core import half_pairs
 from gatewayd.core.addresses import addresses_in
 from gatewayd.core.enhanced_codes import HARD, spares_the_address
-from gatewayd.core.redact import redact, whole_words
+from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 
 LATE = 3600.0
@@ -108,7 +108,7 @@ def plain(*parts: object, about: Mapping[str, Any] | None = None) -> str:
     `about` is what the provider said beside them; nothing of a recipient's address in it stays in the line.
     """
     text = " ".join(str(part) for part in parts if isinstance(part, str | int) and part != "")
-    return redact(whole_words(text, 4 * DETAIL_LENGTH), DETAIL_LENGTH, _addressees(about))
+    return redact(text, DETAIL_LENGTH, _addressees(about))
 
 
 def _addressees(said: object, *, named: bool = False, deep: int = 4) -> list[str]:
