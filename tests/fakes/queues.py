@@ -104,6 +104,8 @@ class FakeQueues(FakePart):
             if each.smsc == handed.route
             and remote_hash(handed.route, remote) in {remote_hash(handed.route, one) for one in each.remote_ids}
         ]
+        for each in parked:
+            self.db.parked[each] = now
         count = len(handed.remote_ids)
         one_failed = any(each.event not in (None, Event.DELIVERED) for each in parked)
         outcomes = row.segments

@@ -397,3 +397,18 @@ async def test_a_receipt_waits_for_the_answer_that_names_its_hash(world: World, 
     assert (await world.one.record_receipt(receipt, park=True))[0] == "parked"
     [waiting] = (await world.one.settle_sent(message.id, Channel.SMS, Handed("world", of_answer))).parked
     assert await world.one.record_receipt(waiting, park=True) == ("moved", message.id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_that_waited_is_looked_at_again_where_its_answers_reply_was_lost(world: World) -> None:
+    """However long it has waited: else it would be looked at no more, and was nobody's after an hour."""
+    message = await world.leased()
+    receipt = Receipt("world", ("5001",), Event.DELIVERED, number_hash="its own")
+    await world.one.record_receipt(receipt, park=True)
+    for wait in (2, 10, 30, 30, 300):
+        world.clock.advance(wait)
+        await world.one.parked_receipts(10)
+    await world.one.mark(message, "world", "its own")
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("5001",)))
+    [waiting], [] = await world.one.parked_receipts(10)
+    assert await world.one.record_receipt(waiting, park=False, by_number=True) == ("moved", message.id)

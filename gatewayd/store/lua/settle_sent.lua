@@ -20,7 +20,11 @@ local function parked_for(route, remotes)
   for _, remote in ipairs(remotes) do
     local early = early_of(route, remote)
     local waiting = call('LRANGE', early, 0, -1)
-    for _, payload in ipairs(waiting) do found[#found + 1] = payload end
+    for _, payload in ipairs(waiting) do
+      found[#found + 1] = payload
+      -- Where this reply is lost, the next look finds its message.
+      call('ZADD', KEY.parked, 'XX', now, payload)
+    end
     if #waiting > 0 then call('DEL', early) end
   end
   table.sort(found)
