@@ -105,10 +105,10 @@ def client_of(site: Any) -> StubTreq:
     return client
 
 
-def recipients_of(labels: Mapping[str, config.Label], **directories: Any) -> Recipients:
+def recipients_of(labels: Mapping[str, config.Label], clock: Clock | None = None, **directories: Any) -> Recipients:
     """Recipients over directories of the test's own, by name."""
     opened = Directories(None, dict.fromkeys(directories, TABLE), lambda reactor, name, table: directories[name])
-    return Recipients(opened, labels)
+    return Recipients(clock or Clock(), opened, labels)
 
 
 class Tray:

@@ -117,7 +117,7 @@ def make_shared(
         unique=unique,
         keys=Keys(table.secret_key.reveal().encode(), [key.reveal().encode() for key in table.previous_secret_keys]),
         directories=directories,
-        recipients=Recipients(directories, config.labels),
+        recipients=Recipients(reactor, directories, config.labels),
         link=link,
         store=store,
         marks=marks,

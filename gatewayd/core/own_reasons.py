@@ -4,6 +4,8 @@ Owns the count. What an answer speaks of, each channel's own table says; failove
 by this.
 """
 
+from gatewayd.core.in_a_row import STILL_SO
+
 ENOUGH = 3
 """Different messages in a row that were refused so: one alone may be a matter of that one."""
 
@@ -12,11 +14,6 @@ ENOUGH_REJECTED = 10
 
 ENOUGH_HARD = 100
 """The same where it said that nobody has the address: an old list has ten in a row, but hardly so many."""
-
-STILL_SO = 3600.0
-"""Seconds since the latest rejection for which that is said: such messages do not come again, and at night, after the
-last of a campaign, perhaps no other does.
-"""
 
 
 class OwnReasons:
@@ -31,7 +28,7 @@ class OwnReasons:
         self._message_ids: set[str] = set()
         self._rejected_ids: set[str] = set()
         self._hard_ids: set[str] = set()
-        self._rejected_at = 0.0
+        self._rejected_at = 0.0  # what was rejected does not come again, and at night perhaps nothing else
         self._said = ""
 
     def refused(self, message_id: str, said: str) -> None:

@@ -7,12 +7,14 @@ the answer means for a caller or for a message is accept's and deliver's to say.
 from collections.abc import Iterator, Mapping
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd import config
 from gatewayd.core.contact import address_of
 from gatewayd.core.errors import TemporaryFailure
+from gatewayd.core.in_a_row import InARow
 from gatewayd.core.interfaces import IRecipients
 from gatewayd.core.model import Channel, Degraded, Resolved, WhyNot, some_names
 from gatewayd.directories import Directories
@@ -28,10 +30,10 @@ class Recipients:
 
     log = Logger()
 
-    def __init__(self, directories: Directories, labels: Mapping[str, config.Label]) -> None:
+    def __init__(self, clock: IReactorTime, directories: Directories, labels: Mapping[str, config.Label]) -> None:
         self._directories = directories
         self._directory_of = _directory_of(labels)
-        self._unknown: dict[str, set[str]] = {}  # of each directory, since it last knew a player
+        self._unknown = InARow(clock, UNKNOWN_IN_A_ROW)  # players of each directory
 
     def reconfigure(self, tables: Mapping[str, config.Directory], labels: Mapping[str, config.Label]) -> None:
         """Ask these directories from the next look-up on; one that runs ends with what it began with.
@@ -40,7 +42,7 @@ class Recipients:
         """
         self._directories.reconfigure(tables)
         self._directory_of = _directory_of(labels)
-        self._unknown.clear()
+        self._unknown.forget()
 
     def in_use(self) -> Iterator[tuple[str, str, Remembered]]:
         """Each directory that a label uses: its name, one of the labels, and itself."""
@@ -51,12 +53,13 @@ class Recipients:
 
     def degraded(self) -> Iterator[Degraded]:
         """The directories that do not answer, or know nobody, and whose players can't be looked up for that."""
+        know_nobody = {name for name, _ in self._unknown.found()}
         for name, why in self._directories.trouble().items():
             whom = some_names(label for label, directory in self._directory_of.items() if directory == name)
             if why:
                 text = f"directory {name}: {why}; messages of {whom} are taken unchecked, and wait"
                 yield Degraded("directory", name, text)
-            elif len(self._unknown.get(name, ())) >= UNKNOWN_IN_A_ROW:
+            elif name in know_nobody:
                 text = f"directory {name} knows none of the latest {UNKNOWN_IN_A_ROW} players that it was asked for"
                 yield Degraded("directory", name, f"{text}: is it empty, or asked for another id? Labels: {whom}")
 
@@ -81,11 +84,9 @@ class Recipients:
             )
             return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason=f"the directory {name} failed unexpectedly")
         if found is None:
-            unknown = self._unknown.setdefault(name, set())
-            if len(unknown) < UNKNOWN_IN_A_ROW:
-                unknown.add(user)
+            self._unknown.failed(name, whose=user)
             return Resolved(user, why_not=WhyNot.UNKNOWN)
-        self._unknown.pop(name, None)
+        self._unknown.worked(name)
         user = found.id or user
         if not found.may_be_contacted(channel):
             return Resolved(user, why_not=WhyNot.MAY_NOT)

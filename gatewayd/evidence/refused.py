@@ -5,52 +5,35 @@ Owns what counts as such. Who posts them is known by a secret path or a signed t
 
 from collections.abc import Iterator
 
-from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
+from gatewayd.core.in_a_row import InARow
 from gatewayd.core.model import Degraded
 
 AT_LEAST = 3
 """So many in a row, and none that was good, say that something is wrong."""
-
-KEPT = 3600.0
-"""Seconds since the latest one for which it is said: providers repeat what was refused."""
-
-
-class _RefusedInARow(Struct):
-    """Of one table of the file: how many in a row, why the latest, and when that was (seconds of our clock)."""
-
-    in_a_row: int
-    why: str
-    latest: float
 
 
 class RefusedPosts:
     """`source` is the table's name: esp.sendgrid, providers.twilio."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._refused: dict[str, _RefusedInARow] = {}
+        self._refused = InARow(clock, AT_LEAST)
 
     def refused(self, source: str, why: str) -> None:
         """A post of this one was not taken."""
-        before = self._refused.get(source)
-        in_a_row = before.in_a_row + 1 if before is not None else 1
-        self._refused[source] = _RefusedInARow(in_a_row, why, self._clock.seconds())
+        self._refused.failed(source, why)
 
     def good(self, source: str) -> None:
         """One was."""
-        self._refused.pop(source, None)
+        self._refused.worked(source)
 
     def forget(self) -> None:
-        """The file has been read again: what was wrong may be right now."""
-        self._refused.clear()
+        """The file has been read again."""
+        self._refused.forget()
 
     def degraded(self) -> Iterator[Degraded]:
         """See SaysDegraded."""
-        for source, found in list(self._refused.items()):
-            if self._clock.seconds() - found.latest > KEPT:
-                del self._refused[source]
-            elif found.in_a_row >= AT_LEAST:
-                text = f"{source}: its latest {found.in_a_row} posts were refused: {found.why}"
-                yield Degraded("events", source, f"{text}; what became of its messages nobody hears")
+        for source, run in self._refused.found():
+            text = f"{source}: its latest {run.count} posts were refused: {run.why}"
+            yield Degraded("events", source, f"{text}; what became of its messages nobody hears")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
 from gatewayd import config
@@ -73,7 +74,7 @@ def test_a_directory_is_renamed_in_the_middle_of_a_look_up(labels: dict[str, con
             return ANNA
 
     opened = Directories(None, {"players": TABLE}, lambda reactor, name, table: Slow())  # type: ignore[arg-type,return-value]
-    recipients = Recipients(opened, LABELS)
+    recipients = Recipients(Clock(), opened, LABELS)
     given = asked(recipients, Channel.SMS)
     recipients.reconfigure({"pam": config.PluginDirectory(type="fake", default_region="DK")}, labels)
     answer.callback(None)
@@ -81,8 +82,9 @@ def test_a_directory_is_renamed_in_the_middle_of_a_look_up(labels: dict[str, con
 
 
 def test_a_directory_that_knows_nobody_is_degraded() -> None:
-    """Of twenty different players in a row, whoever of them comes again; one that it knows ends that, and a reload."""
-    recipients = recipients_of(LABELS, players=Players({"hhu234556": ANNA}))
+    """Of twenty different players in a row, whoever comes again; one that it knows ends that, a reload, and an hour."""
+    clock = Clock()
+    recipients = recipients_of(LABELS, clock, players=Players({"hhu234556": ANNA}))
 
     def unknown(*users: int) -> list[str]:
         for user in users:
@@ -94,6 +96,11 @@ def test_a_directory_that_knows_nobody_is_degraded() -> None:
     assert unknown(*range(19), *range(19)) == []
     assert unknown(19) == said
     asked(recipients)
+    assert unknown() == []
+    assert unknown(*range(30)) == said
+    clock.advance(3600)
+    assert unknown() == said
+    clock.advance(1)
     assert unknown() == []
     assert unknown(*range(30)) == said
     recipients.reconfigure({"players": TABLE}, LABELS)
