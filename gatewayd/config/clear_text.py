@@ -53,6 +53,9 @@ def _without_port(host: str) -> str:
     return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
+_AUTHORITY_END = re.compile(r"[/?#]")
+"""What follows may hold a password, and is none of the machines."""
+
 _IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
 
 
@@ -66,7 +69,7 @@ def _database_hosts(connect: Mapping[str, str]) -> list[str]:
             return _machines(connect[key])
     for text in connect.values():
         if "://" in text:
-            return _machines(text.partition("://")[2].partition("/")[0].rpartition("@")[2], ported=True)
+            return _machines(_AUTHORITY_END.split(text.partition("://")[2])[0].rpartition("@")[2], ported=True)
         if found := _IN_TEXT.search(text):
             return _machines(found[1])
     return []

@@ -44,6 +44,14 @@ def test_clear_text_to_another_machine_is_an_error(table: dict[str, Any]) -> Non
     assert not list(directory_faults("directories.players", table | {"clear_text": True}))
 
 
+@pytest.mark.parametrize("rest", ["?password=hush", "/pam?password=hush", ":5432?password=hush", "#hush"])
+def test_of_a_databases_url_nothing_but_the_machine_is_named(rest: str) -> None:
+    """What goes into the log must not hold the password, where no path stands before the query either."""
+    table = sql("psycopg", conninfo=f"postgresql://gw:hush@db.internal{rest}")
+    [fault] = directory_faults("directories.players", table)
+    assert "goes in clear text to db.internal (" in fault
+
+
 @pytest.mark.parametrize(
     "table",
     [
