@@ -40,10 +40,12 @@ class LastWords:
 
     def recall(self) -> None:
         """Remember what a former process left. Its file stays until the store knows that."""
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return
         try:
             self._recalled = msgspec.json.decode(self._path.read_bytes(), type=Words)
+        except FileNotFoundError:
+            return
         except (OSError, msgspec.MsgspecError) as error:
             log.error("can't read what a former process could not store, {path}: {error}", path=self._path, error=error)
             return

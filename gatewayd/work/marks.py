@@ -63,8 +63,9 @@ class Marks:
         self._store = store
         self._marks: Memory[Mark] = Memory(MOST, KEPT_FOR)
         self._unwritten: Memory[Unwritten] = Memory(MOST_UNWRITTEN, KEPT_FOR)
-        self._not_stored: dict[str, Mark] = {}
-        self._not_put_back: dict[str, str] = {}
+        # Of messages in work, and what was recalled: no others push these out, however long the store takes no writes.
+        self._not_stored: dict[str, Mark] = {}  # the next hop took it, and the store does not know that
+        self._not_put_back: dict[str, str] = {}  # the lease under which nothing left, as the store does not know
 
     def written(self, message_id: str, channel: Channel, route: str, stamp: int) -> None:
         """Its bytes may be written from now on; `stamp` is the mark's, as the store gave it."""
@@ -101,7 +102,6 @@ class Marks:
         """It is put back, and nothing of it was taken under this lease, whether it was marked under it or not."""
         earlier = self.unwritten_leases(message_id)
         self._unwritten.put(message_id, Unwritten(self._clock.seconds(), (*earlier[1 - LEASES :], lease)))
-
         self._not_put_back[message_id] = lease
 
     def put_back(self, message_id: str) -> None:
@@ -122,15 +122,21 @@ class Marks:
 
     def forgotten(self, item: Leased) -> Mark | None:
         """The mark that the store should have of a leased message, and has not; or has, but not that it was taken."""
-        mark = self._marks.get(item.message.id)
+        mark = self._known(item.message.id)
         return mark if mark is not None and (item.mark < mark.stamp or mark.handed is not None) else None
 
-    async def restate(self, age: float, evidence: EvidenceSink) -> int:
-        """Tell the store what was written in the last `age` seconds; how much of that it had forgotten.
+    def _known(self, message_id: str) -> Mark | None:
+        return self._not_stored.get(message_id) or self._marks.get(message_id)
 
-        Receipts that had come before, and waited for their message, are `evidence` now.
+    async def restate(self, age: float, evidence: EvidenceSink) -> int:
+        """Tell the store what was written in the last `age` seconds, and what it does not know yet.
+
+        The result is how much it had forgotten. Receipts that had come before, and waited for their message, are
+        `evidence` now.
         """
         count = 0
+        for message_id, mark in self._not_stored.items():
+            self._marks.put(message_id, replace(mark, at=self._clock.seconds()))
         for some in self._marks.since(self._clock.seconds() - age, AT_ONCE):
             forgotten, uncertain = await self._tell(some)
             count += len(forgotten)
@@ -143,7 +149,7 @@ class Marks:
         return await persist(self._clock, lambda: self._store.restate_marks(marks))
 
     async def _settle(self, message_id: str, evidence: EvidenceSink) -> None:
-        mark = self._marks.get(message_id)
+        mark = self._known(message_id)
         if mark is not None and mark.handed is not None:
             channel, handed = mark.channel, mark.handed
             settled = await persist(self._clock, lambda: self._store.settle_sent(message_id, channel, handed))

@@ -59,23 +59,24 @@ class RecentStatuses:
         self._store = store
         self._statuses: Memory[Statuses] = Memory(MOST, KEPT_FOR)
         self._receipts: Memory[Received] = Memory(MOST_RECEIPTS, KEPT_FOR)
-        self._not_stored: set[str] = set()
+        # The letters of what Smartico took, as the store does not know yet: no others push these out.
+        self._not_stored: dict[str, str] = {}
 
     def heard(self, message_id: str, status: Report) -> None:
         """Smartico took this status of it."""
-        before, letter = self._statuses.get(message_id) or _NONE, LETTERS[status]
+        before, letter = self._known(message_id), LETTERS[status]
         # One that was told once more, as a person asked, stands where it was.
         heard = before.heard if letter in before.heard else before.heard + letter
-        self._not_stored.add(message_id)
+        self._not_stored[message_id] = heard
         self._put(message_id, heard, before.recorded)
 
     def stored(self, message_id: str) -> None:
         """The store knows what Smartico took of it."""
-        self._not_stored.discard(message_id)
+        self._not_stored.pop(message_id, None)
 
     def not_stored(self) -> dict[str, str]:
         """The letters of what Smartico took, of messages of which the store does not know that yet."""
-        return {one: (self._statuses.get(one) or _NONE).heard for one in self._not_stored}
+        return dict(self._not_stored)
 
     def recall(self, heard: Mapping[str, str]) -> None:
         """A former process could not store these."""
@@ -85,7 +86,7 @@ class RecentStatuses:
 
     def recorded(self, message_id: str, event: Event) -> None:
         """This moved it, and whoever brought it does not bring it again."""
-        before = self._statuses.get(message_id) or _NONE
+        before = self._known(message_id)
         if event not in before.recorded:
             self._put(message_id, before.heard, _followed_by(before.recorded, event))
 
@@ -100,9 +101,19 @@ class RecentStatuses:
         for some in self._receipts.since(self._clock.seconds() - age, AT_ONCE):
             yield [received.receipt for _, received in some]
 
+    def _known(self, message_id: str) -> Statuses:
+        known = self._statuses.get(message_id) or _NONE
+        heard = self._not_stored.get(message_id, known.heard)
+        return known if heard == known.heard else Statuses(known.at, heard, known.recorded)
+
     async def restate(self, age: float) -> int:
-        """Tell the store what was heard and recorded in the last `age` seconds; of how many it had forgotten any."""
+        """Tell the store what was heard and recorded in the last `age` seconds, and what it does not know yet.
+
+        The result is of how many it had forgotten any.
+        """
         count = 0
+        for message_id, heard in self._not_stored.items():
+            self._put(message_id, heard, self._known(message_id).recorded)
         for some in self._statuses.since(self._clock.seconds() - age, AT_ONCE):
             replies = await self._restate([message_id for message_id, _ in some])
             count += sum(forgotten or is_open for forgotten, is_open, _ in replies)
@@ -118,9 +129,10 @@ class RecentStatuses:
 
         Heard before it is told again only where a person asked for that: Redis knows then that it was heard.
         """
-        letter = LETTERS[job.status]
-        if letter not in (self._statuses.get(job.message_id) or _NONE).heard:
+        letter, known = LETTERS[job.status], self._known(job.message_id)
+        if letter not in known.heard:
             return True
+        self._put(job.message_id, known.heard, known.recorded)
         return any(letter in to_tell for _, _, to_tell in await self._restate([job.message_id]))
 
     async def _restate(self, message_ids: list[str]) -> list[tuple[bool, bool, str]]:

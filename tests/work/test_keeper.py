@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -12,7 +13,7 @@ from gatewayd.core.status import Event, State
 from gatewayd.work.chores import STRAY_AFTER
 from gatewayd.work.keeper import BEAT, Keeper
 from gatewayd.work.last_words import LastWords
-from gatewayd.work.marks import Marks
+from gatewayd.work.marks import KEPT_FOR, Marks
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import DEAD_AFTER
 from gatewayd.work.statuses import RecentStatuses
@@ -118,8 +119,9 @@ def test_a_new_process_takes_back_what_its_predecessor_held() -> None:
     assert database.queues["sms"] == {}
 
 
-def test_a_new_process_says_what_its_predecessor_could_not_store(tmp_path: Path) -> None:
-    """Also of a message that a peer has taken over meanwhile: it waits for evidence, and that is this."""
+@pytest.mark.parametrize("away", [0, int(2 * KEPT_FOR)])
+def test_a_new_process_says_what_its_predecessor_could_not_store(tmp_path: Path, away: int) -> None:
+    """Also of a message that a peer has taken over meanwhile, and however long the store still takes no writes."""
     clock, database = clocked()
     kept = tmp_path / "kept.json"
     before, peer = Instance(clock, database, boot="before", kept=kept), Instance(clock, database, "two")
@@ -129,8 +131,11 @@ def test_a_new_process_says_what_its_predecessor_could_not_store(tmp_path: Path)
     before.last_words.keep()
     run(peer.store.recover("one"))
     after = Instance(clock, database, boot="after", kept=kept)
+    after.store.down = True
     after.keeper.startService()
-    beats(clock, 2)
+    beats(clock, away)
+    after.store.down = False
+    beats(clock, 9)
     assert database.rows[message.id].state is State.SENT
     assert not kept.exists()
 

@@ -60,7 +60,7 @@ def test_what_could_not_be_stored_is_known_after_the_next_start(path: Path) -> N
 
 
 def test_a_status_that_was_told_is_not_told_again(path: Path) -> None:
-    """Smartico took it, and the store did not hear of that."""
+    """Smartico took it, and the store did not hear of that, nor for long after the next start."""
     bench = ended_on_a_full_disk()
     bench.store.down = False
     message_id = bench.attempts[0].message.id
@@ -72,6 +72,15 @@ def test_a_status_that_was_told_is_not_told_again(path: Path) -> None:
     LastWords(path, Marks(bench.clock, bench.store), statuses).recall()
     [job] = run(bench.store.lease_reports(1))
     assert run(statuses.is_to_tell(job)) is False
+    again = RecentStatuses(bench.clock, bench.store)
+    LastWords(path, Marks(bench.clock, bench.store), again).recall()
+    bench.clock.advance(2 * KEPT_FOR)
+    for other in "xyz":
+        again.heard(other, Report.ACCEPTED)
+        again.stored(other)
+    assert run(again.is_to_tell(job)) is False
+    assert run(again.restate(KEPT_FOR)) == 0, "said already"
+    assert again.not_stored() == statuses.not_stored() == {message_id: "a"}
 
 
 def test_what_a_process_has_not_said_its_successor_says(path: Path) -> None:
@@ -83,6 +92,22 @@ def test_what_a_process_has_not_said_its_successor_says(path: Path) -> None:
     words.recall()
     words.keep()
     assert path.read_bytes() == before
+
+
+def test_what_is_not_stored_is_not_forgotten_for_others(path: Path) -> None:
+    """However long the store takes no writes, and whatever is sent before it has heard of it."""
+    bench = ended_on_a_full_disk()
+    LastWords(path, bench.marks, RecentStatuses(bench.clock, bench.store)).keep()
+    marks = Marks(bench.clock, bench.store)
+    LastWords(path, marks, RecentStatuses(bench.clock, bench.store)).recall()
+    bench.clock.advance(2 * KEPT_FOR)
+    for other in "xyz":
+        marks.written(other, Channel.SMS, "world", 1)
+    mark = marks.forgotten(bench.attempts[0])
+    assert mark is not None
+    assert mark.handed == Handed("world", ("r1",))
+    run(marks.restate(KEPT_FOR, FakeEvidence()))
+    assert bench.told() == "a"
 
 
 def test_a_usual_stop_leaves_no_file(path: Path) -> None:

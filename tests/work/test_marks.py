@@ -258,6 +258,7 @@ def test_what_was_told_is_bounded_in_age() -> None:
     bench = Bench()
     message = bench.accept()
     bench.statuses.heard(message.id, Report.ACCEPTED)
+    bench.statuses.stored(message.id)
     bench.clock.advance(KEPT_FOR + 1)
     bench.statuses.heard(f"{ID}2", Report.ACCEPTED)
     assert run(bench.statuses.restate(2 * KEPT_FOR)) == 0
