@@ -277,13 +277,18 @@ def fault(
     return f"TLS failed: {disliked(error, remedy, own)}" if isinstance(error, SSL.Error) else ""
 
 
+def faults(error: SSL.Error) -> list[str]:
+    """OpenSSL's words for what was wrong; none of a failed call to the system, which has a number in that place."""
+    said = error.args[0] if error.args and isinstance(error.args[0], list | tuple) else ()
+    return [str(each[-1]) for each in said if isinstance(each, tuple) and each]
+
+
 def disliked(error: SSL.Error, remedy: str = "set ca_file", own: str = "set certificate and private_key") -> str:
     """OpenSSL's constant words, which hold no address, and what to do.
 
     `remedy` is what to do about an authority that is not known here, `own` where a certificate of ours is wanted.
     """
-    faults = error.args[0] if error.args else ()
-    words = ", ".join(str(each[-1]) for each in faults if isinstance(each, tuple) and each) or "no reason given"
+    words = ", ".join(faults(error)) or "no reason given"
     if words.endswith(_REMEDIED):
         hint = remedy
     elif words.endswith(_NONE_SHOWN):

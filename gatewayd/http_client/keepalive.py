@@ -5,7 +5,7 @@ hold up all behind it.
 """
 
 from socket import MSG_DONTWAIT, MSG_PEEK
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 from typing import Protocol as TypingProtocol
 
 from OpenSSL import SSL
@@ -190,8 +190,8 @@ class ClientConnection(Protocol):
                 waiting.callback(self._reader)
             elif self._served and not self._reader.begun:
                 waiting.errback(Failure(Stale()))
-            elif not self._reader.begun and (faults := _faults_of_our_certificate(reason.value)):
-                waiting.errback(Failure(CertificateRefused(faults)))
+            elif not self._reader.begun and _is_about_our_certificate(reason.value):
+                waiting.errback(Failure(CertificateRefused(*reason.value.args)))
             else:
                 waiting.errback(reason)
         self._closed.callback(None)
@@ -252,11 +252,8 @@ class ClientConnection(Protocol):
         self.abandon()
 
 
-def _faults_of_our_certificate(problem: BaseException | None) -> list[Any]:
-    """What OpenSSL said, where that is an alert about our certificate; nothing where it is not."""
-    said = problem.args[0] if isinstance(problem, SSL.Error) and problem.args else ()
-    faults = [each for each in said if isinstance(each, tuple) and each]
-    return faults if any(str(each[-1]).endswith(tls.OURS_REFUSED) for each in faults) else []
+def _is_about_our_certificate(problem: BaseException | None) -> TypeGuard[SSL.Error]:
+    return isinstance(problem, SSL.Error) and any(fault.endswith(tls.OURS_REFUSED) for fault in tls.faults(problem))
 
 
 def _is_ended(transport: Any) -> bool:

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from certificates import Authority
 from gatewayd.core.tls import RenewedOptions, UnusableFile, client_options, fault, usable
+from gatewayd.http_client import origin
 
 HOST = "127.0.0.1"
 NAMES_NONE = "the certificate is not for this host: its subjectAltName names none"
@@ -149,6 +150,13 @@ async def test_what_tls_disliked_says_what_to_do(tmp_path: Path) -> None:
             assert (await hears(place, client_options(HOST, ca_file=authority.ca_file))).endswith(f": {words}")
         finally:
             await port.stopListening()
+
+
+@pytest.mark.parametrize("error", [SSL.SysCallError(104, "ECONNRESET"), SSL.ZeroReturnError(), SSL.Error([()])])
+def test_what_openssl_gives_no_words_for_is_said_too(error: SSL.Error) -> None:
+    """A failed call to the system has a number where the others have their faults."""
+    assert fault(error) == "TLS failed: no reason given"
+    assert origin.reason(error, "host") == "TLS with the host failed: no reason given"
 
 
 @pytest_twisted.ensureDeferred
