@@ -132,8 +132,8 @@ async def test_a_thousand_messages_go_out() -> None:
     """The window and the rate let a thousand through, each once."""
     async with running(rate="2000/s") as (world, smsc):
         # Nobody waits long for the window, however slow the machine.
-        for first in range(0, 1000, 200):
-            await gatherResults([world.send(order(number)) for number in range(first, first + 200)])
+        for first in range(0, 1000, 50):
+            await gatherResults([world.send(order(number)) for number in range(first, first + 50)])
         assert len(smsc.messages) == 1000
         await until(lambda: len(world.evidence.receipts) == 1000)
         assert world.rates.calls < 400
