@@ -1,7 +1,7 @@
 """SIGHUP: the configuration is read again and all of it is in force, or, where it has an error, nothing has changed.
 
 Owns what a part is given of the configuration; assembly asks it at the start. What a daemon is connected to, and what
-it listens on, stays until a restart.
+it listens on, stays until a restart; what its listeners show does not.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -24,6 +24,7 @@ from gatewayd.intake.api import ApiPaths
 from gatewayd.intake.guard import IntakeGuard
 from gatewayd.operators.admin import AdminPaths
 from gatewayd.operators.audit import AuditLog
+from gatewayd.operators.certificates import ListenerCertificates
 from gatewayd.operators.degraded import WaysOut
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.systemd import notify
@@ -78,6 +79,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     returned_mail: ReturnedMail | None
     works: Mapping[Channel, MessageWork]
     audit: AuditLog | None
+    certificates: ListenerCertificates
     metrics: Metrics
     make_due: Callable[[Channel, bool], Coroutine[Any, Any, None]]
 
@@ -167,6 +169,7 @@ class Reload:
                         "a bug: messages that wait for a way out keep the time of their next try", failure
                     )
                 )
+        parts.certificates.reload()
         self._config = config
 
 

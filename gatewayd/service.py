@@ -45,6 +45,7 @@ from gatewayd.http.ports import Listener
 from gatewayd.http_client.lookups import in_threads_of_their_own
 from gatewayd.intake.guard import LOOK_FOR_LIFTED
 from gatewayd.operators.audit_head import HeadKeeper
+from gatewayd.operators.certificates import ListenerCertificates
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
 from gatewayd.operators.daemon import Daemon
 from gatewayd.operators.degraded import WaysOut
@@ -168,6 +169,8 @@ def gatewayd(
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
     public = make_public(shared, tracker, callbacks)
+    listeners = make_listeners(shared, admin, returned_mail, public, api)
+    certificates = ListenerCertificates(reactor, listeners)
     parts = Parts(
         recipients=shared.recipients,
         guard=shared.guard,
@@ -188,6 +191,7 @@ def gatewayd(
         returned_mail=returned_mail,
         works=queues.messages,
         audit=shared.audit,
+        certificates=certificates,
         metrics=shared.metrics,
         make_due=lambda channel, every: shared.store.make_due(channel, every=every),
     )
@@ -204,6 +208,7 @@ def gatewayd(
         reporter.degraded,
         unmatched.degraded,
         reload.degraded,
+        certificates.degraded,
         api.degraded,
         *((public.degraded,) if public is not None else ()),
         *(one.degraded for one in head_keeper),
@@ -233,7 +238,7 @@ def gatewayd(
             admin.watch,
             Regularly(reactor, SAY_SO_EVERY, working.look, "saying what this process works on"),
             Regularly(reactor, LOOK_FOR_LIFTED, shared.guard.forget_lifted, "looking at guards"),
-            *make_listeners(shared, admin, returned_mail, public, api),
+            *listeners.values(),
             WallWatch(reactor, clock, shared.look_at_the_time),
             HugePages(reactor),
             Watchdog(reactor, os.environ, os.getpid()),

@@ -71,14 +71,14 @@ class Authority:
         context = CertificateOptions(privateKey=self._key, certificate=self._certificate)
         return SSL4ServerEndpoint(reactor, 0, context, interface="127.0.0.1")
 
-    def client(self, name: str) -> tuple[str, str]:
-        """The files of a client certificate and its key."""
-        certificate, key = self._issue(name)
+    def client(self, name: str, days: tuple[int, int] = DAYS) -> tuple[str, str]:
+        """The files of a client certificate and its key, valid from and to `days` from now."""
+        certificate, key = self._issue(name, days)
         return str(self._write(f"{name}.pem", certificate)), str(self._write(f"{name}.key", key))
 
-    def files(self, name: str) -> tuple[str, str]:
-        """The files of a server certificate and its key."""
-        return self.client(name)
+    def files(self, name: str, days: tuple[int, int] = DAYS) -> tuple[str, str]:
+        """The files of a server certificate and its key, valid from and to `days` from now."""
+        return self.client(name, days)
 
     def _issue(self, name: str, days: tuple[int, int] = DAYS) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())

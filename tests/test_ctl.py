@@ -659,7 +659,7 @@ def test_an_admin_listener_with_tls_is_believed_by_the_file_that_it_shows(tmp_pa
             config.write_text(f'[admin]\nlisten = ["ssl:{where}:privateKey={key}:certKey={certificate}"]\n')
             assert open_client(config).get("/healthz") == {"healthy": True}
             config.write_text(f'[admin]\nlisten = ["ssl:{where}:privateKey={key}:certKey={renewed}"]\n')
-            with pytest.raises(NoDaemon, match="a renewed one counts after a restart"):
+            with pytest.raises(NoDaemon, match="a renewed one counts after a reload"):
                 open_client(config).get("/healthz")
             config.write_text(f'[admin]\nlisten = ["ssl:{where}:privateKey={tmp_path}/gone.pem"]\n')
             with pytest.raises(NoDaemon, match="No such file or directory"):

@@ -1,6 +1,6 @@
 """Whoever may speak to us: Smartico, operators, returned mail, the world; and where each of them is listened for."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 from gatewayd import __version__
 from gatewayd.assembly.queues import Queues
@@ -132,12 +132,16 @@ def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Publi
 
 def make_listeners(
     shared: Shared, admin: AdminPaths, returned_mail: ReturnedMail | None, public: PublicPaths | None, api: ApiPaths
-) -> Iterator[Listener]:
-    """Last in the list, as whoever can be asked must be able to answer; Smartico's comes last of them."""
+) -> dict[str, Listener]:
+    """By the names of their tables. Last of what starts, as whoever can be asked must be able to answer; Smartico's
+    comes last of them.
+    """
     reactor, config = shared.reactor, shared.config
-    yield Listener(reactor, config.admin.listen, admin.site(reactor), socket_mode=0o660)
+    found = {"admin": Listener(reactor, config.admin.listen, admin.site(reactor), socket_mode=0o660)}
     if returned_mail is not None and config.bounces is not None:
-        yield Listener(reactor, config.bounces.listen, returned_mail, reuse_port=config.bounces.reuse_port)
+        found["bounces"] = Listener(reactor, config.bounces.listen, returned_mail, reuse_port=config.bounces.reuse_port)
     if public is not None and config.public is not None:
-        yield Listener(reactor, config.public.listen, public.site(reactor), reuse_port=config.public.reuse_port)
-    yield Listener(reactor, config.api.listen, api.site(reactor), reuse_port=config.api.reuse_port)
+        site = public.site(reactor)
+        found["public"] = Listener(reactor, config.public.listen, site, reuse_port=config.public.reuse_port)
+    found["api"] = Listener(reactor, config.api.listen, api.site(reactor), reuse_port=config.api.reuse_port)
+    return found

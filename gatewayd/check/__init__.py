@@ -44,7 +44,7 @@ async def look_at_everything(
 
 
 def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
-    yield "configuration", _now([*house.look(config), *bulk.unsubscribing(config)])
+    yield "configuration", _now([*house.look(config, reactor.seconds()), *bulk.unsubscribing(config)])
     yield "redis", redis.look(reactor, config.redis)
     for name, table in config.directories.items():
         users = {label: own for label, own in config.labels.items() if own.directory == name}

@@ -2,7 +2,7 @@
 
 A label without a way out or in test mode, or whose quiet hours are longer than its deadline, a way that nobody
 uses, clear text where carriers leave a choice, a secret that others on this host can read, a DKIM key that many
-receivers can't use.
+receivers can't use, a certificate of ours that ends soon.
 """
 
 import re
@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gatewayd import config
-from gatewayd.check.finding import WARN, Finding
+from gatewayd.check.finding import FAIL, WARN, Finding
 from gatewayd.config.clear_text import beyond_loopback
+from gatewayd.config.endpoint_words import words
+from gatewayd.config.pem import certificates
 from gatewayd.config.secret import read_secret
 from gatewayd.core.durations import spoken
+from gatewayd.core.validity import ending, has_ended
 
 _SECRET_KEYS = re.compile(r"(^|_)(secret|password|secret_key|api_key|authorization|signing_key|private_key)$")
 
@@ -27,8 +30,8 @@ _PEM_KEYS = ("ca_file", "certificate", "private_key")
 """Which have a file's path as it is."""
 
 
-def look(config_: config.Config) -> list[Finding]:
-    """What the tables say together."""
+def look(config_: config.Config, now: float) -> list[Finding]:
+    """What the tables say together, `now` in seconds since the epoch."""
     return [
         *_without_a_way(config_),
         *_in_test_mode(config_),
@@ -38,6 +41,7 @@ def look(config_: config.Config) -> list[Finding]:
         *_no_hosts(config_),
         *_clear(config_),
         *_keys(config_),
+        *_certificates(config_, now),
     ]
 
 
@@ -131,6 +135,31 @@ def _keys(config_: config.Config) -> Iterator[Finding]:
         if keys and all(isinstance(key, Ed25519PrivateKey) for key in keys):
             text = "every DKIM key is ed25519, which Gmail and Microsoft do not verify: an rsa key beside it"
             yield Finding(WARN, f"label {name}", text)
+
+
+def _certificates(config_: config.Config, now: float) -> Iterator[Finding]:
+    """Of our own listeners, and those that we show to others: one that has ended, or will soon."""
+    for table, endpoints in config_.listens.items():
+        for index, endpoint in enumerate(endpoints):
+            said = words(endpoint)
+            if said.kind == "ssl":
+                yield from _dates(
+                    f"{table}.listen[{index}]", said.named.get("certKey") or said.named["privateKey"], now
+                )
+    for kind in ("relays", "smscs", "providers", "directories"):
+        for name, own in getattr(config_, kind).items():
+            if own_file := getattr(own, "certificate", ""):
+                yield from _dates(f"{kind}.{name}.certificate", own_file, now)
+
+
+def _dates(at: str, path: str, now: float) -> Iterator[Finding]:
+    try:
+        first = certificates(path)[0]
+    except (OSError, ValueError):
+        # It was read a moment ago; whoever replaces it just now will see.
+        return
+    if why := ending(first, now):
+        yield Finding(FAIL if has_ended(first, now) else WARN, at, f"the certificate in {path} {why}")
 
 
 def secrets(path: Path) -> list[Finding]:

@@ -2,7 +2,8 @@
 them before what they serve has drained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from socket import AF_UNIX, socket
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gatewayd.http.certificates import ShownCertificate
 from gatewayd.http.newcomers import fetch_all, fetch_the_last
 
 # mypy: disallow-untyped-calls=False
@@ -49,12 +51,16 @@ class _OneOfAFlood:
 
 
 class _SharedPorts:
-    """A reactor whose TCP listeners get SO_REUSEPORT where `reuse_port` says so, and a backlog fit for bursts."""
+    """A reactor whose TCP listeners get SO_REUSEPORT where `reuse_port` says so, and a backlog fit for bursts.
 
-    def __init__(self, reactor: Any, *, reuse_port: bool, socket_mode: int = 0o666) -> None:
+    `showing` is given what a TLS listener was to show, and gives what it does show.
+    """
+
+    def __init__(self, reactor: Any, *, reuse_port: bool, socket_mode: int, showing: Callable[[Any], Any]) -> None:
         self._reactor = reactor
         self._reuse_port = reuse_port
         self._socket_mode = socket_mode
+        self._showing = showing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -88,7 +94,7 @@ class _SharedPorts:
     ) -> IListeningPort:
         binding = self._binding(port, interface)
         found: IListeningPort = self._reactor.listenSSL(
-            binding, factory, contextFactory, backlog=max(backlog, BACKLOG), interface=interface
+            binding, factory, self._showing(contextFactory), backlog=max(backlog, BACKLOG), interface=interface
         )
         return found
 
@@ -116,14 +122,20 @@ def _remove_what_died(address: str) -> None:
 
 
 def listen(
-    reactor: Any, description: str, factory: Any, *, reuse_port: bool = False, socket_mode: int = 0o666
+    reactor: Any,
+    description: str,
+    factory: Any,
+    *,
+    reuse_port: bool = False,
+    socket_mode: int = 0o666,
+    showing: Callable[[Any], Any] = lambda options: options,
 ) -> Deferred[IListeningPort]:
     """Open the port that a Twisted server endpoint string describes. Raises CannotListenError.
 
     With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT). A unix socket gets
-    `socket_mode`, where the description names none.
+    `socket_mode`, where the description names none. `showing` makes of Twisted's TLS options what a TLS one shows.
     """
-    ports = _SharedPorts(reactor, reuse_port=reuse_port, socket_mode=socket_mode)
+    ports = _SharedPorts(reactor, reuse_port=reuse_port, socket_mode=socket_mode, showing=showing)
     try:
         endpoint = serverFromString(ports, description)
     except LookupError:
@@ -164,7 +176,8 @@ class Drainable(Protocol):
 class Listener(Service):
     """The ports of one site: all open from start, or the start fails; on stop they close first, then the site drains.
 
-    `drain_limit` is in seconds: as long as the slowest answer may take. `ports` are the open ones.
+    `drain_limit` is in seconds: as long as the slowest answer may take. `ports` are the open ones, `certificates` what
+    those with TLS show.
     """
 
     log = Logger()
@@ -186,6 +199,7 @@ class Listener(Service):
         self._socket_mode = socket_mode
         self._drain_limit = drain_limit
         self.ports: list[IListeningPort] = []
+        self.certificates: list[ShownCertificate] = []
 
     def privilegedStartService(self) -> None:
         """Bind while the process may still bind low ports."""
@@ -210,6 +224,7 @@ class Listener(Service):
                 self._site,
                 reuse_port=self._reuse_port,
                 socket_mode=self._socket_mode,
+                showing=partial(self._show, description),
             )
             opening.addCallbacks(self.ports.append, failed.append)
             if failed:
@@ -219,6 +234,10 @@ class Listener(Service):
                 failed[0].raiseException()
             self.log.info("listening on {endpoint}", endpoint=description)
 
+    def _show(self, description: str, options: Any) -> ShownCertificate:
+        self.certificates.append(ShownCertificate(description, options))
+        return self.certificates[-1]
+
     def stopService(self) -> Deferred[None]:
         """Close the ports, let running requests be answered; fires when the last answer has left."""
         super().stopService()
@@ -226,6 +245,7 @@ class Listener(Service):
 
     async def _stop(self) -> None:
         ports, self.ports = self.ports, []
+        self.certificates = []
         for description, port in zip(self._descriptions, ports, strict=True):
             # Who waits at a socket of systemd's is served by the next process.
             if not description.startswith("systemd:"):

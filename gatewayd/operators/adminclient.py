@@ -131,7 +131,7 @@ class AdminClient:
         except TimeoutError:
             raise NoDaemon(f"gatewayd at {self._where} did not answer within {TIMEOUT:g} s") from None
         except ssl.SSLCertVerificationError as error:
-            why = f"is not the one that its file has ({error.verify_message}): a renewed one counts after a restart"
+            why = f"is not the one that its file has ({error.verify_message}): a renewed one counts after a reload"
             raise NoDaemon(f"gatewayd's certificate at {self._where} {why}") from None
         except PermissionError:
             whose = "it is for root and the group gatewayd"

@@ -1,11 +1,13 @@
 """What the file itself says that an operator would want to hear."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certificates import Authority
+from gatewayd.check.finding import FAIL, WARN, Finding
 from gatewayd.check.house import keeps_out, look, secrets
 from gatewayd.config import parse
 
@@ -19,15 +21,20 @@ LABEL = {
 PLAYERS = {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}
 
 
-def said(**tables: Any) -> dict[str, str]:
-    """What is found in these tables, by subject."""
+def findings(**tables: Any) -> list[Finding]:
+    """What is found in these tables."""
     raw = {
         "gatewayd": {"secret_key": "k" * 32, "instance": "gw1"},
         "redis": {"endpoint": "unix:/run/redis.sock"},
         "directories": {"players": PLAYERS},
         **tables,
     }
-    return {one.what: one.found for one in look(parse(raw, {}))}
+    return look(parse(raw, {}), time.time())
+
+
+def said(**tables: Any) -> dict[str, str]:
+    """What is found in these tables, by subject."""
+    return {one.what: one.found for one in findings(**tables)}
 
 
 def test_a_label_without_a_way_out_and_ways_that_nobody_uses() -> None:
@@ -220,3 +227,27 @@ def test_a_secret_file_with_more_than_a_secret(tmp_path: Path) -> None:
     path.write_text(own + labels)
     found = {one.what for one in secrets(path)}
     assert found == {f"labels.{name}.api_key" for name in ("two", "blank", "mark", "lines")}
+
+
+@pytest.mark.parametrize(
+    ("days", "word", "why"),
+    [
+        ((-80, 10), WARN, "expires in 10 d"),
+        ((-80, 20), "", ""),
+        ((-5, 2), "", ""),
+        ((-90, -2), FAIL, "has expired, 2 d ago"),
+        ((3, 90), WARN, "is not valid before"),
+    ],
+)
+def test_a_certificate_of_ours_that_ends_soon(tmp_path: Path, days: tuple[int, int], word: str, why: str) -> None:
+    """A listener's, and one that is shown to a relay; of one that lives for a week the last day alone counts."""
+    certificate, key = Authority(tmp_path).files("go.amazing.co", days)
+    found = findings(
+        labels={"amazing": LABEL | {"relays": ["main"]}},
+        api={"listen": [f"ssl:443:privateKey={key}:certKey={certificate}"]},
+        relays={"main": {"host": "::1", "tls": "implicit", "certificate": certificate, "private_key": key}},
+    )
+    assert [(one.word, one.what) for one in found] == (
+        [(word, "api.listen[0]"), (word, "relays.main.certificate")] if word else []
+    )
+    assert all(f"the certificate in {certificate} {why}" in one.found for one in found)

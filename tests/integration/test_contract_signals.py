@@ -3,17 +3,23 @@
 import json
 import re
 import signal
+import ssl
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from http.client import HTTPSConnection
+from pathlib import Path
 
 import pytest
 from fair_clock import Stretch
 from outside import Outside, Smsc, until
 from outside_life import admin, others_go_on
+from outside_ports import free_port
+
+from certificates import Authority
 
 
 @pytest.fixture
@@ -235,3 +241,60 @@ def test_kill_9_and_restart(world: Outside) -> None:
     until(lambda: all(map(is_told_or_held, answers.values())), 30)
     texts = [submit.text for submit in world.smsc.submits]
     assert len(texts) == len(set(texts))
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload(world: Outside) -> None:
+    """To new connections: who is connected goes on. A file that can't be used changes nothing, and is named."""
+    authority = Authority(world.directory)
+    shown, key = world.directory / "go.pem", world.directory / "go.key"
+    world.settings["public"]["listen"] = [
+        f"ssl:{world.public}:privateKey={key}:certKey={shown}:interface=127.0.0.1",
+        f"haproxy:ssl:{free_port()}:privateKey={key}:certKey={shown}:interface=127.0.0.1",
+    ]
+
+    def renew(name: str, days: tuple[int, int]) -> None:
+        for made, used in zip(authority.files(name, days), (shown, key), strict=True):
+            Path(made).replace(used)
+
+    def serves() -> bool:
+        return ssl.get_server_certificate(("127.0.0.1", world.public)).strip() == shown.read_text().strip()
+
+    def certificates() -> list[str]:
+        return [text for text in admin(world, "/readyz").json["degraded"] if "certificate" in text]
+
+    renew("old.amazing.co", (-80, 10))
+    world.start()
+    assert serves()
+    assert re.fullmatch(r"the certificate of \[public\] expires in 10 d \(\S+Z\): .*", certificates()[0])
+    kept = HTTPSConnection("127.0.0.1", world.public, context=ssl._create_unverified_context())
+    kept.request("GET", "/u/x")
+    kept.getresponse().read()
+    renew("new.amazing.co", (-1, 90))
+    assert not serves()
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("[public] shows a new certificate on ssl:")
+    world.daemon.logged("[public] shows a new certificate on haproxy:ssl:")
+    assert serves()
+    assert certificates() == []
+    kept.request("GET", "/u/x")
+    assert kept.getresponse().status == 200
+    kept.close()
+    served = shown.read_text()
+    shown.write_text("-----BEGIN")
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("the configuration is kept as it was: public.listen[0]: is not a Twisted server endpoint")
+    shown.write_text(served)
+    assert serves()
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("[public] shows the same certificate on ssl:")
+    # The file names others: what is shown is read from where the daemon began, until a restart.
+    other = authority.files("other.amazing.co")
+    world.settings["public"]["listen"] = [f"ssl:{world.public}:privateKey={other[1]}:certKey={other[0]}"]
+    world.write()
+    shown.unlink()
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.logged("[public] shows the former certificate, valid until ")
+    world.daemon.logged(f"can't be used: cannot read {shown}: No such file or directory")
+    world.daemon.logged("[public] has changed: that takes a restart")
+    shown.write_text(served)
+    assert serves()
