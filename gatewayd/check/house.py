@@ -146,6 +146,8 @@ def _certificates(config_: config.Config, now: float) -> Iterator[Finding]:
                 yield from _dates(
                     f"{table}.listen[{index}]", said.named.get("certKey") or said.named["privateKey"], now
                 )
+    if config_.redis.certificate:
+        yield from _dates("redis.certificate", config_.redis.certificate, now)
     for kind in ("relays", "smscs", "providers", "directories"):
         for name, own in getattr(config_, kind).items():
             if own_file := getattr(own, "certificate", ""):

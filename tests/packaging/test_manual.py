@@ -270,6 +270,7 @@ def test_every_path_is_there() -> None:
                     "gatewayd.toml.installed",
                     "gatewayd.toml.dpkg-dist",
                     "secrets",
+                    "tls",
                 ), path
         if "/usr/lib/gatewayd/bin/" in text:
             assert "/usr/lib/gatewayd/bin/twistd" in units
