@@ -5,28 +5,26 @@ our name, and a BIMI record's form. Nothing here fails the check; each line says
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from ipaddress import ip_address
 
 from publicsuffixlist import PublicSuffixList
 
 from gatewayd import config
-from gatewayd.check.dns import CannotLookUp, Lookup, sender_domains
+from gatewayd.check.dns import CannotLookUp, Lookup, Question, asked_of, sender_domains
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
-
-Question = Callable[[Lookup], Awaitable[list[Finding]]]
 
 
 def questions(config_: config.Config) -> Iterator[Question]:
     """Each thing to find out; all can be asked at once."""
     for name, label in config_.labels.items():
         for domain in sender_domains(label):
-            yield lambda lookup, name=name, domain=domain: alignment(lookup, config_, name, domain)  # type: ignore[misc]
-            yield lambda lookup, domain=domain: bimi(lookup, domain)  # type: ignore[misc]
+            yield asked_of(alignment, config_, name, domain)
+            yield asked_of(bimi, domain)
     for name, relay in config_.relays.items():
         if relay.helo and not relay.provider:
-            yield lambda lookup, name=name, helo=relay.helo: way_back(lookup, name, helo)  # type: ignore[misc]
+            yield asked_of(way_back, name, relay.helo)
 
 
 def unsubscribing(config_: config.Config) -> list[Finding]:

@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -21,6 +21,9 @@ from gatewayd.check.finding import OK, SKIP, WARN, Finding
 
 Lookup = Callable[[str, str], Awaitable[list[str]]]
 """The records of one name and type (TXT, MX, A, AAAA, PTR), as texts; none: empty. Raises CannotLookUp."""
+
+Question = Callable[[Lookup], Awaitable[list[Finding]]]
+P = ParamSpec("P")
 
 
 class CannotLookUp(Exception):
@@ -77,20 +80,27 @@ def sender_domains(*labels: config.Label) -> list[str]:
     return [name for name in dict.fromkeys(domains) if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]
 
 
-def questions(config_: config.Config) -> Iterator[Callable[[Lookup], Awaitable[list[Finding]]]]:
+def asked_of(
+    look: Callable[Concatenate[Lookup, P], Awaitable[list[Finding]]], *args: P.args, **kwargs: P.kwargs
+) -> Question:
+    """`look(lookup, *args, **kwargs)`, once there is a lookup."""
+    return lambda lookup: look(lookup, *args, **kwargs)
+
+
+def questions(config_: config.Config) -> Iterator[Question]:
     """Each thing to find out; all can be asked at once."""
     returning = config_.return_domains
     for domain in sender_domains(*config_.labels.values()):
-        yield lambda lookup, domain=domain: dmarc(lookup, domain)  # type: ignore[misc]
+        yield asked_of(dmarc, domain)
         if not returning:
-            yield lambda lookup, domain=domain: spf(lookup, domain)  # type: ignore[misc]
-            yield lambda lookup, domain=domain: mx(lookup, domain, "bounces and answers")  # type: ignore[misc]
+            yield asked_of(spf, domain)
+            yield asked_of(mx, domain, "bounces and answers")
     for domain in sorted(returning):
-        yield lambda lookup, domain=domain: spf(lookup, domain)  # type: ignore[misc]
-        yield lambda lookup, domain=domain: mx(lookup, domain, "bounces")  # type: ignore[misc]
+        yield asked_of(spf, domain)
+        yield asked_of(mx, domain, "bounces")
     keys = {(one.domain, one.selector): one for label in config_.labels.values() for one in label.dkim_keys}
     for key in keys.values():
-        yield lambda lookup, key=key: dkim(lookup, key)  # type: ignore[misc]
+        yield asked_of(dkim, key)
 
 
 def _guarded(

@@ -4,23 +4,24 @@ Owns nothing but the waiting. For what the other side brings again by itself, St
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.task import deferLater
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.retry import FACT_AGAIN
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def persist(clock: Any, store: Callable[[], Awaitable[T]]) -> T:
-    """Call `store` until Redis takes it, and give what it gives; it must be right to do twice.
+async def persist(clock: Any, store: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `store(*args, **kwargs)` until Redis takes it, and give what it gives; it must be right to do twice.
 
     Who waits here holds its memory meanwhile, and slows the intake of work.
     """
     while True:
         try:
-            return await store()
+            return await store(*args, **kwargs)
         except StoreUnavailable:
             await deferLater(clock, FACT_AGAIN)

@@ -216,16 +216,16 @@ class Tracker:
 
     async def record_late_answer(self, message_id: str, route: str, remote_ids: tuple[str, ...]) -> None:
         """All of an uncertain message's submits were answered after all: it was taken. Nobody says so twice."""
-        known = await persist(self._clock, lambda: self._store.about(message_id))
+        known = await persist(self._clock, self._store.about, message_id)
         if known is None or known.state is not State.UNCERTAIN:
             return
         handed = Handed(route, remote_ids, "late answer")
-        settled = await persist(self._clock, lambda: self._store.settle_sent(message_id, known.channel, handed))
+        settled = await persist(self._clock, self._store.settle_sent, message_id, known.channel, handed)
         self._decide(known, State.SENT, f"{route}, late answer")
         if settled.has_arrived:
             self._decide(known, State.DELIVERED, BEFORE_THE_ANSWER)
         for receipt in settled.parked:
-            await persist(self._clock, lambda found=receipt: self.record_receipt(found))  # type: ignore[misc]
+            await persist(self._clock, self.record_receipt, receipt)
         self._meter.evidence("late answer", Event.SENT, "matched")
 
     async def resume_from(

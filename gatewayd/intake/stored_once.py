@@ -142,7 +142,7 @@ class StoringOnce:
     def _undo_accept(self, message: Message, attempt: str) -> None:
         """The caller was told, or is told next, that nothing was stored. Redis may have stored it and lost the word."""
         taking = Deferred.fromCoroutine(
-            persist(self._clock, lambda: self._store.undo_accept(message.id, message.channel, attempt))
+            persist(self._clock, self._store.undo_accept, message.id, message.channel, attempt)
         )
         taking.addErrback(lambda failure: failure.trap(CancelledError))
         taking.addErrback(

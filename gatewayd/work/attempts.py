@@ -4,7 +4,7 @@ Here the retry policy of messages is applied, and nowhere else. It sees failures
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
@@ -25,7 +25,6 @@ from gatewayd.work.said import SaidUncertain
 from gatewayd.work.statuses import RecentStatuses
 from gatewayd.work.tries import after, is_worth_a_line
 
-T = TypeVar("T")
 log = Logger()
 
 
@@ -99,7 +98,7 @@ class MessageWork:
         """One attempt at a message: it ends as sent, again later, uncertain, failed or rejected."""
         message, now = item.message, self._clock.seconds()
         if (message.label, message.channel) in self.paused and now < message.deadline:
-            await self._settled(lambda: self._store.set_aside(message, lease=item.lease))
+            await persist(self._clock, self._store.set_aside, message, lease=item.lease)
             self._count(item, "set_aside")
         elif now >= message.deadline:
             await self._end(item, State.FAILED, _too_late(item, now, self._why_nothing()))
@@ -133,7 +132,7 @@ class MessageWork:
             return
         except PermanentFailure as failure:
             if failure.hard:
-                await self._settled(lambda: self._evidence.record_hard_failure(item.message.id))
+                await persist(self._clock, self._evidence.record_hard_failure, item.message.id)
             await self._end(item, State.REJECTED, failure.reason)
         except Uncertain as failure:
             now = self._clock.seconds()
@@ -165,13 +164,13 @@ class MessageWork:
             await self._sent(item, handed)
 
     async def _is_marked(self, item: Leased) -> bool:
-        known = await self._settled(lambda: self._store.about(item.message.id))
+        known = await persist(self._clock, self._store.about, item.message.id)
         return known is not None and known.state is State.UNCERTAIN
 
     async def _sent(self, item: Leased, handed: Handed) -> None:
         message = item.message
         self._marks.sent(message.id, handed)
-        settled = await self._settled(lambda: self._store.settle_sent(message.id, message.channel, handed))
+        settled = await persist(self._clock, self._store.settle_sent, message.id, message.channel, handed)
         self._marks.stored(message.id)
         self._count(item, "sent")
         if self._channel is Channel.EMAIL:
@@ -184,9 +183,9 @@ class MessageWork:
         say = log.debug if self._tells_later(handed.route) else log.info
         say("message {message_id} is sent by {route}", message_id=item.message.id, route=handed.route)
         for receipt in settled.parked:
-            await self._settled(lambda found=receipt: self._evidence.record_receipt(found))  # type: ignore[misc]
+            await persist(self._clock, self._evidence.record_receipt, receipt)
         if simulated:
-            await self._settled(lambda: self._evidence.record_simulated(item.message.id))
+            await persist(self._clock, self._evidence.record_simulated, item.message.id)
 
     async def _again(
         self,
@@ -204,17 +203,17 @@ class MessageWork:
             self._marks.refused(item.message.id)
         if not uncertain and not progress:
             self._marks.unwritten(item.message.id, item.lease)
-        await self._settled(
-            lambda: self._store.settle_again(
-                item.message,
-                due,
-                reason,
-                lease=item.lease,
-                counts=counts,
-                uncertain=uncertain,
-                route=route,
-                progress=progress,
-            )
+        await persist(
+            self._clock,
+            self._store.settle_again,
+            item.message,
+            due,
+            reason,
+            lease=item.lease,
+            counts=counts,
+            uncertain=uncertain,
+            route=route,
+            progress=progress,
         )
         self._marks.put_back(item.message.id)
         if uncertain:
@@ -245,7 +244,7 @@ class MessageWork:
 
     async def _end(self, item: Leased, state: State, reason: str) -> None:
         letters = "f" if state is State.FAILED else "r"
-        await self._settled(lambda: self._store.settle_final(item.message, state, reason, letters, lease=item.lease))
+        await persist(self._clock, self._store.settle_final, item.message, state, reason, letters, lease=item.lease)
         self._count(item, state)
         self._decide(item, state, reason)
         log.info("message {message_id} is {state}: {reason}", message_id=item.message.id, state=state, reason=reason)
@@ -270,9 +269,6 @@ class MessageWork:
     def _count(self, item: Leased, outcome: str) -> None:
         message = item.message
         self._meter.settled(message.label, message.channel, outcome, self._clock.seconds() - message.accepted_at)
-
-    async def _settled(self, store: Callable[[], Awaitable[T]]) -> T:
-        return await persist(self._clock, store)
 
 
 def _too_late(item: Leased, now: float, why_not: str) -> str:

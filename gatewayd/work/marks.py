@@ -146,12 +146,11 @@ class Marks:
 
     async def _tell(self, some: list[tuple[str, Mark]]) -> tuple[list[str], list[str]]:
         marks = [(message_id, mark.route, mark.stamp) for message_id, mark in some]
-        return await persist(self._clock, lambda: self._store.restate_marks(marks))
+        return await persist(self._clock, self._store.restate_marks, marks)
 
     async def _settle(self, message_id: str, evidence: EvidenceSink) -> None:
         mark = self._known(message_id)
         if mark is not None and mark.handed is not None:
-            channel, handed = mark.channel, mark.handed
-            settled = await persist(self._clock, lambda: self._store.settle_sent(message_id, channel, handed))
+            settled = await persist(self._clock, self._store.settle_sent, message_id, mark.channel, mark.handed)
             for receipt in settled.parked:
-                await persist(self._clock, lambda found=receipt: evidence.record_receipt(found))  # type: ignore[misc]
+                await persist(self._clock, evidence.record_receipt, receipt)

@@ -73,7 +73,7 @@ class ReportWork:
         self._statuses.heard(item.message_id, item.status)
         self._count(item, "told")
         log.debug("told {status} of {message_id}", status=item.status.value, message_id=item.message_id)
-        following = await persist(self._clock, lambda: self._store.report_heard(item))
+        following = await persist(self._clock, self._store.report_heard, item)
         self._statuses.stored(item.message_id)
         return following
 
@@ -86,7 +86,7 @@ class ReportWork:
         if not_before is not None:
             asked_for = min(not_before, CALLBACK.last_due(attempt, first_tried, now))
             due = max(asked_for, due) if counts else not_before
-        await persist(self._clock, lambda: self._store.report_again(item, due, reason, counts=counts))
+        await persist(self._clock, self._store.report_again, item, due, reason, counts=counts)
         if counts:
             self._count(item, "again")
             if is_worth_a_line(item.attempts + 1):
@@ -111,7 +111,7 @@ class ReportWork:
             reason=why,
         )
         self._count(item, "dead")
-        return await persist(self._clock, lambda: self._store.report_dead(item, why, waited=waited, tries=tries))
+        return await persist(self._clock, self._store.report_dead, item, why, waited=waited, tries=tries)
 
     def _count(self, item: ReportJob, result: str) -> None:
         self._meter.reported(item.label, item.status, result, self._clock.seconds() - item.queued_at)

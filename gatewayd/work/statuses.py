@@ -139,11 +139,11 @@ class RecentStatuses:
         # Each as it is by now: what was heard since is told with it.
         known = [(one, statuses) for one in message_ids if (statuses := self._statuses.get(one)) is not None]
         items = [(one, what.heard, _final(what.heard), _has_ended(what)) for one, what in known]
-        replies = await persist(self._clock, lambda: self._store.restate_heard(items))
+        replies = await persist(self._clock, self._store.restate_heard, items)
         for (message_id, what), (_, is_open, _) in zip(known, replies, strict=True):
             for event in what.recorded if is_open else ():
                 evidence = Evidence(message_id, event, "recorded before Redis forgot it")
-                await persist(self._clock, lambda one=evidence: self._store.record_evidence(one))  # type: ignore[misc]
+                await persist(self._clock, self._store.record_evidence, evidence)
         return replies
 
     def _put(self, message_id: str, heard: str, recorded: tuple[Event, ...]) -> None:

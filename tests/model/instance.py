@@ -139,7 +139,7 @@ class Instance:
             outcome, owner = await asked
         except StoreUnavailable:
             taking = Deferred.fromCoroutine(
-                persist(self.clock, lambda: self.store.undo_accept(message.id, message.channel, attempt))
+                persist(self.clock, self.store.undo_accept, message.id, message.channel, attempt)
             )
             taking.addErrback(self.world.trouble)
             return None, ""

@@ -181,7 +181,7 @@ async def test_a_process_that_is_cut_off_takes_back_what_it_must_when_it_is_back
     await until(lambda: two.about(message.id))
     with pytest.raises(StoreUnavailable):
         await asked
-    taking = Deferred.fromCoroutine(persist(clock, lambda: one.undo_accept(message.id, Channel.SMS, "0")))
+    taking = Deferred.fromCoroutine(persist(clock, one.undo_accept, message.id, Channel.SMS, "0"))
     await cut_off(both)
     assert await two.recover("one") == 0
     assert await two.lease_messages(Channel.SMS, 10) == []
