@@ -39,9 +39,6 @@ REPORT = {
 BASIC = {"postmark": postmark, "mailjet": mailjet, "sparkpost": sparkpost}
 
 
-CORPUS_KEYS = ("TEST_WEBHOOK_SIGNING_KEY", "TEST_API_KEY")
-
-
 def request(data: object, headers: dict[str, str] | None = None, now: float = NOW, certificate: bytes = b"") -> Any:
     """A request with `data` as its JSON body, or as it is where it is bytes."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()

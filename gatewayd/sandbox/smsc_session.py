@@ -59,7 +59,6 @@ class SmscSession(Protocol):
         self.unanswered: dict[int, smpp.DeliverSm | smpp.DataSm] = {}
         self.gone: Deferred[None] = Deferred()
         self.system_id = ""
-        self.enquired = 0
         self.peer_unbound = False
         self._framer = smpp.Framer()
         self._sequence = 0
@@ -142,7 +141,6 @@ class SmscSession(Protocol):
                 if request is not None:
                     self.smsc.acknowledged(request, pdu.status)
             case smpp.EnquireLink():
-                self.enquired += 1
                 self.send(smpp.EnquireLinkResp(pdu.sequence))
                 self.smsc.step("enquire_link")
             case smpp.EnquireLinkResp():

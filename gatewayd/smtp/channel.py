@@ -11,7 +11,6 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd.config import Label, Relay
@@ -61,9 +60,6 @@ class SmtpChannel(Service):
     (IStore.reserve_soon) makes the rates of relays and domains count for all processes; without it they count for this
     one.
     """
-
-    name = "smtp"
-    _log = Logger()
 
     def __init__(
         self,

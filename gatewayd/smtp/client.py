@@ -57,9 +57,7 @@ class _Transaction:
 
 @implementer(IPullProducer)
 class RelaySession(RelayConnection):
-    """A connection that takes messages, `CAPACITY` at a time."""
-
-    CAPACITY = 2
+    """A connection that takes messages, two at a time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,7 +93,7 @@ class RelaySession(RelayConnection):
         if self._may_begin():
             self._begin(transaction, b"")
         else:
-            assert self._waiting is None, "more messages than CAPACITY"
+            assert self._waiting is None, "more than two messages"
             self._waiting = transaction
         return done
 

@@ -92,7 +92,6 @@ _FIRST = re.compile(rb"([2-5]\d\d)([ -]|$)")
 
 # A row: stages, reply code (a digit stands for its whole class), beginning of the enhanced code, verdict.
 # The first row that fits decides.
-_ANY = tuple(Stage)
 _SUBMIT = (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT)
 _TABLE: tuple[tuple[tuple[Stage, ...], str, str, RelayVerdict], ...] = (
     ((Stage.DOT,), "2", "", RelayVerdict.ACCEPTED),

@@ -50,7 +50,6 @@ class Row:
     lease: tuple[str, str] | None = None
     marked_since: bool = False
     report_lease: tuple[str, str] | None = None
-    no_news: int = 0
     wording: dict[int, str] = field(default_factory=dict)
     hearings: list[tuple[str, float]] = field(default_factory=list)
     timeline: list[TracedEvent] = field(default_factory=list)

@@ -39,7 +39,6 @@ class FakeFacts(FakePart):
         words = f"{evidence.source}: {evidence.detail}" if evidence.detail else evidence.source
         if changed:
             self._note(row, evidence.event, words)
-        row.no_news += not changed
         return "moved" if changed else "ignored"
 
     async def record_receipt(self, receipt: Receipt, *, park: bool, by_number: bool = False) -> tuple[str, str]:
@@ -106,7 +105,6 @@ class FakeFacts(FakePart):
         if event is not None and len(row.segments) > 1:
             at = index - 1
             if at >= len(row.segments) or row.segments[at] != ".":
-                row.no_news += 1
                 return "ignored", message_id
             letter = _OUTCOME[event]
             row.segments = row.segments[:at] + letter + row.segments[at + 1 :]
@@ -125,7 +123,6 @@ class FakeFacts(FakePart):
         changed = after is not None and self._move(message_id, row, *after)
         if changed and len(row.segments) <= 1:
             self._note(row, "receipt", receipt.detail)
-        row.no_news += event is not None and not changed
         return ("moved" if changed else "ignored"), message_id
 
     def _whose(self, rivals: list[tuple[str, int, str]], wording: str) -> tuple[str, int]:

@@ -158,7 +158,6 @@ class Smartico:
     world: Any
     heard: dict[str, list[str]] = field(default_factory=dict)
     tellings: list[Telling] = field(default_factory=list)
-    replies_lost: int = 0
 
     def tell(self, instance: Any, job: Any) -> Deferred[None]:
         """As Reporter.tell."""
@@ -183,6 +182,5 @@ class Smartico:
 
             self.world.bring(telling.instance, is_heard)
         else:
-            self.replies_lost += fate == "unsaid"
             failure = TemporaryFailure(f"the callback host is {fate}")
             self.world.bring(telling.instance, lambda: telling.answer.errback(failure))

@@ -15,7 +15,7 @@ from gatewayd.smpp.codec.codes import (
     disposition,
     status_name,
 )
-from gatewayd.smpp.codec.frames import HEADER, MAX_LENGTH, Framer, FramingError
+from gatewayd.smpp.codec.frames import MAX_LENGTH, Framer, FramingError
 from gatewayd.smpp.codec.reading import BodyError, decode
 from gatewayd.smpp.codec.salvage import salvage
 from gatewayd.smpp.codec.shapes import (
@@ -38,13 +38,11 @@ from gatewayd.smpp.codec.shapes import (
     Unbind,
     UnbindResp,
 )
-from gatewayd.smpp.codec.writing import MAX_SHORT_MESSAGE, EncodeError, encode
+from gatewayd.smpp.codec.writing import EncodeError, encode
 
 __all__ = [
     "DISPOSITIONS",
-    "HEADER",
     "MAX_LENGTH",
-    "MAX_SHORT_MESSAGE",
     "RESPONSE",
     "AlertNotification",
     "Bind",
