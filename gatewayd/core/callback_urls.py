@@ -54,19 +54,20 @@ def why_refused(url: str, hosts: Sequence[str], *, plain_http: bool) -> str:
     host = match["host"].lower()
     if _is_listed(host, tuple(hosts)):
         return ""
-    if _is_inside(_bare(host)):
+    if _is_inside(bare_host(host)):
         return "has a private or loopback host, which is not on the label's list by itself"
     return _NOT_LISTED
 
 
 @lru_cache(maxsize=4096)
 def _is_listed(host: str, hosts: tuple[str, ...]) -> bool:
-    host = _bare(host)
-    listed = [_bare(pattern.lower()) for pattern in hosts]
+    host = bare_host(host)
+    listed = [bare_host(pattern.lower()) for pattern in hosts]
     return host in listed or (not _is_inside(host) and any(_matches(pattern, host) for pattern in listed))
 
 
-def _bare(host: str) -> str:
+def bare_host(host: str) -> str:
+    """A host as it is compared: without brackets and the last dot."""
     return host.strip("[]").removesuffix(".")
 
 

@@ -9,11 +9,8 @@ from contextlib import nullcontext
 from functools import cache, lru_cache
 from typing import Any
 
+from gatewayd.core.mailbox import ADDRESS_LIMIT, LOCAL_LIMIT
 from gatewayd.core.model import Channel, Recipient
-
-LOCAL_LIMIT = 64
-ADDRESS_LIMIT = 254
-"""Octets of a local part and of a whole address on the wire (RFC 5321 4.5.3.1)."""
 
 _REMEMBERED = 2048
 """Players' spellings: those of the messages that are on their way through."""

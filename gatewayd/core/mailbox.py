@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import idna
 
-LOCAL_LIMIT = 64
-ADDRESS_LIMIT = 254
+LOCAL_LIMIT, ADDRESS_LIMIT = 64, 254
+"""Octets of a local part and of a whole address on the wire (RFC 5321 4.5.3.1)."""
+
 NAME_LIMIT = 200
 TEXT_LIMIT = 1000
 """Characters of all of it, quotes and escapes included."""

@@ -26,7 +26,7 @@ LEASES = 8
 """The latest so many of each: Redis comes back as it was a moment ago."""
 
 AT_ONCE = 200
-"""Marks in one call to the store."""
+"""Messages in one call to the store."""
 
 
 class Mark(Struct, frozen=True, gc=False):

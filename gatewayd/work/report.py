@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.config import Label
 from gatewayd.core import half_pairs
+from gatewayd.core.callback_urls import bare_host
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.memory import Memory
@@ -270,7 +271,7 @@ def _number(value: object) -> int | None:
 
 def _named_hosts(label: Label) -> frozenset[str]:
     """Hosts that the label lists by name and not by pattern: only these may be private."""
-    return frozenset(_bare(host) for host in label.callback_hosts if "*" not in host)
+    return frozenset(bare_host(host.lower()) for host in label.callback_hosts if "*" not in host)
 
 
 @lru_cache(maxsize=MAX_HOSTS)
@@ -278,10 +279,6 @@ def _hosts_in(url: str) -> tuple[str, str]:
     """The host of a callback's URL, bare as the labels' hosts are, and as people read it, with its port."""
     try:
         parts = urlsplit(url)
-        return _bare(parts.hostname or ""), parts.netloc.rpartition("@")[2]
+        return bare_host(parts.hostname or ""), parts.netloc.rpartition("@")[2]
     except ValueError:
         return "", ""
-
-
-def _bare(host: str) -> str:
-    return host.strip("[]").removesuffix(".").lower()

@@ -16,16 +16,13 @@ from gatewayd.core.memory import Memory
 from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
-from gatewayd.work.marks import KEPT_FOR
+from gatewayd.work.marks import AT_ONCE, KEPT_FOR
 
 MOST = 10_000
 """Messages: about 2 MB."""
 
 MOST_RECEIPTS = 3_000
 """Receipts that ended nothing by themselves: about 3 MB."""
-
-AT_ONCE = 200
-"""Messages in one call to the store."""
 
 _ENDS = frozenset(Event(state) for state in FINAL) | {Event.BOUNCED}
 
