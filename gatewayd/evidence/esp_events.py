@@ -262,7 +262,8 @@ class EspEvents:
         results: Any = await DeferredList(running, consumeErrors=True)
         # Only now: a crash in between tells them again, which the transition table ignores.
         await self._claims.keep(done, REMEMBERED)
-        if undone := [key for of_one in of_message.values() for key in of_one if key not in set(done)]:
+        durable = set(done)
+        if undone := [key for of_one in of_message.values() for key in of_one if key not in durable]:
             await self._claims.release(undone)
         for succeeded, result in results:
             if not succeeded:

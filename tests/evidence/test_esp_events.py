@@ -4,6 +4,7 @@ import base64
 import gzip
 import hmac
 import json
+import time
 import uuid
 from pathlib import Path
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ from gatewayd import config
 from gatewayd.config import Secret
 from gatewayd.core.status import Event
 from gatewayd.core.tokens import Purpose
+from gatewayd.evidence.esp.event import MOST_EVENTS
 from gatewayd.evidence.esp_events import LARGEST, ONE_EVENT
 from gatewayd.http.request import Request
 from public_world import BAD, FORM, ID, KEYS, PATH, Reply, World, esp, leaving, token
@@ -250,6 +252,24 @@ def test_a_large_batch_is_taken_whole() -> None:
     ids = [str(uuid.UUID(int=number, version=4)) for number in range(1500)]
     assert world.post("mailjet", [mailjet(message_id=one) for one in ids]).status == 200
     assert {evidence.message_id for evidence in world.took} == set(ids)
+
+
+def test_a_batch_costs_time_in_proportion_to_its_events() -> None:
+    """Ten times as many take about ten times as long, and nobody else waits a second for their end."""
+
+    def cost(events: int) -> float:
+        best = 1e9
+        for _ in range(3):
+            world = World(mailjet=esp())
+            posted = [mailjet("open", time=number) for number in range(events)]
+            began = time.thread_time()
+            assert world.post("mailjet", posted).status == 200
+            best = min(best, time.thread_time() - began)
+            assert len(world.took) == events
+        return best
+
+    few, many = cost(MOST_EVENTS // 10), cost(MOST_EVENTS)
+    assert many < 30 * few, (few, many)
 
 
 def test_a_thousand_opens_are_one_post_of_mandrills() -> None:
