@@ -48,6 +48,11 @@ CLASSES: dict[str, Event | None] = {
     "100": None,  # challenge and response
 }
 
+NOT_TRIED = frozenset({"25", "26"})
+"""Classes of a bounce that is SparkPost's own: an address on its suppression list, or another policy of the account's, and
+Smart Send (support.sparkpost.com/docs/tech-resources/preparing-for-async-suppressions, read 2026-11).
+"""
+
 PERMANENT = frozenset({"10", "30"})
 """Invalid recipient, and no such recipient: the classes that SparkPost calls hard."""
 
@@ -75,6 +80,8 @@ def _event(item: Json) -> EspEvent:
     event = EVENTS.get(name)
     if event is not None and group in CLASSES:
         event = CLASSES[group]
+    elif name == "bounce" and group in NOT_TRIED:
+        event = Event.REJECTED
     elif name in _BOUNCES and group in PERMANENT:
         event = Event.BOUNCED
     if event is Event.COMPLAINED and text(item, "fbtype").lower() == _NOT_SPAM:
