@@ -143,6 +143,8 @@ def gatewayd(
     """
     shared = make_shared(reactor, config, random.Random().random, lambda: uuid.uuid4().hex, os.environ)
     callbacks = Callbacks(reactor, shared.jitter, on_return=shared.make_reports_due)
+    # Its hosts are not Smartico's: what is wrong with them stops no status to Smartico.
+    amazon = Callbacks(reactor, shared.jitter, who="host at Amazon")
     reporter = Reporter(reactor, callbacks, config.labels, shared.make_reports_due)
     unmatched = UnmatchedReceipts(reactor)
     tracker = Tracker(
@@ -168,7 +170,7 @@ def gatewayd(
     condition = Condition(shared.link, config.gatewayd.instance, time.time)
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
-    public = make_public(shared, tracker, callbacks)
+    public = make_public(shared, tracker, amazon)
     listeners = make_listeners(shared, admin, returned_mail, public, api)
     certificates = ListenerCertificates(reactor, listeners)
     parts = Parts(
@@ -229,6 +231,7 @@ def gatewayd(
             *head_keeper,
             Probe(reactor, shared.recipients),
             callbacks,
+            amazon,
             ways.smtp,
             ways.smpp,
             ways.http,

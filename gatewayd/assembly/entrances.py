@@ -110,7 +110,7 @@ def make_returned_mail(shared: Shared, tracker: Tracker) -> ReturnedMail | None:
     )
 
 
-def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> PublicPaths | None:
+def make_public(shared: Shared, tracker: Tracker, amazon: Callbacks) -> PublicPaths | None:
     """The world's, where there is [public]."""
     config = shared.config
     if config.public is None:
@@ -123,7 +123,7 @@ def make_public(shared: Shared, tracker: Tracker, callbacks: Callbacks) -> Publi
         base_url=config.public.base_url,
         claims=EventClaims(shared.link, RedisStore.key_prefix(config.redis.key_prefix), shared.unique()),
         ping=shared.store.ping,
-        fetch=callbacks.get,
+        fetch=amazon.get,
         meter=shared.metrics,
         providers=config.providers,
         about=shared.store.about,

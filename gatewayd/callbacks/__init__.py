@@ -46,7 +46,7 @@ class Callbacks(Service):
 
     A host that is down or slow costs nobody else anything: once its slots are used and no answer is near, or once
     it failed several times in a row, `get` raises at once, and says when to come again. `on_return` hears who was
-    turned away by a host that is up again.
+    turned away by a host that is up again; `who` is what a host is called where it can't be reached.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Callbacks(Service):
         limit: int = MOST,
         timeout: float = 10.0,
         on_return: Callable[[Collection[str]], None] = lambda askers: None,
+        who: str = "callback host",
     ) -> None:
         self._reactor = reactor
         self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
@@ -64,6 +65,7 @@ class Callbacks(Service):
         self._limit = limit
         self._timeout = timeout
         self._on_return = on_return
+        self._who = who
         self._hosts: dict[tuple[str, str, bool], CallbackHost] = {}
 
     async def get(self, url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
@@ -158,8 +160,8 @@ class Callbacks(Service):
         if isinstance(problem, TooLate):
             return f"no answer to the callback in {self._timeout:g} s"
         if isinstance(problem, error.DNSLookupError) and host.hides_addresses():
-            return "the callback host is at a private address"
-        return origin.reason(problem, "callback host") or f"callback failed: {type(problem).__name__}"
+            return f"the {self._who} is at a private address"
+        return origin.reason(problem, self._who) or f"callback failed: {type(problem).__name__}"
 
 
 @lru_cache(_MOST_HOSTS)

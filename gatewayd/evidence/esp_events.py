@@ -80,6 +80,8 @@ _FETCH_SIZE = 65536  # bytes of it
 _CERTIFICATES = 8  # remembered
 _AT_ONCE = 1000  # messages of one request that are recorded at a time
 
+_FAREWELL = "the subscription of an SNS topic has ended; no events of it come until it is subscribed again"
+
 _log = Logger()
 
 
@@ -158,6 +160,9 @@ class EspEvents:
             self._refused.refused(f"esp.{name}", str(trouble))
             raise
         self._refused.good(f"esp.{name}")
+        if name == "ses" and ses.is_farewell(body):
+            _log.warn("esp.ses: {why}", why=_FAREWELL)
+            self._refused.ended("esp.ses", _FAREWELL)
         about: list[tuple[str, EspEvent]] = []
         for event in events:
             message_id = self._message(event)

@@ -1,6 +1,6 @@
 """Posts of providers that were refused: where all are, a secret or a key of theirs is not what our file has.
 
-Owns what counts as such. Who posts them is known by a secret path or a signed token, so no stranger is counted.
+So with one that says that no more will come. Owns what counts as such. Who posts them is known by a secret path or a signed token, so no stranger is counted.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ class RefusedPosts:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._refused = InARow(clock, AT_LEAST)
+        self._ended = InARow(clock, 1)
 
     def refused(self, source: str, why: str) -> None:
         """A post of this one was not taken."""
@@ -27,6 +28,11 @@ class RefusedPosts:
     def good(self, source: str) -> None:
         """One was."""
         self._refused.worked(source)
+        self._ended.worked(source)
+
+    def ended(self, source: str, why: str) -> None:
+        """It says itself that no more will come."""
+        self._ended.failed(source, why)
 
     def forget(self) -> None:
         """The file has been read again."""
@@ -37,3 +43,5 @@ class RefusedPosts:
         for source, run in self._refused.found():
             text = f"{source}: its latest {run.count} posts were refused: {run.why}"
             yield Degraded("events", source, f"{text}; what became of its messages nobody hears")
+        for source, run in self._ended.found():
+            yield Degraded("events", source, f"{source}: {run.why}; what became of its messages nobody hears")

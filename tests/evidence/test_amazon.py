@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from esp_requests import (
     ARN,
@@ -96,3 +97,19 @@ def test_a_failure_of_the_fetch_is_temporary() -> None:
     world = amazon()
     world.answer = refuse
     assert world.post("ses", sns(DELIVERY)).status == 503
+
+
+def test_an_ended_subscription_is_said() -> None:
+    """Whoever has its link can end it, and no event would come any more: it is in the log and in degraded."""
+    world = amazon()
+    words = "the subscription of an SNS topic has ended; no events of it come until it is subscribed again"
+    with capturedLogs() as logs:
+        ended = sns("", Type="UnsubscribeConfirmation", Token="T", SubscribeURL="https://sns.example/")
+        assert world.post("ses", ended).status == 200
+    assert [formatEvent(event) for event in logs] == [f"esp.ses: {words}"]
+    text = f"esp.ses: {words}; what became of its messages nobody hears"
+    assert [(one.kind, one.name, one.text) for one in world.public.degraded()] == [("events", "esp.ses", text)]
+    assert world.fetched == [CERTIFICATE_URL]
+    assert world.post("ses", ended | {"Token": "forged"}).status == 403
+    assert world.post("ses", sns(DELIVERY)).status == 200
+    assert list(world.public.degraded()) == []

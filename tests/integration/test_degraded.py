@@ -63,3 +63,17 @@ def test_what_does_not_work_for_somebody_is_said_in_four_places(world: Outside) 
     until(lambda: ready(world)["degraded"] == [], 15)
     assert "gatewayd_degraded{" not in world.http("GET", "/metrics", port=world.admin).body.decode()
     assert "Ready, but" not in world.http("GET", "/", port=world.admin).body.decode()
+
+
+def test_amazon_out_of_reach_is_no_callback_host_of_smarticos(world: Outside) -> None:
+    """Its certificate can't be had: that is said of esp.ses, and Smartico's statuses wait for nothing."""
+    topic = "arn:aws:sns:eu-nowhere-9:123456789012:gatewayd"
+    world.settings["esp"] = {"ses": {"secret": "s" * 32, "topic_arns": [topic]}}
+    world.start()
+    address = "https://sns.eu-nowhere-9.amazonaws.com/SimpleNotificationService-" + "0" * 32 + ".pem"
+    note = json.dumps({"Type": "Notification", "TopicArn": topic, "SigningCertURL": address}).encode()
+    for _ in range(3):
+        assert world.http("POST", f"/esp/ses/{'s' * 32}", note, port=world.public).status == 503
+    (said,) = ready(world)["degraded"]
+    assert "esp.ses: its latest 3 posts were refused: host at Amazon not found" in said
+    assert "amazonaws" not in world.ctl("status", "--json").stdout

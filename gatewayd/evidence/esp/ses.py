@@ -43,6 +43,7 @@ WINDOW = 25 * 3600.0
 
 NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
+FAREWELL: Final = "UnsubscribeConfirmation"
 
 _CONFIRM_KEYS: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
@@ -50,7 +51,7 @@ _CONFIRM_KEYS: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "To
 SIGNED: dict[str, tuple[str, ...]] = {
     NOTIFICATION: ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     CONFIRMATION: _CONFIRM_KEYS,
-    "UnsubscribeConfirmation": _CONFIRM_KEYS,
+    FAREWELL: _CONFIRM_KEYS,
 }
 
 _ARN = re.compile(r"arn:(aws|aws-cn|aws-us-gov):sns:([a-z0-9-]{1,32}):\d{12}:[A-Za-z0-9_.-]{1,256}")
@@ -123,6 +124,11 @@ def confirmation_url(request: EspRequest, settings: Settings) -> str:
     partition, region = _own_topic(data, settings)
     query = urlencode({"Action": "ConfirmSubscription", "TopicArn": data["TopicArn"], "Token": text(data, "Token")})
     return f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}/?{query}"
+
+
+def is_farewell(body: bytes) -> bool:
+    """Whether a body that was proven says that the topic's subscription has ended: whoever has its link can do that."""
+    return text(_envelope(body), "Type") == FAREWELL
 
 
 def verified(request: EspRequest, settings: Settings) -> Json:
