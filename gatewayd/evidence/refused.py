@@ -1,6 +1,7 @@
 """Posts of providers that were refused: where all are, a secret or a key of theirs is not what our file has.
 
-So with one that says that no more will come. Owns what counts as such. Who posts them is known by a secret path or a signed token, so no stranger is counted.
+So with one that says that no more will come. Owns what counts as such. Who posts them is known by a secret path or a
+signed token, so no stranger is counted.
 """
 
 from collections.abc import Iterator

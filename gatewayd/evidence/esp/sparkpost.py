@@ -49,7 +49,7 @@ CLASSES: dict[str, Event | None] = {
 }
 
 NOT_TRIED = frozenset({"25", "26"})
-"""Classes of a bounce that is SparkPost's own: an address on its suppression list, or another policy of the account's, and
+"""Classes of a bounce that is SparkPost's own: an address on its suppression list, another policy of the account's, and
 Smart Send (support.sparkpost.com/docs/tech-resources/preparing-for-async-suppressions, read 2026-11).
 """
 
