@@ -200,8 +200,9 @@ def _learned(options: argparse.Namespace, learned: Any, table: str) -> int:
 
 def _providers(options: argparse.Namespace) -> int:
     from gatewayd.config.profiles import profiles
+    from gatewayd.operators.profile_lines import profile_json
 
-    ready = [show.profile_json(profile) for profile in profiles().values()]
+    ready = [profile_json(profile) for profile in profiles().values()]
     if options.json:
         show.as_json(ready)
     else:
@@ -343,7 +344,7 @@ VERBS: Mapping[str, Verb] = {
     "pause": asking.switch,
     "resume": asking.switch,
     "stops": stop_files.stops,
-    "guard": stop_files.guard,
+    "guard": asking.guard,
     "replay": asking.replay,
     "smpp-probe": _smpp_probe,
     "providers": _providers,

@@ -12,7 +12,7 @@ from pathlib import Path
 from gatewayd.core.model import Json
 from gatewayd.operators import outcomes, show
 from gatewayd.operators.adminclient import AdminClient, NoDaemon, Stranger, Unhappy, open_client
-from gatewayd.operators.command_line import MOST_DEAD_LETTERS
+from gatewayd.operators.orders import MOST_DEAD_LETTERS
 
 
 def tell(options: Namespace, value: Json, shown: Callable[[Json], None]) -> int:
@@ -101,11 +101,17 @@ def replay(options: Namespace) -> int:
     order: Json = {"label": options.label, "since": options.since, "until": options.until}
     queued = 0
     with show.Progress("Statuses queued again", None, quiet=options.json) as progress:
-        for step in _steps(_client(options), "/verbs/replay", order):
+        for step in steps(_client(options), "/verbs/replay", order):
             queued += step["queued"]
             progress.step(step["queued"])
     answer: Json = {"statuses_queued": queued}
     return tell_outcome(options, answer, outcomes.replayed(answer))
+
+
+def guard(options: Namespace) -> int:
+    """Let more than intake_rate in for a time."""
+    answer = _client(options).post("/verbs/guard", {"label": options.label, "seconds": options.lift})
+    return tell_outcome(options, answer, outcomes.guard_lifted(answer))
 
 
 def dead_letters(options: Namespace) -> int:
@@ -165,12 +171,12 @@ def _of_each_spelling(options: Namespace, path: str) -> Iterator[Json]:
     client = _client(options)
     users = [options.ext_user_id]
     for user in users:
-        for step in _steps(client, path, {"label": options.label, "ext_user_id": user}):
+        for step in steps(client, path, {"label": options.label, "ext_user_id": user}):
             users += [other for other in step.get("also", ()) if other not in users]
             yield step
 
 
-def _steps(client: AdminClient, path: str, order: Json) -> Iterator[Json]:
+def steps(client: AdminClient, path: str, order: Json) -> Iterator[Json]:
     """The answers to one order after the other, each going on where the last one ended."""
     cursor = "0"
     while True:

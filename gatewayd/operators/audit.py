@@ -53,9 +53,8 @@ class AuditLog:
     """Appends to the file at `path`; one process writes a file ({instance} in the path keeps several apart).
 
     Raises FileTaken where another process has it, NoAuditLog where it is something else, OSError where it can't be
-    opened; a later failure is logged as
-    critical, and work goes on: what was decided stands in Redis and in the daemon's log as well. `trouble` says so for
-    as long as it lasts.
+    opened; a later failure is logged as critical, and work goes on: what was decided stands in Redis and in the
+    daemon's log as well. `trouble` says so for as long as it lasts.
     """
 
     def __init__(self, clock: Any, path: Path, secret: bytes, instance: str) -> None:

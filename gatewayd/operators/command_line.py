@@ -13,10 +13,9 @@ from typing import NoReturn
 from gatewayd import __version__
 from gatewayd.core.ids import CONTROL
 from gatewayd.operators.given_times import length, moment
+from gatewayd.operators.orders import MOST_DEAD_LETTERS
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
-MOST_DEAD_LETTERS = 100_000
-"""What the daemon lists at once."""
 
 Verb = Callable[[argparse.Namespace], int]
 """Does one verb as the command line has it, and returns the exit status."""

@@ -5,7 +5,6 @@ a small script of ours only refreshes them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from gatewayd.operators.folding import folded
 from gatewayd.operators.metrics import Counts
 from gatewayd.operators.plots import Series, bounds, levels, per_minute, plot, short
 from gatewayd.operators.recent import DatedDecision
-from gatewayd.operators.shapes import state_counts
+from gatewayd.operators.shapes import iso, state_counts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,8 +28,11 @@ if TYPE_CHECKING:
 SPANS = {"10m": 600.0, "30m": 1800.0, "2h": 7200.0}
 _BINS = 60  # points of a plot
 
-_STATIC = {"dashboard.css": b"text/css; charset=utf-8", "dashboard.js": b"text/javascript; charset=utf-8"}
-_STATIC["icon.svg"] = b"image/svg+xml"
+_STATIC = {
+    "dashboard.css": b"text/css; charset=utf-8",
+    "dashboard.js": b"text/javascript; charset=utf-8",
+    "icon.svg": b"image/svg+xml",
+}
 
 
 class Traffic(Struct, frozen=True):
@@ -214,10 +216,7 @@ def _visible(value: object) -> object:
 
 def moment(at: float) -> str:
     """A time in UTC with milliseconds, or a dash for one that has not come."""
-    if not at:
-        return "–"
-    whole, milliseconds = divmod(round(at * 1000), 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%d %H:%M:%S}.{milliseconds:03}"
+    return (iso(at) or "–").replace("T", " ").removesuffix("Z")
 
 
 def clock(at: float) -> str:

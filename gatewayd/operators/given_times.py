@@ -4,8 +4,7 @@ from argparse import ArgumentTypeError
 from contextlib import suppress
 from datetime import UTC, datetime
 
-LONGEST_LIFT = 7 * 86400
-"""Seconds for which a guard may be lifted at once."""
+from gatewayd.operators.orders import LONGEST_LIFT
 
 
 def length(text: str) -> float:

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from gatewayd.config import Gatewayd
 from gatewayd.core.model import Degraded
 from gatewayd.core.redact import redact
-from gatewayd.core.visible import INVISIBLE
+from gatewayd.core.visible import visible, visible_json
 from gatewayd.operators.log_stream import LogStream
 from gatewayd.operators.repeats import Repeats
 
@@ -47,14 +47,9 @@ _LEGACY = frozenset(
     ("system", "time", "message", "isError", "format", "why", "failure", "printed", "debug", "logLevel", "log_legacy")
 )
 _PLAIN = (str, int, float, bool, type(None))
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    9: " ",
-    10: "\\n",
-    13: "\\r",
-    **{code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, 0x2028, 0x2029)},
-    **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
-}
-_CONTROL = re.compile(f"[{INVISIBLE}]")
+_LINE_ENDS = {9: " ", 10: "\\n", 13: "\\r"}
+"""What stands for them in a line; other controls are as everywhere."""
+
 # What Twisted tells of itself: which factory began and which port closed. Whoever listens says so in our words.
 _CHATTERERS = frozenset(("twisted.internet.base", "twisted.scripts._twistd_unix.UnixAppLogger"))
 _FACTORIES = ("Starting factory ", "Stopping factory ")
@@ -195,8 +190,8 @@ class Observer:
         failure = _failure(event)
         if failure is not None and _is_ours(event):
             words = f"{words}\n{_traceback(failure)}"
-        if _CONTROL.search(words):
-            words = words.translate(_CONTROLS)
+        if not words.isprintable():
+            words = visible(words.translate(_LINE_ENDS))
         place = event.get("log_namespace", "-")
         if self._journal:
             return f"{place}: {words}\n"
@@ -217,11 +212,8 @@ class Observer:
             line["exception"] = failure.type.__name__
             if _is_ours(event):
                 line["traceback"] = _traceback(failure)
-        text = _encode(line).decode()
-        if _CONTROL.search(text):
-            # JSON allows these, but what reads lines may take some of them for line ends.
-            text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-        return f"{text}\n"
+        # JSON allows controls in it, but what reads lines may take some of them for line ends.
+        return f"{visible_json(_encode(line).decode())}\n"
 
     def _time(self, event: LogEvent) -> str:
         at = event.get("log_time")

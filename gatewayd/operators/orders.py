@@ -13,6 +13,12 @@ from msgspec import Meta, Struct
 from gatewayd.core.ids import why_no_id
 from gatewayd.core.model import Channel
 
+LONGEST_LIFT = 7 * 86400
+"""Seconds for which a guard may be lifted at once."""
+
+MOST_DEAD_LETTERS = 100_000
+"""What the daemon lists at once."""
+
 Body = TypeVar("Body", bound=Struct)
 Cursor = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
 Moment = Annotated[float, Meta(ge=0, lt=253402300800)]
@@ -52,7 +58,7 @@ class Lift(Struct, forbid_unknown_fields=True):
     """Body of guard: for how many seconds it is lifted; 0, and it stands again."""
 
     label: str
-    seconds: Annotated[float, Meta(ge=0, le=7 * 86400)]
+    seconds: Annotated[float, Meta(ge=0, le=LONGEST_LIFT)]
 
 
 class Span(Struct, forbid_unknown_fields=True):

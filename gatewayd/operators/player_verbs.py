@@ -19,7 +19,8 @@ from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.orders import PlayerOrder, Wrong, asked_by, body, channels, check_id
 from gatewayd.operators.shapes import kept_json, stopped_json
-from gatewayd.operators.stop_orders import MOST_ROWS, StopOrders, StopsAsked, StopsBrought
+from gatewayd.operators.stop_orders import StopOrders, StopsAsked, StopsBrought
+from gatewayd.operators.stop_rows import ROWS
 
 log = Logger()
 
@@ -81,8 +82,8 @@ class PlayerVerbs:
         """Put many on a label's stop list."""
         order = body(request, StopsBrought)
         await self._known.check(order.label)
-        if len(order.rows) > MOST_ROWS:
-            raise Wrong(400, f"no more than {MOST_ROWS} rows at once")
+        if len(order.rows) > ROWS:
+            raise Wrong(400, f"no more than {ROWS} rows at once")
         return json_answer(await self._stop_orders.bring(order, self._suppress_for(order.label), asked_by(request)))
 
     async def erase(self, request: IRequest) -> Answer:

@@ -341,37 +341,6 @@ def findings(lines: Iterable[tuple[str, str, str]]) -> None:
         out.print(_text((f"{word:<4}", styles.get(word, "bold")), f"  {what}: {found}"))
 
 
-_TO_PASTE = (
-    ("Url", "url", '"{}"'),
-    ("Username", "username", '"..."    # {}'),
-    ("Password", "password", '"file:/etc/gatewayd/secrets/NAME"    # {}'),
-)
-
-
-def profile_json(profile: Any) -> Json:
-    """A ready profile of a provider, as `gatewayctl providers` shows it: where it is from, and the lines to paste."""
-    head = profile.head
-    lines = ["[providers.NAME]", f'profile = "{profile.name}"']
-    for title, key, form in _TO_PASTE:
-        if title in head and (key != "url" or "url" not in profile.keys):
-            text = head[title]
-            lines.append(f'url = "..."    # {text}' if key == "url" else f"{key} = {form.format(text)}")
-    if "Secret" in head:
-        lines += [
-            "[providers.NAME.reports]",
-            f'secret = "file:/etc/gatewayd/secrets/NAME.reports"    # {head["Secret"]}',
-        ]
-    return {
-        "profile": profile.name,
-        "title": head.get("Title", ""),
-        "source": head.get("Source", ""),
-        "read": head.get("Read", ""),
-        "console": head.get("Console", ""),
-        "note": head.get("Note", ""),
-        "lines": lines,
-    }
-
-
 def profiles(ready: Iterable[Json]) -> None:
     """All of `gatewayctl providers`."""
     out = _Console(highlight=False, soft_wrap=True)

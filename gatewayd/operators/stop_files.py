@@ -1,4 +1,4 @@
-"""`gatewayctl stops` and `gatewayctl guard`: the stop list shown, written to a CSV file, and read from one.
+"""`gatewayctl stops`: the stop list shown, written to a CSV file, and read from one.
 
 A file of a million lines is read and written line by line. Nothing is imported of a file in which a line is wrong, and
 importing one twice changes nothing.
@@ -42,27 +42,15 @@ def stops(options: Namespace) -> int:
     return 0
 
 
-def guard(options: Namespace) -> int:
-    """Let more than intake_rate in for a time."""
-    client = open_client(Path(options.config), options.instance, options.operator)
-    answer = client.post("/verbs/guard", {"label": options.label, "seconds": options.lift})
-    return asking.tell_outcome(options, answer, outcomes.guard_lifted(answer))
-
-
 def _channels(options: Namespace) -> tuple[str, ...]:
     return (options.channel,) if options.channel else tuple(Channel)
 
 
 def every(client: AdminClient, options: Namespace, channel: str) -> Iterator[Json]:
     """Every stop of a channel, oldest first; one that begins anew meanwhile comes again."""
-    cursor = "0"
-    while True:
-        order = {"label": options.label, "channel": channel, "since": options.since, "cursor": cursor}
-        step = client.post("/verbs/stops", order)
+    order = {"label": options.label, "channel": channel, "since": options.since}
+    for step in asking.steps(client, "/verbs/stops", order):
         yield from step["stops"]
-        cursor = step["cursor"]
-        if cursor == "0":
-            return
 
 
 def write(options: Namespace, found: Iterator[Json]) -> int:

@@ -23,9 +23,6 @@ log = Logger()
 PUT, LIFTED = "stop put", "stop lifted"
 """Decisions, as the audit log has them."""
 
-MOST_ROWS = 500
-"""Rows of one import order: Redis and the listener do nothing else meanwhile."""
-
 
 class StopsAsked(Struct, forbid_unknown_fields=True):
     """Body of stops: those of one channel that began at `since` or later (seconds since the epoch)."""

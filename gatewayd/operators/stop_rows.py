@@ -16,6 +16,8 @@ from gatewayd.core.model import Channel, Json
 
 COLUMNS = ("channel", "kind", "ext_user_id", "keyed_hash", "since", "until", "reason")
 ROWS = 500
+"""Rows of one order: Redis and the listener do nothing else meanwhile."""
+
 LOOKED_UP = 20
 """Rows of one order whose ids are looked up."""
 

@@ -17,7 +17,7 @@ from gatewayd.operators.figures import Watch
 from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
-from gatewayd.operators.orders import Letter, Lift, Span, Switch, Wrong, asked, asked_by, body
+from gatewayd.operators.orders import MOST_DEAD_LETTERS, Letter, Lift, Span, Switch, Wrong, asked, asked_by, body
 from gatewayd.operators.shapes import dead_json, iso, status_json, trace_json
 
 log = Logger()
@@ -96,13 +96,13 @@ class Verbs:
         return json_answer(answer)
 
     async def dead_letters(self, request: IRequest) -> Answer:
-        """The newest dead letters; the query says how many (`limit`: 1 to 100000, default 100), and before when they
-        were given up (`until`: seconds since the epoch).
+        """The newest dead letters; the query says how many (`limit`: 1 to MOST_DEAD_LETTERS, default 100), and before
+        when they were given up (`until`: seconds since the epoch).
         """
         text = (request.args or {}).get(b"limit", [b"100"])[0]
         limit = int(text) if text.isdigit() and len(text) <= 6 else 0
-        if not 1 <= limit <= 100_000:
-            raise Wrong(400, "limit must be a number from 1 to 100000")
+        if not 1 <= limit <= MOST_DEAD_LETTERS:
+            raise Wrong(400, f"limit must be a number from 1 to {MOST_DEAD_LETTERS}")
         letters = await self._store.dead_letters(limit, _before(request))
         return json_answer({"dead_letters": [dead_json(letter) for letter in letters]})
 
