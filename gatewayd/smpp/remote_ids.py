@@ -19,6 +19,7 @@ _NO_DIGITS = re.compile(r"[^0-9]+")
 _DECIMAL = re.compile(r"[0-9]+", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 _PREFIXED = re.compile(r"0[xX][0-9a-fA-F]+", re.ASCII)
+_SIGNED = re.compile(r"-[0-9]{1,19}", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]+(?:-[0-9a-fA-F]+)+", re.ASCII)
 
 
@@ -117,7 +118,7 @@ def cleaned(message_id: bytes | str) -> str:
 
 
 def _canonical(message_id: str) -> str:
-    """Without what SMSCs change between answer and receipt: leading zeros, 0x, letter case.
+    """Without what SMSCs change between answer and receipt: leading zeros, 0x, letter case, a sign.
 
     The case of an id in both cases is kept: there it tells one id from another.
     """
@@ -125,6 +126,10 @@ def _canonical(message_id: str) -> str:
         return ""
     if _PREFIXED.fullmatch(message_id):
         message_id = message_id[2:]
+    if _SIGNED.fullmatch(message_id):
+        # What Java prints of an int or a long whose first bit is set, where it has no sign in hexadecimal.
+        number = int(message_id)
+        message_id = str(number % (1 << 32 if number >= -(1 << 31) else 1 << 64))
     if message_id.isupper() or _HEX.fullmatch(message_id) or _UUID.fullmatch(message_id):
         message_id = message_id.lower()
     return message_id.lstrip("0") or "0"

@@ -41,10 +41,14 @@ RULES: list[IdRule] = list(get_args(IdRule))
         ("auto", "16", "10"),
         ("auto", "10", "16"),
         ("auto", "aB-9", "aB-9"),
+        ("auto", "A07A1201", "-1602612735"),
+        ("decimal", "a07a1201", "-1602612735"),
+        ("auto", "FFFFFFFF00000001", "-4294967295"),
+        ("as-is", "-1602612735", "2692354561"),
     ],
 )
 def test_the_ids_of_answer_and_receipt_meet(rule: IdRule, answer: str, in_receipt: str) -> None:
-    """By each rule, with leading zeros, 0x and letter case as the SMSC likes, as text or as octets."""
+    """By each rule, with leading zeros, 0x, letter case and sign as the SMSC likes, as text or as octets."""
     assert stored(answer, rule) in forms(in_receipt, rule)
     assert stored(answer.encode(), rule) == stored(answer, rule)
     assert forms(in_receipt.encode() + b"\0", rule) == forms(in_receipt, rule)
