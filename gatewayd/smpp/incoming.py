@@ -91,10 +91,24 @@ def _utf_8(data: bytes) -> str:
 
 
 def without_udh(data: bytes, esm_class: int) -> bytes:
-    """User data behind its header, where `esm_class` says that there is one and its length can be true."""
-    if esm_class & UDHI and data and data[0] < len(data):
-        return data[1 + data[0] :]
-    return data
+    """User data behind its header, where `esm_class` says that there is one and there is.
+
+    SMSCs copy the esm_class of a long text's segment into its receipt, which has none: what a header is, its elements
+    show, which fill it to its last octet (3GPP TS 23.040, 9.2.3.24).
+    """
+    return data[1 + data[0] :] if esm_class & UDHI and _elements(data) else data
+
+
+def _elements(data: bytes) -> dict[int, bytes]:
+    """The elements of the header that `data` begins with, by their identifiers; none where it begins with no header."""
+    end = 1 + data[0] if data else 0
+    found: dict[int, bytes] = {}
+    at = 1
+    while at + 2 <= end <= len(data):
+        size = data[at + 1]
+        found[data[at]] = data[at + 2 : at + 2 + size]
+        at += 2 + size
+    return found if at == end else {}
 
 
 def text_of(pdu: DeliverSm | DataSm, default_alphabet: DefaultAlphabet = "gsm") -> str:

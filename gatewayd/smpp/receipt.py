@@ -182,7 +182,16 @@ def _settles(number: int | None, word: str, configured: Mapping[str, str] | None
 
 
 def _content(pdu: DeliverSm | DataSm) -> str:
-    data = without_udh(pdu.user_data, pdu.esm_class)[:_LONGEST_SCANNED]
+    content = _characters(pdu.user_data, pdu.esm_class)
+    if isinstance(pdu, DeliverSm) and pdu.short_message and not _BEGINS_LIKE_ONE.match(content):
+        # Two texts: one may be what was sent, and the other what is said of it.
+        short = _characters(pdu.short_message, pdu.esm_class)
+        return short if _BEGINS_LIKE_ONE.match(short) else content
+    return content
+
+
+def _characters(user_data: bytes, esm_class: int) -> str:
+    data = without_udh(user_data, esm_class)[:_LONGEST_SCANNED]
     # SMSCs write receipts in ASCII whatever data_coding says, but for those that write UCS-2.
     if data[:2] in (b"\xfe\xff", b"\xff\xfe"):
         data = data[2:]

@@ -89,13 +89,20 @@ def test_a_text_of_letters_that_have_no_zeros_is_read_by_data_coding() -> None:
     assert decode("СТОП".encode("utf-16-be"), 8) == "СТОП"
 
 
-def test_a_header_longer_than_its_message_is_no_header() -> None:
-    """Then the whole is read as text."""
-    assert without_udh(b"\x09abc", UDHI) == b"\x09abc"
-    assert without_udh(b"\x04abc", UDHI) == b"\x04abc"
-    assert without_udh(b"\x03abc", UDHI) == b""
-    assert without_udh(b"", UDHI) == b""
-    assert without_udh(b"\x01abc", 0) == b"\x01abc"
+def test_a_header_is_what_its_elements_fill() -> None:
+    """All else is read as text: a header longer than its message, none at all, one whose elements end elsewhere."""
+    assert without_udh(b"\x03a\x01babc", UDHI) == b"abc"
+    assert without_udh(b"\x02a\x00", UDHI) == b""
+    assert without_udh(b"\x03a\x01babc", 0) == b"\x03a\x01babc"
+    for text in (b"", b"\x09abc", b"\x04abc", b"\x03abc", b"\x02a", b"\x01abc", b"STOP", b"\x03a\x05babc"):
+        assert without_udh(text, UDHI) == text
+
+
+@pytest.mark.parametrize("word", ["STOP", "СТОП", "Stop " * 30])
+def test_a_text_without_the_header_that_is_said_of_it_is_read_whole(word: str) -> None:
+    """In UCS-2 its first letter would be the header's length."""
+    pdu = smpp.DeliverSm(1, short_message=word.encode("utf-16-be"), data_coding=8, esm_class=UDHI)
+    assert text_of(pdu) == word
 
 
 @FUZZ

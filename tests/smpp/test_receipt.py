@@ -151,8 +151,17 @@ def test_receipts_come_by_message_payload_and_by_data_sm() -> None:
 
 
 def test_a_receipt_with_a_header_is_read_behind_it() -> None:
-    """Long receipts come with a UDH."""
+    """Long receipts come with a UDH; others bear a long segment's esm_class, and none."""
     assert settled(receipt(b"\x05\x00\x03\x01\x01\x01" + TEXTS[0].encode(), 0x44)) == ("0f1E", Event.DELIVERED)
+    for esm_class in (0x44, 0x40):
+        assert settled(receipt(TEXTS[0] + ", as you were sent", esm_class)) == ("0f1E", Event.DELIVERED)
+
+
+def test_a_receipt_beside_the_text_that_was_sent_is_found() -> None:
+    """One in short_message, the other in message_payload, or the other way round."""
+    assert settled(receipt(TEXTS[0], MESSAGE_PAYLOAD=b"Hello")) == ("0f1E", Event.DELIVERED)
+    assert settled(receipt("Hello", MESSAGE_PAYLOAD=TEXTS[0].encode())) == ("0f1E", Event.DELIVERED)
+    assert read(receipt("Hello", 0, MESSAGE_PAYLOAD=b"again")) is None
 
 
 @pytest.mark.parametrize(
