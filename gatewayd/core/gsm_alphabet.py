@@ -19,3 +19,9 @@ EXTENSION = {
 
 CHARACTERS = frozenset(BASIC.replace("\x1b", "")) | frozenset(EXTENSION.values())
 """All that it has; the escape is none."""
+
+LOCKED: dict[int, dict[int, int]] = {
+    1: str.maketrans("èìØøÆæ¡¿", "€ıĞğŞşİç"),
+    3: str.maketrans("èùìòÇØøÅåΦΓΛΩΠΨΣΘΞÆæß¤¡ÄÖÑ¿äöñ", "êúíóçÔôÁáªÇÀ∞^\\€Ó|ÂâÊºÍÃÕÚ~ãõ`"),
+}
+"""What phones write in place of BASIC's characters, by language: Turkish and Portuguese (6.2.1.2.4, annex A.3)."""

@@ -3,6 +3,7 @@
 Never fails: a peer's octets are what they are. Knows what the SMSC means by data_coding 0 from whoever asks.
 """
 
+from gatewayd.core.gsm_alphabet import LOCKED
 from gatewayd.smpp.codec.gsm import decode_gsm, unpack
 from gatewayd.smpp.codec.pdu import DataSm, DeliverSm
 from gatewayd.smpp.text import UDHI, DefaultAlphabet
@@ -18,6 +19,9 @@ _CODECS: dict[int, str] = {
     14: "euc_kr",
 }
 
+
+_LOCKING_SHIFT = 0x25
+"""The element of a header that names the language whose table all of the text is in (3GPP TS 23.040, 9.2.3.24.16)."""
 
 _HIGHEST_ROW = 0x08
 """The first octet of letters up to Arabic's in UCS-2."""
@@ -47,17 +51,21 @@ def codec_of(data_coding: int, default_alphabet: DefaultAlphabet = "gsm") -> str
     return default if coding == "gsm" else coding
 
 
-def decode(data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm", *, header: int = 0) -> str:
-    """The text in incoming octets that stood behind `header` octets of UDH; unreadable ones become U+FFFD."""
+def decode(
+    data: bytes, data_coding: int, default_alphabet: DefaultAlphabet = "gsm", *, header: int = 0, language: int = 0
+) -> str:
+    """The text in incoming octets that stood behind `header` octets of UDH; unreadable ones become U+FFFD.
+
+    `language` is that of the table in which GSM 03.38 is written, 0 for its own.
+    """
     codec = codec_of(data_coding, default_alphabet)
     if codec != "gsm-packed":
         codec = _order_of(data) or codec
     if codec in ("gsm", "latin-1") and (text := _utf_8(data)):
         return text
-    if codec == "gsm":
-        return decode_gsm(data)
-    if codec == "gsm-packed":
-        return decode_gsm(unpack(data, header))
+    if codec in ("gsm", "gsm-packed"):
+        septets = data if codec == "gsm" else unpack(data, header)
+        return decode_gsm(septets).translate(LOCKED.get(language, {}))
     if codec == "utf-16-be":
         if data[:2] == b"\xff\xfe":
             codec = "utf-16-le"
@@ -115,4 +123,6 @@ def text_of(pdu: DeliverSm | DataSm, default_alphabet: DefaultAlphabet = "gsm") 
     """The text that a player sent, from short_message or message_payload."""
     whole = pdu.user_data
     data = without_udh(whole, pdu.esm_class)
-    return decode(data, pdu.data_coding, default_alphabet, header=len(whole) - len(data))
+    shift = _elements(whole).get(_LOCKING_SHIFT) if len(data) < len(whole) else None
+    language = shift[0] if shift else 0
+    return decode(data, pdu.data_coding, default_alphabet, header=len(whole) - len(data), language=language)

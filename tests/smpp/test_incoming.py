@@ -121,3 +121,27 @@ def test_packed_texts_are_read_from_a_septet_boundary() -> None:
         octets = header + pack(b"STOP it", len(header))
         pdu = smpp.DeliverSm(1, short_message=octets, esm_class=UDHI if header else 0)
         assert text_of(pdu, "gsm-packed") == "STOP it"
+
+
+@pytest.mark.parametrize(
+    ("language", "octets", "word"),
+    [
+        (1, b"\x40PTAL", "İPTAL"),
+        (1, b"\x09IKI\x1c", "ÇIKIŞ"),
+        (1, b"iptal \x07\x0b\x0c\x1d\x60\x04", "iptal ıĞğşç€"),
+        (3, b"N\x5bO", "NÃO"),
+        (3, b"\x0e\x13\x14\x5c\x0b\x1e", "ÁÇÀÕÔÊ"),
+        (2, b"\x40PTAL", "¡PTAL"),
+        (99, b"STOP", "STOP"),
+    ],
+)
+@pytest.mark.parametrize("default", ["gsm", "gsm-packed"])
+def test_a_phone_that_writes_its_own_languages_table_is_read(
+    language: int, octets: bytes, word: str, default: DefaultAlphabet
+) -> None:
+    """A Turkish phone's İPTAL is a stop word that no accent hides; Spanish has no such table, others we know not."""
+    header = bytes([3, 0x25, 1, language])
+    packed = pack(octets, len(header)) if default == "gsm-packed" else octets
+    pdu = smpp.DeliverSm(1, short_message=header + packed, esm_class=UDHI)
+    assert text_of(pdu, default) == word
+    assert text_of(smpp.DeliverSm(1, short_message=octets), "gsm") != word or language in (2, 99)
