@@ -20,6 +20,21 @@ def bench() -> Bench:
     return bench_of[0]
 
 
+def being_stopped(bench: Bench, answer: Deferred[None]) -> list[None]:
+    """A message is in work until `answer` comes, and the outbox has been told to stop; no longer empty once it has."""
+
+    async def outcome(leased: Leased) -> Handed:
+        await answer
+        return await bench.takes(leased)
+
+    bench.outcome = outcome
+    bench.accept()
+    bench.outbox.startService()
+    stopped: list[None] = []
+    bench.outbox.stopService().addCallback(stopped.append)
+    return stopped
+
+
 def test_an_offered_message_is_sent_without_a_look_at_the_queue(bench: Bench) -> None:
     """What was leased at acceptance is begun at once."""
     bench.accept()
@@ -91,16 +106,7 @@ def test_the_window_bounds_what_is_in_work(bench: Bench) -> None:
 def test_stopping_waits_for_what_is_in_work(bench: Bench) -> None:
     """stopService ends when the running attempt was settled, and takes nothing new."""
     waiting: Deferred[None] = Deferred()
-
-    async def outcome(leased: Leased) -> Handed:
-        await waiting
-        return await bench.takes(leased)
-
-    bench.outcome = outcome
-    bench.accept()
-    bench.outbox.startService()
-    stopped: list[None] = []
-    bench.outbox.stopService().addCallback(stopped.append)
+    stopped = being_stopped(bench, waiting)
     bench.accept(2)
     bench.clock.pump([1.0] * 5)
     assert stopped == []
@@ -124,16 +130,7 @@ def test_what_is_being_taken_back_is_not_begun(bench: Bench) -> None:
 
 def test_stopping_has_a_limit(bench: Bench) -> None:
     """What does not end in time stays leased; its result is nobody's business any more."""
-
-    async def outcome(leased: Leased) -> Handed:
-        await Deferred()
-        raise AssertionError
-
-    bench.outcome = outcome
-    bench.accept()
-    bench.outbox.startService()
-    stopped: list[None] = []
-    bench.outbox.stopService().addCallback(stopped.append)
+    stopped = being_stopped(bench, Deferred())
     bench.clock.pump([0.5] * round((DRAIN + STORED) / 0.5))
     assert stopped == [None]
     assert ID in bench.store.db.leases["sms", "one"]
@@ -143,16 +140,7 @@ def test_stopping_has_a_limit(bench: Bench) -> None:
 def test_a_process_that_was_stopped_while_it_drains_hears_what_was_answered(bench: Bench, asleep: float) -> None:
     """SIGTERM, and then stopped for as long as the limit: the answer is read, and stored, before all is given up."""
     waiting: Deferred[None] = Deferred()
-
-    async def outcome(leased: Leased) -> Handed:
-        await waiting
-        return await bench.takes(leased)
-
-    bench.outcome = outcome
-    bench.accept()
-    bench.outbox.startService()
-    stopped: list[None] = []
-    bench.outbox.stopService().addCallback(stopped.append)
+    stopped = being_stopped(bench, waiting)
     bench.clock.advance(asleep)
     bench.clock.advance(READING)
     assert stopped == []
