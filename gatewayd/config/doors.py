@@ -3,7 +3,6 @@
 Pure: endpoint strings are read by their words, nothing is looked up.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,13 +51,7 @@ def is_open(endpoint: str) -> bool:
         return False
     if said.kind not in ("tcp", "tcp6", "ssl"):
         return True
-    interface = said.named.get("interface", "")
-    if interface == "localhost":
-        return False
-    try:
-        return not ipaddress.ip_address(interface).is_loopback
-    except ValueError:
-        return True
+    return beyond_loopback(said.named.get("interface", ""))
 
 
 def _host_of_sentinel(text: str) -> str:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from gatewayd.core.public_addresses import is_public
+
 LONGEST = 4096  # characters of a URL
 _LONGEST_HOST = 253  # characters
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 _URL = re.compile(
     r"""(?P<scheme>https?)://
@@ -80,13 +81,8 @@ def _is_inside(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        address = ipaddress.ip_address(host)
+        ipaddress.ip_address(host)
     except ValueError:
         last = host.rpartition(".")[2]
         return ":" in host or last.isdigit() or last.startswith("0x")
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        address = inner or address
-    return not address.is_global or address.is_multicast
+    return not is_public(host)

@@ -4,7 +4,6 @@ Owns reading replies in order, NOOP, QUIT and every end. What is said before mai
 long a reply may take reply_deadline.py. Knows nothing of messages: client.py adds the transactions.
 """
 
-import ipaddress
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
@@ -17,6 +16,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from gatewayd.config.clear_text import beyond_loopback
 from gatewayd.core import tls
 from gatewayd.http.eager import write_now
 from gatewayd.smtp.negotiation import Login, Negotiation, RelayTrouble
@@ -292,9 +292,4 @@ def _literal(address: Any) -> str:
 
 def _is_loopback(address: Any) -> bool:
     host = getattr(address, "host", None)
-    if host is None:
-        return type(address).__name__ == "UNIXAddress"
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return type(address).__name__ == "UNIXAddress" if host is None else not beyond_loopback(host)
