@@ -5,6 +5,7 @@ it listens on, stays until a restart; what its listeners show does not.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -57,7 +58,7 @@ log = Logger()
 class Parts(Struct, frozen=True, kw_only=True):
     """What a reload reaches.
 
-    `make_due` makes the messages of a channel due that were put off by its old settings; with True all that wait.
+    `make_due` makes the messages of a channel due that wait for another try.
     """
 
     recipients: Recipients
@@ -81,7 +82,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     audit: AuditLog | None
     certificates: ListenerCertificates
     metrics: Metrics
-    make_due: Callable[[Channel, bool], Coroutine[Any, Any, None]]
+    make_due: Callable[[Channel], Coroutine[Any, Any, None]]
 
 
 class Reload:
@@ -159,11 +160,13 @@ class Reload:
         for channel, work in parts.works.items():
             work.reconfigure(policies(config, channel))
         for channel in Channel:
-            put_off_otherwise = _ways(config) != _ways(self._config) or _quiet(config) != _quiet(self._config)
-            if put_off_otherwise or policies(config, channel) != policies(self._config, channel):
-                # Messages were put off by the old rates, perhaps for minutes, are held as the old table said, or wait
-                # for a label or route that was not there, or for the end of quiet hours that are others now.
-                done = Deferred.fromCoroutine(parts.make_due(channel, put_off_otherwise)).addErrback(_not_made_due)
+            if any(said(config) != said(self._config) for said in (_ways, _quiet, partial(policies, channel=channel))):
+                # Messages were put off by the old rates or refused by what is mended now, perhaps for minutes, are held
+                # as the old table said, or wait for a label or route that was not there, or for the end of quiet hours
+                # that are others now.
+                if channel in parts.works:
+                    parts.works[channel].ways_changed()
+                done = Deferred.fromCoroutine(parts.make_due(channel)).addErrback(_not_made_due)
                 done.addErrback(
                     lambda failure: log.failure(
                         "a bug: messages that wait for a way out keep the time of their next try", failure

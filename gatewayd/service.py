@@ -195,7 +195,7 @@ def gatewayd(
         audit=shared.audit,
         certificates=certificates,
         metrics=shared.metrics,
-        make_due=lambda channel, every: shared.store.make_due(channel, every=every),
+        make_due=lambda channel: shared.store.make_due(channel, every=True),
     )
 
     head_keeper = _head_keeper(shared)

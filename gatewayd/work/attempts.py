@@ -58,6 +58,7 @@ class MessageWork:
     ) -> None:
         self._clock = clock
         self._why_not = why_not
+        self._changes = 0  # of the ways out, by reloads
         self._rank = 0  # how far down the queue overdue messages were looked for
         self._store = store
         self._decided = decided
@@ -77,6 +78,10 @@ class MessageWork:
     def reconfigure(self, policies: Mapping[str, Policy]) -> None:
         """Go by these policies from the next attempt on; a route that is gone keeps the one that it had."""
         self._copies.policies.reconfigure(policies)
+
+    def ways_changed(self) -> None:
+        """An attempt that is under way goes by what was so before: where it fails, what is so now is tried at once."""
+        self._changes += 1
 
     def key(self, item: Leased) -> str:
         """The message's id."""
@@ -124,6 +129,7 @@ class MessageWork:
         await self._again(item, item.message.deadline, reason, counts=False, uncertain=True, route=mark.route)
 
     async def _try(self, item: Leased) -> None:
+        changes = self._changes
         try:
             handed = await self._deliver(item)
         except CancelledError:
@@ -148,6 +154,8 @@ class MessageWork:
             due = self._next(item)
             if failure.not_before is not None:
                 due = max(failure.not_before, due if failure.counts else failure.not_before)
+            if changes != self._changes:
+                due = self._clock.seconds()
             await self._again(item, due, failure.reason, counts=failure.counts, progress=failure.progress)
         except StoreUnavailable as error:
             # Before the wire, so nothing was sent.

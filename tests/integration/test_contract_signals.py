@@ -141,6 +141,21 @@ def test_what_waits_for_a_wrong_callback_url_is_told_at_the_reload_that_mends_it
     assert waited.total_seconds() < 4
 
 
+def test_what_waits_for_a_smsc_or_relay_is_tried_at_the_reload_that_mends_it(world: Outside) -> None:
+    """And not at the end of its back-off, which may be minutes away."""
+    world.smsc.submitted = lambda submit: world.smsc.ok(submit, 0x08)
+    world.start()
+    found = world.sms()["ext_message_id"]
+    until(lambda: len(world.smsc.submits) >= 5)
+    world.settings["smscs"]["world"]["service_type"] = "BULK"
+    world.smsc.submitted = world.smsc.deliver_at_once
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    world.until_heard(found, "accepted", "delivered")
+    latest = {one["event"]: datetime.fromisoformat(one["until"]) for one in world.message(found)["timeline"][1:3]}
+    assert (latest["submitting"] - latest["again"]).total_seconds() < 4
+
+
 def test_what_is_stored_of_a_label_that_was_taken_out_can_be_found_and_erased(world: Outside) -> None:
     """By Smartico's uid and by the player's id, while it waits for the label's return; a mistyped label is none."""
     world.start()

@@ -458,3 +458,21 @@ def test_a_callback_that_asks_for_minutes_is_tried_sooner_at_first() -> None:
     telling.bench.clock.pump([0.5] * 600)
     waits = [round(later - earlier) for earlier, later in pairwise(tried)]
     assert waits[:8] == [5, 10, 10, 10, 10, 10, 10, 120]
+
+
+@pytest.mark.parametrize("not_before", [None, 300.0])
+def test_what_was_under_way_when_its_way_was_mended_is_tried_again_at_once(
+    bench: Bench, not_before: float | None
+) -> None:
+    """Its failure is one of the old settings, and so is the back-off, or the moment, that it would wait for."""
+
+    async def refused_behind_a_reload(leased: Leased) -> Handed:
+        bench.outcome = bench.takes
+        bench.work.ways_changed()
+        raise TemporaryFailure("535", not_before=not_before and bench.clock.seconds() + not_before)
+
+    bench.accept()
+    bench.outcome = refused_behind_a_reload
+    bench.outbox.startService()
+    bench.clock.advance(0.5)
+    assert bench.state() is State.SENT

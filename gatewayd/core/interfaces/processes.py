@@ -67,7 +67,7 @@ class IProcesses(Interface):
     async def make_due(channel: Channel, *, every: bool = False) -> None:
         """Make due what was put off only because its way was busy, and what is uncertain: the ways have changed.
 
-        With `every`, what was tried and failed, too: it may have waited for a label or route that is back.
+        With `every`, what was tried and failed, too: it may have waited for what is back, or mended.
         """
 
     async def make_reports_due(message_ids: Collection[str]) -> None:
