@@ -156,7 +156,7 @@ class ApiPaths:
             answer = _refused(Refused(code, f"internal error, see the log for request {request_id}"))
         self._meter.intake(label if label in self._gates else "", channel, code, self._clock.seconds() - began)
         if label in self._gates:
-            self._turned_away.answered(label, code, why)
+            self._turned_away.answered(label, channel, code, why)
         return Answer(answer)
 
     @app.route("/")
@@ -180,7 +180,10 @@ class ApiPaths:
         if not request.method:
             return None  # its head can't be read: `not_http` says so
         if request.method != b"POST":
-            return self._refuse(scope, Refused(ErrorCode.INVALID_REQUEST, "the method is not POST"))
+            # No request of Smartico's, which it would count as: somebody who looks whether we are there.
+            refused = Refused(ErrorCode.INVALID_REQUEST, "the method is not POST")
+            self._say(*scope, refused.code, refused.message)
+            return self._early(scope, refused)
         if int(request.header(b"content-length") or 0) > self._max_body:
             return self.too_large(request)
         fault = "no label has this name"
@@ -216,7 +219,7 @@ class ApiPaths:
         if scope is not None:
             self._say(*scope, refused.code, reason or refused.message)
             if scope[0] in self._gates:
-                self._turned_away.answered(scope[0], refused.code, reason or refused.message)
+                self._turned_away.answered(*scope, refused.code, reason or refused.message)
         return self._early(scope, refused)
 
     def _early(self, scope: _Scope | None, refused: Refused, status: int = 200) -> Answer:

@@ -128,7 +128,7 @@ class HttpChannel(Service):
             raise Uncertain(lost, route=name)
         if verdict is Verdict.REJECTED:
             vendor.health.answered(now)
-            vendor.own_reasons.rejected(order.message.id, said, now)
+            vendor.own_reasons.rejected(order.message.id, said)
             raise PermanentFailure(reason)
         if verdict is Verdict.THROTTLED:
             vendor.health.answered(now)

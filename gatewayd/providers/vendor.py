@@ -49,7 +49,7 @@ class Vendor:
         self.name = name
         self.settings = settings
         self.health = Health(clock.seconds(), jitter)
-        self.own_reasons = OwnReasons("message")
+        self.own_reasons = OwnReasons(clock, "message")
         self._clock = clock
         self._pace = Pace(clock, f"provider:{name}", settings.rate, reserve, jitter)
         self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
@@ -93,7 +93,7 @@ class Vendor:
     def state(self) -> WayState:
         """As one line for people."""
         up, health = self.up, self.health
-        refuses = self.own_reasons.words(self._clock.seconds()) or self._long_pause()
+        refuses = self.own_reasons.words() or self._long_pause()
         return WayState(
             up=up,
             word="up" if up else "down",

@@ -105,10 +105,10 @@ class Account:
         self.takes_validity = True
         self.ids = IdsSeen()
         self.unreadable = 0
-        self.unknown_states = UnknownStates()
+        self.unknown_states = UnknownStates(clock)
         self._clock = clock
         self._owner = owner
-        self._own_reasons = OwnReasons("submit")
+        self._own_reasons = OwnReasons(clock, "submit")
         self._stopping = False
         self._answered_at = clock.seconds()
         self._pace = Pace(clock, f"smsc:{name}", settings.rate, reserve, jitter)
@@ -144,7 +144,7 @@ class Account:
 
     def state(self) -> WayState:
         """For people."""
-        binds, refuses = self._binds.states(), self._own_reasons.words(self._clock.seconds())
+        binds, refuses = self._binds.states(), self._own_reasons.words()
         return WayState(
             up=self.up,
             word=self._binds.word,
@@ -261,7 +261,7 @@ class Account:
             self._backlog.accepted(token.message_id, self._answered_at - answer.seconds)
         meaning = self.meaning(answer.status)
         if meaning is Disposition.PERMANENT:
-            self._own_reasons.rejected(token.message_id, status_name(answer.status), self._answered_at)
+            self._own_reasons.rejected(token.message_id, status_name(answer.status))
         elif meaning in _OF_THE_MESSAGE:
             self._own_reasons.forget()
         elif meaning is not Disposition.THROTTLED:

@@ -48,7 +48,7 @@ class RelayRoute:
         self._bare_until = 0.0
         self._handed = 0
         self._throttled = 0
-        self._own_reasons = OwnReasons("mail")
+        self._own_reasons = OwnReasons(reactor, "mail")
         self._limit(relay)
 
     # -- how it stands ------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class RelayRoute:
         closed = self._slow_domains.closed(self._reactor.seconds())
         domains = "1 recipient domain" if closed == 1 else f"{closed} recipient domains"
         slowed = f"{domains} asked us to slow down" if closed else ""
-        refuses = self._own_reasons.words(self._reactor.seconds())
+        refuses = self._own_reasons.words()
         return WayState(
             up=health.up,
             word="up" if health.up else "down" if health.trouble else "connecting",
@@ -195,8 +195,7 @@ class RelayRoute:
         if answer.code and verdict_of(answer) is RelayVerdict.ROUTE:
             self._own_reasons.refused(message_id, str(answer))
         elif answer.code and verdict_of(answer) is RelayVerdict.REFUSED:
-            now = self._reactor.seconds()
-            self._own_reasons.rejected(message_id, str(answer), now, hard=is_hard(answer))
+            self._own_reasons.rejected(message_id, str(answer), hard=is_hard(answer))
         elif answer.code:
             self._own_reasons.forget()
 

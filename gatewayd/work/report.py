@@ -52,7 +52,8 @@ MOST_WAITING = 100_000
 class _Refusals(msgspec.Struct, frozen=True):
     """The latest of a host's was at `at` (seconds since the epoch), of a status of `label`.
 
-    `suspect` is the label's key that may be wrong; "" where the host has a trouble of its own.
+    `suspect` is the label's key that may be wrong; "" where the host has a trouble of its own. `whose` are the messages
+    that it does not know: told again, their statuses say no more of the host.
     """
 
     at: float
@@ -60,6 +61,7 @@ class _Refusals(msgspec.Struct, frozen=True):
     reason: str
     label: str
     suspect: str
+    whose: frozenset[str] = frozenset()
 
     @property
     def is_all(self) -> bool:
@@ -73,13 +75,19 @@ class _Refusals(msgspec.Struct, frozen=True):
 
 
 class _NotTaken(Exception):
-    """The host heard us and took nothing; `failure` says what that means for the status."""
+    """The host heard us and took nothing; `failure` says what that means for the status.
 
-    def __init__(self, host: str, failure: TemporaryFailure | PermanentFailure, suspect: str) -> None:
+    `whose`: the message of which alone the answer speaks, "" where it speaks of no message.
+    """
+
+    def __init__(
+        self, host: str, failure: TemporaryFailure | PermanentFailure, suspect: str, whose: str = ""
+    ) -> None:
         super().__init__(host)
         self.host = host
         self.failure = failure
         self.suspect = suspect
+        self.whose = whose
 
 
 class Reporter:
@@ -168,12 +176,21 @@ class Reporter:
         except _NotTaken as refused:
             if self._targets.get(job.label) != target:
                 raise refused.failure from None
-            before = self._refusals.get(refused.host)
-            in_a_row = before.in_a_row + 1 if before is not None else 1
-            latest = _Refusals(self._clock.seconds(), in_a_row, refused.failure.reason, job.label, refused.suspect)
-            self._refusals.put(refused.host, latest)
+            self._count(refused, job.label)
             raise refused.failure from None
         self._refusals.forget(host)
+
+    def _count(self, refused: _NotTaken, label: str) -> None:
+        before = self._refusals.get(refused.host)
+        in_a_row, whose = (before.in_a_row, before.whose) if before is not None else (0, frozenset[str]())
+        if refused.whose not in whose:
+            in_a_row += 1
+        if refused.whose and in_a_row <= REFUSED_IN_A_ROW:
+            whose |= {refused.whose}
+        reason = refused.failure.reason
+        self._refusals.put(
+            refused.host, _Refusals(self._clock.seconds(), in_a_row, reason, label, refused.suspect, whose)
+        )
 
     def _lately_refused(self) -> Iterator[tuple[str, _Refusals]]:
         """By host; of one that is asked no more nothing is said for ever."""
@@ -203,9 +220,10 @@ class Reporter:
             failure = TemporaryFailure(f"callback's answer is not JSON with an error_code ({host})")
             raise _NotTaken(host, failure, "callback_url")
         reason = f"callback answered error_code {code}" + (f": {words}" if words else "") + f" ({host})"
-        if code == NOT_FOUND and not self._is_young(job):
-            raise _NotTaken(host, PermanentFailure(reason), "api_key")
-        raise _NotTaken(host, TemporaryFailure(reason), "api_key")
+        whose = job.message_id if code == NOT_FOUND else ""
+        if whose and not self._is_young(job):
+            raise _NotTaken(host, PermanentFailure(reason), "api_key", whose)
+        raise _NotTaken(host, TemporaryFailure(reason), "api_key", whose)
 
     def _is_young(self, job: ReportJob) -> bool:
         now = self._clock.seconds()

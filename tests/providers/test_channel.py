@@ -630,7 +630,7 @@ def test_reports_can_come_since_the_start() -> None:
 
 
 def test_a_vendor_that_rejects_one_message_after_the_other_says_so() -> None:
-    """From the tenth in a row on, until it takes one, or for an hour in which nothing is asked of it."""
+    """From the tenth in a row on, until it takes one, or for an hour in which nothing is asked of it: then anew."""
     world = World()
     sent = world.send()
     protocol, _ = world.reactor.connect()
@@ -643,11 +643,14 @@ def test_a_vendor_that_rejects_one_message_after_the_other_says_so() -> None:
     assert (state.up, state.refuses) == (True, "it rejects one message after the other, the latest with 400 (21211)")
     world.reactor.advance(3601)
     assert world.channel.states()["vendor"].refuses == ""
-    world.send(number=10)
-    protocol, _ = world.reactor.connect()
-    protocol.dataReceived(answer('{"error": 21211}', 400))
+    for number in range(10, 20):
+        assert world.channel.states()["vendor"].refuses == ""
+        world.send(number=number)
+        if number == 10:
+            protocol, _ = world.reactor.connect()
+        protocol.dataReceived(answer('{"error": 21211}', 400))
     assert world.channel.states()["vendor"].refuses == state.refuses
-    world.send(number=11)
+    world.send(number=20)
     protocol.dataReceived(answer())
     assert world.channel.states()["vendor"].refuses == ""
 
@@ -674,4 +677,17 @@ def test_a_vendor_whose_answers_nobody_knows_says_so() -> None:
         else:
             world.send(number=9)
             protocol.dataReceived(ending)
+    assert world.channel.states()["vendor"].refuses == ""
+
+
+def test_what_a_vendor_refused_an_hour_ago_is_said_no_more() -> None:
+    """It may have gone by another way, and nothing came since: nobody can say that it is still so."""
+    world = World()
+    world.send()
+    protocol, _ = world.reactor.connect()
+    for number in range(3):
+        protocol.dataReceived(answer('{"error": 1}', 400))
+        world.send(number=number + 1)
+    assert world.channel.states()["vendor"].refuses != ""
+    world.reactor.advance(3601)
     assert world.channel.states()["vendor"].refuses == ""

@@ -193,7 +193,13 @@ def test_receipts_in_words_that_nobody_knows_are_said() -> None:
     assert world.channel.states()["world"].unreadable == 3
     receipt(b"DELIVRD")
     assert world.channel.states()["world"].receipts == ""
-    assert len(world.evidence.receipts) == 5
+    for _ in range(3):
+        receipt(b"DLVD")
+    assert world.channel.states()["world"].receipts != ""
+    # Nothing more came, as at night: nobody can say that it is still so.
+    memory.clock.advance(3601)
+    assert world.channel.states()["world"].receipts == ""
+    assert len(world.evidence.receipts) == 8
     stopped(world, memory)
 
 

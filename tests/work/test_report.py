@@ -296,6 +296,19 @@ async def test_a_host_that_says_no_to_every_status_is_said_to_take_none() -> Non
     assert telling.refusing() == {}
 
 
+@pytest_twisted.ensureDeferred
+async def test_one_message_that_smartico_does_not_know_says_nothing_of_its_host() -> None:
+    """A preview, or what was tried with curl, is told again and again in vain; five such messages are no accident."""
+    callbacks = Callbacks(body=b'{"error_code": 1, "error_message": "email was not found"}')
+    telling = reporter(callbacks)
+    for number in (1, 1, 1, 1, 1, 1, 2, 3, 4, 4, 5):
+        assert list(telling.degraded()) == []
+        with pytest.raises(TemporaryFailure):
+            await telling.tell(job(message_id=f"m{number}"))
+    (said,) = telling.degraded()
+    assert "email was not found" in said.text
+
+
 def test_a_host_that_is_asked_no_more_is_not_said_to_take_none_for_ever() -> None:
     """The file names another key or URL now, or no status waited for it in twice the time that tries lie apart."""
     clock = Clock()
