@@ -170,7 +170,7 @@ class IncomingRequests:
             self._refuse(request, answer)
         elif answer is not None:
             self._turned_away = answer
-        elif not self.waiting and (request.header(b"expect") or b"").lower() == b"100-continue":
+        elif not self.waiting and request.expects_100:
             self._go_ahead()
 
     def _piece_came(self, request: Request, data: bytes) -> None:

@@ -178,6 +178,9 @@ class RequestReader:
         self.body_left = int(request.header(b"content-length") or 0)
         if self._parser.should_upgrade() and request.method != b"CONNECT":
             self._is_offer = bool(self.body_left) or request.header(b"transfer-encoding") is not None
+        # Who speaks HTTP/1.0 would take a 100 for the answer (RFC 9110, 10.1.1).
+        expected = request.header(b"expect") if self._parser.get_http_version() == "1.1" else None
+        request.expects_100 = expected is not None and expected.lower() == b"100-continue"
         self._on_head(request)
 
     def on_chunk_header(self) -> None:

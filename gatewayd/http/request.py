@@ -10,11 +10,24 @@ class Request:
 
     `path` is without query and host; `headers` have lower-case names, in the order in which they came. `peer` is the
     host that is connected to us, "" on a unix socket. `most_body` is how many bytes its body may have: a door lowers it
-    for paths that need less. `came_at` is the reactor's time when it had reached this host: its caller's time for an
-    answer counts from there, and from before where the answer will leave late (turns.Turns).
+    for paths that need less. `expects_100`: its caller sends the body once we say 100. `came_at` is the reactor's time
+    when it had reached this host: its caller's time for an answer counts from there, and from before where the answer
+    will leave late (turns.Turns).
     """
 
-    __slots__ = ("_body", "came_at", "headers", "keep_alive", "method", "most_body", "path", "peer", "query", "uri")
+    __slots__ = (
+        "_body",
+        "came_at",
+        "expects_100",
+        "headers",
+        "keep_alive",
+        "method",
+        "most_body",
+        "path",
+        "peer",
+        "query",
+        "uri",
+    )
 
     def __init__(self, peer: str = "", most_body: int = 0) -> None:
         self.peer = peer
@@ -26,6 +39,7 @@ class Request:
         self.query = b""
         self.headers: Headers = []
         self.keep_alive = False
+        self.expects_100 = False
         self._body: bytes | bytearray = b""
 
     def locate(self) -> None:

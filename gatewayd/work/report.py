@@ -80,9 +80,7 @@ class _NotTaken(Exception):
     `whose`: the message of which alone the answer speaks, "" where it speaks of no message.
     """
 
-    def __init__(
-        self, host: str, failure: TemporaryFailure | PermanentFailure, suspect: str, whose: str = ""
-    ) -> None:
+    def __init__(self, host: str, failure: TemporaryFailure | PermanentFailure, suspect: str, whose: str = "") -> None:
         super().__init__(host)
         self.host = host
         self.failure = failure

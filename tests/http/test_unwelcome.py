@@ -41,6 +41,14 @@ def test_a_welcome_caller_is_told_to_continue() -> None:
     assert line.send(b"abc").startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def test_http_1_0_knows_no_continue() -> None:
+    """Its caller would take a 100 for the answer: RFC 9110, 10.1.1."""
+    line = Line()
+    asked = head("/body", "Content-Length: 3", "Expect: 100-continue", method="POST").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert line.send(asked) == b""
+    assert line.send(b"abc").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.parametrize("expect", [(), ("Expect: 100-continue",)])
 def test_a_length_over_the_limit_is_refused_unread(expect: tuple[str, ...]) -> None:
     """In the door's words, before the first byte of the body, and without a 100."""
