@@ -21,8 +21,9 @@ def _stop_list(player: str, answer: Json) -> str:
     label = answer["label"]
     if "suppressed" in answer:
         hyphen = "-- " if player.startswith("-") else ""
-        undo = f"To undo it: gatewayctl unsuppress {hyphen}{label} {quote(player)}"
-        return f"Player {player} is on the stop list of {label}: {_named(answer['suppressed'])}. {undo}"
+        channels = answer["suppressed"]
+        undo = f"To undo it: gatewayctl unsuppress {_only(channels)}{hyphen}{label} {quote(player)}"
+        return f"Player {player} is on the stop list of {label}: {_named(channels)}. {undo}"
     if not answer["unsuppressed"]:
         return f"Player {player} was not on the stop list of {label}."
     return f"Player {player} is off the stop list of {label}: {_named(answer['unsuppressed'])}."
@@ -32,9 +33,10 @@ def switched(answer: Json) -> str:
     """A label's messages wait, or go on."""
     label = answer["label"]
     if "paused" in answer:
+        channels = answer["paused"]
         return (
-            f"Label {label} is paused: {_named(answer['paused'])}. Requests are still accepted, and wait until"
-            f" gatewayctl resume {label}, or their deadline."
+            f"Label {label} is paused: {_named(channels)}. Requests are still accepted, and wait until"
+            f" gatewayctl resume {_only(channels)}{label}, or their deadline."
         )
     return f"Label {label} goes on: {_named(answer['resumed'])}."
 
@@ -94,6 +96,11 @@ def stops_brought(file: str, answer: Json) -> str:
     spelt = answer.get("spelt_otherwise")
     otherwise = f" {spelt} of them by another id, as the directory spells it." if spelt else ""
     return f"{answer['imported']} stops of {file} are on the stop list of label {answer['label']}{ended}.{otherwise}"
+
+
+def _only(channels: list[str]) -> str:
+    """The option that undoes what was done to one channel, and no more: others may be stopped by somebody else."""
+    return f"--channel {channels[0]} " if len(channels) == 1 else ""
 
 
 def _named(channels: list[str]) -> str:

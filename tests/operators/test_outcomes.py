@@ -9,13 +9,13 @@ NOTHING = {"label": "amazing", "removed": 0, "waiting": 0, "stops": 0}
 
 
 def test_a_stop_says_whose_and_how_it_is_undone() -> None:
-    """The next command can be copied."""
+    """The next command can be copied, and undoes no stop of another channel, such as what the player said by STOP."""
     said = outcomes.stop_list("1001", {"label": "amazing", "suppressed": ["email", "sms"]})
     assert said.startswith("Player 1001 is on the stop list of amazing: email, sms.")
     assert said.endswith("gatewayctl unsuppress amazing 1001")
     for player, words in (("-1 $(x)", "-- amazing '-1 $(x)'"), ("O'Neil", "amazing 'O'\"'\"'Neil'")):
         said = outcomes.stop_list(player, {"label": "amazing", "suppressed": ["email"]})
-        assert said.endswith(f"gatewayctl unsuppress {words}")
+        assert said.endswith(f"gatewayctl unsuppress --channel email {words}")
     assert "was not on" in outcomes.stop_list("1001", {"label": "amazing", "unsuppressed": []})
     unchecked = {"label": "amazing", "suppressed": ["sms"], "unchecked": "down"}
     assert "do it again once it answers" in outcomes.stop_list("1001", unchecked)
@@ -25,7 +25,8 @@ def test_a_pause_says_what_becomes_of_messages() -> None:
     """They wait, and until when."""
     said = outcomes.switched({"label": "amazing", "paused": ["sms"]})
     assert "still accepted" in said
-    assert "gatewayctl resume amazing" in said
+    assert "gatewayctl resume --channel sms amazing" in said
+    assert "resume amazing" in outcomes.switched({"label": "amazing", "paused": ["email", "sms", "im"]})
     assert outcomes.switched({"label": "amazing", "resumed": ["sms"]}) == "Label amazing goes on: sms."
 
 
