@@ -1,11 +1,10 @@
 """The queue's work in small."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from at_once import run
 from fakes import FakeEvidence, FakeMeter, FakeStore
 from gatewayd.config import Smsc
 from gatewayd.core.model import Channel, Decision, Handed, Leased, Message, ReportJob, Sms
@@ -79,17 +78,6 @@ class Bench:
     def told(self, number: int = 1) -> str:
         """The letters of the reports queued."""
         return self.store.db.rows[f"{ID[:-3]}{number:03d}"].queued
-
-
-def run(work: Any) -> Any:
-    """The result of a coroutine that does not have to wait."""
-    results: list[Any] = []
-    failures: list[Any] = []
-    Deferred.fromCoroutine(work).addCallbacks(results.append, failures.append)
-    if failures:
-        failures[0].raiseException()
-    assert results, "it waits"
-    return results[0]
 
 
 bench_of: list[Bench] = []

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from at_once import run
 from fakes import FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label
 from gatewayd.core.errors import StoreUnavailable
@@ -140,17 +141,6 @@ class Bench:
         """Whether a keyed hash is on the stop list of the message's channel."""
         found = run(self.store.stopped("amazing", self.message.channel, [name]))
         return found is not None and found.until > 0
-
-
-def run(work: Any) -> Any:
-    """The result of a coroutine that does not have to wait."""
-    results: list[Any] = []
-    failures: list[Any] = []
-    Deferred.fromCoroutine(work).addCallbacks(results.append, failures.append)
-    if failures:
-        failures[0].raiseException()
-    assert results, "it waits"
-    return results[0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 
+from at_once import run
 from fakes import FakeEvidence, FakeMeter, FakeStore
 from gatewayd.config import Relay
 from gatewayd.core.drain import DRAIN
@@ -18,7 +19,6 @@ from gatewayd.work.outbox import Outbox
 from gatewayd.work.statuses import RecentStatuses
 from memory_network import Reactor, Transport
 from smtp_world import EHLO, KEYS, label, message
-from work_bench import run
 
 GO = b"250 ok\r\n250 ok\r\n354 go\r\n"
 

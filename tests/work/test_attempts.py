@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from at_once import run
 from gatewayd.config import Smsc
 from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Channel, Handed, Leased, Receipt, ReportJob
@@ -16,7 +17,7 @@ from gatewayd.core.status import Event, State
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report_attempts import ReportWork
 from gatewayd.work.statuses import RecentStatuses
-from work_bench import HOLD, ID, Bench, Telling, bench_of, run
+from work_bench import HOLD, ID, Bench, Telling, bench_of
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from at_once import run
 from fakes import FakeStopList, FakeStore
 from gatewayd.config import Label, Secret, Smsc, SmsRoute
 from gatewayd.config.labels import sms_route
@@ -143,17 +143,6 @@ class Bench:
             self.deliver(leased)
         assert [way.written for way in self.channels.values()] == [0, 0]
         return failed.value
-
-
-def run(work: Any) -> Any:
-    """The result of a coroutine that does not have to wait."""
-    results: list[Any] = []
-    failures: list[Any] = []
-    Deferred.fromCoroutine(work).addCallbacks(results.append, failures.append)
-    if failures:
-        failures[0].raiseException()
-    assert results, "it waits"
-    return results[0]
 
 
 EMAIL = Email("Amazing <noreply@amazing.co>", "Subject", text_body="Hello")

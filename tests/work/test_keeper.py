@@ -1,12 +1,12 @@
 """Heartbeats, take-overs and chores, on the fake store and a test clock."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from at_once import run
 from fakes import Database, FakeEvidence, FakeStore
 from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, Sms
 from gatewayd.core.status import Event, State
@@ -81,14 +81,6 @@ class Instance:
         message = Message(f"{ID}{number}", f"u{number}", "amazing", "p", Sms("A", "b"), now, now + 3600)
         run(self.store.accept(message, "f", lease=True, attempt=lease))
         return message
-
-
-def run(work: Any) -> Any:
-    """The result of a coroutine that does not have to wait."""
-    results: list[Any] = []
-    Deferred.fromCoroutine(work).addCallback(results.append)
-    assert results, "it waits"
-    return results[0]
 
 
 def clocked() -> tuple[Clock, Database]:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogLevel, globalLogPublisher
 
+from at_once import run
 from fakes import FakeEvidence
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import Report, State
 from gatewayd.work.last_words import LastWords
 from gatewayd.work.marks import KEPT_FOR, Marks
 from gatewayd.work.statuses import RecentStatuses
-from work_bench import Bench, run
+from work_bench import Bench
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from at_once import run
 from fakes import Database, FakeEvidence, FakeMeter, FakeStore, Row
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, Sms
@@ -16,14 +17,6 @@ from gatewayd.work.marks import KEPT_FOR, Marks
 from gatewayd.work.statuses import RecentStatuses
 
 ID = "00000000-0000-4000-8000-00000000000"
-
-
-def run(work: Any) -> Any:
-    """The result of a coroutine that does not have to wait."""
-    results: list[Any] = []
-    Deferred.fromCoroutine(work).addCallback(results.append)
-    assert results, "it waits"
-    return results[0]
 
 
 class Bench:

@@ -5,12 +5,13 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from at_once import run
 from gatewayd.core.drain import DRAIN, STORED
 from gatewayd.core.lateness import READING
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.status import State
 from gatewayd.work.outbox import Outbox
-from work_bench import ID, Bench, bench_of, run
+from work_bench import ID, Bench, bench_of
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 import re
 
+from at_once import run
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.model import Receipt
 from gatewayd.core.status import Event, Report
-from work_bench import ID, Telling, run
+from work_bench import ID, Telling
 
 
 def test_reports_are_told_in_order() -> None:

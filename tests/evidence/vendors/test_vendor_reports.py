@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 
+from at_once import run
 from conftest import FUZZ_EXAMPLES
 from fakes import FakeClaims, FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Label, Provider
@@ -40,15 +41,6 @@ MANY = {
     "answer": {"ids": "parts.*.id"},
     "reports": {"id": "results.*.id", "status": "results.*.status", "states": STATES},
 }
-
-
-def run(doing: Any) -> Any:
-    """What a coroutine that waits for nothing gives."""
-    try:
-        doing.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("it waits")
 
 
 class World:
