@@ -138,6 +138,17 @@ async def running(
         await smsc.stop()
 
 
+@asynccontextmanager
+async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
+    """A running SMSC."""
+    smsc = SmscSimulator(reactor, Behaviour(**behaviour))
+    await smsc.start()
+    try:
+        yield smsc
+    finally:
+        await smsc.stop()
+
+
 class _Pipe:
     """One direction's transport in memory; what is written arrives when the wire is pumped."""
 

@@ -1,8 +1,6 @@
 """What smpp-probe learns of an SMSC, as lines to paste; over real loopback sockets."""
 
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,21 +8,10 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from gatewayd.core.lesson import Learned
-from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.sandbox.smsc import SmscSimulator
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.lesson import smpp_probe
-from smpp_world import PHONE, settings
-
-
-@asynccontextmanager
-async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
-    """A running SMSC."""
-    smsc = SmscSimulator(reactor, Behaviour(**behaviour))
-    await smsc.start()
-    try:
-        yield smsc
-    finally:
-        await smsc.stop()
+from smpp_world import PHONE, settings, simulator
 
 
 async def learn(

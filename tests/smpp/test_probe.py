@@ -1,9 +1,6 @@
 """What a look at an SMSC tells its operator; over real loopback sockets."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_twisted
@@ -20,18 +17,7 @@ from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Bind, Command, Status
 from gatewayd.smpp.lesson import smpp_probe
 from gatewayd.smpp.probe import probe
-from smpp_world import PHONE, settings
-
-
-@asynccontextmanager
-async def simulator(**behaviour: Any) -> AsyncIterator[SmscSimulator]:
-    """A running SMSC."""
-    smsc = SmscSimulator(reactor, Behaviour(**behaviour))
-    await smsc.start()
-    try:
-        yield smsc
-    finally:
-        await smsc.stop()
+from smpp_world import PHONE, settings, simulator
 
 
 @pytest_twisted.ensureDeferred
