@@ -87,6 +87,7 @@ def _words(table: Provider, number: str, sender: str, report_url: str) -> dict[s
         "label": "provider-probe",
         "ext_user_id": "provider-probe",
         "report_url": report_url,
+        "report_token": report_url.rpartition("/")[2],
         "username": table.username,
         "password": table.password.reveal(),
         "seconds_left": "3600",

@@ -51,8 +51,15 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
             yield f"{path}: is no secret here, and would be sent as it stands: write {{password}}, and it in password"
         for word in PLACE_HOLDER.findall(text):
             where.setdefault(word, path)
-    if "report_url" in where and not public:
-        yield f"{where['report_url']}: {{report_url}} needs [public]"
+    for word in ("report_url", "report_token"):
+        if word in where and not public:
+            yield f"{where[word]}: {{{word}}} needs [public]"
+    reports = table.get("reports")
+    comes_back = reports.get("token") if isinstance(reports, Mapping) else ""
+    if comes_back and "report_token" not in where:
+        yield f"{at}.reports.token: nothing comes back there: no field has {{report_token}}"
+    if "report_token" in where and not comes_back:
+        yield f"{where['report_token']}: {{report_token}} needs reports.token: where it comes back in a report"
     for key in ("username", "password"):
         if key in where and not table.get(key):
             yield f"{at}.{key}: is required: {where[key]} has {{{key}}}"

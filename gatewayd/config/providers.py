@@ -22,6 +22,7 @@ PLACE_HOLDERS = frozenset(
         "label",
         "ext_user_id",
         "report_url",
+        "report_token",
         "username",
         "password",
         "address",
@@ -100,6 +101,8 @@ class ProviderAnswer(Table):
 class ProviderReports(Table):
     """[providers.NAME.reports]"""
 
+    token: Path = ""
+    """Where {report_token} comes back; "" where the URL of a report says which message it is about."""
     id: Path = ""
     status: Path = ""
     states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
@@ -133,6 +136,11 @@ class Provider(Table):
     uncertain_wait: Duration = 10.0
     answer: ProviderAnswer = ProviderAnswer()
     reports: ProviderReports = ProviderReports()
+
+    @property
+    def tells_later(self) -> bool:
+        """Whether it is told what its reports are to be known by."""
+        return bool(self.place_holders & {"report_url", "report_token"})
 
     @property
     def place_holders(self) -> frozenset[str]:

@@ -37,9 +37,6 @@ from gatewayd.http.request import Request
 from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
 
-REPORT: Final = 65_536
-"""Bytes of a report: it is about one message."""
-
 FORM: Final = 1024
 """Bytes of a body on the paths that are open to everybody."""
 
@@ -115,6 +112,7 @@ class PublicPaths:
             (b"Vary", b"Accept-Language"),
         )
         self._refused = RefusedPosts(clock)
+        in_thread = in_thread or one_at_a_time(clock, SMALL)
         self._events = EspEvents(
             clock,
             keys,
@@ -124,7 +122,7 @@ class PublicPaths:
             claims=claims,
             fetch=fetch,
             meter=meter,
-            in_thread=in_thread or one_at_a_time(clock, SMALL),
+            in_thread=in_thread,
             refused=self._refused,
         )
         self._reports = VendorReports(
@@ -137,6 +135,7 @@ class PublicPaths:
             base_url=base_url,
             meter=meter,
             refused=self._refused,
+            in_thread=in_thread,
         )
 
     def site(self, reactor: Any) -> Site:
@@ -167,7 +166,7 @@ class PublicPaths:
         elif found[0] == "report":
             if not self._reports.knows(found[1]["provider"]):
                 return _NOT_FOUND
-            request.most_body = REPORT
+            request.most_body = self._reports.most_body(found[1]["provider"])
         return None
 
     def too_large(self, request: Request) -> Answer:

@@ -1,7 +1,8 @@
 """The way of a vendor's report: is it the vendor's, is it about a message of ours, does it say anything? Then evidence.
 
 Owns the order of these questions. Knows no HTTP server: the modules of gatewayd.evidence.vendors prove and read. Which
-message a report is about says the signed token in its URL, and nothing in the report itself.
+message a report is about says the signed token in its URL; of a vendor that has one URL for all, the one that it gives
+back beside each status.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,11 +12,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.config import Provider
+from gatewayd.config.providers import ProviderReports
 from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Known, Receipt, part_of
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
+from gatewayd.core.threads import InThread
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.refused import RefusedPosts
@@ -33,6 +36,11 @@ EVENTS: Mapping[str, Event] = {
 
 FACTS_A_MESSAGE = 600
 """How many are recorded of one message: whoever holds its URL can call as often as he likes."""
+
+ABOUT_ONE = 65_536
+"""Octets of a report that is about one message; ABOUT_MANY of those on which a vendor has one URL for all."""
+
+ABOUT_MANY = 1_048_576
 
 ANSWERS_LATE = 1.0
 """Seconds beyond a provider's timeout after which no answer is awaited any more."""
@@ -55,6 +63,7 @@ class VendorReports:
         base_url: str,
         meter: IMeter,
         refused: RefusedPosts,
+        in_thread: InThread,
     ) -> None:
         self._clock = clock
         self._keys = keys
@@ -65,6 +74,7 @@ class VendorReports:
         self._base_url = base_url.rstrip("/")
         self._meter = meter
         self._refused = refused
+        self._in_thread = in_thread
         self._recorded = Tally(FACTS_A_MESSAGE)
 
     def reload(self, providers: Mapping[str, Provider]) -> None:
@@ -74,6 +84,10 @@ class VendorReports:
     def knows(self, provider: str) -> bool:
         """Whether it is configured."""
         return provider in self._providers
+
+    def most_body(self, provider: str) -> int:
+        """Octets that one report of a configured provider may have."""
+        return ABOUT_MANY if self._providers[provider].reports.token else ABOUT_ONE
 
     async def record(self, name: str, token: str, request: Any) -> None:
         """Return once all that a known provider's report says is durable.
@@ -91,25 +105,45 @@ class VendorReports:
             request.body,
             self._clock.seconds(),
         )
-        message_id = self._keys.read(Purpose.REPORT, token)
+        of_message = await self._facts(provider.reports, token, report)
+        is_about_ours = of_message.keys() != {None}
         try:
             self._prove(name, provider, report)
         except (Forged, Unreadable) as fault:
-            if message_id is not None:
+            if is_about_ours:
                 self._refused.refused(f"providers.{name}", str(fault))
             raise
-        if message_id is not None:
+        if is_about_ours:
             self._refused.good(f"providers.{name}")
-        facts = read(provider.reports, report)
-        if message_id is None or not facts or self._recorded.is_full(message_id):
-            self._meter.evidence(name, "none", "orphaned" if message_id is None else "ignored")
+        counts = False
+        for message_id, facts in of_message.items():
+            if message_id is None or not facts or self._recorded.is_full(message_id):
+                self._meter.evidence(name, "none", "orphaned" if message_id is None else "ignored")
+                continue
+            counts = True
+            known = await self._about(message_id)
+            for said in facts:
+                await self._record(name, provider, message_id, known, said)
+                self._recorded.count(message_id)
+        if not counts:
             # With the store down a report that counts gets 503: whatever does not must then get it too.
             await self._ping()
-            return
-        known = await self._about(message_id)
+
+    async def _facts(
+        self, table: ProviderReports, token: str, report: ReportRequest
+    ) -> dict[str | None, list[VendorSaid]]:
+        """What a report says by the message that it says it of; None for what is about none of ours."""
+
+        def facts_in(body: bytes) -> tuple[VendorSaid, ...]:
+            return read(table, report)
+
+        facts = await self._in_thread(facts_in, report.body) if not report.is_compressed else ()
+        if not table.token:
+            return {self._keys.read(Purpose.REPORT, token): list(facts)}
+        of_message: dict[str | None, list[VendorSaid]] = {}
         for said in facts:
-            await self._record(name, provider, message_id, known, said)
-            self._recorded.count(message_id)
+            of_message.setdefault(self._keys.read(Purpose.REPORT, said.token), []).append(said)
+        return of_message or {None: []}
 
     def _prove(self, name: str, provider: Provider, report: ReportRequest) -> None:
         if report.is_compressed:

@@ -97,7 +97,12 @@ def _fits(match: ProviderMatch, status: int, data: Any, body: bytes) -> str | No
 
 
 def _among(texts: Iterable[str], values: tuple[str, ...]) -> str | None:
-    return next((text for text in texts if text in values), None)
+    """The first of `values` that fits a text; one that ends in * fits whatever begins as it does."""
+    return next((value for text in texts for value in values if _is(text, value)), None)
+
+
+def _is(text: str, value: str) -> bool:
+    return text == value or (value.endswith("*") and text.startswith(value[:-1]))
 
 
 def _ids(path: str, data: Any) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class Vendor:
     @property
     def reports(self) -> bool:
         """Whether it is told where to report what became of messages."""
-        return "report_url" in self.settings.place_holders
+        return self.settings.tells_later
 
     def why_down(self) -> str:
         """That it is down, and why, for a message's timeline."""

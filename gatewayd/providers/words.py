@@ -24,6 +24,7 @@ def words_of(order: Order, provider: Provider, report_url: str, now: float) -> W
         "label": message.label,
         "ext_user_id": message.ext_user_id,
         "report_url": report_url,
+        "report_token": report_url.rpartition("/")[2],
         "username": provider.username,
         "password": provider.password.reveal(),
         "address": order.address,

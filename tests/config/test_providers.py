@@ -177,6 +177,23 @@ def test_report_url_needs_the_public_listener() -> None:
     assert "providers.vendor.fields.dlr[0]: {report_url} needs [public]" in caught.value.errors
 
 
+def test_a_token_goes_out_and_comes_back() -> None:
+    """Either alone would leave every message accepted for good; and without [public] nobody could bring it."""
+    for keys, said in (
+        ({"fields": {"ref": "{report_token}"}}, "fields.ref: {report_token} needs reports.token"),
+        ({"reports": {"token": "a.ref", "status": "a.s"}}, "reports.token: nothing comes back there"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse(tree(**keys), {})
+        assert [line for line in caught.value.errors if line.startswith(f"providers.vendor.{said}")]
+    raw = tree(fields={"ref": "{report_token}"}, reports={"token": "a.ref", "status": "a.s"})
+    assert parse(raw, {}).providers["vendor"].tells_later
+    del raw["public"]
+    with pytest.raises(ConfigError) as caught:
+        parse(raw, {})
+    assert "providers.vendor.fields.ref: {report_token} needs [public]" in caught.value.errors
+
+
 @pytest.mark.parametrize(
     ("label", "said"),
     [

@@ -55,6 +55,11 @@ class World(Outside):
             "parts": {"url": self.second.url} | common | {"answer": {"ids": "ids.*"}},
             "strict": {"url": self.first.url} | common | {"answer": {"taken": [{"status": "2xx", "path": "id"}]}},
             "resending": {"url": self.first.url, "on_uncertain": "resend", "uncertain_wait": "1s"} | common,
+            "hooked": {
+                "url": self.first.url,
+                "fields": FIELDS | {"dlr": "{report_token}"},
+                "reports": REPORTS | {"token": "all.*.ref", "status": "all.*.status", "id": "all.*.id"},
+            },
             "inbox": {"url": self.inbox.url, "carries": "im"} | common | {"fields": FIELDS | {"to": "{address}"}},
         }
         ways = {
@@ -64,6 +69,7 @@ class World(Outside):
             "parts": ["parts"],
             "strict": ["strict", "second"],
             "resending": ["resending"],
+            "hooked": ["hooked"],
             "mixed": ["world", "first", "second"],
             "back": ["first", "world", "second"],
         }
@@ -145,6 +151,21 @@ def test_a_report_may_come_before_the_answer(world: World) -> None:
     world.first.answer = answer
     message_id = world.send("http")
     world.told(message_id, "accepted", "delivered")
+
+
+def test_a_vendor_with_one_url_for_all_reports(world: World) -> None:
+    """The token that went out with each message says which of them a status is about, in one post of many."""
+    ids = [world.send("hooked") for _ in range(3)]
+    refs = [asked_of(world.first, message_id).fields["dlr"] for message_id in ids]
+    for message_id in ids:
+        world.told(message_id, "accepted")
+    words = ("DELIVERED", "UNDELIVERABLE", "REJECTED")
+    said = [{"ref": ref, "status": word, "id": "x"} for ref, word in zip(refs, words, strict=True)]
+    strangers = [{"ref": "x" * 47, "status": "REJECTED", "id": str(number)} for number in range(900)]
+    body = json.dumps({"all": strangers + said}).encode()
+    assert call(world.public, "/dlr/hooked/reports", body, {"Content-Type": "application/json"}) == 200
+    for message_id, status in zip(ids, ("delivered", "failed", "rejected"), strict=True):
+        world.told(message_id, "accepted", status)
 
 
 @pytest.mark.parametrize(("word", "status"), [("UNDELIVERABLE", "failed"), ("REJECTED", "rejected")])

@@ -120,6 +120,31 @@ def test_ids_are_all_of_them_once_and_in_order() -> None:
     assert read(ProviderAnswer(), 200, b'{"m": [{"id": 1}]}').ids == ()
 
 
+@pytest.mark.parametrize(
+    ("body", "verdict", "why"),
+    [
+        (b"OK: 447700900101/4711", Verdict.TAKEN, "OK:*"),
+        (b" OK:\r\n", Verdict.TAKEN, "OK:*"),
+        (b"ERR: 105, invalid number 447700900101", Verdict.REJECTED, "ERR: 105*"),
+        (b'{"ok": false, "error": "FLOOD_WAIT_30"}', Verdict.THROTTLED, "FLOOD_WAIT_*"),
+        (b"ERR: 301, no credit left", Verdict.TEMPORARY, ""),
+        (b"NOT OK:", Verdict.TEMPORARY, ""),
+        (b"", Verdict.TEMPORARY, ""),
+    ],
+)
+def test_a_value_that_ends_in_a_star_fits_what_begins_so(body: bytes, verdict: Verdict, why: str) -> None:
+    """Vendors write ids, seconds and sentences behind their codes; of those no word gets out."""
+    table = ProviderAnswer.model_validate(
+        {
+            "taken": [{"status": "2xx", "values": ["OK:*"]}],
+            "rejected": [{"values": ["ERR: 105*"]}],
+            "throttled": [{"path": "error", "values": ["FLOOD_WAIT_*"]}],
+        }
+    )
+    reading = read(table, 200, body)
+    assert (reading.verdict, reading.why) == (verdict, why)
+
+
 def test_values_without_a_path_are_the_whole_text() -> None:
     """For vendors that answer in plain words."""
     table = ProviderAnswer.model_validate(

@@ -9,17 +9,21 @@ from gatewayd.core import paths
 from gatewayd.evidence.vendors.request import ReportRequest
 
 MOST = 255
-"""Facts in one report: it is about one message, which has no more segments."""
+"""Facts in a report that is about one message, which has no more segments."""
 
 LONGEST = 200
 """Characters of an id, as of an answer's."""
 
 
 class VendorSaid(Struct, frozen=True):
-    """One fact: the vendor's `word`, of the part of the message that bears `remote_id` ("": of all of it)."""
+    """One fact: the vendor's `word`, of the part of the message that bears `remote_id` ("": of all of it).
+
+    `token` is what stood where our signed token belongs: unchecked, empty where none is looked for.
+    """
 
     remote_id: str
     word: str
+    token: str = ""
 
 
 def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ...]:
@@ -30,15 +34,19 @@ def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ..
         words = paths.texts(data, table.status)
         if words:
             ids = paths.texts(data, table.id) if table.id else {}
-            said = (VendorSaid(_id_of(place, ids), word.strip()) for place, word in words.items())
-            return tuple(dict.fromkeys(said))[:MOST]
+            tokens = paths.texts(data, table.token) if table.token else {}
+            said = (
+                VendorSaid(_beside(place, ids), word.strip(), _beside(place, tokens)) for place, word in words.items()
+            )
+            # By their tokens they may be about as many messages as there are.
+            return tuple(dict.fromkeys(said))[: paths.MOST if table.token else MOST]
     return ()
 
 
-def _id_of(place: paths.Place, ids: dict[paths.Place, Any]) -> str:
-    """The id that stands in the same element as a status, or around it."""
+def _beside(place: paths.Place, found_at: dict[paths.Place, Any]) -> str:
+    """What stands in the same element as a status, or around it."""
     for length in range(len(place), -1, -1):
-        found = ids.get(place[:length])
+        found = found_at.get(place[:length])
         if found is not None:
             text = str(found).strip()
             return text if len(text) <= LONGEST else ""

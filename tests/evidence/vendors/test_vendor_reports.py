@@ -21,7 +21,8 @@ from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.track import Tracker
-from gatewayd.evidence.vendor_reports import FACTS_A_MESSAGE
+from gatewayd.evidence.vendor_reports import ABOUT_MANY, ABOUT_ONE, FACTS_A_MESSAGE
+from public_world import at_once
 
 KEYS = Keys(b"k" * 32)
 ID = "00000000-0000-4000-8000-000000000001"
@@ -66,6 +67,7 @@ class World:
             meter=self.meter,
             providers={"vendor": Provider.model_validate(table)},
             about=self.store.about,
+            in_thread=at_once,
         )
         self.site = self.public.site(self.clock)
         content = Im("A", "b") if im else Sms("A", "b")
@@ -388,6 +390,89 @@ def test_a_url_settles_its_own_message_only() -> None:
     assert world.state == (State.SENT, "a")
 
 
+ONE_URL = {
+    "reports": {
+        "token": "entry.*.changes.*.value.statuses.*.biz_opaque_callback_data",
+        "status": "entry.*.changes.*.value.statuses.*.status",
+        "states": {"delivered": "delivered", "read": "delivered", "failed": "failed"},
+    }
+}
+"""Of a vendor that has one URL for the reports on all messages: WhatsApp's Cloud API."""
+
+
+def whatsapp(*statuses: tuple[str, str]) -> dict[str, Any]:
+    """What it posts of messages, as (token, status)."""
+    said = [
+        {"id": "wamid.x", "status": word, "recipient_id": "447700900123", "biz_opaque_callback_data": token}
+        for token, word in statuses
+    ]
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [
+            {
+                "id": "1",
+                "changes": [{"field": "messages", "value": {"metadata": {"id": "1"}, "statuses": [one]}}],
+            }
+            for one in said
+        ],
+    }
+
+
+def test_a_vendor_with_one_url_for_all_says_which_message_by_the_token_that_it_gives_back() -> None:
+    """Several in one post, each about its own; what bears no token of ours is counted and settles nothing."""
+    world = World(**ONE_URL)
+    for message_id in (ID, OTHER):
+        world.mark(message_id)
+        world.answered(message_id=message_id)
+    other, foreign = KEYS.token(Purpose.REPORT, OTHER), KEYS.token(Purpose.ESP, ID)
+    said = whatsapp((TOKEN, "sent"), (other, "failed"), (foreign, "failed"), ("", "failed"), (TOKEN, "read"))
+    assert world.post(said, token="reports") == 200
+    assert world.state == (State.DELIVERED, "ad")
+    assert (world.store.db.rows[OTHER].state, world.store.db.rows[OTHER].queued) == (State.FAILED, "af")
+    assert sorted(world.meter.facts) == [
+        ("vendor", "delivered", "matched"),
+        ("vendor", "failed", "matched"),
+        ("vendor", "none", "ignored"),
+        ("vendor", "none", "orphaned"),
+    ]
+
+
+def test_with_one_url_for_all_a_url_proves_nothing() -> None:
+    """A message's token counts where the table looks for it, and nowhere else."""
+    world = World(**ONE_URL)
+    world.mark()
+    world.answered()
+    assert world.post(whatsapp(("", "delivered"))) == 200
+    assert world.state == (State.SENT, "a")
+
+
+def test_many_reports_in_one_post_are_all_recorded() -> None:
+    """More than one message can have parts, and in more octets than a report on one may have."""
+    world = World(**ONE_URL)
+    for message_id in (ID, OTHER):
+        world.mark(message_id)
+        world.answered(message_id=message_id)
+    fillers = [(KEYS.token(Purpose.REPORT, f"00000000-0000-4000-8000-{n:012}"), "delivered") for n in range(10, 300)]
+    body = json.dumps(whatsapp(*fillers, (TOKEN, "delivered"))).encode()
+    assert ABOUT_ONE < len(body) < ABOUT_MANY
+    assert world.ask("POST", body=body, kind="application/json", token="reports") == 200
+    assert world.state == (State.DELIVERED, "ad")
+    assert world.ask("POST", body=b" " * (ABOUT_MANY + 1), token="reports") == 413
+    assert World().ask("POST", body=b" " * (ABOUT_ONE + 1)) == 413
+
+
+def test_with_one_url_for_all_the_store_down_is_a_reason_to_come_again() -> None:
+    """Whatever the post says."""
+    world = World(**ONE_URL)
+    world.mark()
+    world.answered()
+    world.store.down = True
+    assert {world.post(whatsapp((token, "delivered")), token="reports") for token in (TOKEN, "x")} == {503}
+    world.store.down = False
+    assert world.post(whatsapp((TOKEN, "delivered")), token="reports") == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
 @pytest.mark.parametrize("down", [False, True])
 def test_a_bad_token_is_answered_like_a_good_one(down: bool) -> None:
     """While the store is down, too: then nothing is durable, and both come again."""
@@ -453,7 +538,7 @@ BODIES = st.binary() | JUNK.map(lambda data: json.dumps(data).encode())
 
 @settings(max_examples=FUZZ_EXAMPLES // 8, deadline=None)
 @given(
-    st.sampled_from([ONE, MANY]),
+    st.sampled_from([ONE, MANY, ONE_URL]),
     st.sampled_from(["GET", "POST"]),
     st.text(alphabet="abcstatuid=&%+;.0é"),
     BODIES,
