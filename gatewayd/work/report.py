@@ -26,6 +26,9 @@ from gatewayd.core.status import Report
 YOUNG = 600.0
 """Seconds during which Smartico may not know our id yet: until then "was not found" is asked again."""
 
+NEW = 30.0
+"""Seconds of these in which that says nothing of the host: its campaigns begin before it has stored our ids."""
+
 NOT_FOUND = 1
 _LONGEST_REASON = 180
 
@@ -218,15 +221,18 @@ class Reporter:
             failure = TemporaryFailure(f"callback's answer is not JSON with an error_code ({host})")
             raise _NotTaken(host, failure, "callback_url")
         reason = f"callback answered error_code {code}" + (f": {words}" if words else "") + f" ({host})"
-        whose = job.message_id if code == NOT_FOUND else ""
-        if whose and not self._is_young(job):
-            raise _NotTaken(host, PermanentFailure(reason), "api_key", whose)
-        raise _NotTaken(host, TemporaryFailure(reason), "api_key", whose)
+        if code != NOT_FOUND:
+            raise _NotTaken(host, TemporaryFailure(reason), "api_key")
+        tried_for = self._tried_for(job)
+        if tried_for < NEW:
+            raise TemporaryFailure(reason)
+        unknown = TemporaryFailure(reason) if tried_for < YOUNG else PermanentFailure(reason)
+        raise _NotTaken(host, unknown, "api_key", job.message_id)
 
-    def _is_young(self, job: ReportJob) -> bool:
+    def _tried_for(self, job: ReportJob) -> float:
+        """Seconds. After an outage of our own the first try comes late: that status is told more than once, too."""
         now = self._clock.seconds()
-        # After an outage of our own the first try comes late: that status is told more than once, too.
-        return now - max(job.queued_at, job.first_tried or now) < YOUNG
+        return now - max(job.queued_at, job.first_tried or now)
 
 
 def _suspected(status: int) -> str:
