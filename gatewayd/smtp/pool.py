@@ -1,7 +1,7 @@
 """The connections to one relay: opened when needed, reused, probed when idle or down, never more than allowed.
 
 Owns which connection carries which mail, and when one is opened, probed or closed; whether the relay is up is
-health.py's. Must not know messages, labels or other relays.
+health.py's, what it was found to be like traits.py's. Must not know messages, labels or other relays.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from gatewayd.config import Relay
 from gatewayd.core.line import Line
 from gatewayd.core.rate import NotNow, Rate, Reserve, Turn
 from gatewayd.smtp.client import RelaySession
-from gatewayd.smtp.commands import Envelope, Offer
+from gatewayd.smtp.commands import Envelope
 from gatewayd.smtp.health import NO_ANSWER, RelayHealth
 from gatewayd.smtp.negotiation import RelayTrouble
 from gatewayd.smtp.open_session import OpenSession
@@ -26,6 +26,7 @@ from gatewayd.smtp.own_name import OwnName, no_name
 from gatewayd.smtp.replies import RelayAnswer, Stage, ends_session
 from gatewayd.smtp.timeouts import Timeouts
 from gatewayd.smtp.tls import ClientTls
+from gatewayd.smtp.traits import RelayTraits
 
 TICK = 1.0
 """Seconds between two looks at what is idle, silent or hanging."""
@@ -41,9 +42,6 @@ PATIENCE = 5.0
 
 IDLE = 30.0
 """Seconds after which a connection that carried nothing is closed, but for the latest."""
-
-ONE_BY_ONE = 86400.0
-"""Seconds for which a relay that loses pipelined commands gets one at a time."""
 
 QUEUE = 30
 """Mails that may wait, for each connection that is allowed."""
@@ -67,6 +65,7 @@ class Pool:
     def __init__(self, reactor: Any, name: str, relay: Relay, settings: PoolSettings) -> None:
         self.name = name
         self.health = RelayHealth(reactor, name, settings.jitter)
+        self.traits = RelayTraits(reactor, name)
         self._reactor = reactor
         self._settings = settings
         self._tls = ClientTls(relay)
@@ -86,8 +85,6 @@ class Pool:
         )
         self._timer: Any = None
         self._stopping: Deferred[None] | None = None
-        self._offer: Offer | None = None  # the latest EHLO answer
-        self._one_by_one_until = 0.0
         self.configure(relay)
 
     def configure(self, relay: Relay) -> None:
@@ -115,15 +112,6 @@ class Pool:
     def in_flight(self) -> int:
         """How many connections have mail under way; a second one that is pipelined behind the first counts no more."""
         return sum(kept.lent > 0 for kept in self._kept.values())
-
-    @property
-    def size_limit(self) -> int:
-        """The largest message that the relay takes, as its latest EHLO answer says; 0 for no limit known."""
-        return self._offer.size if self._offer else 0
-
-    def knows(self, keyword: str) -> bool | None:
-        """Whether the relay's latest EHLO answer has `keyword`; None before the first one."""
-        return keyword in self._offer if self._offer else None
 
     # -- start and stop -----------------------------------------------------------------------------------------
 
@@ -299,8 +287,8 @@ class Pool:
             self._kept[session] = kept
         self._openings.one_is_ready(began)
         # Not what a session offers before that: it is empty until EHLO was answered, again under TLS.
-        self._offer = session.negotiation.offer
-        if self._reactor.seconds() < self._one_by_one_until:
+        self.traits.offers(session.negotiation.offer)
+        if self.traits.gets_one_by_one:
             session.pipelining = False
         self.health.worked()
         if self._stopping is not None:
@@ -329,13 +317,9 @@ class Pool:
             if kept in self._idle:
                 self._idle.remove(kept)
         if session.swallows:
-            self._one_by_one_until = self._reactor.seconds() + ONE_BY_ONE
+            self.traits.loses_commands()
             for resting in self._idle:
                 resting.session.pipelining = False
-            self._log.warn(
-                "relay {relay} offers PIPELINING and loses commands that come together: it gets them one by one",
-                relay=self.name,
-            )
         if session.timed_out and session.ready.called:
             self.health.silent(session.why)
         if self._line and not self._kept and not self._openings:

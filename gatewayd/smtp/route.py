@@ -173,9 +173,9 @@ class RelayRoute:
 
     def _never_takes(self, mail: ComposedMail, content: bytes) -> Setback | None:
         """Why the relay, as its EHLO says, can't take this one: another may. None where it can, as far as is known."""
-        if mail.needs_smtputf8 and self._pool.knows("SMTPUTF8") is False:
+        if mail.needs_smtputf8 and self._pool.traits.knows("SMTPUTF8") is False:
             return Setback(f"{self.name} does not take addresses beyond ASCII (5.6.7)", final=True)
-        if 0 < self._pool.size_limit < len(content):
+        if 0 < self._pool.traits.size_limit < len(content):
             return Setback(f"{self.name} does not take messages of that size (5.3.4)", final=True)
         return None
 
