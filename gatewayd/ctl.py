@@ -33,7 +33,6 @@ T = TypeVar("T")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says where its disk is full, or its user has had enough of it."""
 
-
 LOGIN = Path("/proc/self/loginuid")
 """Where the kernel says which user logged in."""
 _NOBODY_LOGGED_IN = 2**32 - 1

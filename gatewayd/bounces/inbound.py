@@ -48,10 +48,14 @@ _SIGNED = re.compile(r"prvs=[^=@]{1,40}=", re.IGNORECASE)
 """What a mail server on the way out may set before MAIL FROM (BATV), and not every one takes off again."""
 
 _BETWEEN = re.compile(r"""(?:[\s"'<>()\[\]]|%20|\+)+""")
+"""What stands between the words of a subject: some mail programs take that of our link as it stands in it."""
+
+_WRAPPED = re.compile(r"unsubscribe(?:\s|%20|\+)+([a-z2-7\s]{60,500})", re.IGNORECASE)
+"""The subject of our link, whose token some mail programs break into lines."""
+
 _TOKEN = re.compile(r"[a-z2-7]{60,400}", re.IGNORECASE)
 _LINKS = 4
-_WRAPPED = re.compile(r"unsubscribe(?:\s|%20|\+)+([a-z2-7\s]{60,500})", re.IGNORECASE)
-"""What stands between the words of a subject: some mail programs take that of our link as it stands in it."""
+"""Tokens that are tried of the List-Unsubscribe in a returned original."""
 
 EVENTS: dict[Kind, Event] = {
     Kind.FAILED: Event.FAILED,

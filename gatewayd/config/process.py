@@ -13,7 +13,6 @@ from gatewayd.config.values import BaseUrl, Count, Domain, HostName, HostPattern
 
 Work = Literal["email", "sms", "im", "reports"]
 
-
 Instance = Annotated[
     str, shaped(r"[A-Za-z0-9._-]{1,64}", "is not 1 to 64 letters, digits, dots, dashes and underscores")
 ]

@@ -15,7 +15,6 @@ from gatewayd.config.quiet import QuietHours
 LONGEST = 3653 * 86400.0
 """Seconds of the longest time in the file: what is reckoned in days or milliseconds stays within reach."""
 
-
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 

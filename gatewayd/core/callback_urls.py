@@ -23,7 +23,6 @@ _URL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-
 _NOT_LISTED = "has a host that is not on the label's list"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
-STILL_SO = 3600.0
+_COUNTS_FOR = 3600.0
 """Seconds since the latest for which it counts: providers repeat what was refused, and a campaign comes again; what
 somebody tried once does not, and must not be told all night.
 """
@@ -58,7 +58,7 @@ class InARow:
     def found(self) -> Iterator[tuple[str, Run]]:
         """Where something is wrong."""
         for name, run in list(self._runs.items()):
-            if self._clock.seconds() - run.latest > STILL_SO:
+            if self._clock.seconds() - run.latest > _COUNTS_FOR:
                 del self._runs[name]
             elif run.count >= self._enough:
                 yield name, run

@@ -264,7 +264,6 @@ OURS_REFUSED = (
 )
 """How OpenSSL names alerts about a client's certificate, behind the version of the protocol."""
 
-
 _NONE_SHOWN = OURS_REFUSED[-1]
 
 

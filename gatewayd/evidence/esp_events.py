@@ -25,6 +25,7 @@ from gatewayd.core.threads import InThread
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp import (
     brevo,
+    form,
     kumomta,
     mailgun,
     mailjet,
@@ -184,7 +185,7 @@ class EspEvents:
 
     async def _proven(self, name: str, headers: Mapping[str, str], body: bytes, path: str) -> tuple[EspEvent, ...]:
         provider = self._providers[name]
-        if body and headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        if form.is_compressed(headers, body):
             raise Unreadable("its body is compressed")
         request = EspRequest(headers, body, self._clock.seconds(), url=self._base_url + path)
         if name != "ses":

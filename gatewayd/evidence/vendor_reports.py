@@ -146,17 +146,13 @@ class VendorReports:
         return of_message or {None: []}
 
     def _prove(self, name: str, provider: Provider, report: ReportRequest) -> None:
-        if report.is_compressed:
-            self._meter.evidence(name, "unreadable", "ignored")
-            self.log.warn("a report of {provider} was not taken: its body is compressed", provider=name)
-            raise Unreadable("its body is compressed")
-        signature = provider.reports.signature
-        if not signature:
-            return
         try:
-            PROOFS[signature](report, provider.reports.secret.reveal())
-        except Forged as fault:
-            self._meter.evidence(name, "forged", "ignored")
+            if report.is_compressed:
+                raise Unreadable("its body is compressed")
+            if signature := provider.reports.signature:
+                PROOFS[signature](report, provider.reports.secret.reveal())
+        except (Forged, Unreadable) as fault:
+            self._meter.evidence(name, "forged" if isinstance(fault, Forged) else "unreadable", "ignored")
             self.log.warn("a report of {provider} was not taken: {reason}", provider=name, reason=str(fault))
             raise
 

@@ -27,7 +27,6 @@ BACKLOG = 4096
 """Connections that may wait to be accepted, as far as the kernel allows (net.core.somaxconn). Who finds the queue full
 comes again after 1, 3, 7, 15 and 31 s, and nobody here knows of it; who is in the queue can be told to try again."""
 
-
 SAY_AGAIN = 60.0
 """Seconds between two log lines about connections that could not be accepted."""
 

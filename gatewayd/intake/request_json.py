@@ -25,7 +25,6 @@ FIELDS: Mapping[Channel, frozenset[str]] = {
 
 _SHORT_KINDS: Mapping[Channel, type[Sms | Im]] = {Channel.SMS: Sms, Channel.IM: Im}
 
-
 _FRACTION = re.compile(r"-?[0-9]{1,40}\.[0-9]{0,39}[1-9]")
 """It is its own decimal text. Whether 1.0 and 1e3 are the players "1" and "1000", only a guess could tell."""
 

@@ -21,7 +21,6 @@ from gatewayd.core.visible import visible, visible_json, visible_lines
 _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}
 
-
 _MOST_STOPS = 10_000
 """Lines of a table that a person may want to read."""
 

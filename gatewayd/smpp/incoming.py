@@ -19,7 +19,6 @@ _CODECS: dict[int, str] = {
     14: "euc_kr",
 }
 
-
 _LOCKING_SHIFT = 0x25
 """The element of a header that names the language whose table all of the text is in (3GPP TS 23.040, 9.2.3.24.16)."""
 

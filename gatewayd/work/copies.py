@@ -12,7 +12,6 @@ from gatewayd.work.policies import Policies
 COPIES = 3
 """How many copies leave at most where answers are lost and the policy is `resend` (CONTRACT.md, Copies)."""
 
-
 AHEAD = 2.0
 """Seconds by which a mark may lie in the future though no clock was set: two clocks are compared, not equal."""
 

@@ -4,6 +4,7 @@ Multipart is split by hand and not nested: a general MIME parser can be made to 
 """
 
 import re
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 _FIELDS = 200
@@ -13,6 +14,11 @@ _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IG
 _DISPOSITION = re.compile(rb"content-disposition:[^\r\n]*", re.IGNORECASE)
 _NAME = re.compile(rb';\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
 _BLANK = re.compile(rb"\r?\n\r?\n")
+
+
+def is_compressed(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a posted body is in a coding that is not read here. Header names are lower case."""
+    return bool(body) and headers.get("content-encoding", "").strip().lower() not in ("", "identity")
 
 
 def is_form(content_type: str) -> bool:

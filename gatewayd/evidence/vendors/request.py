@@ -34,8 +34,7 @@ class ReportRequest(Struct, frozen=True):
     @property
     def is_compressed(self) -> bool:
         """Whether its body is in a coding that is not read here."""
-        coding = self.headers.get("content-encoding", "").strip().lower()
-        return bool(self.body) and coding not in ("", "identity")
+        return form.is_compressed(self.headers, self.body)
 
     def form(self) -> list[tuple[str, str]]:
         """The fields of its body in their order; none where it is no form."""

@@ -167,14 +167,11 @@ DISPOSITIONS: dict[int, Disposition] = {
     Status.RINVCMDID: Disposition.OUR_FAULT,
 }
 
-
 RECEIPTS: dict[str, int] = {"none": 0x00, "final": 0x01, "failure": 0x02, "intermediate": 0x11}
 """registered_delivery (5.2.17) by the words of [smscs.NAME] receipts."""
 
-
 NO_SUCH_BIND = frozenset({Status.RINVCMDID, Status.RBINDFAIL})
 """What an SMSC that has no bind of the kind asked for answers to it."""
-
 
 MEANINGS: dict[str, Disposition] = {
     "retry": Disposition.RETRY,

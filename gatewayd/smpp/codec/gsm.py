@@ -21,7 +21,6 @@ _ESCAPED = re.compile(_ESCAPE + "(.?)", re.DOTALL)
 # TS 23.038, 6.1.2.3.1: what fills seven bits that would else read as an at sign.
 _FILLER = 0x0D
 
-
 _PIECE = 64
 """Octets, and septets, which are fewer bits: so many of these are in so many of those, wherever the first begins."""
 
