@@ -4,6 +4,7 @@ Owns the order of these questions and what may be fetched for them. Knows no HTT
 modules of gatewayd.evidence.esp prove and read.
 """
 
+import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -246,7 +247,7 @@ class EspEvents:
         """
         news: dict[str, tuple[str, EspEvent]] = {}
         for message_id, event in about:
-            if (key := f"{name}:{event.key}") in news:
+            if (key := _key(name, event)) in news:
                 self._meter.evidence(name, _word(event), "ignored")
             else:
                 news[key] = (message_id, event)
@@ -304,6 +305,11 @@ def _provider(given: config.Esp) -> _EspProvider:
 def _meaning(event: EspEvent) -> Event:
     assert event.event is not None
     return Event.MACHINE_OPENED if event.machine and event.event is Event.OPENED else event.event
+
+
+def _key(name: str, event: EspEvent) -> str:
+    """Under which name it is remembered: what a provider calls it may be long, and may hold an address."""
+    return f"{name}:{hashlib.blake2b(event.key.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
 
 
 def _before_at(address: str) -> str:

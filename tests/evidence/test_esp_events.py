@@ -123,6 +123,18 @@ def test_an_event_told_twice_counts_once() -> None:
     ]
 
 
+def test_what_a_provider_calls_an_event_is_not_kept() -> None:
+    """Its name may hold an address, and may be as long as the post: Redis has neither for a week."""
+    world = World(mailjet=esp())
+    for message in ("jane@example.com", "jane@example.com", "+447700900123" + "x" * 100_000, "\ud83d"):
+        assert world.post("mailjet", [mailjet("open", MessageID=message)]).status == 200
+    assert len(world.took) == 3
+    kept = world.claims.keys()
+    assert len(kept) == 3
+    assert all(len(key) < 50 for key in kept)
+    assert not [key for key in kept if "jane" in key or "7700900123" in key]
+
+
 def test_the_same_event_five_times_at_once_is_recorded_once() -> None:
     """Claimed before it acts: the others are told to come again, and then hear that it is done."""
     world = World(mailgun=esp(signing_key=Secret("key")))

@@ -18,6 +18,10 @@ class FakeClaims:
         self._held = {} if shared is None else shared
         self.down = False
 
+    def keys(self) -> list[str]:
+        """What is claimed or kept."""
+        return list(self._held)
+
     async def claim(self, keys: Sequence[str]) -> list[Claim]:
         self._check_up()
         found = []
