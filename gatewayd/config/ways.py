@@ -85,6 +85,7 @@ class Smsc(Table):
     data_codings: DataCodings = DataCodings()
     surrogates: Literal["send", "strip"] = "send"
     receipts: Literal["final", "failure", "intermediate", "none"] = "final"
+    long_receipts: Literal["each", "one"] = "each"
     validity: Literal["relative", "absolute", ""] = "relative"
     trace: bool = False
     source_ton_npi: TonNpi = None

@@ -5,7 +5,7 @@ a message, is the channel's.
 """
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -29,7 +29,7 @@ from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
 from gatewayd.smpp.remote_ids import IdsSeen
-from gatewayd.smpp.token import Token
+from gatewayd.smpp.token import Token, names_of
 from gatewayd.smpp.unknown_states import UnknownStates
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
 
@@ -48,6 +48,7 @@ LIVE_KEYS = frozenset(
         "data_codings",
         "surrogates",
         "receipts",
+        "long_receipts",
         "source_ton_npi",
         "dest_ton_npi",
         "receipt_states",
@@ -239,6 +240,13 @@ class Account:
         if remote_ids.holds_number(remote_id, (token.number,)):
             return sealed(self.name, remote_id)
         return remote_id or f"{token.message_id}/{len(token.segments_taken)}"
+
+    def names_of(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Under which ids receipts come that have yet to say how a message ended whose segments bear these.
+
+        Where one receipt is for the whole, it has one name: the others were given to it as its segments were taken.
+        """
+        return names_of(ids[-1:] if self.settings.long_receipts == "one" else ids)
 
     # What links tell -----------------------------------------------------------------------------------------
 

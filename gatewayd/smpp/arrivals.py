@@ -21,7 +21,7 @@ from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.remote_ids import holds_number
-from gatewayd.smpp.token import Token, names_of
+from gatewayd.smpp.token import Token
 from gatewayd.smpp.unknown_states import named
 
 NumberHashes = Callable[[str], Sequence[str]]
@@ -114,7 +114,7 @@ class Arrivals:
         if not answer.status:
             ids = (*ids, account.remote_id(token, answer))
         if token.last and not answer.status:
-            self._record_soon(self._evidence.record_late_answer(token.message_id, name, names_of(ids)))
+            self._record_soon(self._evidence.record_late_answer(token.message_id, name, account.names_of(ids)))
         else:
             reason = f"{name} answered late: {status}"
             self._record_soon(self._evidence.resume_from(token.message_id, name, token.mark, ids, reason))

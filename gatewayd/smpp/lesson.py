@@ -91,6 +91,7 @@ class _Lesson:
         self._lines: list[str] = []
         self._validity: str = smsc.validity
         self._ids: list[bytes] = []
+        self._long_ids: list[bytes] = []
         self._slowest = 0.0
         self._one_at_a_time = False
         self._rested = False
@@ -160,7 +161,8 @@ class _Lesson:
             answers = await self._submit_at_once(talk, LONG, method)
             refused = [answer.status for answer in answers if answer.status]
             if not refused:
-                self._ids += [answer.message_id for answer in answers]
+                self._long_ids = [answer.message_id for answer in answers]
+                self._ids += self._long_ids
                 how = "one after the other" if self._one_at_a_time else "written at once"
                 self._say(f"the long text was taken by {method} in {len(answers)} PDU(s) {how}")
                 if len(answers) == 1 and not self._one_at_a_time:
@@ -288,6 +290,7 @@ class _Lesson:
             words = ", ".join(f'{word} = "failed"' for word in unknown)
             self._lines.append(f"receipt_states = {{{words}}}  # decide what each means")
         self._compare([said for _, said in finals])
+        self._count_long([said for _, said in finals])
 
     def _compare(self, receipts: list[receipt.ReceiptText]) -> None:
         """By which rule do the ids of receipts meet those of answers?"""
@@ -303,8 +306,18 @@ class _Lesson:
                 return
         self._say("ids: receipts name other ids than answers do, by no rule that gatewayd knows")
 
+    def _count_long(self, receipts: list[receipt.ReceiptText]) -> None:
+        """Is a receipt for each segment of the long text, or one for the whole?"""
+        told = {form for said in receipts for form in remote_ids.lookups(said.ids, "auto")}
+        count = sum(remote_ids.stored(remote_id, "auto") in told for remote_id in self._long_ids if remote_id)
+        if 0 < count < len(self._long_ids):
+            self._say(f"of the long text's {len(self._long_ids)} segments only {count} got a receipt")
+            self._lines.append('long_receipts = "one"')
+
     def _conclude(self, method: str) -> None:
-        if not all(self._ids):
+        if any(self._long_ids) and not all(self._long_ids):
+            self._say("not each segment of the long text was given a message id")
+        elif not all(self._ids):
             self._say("answers bear no message id: no receipt can be matched, and an SMS stays `accepted`")
             self._lines.append('receipts = "none"')
         elif len(set(self._ids)) == 1 < len(self._ids):

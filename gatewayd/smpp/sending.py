@@ -26,7 +26,7 @@ from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.submits import submits_of
-from gatewayd.smpp.token import Token, names_of
+from gatewayd.smpp.token import Token
 from gatewayd.smpp.window import Window
 
 LIMITED_TRIES = 5
@@ -93,7 +93,7 @@ class Sender:
                     return setback
                 raise summed_up([setback], setback.reason, progress)
             taken.append(account.remote_id(token, answer))
-        return Handed(name, names_of(taken), _in_words(len(taken)))
+        return Handed(name, account.names_of(taken), _in_words(len(taken)))
 
     def _refused(
         self, account: Account, window: Window, token: Token, status: int, order: Order, with_validity: bool

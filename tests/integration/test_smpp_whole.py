@@ -11,6 +11,7 @@ from evenness import fullest_second, tries
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
+from gatewayd.sandbox import sms
 from gatewayd.sandbox.players import SAMPLES, Player
 from gatewayd.sandbox.smartico import GatewayAnswer
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
@@ -68,6 +69,34 @@ async def test_who_was_erased_and_texts_stop_is_not_written_to_again() -> None:
         assert (refused.error_code, refused.ext_message_id) == (5, "")
         await world.daemon.verb("unsuppress", label="amazing", ext_user_id=PLAYER.id, channel="sms")
         assert (await world.sms(PLAYER.id, "After all")).error_code == 0
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("told_of", ["first", "middle", "last"])
+async def test_one_receipt_for_a_long_sms(told_of: str, before: bool) -> None:
+    """Whichever segment's id it bears, and whether it comes before the answer or behind it, it tells of the whole."""
+    number = {"first": 1, "middle": 2, "last": 3}[told_of]
+
+    def word(submit: SubmitSm) -> str:
+        part = sms.part_of(submit)
+        if part.total > 1 and part.number != number:
+            return ""
+        return "UNDELIV" if "lost" in part.text else "DELIVRD"
+
+    async with World(reactor, behaviour=Behaviour(receipt_word=word, receipt_before_answer=before)) as world:
+        world.settings["smscs"]["world"]["long_receipts"] = "one"
+        await world.start()
+        arrived = await world.sms(PLAYER.id, "An offer that arrives. " * 15)
+        await world.smartico.until_heard(arrived.ext_message_id, *TOLD)
+        lost = await world.sms(PLAYER.id, "An offer that is lost. " * 15)
+        await world.smartico.until_heard(lost.ext_message_id, "failed")
+        short = await world.sms(PLAYER.id, "An offer")
+        await world.smartico.until_heard(short.ext_message_id, *TOLD)
+        assert [message.segments for message in world.smsc.messages] == [3, 3, 1]
+        await world.idle("sms", "reports")
+        assert world.smartico.statuses(arrived.ext_message_id) == TOLD
+        assert world.smartico.statuses(lost.ext_message_id) == ["accepted", "failed"]
 
 
 @pytest_twisted.ensureDeferred

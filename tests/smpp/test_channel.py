@@ -83,6 +83,21 @@ async def test_what_was_taken_of_a_long_sms_is_kept_before_its_next_segment_wait
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_long_sms_whose_receipt_is_one_ends_by_the_name_of_its_last_segment() -> None:
+    """The names of the others were told as they were taken."""
+    told: list[tuple[str, ...]] = []
+
+    async def taken(message_id: str, lease: str, smsc: str, remote_ids: tuple[str, ...]) -> None:
+        told.append(remote_ids)
+
+    async with running(options={"on_segment": taken}, long_receipts="one") as (world, smsc):
+        handed = await world.send(order(body=LONG))
+        ids = tuple(remote_id for remote_id, _ in smsc.taken)
+        assert (*told[-1], *handed.remote_ids) == ids
+        assert len(handed.remote_ids) == 1
+
+
+@pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("where", ["mark", "taken"])
 async def test_redis_lost_in_the_middle_of_a_long_sms_loses_no_segment(where: str) -> None:
     """Nothing is on the wire: another attempt goes on behind what was taken."""

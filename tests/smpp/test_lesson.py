@@ -8,6 +8,7 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from gatewayd.core.lesson import Learned
+from gatewayd.sandbox.sms import part_of
 from gatewayd.sandbox.smsc import SmscSimulator
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.lesson import smpp_probe
@@ -152,3 +153,22 @@ async def test_smpp_probe_finds_an_smsc_without_message_ids() -> None:
         assert 'receipts = "none"' in learned.lines
         assert not any(line.startswith("message_ids") for line in learned.lines)
         assert any("no message id" in line for line in learned.story)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("told_of", [1, 2])
+async def test_smpp_probe_finds_an_smsc_that_gives_one_receipt_for_a_long_text(told_of: int) -> None:
+    """Of its two segments one is receipted: a line says so. Where each is, or none, there is no such line."""
+
+    def word(submit: Any) -> str:
+        part = part_of(submit)
+        return "DELIVRD" if part.total == 1 or part.number == told_of else ""
+
+    async with simulator(receipt_word=word) as smsc:
+        learned = await learn(smsc, wait=0.5)
+        assert 'long_receipts = "one"' in learned.lines
+        assert any("of the long text's 2 segments only 1 got a receipt" in line for line in learned.story)
+    for behaviour in ({}, {"receipt_word": lambda _: ""}, {"submit_ids": "none"}):
+        async with simulator(**behaviour) as smsc:  # type: ignore[arg-type]
+            learned = await learn(smsc, wait=0.3)
+            assert not any(line.startswith("long_receipts") for line in learned.lines)
