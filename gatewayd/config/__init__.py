@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError
 
 from gatewayd.config import doors, pem
-from gatewayd.config.contradictions import contradictions, tables_of
+from gatewayd.config.as_written import items_of, tables_of
+from gatewayd.config.contradictions import contradictions
 from gatewayd.config.data_coding import following
 from gatewayd.config.endpoint_words import collide
 from gatewayd.config.labels import Dkim, Label, SmsRoute
@@ -233,22 +234,17 @@ def _shared_doors(raw: Mapping[str, Any]) -> Iterator[str]:
         own = raw.get(part, {} if part in _ALWAYS else None)
         if not isinstance(own, Mapping):
             continue
-        for index, text in enumerate(_listens(own, table)):
+        for index, text in enumerate(items_of(own.get("listen", table.model_fields["listen"].default))):
             at = f"{part}.listen[{index}]"
             if isinstance(text, str):
                 yield from (f"{at}: {other} listens there ({there})" for other, there in seen if collide(text, there))
                 seen.append((at, text))
 
 
-def _listens(own: Mapping[str, Any], table: type[Table]) -> Sequence[object]:
-    given = own.get("listen", table.model_fields["listen"].default)
-    return given if isinstance(given, list | tuple) else ()
-
-
 def _named(config: Config) -> Config:
     """`config` with {instance} in its listen strings replaced."""
     changed: dict[str, Any] = {}
-    for table in ("api", "public", "admin", "bounces"):
+    for table in _LISTENERS:
         part = getattr(config, table)
         if part is not None:
             listen = tuple(text.replace("{instance}", config.gatewayd.instance) for text in part.listen)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 
 def beyond_loopback(host: str) -> bool:
     """Whether a connection to `host` (a name, or an address with or without brackets) may leave this machine."""
@@ -32,21 +34,23 @@ def directory_faults(at: str, table: Mapping[str, Any]) -> Iterator[str]:
         host = re.split(r"[/?#]", url.removeprefix("http://"), maxsplit=1)[0]
         if beyond_loopback(_without_port(host)):
             yield f"{at}.url: goes in clear text to another machine ({ALLOW})"
-    driver, connect = table.get("driver"), table.get("connect")
-    if table.get("type") == "sql" and isinstance(driver, str) and isinstance(connect, Mapping):
-        rule = _RULES.get(driver)
+    name, connect = table.get("driver"), table.get("connect")
+    if table.get("type") == "sql" and isinstance(name, str) and isinstance(connect, Mapping):
+        driver = _DRIVERS.get(name)
         given = {str(key).lower(): str(value) for key, value in connect.items()}
         away = next(filter(beyond_loopback, _database_hosts(given)), "")
-        if rule is not None and away and not rule(given):
-            yield f"{at}.connect: goes in clear text to {away} ({ALLOW}; so does {_HOW[driver]})"
+        if driver is not None and away and not driver.encrypts(given):
+            yield f"{at}.connect: goes in clear text to {away} ({ALLOW}; so does {driver.how})"
 
 
-def why_unproven(driver: str, connect: Mapping[str, Any]) -> str:
+def why_unproven(name: str, connect: Mapping[str, Any]) -> str:
     """What makes the driver verify the certificate of a database on another machine, where nothing does; else ""."""
-    verified = _VERIFIED.get(driver)
+    driver = _DRIVERS.get(name)
+    if driver is None or driver.proves is None:
+        return ""
     given = {str(key).lower(): str(value) for key, value in connect.items()}
     away = any(map(beyond_loopback, _database_hosts(given)))
-    return _PROVE[driver] if verified is not None and away and not verified(given) else ""
+    return driver.how_proven if away and not driver.proves(given) else ""
 
 
 def _without_port(host: str) -> str:
@@ -92,7 +96,24 @@ def _says(*patterns: str, unless: str = r"(?!)") -> Callable[[Mapping[str, str]]
     return says
 
 
-_POSTGRES = _says(r"sslmode\s*=\s*(?:require|verify-ca|verify-full)\b")
+class _Driver(Struct, frozen=True):
+    """By which arguments a driver encrypts, and `how` that is asked for; the same of the server's certificate.
+
+    `proves` is None where nobody knows how, or where it is not an argument (pymssql, Oracle).
+    """
+
+    encrypts: Callable[[Mapping[str, str]], bool]
+    how: str
+    proves: Callable[[Mapping[str, str]], bool] | None = None
+    how_proven: str = ""
+
+
+_POSTGRES = _Driver(
+    _says(r"sslmode\s*=\s*(?:require|verify-ca|verify-full)\b"),
+    'sslmode = "require"',
+    _says(r"sslmode\s*=\s*verify-(?:ca|full)\b"),
+    'sslmode = "verify-full" and sslrootcert',
+)
 _MYSQL = _says(
     r"^ssl(?:_ca|_verify_cert|_verify_identity|_cert|_key|_mode|_capath)?=(?!false$|disabled$|preferred$|\{\}$|$)",
     unless=r"^ssl_disabled=true$",
@@ -105,36 +126,22 @@ _ODBC = _says(
     r"odbc driver 1[89] for sql server",
     unless=r"\bencrypt\s*=\s*(?:no|false|optional|0)\b",
 )
-_ORACLE = _says(r"\btcps\b")
-_MSSQL = _says(r"^encryption=(?:require|request_required)$")
-_RULES: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
+_DRIVERS: Mapping[str, _Driver] = {
     "psycopg": _POSTGRES,
     "psycopg2": _POSTGRES,
-    "pymysql": _MYSQL,
-    "MySQLdb": _MYSQL,
-    "pyodbc": _ODBC,
-    "oracledb": _ORACLE,
-    "pymssql": _MSSQL,
-}
-_HOW: Mapping[str, str] = {
-    "psycopg": 'sslmode = "require"',
-    "psycopg2": 'sslmode = "require"',
-    "pymysql": "ssl_ca",
-    "MySQLdb": "ssl_mode",
-    "pyodbc": 'Encrypt = "yes"',
-    "oracledb": "a tcps address",
-    "pymssql": 'encryption = "require"',
-}
-_VERIFIED: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
-    "psycopg": _says(r"sslmode\s*=\s*verify-(?:ca|full)\b"),
-    "psycopg2": _says(r"sslmode\s*=\s*verify-(?:ca|full)\b"),
-    "pymysql": _says(r"^ssl_verify_identity=(?!false$|$)", r"^ssl=(?!false$|$|\{\}$)"),
-    "pyodbc": _says("", unless=r"\btrustservercertificate\s*=\s*(?:yes|true|1)\b"),
-}
-"""Who is known to be asked for a certificate, and not only to encrypt. What pymssql and Oracle do stands elsewhere."""
-_PROVE: Mapping[str, str] = {
-    "psycopg": 'sslmode = "verify-full" and sslrootcert',
-    "psycopg2": 'sslmode = "verify-full" and sslrootcert',
-    "pymysql": "ssl_ca and ssl_verify_identity = true",
-    "pyodbc": 'TrustServerCertificate = "no"',
+    "pymysql": _Driver(
+        _MYSQL,
+        "ssl_ca",
+        _says(r"^ssl_verify_identity=(?!false$|$)", r"^ssl=(?!false$|$|\{\}$)"),
+        "ssl_ca and ssl_verify_identity = true",
+    ),
+    "MySQLdb": _Driver(_MYSQL, "ssl_mode"),
+    "pyodbc": _Driver(
+        _ODBC,
+        'Encrypt = "yes"',
+        _says("", unless=r"\btrustservercertificate\s*=\s*(?:yes|true|1)\b"),
+        'TrustServerCertificate = "no"',
+    ),
+    "oracledb": _Driver(_says(r"\btcps\b"), "a tcps address"),
+    "pymssql": _Driver(_says(r"^encryption=(?:require|request_required)$"), 'encryption = "require"'),
 }

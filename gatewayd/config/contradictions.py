@@ -5,10 +5,11 @@ Of the file as it stands, before it is made into types: a contradiction must be 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gatewayd.config import doors, pem
+from gatewayd.config.as_written import items_of, tables_of
 from gatewayd.config.clear_text import directory_faults
 from gatewayd.config.data_coding import coding_contradictions
 from gatewayd.config.esp import ESP_NAMES, ESP_NEEDS
@@ -135,14 +136,14 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
     directory = label.get("directory")
     if isinstance(directory, str) and directory and directory not in tables["directories"]:
         yield f"{at}.directory: there is no [directories.{directory}]{meant(directory, tables['directories'])}"
-    for index, relay in enumerate(_items(label.get("relays"))):
+    for index, relay in enumerate(items_of(label.get("relays"))):
         if isinstance(relay, str) and relay and relay not in tables["relays"]:
             yield f"{at}.relays[{index}]: there is no [relays.{relay}]{meant(relay, tables['relays'])}"
-    for index, route in enumerate(_items(label.get("sms_routes"))):
-        for position, name in enumerate(_items(route.get("via") if isinstance(route, Mapping) else ())):
+    for index, route in enumerate(items_of(label.get("sms_routes"))):
+        for position, name in enumerate(items_of(route.get("via") if isinstance(route, Mapping) else ())):
             if isinstance(name, str) and name and name not in tables["smscs"]:
                 yield from _no_provider(f"{at}.sms_routes[{index}].via[{position}]", name, "sms", tables)
-    for index, name in enumerate(_items(label.get("im_via"))):
+    for index, name in enumerate(items_of(label.get("im_via"))):
         if isinstance(name, str) and name:
             yield from _no_provider(f"{at}.im_via[{index}]", name, "im", tables)
 
@@ -150,7 +151,7 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
 def _same_prefixes(at: str, label: Mapping[str, Any]) -> Iterator[str]:
     """Routes that no number would ever take."""
     seen: dict[str, int] = {}
-    for index, route in enumerate(_items(label.get("sms_routes"))):
+    for index, route in enumerate(items_of(label.get("sms_routes"))):
         prefix = route.get("prefix") if isinstance(route, Mapping) else None
         if isinstance(prefix, str) and (first := seen.setdefault(prefix, index)) != index:
             yield f'{at}.sms_routes[{index}].prefix: sms_routes[{first}] has "{prefix}", too, and takes all its numbers'
@@ -163,13 +164,3 @@ def _no_provider(at: str, name: str, carries: str, tables: Mapping[str, Mapping[
         yield f"{at}: there is no {kinds}"
     elif (other := tables["providers"][name].get("carries", "sms")) != carries:
         yield f'{at}: [providers.{name}] has carries = "{other}", and not "{carries}"'
-
-
-def tables_of(value: object) -> dict[str, Mapping[str, Any]]:
-    """The tables in a table; what is none has an error of its own."""
-    found = value if isinstance(value, Mapping) else {}
-    return {name: table if isinstance(table, Mapping) else {} for name, table in found.items()}
-
-
-def _items(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()

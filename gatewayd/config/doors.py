@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gatewayd.config.as_written import items_of
 from gatewayd.config.clear_text import beyond_loopback
 from gatewayd.config.endpoint_words import by_systemd, words
 from gatewayd.config.esp import ESP_NAMES, ESP_NEEDS
+from gatewayd.config.secret import ELSEWHERE
 
 _OWN_DOORS = {
     "admin": "whoever reaches it may do everything",
@@ -25,10 +27,9 @@ def open_doors(raw: Mapping[str, Any]) -> Iterator[str]:
     """A line for each listener without a log-in that is open to other machines, and not on purpose."""
     for part, what in _OWN_DOORS.items():
         table = raw.get(part)
-        listens = table.get("listen") if isinstance(table, Mapping) else None
-        if not isinstance(table, Mapping) or table.get("open") is True or not isinstance(listens, Sequence):
+        if not isinstance(table, Mapping) or table.get("open") is True:
             continue
-        for index, text in enumerate(() if isinstance(listens, str) else listens):
+        for index, text in enumerate(items_of(table.get("listen"))):
             if isinstance(text, str) and is_open(text):
                 yield (
                     f"{part}.listen[{index}]: is open beyond this machine, and {what}: name an interface such as"
@@ -66,7 +67,7 @@ def clear_redis(table: Mapping[str, Any]) -> Iterator[str]:
         return
     hosts = [
         (f"redis.sentinels[{index}]", _host_of_sentinel(str(text)))
-        for index, text in enumerate(_items(table.get("sentinels")))
+        for index, text in enumerate(items_of(table.get("sentinels")))
     ]
     endpoint = str(table.get("endpoint") or "")
     said = words(endpoint)
@@ -87,9 +88,7 @@ def guessable(esp: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         table = esp.get(name, {})
         secret = table.get("secret")
         # One that stands elsewhere has no length yet; what it points to is looked at once it was read.
-        if isinstance(secret, str) and re.match(r"(file|credential|env):", secret):
-            continue
-        if isinstance(secret, str) and too_short(secret, table):
+        if isinstance(secret, str) and not secret.startswith(ELSEWHERE) and too_short(secret, table):
             yield guessable_line(name)
 
 
@@ -104,7 +103,3 @@ def guessable_line(name: str) -> str:
         f"esp.{name}.secret: has fewer than {_GUESSABLE} characters and is the only proof of who posts: a longer one"
         " (openssl rand -hex 16), or username and password as well"
     )
-
-
-def _items(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()

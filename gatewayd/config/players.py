@@ -1,6 +1,5 @@
 """[directories.NAME]: where the operator's players are looked up."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -8,7 +7,7 @@ from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from gatewayd.config.regions import Region
-from gatewayd.config.secret import RevealedSecret, Secret, secret
+from gatewayd.config.secret import RevealedSecret, Secret, printable, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, duration
 from gatewayd.config.values import ReachedUrl, Text, header_name
@@ -28,19 +27,13 @@ Column = Literal[
 """What a directory may say of a player."""
 
 
-def _header_value(value: Secret) -> Secret:
-    if not re.fullmatch(r"[\t\x20-\x7e]*", value.reveal()):
-        raise ValueError("has a character that a header has no place for")
-    return value
-
-
 def _json_path(value: str) -> str:
     if not value or "" in value.split("."):
         raise ValueError('is not a path such as "data.contact.email"')
     return value
 
 
-HeaderValue = Annotated[Secret, BeforeValidator(secret), AfterValidator(_header_value)]
+HeaderValue = Annotated[Secret, BeforeValidator(secret), AfterValidator(printable)]
 
 
 class Opening(Struct, frozen=True):
@@ -57,7 +50,20 @@ def opening(table: Mapping[str, Any]) -> Opening:
     return Opening(**{key: text for key in Opening.__struct_fields__ if isinstance(text := table.get(key), str)})
 
 
-class SqlDirectory(Table):
+class _AnyDirectory(Table):
+    """What is said of look-ups, wherever they are made."""
+
+    timeout: Duration = 2.0
+    cache: Annotated[float, BeforeValidator(duration)] = 30.0
+    default_region: Region = ""
+
+    @property
+    def opening(self) -> Opening:
+        """What it is opened by."""
+        return opening(vars(self))
+
+
+class SqlDirectory(_AnyDirectory):
     """[directories.NAME] with type = "sql" """
 
     type: Literal["sql"]
@@ -65,20 +71,12 @@ class SqlDirectory(Table):
     connect: dict[str, RevealedSecret] = {}
     query: Text
     clear_text: bool = False
-    timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Region = ""
 
     def __repr__(self) -> str:
         return f"<SqlDirectory {self.driver}>"
 
-    @property
-    def opening(self) -> Opening:
-        """What it is opened by."""
-        return Opening(type=self.type, driver=self.driver, query=self.query)
 
-
-class HttpDirectory(Table):
+class HttpDirectory(_AnyDirectory):
     """[directories.NAME] with type = "http" """
 
     type: Literal["http"]
@@ -91,29 +89,13 @@ class HttpDirectory(Table):
     ca_file: str = ""
     certificate: str = ""
     private_key: str = ""
-    timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Region = ""
-
-    @property
-    def opening(self) -> Opening:
-        """What it is opened by."""
-        return Opening(type=self.type, url=self.url)
 
 
-class PluginDirectory(Table):
+class PluginDirectory(_AnyDirectory):
     """[directories.NAME] whose type names an operator's own twistd plugin (IRecipientDirectoryMaker)."""
 
     type: Text
     options: dict[str, Any] = {}
-    timeout: Duration = 2.0
-    cache: Annotated[float, BeforeValidator(duration)] = 30.0
-    default_region: Region = ""
-
-    @property
-    def opening(self) -> Opening:
-        """What it is opened by."""
-        return Opening(type=self.type)
 
 
 Directory = SqlDirectory | HttpDirectory | PluginDirectory

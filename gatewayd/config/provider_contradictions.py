@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gatewayd.config import pem
-from gatewayd.config.clear_text import beyond_loopback
+from gatewayd.config.clear_text import ALLOW, beyond_loopback
 from gatewayd.config.profiles import profiles
 from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, leaves
+from gatewayd.config.secret import ELSEWHERE
 
-_POINTED = ("file:", "credential:", "env:")
 _SECRET = re.compile(r"file:/.*|credential:[^ ]+|env:[A-Za-z_]\w*", re.ASCII)
 """What is a secret where one may stand. In a field it would go to the vendor in these very words."""
 
@@ -106,7 +106,7 @@ def _templates(at: str, table: Mapping[str, Any]) -> Iterator[tuple[str, object]
         sent |= {f"{at}.headers.{name}": text for name, text in headers.items()}
     for path, text in sent.items():
         # What a secret elsewhere holds is nobody's template.
-        if isinstance(text, str) and not text.startswith(_POINTED):
+        if isinstance(text, str) and not text.startswith(ELSEWHERE):
             yield path, text
 
 
@@ -122,7 +122,7 @@ def _way(at: str, table: Mapping[str, Any]) -> Iterator[str]:
     if parts is None or port == 0:
         return
     if parts.scheme == "http" and host and beyond_loopback(host) and table.get("clear_text", False) is False:
-        yield f"{at}.url: goes in clear text to another machine (clear_text = true would allow it)"
+        yield f"{at}.url: goes in clear text to another machine ({ALLOW})"
     yield from pem.faults_of_https(at, table)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
-from gatewayd.config.secret import ProofSecret, Secret, SecretText, secret
+from gatewayd.config.secret import ELSEWHERE, ProofSecret, Secret, SecretText, printable, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
 from gatewayd.config.values import Count, check_host_of, header_name, http_url, shaped
@@ -34,8 +34,6 @@ PLACE_HOLDERS = frozenset(
 PLACE_HOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 """One of them; other braces are text."""
 
-_POINTED = ("file:", "credential:", "env:")
-
 
 class Verbatim(Secret):
     """A secret that stood elsewhere than in gatewayd.toml: braces in it are its own."""
@@ -51,13 +49,8 @@ def _url(text: str) -> str:
 
 
 def _header_value(value: object, info: ValidationInfo) -> Secret:
-    given = secret(value, info)
-    text = given.reveal()
-    if not re.fullmatch(r"[\t\x20-\x7e]*", text):
-        raise ValueError("has a character that a header has no place for")
-    if isinstance(value, str) and value.startswith(_POINTED):
-        return Verbatim(text)
-    return Secret(text)
+    given = printable(secret(value, info))
+    return Verbatim(given.reveal()) if isinstance(value, str) and value.startswith(ELSEWHERE) else given
 
 
 def _status(value: object) -> str:

@@ -18,6 +18,10 @@ MOST_BYTES = 65536
 """Of a file that holds a secret: no header, password or key has more."""
 
 
+ELSEWHERE = ("file:", "credential:", "env:")
+"""How a text begins that is no secret, and says where one is."""
+
+
 class Secret:
     """A value that prints as stars; `reveal` gives the text. `path` is the file that it was read from."""
 
@@ -85,6 +89,13 @@ def _secret_file(path: Path) -> Secret:
         raise ValueError(f"cannot read secret file {path}: {reason}") from None
     # Line breaks are read as those of any text file.
     return Secret(StringIO(text, newline=None).read().removesuffix("\n"), path)
+
+
+def printable(value: Secret) -> Secret:
+    """`value`, where it can stand in a header. Raises ValueError."""
+    if not re.fullmatch(r"[\t\x20-\x7e]*", value.reveal()):
+        raise ValueError("has a character that a header has no place for")
+    return value
 
 
 def _revealed(value: object, info: ValidationInfo) -> object:

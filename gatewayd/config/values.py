@@ -17,6 +17,8 @@ from gatewayd.config.senders import why_no_sms_sender
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_HOST_NAME = r"(?!-)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+
 
 def _network(value: object) -> Network:
     if isinstance(value, str):
@@ -46,16 +48,14 @@ def _domain(value: str) -> str:
 
 def _host_name(value: str) -> str:
     value = ascii_host(value)
-    if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
+    if not re.fullmatch(_HOST_NAME, value):
         raise ValueError("is not a host name")
     return value.lower()
 
 
 def _helo(value: str) -> str:
     """A domain or an address literal (RFC 5321 4.1.3), as EHLO takes them."""
-    if value and not re.fullmatch(
-        r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[(?:\d{1,3}(\.\d{1,3}){3}|IPv6:[0-9A-Fa-f:.]+)\]", value
-    ):
+    if value and not re.fullmatch(rf"{_HOST_NAME}|\[(?:\d{{1,3}}(\.\d{{1,3}}){{3}}|IPv6:[0-9A-Fa-f:.]+)\]", value):
         raise ValueError("is neither a host name nor an address in square brackets")
     return value
 

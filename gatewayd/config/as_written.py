@@ -1,0 +1,15 @@
+"""The file as it stands, before it is made into types: a value of a wrong kind has an error of its own. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def tables_of(value: object) -> dict[str, Mapping[str, Any]]:
+    """The tables in a table; an empty one for what is none."""
+    found = value if isinstance(value, Mapping) else {}
+    return {name: table if isinstance(table, Mapping) else {} for name, table in found.items()}
+
+
+def items_of(value: object) -> Sequence[Any]:
+    """The items of a list; none for what is none."""
+    return value if isinstance(value, list | tuple) else ()
