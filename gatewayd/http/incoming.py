@@ -8,9 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from twisted.logger import Logger
+
 from gatewayd.http.door import Answer, Door
-from gatewayd.http.reader import NotHttp, RequestReader
+from gatewayd.http.reader import NoMemory, NotHttp, RequestReader
 from gatewayd.http.request import Request
+
+log = Logger()
 
 SLICE = 8192
 """Bytes that are looked at in one go: what is pipelined in them is parsed at once, and answered a request a turn."""
@@ -151,7 +155,12 @@ class IncomingRequests:
         except NotHttp as fault:
             self._listen_no_more()
             if not self.refused:
-                self._refuse(fault.request, self._site.door.not_http(fault.request) if fault.request.path else None)
+                door = self._site.door
+                says = door.not_http
+                if isinstance(fault, NoMemory):
+                    says = door.busy
+                    log.critical("a caller was told to come again: there was no memory for it", log_limited=True)
+                self._refuse(fault.request, says(fault.request) if fault.request.path else None)
 
     def _refuse(self, request: Request, answer: Answer | None) -> None:
         """While bytes are looked at nothing is being answered."""

@@ -32,6 +32,10 @@ class NotHttp(Exception):
         self.request = request
 
 
+class NoMemory(NotHttp):
+    """There was no memory to read the request into: it is not its fault."""
+
+
 class _TooMuch(Exception):
     """More headers than we read."""
 
@@ -86,9 +90,11 @@ class RequestReader:
             goes_on = self._parse(data)
             if self._fruitless > FRUITLESS:
                 raise _TooMuch
-        except (httptools.HttpParserError, _TooMuch):
+        except (httptools.HttpParserError, _TooMuch, MemoryError) as error:
             line = data if at_start and ended == self._ended else b""
-            raise NotHttp(self._as_far_as_read(line)) from None
+            # httptools says of whatever a callback raised that its callback failed.
+            kind = NoMemory if MemoryError in (type(error), type(error.__context__)) else NotHttp
+            raise kind(self._as_far_as_read(line)) from None
         return goes_on
 
     def _parse(self, data: bytes) -> bool:

@@ -29,6 +29,8 @@ from gatewayd.http.routes import Route, Routes
 from gatewayd.http.site import Site
 from gatewayd.intake.accept import BEGUN_WITHIN, Acceptor
 from gatewayd.intake.request_json import read_request
+from gatewayd.intake.rules import SendRequest
+from gatewayd.intake.stored_once import NO_MEMORY
 from gatewayd.intake.turned_away import TurnedAway
 
 log = Logger()
@@ -135,7 +137,7 @@ class ApiPaths:
         code, why = ErrorCode.TAKEN, ""
         asked = None
         try:
-            asked = read_request(channel, request.body)
+            asked = _read(channel, request)
             answer = _taken(await self._acceptor.accept(label, asked, request.came_at))
         except CancelledError:
             raise
@@ -284,6 +286,14 @@ class ApiPaths:
             return peer
         headers = request.all_headers(b"x-forwarded-for")
         return behind_proxies(peer, [header.decode("latin-1") for header in headers], self._trusted)
+
+
+def _read(channel: Channel, request: HttpRequest) -> SendRequest:
+    """As read_request; where there is no memory for it, it may come again."""
+    try:
+        return read_request(channel, request.body)
+    except MemoryError:
+        raise Refused(ErrorCode.TRY_AGAIN, NO_MEMORY) from None
 
 
 def _taken(message_id: str) -> bytes:

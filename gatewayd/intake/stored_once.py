@@ -21,6 +21,9 @@ from gatewayd.intake.rules import SendRequest, content_of
 
 log = Logger()
 
+NO_MEMORY = "there was no memory for it"
+"""What is told where a request was too much for what this process may have: it may come again."""
+
 
 class IOutbox(Protocol):
     """Where a message that this instance accepted may go on from memory."""
@@ -84,9 +87,9 @@ class StoringOnce:
         """
         stops = self._stop_hashes(message, request, found)
         outbox = self._outboxes.get(message.channel)
-        prints = self._keys.fingerprints(content_of(request))
 
         async def ask(attempt: str) -> tuple[Acceptance, str]:
+            prints = self._keys.fingerprints(content_of(request))
             return await self._store.accept(
                 message,
                 prints[0],
@@ -111,6 +114,9 @@ class StoringOnce:
         except StoreUnavailable:
             self._undo_accept(message, attempt)
             raise
+        except MemoryError:
+            self._undo_accept(message, attempt)
+            raise Refused(ErrorCode.TRY_AGAIN, NO_MEMORY) from None
         if caller.has_heard_no:
             self._undo_accept(message, attempt)
             return message_id

@@ -64,7 +64,10 @@ class Daemon(MultiService):
         self._reload = reload
         self._observer = observer
         self._ending = False
+        self._has_no_memory = False
         self._began = 0.0  # the stop, in seconds since the epoch; later by what the process slept meanwhile
+        if observer is not None:
+            observer.on_no_memory = self._begin_anew
         for part in parts:
             part.setServiceParent(self)
 
@@ -103,6 +106,14 @@ class Daemon(MultiService):
     def _terminate(self) -> None:
         if not end(self._reactor):
             log.info("draining already; SIGKILL would end it at once, and lose the answers it waits for")
+
+    def _begin_anew(self) -> None:
+        """Whatever failed for want of memory may have left others waiting for it, for ever: a new process is sound."""
+        # Any thread may have logged it.
+        if not self._has_no_memory:
+            self._has_no_memory = True
+            log.critical("no memory was left (ulimit -v, vm.overcommit_memory): draining, to be started again")
+            self._reactor.callFromThread(end, self._reactor)
 
     def _hang_up(self) -> None:
         if not self._ending:

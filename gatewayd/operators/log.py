@@ -6,7 +6,7 @@ Owns levels, the limit on repeats, and the last redaction of what exceptions quo
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from time import gmtime, strftime
@@ -91,6 +91,7 @@ class Observer:
         self._second_text = ""
         self._repeats: dict[tuple[str, str], Repeats] = {}
         self._next_flush = 0.0
+        self.on_no_memory: Callable[[], None] = _nothing  # something failed for want of memory
 
     @property
     def debugging(self) -> bool:
@@ -101,6 +102,8 @@ class Observer:
         """Write `event`, whatever is in it. Never raises for what the event holds."""
         if (self._repeats or self._stream.lost) and self._clock.seconds() >= self._next_flush:
             self.flush()
+        if (failure := event.get("log_failure")) is not None and failure.check(MemoryError):
+            self.on_no_memory()
         level = event.get("log_level", LogLevel.info)
         if event.get("log_namespace") == _VERIFIER:
             level = LogLevel.warn
@@ -241,6 +244,10 @@ def observer(clock: IReactorTime, twistd: Mapping[str, Any], environ: Mapping[st
         level=LogLevel.lookupByName(table.log_level),
         journal=under_journal(environ.get("JOURNAL_STREAM", ""), at.st_dev, at.st_ino),
     )
+
+
+def _nothing() -> None:
+    pass
 
 
 def under_journal(journal_stream: str, device: int, inode: int) -> bool:

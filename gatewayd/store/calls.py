@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import msgpack
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gatewayd.store.connection import ErrorReply, Lost
+from gatewayd.store.connection import ErrorReply
 
 CHUNK = 200
 CHUNK_BYTES = 1_000_000
@@ -69,8 +69,8 @@ class ScriptCalls:
         reply: Deferred[Any] = Deferred()
         self._pending.setdefault(script, []).append((packed(item), reply))
         if not self._flush_due:
-            self._flush_due = True
             self._clock.callLater(0, self._flush)
+            self._flush_due = True
         return reply
 
     def evaluate(self, calls: Sequence[tuple[Script, Sequence[bytes]]]) -> list[Deferred[list[Any]]]:
@@ -92,11 +92,15 @@ class ScriptCalls:
     def _flush(self) -> None:
         self._flush_due = False
         pending, self._pending = self._pending, {}
-        parts = [(script, part) for script, calls in pending.items() for part in _chunks(calls)]
         try:
+            parts = [(script, part) for script, calls in pending.items() for part in _chunks(calls)]
             answers = self.evaluate([(script, [item for item, _ in part]) for script, part in parts])
-        except Lost as error:
-            answers = [fail(error) for _ in parts]
+        except Exception:
+            # Lost or NotAsked, or whatever else: nobody may be left to wait for ever.
+            failure = Failure()
+            for calls in pending.values():
+                _fail(failure, calls)
+            return
         for answer, (_, part) in zip(answers, parts, strict=True):
             answer.addCallback(_hand_out, part)
             answer.addErrback(_fail, part)

@@ -37,6 +37,10 @@ class RedisRefused(Exception):
         self.refusal = refusal
 
 
+class NotAsked(Exception):
+    """Nothing of what was to be asked went out; the text says why."""
+
+
 class NoMaster(Exception):
     """What answers is no master, or not the one that we look for."""
 
@@ -51,7 +55,7 @@ class RedisConnection:
     def ask(self, commands: Sequence[Sequence[Any]]) -> list[Deferred[Any]]:
         """The replies to these commands, which go out in one write; bytes stay bytes.
 
-        They err with RedisRefused, Lost or ErrorReply. Raises Lost where the connection is gone.
+        They err with RedisRefused, Lost or ErrorReply. Raises Lost where the connection is gone, and NotAsked.
         """
         return [asked.addErrback(_in_our_words) for asked in self._protocol.ask(commands)]
 
@@ -102,6 +106,14 @@ async def _is_replica(protocol: Any) -> bool:
     return role[0] != b"master"
 
 
+def _packed(commands: Sequence[Sequence[Any]]) -> bytes:
+    try:
+        return b"".join([hiredis.pack_command(tuple(words)) for words in commands])
+    except (MemoryError, RuntimeError):
+        # hiredis has no other word for it.
+        raise NotAsked("this process has no memory left to ask Redis") from None
+
+
 def _in_our_words(failure: Failure) -> Failure:
     found = refusal(str(failure.value)) if failure.check(ErrorReply) else None
     return failure if found is None else Failure(RedisRefused(found))
@@ -124,15 +136,21 @@ class _Protocol(txredisapi.RedisProtocol):  # type: ignore[misc]
         return self.ask([words])[0]
 
     def ask(self, commands: Sequence[Sequence[Any]]) -> list[Deferred[Any]]:
-        """The replies to these commands, which go out in one write. Raises Lost."""
+        """The replies to these commands, which go out in one write. Raises Lost and NotAsked."""
         if not self.connected:
             raise Lost("not connected")
+        # Before anybody waits: to what can't be packed no reply comes, and the next one's would be taken for it.
+        octets = _packed(commands)
         now = self._clock.seconds()
         asked: list[Deferred[Any]] = [Deferred() for _ in commands]
         self._asked.extend((now, one) for one in asked)
         if self._timer is None:
             self._timer = self._clock.callLater(REPLY_TIMEOUT, self._look)
-        write_now(self.transport, b"".join([hiredis.pack_command(tuple(words)) for words in commands]))
+        try:
+            write_now(self.transport, octets)
+        except MemoryError:
+            # Nobody knows how much of it is out: whoever waits hears that the connection is lost.
+            self.transport.abortConnection()
         return asked
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:

@@ -21,7 +21,7 @@ from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.reaching import known
 from gatewayd.core.retry import STORE, Backoff
 from gatewayd.store.calls import Ask, Script, ScriptArguments, ScriptCalls, chunks
-from gatewayd.store.connection import Lost, NoMaster, RedisConnection, RedisRefused, connected
+from gatewayd.store.connection import Lost, NoMaster, NotAsked, RedisConnection, RedisRefused, connected
 from gatewayd.store.legend import KEYS
 from gatewayd.store.replicas import Replicas
 from gatewayd.store.sentinel import Outlook
@@ -184,6 +184,8 @@ class RedisLink(MultiService):
                 return await asked
             except Overdue:
                 raise StoreUnavailable("Redis did not answer") from None
+            except NotAsked as error:
+                raise trouble(str(error)) from None
             except Lost as error:
                 if self._clock.seconds() >= deadline:
                     raise StoreUnavailable(str(error)) from None

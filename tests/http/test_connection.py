@@ -7,7 +7,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 
 from gatewayd.http.connection import AT_ONCE, LINGER, SLOW
@@ -17,6 +17,7 @@ from gatewayd.http.routes import Routes
 from gatewayd.http.site import LAST_WORDS, Site
 from gatewayd.http.unread import IN_ALL, UNREAD
 from http_line import DATE, NOW, Line, Pages, head
+from little_memory import MUCH, no_more_memory
 
 
 class Callers(OpenDoor):
@@ -397,3 +398,14 @@ def test_a_drip_ahead_of_the_answers_takes_little_memory() -> None:
     line.pages.gate.callback(None)
     line.clock.advance(0)
     assert line.transport.value().count(b"HTTP/1.1 200") == 51
+
+
+def test_a_body_for_which_there_is_no_memory_is_not_the_callers_fault() -> None:
+    """They were told that it was not HTTP, after which nobody comes again."""
+    line = Line(max_body=2 * MUCH)
+    line.send(head("/body", f"Content-Length: {MUCH + 1}", method="POST"))
+    body = b"x" * MUCH
+    with no_more_memory(), capturedLogs() as logs:
+        answer = line.send(body)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert [formatEvent(event) for event in logs] == ["a caller was told to come again: there was no memory for it"]

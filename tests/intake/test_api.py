@@ -11,6 +11,7 @@ import treq
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
@@ -19,6 +20,7 @@ from fakes import FakeStopList
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.model import Channel
 from gatewayd.http.peers import Networks, address_in
+from gatewayd.http.request import Request
 from gatewayd.operators.log import REPEATS, Observer
 from intake_world import EMAIL, KEYS, SECRET, SMS, Intake, label
 
@@ -520,3 +522,22 @@ async def test_a_label_of_which_every_request_is_refused_is_degraded() -> None:
     await refused(20)
     intake.clock.advance(3601)
     assert said() == []
+
+
+def test_a_body_for_which_there_is_no_memory_may_come_again() -> None:
+    """It was answered as a bug of ours, after which nobody comes again."""
+
+    class Vast(Request):
+        @property
+        def body(self) -> bytes:
+            raise MemoryError
+
+    intake = Intake()
+    request = Vast("127.0.0.1")
+    request.method, request.uri = b"POST", b"/amazing/email"
+    request.locate()
+    answers: list[Any] = []
+    answering = intake.api.site(intake.clock).answer(request)
+    assert isinstance(answering, Deferred)
+    answering.addCallback(answers.append)
+    assert json.loads(answers[0].body) == {"error_code": 10, "error_message": "there was no memory for it"}

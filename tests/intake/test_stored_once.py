@@ -195,3 +195,18 @@ async def test_a_rotated_key_still_knows_what_was_taken() -> None:
     after = Intake(lambda clock: before.store, keys=Keys(b"n" * 32, [b"k" * 32]))
     assert await after.acceptor.accept("amazing", MAIL) == first
     assert len(after.store.db.rows) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_message_for_which_there_is_no_memory_may_come_again() -> None:
+    """It is no bug of ours; and what the store has of it after all is taken back."""
+
+    class Narrow(FakeStore):
+        async def accept(self, *args: Any, **more: Any) -> tuple[Acceptance, str]:
+            await super().accept(*args, **more)
+            raise MemoryError
+
+    intake = Intake(Narrow)
+    with pytest.raises(Refused, match="try_again: there was no memory for it"):
+        await intake.acceptor.accept("amazing", MAIL)
+    assert intake.store.db.rows == {}

@@ -1,13 +1,19 @@
 """How the process ends: in which order, and within which time."""
 
+import io
+from typing import Any
+
 import pytest
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
 
 from gatewayd.core.drain import DOORS, DRAIN, IN_ALL, STORED
 from gatewayd.core.lateness import READING
 from gatewayd.operators.daemon import Daemon
+from gatewayd.operators.log import Observer
 
 
 class Part(Service):
@@ -118,3 +124,32 @@ def test_what_a_stop_was_slept_through_is_nobodys_time(door: float, before: floa
     clock.pump([0.05] * 40)
     assert ended.called
     assert stopped.index("queue has ended") < stopped.index("watch") < stopped.index("redis")
+
+
+def test_who_had_no_memory_left_drains_and_ends() -> None:
+    """What failed for it may have left others waiting for ever; it is said once, by whatever thread."""
+    clock, stopped = Clock(), list[str]()
+    reactor: Any = clock
+    reactor.stop = lambda: stopped.append("stopped")
+    reactor.callFromThread = lambda call, *args: clock.callLater(0, call, *args)
+    observer = Observer(io.StringIO(), reactor)
+
+    async def closing() -> None:
+        """Nothing to close."""
+
+    Daemon(
+        reactor,
+        {},
+        [],
+        name="a daemon",
+        together=(),
+        draining=lambda: None,
+        closing=closing,
+        reload=lambda: None,
+        observer=observer,
+    )
+    with capturedLogs() as logs:
+        for error in (ValueError(), MemoryError(), MemoryError()):
+            observer({"log_failure": Failure(error), "log_level": LogLevel.critical})
+            clock.advance(0)
+            assert len(logs) == len(stopped) == isinstance(error, MemoryError)

@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from gatewayd.store.connection import REPLY_TIMEOUT, Lost, RedisConnection, connected
+from gatewayd.store.connection import REPLY_TIMEOUT, Lost, NotAsked, RedisConnection, connected
+from little_memory import MUCH, no_more_memory
 
 
 class Redis:
@@ -116,3 +117,14 @@ def test_who_waits_when_the_connection_is_lost_hears_of_it(redis: Redis, clock: 
     with pytest.raises(Lost):
         redis.connection.ask([("GET", "c")])
     assert not clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("word", ["\ud800", b"x" * MUCH])
+def test_what_could_not_be_asked_gets_no_other_one_s_reply(redis: Redis, word: str | bytes) -> None:
+    """No octet of it went out: the next command's reply was taken for its own, and all behind it were one late."""
+    with no_more_memory(), pytest.raises((UnicodeEncodeError, NotAsked)):
+        redis.connection.ask([("SET", "a", "1"), ("SET", "b", word)])
+    (asked,) = redis.connection.ask([("GET", "c")])
+    assert redis.transport.value() == b"*2\r\n$3\r\nGET\r\n$1\r\nc\r\n"
+    redis.says(b"$1\r\n3\r\n")
+    assert outcome(asked) == b"3"

@@ -19,6 +19,7 @@ from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import RedisStore
 from gatewayd.store.calls import Script
 from gatewayd.store.link import PATIENCE, RedisLink
+from little_memory import MUCH, no_more_memory
 from redis_server import RedisServer, later, until
 
 CODA = "local out = {}\nfor i = 7, #ARGV do out[i - 6] = each(cmsgpack.unpack(ARGV[i])) end\nreturn out\n"
@@ -461,3 +462,17 @@ async def test_a_connection_that_comes_late_does_not_prolong_a_call(server: Redi
         _, seconds = await asked
         assert seconds < 5
     await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_for_which_there_is_no_memory_was_not_made(server: RedisServer) -> None:
+    """Nor does anybody wait for ever who asked in the same turn; and it is an outage, not a bug."""
+    async with linked(server) as link:
+        assert await link.run(COUNT, ["n", 1]) == 1
+        large = ensureDeferred(link.run(ECHO, [b"x" * MUCH]))
+        small = ensureDeferred(link.run(COUNT, ["n", 1]))
+        with no_more_memory():
+            for asked in (large, small):
+                with pytest.raises(StoreUntouched, match="no memory left to ask Redis"):
+                    await asked
+        assert await link.run(COUNT, ["n", 1]) == 2
