@@ -98,6 +98,7 @@ class ProviderReports(Table):
     """Where {report_token} comes back; "" where the URL of a report says which message it is about."""
     id: Path = ""
     status: Path = ""
+    reason: Path = ""
     states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
     signature: Literal["", "twilio", "vonage", "telnyx", "plivo"] = ""
     secret: ProofSecret = Secret("")

@@ -34,6 +34,8 @@ EVENTS: Mapping[str, Event] = {
 }
 """What each status of [providers.NAME.reports] states says of a message."""
 
+_BAD_NEWS = frozenset({Event.FAILED, Event.REJECTED})
+
 FACTS_A_MESSAGE = 600
 """How many are recorded of one message: whoever holds its URL can call as often as he likes."""
 
@@ -166,7 +168,8 @@ class VendorReports:
             result = "orphaned" if known is None else "ignored"
             self._meter.evidence(name, event or "none", result)
             return
-        detail = redact(said.word, 100)
+        why = said.reason if event in _BAD_NEWS else ""
+        detail = redact(f"{said.word} {why}".rstrip(), 100)
         # One part that it accepted is enough for the whole, as in an answer: no other copy may leave.
         if said.remote_id and "*" in provider.answer.ids and event is not Event.SENT:
             # One that waits for its next try awaits no answer that could name parts: it counts before a copy leaves.

@@ -50,6 +50,30 @@ def said(name: str, data: Any, *, query: str = "", form: bool = False) -> list[t
     return [(fact.remote_id, table.states.get(fact.word)) for fact in facts]
 
 
+def reasons(name: str, data: Any, *, form: bool = False) -> list[str]:
+    """Why, as a report has it."""
+    body = urlencode(data).encode() if form else json.dumps(data).encode()
+    request = ReportRequest("POST", "https://x", "", {"content-type": FORM if form else ""}, body, 0.0)
+    return [fact.reason for fact in read_report(provider(name).reports, request)]
+
+
+def test_a_profile_names_why_a_message_did_not_arrive() -> None:
+    """As its vendor documents the report."""
+    status = {"name": "UNDELIVERABLE_NOT_DELIVERED"}
+    infobip = {"results": [{"messageId": "M1", "status": status, "error": {"id": 27, "name": "EC_ABSENT_SUBSCRIBER"}}]}
+    assert reasons("infobip", infobip) == ["EC_ABSENT_SUBSCRIBER"]
+    assert reasons("twilio", {"MessageStatus": "undelivered", "ErrorCode": "30007"}, form=True) == ["30007"]
+    assert reasons("vonage", {"messageId": "P1", "status": "failed", "err-code": "6"}) == ["6"]
+    assert reasons("sinch", {"batch_id": "01FC", "status": "Failed", "code": 402}) == ["402"]
+    assert reasons("plivo", {"MessageUUID": "U1", "Status": "undelivered", "ErrorCode": "450"}, form=True) == ["450"]
+    payload = {
+        "id": "T1",
+        "to": [{"status": "delivery_failed"}],
+        "errors": [{"code": "40008", "title": "Undeliverable"}],
+    }
+    assert reasons("telnyx", {"data": {"payload": payload}}) == ["40008"]
+
+
 def answered(name: str, status: int, data: Any) -> tuple[Verdict, tuple[str, ...]]:
     """What an answer means."""
     body = data.encode() if isinstance(data, str) else json.dumps(data).encode()

@@ -18,12 +18,14 @@ LONGEST = 200
 class VendorSaid(Struct, frozen=True):
     """One fact: the vendor's `word`, of the part of the message that bears `remote_id` ("": of all of it).
 
-    `token` is what stood where our signed token belongs: unchecked, empty where none is looked for.
+    `token` is what stood where our signed token belongs: unchecked, empty where none is looked for. `reason` is why, in
+    the vendor's own words: it may say anything.
     """
 
     remote_id: str
     word: str
     token: str = ""
+    reason: str = ""
 
 
 def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ...]:
@@ -33,10 +35,12 @@ def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ..
     for data in request.data():
         words = paths.texts(data, table.status)
         if words:
-            ids = paths.texts(data, table.id) if table.id else {}
-            tokens = paths.texts(data, table.token) if table.token else {}
+            ids, tokens, reasons = (
+                paths.texts(data, path) if path else {} for path in (table.id, table.token, table.reason)
+            )
             said = (
-                VendorSaid(_beside(place, ids), word.strip(), _beside(place, tokens)) for place, word in words.items()
+                VendorSaid(_beside(place, ids), word.strip(), _beside(place, tokens), _beside(place, reasons))
+                for place, word in words.items()
             )
             # By their tokens they may be about as many messages as there are.
             return tuple(dict.fromkeys(said))[: paths.MOST if table.token else MOST]

@@ -379,6 +379,31 @@ def test_of_several_parts_none_that_the_answer_did_not_name_counts(word: str) ->
     assert world.state == (State.DELIVERED, "ad")
 
 
+@pytest.mark.parametrize(
+    ("word", "reason", "detail"),
+    [
+        ("UNDELIVERABLE", 30007, "UNDELIVERABLE 30007"),
+        ("REJECTED", "blocked by STOP of +447700900123", "REJECTED blocked by STOP of [redacted]"),
+        ("UNDELIVERABLE", "x" * 5000, "UNDELIVERABLE"),
+        ("UNDELIVERABLE", None, "UNDELIVERABLE"),
+        ("UNDELIVERABLE", {"a": 1}, "UNDELIVERABLE"),
+        ("DELIVERED", "0", "DELIVERED"),
+    ],
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_why_it_did_not_arrive_stands_in_the_timeline(word: str, reason: Any, detail: str, many: bool) -> None:
+    """In the vendor's words, without the player's number, and of a report on several parts as well."""
+    keys = MANY if many else ONE
+    path = "results.*.errors.0.code" if many else "errors.0.code"
+    world = World(**keys | {"reports": keys["reports"] | {"reason": path}})
+    world.mark()
+    world.answered("A")
+    said = {"id": "A", "status": word, "errors": [{"code": reason}]}
+    assert world.post({"results": [said]} if many else said) == 200
+    told = world.store.db.rows[ID].timeline[-1].detail.removeprefix("vendor: ")
+    assert told == detail
+
+
 def test_a_url_settles_its_own_message_only() -> None:
     """Whoever holds one can't speak of another message by its id."""
     world = World(**MANY)
