@@ -129,14 +129,14 @@ class Pace:
         self._serve()
         return mine
 
-    def throttled(self, written_at: float, until: float = 0.0) -> float:
+    def throttled(self, written_at: float, until: float = 0.0, *, gently: bool = False) -> float:
         """The next hop said "slow down" to a submit that was written at `written_at`: when to go on.
 
         Not before `until`, where it named a moment.
         """
         now = self._clock.seconds()
         in_last_second = sum(1 for at in self._let_go if at > now - 1.0)
-        slowed = self._throttle.slow_down(now, written_at, in_last_second, self._jitter())
+        slowed = self._throttle.slow_down(now, written_at, in_last_second, self._jitter(), gently=gently)
         self._throttle.paused_until = max(self._throttle.paused_until, until)
         if slowed and self.paused_until - now > HICCUP * 2 and now - self._said_at >= SAID_AGAIN:
             self._said_at = now

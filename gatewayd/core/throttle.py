@@ -88,7 +88,9 @@ class Throttle:
             left -= limit
         return begin - now + LONGEST_PAUSE
 
-    def slow_down(self, now: float, written_at: float, in_last_second: int, jitter: float) -> bool:
+    def slow_down(
+        self, now: float, written_at: float, in_last_second: int, jitter: float, *, gently: bool = False
+    ) -> bool:
         """It said so to a submit that was written at `written_at`; `in_last_second` were let go before.
 
         Answers to submits from before the last slowing down say nothing new: False.
@@ -97,7 +99,8 @@ class Throttle:
         if written_at < self._slowed_at:
             return False
         current, accepted = self.rate_now(now), not self._pause
-        if now >= self.paused_until + CALM:
+        gently = gently and accepted
+        if gently or now >= self.paused_until + CALM:
             self._pause, share, self._recovery = HICCUP, HICCUP_SHARE, HICCUP_RECOVERY
         else:
             longest = LONGEST_PAUSE if now - self._refuses_since >= FIRST_MINUTE else LONGEST_IN_FIRST_MINUTE

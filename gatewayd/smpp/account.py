@@ -23,7 +23,7 @@ from gatewayd.core.remote_names import sealed
 from gatewayd.smpp import remote_ids
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
-from gatewayd.smpp.codec.codes import MEANINGS, Disposition, disposition, status_name
+from gatewayd.smpp.codec.codes import MEANINGS, Disposition, Status, disposition, status_name
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
@@ -212,15 +212,16 @@ class Account:
         """The SMSC says that the session behind `window` is not in order: bind it anew."""
         self._binds.rebind(window, reason)
 
-    def throttled(self, token: Token) -> float | None:
+    def throttled(self, token: Token, status: int) -> float | None:
         """The SMSC said "slow down" to this submit: when to try again, before all who wait by then.
 
         None where it says so to this message and not to others: that is no matter of the pace. Who waits longer than
         the backlog allows is sent away.
         """
-        if self._backlog.is_refused_for_itself(token.message_id, self._clock.seconds()):
+        by_number = status == Status.RMSGQFUL and status not in self.settings.submit_statuses
+        if self._backlog.is_refused_for_itself(token.message_id, self._clock.seconds(), by_number=by_number):
             return None
-        until = self._pace.throttled(token.written_at)
+        until = self._pace.throttled(token.written_at, gently=by_number and self._backlog.most_pass())
         self._backlog.put_off(token.message_id)
         if until - self._clock.seconds() > backlog.LONGEST:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))

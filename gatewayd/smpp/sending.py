@@ -110,7 +110,7 @@ class Sender:
             raise TemporaryFailure(reason, counts=False, progress=progress)
         match account.meaning(status):
             case Disposition.THROTTLED:
-                until = account.throttled(token)
+                until = account.throttled(token, status)
                 if until is None:
                     raise TemporaryFailure(f"{reason} again, and takes others", progress=progress)
                 raise TemporaryFailure(reason, not_before=until, counts=False, progress=progress)

@@ -33,3 +33,35 @@ def test_a_message_that_was_accepted_begins_anew() -> None:
         backlog.accepted("b", at + 0.5)
     backlog.accepted("a", 13.0)
     assert refused(backlog, 14.0) == [False]
+
+
+def test_numbers_whose_queues_are_full_are_known_by_their_words_once_many_were() -> None:
+    """Words that may be about one number are so at once then, while others are taken; and not any more once those that
+    were refused are taken when they come again, as by a queue of the next hop's own."""
+    backlog = Backlog(lambda: 0.5)
+
+    def at_once(message_id: str, at: float) -> bool:
+        return backlog.is_refused_for_itself(message_id, at, by_number=True)
+
+    for message_id in ("a", "b", "c"):
+        assert not at_once(message_id, 10.0)
+    for at in (12.0, 14.0):
+        backlog.accepted("other", at - 0.5)
+        for message_id in ("a", "b", "c"):
+            assert backlog.is_refused_for_itself(message_id, at) is (at == 14.0)
+    assert at_once("d", 14.5)
+    assert not backlog.is_refused_for_itself("e", 14.5)
+    assert not at_once("f", 20.0)  # nobody is taken any more
+    backlog.accepted("d", 20.0)
+    assert not at_once("g", 20.5)
+
+
+def test_who_takes_more_than_it_refuses_is_known() -> None:
+    """Over some answers, whatever came before."""
+    backlog = Backlog(lambda: 0.5)
+    assert backlog.most_pass()
+    refused(backlog, *range(20))
+    assert not backlog.most_pass()
+    for _ in range(20):
+        backlog.accepted("b", 30.0)
+    assert backlog.most_pass()

@@ -257,6 +257,34 @@ def test_a_number_whose_queue_is_full_slows_nobody_else() -> None:
     assert world.channel.states()["world"].throttled == 2
 
 
+@pytest.mark.parametrize("rate", ["50/s", ""])
+def test_a_campaign_does_not_stand_still_for_the_numbers_whose_queues_are_full(rate: str) -> None:
+    """RMSGQFUL to one in twenty numbers: the others are sent at half of the pace that they come in, or better."""
+    memory = Memory()
+    world = memory.world(rate=rate)
+    memory.smsc.behaviour = Behaviour(judge=lambda submit: Status.RMSGQFUL if submit.short_message == b"full" else 0)
+    begin = memory.clock.seconds()
+    taken: list[float] = []
+    due = {number: begin + number / 50 for number in range(1, 1001)}
+
+    def send(number: int) -> None:
+        def again(failure: Any) -> None:
+            later = memory.clock.seconds() + 2.0
+            due[number] = later if failure.value.counts else failure.value.not_before
+
+        body = "full" if number % 20 == 0 else "other"
+        sent = world.send(order(number, body, now=memory.clock.seconds()))
+        sent.addCallbacks(lambda _: taken.append(memory.clock.seconds()), again)
+
+    while memory.clock.seconds() < begin + 40.0:
+        for number in [number for number, at in due.items() if at <= memory.clock.seconds()]:
+            del due[number]
+            send(number)
+        memory.advance(0.05, 0.05)
+    assert len(taken) == 950
+    assert taken[-1] < begin + 40.0
+
+
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize(
     ("receipts", "asked"), [("final", 0x01), ("failure", 0x02), ("intermediate", 0x11), ("none", 0x00)]
