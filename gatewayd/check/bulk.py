@@ -6,13 +6,10 @@ our name, and a BIMI record's form. Nothing here fails the check; each line says
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from ipaddress import ip_address
 
-from publicsuffixlist import PublicSuffixList
-
 from gatewayd import config
-from gatewayd.check.dns import CannotLookUp, Lookup, Question, asked_of, sender_domains
+from gatewayd.check.dns import CannotLookUp, Lookup, Question, asked_of, dmarc_record, organisation, sender_domains
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
 
 
@@ -50,7 +47,7 @@ async def alignment(lookup: Lookup, config_: config.Config, name: str, domain: s
     what = f"dns alignment {domain} ({name})"
     label = config_.labels[name]
     try:
-        record = await _dmarc(lookup, domain)
+        _, record = await dmarc_record(lookup, domain)
     except CannotLookUp as error:
         return [Finding(SKIP, what, f"could not look up: no resolver answered ({error})")]
     bounces = label.bounce_domain or (config_.bounces.domain if config_.bounces else domain)
@@ -82,7 +79,7 @@ async def bimi(lookup: Lookup, domain: str) -> list[Finding]:
     what = f"dns BIMI {domain}"
     try:
         records = [text for text in await lookup(f"default._bimi.{domain}", "TXT") if "bimi1" in text.lower()]
-        policy = _tag(await _dmarc(lookup, domain), "p") if records else ""
+        policy = _tag((await dmarc_record(lookup, domain))[1], "p") if records else ""
     except CannotLookUp:
         return []
     if not records:
@@ -131,27 +128,6 @@ def aligned(domain: str, other: str, *, strict: bool) -> bool:
     """Whether two domains are the same, or, unless `strict`, of one organisation (RFC 7489 3.1)."""
     one, two = domain.lower().rstrip("."), other.lower().rstrip(".")
     return one == two if strict else organisation(one) == organisation(two)
-
-
-def organisation(domain: str) -> str:
-    """The organisation's domain by the Public Suffix List (RFC 7489 3.2): one label more than what anyone may buy."""
-    name = domain.lower().rstrip(".")
-    return _public_suffixes().privatesuffix(name) or name
-
-
-@cache
-def _public_suffixes() -> PublicSuffixList:
-    """The list that the package carries: nothing is fetched. Read when it is first needed, for it is long."""
-    return PublicSuffixList()
-
-
-async def _dmarc(lookup: Lookup, domain: str) -> str:
-    """The record of the domain, else that of its organisation; "" for none."""
-    for name in dict.fromkeys((domain, organisation(domain))):
-        for text in await lookup(f"_dmarc.{name}", "TXT"):
-            if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text):
-                return text
-    return ""
 
 
 def _tag(record: str, name: str) -> str:

@@ -7,17 +7,20 @@ missing record is a warning to the person who can publish it.
 import base64
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 from ipaddress import ip_address
 from typing import Any, Concatenate, ParamSpec
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from publicsuffixlist import PublicSuffixList
 from twisted.internet.defer import CancelledError
 from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DomainError
 
 from gatewayd import config
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
+from gatewayd.config.pem import signing_key
 
 Lookup = Callable[[str, str], Awaitable[list[str]]]
 """The records of one name and type (TXT, MX, A, AAAA, PTR), as texts; none: empty. Raises CannotLookUp."""
@@ -133,15 +136,33 @@ async def spf(lookup: Lookup, domain: str) -> list[Finding]:
 
 @_guarded
 async def dmarc(lookup: Lookup, domain: str) -> list[Finding]:
-    """RFC 7489: a record at the domain or above it."""
+    """RFC 7489 6.6.3: a record at the domain or at its organisation's."""
     what = f"dns DMARC {domain}"
-    labels = domain.split(".")
-    for start in range(len(labels) - 1):
-        name = ".".join(labels[start:])
+    name, text = await dmarc_record(lookup, domain)
+    if not text:
+        return [Finding(WARN, what, "no DMARC record: the large mailbox providers ask bulk senders for one")]
+    return [Finding(OK, what, text if name == domain else f"from {name}: {text}")]
+
+
+async def dmarc_record(lookup: Lookup, domain: str) -> tuple[str, str]:
+    """The record that counts for a domain, and at which one it stands; "" for none."""
+    for name in dict.fromkeys((domain, organisation(domain))):
         for text in await lookup(f"_dmarc.{name}", "TXT"):
             if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text):
-                return [Finding(OK, what, text if name == domain else f"from {name}: {text}")]
-    return [Finding(WARN, what, "no DMARC record: the large mailbox providers ask bulk senders for one")]
+                return name, text
+    return domain, ""
+
+
+def organisation(domain: str) -> str:
+    """The organisation's domain by the Public Suffix List (RFC 7489 3.2): one label more than what anyone may buy."""
+    name = domain.lower().rstrip(".")
+    return _public_suffixes().privatesuffix(name) or name
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    """The list that the package carries: nothing is fetched. Read when it is first needed, for it is long."""
+    return PublicSuffixList()
 
 
 @_guarded
@@ -172,13 +193,13 @@ async def dkim(lookup: Lookup, key: config.Dkim) -> list[Finding]:
 
 
 def record_of(key: config.Dkim) -> str:
-    """The TXT record that belongs to a private key. Raises ValueError where it is not one in PEM form."""
+    """The TXT record that belongs to a private key."""
     kind, public = _public_half(key)
     return f"v=DKIM1; k={kind}; p={public}"
 
 
 def _public_half(key: config.Dkim) -> tuple[str, str]:
-    private = load_pem_private_key(key.private_key.reveal().encode(), None)
+    private = signing_key(key.private_key.reveal())
     public = private.public_key()
     if isinstance(private, Ed25519PrivateKey):
         return "ed25519", base64.b64encode(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()

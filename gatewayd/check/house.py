@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, WARN, Finding
 from gatewayd.config.clear_text import beyond_loopback
 from gatewayd.config.endpoint_words import words
-from gatewayd.config.pem import certificates
+from gatewayd.config.pem import certificates, signing_key
 from gatewayd.config.secret import read_secret
 from gatewayd.core.durations import spoken
 from gatewayd.core.validity import ending, has_ended
@@ -131,7 +130,7 @@ def _clear(config_: config.Config) -> Iterator[Finding]:
 
 def _keys(config_: config.Config) -> Iterator[Finding]:
     for name, label in config_.labels.items():
-        keys = [load_pem_private_key(key.private_key.reveal().encode(), None) for key in label.dkim_keys]
+        keys = [signing_key(key.private_key.reveal()) for key in label.dkim_keys]
         if keys and all(isinstance(key, Ed25519PrivateKey) for key in keys):
             text = "every DKIM key is ed25519, which Gmail and Microsoft do not verify: an rsa key beside it"
             yield Finding(WARN, f"label {name}", text)

@@ -60,7 +60,8 @@ def _without_port(host: str) -> str:
 _AUTHORITY_END = re.compile(r"[/?#]")
 """What follows may hold a password, and is none of the machines."""
 
-_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
+HOST_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
+"""The machine in a connection string."""
 
 
 def _database_hosts(connect: Mapping[str, str]) -> list[str]:
@@ -74,7 +75,7 @@ def _database_hosts(connect: Mapping[str, str]) -> list[str]:
     for text in connect.values():
         if "://" in text:
             return _machines(_AUTHORITY_END.split(text.partition("://")[2])[0].rpartition("@")[2], ported=True)
-        if found := _IN_TEXT.search(text):
+        if found := HOST_IN_TEXT.search(text):
             return _machines(found[1])
     return []
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from gatewayd.config.clear_text import HOST_IN_TEXT
 from gatewayd.core.redact import redact
 
 SQLITE_CACHE = 256
@@ -76,7 +77,6 @@ _TOLD_CLASSES = ("08", "28", "3D", "3F", "42", "53", "57", "HYT", "IM0")
 """The same by the first letters of SQLSTATEs: connections, log-ins, schemas, rights and syntax, time and resources."""
 
 _HOST_KEYS = ("host", "server", "hostaddr", "hostname", "unix_socket", "dsn", "database", "conninfo")
-_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
 _DSN_IN_TEXT = re.compile(r"(?:^|[;\s])dsn\s*=\s*([^;\s]+)", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 _SECRET_IN_TEXT = re.compile(r"(?:password|passwd|pwd)\s*=\s*([^;\s]+)", re.IGNORECASE)
@@ -155,7 +155,7 @@ def _host_in(text: str) -> str:
 
 
 def _in(text: str) -> str:
-    found = _IN_TEXT.search(text) or _DSN_IN_TEXT.search(text)
+    found = HOST_IN_TEXT.search(text) or _DSN_IN_TEXT.search(text)
     return found[1] if found else ""
 
 

@@ -5,16 +5,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
+from gatewayd.config.players import Column
 from gatewayd.core.model import Recipient
 
-COLUMNS = (
-    *("id", "email", "phone", "im"),
-    *("opted_out", "email_opted_out", "sms_opted_out", "im_opted_out", "excluded"),
-    "consented_at",
-)
+COLUMNS: tuple[str, ...] = get_args(Column)
 """What a directory may say of a player (CONTRACT.md, [directories.*])."""
 
 FLAGS = ("opted_out", "email_opted_out", "sms_opted_out", "im_opted_out", "excluded")

@@ -12,8 +12,8 @@ from twisted.names.common import ResolverBase
 from twisted.names.error import DomainError
 from twisted.names.server import DNSServerFactory
 
-from gatewayd.check.bulk import aligned, alignment, bimi, organisation, unsubscribing, way_back
-from gatewayd.check.dns import Resolver
+from gatewayd.check.bulk import aligned, alignment, bimi, unsubscribing, way_back
+from gatewayd.check.dns import Resolver, organisation
 from gatewayd.check.finding import OK, SKIP, WARN
 from gatewayd.config import Config, parse
 

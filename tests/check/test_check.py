@@ -467,11 +467,12 @@ def test_spf(texts: list[str], word: str) -> None:
     assert result(spf(zone(**{"TXT a.example": texts}), "a.example")).word == word
 
 
-def test_dmarc_counts_from_the_domain_above() -> None:
-    """A record at the organisation's domain covers its sub-domains."""
-    lookup = zone(**{"TXT _dmarc.a.example": ["v=DMARC1; p=reject"]})
+def test_dmarc_counts_from_the_organisations_domain() -> None:
+    """A record there covers its sub-domains; one in between covers nothing below it (RFC 7489 6.6.3)."""
+    lookup = zone(**{"TXT _dmarc.a.example": ["v=DMARC1; p=reject"], "TXT _dmarc.in.b.example": ["v=DMARC1; p=none"]})
     assert result(dmarc(lookup, "news.a.example")).found == "from a.example: v=DMARC1; p=reject"
     assert result(dmarc(lookup, "b.example")).word == WARN
+    assert result(dmarc(lookup, "news.in.b.example")).word == WARN
 
 
 @pytest.mark.parametrize(

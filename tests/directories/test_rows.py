@@ -6,9 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from gatewayd.config.players import Column
 from gatewayd.core.model import Recipient
-from gatewayd.directories.rows import COLUMNS, id_of, moment_of, recipient_of
+from gatewayd.directories.rows import id_of, moment_of, recipient_of
 
 NOON = 1_790_000_000.0
 
@@ -88,11 +87,6 @@ def test_a_row_with_both() -> None:
     """By the names of CONTRACT.md, in any case."""
     found = recipient_of({"ID": 7, "Email": "a@b.example", "CONSENTED_AT": int(NOON)})
     assert found == Recipient("a@b.example", id="7", consented_at=NOON)
-
-
-def test_the_configuration_names_the_same_columns() -> None:
-    """[directories.NAME] fields."""
-    assert set(Column.__args__) == set(COLUMNS)
 
 
 @pytest.mark.parametrize(
