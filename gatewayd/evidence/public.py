@@ -247,6 +247,9 @@ class PublicPaths:
         if not self._reports.knows(provider):
             return _NOT_FOUND
         if request.method != b"HEAD":
+            challenge = self._reports.challenge(provider, request)
+            if challenge:
+                return Answer(challenge, content_type=_PLAIN, headers=(_NO_STORE, _NO_SNIFF))
             await self._reports.record(provider, token, request)
         return _TAKEN
 

@@ -5,6 +5,7 @@ message a report is about says the signed token in its URL; of a vendor that has
 back beside each status.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,9 @@ EVENTS: Mapping[str, Event] = {
     "rejected": Event.REJECTED,
 }
 """What each status of [providers.NAME.reports] states says of a message."""
+
+_CHALLENGE = re.compile(rb"(?:^|&)hub\.challenge=([A-Za-z0-9_-]{1,200})(?:&|$)")
+"""In the query of a GET (developers.facebook.com/docs/graph-api/webhooks/getting-started, "Verification Requests")."""
 
 _BAD_NEWS = frozenset({Event.FAILED, Event.REJECTED})
 
@@ -90,6 +94,17 @@ class VendorReports:
     def most_body(self, provider: str) -> int:
         """Octets that one report of a configured provider may have."""
         return ABOUT_MANY if self._providers[provider].reports.token else ABOUT_ONE
+
+    def challenge(self, provider: str, request: Any) -> bytes:
+        """What Meta wants to read before it takes a URL for the reports on all messages; empty where it asks nothing.
+
+        Whoever asks gets his own word back: that proves nothing, and what comes then bears tokens of ours or settles
+        nothing.
+        """
+        if request.method != b"GET" or not self._providers[provider].reports.token:
+            return b""
+        found = _CHALLENGE.search(request.query)
+        return found[1] if found else b""
 
     async def record(self, name: str, token: str, request: Any) -> None:
         """Return once all that a known provider's report says is durable.

@@ -106,6 +106,18 @@ class World:
         coding: str = "",
     ) -> int:
         """The status of the answer to a report."""
+        return int(self.answer(method, query, body, kind, token, coding).split(b" ", 2)[1])
+
+    def answer(
+        self,
+        method: str = "GET",
+        query: str = "",
+        body: bytes = b"",
+        kind: str = "",
+        token: str = TOKEN,
+        coding: str = "",
+    ) -> bytes:
+        """The whole of it."""
         protocol = self.site.buildProtocol(None)
         transport = StringTransport()
         protocol.makeConnection(transport)
@@ -119,7 +131,7 @@ class World:
             if transport.value():
                 break
             self.clock.advance(0.01)
-        return int(transport.value().split(b" ", 2)[1])
+        return transport.value()
 
     def post(self, data: Any, token: str = TOKEN) -> int:
         """A report in JSON."""
@@ -460,6 +472,24 @@ def test_a_vendor_with_one_url_for_all_says_which_message_by_the_token_that_it_g
         ("vendor", "none", "ignored"),
         ("vendor", "none", "orphaned"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=x", b"1158201444"),
+        ("hub.challenge=1158201444", b"1158201444"),
+        ("hub.challenge=%3Cscript%3E", b"ok\n"),
+        ("hub.challenge=", b"ok\n"),
+        ("x=hub.challenge=1", b"ok\n"),
+        ("", b"ok\n"),
+    ],
+)
+def test_the_url_for_all_is_verified_as_meta_does(query: str, said: bytes) -> None:
+    """It takes no other URL; of a vendor that has one for each message nobody asks."""
+    world = World(**ONE_URL)
+    assert world.answer(query=query, token="reports").endswith(b"\r\n\r\n" + said)
+    assert World().answer(query=query).endswith(b"\r\n\r\nok\n")
 
 
 def test_with_one_url_for_all_a_url_proves_nothing() -> None:
