@@ -23,6 +23,9 @@ LONGEST_ID = 200
 _CODE = re.compile(r"[0-9]{1,6}|(?!.*[0-9]{7})[A-Z][A-Z0-9_]{1,47}", re.ASCII)
 """What a vendor calls a reason: no number of a person, and no word that one would write."""
 
+_CODE_IN_FRONT = re.compile(r"(?:[A-Z]{1,10}[ :=|_-]{0,3})?[0-9]{1,6}(?![0-9])", re.ASCII)
+"""With what an answer in words begins: 1025, ERR: 301."""
+
 _UNREADABLE = object()
 """Stands for an answer that is no JSON: no path leads anywhere in it."""
 
@@ -70,14 +73,16 @@ def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
         # A copy of what was taken must not leave, and this says neither that it was nor that it was not: whatever
         # success the table expected, a 204 may be this vendor's.
         return Reading(Verdict.UNREADABLE)
-    return Reading(Verdict.TEMPORARY, why=next(_codes(table, data), ""))
+    return Reading(Verdict.TEMPORARY, why=next(_codes(table, data, body), ""))
 
 
-def _codes(table: ProviderAnswer, data: Any) -> Iterator[str]:
+def _codes(table: ProviderAnswer, data: Any, body: bytes) -> Iterator[str]:
     """What stands where the table looks for a reason, first for a refusal: it may be that the money ran out."""
     for match in (*table.rejected, *table.throttled, *table.taken):
         if match.path and match.values:
             yield from filter(_CODE.fullmatch, paths.texts(data, match.path).values())
+        elif match.values and (found := _CODE_IN_FRONT.match(_text(body))):
+            yield found[0]
 
 
 def _has_status(match: ProviderMatch, status: int) -> bool:
@@ -89,11 +94,14 @@ def _fits(match: ProviderMatch, status: int, data: Any, body: bytes) -> str | No
     if not _has_status(match, status):
         return None
     if not match.path:
-        text = body.decode("utf-8-sig", "replace").strip()
-        return _among([text], match.values) if match.values else ""
+        return _among([_text(body)], match.values) if match.values else ""
     if not match.values:
         return "" if any(True for _ in paths.nodes(data, match.path)) else None
     return _among(paths.texts(data, match.path).values(), match.values)
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8-sig", "replace").strip()
 
 
 def _among(texts: Iterable[str], values: tuple[str, ...]) -> str | None:
