@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,15 +23,16 @@ from twisted.internet.task import deferLater, react
 
 from gatewayd.core.model import Json
 from gatewayd.sandbox import configuration
-from gatewayd.sandbox import relay as relays
-from gatewayd.sandbox import smsc as smscs
 from gatewayd.sandbox.configuration import BY_HTTP, LABEL, SECRET
 from gatewayd.sandbox.daemon_process import DaemonProcess
 from gatewayd.sandbox.places import lock, short_directory
 from gatewayd.sandbox.players import PlayerDatabase
 from gatewayd.sandbox.ports import Ports
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
-from gatewayd.sandbox.smartico import GatewayAnswer, Heard, Smartico
+from gatewayd.sandbox.relay import SimulatedRelay
+from gatewayd.sandbox.smartico import GatewayAnswer, Smartico
+from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
+from gatewayd.sandbox.steps import Steps
 from gatewayd.sandbox.story import JsonStory, SandboxFailed, Story
 from gatewayd.sandbox.vendor import HttpVendor
 
@@ -61,16 +61,14 @@ class Sandbox:
         self._story = story
         self._own = wish.directory is None
         self._directory = wish.directory or Path(tempfile.mkdtemp(prefix="gatewayd-"))
-        self._stops: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
-        self._quiet = wish.messages > 1
+        self._stops: list[Callable[[], Awaitable[Any]]] = []
+        self._steps = Steps(story, self._directory / "mail", many=wish.messages > 1)
         self._daemon = DaemonProcess()
         self._stopping = False
         self._lock: int | None = None
         self._held = Ports()
         self._ports = self._held.numbers
         self.smartico = Smartico(reactor)
-        self._relay: relays.SimulatedRelay
-        self._kept = 0
         self._first = ""
 
     @property
@@ -122,34 +120,34 @@ class Sandbox:
             )
         short = short_directory()
         redis = RedisProcess(self._reactor, program, short, child=True)
-        self._stops.append(("redis", lambda: _remove(redis, short)))
+        self._stops.append(lambda: _remove(redis, short))
         try:
             await redis.start("--dir", str(directory))
         except (TimeoutError, ChildProcessError) as error:
             raise SandboxFailed(str(error)) from None
         story.tell("redis", f"{Path(program).name}, append-only, on a socket of its own")
         (directory / "mail").mkdir(exist_ok=True)
-        self._relay = relay = relays.SimulatedRelay(
+        relay = SimulatedRelay(
             self._reactor,
-            on_step=self._relay_step,
+            on_step=lambda step: self._steps.relay(step, relay.taken),
             dsn_to=clientFromString(self._reactor, f"tcp:127.0.0.1:{self._ports['bounces']}"),
         )
         relay_port = await relay.listen(TCP4ServerEndpoint(self._reactor, 0, interface="127.0.0.1"))
-        self._stops.append(("relay", relay.stop))
+        self._stops.append(relay.stop)
         story.tell("relay", f"takes mail on port {relay_port}")
-        smsc = smscs.SmscSimulator(self._reactor, smscs.Behaviour(receipt_delay=0.3), self._smsc_step)
+        smsc = SmscSimulator(self._reactor, Behaviour(receipt_delay=0.3), self._steps.smsc)
         smsc_port = await smsc.start()
-        self._stops.append(("smsc", smsc.stop))
+        self._stops.append(smsc.stop)
         story.tell("smsc", f"takes SMS on port {smsc_port}")
-        self._vendor = HttpVendor(self._reactor, self._vendor_step)
+        self._vendor = HttpVendor(self._reactor, self._steps.vendor)
         await self._vendor.listen()
-        self._stops.append(("vendor", self._vendor.close))
+        self._stops.append(self._vendor.close)
         story.tell("vendor", f"takes SMS and instant messages by HTTP; inbox: {self._vendor.url}")
         self._players = PlayerDatabase(directory / "players.db", numbered=self._wish.messages)
         story.tell("players", f"{directory / 'players.db'}")
         callback = await self.smartico.listen()
-        self.smartico.on_heard = self._heard
-        self._stops.append(("smartico", self.smartico.close))
+        self.smartico.on_heard = self._steps.heard
+        self._stops.append(self.smartico.close)
         story.tell("smartico", f"hears statuses on port {self.smartico.port}")
         config = configuration.write(
             directory / "gatewayd.toml",
@@ -163,7 +161,7 @@ class Sandbox:
             **self._ports,
         )
         admin = f"http://127.0.0.1:{self._ports['admin']}"
-        self._stops.append(("gatewayd", self._daemon.stop))
+        self._stops.append(self._daemon.stop)
         await self._daemon.start(self._reactor, config, directory / "gatewayd.log", admin)
         story.tell("gatewayd", f"is ready; dashboard: {admin}/")
 
@@ -188,9 +186,7 @@ class Sandbox:
         """Whether an SMS by a vendor's API and an instant message went all the way, too."""
         user, sent = "hhu234556", {}
         for label, kind in ((BY_HTTP, "sms"), (LABEL, "im")):
-            said = await self.smartico.send_sms(self.gateway, label, SECRET, kind=kind, ext_user_id=user)
-            self._posted(kind, user, said, label)
-            sent[said.ext_message_id] = kind
+            sent[(await self._send(label, kind, user)).ext_message_id] = kind
         waiting = Deferred.fromCoroutine(self.smartico.until(lambda heard: all(map(self._is_through, sent))))
         waiting.addTimeout(PATIENCE, self._reactor, onTimeoutCancel=lambda result, seconds: None)
         await waiting
@@ -210,22 +206,22 @@ class Sandbox:
     async def _send_all(self, count: int) -> list[str]:
         slots = DeferredSemaphore(IN_FLIGHT)
         users = ["hhu234556"] if count == 1 else [f"p{number}" for number in range(1, count + 1)]
-        sends = (self._send_email, self._send_sms)
-        asked = [slots.run(_deferred(send), user) for user in users for send in sends]
+        asked = [slots.run(self._sending, kind, user) for user in users for kind in ("email", "sms")]
         answers: list[GatewayAnswer] = await gatherResults(asked, consumeErrors=True)
         refused = [answer for answer in answers if answer.error_code != 0]
         if refused:
             raise SandboxFailed(f"{len(refused)} messages were refused, the first with: {refused[0].error_message}")
         return [answer.ext_message_id for answer in answers]
 
-    async def _send_email(self, user: str) -> GatewayAnswer:
-        said = await self.smartico.send_email(self.gateway, LABEL, SECRET, ext_user_id=user)
-        self._posted("email", user, said)
-        return said
+    def _sending(self, kind: str, user: str) -> Deferred[GatewayAnswer]:
+        return Deferred.fromCoroutine(self._send(LABEL, kind, user))
 
-    async def _send_sms(self, user: str) -> GatewayAnswer:
-        said = await self.smartico.send_sms(self.gateway, LABEL, SECRET, ext_user_id=user)
-        self._posted("sms", user, said)
+    async def _send(self, label: str, kind: str, user: str) -> GatewayAnswer:
+        if kind == "email":
+            said = await self.smartico.send_email(self.gateway, label, SECRET, ext_user_id=user)
+        else:
+            said = await self.smartico.send_sms(self.gateway, label, SECRET, kind=kind, ext_user_id=user)
+        self._steps.posted(label, kind, user, said)
         return said
 
     def _judge(self, ids: list[str], count: int, seconds: float) -> bool:
@@ -282,7 +278,7 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         """Stop all parts, the last one first."""
         self._stopping = True
         stops, self._stops = self._stops, []
-        for _, stop in reversed(stops):
+        for stop in reversed(stops):
             await stop()
         self._held.release()
         if self._lock is not None:
@@ -291,61 +287,10 @@ It goes on until Ctrl-C. Try it (again with the same im_uid: nothing is sent twi
         if self._own:
             shutil.rmtree(self._directory, ignore_errors=True)
 
-    # What happens, as it happens
-
-    def _vendor_step(self, who: str, what: str) -> None:
-        if not self._quiet:
-            self._story.tell(who, what)
-
-    def _posted(self, kind: str, user: str, said: GatewayAnswer, label: str = LABEL) -> None:
-        if not self._quiet:
-            self._story.tell("smartico", f"POST /{label}/{kind} for user {user}: {said.body.decode()}")
-
-    def _keep(self, queue_id: str) -> None:
-        """The mail as the relay took it, for a look at it with a mail program."""
-        path = self._directory / "mail" / f"{queue_id}.eml"
-        if self._kept < KEPT_MAILS and self._relay.taken:
-            self._kept += 1
-            path.write_bytes(self._relay.taken[-1].content)
-            if not self._quiet:
-                self._story.tell("relay", f"keeps it as {path}")
-
-    def _relay_step(self, step: relays.RelayStep) -> None:
-        if step.step == "taken":
-            self._keep(step.argument)
-        if self._quiet:
-            return
-        if step.step == "dot":
-            self._story.tell("relay", f"took the mail: {step.answer}")
-        elif step.step in ("MAIL", "RCPT"):
-            self._story.tell("relay", f"{step.step} {step.argument}")
-
-    def _smsc_step(self, step: smscs.SmscStep) -> None:
-        if not self._quiet and step.what not in _DULL:
-            self._story.tell("smsc", f"{step.what} {step.detail}".rstrip())
-
-    def _heard(self, heard: Heard) -> None:
-        if not self._quiet:
-            self._story.tell("smartico", f"hears {heard.status} of the {heard.type} {heard.ext_message_id}")
-            return
-        heard_of = Counter(one.status for one in self.smartico.heard)
-        if sum(heard_of.values()) % 1000 == 0:
-            self._story.tell("smartico", ", ".join(f"{count} {status}" for status, count in sorted(heard_of.items())))
-
-
-KEPT_MAILS = 1000
-"""Mails that are kept as files."""
-
-_DULL = frozenset({"enquire_link", "connected", "disconnected"})
-
 
 async def _remove(redis: RedisProcess, directory: Path) -> None:
     redis.kill()
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _deferred(work: Callable[[str], Any]) -> Callable[[str], Deferred[Any]]:
-    return lambda user: Deferred.fromCoroutine(work(user))
 
 
 def _end_once(reactor: Any, story: Story) -> None:
