@@ -36,6 +36,7 @@ more than connections do. Over a network each takes some 50 ms, so that it is 1,
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
 _MOST_HOSTS = 1_000  # remembered
+_MOST_NAMED = 20  # of those that don't answer
 _RETRY_AFTER = (429, 503)
 _TURNED_DOWN = (error.ConnectionRefusedError, error.ConnectionLost, error.ConnectionDone)
 
@@ -112,10 +113,12 @@ class Callbacks(Service):
         return {name: host.trouble for name, host in latest.items() if not host.trouble or host.left_at > since}
 
     def degraded(self) -> Iterator[Degraded]:
-        """The hosts that take no status."""
-        for host, why in self.hosts().items():
-            if why:
-                yield Degraded("callbacks", host, f"Smartico at {host} hears no status: {why}; statuses wait")
+        """The hosts that take no status: some by name, as requests name them and can name any that a label allows."""
+        troubled = [(host, why) for host, why in self.hosts().items() if why]
+        for host, why in troubled[:_MOST_NAMED]:
+            yield Degraded("callbacks", host, f"Smartico at {host} hears no status: {why}; statuses wait")
+        if (more := len(troubled) - _MOST_NAMED) > 0:
+            yield Degraded("callbacks", "others", f"Smartico at {more} more hosts hears no status; statuses wait")
 
     def stopService(self) -> Deferred[Any]:
         """Close every connection; fires once they are closed."""

@@ -260,6 +260,21 @@ def test_a_dead_host_that_nobody_asks_any_more_is_not_told_of_for_ever() -> None
     assert service.hosts() == {"api.example": ""}
 
 
+def test_of_many_dead_hosts_some_are_named() -> None:
+    """Requests name them: a metric with a label for each could grow without end."""
+    reactor = Reactor()
+    service = callbacks(reactor)
+    for number in range(50):
+        start(service, f"http://h{number}.example/cb")
+        reactor.refuse()
+    said = list(service.degraded())
+    assert len(said) == 21
+    assert (said[-1].name, said[-1].text) == (
+        "others",
+        "Smartico at 30 more hosts hears no status; statuses wait",
+    )
+
+
 def test_the_operator_hears_of_a_dead_host_once() -> None:
     """One line when a host is left alone, one when it is back; neither holds more of the URL than the host."""
     reactor = Reactor()
