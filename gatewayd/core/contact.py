@@ -33,6 +33,9 @@ _WRITTEN_AS_A_FRACTION = re.compile(r"(\+?[0-9]{7,})[.,]0{1,2}", re.ASCII)
 _MISSES_DIGITS = re.compile(r"[0-9](?:\W*[^\W\d_]{1,2}[0-9]|[OoIl]\Z)")
 """Letters where digits belong, as O for 0. The library leaves them out, and the rest may be somebody else's number."""
 
+_NEGATIVE = re.compile(r"[-\u2212][0-9]")
+"""A number below zero, as of a signed column that was too small: its digits are nobody's number, or somebody else's."""
+
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
 
@@ -129,7 +132,7 @@ def readable_number(text: str, default_region: str) -> str | None:
         return text
     if fraction := _WRITTEN_AS_A_FRACTION.fullmatch(text):
         text = fraction[1]
-    if _MISSES_DIGITS.search(text):
+    if _MISSES_DIGITS.search(text) or _NEGATIVE.match(text):
         return None
     try:
         number = phonenumbers.parse(text, default_region or None)

@@ -96,6 +96,12 @@ def test_what_is_only_dialled_within_a_town_is_no_number(text: str, region: str)
     assert readable_number(text, region) is None
 
 
+@pytest.mark.parametrize("text", ["-447700900123", "-7700900123", " -7700900123", "\u22127700900123"])
+def test_a_number_below_zero_is_none(text: str) -> None:
+    """As a signed column gives what was too large for it: the digits behind the sign are not what was stored."""
+    assert readable_number(text, "GB") is None
+
+
 @pytest.mark.parametrize("text", ["4915112345678.0", "+4915112345678.00", "015112345678.0", "4915112345678,0"])
 def test_a_number_that_was_written_as_a_fraction_is_itself(text: str) -> None:
     """As table sheets export it: the zero behind the point would make it somebody else's."""
