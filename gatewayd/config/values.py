@@ -43,6 +43,8 @@ def _domain(value: str) -> str:
     value = ascii_host(value)
     if not re.fullmatch(r"(?!-)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|localhost", value):
         raise ValueError("is not a domain name")
+    if len(value) > 253 or re.search(r"[^.]{64}", value):
+        raise ValueError("is not a domain name: at most 63 characters between two dots, and 253 in all (RFC 1035)")
     return value.lower()
 
 

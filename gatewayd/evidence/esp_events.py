@@ -168,6 +168,10 @@ class EspEvents:
         about: list[tuple[str, EspEvent]] = []
         for event in events:
             message_id = self._message(event)
+            if message_id is not None:
+                self._refused.matched(f"esp.{name}")
+            elif event.event is not None:
+                self._refused.stranger(f"esp.{name}")
             if event.event is None:
                 self._meter.evidence(name, "none", "ignored" if message_id else "orphaned")
             elif message_id is None:

@@ -1,6 +1,7 @@
 """Posts of providers that were refused: where all are, a secret or a key of theirs is not what our file has.
 
-So with one that says that no more will come. Owns what counts as such. Who posts them is known by a secret path or a
+So with one that says that no more will come, and one whose events are all about messages of others: our token does not
+come back. Owns what counts as such. Who posts them is known by a secret path or a
 signed token, so no stranger is counted.
 """
 
@@ -15,12 +16,22 @@ AT_LEAST = 3
 """So many in a row, and none that was good, say that something is wrong."""
 
 
+STRANGERS = 20
+"""So many events in a row that name no message of ours."""
+
+MATCHED_COUNTS = 86400.0
+"""Seconds since one that did, for which such events are those of another system that shares the account."""
+
+
 class RefusedPosts:
     """`source` is the table's name: esp.sendgrid, providers.twilio."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._refused = InARow(clock, AT_LEAST)
         self._ended = InARow(clock, 1)
+        self._clock = clock
+        self._strangers = InARow(clock, STRANGERS)
+        self._matched_at: dict[str, float] = {}
 
     def refused(self, source: str, why: str) -> None:
         """A post of this one was not taken."""
@@ -35,9 +46,21 @@ class RefusedPosts:
         """It says itself that no more will come."""
         self._ended.failed(source, why)
 
+    def matched(self, source: str) -> None:
+        """One of its events named a message of ours."""
+        self._strangers.worked(source)
+        self._matched_at[source] = self._clock.seconds()
+
+    def stranger(self, source: str) -> None:
+        """One named none."""
+        matched_at = self._matched_at.get(source)
+        if matched_at is None or self._clock.seconds() - matched_at > MATCHED_COUNTS:
+            self._strangers.failed(source)
+
     def forget(self) -> None:
         """The file has been read again."""
         self._refused.forget()
+        self._strangers.forget()
 
     def degraded(self) -> Iterator[Degraded]:
         """See SaysDegraded."""
@@ -46,3 +69,9 @@ class RefusedPosts:
             yield Degraded("events", source, f"{text}; what became of its messages nobody hears")
         for source, run in self._ended.found():
             yield Degraded("events", source, f"{source}: {run.why}; what became of its messages nobody hears")
+        for source, run in self._strangers.found():
+            text = (
+                f"{source}: its latest {run.count} events name no message of ours: does a relay have its provider,"
+                " which puts our token into mails, and do they come back with it, or do others use the account?"
+            )
+            yield Degraded("events", source, text)

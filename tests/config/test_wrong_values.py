@@ -215,6 +215,8 @@ def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(regio
         ({"labels__amazing__directory": "nowhere"}, "labels.amazing.directory: there is no [directories.nowhere]"),
         ({"labels__amazing__relays": ["main", "b"]}, "labels.amazing.relays[1]: there is no [relays.b]"),
         ({"labels__amazing__sms_routes__0__via": ["x"]}, "labels.amazing.sms_routes[0].via[0]: there is no [smscs.x]"),
+        ({"bounces__domain": f"{'b' * 64}.amazing.co"}, "bounces.domain: is not a domain name: at most 63"),
+        ({"bounces__domain": f"{'b.' * 125}amazing.co"}, "bounces.domain: is not a domain name: at most 63"),
         ({"labels__amazing__authorization": []}, "labels.amazing.authorization: must not be empty"),
         ({"labels__amazing__authorization": [""]}, "labels.amazing.authorization[0]: the secret is empty"),
         ({"labels__amazing__sms_sender": "TwelveLetter"}, "labels.amazing.sms_sender: is neither a number nor a name"),

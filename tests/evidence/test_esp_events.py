@@ -406,3 +406,27 @@ def test_a_provider_of_which_every_post_is_refused_is_degraded() -> None:
     refused(3)
     assert world.post("mailjet", [mailjet()], headers=basic("u:p")).status == 200
     assert said() == []
+
+
+def test_a_provider_none_of_whose_events_is_about_a_message_of_ours_is_degraded() -> None:
+    """Our token does not come back: nothing becomes delivered. An account that others use, too, is none such."""
+    world = World(mailjet=esp())
+
+    def said() -> list[str]:
+        return [one.text for one in world.public.degraded()]
+
+    def strangers(count: int) -> None:
+        world.post("mailjet", [mailjet(message_id="", time=number, CustomID="x") for number in range(count)])
+
+    strangers(19)
+    assert said() == []
+    strangers(1)
+    (text,) = said()
+    assert text.startswith("esp.mailjet: its latest 20 events name no message of ours: does a relay have its provider")
+    world.post("mailjet", [mailjet()])
+    assert said() == []
+    strangers(100)
+    assert said() == []
+    world.clock.advance(86401)
+    strangers(20)
+    assert len(said()) == 1
