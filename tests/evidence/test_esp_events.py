@@ -21,6 +21,7 @@ from esp_requests import (
     basic,
     mailgun_signature,
     sendgrid_request,
+    sns,
 )
 from gatewayd import config
 from gatewayd.config import Secret
@@ -168,6 +169,30 @@ def test_a_message_is_known_by_its_mail_where_no_token_came_back() -> None:
     assert [(one.message_id, one.event) for one in world.took] == [(ID, Event.DELIVERED), (OTHER, Event.BOUNCED)]
     world.post("brevo", {"event": "delivered", "message-id": f"<{KEYS.token(Purpose.OPEN, ID)}@amazing.example>"})
     assert len(world.took) == 2
+
+
+@pytest.mark.parametrize("provider", ["ses", "ses by sender", "sendgrid", "mailgun"])
+def test_an_event_without_our_header_is_known_by_the_mail(provider: str) -> None:
+    """A relay without `provider`, or SES' notifications of an identity in place of a configuration set."""
+    mail_id = f"<{KEYS.token(Purpose.MESSAGE_ID, ID)}@amazing.example>"
+    world = World(
+        ses=esp(topic_arns=(ARN,)),
+        sendgrid=esp(public_key=Secret(EC_PUBLIC)),
+        mailgun=esp(signing_key=Secret("key")),
+    )
+    headers: dict[str, str] = {}
+    if provider.startswith("ses"):
+        sender = f"b+{KEYS.token(Purpose.BOUNCE, ID)}@bounces.example"
+        mail = {"source": sender} if provider == "ses by sender" else {"commonHeaders": {"messageId": mail_id}}
+        posted: object = sns({"notificationType": "Delivery", "mail": mail | {"messageId": "0100"}})
+    elif provider == "sendgrid":
+        signed = sendgrid_request(json.dumps([{"event": "delivered", "smtp-id": mail_id}]).encode())
+        posted, headers = signed.body, dict(signed.headers)
+    else:
+        data = {"event": "delivered", "message": {"headers": {"message-id": mail_id.strip("<>")}}}
+        posted = {"signature": mailgun_signature(), "event-data": data}
+    assert world.post(provider.partition(" ")[0], posted, headers).status == 200
+    assert [(one.message_id, one.event) for one in world.took] == [(ID, Event.DELIVERED)]
 
 
 def test_mandrill_signs_the_public_address() -> None:

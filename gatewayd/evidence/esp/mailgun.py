@@ -109,6 +109,7 @@ def _event(data: Json, key: str) -> EspEvent:
         machine=bool(text(client, "bot"))
         or text(client, "client-type").lower() == ROBOT
         or is_machine(text(client, "user-agent")),
+        mail_id=text(table(data, "message", "headers"), "message-id"),
     )
 
 

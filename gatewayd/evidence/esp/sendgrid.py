@@ -103,4 +103,5 @@ def _event(item: Json) -> EspEvent:
         hard=event is Event.BOUNCED and is_hard(status, reason, otherwise=invalid),
         at=moment(item, "timestamp"),
         machine=is_true(item.get("sg_machine_open")) or is_machine(text(item, "useragent")),
+        mail_id=text(item, "smtp-id"),
     )

@@ -2,7 +2,7 @@
 
 Nothing is fetched here. `certificate_url` and `confirmation_url` say which address may be asked, made from pinned
 patterns and the operator's own topic: no URL in a body is ever followed as it stands. Our token comes back as the
-message tag `gw`.
+message tag `gw`; an identity's own feedback notifications have none, and go by sender or Message-ID.
 """
 
 import base64
@@ -242,6 +242,8 @@ def _event(name: str, data: Json, recipient: Json, token: str, key: str) -> EspE
         hard=event is Event.BOUNCED and is_hard(status, words, otherwise=sub in _ADDRESS_IS_BAD),
         at=moment(table(data, "open") or table(data, "click"), "timestamp"),
         machine=any(map(is_machine, agents)),
+        mail_id=text(table(data, "mail", "commonHeaders"), "messageId"),
+        sender=text(table(data, "mail"), "source"),
     )
 
 
