@@ -50,6 +50,10 @@ class Arrivals:
             said = receipt.read(request, settings.receipt_states)
             text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
             numbers = self._numbers(request, settings.default_region, repeated=said is not None)
+        except MemoryError:
+            # Next time there is some.
+            self.log.failure("no memory for a receipt or text of {smsc}: it was told to come again", smsc=account.name)
+            return Status.RX_T_APPN
         except Exception:
             self.log.failure("a bug: a receipt or text of {smsc} could not be read, and is lost", smsc=account.name)
             account.unreadable += 1

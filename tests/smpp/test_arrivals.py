@@ -1,12 +1,18 @@
 """What SMSCs bring, at its worst: numbers as phones wrote them, and receipts whose lengths lie."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import pytest_twisted
 from twisted.logger import capturedLogs
 
 from gatewayd.core.remote_names import sealed
 from gatewayd.core.status import Event
+from gatewayd.smpp.arrivals import Arrivals
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Command, Status, encode
+from gatewayd.smpp.events import RequestCame
 from smpp_world import Memory, World, settings
 
 RECEIPT = b"id:7b sub:001 dlvrd:001 stat:DELIVRD err:000 text:-"
@@ -215,3 +221,22 @@ def test_an_id_that_may_hold_the_number_is_recorded_as_its_hash(source: bytes, r
     (receipt,) = world.evidence.receipts
     assert receipt.remote_ids == (sealed("world", remote_id.decode()),)
     stopped(world, memory)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_receipt_for_which_there_is_no_memory_comes_again() -> None:
+    """It was acknowledged as one that nobody can read: its message stayed without an end."""
+
+    class Vast(dict[str, str]):
+        def items(self) -> Any:
+            raise MemoryError
+
+    account: Any = SimpleNamespace(
+        name="world", settings=settings(1).model_copy(update={"receipt_states": Vast(X="failed")})
+    )
+    sink: Any = None
+    came = RequestCame(smpp.DeliverSm(1, esm_class=4, short_message=RECEIPT))
+    with capturedLogs() as logs:
+        status = await Arrivals(lambda number: (number,), sink).record(account, came, "a")
+    assert status == Status.RX_T_APPN
+    assert [event["log_failure"].type for event in logs] == [MemoryError]
