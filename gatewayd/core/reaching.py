@@ -25,7 +25,11 @@ _NUMBERS = {
 
 def known(error: BaseException) -> str:
     """Why there is no connection, in words; "" where the error says nothing of that kind."""
-    return _WORDS.get(type(error).__name__, "") or _NUMBERS.get(getattr(error, "osError", None) or 0, "")
+    number = getattr(error, "osError", None) or 0
+    if isinstance(error, OSError) and error.errno == EMFILE:
+        # Before Twisted makes an error of its own of it. Other numbers may be of any file.
+        number = EMFILE
+    return _WORDS.get(type(error).__name__, "") or _NUMBERS.get(number, "")
 
 
 def plain(error: BaseException) -> str:

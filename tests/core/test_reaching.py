@@ -20,6 +20,7 @@ from gatewayd.core.reaching import known, plain
         (network.getConnectError((EPERM, "Operation not permitted")), "firewall"),
         (network.ConnectingCancelledError(IPv4Address("TCP", "10.0.0.1", 6379)), "no answer in time"),
         (network.ConnectBindError(EMFILE, "Too many open files"), "LimitNOFILE"),
+        (OSError(EMFILE, "Too many open files"), "LimitNOFILE"),
     ],
 )
 def test_a_known_trouble_says_what_to_look_at(error: Exception, words: str) -> None:
@@ -31,3 +32,4 @@ def test_of_others_the_kind_is_said() -> None:
     """Their own text may name a host."""
     error = network.UnknownHostError("db.internal")
     assert (known(error), plain(error)) == ("", "UnknownHostError")
+    assert known(OSError(ENOENT, "No such file or directory", "/etc/gatewayd/ca.pem")) == ""
