@@ -44,6 +44,7 @@ from gatewayd.evidence.unmatched import UnmatchedReceipts
 from gatewayd.http.ports import Listener
 from gatewayd.http_client.lookups import in_threads_of_their_own
 from gatewayd.intake.guard import LOOK_FOR_LIFTED
+from gatewayd.operators.audit import fault_of
 from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.certificates import ListenerCertificates
 from gatewayd.operators.clock import SteadyClock, WallWatch, set_clock
@@ -92,6 +93,9 @@ class Options(usage.Options):
             print("\n".join(error.errors), file=sys.stdout if self["check"] else sys.stderr)
             raise SystemExit(1) from None
         if self["check"]:
+            if fault := fault_of(self["loaded"].gatewayd):
+                print(fault)  # noqa: T201
+                raise SystemExit(1)
             for line in only_by_systemd(self["loaded"].listens):
                 print(line, file=sys.stderr)  # noqa: T201
             print("ok")  # noqa: T201

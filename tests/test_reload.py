@@ -66,3 +66,16 @@ def test_a_reload_reads_the_file_that_was_started_with(tmp_path: Path, monkeypat
     options.parseOptions(["--config", "gw.toml"])
     monkeypatch.chdir("/")
     assert options.read() == options["loaded"]
+
+
+def test_check_names_an_audit_log_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The daemon would not start with it; whether it can be written only the daemon's own user can say."""
+    other = tmp_path / "other.log"
+    other.write_text("something else\n")
+    (tmp_path / "gw.toml").write_text(
+        f'[gatewayd]\nsecret_key = "{"0123456789abcdef" * 4}"\naudit_log = "{other}"\n[redis]\nendpoint = "unix:/r"\n'
+    )
+    with pytest.raises(SystemExit) as left:
+        Options().parseOptions(["--check", "--config", str(tmp_path / "gw.toml")])
+    assert left.value.code == 1
+    assert capsys.readouterr().out.startswith(f"gatewayd.audit_log: {other}: this is no audit log")

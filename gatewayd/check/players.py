@@ -87,6 +87,9 @@ def _of_columns(what: str, directory: Any, labels: Mapping[str, config.Label]) -
     if unread := unread_flags(columns):
         text = f"the query's {', '.join(unread)} keeps nobody from getting messages: by AS it may be one of {_FLAGS}"
         yield Finding(WARN, what, text)
+    if directory.finds_another_player():
+        text = "ids are numbers there, and the database may find player 7 for '7abc': compare texts (manual 6.2)"
+        yield Finding(WARN, what, text)
     if why := directory.why_it_may_coerce():
         text = f"the query has no column id, and {why}: another spelling of an id passes the stop list and erase"
         yield Finding(WARN, what, text)

@@ -257,6 +257,13 @@ _BINARY = re.compile(r"\bbinary\b|_bin\b|_cs\b|_cs_|_bin2\b", re.IGNORECASE)
 _AS_TEXT = re.compile(
     r"::\s*(?:text|varchar|char)|\bas\s+(?:text|n?varchar|n?char|varchar2|string)\b|\bto_char\b", re.IGNORECASE
 )
+
+
+def compares_text(query: str) -> bool:
+    """Whether a query makes a text of something, as of a column of numbers that is compared with an id."""
+    return bool(_AS_TEXT.search(query))
+
+
 _STRICT = ("psycopg", "psycopg2", "oracledb", "cx_Oracle")
 """Their databases refuse an id that is no number where the column holds numbers, and tell letters apart."""
 

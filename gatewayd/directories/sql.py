@@ -65,13 +65,14 @@ class SqlRecipientDirectory:
         connects = drivers.opener(driver, module.connect, timeout)
         ways = interrupts.WAYS.get(driver, ())
         stands = standing(driver, connect)
+        number = getattr(module, "NUMBER", None) if drivers.is_mysql(driver) else None
         self.columns: tuple[str, ...] = ()
-        self._refused_an_id = False
+        self._refused_an_id = self._has_numeric_id = False
         self._threads: Threads[_SqlConnection] = Threads(
             reactor,
             f"directory-{driver}",
             CONNECTIONS,
-            lambda: _SqlConnection(connects, self._connect, ways, stands),
+            lambda: _SqlConnection(connects, self._connect, ways, stands, number),
             _SqlConnection.close,
             _SqlConnection.interrupt if ways else None,
         )
@@ -90,6 +91,7 @@ class SqlRecipientDirectory:
             raise
         self.columns = found.columns or self.columns
         self._refused_an_id = self._refused_an_id or found.refused
+        self._has_numeric_id = self._has_numeric_id or found.has_numeric_id
         return found.recipient
 
     def why_it_may_coerce(self) -> str:
@@ -101,6 +103,13 @@ class SqlRecipientDirectory:
             return ""
         return drivers.why_it_may_coerce(self._driver, self._query, refused_a_word=self._refused_an_id)
 
+    def finds_another_player(self) -> bool:
+        """Whether an id with more than a number in it may find the player of that number: 7 for '7abc', as in MySQL.
+
+        For the look-ups that were made.
+        """
+        return self._has_numeric_id and not drivers.compares_text(self._query)
+
     def close(self) -> Awaitable[None]:
         """End the threads, and their connections with them."""
         self._threads.close()
@@ -108,16 +117,23 @@ class SqlRecipientDirectory:
 
 
 class _Found(Struct, frozen=True):
-    """What one look-up gave: `columns` in lower case; `refused` where the id can't be compared with their type."""
+    """What one look-up gave: `columns` in lower case; `refused` where the id can't be compared with their type.
+
+    `has_numeric_id` where the database makes numbers of texts, and the player's id is one.
+    """
 
     recipient: Recipient | None
     columns: tuple[str, ...] = ()
     refused: bool = False
+    has_numeric_id: bool = False
     rows: int = 0
 
 
 class _SqlConnection:
-    """One thread's connection, made when it is needed."""
+    """One thread's connection, made when it is needed.
+
+    `number` is what the driver calls a column of numbers by (PEP 249), where the database makes numbers of texts.
+    """
 
     def __init__(
         self,
@@ -125,11 +141,13 @@ class _SqlConnection:
         arguments: Mapping[str, Any],
         ways: Sequence[interrupts.Way],
         stands: Callable[[], Standing],
+        number: object = None,
     ) -> None:
         self._connect = connect
         self._arguments = arguments
         self._ways = ways
         self._stands = stands
+        self._number = number
         self._stood = NOWHERE
         self._connection: Any = None
         self._cursor: Any = None
@@ -198,12 +216,14 @@ class _SqlConnection:
         try:
             cursor.execute(bound.sql, bound.arguments(values))
             rows = cursor.fetchmany(MOST_ROWS + 1)
-            columns = _lower(tuple([column[0] for column in cursor.description or ()]))
+            described = cursor.description or ()
+            columns = _lower(tuple([column[0] for column in described]))
         finally:
             self._cursor = None
             cursor.close()
         if not rows:
-            return _Found(None, columns)
+            is_number = [self._number is not None and self._number == column[1] for column in described]
+            return _Found(None, columns, has_numeric_id=("id", True) in zip(columns, is_number, strict=True))
         return _Found(read_row(_as_one([_named(columns, row) for row in rows])), columns, rows=len(rows))
 
     def _end_transaction(self) -> None:

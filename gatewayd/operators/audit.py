@@ -227,6 +227,26 @@ def open_audit(clock: Any, table: Gatewayd) -> AuditLog | None:
         raise ConfigError([f"gatewayd.audit_log: {path}: {error.strerror}"]) from None
 
 
+def fault_of(table: Gatewayd) -> str:
+    """Why the daemon would not start with this audit_log, as far as it can be seen without writing; else ""."""
+    if not table.audit_log:
+        return ""
+    path = Path(table.audit_log.replace("{instance}", table.instance))
+    try:
+        # A pipe would be waited for.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        # It is made at the start, and its directory by systemd; and the daemon runs as another user, who may be let in.
+        return ""
+    try:
+        return "" if _is_audit_log(file) else f"gatewayd.audit_log: {path}: {_NO_AUDIT_LOG}"
+    finally:
+        os.close(file)
+
+
+_NO_AUDIT_LOG = "this is no audit log, and nothing is written to it: name another file"
+
+
 def _open(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
@@ -241,7 +261,7 @@ def _open(path: Path) -> int:
         raise
     if not _is_audit_log(file):
         os.close(file)
-        raise NoAuditLog(0, "this is no audit log, and nothing is written to it: name another file")
+        raise NoAuditLog(0, _NO_AUDIT_LOG)
     return file
 
 

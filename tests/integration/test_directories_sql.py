@@ -24,6 +24,7 @@ from gatewayd.core.model import Recipient
 from gatewayd.directories import open_directory
 from gatewayd.directories.http import HttpRecipientDirectory
 from gatewayd.directories.remembered import TookTooLong
+from gatewayd.directories.sql import SqlRecipientDirectory
 from gatewayd.directories.threads import MOST_STUCK
 from gatewayd.sandbox.players import PlayerDatabase, PlayerService
 from redis_server import until
@@ -208,6 +209,31 @@ async def test_a_typed_id_column(server: Server) -> None:
         assert await directory.find("amazing", "hhu234556") is None
         assert await directory.find("amazing", "9" * 40) is None
         assert await directory.find("amazing", "7") == Recipient("seven@players.example")
+    finally:
+        await directory.close()
+
+
+@pytest.mark.parametrize(
+    ("columns", "condition", "may"),
+    [
+        ("id, email", "id = :ext_user_id", True),
+        ("id, email", "CAST(id AS CHAR) = :ext_user_id AND id = CAST(:ext_user_id AS UNSIGNED)", False),
+        ("email, CAST(id AS CHAR) AS id", "id = :ext_user_id", False),
+        ("email", "id = :ext_user_id", False),
+    ],
+)
+@pytest.mark.parametrize("server", [mariadb], indirect=True)
+@pytest_twisted.ensureDeferred
+async def test_where_7abc_is_7(server: Server, columns: str, condition: str, may: bool) -> None:
+    """MySQL finds player 7 for it where ids are numbers; without the column nothing is known of them."""
+    server.execute(("DROP TABLE IF EXISTS seven", ()), ("CREATE TABLE seven (id BIGINT, email VARCHAR(50))", ()))
+    server.execute(("INSERT INTO seven VALUES (7, 'seven@players.example')", ()))
+    query = f"SELECT {columns} FROM seven WHERE {condition}"
+    directory = SqlRecipientDirectory(reactor, server.driver, server.connect, query, 5.0)
+    try:
+        assert await directory.find("amazing", "gatewayd-check-1") is None
+        assert directory.finds_another_player() is may
+        assert (await directory.find("amazing", "7abc") is not None) is ("CAST(:" not in condition)
     finally:
         await directory.close()
 

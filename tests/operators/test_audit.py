@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
+from gatewayd.config import Secret
+from gatewayd.config.process import Gatewayd
 from gatewayd.core.model import AuditHead, Channel, Decision
-from gatewayd.operators.audit import AuditLog, FileTaken, NoAuditLog
+from gatewayd.operators.audit import AuditLog, FileTaken, NoAuditLog, fault_of
 from gatewayd.operators.audit_head import HeadKeeper
 from gatewayd.operators.audit_proof import MOST_FAULTS, cut_off, line_of, verified, verify
 
@@ -131,6 +133,9 @@ def test_what_is_no_audit_log_is_left_as_it_is(tmp_path: Path, there: bytes | No
         path.symlink_to("/dev/null")
     else:
         path.write_bytes(there)
+    table = Gatewayd(secret_key=Secret("k" * 32), instance="one", audit_log=str(tmp_path / "{instance}.log"))
+    assert fault_of(table) == ""
+    assert fault_of(table.model_copy(update={"audit_log": str(path)})).startswith(f"gatewayd.audit_log: {path}: this")
     with pytest.raises(NoAuditLog, match="this is no audit log, and nothing is written to it"):
         AuditLog(Clock(), path, SECRET, "gw1")
     assert path.read_bytes() == (there or b"")
