@@ -105,13 +105,13 @@ class FakeProcesses(FakePart):
                 if kind != "reports" and instance != self.instance and self._is_unheard(message_id):
                     kept += 1
                     continue
-                del lease[message_id]
+                leased_at = lease.pop(message_id)
                 moved += 1
                 row = self.db.rows.get(message_id)
                 if row is None or (not row.pending if kind == "reports" else row.state not in WAITING):
                     continue
                 left_nothing = self._left_nothing(kind, row, unwritten)
-                self._requeue(kind, message_id)
+                self._requeue(kind, message_id, leased_at)
                 if left_nothing:
                     self._as_put_back(row)
                 elif kind != "reports" and row.state is State.UNCERTAIN and row.marked_since:
@@ -163,8 +163,8 @@ class FakeProcesses(FakePart):
         owner = self.db.boots.get(self.instance, self.boot)
         unheard = kind != "reports" and self._is_unheard(message_id)
         if owner == self.boot and not unheard and leases.get(message_id, self._now()) <= self._now() - age:
-            del leases[message_id]
+            leased_at = leases.pop(message_id)
             row = self.db.rows.get(message_id)
             if row is not None and self._left_nothing(kind, row, [self.lease_name(name) for name in unwritten]):
                 self._as_put_back(row)
-            self._requeue(kind, message_id)
+            self._requeue(kind, message_id, leased_at)

@@ -17,20 +17,23 @@ from gatewayd.core.remote_names import remote_hash
 from gatewayd.core.status import LETTERS, WAITING, Event, State
 from transitions import move
 
+AWAY = 12 * 3600.0
+"""Seconds after which a status that is due was told by nobody, for nobody was there."""
+
 
 class FakeQueues(FakePart):
     """IQueues of FakeStore."""
 
-    def _due(self, kind: str, limit: int) -> list[str]:
+    def _due(self, kind: str, limit: int) -> list[tuple[float, str]]:
         now, queue = self._now(), self.db.queues[kind]
         ready = [(at, message_id) for message_id, at in queue.items() if at <= now]
         due = sorted(one for one in ready if kind == "reports" or not self._is_unheard(one[1]))[:limit]
         for _, message_id in due:
             del queue[message_id]
-        return [message_id for _, message_id in due]
+        return due
 
     async def lease_messages(self, channel: Channel, limit: int) -> list[Leased]:
-        return self._leased(channel, self._due(channel, limit))
+        return self._leased(channel, [message_id for _, message_id in self._due(channel, limit)])
 
     async def lease_overdue(self, channel: Channel, rank: int, limit: int) -> tuple[int, list[Leased]]:
         now, queue = self._now(), self.db.queues[channel]
@@ -224,9 +227,12 @@ class FakeQueues(FakePart):
 
     async def lease_reports(self, limit: int) -> list[ReportJob]:
         jobs, name = [], next(self._lease_names)
-        for message_id in self._due("reports", limit):
+        for due, message_id in self._due("reports", limit):
             if self._job(message_id):
-                self.db.rows[message_id].report_lease = (self.boot, f"{name}.{len(jobs)}")
+                row = self.db.rows[message_id]
+                row.report_lease = (self.boot, f"{name}.{len(jobs)}")
+                if self._now() - due >= AWAY:
+                    row.report_born, row.report_tries, row.report_first = self._now(), 0, 0.0
                 self._lease("reports")[message_id] = self._now()
                 jobs += [job for job in [self._job(message_id)] if job]
         return jobs

@@ -41,6 +41,28 @@ async def test_reports_keep_their_order(world: World) -> None:
     assert await world.two.report_heard(second) is None
 
 
+@pytest.mark.parametrize("leased", [False, True], ids=["due", "leased"])
+@pytest_twisted.ensureDeferred
+async def test_the_48_hours_of_a_status_begin_anew_where_nobody_was_there_to_tell_it(
+    world: World, leased: bool
+) -> None:
+    """All hosts were off for three days, or Redis was: it is as if it had just been queued. A short absence is none."""
+    message = await world.sent("a1")
+    [job] = await world.one.lease_reports(10)
+    await world.one.report_again(job, world.clock.seconds() + 60, "HTTP 500")
+    world.clock.advance(11 * 3600)
+    [same] = await world.one.lease_reports(10)
+    assert (same.queued_at, same.attempts) == (pytest.approx(job.queued_at, abs=1), 1)
+    if not leased:
+        await world.one.report_again(same, world.clock.seconds() + 60, "HTTP 500")
+    world.clock.advance(3 * 86400)
+    await world.successor.recover("one")
+    [anew] = await world.successor.lease_reports(10)
+    assert anew.queued_at == pytest.approx(world.clock.seconds(), abs=60)
+    assert (anew.message_id, anew.status, anew.attempts, anew.first_tried) == (message.id, Report.ACCEPTED, 0, 0.0)
+    assert await world.successor.report_heard(anew) is None
+
+
 def _thousands(seconds: float) -> int:
     return round(seconds / 1000)
 

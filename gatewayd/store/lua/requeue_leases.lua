@@ -27,11 +27,13 @@ local function each(instance, limit, before, only_kind, only_id, unwritten)
       kept = kept + 1
       return
     end
+    -- A status is due since then: where nobody was there to tell it for long, that begins anew (lease_reports).
+    local due = kind == 'reports' and as_text(math.min(math.abs(call('ZSCORE', leases, id)), NOW)) or now
     call('ZREM', leases, id)
     moved = moved + 1
     -- While it was leased evidence ended it, its caller took it back, or another process told its last status.
     if not m or kind == 'reports' and letters == '' or kind ~= 'reports' and not WAITING[m.state] then return end
-    call('ZADD', KEY.queue .. kind, now, id)
+    call('ZADD', KEY.queue .. kind, due, id)
     if kind == 'reports' then
       m.to_tell = as_telling(letters, since, '')
       set_standing(m)
