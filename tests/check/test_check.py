@@ -4,32 +4,26 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
-from twisted.names import dns as names
-from twisted.names.error import DomainError
-from twisted.names.server import DNSServerFactory
 from warm import run
 
 from certificates import Authority
 from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everything
-from gatewayd.check import redis as redis_check
-from gatewayd.check.dns import CannotLookUp, Resolver, dkim, dmarc, mx, record_of, sender_domains, spf
+from gatewayd.check.dns import CannotLookUp, sender_domains
 from gatewayd.check.neighbours import callback, callback_targets
 from gatewayd.check.providers import look as provider
-from gatewayd.config import Config, Dkim, Secret, parse
+from gatewayd.config import Config, parse
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from redis_server import RedisServer
@@ -169,11 +163,6 @@ async def test_an_smsc_that_takes_a_longer_password_than_smpp_has_room_for(net: 
     found = (await net.look())["smsc world"]
     assert found.word == WARN
     assert found.found.startswith("smscs.world.password has more than the 8 characters")
-
-
-def test_the_commands_that_the_store_needs() -> None:
-    """By its scripts, and those that are asked without one."""
-    assert {"DEL", "EVALSHA", "PEXPIRE", "SCAN", "SREM", "ZADD"} <= set(redis_check.needed())
 
 
 @pytest_twisted.ensureDeferred
@@ -390,116 +379,7 @@ async def test_without_a_resolver_nothing_fails(net: Net) -> None:
         assert "could not look up" in found[f"dns {kind} amazing.example"].found
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({}, [OK, OK, OK]),
-        ({"appendonly": "no"}, [FAIL, OK]),
-        ({"appendfsync": "no"}, [OK, WARN, OK]),
-        ({"maxmemory-policy": "allkeys-lru"}, [OK, OK, FAIL]),
-        ({"appendonly": "", "appendfsync": "", "maxmemory-policy": ""}, [WARN, WARN, WARN]),
-    ],
-)
-def test_settings_that_lose_messages_fail(settings: dict[str, str], words: list[str]) -> None:
-    """No persistence and eviction lose accepted messages; what can't be read is for a person to look at."""
-    good = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "maxmemory": "0"}
-    assert [finding.word for finding in redis_check.judge("7.0.15", good | settings)] == words
-
-
-@pytest.mark.parametrize(
-    ("about", "words"),
-    [
-        ({"role": "master", "maxmemory": "0", "used_memory": "9", "aof_last_write_status": "ok"}, []),
-        ({"maxmemory": "10", "used_memory": "9", "maxmemory_policy": "noeviction"}, []),
-        ({"maxmemory": "10", "used_memory": "11", "maxmemory_policy": "noeviction"}, [FAIL]),
-        ({"role": "slave"}, [FAIL]),
-        ({"aof_last_write_status": "err"}, [FAIL]),
-        ({"rdb_last_bgsave_status": "err"}, [WARN]),
-    ],
-)
-def test_a_redis_that_takes_no_writes_fails(about: dict[str, str], words: list[str]) -> None:
-    """It answers PING all the same: full memory, a full disk, and a replica are seen in its INFO."""
-    assert [finding.word for finding in redis_check.refusals(about)] == words
-
-
-def test_an_old_redis_fails() -> None:
-    """Its scripts would fail one by one later."""
-    good = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "maxmemory": "0"}
-    assert redis_check.judge("5.0.3", good)[0].word == FAIL
-
-
 # The DNS, by values ----------------------------------------------------------------------------------------------
-
-
-def zone(**records: list[str]) -> Callable[[str, str], Awaitable[list[str]]]:
-    """A lookup: keys are `TYPE name` with underscores doubled for dots being impossible in keywords."""
-
-    async def lookup(name: str, kind: str) -> list[str]:
-        return records.get(f"{kind} {name}", [])
-
-    return lookup
-
-
-def result(look: Awaitable[list[Finding]]) -> Finding:
-    """The one finding of a look that does not wait."""
-    found: list[Any] = []
-
-    async def run() -> list[Finding]:
-        return await look
-
-    Deferred.fromCoroutine(run()).addCallback(found.append)
-    ((finding,),) = found
-    return finding  # type: ignore[no-any-return]
-
-
-@pytest.mark.parametrize(
-    ("texts", "word"),
-    [
-        (["v=spf1 ip4:192.0.2.1 -all", "google-site-verification=x"], OK),
-        ([], WARN),
-        (["v=spf10 -all"], WARN),
-        (["v=spf1 -all", "v=spf1 mx -all"], WARN),
-        (["v=spf1 +all"], WARN),
-    ],
-)
-def test_spf(texts: list[str], word: str) -> None:
-    """Exactly one record, and not one that lets everybody send."""
-    assert result(spf(zone(**{"TXT a.example": texts}), "a.example")).word == word
-
-
-def test_dmarc_counts_from_the_organisations_domain() -> None:
-    """A record there covers its sub-domains; one in between covers nothing below it (RFC 7489 6.6.3)."""
-    lookup = zone(**{"TXT _dmarc.a.example": ["v=DMARC1; p=reject"], "TXT _dmarc.in.b.example": ["v=DMARC1; p=none"]})
-    assert result(dmarc(lookup, "news.a.example")).found == "from a.example: v=DMARC1; p=reject"
-    assert result(dmarc(lookup, "b.example")).word == WARN
-    assert result(dmarc(lookup, "news.in.b.example")).word == WARN
-
-
-@pytest.mark.parametrize(
-    ("records", "word"),
-    [
-        ({"MX a.example": ["mx.a.example"]}, OK),
-        ({"A a.example": ["an address"]}, OK),
-        ({"MX a.example": [""]}, WARN),
-        ({}, WARN),
-    ],
-)
-def test_mx(records: dict[str, list[str]], word: str) -> None:
-    """An MX, or an address in its place; a null MX says that nothing can come back."""
-    assert result(mx(zone(**records), "a.example", "bounces")).word == word
-
-
-@pytest.mark.parametrize("private", [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 1024)])
-def test_dkim_record_is_the_keys_own(private: Any) -> None:
-    """The published key must be the public half; where it is not, the right record is printed to be pasted."""
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    key = Dkim(domain="a.example", selector="s1", private_key=Secret(pem))
-    name = "TXT s1._domainkey.a.example"
-    assert result(dkim(zone(**{name: [record_of(key)]}), key)).word == OK
-    for texts in ([], ["v=DKIM1; p=AAAA"]):
-        finding = result(dkim(zone(**{name: texts}), key))
-        assert finding.word == WARN
-        assert record_of(key) in finding.found
 
 
 def test_domains_come_from_the_senders(net: Net) -> None:
@@ -518,47 +398,6 @@ def test_callback_targets(net: Net) -> None:
         ("https", "api.smartico.ai", 8443),
         ("https", "cb.amazing.example", 443),
     }
-
-
-class Zone:
-    """Answers a real DNS server's questions from a table."""
-
-    def __init__(self, table: dict[tuple[str, int], Any]) -> None:
-        self._table = table
-
-    def query(self, question: Any, timeout: Any = None) -> Deferred[Any]:
-        """As twisted.names.resolve."""
-        name = str(question.name)
-        if not any(known == name for known, _ in self._table):
-            raise_later: Deferred[Any] = Deferred()
-            raise_later.errback(DomainError(name))
-            return raise_later
-        payload = self._table.get((name, question.type))
-        answers = [names.RRHeader(name, question.type, payload=payload, ttl=1)] if payload else []
-        done: Deferred[Any] = Deferred()
-        done.callback((answers, [], []))
-        return done
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_real_resolver_is_asked() -> None:
-    """Over UDP; a record, no record, no such name, and nobody there are told apart."""
-    table = {
-        ("a.example", names.TXT): names.Record_TXT(b"v=spf1 ", b"-all"),
-        ("a.example", names.MX): names.Record_MX(10, "mx.a.example"),
-    }
-    factory = DNSServerFactory(clients=[Zone(table)])
-    factory.noisy = False
-    protocol = names.DNSDatagramProtocol(factory)
-    port = reactor.listenUDP(0, protocol, interface=LOOPBACK)  # type: ignore[attr-defined]
-    try:
-        ask = Resolver(reactor, servers=[(LOOPBACK, port.getHost().port)])
-        assert await ask("a.example", "TXT") == ["v=spf1 -all"]
-        assert await ask("a.example", "MX") == ["mx.a.example"]
-        assert await ask("a.example", "A") == []
-        assert await ask("b.example", "TXT") == []
-    finally:
-        await port.stopListening()
 
 
 # The command -----------------------------------------------------------------------------------------------------
@@ -636,22 +475,3 @@ async def test_smpp_probe_learns_and_advises(net: Net) -> None:
     out, _, status = await gatewayctl("--config", str(written(net)), "smpp-probe", "wolrd", "--to", "+44", "--json")
     assert status == 1
     assert re.search(r"there is no \[smscs.wolrd\] in .* \(did you mean world\?\)", json.loads(out)["error"])
-
-
-@pytest.mark.parametrize(
-    ("followers", "wanted", "sentinels", "words"),
-    [
-        ("0", 0, False, []),
-        ("2", 0, False, [OK]),
-        ("2", 1, True, [OK]),
-        ("2", 0, True, [WARN]),
-        ("0", 1, True, [FAIL]),
-        ("", 2, False, [FAIL]),
-    ],
-)
-def test_replicas_that_each_promise_waits_for_are_counted(
-    followers: str, wanted: int, sentinels: bool, words: list[str]
-) -> None:
-    """Too few, and every request gets code 10; a failover without any may lose what was promised."""
-    found = redis_check.replication({"connected_slaves": followers}, wanted, sentinels=sentinels)
-    assert [finding.word for finding in found] == words
