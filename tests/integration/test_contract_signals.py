@@ -313,3 +313,19 @@ def test_a_renewed_certificate_is_shown_after_a_reload(world: Outside) -> None:
     world.daemon.logged("[public] has changed: that takes a restart")
     shown.write_text(served)
     assert serves()
+
+
+def test_who_asks_behind_a_sighup_hears_what_became_of_it(world: Outside) -> None:
+    """The file was read by then, whatever comes at once: systemctl's reload waits so for the daemon's own verdict."""
+    world.start()
+    good = world.config.read_text()
+    for number in range(20):
+        world.config.write_text(good if number % 2 else "[gatewayd]\nnonsense = 1\n")
+        world.daemon.signal(signal.SIGHUP)
+        said = [text for text in admin(world, "/readyz").json["degraded"] if "file was refused" in text]
+        assert len(said) == (number + 1) % 2
+    assert "the configuration file was refused" not in world.ctl("status").stdout
+    world.settings["labels"]["amazing"]["api_key"] = f"file:{world.directory}/gone"
+    world.write()
+    world.daemon.signal(signal.SIGHUP)
+    assert "the configuration file was refused" in world.ctl("status").stdout

@@ -74,32 +74,48 @@ def test_units_never_forbid_tls() -> None:
 
 _RELOAD = (
     "ExecReload=/bin/sh -c "
-    "'said=$$(CREDENTIALS_DIRECTORY=%d /usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{}"
+    "'said=$$(CREDENTIALS_DIRECTORY=%d /usr/lib/gatewayd/bin/twistd gatewayd --config /etc/gatewayd/gatewayd.toml{0}"
     " --check); good=$$?;"
     " kill -HUP $MAINPID;"
-    """ [ $$good = 0 ] || ! echo "$$said" | grep -v ": cannot read secret file %d/.*: Permission denied"'"""
+    " ! /usr/lib/gatewayd/bin/gatewayctl --config /etc/gatewayd/gatewayd.toml{0} status"
+    ' | grep "configuration file was refused" &&'
+    """ {{ [ $$good = 0 ] || ! echo "$$said" | grep -v ": cannot read secret file %d/.*: Permission denied"; }}'"""
 )
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "fails"),
+    ("said", "status", "answers", "fails"),
     [
-        ("ok", 0, False),
-        ("labels.a.api_key: cannot read secret file /run/c/x: Permission denied", 1, False),
-        ("labels.a.api_key: cannot read secret file /etc/x: Permission denied", 1, True),
-        ("labels.a.api_key: cannot read secret file /run/c/x: Permission denied\nlabels.b: unknown key", 1, True),
-        ("", 1, True),
+        ("ok", 0, "ready", False),
+        ("ok", 0, "", False),
+        (
+            "ok",
+            0,
+            "    the configuration file was refused, all labels go by the former one: labels.a.api_key: no",
+            True,
+        ),
+        ("labels.a.api_key: cannot read secret file /run/c/x: Permission denied", 1, "ready", False),
+        ("labels.a.api_key: cannot read secret file /etc/x: Permission denied", 1, "ready", True),
+        ("labels.a.api_key: cannot read secret file /run/c/x: Permission denied\nlabels.b: unknown key", 1, "", True),
+        ("", 1, "ready", True),
     ],
 )
-def test_a_reload_fails_where_the_file_has_an_error(said: str, status: int, fails: bool, tmp_path: Path) -> None:
-    """And not for a credential, which only the daemon itself can read; the daemon is told of a new file in any case."""
-    twistd, heard = tmp_path / "twistd", tmp_path / "heard"
+def test_a_reload_fails_where_the_file_has_an_error(
+    said: str, status: int, answers: str, fails: bool, tmp_path: Path
+) -> None:
+    """And not for a credential, which only the daemon itself can read; the daemon is told of a new file in any case,
+    and asked behind that what it thinks of it."""
+    twistd, gatewayctl, heard = tmp_path / "twistd", tmp_path / "gatewayctl", tmp_path / "heard"
     told = '[ "$CREDENTIALS_DIRECTORY" = /run/c ] || exit 9'
     twistd.write_text(f"#!/bin/sh\n{told}\nprintf '%b' '{said.encode('unicode_escape').decode()}'\nexit {status}\n")
-    twistd.chmod(0o755)
+    gatewayctl.write_text(f"#!/bin/sh\ntest -e {heard} && echo '{answers}'\n")
+    for program in (twistd, gatewayctl):
+        program.chmod(0o755)
     line = next(line for line in lines_of("gatewayd.service") if line.startswith("ExecReload="))
     script = shlex.split(line.partition("=")[2])[2].replace("$$", "$").replace("%d", "/run/c")
-    script = script.replace("/usr/lib/gatewayd/bin/twistd", str(twistd)).replace("kill -HUP $MAINPID", f"touch {heard}")
+    for name in ("twistd", "gatewayctl"):
+        script = script.replace(f"/usr/lib/gatewayd/bin/{name}", str(tmp_path / name))
+    script = script.replace("kill -HUP $MAINPID", f"touch {heard}")
     assert (subprocess.run(["/bin/sh", "-c", script], check=False, stdout=subprocess.DEVNULL).returncode != 0) is fails
     assert heard.exists()
 
