@@ -30,8 +30,8 @@ class Trouble(Exception):
 class Talk(Protocol):
     """A connection on which each question waits for the answer with its number.
 
-    Requests are taken and kept; with `takes` false they are put off (ESME_RX_T_APPN), for the SMSC to bring again to
-    whom they are for: the daemon.
+    Receipts and texts are taken and kept; with `takes` false they are put off (ESME_RX_T_APPN), for the SMSC to bring
+    again to whom they are for: the daemon.
     """
 
     transport: Any
@@ -105,7 +105,7 @@ class Talk(Protocol):
             self._unread.begin()
         try:
             for octets in self._framer.feed(data):
-                self._received(_read(octets))
+                self._received(_read(octets), asks=not int.from_bytes(octets[4:8], "big") & smpp.RESPONSE)
         except (smpp.FramingError, smpp.BodyError) as error:
             self._why = f"it does not speak SMPP: {error}"
             self.transport.abortConnection()
@@ -122,7 +122,8 @@ class Talk(Protocol):
                 each.errback(Trouble(self._why))
         self._gone.callback(None)
 
-    def _received(self, pdu: smpp.Pdu) -> None:
+    def _received(self, pdu: smpp.Pdu, *, asks: bool) -> None:
+        # What the peer asks has numbers of the peer's own, which may be ours.
         match pdu:
             case smpp.DeliverSm() | smpp.DataSm():
                 form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp
@@ -134,6 +135,14 @@ class Talk(Protocol):
                 self.on_request()
             case smpp.EnquireLink():
                 self.transport.write(smpp.encode(smpp.EnquireLinkResp(pdu.sequence)))
+            case smpp.Unbind():
+                self._unbound = True
+                self._why = "the other side unbound"
+                self.transport.write(smpp.encode(smpp.UnbindResp(pdu.sequence)))
+            case smpp.AlertNotification() | smpp.Outbind():
+                pass
+            case _ if asks:
+                self.transport.write(smpp.encode(smpp.GenericNack(pdu.sequence, smpp.Status.RINVCMDID)))
             case _:
                 self._unbound = self._unbound or isinstance(pdu, smpp.UnbindResp)
                 sequence = pdu.sequence

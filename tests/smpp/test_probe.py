@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
+from msgspec import structs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -156,6 +157,65 @@ async def test_a_look_takes_an_smsc_as_the_daemon_does() -> None:
         assert [each.ok for each in pair] == [True, True], pair
     finally:
         await port.stopListening()
+
+
+class Asking(Guest):
+    """Asks something of its own before each answer, under the number of what it was asked."""
+
+    asks: tuple[smpp.Pdu, ...] = (
+        smpp.Outbind(0),
+        smpp.AlertNotification(0),
+        smpp.Raw(0, command_id=0x00010200, body=b"zz"),
+        smpp.Bind(0),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[int] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        """Notes each command, and answers a little later than it asks."""
+        for octets in self.framer.feed(data):
+            pdu = smpp.decode(octets)
+            self.heard.append(int.from_bytes(octets[4:8], "big"))
+            if isinstance(pdu, smpp.GenericNack | smpp.UnbindResp):
+                continue
+            asked = [*self.asks, *([smpp.Unbind(0)] if isinstance(pdu, smpp.EnquireLink) else [])]
+            for ask in asked:
+                self.transport.write(smpp.encode(structs.replace(ask, sequence=pdu.sequence)))  # type: ignore[union-attr]
+            reactor.callLater(0, self.answer, pdu)  # type: ignore[attr-defined]
+
+    def answer(self, pdu: smpp.Pdu) -> None:
+        """A bind is refused to who has the wrong password."""
+        if isinstance(pdu, Bind):
+            status = 0 if pdu.password == b"secret" else Status.RINVPASWD
+            answer: smpp.Pdu = smpp.BindResp(pdu.sequence, status, pdu.kind, system_id=b"GUEST")
+        else:
+            form = smpp.EnquireLinkResp if isinstance(pdu, smpp.EnquireLink) else smpp.UnbindResp
+            answer = form(pdu.sequence)
+        self.transport.write(smpp.encode(answer))  # type: ignore[union-attr]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_an_smsc_asks_is_no_answer_to_what_it_was_asked() -> None:
+    """Whatever number it has: it is answered, and the right answer waited for."""
+    guests: list[Asking] = []
+
+    def guest() -> Asking:
+        guests.append(Asking())
+        return guests[-1]
+
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(guest))
+    (found,) = await probe(reactor, settings(port.getHost().port))
+    assert found.ok, found.text
+    assert "'GUEST'" in found.text
+    (refused,) = await probe(reactor, settings(port.getHost().port, password="wrong"))
+    assert "ESME_RINVPASWD" in refused.text
+    for each in guests:
+        await each.gone
+    assert guests[0].heard.count(Command.UNBIND_RESP) == 1
+    assert guests[0].heard.count(Command.GENERIC_NACK) == 2 * 3
+    await port.stopListening()
 
 
 @pytest_twisted.ensureDeferred
