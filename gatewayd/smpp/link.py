@@ -23,7 +23,7 @@ from gatewayd.core.retry import LAST_STEP, LINK, Backoff
 from gatewayd.smpp import events, trace
 from gatewayd.smpp.bind import Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.pdu import Disposition, Status
+from gatewayd.smpp.codec.pdu import Disposition
 from gatewayd.smpp.dial import CONNECT_TIMEOUT
 from gatewayd.smpp.events import SubmitAnswered
 from gatewayd.smpp.record import BindRecord
@@ -40,9 +40,6 @@ LASTED = 10.0
 
 WORKING = 3
 """The back-off of a bind that took submits, or lasted, grows to its third step, and no further."""
-
-REQUESTS_AT_ONCE = 2000
-"""Receipts and texts of one link that are being stored; more are refused for now, and the SMSC brings them again."""
 
 LONGEST_WAIT = 5.0
 """Seconds that one submit may wait for a window: an SMSC that answers nothing must not hold messages."""
@@ -102,7 +99,6 @@ class Link(Service):
         self._owner = owner
         self._jitter = jitter
         self._fault: Disposition | None = None  # why the bind of this connection was refused
-        self._being_recorded = 0  # requests of the SMSC that are not answered yet
         self._loop: Deferred[None] | None = None
         self._pausing: Deferred[Any] | None = None  # connecting, or the pause between two tries
 
@@ -332,14 +328,11 @@ class Link(Service):
         self.window.serve()
 
     async def _record_request(self, wire: Wire, came: events.RequestCame) -> None:
-        if self._being_recorded >= REQUESTS_AT_ONCE:
-            wire.answer(came.pdu, Status.RX_T_APPN)
-            return
-        self._being_recorded += 1
+        wire.begin_request()
         try:
             status = await self._owner.record_request(came, wire.node)
         finally:
-            self._being_recorded -= 1
+            wire.end_request()
         wire.answer(came.pdu, status)
 
     def _bound(self, event: events.Bound) -> None:

@@ -23,6 +23,12 @@ from gatewayd.smpp.session import SmppSession
 ABORT_AFTER = 2.0
 """Seconds that a peer has to take our close; then the connection is cut."""
 
+REQUESTS_AT_ONCE = 2000
+"""Receipts and texts of one connection that are being stored: nothing more is read of it until half of them are.
+
+Refused for now, they would be lost of an SMSC that brings none again.
+"""
+
 
 class Holder(Protocol):
     """Whom a wire tells."""
@@ -57,6 +63,8 @@ class Wire(TwistedProtocol):
         self._timer: IDelayedCall | None = None
         self._abort: IDelayedCall | None = None
         self._unread: UnreadGuard | None = None
+        self._requests = 0  # of the peer, that are being stored
+        self._is_busy = False  # with so many that nothing more is read
 
     @property
     def congested(self) -> bool:
@@ -111,6 +119,21 @@ class Wire(TwistedProtocol):
         self.transport.loseConnection()
         self._abort_later()
 
+    def begin_request(self) -> None:
+        """A receipt or text begins to be stored."""
+        self._requests += 1
+        if self._requests >= REQUESTS_AT_ONCE and not self._is_busy:
+            self._is_busy = True
+            self.transport.pauseProducing()
+
+    def end_request(self) -> None:
+        """It is stored, or can't be."""
+        self._requests -= 1
+        if self._is_busy and self._requests <= REQUESTS_AT_ONCE // 2:
+            self._is_busy = False
+            if not self.congested:
+                self.transport.resumeProducing()
+
     def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
         """Answer a receipt or text, where the session still lives."""
         events = self.session.answer(request, status)
@@ -146,7 +169,7 @@ class Wire(TwistedProtocol):
     def _tick(self) -> None:
         timer, self._timer = self._timer, None
         now = self._clock.seconds()
-        if overslept(timer, now) or self.congested:
+        if overslept(timer, now) or self.congested or self._is_busy:
             # What the peer said may lie unread: it is not judged by the clock before that is read.
             self._timer = self._clock.callLater(READING, self._tick)
             return
@@ -172,6 +195,8 @@ class Wire(TwistedProtocol):
         self.transport.abortConnection()
 
     def _read_again(self) -> None:
+        if self._is_busy:
+            self.transport.pauseProducing()
         self._holder.room(self)
 
     def _abort_later(self) -> None:

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
+from gatewayd.core.model import Receipt
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import encode
+from gatewayd.smpp.wire import REQUESTS_AT_ONCE
 from redis_server import until
 from smpp_world import Memory, World, order, settings
 
@@ -110,6 +113,43 @@ async def test_a_flood_that_is_not_read_has_an_end() -> None:
             each.transport.abortConnection()
         await world.channel.stopService()
         await port.stopListening()
+
+
+def test_more_receipts_than_can_be_stored_at_once_are_left_unread() -> None:
+    """None is refused, for there are SMSCs that bring none again; what lies unread is judged by no clock."""
+    memory = Memory()
+    world = memory.world()
+    session = memory.smsc.sessions[0]
+    storing: Deferred[None] = Deferred()
+
+    async def record(receipt: Receipt) -> None:
+        stored: Deferred[None] = Deferred()
+        storing.addBoth(stored.callback)
+        await stored
+        world.evidence.receipts.append(receipt)
+
+    world.evidence.record_receipt = record  # type: ignore[method-assign]
+    count = 2 * REQUESTS_AT_ONCE + 10
+    for number in range(count):
+        session.deliver(smpp.DeliverSm(0, esm_class=4, short_message=b"id:%d stat:DELIVRD err:000" % number))
+    memory.pump()
+    assert len(session.unanswered) == count
+    assert len(memory.wires[0].moving) == count - REQUESTS_AT_ONCE
+    guard = memory.wires[0].producers["link"]
+    guard.pauseProducing()
+    guard.resumeProducing()
+    memory.pump()
+    assert len(memory.wires[0].moving) == count - REQUESTS_AT_ONCE
+    memory.advance(100)
+    assert world.all_bound()
+    storing.callback(None)
+    memory.advance(1)
+    assert len(world.evidence.receipts) == memory.smsc.receipts_acknowledged == count
+    assert memory.smsc.receipts_refused == 0
+    assert len(memory.tried) == 1
+    world.channel.stopService()
+    memory.advance(10)
+    assert memory.clock.getDelayedCalls() == []
 
 
 def test_who_never_reads_is_given_up_and_bound_anew() -> None:
