@@ -1,7 +1,7 @@
 """Whether the configured Redis will keep what is given to it: persistence, eviction, version."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from gatewayd import config
 from gatewayd.check.finding import FAIL, OK, WARN, Finding
 from gatewayd.core.errors import StoreUnavailable
+from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_endpoint
 from gatewayd.store.condition import fields
 from gatewayd.store.link import RedisLink
@@ -70,12 +71,12 @@ async def _server(reactor: Any, endpoint: IStreamClientEndpoint, table: config.R
         begun = reactor.seconds()
         await link.command("PING")
         took = reactor.seconds() - begun
-        about = fields(await link.command("INFO"))
+        about = await _about(link)
         version = about.get("redis_version", "?")
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
-        found += await _commands(link)
+        found += await _commands(link, table)
         found += await _clock(reactor, link)
-        found += replication(about, table.replicas, sentinels=bool(table.sentinels))
+        found += replication(about, table.replicas, sentinels=bool(table.sentinels)) if about else []
         return found + refusals(about) + judge(version, await _settings(link, about))
     except StoreUnavailable as error:
         return [Finding(FAIL, "redis", str(error))]
@@ -89,19 +90,87 @@ def needed() -> list[str]:
     return sorted(called | {"EVAL", "EVALSHA", "MGET", "PING", "SCAN"})
 
 
-async def _commands(link: RedisLink) -> list[Finding]:
-    """Who makes a Redis harder to misuse takes commands from it, and it says so only where one is asked for."""
-    names = needed()
+_LESS: Mapping[str, str] = {
+    "BGREWRITEAOF": "what was erased stays in the append-only file",
+    "INFO": "nobody can say whether it keeps what it is given",
+    "ROLE": "a replica is known by its first refusal only",
+}
+"""Commands without which messages go on, and what is missing then."""
+
+
+async def _about(link: RedisLink) -> dict[str, str]:
+    """What INFO says; nothing where it may not be asked, which `_rights` says."""
     try:
-        known: Sequence[object] = await link.command("COMMAND", "INFO", *names)
+        return fields(await link.command("INFO"))
+    except StoreUnavailable as error:
+        if "NOPERM" in str(error):
+            return {}
+        raise
+
+
+async def _commands(link: RedisLink, table: config.Redis) -> list[Finding]:
+    """Who makes a Redis harder to misuse takes commands from it, or from our user; it says so only where one is asked
+    for.
+    """
+    names = sorted({*needed(), *_LESS, *(("WAIT",) if table.replicas else ())})
+    try:
+        known: Sequence[Sequence[Any] | None] = await link.command("COMMAND", "INFO", *names)
+        shapes = dict(zip(names, known, strict=True))
+        gone = [name for name, shape in shapes.items() if shape is None]
+        key = RedisStore.key_prefix(table.key_prefix) + "check"
+        denied = await _denied(link, {name: shape for name, shape in shapes.items() if shape is not None}, key)
     except CancelledError:
         raise
     except Exception:
         # It may not be asked: then nothing is known.
         return []
-    gone = [name for name, about in zip(names, known, strict=False) if about is None]
-    text = f"it has no {', '.join(gone)}, taken away by rename-command: no message can be stored without"
-    return [Finding(FAIL, "redis commands", text)] if gone else []
+    found = []
+    if gone:
+        text = f"it has no {', '.join(gone)}, taken away by rename-command: no message can be stored without"
+        found.append(Finding(FAIL, "redis commands", text))
+    return found + _rights(denied, table)
+
+
+async def _denied(link: RedisLink, shapes: Mapping[str, Sequence[Any]], key: str) -> dict[str, str]:
+    """Which commands our user may not give, and why, in Redis' words.
+
+    It looks at rights when a command is queued in a transaction, and what is queued here is thrown away.
+    """
+    denied = {}
+    await link.command("MULTI")
+    try:
+        for name, (_, arity, _, first, *_) in shapes.items():
+            words = ["0"] * (abs(arity) - 1)
+            if first:
+                words[first - 1] = key
+            try:
+                await link.command(name, *words)
+            except StoreUnavailable as error:
+                if "NOPERM" not in str(error):
+                    raise
+                denied[name] = str(error)
+    finally:
+        await link.command("DISCARD")
+    return denied
+
+
+def _rights(denied: Mapping[str, str], table: config.Redis) -> list[Finding]:
+    """What is wrong with the rights of our user."""
+    what = f"redis user {table.username or 'default'}"
+    # "No permissions to access a key", and 6.2: "to access one of the keys used as arguments".
+    keys = [name for name, why in denied.items() if re.search(r"\bkeys?\b", why)]
+    never = [name for name in denied if name not in keys and name not in _LESS]
+    found = [
+        Finding(WARN, what, f"may not run {name}: {less}")
+        for name, less in _LESS.items()
+        if name in denied and name not in keys
+    ]
+    if never:
+        found.append(Finding(FAIL, what, f"may not run {', '.join(never)}: no message can be stored without"))
+    if keys:
+        text = f"may not use keys that begin with {table.key_prefix} (ACL SETUSER ... ~{table.key_prefix}*)"
+        found.append(Finding(FAIL, what, text))
+    return found
 
 
 async def _clock(reactor: Any, link: RedisLink) -> list[Finding]:

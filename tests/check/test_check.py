@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from outside_redis import Redis
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -23,6 +24,7 @@ from gatewayd.check import FAIL, OK, SKIP, WARN, Finding, failed, look_at_everyt
 from gatewayd.check.dns import CannotLookUp, sender_domains
 from gatewayd.check.neighbours import callback, callback_targets
 from gatewayd.check.providers import look as provider
+from gatewayd.check.redis import needed as needed_commands
 from gatewayd.config import Config, parse
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
@@ -475,3 +477,36 @@ async def test_smpp_probe_learns_and_advises(net: Net) -> None:
     out, _, status = await gatewayctl("--config", str(written(net)), "smpp-probe", "wolrd", "--to", "+44", "--json")
     assert status == 1
     assert re.search(r"there is no \[smscs.wolrd\] in .* \(did you mean world\?\)", json.loads(out)["error"])
+
+
+def rights_of_the_manual() -> list[str]:
+    """What chapter 8.4 gives to a user of Redis, behind its name."""
+    chapter = (Path(__file__).parents[2] / "debian" / "manual" / "8-scaling.md").read_text("utf-8")
+    (rights,) = re.findall(r"^ACL SETUSER gatewayd ([^`]*)", chapter, re.MULTILINE)
+    return [str(word) for word in rights.split()]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_user_of_redis_without_a_right_fails(net: Net) -> None:
+    """With those of the manual nothing is missing; each command that is, and keys of another prefix, are named.
+
+    It answered each PING, and the first message was refused with words that name no command.
+    """
+    given = rights_of_the_manual()
+    needed = {f"+{name.lower()}" for name in needed_commands()}
+    least = {"on", ">REDIS-PASSWORD", "~gatewayd:*", "-@all", "+command|info", "+multi", "+discard"}
+    assert set(given) == needed | least | {"+info", "+role", "+bgrewriteaof"}
+    cases: list[tuple[tuple[str, ...], dict[str, str]]] = [
+        ((), {}),
+        (("-zadd", "-set"), {FAIL: "may not run SET, ZADD: no message can be stored without"}),
+        (("-info",), {WARN: "may not run INFO: nobody can say whether it keeps what it is given"}),
+        (("resetkeys", "~gate:*"), {FAIL: "may not use keys that begin with gatewayd: (ACL SETUSER ... ~gatewayd:*)"}),
+        (("-multi",), {}),
+        (("-command|info",), {}),
+    ]
+    for less, words in cases:
+        assert Redis(net.redis.directory).ask("ACL", "SETUSER", "gw", "reset", *given, *less) == "OK"
+        net.raw["redis"] |= {"username": "gw", "password": "REDIS-PASSWORD"}
+        found = await net.look()
+        assert {one.word: one.found for what, one in found.items() if what == "redis user gw"} == words
+        assert found["redis"].word == OK
