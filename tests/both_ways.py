@@ -77,19 +77,27 @@ class Process:
     """One that gets messages to their end, and what it has to tell by now."""
 
     def __init__(self, server: RedisServer, prefix: str, *, usual: bool) -> None:
-        self.clock = clock = StillClock()
-        prefix = RedisStore.key_prefix(prefix)
-        self.link = StillLink(
-            clock,
-            server.client(),
-            jitter=lambda: 0.5,
-            arguments=RedisStore.script_arguments("one", 20, 7 * 86400.0, "boot"),
-            prefix=prefix,
-            shift=clock.seconds,
-        )
-        self.link.startService()
-        self.store = StillStore(self.link, clock, prefix, "one", usual=usual)
+        self.clock = StillClock()
+        self.links: list[StillLink] = []
+        self.store = self._store("one", server, prefix, usual=usual)
+        self.peer = self._store("two", server, prefix, usual=usual)
+        self.link = self.links[0]
         self.to_tell: list[ReportJob] = []
+
+    def _store(self, name: str, server: RedisServer, prefix: str, *, usual: bool) -> StillStore:
+        prefix = RedisStore.key_prefix(prefix)
+        self.links.append(
+            StillLink(
+                self.clock,
+                server.client(),
+                jitter=lambda: 0.5,
+                arguments=RedisStore.script_arguments(name, 20, 7 * 86400.0, f"boot of {name}"),
+                prefix=prefix,
+                shift=self.clock.seconds,
+            )
+        )
+        self.links[-1].startService()
+        return StillStore(self.links[-1], self.clock, prefix, name, usual=usual)
 
     def tells(self, has_room: bool) -> None:
         """Whether it is given what is to be told at once."""
@@ -151,8 +159,8 @@ def both(redis_server: RedisServer) -> Iterator[tuple[Process, Process]]:
     """The one that goes the usual way where it can, and the one that never does."""
     pair = Process(redis_server, "usual:", usual=True), Process(redis_server, "longer:", usual=False)
     yield pair
-    for one in pair:
-        pytest_twisted.blockon(one.link.stopService())
+    for link in (link for one in pair for link in one.links):
+        pytest_twisted.blockon(link.stopService())
     redis_server.empty()
 
 

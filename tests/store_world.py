@@ -80,6 +80,16 @@ class Holder:
         more.setdefault("lease", self.leases.get(message.id, "none"))
         return int(await self.store.mark(message, route, address, **more))
 
+    async def held(self, kind: str = "sms") -> dict[str, str]:
+        """What it holds in that queue, each with the name of its lease: nothing is in work."""
+        return dict(await self.store.leases(kind, lambda _: False))
+
+    async def gives_back(self, *message_ids: str, unwritten: tuple[str, ...] = ()) -> None:
+        """These SMS, as it holds them."""
+        held = await self.held()
+        for one in message_ids:
+            await self.store.release("sms", one, held.get(one, ""), unwritten=unwritten)
+
     async def stop(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
         """As IStopList.put."""
         store = self.store

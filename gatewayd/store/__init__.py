@@ -5,7 +5,7 @@ scripts.py. Holds ids, never an address; content only until the next hop took th
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -300,13 +300,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
         self._refused("beat", "")
         jump = self._clocks_read(began, reply.clock)
         self._moments.join(reply.lag / 1000)
-        back = 0
         if reply.back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
-            back = max(reply.back, round(-jump * 1000))
-            self._set_back += back
-        # One process is told; the leases of the others are theirs to move.
-        self._leases_back += back or max(round(-jump * 1000), 0)
+            self._set_back += max(reply.back, round(-jump * 1000))
         if reply.ours and (lost := self._dataset.seen(self._clock.seconds(), connection, reply.heartbeat)):
             self.log.error("{what}", what=lost)
         return reply.ours, [name for name in reply.dead if name != self._instance], rows.scopes(reply.paused)
@@ -352,36 +348,31 @@ class RedisStore(Accepting, Facts, Players, Operators):
             yield Degraded("redis", "forgot", text)
 
     async def come_forward(self) -> None:
-        shared, self._set_back = self._set_back, 0
-        leases, self._leases_back = self._leases_back, 0
-        kinds = [*map(str, Channel), "reports"]
-        for back, sign, names in (
-            (shared, 1, [KEYS["parked"].short, *(KEYS["queue"].short + kind for kind in kinds)]),
-            (leases, -1, [KEYS["leases"].short + f"{kind}:{self._instance}" for kind in kinds]),
-        ):
-            for key in names if back else ():
-                after = str(sign * rows.ms(self._now()))
-                while last := await self._run("follow_clock_back", key, after, sign * back, AT_ONCE):
-                    after = last.decode()
+        back, self._set_back = self._set_back, 0
+        queues = [KEYS["queue"].short + kind for kind in (*Channel, "reports")]
+        for key in [KEYS["parked"].short, *queues] if back else ():
+            after = str(rows.ms(self._now()))
+            while last := await self._run("follow_clock_back", key, after, back, AT_ONCE):
+                after = last.decode()
 
-    async def recover(self, instance: str, *, before: float = 0.0, unwritten: Sequence[str] = ()) -> int:
-        moved, moment = 0, self._moments.theirs(before)
-        while step := await self._run("requeue_leases", instance, AT_ONCE, moment, "", "", list(unwritten)):
+    async def recover(self, instance: str, *, unwritten: Sequence[str] = ()) -> int:
+        moved = 0
+        while step := await self._run("requeue_leases", instance, AT_ONCE, "", "", "", list(unwritten)):
             moved += step
         return moved
 
     def lease_name(self, lease: str) -> str:
         return self._link.arguments.boot + lease
 
-    async def stray_leases(self, kind: str, age: float) -> list[str]:
+    async def leases(self, kind: str, is_in_work: Callable[[str], bool]) -> dict[str, str]:
         if not self._is_known():
             # An older dataset has leases of ours whose messages have left: that is said first.
-            return []
-        latest = rows.ms(self._now() - age)
-        leases = self._key("leases", f"{kind}:{self._instance}")
-        return [name.decode() for name in await self._link.command("ZREVRANGEBYSCORE", leases, "+inf", -latest)]
+            return {}
+        held = await self._link.command("SMEMBERS", self._key("leases", f"{kind}:{self._instance}"))
+        others = [one for one in map(bytes.decode, held) if not is_in_work(one)]
+        found = await self._run_all("find_leases", [(kind, one) for one in others])
+        return {one: lease.decode() for one, lease in zip(others, found, strict=True)}
 
-    async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
-        before = rows.ms(self._now() - age) + 1
-        names = [self.lease_name(lease) for lease in unwritten]
-        await self._run("requeue_leases", self._instance, 1, before, kind, message_id, names)
+    async def release(self, kind: str, message_id: str, lease: str, *, unwritten: Sequence[str] = ()) -> None:
+        names = [self.lease_name(name) for name in unwritten]
+        await self._run("requeue_leases", self._instance, 1, kind, message_id, lease, names)

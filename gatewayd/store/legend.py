@@ -67,13 +67,14 @@ KEYS: dict[str, Key] = {
     "timeline": Key("t:", "id", "list", "0.1.0: at|event|detail", "0.1.0", "with its message"),
     # Queues. KIND is a channel or `reports`
     "queue": Key("Q:", "KIND", "zset", "ids by when they are due", "accept, put_back_for_retry ...", "when leased"),
-    "leases": Key(
+    "leases": Key("H:", "KIND:instance", "set", "ids that it holds", "accept, lease_messages ...", "when settled"),
+    "dated_leases": Key(
         "L:",
         "KIND:instance",
         "zset",
-        "ids by when they were leased, negated; as it is: by a version before this",
-        "accept, lease_messages",
-        "when settled",
+        "the leases of a version before this, by when they were leased",
+        "a version before this",
+        "when that instance has ended",
     ),
     "old_queue": Key(
         "q:", "KIND", "zset", "0.1.0: the queue; it would lose what we store", "0.1.0", "moved each second"
@@ -161,10 +162,10 @@ KEYS: dict[str, Key] = {
         "",
         "hash",
         "heartbeats of all: `last`, `steady` without a gap since, `count`; the dataset's `name`, `named` when it may"
-        " have lost something, and of each instance (`restated:NAME`) the one to which it has said what it remembers;"
-        " the run of the `server`; the `lag` of deadlines behind its clock, told"
-        " at `lag_at` by `lag_by`; `back_from`, the moment to which its clock was set back last, and `back_to`, the"
-        " latest that it had shown by then",
+        " have lost something; of each instance the one to which it has said what it remembers (`restated:NAME`), and"
+        " the last heartbeat of the process before it (`seen:NAME`); the run of the `server`; the `lag` of deadlines"
+        " behind its clock, told at `lag_at` by `lag_by`; `back_from`, the moment to which its clock was set back last,"
+        " and `back_to`, the latest that it had shown by then",
         "beat",
         "never",
     ),

@@ -30,7 +30,6 @@ class StorePart:
         self._instance = instance
         self._scripts = all_scripts()
         self._moments = Moments()
-        self._leases_back = 0  # by how many ms Redis' clock was set back since our own leases were moved
         self._lease_names: Iterator[str] = (f"q{number}" for number in itertools.count())
 
     def _key(self, name: str, rest: str = "") -> str:
@@ -75,8 +74,7 @@ class StorePart:
 
     async def _compare_clocks(self) -> None:
         began = self._clock.seconds()
-        jump = self._clocks_read(began, await self._link.time())
-        self._leases_back += max(round(-jump * 1000), 0)
+        self._clocks_read(began, await self._link.time())
 
     def _clocks_read(self, began: float, theirs: Sequence[int]) -> float:
         jump = self._moments.compared(began, self._clock.seconds(), theirs)

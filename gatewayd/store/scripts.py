@@ -23,7 +23,9 @@ from gatewayd.store.unheard import UNHEARD_FOR
 _REFUSED_WHEN_FULL = frozenset({"accept"})
 """All others end, hand over or forget something, or are needed for it: a full memory must not stop them."""
 
-_READ_ONLY = frozenset({"filter_by_player", "measure_player_lists", "find_latest_to_number", "measure_queue"})
+_READ_ONLY = frozenset(
+    {"filter_by_player", "measure_player_lists", "find_latest_to_number", "find_leases", "measure_queue"}
+)
 
 _WITHIN, _END = "return (function()\n", "end)()\n"
 """Around all behind the opening, which nearly every function uses: to Lua a function's own variables have a price, for

@@ -16,8 +16,8 @@ from gatewayd.work.outbox import Outbox
 from gatewayd.work.presence import Presence
 from gatewayd.work.statuses import RecentStatuses
 
-STRAY_AFTER = 3.0
-"""Seconds for which a lease may be held without being in work."""
+STRAY_AFTER = 3
+"""Rounds in a row for which a lease may be held without being in work."""
 
 SWEEPS = 20
 PARKED = 200
@@ -45,6 +45,7 @@ class Chores:
         self._marks = marks
         self._statuses = statuses
         self._last_words = last_words
+        self._idle: dict[str, dict[tuple[str, str], int]] = {}  # by queue: leases not in work, for how many rounds
 
     async def do(self) -> None:
         """One round, where this process is established. Raises StoreUnavailable."""
@@ -69,11 +70,14 @@ class Chores:
 
     async def _give_back_strays(self) -> None:
         for kind, outbox in self._outboxes.items():
-            held = await self._store.stray_leases(kind, STRAY_AFTER)
+            seen, now = self._idle.get(kind, {}), await self._store.leases(kind, outbox.holds)
+            # Leased anew meanwhile it bears another name, and may be on its way to us.
+            rounds = {held: seen.get(held, 0) + 1 for held in now.items()}
+            strays = [held for held, number in rounds.items() if number > STRAY_AFTER]
+            self._idle[kind] = {held: number for held, number in rounds.items() if number <= STRAY_AFTER}
             await self._together(
-                self._store.release(kind, one, age=STRAY_AFTER, unwritten=self._marks.unwritten_leases(one))
-                for one in held
-                if not outbox.holds(one)
+                self._store.release(kind, one, lease, unwritten=self._marks.unwritten_leases(one))
+                for one, lease in strays
             )
 
     async def _look_at_parked(self) -> None:

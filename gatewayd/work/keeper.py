@@ -68,7 +68,6 @@ class Keeper(MultiService):
     def startService(self) -> None:
         """Begin to beat, and with the chores; what a former process left is known before anything is leased."""
         self._last_words.recall()
-        self._presence.begin(self._clock.seconds())
         super().startService()  # type: ignore[no-untyped-call]
 
     async def _do(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

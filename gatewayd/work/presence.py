@@ -42,7 +42,6 @@ class Presence:
         self._on_paused = on_paused
         self._on_usurped = on_usurped
         self._instance = instance
-        self._began = 0.0  # seconds since the epoch
         self._first = True  # no heartbeat was answered yet
         self._has_recovered = False  # what a former process of this name had leased
         self._usurped = False
@@ -54,10 +53,6 @@ class Presence:
     def established(self) -> bool:
         """Whether the name is ours, and with it all that was leased under it."""
         return self._has_recovered and not self._usurped
-
-    def begin(self, now: float) -> None:
-        """From now on what is leased is this process's own."""
-        self._began = now
 
     async def beat(self) -> None:
         """Say that we live, and hear of our peers. Raises StoreUnavailable."""
@@ -76,7 +71,7 @@ class Presence:
         self._on_paused(paused)
         if not self._has_recovered:
             # What this process leased since is in work already: given back, a peer would tell it a second time.
-            await self._take_over(self._instance, before=self._began, unwritten=self._last_words.unwritten)
+            await self._take_over(self._instance, unwritten=self._last_words.unwritten)
             self._has_recovered = True
 
     async def take_over_dead(self) -> None:
@@ -85,7 +80,7 @@ class Presence:
         for peer in dead:
             await self._take_over(peer)
 
-    async def _take_over(self, instance: str, before: float = 0.0, unwritten: Sequence[str] = ()) -> None:
-        moved = await self._store.recover(instance, before=before, unwritten=unwritten)
+    async def _take_over(self, instance: str, unwritten: Sequence[str] = ()) -> None:
+        moved = await self._store.recover(instance, unwritten=unwritten)
         if moved:
             self.log.warn("took over {moved} leases of {instance}", moved=moved, instance=instance)

@@ -78,6 +78,7 @@ class Database:
         self.counts: dict[tuple[str, Channel, str], int] = {}
         self.rates: dict[str, float] = {}
         self.beats: dict[str, float] = {}
+        self.seen: dict[str, float] = {}
         self.steady: tuple[float, float] | None = None
         self.forgot = 0.0
         self.boots: dict[str, str] = {}

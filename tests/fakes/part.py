@@ -71,13 +71,13 @@ class FakePart:
         calls = [int(attempt) >= self.db.unheard[boot].first() for boot, attempt in row.heard]
         return 0 <= self._now() - row.accepted_at < UNHEARD_FOR and all(calls)
 
-    def _requeue(self, kind: str, message_id: str, leased_at: float) -> None:
+    def _requeue(self, kind: str, message_id: str, held_until: float) -> None:
         row = self.db.rows.get(message_id)
         if row is not None and kind == "reports":
             row.report_lease = None
         elif row is not None:
             row.lease = None
-        self.db.queues[kind][message_id] = min(leased_at, self._now()) if kind == "reports" else self._now()
+        self.db.queues[kind][message_id] = held_until if kind == "reports" else self._now()
 
     def _count(self, row: Row, what: str, by: int) -> None:
         key = (row.label, row.channel, what)

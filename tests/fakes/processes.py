@@ -1,6 +1,6 @@
 """IProcesses in memory: heartbeats, rates, and what a process says to a Redis that forgot."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fakes.database import Row
 from fakes.part import FakePart
@@ -34,6 +34,7 @@ class FakeProcesses(FakePart):
                 self.db.unheard[former] = ended = Unheard()
                 ended.asked(str(2**53))
                 ended.decided(str(2**53))
+                self.db.seen[self.instance] = self.db.beats.get(self.instance, now)
             self.db.boots[self.instance] = boot
         if self.db.boots.setdefault(self.instance, boot) != boot:
             return False, [], frozenset()
@@ -97,21 +98,27 @@ class FakeProcesses(FakePart):
     async def come_forward(self) -> None:
         """The fake's clock is its caller's."""
 
-    async def recover(self, instance: str, *, before: float = 0.0, unwritten: Sequence[str] = ()) -> int:
+    async def recover(self, instance: str, *, unwritten: Sequence[str] = ()) -> int:
         moved = kept = 0
+        boots = (self.boot, self.db.boots.get(self.instance, self.boot)) if instance == self.instance else ()
+        ours = [(boot,) for boot in boots]
+        seen = self.db.seen if instance == self.instance else self.db.beats
+        held_until = seen.get(instance, self._now())
         for kind in ("email", "sms", "im", "reports"):
             lease = self.db.leases.get((kind, instance), {})
-            for message_id in [message_id for message_id, at in lease.items() if not before or at < before]:
+            for message_id in list(lease):
+                if self._holder(kind, message_id)[:1] in ours:
+                    continue
                 if kind != "reports" and instance != self.instance and self._is_unheard(message_id):
                     kept += 1
                     continue
-                leased_at = lease.pop(message_id)
+                del lease[message_id]
                 moved += 1
                 row = self.db.rows.get(message_id)
                 if row is None or (not row.pending if kind == "reports" else row.state not in WAITING):
                     continue
                 left_nothing = self._left_nothing(kind, row, unwritten)
-                self._requeue(kind, message_id, leased_at)
+                self._requeue(kind, message_id, held_until)
                 if left_nothing:
                     self._as_put_back(row)
                 elif kind != "reports" and row.state is State.UNCERTAIN and row.marked_since:
@@ -154,17 +161,23 @@ class FakeProcesses(FakePart):
         queue = self.db.queues["reports"]
         queue.update(dict.fromkeys(queue.keys() & message_ids, self._now()))
 
-    async def stray_leases(self, kind: str, age: float) -> list[str]:
-        now = self._now()
-        return [message_id for message_id, at in self._lease(kind).items() if at <= now - age]
+    async def leases(self, kind: str, is_in_work: Callable[[str], bool]) -> Mapping[str, str]:
+        self._now()
+        others = [one for one in self._lease(kind) if not is_in_work(one)]
+        return {one: ".".join(self._holder(kind, one)) for one in others}
 
-    async def release(self, kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
+    def _holder(self, kind: str, message_id: str) -> tuple[str, ...]:
+        row = self.db.rows.get(message_id)
+        return (row.report_lease if kind == "reports" else row.lease) or () if row else ()
+
+    async def release(self, kind: str, message_id: str, lease: str, *, unwritten: Sequence[str] = ()) -> None:
         leases = self._lease(kind)
         owner = self.db.boots.get(self.instance, self.boot)
         unheard = kind != "reports" and self._is_unheard(message_id)
-        if owner == self.boot and not unheard and leases.get(message_id, self._now()) <= self._now() - age:
-            leased_at = leases.pop(message_id)
+        is_this_one = message_id in leases and ".".join(self._holder(kind, message_id)) == lease
+        if owner == self.boot and not unheard and is_this_one:
+            del leases[message_id]
             row = self.db.rows.get(message_id)
             if row is not None and self._left_nothing(kind, row, [self.lease_name(name) for name in unwritten]):
                 self._as_put_back(row)
-            self._requeue(kind, message_id, leased_at)
+            self._requeue(kind, message_id, self._now())

@@ -344,7 +344,7 @@ async def test_whatever_is_kept_of_a_message_has_an_end() -> None:
         await world.smartico.until_heard(waiting.ext_message_id, "failed")
 
         async def all_told() -> bool:
-            return not any(name.startswith(("Q:reports", "L:reports")) for name in await keys(world))
+            return not any(name.startswith(("Q:reports", "H:reports")) for name in await keys(world))
 
         await until(all_told)
         kept = await keys(world)

@@ -54,7 +54,7 @@ async def test_an_accept_whose_caller_was_refused_is_undone(world: World) -> Non
         assert await world.one.about(message.id) is None
         assert await world.one.trace([message.id]) is None
         assert await world.one.lease_messages(Channel.SMS, 10) == []
-        assert await world.one.stray_leases("sms", 0) == []
+        assert await world.one.held() == {}
         assert (await world.one.counts())["amazing", Channel.SMS, "in_flight"] == 0
         assert (await world.one.counts())["amazing", Channel.SMS, "accepted"] == 0
     assert (await world.one.accept(message, "b"))[0] is Acceptance.STORED

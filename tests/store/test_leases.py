@@ -36,7 +36,7 @@ async def test_a_process_that_comes_back_holds_nothing_under_its_successors_name
     message = await world.leased()
     world.clock.advance(1)
     await world.successor.beat(first=True, dead_after=15)
-    await world.successor.recover("one", before=world.clock.seconds())
+    await world.successor.recover("one")
     [taken_over] = await world.successor.lease_messages(Channel.SMS, 1)
     with pytest.raises(LeaseLost):
         await world.one.mark(message, "world", "hash")
@@ -45,8 +45,8 @@ async def test_a_process_that_comes_back_holds_nothing_under_its_successors_name
     await world.one.settle_final(message, State.FAILED, "late", "f")
     await world.one.set_aside(message)
     await world.one.record_segments(message.id, "world", ["r1"])
-    world.clock.advance(10)
-    await world.one.release("sms", message.id, age=3)
+    await world.one.gives_back(message.id)
+    await world.one.recover("one")
     assert await world.state(message) is State.QUEUED
     assert await world.two.lease_messages(Channel.SMS, 1) == []
     assert await world.successor.mark(taken_over.message, "world", "hash")
@@ -77,14 +77,13 @@ async def test_that_it_was_sent_is_a_fact_whoever_holds_it(world: World) -> None
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_lease_that_is_younger_than_a_stray_is_not_given_back(world: World) -> None:
+async def test_a_lease_that_is_another_than_a_strays_is_not_given_back(world: World) -> None:
     """Between the look and the release the message was settled, and leased anew."""
     message = await world.leased()
-    world.clock.advance(4)
-    assert await world.one.stray_leases("sms", 3) == [message.id]
+    [stray] = (await world.one.held()).values()
     await world.one.settle_again(message, world.clock.seconds() - 1, "busy", counts=False)
     [leased] = await world.one.lease_messages(Channel.SMS, 1)
-    await world.one.release("sms", message.id, age=3)
+    await world.one.release("sms", message.id, stray)
     assert await world.one.mark(leased.message, "world", "hash")
 
 
@@ -191,8 +190,7 @@ async def test_a_stray_under_whose_lease_nothing_left_is_queued(world: World) ->
     message = await world.leased()
     assert await world.one.mark(message, "world", "hash")
     lease = world.one.leases[message.id]
-    world.clock.advance(4)
-    await world.one.release("sms", message.id, age=3, unwritten=("other", lease))
+    await world.one.gives_back(message.id, unwritten=("other", lease))
     [again] = await world.two.lease_messages(Channel.SMS, 1)
     assert again.state is State.QUEUED
 
@@ -222,8 +220,7 @@ async def test_a_stray_of_another_lease_stays_uncertain(world: World) -> None:
     await world.one.settle_again(message, world.clock.seconds(), "down")
     [later] = await world.one.lease_messages(Channel.SMS, 1)
     assert await world.one.mark(later.message, "world", "hash", lease=later.lease)
-    world.clock.advance(4)
-    await world.one.release("sms", message.id, age=3, unwritten=(former,))
+    await world.one.gives_back(message.id, unwritten=(former,))
     [again] = await world.two.lease_messages(Channel.SMS, 1)
     assert again.state is State.UNCERTAIN
 
@@ -359,45 +356,22 @@ async def test_what_stands_before_a_failing_one_of_the_same_call_is_whole(world:
     asked = [ensureDeferred(world.one.accept(message, "print", lease=True)) for message in (stored, broken)]
     outcomes = await DeferredList(asked, consumeErrors=True)
     assert [worked for worked, _ in outcomes] == [False, False]
-    assert await world.one.stray_leases("sms", 0) == [stored.id]
+    assert list(await world.one.held()) == [stored.id]
     counts = await world.one.counts()
     assert [counts["amazing", Channel.SMS, what] for what in ("accepted", "in_flight")] == [1, 1]
     assert await world.one._link.command("GET", world.one._key("waiting")) == b"1"
 
 
-async def _leased_by_a_version_before(world: World, seconds_ago: float) -> str:
-    """A message whose lease has its moment as score, as it is."""
-    message, store = await world.leased(), world.one
-    moment = int((world.clock.seconds() - seconds_ago) * 1000)
-    await store._link.command("ZADD", store._key("leases", "sms:one"), "XX", moment, message.id)
-    return message.id
-
-
+@pytest.mark.parametrize("score", [-1, 1])
 @pytest.mark.parametrize("world", ["redis"], indirect=True)
 @pytest_twisted.ensureDeferred
-async def test_what_a_version_before_leased_is_recovered_by_its_age(world: World) -> None:
-    """In an upgrade leases with their moment as score stand beside ours: of both the older ones go back."""
-    old, new = await _leased_by_a_version_before(world, 10), await _leased_by_a_version_before(world, 0)
-    ours = await world.leased()
-    began = world.clock.seconds() - 5
-    assert await world.successor.recover("one", before=began) == 1
-    [leased] = await world.two.lease_messages(Channel.SMS, 10)
-    assert leased.message.id == old
-    assert set(await world.one.stray_leases("sms", 0.0)) == {new, ours.id}
-    world.clock.advance(10)
-    assert await world.successor.recover("one", before=world.clock.seconds()) == 2
-    assert {one.message.id for one in await world.two.lease_messages(Channel.SMS, 10)} == {new, ours.id}
-
-
-@pytest.mark.parametrize("world", ["redis"], indirect=True)
-@pytest_twisted.ensureDeferred
-async def test_a_stray_of_a_version_before_is_given_back_by_its_age(world: World) -> None:
-    """Its moment as score, a lease is as old as it is."""
-    old, new = await _leased_by_a_version_before(world, 10), await _leased_by_a_version_before(world, 0)
-    for one in (old, new):
-        await world.one.release("sms", one, age=3)
-    [leased] = await world.two.lease_messages(Channel.SMS, 10)
-    assert leased.message.id == old
-    await world.one.recover("one")
-    [leased] = await world.two.lease_messages(Channel.SMS, 10)
-    assert leased.message.id == new
+async def test_what_a_version_before_leased_is_recovered(world: World, score: int) -> None:
+    """In an upgrade its leases stand in sets of their own, by their moments, which the first ones of them negate."""
+    old, ours = await world.leased(), await world.leased()
+    store, moment = world.one, score * round(world.clock.seconds() * 1000)
+    await store._link.command("SREM", store._key("leases", "sms:one"), old.id)
+    await store._link.command("ZADD", store._key("dated_leases", "sms:one"), moment, old.id)
+    await world.successor.beat(first=True, dead_after=15)
+    assert await world.successor.recover("one") == 2
+    assert {one.message.id for one in await world.two.lease_messages(Channel.SMS, 10)} == {old.id, ours.id}
+    assert await store._link.command("EXISTS", store._key("dated_leases", "sms:one")) == 0

@@ -146,7 +146,7 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(world: World) -> 
     key = world.one._key("message", strange.id)
     await world.one._link.command("HSET", key, FIELDS["envelope"].short, b'{"id": "x"}')
     assert [timeless(leased.message) for leased in await world.one.lease_messages(Channel.SMS, 10)] == [timeless(plain)]
-    assert await world.one.stray_leases("sms", 0) == [plain.id]
+    assert list(await world.one.held()) == [plain.id]
     for seconds in (61, 3600):
         assert await world.state(strange) is State.QUEUED
         world.clock.advance(seconds)

@@ -51,11 +51,14 @@ async def test_the_48_hours_of_a_status_begin_anew_where_nobody_was_there_to_tel
     [job] = await world.one.lease_reports(10)
     await world.one.report_again(job, world.clock.seconds() + 60, "HTTP 500")
     world.clock.advance(11 * 3600)
+    await world.one.beat(first=True, dead_after=15)
     [same] = await world.one.lease_reports(10)
     assert (same.queued_at, same.attempts) == (pytest.approx(job.queued_at, abs=1), 1)
     if not leased:
         await world.one.report_again(same, world.clock.seconds() + 60, "HTTP 500")
     world.clock.advance(3 * 86400)
+    for _ in range(2):
+        await world.successor.beat(first=True, dead_after=15)
     await world.successor.recover("one")
     [anew] = await world.successor.lease_reports(10)
     assert anew.queued_at == pytest.approx(world.clock.seconds(), abs=60)

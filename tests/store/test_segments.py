@@ -69,7 +69,7 @@ async def test_another_number_begins_a_long_sms_anew(world: World) -> None:
 async def test_a_crash_between_segments_leaves_nothing_uncertain(world: World) -> None:
     """Their answers are stored: it goes on behind them, and their receipts find it."""
     message = await between_segments(world, 2)
-    assert await world.one.recover("one") == 1
+    assert await world.two.recover("one") == 1
     [leased] = await world.one.lease_messages(Channel.SMS, 1)
     assert (leased.state, leased.route, leased.progress) == (State.QUEUED, "world", ("r1", "r2"))
     assert await world.one.record_receipt(Receipt("world", ("r2",), Event.DELIVERED), park=True) == (
@@ -83,7 +83,7 @@ async def test_a_crash_with_a_segment_on_the_wire_leaves_that_one_uncertain(worl
     """What was taken before it is known; the timeline says which one it was."""
     message = await between_segments(world, 1)
     await world.one.mark(message, "world", "numberhash", segments=3)
-    assert await world.one.recover("one") == 1
+    assert await world.two.recover("one") == 1
     [leased] = await world.one.lease_messages(Channel.SMS, 1)
     assert (leased.state, leased.progress) == (State.UNCERTAIN, ("r1",))
     trace = await world.one.trace([message.id])

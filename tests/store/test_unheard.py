@@ -124,13 +124,13 @@ async def test_its_own_process_keeps_it_back_too(world: World) -> None:
     message = sms(world.clock)
     await world.one.accept(message, "a", lease=True, attempt="0", hears=False)
     world.clock.advance(5)
-    await world.one.release("sms", message.id, age=3)
+    await world.one.gives_back(message.id)
     world.clock.advance(1)
     assert await world.one.lease_messages(Channel.SMS, 10) == []
     await world.one.accept(sms(world.clock), "a", lease=True, attempt="1")
     world.one.heard("0")
     await world.one.beat(first=True, dead_after=DEAD_AFTER)
-    await world.one.release("sms", message.id, age=3)
+    await world.one.gives_back(message.id)
     assert [one.message.id for one in await world.one.lease_messages(Channel.SMS, 10)] == [message.id]
 
 

@@ -108,8 +108,8 @@ class Walk:
         return await self.store.restate_heard([(self.messages[number].id, letters, state, False)])
 
     async def recovers(self) -> None:
-        """As after its end."""
-        await self.store.recover("one")
+        """As after its end, by a peer."""
+        await self.one.peer.recover("one")
 
     async def replays(self) -> None:
         """All of a day."""

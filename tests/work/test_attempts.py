@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from at_once import run
+from fakes import FakeStore
 from gatewayd.config import Smsc
 from gatewayd.core.errors import LeaseLost, PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.model import Channel, Handed, Leased, Receipt, ReportJob
@@ -231,7 +232,7 @@ def test_a_message_that_was_on_the_wire_when_we_died_is_not_sent_again(bench: Be
     message = bench.accept()
     [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
     run(bench.store.mark(message, "world", "hash", lease=leased.lease))
-    run(bench.store.recover("one"))
+    run(FakeStore(bench.clock, "two", bench.store.db).recover("one"))
     bench.outbox.startService()
     bench.clock.pump([1.0] * 60)
     assert bench.attempts == []
@@ -246,7 +247,7 @@ def test_a_second_copy_waits_for_the_receipts_that_a_new_bind_may_bring(bench: B
     [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
     run(bench.store.mark(message, "world", "hash", lease=leased.lease))
     bench.clock.advance(300)
-    run(bench.store.recover("one"))
+    run(FakeStore(bench.clock, "two", bench.store.db).recover("one"))
     bench.outcome = fails(TemporaryFailure("world is down"))
     bench.outbox.startService()
     assert (len(bench.attempts), bench.state()) == (1, State.UNCERTAIN)
@@ -263,7 +264,7 @@ def on_the_wire(bench: Bench, route: str) -> None:
     message = bench.accept()
     [leased] = run(bench.store.lease_messages(Channel.SMS, 1))
     run(bench.store.mark(message, route, "hash", lease=leased.lease))
-    run(bench.store.recover("one"))
+    run(FakeStore(bench.clock, "two", bench.store.db).recover("one"))
     bench.outbox.startService()
 
 

@@ -3,7 +3,7 @@
 Times are seconds since the epoch.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from zope.interface import Interface
 
@@ -52,10 +52,11 @@ class IProcesses(Interface):
     async def come_forward() -> None:
         """Where the last heartbeat heard that the store's clock was set back: what stands in the future moves along."""
 
-    async def recover(instance: str, *, before: float = 0.0, unwritten: Sequence[str] = ()) -> int:
-        """Give back all that an instance had leased, or had leased before that time; how much it was.
+    async def recover(instance: str, *, unwritten: Sequence[str] = ()) -> int:
+        """Give back all that an instance had leased; how much it was.
 
-        Under the leases of these names nothing left, as `release` says.
+        Of our own name that is what a former process had: what this one leased stays, or the one that owns the name
+        now. Under the leases of these names nothing left, as `release` says.
         """
 
     def lease_name(lease: str) -> str:
@@ -73,11 +74,11 @@ class IProcesses(Interface):
     async def make_reports_due(message_ids: Collection[str]) -> None:
         """Make due what waits to be told of these messages."""
 
-    async def stray_leases(kind: str, age: float) -> list[str]:
-        """What this instance has held for `age` or longer in the queue `kind`."""
+    async def leases(kind: str, is_in_work: Callable[[str], bool]) -> Mapping[str, str]:
+        """What this instance holds in the queue `kind` and has not in work, each with the name of its lease."""
 
-    async def release(kind: str, message_id: str, *, age: float, unwritten: Sequence[str] = ()) -> None:
-        """Give a lease back that this instance has held for `age` or longer.
+    async def release(kind: str, message_id: str, lease: str, *, unwritten: Sequence[str] = ()) -> None:
+        """Give back what this instance holds, where it does so under this very lease, as `leases` named it.
 
         Where it is one of `unwritten`, the caller knows that nothing left under it: its mark says nothing.
         """

@@ -68,6 +68,8 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
     local former = call('HGET', KEY.boots, INSTANCE)
     -- Our former self has ended: whoever it answered 0 right before that waits for nothing.
     if former and former ~= BOOT then call('SET', KEY.heard .. former, ALL_HEARD, 'EX', 3600) end
+    local seen = former ~= BOOT and call('ZSCORE', KEY.instances, INSTANCE)
+    if seen then call('HSET', KEY.beats, 'seen:' .. INSTANCE, seen) end
     call('HSET', KEY.boots, INSTANCE, BOOT)
     remember_old_data()
     remember_since_when_lists_are_kept()

@@ -1,12 +1,10 @@
 -- After the clock was set back: what stands in the future by it comes forward by as much, a part at a time.
--- item    key-behind-the-prefix after(score, as text) back(ms; less than 0 where scores are negated moments) limit
+-- item    key-behind-the-prefix after(score, as text) back(ms) limit
 -- reply   the score that was looked at last, as text; '' where none stands behind it
 -- holds   what is put off anew meanwhile may come forward too: it is tried early, once
 local function each(rest, after, back, limit)
   local key = P .. rest
-  local range, far = 'ZRANGEBYSCORE', '+inf'
-  if back < 0 then range, far = 'ZREVRANGEBYSCORE', '-inf' end
-  local rows = call(range, key, '(' .. after, far, 'WITHSCORES', 'LIMIT', 0, limit)
+  local rows = call('ZRANGEBYSCORE', key, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
   local last = rows[#rows]
   if not last then return '' end
   local names = {}

@@ -1,6 +1,6 @@
 -- Figures of a queue.
 -- item    kind; for messages, how far away (ms) the next try of one is at most that is not put off on purpose
--- reply   {waiting, leased, birth of the oldest of the first due ones (ms) or 0}
+-- reply   {waiting, leased, birth of the oldest of the first due ones, and of some of those in work (ms), or 0}
 -- holds   a message that waits for evidence, perhaps until its deadline, or for the end of quiet hours, is not late: nobody
 --         is to be woken for it
 local read = RECORD(state, accepted_at)
@@ -20,8 +20,8 @@ local function each(kind, ahead)
   look(call('ZRANGEBYSCORE', KEY.queue .. kind, '-inf', latest, 'LIMIT', 0, 20))
   for _, instance in ipairs(call('ZRANGE', KEY.instances, 0, -1)) do
     local leases = KEY.leases .. kind .. ':' .. instance
-    leased = leased + call('ZCARD', leases)
-    look(call('ZREVRANGE', leases, 0, 19))
+    leased = leased + call('SCARD', leases)
+    look(call('SRANDMEMBER', leases, 20))
   end
   local waiting = call('ZCARD', KEY.queue .. kind)
   for _, scope in ipairs(call('SMEMBERS', KEY.asides)) do

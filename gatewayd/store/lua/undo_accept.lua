@@ -15,7 +15,7 @@ local function each(id, attempt)
   drop_content(m)
   count(m.label, m.channel, 'accepted', -1)
   call('ZREM', KEY.queue .. m.channel, id)
-  call('ZREM', KEY.leases .. m.channel .. ':' .. INSTANCE, id)
+  call('SREM', KEY.leases .. m.channel .. ':' .. INSTANCE, id)
   call('ZREM', KEY.aside .. m.label .. '|' .. m.channel, id)
   call('DEL', KEY.message .. id, KEY.timeline .. id)
   return 1
