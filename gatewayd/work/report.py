@@ -53,17 +53,19 @@ MOST_WAITING = 100_000
 
 
 class _Refusals(msgspec.Struct, frozen=True):
-    """The latest of a host's was at `at` (seconds since the epoch), of a status of `label`.
+    """The latest of `host` was at `at` (seconds since the epoch), of a status of `label`.
 
-    `suspect` is the label's key that may be wrong; "" where the host has a trouble of its own. `whose` are the messages
-    that it does not know: told again, their statuses say no more of the host.
+    `suspect` is the label's key that may be wrong: then these are of that label alone, for the host may take those of
+    others; "" where the host has a trouble of its own. `whose` are the messages that it does not know: told again, the
+    statuses of one say no more of the host.
     """
 
     at: float
-    in_a_row: int
-    reason: str
+    host: str
     label: str
-    suspect: str
+    suspect: str = ""
+    in_a_row: int = 0
+    reason: str = ""
     whose: frozenset[str] = frozenset()
 
     @property
@@ -75,6 +77,11 @@ class _Refusals(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """For people."""
         return f"{self.reason} ({self.in_a_row} times in a row)"
+
+    @property
+    def name(self) -> str:
+        """Of whom they are."""
+        return _of_label(self.label, self.host) if self.suspect else self.host
 
 
 class _NotTaken(Exception):
@@ -127,28 +134,35 @@ class Reporter:
             for name, said in self._nowhere.items()
             if name not in self._targets or not self._targets[name].callback_url
         }
-        for host, refusals in self._lately_refused():
+        for refusals in list(self._lately_refused()):
             if self._targets.get(refusals.label) != before.get(refusals.label):
-                self._refusals.forget(host)
+                self._refusals.forget(refusals.name)
         changed = [name for name in self._waiting if name in self._targets and self._targets[name] != before.get(name)]
         if changed:
             self._on_mended(set().union(*map(self._waiting.pop, changed)))
 
     def refusing(self) -> dict[str, str]:
-        """Hosts that answer, and take no status: why, by host. A host that says no to all is not up."""
-        return {host: refusals.words for host, refusals in self._lately_refused() if refusals.is_all}
+        """Hosts that answer, and take no status, or none of a label: why, by host. One that says no is not up."""
+        found: dict[str, str] = {}
+        for refusals in self._lately_refused():
+            if refusals.is_all:
+                why = f"{refusals.label}: {refusals.words}" if refusals.suspect else refusals.words
+                found[refusals.host] = f"{found[refusals.host]}; {why}" if refusals.host in found else why
+        return found
 
     def degraded(self) -> Iterator[Degraded]:
-        """Those hosts, and the label whose status was refused last; and labels whose statuses have nowhere to go."""
+        """Those hosts, and the labels whose statuses they refuse; and labels whose statuses have nowhere to go."""
         for label, (why, until) in self._nowhere.items():
             if self._clock.seconds() < until:
                 yield Degraded("callbacks", label, f"{label}: Smartico hears no status: {why}; statuses wait")
-        for host, refusals in self._lately_refused():
+        for refusals in self._lately_refused():
             if refusals.is_all:
                 suspect, label = refusals.suspect, refusals.label
-                hint = f"is {suspect} of {label} right? Statuses" if suspect else "statuses"
-                text = f"Smartico at {host} takes no status: {refusals.words}; {hint} wait"
-                yield Degraded("callbacks", host, text)
+                whose, hint = (
+                    (f" of {label}", f"is {suspect} of {label} right? Statuses") if suspect else ("", "statuses")
+                )
+                text = f"Smartico at {refusals.host} takes no status{whose}: {refusals.words}; {hint} wait"
+                yield Degraded("callbacks", refusals.name, text)
 
     async def tell(self, job: ReportJob) -> None:
         """Tell one status, and return once Smartico took it.
@@ -180,23 +194,23 @@ class Reporter:
             self._count(refused, job.label)
             raise refused.failure from None
         self._refusals.forget(host)
+        self._refusals.forget(_of_label(job.label, host))
 
     def _count(self, refused: _NotTaken, label: str) -> None:
-        before = self._refusals.get(refused.host)
-        in_a_row, whose = (before.in_a_row, before.whose) if before is not None else (0, frozenset[str]())
+        new = _Refusals(self._clock.seconds(), refused.host, label, refused.suspect, reason=refused.failure.reason)
+        before = self._refusals.get(new.name) or new
+        in_a_row, whose = before.in_a_row, before.whose
         if refused.whose not in whose:
             in_a_row += 1
         if refused.whose and in_a_row <= REFUSED_IN_A_ROW:
             whose |= {refused.whose}
-        reason = refused.failure.reason
-        self._refusals.put(
-            refused.host, _Refusals(self._clock.seconds(), in_a_row, reason, label, refused.suspect, whose)
-        )
+        self._refusals.put(new.name, msgspec.structs.replace(new, in_a_row=in_a_row, whose=whose))
 
-    def _lately_refused(self) -> Iterator[tuple[str, _Refusals]]:
-        """By host; of one that is asked no more nothing is said for ever."""
+    def _lately_refused(self) -> Iterator[_Refusals]:
+        """Of whoever is asked no more nothing is said for ever."""
         for some in self._refusals.since(self._clock.seconds() - STILL_SO, MAX_HOSTS):
-            yield from some
+            for _, refusals in some:
+                yield refusals
 
     async def _tell(self, job: ReportJob, target: _Target | None) -> str:
         """The host that took it."""
@@ -233,6 +247,11 @@ class Reporter:
         """Seconds. After an outage of our own the first try comes late: that status is told more than once, too."""
         now = self._clock.seconds()
         return now - max(job.queued_at, job.first_tried or now)
+
+
+def _of_label(label: str, host: str) -> str:
+    """What is counted of one label's statuses at a host."""
+    return f"{label} at {host}"
 
 
 def _suspected(status: int) -> str:

@@ -290,10 +290,37 @@ async def test_a_host_that_says_no_to_every_status_is_said_to_take_none() -> Non
     assert said.kind == "callbacks"
     assert "error_code 2" in said.text
     assert "api_key of amazing" in said.text
-    assert list(telling.refusing()) == [said.name] == ["api.smartico.ai"]
+    assert said.name == "amazing at api.smartico.ai"
+    assert list(telling.refusing()) == ["api.smartico.ai"]
     callbacks.answer = (200, b'{"error_code": 0}')
     await telling.tell(job())
     assert telling.refusing() == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_label_whose_statuses_are_refused_is_said_though_its_host_takes_those_of_others() -> None:
+    """All brands have one Smartico, and one of them a wrong key; a host that answers 503 is said once for all."""
+    clock = Clock()
+    clock.advance(NOW)
+    callbacks = Callbacks()
+    telling = Reporter(clock, callbacks, {"amazing": label(), "other": label()})
+    for _ in range(5):
+        callbacks.answer = (401, b"")
+        with pytest.raises(TemporaryFailure):
+            await telling.tell(job())
+        callbacks.answer = (200, b'{"error_code": 0}')
+        await telling.tell(job(label="other"))
+    (said,) = telling.degraded()
+    assert said.name == "amazing at api.smartico.ai"
+    assert said.text.startswith("Smartico at api.smartico.ai takes no status of amazing: callback answered HTTP 401")
+    assert telling.refusing()["api.smartico.ai"].startswith("amazing: callback answered HTTP 401")
+    await telling.tell(job())
+    assert (telling.refusing(), list(telling.degraded())) == ({}, [])
+    callbacks.answer = (503, b"")
+    for name in ("amazing", "other", "amazing", "other", "amazing"):
+        with pytest.raises(TemporaryFailure):
+            await telling.tell(job(label=name))
+    assert [one.name for one in telling.degraded()] == ["api.smartico.ai"]
 
 
 @pytest_twisted.ensureDeferred
@@ -325,12 +352,12 @@ def test_a_host_that_is_asked_no_more_is_not_said_to_take_none_for_ever() -> Non
             Deferred.fromCoroutine(telling.tell(job())).addErrback(lambda failure: failure.trap(TemporaryFailure))
         return [one.name for one in telling.degraded()]
 
-    assert refused() == ["api.smartico.ai"]
+    assert refused() == ["amazing at api.smartico.ai"]
     telling.reconfigure({"amazing": label(), "other": label(callback_url="https://cb.smartico.ai/")})
     assert list(telling.refusing()) == ["api.smartico.ai"]
     telling.reconfigure({"amazing": label(callback_url="https://cb.smartico.ai/"), "other": label()})
     assert (telling.refusing(), list(telling.degraded())) == ({}, [])
-    assert refused() == ["cb.smartico.ai"]
+    assert refused() == ["amazing at cb.smartico.ai"]
     clock.advance(STILL_SO + 1)
     assert (telling.refusing(), list(telling.degraded())) == ({}, [])
 
