@@ -1,6 +1,8 @@
 """A configuration in small, and its errors."""
 
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,13 +43,29 @@ system_id = "gw"
 password = "secret"
 """
 
-
 RSA = rsa.generate_private_key(65537, 1024)
 DKIM = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 RSA_PUBLIC, EC_PUBLIC = (
     key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     for key in (RSA, ec.generate_private_key(ec.SECP256R1()))
 )
+
+SECRETS = "/etc/gatewayd/secrets"
+_KEYS = {
+    "amazing.dkim.pem": DKIM,
+    "amazing.ed25519.pem": DKIM,
+    "sendgrid.pem": EC_PUBLIC,
+    "postal.dkim": RSA_PUBLIC,
+    "telnyx.public": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
+}
+"""What is in those files of `SECRETS` that are no passwords."""
+
+
+def with_secrets(text: str, directory: Path) -> dict[str, Any]:
+    """The configuration in `text`, with every secret file that it names made in `directory`."""
+    for name in re.findall(rf"file:{SECRETS}/([^\"]+)", text):
+        (directory / name).write_text(_KEYS.get(name, "x" * 40))
+    return tomllib.loads(text.replace(SECRETS, str(directory)))
 
 
 def raw(**changes: Any) -> dict[str, Any]:

@@ -5,32 +5,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import BaseModel
 
+from config_world import with_secrets
 from gatewayd import config
 from gatewayd.config.esp import ESP_NAMES
 
 FILE = Path(__file__).parent.parent.parent / "etc" / "gatewayd.toml"
-SECRETS = "/etc/gatewayd/secrets"
-KEYS = {
-    "amazing.dkim.pem": Ed25519PrivateKey.generate()
-    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    .decode(),
-    "sendgrid.pem": ec.generate_private_key(ec.SECP256R1())
-    .public_key()
-    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    .decode(),
-}
-
-
-def with_secrets(text: str, directory: Path) -> dict[str, Any]:
-    """The configuration in `text`, with every secret file that it names made in `directory`."""
-    for name in re.findall(rf"file:{SECRETS}/([^\"]+)", text):
-        (directory / name).write_text(KEYS.get(name, "x" * 40))
-    return tomllib.loads(text.replace(SECRETS, str(directory)))
 
 
 def everything_on() -> str:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from zope.interface.verify import verifyObject
 
 from certificates import Authority
+from config_world import with_secrets
 from conftest import need
 from gatewayd import config, ctl
 from gatewayd.config.esp import ESP_NAMES
@@ -27,25 +26,6 @@ from gatewayd.operators.metrics import Metrics
 TOP = Path(__file__).parent.parent.parent
 MANUAL = TOP / "debian" / "manual"
 CHAPTERS = sorted(MANUAL.glob("*.md"))
-SECRETS = "/etc/gatewayd/secrets"
-
-_RSA = rsa.generate_private_key(65537, 1024)
-RSA_KEY = _RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-RSA_PUBLIC = _RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-EC_PUBLIC = (
-    ec.generate_private_key(ec.SECP256R1())
-    .public_key()
-    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    .decode()
-)
-KEYS = {
-    "amazing.dkim.pem": RSA_KEY,
-    "amazing.ed25519.pem": RSA_KEY,
-    "sendgrid.pem": EC_PUBLIC,
-    "postal.dkim": RSA_PUBLIC,
-    "telnyx.public": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
-}
 
 SMALL = """
 [gatewayd]
@@ -125,10 +105,8 @@ def keys() -> dict[type[BaseModel], set[str]]:
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_every_configuration_is_valid(text: str, tmp_path: Path) -> None:
     """Each block, laid over a small configuration, is one that the daemon takes."""
-    for name in re.findall(rf"file:{SECRETS}/([^\"]+)", text):
-        (tmp_path / name).write_text(KEYS.get(name, "x" * 40))
     authority = Authority(tmp_path).ca_file
-    block = tomllib.loads(text.replace(SECRETS, str(tmp_path)).replace("/etc/ssl/certs/internal-ca.pem", authority))
+    block = with_secrets(text.replace("/etc/ssl/certs/internal-ca.pem", authority), tmp_path)
     raw = laid_over(tomllib.loads(SMALL), block)
     # Relays and SMSCs that a block only refers to are another block's.
     for label in raw["labels"].values():
