@@ -32,6 +32,7 @@ def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapp
         yield from _request(at, table, "public" in raw)
         yield from _way(at, table)
         yield from _proof(f"{at}.reports", table.get("reports"))
+        yield from _inbound(at, table, "public" in raw)
 
 
 def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
@@ -133,3 +134,17 @@ def _proof(at: str, reports: object) -> Iterator[str]:
     signature, given = reports.get("signature"), reports.get("secret")
     if signature and not given:
         yield f"{at}.secret: is required: without it no report can be proven"
+
+
+def _inbound(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
+    """What players write back."""
+    inbound = table.get("inbound")
+    if not isinstance(inbound, Mapping) or not inbound.get("secret"):
+        return
+    if not public:
+        yield f"{at}.inbound.secret: needs [public], to which texts come"
+    if table.get("carries") == "im":
+        yield f"{at}.inbound.secret: only of SMS is a text known by its number"
+    for key in ("number", "text"):
+        if not inbound.get(key):
+            yield f"{at}.inbound.{key}: is required with secret"

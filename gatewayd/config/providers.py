@@ -31,6 +31,9 @@ PLACE_HOLDERS = frozenset(
 )
 """What may stand in braces in `url`, `fields`, `headers` and `authorization` (CONTRACT.md, HTTP ways out)."""
 
+SHORTEST_PATH = 16
+"""Characters of a secret path at least."""
+
 PLACE_HOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 """One of them; other braces are text."""
 
@@ -104,6 +107,21 @@ class ProviderReports(Table):
     secret: ProofSecret = Secret("")
 
 
+def _hard_to_guess(value: Secret) -> Secret:
+    if 0 < len(value.reveal()) < SHORTEST_PATH:
+        raise ValueError(f"has fewer than {SHORTEST_PATH} characters, and anybody could try it out")
+    return value
+
+
+class ProviderInbound(Table):
+    """[providers.NAME.inbound]: what players write back."""
+
+    secret: Annotated[SecretText, AfterValidator(_hard_to_guess)] = Secret("")
+    """The last part of the URL that texts come to; "" where none do."""
+    number: Path = ""
+    text: Path = ""
+
+
 class Provider(Table):
     """[providers.NAME], its profile's keys filled in."""
 
@@ -130,6 +148,7 @@ class Provider(Table):
     uncertain_wait: Duration = 10.0
     answer: ProviderAnswer = ProviderAnswer()
     reports: ProviderReports = ProviderReports()
+    inbound: ProviderInbound = ProviderInbound()
 
     @property
     def tells_later(self) -> bool:

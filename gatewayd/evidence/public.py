@@ -62,6 +62,8 @@ _PLAIN: Final = b"text/plain; charset=utf-8"
 
 _SHOWN: Final = Answer(PIXEL, content_type=b"image/gif", headers=(_NO_STORE, _NO_SNIFF))
 _TAKEN: Final = Answer(b"ok\n", content_type=_PLAIN)
+_HEARD: Final = Answer(b"", content_type=_PLAIN)
+"""To a player's text: some vendors, as Twilio, send the player what is answered."""
 _NOT_FOUND: Final = Answer(b"not found\n", 404, _PLAIN)
 _ASK_AGAIN: Final = Answer(b"not authorised\n", 401, _PLAIN, ((b"WWW-Authenticate", b'Basic realm="events"'),))
 """Postmark repeats for 10 hours what was not answered with 200, but gives up on a 403."""
@@ -243,7 +245,10 @@ class PublicPaths:
 
     @app.route("/dlr/<provider>/<token>", methods=["GET", "HEAD", "POST"])
     async def report(self, request: Request, provider: str, token: str) -> Reply:
-        """What a vendor says of a message; the answer comes once it is durable, and is the same for a bad token."""
+        """What a vendor says of a message, or a player wrote to it; the answer comes once it is durable.
+
+        It is the same for a bad token.
+        """
         if not self._reports.knows(provider):
             return _NOT_FOUND
         if request.method != b"HEAD":
@@ -251,7 +256,7 @@ class PublicPaths:
             if challenge:
                 return Answer(challenge, content_type=_PLAIN, headers=(_NO_STORE, _NO_SNIFF))
             await self._reports.record(provider, token, request)
-        return _TAKEN
+        return _HEARD if self._reports.brings_texts(provider, token) else _TAKEN
 
     @app.handle_errors(WrongCredentials)
     def wrong_credentials(self, request: Any, failure: Failure) -> Reply:

@@ -5,6 +5,7 @@ message a report is about says the signed token in its URL; of a vendor that has
 back beside each status.
 """
 
+import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,9 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.config import Provider
-from gatewayd.config.providers import ProviderReports
+from gatewayd.config.providers import ProviderInbound, ProviderReports
 from gatewayd.core.interfaces import EvidenceSink, IMeter
-from gatewayd.core.model import Evidence, Known, Receipt, part_of
+from gatewayd.core.model import Evidence, Inbound, Known, Receipt, part_of
+from gatewayd.core.number_readings import readings
 from gatewayd.core.redact import redact
 from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
@@ -24,7 +26,7 @@ from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.refused import RefusedPosts
 from gatewayd.evidence.vendors.proofs import PROOFS
-from gatewayd.evidence.vendors.reading import VendorSaid, read
+from gatewayd.evidence.vendors.reading import VendorSaid, VendorText, read, read_texts
 from gatewayd.evidence.vendors.request import ReportRequest
 
 EVENTS: Mapping[str, Event] = {
@@ -93,7 +95,8 @@ class VendorReports:
 
     def most_body(self, provider: str) -> int:
         """Octets that one report of a configured provider may have."""
-        return ABOUT_MANY if self._providers[provider].reports.token else ABOUT_ONE
+        table = self._providers[provider]
+        return ABOUT_MANY if table.reports.token or table.inbound.secret else ABOUT_ONE
 
     def challenge(self, provider: str, request: Any) -> bytes:
         """What Meta wants to read before it takes a URL for the reports on all messages; empty where it asks nothing.
@@ -106,8 +109,13 @@ class VendorReports:
         found = _CHALLENGE.search(request.query)
         return found[1] if found else b""
 
+    def brings_texts(self, provider: str, token: str) -> bool:
+        """Whether that is where texts of players come to, and not a message's reports."""
+        secret = self._providers[provider].inbound.secret.reveal()
+        return bool(secret) and hmac.compare_digest(token.encode(), secret.encode())
+
     async def record(self, name: str, token: str, request: Any) -> None:
-        """Return once all that a known provider's report says is durable.
+        """Return once all that a known provider's report says, or a player's text, is durable.
 
         A bad token, a report that says nothing and one that was told before are no reason to ask again. Raises Forged
         where the provider signs and this is not signed; Unreadable where its body is compressed; StoreUnavailable where
@@ -123,7 +131,8 @@ class VendorReports:
             self._clock.seconds(),
         )
         of_message = await self._facts(provider.reports, token, report)
-        is_about_ours = of_message.keys() != {None}
+        brings_texts = self.brings_texts(name, token)
+        is_about_ours = brings_texts or of_message.keys() != {None}
         try:
             self._prove(name, provider, report)
         except (Forged, Unreadable) as fault:
@@ -132,7 +141,9 @@ class VendorReports:
             raise
         if is_about_ours:
             self._refused.good(f"providers.{name}")
-        counts = False
+        counts = brings_texts and await self._record_texts(name, provider.inbound, report)
+        if counts and of_message == {None: []}:
+            return
         for message_id, facts in of_message.items():
             if message_id is None or not facts or self._recorded.is_full(message_id):
                 self._meter.evidence(name, "none", "orphaned" if message_id is None else "ignored")
@@ -145,6 +156,20 @@ class VendorReports:
         if not counts:
             # With the store down a report that counts gets 503: whatever does not must then get it too.
             await self._ping()
+
+    async def _record_texts(self, name: str, table: ProviderInbound, report: ReportRequest) -> bool:
+        """Make what players wrote durable; whether they wrote anything."""
+
+        def texts_in(body: bytes) -> tuple[VendorText, ...]:
+            return read_texts(table, report)
+
+        texts = await self._in_thread(texts_in, report.body)
+        for one in texts:
+            numbers = readings(one.number.encode("latin-1", "replace"))
+            hashes = dict.fromkeys(found for number in numbers for found in self._keys.number_hashes(number))
+            first, *others = hashes or ("",)
+            await self._evidence.record_inbound(Inbound(name, first, one.text, tuple(others)))
+        return bool(texts)
 
     async def _facts(
         self, table: ProviderReports, token: str, report: ReportRequest

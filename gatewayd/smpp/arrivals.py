@@ -11,11 +11,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gatewayd.core import number_readings
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink
 from gatewayd.core.model import Inbound, Receipt
 from gatewayd.core.remote_names import sealed
-from gatewayd.smpp import address, incoming, receipt
+from gatewayd.smpp import incoming, receipt
 from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
@@ -126,10 +127,10 @@ class Arrivals:
     def _numbers(self, request: smpp.DeliverSm | smpp.DataSm, region: str, *, repeated: bool) -> tuple[str, ...]:
         """The player's number in every reading: whose text it is, or whom the submit was for."""
         if not repeated:
-            return address.readings(request.source_addr, region)
+            return number_readings.readings(request.source_addr, region)
         # Some SMSCs turn a receipt's addresses round, others leave them as the submit had them.
         source, target = request.source_addr, request.destination_addr
-        return (*address.repeated(source, region), *address.repeated(target, region))
+        return (*number_readings.repeated(source, region), *number_readings.repeated(target, region))
 
     def _hashes(self, numbers: Sequence[str]) -> list[str]:
         """The hashes of these numbers, that of the first one by the present key first."""

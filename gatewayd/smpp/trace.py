@@ -7,8 +7,8 @@ are shown as they are, but for one that holds the number: they are what an engin
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from gatewayd.core.number_readings import digits
 from gatewayd.smpp import receipt
-from gatewayd.smpp.address import digits
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import BodyError, Tag
 from gatewayd.smpp.remote_ids import holds_number

@@ -177,6 +177,24 @@ def test_report_url_needs_the_public_listener() -> None:
     assert "providers.vendor.fields.dlr[0]: {report_url} needs [public]" in caught.value.errors
 
 
+@pytest.mark.parametrize(
+    ("inbound", "more", "said"),
+    [
+        ({"secret": "short", "number": "a", "text": "b"}, {}, "secret: has fewer than 16 characters"),
+        ({"secret": "x" * 16, "text": "b"}, {}, "number: is required with secret"),
+        ({"secret": "x" * 16, "number": "a"}, {}, "text: is required with secret"),
+        ({"secret": "x" * 16, "number": "a", "text": "b"}, {"carries": "im"}, "secret: only of SMS"),
+    ],
+)
+def test_texts_of_players_need_all_that_they_are_known_by(
+    inbound: dict[str, str], more: dict[str, str], said: str
+) -> None:
+    """Half of it would let every STOP go by unheard."""
+    with pytest.raises(ConfigError) as caught:
+        parse(tree(inbound=inbound, **more), {})
+    assert [line for line in caught.value.errors if line.startswith(f"providers.vendor.inbound.{said}")]
+
+
 def test_a_token_goes_out_and_comes_back() -> None:
     """Either alone would leave every message accepted for good; and without [public] nobody could bring it."""
     for keys, said in (

@@ -528,6 +528,67 @@ def test_with_one_url_for_all_the_store_down_is_a_reason_to_come_again() -> None
     assert world.state == (State.DELIVERED, "ad")
 
 
+SECRET = "texts-come-here-0123456789"
+WITH_TEXTS = ONE | {"inbound": {"secret": SECRET, "number": "From", "text": "Body"}}
+
+
+@pytest.mark.parametrize("number", ["+447700900123", "447700900123", "00447700900123", "whatsapp:+447700900123"])
+@pytest.mark.parametrize("kind", [FORM, "application/json", "query"])
+def test_a_player_who_writes_stop_to_a_vendor_is_stopped(number: str, kind: str) -> None:
+    """As by an SMSC: of the label that wrote last, and Smartico hears it. What is answered no vendor sends on."""
+    world = World(**WITH_TEXTS)
+    world.mark()
+    world.answered()
+    fields = {"MessageSid": "SM2", "From": number, "To": "+447700900999", "Body": " Stop! "}
+    body = b"" if kind == "query" else json.dumps(fields).encode() if "json" in kind else urlencode(fields).encode()
+    method, query = ("GET", urlencode(fields)) if kind == "query" else ("POST", "")
+    answer = world.answer(method, query, body, "" if kind == "query" else kind, token=SECRET)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n")
+    stopped = not number.startswith("whatsapp")
+    assert world.state == (State.SENT, "au" if stopped else "a")
+    assert bool(world.store.db.stops) == stopped
+
+
+def test_other_texts_change_nothing_and_reports_still_come() -> None:
+    """One URL may bring both; a wrong one is answered like one of a report, and brings neither."""
+    world = World(**WITH_TEXTS)
+    world.mark()
+    world.answered()
+    assert world.post({"From": "+447700900123", "Body": "When does it stop?"}, token=SECRET) == 200
+    assert world.post({"From": "+447700900124", "Body": "STOP"}, token=SECRET) == 200
+    assert world.post({"From": "Amazing", "Body": "STOP"}, token=SECRET) == 200
+    assert world.post({"Body": "STOP"}, token=SECRET) == 200
+    for token in (SECRET + "x", SECRET[:-1], "", TOKEN):
+        assert world.post({"From": "+447700900123", "Body": "STOP"}, token=token or "x") == 200
+    assert world.state == (State.SENT, "a")
+    assert world.post({"id": "A", "status": "DELIVERED"}) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_text_is_as_durable_as_a_report_and_as_secret() -> None:
+    """With the store down it comes again; nothing of it is logged."""
+    world = World(**WITH_TEXTS)
+    world.mark()
+    world.answered()
+    world.store.down = True
+    with capturedLogs() as events:
+        assert world.post({"From": "+447700900123", "Body": "STOP"}, token=SECRET) == 503
+        world.store.down = False
+        assert world.post({"From": "+447700900123", "Body": "STOP"}, token=SECRET) == 200
+    assert world.state == (State.SENT, "au")
+    assert not [event for event in events if "7700900123" in str(event)]
+
+
+def test_texts_are_proven_as_reports_are() -> None:
+    """Where the vendor signs, the secret URL alone is not enough."""
+    world = World(**WITH_TEXTS | {"reports": ONE["reports"] | {"signature": "twilio", "secret": "s"}})
+    world.mark()
+    world.answered()
+    assert world.post({"From": "+447700900123", "Body": "STOP"}, token=SECRET) == 403
+    assert world.state == (State.SENT, "a")
+
+
 @pytest.mark.parametrize("down", [False, True])
 def test_a_bad_token_is_answered_like_a_good_one(down: bool) -> None:
     """While the store is down, too: then nothing is durable, and both come again."""

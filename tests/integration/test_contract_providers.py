@@ -59,6 +59,7 @@ class World(Outside):
                 "url": self.first.url,
                 "fields": FIELDS | {"dlr": "{report_token}"},
                 "reports": REPORTS | {"token": "all.*.ref", "status": "all.*.status", "id": "all.*.id"},
+                "inbound": {"secret": "t" * 20, "number": "msisdn", "text": "text"},
             },
             "inbox": {"url": self.inbox.url, "carries": "im"} | common | {"fields": FIELDS | {"to": "{address}"}},
         }
@@ -166,6 +167,20 @@ def test_a_vendor_with_one_url_for_all_reports(world: World) -> None:
     assert call(world.public, "/dlr/hooked/reports", body, {"Content-Type": "application/json"}) == 200
     for message_id, status in zip(ids, ("delivered", "failed", "rejected"), strict=True):
         world.told(message_id, "accepted", status)
+
+
+def test_a_player_who_writes_stop_to_a_vendor_gets_no_more(world: World) -> None:
+    """Smartico hears it, and the next SMS is refused; nothing is answered that a vendor could send on."""
+    message_id = world.send("hooked", ext_user_id="abroad")
+    world.told(message_id, "accepted")
+    body = urlencode({"msisdn": "4915112345678", "text": "STOP"}).encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = world.http("POST", f"/dlr/hooked/{'t' * 20}", body, kind, port=world.public)
+    assert (reply.status, reply.body) == (200, b"")
+    world.told(message_id, "accepted", "unsubscribed")
+    assert world.post("/hooked/sms", world.sms_fields(ext_user_id="abroad")).json["error_code"] == 5
+    assert "15112345678" not in world.everything_in_redis()
+    assert "15112345678" not in world.daemon.log.read_text()
 
 
 @pytest.mark.parametrize(("word", "status"), [("UNDELIVERABLE", "failed"), ("REJECTED", "rejected")])

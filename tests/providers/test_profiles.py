@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd.config import Provider
 from gatewayd.config.profiles import filled, profiles
-from gatewayd.evidence.vendors.reading import VendorSaid
+from gatewayd.evidence.vendors.reading import VendorSaid, VendorText, read_texts
 from gatewayd.evidence.vendors.reading import read as read_report
 from gatewayd.evidence.vendors.request import ReportRequest
 from gatewayd.providers.answers import Verdict, read
@@ -55,6 +55,26 @@ def reasons(name: str, data: Any, *, form: bool = False) -> list[str]:
     body = urlencode(data).encode() if form else json.dumps(data).encode()
     request = ReportRequest("POST", "https://x", "", {"content-type": FORM if form else ""}, body, 0.0)
     return [fact.reason for fact in read_report(provider(name).reports, request)]
+
+
+def test_a_profile_names_where_a_players_text_stands() -> None:
+    """As its vendor documents inbound messages."""
+    number, stop = "447700900123", "STOP"
+    posts: dict[str, Any] = {
+        "infobip": {"results": [{"messageId": "M", "from": number, "to": "x", "text": stop, "cleanText": ""}]},
+        "twilio": {"MessageSid": "SM1", "From": number, "To": "x", "Body": stop},
+        "vonage": {"msisdn": number, "to": "x", "messageId": "M", "text": stop, "type": "text", "keyword": stop},
+        "sinch": {"type": "mo_text", "from": number, "to": "x", "body": stop},
+        "telnyx": {
+            "data": {"event_type": "message.received", "payload": {"from": {"phone_number": number}, "text": stop}}
+        },
+        "plivo": {"From": number, "To": "x", "Text": stop, "MessageUUID": "U"},
+        "kannel": {"from": number, "text": stop},
+    }
+    assert posts.keys() == profiles().keys()
+    for name, data in posts.items():
+        request = ReportRequest("POST", "https://x", "", {}, json.dumps(data).encode(), 0.0)
+        assert read_texts(provider(name).inbound, request) == (VendorText(number, stop),), name
 
 
 def test_a_profile_names_why_a_message_did_not_arrive() -> None:

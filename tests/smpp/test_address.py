@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gatewayd.core.contact import readable_number
 from gatewayd.core.errors import PermanentFailure
-from gatewayd.smpp.address import destination, digits, readings, repeated, source, validity
+from gatewayd.core.number_readings import digits, readings, repeated
+from gatewayd.smpp.address import destination, source, validity
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gatewayd.smpp import address, incoming, receipt, remote_ids, trace
+from gatewayd.core.number_readings import readings
+from gatewayd.smpp import incoming, receipt, remote_ids, trace
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import MAX_LENGTH, Command, Tag, encode
 from gatewayd.smpp.events import RequestCame
@@ -30,7 +31,7 @@ def read(stream: bytes) -> int:
         for alphabet in ("gsm", "gsm-packed", "latin1"):
             incoming.text_of(event.pdu, alphabet)  # type: ignore[arg-type]
         for number in (event.pdu.source_addr, event.pdu.destination_addr):
-            address.readings(number, "GB")
+            readings(number, "GB")
         if said is not None:
             remote_ids.IdsSeen().lookups(said.ids, "auto")
             remote_ids.lookups(said.ids, "decimal")
@@ -151,6 +152,6 @@ def test_a_number_costs_little_whatever_it_is(number: str) -> None:
     """Longer ones are not looked at."""
     began = time.thread_time()
     for region in ("GB", "US", "DE", "IT", ""):
-        address.readings(number.encode("latin-1", "replace"), region)
-        address.readings(number.encode("latin-1", "replace") * 1000, region)
+        readings(number.encode("latin-1", "replace"), region)
+        readings(number.encode("latin-1", "replace") * 1000, region)
     assert time.thread_time() - began < 0.5

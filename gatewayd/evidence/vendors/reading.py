@@ -1,10 +1,13 @@
-"""What a report says, by the paths of [providers.NAME.reports]. Pure; nothing here raises, whatever came."""
+"""What a report says, by the paths of [providers.NAME.reports], and what a player wrote, by those of .inbound.
+
+Pure; nothing here raises, whatever came.
+"""
 
 from typing import Any
 
 from msgspec import Struct
 
-from gatewayd.config.providers import ProviderReports
+from gatewayd.config.providers import ProviderInbound, ProviderReports
 from gatewayd.core import paths
 from gatewayd.evidence.vendors.request import ReportRequest
 
@@ -26,6 +29,26 @@ class VendorSaid(Struct, frozen=True):
     word: str
     token: str = ""
     reason: str = ""
+
+
+class VendorText(Struct, frozen=True):
+    """A text that a player sent. Printing it shows neither number nor text."""
+
+    number: str
+    text: str
+
+    def __repr__(self) -> str:
+        return "<VendorText>"
+
+
+def read_texts(table: ProviderInbound, request: ReportRequest) -> tuple[VendorText, ...]:
+    """The texts in a post, in its order; none where it has nothing at the text's path."""
+    for data in request.data():
+        texts = paths.texts(data, table.text)
+        if texts:
+            numbers = paths.texts(data, table.number)
+            return tuple(VendorText(_beside(place, numbers), text) for place, text in texts.items())[:MOST]
+    return ()
 
 
 def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ...]:
