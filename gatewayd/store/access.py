@@ -17,6 +17,9 @@ from gatewayd.store.sentinel import Sentinels
 
 SENTINEL_PORT = 26379
 
+TIMEOUT = 30
+"""Seconds that one address of Redis has to take a connection where the endpoint names none, as Twisted has it."""
+
 
 def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> IStreamClientEndpoint:
     """How the configured Redis is reached; a TLS one with the certificates of the table, where it names any.
@@ -31,9 +34,8 @@ def redis_endpoint(reactor: Any, table: Redis, jitter: Callable[[], float]) -> I
         return plain
     places = iter(said.plain)
     host, port = (said.named[part] if part in said.named else next(places) for part in ("host", "port"))
-    return _encrypted(
-        table, host, HostnameEndpoint(reactor, host, int(port), bindAddress=said.named.get("bindAddress"))
-    )
+    timeout, bound = float(said.named.get("timeout", TIMEOUT)), said.named.get("bindAddress")
+    return _encrypted(table, host, HostnameEndpoint(reactor, host, int(port), timeout, bindAddress=bound))
 
 
 def _sentinels(reactor: Any, table: Redis, jitter: Callable[[], float]) -> Sentinels:
