@@ -112,7 +112,7 @@ class Options(usage.Options):
 
     def read(self) -> Config:
         """The configuration. Raises ConfigError with what is wrong, and with what a directory can't be opened for."""
-        return load(self["config"], os.environ, self["instance"])
+        return load(self["config"], os.environ, self["instance"], again="loaded" in self)
 
 
 def makeService(options: Options) -> IService:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, WARN, Finding
+from gatewayd.config import small_file
 from gatewayd.config.clear_text import beyond_loopback
 from gatewayd.config.endpoint_words import words
 from gatewayd.config.pem import certificates, signing_key
@@ -168,7 +169,7 @@ def secrets(path: Path) -> list[Finding]:
     in them than a secret, of which only the last line break is dropped.
     """
     try:
-        raw = tomllib.loads(path.read_text("utf-8-sig"))
+        raw = tomllib.loads(small_file.text(path))
         open_file = bool(path.stat().st_mode & stat.S_IROTH)
     except (OSError, ValueError, RecursionError):
         return []

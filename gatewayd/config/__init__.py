@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError
 
-from gatewayd.config import doors, pem
+from gatewayd.config import doors, pem, small_file
 from gatewayd.config.as_written import items_of, tables_of
 from gatewayd.config.contradictions import contradictions
 from gatewayd.config.data_coding import following
@@ -109,14 +109,15 @@ class Config(Table):
         return frozenset(own | ({self.bounces.domain} if self.bounces else set()))
 
 
-def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> Config:
+def load(path: str | Path, environ: Mapping[str, str], instance: str = "", *, again: bool = False) -> Config:
     """The configuration in the file at `path`; `instance`, if given, overrides the file's.
+
+    Who reads it `again` is at work, and waits for no pipe.
 
     Raises ConfigError with all that is wrong: unreadable or empty file, TOML syntax with its line, each bad key.
     """
     try:
-        # Some editors begin a file with a byte order mark.
-        text = Path(path).read_text("utf-8-sig")
+        text = small_file.text(path, waits=not again)
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
     except UnicodeDecodeError as error:

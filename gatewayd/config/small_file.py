@@ -1,22 +1,35 @@
-"""A file that the configuration names and that is read as a whole: a secret, a certificate, a key."""
+"""A file that is read as a whole: the configuration, and what it names: a secret, a certificate, a key."""
 
 import errno
 import os
 import stat
+from io import BytesIO, TextIOWrapper
 
 
-def read(path: str | os.PathLike[str], most: int) -> bytes:
+def read(path: str | os.PathLike[str], most: int, *, waits: bool = False) -> bytes:
     """What is in a regular file of at most `most` bytes. Raises OSError.
 
-    A device has no end, a pipe may have no beginning, and either would hold up the start, or a reload, for ever.
+    A device has no end, a pipe may have no beginning, and either would hold up the start, or a reload, for ever. With
+    `waits` somebody is there who would end that, and it may be a pipe, as a shell makes one of <(COMMAND).
     """
-    with open(path, "rb", opener=_without_waiting) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+    with open(path, "rb", opener=None if waits else _without_waiting) as opened:
+        if not (waits or stat.S_ISREG(os.fstat(opened.fileno()).st_mode)):
             raise OSError(errno.EINVAL, "Not a regular file")
         found = opened.read(most + 1)
     if len(found) > most:
         raise OSError(errno.EINVAL, f"Has more than {most} bytes")
     return found
+
+
+def text(path: str | os.PathLike[str], *, waits: bool = False) -> str:
+    """What is in a file of the operator's own text. Raises OSError, UnicodeDecodeError.
+
+    Some editors begin it with a byte order mark, and line breaks are those of any text file.
+    """
+    return TextIOWrapper(BytesIO(read(path, MOST_TEXT, waits=waits)), "utf-8-sig").read()
+
+
+MOST_TEXT = 16 * 1024 * 1024
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -15,10 +15,10 @@ from gatewayd.directories.sql import driver_module
 from gatewayd.directories.url import check_url
 
 
-def load(path: str | Path, environ: Mapping[str, str], instance: str = "") -> config.Config:
+def load(path: str | Path, environ: Mapping[str, str], instance: str = "", *, again: bool = False) -> config.Config:
     """As config.load. Raises ConfigError with its errors, and with what a directory can't be opened for."""
     try:
-        loaded = config.load(path, environ, instance)
+        loaded = config.load(path, environ, instance, again=again)
     except config.ConfigError as error:
         raise config.ConfigError([*error.errors, *_new(faults(error.directories), error.errors)]) from None
     if errors := list(faults({name: table.opening for name, table in loaded.directories.items()})):

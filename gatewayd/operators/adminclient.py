@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gatewayd.config import small_file
 from gatewayd.core.model import Json
 from gatewayd.operators.orders import OPERATOR
 
@@ -174,7 +175,7 @@ def open_client(config: Path, instance: str = "", operator: str = "") -> AdminCl
 
 def _listens(config: Path, instance: str) -> list[str]:
     try:
-        raw = tomllib.loads(config.read_text("utf-8-sig"))
+        raw = tomllib.loads(small_file.text(config, waits=True))
     except OSError as error:
         raise NoDaemon(f"cannot read {config}: {error.strerror} (gatewayctl --config FILE VERB)") from None
     except (ValueError, RecursionError) as error:

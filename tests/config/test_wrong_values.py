@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certificates import Authority
 from config_world import DKIM, EC_PUBLIC, RSA_PUBLIC, errors, raw
-from gatewayd.config import ConfigError, parse
+from gatewayd.config import ConfigError, load, parse
 
 
 def test_a_key_that_proves_nothing_is_told_beside_any_other_error() -> None:
@@ -565,6 +565,28 @@ def test_what_is_no_small_file_is_not_read(no_small_file: tuple[str, str]) -> No
         "relays.main.certificate",
     ]
     assert all(why in line and path in line and "canary-content" not in line for line in said)
+
+
+def test_a_configuration_that_is_no_file_holds_up_no_daemon(no_small_file: tuple[str, str]) -> None:
+    """A reload would wait for a pipe's writer with all that waits for it, and a device filled the host's memory."""
+    path, why = no_small_file
+    with pytest.raises(ConfigError, match=why) as refused:
+        load(path, {}, again=True)
+    assert refused.value.errors[0].startswith(f"{path}: ")
+    with pytest.raises(ConfigError, match="Has more than"):
+        load("/dev/zero", {})
+
+
+def test_a_configuration_may_come_from_a_shell_s_pipe() -> None:
+    """<(COMMAND) is read as a file is, where somebody is there to see it wait."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe:
+        pipe.write("[redis]\r\nendpoint = 7\r\n")
+    try:
+        with pytest.raises(ConfigError, match=r"redis\.endpoint"):
+            load(f"/dev/fd/{reader}", {})
+    finally:
+        os.close(reader)
 
 
 def test_a_secret_in_a_file_of_another_system_is_the_same(tmp_path: Path) -> None:

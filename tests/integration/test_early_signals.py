@@ -45,6 +45,9 @@ listen = ["unix:{directory}/admin.sock"]
     with fifo.open("w") as pipe:
         run.send_signal(signal.SIGHUP)
         pipe.write(text)
+        # What is at work waits for no pipe.
+        fifo.unlink()
+        fifo.write_text(text)
     first = []
     for line in run.stdout:
         first.append(line)
@@ -52,7 +55,6 @@ listen = ["unix:{directory}/admin.sock"]
             break
     else:
         pytest.fail(f"it ended: {run.wait()} {first}")
-    fifo.write_text(text)
     assert any("the configuration was read again" in line for line in run.stdout)
     run.terminate()
     run.communicate(timeout=300)
