@@ -169,7 +169,7 @@ KEYS: dict[str, Key] = {
         "beat",
         "never",
     ),
-    "beaten": Key("beaten:", "boot", "number", "the `count` of this process's latest heartbeat", "beat", "2 days"),
+    "beaten": Key("beaten:", "boot", "number", "the `count` of this process's latest heartbeat", "beat", "14 days"),
     "audit": Key(
         "audit:",
         "instance",

@@ -95,6 +95,13 @@ async def test_who_misses_a_heartbeat_of_its_own_says_so_to_all(pair: Pair) -> N
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_heartbeat_outlasts_a_host_that_sleeps_for_a_week(pair: Pair) -> None:
+    """A virtual machine that was paused so long with its Redis must not say that Redis came back empty."""
+    left = await pair.links[0].command("TTL", f"{pair.prefix}{KEYS['beaten'].short}boot-one.")
+    assert left > 7 * 86400
+
+
+@pytest_twisted.ensureDeferred
 async def test_nothing_is_leased_or_marked_until_each_peer_could_restate(pair: Pair) -> None:
     """Another server: who beats first waits for the one that lived before, however long that takes, and 3 s more."""
     message, queued = await pair.leased(pair.one), sms(pair.clock)

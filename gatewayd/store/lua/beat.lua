@@ -16,7 +16,7 @@ local ALL_HEARD = '9007199254740991'
 local RESTATING = 3000
 local RESTATING_MOST = 30000
 local TWO_BEATS = 2000
-local REMEMBERED = 2 * 86400
+local REMEMBERED = 14 * 86400
 
 -- Processes of the version before, which list nothing that they heard, may go on for a day.
 local function remember_since_when_lists_are_kept()
