@@ -121,15 +121,7 @@ class VendorReports:
         where the provider signs and this is not signed; Unreadable where its body is compressed; StoreUnavailable where
         it must come again.
         """
-        provider = self._providers[name]
-        report = ReportRequest(
-            request.method.decode("latin-1"),
-            f"{self._base_url}/dlr/{name}/{token}",
-            request.query.decode("latin-1"),
-            {key.decode("latin-1"): value.decode("latin-1") for key, value in request.headers},
-            request.body,
-            self._clock.seconds(),
-        )
+        provider, report = self._providers[name], self._report(name, token, request)
         of_message = await self._facts(provider.reports, token, report)
         brings_texts = self.brings_texts(name, token)
         is_about_ours = brings_texts or of_message.keys() != {None}
@@ -156,6 +148,16 @@ class VendorReports:
         if not counts:
             # With the store down a report that counts gets 503: whatever does not must then get it too.
             await self._ping()
+
+    def _report(self, name: str, token: str, request: Any) -> ReportRequest:
+        return ReportRequest(
+            request.method.decode("latin-1"),
+            f"{self._base_url}/dlr/{name}/{token}",
+            request.query.decode("latin-1"),
+            {key.decode("latin-1"): value.decode("latin-1") for key, value in request.headers},
+            request.body,
+            self._clock.seconds(),
+        )
 
     async def _record_texts(self, name: str, table: ProviderInbound, report: ReportRequest) -> bool:
         """Make what players wrote durable; whether they wrote anything."""
