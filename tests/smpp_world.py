@@ -21,6 +21,7 @@ from gatewayd.core.model import Handed, Message, Order, Sms
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.sandbox.smsc_session import SmscSession
 from gatewayd.smpp.channel import SmppChannel
+from labels import label
 from redis_server import until
 
 PHONE = "+447700900999"
@@ -30,18 +31,6 @@ def settings(port: int, **changed: Any) -> config.Smsc:
     """[smscs.NAME] for a simulator on `port`."""
     table = {"host": "127.0.0.1", "port": port, "system_id": "gw", "password": "secret"} | changed
     return config.Smsc.model_validate(table)
-
-
-def label(**changed: Any) -> config.Label:
-    """[labels.NAME] with as little as it can have."""
-    table: dict[str, Any] = {
-        "allow_from": ["127.0.0.1/32"],
-        "authorization": ["secret"],
-        "api_key": "key",
-        "callback_hosts": ["localhost"],
-        "directory": "players",
-    }
-    return config.Label.model_validate(table | changed)
 
 
 def order(number: int = 1, body: str = "Hello", routes: tuple[str, ...] = ("world",), **changed: Any) -> Order:

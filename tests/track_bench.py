@@ -6,7 +6,6 @@ from twisted.internet.task import Clock
 
 from at_once import run
 from fakes import FakeMeter, FakeStopList, FakeStore
-from gatewayd.config import Label
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import (
     Channel,
@@ -23,30 +22,13 @@ from gatewayd.core.model import (
 from gatewayd.core.status import Event, State
 from gatewayd.core.tokens import Keys
 from gatewayd.evidence.track import Tracker
+from labels import label
 
 KEYS = Keys(b"k" * 32)
-
-
 ID = "00000000-0000-4000-8000-000000000001"
-
-
 NUMBER = KEYS.number_hashes("+447700900123")[0]
-
-
 ADDRESS = KEYS.address_hashes("anna@players.example")[0]
-
-
 USER = KEYS.user_hashes("amazing", "p1")[0]
-
-
-LABEL: dict[str, Any] = {
-    "allow_from": ["127.0.0.1/32"],
-    "authorization": ["secret"],
-    "api_key": "key",
-    "callback_hosts": ["localhost"],
-    "directory": "players",
-    "suppress_for": "30d",
-}
 
 
 class Store(FakeStore):
@@ -91,7 +73,7 @@ class Bench:
         self.clock.advance(1000)
         self.store = Store(self.clock)
         self.meter = FakeMeter()
-        labels = {"amazing": Label.model_validate(LABEL | changed)}
+        labels = {"amazing": label(**{"suppress_for": "30d"} | changed)}
         self.received: list[Receipt] = []
         self.decisions: list[Decision] = []
         self.tracker = Tracker(

@@ -14,6 +14,7 @@ from gatewayd.check.bulk import aligned, alignment, bimi, unsubscribing, way_bac
 from gatewayd.check.dns import Resolver
 from gatewayd.check.finding import OK, SKIP, WARN
 from gatewayd.config import Config, parse
+from labels import LABEL
 
 LOOPBACK = "127.0.0.1"
 DKIM = "amazing.co"
@@ -51,16 +52,7 @@ async def test_a_way_back_that_leads_home_and_ones_that_do_not(served: Any) -> N
 
 def label(key: str, public: str = "", **changes: Any) -> Config:
     """A configuration of one label that signs as `key`, "" for not at all; `public` is its base_url, if any."""
-    own: dict[str, Any] = {
-        "allow_from": ["127.0.0.0/8"],
-        "authorization": ["secret"],
-        "api_key": "key",
-        "callback_hosts": ["*.smartico.ai"],
-        "email_senders": ["*@amazing.co"],
-        "directory": "players",
-        "relays": ["main"],
-        **changes,
-    }
+    own = LABEL | {"email_senders": ["*@amazing.co"], "relays": ["main"]} | changes
     if key:
         own["dkim"] = {"domain": key, "selector": "s", "private_key": ED25519}
     return parse(

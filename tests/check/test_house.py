@@ -10,14 +10,8 @@ from certificates import Authority
 from gatewayd.check.finding import FAIL, WARN, Finding
 from gatewayd.check.house import keeps_out, look, secrets
 from gatewayd.config import parse
+from labels import LABEL
 
-LABEL = {
-    "allow_from": ["127.0.0.0/8"],
-    "authorization": ["secret"],
-    "api_key": "key",
-    "callback_hosts": ["*.smartico.ai"],
-    "directory": "players",
-}
 PLAYERS = {"type": "sql", "driver": "sqlite3", "query": "SELECT 1"}
 
 

@@ -15,13 +15,14 @@ from twisted.logger import capturedLogs, formatEvent
 from at_once import run
 from conftest import FUZZ_EXAMPLES
 from fakes import FakeClaims, FakeMeter, FakeStopList, FakeStore
-from gatewayd.config import Label, Provider
+from gatewayd.config import Provider
 from gatewayd.core.model import Handed, Im, Message, Sms, part_of
 from gatewayd.core.status import State
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.vendor_reports import ABOUT_MANY, ABOUT_ONE, FACTS_A_MESSAGE
+from labels import label
 from public_world import at_once
 
 KEYS = Keys(b"k" * 32)
@@ -29,13 +30,6 @@ ID = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"
 TOKEN = KEYS.token(Purpose.REPORT, ID)
 NUMBER = KEYS.number_hashes("+447700900123")[0]
-LABEL = {
-    "allow_from": ["127.0.0.1/32"],
-    "authorization": ["secret"],
-    "api_key": "key",
-    "callback_hosts": ["localhost"],
-    "directory": "players",
-}
 STATES = {"DELIVERED": "delivered", "UNDELIVERABLE": "failed", "REJECTED": "rejected", "SENT": "accepted"}
 ONE = {"answer": {"ids": "id"}, "reports": {"id": "id", "status": "status", "states": STATES}}
 MANY = {
@@ -52,8 +46,7 @@ class World:
         self.clock.advance(1_800_000_000)
         self.store = FakeStore(self.clock)
         self.meter = FakeMeter()
-        label = Label.model_validate(LABEL)
-        self.tracker = Tracker(self.clock, self.store, FakeStopList(self.store), KEYS, {"amazing": label}, self.meter)
+        self.tracker = Tracker(self.clock, self.store, FakeStopList(self.store), KEYS, {"amazing": label()}, self.meter)
         table = {"url": "https://api.vendor.example/"} | (keys or ONE)
         self.public = PublicPaths(
             self.clock,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from zope.interface.verify import verifyObject
 
-from gatewayd.config import Label
+import labels
 from gatewayd.core.errors import ErrorCode
 from gatewayd.core.interfaces import IMeter
 from gatewayd.core.model import BindState, Channel, Degraded, QueueState, WayState
@@ -18,17 +18,7 @@ from gatewayd.core.status import Report
 from gatewayd.operators.metrics import Metrics, unreconciled, waiting
 
 EMAIL, SMS, IM = Channel
-LABEL = Label.model_validate(
-    {
-        "allow_from": ["127.0.0.0/8"],
-        "authorization": ["secret"],
-        "api_key": "key",
-        "callback_hosts": ["*.smartico.ai"],
-        "directory": "players",
-        "relays": ["main"],
-        "sms_routes": [{"prefix": "", "via": ["world"]}],
-    }
-)
+LABEL = labels.label(relays=["main"], sms_routes=[{"prefix": "", "via": ["world"]}])
 
 
 @pytest.fixture
@@ -118,12 +108,12 @@ def test_attempts_callbacks_and_evidence_count(metrics: Metrics, registry: Colle
     metrics.settled("amazing", SMS, "uncertain", 3.0)
     metrics.reported("amazing", Report.DELIVERED, "again", 7.0)
     metrics.evidence("world", "delivered", "parked")
-    for name, labels in (
+    for name, where in (
         ("gatewayd_attempts_total", {"label": "amazing", "channel": "sms", "outcome": "uncertain"}),
         ("gatewayd_callbacks_total", {"label": "amazing", "status": "delivered", "result": "again"}),
         ("gatewayd_evidence_total", {"source": "world", "event": "delivered", "result": "parked"}),
     ):
-        assert registry.get_sample_value(name, labels) == 1
+        assert registry.get_sample_value(name, where) == 1
     assert registry.get_sample_value("gatewayd_callback_age_seconds_sum", {"result": "again"}) == 7.0
 
 

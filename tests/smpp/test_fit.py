@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from gatewayd.smpp import text
 from gatewayd.smpp.fit import Fit
+from labels import label
 from smpp_texts import DEFAULTS
-from smpp_world import label, settings
+from smpp_world import settings
 
 
 def fit(**smscs: dict[str, Any]) -> Fit:

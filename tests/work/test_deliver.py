@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+import labels
 from at_once import run
 from fakes import FakeStopList, FakeStore
 from gatewayd.config import Label, Secret, Smsc, SmsRoute
@@ -26,12 +27,7 @@ from intake_world import recipients_of
 KEYS = Keys(b"k" * 32)
 ID = "00000000-0000-4000-8000-000000000001"
 PLAYER = Recipient(email="anna@players.example", phone="07700 900123")
-LABEL: dict[str, Any] = {
-    "allow_from": ["127.0.0.1/32"],
-    "authorization": ["secret"],
-    "api_key": "key",
-    "callback_hosts": ["localhost"],
-    "directory": "players",
+WAYS: dict[str, Any] = {
     "relays": ["main", "backup"],
     "sms_routes": [{"prefix": "+44", "via": ["uk", "world"]}, {"prefix": "", "via": ["world"]}],
 }
@@ -39,7 +35,7 @@ LABEL: dict[str, Any] = {
 
 def label(**changed: Any) -> Label:
     """[labels.amazing]"""
-    return Label.model_validate(LABEL | changed)
+    return labels.label(**WAYS | changed)
 
 
 @implementer(IRecipientDirectory)
