@@ -6,7 +6,7 @@ by this.
 
 from twisted.internet.interfaces import IReactorTime
 
-from gatewayd.core.in_a_row import InARow
+from gatewayd.core.in_a_row import InARow, Run
 
 ENOUGH = 3
 """Different messages in a row that were refused so: one alone may be a matter of that one."""
@@ -17,15 +17,16 @@ ENOUGH_REJECTED = 10
 ENOUGH_HARD = 100
 """The same where it said that nobody has the address: an old list has ten in a row, but hardly so many."""
 
-_IT = ""  # there is one next hop to count for
+_ALL = ""  # what is a next hop's own reason hits all labels alike
 
 
 class OwnReasons:
     """The answers of one next hop since it last took a message. `what` it is given.
 
     It says in so many words that a reason is its own, or it rejects one message after the other: an account that is
-    blocked, a host that it does not relay for and a sender that it does not know look like that. Either counts for as
-    long as in_a_row.py says: what was refused may have gone by another way, and does not come again.
+    blocked, a host that it does not relay for and a sender that it does not know look like that. The sender is one
+    label's: what is rejected is counted by label. Either counts for as long as in_a_row.py says: what was refused may
+    have gone by another way, and does not come again.
     """
 
     def __init__(self, clock: IReactorTime, what: str) -> None:
@@ -36,22 +37,37 @@ class OwnReasons:
 
     def refused(self, message_id: str, said: str) -> None:
         """It refused this message for a reason of its own, in these words."""
-        self._refused.failed(_IT, said, message_id)
+        self._refused.failed(_ALL, said, message_id)
 
-    def rejected(self, message_id: str, said: str, *, hard: bool = False) -> None:
+    def rejected(self, label: str, message_id: str, said: str, *, hard: bool = False) -> None:
         """It refused this message for good, and for what it is, in these words; `hard`: nobody has the address."""
         self._refused.forget()
-        (self._hard if hard else self._rejected).failed(_IT, said, message_id)
+        (self._hard if hard else self._rejected).failed(label, said, message_id)
+
+    def works(self, label: str) -> None:
+        """It took a message of this label, or has nothing against it but for now."""
+        self._refused.forget()
+        self._rejected.worked(label)
+        self._hard.worked(label)
 
     def forget(self) -> None:
-        """It works, or its configuration was changed."""
+        """Its configuration was changed."""
         for count in (self._refused, self._rejected, self._hard):
             count.forget()
 
     def words(self) -> str:
-        """For people: that it refuses everything, and with what; empty where it does not."""
+        """For people: that it refuses everything, or all of `labels`, and with what; empty where it does not."""
         for _, run in self._refused.found():
             return f"it refuses every {self._what}, the latest with {run.why}"
-        for _, run in (*self._rejected.found(), *self._hard.found()):
+        for _, run in self._rejecting():
             return f"it rejects one {self._what} after the other, the latest with {run.why}"
         return ""
+
+    def labels(self) -> tuple[str, ...]:
+        """Of which it rejects one message after the other; none where it refuses everything, or nothing."""
+        if any(self._refused.found()):
+            return ()
+        return tuple(sorted({label for label, _ in self._rejecting()}))
+
+    def _rejecting(self) -> list[tuple[str, Run]]:
+        return [*self._rejected.found(), *self._hard.found()]

@@ -91,7 +91,8 @@ class WaysOut:
                 if not is_up:
                     yield Degraded(kind, name, f"{kind} {name} is down{reason and ': ' + reason}; {hit}")
                 elif name in states and (own := states[name].refuses):
-                    yield Degraded(kind, name, f"{kind} {name} takes nothing: {own}; {hit}")
+                    of = f" of {some_names(states[name].refuses_of)}" if states[name].refuses_of else ""
+                    yield Degraded(kind, name, f"{kind} {name} takes nothing{of}: {own}; {hit}")
                 elif name in states and (why := _why_deaf(states[name])):
                     lost = f"it brings no receipts and no STOP ({why})"
                     yield Degraded(kind, name, f"{kind} {name} has no bind that receives: {lost}; {hit}")

@@ -117,7 +117,7 @@ class HttpChannel(Service):
             verdict = Verdict.THROTTLED
         if verdict is Verdict.TAKEN:
             vendor.health.answered(now)
-            vendor.accepted(order.message.id, answer)
+            vendor.accepted(order.message, answer)
             # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
             several = "*" in vendor.settings.answer.ids
             parts = tuple(part_of(name, order.message.id, one) for one in reading.ids) if several else ()
@@ -128,7 +128,7 @@ class HttpChannel(Service):
             raise Uncertain(lost, route=name)
         if verdict is Verdict.REJECTED:
             vendor.health.answered(now)
-            vendor.own_reasons.rejected(order.message.id, said)
+            vendor.own_reasons.rejected(order.message.label, order.message.id, said)
             raise PermanentFailure(reason)
         if verdict is Verdict.THROTTLED:
             vendor.health.answered(now)

@@ -14,7 +14,7 @@ from gatewayd.core import backlog
 from gatewayd.core.at_most import has_ended
 from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Down, TemporaryFailure
-from gatewayd.core.model import WayState
+from gatewayd.core.model import Message, WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.slots import Slots
@@ -105,6 +105,7 @@ class Vendor:
             handed=self._handed,
             throttled=self._pace.throttles,
             refuses=refuses,
+            refuses_of=self.own_reasons.labels(),
         )
 
     def _long_pause(self) -> str:
@@ -180,11 +181,11 @@ class Vendor:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
 
-    def accepted(self, message_id: str, answer: Answered) -> None:
+    def accepted(self, message: Message, answer: Answered) -> None:
         """It accepted the message."""
-        self._backlog.accepted(message_id, answer.written_at)
+        self._backlog.accepted(message.id, answer.written_at)
         self._handed += 1
-        self.own_reasons.forget()
+        self.own_reasons.works(message.label)
         self._pace.accepted(answer.written_at)
 
     async def connect(self, listened: float = 0.0) -> None:

@@ -159,6 +159,7 @@ class Account:
             binds=binds,
             unreadable=self.unreadable,
             refuses=refuses,
+            refuses_of=self._own_reasons.labels(),
             receipts=self.unknown_states.words(),
         )
 
@@ -270,9 +271,9 @@ class Account:
             self._backlog.accepted(token.message_id, self._answered_at - answer.seconds)
         meaning = self.meaning(answer.status)
         if meaning is Disposition.PERMANENT:
-            self._own_reasons.rejected(token.message_id, status_name(answer.status))
+            self._own_reasons.rejected(token.label, token.message_id, status_name(answer.status))
         elif meaning in _OF_THE_MESSAGE:
-            self._own_reasons.forget()
+            self._own_reasons.works(token.label)
         elif meaning is not Disposition.THROTTLED:
             self._own_reasons.refused(token.message_id, status_name(answer.status))
         self._owner.answered(self, answer)

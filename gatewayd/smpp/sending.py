@@ -66,7 +66,8 @@ class Sender:
 
         for index in range(len(taken), len(submits)):
             progress = tuple(taken)
-            token = Token(message.id, progress, last=index == len(submits) - 1, number=order.address)
+            last = index == len(submits) - 1
+            token = Token(message.id, progress, last=last, number=order.address, label=message.label)
             try:
                 if window is not None:
                     # Before this segment may have to wait: a crash must not leave uncertain what was answered.

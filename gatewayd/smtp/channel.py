@@ -182,7 +182,7 @@ class SmtpChannel(Service):
             # Not before: thousands of messages may wait for a relay that is down.
             mail = mail or await self._prepare(order, sending)
             headers = esp_header(route.settings.provider, order.message.id, self._keys)
-            return await route.try_once(order.message.id, self._envelope(order, mail), mail, headers, before_wire)
+            return await route.try_once(order.message, self._envelope(order, mail), mail, headers, before_wire)
 
         routes = [name for name in order.routes if name in self._routes]
         return await first_that_takes(routes, by, none=_NONE_CONFIGURED)

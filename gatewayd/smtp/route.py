@@ -13,7 +13,7 @@ from gatewayd.config import Relay
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.failover import Setback
 from gatewayd.core.interfaces import BeforeWire
-from gatewayd.core.model import Handed, WayState
+from gatewayd.core.model import Handed, Message, WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.rate import NotNow, Rate
 from gatewayd.core.slots import Slot, Slots
@@ -89,6 +89,7 @@ class RelayRoute:
             handed=self._handed,
             throttled=self._throttled,
             refuses=refuses,
+            refuses_of=self._own_reasons.labels(),
         )
 
     # -- its life -----------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ class RelayRoute:
     # -- one message --------------------------------------------------------------------------------------------
 
     async def try_once(
-        self, message_id: str, envelope: Envelope, mail: ComposedMail, headers: bytes, before_wire: BeforeWire
+        self, message: Message, envelope: Envelope, mail: ComposedMail, headers: bytes, before_wire: BeforeWire
     ) -> Handed | Setback:
         """Send it, with `headers` in front. Raises what ends the message's attempt as a whole."""
         domain = mail.recipient.rpartition("@")[2].lower()
@@ -142,7 +143,7 @@ class RelayRoute:
             return Setback(f"{self.name}: {error.reason}", not_before=error.not_before, counts=False)
         except RelayTrouble as trouble:
             return Setback(f"{self.name} is in trouble: {trouble.reason}")
-        self._note(message_id, answer)
+        self._note(message, answer)
         # The first mail after a start comes before the relay's EHLO: what that said was not known above.
         at_once = answer.stage is Stage.MAIL and not answer.ambiguous
         return (at_once and self._never_takes(mail, content)) or self._judge(domain, answer)
@@ -190,14 +191,14 @@ class RelayRoute:
                 self._bare_until = now + BARE_FOR
         return answer
 
-    def _note(self, message_id: str, answer: RelayAnswer) -> None:
+    def _note(self, message: Message, answer: RelayAnswer) -> None:
         """Whether it speaks of itself; a connection that was lost says nothing."""
         if answer.code and verdict_of(answer) is RelayVerdict.ROUTE:
-            self._own_reasons.refused(message_id, str(answer))
+            self._own_reasons.refused(message.id, str(answer))
         elif answer.code and verdict_of(answer) is RelayVerdict.REFUSED:
-            self._own_reasons.rejected(message_id, str(answer), hard=is_hard(answer))
+            self._own_reasons.rejected(message.label, message.id, str(answer), hard=is_hard(answer))
         elif answer.code:
-            self._own_reasons.forget()
+            self._own_reasons.works(message.label)
 
     def _judge(self, domain: str, answer: RelayAnswer) -> Handed | Setback:
         said = f"{self.name} said {answer}" if answer.code else f"{self.name}: {answer}"

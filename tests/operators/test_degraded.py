@@ -16,6 +16,7 @@ class Ways:
     def __init__(self, **why_down: str) -> None:
         self.why_down = why_down
         self.refuses: dict[str, str] = {}
+        self.refuses_of: dict[str, tuple[str, ...]] = {}
         self.binds: tuple[BindState, ...] = ()
         self.receipts: dict[str, str] = {}
 
@@ -30,6 +31,7 @@ class Ways:
                 not why,
                 reason=why,
                 refuses=self.refuses.get(name, ""),
+                refuses_of=self.refuses_of.get(name, ()),
                 binds=self.binds,
                 receipts=self.receipts.get(name, ""),
             )
@@ -74,6 +76,11 @@ def test_a_way_that_is_up_and_refuses_everything_is_named() -> None:
     assert said(WaysOut({Channel.SMS: ways}, {"amazing": label((), ("", ("uk", "world")))}, kind_of)) == {
         ("smsc", "uk"): "smsc uk takes nothing: it refuses every submit; it carries sms of amazing"
     }
+    ways = Ways(uk="")
+    ways.refuses, ways.refuses_of = {"uk": "it rejects one submit after the other"}, {"uk": ("other",)}
+    labels = {name: label((), ("", ("uk",))) for name in ("amazing", "other")}
+    text = "smsc uk takes nothing of other: it rejects one submit after the other; it carries sms of amazing, other"
+    assert said(WaysOut({Channel.SMS: ways}, labels, kind_of)) == {("smsc", "uk"): text}
 
 
 def test_an_smsc_by_which_no_receipt_can_come_is_named() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 from twisted.internet import reactor
 from twisted.internet.defer import DeferredList
 
@@ -9,7 +10,7 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Status
 from redis_server import until
-from smpp_world import World, order, refusal, running, settings
+from smpp_world import World, label, order, refusal, running, settings
 
 OWN_REASONS = [
     *(Status.RSYSERR, Status.RX_T_APPN, Status.RDELIVERYFAILURE),
@@ -122,6 +123,24 @@ async def test_an_smsc_that_rejects_one_message_after_the_other_says_so() -> Non
         verdict[0] = Status(0)
         await world.send(order(11))
         assert world.channel.states()["world"].refuses == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_label_of_which_an_smsc_rejects_every_sms_is_said_though_it_takes_those_of_others() -> None:
+    """A sender that is not registered is one brand's."""
+    verdict = [Status.RINVSRCADR]
+    options = {"labels": {"amazing": label(), "other": label()}}
+    async with running(Behaviour(judge=lambda _: verdict[0]), options=options) as (world, _):
+        for number in range(10):
+            assert world.channel.states()["world"].refuses == ""
+            verdict[0] = Status.RINVSRCADR
+            await DeferredList([world.send(order(number))], consumeErrors=True)
+            verdict[0] = Status(0)
+            one = order(100 + number)
+            await world.send(replace(one, message=replace(one.message, label="other")))
+        assert world.channel.states()["world"].refuses_of == ("amazing",)
+        await world.send(order(11))
+        assert (world.channel.states()["world"].refuses, world.channel.states()["world"].refuses_of) == ("", ())
 
 
 @pytest_twisted.ensureDeferred

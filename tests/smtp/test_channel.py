@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 from twisted.internet.defer import DeferredList
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 
@@ -168,6 +169,26 @@ async def test_a_relay_that_rejects_one_mail_after_the_other_says_so() -> None:
         w.relays["main"].decide = lambda step, argument: None
         await w.send(order(11))
         assert w.channel.states()["main"].refuses == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_label_of_which_a_relay_rejects_every_mail_is_said_though_it_takes_those_of_others() -> None:
+    """A sender that an ESP did not verify is one brand's: its mails end as rejected, between others that go out."""
+    async with world(labels={"amazing": label(), "other": label()}) as w:
+        ours = [order(100 + number) for number in range(10)]
+        others = [replace(one, message=replace(one.message, label="other")) for one in ours]
+        for number, other in enumerate(others):
+            assert w.channel.states()["main"].refuses == ""
+            w.relays["main"].decide = lambda step, argument: b"550 5.7.1 not verified" if step == "MAIL" else None
+            await failure(w.send(order(number)))
+            w.relays["main"].decide = lambda step, argument: None
+            await w.send(other)
+        state = w.channel.states()["main"]
+        words = "it rejects one mail after the other, the latest with 550 5.7.1 not verified (MAIL)"
+        assert (state.refuses, state.refuses_of) == (words, ("amazing",))
+        await w.send(order(11))
+        state = w.channel.states()["main"]
+        assert (state.refuses, state.refuses_of) == ("", ())
 
 
 @pytest_twisted.ensureDeferred

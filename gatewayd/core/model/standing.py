@@ -46,8 +46,8 @@ class WayState(Struct, frozen=True):
     `word` says it in a word (up, down, bound, backing-off, ...), `reason` why, redacted; `since` is seconds since the
     epoch. `rate` is the configured limit per second (0: none), `in_flight` of `window` are unanswered now, `handed`
     and `throttled` count since the process started: taken by the next hop, and asked by it to slow down. `binds` are
-    those of an SMSC, of which `unreadable` receipts and texts came. `refuses` says why one that is up takes nothing,
-    `receipts` what is wrong with those that it brings.
+    those of an SMSC, of which `unreadable` receipts and texts came. `refuses` says why one that is up takes nothing, or
+    nothing of the labels `refuses_of`, `receipts` what is wrong with those that it brings.
     """
 
     up: bool
@@ -62,6 +62,7 @@ class WayState(Struct, frozen=True):
     binds: tuple[BindState, ...] = ()
     unreadable: int = 0
     refuses: str = ""
+    refuses_of: tuple[str, ...] = ()
     receipts: str = ""
 
 
