@@ -251,12 +251,13 @@ class PublicPaths:
         """
         if not self._reports.knows(provider):
             return _NOT_FOUND
+        taken = _HEARD if self._reports.brings_texts(provider, token) else _TAKEN
         if request.method != b"HEAD":
             challenge = self._reports.challenge(provider, request)
             if challenge:
                 return Answer(challenge, content_type=_PLAIN, headers=(_NO_STORE, _NO_SNIFF))
             await self._reports.record(provider, token, request)
-        return _HEARD if self._reports.brings_texts(provider, token) else _TAKEN
+        return taken
 
     @app.handle_errors(WrongCredentials)
     def wrong_credentials(self, request: Any, failure: Failure) -> Reply:

@@ -122,8 +122,8 @@ class VendorReports:
         it must come again.
         """
         provider, report = self._providers[name], self._report(name, token, request)
-        of_message = await self._facts(provider.reports, token, report)
         brings_texts = self.brings_texts(name, token)
+        of_message = await self._facts(provider.reports, token, report)
         is_about_ours = brings_texts or of_message.keys() != {None}
         try:
             self._prove(name, provider, report)

@@ -573,6 +573,22 @@ def test_a_text_is_as_durable_as_a_report_and_as_secret() -> None:
     assert not [event for event in events if "7700900123" in str(event)]
 
 
+def test_a_vendor_may_go_while_its_text_is_recorded() -> None:
+    """A reload in between takes nothing from the answer."""
+    world = World(**WITH_TEXTS)
+    world.mark()
+    world.answered()
+    latest_to = world.store.latest_to
+
+    async def reloaded(hashes: Any) -> Any:
+        world.public.reload({}, {})
+        return await latest_to(hashes)
+
+    world.store.latest_to = reloaded  # type: ignore[method-assign]
+    assert world.post({"From": "+447700900123", "Body": "STOP"}, token=SECRET) == 200
+    assert world.state == (State.SENT, "au")
+
+
 def test_texts_are_proven_as_reports_are() -> None:
     """Where the vendor signs, the secret URL alone is not enough."""
     world = World(**WITH_TEXTS | {"reports": ONE["reports"] | {"signature": "twilio", "secret": "s"}})
