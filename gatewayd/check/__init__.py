@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.task import deferLater
 
 from gatewayd.check import bulk, dns, house, neighbours, players, providers, redis
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
@@ -38,8 +39,12 @@ async def look_at_everything(
             found.append(finding)
             tell(finding)
 
-    looks = list(_looks(reactor, config, lookup or dns.Resolver(reactor)))
-    await gatherResults([Deferred.fromCoroutine(one(what, look)) for what, look in looks], consumeErrors=True)
+    running = []
+    for what, look in _looks(reactor, config, lookup or dns.Resolver(reactor)):
+        running.append(Deferred.fromCoroutine(one(what, look)))
+        # What has come for the others is read first: to begin all may take a busy machine longer than one may take.
+        await deferLater(reactor, 0)
+    await gatherResults(running, consumeErrors=True)
     return found
 
 
