@@ -45,6 +45,9 @@ _WIDE = {
 """Names that mails give a charset, to the codec that reads them: what is written under such a name often needs the
 wider one of its kind."""
 
+_FOREIGN_WORD = re.compile(rb"[\xc0-\xff]{3,}")
+_BEYOND_ASCII = re.compile(rb"[\x00-\x7f]+")
+
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -89,7 +92,19 @@ def text_of(raw: bytes, charset: str = "") -> str:
         return raw.decode()
     except UnicodeDecodeError:
         # One character that was cut, or that the charset lacks, leaves the others as they are.
-        return raw.decode(wide, "replace") if wide else raw.decode("latin-1")
+        return raw.decode(wide, "replace") if wide else raw.decode(_guessed(raw))
+
+
+def _guessed(raw: bytes) -> str:
+    """The charset of what names none and is no UTF-8: one of the Russian two where words are wholly of such letters.
+
+    In both of these the letters are the last 64 octets; the small ones, which are most, are not in the same half.
+    """
+    words = b"".join(_FOREIGN_WORD.findall(raw))
+    if 4 * len(words) < 3 * len(_BEYOND_ASCII.sub(b"", raw)):
+        return "latin-1"
+    small = len(words.translate(None, bytes(range(0xE0))))
+    return "cp1251" if 2 * small > len(words) else "koi8-r"
 
 
 def from_base64(body: bytes) -> bytes:

@@ -770,6 +770,15 @@ def test_damaged_reports(data: st.DataObject) -> None:
     assert read(bytes(raw)).kind not in (Kind.DELIVERED, Kind.RELAYED, Kind.COMPLAINED)
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "cp1251", "koi8-r"])
+def test_russian_words_in_no_named_charset(charset: str) -> None:
+    """As old mail systems write them: read as a mail reader would, by which letters there are."""
+    text = "Ваше сообщение в ящик не было доставлено.\n\n  anna@players.example\n    Такой пользователь не найден\n"
+    head = "From: MAILER-DAEMON@mx.example\nTo: b+x@bounces.example\nSubject: Ошибка\n\n"
+    found = read((head + text).encode(charset))
+    assert (found.kind, found.recipient) == (Kind.FAILED, "anna@players.example")
+
+
 # --- the corpus -----------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from encoded_ways import LINK, WAYS, in_base64
 from gatewayd.core.addresses import addresses_in
-from gatewayd.core.encoded import decodings
+from gatewayd.core.encoded import decodings, text_of
 
 JANE = "jane.player@players.example"
 NUMBER = "+447700900184"
@@ -47,3 +47,17 @@ def test_an_address_is_found_in_an_encoded_word() -> None:
     assert addresses_in(f"rfc822;{in_base64(JANE)}") == [JANE]
     assert addresses_in(f"Jane <{JANE}>, {JANE}") == [JANE]
     assert addresses_in("nobody") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Die Zustellung schlug endg\xfcltig fehl",
+        "hyv\xe4\xe4 p\xe4iv\xe4\xe4, y\xf6\xf6n",
+        "\xd0\xbf\xd1\x80\xd0",
+        "\xe9t\xe9",
+    ],
+)
+def test_what_names_no_charset_and_is_not_russian_stays_byte_by_byte(text: str) -> None:
+    """Single letters beyond ASCII, or two, and UTF-8 that was cut."""
+    assert text_of(text.encode("latin-1")) == text
