@@ -6,12 +6,32 @@ Knows no session.
 from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from zope.interface import implementer
 
 from gatewayd import config
 from gatewayd.core.tls import client_options
 
 CONNECT_TIMEOUT = 10.0  # seconds
+
+
+@implementer(IHandshakeListener)
+class Dialled(Protocol):
+    """A connection that knows whether TLS, where it was asked for, has begun."""
+
+    def __init__(self) -> None:
+        self._is_encrypted = False
+
+    def handshakeCompleted(self) -> None:
+        """Twisted: TLS is there."""
+        self._is_encrypted = True
+
+    def in_full(self, trouble: str) -> str:
+        """`trouble`, and that it is TLS which never began: many who speak none just wait, or hang up."""
+        if self._is_encrypted or not ISSLTransport.providedBy(self.transport):
+            return trouble
+        return f"{trouble}, and TLS had not begun: does the other side speak it on this port?"
 
 
 def each_host(smsc: config.Smsc) -> tuple[config.Smsc, ...]:

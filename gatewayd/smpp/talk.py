@@ -8,13 +8,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TooLate
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from gatewayd.core import tls
 from gatewayd.core.unread import UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Command
+from gatewayd.smpp.dial import Dialled
 
 PATIENCE = 10.0
 """Seconds for one answer."""
@@ -27,7 +28,7 @@ class Trouble(Exception):
     """The conversation is over; the text says why, without number or password."""
 
 
-class Talk(Protocol):
+class Talk(Dialled):
     """A connection on which each question waits for the answer with its number.
 
     Receipts and texts are taken and kept; with `takes` false they are put off (ESME_RX_T_APPN), for the SMSC to bring
@@ -37,6 +38,7 @@ class Talk(Protocol):
     transport: Any
 
     def __init__(self, reactor: Any, *, takes: bool = True) -> None:
+        super().__init__()
         self._takes = takes
         self.requests: list[smpp.DeliverSm | smpp.DataSm] = []
         self.on_request: Callable[[], object] = lambda: None
@@ -75,7 +77,7 @@ class Talk(Protocol):
         try:
             return await waiting
         except TooLate:
-            raise Trouble(f"no answer in {patience:.0f} s") from None
+            raise Trouble(self.in_full(f"no answer in {patience:.0f} s")) from None
 
     async def ask(self, pdu: smpp.Pdu) -> smpp.Pdu:
         """`put` and `answer`."""
@@ -115,7 +117,7 @@ class Talk(Protocol):
         self._lost = True
         if self._unread is not None:
             self._unread.end()
-        self._why = tls.fault(reason.value) or self._why
+        self._why = tls.fault(reason.value) or self.in_full(self._why)
         waiting, self._waiting = self._waiting, {}
         for each in waiting.values():
             if not each.called:

@@ -6,17 +6,18 @@ Owns nothing that outlives the connection. It knows no message, no account and n
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from gatewayd.core import tls
 from gatewayd.core.lateness import READING, overslept
 from gatewayd.core.unread import LONGEST, UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.dial import Dialled
 from gatewayd.smpp.events import Bound, Closed, Event
 from gatewayd.smpp.session import SmppSession
 
@@ -46,12 +47,13 @@ class Holder(Protocol):
         """The connection is gone; why, the session's last event said."""
 
 
-class Wire(TwistedProtocol):
+class Wire(Dialled):
     """One connection: carries bytes between the transport and the session, and ticks it."""
 
     transport: Any
 
     def __init__(self, clock: IReactorTime, session: SmppSession, request: smpp.Bind, holder: Holder) -> None:
+        super().__init__()
         self.session = session
         self.gone: Deferred[None] = Deferred()
         self.bound_for = 0.0
@@ -99,7 +101,7 @@ class Wire(TwistedProtocol):
             self._unread.end()
         # It ends in one way or the other by chance, and a bind that is refused so is one trouble, and one line.
         hung_up = "the other side hung up" if reason.check(ConnectionClosed) else type(reason.value).__name__
-        text = f"connection lost: {tls.fault(reason.value) or hung_up}"[:200]
+        text = f"connection lost: {tls.fault(reason.value) or self.in_full(hung_up)}"[:200]
         for event in self.session.connection_lost(text):
             self._holder.happened(self, event)
         if self._bound_at is not None:
@@ -181,7 +183,8 @@ class Wire(TwistedProtocol):
         for event in events:
             if isinstance(event, Bound):
                 self._bound_at = self._clock.seconds()
-            closed = closed or isinstance(event, Closed)
+            if isinstance(event, Closed):
+                closed, event = True, structs.replace(event, reason=self.in_full(event.reason))
             self._holder.happened(self, event)
         self._write()
         self.schedule()

@@ -86,6 +86,40 @@ async def test_probe_says_what_tls_disliked(tmp_path: Path) -> None:
         await smsc.stop()
 
 
+class HangingUp(Protocol):
+    """Hangs up on whatever it reads."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """No PDU of clear text."""
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+
+@pytest_twisted.ensureDeferred
+async def test_probe_says_that_tls_did_not_begin() -> None:
+    """Who speaks none has no word for it."""
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(HangingUp))
+    for tls in (True, False):
+        (found,) = await probe(reactor, settings(port.getHost().port, tls=tls))
+        assert "the connection was closed" in found.text
+        assert ("TLS had not begun" in found.text) is tls
+    await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_probe_says_that_the_other_side_speaks_tls() -> None:
+    """Its alert is no length of a PDU."""
+
+    def alert() -> Protocol:
+        speaker = Protocol()
+        speaker.dataReceived = lambda data: speaker.transport.write(b"\x15\x03\x03\0\x02\x02\x50")  # type: ignore
+        return speaker
+
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(alert))  # type: ignore[arg-type]
+    (found,) = await probe(reactor, settings(port.getHost().port))
+    assert "it may want tls = true" in found.text
+    await port.stopListening()
+
+
 @pytest_twisted.ensureDeferred
 async def test_both_probes_follow_bind_auto() -> None:
     """Where there is no transceiver, the pair is looked at, and named among the lines to paste."""

@@ -3,15 +3,19 @@
 import socket
 from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
+from zope.interface import alsoProvides
 
 from gatewayd.core.model import Receipt
+from gatewayd.sandbox.smsc_behaviour import Behaviour
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import encode
 from gatewayd.smpp.wire import REQUESTS_AT_ONCE
@@ -150,6 +154,25 @@ def test_more_receipts_than_can_be_stored_at_once_are_left_unread() -> None:
     world.channel.stopService()
     memory.advance(10)
     assert memory.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_bind_that_is_not_answered_for_want_of_tls_says_so(encrypted: bool) -> None:
+    """An SMSC that speaks none waits for the rest of a PDU of hundreds of megabytes."""
+    memory = Memory(Behaviour(bind_mute=True))
+    with capturedLogs() as logs:
+        world = memory.world()
+        (link,) = world.channel._accounts["world"]._binds._links
+        assert link.window.wire is not None
+        alsoProvides(link.window.wire.transport, ISSLTransport)
+        if encrypted:
+            link.window.wire.handshakeCompleted()
+        memory.advance(16)
+    (line,) = [event["reason"] for event in logs if "is down" in event["log_format"]]
+    assert line.startswith("bind was not answered")
+    assert ("TLS had not begun" in line) is not encrypted
+    world.channel.stopService()
+    memory.advance(10)
 
 
 def test_who_never_reads_is_given_up_and_bound_anew() -> None:

@@ -8,6 +8,9 @@ import struct
 HEADER = 16
 MAX_LENGTH = 65536
 
+_TLS_ALERT = 0x1503
+"""The first octets of a record in which a TLS server says that it could make nothing of what it read."""
+
 _U32 = struct.Struct(">I")
 
 
@@ -44,7 +47,8 @@ class Framer:
         while size - at >= 4:
             (length,) = _U32.unpack_from(source, at)
             if not HEADER <= length <= self._max_length:
-                raise FramingError(f"command_length {length}", tuple(whole))
+                hint = ", as TLS begins: it may want tls = true" if length >> 16 == _TLS_ALERT else ""
+                raise FramingError(f"command_length {length}{hint}", tuple(whole))
             if size - at < length:
                 break
             whole.append(bytes(source[at : at + length]))
