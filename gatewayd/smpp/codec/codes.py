@@ -34,7 +34,7 @@ RESPONSE = 0x80000000
 
 
 class Status(IntEnum):
-    """command_status (SMPP 3.4, 5.1.3), names without ESME_."""
+    """command_status (SMPP 3.4, 5.1.3; from 0x100 on 5.0, 4.7.6), names without ESME_."""
 
     ROK = 0x00
     RINVMSGLEN = 0x01
@@ -84,6 +84,11 @@ class Status(IntEnum):
     RINVOPTPARAMVAL = 0xC4
     RDELIVERYFAILURE = 0xFE
     RUNKNOWNERR = 0xFF
+    RSERTYPUNAUTH = 0x100
+    RPROHIBITED = 0x101
+    RSERTYPUNAVAIL = 0x102
+    RSERTYPDENIED = 0x103
+    RINVDCS = 0x104
 
 
 PASSWORD_ROOM = 8
@@ -163,6 +168,11 @@ DISPOSITIONS: dict[int, Disposition] = {
     Status.RINVPARLEN: Disposition.PERMANENT,
     Status.RMISSINGOPTPARAM: Disposition.PERMANENT,
     Status.RINVOPTPARAMVAL: Disposition.PERMANENT,
+    Status.RSERTYPUNAUTH: Disposition.PERMANENT,
+    Status.RPROHIBITED: Disposition.CONFIGURATION,
+    Status.RSERTYPUNAVAIL: Disposition.RETRY,
+    Status.RSERTYPDENIED: Disposition.PERMANENT,
+    Status.RINVDCS: Disposition.PERMANENT,
     Status.RINVCMDLEN: Disposition.OUR_FAULT,
     Status.RINVCMDID: Disposition.OUR_FAULT,
 }

@@ -444,13 +444,15 @@ def test_statuses_lead_to_what_the_specification_and_the_field_ask_for() -> None
     assert disposition(0x08) is Disposition.RETRY
     assert disposition(0x04) is Disposition.SESSION
     assert disposition(0x0E) is Disposition.CONFIGURATION
+    assert disposition(0x101) is Disposition.CONFIGURATION
+    assert disposition(0x102) is Disposition.RETRY
     assert disposition(0x0B) is Disposition.PERMANENT
     assert disposition(0x03) is Disposition.OUR_FAULT
     for unlisted in (0x400, 0x4FF, 0x45, 0xFF, 0x12345678):
         assert disposition(unlisted) is Disposition.LIMITED
     permanent = {
         *(0x01, 0x06, 0x07, 0x0A, 0x0B, 0x0C, 0x15, 0x33, 0x34, 0x40, 0x42, 0x43, 0x44, 0x48, 0x49, 0x50, 0x51),
-        *(0x54, 0x55, 0x61, 0x62, 0x63, 0x65, 0x66, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4),
+        *(0x54, 0x55, 0x61, 0x62, 0x63, 0x65, 0x66, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0x100, 0x103, 0x104),
     }
     assert {status for status, what in DISPOSITIONS.items() if what is Disposition.PERMANENT} == permanent
 
@@ -458,6 +460,7 @@ def test_statuses_lead_to_what_the_specification_and_the_field_ask_for() -> None
 def test_numbers_have_names_for_the_log() -> None:
     """Known ones by the specification's names, vendors' in hexadecimal."""
     assert status_name(0x58) == "ESME_RTHROTTLED"
+    assert status_name(0x104) == "ESME_RINVDCS"
     assert status_name(0x400) == "0x00000400"
     assert command_name(0x80000004) == "submit_sm_resp"
     assert command_name(0x00010200) == "0x00010200"
