@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gatewayd.core.status import Event
+from gatewayd.smpp.codec.gsm import decode_gsm, unpack
 from gatewayd.smpp.codec.pdu import DataSm, DeliverSm, Tag
 from gatewayd.smpp.incoming import without_udh
 from gatewayd.smpp.remote_ids import AROUND, cleaned
@@ -138,6 +139,9 @@ def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = Non
     if not announced and not _BEGINS_LIKE_ONE.match(content):
         return None
     said = _pairs(content)
+    if not said and not tlv_id:
+        # Written in septets, as all that this SMSC writes in GSM 03.38.
+        said = _pairs(decode_gsm(unpack(pdu.user_data[:_LONGEST_SCANNED])))
     text_id = cleaned(said.get("id", ""))
     words_id = cleaned(said.pop("id of words", ""))
     ids = tuple(dict.fromkeys(filter(None, (tlv_id, words_id, text_id))))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from conftest import FUZZ_EXAMPLES
 from gatewayd.core.status import Event
+from gatewayd.smpp.codec.gsm import pack
 from gatewayd.smpp.codec.pdu import DataSm, DeliverSm, Tag, decode
 from gatewayd.smpp.receipt import EVENTS, STATES, ReceiptText, read
 from gatewayd.smpp.remote_ids import IdRule, forms, lookups, stored
@@ -370,3 +371,11 @@ def test_the_usual_form_says_what_any_form_says(message_id: str, state: str, err
     usual += " text:id:9 stat:UNDELIV" if echo else ""
     for esm_class in (0, 4):
         assert read(receipt(usual, esm_class)) == read(receipt(" " + usual, esm_class))
+
+
+def test_a_receipt_in_septets_is_read() -> None:
+    """As an SMSC writes it that packs all its texts in GSM 03.38; what is announced and no such thing is said so."""
+    assert settled(receipt(pack(TEXTS[0].encode()))) == ("0f1E", Event.DELIVERED)
+    nothing = read(receipt(b"\x01\x02\x03" * 40))
+    assert nothing is not None
+    assert nothing.ids == ()
