@@ -33,11 +33,15 @@ _USUAL: Mapping[Channel, Policy] = {
     Channel.SMS: _Usual("hold"),
     Channel.IM: _Usual("hold"),
 }
-"""For a route that this process never had in its configuration: its channel's default (CONTRACT.md)."""
+"""A channel's default (CONTRACT.md)."""
 
 
 class Policies:
-    """Those of the routes of one channel. A route that a reload takes away keeps the one that it had."""
+    """Those of the routes of one channel. A route that a reload takes away keeps the one that it had.
+
+    Of one that this process never had, as a relay that got another name at a restart, nobody knows: where any of the
+    configured holds, it does; else the channel's default counts.
+    """
 
     def __init__(self, channel: Channel, configured: Mapping[str, Policy]) -> None:
         self._channel = channel
@@ -62,4 +66,8 @@ class Policies:
         return self._of(route).uncertain_wait
 
     def _of(self, route: str) -> Policy:
-        return self._configured.get(route) or self._former.get(route) or _USUAL[self._channel]
+        return self._configured.get(route) or self._former.get(route) or self._strictest()
+
+    def _strictest(self) -> Policy:
+        holding = (policy for policy in self._configured.values() if policy.on_uncertain == "hold")
+        return next(holding, _USUAL[self._channel])

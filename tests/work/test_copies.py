@@ -2,6 +2,7 @@
 
 import pytest
 
+from gatewayd.config.ways import Relay
 from gatewayd.core.model import Channel, Email, Leased, Message
 from gatewayd.core.retry import RELAY
 from gatewayd.core.status import State
@@ -31,3 +32,15 @@ def test_a_clock_that_was_set_back_puts_no_copy_off(back: float) -> None:
     """Counted from each look anew, the ten seconds would not end before the clock has caught up with the mark."""
     assert next_at(NOW + back) < NOW
     assert next_at(NOW + back, NOW - 1) == NOW + 9
+
+
+def test_a_relay_that_got_another_name_at_a_restart_still_holds() -> None:
+    """Of the old name this process knows nothing: it holds where any of the configured does, and SMS by default."""
+    relays = {
+        "backup": Relay(host="relay.example"),
+        "postfix": Relay(host="relay.example", on_uncertain="hold", uncertain_wait="3s"),
+    }
+    renamed = Policies(Channel.EMAIL, relays)
+    assert (renamed.holds("main"), renamed.wait("main"), renamed.holds("backup")) == (True, 3.0, False)
+    assert not Policies(Channel.EMAIL, {"backup": Relay(host="relay.example")}).holds("main")
+    assert Policies(Channel.SMS, {"uk": Relay(host="relay.example")}).holds("world")
