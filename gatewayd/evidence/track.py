@@ -146,8 +146,12 @@ class Tracker:
         if receipt.event is not None and known is not None and known.state not in FINAL:
             await self.record(Evidence(receipt.message_id, receipt.event, receipt.smsc, receipt.detail))
 
-    def give_up(self, receipt: Receipt) -> None:
-        """A parked receipt was given up: no message of ours bears its id."""
+    async def give_up(self, receipt: Receipt) -> None:
+        """The last look at a parked receipt: where no message of ours bears its id, that is said."""
+        result, message_id = await self._store.record_receipt(receipt, park=False, by_number=True)
+        if result != "unknown":
+            await self._receipted(receipt, result, message_id)
+            return
         if self._is_about_the_whole(receipt):
             return
         self._meter.evidence("receipt", receipt.event or "none", "orphaned")

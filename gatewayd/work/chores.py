@@ -83,8 +83,7 @@ class Chores:
     async def _look_at_parked(self) -> None:
         due, orphans = await self._store.parked_receipts(PARKED)
         await self._together(self._evidence.look_again(receipt) for receipt in due)
-        for receipt in orphans:
-            self._evidence.give_up(receipt)
+        await self._together(self._evidence.give_up(receipt) for receipt in orphans)
 
     async def _together(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
         """All at once: what is asked of the store in one turn of the reactor is one call to it."""

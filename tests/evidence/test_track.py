@@ -136,11 +136,24 @@ def test_a_parked_receipt_of_somebody_else_resolves_nothing() -> None:
     for receipt in due:
         run(bench.tracker.look_again(receipt))
     assert (len(due), bench.state) == (2, State.UNCERTAIN)
-    bench.clock.advance(3601)
-    _, orphans = run(bench.store.parked_receipts(10))
+    for seconds in (60, 300, 3601):
+        bench.clock.advance(seconds)
+        _, orphans = run(bench.store.parked_receipts(10))
     for receipt in orphans:
-        bench.tracker.give_up(receipt)
+        run(bench.tracker.give_up(receipt))
     assert bench.meter.facts[-2:] == [("receipt", "delivered", "orphaned")] * 2
+
+
+def test_the_last_look_at_a_parked_receipt_may_find_its_message() -> None:
+    """The process that had it on the wire is known as dead only by then."""
+    bench = Bench()
+    run(bench.tracker.record_receipt(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    bench.clock.advance(5)
+    [receipt], _ = run(bench.store.parked_receipts(10))
+    bench.marked()
+    bench.clock.advance(61)
+    run(bench.tracker.give_up(replace(receipt, parked_at=bench.clock.seconds() - 10)))
+    assert (bench.state, bench.told) == (State.DELIVERED, "ad")
 
 
 def test_a_late_answer_ends_the_uncertainty() -> None:

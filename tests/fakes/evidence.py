@@ -66,6 +66,6 @@ class FakeEvidence:
         """See EvidenceSink."""
         self.looked.append(receipt)
 
-    def give_up(self, receipt: Receipt) -> None:
+    async def give_up(self, receipt: Receipt) -> None:
         """See EvidenceSink."""
         self.given_up.append(receipt)

@@ -182,12 +182,12 @@ class FakeFacts(FakePart):
         due: list[Receipt] = []
         orphans: list[Receipt] = []
         for receipt in [r for r, at in self.db.parked.items() if at <= now][:limit]:
-            age = now - receipt.parked_at
-            if age >= PARKED_FOR:
+            age, planned = now - receipt.parked_at, self.db.parked[receipt]
+            if age >= PARKED_FOR and planned >= receipt.parked_at + PARKED_FOR:
                 del self.db.parked[receipt]
                 orphans.append(receipt)
             else:
-                self.db.parked[receipt] = receipt.parked_at + next(at for at in LOOKS if age < at)
+                self.db.parked[receipt] = receipt.parked_at + next((at for at in LOOKS if age < at), age + 60)
                 due.append(receipt)
         return due, orphans
 

@@ -358,6 +358,22 @@ async def test_a_parked_receipt_is_looked_at_again_after_a_jump(redis: tuple[Red
     assert looks >= 3
 
 
+@pytest_twisted.ensureDeferred
+async def test_no_look_at_a_parked_receipt_is_left_out_where_all_slept(redis: tuple[RedisLink, ShiftedClock]) -> None:
+    """A host paused for hours, a clock set on: it may be the only word of an SMS whose process died in that moment."""
+    link, clock = redis
+    store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
+    await store.beat(first=True, dead_after=15)
+    await store.record_receipt(Receipt("uk", ("r1",), Event.DELIVERED, "receipt"), park=True)
+    clock.advance(5 * 3600)
+    [due], orphans = await store.parked_receipts(10)
+    assert (due.remote_ids, orphans) == (("r1",), [])
+    assert await store.parked_receipts(10) == ([], [])
+    clock.advance(61)
+    due_now, [orphan] = await store.parked_receipts(10)
+    assert (due_now, orphan.remote_ids) == ([], ("r1",))
+
+
 @pytest.mark.parametrize("whose", ["ours", "Redis'"])
 @pytest.mark.parametrize("jump", [-3600.0, -3.0, 3.0, 3600.0])
 @pytest_twisted.ensureDeferred

@@ -42,5 +42,5 @@ class EvidenceSink(Protocol):
     async def look_again(self, receipt: Receipt) -> None:
         """A parked receipt is due to be matched once more."""
 
-    def give_up(self, receipt: Receipt) -> None:
-        """A parked receipt waited for long enough: no message of ours bears its id."""
+    async def give_up(self, receipt: Receipt) -> None:
+        """A parked receipt waited for long enough: unless its last look finds a message, none of ours bears its id."""
