@@ -4,13 +4,9 @@ Owns the vendors. It tries once: it never retries a message, and imports no stor
 is asked is templates.py's, what an answer says answers.py's, waiting and connections vendor.py's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.config import Provider
@@ -18,10 +14,10 @@ from gatewayd.core.errors import Down, NotWritten, PermanentFailure, TemporaryFa
 from gatewayd.core.failover import Setback, first_that_takes
 from gatewayd.core.host_addresses import Resolving
 from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
-from gatewayd.core.model import Handed, Order, WayState, part_of
+from gatewayd.core.kept_ways import KeptWays, OnAnswer, count_nothing
+from gatewayd.core.model import Handed, Order, part_of
 from gatewayd.core.pace import Reserve
 from gatewayd.core.redact import redact
-from gatewayd.core.replace import replace_changed
 from gatewayd.http_client.answers import asked_for
 from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.providers.answers import Reading, Verdict, read
@@ -33,9 +29,6 @@ from gatewayd.providers.words import words_of
 ReportUrl = Callable[[str, str], str]
 """`report_url(provider, message_id)`: where reports about this message go; "" where nobody listens."""
 
-OnAnswer = Callable[[str, str, float], None]
-"""`on_answer(provider, status, seconds)`: one request was answered, or "none" came."""
-
 _OWN_TROUBLE = frozenset({401, 402, 403, 404, 405, 407, 408, 421})
 """Statuses beside 3xx and 5xx that fault the vendor, or our account with it, and no message."""
 
@@ -43,15 +36,9 @@ _SLOW_DOWN = 429
 _UNAVAILABLE = 503
 
 
-def _count_nothing(provider: str, status: str, seconds: float) -> None:
-    """For who counts no answers."""
-
-
 @implementer(IChannel, ISharedRoutes)
-class HttpChannel(Service):
+class HttpChannel(KeptWays[Vendor]):
     """All vendors of one kind. `reserve` is IStore.reserve."""
-
-    log = Logger()
 
     def __init__(
         self,
@@ -61,7 +48,7 @@ class HttpChannel(Service):
         report_url: ReportUrl,
         reserve: Reserve,
         jitter: Callable[[], float],
-        on_answer: OnAnswer = _count_nothing,
+        on_answer: OnAnswer = count_nothing,
     ) -> None:
         self._reactor = reactor
         self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
@@ -69,22 +56,17 @@ class HttpChannel(Service):
         self._reserve = reserve
         self._jitter = jitter
         self._on_answer = on_answer
-        self._leaving: set[Deferred[None]] = set()
-        self._vendors = {name: self._vendor(name, settings) for name, settings in providers.items()}
-
-    # IChannel -------------------------------------------------------------------------------------------------
+        super().__init__(providers, LIVE_KEYS, self._vendor)
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
         """As IChannel.send."""
-
-        async def attempt(route: str) -> Handed | Setback:
-            return await self.attempt(route, order, before_wire)
-
-        return await first_that_takes(order.routes, attempt, none="no provider is routed to")
+        return await first_that_takes(
+            order.routes, lambda route: self.attempt(route, order, before_wire), none="no provider is routed to"
+        )
 
     async def attempt(self, route: str, order: Order, before_wire: BeforeWire) -> Handed | Setback:
         """See ISharedRoutes."""
-        vendor = self._vendors.get(route)
+        vendor = self._ways.get(route)
         if vendor is None or not vendor.up:
             return Setback(self._why_down(route))
         url = self._report_url(route, order.message.id)
@@ -144,80 +126,9 @@ class HttpChannel(Service):
             vendor.health.answered(now)
         return Setback(reason, not_before=later or None)
 
-    def why_not(self, routes: Sequence[str]) -> str:
-        """See IChannel."""
-        if any(name in self._vendors and self._vendors[name].up for name in routes):
-            return ""
-        return "; ".join(map(self._why_down, routes))
-
-    def knows(self, route: str) -> bool:
-        """See ISharedRoutes."""
-        return route in self._vendors
-
-    def _why_down(self, route: str) -> str:
-        """For a message's timeline."""
-        vendor = self._vendors.get(route)
-        return vendor.why_down() if vendor is not None else f"{route} is configured no more"
-
-    def routes(self) -> Mapping[str, bool]:
-        """Each vendor, and whether it may be given messages."""
-        return {name: vendor.up for name, vendor in self._vendors.items()}
-
-    def heard_since(self, route: str) -> float:
-        """See IChannel: reports come to our public listener."""
-        vendor = self._vendors.get(route)
-        return vendor.heard_since if vendor is not None else 0.0
-
-    def tells_later(self, route: str) -> bool:
-        """See IChannel: where a vendor is told where its reports go."""
-        vendor = self._vendors.get(route)
-        return vendor is not None and vendor.reports
-
-    # Operating ------------------------------------------------------------------------------------------------
-
-    def states(self) -> Mapping[str, WayState]:
-        """See IChannel."""
-        return {name: vendor.state() for name, vendor in self._vendors.items()}
-
     def reconfigure(self, providers: Mapping[str, Provider]) -> None:
         """New configuration: what stays as it was keeps its connections."""
-        self._vendors, gone = replace_changed(self._vendors, providers, LIVE_KEYS, self._started)
-        for vendor in gone:
-            self._let_go(vendor)
-
-    def startService(self) -> None:
-        """Begin to look after every vendor."""
-        Service.startService(self)
-        for vendor in self._vendors.values():
-            vendor.start()
-
-    def stopService(self) -> Deferred[None]:
-        """What is on the wire gets its answer (up to 20 s), then the connections close."""
-        Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        for vendor in self._vendors.values():
-            self._let_go(vendor)
-        # However one of them ends: what the others have on the wire is waited for.
-        await DeferredList(list(self._leaving))
-
-    def _let_go(self, vendor: Vendor) -> None:
-        leaving = Deferred.fromCoroutine(vendor.stop())
-        self._leaving.add(leaving)
-
-        def gone(result: Failure | None) -> None:
-            self._leaving.discard(leaving)
-            if isinstance(result, Failure):
-                self.log.failure("{provider} did not stop well", result, provider=vendor.name)
-
-        leaving.addBoth(gone)
-
-    def _started(self, name: str, settings: Provider) -> Vendor:
-        vendor = self._vendor(name, settings)
-        if self.running:
-            vendor.start()
-        return vendor
+        self._replace(providers)
 
     def _vendor(self, name: str, settings: Provider) -> Vendor:
         return Vendor(self._reactor, name, settings, network=self._network, reserve=self._reserve, jitter=self._jitter)

@@ -79,10 +79,10 @@ class Vendor:
     @property
     def heard_since(self) -> float:
         """Since when its reports could come to us; 0 where it sends none."""
-        return self._started_at if self.reports else 0.0
+        return self._started_at if self.tells_later else 0.0
 
     @property
-    def reports(self) -> bool:
+    def tells_later(self) -> bool:
         """Whether it is told where to report what became of messages."""
         return self.settings.tells_later
 

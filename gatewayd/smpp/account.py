@@ -138,6 +138,11 @@ class Account:
         """Since when receipts could come; 0 where we are not bound."""
         return self._binds.heard_since
 
+    @property
+    def tells_later(self) -> bool:
+        """Whether receipts of what went well are asked for."""
+        return self.settings.receipts in ("final", "intermediate")
+
     def why_down(self) -> str:
         """That it is down, and why, for a message's timeline."""
         reason = self._binds.trouble
