@@ -21,7 +21,7 @@ from gatewayd.directories import Directories
 from gatewayd.directories.remembered import Remembered
 
 UNKNOWN_IN_A_ROW = 20
-"""So many different players that a directory does not know, and none that it does: it is hardly the players."""
+"""So many different players of a label that its directory does not know, and none that it does: it is hardly them."""
 
 
 @implementer(IRecipients)
@@ -33,7 +33,7 @@ class Recipients:
     def __init__(self, clock: IReactorTime, directories: Directories, labels: Mapping[str, config.Label]) -> None:
         self._directories = directories
         self._directory_of = _directory_of(labels)
-        self._unknown = InARow(clock, UNKNOWN_IN_A_ROW)  # players of each directory
+        self._unknown = InARow(clock, UNKNOWN_IN_A_ROW)  # players of each label: others may be known, by another query
 
     def reconfigure(self, tables: Mapping[str, config.Directory], labels: Mapping[str, config.Label]) -> None:
         """Ask these directories from the next look-up on; one that runs ends with what it began with.
@@ -53,15 +53,17 @@ class Recipients:
 
     def degraded(self) -> Iterator[Degraded]:
         """The directories that do not answer, or know nobody, and whose players can't be looked up for that."""
-        know_nobody = {name for name, _ in self._unknown.found()}
+        of_nobody = {label for label, _ in self._unknown.found()}
         for name, why in self._directories.trouble().items():
-            whom = some_names(label for label, directory in self._directory_of.items() if directory == name)
+            labels = [label for label, directory in self._directory_of.items() if directory == name]
+            strange = [label for label in labels if label in of_nobody]
             if why:
-                text = f"directory {name}: {why}; messages of {whom} are taken unchecked, and wait"
+                text = f"directory {name}: {why}; messages of {some_names(labels)} are taken unchecked, and wait"
                 yield Degraded("directory", name, text)
-            elif name in know_nobody:
+            elif strange:
                 text = f"directory {name} knows none of the latest {UNKNOWN_IN_A_ROW} players that it was asked for"
-                yield Degraded("directory", name, f"{text}: is it empty, or asked for another id? Labels: {whom}")
+                whom = f"Labels: {some_names(strange)}"
+                yield Degraded("directory", name, f"{text}: is it empty, or asked for another id? {whom}")
 
     async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
         """See IRecipients."""
@@ -84,9 +86,9 @@ class Recipients:
             )
             return Resolved(user, why_not=WhyNot.UNAVAILABLE, reason=f"the directory {name} failed unexpectedly")
         if found is None:
-            self._unknown.failed(name, whose=user)
+            self._unknown.failed(label, whose=user)
             return Resolved(user, why_not=WhyNot.UNKNOWN)
-        self._unknown.worked(name)
+        self._unknown.worked(label)
         user = found.id or user
         if not found.may_be_contacted(channel):
             return Resolved(user, why_not=WhyNot.MAY_NOT)

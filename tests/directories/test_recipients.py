@@ -82,13 +82,18 @@ def test_a_directory_is_renamed_in_the_middle_of_a_look_up(labels: dict[str, con
 
 
 def test_a_directory_that_knows_nobody_is_degraded() -> None:
-    """Of twenty different players in a row, whoever comes again; one that it knows ends that, a reload, and an hour."""
+    """Of twenty different players in a row, whoever comes again; one that it knows ends that, a reload, and an hour.
+
+    Each label by itself: that it knows another brand's players says nothing of this one's.
+    """
     clock = Clock()
-    recipients = recipients_of(LABELS, clock, players=Players({"hhu234556": ANNA}))
+    labels = {**LABELS, "other": label(directory="players")}
+    recipients = recipients_of(labels, clock, players=Players({"hhu234556": ANNA}))
 
     def unknown(*users: int) -> list[str]:
         for user in users:
             Deferred.fromCoroutine(recipients.address("amazing", f"nobody{user}", Channel.SMS))
+            Deferred.fromCoroutine(recipients.address("other", "hhu234556", Channel.SMS))
         return [one.text for one in recipients.degraded()]
 
     text = "directory players knows none of the latest 20 players that it was asked for"
