@@ -174,7 +174,7 @@ def gatewayd(
     condition = Condition(shared.link, config.gatewayd.instance, time.time)
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
-    public = make_public(shared, tracker, amazon)
+    public = make_public(shared, ways, tracker, amazon)
     listeners = make_listeners(shared, admin, returned_mail, public, api)
     certificates = ListenerCertificates(reactor, listeners)
     parts = Parts(

@@ -61,6 +61,7 @@ class World:
         self.answer: Callable[[str], Any] = lambda url: (200, PEM)
         self.hold: Deferred[None] | None = None
         self.broken: frozenset[str] = frozenset()
+        self.mails_out = 0
         self.public = PublicPaths(
             self.clock,
             KEYS,
@@ -73,6 +74,7 @@ class World:
             meter=self.meter,
             providers={},
             about=self.store.about,
+            mails_out=lambda provider: self.mails_out,
             in_thread=at_once,
         )
         self.site = self.public.site(self.clock)

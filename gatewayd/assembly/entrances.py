@@ -110,7 +110,7 @@ def make_returned_mail(shared: Shared, tracker: Tracker) -> ReturnedMail | None:
     )
 
 
-def make_public(shared: Shared, tracker: Tracker, amazon: Callbacks) -> PublicPaths | None:
+def make_public(shared: Shared, ways: Ways, tracker: Tracker, amazon: Callbacks) -> PublicPaths | None:
     """The world's, where there is [public]."""
     config = shared.config
     if config.public is None:
@@ -127,6 +127,7 @@ def make_public(shared: Shared, tracker: Tracker, amazon: Callbacks) -> PublicPa
         meter=shared.metrics,
         providers=config.providers,
         about=shared.store.about,
+        mails_out=ways.smtp.handed_by,
     )
 
 

@@ -97,6 +97,7 @@ class PublicPaths:
         meter: IMeter,
         providers: Mapping[str, config.Provider],
         about: Callable[[str], Awaitable[Known | None]],
+        mails_out: Callable[[str], int],
         in_thread: InThread | None = None,
     ) -> None:
         self._keys = keys
@@ -113,7 +114,7 @@ class PublicPaths:
             (b"X-Robots-Tag", b"noindex, nofollow"),
             (b"Vary", b"Accept-Language"),
         )
-        self._refused = RefusedPosts(clock)
+        self._refused = RefusedPosts(clock, mails_out)
         in_thread = in_thread or one_at_a_time(clock, SMALL)
         self._events = EspEvents(
             clock,

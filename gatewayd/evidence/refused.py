@@ -1,11 +1,11 @@
 """Posts of providers that were refused: where all are, a secret or a key of theirs is not what our file has.
 
 So with one that says that no more will come, and one whose events are all about messages of others: our token does not
-come back. Owns what counts as such. Who posts them is known by a secret path or a
-signed token, so no stranger is counted.
+come back. Owns what counts as such. Who posts them is known by a secret path or a signed token, so no stranger is
+counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -19,14 +19,21 @@ AT_LEAST = 3
 STRANGERS = 20
 """So many events in a row that name no message of ours."""
 
+MAILS = 10
+"""So many mails must have left by it before that: others that share the account write at night, and we may not."""
+
 MATCHED_COUNTS = 86400.0
 """Seconds since one that did, for which such events are those of another system that shares the account."""
 
 
 class RefusedPosts:
-    """`source` is the table's name: esp.sendgrid, providers.twilio."""
+    """`source` is the table's name: esp.sendgrid, providers.twilio. `mails_out`: the mails that this process sent by
+    an ESP of this name.
+    """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, mails_out: Callable[[str], int]) -> None:
+        self._mails_out = mails_out
+        self._mails_before: dict[str, int] = {}  # of each source, since it named a message of ours
         self._refused = InARow(clock, AT_LEAST)
         self._ended = InARow(clock, 1)
         self._clock = clock
@@ -50,9 +57,13 @@ class RefusedPosts:
         """One of its events named a message of ours."""
         self._strangers.worked(source)
         self._matched_at[source] = self._clock.seconds()
+        self._mails_before.pop(source, None)
 
     def stranger(self, source: str) -> None:
         """One named none."""
+        mails_out = self._mails_out(source.partition(".")[2])
+        if mails_out - self._mails_before.setdefault(source, mails_out) < MAILS:
+            return
         matched_at = self._matched_at.get(source)
         if matched_at is None or self._clock.seconds() - matched_at > MATCHED_COUNTS:
             self._strangers.failed(source)
@@ -61,6 +72,7 @@ class RefusedPosts:
         """The file has been read again."""
         self._refused.forget()
         self._strangers.forget()
+        self._mails_before.clear()
 
     def degraded(self) -> Iterator[Degraded]:
         """See SaysDegraded."""

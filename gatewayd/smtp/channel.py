@@ -161,6 +161,12 @@ class SmtpChannel(Service):
         """See IChannel."""
         return {name: route.state() for name, route in self._routes.items()}
 
+    def handed_by(self, provider: str) -> int:
+        """Mails that relays of this `provider` took since the start; where none has it, those of no provider."""
+        routes = [route for route in self._routes.values() if route.settings.provider in ("", provider)]
+        of_it = [route for route in routes if route.settings.provider == provider]
+        return sum(route.handed for route in of_it or routes)
+
     # -- one message --------------------------------------------------------------------------------------------
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:

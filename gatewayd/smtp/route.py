@@ -59,6 +59,11 @@ class RelayRoute:
         return self._pool.relay
 
     @property
+    def handed(self) -> int:
+        """Mails that it took since the start."""
+        return self._handed
+
+    @property
     def up(self) -> bool:
         """Whether mail would go out now, as far as the latest connection tells."""
         return self._pool.health.up

@@ -434,7 +434,10 @@ def test_a_provider_of_which_every_post_is_refused_is_degraded() -> None:
 
 
 def test_a_provider_none_of_whose_events_is_about_a_message_of_ours_is_degraded() -> None:
-    """Our token does not come back: nothing becomes delivered. An account that others use, too, is none such."""
+    """Our token does not come back: nothing becomes delivered. An account that others use, too, is none such.
+
+    What comes while no mail of ours leaves is theirs.
+    """
     world = World(mailjet=esp())
 
     def said() -> list[str]:
@@ -443,6 +446,9 @@ def test_a_provider_none_of_whose_events_is_about_a_message_of_ours_is_degraded(
     def strangers(count: int) -> None:
         world.post("mailjet", [mailjet(message_id="", time=number, CustomID="x") for number in range(count)])
 
+    strangers(100)
+    assert said() == []
+    world.mails_out += 10
     strangers(19)
     assert said() == []
     strangers(1)
@@ -453,5 +459,8 @@ def test_a_provider_none_of_whose_events_is_about_a_message_of_ours_is_degraded(
     strangers(100)
     assert said() == []
     world.clock.advance(86401)
+    strangers(20)
+    assert said() == []
+    world.mails_out += 10
     strangers(20)
     assert len(said()) == 1

@@ -59,6 +59,7 @@ class World:
             fetch=None,  # type: ignore[arg-type]
             meter=self.meter,
             providers={"vendor": Provider.model_validate(table)},
+            mails_out=lambda provider: 0,
             about=self.store.about,
             in_thread=at_once,
         )

@@ -133,6 +133,7 @@ class Served:
             fetch=self.fetch,
             meter=FakeMeter(),
             providers={},
+            mails_out=lambda provider: 0,
             about=store.about,
         )
         self.port = reactor.listenTCP(0, public.site(reactor), interface="127.0.0.1")  # type: ignore[attr-defined]

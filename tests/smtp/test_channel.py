@@ -172,6 +172,18 @@ async def test_a_relay_that_rejects_one_mail_after_the_other_says_so() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_mails_are_counted_by_the_provider_that_took_them() -> None:
+    """An ESP that no relay names as its provider may be behind those that name none."""
+    async with world("main", "ses") as w:
+        w.tables["ses"] = w.tables["ses"].model_copy(update={"provider": "ses"})
+        w.channel.reconfigure(w.tables, {"amazing": label()})
+        await w.send(order(1))
+        await w.send(order(2))
+        await w.send(order(3, "ses"))
+        assert (w.channel.handed_by("ses"), w.channel.handed_by("mailjet")) == (1, 2)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_label_of_which_a_relay_rejects_every_mail_is_said_though_it_takes_those_of_others() -> None:
     """A sender that an ESP did not verify is one brand's: its mails end as rejected, between others that go out."""
     async with world(labels={"amazing": label(), "other": label()}) as w:
