@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import twisted
 from twisted.application.service import IService
 from twisted.python import usage
 
@@ -84,6 +85,11 @@ class Options(usage.Options):
             unknown = re.search(r"option --(\S+) not recognized", str(error))
             hint = meant(unknown[1], [name.rstrip("=") for name in self.longOpt]) if unknown else ""
             self._used_wrongly(f"{error}{hint}")
+
+    def opt_version(self) -> NoReturn:
+        """Print gatewayd's version, and Twisted's, and end."""
+        print(f"gatewayd {__version__}, Twisted {twisted.__version__}")  # noqa: T201
+        raise SystemExit(0)
 
     def postOptions(self) -> None:
         """Read the configuration; with --check that is all."""

@@ -13,6 +13,7 @@ from outside import Outside, command, environment, toml
 from twisted.scripts.twistd import ServerOptions
 
 from certificates import Authority
+from gatewayd import __version__
 from gatewayd.service import Options
 
 GOOD: dict[str, Any] = {
@@ -531,6 +532,12 @@ def test_every_verb_has_help(world: Outside) -> None:
 def test_used_wrongly_is_2(world: Outside, words: list[str]) -> None:
     """Nothing is done."""
     assert inside.ctl("--config", str(world.config), *words).returncode == 2
+
+
+def test_the_daemon_says_its_own_version() -> None:
+    """And not Twisted's alone, as plug-ins do that say nothing."""
+    said = inside.daemon("--version")
+    assert (said.returncode, said.stdout.split(",")[0]) == (0, f"gatewayd {__version__}")
 
 
 @pytest.mark.parametrize(
