@@ -17,6 +17,7 @@ from gatewayd.core.errors import Down, TemporaryFailure
 from gatewayd.core.model import Message, WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
+from gatewayd.core.sent_back import SentBack
 from gatewayd.core.slots import Slots
 from gatewayd.providers.exchange import Answered, Exchange, why_down
 from gatewayd.providers.health import Health
@@ -54,6 +55,7 @@ class Vendor:
         self._pace = Pace(clock, f"provider:{name}", settings.rate, reserve, jitter)
         self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
         self._backlog = backlog.Backlog(jitter)
+        self._sent_back = SentBack()
         self._exchange = Exchange(clock, name, settings, network, self.health)
         self._probes = Probes(
             clock,
@@ -149,7 +151,7 @@ class Vendor:
         """
         if self._stopping:
             raise self._ending()
-        ahead = self._backlog.goes_ahead(message_id)
+        ahead = self._sent_back.goes_ahead(message_id)
         if not ahead:
             self._check_backlog()
         with await self._slots.take(ahead=ahead):
@@ -173,17 +175,17 @@ class Vendor:
 
         None where it says so to this message and not to others: that is no matter of the pace.
         """
-        if self._backlog.is_refused_for_itself(message_id, self._clock.seconds()):
+        if self._sent_back.is_refused_for_itself(message_id, self._clock.seconds()):
             return None
         until = self._pace.throttled(answer.written_at, until)
-        self._backlog.put_off(message_id)
+        self._sent_back.put_off(message_id)
         if until - self._clock.seconds() > backlog.LONGEST:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
 
     def accepted(self, message: Message, answer: Answered) -> None:
         """It accepted the message."""
-        self._backlog.accepted(message.id, answer.written_at)
+        self._sent_back.accepted(message.id, answer.written_at)
         self._handed += 1
         self.own_reasons.works(message.label)
         self._pace.accepted(answer.written_at)

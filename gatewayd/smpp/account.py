@@ -20,6 +20,7 @@ from gatewayd.core.model import WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.remote_names import sealed
+from gatewayd.core.sent_back import SentBack
 from gatewayd.smpp import remote_ids
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
@@ -114,6 +115,7 @@ class Account:
         self._answered_at = clock.seconds()
         self._pace = Pace(clock, f"smsc:{name}", settings.rate, reserve, jitter)
         self._backlog = Backlog(jitter)
+        self._sent_back = SentBack()
         self._line: Line[WindowSlot] = Line(clock, LONGEST_WAIT, self.too_long)
 
         def make(number: int, mode: Mode) -> Link:
@@ -204,7 +206,7 @@ class Account:
         if self._stopping:
             raise self._unbinding()
         # What is begun is ended first; what the SMSC put off was at the head of the queue, and comes back to it.
-        ahead = same is not None or self._backlog.goes_ahead(token.message_id)
+        ahead = same is not None or self._sent_back.goes_ahead(token.message_id)
         if not ahead:
             self._check_backlog()
         with await self._slot_in_turn(same, ahead=ahead) as slot:
@@ -225,10 +227,10 @@ class Account:
         the backlog allows is sent away.
         """
         by_number = status == Status.RMSGQFUL and status not in self.settings.submit_statuses
-        if self._backlog.is_refused_for_itself(token.message_id, self._clock.seconds(), by_number=by_number):
+        if self._sent_back.is_refused_for_itself(token.message_id, self._clock.seconds(), by_number=by_number):
             return None
-        until = self._pace.throttled(token.written_at, gently=by_number and self._backlog.most_pass())
-        self._backlog.put_off(token.message_id)
+        until = self._pace.throttled(token.written_at, gently=by_number and self._sent_back.most_pass())
+        self._sent_back.put_off(token.message_id)
         if until - self._clock.seconds() > backlog.LONGEST:
             self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
         return until
@@ -273,7 +275,7 @@ class Account:
         self._answered_at = self._clock.seconds()
         if not answer.status:
             self._pace.accepted(self._answered_at - answer.seconds)
-            self._backlog.accepted(token.message_id, self._answered_at - answer.seconds)
+            self._sent_back.accepted(token.message_id, self._answered_at - answer.seconds)
         meaning = self.meaning(answer.status)
         if meaning is Disposition.PERMANENT:
             self._own_reasons.rejected(token.label, token.message_id, status_name(answer.status))
