@@ -143,8 +143,6 @@ def _inbound(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
         return
     if not public:
         yield f"{at}.inbound.secret: needs [public], to which texts come"
-    if table.get("carries") == "im":
-        yield f"{at}.inbound.secret: only of SMS is a text known by its number"
     for key in ("number", "text"):
         if not inbound.get(key):
             yield f"{at}.inbound.{key}: is required with secret"

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.config import Provider
-from gatewayd.config.providers import ProviderInbound, ProviderReports
+from gatewayd.config.providers import ProviderReports
 from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Inbound, Known, Receipt, part_of
 from gatewayd.core.number_readings import readings
@@ -133,7 +133,7 @@ class VendorReports:
             raise
         if is_about_ours:
             self._refused.good(f"providers.{name}")
-        counts = brings_texts and await self._record_texts(name, provider.inbound, report)
+        counts = brings_texts and await self._record_texts(name, provider, report)
         if counts and of_message == {None: []}:
             return
         for message_id, facts in of_message.items():
@@ -159,19 +159,28 @@ class VendorReports:
             self._clock.seconds(),
         )
 
-    async def _record_texts(self, name: str, table: ProviderInbound, report: ReportRequest) -> bool:
+    async def _record_texts(self, name: str, provider: Provider, report: ReportRequest) -> bool:
         """Make what players wrote durable; whether they wrote anything."""
 
         def texts_in(body: bytes) -> tuple[VendorText, ...]:
-            return read_texts(table, report)
+            return read_texts(provider.inbound, report)
 
         texts = await self._in_thread(texts_in, report.body)
         for one in texts:
-            numbers = readings(one.number.encode("latin-1", "replace"))
-            hashes = dict.fromkeys(found for number in numbers for found in self._keys.number_hashes(number))
-            first, *others = hashes or ("",)
+            first, *others = self._hashes(provider, one.number) or ("",)
             await self._evidence.record_inbound(Inbound(name, first, one.text, tuple(others)))
         return bool(texts)
+
+    def _hashes(self, provider: Provider, number: str) -> list[str]:
+        """What a player's number may be known by; of instant messages it is any text, with or without a plus."""
+        numbers = readings(number.encode("latin-1", "replace"))
+        if provider.carries == "sms":
+            found = (self._keys.number_hashes(one) for one in numbers)
+        else:
+            found = (
+                self._keys.address_hashes(one) for one in (number, *numbers, *(f"+{one}" for one in numbers)) if one
+            )
+        return list(dict.fromkeys(one for hashes in found for one in hashes))
 
     async def _facts(
         self, table: ProviderReports, token: str, report: ReportRequest

@@ -133,6 +133,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
             soon = self._clock.seconds() + RESTATED
             reason = "what was written before Redis changed is being restated"
             raise TemporaryFailure(reason, not_before=soon, counts=False)
+        # Nobody answers an email, but by its own address.
+        is_answered = address_hash and message.channel is not Channel.EMAIL
+        entry = lists.entry(address_hash, message.id) if is_answered else ("", "")
         # Over a connection that is new, nobody has looked yet what Redis it leads to.
         reply = await self._run_here(
             "mark_on_the_wire",
@@ -141,7 +144,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             lease,
             route,
             address_hash,
-            *(lists.entry(address_hash, message.id) if message.channel is Channel.SMS and address_hash else ("", "")),
+            *entry,
             segments,
             message.label,
             *stop_hashes,

@@ -99,7 +99,7 @@ KEYS: dict[str, Key] = {
         "la:",
         "day:bucket",
         "string",
-        "the latest message to a number: hash (8 bytes) of the keyed hash, message (16)",
+        "the latest SMS to a number, instant message to an address: hash (8 bytes) of the keyed hash, message (16)",
         "mark_on_the_wire",
         "retention after that day",
     ),

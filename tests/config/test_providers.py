@@ -183,7 +183,6 @@ def test_report_url_needs_the_public_listener() -> None:
         ({"secret": "short", "number": "a", "text": "b"}, {}, "secret: has fewer than 16 characters"),
         ({"secret": "x" * 16, "text": "b"}, {}, "number: is required with secret"),
         ({"secret": "x" * 16, "number": "a"}, {}, "text: is required with secret"),
-        ({"secret": "x" * 16, "number": "a", "text": "b"}, {"carries": "im"}, "secret: only of SMS"),
     ],
 )
 def test_texts_of_players_need_all_that_they_are_known_by(

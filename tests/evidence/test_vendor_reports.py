@@ -544,6 +544,18 @@ def test_a_player_who_writes_stop_to_a_vendor_is_stopped(number: str, kind: str)
     assert bool(world.store.db.stops) == stopped
 
 
+@pytest.mark.parametrize("stored", ["+447700900123", "447700900123", "anna:7"])
+def test_a_player_who_answers_an_instant_message_is_stopped(stored: str) -> None:
+    """By the address as the database has it, which WhatsApp names without a plus."""
+    world = World(im=True, **WITH_TEXTS | {"carries": "im"})
+    run(world.store.mark(world.message, "vendor", KEYS.address_hashes(stored)[0], lease=""))
+    world.answered()
+    assert world.post({"From": stored.removeprefix("+"), "Body": "stop"}, token=SECRET) == 200
+    assert world.state == (State.SENT, "au")
+    (stop,) = world.store.db.stops
+    assert "im" in str(stop)
+
+
 def test_other_texts_change_nothing_and_reports_still_come() -> None:
     """One URL may bring both; a wrong one is answered like one of a report, and brings neither."""
     world = World(**WITH_TEXTS)

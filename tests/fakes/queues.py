@@ -85,7 +85,7 @@ class FakeQueues(FakePart):
         if row.route and (row.route != route or (row.address and row.address != address_hash)):
             row.progress, row.segments = (), ""
         segment = f", segment {len(row.progress) + 1} of {segments}" if row.progress else ""
-        if message.channel is Channel.SMS and address_hash and (not row.marked or row.address != address_hash):
+        if message.channel is not Channel.EMAIL and address_hash and (not row.marked or row.address != address_hash):
             self.db.latest[address_hash] = message.id
         row.state, row.route, row.marked, row.address = State.UNCERTAIN, route, marked, address_hash
         row.marked_since = True

@@ -61,7 +61,10 @@ class World(Outside):
                 "reports": REPORTS | {"token": "all.*.ref", "status": "all.*.status", "id": "all.*.id"},
                 "inbound": {"secret": "t" * 20, "number": "msisdn", "text": "text"},
             },
-            "inbox": {"url": self.inbox.url, "carries": "im"} | common | {"fields": FIELDS | {"to": "{address}"}},
+            "inbox": {"url": self.inbox.url, "carries": "im"}
+            | common
+            | {"fields": FIELDS | {"to": "{address}"}}
+            | {"inbound": {"secret": "i" * 20, "number": "from", "text": "text"}},
         }
         ways = {
             "http": ["first"],
@@ -181,6 +184,18 @@ def test_a_player_who_writes_stop_to_a_vendor_gets_no_more(world: World) -> None
     assert world.post("/hooked/sms", world.sms_fields(ext_user_id="abroad")).json["error_code"] == 5
     assert "15112345678" not in world.everything_in_redis()
     assert "15112345678" not in world.daemon.log.read_text()
+
+
+def test_a_player_who_answers_an_instant_message_with_stop_gets_no_more(world: World) -> None:
+    """Of that channel; SMS still go."""
+    message_id = world.send("amazing", "im", ext_user_id="national")
+    world.told(message_id, "accepted")
+    body = json.dumps({"from": "national", "text": "Stop"}).encode()
+    assert call(world.public, f"/dlr/inbox/{'i' * 20}", body) == 200
+    world.told(message_id, "accepted", "unsubscribed")
+    refused = world.post("/amazing/im", world.sms_fields(ext_user_id="national")).json
+    assert refused["error_code"] == 5
+    world.send("http", ext_user_id="national")
 
 
 @pytest.mark.parametrize(("word", "status"), [("UNDELIVERABLE", "failed"), ("REJECTED", "rejected")])

@@ -4,7 +4,7 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
-from gatewayd.core.model import Channel, Handed, Message, Receipt
+from gatewayd.core.model import Channel, Email, Handed, Im, Message, Receipt
 from gatewayd.core.remote_names import sealed
 from gatewayd.core.status import Event, Report, State
 from gatewayd.store.link import RedisLink
@@ -308,6 +308,17 @@ async def test_of_several_numbers_the_one_that_was_written_to_last_is_meant(worl
     assert await world.one.latest_to(["second", "first", "unknown"]) == messages[1]
     assert await world.one.latest_to(["unknown", "first"]) == messages[0]
     assert await world.one.latest_to(["unknown"]) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_instant_message_is_found_by_its_address_too(world: World) -> None:
+    """Players answer it as they do an SMS; an email's address leads nowhere."""
+    for content, channel in ((Im("Amazing", "Hello"), Channel.IM), (Email("a@amazing.co", "s"), Channel.EMAIL)):
+        message = await world.leased(content=content)
+        assert message.channel is channel
+        await world.one.mark(message, "world", f"hash of {channel}")
+        found = await world.one.latest_to([f"hash of {channel}"])
+        assert found == (message.id if channel is Channel.IM else None)
 
 
 @pytest_twisted.ensureDeferred
