@@ -1,18 +1,17 @@
 """The way of a provider's POST: is it the provider's, is it about a message of ours, is it news? Then it is evidence.
 
-Owns the order of these questions and what may be fetched for them. Knows no HTTP server and no provider's format: the
-modules of gatewayd.evidence.esp prove and read.
+Owns the order of these questions. Knows no HTTP server and no provider's format: the modules of gatewayd.evidence.esp
+prove and read, and amazon.py fetches what SES is proven by.
 """
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -24,6 +23,7 @@ from gatewayd.core.model import Channel, Evidence
 from gatewayd.core.status import Event
 from gatewayd.core.threads import InThread
 from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.amazon import Amazon, Fetch
 from gatewayd.evidence.esp import (
     brevo,
     form,
@@ -41,9 +41,6 @@ from gatewayd.evidence.esp import (
 )
 from gatewayd.evidence.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable
 from gatewayd.evidence.refused import RefusedPosts
-
-Fetch = Callable[[str], Awaitable[tuple[int, bytes]]]
-"""Status and body (at most 64 kB) of one GET that follows no redirect. Raises TemporaryFailure."""
 
 READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
     "ses": ses.read,
@@ -77,9 +74,6 @@ SMALL = 65_536
 REMEMBERED = 7 * 86400.0
 """How long an event's key is kept: longer than any provider repeats it, or its signature counts."""
 
-_FETCH_TIME = 5.0  # seconds for a certificate or a confirmation
-_FETCH_SIZE = 65536  # bytes of it
-_CERTIFICATES = 8  # remembered
 _AT_ONCE = 1000  # messages of one request that are recorded at a time
 
 _FAREWELL = "the subscription of an SNS topic has ended; no events of it come until it is subscribed again"
@@ -118,10 +112,9 @@ class EspEvents:
         self.reload(esp)
         self._claims = claims
         self._base_url = base_url.rstrip("/")
-        self._fetch = fetch
+        self._amazon = Amazon(clock, fetch)
         self._meter = meter
         self._refused = refused
-        self._certificates: dict[str, bytes] = {}
         self._at_work = DeferredSemaphore(_AT_ONCE)
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
@@ -197,11 +190,11 @@ class EspEvents:
             return await self._read(name, request, provider.settings)
         url = ses.certificate_url(body, provider.settings)
         if url:
-            request = replace(request, certificate=await self._certificate(url))
+            request = replace(request, certificate=await self._amazon.certificate(url))
         events = await self._read(name, request, provider.settings)
         confirmation = ses.confirmation_url(request, provider.settings)
         if confirmation:
-            await self._confirm(confirmation, provider.confirm)
+            await self._amazon.confirm(confirmation, allowed=provider.confirm)
         return events
 
     async def _read(self, name: str, request: EspRequest, settings: Settings) -> tuple[EspEvent, ...]:
@@ -210,38 +203,6 @@ class EspEvents:
 
         events: tuple[EspEvent, ...] = await self._in_thread(read, request.body)
         return events
-
-    async def _certificate(self, url: str) -> bytes:
-        known = self._certificates.get(url)
-        if known is not None:
-            return known
-        status, body = await self._get(url)
-        if status != 200 or not body.lstrip().startswith(b"-----BEGIN CERTIFICATE-----"):
-            raise TemporaryFailure("the signing certificate could not be fetched")
-        if len(self._certificates) >= _CERTIFICATES:
-            self._certificates.clear()
-        self._certificates[url] = body
-        return body
-
-    async def _confirm(self, url: str, allowed: bool) -> None:
-        if not allowed:
-            _log.warn(
-                "esp.ses: a listed SNS topic asks to be confirmed, and `confirm = false` forbids it: no events come"
-            )
-            return
-        status, _ = await self._get(url)
-        if status != 200:
-            raise TemporaryFailure(f"SNS answered {status} to the confirmation")
-        _log.info("esp.ses: the SNS subscription is confirmed")
-
-    async def _get(self, url: str) -> tuple[int, bytes]:
-        try:
-            status, body = await Deferred.fromCoroutine(_called(self._fetch, url)).addTimeout(_FETCH_TIME, self._clock)
-        except DeferredTimeoutError:
-            raise TemporaryFailure("Amazon did not answer in time") from None
-        if len(body) > _FETCH_SIZE:
-            raise TemporaryFailure("Amazon's answer is too large")
-        return status, body
 
     async def _apply_all(self, name: str, about: Sequence[tuple[str, EspEvent]]) -> None:
         """Claim all events at once, record those that are news, and keep the claims of those that are durable.
@@ -289,10 +250,6 @@ class EspEvents:
             )
             await self._evidence.record(fact)
             done.append(key)
-
-
-async def _called(fetch: Fetch, url: str) -> tuple[int, bytes]:
-    return await fetch(url)
 
 
 def _provider(given: config.Esp) -> _EspProvider:

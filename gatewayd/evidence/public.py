@@ -23,11 +23,12 @@ from gatewayd.core.status import Event
 from gatewayd.core.tally import Tally
 from gatewayd.core.threads import InThread, one_at_a_time
 from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.evidence.amazon import Fetch
 from gatewayd.evidence.esp import form
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.basic import WrongCredentials
 from gatewayd.evidence.esp.event import Forged, Unreadable
-from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents, Fetch
+from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents
 from gatewayd.evidence.refused import RefusedPosts
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
 from gatewayd.evidence.vendor_reports import VendorReports
