@@ -127,6 +127,25 @@ async def test_nothing_is_leased_or_marked_until_each_peer_could_restate(pair: P
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_clock_that_is_set_back_behind_a_restart_of_the_server_stops_nothing(pair: Pair) -> None:
+    """By it the restart lies in the future, as does each heartbeat before it: nobody waits until the clock is there."""
+    message, queued = await pair.leased(pair.one), sms(pair.clock)
+    await pair.one.accept(queued, "print")
+    await pair.becomes_another_server()
+    await pair.beat()
+    pair.restated()
+    pair.clock.advance(1.0)
+    await pair.beat()
+    pair.clock.advance(-3600)
+    for _ in range(5):
+        await pair.beat()
+        pair.clock.advance(1.0)
+    await pair.one.come_forward()
+    assert await mark(pair.one, message)
+    assert [leased.message.id for leased in await pair.two.lease_messages(Channel.SMS, 10)] == [queued.id]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_peer_that_died_with_the_server_is_not_waited_for_longer_than_others_are(pair: Pair) -> None:
     """15 s after its last heartbeat it is dead."""
     message = await pair.leased(pair.one)

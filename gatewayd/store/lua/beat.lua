@@ -86,6 +86,11 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
   if back > 0 then
     local before = tonumber(call('HGET', KEY.beats, 'back_to') or '0')
     call('HSET', KEY.beats, 'back_from', now, 'back_to', string.format('%.0f', math.max(before, last)))
+    -- When the dataset got its name goes back with the clock: else all would wait until that moment is there again.
+    if named then
+      named = string.format('%.0f', named - back)
+      call('HSET', KEY.beats, 'named', named)
+    end
   end
   -- Who lived when the dataset was last beaten: since then it may have been at rest.
   local lately = math.min(last or NOW, NOW) - dead_after
