@@ -36,6 +36,9 @@ _MISSES_DIGITS = re.compile(r"[0-9](?:\W*[^\W\d_]{1,2}[0-9]|[OoIl]\Z)")
 _NEGATIVE = re.compile(r"[-\u2212][0-9]")
 """A number below zero, as of a signed column that was too small: its digits are nobody's number, or somebody else's."""
 
+_LEAST_DIGITS = 7
+"""Of what looks like a player's number: no country's mobile numbers have fewer."""
+
 _TEST_DOMAINS = (".invalid", ".local", ".localhost", "@localhost")
 
 
@@ -49,6 +52,16 @@ def address_of(recipient: Recipient, channel: Channel, default_region: str, ext_
     if channel is Channel.SMS:
         return number_of(recipient, default_region)
     return (ext_user_id if recipient.im is None else recipient.im) or None
+
+
+def is_misread(recipient: Recipient, channel: Channel) -> bool:
+    """Whether a player of whom `address_of` finds none has something there that looks like one all the same.
+
+    A number without its country is such, or what stands in another column; "n/a" and "0" are not.
+    """
+    if channel is Channel.EMAIL:
+        return "@" in recipient.email
+    return channel is Channel.SMS and sum(char.isdigit() for char in recipient.phone[:64]) >= _LEAST_DIGITS
 
 
 def email_of(recipient: Recipient) -> str | None:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from gatewayd import config
-from gatewayd.core.contact import address_of
+from gatewayd.core.contact import address_of, is_misread
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.in_a_row import InARow
 from gatewayd.core.interfaces import IRecipients
@@ -22,6 +22,14 @@ from gatewayd.directories.remembered import Remembered
 
 UNKNOWN_IN_A_ROW = 20
 """So many different players of a label that its directory does not know, and none that it does: it is hardly them."""
+
+MISREAD_IN_A_ROW = 20
+"""So many different players of a label whose addresses can't be read, and none whose can: it is hardly their typing."""
+
+_MISREAD = {
+    Channel.EMAIL: "an email address that can't be read: is it another column?",
+    Channel.SMS: "a phone number that can't be read: is default_region set, and right?",
+}
 
 
 @implementer(IRecipients)
@@ -34,6 +42,7 @@ class Recipients:
         self._directories = directories
         self._directory_of = _directory_of(labels)
         self._unknown = InARow(clock, UNKNOWN_IN_A_ROW)  # players of each label: others may be known, by another query
+        self._misread = InARow(clock, MISREAD_IN_A_ROW)  # players of each label and channel
 
     def reconfigure(self, tables: Mapping[str, config.Directory], labels: Mapping[str, config.Label]) -> None:
         """Ask these directories from the next look-up on; one that runs ends with what it began with.
@@ -43,6 +52,7 @@ class Recipients:
         self._directories.reconfigure(tables)
         self._directory_of = _directory_of(labels)
         self._unknown.forget()
+        self._misread.forget()
 
     def in_use(self) -> Iterator[tuple[str, str, Remembered]]:
         """Each directory that a label uses: its name, one of the labels, and itself."""
@@ -53,6 +63,7 @@ class Recipients:
 
     def degraded(self) -> Iterator[Degraded]:
         """The directories that do not answer, or know nobody, and whose players can't be looked up for that."""
+        misread = {scope for scope, _ in self._misread.found()}
         of_nobody = {label for label, _ in self._unknown.found()}
         for name, why in self._directories.trouble().items():
             labels = [label for label, directory in self._directory_of.items() if directory == name]
@@ -64,6 +75,15 @@ class Recipients:
                 text = f"directory {name} knows none of the latest {UNKNOWN_IN_A_ROW} players that it was asked for"
                 whom = f"Labels: {some_names(strange)}"
                 yield Degraded("directory", name, f"{text}: is it empty, or asked for another id? {whom}")
+
+        for channel, why in _MISREAD.items():
+            hit: dict[str, list[str]] = {}
+            for label, name in self._directory_of.items():
+                if f"{label} {channel}" in misread:
+                    hit.setdefault(name, []).append(label)
+            for name, labels in hit.items():
+                text = f"directory {name} gives one player after the other {why} Labels: {some_names(labels)}"
+                yield Degraded("directory", f"{name}/{channel}", text)
 
     async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
         """See IRecipients."""
@@ -94,7 +114,10 @@ class Recipients:
             return Resolved(user, why_not=WhyNot.MAY_NOT)
         address = address_of(found, channel, table.default_region, user)
         if address is None:
+            if is_misread(found, channel):
+                self._misread.failed(f"{label} {channel}", whose=user)
             return Resolved(user, why_not=WhyNot.NO_ADDRESS)
+        self._misread.worked(f"{label} {channel}")
         return Resolved(user, address, consented_at=found.consented_at)
 
     def patience(self, label: str) -> float:

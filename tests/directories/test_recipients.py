@@ -18,10 +18,12 @@ from intake_world import ANNA, TABLE, Players, label, recipients_of
 LABELS = {"amazing": label()}
 
 
-def asked(recipients: Recipients, channel: Channel = Channel.EMAIL, name: str = "amazing") -> list[Resolved]:
+def asked(
+    recipients: Recipients, channel: Channel = Channel.EMAIL, name: str = "amazing", user: str = "hhu234556"
+) -> list[Resolved]:
     """What a look-up gives, once it does."""
     given: list[Resolved] = []
-    Deferred.fromCoroutine(recipients.address(name, "hhu234556", channel)).addCallback(given.append)
+    Deferred.fromCoroutine(recipients.address(name, user, channel)).addCallback(given.append)
     return given
 
 
@@ -110,3 +112,26 @@ def test_a_directory_that_knows_nobody_is_degraded() -> None:
     assert unknown(*range(30)) == said
     recipients.reconfigure({"players": TABLE}, LABELS)
     assert unknown() == []
+
+
+@pytest.mark.parametrize(
+    ("phone", "is_said"), [("000 999 999 999 999", True), ("anna@players.example", False), ("n/a", False), ("", False)]
+)
+def test_a_directory_whose_numbers_can_not_be_read_is_degraded(phone: str, is_said: bool) -> None:
+    """Twenty players in a row whose numbers lack their country, as where default_region is not set.
+
+    Who has none says nothing, nor does one address that can be read of another channel.
+    """
+    players = {f"p{number}": replace(ANNA, phone=phone) for number in range(20)} | {"hhu234556": ANNA}
+    recipients = recipients_of(LABELS, Clock(), players=Players(players))
+    for number in range(20):
+        assert list(recipients.degraded()) == []
+        for channel in (Channel.SMS, Channel.SMS, Channel.EMAIL):
+            asked(recipients, channel, user=f"p{number}")
+    said = [(one.kind, one.name, one.text) for one in recipients.degraded()]
+    text = (
+        "directory players gives one player after the other a phone number that can't be read: is default_region set,"
+    )
+    assert said == ([("directory", "players/sms", f"{text} and right? Labels: amazing")] if is_said else [])
+    asked(recipients, Channel.SMS)
+    assert list(recipients.degraded()) == []
