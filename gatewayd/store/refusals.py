@@ -46,6 +46,7 @@ _CODES: Mapping[str, _Row] = {
     "NOAUTH": _ELSEWHERE,  # the password was set since we logged in: a new connection logs in
     "READONLY": _ELSEWHERE,  # a replica, as a demoted master is one
     "REDIRECT": _ELSEWHERE,  # Valkey, in a failover
+    "WRONGTYPE": _HALF_DONE,  # somebody else wrote under our prefix
     "UNBLOCKED": _ELSEWHERE,  # a master that became a replica lets go of who waits
 }
 

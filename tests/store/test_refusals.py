@@ -28,6 +28,13 @@ MISSING_RIGHTS = [
     "ERR ACL failure in script: User u has no permissions to run the 'incr' command" + NINE,
     "ERR ACL failure in script: No permissions to access a key" + NINE,
 ]
+WRONG_TYPES = [
+    "WRONGTYPE Operation against a key holding the wrong kind of value",
+    "WRONGTYPE Operation against a key holding the wrong kind of value" + SEVEN,
+    "ERR WRONGTYPE Operation against a key holding the wrong kind of value" + SEVEN,
+    SIX + "@user_script: 12: WRONGTYPE Operation against a key holding the wrong kind of value",
+    SIX + "-WRONGTYPE Operation against a key holding the wrong kind of value",
+]
 LATER = [
     "LOADING Redis is loading the dataset in memory",
     "LOADING Valkey is loading the dataset in memory",
@@ -68,15 +75,13 @@ ELSEWHERE = [
 OURS = [
     "ERR unknown command 'NONSENSE', with args beginning with: ",
     "ERR user_script:3: attempt to index a nil value" + SEVEN,
-    "WRONGTYPE Operation against a key holding the wrong kind of value",
-    "WRONGTYPE Operation against a key holding the wrong kind of value" + SEVEN,
     "CROSSSLOT Keys in request don't hash to the same slot",
     "ERR OOMPH is no code",
     "",
 ]
 
 
-@pytest.mark.parametrize("text", MISSING_RIGHTS + LATER + ELSEWHERE)
+@pytest.mark.parametrize("text", MISSING_RIGHTS + WRONG_TYPES + LATER + ELSEWHERE)
 def test_what_redis_does_not_do_now_is_a_refusal(text: str) -> None:
     """Of every version; its reason names neither our script nor the place in it."""
     found = refusal(text)
@@ -93,7 +98,8 @@ def test_a_fault_of_ours_is_none(text: str) -> None:
     assert refusal(text) is None
 
 
-def test_a_right_that_is_missing_within_a_script_leaves_it_half_done() -> None:
+def test_what_ends_a_script_leaves_it_half_done() -> None:
     """Its first commands may have been done: whoever is told that nothing was stored must take it back."""
-    half = [text for text in MISSING_RIGHTS if not text.startswith("NOPERM")]
-    assert [text for text in MISSING_RIGHTS if not refusal(text).untouched] == half  # type: ignore[union-attr]
+    texts = MISSING_RIGHTS + WRONG_TYPES
+    half = [text for text in texts if not text.startswith("NOPERM")]
+    assert [text for text in texts if not refusal(text).untouched] == half  # type: ignore[union-attr]

@@ -11,6 +11,15 @@ local function leave_leases(kind, id)
 end
 
 at_end[#at_end + 1] = function()
-  for kind, ids in pairs(entering) do call('SADD', KEY.leases .. kind .. ':' .. INSTANCE, unpack(ids)) end
+  local is_entered, why = true, nil
+  for kind, ids in pairs(entering) do
+    local is_done, fault = pcall(call, 'SADD', KEY.leases .. kind .. ':' .. INSTANCE, unpack(ids))
+    if not is_done then
+      -- In no set and no queue nobody would ever look for it.
+      is_entered, why = false, fault
+      for _, id in ipairs(ids) do call('ZADD', KEY.queue .. kind, now, id) end
+    end
+  end
   for kind, ids in pairs(leaving) do call('SREM', KEY.leases .. kind .. ':' .. INSTANCE, unpack(ids)) end
+  if not is_entered then error(why, 0) end
 end

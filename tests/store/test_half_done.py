@@ -1,0 +1,86 @@
+"""A script that Redis ends midway, for want of a right or at a key that somebody else wrote: nothing of it is lost.
+
+What it wrote stays written; so whatever it wrote must be in a queue, or in a set of leases, where it is found again.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
+from gatewayd.core.interfaces import Acceptance
+from gatewayd.core.model import Channel, Handed, Receipt
+from gatewayd.core.status import Event, Report
+from gatewayd.store import RedisStore
+from gatewayd.store.legend import KEYS
+from gatewayd.store.link import RedisLink
+from redis_server import RedisServer, ShiftedClock
+from store_world import World, on_redis, sms
+
+PREFIX = RedisStore.key_prefix("half:")
+
+
+@pytest.fixture
+def half() -> Iterator[tuple[World, RedisLink]]:
+    """A world on a Redis of its own, whose rights and keys a test may spoil, and a link to it."""
+    server = RedisServer()
+    pytest_twisted.blockon(Deferred.fromCoroutine(server.start()))
+    clock = ShiftedClock()
+    (link, one), (other, two) = (on_redis(server, clock, PREFIX, name, name) for name in ("one", "two"))
+    yield World(clock, one, two, one), link
+    for each in (link, other):
+        pytest_twisted.blockon(each.stopService())
+    server.remove()
+
+
+SPOILT = {
+    "no SADD": (("ACL", "SETUSER", "default", "-sadd"), ("ACL", "SETUSER", "default", "+sadd")),
+    "no HINCRBY": (("ACL", "SETUSER", "default", "-hincrby"), ("ACL", "SETUSER", "default", "+hincrby")),
+    "no INCRBY": (("ACL", "SETUSER", "default", "-incrby"), ("ACL", "SETUSER", "default", "+incrby")),
+    "counts": (("SET", PREFIX + KEYS["counts"].short, "x"), ("DEL", PREFIX + KEYS["counts"].short)),
+    "leases": (
+        ("SET", PREFIX + KEYS["leases"].short + "sms:one", "x"),
+        ("DEL", PREFIX + KEYS["leases"].short + "sms:one"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+@pytest_twisted.ensureDeferred
+async def test_a_message_that_was_stored_by_half_is_found_again(half: tuple[World, RedisLink], what: str) -> None:
+    """Its caller comes again with its uid, hears that it is there, and it was in no queue and no set: never sent."""
+    world, link = half
+    spoil, mend = SPOILT[what]
+    await link.command(*spoil)
+    message = sms(world.clock)
+    with pytest.raises(StoreUnavailable) as failed:
+        await world.one.accept(message, "print", lease=True)
+    assert not isinstance(failed.value, StoreUntouched), "whoever is told that nothing was stored must take it back"
+    await link.command(*mend)
+    assert await world.one.accept(message, "print", lease=True) == (Acceptance.SAME, message.id)
+    await world.two.recover("one")
+    [found] = await world.two.lease_messages(Channel.SMS, 10)
+    assert found.message.id == message.id
+
+
+@pytest.mark.parametrize("what", ["no SADD", "no HINCRBY"])
+@pytest_twisted.ensureDeferred
+async def test_a_status_that_was_queued_by_half_is_told(half: tuple[World, RedisLink], what: str) -> None:
+    """The SMSC brings its receipt again, which changes nothing any more: the status was in no queue and no set."""
+    world, link = half
+    message = await world.leased()
+    await world.one.mark(message, "world", "hash", segments=1)
+    await world.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    assert await world.told() == [Report.ACCEPTED]
+    world.one.feed_reports(lambda: True, lambda job: None)
+    spoil, mend = SPOILT[what]
+    await link.command(*spoil)
+    receipt = Receipt("world", ("r1",), Event.DELIVERED)
+    with pytest.raises(StoreUnavailable):
+        await world.one.record_receipt(receipt, park=True)
+    await link.command(*mend)
+    await world.one.record_receipt(receipt, park=True)
+    await world.two.recover("one")
+    assert await world.told(world.two) == [Report.DELIVERED]
